@@ -1,0 +1,16 @@
+"""Who is asking and what they may do; the product's `auth` module answers the first question."""
+
+from undercroft.core.auth.guards import CurrentPrincipal, require_permission, require_role
+from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
+from undercroft.core.auth.routing import Router, Surface
+
+__all__ = [
+    "Authenticator",
+    "CurrentPrincipal",
+    "PlatformRole",
+    "Principal",
+    "Router",
+    "Surface",
+    "require_permission",
+    "require_role",
+]

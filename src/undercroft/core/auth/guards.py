@@ -1,0 +1,44 @@
+"""One-line guards for a route's signature."""
+
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request
+
+from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
+from undercroft.core.errors import Forbidden
+
+
+async def current_principal(request: Request) -> Principal:
+    authenticator = cast(Authenticator, request.app.state.authenticator)
+    return await authenticator.authenticate(request)
+
+
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+
+
+class PermissionDenied(Forbidden):
+    code = "PERMISSION_DENIED"
+    message = "Your role does not allow this."
+
+
+def require_permission(permission: str) -> Any:
+    """A dependency that lets a principal pass whose role in the current team has this permission; else 403."""
+
+    async def check(principal: CurrentPrincipal) -> Principal:
+        if permission not in principal.permissions:
+            raise PermissionDenied(details={"permission": permission})
+        return principal
+
+    check.required_permission = permission  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def require_role(role: PlatformRole) -> Any:
+    """A dependency that lets a principal pass who has this role on the platform or a stronger one; else 403."""
+
+    async def check(principal: CurrentPrincipal) -> Principal:
+        if not principal.role.includes(role):
+            raise PermissionDenied(details={"role": role.value})
+        return principal
+
+    return Depends(check)

@@ -1,0 +1,54 @@
+"""The router of all modules: it knows its surface, and a surface knows its guard."""
+
+from enum import StrEnum
+from typing import Any
+
+from fastapi import APIRouter, Depends
+
+from undercroft.core.auth.guards import current_principal, require_role
+from undercroft.core.auth.principal import PlatformRole
+
+
+class Surface(StrEnum):
+    """Where routes live and who reaches them."""
+
+    PUBLIC = "public"
+    AUTH = "auth"
+    APP = "app"
+    ADMIN = "admin"
+    ROOT = "root"
+
+    @property
+    def prefix(self) -> str:
+        return "" if self is Surface.ROOT else f"/api/v1/{self.value}"
+
+    @property
+    def guards(self) -> list[Any]:
+        match self:
+            case Surface.APP:
+                return [Depends(current_principal)]
+            case Surface.ADMIN:
+                return [require_role(PlatformRole.ADMIN)]
+            case _:
+                return []
+
+
+class Router(APIRouter):
+    """An `APIRouter` that declares its surface: `app` routes need a principal, `admin` routes an administrator.
+
+    The guard is put in front of every route, so that one without it cannot be written:
+
+        router = Router(surface="app", prefix="/projects", tag="Projects")
+
+    `root` is for pages and well-known documents outside `/api`; such routes stay out of the schema unless they say
+    otherwise.
+    """
+
+    def __init__(self, *, surface: str, prefix: str = "", tag: str | None = None, **kwargs: Any) -> None:
+        self.surface = Surface(surface)
+        super().__init__(
+            prefix=self.surface.prefix + prefix,
+            tags=[tag] if tag else None,
+            dependencies=[*self.surface.guards, *kwargs.pop("dependencies", [])],
+            **kwargs,
+        )

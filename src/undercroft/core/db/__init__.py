@@ -1,0 +1,24 @@
+"""PostgreSQL: sessions, models, repositories, migrations."""
+
+from undercroft.core.db.dependencies import DatabaseDep, ReadSessionDep, SessionDep
+from undercroft.core.db.models import Identified, SoftDeleted, TenantOwned, Timestamped, Versioned, utc_now
+from undercroft.core.db.session import Database, ReadSession, Session
+from undercroft.core.db.settings import DatabaseSettings
+from undercroft.core.db.statement import Statement
+
+__all__ = [
+    "Database",
+    "DatabaseDep",
+    "DatabaseSettings",
+    "Identified",
+    "ReadSession",
+    "ReadSessionDep",
+    "Session",
+    "SessionDep",
+    "SoftDeleted",
+    "Statement",
+    "TenantOwned",
+    "Timestamped",
+    "Versioned",
+    "utc_now",
+]

@@ -1,0 +1,89 @@
+"""What the driver says, in the terms of the client."""
+
+from typing import NoReturn
+
+from asyncpg import exceptions as pg
+from asyncpg.exceptions import InterfaceError, PostgresError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+
+from undercroft.core.errors import AppError, Conflict, ServiceUnavailable, Unprocessable
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    code = "DATABASE_UNAVAILABLE"
+    message = "The database cannot be reached at the moment."
+
+
+class OutcomeUnknown(ServiceUnavailable):
+    """The connection was lost while committing: the change may or may not have been made."""
+
+    code = "OUTCOME_UNKNOWN"
+    message = "The connection was lost while saving. Look before you try again."
+
+
+class DatabaseConflict(Conflict):
+    code = "CONFLICT"
+    message = "This clashes with something that exists or was changed at the same moment."
+
+
+class UnstorableValue(Unprocessable):
+    code = "UNSTORABLE_VALUE"
+    message = "A value holds something that cannot be stored, such as a NUL character or a number out of range."
+
+
+LOST = (
+    InterfaceError,
+    ConnectionError,
+    OSError,
+    pg.PostgresConnectionError,
+    pg.AdminShutdownError,
+    pg.CrashShutdownError,
+    pg.CannotConnectNowError,
+    pg.TooManyConnectionsError,
+)
+CLASHES = (pg.IntegrityConstraintViolationError, pg.SerializationError, pg.DeadlockDetectedError, StaleDataError)
+WAITED = (
+    TimeoutError,
+    PoolTimeout,
+    pg.QueryCanceledError,
+    pg.LockNotAvailableError,
+    pg.IdleInTransactionSessionTimeoutError,
+)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, as against a statement that was refused."""
+    error = driver_error(error)
+    return isinstance(error, LOST) and not isinstance(error, pg.DataError)
+
+
+def driver_error(error: BaseException) -> BaseException:
+    """The asyncpg error inside what SQLAlchemy raised, or the error itself."""
+    while isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    cause = error.__cause__
+    return cause if isinstance(cause, PostgresError | InterfaceError) else error
+
+
+def translated(error: BaseException) -> AppError | None:
+    """The error for the client that stands for a driver's error; None when it is a fault in our own program."""
+    error = driver_error(error)
+    if isinstance(error, AppError):
+        return error
+    if isinstance(error, pg.DataError):
+        return UnstorableValue()
+    if isinstance(error, CLASHES):
+        return DatabaseConflict()
+    if isinstance(error, WAITED) or is_lost(error):
+        return DatabaseUnavailable()
+    return None
+
+
+def raise_translated(error: BaseException) -> NoReturn:
+    """Raise what stands for this error at the boundary, with the driver's own as its cause."""
+    for_client = translated(error)
+    if for_client is None or for_client is error:
+        raise error
+    raise for_client from driver_error(error)

@@ -1,0 +1,60 @@
+"""What tables are made of: SQLModel bases and mixins with naming conventions for every constraint."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Integer
+from sqlalchemy.orm import declared_attr
+from sqlmodel import Field, SQLModel
+
+from undercroft.core.ids import new_id
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def utc_now() -> datetime:
+    """The time now, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Identified(SQLModel):
+    id: UUID = Field(default_factory=new_id, primary_key=True, description="UUIDv7, sorts by time of creation.")
+
+
+class Timestamped(SQLModel):
+    created_at: datetime = Field(default_factory=utc_now, sa_type=DateTime(timezone=True), nullable=False)
+    updated_at: datetime = Field(
+        default_factory=utc_now,
+        sa_type=DateTime(timezone=True),
+        nullable=False,
+        sa_column_kwargs={"onupdate": utc_now},
+    )
+
+
+class SoftDeleted(SQLModel):
+    """Rows that are hidden instead of removed, so that they can be restored."""
+
+    deleted_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), nullable=True)
+
+
+class Versioned(SQLModel):
+    """Optimistic locking: an update of a row that somebody else changed raises `StaleDataError`, answered with 409."""
+
+    version: int = Field(default=1, sa_type=Integer, nullable=False)
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805
+        return {"version_id_col": cls.__table__.c.version} if hasattr(cls, "__table__") else {}
+
+
+class TenantOwned(SQLModel):
+    """Rows of one team. Only a `TenantRepository` reaches them, and it cannot be built without a team."""
+
+    team_id: UUID = Field(nullable=False, description="The team that owns it.")

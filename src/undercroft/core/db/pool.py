@@ -1,0 +1,179 @@
+"""Connections of one kind: borrowed late, given back at once, never carrying state to the next borrower."""
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+from uuid import uuid4
+
+import asyncpg
+import structlog
+from sqlalchemy import NullPool, PoolProxiedConnection, event
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
+
+from undercroft.core.db.errors import DatabaseUnavailable, is_lost
+from undercroft.core.db.settings import DatabaseSettings
+from undercroft.core.db.statement import Statement
+
+log = structlog.get_logger("undercroft.performance")
+
+
+class Borrowed:
+    """One connection while it is ours: `raw` is asyncpg's, `connection()` is SQLAlchemy's view of the same one."""
+
+    __slots__ = ("_engine", "_fairy", "raw")
+
+    def __init__(self, engine: AsyncEngine, fairy: PoolProxiedConnection) -> None:
+        self._engine = engine
+        self._fairy = fairy
+        self.raw: asyncpg.Connection = cast(Any, fairy.driver_connection)
+
+    def connection(self) -> AsyncConnection:
+        from sqlalchemy import Connection
+
+        sync = Connection(self._engine.sync_engine, connection=self._fairy, _allow_revalidate=False)
+        return AsyncConnection(self._engine, sync_connection=sync)
+
+    def release(self) -> None:
+        self._fairy.close()
+
+    def discard(self) -> None:
+        """Close it instead of giving it back: its state is not known."""
+        self._fairy.invalidate()
+        self._fairy.close()
+
+
+class Pool:
+    """A bounded set of autocommit connections to one database as one role.
+
+    Raises `DatabaseUnavailable` when none is free in time or none can be made.
+    """
+
+    def __init__(self, url: str, settings: DatabaseSettings, *, name: str, size: int, read_only: bool = False) -> None:
+        self.name = name
+        self._slow = settings.db_slow_statement
+        self.engine = _create_engine(url, settings, name=name, size=size, read_only=read_only)
+        self.on_connect: list[Callable[[asyncpg.Connection], None]] = []
+        event.listen(self.engine.sync_engine, "connect", self._connected)
+        event.listen(self.engine.sync_engine, "before_cursor_execute", self._started)
+        event.listen(self.engine.sync_engine, "after_cursor_execute", self._finished)
+
+    async def acquire(self) -> Borrowed:
+        """Borrow a connection that is not known to be dead."""
+        while True:
+            try:
+                fairy = await greenlet_spawn(self.engine.sync_engine.pool.connect)
+            except PoolTimeout:
+                raise DatabaseUnavailable("All connections to the database are busy.") from None
+            except Exception as error:
+                if is_lost(error) or isinstance(error, TimeoutError | asyncpg.PostgresError):
+                    raise DatabaseUnavailable from error
+                raise
+            borrowed = Borrowed(self.engine, fairy)
+            if not borrowed.raw.is_closed():
+                return borrowed
+            borrowed.discard()
+
+    async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
+        """Run one statement on a connection held only for it; a read whose connection broke is tried twice."""
+        try:
+            return await self._fetch_once(statement, values)
+        except Exception as error:
+            if not is_lost(error) or not self._may_repeat:
+                raise
+            return await self._fetch_once(statement, values)
+
+    async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
+        rows = await self.fetch(statement, **values)
+        return rows[0] if rows else None
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    @property
+    def _may_repeat(self) -> bool:
+        return self.name == "read"
+
+    async def _fetch_once(self, statement: Statement, values: dict[str, Any]) -> list[asyncpg.Record]:
+        borrowed = await self.acquire()
+        try:
+            rows = await self.run(borrowed, statement, values)
+        except asyncpg.PostgresError:
+            borrowed.release()
+            raise
+        except BaseException:
+            borrowed.discard()
+            raise
+        borrowed.release()
+        return rows
+
+    async def run(self, borrowed: Borrowed, statement: Statement, values: dict[str, Any]) -> list[asyncpg.Record]:
+        """Run a compiled statement on a borrowed connection, and say so when it was slow."""
+        started = time.perf_counter()
+        rows = await borrowed.raw.fetch(statement.sql, *statement.arguments(values))
+        self._report(statement.sql, time.perf_counter() - started)
+        return cast("list[asyncpg.Record]", rows)
+
+    def _report(self, sql: str, seconds: float) -> None:
+        if seconds >= self._slow:
+            log.warning("slow statement", sql=" ".join(sql.split())[:500], ms=round(seconds * 1000, 1), pool=self.name)
+
+    def _connected(self, dbapi_connection: Any, _record: Any) -> None:
+        for callback in self.on_connect:
+            callback(dbapi_connection.driver_connection)
+
+    def _started(self, _connection: Any, _cursor: Any, _sql: str, _values: Any, context: Any, _many: bool) -> None:
+        context.undercroft_started = time.perf_counter()
+
+    def _finished(self, _connection: Any, _cursor: Any, sql: str, _values: Any, context: Any, _many: bool) -> None:
+        self._report(sql, time.perf_counter() - context.undercroft_started)
+
+
+def _create_engine(url: str, settings: DatabaseSettings, *, name: str, size: int, read_only: bool) -> AsyncEngine:
+    pooled = settings.database_pooler == "transaction"
+    connect_args: dict[str, Any] = {
+        "timeout": settings.db_connect_timeout,
+        "command_timeout": settings.db_statement_timeout,
+        "server_settings": _server_settings(settings, name=name, read_only=read_only, pooled=pooled),
+    }
+    if pooled:
+        connect_args |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: f"__uc_{uuid4().hex}__",
+        }
+    pool: dict[str, Any] = (
+        {"poolclass": NullPool}
+        if settings.db_pool == "null"
+        else {
+            "pool_size": size,
+            "max_overflow": 0,
+            "pool_timeout": settings.db_acquire_timeout,
+            "pool_recycle": settings.db_pool_recycle,
+            "pool_use_lifo": True,
+        }
+    )
+    return create_async_engine(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        pool_pre_ping=settings.db_pool_pre_ping,
+        connect_args=connect_args,
+        hide_parameters=True,
+        **pool,
+    )
+
+
+def _server_settings(settings: DatabaseSettings, *, name: str, read_only: bool, pooled: bool) -> dict[str, str]:
+    """What the server enforces for each of our connections; a transaction pooler takes none of it but the name."""
+    names = {"application_name": f"undercroft {name}"}
+    if pooled:
+        return names
+    return names | {
+        "timezone": "UTC",
+        "statement_timeout": f"{int(settings.db_statement_timeout * 1000)}ms",
+        "lock_timeout": f"{int(settings.db_lock_timeout * 1000)}ms",
+        "idle_in_transaction_session_timeout": "60s",
+        "default_transaction_read_only": "on" if read_only else "off",
+    }

@@ -1,0 +1,240 @@
+"""The two kinds of session: `Session` is one transaction, `ReadSession` reads without one."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+import asyncpg
+from sqlalchemy import CursorResult, Result, ScalarResult
+from sqlalchemy.sql import Executable
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from undercroft.core.db.errors import OutcomeUnknown, is_lost, raise_translated
+from undercroft.core.db.pool import Borrowed, Pool
+from undercroft.core.db.settings import DatabaseSettings
+from undercroft.core.db.statement import Statement
+from undercroft.core.errors import AppError
+
+T = TypeVar("T")
+BeginHook = Callable[[asyncpg.Connection], Awaitable[None]]
+
+
+class ReadSession:
+    """Reads: compiled statements or Core and ORM statements, without a transaction unless `Session` adds one.
+
+    A connection is taken at the first statement. Compiled statements give it back at once; the first Core or ORM
+    statement keeps it until the session closes. Relations must be loaded on purpose: nothing loads lazily.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._borrowed: Borrowed | None = None
+        self._orm: AsyncSession | None = None
+
+    async def orm(self) -> AsyncSession:
+        """SQLModel's session on this session's connection. Never commit or roll back through it."""
+        if self._orm is None:
+            borrowed = await self._hold()
+            self._orm = AsyncSession(borrowed.connection(), expire_on_commit=False)
+        return self._orm
+
+    async def execute(self, statement: Executable, values: Any = None) -> Result[Any]:
+        return await (await self.orm()).execute(statement, values)
+
+    async def scalar(self, statement: Executable) -> Any:
+        return await (await self.orm()).scalar(statement)
+
+    async def scalars(self, statement: Executable) -> ScalarResult[Any]:
+        return await (await self.orm()).scalars(statement)
+
+    async def get(self, model: type[T], key: Any) -> T | None:
+        return cast("T | None", await (await self.orm()).get(model, key))
+
+    async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
+        """The rows of a compiled statement, as the driver gives them."""
+        if self._borrowed is None:
+            return await self._pool.fetch(statement, **values)
+        return await self._pool.run(self._borrowed, statement, values)
+
+    async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
+        rows = await self.fetch(statement, **values)
+        return rows[0] if rows else None
+
+    async def _hold(self) -> Borrowed:
+        if self._borrowed is None:
+            self._borrowed = await self._pool.acquire()
+        return self._borrowed
+
+    async def _close(self, *, broken: bool) -> None:
+        if self._orm is not None and not broken:
+            await self._orm.close()
+        if self._borrowed is not None:
+            (self._borrowed.discard if broken else self._borrowed.release)()
+        self._borrowed = self._orm = None
+
+
+class Session(ReadSession):
+    """One transaction: begun at the first statement, ended by whoever opened the session and by nobody else.
+
+    Raw, Core and ORM statements share it. It has no `commit`: raise to roll back.
+    """
+
+    def __init__(self, pool: Pool, on_begin: BeginHook | None = None) -> None:
+        super().__init__(pool)
+        self._on_begin = on_begin
+        self._transaction: Any = None
+        self._pending: list[object] = []
+        self._after_commit: list[Callable[[], None]] = []
+
+    def add(self, row: object) -> None:
+        """Write this row at the next statement or at the end."""
+        self._pending.append(row)
+
+    def add_all(self, rows: Sequence[object]) -> None:
+        self._pending.extend(rows)
+
+    async def flush(self) -> None:
+        """Write what was added or changed so far, so that constraints speak now."""
+        await (await self.orm()).flush()
+
+    async def delete(self, row: object) -> None:
+        await (await self.orm()).delete(row)
+
+    async def refresh(self, row: object) -> None:
+        await (await self.orm()).refresh(row)
+
+    async def rowcount(self, statement: Executable, values: Any = None) -> int:
+        """Execute a statement and say how many rows it touched."""
+        return cast("CursorResult[Any]", await self.execute(statement, values)).rowcount
+
+    async def raw(self) -> asyncpg.Connection:
+        """The driver's connection, inside this transaction, with everything added so far written."""
+        await self._write_pending()
+        return (await self._hold()).raw
+
+    async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
+        await self._write_pending()
+        return await self._pool.run(await self._hold(), statement, values)
+
+    async def orm(self) -> AsyncSession:
+        orm = await super().orm()
+        if self._pending:
+            orm.add_all(self._pending)
+            self._pending.clear()
+        return orm
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call this once the transaction has been committed; not at all when it rolls back."""
+        self._after_commit.append(callback)
+
+    async def _write_pending(self) -> None:
+        if self._pending or self._orm is not None:
+            await (await self.orm()).flush()
+
+    async def _hold(self) -> Borrowed:
+        if self._borrowed is None:
+            self._borrowed = await self._begin_anew() or await self._begin()
+        return self._borrowed
+
+    async def _begin_anew(self) -> Borrowed | None:
+        """Begin; None when the connection was broken, which is worth one more try: nothing was sent yet."""
+        try:
+            return await self._begin()
+        except Exception as error:
+            if is_lost(error):
+                return None
+            raise
+
+    async def _begin(self) -> Borrowed:
+        borrowed = await self._pool.acquire()
+        try:
+            transaction = borrowed.raw.transaction()
+            await transaction.start()
+            if self._on_begin is not None:
+                await self._on_begin(borrowed.raw)
+        except BaseException:
+            borrowed.discard()
+            raise
+        self._transaction = transaction
+        return borrowed
+
+    async def _commit(self) -> None:
+        await self._write_pending()
+        if self._transaction is not None:
+            try:
+                await self._transaction.commit()
+            except Exception as error:
+                if is_lost(error) or isinstance(error, TimeoutError):
+                    raise OutcomeUnknown from error
+                raise
+            self._transaction = None
+        await self._close(broken=False)
+        for callback in self._after_commit:
+            callback()
+
+    async def _roll_back(self, cause: BaseException) -> None:
+        """Undo everything; a connection in the middle of something is closed, which undoes it too."""
+        broken = not isinstance(cause, Exception) or isinstance(cause, TimeoutError) or is_lost(cause)
+        if self._transaction is not None and not broken:
+            try:
+                await self._transaction.rollback()
+            except Exception:
+                broken = True
+        self._transaction = None
+        await self._close(broken=broken)
+
+
+class Database:
+    """A PostgreSQL database as this process uses it: a pool for writing and a read-only one for reading."""
+
+    def __init__(self, settings: DatabaseSettings, url: str | None = None) -> None:
+        url = url or settings.url
+        self.settings = settings
+        self.write = Pool(url, settings, name="write", size=settings.db_pool_size)
+        self.read = Pool(url, settings, name="read", size=settings.db_read_pool_size, read_only=True)
+        self.on_begin: BeginHook | None = None
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """One transaction: committed at the end of the block, rolled back by an exception.
+
+        An `AppError` that `commits` keeps what was written and is raised all the same. Driver errors come out as the
+        `AppError` that stands for them.
+        """
+        session = Session(self.write, self.on_begin)
+        try:
+            yield session
+            await session._commit()
+        except AppError as error:
+            await self._end_refused(session, error)
+            raise
+        except BaseException as error:
+            await session._roll_back(error)
+            raise_translated(error)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[ReadSession]:
+        """Reads without a transaction, on connections that the server keeps read-only."""
+        session = ReadSession(self.read)
+        try:
+            yield session
+        except BaseException as error:
+            await session._close(broken=not isinstance(error, AppError))
+            raise_translated(error)
+        await session._close(broken=False)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.write.close()
+        await self.read.close()
+
+    @staticmethod
+    async def _end_refused(session: Session, error: AppError) -> None:
+        if not error.commits:
+            await session._roll_back(error)
+            return
+        try:
+            await session._commit()
+        except BaseException as fault:
+            await session._roll_back(fault)
+            raise_translated(fault)

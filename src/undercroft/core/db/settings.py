@@ -1,0 +1,107 @@
+"""Where the database is and how long anything may wait for it."""
+
+from typing import Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, model_validator
+
+from undercroft.core.settings import SettingsBase
+
+POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
+
+
+class DatabaseSettings(SettingsBase):
+    section = "Database"
+
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="PostgreSQL 15 or newer as the application's role: postgresql://user:password@host:5432/name "
+        "(user and password URL-encoded). `undercroft dev` brings its own when this is empty.",
+    )
+    migration_database_url: SecretStr = Field(
+        SecretStr(""), description="The same database as its owner, for migrations; DATABASE_URL when empty."
+    )
+    admin_database_url: SecretStr = Field(
+        SecretStr(""), description="The same database for the admin surface's server; DATABASE_URL when empty."
+    )
+    database_direct_url: SecretStr = Field(
+        SecretStr(""),
+        description="Behind a transaction pooler: the way past it, for LISTEN, locks and migrations.",
+    )
+    database_pooler: Literal["none", "transaction"] = Field(
+        "none", description="`transaction` behind pgbouncer or Supabase's pooler: no prepared-statement cache."
+    )
+    postgres_host: str = Field("", description="The parts of DATABASE_URL, used when that is empty.")
+    postgres_port: int = Field(5432, ge=1, le=65535)
+    postgres_user: str = "postgres"
+    postgres_password: SecretStr = SecretStr("")
+    postgres_db: str = "postgres"
+
+    db_pool_size: int = Field(8, ge=1, le=500, description="Connections for writing, per process; no overflow.")
+    db_read_pool_size: int = Field(16, ge=1, le=500, description="Connections for reading, per process; no overflow.")
+    db_pool: Literal["queue", "null"] = Field("queue", description="`null` connects anew each time (serverless).")
+    db_acquire_timeout: float = Field(2, gt=0, description="Seconds to wait for a free connection.")
+    db_connect_timeout: float = Field(2, gt=0, description="Seconds to wait for a new connection.")
+    db_statement_timeout: float = Field(5, gt=0, description="Seconds a statement may take.")
+    db_lock_timeout: float = Field(3, gt=0, description="Seconds a statement may wait for a lock.")
+    db_pool_recycle: float = Field(1800, gt=0, description="Seconds after which an idle connection is made anew.")
+    db_pool_pre_ping: bool = Field(False, description="Ask each connection whether it lives before it is used.")
+    db_slow_statement: float = Field(0.5, gt=0, description="Seconds from which a statement is logged as slow.")
+
+    @model_validator(mode="after")
+    def _check_urls(self) -> Self:
+        for name in ("database_url", "migration_database_url", "admin_database_url", "database_direct_url"):
+            value = getattr(self, name).get_secret_value()
+            if value:
+                _require_postgres_url(name.upper(), value)
+        return self
+
+    @property
+    def url(self) -> str:
+        """The application's URL, from DATABASE_URL or its parts; empty when neither is set."""
+        return normalised(self.database_url.get_secret_value()) or self._from_parts()
+
+    @property
+    def migration_url(self) -> str:
+        return normalised(self.migration_database_url.get_secret_value()) or self.direct_url
+
+    @property
+    def admin_url(self) -> str:
+        return normalised(self.admin_database_url.get_secret_value()) or self.url
+
+    @property
+    def direct_url(self) -> str:
+        """For LISTEN and locks: past the pooler where there is one."""
+        return normalised(self.database_direct_url.get_secret_value()) or self.url
+
+    @property
+    def has_direct_connection(self) -> bool:
+        return self.database_pooler == "none" or bool(self.database_direct_url.get_secret_value())
+
+    def _from_parts(self) -> str:
+        if not self.postgres_host:
+            return ""
+        password = self.postgres_password.get_secret_value()
+        credentials = quote(self.postgres_user, safe="") + (f":{quote(password, safe='')}" if password else "")
+        return (
+            f"postgresql://{credentials}@{self.postgres_host}:{self.postgres_port}/{quote(self.postgres_db, safe='')}"
+        )
+
+
+def normalised(url: str) -> str:
+    """The URL with the one scheme that asyncpg knows."""
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(scheme="postgresql"))
+
+
+def _require_postgres_url(name: str, value: str) -> None:
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in POSTGRES_SCHEMES and bool(parts.hostname or "host=" in parts.query)
+        _ = parts.port
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{name} must look like postgresql://user:password@host:5432/name (password URL-encoded)")

@@ -1,0 +1,148 @@
+"""Typed settings, read from the environment and `.env` (the environment wins).
+
+Every part declares a subclass of `SettingsBase` for what it alone knows and asks for it with `load(ThatClass)`.
+`.env.example` and the configuration reference are generated from all declared classes.
+"""
+
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from undercroft.core.errors import ConfigurationError
+
+ENV_FILE = Path(".env")
+STATE_FOLDER = Path(".undercroft")
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class SettingsBase(BaseSettings):
+    """Base of all settings classes. `section` is the heading in `.env.example`."""
+
+    section: ClassVar[str] = ""
+    declared: ClassVar[list[type["SettingsBase"]]] = []
+
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True, validate_default=True
+    )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        SettingsBase.declared.append(cls)
+
+    def production_faults(self) -> Iterator[str]:
+        """What forbids running in production with these values, one sentence each: the setting and what to do."""
+        return iter(())
+
+
+class CoreSettings(SettingsBase):
+    section: ClassVar[str] = "Core"
+
+    environment: Environment = Field(
+        Environment.PRODUCTION,
+        description="`production` unless said otherwise; only `undercroft dev` and the test plugin set another.",
+    )
+    app_name: str = Field("Undercroft", description="The product's name in mails, pages and the API's title.")
+    public_url: str = Field(
+        "http://127.0.0.1:8000",
+        description="Where users reach this installation; links in mails are built from it.",
+        pattern=r"^https?://[^/\s]+(/[^\s]*[^/\s])?$",
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Encrypts signing keys at rest; at least 32 random characters (`undercroft keys secret`).",
+    )
+    secret_keys: list[SecretStr] = Field(
+        default_factory=list, description="Earlier values of SECRET_KEY, as a JSON list, kept while keys are rotated."
+    )
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def is_development(self) -> bool:
+        return self.environment is Environment.DEVELOPMENT
+
+    def production_faults(self) -> Iterator[str]:
+        yield from _secret_faults("SECRET_KEY", self.secret_key)
+        if not self.public_url.startswith("https://"):
+            yield "PUBLIC_URL must begin with https:// (links in mails and cookies depend on it)."
+
+
+def _secret_faults(name: str, secret: SecretStr) -> Iterator[str]:
+    value = secret.get_secret_value()
+    if not value:
+        yield f"{name} is not set. `undercroft keys secret` prints a good one."
+    elif len(value) < 32 or len(set(value)) < 10:
+        yield f"{name} is too weak: use at least 32 random characters. `undercroft keys secret` prints a good one."
+
+
+S = TypeVar("S", bound=SettingsBase)
+_loaded: dict[type[SettingsBase], SettingsBase] = {}
+
+
+def load(cls: type[S]) -> S:
+    """The settings of this class, read once per process.
+
+    Raises `ConfigurationError` naming every value that does not fit.
+    """
+    if cls not in _loaded:
+        _loaded[cls] = _read(cls)
+    return _loaded[cls]  # type: ignore[return-value]
+
+
+def reset() -> None:
+    """Forget what was read, so that the next `load` sees the environment as it is now."""
+    _loaded.clear()
+
+
+def use(instance: SettingsBase) -> None:
+    """Let `load` answer with this instance from now on (tests, and programs that configure themselves)."""
+    _loaded[type(instance)] = instance
+
+
+def _read(cls: type[S]) -> S:
+    try:
+        return cls(_env_file=_checked_env_file())
+    except ValidationError as error:
+        faults = "\n".join(f"  {_env_name(cls, fault['loc'])}: {fault['msg']}" for fault in error.errors())
+        raise ConfigurationError(f"These settings do not fit:\n{faults}") from None
+    except Exception as error:
+        if type(error).__name__ == "SettingsError":
+            raise ConfigurationError(f"A setting could not be read: {error}. Lists are written as JSON.") from None
+        raise
+
+
+def _env_name(cls: type[SettingsBase], loc: tuple[int | str, ...]) -> str:
+    prefix = cls.model_config.get("env_prefix", "")
+    return ".".join([f"{prefix}{loc[0]}".upper(), *map(str, loc[1:])]) if loc else cls.__name__
+
+
+def _checked_env_file() -> Path | None:
+    """The `.env` of this folder, if there is one and every line of it can be read."""
+    path = Path(os.environ.get("UNDERCROFT_ENV_FILE", ENV_FILE))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}. Mend it or move it away.") from None
+    from dotenv.parser import parse_stream
+
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            raise ConfigurationError(
+                f"{path} line {binding.original.line} is not of the form NAME=value. Mend or remove that line."
+            )
+    return path
