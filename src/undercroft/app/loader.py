@@ -9,9 +9,12 @@ from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 
+import undercroft
 from undercroft import modules as built_in
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import Environment, SettingsBase, load
+
+CORE = "undercroft.core.settings"
 
 PARTS = frozenset(
     {
@@ -89,24 +92,11 @@ def load_models() -> None:
 
 
 def declared_settings() -> list[type[SettingsBase]]:
-    """Every settings class of the core, the providers and the modules, in a stable order."""
-    for name in SETTINGS_OUTSIDE_MODULES:
-        import_module(name)
-    for _ in parts("settings"):
-        pass
-    return list(SettingsBase.declared)
-
-
-SETTINGS_OUTSIDE_MODULES = (
-    "undercroft.core.settings",
-    "undercroft.core.db.settings",
-    "undercroft.core.cache",
-    "undercroft.core.http.settings",
-    "undercroft.core.telemetry.settings",
-    "undercroft.core.security.settings",
-    "undercroft.jobs.settings",
-    "undercroft.providers.email.settings",
-)
+    """Every settings class of the product: whatever a file called `settings.py` declares, in a stable order."""
+    root = Path(undercroft.__file__).parent
+    for path in sorted(root.rglob("settings.py")):
+        import_module(".".join(["undercroft", *path.relative_to(root).with_suffix("").parts]))
+    return sorted(SettingsBase.declared, key=lambda declared: (declared.__module__ != CORE, declared.__module__))
 
 
 def check_settings(environment: Environment) -> None:

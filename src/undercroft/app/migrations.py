@@ -55,7 +55,5 @@ def _has_own_history(module: Module) -> bool:
 
 
 def _tables_of(package: str) -> frozenset[str]:
-    mappers = SQLModel._sa_registry.mappers  # type: ignore[attr-defined]
-    return frozenset(
-        mapper.local_table.name for mapper in mappers if f"{mapper.class_.__module__}.".startswith(package)
-    )
+    models = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
+    return frozenset(str(model.__tablename__) for model in models if f"{model.__module__}.".startswith(package))
