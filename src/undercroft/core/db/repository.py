@@ -98,7 +98,7 @@ class Repository(Generic[M]):
         query = self._query().where(*where, *self._matching(q))
         total = select(func.count()).select_from(query.subquery()).scalar_subquery()
         ordered = query.order_by(*self._order(sort)).limit(size).offset((page - 1) * size)
-        rows = (await self._session.execute(ordered.add_columns(total))).all()
+        rows: Sequence[Any] = (await self._session.execute(ordered.add_columns(total))).all()
         if rows:
             return Slice([row[0] for row in rows], rows[0][1])
         return Slice([], await self._count(query) if page > 1 else 0)
