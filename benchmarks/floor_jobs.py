@@ -1,4 +1,4 @@
-"""The floor of the job queue, FROZEN like `floor.py`: the least that still runs every job at least once and keeps history.
+"""The floor of the job queue, FROZEN like `floor.py`: the least that runs every job at least once and keeps history.
 
 One connection, batches of 50: BEGIN, `DELETE … SKIP LOCKED RETURNING`, the jobs one after another, one INSERT into the
 history, COMMIT; a kill gives the batch back. Run as a program it fills the queue and prints the jobs per second.

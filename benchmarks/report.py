@@ -79,7 +79,9 @@ def show(sections: dict[str, Sequence[Figure]], console: Console) -> None:
         for column in COLUMNS:
             table.add_column(column, justify="left" if column in ("", "how it spread") else "right")
         for figure in figures:
-            table.add_row(figure.name, *figure.cells, style=colours.get(figure.mark) if figure.mark == "misses" else None)
+            table.add_row(
+                figure.name, *figure.cells, style=colours.get(figure.mark) if figure.mark == "misses" else None
+            )
         console.print(table)
 
 
