@@ -17,10 +17,10 @@ SHARED = {
     5: "Jobs survive killed workers and a restarted PostgreSQL",
     6: "PostgreSQL and Valkey stopped under load",
     7: "schemathesis over the whole schema",
+    9: "Production refuses weak secrets, and no secret is logged",
 }
 ALONE = {
     1: "One command, and what a kill -9 may not leave behind",
-    9: "Production refuses weak secrets, and no secret is logged",
     10: "Another PostgreSQL, and a wheel in an empty environment",
 }
 console = Console()

@@ -11,6 +11,8 @@ import httpx
 
 API = "/api/v1"
 PASSWORD = "a-long-" + secrets.token_urlsafe(12)
+used: set[str] = {PASSWORD}
+"""Every password and token that clients held in this run; none may turn up in a log."""
 
 
 def new_address(name: str = "somebody") -> str:
@@ -65,6 +67,7 @@ class Person:
     async def _keep(self, answer: httpx.Response) -> httpx.Response:
         if answer.status_code == 200:
             self.tokens = answer.json()
+            used.update({self.tokens["access_token"], self.tokens["refresh_token"]})
         return answer
 
 
@@ -72,6 +75,7 @@ def token_in(mail: dict[str, Any]) -> str:
     """The token behind the link of a mail."""
     for link in mail["links"]:
         if found := re.search(r"[?&#]token=([^&\s]+)", link):
+            used.add(found.group(1))
             return found.group(1)
     raise LookupError(f"no link with a token in {mail['subject']!r}: {mail['links']}")
 

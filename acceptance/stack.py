@@ -20,6 +20,7 @@ import httpx
 from acceptance.processes import MARK, Process, marked
 
 REPOSITORY = Path(__file__).parents[1]
+PROBE = Path(__file__).parent / "probe"
 OURS = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "ENVIRONMENT", "SECRET_KEY", "VIRTUAL_ENV")
 
 
@@ -159,8 +160,9 @@ async def cloned() -> AsyncIterator[Stack]:
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Stack]:
-    """A stack that answers."""
+    """A stack that answers, with the probe module added to it as any new module would be."""
     async with cloned() as stack:
+        shutil.copytree(PROBE, stack.folder / "src" / "undercroft" / "modules" / "probe")
         stack.start()
         await stack.wait_healthy(120)
         yield stack
