@@ -84,6 +84,7 @@ class Session(ReadSession):
         self._on_begin = on_begin
         self._transaction: Any = None
         self._pending: list[object] = []
+        self._spent = False
         self._after_commit: list[Callable[[], None]] = []
 
     def add(self, row: object) -> None:
@@ -116,6 +117,16 @@ class Session(ReadSession):
         await self._write_pending()
         return await self._pool.run(await self._hold(), statement, values)
 
+    async def write_one(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
+        """Run the only statement of this session, atomic by itself, without BEGIN and COMMIT; returns its first row.
+
+        Raises `RuntimeError` when the session has run or is given another statement.
+        """
+        if self._borrowed is not None or self._pending:
+            raise RuntimeError("write_one is for a session's only statement.")
+        self._spent = True
+        return await self._pool.fetchrow(statement, **values)
+
     async def orm(self) -> AsyncSession:
         orm = await super().orm()
         if self._pending:
@@ -132,6 +143,8 @@ class Session(ReadSession):
             await (await self.orm()).flush()
 
     async def _hold(self) -> Borrowed:
+        if self._spent:
+            raise RuntimeError("This session has already run its only statement.")
         if self._borrowed is None:
             self._borrowed = await self._begin_anew() or await self._begin()
         return self._borrowed

@@ -1,0 +1,3 @@
+"""Teams: who works together, in which role, and whose the data is."""
+
+REQUIRES = ("users",)
