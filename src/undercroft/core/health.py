@@ -22,7 +22,7 @@ class Overall(StrEnum):
 
 @dataclass(frozen=True)
 class Component:
-    """Something needed: `check` raises when it is down and may return details; `required` means nothing works without."""
+    """`check` raises when it is down and may return details; without what is `required` nothing works."""
 
     name: str
     check: Check

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from sqlalchemy import bindparam, func, insert, select, text
 from sqlmodel import col
-
 from tests.factories import somebody
+
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import DatabaseConflict, DatabaseUnavailable, OutcomeUnknown, UnstorableValue
-from undercroft.core.errors import AppError, Conflict
+from undercroft.core.errors import Conflict
 from undercroft.modules.projects.models import Project
 from undercroft.modules.projects.repository import INSERT, ProjectRepository
 from undercroft.modules.users import User
@@ -238,7 +238,6 @@ async def test_the_begin_hook_speaks_first_in_every_transaction(database: Databa
             assert await session.scalar(text("SELECT current_setting('undercroft.team_id')")) == "mine"
     finally:
         database.on_begin = None
-
 
 
 async def _cut(database: Database, pid: int) -> None:

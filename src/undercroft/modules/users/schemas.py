@@ -31,7 +31,9 @@ PersonName = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=NAME_LENGTH), AfterValidator(_without_controls)
 ]
 LanguageTag = Annotated[
-    str, StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"), Field(examples=["en", "pt-BR"])
+    str,
+    StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"),
+    Field(examples=["en", "pt-BR"]),
 ]
 TimeZoneName = Annotated[
     str, StringConstraints(max_length=64), AfterValidator(_known_timezone), Field(examples=["Europe/Berlin"])

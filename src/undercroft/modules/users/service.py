@@ -10,8 +10,8 @@ from sqlmodel import col
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.events import publish
 from undercroft.core.db.repository import Slice
+from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
 from undercroft.modules.users.events import UserDeactivated, UserDeleted, UserRegistered
@@ -139,7 +139,14 @@ class UserDirectory:
         return await self._users.get(user_id)
 
     async def list(
-        self, *, q: str | None, role: PlatformRole | None, is_active: bool | None, sort: str | None, page: int, size: int
+        self,
+        *,
+        q: str | None,
+        role: PlatformRole | None,
+        is_active: bool | None,
+        sort: str | None,
+        page: int,
+        size: int,
     ) -> Slice[User]:
         """One page of people and how many there are. Raises `UnknownSort`."""
         where = []
