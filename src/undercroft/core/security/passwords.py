@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+
 from undercroft.core.errors import Unprocessable
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.security.threads import BoundedThreads

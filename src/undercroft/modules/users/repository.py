@@ -24,9 +24,11 @@ class UserRepository(Repository[User]):
 
     async def reserve_email(self, email: str) -> None:
         """Keep everybody else from taking this address until the transaction ends. Raises `EmailTaken`."""
-        await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"users.email {email}", 0))))
+        await self._session.execute(
+            select(func.pg_advisory_xact_lock(func.hashtextextended(f"users.email {email}", 0)))
+        )
         if await self.by_email(email) is not None:
-            raise EmailTaken()
+            raise EmailTaken
 
     async def lock_superadmins(self) -> Sequence[UUID]:
         """Those who may come in as superadmin, held against change until the transaction ends."""

@@ -10,8 +10,8 @@ from sqlmodel import col
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.events import publish
 from undercroft.core.db.repository import Slice
+from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
 from undercroft.modules.users.events import UserDeactivated, UserDeleted, UserRegistered
@@ -33,7 +33,7 @@ class NewUser:
 
 
 class UserService:
-    """Changes are made in the session's transaction by an actor: the person, an administrator, or None for a command."""
+    """Changes are made in the session's transaction, by the person, an administrator, or a command (no actor)."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -65,7 +65,7 @@ class UserService:
         _require_rank(by, user, changes.get("role", user.role))
         before = PlatformRole(user.role)
         if is_last and changes.get("role", before) != before:
-            raise LastSuperadmin()
+            raise LastSuperadmin
         changed = await self._users.update(user, changes)
         if changed.role != before:
             await self._audit("user.role_changed", user.id, by.user_id, before=before.value, after=str(changed.role))
@@ -80,7 +80,7 @@ class UserService:
         if not user.is_active:
             return user
         if is_last:
-            raise LastSuperadmin()
+            raise LastSuperadmin
         await self._users.update(user, {"is_active": False})
         await publish(self._session, UserDeactivated(user.id))
         await self._audit("user.deactivated", user.id, by.user_id)
@@ -114,7 +114,7 @@ class UserService:
         """Anonymise somebody for good; the address is free again. Raises `UserNotFound`, `LastSuperadmin`."""
         user, is_last = await self._lock_with_superadmins(user_id)
         if is_last:
-            raise LastSuperadmin()
+            raise LastSuperadmin
         await self._users.update(user, _anonymous(user_id))
         await publish(self._session, UserDeleted(user_id))
         await self._audit("user.deleted", user_id, user_id)
@@ -139,7 +139,14 @@ class UserDirectory:
         return await self._users.get(user_id)
 
     async def list(
-        self, *, q: str | None, role: PlatformRole | None, is_active: bool | None, sort: str | None, page: int, size: int
+        self,
+        *,
+        q: str | None,
+        role: PlatformRole | None,
+        is_active: bool | None,
+        sort: str | None,
+        page: int,
+        size: int,
     ) -> Slice[User]:
         """One page of people and how many there are. Raises `UnknownSort`."""
         where = []
@@ -153,7 +160,7 @@ class UserDirectory:
 def _require_rank(by: Principal, user: User, role: str) -> None:
     """An admin may change people who are neither admin nor to become one; a superadmin may change anybody."""
     if by.role is not PlatformRole.SUPERADMIN and {user.role, role} != {PlatformRole.USER}:
-        raise RoleTooWeak()
+        raise RoleTooWeak
 
 
 def _anonymous(user_id: UUID) -> dict[str, Any]:
