@@ -202,6 +202,7 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings, url: str | None = None) -> None:
         url = url or settings.url
+        self.url = url
         self.settings = settings
         self.write = Pool(url, settings, name="write", size=settings.db_pool_size)
         self.read = Pool(url, settings, name="read", size=settings.db_read_pool_size, read_only=True)
