@@ -174,6 +174,7 @@ def _config(history: History, connection: Connection | None = None) -> Config:
     config.set_main_option("version_locations", str(history.folder / "versions"))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_table", history.version_table)
+    config.set_main_option("file_template", "%%(rev)s")
     config.attributes["tables"] = history.tables
     if connection is not None:
         config.attributes["connection"] = connection

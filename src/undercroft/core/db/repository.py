@@ -117,8 +117,9 @@ class Repository(Generic[M]):
         last = cast(Any, rows[-1]) if more else None
         return Stretch(rows, Position(last.created_at, last.id) if last else None)
 
-    async def count(self, *where: ColumnElement[bool]) -> int:
-        return await self._count(self._query().where(*where))
+    async def count(self, *where: ColumnElement[bool], deleted: bool = False) -> int:
+        """How many rows there are, or how many softly deleted ones."""
+        return await self._count(self._query(deleted=deleted).where(*where))
 
     async def create(self, row: M) -> M:
         """Write a new row at once, so that constraints speak here."""

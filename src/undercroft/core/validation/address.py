@@ -22,7 +22,7 @@ def split_email(value: str, *, public: bool) -> tuple[str, str, str]:
     for name in RESERVED_BUT_USED:
         if name in email_validator.SPECIAL_USE_DOMAIN_NAMES:
             email_validator.SPECIAL_USE_DOMAIN_NAMES.remove(name)
-    valid = email_validator.validate_email(value, check_deliverability=False, globally_deliverable=public)
+    valid = email_validator.validate_email(value, check_deliverability=False, globally_deliverable=public, strict=True)
     return valid.local_part, valid.domain, valid.ascii_domain
 
 
@@ -43,7 +43,7 @@ def normalise_email(value: str) -> str:
 def _email(value: object) -> object:
     if not isinstance(value, str):
         return value
-    if len(value) > EMAIL_LENGTH + 2:
+    if len(value.strip()) > EMAIL_LENGTH:
         raise PydanticCustomError("email", "A mail address may have 254 characters.")
     try:
         return normalise_email(value)

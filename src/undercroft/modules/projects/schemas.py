@@ -1,6 +1,7 @@
 """What comes in and goes out about projects."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import ConfigDict
@@ -9,7 +10,7 @@ from sqlmodel import Field, SQLModel
 from undercroft.core.validation import LongText, Name
 from undercroft.modules.projects.models import ProjectFields, ProjectStatus
 
-EXAMPLE = {"name": "Website", "description": "The new one.", "status": "active"}
+EXAMPLE: Any = {"name": "Website", "description": "The new one.", "status": "active"}
 
 
 class ProjectCreate(ProjectFields):

@@ -1,9 +1,9 @@
 """The use cases of projects, within one team."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
+from asyncpg import Record
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col
@@ -24,7 +24,7 @@ class ProjectService:
         self._principal = principal
         self._projects = ProjectRepository(session, principal.team_id)
 
-    async def newest(self, *, page: int, size: int) -> tuple[Sequence[Mapping[str, Any]], int]:
+    async def newest(self, *, page: int, size: int) -> tuple[Sequence[Record], int]:
         """One page of all projects, newest first, and how many there are."""
         rows = await self._projects.newest(page=page, size=size)
         if rows:
@@ -43,10 +43,10 @@ class ProjectService:
         """The next projects that match, newest first, without counting."""
         return await self._projects.stretch(*_with(status), q=q, after=after, limit=limit)
 
-    async def read(self, project_id: UUID) -> Mapping[str, Any]:
+    async def read(self, project_id: UUID) -> Record:
         return await self._projects.record(project_id)
 
-    async def create(self, data: ProjectCreate) -> Mapping[str, Any]:
+    async def create(self, data: ProjectCreate) -> Record:
         project = Project(**data.model_dump(), team_id=self._principal.team_id, created_by=self._principal.user_id)
         return await self._projects.insert(project.model_dump())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select
@@ -61,6 +61,9 @@ class TeamRepository(Repository[Team]):
     async def slug_exists(self, slug: str) -> bool:
         return await self.count(col(Team.slug) == slug) > 0
 
+    async def personal_of(self, user_id: UUID) -> Team | None:
+        return await self.get_by(personal_user_id=user_id)
+
     async def delete_personal(self, user_id: UUID) -> None:
         """Remove somebody's personal team for good."""
         await self._writing.execute(delete(Team).where(col(Team.personal_user_id) == user_id))
@@ -82,8 +85,8 @@ class MembershipRepository(Repository[Membership]):
             .limit(size)
             .offset((page - 1) * size)
         )
-        rows = (await self._session.execute(query)).all()
-        return Slice(rows, cast(int, rows[0][3]) if rows else await self.count(where))
+        rows: Sequence[Any] = (await self._session.execute(query)).all()
+        return Slice(rows, rows[0][3] if rows else await self.count(where))
 
     async def lock_member(self, team_id: UUID, user_id: UUID) -> Membership:
         """One membership, held until the transaction ends. Raises `MemberNotFound`."""

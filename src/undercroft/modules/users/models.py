@@ -46,3 +46,7 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
     role: PlatformRole = Field(PlatformRole.USER, sa_type=String(16), nullable=False)
     is_active: bool = Field(True, nullable=False, description="Whether the person may come in.")
     email_verified_at: datetime | None = Field(None, sa_type=DateTime(timezone=True), nullable=True)
+
+    @property
+    def email_verified(self) -> bool:
+        return self.email_verified_at is not None
