@@ -21,7 +21,7 @@ from undercroft.devstack.roles import Roles, ensure
 PASSWORD = "benchmark-" + secrets.token_urlsafe(16)
 CALLER, CREATOR, JOINER = "caller@example.com", "creator@example.com", "joiner@example.com"
 TEAMS = 1_000
-UNDERCROFT = [PYTHON, "-m", "undercroft"]
+UNDERCROFT = [str(Path(PYTHON).with_name("undercroft"))]
 
 
 class OurTarget(Target):

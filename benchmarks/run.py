@@ -142,8 +142,10 @@ def preface(plan: Plan) -> list[str]:
     """How it was measured, for the record."""
     return [
         f"{describe()}. One server worker on core 0; wrk with {wrk.CONNECTIONS} connections and PostgreSQL on core 1.",
-        f"{plan.runs} runs of {plan.rounds} rounds of {plan.seconds:g} s, floor and application in turns; medians. "
-        "Only ratios carry over to other machines.",
+        (
+            f"{plan.runs} runs of {plan.rounds} rounds of {plan.seconds:g} s, floor and application in turns; medians. "
+            "Only ratios carry over to other machines."
+        ),
     ]
 
 
