@@ -53,7 +53,8 @@ class Borrowed:
 
     def discard(self) -> None:
         """Close it instead of giving it back: its state is not known."""
-        self._fairy.invalidate()
+        if self._fairy.is_valid:
+            self._fairy.invalidate()
         self._fairy.close()
 
 

@@ -37,13 +37,13 @@ class AuthSession(Identified, Created, table=True):
 
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False)
     kind: SessionKind = Field(sa_type=String(8), nullable=False)
-    cookie_hash: bytes | None = Field(None, sa_type=LargeBinary, unique=True, nullable=True, repr=False)
-    ip: str = Field("", max_length=45, description="Where it was last used from.")
-    user_agent: str = Field("", max_length=USER_AGENT_LENGTH)
+    cookie_hash: bytes | None = Field(default=None, sa_type=LargeBinary, unique=True, nullable=True, repr=False)
+    ip: str = Field(default="", max_length=45, description="Where it was last used from.")
+    user_agent: str = Field(default="", max_length=USER_AGENT_LENGTH)
     last_seen_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="Moves on while it is used.")
     ends_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="When it ends however much it is used.")
-    revoked_at: datetime | None = Field(None, sa_type=TIMESTAMP, nullable=True)
+    revoked_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
 
 
 class RefreshToken(Created, table=True):
@@ -53,8 +53,8 @@ class RefreshToken(Created, table=True):
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     session_id: UUID = Field(foreign_key="auth_sessions.id", ondelete="CASCADE", nullable=False, index=True)
-    used_at: datetime | None = Field(None, sa_type=TIMESTAMP, nullable=True)
-    settled_at: datetime | None = Field(None, sa_type=TIMESTAMP, nullable=True)
+    used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    settled_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
 
 
 class Registration(Identified, Created, table=True):
@@ -63,7 +63,7 @@ class Registration(Identified, Created, table=True):
     __tablename__ = "auth_registrations"
 
     email: str = Field(max_length=EMAIL_LENGTH, index=True, nullable=False)
-    full_name: str = Field("", max_length=NAME_LENGTH)
+    full_name: str = Field(default="", max_length=NAME_LENGTH)
     password_hash: str = Field(max_length=256, repr=False, nullable=False)
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
 
@@ -87,8 +87,8 @@ class MailRequest(Identified, Created, table=True):
 
     purpose: MailPurpose = Field(sa_type=String(24), nullable=False)
     email: str = Field(max_length=EMAIL_LENGTH, index=True, nullable=False)
-    full_name: str = Field("", max_length=NAME_LENGTH)
-    user_id: UUID | None = Field(None, foreign_key="users.id", ondelete="CASCADE", nullable=True, index=True)
+    full_name: str = Field(default="", max_length=NAME_LENGTH)
+    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", nullable=True, index=True)
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
 
 
@@ -110,9 +110,9 @@ class Throttle(SQLModel, table=True):
     __tablename__ = "auth_throttles"
 
     key: bytes = Field(sa_type=LargeBinary, primary_key=True)
-    failures: int = Field(0, nullable=False)
+    failures: int = Field(default=0, nullable=False)
     counted_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
-    blocked_until: datetime | None = Field(None, sa_type=TIMESTAMP, nullable=True)
+    blocked_until: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
 
 
 class KeyState(StrEnum):
@@ -133,6 +133,6 @@ class SigningKey(Created, table=True):
     kid: str = Field(primary_key=True, max_length=64)
     state: KeyState = Field(sa_type=String(8), nullable=False)
     public_pem: str = Field(nullable=False)
-    private_sealed: bytes | None = Field(None, sa_type=LargeBinary, nullable=True, repr=False)
-    activated_at: datetime | None = Field(None, sa_type=TIMESTAMP, nullable=True)
-    retired_at: datetime | None = Field(None, sa_type=TIMESTAMP, nullable=True)
+    private_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
+    activated_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    retired_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)

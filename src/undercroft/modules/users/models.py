@@ -18,10 +18,10 @@ URL_LENGTH = 2000
 class UserBase(SQLModel):
     """What people say about themselves."""
 
-    full_name: str = Field("", max_length=NAME_LENGTH, description="What the person is called.")
-    locale: str = Field("en", max_length=35, description="Language tag (BCP 47) for mails and pages.")
-    timezone: str = Field("UTC", max_length=64, description="Name in the IANA time zone database.")
-    avatar_url: str | None = Field(None, max_length=URL_LENGTH, description="An https address of a picture.")
+    full_name: str = Field(default="", max_length=NAME_LENGTH, description="What the person is called.")
+    locale: str = Field(default="en", max_length=35, description="Language tag (BCP 47) for mails and pages.")
+    timezone: str = Field(default="UTC", max_length=64, description="Name in the IANA time zone database.")
+    avatar_url: str | None = Field(default=None, max_length=URL_LENGTH, description="An https address of a picture.")
     notifications: dict[str, bool] = Field(
         default_factory=dict,
         sa_type=JSONB,
@@ -42,10 +42,12 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
     )
 
     email: str = Field(max_length=EMAIL_LENGTH, unique=True, description="Lower case; two people never share one.")
-    password_hash: str | None = Field(None, max_length=256, repr=False, description="Argon2id, PHC string format.")
-    role: PlatformRole = Field(PlatformRole.USER, sa_type=String(16), nullable=False)
-    is_active: bool = Field(True, nullable=False, description="Whether the person may come in.")
-    email_verified_at: datetime | None = Field(None, sa_type=DateTime(timezone=True), nullable=True)
+    password_hash: str | None = Field(
+        default=None, max_length=256, repr=False, description="Argon2id, PHC string format."
+    )
+    role: PlatformRole = Field(default=PlatformRole.USER, sa_type=String(16), nullable=False)
+    is_active: bool = Field(default=True, nullable=False, description="Whether the person may come in.")
+    email_verified_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), nullable=True)
 
     @property
     def email_verified(self) -> bool:

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement
 from sqlmodel import col
 
 from undercroft.modules.users.models import User
 
-PROFILE: tuple[ColumnElement[Any], ...] = (
+PROFILE: tuple[Any, ...] = (
     col(User.id).label("user_id"),
     col(User.email),
     col(User.full_name),

@@ -28,7 +28,7 @@ class UserRepository(Repository[User]):
             select(func.pg_advisory_xact_lock(func.hashtextextended(f"users.email {email}", 0)))
         )
         if await self.by_email(email) is not None:
-            raise EmailTaken()
+            raise EmailTaken
 
     async def lock_superadmins(self) -> Sequence[UUID]:
         """Those who may come in as superadmin, held against change until the transaction ends."""

@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from sqlmodel._compat import SQLModelConfig
 
 from undercroft.core.auth import PlatformRole
 from undercroft.modules.users.models import NAME_LENGTH, URL_LENGTH, UserBase
@@ -50,7 +51,7 @@ Notifications = Annotated[dict[Topic, bool], Field(max_length=50, examples=[{"ne
 class UserRead(UserBase):
     """A person, as told to that person and to administrators."""
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = SQLModelConfig(from_attributes=True)
 
     id: UUID
     email: str

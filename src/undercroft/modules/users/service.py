@@ -33,7 +33,7 @@ class NewUser:
 
 
 class UserService:
-    """Changes are made in the session's transaction by an actor: the person, an administrator, or None for a command."""
+    """Changes are made in the session's transaction, by the person, an administrator, or a command (no actor)."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -65,7 +65,7 @@ class UserService:
         _require_rank(by, user, changes.get("role", user.role))
         before = PlatformRole(user.role)
         if is_last and changes.get("role", before) != before:
-            raise LastSuperadmin()
+            raise LastSuperadmin
         changed = await self._users.update(user, changes)
         if changed.role != before:
             await self._audit("user.role_changed", user.id, by.user_id, before=before.value, after=str(changed.role))
@@ -80,7 +80,7 @@ class UserService:
         if not user.is_active:
             return user
         if is_last:
-            raise LastSuperadmin()
+            raise LastSuperadmin
         await self._users.update(user, {"is_active": False})
         await publish(self._session, UserDeactivated(user.id))
         await self._audit("user.deactivated", user.id, by.user_id)
@@ -114,7 +114,7 @@ class UserService:
         """Anonymise somebody for good; the address is free again. Raises `UserNotFound`, `LastSuperadmin`."""
         user, is_last = await self._lock_with_superadmins(user_id)
         if is_last:
-            raise LastSuperadmin()
+            raise LastSuperadmin
         await self._users.update(user, _anonymous(user_id))
         await publish(self._session, UserDeleted(user_id))
         await self._audit("user.deleted", user_id, user_id)
@@ -160,7 +160,7 @@ class UserDirectory:
 def _require_rank(by: Principal, user: User, role: str) -> None:
     """An admin may change people who are neither admin nor to become one; a superadmin may change anybody."""
     if by.role is not PlatformRole.SUPERADMIN and {user.role, role} != {PlatformRole.USER}:
-        raise RoleTooWeak()
+        raise RoleTooWeak
 
 
 def _anonymous(user_id: UUID) -> dict[str, Any]:
