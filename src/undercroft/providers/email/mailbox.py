@@ -21,6 +21,14 @@ class MailboxProvider:
     async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
         return await asyncio.to_thread(lambda: [self._keep(message) for message in messages])
 
+    async def check(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise DeliveryDeferred(f"The folder {self._folder} cannot be made: {error.strerror}.") from None
+        if not os.access(self._folder, os.W_OK):
+            raise DeliveryDeferred(f"The folder {self._folder} cannot be written to.")
+
     def _keep(self, message: Message) -> Outcome:
         mail_id = hashlib.blake2b(message.message_id.encode(), digest_size=16).hexdigest()
         envelope = f"Delivered-To: {', '.join(message.recipients)}\r\n".encode()
