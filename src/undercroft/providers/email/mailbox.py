@@ -1,6 +1,7 @@
 """Keeps mails in a folder, where the mailbox page shows them; nothing leaves the machine."""
 
 import asyncio
+import os
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
