@@ -1,8 +1,8 @@
 """Keeps mails in a folder, where the mailbox page shows them; nothing leaves the machine."""
 
 import asyncio
-import os
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,12 +23,16 @@ class MailboxProvider:
         return await asyncio.to_thread(lambda: [self._keep(message) for message in messages])
 
     async def check(self) -> None:
+        await asyncio.to_thread(self._require_writable)
+
+    def _require_writable(self) -> None:
+        folder = self._files.folder
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise DeliveryDeferred(f"The folder {self._folder} cannot be made: {error.strerror}.") from None
-        if not os.access(self._folder, os.W_OK):
-            raise DeliveryDeferred(f"The folder {self._folder} cannot be written to.")
+            raise DeliveryDeferred(f"The folder {folder} cannot be made: {error.strerror}.") from None
+        if not os.access(folder, os.W_OK):
+            raise DeliveryDeferred(f"The folder {folder} cannot be written to.")
 
     def _keep(self, message: Message) -> Outcome:
         mail_id = hashlib.blake2b(message.message_id.encode(), digest_size=16).hexdigest()
