@@ -21,11 +21,20 @@ class MailboxProvider:
     async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
         return await asyncio.to_thread(lambda: [self._keep(message) for message in messages])
 
+    async def check(self) -> None:
+        try:
+            await asyncio.to_thread(self._files.prepare)
+        except OSError as error:
+            raise self._out_of_reach(error) from None
+
     def _keep(self, message: Message) -> Outcome:
         mail_id = hashlib.blake2b(message.message_id.encode(), digest_size=16).hexdigest()
         envelope = f"Delivered-To: {', '.join(message.recipients)}\r\n".encode()
         try:
             self._files.add(mail_id, envelope + message.to_bytes(), keep=self._size)
         except OSError as error:
-            return DeliveryDeferred(f"The mail could not be written to {self._files.folder}: {error.strerror}.")
+            return self._out_of_reach(error)
         return None
+
+    def _out_of_reach(self, error: OSError) -> DeliveryDeferred:
+        return DeliveryDeferred(f"Mails cannot be written to {self._files.folder}: {error.strerror}.")
