@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,16 +22,10 @@ class MailboxProvider:
         return await asyncio.to_thread(lambda: [self._keep(message) for message in messages])
 
     async def check(self) -> None:
-        await asyncio.to_thread(self._require_writable)
-
-    def _require_writable(self) -> None:
-        folder = self._files.folder
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await asyncio.to_thread(self._files.prepare)
         except OSError as error:
-            raise DeliveryDeferred(f"The folder {folder} cannot be made: {error.strerror}.") from None
-        if not os.access(folder, os.W_OK):
-            raise DeliveryDeferred(f"The folder {folder} cannot be written to.")
+            raise self._out_of_reach(error) from None
 
     def _keep(self, message: Message) -> Outcome:
         mail_id = hashlib.blake2b(message.message_id.encode(), digest_size=16).hexdigest()
@@ -40,5 +33,8 @@ class MailboxProvider:
         try:
             self._files.add(mail_id, envelope + message.to_bytes(), keep=self._size)
         except OSError as error:
-            return DeliveryDeferred(f"The mail could not be written to {self._files.folder}: {error.strerror}.")
+            return self._out_of_reach(error)
         return None
+
+    def _out_of_reach(self, error: OSError) -> DeliveryDeferred:
+        return DeliveryDeferred(f"Mails cannot be written to {self._files.folder}: {error.strerror}.")
