@@ -1,10 +1,11 @@
 """Enqueues the probe's jobs, in a transaction that commits or not."""
 
+from undercroft.modules.probe.tasks import mark
+
 from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
 from undercroft.core.errors import Conflict
 from undercroft.jobs import enqueue
-from undercroft.modules.probe.tasks import mark
 
 router = Router(surface="public", prefix="/probe", include_in_schema=False)
 

@@ -1,8 +1,8 @@
 """The generic repository, tried on projects."""
 
 import pytest
-
 from tests.factories import Somebody, somebody
+
 from undercroft.core.db import Database
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.ids import new_id
@@ -123,7 +123,9 @@ async def test_a_repository_on_a_reading_session_refuses_to_write(database: Data
 
 
 @pytest.mark.parametrize("size", [1, 50])
-async def test_a_page_takes_one_statement_however_long(database: Database, owner: Somebody, statements, size: int) -> None:
+async def test_a_page_takes_one_statement_however_long(
+    database: Database, owner: Somebody, statements, size: int
+) -> None:
     await fill(database, owner, *(f"p{n}" for n in range(size)))
     async with database.reading() as session:
         with statements() as counted:

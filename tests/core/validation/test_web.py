@@ -82,6 +82,11 @@ def test_html_cannot_run_anything(hostile: str) -> None:
     assert "onerror" not in clean
 
 
+def test_html_that_grows_when_it_is_cleaned_still_keeps_its_bounds() -> None:
+    with pytest.raises(ValidationError):
+        html.validate_python("&" * 50_000)
+
+
 def test_html_keeps_what_is_harmless() -> None:
     assert html.validate_python("<p>Hello <b>Ada</b></p>") == "<p>Hello <b>Ada</b></p>"
 

@@ -6,8 +6,8 @@ from typing import Any, TypeVar, cast
 
 import asyncpg
 from sqlalchemy import CursorResult, Result, ScalarResult
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from undercroft.core.db.errors import OutcomeUnknown, is_lost, raise_translated
 from undercroft.core.db.pool import Borrowed, Pool
@@ -32,7 +32,7 @@ class ReadSession:
         self._orm: AsyncSession | None = None
 
     async def orm(self) -> AsyncSession:
-        """SQLModel's session on this session's connection. Never commit or roll back through it."""
+        """SQLAlchemy's session on this session's connection. Never commit or roll back through it."""
         if self._orm is None:
             borrowed = await self._hold()
             self._orm = AsyncSession(borrowed.connection(), expire_on_commit=False)

@@ -3,8 +3,9 @@
 import unicodedata
 from typing import Annotated
 
-from pydantic import BeforeValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from undercroft.core.validation.tidied import Tidied
 
 EMAIL_LENGTH = 254
 RESERVED_BUT_USED = ("local", "localhost", "test")
@@ -34,15 +35,10 @@ def normalise_email(value: str) -> str:
     Raises `ValueError`.
     """
     local, domain, _ = split_email(unicodedata.normalize("NFC", value.strip().lower()), public=True)
-    address = f"{local}@{domain}"
-    if len(address) > EMAIL_LENGTH:
-        raise ValueError(f"A mail address may have {EMAIL_LENGTH} characters.")
-    return address
+    return f"{local}@{domain}"
 
 
-def _email(value: object) -> object:
-    if not isinstance(value, str):
-        return value
+def _email(value: str) -> str:
     if len(value.strip()) > EMAIL_LENGTH:
         raise PydanticCustomError("email", "A mail address may have 254 characters.")
     try:
@@ -51,10 +47,5 @@ def _email(value: object) -> object:
         raise PydanticCustomError("email", "This is not a mail address: {reason}", {"reason": str(error)}) from None
 
 
-Email = Annotated[
-    str,
-    StringConstraints(max_length=EMAIL_LENGTH),
-    BeforeValidator(_email),
-    WithJsonSchema({"type": "string", "format": "email", "maxLength": EMAIL_LENGTH, "examples": ["ada@example.com"]}),
-]
+Email = Annotated[str, Tidied(_email, EMAIL_LENGTH, 3, format="email", example="ada@example.com")]
 """A mail address in the one spelling of `normalise_email`, so that a unique column is enough for one account each."""

@@ -1,10 +1,12 @@
 """Languages and time zones."""
 
+import re
 from functools import cache
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from undercroft.core.validation.tidied import Tidied
 
 LOCALE_LENGTH = 35
 TIMEZONE_LENGTH = 64
@@ -21,6 +23,8 @@ def time_zones() -> frozenset[str]:
 
 
 def _usual_case(value: str) -> str:
+    if not re.fullmatch(_LOCALE_PATTERN, value):
+        raise PydanticCustomError("locale", "Use a language such as en, en-GB or zh-Hant-TW.")
     language, *rest = value.split("-")
     return "-".join([language.lower(), *(part.title() if len(part) == 4 else part.upper() for part in rest)])
 
@@ -31,18 +35,8 @@ def _known_zone(value: str) -> str:
     return value
 
 
-Locale = Annotated[
-    str,
-    StringConstraints(pattern=_LOCALE_PATTERN, max_length=LOCALE_LENGTH),
-    AfterValidator(_usual_case),
-    WithJsonSchema({"type": "string", "pattern": _LOCALE_PATTERN, "maxLength": LOCALE_LENGTH, "examples": ["en-GB"]}),
-]
+Locale = Annotated[str, Tidied(_usual_case, LOCALE_LENGTH, 2, pattern=_LOCALE_PATTERN, example="en-GB")]
 """A language with its script and region if need be, in the shape and case of BCP 47: `en`, `pt-BR`, `zh-Hant-TW`."""
 
-TimeZone = Annotated[
-    str,
-    StringConstraints(max_length=TIMEZONE_LENGTH),
-    AfterValidator(_known_zone),
-    WithJsonSchema({"type": "string", "maxLength": TIMEZONE_LENGTH, "examples": ["Europe/Berlin"]}),
-]
+TimeZone = Annotated[str, Tidied(_known_zone, TIMEZONE_LENGTH, 1, example="Europe/Berlin")]
 """The name of an IANA time zone; `zoneinfo.ZoneInfo` takes it."""

@@ -2,19 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    AnyUrl,
-    BeforeValidator,
-    StringConstraints,
-    TypeAdapter,
-    UrlConstraints,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
-from undercroft.core.validation.text import OneLine, tidy_line
+from undercroft.core.validation.text import normal, tidy_line
+from undercroft.core.validation.tidied import Tidied
 
 URL_LENGTH = 2048
 HTML_LENGTH = 100_000
@@ -28,20 +20,20 @@ _web_url = TypeAdapter(Annotated[AnyUrl, UrlConstraints(allowed_schemes=["http",
 
 def _url(value: str) -> str:
     try:
-        url = _web_url.validate_python(value)
+        url = _web_url.validate_python(tidy_line(value))
     except ValidationError:
         raise PydanticCustomError("url", "Use a whole URL that begins with https:// or http://.") from None
     if url.username is not None or url.password is not None:
         raise PydanticCustomError("url", "Use a URL without a name or password in it.")
-    if len(str(url)) > URL_LENGTH:
-        raise PydanticCustomError("url", "A URL may have 2048 characters.")
     return str(url)
 
 
 def _clean_html(value: str) -> str:
     import nh3
 
-    return nh3.clean(value)
+    if len(value) > HTML_LENGTH:
+        raise PydanticCustomError("html", "This text is too long.")
+    return nh3.clean(normal(value))
 
 
 def safe_filename(value: str) -> str:
@@ -73,7 +65,7 @@ def _phone(value: str) -> str:
     import phonenumbers
 
     try:
-        number = phonenumbers.parse(value, None)
+        number = phonenumbers.parse(tidy_line(value), None)
     except phonenumbers.NumberParseException:
         raise _no_phone() from None
     if not phonenumbers.is_valid_number(number) or number.extension:
@@ -85,33 +77,14 @@ def _no_phone() -> PydanticCustomError:
     return PydanticCustomError("phone", "Use a phone number with its country, such as +44 20 7946 0018.")
 
 
-def _file(value: object) -> object:
-    return safe_filename(value) if isinstance(value, str) else value
-
-
-Url = Annotated[
-    str,
-    OneLine(max_length=URL_LENGTH),
-    AfterValidator(_url),
-    WithJsonSchema({"type": "string", "format": "uri", "minLength": 1, "maxLength": URL_LENGTH}),
-]
+Url = Annotated[str, Tidied(_url, URL_LENGTH, 1, format="uri", example="https://example.com/")]
 """An http or https URL in its normal form, without credentials. It says nothing about where it leads."""
 
-SafeHtml = Annotated[str, StringConstraints(max_length=HTML_LENGTH), AfterValidator(_clean_html)]
+SafeHtml = Annotated[str, Tidied(_clean_html, HTML_LENGTH, example="<p>Hello</p>")]
 """HTML without scripts, styles, event handlers and links that run code."""
 
-SafeFilename = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=FILENAME_BYTES),
-    BeforeValidator(_file),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 1024, "examples": ["report.pdf"]}),
-]
+SafeFilename = Annotated[str, Tidied(safe_filename, FILENAME_BYTES, 1, example="report.pdf")]
 """A file name without a path that every system can keep."""
 
-Phone = Annotated[
-    str,
-    OneLine(max_length=PHONE_LENGTH),
-    AfterValidator(_phone),
-    WithJsonSchema({"type": "string", "format": "phone", "maxLength": PHONE_LENGTH, "examples": ["+442079460018"]}),
-]
+Phone = Annotated[str, Tidied(_phone, PHONE_LENGTH, 1, format="phone", example="+442079460018")]
 """A phone number that could exist, in E.164 form (+442079460018)."""

@@ -1,13 +1,10 @@
 """A few projects for the demo account."""
 
-from sqlalchemy import select
-from sqlmodel import col
-
 from undercroft.core.db import Session
 from undercroft.modules.projects.models import Project, ProjectStatus
 from undercroft.modules.projects.repository import ProjectRepository
-from undercroft.modules.teams import Team
-from undercroft.modules.users import User
+from undercroft.modules.teams import TeamRepository
+from undercroft.modules.users import UserRepository
 from undercroft.modules.users.seeds import DEMO_EMAIL
 
 DEMO = (
@@ -19,20 +16,14 @@ DEMO = (
 
 async def seed(session: Session) -> None:
     """Give the demo account its projects, unless it has had any."""
-    owner = (
-        await session.execute(
-            select(col(User.id), col(Team.id))
-            .join(Team, col(Team.personal_user_id) == col(User.id))
-            .where(col(User.email) == DEMO_EMAIL)
-        )
-    ).first()
-    if owner is None:
+    user = await UserRepository(session).get_by(email=DEMO_EMAIL)
+    team = await TeamRepository(session).personal_of(user.id) if user else None
+    if user is None or team is None:
         return
-    user_id, team_id = owner
-    projects = ProjectRepository(session, team_id)
+    projects = ProjectRepository(session, team.id)
     if await projects.count() or await projects.count(deleted=True):
         return
     await projects.create_many(
-        Project(name=name, description=description, status=status, team_id=team_id, created_by=user_id)
+        Project(name=name, description=description, status=status, team_id=team.id, created_by=user.id)
         for name, description, status in DEMO
     )

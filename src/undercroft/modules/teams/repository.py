@@ -61,6 +61,9 @@ class TeamRepository(Repository[Team]):
     async def slug_exists(self, slug: str) -> bool:
         return await self.count(col(Team.slug) == slug) > 0
 
+    async def personal_of(self, user_id: UUID) -> Team | None:
+        return await self.get_by(personal_user_id=user_id)
+
     async def delete_personal(self, user_id: UUID) -> None:
         """Remove somebody's personal team for good."""
         await self._writing.execute(delete(Team).where(col(Team.personal_user_id) == user_id))

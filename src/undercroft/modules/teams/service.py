@@ -19,6 +19,9 @@ from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import Belonging, MembershipRepository, TeamRepository
 from undercroft.modules.teams.schemas import TeamCreate, TeamUpdate
 
+SLUG_STEM = 50
+"""Characters of a made-up slug, so that there is room for a few random ones."""
+
 
 class TeamReads:
     """What somebody may see of their teams."""
@@ -148,5 +151,5 @@ async def create_team(
 
 async def _free_slug(teams: TeamRepository, name: str) -> str:
     """The name's slug, with a few random letters behind it unless it is still free."""
-    slug = slug_from(name, max_length=50) or "team"
+    slug = slug_from(name, max_length=SLUG_STEM) or "team"
     return f"{slug}-{new_id().hex[-8:]}" if await teams.slug_exists(slug) else slug
