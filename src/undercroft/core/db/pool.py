@@ -125,6 +125,11 @@ class Pool:
         rows = await self.fetch(statement, **values)
         return rows[0] if rows else None
 
+    @property
+    def in_use(self) -> int:
+        """How many connections are borrowed at the moment."""
+        return cast(int, self.engine.pool.checkedout()) - len(self._ready)  # type: ignore[attr-defined]
+
     async def close(self) -> None:
         self._kept_ready = 0
         while self._ready:

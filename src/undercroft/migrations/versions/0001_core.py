@@ -1,7 +1,6 @@
 """People, teams, and signing in."""
 
 import sqlalchemy as sa
-import sqlmodel
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
@@ -30,9 +29,9 @@ def upgrade() -> None:
         "auth_registrations",
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("email", sqlmodel.sql.sqltypes.AutoString(length=254), nullable=False),
-        sa.Column("full_name", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
-        sa.Column("password_hash", sqlmodel.sql.sqltypes.AutoString(length=256), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("full_name", sa.String(length=200), nullable=False),
+        sa.Column("password_hash", sa.String(length=256), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_auth_registrations")),
     )
@@ -41,9 +40,9 @@ def upgrade() -> None:
     op.create_table(
         "auth_signing_keys",
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("kid", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+        sa.Column("kid", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
-        sa.Column("public_pem", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("public_pem", sa.String(), nullable=False),
         sa.Column("private_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
@@ -72,18 +71,18 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("full_name", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
-        sa.Column("locale", sqlmodel.sql.sqltypes.AutoString(length=35), nullable=False),
-        sa.Column("timezone", sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
-        sa.Column("avatar_url", sqlmodel.sql.sqltypes.AutoString(length=2000), nullable=True),
+        sa.Column("full_name", sa.String(length=200), nullable=False),
+        sa.Column("locale", sa.String(length=35), nullable=False),
+        sa.Column("timezone", sa.String(length=64), nullable=False),
+        sa.Column("avatar_url", sa.String(length=2000), nullable=True),
         sa.Column(
             "notifications",
             postgresql.JSONB(astext_type=sa.Text()),
             server_default=sa.text("'{}'::jsonb"),
             nullable=False,
         ),
-        sa.Column("email", sqlmodel.sql.sqltypes.AutoString(length=254), nullable=False),
-        sa.Column("password_hash", sqlmodel.sql.sqltypes.AutoString(length=256), nullable=True),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("password_hash", sa.String(length=256), nullable=True),
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("is_active", sa.Boolean(), nullable=False),
         sa.Column("email_verified_at", sa.DateTime(timezone=True), nullable=True),
@@ -100,8 +99,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("purpose", sa.String(length=24), nullable=False),
-        sa.Column("email", sqlmodel.sql.sqltypes.AutoString(length=254), nullable=False),
-        sa.Column("full_name", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("full_name", sa.String(length=200), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -119,8 +118,8 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("cookie_hash", sa.LargeBinary(), nullable=True),
-        sa.Column("ip", sqlmodel.sql.sqltypes.AutoString(length=45), nullable=False),
-        sa.Column("user_agent", sqlmodel.sql.sqltypes.AutoString(length=400), nullable=False),
+        sa.Column("ip", sa.String(length=45), nullable=False),
+        sa.Column("user_agent", sa.String(length=400), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
@@ -141,8 +140,8 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(length=100), nullable=False),
-        sa.Column("slug", sqlmodel.sql.sqltypes.AutoString(length=60), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("slug", sa.String(length=60), nullable=False),
         sa.Column("personal_user_id", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(
             ["personal_user_id"], ["users.id"], name=op.f("fk_teams_personal_user_id_users"), ondelete="CASCADE"
@@ -174,7 +173,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("team_id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
-        sa.Column("role", sqlmodel.sql.sqltypes.AutoString(length=40), nullable=False),
+        sa.Column("role", sa.String(length=40), nullable=False),
         sa.ForeignKeyConstraint(
             ["team_id"], ["teams.id"], name=op.f("fk_memberships_team_id_teams"), ondelete="CASCADE"
         ),

@@ -13,7 +13,7 @@ from undercroft.core.auth.permissions import TeamRole, permissions_of
 from undercroft.core.db import ReadSession, Session
 from undercroft.core.db.repository import Slice
 from undercroft.core.ids import new_id
-from undercroft.core.validation import make_slug
+from undercroft.core.validation import slug_from
 from undercroft.modules.teams.errors import LastOwner, PersonalTeam, SlugTaken, TeamRoleTooWeak
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import Belonging, MembershipRepository, TeamRepository
@@ -151,5 +151,5 @@ async def create_team(
 
 async def _free_slug(teams: TeamRepository, name: str) -> str:
     """The name's slug, with a few random letters behind it unless it is still free."""
-    slug = make_slug(name, fallback="team")[:SLUG_STEM].rstrip("-")
+    slug = slug_from(name, max_length=SLUG_STEM) or "team"
     return f"{slug}-{new_id().hex[-8:]}" if await teams.slug_exists(slug) else slug

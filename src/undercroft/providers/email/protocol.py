@@ -20,3 +20,7 @@ class EmailProvider(Protocol):
         `ConfigurationError` when the settings do not allow sending at all.
         """
         ...
+
+    async def check(self) -> None:
+        """Find out whether mails could be delivered now, without one. Raises what `deliver` would give or raise."""
+        ...

@@ -1,7 +1,6 @@
 """Projects."""
 
 import sqlalchemy as sa
-import sqlmodel
 from alembic import op
 
 revision = "0001_projects"
@@ -20,8 +19,8 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("team_id", sa.Uuid(), nullable=False),
-        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(length=200), nullable=False),
-        sa.Column("description", sqlmodel.sql.sqltypes.AutoString(length=10000), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("description", sa.String(length=10000), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("created_by", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(
