@@ -26,9 +26,17 @@ SERVED: dict[str, frozenset[Surface]] = {
 
 def create_app(surface: str = "all") -> Api:
     """The application of one surface, ready for an ASGI server. Raises `ConfigurationError` for unfit settings."""
-    core = load(CoreSettings)
     configure_logs()
-    check_settings(core.environment)
+    check_settings(load(CoreSettings).environment)
+    return _assemble(surface)
+
+
+def offline_app() -> Api:
+    """The whole application to be looked at, not served: weak settings do not matter."""
+    return _assemble("all")
+
+
+def _assemble(surface: str) -> Api:
     prepare_modules()
     app = Api(version=__version__, lifespan=_lifespan)
     app.state.surface = surface
