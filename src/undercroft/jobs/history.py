@@ -117,10 +117,9 @@ async def mark_claimed(
     What may run, and the messages whose job is not to be run: it has ended, was cancelled, or has a newer message.
     """
     ids = [message.job_id for message in messages], [message.id for message in messages]
-    by_id = {message.id: message for message in messages}
-    rows = await connection.fetch(MARK_CLAIMED, *ids, worker_id)
-    claims = [_claim(row, by_id.pop(row["message_id"])) for row in rows]
-    refused = list(by_id.values())
+    rows = {row["message_id"]: row for row in await connection.fetch(MARK_CLAIMED, *ids, worker_id)}
+    claims = [_claim(rows[message.id], message) for message in messages if message.id in rows]
+    refused = [message for message in messages if message.id not in rows]
     if refused:
         await connection.execute(MARK_CANCELLED, *ids)
     return claims, refused
