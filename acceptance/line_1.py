@@ -1,10 +1,11 @@
-"""Line 1: one command starts everything, Ctrl-C ends it, and a kill -9 of any part leaves nothing behind or is mended."""
+"""Line 1: one command starts everything, Ctrl-C ends it, a kill -9 of any part is mended or leaves nothing behind."""
 
 import asyncio
 import os
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from acceptance.people import Person, signed_up
 from acceptance.processes import Process
@@ -130,7 +131,7 @@ async def _killed_trunk_takes_all_along(stack: Stack, person: Person, trunk: str
 
 def _trunk(processes: list[Process], name: str) -> Process | None:
     def fits(process: Process) -> bool:
-        words = [os.path.basename(word) for word in process.command.split()[:4]]
+        words = [Path(word).name for word in process.command.split()[:4]]
         if name == "the supervisor":
             return "undercroft" in words and "dev" in words and "uv" not in words
         return bool(words) and words[0] == name

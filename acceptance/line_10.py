@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -55,7 +56,7 @@ async def _foreign(binaries: Path) -> AsyncIterator[Foreign]:
     server = Foreign(binaries.parent.name, free_port(), secrets.token_hex(12))
     secret = into / "password"
     secret.write_text(server.password)
-    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    user: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
     if user:
         shutil.chown(into, "postgres", "postgres")
         shutil.chown(secret, "postgres", "postgres")

@@ -46,7 +46,7 @@ def spawn(
     with log.open("ab") as output:
         return subprocess.Popen(
             [*pinned, *command],
-            env={**_inherited(), **environment},
+            env={**inherited(), **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -54,7 +54,22 @@ def spawn(
         )
 
 
-def _inherited() -> dict[str, str]:
+def number_from(arguments: list[str], environment: Mapping[str, str]) -> float:
+    """The number that a Python program prints last, run alone on the server's core."""
+    pinned = ["taskset", "--cpu-list", str(SERVER_CORE)] if can_pin() else []
+    done = subprocess.run(
+        [*pinned, PYTHON, *arguments],
+        env={**inherited(), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchmarkFault(f"`{' '.join(arguments)}` failed:\n{done.stderr[-2000:]}")
+    return float(done.stdout.split()[-1])
+
+
+def inherited() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
+Format = Callable[[float], str]
 COLUMNS = ("measured", "must", "goal", "", "best rival", "how it spread")
 
 
@@ -42,7 +43,7 @@ class Figure:
 
     name: str
     value: float
-    shown_as: Callable[[float], str]
+    shown_as: Format
     must: float | None = None
     goal: float | None = None
     more_is_better: bool = False

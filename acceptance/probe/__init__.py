@@ -1,1 +1,1 @@
-"""A module for acceptance runs alone: jobs that leave a trace. It is copied into the clone, as any new module would be."""
+"""A module for acceptance runs alone, copied into the clone as any new module would be: jobs that leave a trace."""

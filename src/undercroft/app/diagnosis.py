@@ -9,11 +9,11 @@ import asyncpg
 
 from undercroft.app import migrations
 from undercroft.app.loader import check_settings
-from undercroft.core.cache import RedisSettings, ping
+from undercroft.core.cache import Cache, RedisSettings
 from undercroft.core.db import DatabaseSettings
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load
-from undercroft.providers.email import email
+from undercroft.providers.email import EmailSettings, email
 
 OLDEST_POSTGRES = 15
 ROLE = """
@@ -97,20 +97,21 @@ async def schema() -> tuple[Verdict, str, str]:
 
 
 async def redis() -> tuple[Verdict, str, str]:
-    if not load(RedisSettings).redis_url.get_secret_value():
+    cache = Cache(load(RedisSettings))
+    if not cache:
         return (
             Verdict.WEAK,
             "not configured: limits and caches are kept by each process for itself",
             "Set REDIS_URL when more than one process serves.",
         )
-    await ping()
+    await cache.ping()
+    await cache.close()
     return Verdict.GOOD, "answers", ""
 
 
 async def mail() -> tuple[Verdict, str, str]:
-    provider = email()
-    await provider.check()
-    return Verdict.GOOD, f"{provider.name} is ready", ""
+    await email().provider.check()
+    return Verdict.GOOD, f"{load(EmailSettings).provider} is ready", ""
 
 
 def _url() -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,7 @@ import structlog
 
 log = structlog.get_logger("undercroft.application")
 
-Check = Callable[[], Awaitable[dict[str, Any] | None]]
+Check = Callable[[], Awaitable[object]]
 
 
 class Overall(StrEnum):
@@ -22,7 +22,7 @@ class Overall(StrEnum):
 
 @dataclass(frozen=True)
 class Component:
-    """`check` raises when it is down and may return details; without what is `required` nothing works."""
+    """`check` raises when it is down and may return a mapping of details; without what is `required` nothing works."""
 
     name: str
     check: Check
@@ -58,7 +58,7 @@ class Health:
         except Exception as error:
             log.warning("component is down", component=component.name, reason=type(error).__name__)
             return Reading(component, False, _ms_since(started), {})
-        return Reading(component, True, _ms_since(started), details or {})
+        return Reading(component, True, _ms_since(started), dict(details) if isinstance(details, Mapping) else {})
 
 
 def overall(readings: list[Reading]) -> Overall:

@@ -18,6 +18,10 @@ BIDI_CONTROLS = r"\u202a-\u202e\u2066-\u2069"
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _NOT_IN_A_LINE = re.compile(f"[{_CONTROLS}{BIDI_CONTROLS}]")
 _NOT_IN_A_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+_BLANK = "\u115f\u1160\u3164\uffa0\u2800"
+"""Letters and signs by their category that show as nothing."""
+
 _LINE_PATTERN = f"^[^{_CONTROLS}{BIDI_CONTROLS}]*$"
 _TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 _SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -75,7 +79,7 @@ def normal(value: str) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    return unicodedata.category(character)[0] not in "CZ" and character not in "\u115f\u1160\u3164\uffa0\u2800"
+    return unicodedata.category(character) not in _INVISIBLE and character not in _BLANK
 
 
 Name = Annotated[str, one_line(NAME_LENGTH)]

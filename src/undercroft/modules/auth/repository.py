@@ -49,6 +49,10 @@ class SessionRepository(Repository[AuthSession]):
         changes = {"last_seen_at": utc_now(), "ip": ip, "user_agent": user_agent, "expires_at": expires_at}
         await self._session.execute(update(AuthSession).where(col(AuthSession.id) == session_id).values(**changes))
 
+    async def erase(self, user_id: UUID) -> None:
+        """Remove all of somebody's sessions."""
+        await self._writing.execute(delete(AuthSession).where(col(AuthSession.user_id) == user_id))
+
     async def forget(self, before: datetime) -> int:
         """Remove what ended before this moment."""
         ended = (col(AuthSession.expires_at) < before) | (col(AuthSession.revoked_at) < before)
@@ -165,6 +169,11 @@ class MailRequestRepository(Repository[MailRequest]):
         ids = (await self._writing.scalars(delete(MailRequest).where(*where).returning(col(MailRequest.id)))).all()
         await MailTokenRepository(self._writing).consume(purpose, *ids)
         return ids
+
+    async def erase(self, user_id: UUID) -> None:
+        """Remove all requests about somebody, and what they prove."""
+        await self.take_all(user_id, MailPurpose.CONFIRM_EMAIL)
+        await self._writing.execute(delete(MailRequest).where(col(MailRequest.user_id) == user_id))
 
 
 class SigningKeyRepository:

@@ -9,7 +9,7 @@ from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
 from undercroft.modules.users.profile import PROFILE, encode_profile
 from undercroft.modules.users.repository import UserRepository
 from undercroft.modules.users.schemas import PersonName, UserRead
-from undercroft.modules.users.service import UserService
+from undercroft.modules.users.service import NewUser, UserService
 
 __all__ = [
     "EMAIL_LENGTH",
@@ -17,6 +17,7 @@ __all__ = [
     "PROFILE",
     "EmailTaken",
     "LastSuperadmin",
+    "NewUser",
     "PersonName",
     "User",
     "UserDeactivated",

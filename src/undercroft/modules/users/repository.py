@@ -30,6 +30,13 @@ class UserRepository(Repository[User]):
         if await self.by_email(email) is not None:
             raise EmailTaken
 
+    async def hold_with(self, user_id: UUID, password_hash: str) -> User | None:
+        """The person, held against change until the transaction ends, if the password is the one that was proven."""
+        query = self._query().where(
+            col(User.id) == user_id, col(User.password_hash) == password_hash, col(User.is_active)
+        )
+        return await self._first(query.with_for_update(key_share=True).execution_options(populate_existing=True))
+
     async def lock_superadmins(self) -> Sequence[UUID]:
         """Those who may come in as superadmin, held against change until the transaction ends."""
         query = (

@@ -23,6 +23,9 @@ class ConsoleProvider:
             stream.flush()
         return [None for _ in messages]
 
+    async def check(self) -> None:
+        """There is nothing that could fail."""
+
 
 def _as_text(message: Message) -> str:
     recipients = ", ".join(map(str, (*message.to, *message.cc, *message.bcc)))

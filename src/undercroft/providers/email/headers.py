@@ -48,6 +48,6 @@ def encoded_words(value: str, *, header: str = "") -> str:
 
 def text_line(name: str, value: str) -> str:
     """A header of free text (RFC 5322, 2.2.1), folded."""
-    if value.isascii() and "=?" not in value:
+    if value.isascii() and "=?" not in value and max(map(len, value.split(" "))) < LINE_LENGTH - len(name) - 2:
         return f"{name}: {Header(value, 'us-ascii', maxlinelen=LINE_LENGTH, header_name=name).encode(linesep=_CRLF)}"
     return f"{name}: {encoded_words(value, header=name)}"

@@ -20,3 +20,7 @@ class EmailProvider(Protocol):
         `ConfigurationError` when the settings do not allow sending at all.
         """
         ...
+
+    async def check(self) -> None:
+        """Find out whether mails can be delivered, without one: returns, or raises what would stop them."""
+        ...

@@ -42,6 +42,9 @@ class SmtpProvider:
             await _say_goodbye(client)
         return outcomes
 
+    async def check(self) -> None:
+        await _say_goodbye(await self._connect())
+
     async def _connect(self) -> aiosmtplib.SMTP:
         """A connection, secured and signed in. Raises `DeliveryDeferred` whatever fails: no mail is at fault."""
         client = await self._client()

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from undercroft.core.settings import load
+from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email.errors import InvalidMessage
 from undercroft.providers.email.settings import EmailSettings
 
@@ -79,6 +79,7 @@ def _environment(folders: tuple[Path, ...]) -> "Environment":
         loader=FileSystemLoader(folders),
         autoescape=select_autoescape(["html"], default=False),
         undefined=StrictUndefined,
+        cache_size=400 if load(CoreSettings).is_production else 0,  # elsewhere a new override shows at once
         trim_blocks=True,
         lstrip_blocks=True,
     )

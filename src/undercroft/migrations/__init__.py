@@ -1,1 +1,0 @@
-"""Alembic's environment, shared by every history, and the history of the core itself."""
