@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 from asyncpg import exceptions as pg
-from asyncpg.exceptions import InterfaceError, PostgresError
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
@@ -35,6 +35,7 @@ class UnstorableValue(Unprocessable):
 
 LOST = (
     InterfaceError,
+    InternalClientError,
     ConnectionError,
     OSError,
     pg.PostgresConnectionError,

@@ -54,7 +54,7 @@ class Versioned(SQLModel):
         return {"version_id_col": cls.__table__.c.version} if hasattr(cls, "__table__") else {}
 
 
-class TenantOwned(SQLModel):
+class TenantOwned(Identified):
     """Rows of one team. Only a `TenantRepository` reaches them, and it cannot be built without a team."""
 
     team_id: UUID = Field(nullable=False, description="The team that owns it.")

@@ -18,15 +18,23 @@ from undercroft.core.db.statement import Statement
 
 log = structlog.get_logger("undercroft.performance")
 
+KEPT_READY = 60.0
+"""Seconds for which connections pass from borrower to borrower before SQLAlchemy's pool sees them again.
+
+Its pool is the one that counts, makes and recycles them, but borrowing through it costs as much as a statement.
+"""
+
 
 class Borrowed:
     """One connection while it is ours: `raw` is asyncpg's, `connection()` is SQLAlchemy's view of the same one."""
 
-    __slots__ = ("_engine", "_fairy", "raw")
+    __slots__ = ("_engine", "_fairy", "_pool", "raw", "since")
 
-    def __init__(self, engine: AsyncEngine, fairy: PoolProxiedConnection) -> None:
-        self._engine = engine
+    def __init__(self, pool: "Pool", fairy: PoolProxiedConnection) -> None:
+        self._pool = pool
+        self._engine = pool.engine
         self._fairy = fairy
+        self.since = time.monotonic()
         self.raw: asyncpg.Connection = cast(Any, fairy.driver_connection)
 
     def connection(self) -> AsyncConnection:
@@ -36,11 +44,17 @@ class Borrowed:
         return AsyncConnection(self._engine, sync_connection=sync)
 
     def release(self) -> None:
+        """To whoever comes next."""
+        self._pool.keep_ready(self)
+
+    def give_back(self) -> None:
+        """To SQLAlchemy's pool."""
         self._fairy.close()
 
     def discard(self) -> None:
         """Close it instead of giving it back: its state is not known."""
-        self._fairy.invalidate()
+        if self._fairy.is_valid:
+            self._fairy.invalidate()
         self._fairy.close()
 
 
@@ -54,6 +68,10 @@ class Pool:
         self.name = name
         self._slow = settings.db_slow_statement
         self.engine = _create_engine(url, settings, name=name, size=size, read_only=read_only)
+        self._ready: list[Borrowed] = []
+        self._waiting = 0
+        passes_on = settings.db_pool != "null" and not settings.db_pool_pre_ping
+        self._kept_ready = min(KEPT_READY, settings.db_pool_recycle) if passes_on else 0.0
         self.on_connect: list[Callable[[asyncpg.Connection], None]] = []
         event.listen(self.engine.sync_engine, "connect", self._connected)
         event.listen(self.engine.sync_engine, "before_cursor_execute", self._started)
@@ -61,6 +79,25 @@ class Pool:
 
     async def acquire(self) -> Borrowed:
         """Borrow a connection that is not known to be dead."""
+        while self._ready:
+            borrowed = self._ready.pop()
+            if not borrowed.raw.is_closed():
+                return borrowed
+            borrowed.discard()
+        self._waiting += 1
+        try:
+            return await self._acquire()
+        finally:
+            self._waiting -= 1
+
+    def keep_ready(self, borrowed: Borrowed) -> None:
+        """Keep a connection for the next borrower, unless somebody waits at SQLAlchemy's pool or it is due there."""
+        if self._waiting or time.monotonic() - borrowed.since >= self._kept_ready:
+            borrowed.give_back()
+        else:
+            self._ready.append(borrowed)
+
+    async def _acquire(self) -> Borrowed:
         while True:
             try:
                 fairy = await greenlet_spawn(self.engine.sync_engine.pool.connect)
@@ -70,7 +107,7 @@ class Pool:
                 if is_lost(error) or isinstance(error, TimeoutError | asyncpg.PostgresError):
                     raise DatabaseUnavailable from error
                 raise
-            borrowed = Borrowed(self.engine, fairy)
+            borrowed = Borrowed(self, fairy)
             if not borrowed.raw.is_closed():
                 return borrowed
             borrowed.discard()
@@ -88,7 +125,15 @@ class Pool:
         rows = await self.fetch(statement, **values)
         return rows[0] if rows else None
 
+    @property
+    def in_use(self) -> int:
+        """How many connections are borrowed at the moment."""
+        return cast(int, self.engine.pool.checkedout()) - len(self._ready)  # type: ignore[attr-defined]
+
     async def close(self) -> None:
+        self._kept_ready = 0
+        while self._ready:
+            self._ready.pop().give_back()
         await self.engine.dispose()
 
     @property

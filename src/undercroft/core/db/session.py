@@ -6,8 +6,8 @@ from typing import Any, TypeVar, cast
 
 import asyncpg
 from sqlalchemy import CursorResult, Result, ScalarResult
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from undercroft.core.db.errors import OutcomeUnknown, is_lost, raise_translated
 from undercroft.core.db.pool import Borrowed, Pool
@@ -32,7 +32,7 @@ class ReadSession:
         self._orm: AsyncSession | None = None
 
     async def orm(self) -> AsyncSession:
-        """SQLModel's session on this session's connection. Never commit or roll back through it."""
+        """SQLAlchemy's session on this session's connection. Never commit or roll back through it."""
         if self._orm is None:
             borrowed = await self._hold()
             self._orm = AsyncSession(borrowed.connection(), expire_on_commit=False)
@@ -84,6 +84,7 @@ class Session(ReadSession):
         self._on_begin = on_begin
         self._transaction: Any = None
         self._pending: list[object] = []
+        self._spent = False
         self._after_commit: list[Callable[[], None]] = []
 
     def add(self, row: object) -> None:
@@ -116,6 +117,16 @@ class Session(ReadSession):
         await self._write_pending()
         return await self._pool.run(await self._hold(), statement, values)
 
+    async def write_one(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
+        """Run the only statement of this session, atomic by itself, without BEGIN and COMMIT; returns its first row.
+
+        Raises `RuntimeError` when the session has run or is given another statement.
+        """
+        if self._borrowed is not None or self._pending:
+            raise RuntimeError("write_one is for a session's only statement.")
+        self._spent = True
+        return await self._pool.fetchrow(statement, **values)
+
     async def orm(self) -> AsyncSession:
         orm = await super().orm()
         if self._pending:
@@ -132,6 +143,8 @@ class Session(ReadSession):
             await (await self.orm()).flush()
 
     async def _hold(self) -> Borrowed:
+        if self._spent:
+            raise RuntimeError("This session has already run its only statement.")
         if self._borrowed is None:
             self._borrowed = await self._begin_anew() or await self._begin()
         return self._borrowed
@@ -189,6 +202,7 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings, url: str | None = None) -> None:
         url = url or settings.url
+        self.url = url
         self.settings = settings
         self.write = Pool(url, settings, name="write", size=settings.db_pool_size)
         self.read = Pool(url, settings, name="read", size=settings.db_read_pool_size, read_only=True)

@@ -1,0 +1,44 @@
+"""Loaded by schemathesis: signs in, anew whenever the run ended the session, and counts what was answered.
+
+`FUZZ_EMAIL` and `FUZZ_PASSWORD` say who (nobody when empty), `FUZZ_URL` where, `FUZZ_COUNTS` where the counts go.
+"""
+
+import atexit
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+import schemathesis
+
+EMAIL = os.environ.get("FUZZ_EMAIL", "")
+statuses: Counter[int] = Counter()
+broken: Counter[str] = Counter()
+
+
+class SignedIn:
+    def get(self, _case: schemathesis.Case[Any], _context: schemathesis.AuthContext) -> str:
+        body = {"email": EMAIL, "password": os.environ["FUZZ_PASSWORD"]}
+        answer = httpx.post(f"{os.environ['FUZZ_URL']}/api/v1/auth/login", json=body, timeout=30, trust_env=False)
+        return str(answer.raise_for_status().json()["access_token"])
+
+    def set(self, case: schemathesis.Case[Any], data: str, _context: schemathesis.AuthContext) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"
+
+
+if EMAIL:
+    schemathesis.auth(refresh_interval=600)(SignedIn)
+
+
+@schemathesis.hook
+def after_call(_context: Any, case: schemathesis.Case[Any], response: schemathesis.Response) -> None:
+    statuses[response.status_code] += 1
+    if response.status_code >= 500:
+        broken[f"{response.status_code} {case.method} {case.operation.path}"] += 1
+
+
+@atexit.register
+def write_counts() -> None:
+    Path(os.environ["FUZZ_COUNTS"]).write_text(json.dumps({"statuses": statuses, "broken": broken}), encoding="utf-8")

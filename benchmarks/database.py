@@ -1,0 +1,81 @@
+"""The PostgreSQL of the benchmarks: the embedded one with fsync as shipped, counting statements."""
+
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from benchmarks.machine import free_port
+
+STATE = Path(".undercroft") / "benchmarks"
+
+
+@contextmanager
+def embedded() -> Iterator[str]:
+    """A server on fresh data for the length of the block; yields its superuser's URL."""
+    from undercroft.devstack import place
+    from undercroft.devstack.postgres import PostgresServer
+
+    _discard(place)
+    STATE.mkdir(parents=True)
+    server = PostgresServer(
+        STATE, free_port(), secrets.token_hex(16), {"shared_preload_libraries": "pg_stat_statements"}
+    )
+    server.start()
+    try:
+        server.wait_until_ready()
+        yield server.url
+    finally:
+        server.stop()
+        _discard(place)
+
+
+def _discard(place: Any) -> None:
+    place.discard(STATE, "postgres")
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
+async def execute(url: str, *statements: str) -> None:
+    """Run these one after another, each by itself."""
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+async def copy(connection: asyncpg.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write many rows at once; all have the columns of the first."""
+    columns = list(rows[0])
+    records = [tuple(row[column] for column in columns) for row in rows]
+    await connection.copy_records_to_table(table, columns=columns, records=records)
+
+
+class StatementCount:
+    """Counts what one role sends, BEGIN and COMMIT included, as the server itself counts it."""
+
+    def __init__(self, superuser_url: str, role: str) -> None:
+        self._url = superuser_url
+        self._role = role
+
+    async def reset(self) -> None:
+        await execute(
+            self._url, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements", "SELECT pg_stat_statements_reset()"
+        )
+
+    async def calls(self) -> int:
+        connection = await asyncpg.connect(self._url)
+        try:
+            return int(await connection.fetchval(_CALLS, self._role) or 0)
+        finally:
+            await connection.close()
+
+
+_CALLS = (
+    "SELECT sum(calls) FROM pg_stat_statements JOIN pg_roles ON pg_roles.oid = userid WHERE rolname = $1 AND toplevel"
+)

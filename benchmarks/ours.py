@@ -1,0 +1,129 @@
+"""The application as a target: migrated, filled, and served in production mode with everything on and limits raised."""
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from benchmarks.database import copy, execute
+from benchmarks.machine import PYTHON, BenchmarkFault, free_port, serving, spawn
+from benchmarks.rows import BODY, OTHERS, OWNED, spread
+from benchmarks.targets import Running, Target
+from benchmarks.wrk import Call
+from undercroft.devstack.roles import Roles, ensure
+
+PASSWORD = "benchmark-" + secrets.token_urlsafe(16)
+CALLER, CREATOR, JOINER = "caller@example.com", "creator@example.com", "joiner@example.com"
+TEAMS = 1_000
+UNDERCROFT = [str(Path(PYTHON).with_name("undercroft"))]
+
+
+class OurTarget(Target):
+    name = "undercroft"
+
+    def __init__(self, superuser_url: str, folder: Path) -> None:
+        self._superuser = superuser_url
+        self._folder = folder
+        self._log = folder / "undercroft.log"
+        self.roles = Roles(*(secrets.token_hex(16) for _ in range(3)))
+        server = superuser_url.rsplit("/", 1)[0].rsplit(":", 1)[1]
+        self._urls = {role: self.roles.url(role, "127.0.0.1", int(server)) for role in ("owner", "app", "admin")}
+        self.database = f"{superuser_url.rsplit('/', 1)[0]}/{self.roles.database}"
+        self.environment = self._environment()
+
+    def _environment(self) -> Mapping[str, str]:
+        return {
+            "ENVIRONMENT": "production",
+            "SECRET_KEY": secrets.token_urlsafe(48),
+            "PUBLIC_URL": "https://bench.example.com",
+            "ALLOWED_HOSTS": '["*"]',
+            "DATABASE_URL": self._urls["app"],
+            "MIGRATION_DATABASE_URL": self._urls["owner"],
+            "ADMIN_DATABASE_URL": self._urls["admin"],
+            "EMAIL_PROVIDER": "smtp",
+            "SMTP_HOST": "127.0.0.1",
+            "EMAIL_FROM": "bench@example.com",
+            "RATE_LIMIT_SCALE": "1000000",
+            "UNDERCROFT_ENV_FILE": str(self._folder / "no.env"),
+        }
+
+    async def fill(self) -> None:
+        await ensure(self._superuser, self.roles)
+        migrated = spawn([*UNDERCROFT, "migrate", "upgrade"], self.environment, self._log, core=1).wait(120)
+        if migrated:
+            raise BenchmarkFault(f"The migrations failed:\n{self._log.read_text(errors='replace')[-3000:]}")
+        connection = await asyncpg.connect(self.database)
+        try:
+            await _fill(connection)
+        finally:
+            await connection.close()
+        await execute(self.database, "VACUUM ANALYZE")
+
+    @contextmanager
+    def serve(self) -> Iterator[Running]:
+        port = free_port()
+        address = f"http://127.0.0.1:{port}"
+        command = [*UNDERCROFT, "serve", "--host", "127.0.0.1", "--port", str(port)]
+        with serving(command, self.environment, f"{address}/health", self._log) as served:
+            yield Running(self._calls(address), served.group, served.seconds)
+
+    async def tidy(self) -> None:
+        await execute(self.database, "DELETE FROM projects WHERE name = 'A project'", "VACUUM ANALYZE projects")
+
+    def _calls(self, address: str) -> dict[str, Call]:
+        reader, writer, joiner = (sign_in(address, email) for email in (CALLER, CREATOR, JOINER))
+        api = f"{address}/api/v1/app"
+        return {
+            "health": Call(f"{address}/health"),
+            "me": Call(f"{api}/users/me", headers=reader),
+            "list": Call(f"{api}/projects", headers=reader),
+            "create": Call(f"{api}/projects", "POST", {**writer, "Content-Type": "application/json"}, BODY),
+            "me of many teams": Call(f"{api}/users/me", headers=joiner),
+        }
+
+
+def sign_in(address: str, email: str) -> dict[str, str]:
+    """The header of somebody who just signed in. Raises `BenchmarkFault` when that fails."""
+    body = {"email": email, "password": PASSWORD}
+    answer = httpx.post(f"{address}/api/v1/auth/login", json=body, timeout=30, trust_env=False)
+    if answer.status_code != 200:
+        raise BenchmarkFault(f"Signing in {email} failed: {answer.status_code} {answer.text}")
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+async def _fill(connection: asyncpg.Connection) -> None:
+    """People with their personal teams, projects in these, and one who has joined 1,000 teams."""
+    from undercroft.core.security import passwords
+    from undercroft.modules.projects.models import Project
+    from undercroft.modules.teams.models import Membership, Team
+    from undercroft.modules.users.models import User
+
+    hashed, now = await passwords.hash(PASSWORD), datetime.now(UTC)
+    addresses = [CALLER, CREATOR, JOINER, *(f"u{number}@example.com" for number in range(97))]
+    users = [User(email=address, password_hash=hashed, email_verified_at=now) for address in addresses]
+    teams = [Team(name="Personal", slug=f"p{n}", personal_user_id=user.id) for n, user in enumerate(users)]
+    joined = [Team(name=f"Team {n}", slug=f"t{n}") for n in range(TEAMS - 1)]
+    members = [Membership(team_id=t.id, user_id=u.id, role="owner") for t, u in zip(teams, users, strict=True)]
+    members += [Membership(team_id=team.id, user_id=users[2].id) for team in joined]
+    for table, rows in (("users", users), ("teams", [*teams, *joined]), ("memberships", members)):
+        await copy(connection, table, [_columns(row) for row in rows])
+    template = _columns(Project(name="Project", description="As it was", team_id=teams[0].id))
+    owners = spread({teams[0].id: OWNED}, [team.id for team in teams[3:]], OTHERS)
+    await copy(connection, "projects", [_project(template, n, team, now) for n, team in enumerate(owners)])
+
+
+def _columns(row: Any) -> dict[str, Any]:
+    return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in row.model_dump().items()}
+
+
+def _project(template: dict[str, Any], number: int, team: Any, now: datetime) -> dict[str, Any]:
+    from undercroft.core.ids import new_id
+
+    at = now - timedelta(seconds=number)
+    return template | {"id": new_id(), "team_id": team, "name": f"Project {number}", "created_at": at, "updated_at": at}

@@ -1,0 +1,49 @@
+"""Rounds of load, floor and application in turns, so that whatever else the machine does hits both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+
+from benchmarks import wrk
+from benchmarks.targets import ENDPOINTS, Running, Target
+from benchmarks.wrk import Round
+
+
+@dataclass
+class Pairs:
+    """The rounds of one endpoint: floor and application, pair by pair."""
+
+    floor: list[Round] = field(default_factory=list)
+    ours: list[Round] = field(default_factory=list)
+
+    @property
+    def shares(self) -> list[float]:
+        return [ours.rate / floor.rate for floor, ours in zip(self.floor, self.ours, strict=True)]
+
+    @property
+    def share(self) -> float:
+        return median(self.shares)
+
+    @property
+    def tail(self) -> float:
+        """99th percentile over median, in the median round of ours."""
+        return median(round_.p99 / round_.p50 for round_ in self.ours)
+
+
+async def measure(
+    floor: tuple[Target, Running],
+    ours: tuple[Target, Running],
+    seconds: float,
+    say: Callable[[str], None],
+    rounds: int = 3,
+) -> dict[str, Pairs]:
+    """One run: for each endpoint so many pairs of rounds."""
+    results = {endpoint: Pairs() for endpoint in ENDPOINTS}
+    for endpoint, pairs in results.items():
+        for number in range(1, rounds + 1):
+            for (target, running), kept in ((floor, pairs.floor), (ours, pairs.ours)):
+                kept.append(wrk.run(running.calls[endpoint], seconds))
+                if endpoint == "create":
+                    await target.tidy()
+            say(f"{endpoint} {number}/{rounds}: {pairs.shares[-1]:.0%} of {pairs.floor[-1].rate:,.0f}/s")
+    return results

@@ -1,0 +1,1 @@
+"""Composition: finds the modules, puts them together, decides nothing."""

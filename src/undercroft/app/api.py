@@ -1,0 +1,87 @@
+"""One ASGI application per surface: `public` (with auth and app), `admin`, or `all` of it."""
+
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import ModuleType
+
+from fastapi import APIRouter, FastAPI
+
+from undercroft import __version__
+from undercroft.app.loader import check_settings, modules, parts, prepare
+from undercroft.core.auth import Router, Surface
+from undercroft.core.db import Database, DatabaseSettings
+from undercroft.core.db.health import database_component
+from undercroft.core.health import Component, Health
+from undercroft.core.http.application import Api
+from undercroft.core.settings import CoreSettings, load
+from undercroft.core.telemetry import logs
+
+SERVED: dict[str, frozenset[Surface]] = {
+    "all": frozenset(Surface),
+    "public": frozenset(Surface) - {Surface.ADMIN},
+    "admin": frozenset({Surface.ADMIN, Surface.PUBLIC}),
+}
+
+
+def create_app(surface: str = "all") -> Api:
+    """The application of one surface, ready for an ASGI server. Raises `ConfigurationError` for unfit settings."""
+    logs.configure()
+    check_settings(load(CoreSettings).environment)
+    return _assemble(surface)
+
+
+def offline_app() -> Api:
+    """The whole application to be looked at, not served: weak settings do not matter."""
+    return _assemble("all")
+
+
+def _assemble(surface: str) -> Api:
+    prepare()
+    app = Api(version=__version__, lifespan=_lifespan)
+    app.state.surface = surface
+    app.state.health = Health()
+    app.add(_routers(SERVED[surface]))
+    return app
+
+
+def _routers(served: frozenset[Surface]) -> Iterator[APIRouter]:
+    for name in ("routes", "pages"):
+        for part in parts(name):
+            yield from (router for router in _routers_in(part) if router.surface in served)
+
+
+def _routers_in(part: ModuleType) -> Iterator[Router]:
+    return (value for value in vars(part).values() if isinstance(value, Router))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings = load(DatabaseSettings)
+    async with AsyncExitStack() as stack:
+        database = app.state.database = Database(settings, _url(settings, app.state.surface))
+        stack.push_async_callback(database.close)
+        stack.push_async_callback(app.state.cache.close)
+        app.state.health.add(database_component(database))
+        app.state.cache.warn_without()
+        if app.state.cache:
+            app.state.health.add(Component("redis", app.state.cache.ping))
+        for module in modules():
+            part = module.part("startup")
+            if part is not None:
+                await part.start(app)
+                if hasattr(part, "stop"):
+                    stack.push_async_callback(part.stop, app)
+        _tune_collector()
+        yield
+
+
+def _url(settings: DatabaseSettings, surface: str) -> str:
+    return settings.admin_url if surface == "admin" else settings.url
+
+
+def _tune_collector() -> None:
+    """Leave what lives for ever out of the garbage collector's rounds, and make those rarer."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)

@@ -1,0 +1,143 @@
+"""What `undercroft doctor` finds out: every configured dependency, how long it took, and how to mend it."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import asyncpg
+
+from undercroft.app import migrations
+from undercroft.app.loader import check_settings
+from undercroft.core.cache import Cache, RedisSettings
+from undercroft.core.db import DatabaseSettings
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, load
+from undercroft.providers.email import EmailSettings, email
+
+OLDEST_POSTGRES = 15
+ROLE = """
+SELECT current_user AS name, rolsuper AS superuser, rolbypassrls AS bypasses,
+       EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tableowner = current_user) AS owns
+FROM pg_roles WHERE rolname = current_user
+"""
+
+
+class Verdict(StrEnum):
+    GOOD = "good"
+    WEAK = "weak"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `mend` says what to do unless it is good; `ms` is how long looking took."""
+
+    subject: str
+    verdict: Verdict
+    says: str
+    mend: str = ""
+    ms: float = 0.0
+
+
+async def examine() -> AsyncIterator[Finding]:
+    """Look at everything, one finding after the other; later ones do not depend on earlier ones."""
+    for subject, look in CHECKS.items():
+        started = time.perf_counter()
+        try:
+            verdict, says, mend = await look()
+        except ConfigurationError as error:
+            verdict, says, mend = Verdict.BAD, str(error), ""
+        except Exception as error:
+            verdict, says, mend = Verdict.BAD, f"{type(error).__name__}: {error}", MENDS.get(subject, "")
+        yield Finding(subject, verdict, says, mend, round((time.perf_counter() - started) * 1000, 1))
+
+
+Look = Callable[[], Awaitable[tuple[Verdict, str, str]]]
+
+
+async def settings() -> tuple[Verdict, str, str]:
+    core = load(CoreSettings)
+    check_settings(core.environment)
+    return Verdict.GOOD, f"{core.environment} at {core.public_url}", ""
+
+
+async def database() -> tuple[Verdict, str, str]:
+    connection = await _connect(_url())
+    try:
+        version = connection.get_server_version()
+    finally:
+        await connection.close()
+    if version.major < OLDEST_POSTGRES:
+        return Verdict.BAD, f"PostgreSQL {version.major}", f"Use PostgreSQL {OLDEST_POSTGRES} or newer."
+    return Verdict.GOOD, f"PostgreSQL {version.major}.{version.minor}", ""
+
+
+async def roles() -> tuple[Verdict, str, str]:
+    connection = await _connect(_url())
+    try:
+        role = await connection.fetchrow(ROLE)
+    finally:
+        await connection.close()
+    assert role is not None
+    mend = "`undercroft db roles` prints the SQL for an owner and an application role; then set MIGRATION_DATABASE_URL."
+    if role["superuser"] or role["bypasses"]:
+        return Verdict.WEAK, f"{role['name']} may do anything, row-level security does not bind it", mend
+    if role["owns"]:
+        return Verdict.WEAK, f"{role['name']} owns the tables: it could change the schema and alter the audit log", mend
+    return Verdict.GOOD, f"{role['name']} may change rows and nothing else", ""
+
+
+async def schema() -> tuple[Verdict, str, str]:
+    behind = [status for status in await migrations.statuses(_url()) if status.pending]
+    if behind:
+        listed = ", ".join(f"{status.history}: {len(status.pending)} to run" for status in behind)
+        return Verdict.BAD, listed, "Run `undercroft migrate upgrade`."
+    return Verdict.GOOD, "up to date", ""
+
+
+async def redis() -> tuple[Verdict, str, str]:
+    cache = Cache(load(RedisSettings))
+    if not cache:
+        return (
+            Verdict.WEAK,
+            "not configured: limits and caches are kept by each process for itself",
+            "Set REDIS_URL when more than one process serves.",
+        )
+    await cache.ping()
+    await cache.close()
+    return Verdict.GOOD, "answers", ""
+
+
+async def mail() -> tuple[Verdict, str, str]:
+    await email().provider.check()
+    return Verdict.GOOD, f"{load(EmailSettings).provider} is ready", ""
+
+
+def _url() -> str:
+    url = load(DatabaseSettings).url
+    if not url:
+        raise ConfigurationError("No database is configured. Set DATABASE_URL, or run `undercroft dev`.")
+    return url
+
+
+async def _connect(url: str) -> asyncpg.Connection:
+    return await asyncpg.connect(url, timeout=load(DatabaseSettings).db_connect_timeout)
+
+
+CHECKS: dict[str, Look] = {
+    "settings": settings,
+    "database": database,
+    "roles": roles,
+    "schema": schema,
+    "redis": redis,
+    "e-mail": mail,
+}
+
+MENDS = {
+    "database": "Is the server running, and are host, port, user and password in DATABASE_URL right?",
+    "roles": "Mend the database first.",
+    "schema": "Mend the database first.",
+    "redis": "Is the server running, and is REDIS_URL right? Without Redis, leave REDIS_URL empty.",
+    "e-mail": "Check EMAIL_PROVIDER and the SMTP_… settings.",
+}

@@ -1,0 +1,143 @@
+"""Finds the modules, checks their declared order and imports the files whose names say what a module adds."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
+
+import undercroft
+from undercroft import modules as built_in
+from undercroft.core.auth import permissions
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import Environment, SettingsBase, load
+from undercroft.providers.email import add_templates
+
+CORE = "undercroft.core.settings"
+
+PARTS = frozenset(
+    {
+        "admin",
+        "errors",
+        "events",
+        "messages",
+        "models",
+        "pages",
+        "permissions",
+        "repository",
+        "routes",
+        "schemas",
+        "seeds",
+        "service",
+        "settings",
+        "startup",
+        "subscribers",
+        "tasks",
+    }
+)
+"""File names with a meaning. A module may have others for itself."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """One capability: a package whose `REQUIRES` names the modules it builds on."""
+
+    name: str
+    package: ModuleType
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        return tuple(getattr(self.package, "REQUIRES", ()))
+
+    @property
+    def folder(self) -> Path:
+        assert self.package.__file__ is not None
+        return Path(self.package.__file__).parent
+
+    def part(self, name: str) -> ModuleType | None:
+        """The module's file of this name, imported; None when it has none."""
+        assert name in PARTS, name
+        found = (self.folder / f"{name}.py").exists() or (self.folder / name / "__init__.py").exists()
+        return import_module(f"{self.package.__name__}.{name}") if found else None
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    """Every module, each after those it requires, otherwise by name.
+
+    Raises `ConfigurationError` for a requirement that does not exist and for a circle.
+    """
+    found = {
+        info.name: Module(info.name, import_module(f"{built_in.__name__}.{info.name}"))
+        for info in iter_modules(built_in.__path__)
+        if info.ispkg
+    }
+    return tuple(found[name] for name in _in_order(found.values()))
+
+
+def parts(name: str) -> Iterator[ModuleType]:
+    """The files of this name of all modules, in the modules' order."""
+    for module in modules():
+        part = module.part(name)
+        if part is not None:
+            yield part
+
+
+def load_models() -> None:
+    """Import every table, so that metadata and relations are whole."""
+    import_module("undercroft.jobs.models")
+    for _ in parts("models"):
+        pass
+
+
+def prepare() -> None:
+    """Import what modules add to every process: tables, permissions, subscribers and mail templates."""
+    load_models()
+    for part in parts("permissions"):
+        permissions.declare(part.PERMISSIONS)
+    for _ in parts("subscribers"):
+        pass
+    for module in modules():
+        mails = module.folder / "templates" / "emails"
+        if mails.is_dir():
+            add_templates(mails)
+
+
+def declared_settings() -> list[type[SettingsBase]]:
+    """Every settings class of the product: whatever a file called `settings.py` declares, in a stable order."""
+    root = Path(undercroft.__file__).parent
+    for path in sorted(root.rglob("settings.py")):
+        import_module(".".join(["undercroft", *path.relative_to(root).with_suffix("").parts]))
+    return sorted(SettingsBase.declared, key=lambda declared: (declared.__module__ != CORE, declared.__module__))
+
+
+def check_settings(environment: Environment) -> None:
+    """Read all settings; in production, refuse weak ones.
+
+    Raises `ConfigurationError` that names every fault in one message.
+    """
+    instances = [load(declared) for declared in declared_settings()]
+    if environment is not Environment.PRODUCTION:
+        return
+    faults = [fault for instance in instances for fault in instance.production_faults()]
+    if faults:
+        listed = "\n".join(f"  - {fault}" for fault in faults)
+        raise ConfigurationError(
+            f"These settings are not fit for production:\n{listed}\n"
+            "Set them in the environment or in .env. For development, use `undercroft dev`."
+        )
+
+
+def _in_order(found: Iterable[Module]) -> list[str]:
+    needs = {module.name: module.requires for module in sorted(found, key=lambda module: module.name)}
+    for name, required in needs.items():
+        for other in required:
+            if other not in needs:
+                raise ConfigurationError(f"Module {name} requires {other}, which does not exist.")
+    try:
+        return list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        raise ConfigurationError(f"Modules require each other in a circle: {' → '.join(error.args[1])}.") from None

@@ -1,0 +1,59 @@
+"""The histories of this installation: the core's, then those of modules that keep their own."""
+
+from collections.abc import Callable
+
+from sqlmodel import SQLModel
+
+from undercroft.app.loader import Module, load_models, modules
+from undercroft.core.db import migrations
+from undercroft.core.db.migrations import ENVIRONMENT, History, Status
+from undercroft.core.errors import ConfigurationError
+
+
+def histories() -> list[History]:
+    """Every history, the core first, then modules' own in the modules' order."""
+    load_models()
+    own = [module for module in modules() if _has_own_history(module)]
+    apart = {module.name: _tables_of(f"{module.package.__name__}.") for module in own}
+    core = frozenset(SQLModel.metadata.tables) - frozenset().union(*apart.values())
+    return [
+        History("core", ENVIRONMENT, core),
+        *(History(module.name, module.folder / "migrations", apart[module.name]) for module in own),
+    ]
+
+
+def history(name: str) -> History:
+    """One history by its name. Raises `ConfigurationError` naming those that exist."""
+    known = {history.name: history for history in histories()}
+    if name not in known:
+        raise ConfigurationError(f"There is no history called {name}. There are: {', '.join(known)}.")
+    return known[name]
+
+
+async def upgrade_all(url: str, *, told: Callable[[str], None] | None = None) -> list[str]:
+    """Bring a database to the newest schema as its owner; returns the revisions that were run."""
+    return await migrations.upgrade(url, histories(), told=told)
+
+
+async def statuses(url: str) -> list[Status]:
+    return await migrations.statuses(url, histories())
+
+
+async def require_current(url: str) -> None:
+    """Raise `ConfigurationError` when the schema is older than this program."""
+    behind = [status for status in await statuses(url) if status.pending]
+    if behind:
+        listed = ", ".join(f"{status.history} ({len(status.pending)} to run)" for status in behind)
+        raise ConfigurationError(
+            f"The database's schema is older than this program: {listed}.\n"
+            "Run `undercroft migrate upgrade`, or set MIGRATE_ON_START=true."
+        )
+
+
+def _has_own_history(module: Module) -> bool:
+    return (module.folder / "migrations").is_dir()
+
+
+def _tables_of(package: str) -> frozenset[str]:
+    models = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
+    return frozenset(str(model.__tablename__) for model in models if f"{model.__module__}.".startswith(package))

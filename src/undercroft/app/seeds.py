@@ -1,0 +1,19 @@
+"""Demo data, made by each module for itself."""
+
+from undercroft.app.loader import modules
+from undercroft.core.db import Database
+
+
+async def seed_all(database: Database) -> list[str]:
+    """Run every module's `seed` in the modules' order, all in one transaction; returns the modules that have one.
+
+    Seeds are idempotent: a second run changes nothing.
+    """
+    seeded = []
+    async with database.session() as session:
+        for module in modules():
+            part = module.part("seeds")
+            if part is not None:
+                await part.seed(session)
+                seeded.append(module.name)
+    return seeded

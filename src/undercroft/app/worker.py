@@ -1,0 +1,87 @@
+"""The worker process: every module's tasks, the settings, a database, and the loop."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import cast
+
+from undercroft.app.loader import check_settings, parts, prepare
+from undercroft.core.db import Database, DatabaseSettings
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, load
+from undercroft.jobs.registry import tasks
+from undercroft.jobs.settings import JobsSettings
+from undercroft.jobs.worker import Worker
+
+
+def load_tasks() -> None:
+    """Import what modules add to every process, their tasks, and the jobs' own upkeep."""
+    import undercroft.jobs.upkeep  # noqa: F401 - registers the clean-up
+
+    prepare()
+    for _ in parts("tasks"):
+        pass
+
+
+def worker_database() -> Database:
+    """A database for what jobs do: the pools of a request, with the patience of a job.
+
+    Raises `ConfigurationError` when no DATABASE_URL is set.
+    """
+    settings = load(DatabaseSettings)
+    if not settings.url:
+        raise ConfigurationError(
+            "DATABASE_URL is not set. Set it in the environment or in .env, or use `undercroft dev`."
+        )
+    patience = load(JobsSettings).jobs_acquire_timeout
+    return Database(settings.model_copy(update={"db_acquire_timeout": patience}))
+
+
+async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
+    """Work until SIGTERM or SIGINT; at the second one, hand running jobs back at once.
+
+    Raises `ConfigurationError` for settings that do not fit and for a queue that no task uses.
+    """
+    check_settings(load(CoreSettings).environment)
+    load_tasks()
+    check_queues(queues)
+    database = worker_database()
+    worker = Worker(database, queues=queues, concurrency=concurrency)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, worker.stop)
+    await worker.run()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(database.close(), 1)
+
+
+def check_queues(queues: tuple[str, ...]) -> None:
+    """Raise `ConfigurationError` for a queue that no task uses."""
+    known = sorted({task.queue for task in tasks().values()})
+    unknown = [queue for queue in queues if queue not in known]
+    if unknown:
+        raise ConfigurationError(f"No task uses the queue {', '.join(unknown)}. There are: {', '.join(known)}.")
+
+
+def main(queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
+    """Run a worker in this process and end it; tasks that refuse to stop do not keep it alive."""
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    runner.run(run_worker(queues, concurrency))
+    left = [task for task in asyncio.all_tasks(runner.get_loop()) if not task.done()]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if left:
+        os._exit(0)
+    runner.close()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)

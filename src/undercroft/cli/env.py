@@ -1,0 +1,28 @@
+"""`undercroft env`: every setting there is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = Path(".env.example")
+
+
+def env(
+    write: Annotated[bool, typer.Option("--write", help=f"Write {EXAMPLE} instead of printing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help=f"Exit with 1 when {EXAMPLE} is stale.")] = False,
+) -> None:
+    """Print every setting with its default and what it is for, in the form of a `.env`."""
+    from undercroft.app.reference import env_example
+
+    text = env_example()
+    if check:
+        if not EXAMPLE.exists() or EXAMPLE.read_text(encoding="utf-8") != text:
+            typer.echo(f"{EXAMPLE} is stale. Run `undercroft env --write`.", err=True)
+            raise typer.Exit(1)
+        typer.echo(f"{EXAMPLE} is fresh.")
+    elif write:
+        EXAMPLE.write_text(text, encoding="utf-8")
+        typer.echo(f"Wrote {EXAMPLE}.")
+    else:
+        typer.echo(text, nl=False)

@@ -1,0 +1,33 @@
+"""`undercroft shell`: Python with the application at hand."""
+
+import asyncio
+import code
+from typing import Any
+
+BANNER = """\
+Undercroft shell. At hand: database, settings (load(Class)), every model by its name, and `run(coroutine)`.
+  run(count(User))   or   async def f(): async with database.reading() as s: ... ; run(f())"""
+
+
+def shell() -> None:
+    """Open a Python prompt with the database, the settings and all models at hand."""
+    with asyncio.Runner() as runner:
+        code.interact(banner=BANNER, local=_names(runner), exitmsg="")
+
+
+def _names(runner: asyncio.Runner) -> dict[str, Any]:
+    from sqlmodel import SQLModel, func, select
+
+    from undercroft.app.loader import load_models
+    from undercroft.core.db import Database, DatabaseSettings
+    from undercroft.core.settings import load
+
+    load_models()
+    database = Database(load(DatabaseSettings))
+
+    async def count(model: type[SQLModel]) -> int:
+        async with database.reading() as session:
+            return int(await session.scalar(select(func.count()).select_from(model)))
+
+    models = {mapper.class_.__name__: mapper.class_ for mapper in SQLModel._sa_registry.mappers}
+    return {**models, "database": database, "load": load, "run": runner.run, "select": select, "count": count}

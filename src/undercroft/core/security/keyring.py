@@ -1,0 +1,77 @@
+"""Encryption at rest under `SECRET_KEY`, and keys derived from it for one purpose each."""
+
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, load
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+MARK_BYTES = 4
+
+
+class Unreadable(Exception):
+    """The ciphertext was made with another secret or for another context, or it was changed."""
+
+
+class Keyring:
+    """AES-256-GCM (NIST SP 800-38D) with keys derived by HKDF-SHA-256 (RFC 5869) from the secrets, newest first.
+
+    A ciphertext is `mark (4) | nonce (12) | sealed`, where the mark tells which secret made it. Earlier secrets decrypt
+    and verify; only the newest encrypts and signs.
+    """
+
+    def __init__(self, secrets: Sequence[str], *, purpose: str) -> None:
+        """Raises `ConfigurationError` when there is no secret."""
+        usable = [secret for secret in secrets if secret]
+        if not usable:
+            raise ConfigurationError(
+                "SECRET_KEY is not set. Put what `undercroft keys secret` prints into the environment or .env."
+            )
+        self.keys = [_derive(secret, purpose) for secret in usable]
+        self._ciphers = {_mark(key): AESGCM(key) for key in reversed(self.keys)}
+        self._newest = _mark(self.keys[0])
+
+    def __repr__(self) -> str:
+        return f"<Keyring of {len(self.keys)}>"
+
+    def encrypt(self, plaintext: bytes, *, context: str) -> bytes:
+        """Seal for one context (such as a row's key): another context cannot open it."""
+        nonce = os.urandom(NONCE_BYTES)
+        return self._newest + nonce + self._ciphers[self._newest].encrypt(nonce, plaintext, context.encode())
+
+    def decrypt(self, sealed: bytes, *, context: str) -> bytes:
+        """Open what `encrypt` sealed for this context. Raises `Unreadable`."""
+        mark, nonce, rest = sealed[:MARK_BYTES], sealed[MARK_BYTES:][:NONCE_BYTES], sealed[MARK_BYTES + NONCE_BYTES :]
+        cipher = self._ciphers.get(mark)
+        if cipher is None:
+            raise Unreadable("It was sealed under a secret that is not known here.")
+        try:
+            return cipher.decrypt(nonce, rest, context.encode())
+        except (InvalidTag, ValueError):
+            raise Unreadable("It was changed, or sealed for another context.") from None
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether the newest secret sealed it; if not, it should be sealed anew."""
+        return sealed[:MARK_BYTES] == self._newest
+
+
+def keyring(purpose: str) -> Keyring:
+    """The keyring of `SECRET_KEY` and `SECRET_KEYS` for one purpose. Raises `ConfigurationError` without a secret."""
+    settings = load(CoreSettings)
+    secrets = [settings.secret_key, *settings.secret_keys]
+    return Keyring([secret.get_secret_value() for secret in secrets], purpose=purpose)
+
+
+def _derive(secret: str, purpose: str) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"undercroft {purpose}".encode()).derive(secret.encode())
+
+
+def _mark(key: bytes) -> bytes:
+    return HKDF(SHA256(), MARK_BYTES, salt=None, info=b"mark").derive(key)

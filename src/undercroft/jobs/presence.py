@@ -1,0 +1,36 @@
+"""Which workers are alive: each keeps a row that it renews with its heartbeats."""
+
+import os
+import socket
+from typing import Protocol
+from uuid import UUID
+
+from undercroft.core.db.session import Database
+
+SEEN = """
+INSERT INTO job_workers (id, host, pid, queues, concurrency, started_at, seen_at)
+VALUES ($1, $2, $3, $4, $5, now(), now())
+ON CONFLICT (id) DO UPDATE SET seen_at = now()
+"""
+
+
+class Present(Protocol):
+    """What is told of a worker."""
+
+    id: UUID
+    queues: tuple[str, ...]
+    concurrency: int
+
+
+async def seen(database: Database, worker: Present) -> None:
+    """Say that this worker is alive now."""
+    async with database.session() as session:
+        await (await session.raw()).execute(
+            SEEN, worker.id, socket.gethostname(), os.getpid(), ",".join(worker.queues), worker.concurrency
+        )
+
+
+async def gone(database: Database, worker_id: UUID) -> None:
+    """Say that this worker has ended."""
+    async with database.session() as session:
+        await (await session.raw()).execute("DELETE FROM job_workers WHERE id = $1", worker_id)

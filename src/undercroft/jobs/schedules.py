@@ -1,0 +1,123 @@
+"""Tasks that run by the clock. Any number of schedulers may look at the same table: a tick is one row's transaction."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from undercroft.core.db.session import Database, Session
+from undercroft.jobs.enqueueing import enqueue
+from undercroft.jobs.errors import InvalidTask
+from undercroft.jobs.registry import Cron, Task, tasks
+
+log = structlog.get_logger("undercroft.application")
+
+LONGEST_SLEEP = 15.0
+REGISTER_EVERY = timedelta(hours=1)
+KEY = "schedule"
+
+REGISTER = """
+INSERT INTO job_schedules AS s (task, cron, timezone, next_run_at, seen_at)
+SELECT task, cron, timezone, next_run_at, now()
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) AS n(task, cron, timezone, next_run_at)
+ORDER BY task
+ON CONFLICT (task) DO UPDATE SET
+    cron = EXCLUDED.cron, timezone = EXCLUDED.timezone, seen_at = now(),
+    next_run_at = CASE
+        WHEN s.cron = EXCLUDED.cron AND s.timezone = EXCLUDED.timezone THEN s.next_run_at
+        ELSE EXCLUDED.next_run_at
+    END
+"""
+
+DUE = """
+SELECT task, now() AS now FROM job_schedules
+WHERE task = ANY($1::text[]) AND next_run_at <= now()
+ORDER BY next_run_at FOR UPDATE SKIP LOCKED
+"""
+
+RAN = """
+UPDATE job_schedules SET next_run_at = $2, last_run_at = now(), last_job_id = $3, seen_at = now() WHERE task = $1
+"""
+
+NEXT = "SELECT extract(epoch FROM min(next_run_at) - now())::float FROM job_schedules WHERE task = ANY($1::text[])"
+
+
+class Scheduler:
+    """Enqueues what is due. All times are the database's, so that clocks of machines need not agree."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._scheduled = {name: each for name, each in tasks().items() if each.cron is not None}
+        self._registered_at: datetime | None = None
+
+    async def round(self) -> None:
+        """Enqueue what is due now, then sleep until the next is."""
+        if not self._scheduled:
+            await asyncio.sleep(LONGEST_SLEEP)
+            return
+        if self._registered_at is None or datetime.now(UTC) - self._registered_at > REGISTER_EVERY:
+            await self.register()
+        await self.tick()
+        await asyncio.sleep(await self._until_next())
+
+    async def register(self) -> None:
+        """Write the schedules of this program; one that is known keeps its next run unless it was changed."""
+        async with self._database.session() as session:
+            connection = await session.raw()
+            now = await connection.fetchval("SELECT now()")
+            known = [(name, each.cron) for name, each in self._scheduled.items() if each.cron]
+            await connection.execute(
+                REGISTER,
+                [name for name, _ in known],
+                [when.expression for _, when in known],
+                [when.timezone for _, when in known],
+                [next_run(when, now) for _, when in known],
+            )
+        self._registered_at = datetime.now(UTC)
+
+    async def tick(self) -> int:
+        """Enqueue every due task once, however many ticks it missed; how many there were."""
+        async with self._database.session() as session:
+            due = await (await session.raw()).fetch(DUE, list(self._scheduled))
+            for row in due:
+                await self._enqueue(session, self._scheduled[row["task"]], row)
+        return len(due)
+
+    async def _enqueue(self, session: Session, task: Task[..., Any], row: Mapping[str, Any]) -> None:
+        assert task.cron is not None
+        job = await enqueue(session, task, key=KEY)
+        await (await session.raw()).execute(RAN, task.name, next_run(task.cron, row["now"]), job.id)
+
+    async def _until_next(self) -> float:
+        async with self._database.session() as session:
+            seconds = await (await session.raw()).fetchval(NEXT, list(self._scheduled))
+        return LONGEST_SLEEP if seconds is None else min(LONGEST_SLEEP, max(0.01, seconds))
+
+
+def next_run(when: Cron, after: datetime) -> datetime:
+    """The first moment after this one that a schedule names, in UTC.
+
+    A wall-clock time that is skipped when clocks are set forward runs right after the gap. When they are set back, a
+    fixed hour runs at its first occurrence only, while `*` and `*/n` hours go on by real time. Raises `InvalidTask`
+    for an expression that cannot be read.
+    """
+    from croniter import CroniterError, croniter
+
+    zone = ZoneInfo(when.timezone)
+    every_hour = when.expression.split()[1].startswith("*")
+    try:
+        ticks = croniter(when.expression, after.astimezone(zone))
+        while True:
+            moment: datetime = ticks.get_next(datetime)
+            if every_hour or not _is_repeated(moment):
+                return moment.astimezone(UTC)
+    except CroniterError as error:
+        raise InvalidTask(f"{when.expression!r} is not a schedule: {error}") from None
+
+
+def _is_repeated(moment: datetime) -> bool:
+    """Whether the clock showed this time an hour ago already."""
+    return moment.fold == 1

@@ -1,0 +1,66 @@
+"""Repairs and removals: what keeps rows and messages in step, and the tables small."""
+
+from datetime import timedelta
+
+import structlog
+
+from undercroft.core.db.session import Database
+from undercroft.core.settings import load
+from undercroft.jobs.context import CurrentJob
+from undercroft.jobs.engines import engine
+from undercroft.jobs.registry import cron
+from undercroft.jobs.settings import JobsSettings
+
+log = structlog.get_logger("undercroft.application")
+
+BATCH = 1000
+ENGINE_RECORDS = timedelta(days=1)
+
+DELETE_FINISHED = """
+DELETE FROM jobs WHERE id IN (
+    SELECT id FROM jobs WHERE finished_at < now() - $1::interval ORDER BY finished_at LIMIT $2
+)
+"""
+
+FORGET = """
+WITH workers AS (DELETE FROM job_workers WHERE seen_at < now() - interval '1 day')
+DELETE FROM job_schedules WHERE seen_at < now() - interval '7 days'
+"""
+
+
+async def sweep(database: Database) -> tuple[int, int]:
+    """Send anew for unfinished jobs whose message vanished and drop messages without a job; how many of each.
+
+    Both are written and removed together, so there is nothing to find unless somebody changed the tables by hand or
+    an engine lost something.
+    """
+    async with database.session() as session:
+        resent, dropped = await engine().sweep(await session.raw(), BATCH)
+    if resent or dropped:
+        log.warning("jobs and messages were out of step", resent=resent, dropped=dropped)
+    return resent, dropped
+
+
+@cron("17 3 * * *", name="jobs.clean_up", timeout=600)
+async def clean_up(job: CurrentJob) -> dict[str, int]:
+    """Delete finished jobs after JOBS_KEEP_DAYS, the engine's own records after a day, and workers long gone."""
+    keep = timedelta(days=load(JobsSettings).jobs_keep_days)
+    jobs = records = 0
+    while deleted := await _delete_finished(job.database, keep):
+        jobs += deleted
+    while deleted := await _tidy(job.database):
+        records += deleted
+    async with job.session() as session:
+        await (await session.raw()).execute(FORGET)
+    return {"jobs": jobs, "records": records}
+
+
+async def _delete_finished(database: Database, keep: timedelta) -> int:
+    async with database.session() as session:
+        status = await (await session.raw()).execute(DELETE_FINISHED, keep, BATCH)
+    return int(status.rpartition(" ")[2])
+
+
+async def _tidy(database: Database) -> int:
+    async with database.session() as session:
+        return await engine().tidy(await session.raw(), ENGINE_RECORDS, BATCH)

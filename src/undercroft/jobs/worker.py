@@ -1,0 +1,283 @@
+"""The worker: claims what is due, runs it, keeps it alive with heartbeats, writes what came of it."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from undercroft.core.db.session import Database
+from undercroft.core.errors import AppError
+from undercroft.core.ids import new_id
+from undercroft.core.settings import load
+from undercroft.jobs import history, presence
+from undercroft.jobs.engines import engine
+from undercroft.jobs.execution import Attempt, Stop, blamed
+from undercroft.jobs.history import Claim, Outcome
+from undercroft.jobs.marks import Marks
+from undercroft.jobs.registry import tasks
+from undercroft.jobs.schedules import Scheduler
+from undercroft.jobs.settings import JobsSettings
+from undercroft.jobs.upkeep import sweep
+
+log = structlog.get_logger("undercroft.application")
+
+GATHER = 0.005
+"""Seconds to let more jobs finish before the next claim while there is a backlog, so that claims are large."""
+
+LAST_WRITES = 2.0
+PROGRESS_EVERY = 0.5
+LONGEST_PAUSE = 2.0
+
+
+class Worker:
+    """Runs the jobs of some queues, all when none is named, until it is told to stop.
+
+    `database` is what the jobs work with; the queue has connections of its own, so that busy jobs cannot keep
+    heartbeats waiting. At least once: a job runs again when the worker died before its end was written.
+    """
+
+    def __init__(self, database: Database, *, queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
+        self.id = new_id()
+        self.queues = queues
+        self._settings = load(JobsSettings)
+        self.concurrency = concurrency or self._settings.jobs_concurrency
+        self._database = database
+        own = {"db_pool_size": self._settings.jobs_connections, "db_read_pool_size": 1, "db_pool": "queue"}
+        self._queue = Database(database.settings.model_copy(update=own), database.url)
+        self._engine = engine()
+        self._tasks = tasks(*queues)
+        self._marks = Marks(self._queue, self._engine, self.id)
+        self._attempts: dict[UUID, Attempt] = {}
+        self._kept: dict[UUID, Claim] = {}
+        self._wake = asyncio.Event()
+        self._slot = asyncio.Event()
+        self._asked_to_stop = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._reached_at = time.monotonic()
+        self._patience = (0.0, 0.0)
+
+    def stop(self) -> None:
+        """Claim nothing more and end: running jobs get JOBS_STOP_TIMEOUT, or nothing at the second call."""
+        if self._asked_to_stop.is_set():
+            self._hurried.set()
+        self._asked_to_stop.set()
+        self._wake.set()
+        self._slot.set()
+
+    async def run(self) -> None:
+        """Work until `stop`. An outage of the database is waited for, never raised."""
+        log.info("worker started", worker=str(self.id), queues=self.queues or "all", concurrency=self.concurrency)
+        claiming = asyncio.create_task(self._forever("claim", self._claim_round))
+        loops = [asyncio.create_task(self._forever(name, step)) for name, step in self._rounds().items()]
+        loops.append(asyncio.create_task(self._listen()))
+        await self._asked_to_stop.wait()
+        await asyncio.wait({claiming}, timeout=LAST_WRITES)
+        await self._finish_or_hand_back()
+        for loop in (claiming, *loops):
+            loop.cancel()
+        await asyncio.gather(claiming, *loops, return_exceptions=True)
+        await self._queue.close()
+        log.info("worker stopped", worker=str(self.id))
+
+    async def drain(self) -> int:
+        """Run everything that is due, and what that enqueues, then return how many attempts that took."""
+        ran = 0
+        while True:
+            claimed = await self._claim(self.concurrency)
+            ran += claimed
+            while self._attempts or self._kept:
+                self._slot.clear()
+                await self._start_kept()
+                await self._slot.wait()
+            await self._marks.flush()
+            if not claimed:
+                return ran
+
+    async def close(self) -> None:
+        """Give up the queue's connections; for a worker that was drained and never run."""
+        await self._queue.close()
+
+    def _rounds(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        scheduler = Scheduler(self._queue)
+        return {
+            "write ends": self._marks.round,
+            "heartbeat": self._beat_round,
+            "progress": self._progress_round,
+            "kept": self._kept_round,
+            "schedule": scheduler.round,
+            "sweep": self._sweep_round,
+        }
+
+    async def _forever(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a step; when it fails, say so once and try again with back-off."""
+        pause = 0.0
+        while not (name == "claim" and self._asked_to_stop.is_set()):
+            try:
+                await step()
+                if pause:
+                    log.info("works again", part=name)
+                pause = 0.0
+            except Exception as error:
+                if not pause:
+                    log.warning("interrupted", part=name, exc_info=None if isinstance(error, AppError) else error)
+                pause = min(LONGEST_PAUSE, pause * 2 or 0.1)
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
+
+    async def _claim_round(self) -> None:
+        """Fill the free slots, then wait for a reason to look again."""
+        free = self.concurrency - len(self._attempts) - len(self._kept)
+        if free <= 0:
+            self._slot.clear()
+            await self._slot.wait()
+            await asyncio.sleep(GATHER if self.concurrency > 1 else 0)
+            return
+        self._wake.clear()
+        if await self._claim(free) < free:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), await self._until_due())
+
+    async def _claim(self, limit: int) -> int:
+        """Take and start up to `limit` jobs; how many messages were taken."""
+        if not self._tasks:
+            return 0
+        async with self._queue.session() as session:
+            connection = await session.raw()
+            messages = await self._engine.claim(
+                connection, limit=limit, tasks=self._tasks, worker_id=self.id, stale_after=self._stale_after()
+            )
+            fresh = [message for message in messages if not self._holds(message.job_id)]
+            claims, refused = await history.mark_claimed(connection, fresh, self.id) if fresh else ([], [])
+            await self._engine.end(connection, [(message, "cancelled") for message in refused])
+        self._reached()
+        for claim in claims:
+            self._take(claim)
+        return len(messages)
+
+    def _take(self, claim: Claim) -> None:
+        if claim.exhausted:
+            self._marks.ended(claim.message, blamed(claim))
+        elif claim.alone:
+            self._kept[claim.id] = claim
+            self._slot.set()
+        else:
+            self._start(claim)
+
+    def _start(self, claim: Claim) -> None:
+        attempt = Attempt(claim, self._tasks[claim.task], self._database, self._ended)
+        self._attempts[claim.id] = attempt
+        attempt.start()
+
+    def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        self._attempts.pop(attempt.id, None)
+        self._marks.ended(attempt.claim.message, outcome)
+        self._slot.set()
+
+    def _holds(self, job_id: UUID) -> bool:
+        return job_id in self._attempts or job_id in self._kept or job_id in self._marks
+
+    async def _kept_round(self) -> None:
+        await self._start_kept()
+        await asyncio.sleep(PROGRESS_EVERY / 5)
+
+    async def _start_kept(self) -> None:
+        """Start one job that was lost more than once, unless another such job is running."""
+        if not self._kept or any(attempt.claim.alone for attempt in self._attempts.values()):
+            return
+        claim = random.choice(list(self._kept.values()))  # noqa: S311 - picks a job, guards nothing
+        async with self._queue.session() as session:
+            number = await history.mark_started_alone(await session.raw(), claim, self.id)
+        del self._kept[claim.id]
+        if number is not None:
+            self._start(replace(claim, attempt=number))
+        self._slot.set()
+
+    async def _until_due(self) -> float:
+        """Seconds until the next look at the queue."""
+        direct = self._database.settings.has_direct_connection
+        longest = self._settings.jobs_poll_interval if direct else self._settings.jobs_poll_interval_pooled
+        async with self._queue.session() as session:
+            due = await self._engine.next_due(await session.raw(), self._tasks)
+        return longest if due is None else min(longest, max(0.01, due.total_seconds()))
+
+    def _stale_after(self) -> timedelta:
+        """How old a heartbeat must be; longer for a while after an outage, when nobody could give any."""
+        until, longer = self._patience
+        extra = longer if time.monotonic() < until else 0
+        return timedelta(seconds=self._settings.jobs_redelivery + extra)
+
+    def _reached(self) -> None:
+        """The database answered; after a silence, give the other workers time for a heartbeat."""
+        now = time.monotonic()
+        silence = now - self._reached_at
+        if silence > self._settings.jobs_redelivery / 2:
+            self._patience = (now + self._settings.jobs_redelivery / 2, silence)
+        self._reached_at = now
+
+    async def _beat_round(self) -> None:
+        """Say that this worker and its jobs are alive; stop those that somebody asked to cancel."""
+        held = [attempt.claim.message for attempt in self._attempts.values()]
+        held += [claim.message for claim in self._kept.values()]
+        asked = await self._marks.beat([each.id for each in held], [each.job_id for each in held]) if held else set()
+        for job_id in asked & self._attempts.keys():
+            self._attempts[job_id].stop(Stop.REQUEST)
+        await presence.seen(self._queue, self)
+        self._reached()
+        await asyncio.sleep(self._settings.jobs_redelivery / 4)
+
+    async def _progress_round(self) -> None:
+        await asyncio.sleep(PROGRESS_EVERY)
+        await self._marks.write_progress(list(self._attempts.values()))
+
+    async def _sweep_round(self) -> None:
+        await asyncio.sleep(self._settings.jobs_sweep_interval * random.uniform(0.5, 1))  # noqa: S311
+        await sweep(self._queue)
+
+    async def _listen(self) -> None:
+        settings = self._database.settings
+        if settings.has_direct_connection:
+            direct = settings.database_direct_url.get_secret_value()
+            url = settings.direct_url if direct else self._database.url
+            await self._engine.listen(url, settings, arrived=self._wake.set, cancelled=self._cancelled)
+        else:
+            log.warning(
+                "jobs are polled, not announced: set DATABASE_DIRECT_URL to a way past the pooler",
+                seconds=self._settings.jobs_poll_interval_pooled,
+            )
+
+    def _cancelled(self, message_id: int) -> None:
+        for attempt in list(self._attempts.values()):
+            if attempt.claim.message.id == message_id:
+                attempt.stop(Stop.REQUEST)
+
+    async def _finish_or_hand_back(self) -> None:
+        """Let jobs finish while there is time, give the rest back, and write all ends."""
+        deadline = time.monotonic() + self._settings.jobs_stop_timeout
+        while self._attempts and not self._hurried.is_set() and (left := deadline - time.monotonic()) > 0:
+            self._slot.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._slot.wait(), min(left, 0.1))
+        for attempt in list(self._attempts.values()):
+            attempt.stop(Stop.SHUTDOWN)
+        while self._attempts:
+            self._slot.clear()
+            await self._slot.wait()
+        try:
+            async with asyncio.timeout(LAST_WRITES):
+                await self._last_writes()
+        except Exception as error:
+            log.warning("not all ends could be written; those jobs run again", error=type(error).__name__)
+
+    async def _last_writes(self) -> None:
+        await self._marks.flush()
+        async with self._queue.session() as session:
+            connection = await session.raw()
+            for claim in self._kept.values():
+                await self._engine.postpone(connection, claim.message, timedelta())
+        self._kept.clear()
+        await presence.gone(self._queue, self.id)

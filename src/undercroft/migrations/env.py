@@ -1,0 +1,49 @@
+"""Run by Alembic for each history; `core.db.migrations` hands over the connection and what belongs to it."""
+
+from typing import Any, Literal
+
+from alembic import context
+from sqlalchemy import Connection
+from sqlmodel import SQLModel
+from sqlmodel.sql.sqltypes import AutoString
+
+config = context.config
+owned: frozenset[str] = config.attributes.get("tables", frozenset())
+
+
+def include_name(name: str | None, kind: str, _parents: Any) -> bool:
+    return kind != "table" or name in owned
+
+
+def include_object(_object: Any, name: str | None, kind: str, _reflected: bool, _to: Any) -> bool:
+    return kind != "table" or name in owned
+
+
+def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
+    """SQLModel's own string type is written as SQLAlchemy's, so that migrations need no SQLModel."""
+    if kind == "type" and isinstance(item, AutoString):
+        return f"sa.String(length={item.length})" if item.length else "sa.String()"
+    return False
+
+
+def configure(**how: Any) -> None:
+    context.configure(
+        target_metadata=SQLModel.metadata,
+        version_table=config.get_main_option("version_table"),
+        include_name=include_name,
+        include_object=include_object,
+        render_item=render_item,
+        compare_type=True,
+        compare_server_default=True,
+        transaction_per_migration=True,
+        **how,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if context.is_offline_mode():
+    configure(dialect_name="postgresql", literal_binds=True)
+else:
+    connection: Connection = config.attributes["connection"]
+    configure(connection=connection)

@@ -1,0 +1,133 @@
+"""Access tokens: JWTs (RFC 7519) of the type `at+jwt` (RFC 9068), signed with RS256."""
+
+import time
+from base64 import urlsafe_b64decode
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import InvalidTokenError, PyJWS
+
+from undercroft.core.ids import new_id
+from undercroft.core.settings import load
+from undercroft.modules.auth.errors import InvalidToken, TokenExpired
+from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.auth.signing import SigningKeys
+
+ALGORITHM = "RS256"
+TYPE = "at+jwt"
+CLOCK_TOLERANCE = 5
+LONGEST = 4096
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What a token says; `sid` is the session that it was issued to. Times are Unix seconds."""
+
+    iss: str
+    aud: str
+    sub: UUID
+    sid: UUID
+    iat: int
+    exp: int
+    jti: str
+    nbf: int = 0
+
+
+class _Header(msgspec.Struct):
+    alg: str
+    kid: str
+    typ: str
+    crit: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Issued:
+    token: str
+    expires_in: int
+
+
+class AccessTokens:
+    """Issues and verifies. A verified token is remembered until it expires, the least recently seen go first.
+
+    Revocation is not known here: the statement that finds the principal asks for the session.
+    """
+
+    def __init__(self, keys: SigningKeys, *, remember: int = 10_000, clock: Callable[[], float] = time.time) -> None:
+        settings = load(AuthSettings)
+        self._keys = keys
+        self._issuer = settings.issuer
+        self._audience = settings.access_token_audience
+        self._life = int(settings.access_token_life.total_seconds())
+        self._remember = remember
+        self._clock = clock
+        self._verified: OrderedDict[str, Claims] = OrderedDict()
+        self._jws = PyJWS(algorithms=[ALGORITHM])
+        self._decode_header = msgspec.json.Decoder(_Header).decode
+        self._decode_claims = msgspec.json.Decoder(Claims).decode
+
+    async def issue(self, user_id: UUID, session_id: UUID) -> Issued:
+        """A token for this session, signed by the active key."""
+        key, now = await self._keys.active(), int(self._clock())
+        claims = Claims(self._issuer, self._audience, user_id, session_id, now, now + self._life, new_id().hex, now)
+        headers = {"kid": key.kid, "typ": TYPE}
+        token = self._jws.encode(msgspec.json.encode(claims), key.private, algorithm=ALGORITHM, headers=headers)
+        return Issued(token, self._life)
+
+    async def verify(self, token: str) -> Claims:
+        """What the token says. Raises `InvalidToken`, or `TokenExpired` for one that was valid."""
+        claims = self._remembered(token)
+        if claims is not None:
+            return claims
+        kid = self._key_id(token)
+        return self._check(token, self._keys.public(kid) or await self._keys.seek(kid))
+
+    def verify_known(self, token: str) -> Claims | None:
+        """What the token says, by the keys known here and without I/O; None when it is not valid."""
+        try:
+            return self._remembered(token) or self._check(token, self._keys.public(self._key_id(token)))
+        except (InvalidToken, TokenExpired):
+            return None
+
+    def _remembered(self, token: str) -> Claims | None:
+        claims = self._verified.get(token)
+        if claims is None:
+            return None
+        if claims.exp <= self._clock():
+            del self._verified[token]
+            raise TokenExpired
+        self._verified.move_to_end(token)
+        return claims
+
+    def _key_id(self, token: str) -> str:
+        if len(token) > LONGEST:
+            raise InvalidToken
+        encoded = token.partition(".")[0]
+        try:
+            header = self._decode_header(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+        except (ValueError, msgspec.MsgspecError):
+            raise InvalidToken from None
+        if header.alg != ALGORITHM or header.typ != TYPE or header.crit is not None:
+            raise InvalidToken
+        return header.kid
+
+    def _check(self, token: str, key: RSAPublicKey | None) -> Claims:
+        if key is None:
+            raise InvalidToken
+        try:
+            claims = self._decode_claims(self._jws.decode(token, key, algorithms=[ALGORITHM]))
+        except (InvalidTokenError, msgspec.MsgspecError, ValueError):
+            raise InvalidToken from None
+        now = self._clock()
+        if claims.iss != self._issuer or claims.aud != self._audience:
+            raise InvalidToken
+        if max(claims.nbf, claims.iat) > now + CLOCK_TOLERANCE:
+            raise InvalidToken
+        if claims.exp <= now:
+            raise TokenExpired
+        self._verified[token] = claims
+        if len(self._verified) > self._remember:
+            self._verified.popitem(last=False)
+        return claims

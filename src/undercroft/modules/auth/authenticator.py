@@ -1,0 +1,108 @@
+"""The guard of every request: a bearer token or a session cookie becomes a principal, by one statement."""
+
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from starlette.requests import Request
+
+from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.auth.permissions import permissions_of
+from undercroft.core.db import Database, Statement
+from undercroft.core.db.errors import raise_translated
+from undercroft.core.errors import Unauthorized
+from undercroft.core.security.tokens import hash_token
+from undercroft.modules.auth.access_tokens import AccessTokens
+from undercroft.modules.auth.client import client_ip
+from undercroft.modules.auth.cookies import SAFE_METHODS, CsrfTokens, cookie_name, require_same_site
+from undercroft.modules.auth.errors import InvalidToken, SessionEnded
+from undercroft.modules.auth.last_seen import LastSeen
+from undercroft.modules.auth.principals import BEARER_NAMED, BEARER_PERSONAL, COOKIE_NAMED, COOKIE_PERSONAL
+from undercroft.modules.teams import TeamNotFound
+
+NO_TEAM = UUID(int=0)
+
+
+class TokenAuthenticator:
+    """The `Authenticator` of this product. An Authorization header always wins and never falls through to a cookie."""
+
+    def __init__(self, database: Database, tokens: AccessTokens, last_seen: LastSeen) -> None:
+        self.tokens = tokens
+        self.csrf = CsrfTokens()
+        self._database = database
+        self._last_seen = last_seen
+        self._cookie_name = cookie_name()
+
+    async def authenticate(self, request: Request) -> Principal:
+        """Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`."""
+        authorization = request.headers.get("authorization")
+        if authorization is not None:
+            return await self._by_token(request, _bearer(authorization))
+        secret = request.cookies.get(self._cookie_name)
+        if secret is None:
+            raise Unauthorized
+        return await self._by_cookie(request, secret)
+
+    def verified_subject(self, request: Request) -> str | None:
+        """The user's id in a token whose signature is good; nothing for cookies, which only the database knows."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        claims = self.tokens.verify_known(token) if scheme.lower() == "bearer" else None
+        return str(claims.sub) if claims else None
+
+    async def _by_token(self, request: Request, token: str) -> Principal:
+        claims = await self.tokens.verify(token)
+        values = {"session_id": claims.sid, "user_id": claims.sub}
+        return await self._principal(request, BEARER_PERSONAL, BEARER_NAMED, values)
+
+    async def _by_cookie(self, request: Request, secret: str) -> Principal:
+        unsafe = request.method not in SAFE_METHODS
+        if unsafe:
+            require_same_site(request)
+        values = {"cookie_hash": hash_token(secret)}
+        principal = await self._principal(request, COOKIE_PERSONAL, COOKIE_NAMED, values)
+        if unsafe:
+            self.csrf.require(principal.session_id, request.headers.get("x-csrf-token"))
+        return principal
+
+    async def _principal(
+        self, request: Request, personal: Statement, named: Statement, values: dict[str, Any]
+    ) -> Principal:
+        team = request.headers.get("x-team-id")
+        if team is None:
+            row = await self._row(personal, values)
+        else:
+            row = await self._row(named, {**values, "team_id": _team_id(team)})
+        if row is None:
+            raise SessionEnded
+        if row["team_id"] is None:
+            raise TeamNotFound
+        self._last_seen.note(row["session_id"], client_ip(request))
+        return Principal(
+            user_id=row["user_id"],
+            session_id=row["session_id"],
+            role=PlatformRole(row["role"]),
+            team_id=row["team_id"],
+            permissions=permissions_of(row["team_role"]),
+            subject=row,
+        )
+
+    async def _row(self, statement: Statement, values: dict[str, Any]) -> asyncpg.Record | None:
+        try:
+            return await self._database.read.fetchrow(statement, **values)
+        except Exception as error:
+            raise_translated(error)
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise InvalidToken
+    return token.strip()
+
+
+def _team_id(value: str) -> UUID:
+    """The id, or one that no team has: who may not know a team learns nothing from how its id is written."""
+    try:
+        return UUID(value)
+    except ValueError:
+        return NO_TEAM

@@ -1,0 +1,65 @@
+"""Where a request comes from, as the outermost layers saw it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from undercroft.core.db import utc_now
+from undercroft.modules.auth.models import USER_AGENT_LENGTH
+
+IP_LENGTH = 45
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The address (behind trusted proxies), the device, and when the request arrived."""
+
+    ip: str
+    user_agent: str
+    received_at: datetime
+
+
+async def current_client(request: Request) -> Client:
+    agent = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))
+    received_at = request.scope.get("state", {}).get("received_at")
+    return Client(client_ip(request), agent[:USER_AGENT_LENGTH], received_at or utc_now())
+
+
+def client_ip(request: Request) -> str:
+    """The client's address as text; empty where there is none (a Unix socket)."""
+    client = request.scope.get("client")
+    return client[0][:IP_LENGTH] if client else ""
+
+
+CurrentClient = Annotated[Client, Depends(current_client)]
+
+
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+
+
+def device(user_agent: str) -> str:
+    """A few words for people: `Firefox on Linux`, the program's own name for others, `Unknown device` for none."""
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or user_agent.partition("/")[0].strip()[:60] or "Unknown device"

@@ -1,0 +1,137 @@
+"""Passwords and addresses of those who have an account: forgotten, changed, moved, and the account given up."""
+
+from uuid import UUID
+
+from undercroft.core.auth import Principal
+from undercroft.core.db import Database, Session
+from undercroft.core.security import passwords
+from undercroft.core.security.tokens import hash_token
+from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.errors import LinkInvalid, WrongPassword
+from undercroft.modules.auth.models import MailPurpose
+from undercroft.modules.auth.outbox import request_mail
+from undercroft.modules.auth.repository import MailRequestRepository, MailTokenRepository, SessionRepository
+from undercroft.modules.auth.sign_in import SignIn
+from undercroft.modules.auth.throttle import pardon
+from undercroft.modules.users import UserNotFound, UserRepository, UserService
+
+
+async def forgot_password(database: Database, *, email: str) -> None:
+    """Have a link mailed to whoever has this address."""
+    async with database.session() as session:
+        await request_mail(session, MailPurpose.RESET_PASSWORD, email)
+
+
+async def reset_password(database: Database, *, token: str, password: str, client: Client) -> None:
+    """Set the password that a mailed link allows to set, and end all sessions. Raises `LinkInvalid`, `WeakPassword`."""
+    token_hash = hash_token(token)
+    async with database.reading() as reading:
+        user_id = await MailTokenRepository(reading).subject(MailPurpose.RESET_PASSWORD, token_hash)
+        user = await UserRepository(reading).find(user_id) if user_id else None
+    if user is None or not user.is_active:
+        raise LinkInvalid
+    passwords.require_good(password, email=user.email)
+    password_hash = await passwords.hash(password, subject=user.email)
+    async with database.session() as session:
+        await _use_reset_link(session, token_hash, user.id)
+        changed = await UserService(session).set_password(
+            user.id, password_hash, action="user.password_reset", actor_id=user.id
+        )
+        await SessionRepository(session).revoke_all(user.id)
+        await pardon(session, changed.email, client.ip)
+        await request_mail(
+            session, MailPurpose.PASSWORD_CHANGED, changed.email, user_id=user.id, full_name=changed.full_name
+        )
+
+
+class Account:
+    """What somebody signed in may do with the account, after showing the password again."""
+
+    def __init__(self, database: Database, sign_in: SignIn, principal: Principal, client: Client) -> None:
+        self._database = database
+        self._sign_in = sign_in
+        self._principal = principal
+        self._client = client
+
+    @property
+    def _user_id(self) -> UUID:
+        return self._principal.user_id
+
+    async def change_password(self, *, current: str, new: str) -> None:
+        """Set another password and end all other sessions. Raises `WrongPassword`, `WeakPassword`."""
+        email = self._email
+        passwords.require_good(new, email=email)
+        proven = await self._prove(current)
+        password_hash = await passwords.hash(new, subject=email)
+        async with self._database.session() as session:
+            await self._hold(session, proven)
+            user = await UserService(session).set_password(
+                self._user_id, password_hash, action="user.password_changed", actor_id=self._user_id
+            )
+            await MailTokenRepository(session).consume(MailPurpose.RESET_PASSWORD, user.id)
+            await SessionRepository(session).revoke_all(user.id, but=self._principal.session_id)
+            await request_mail(
+                session, MailPurpose.PASSWORD_CHANGED, user.email, user_id=user.id, full_name=user.full_name
+            )
+
+    async def request_email(self, *, new_email: str, current: str) -> None:
+        """Have a link mailed to a new address, which moves the account when it is opened. Raises `WrongPassword`.
+
+        An earlier request is void. A taken address is not told here.
+        """
+        proven = await self._prove(current)
+        async with self._database.session() as session:
+            await self._hold(session, proven)
+            await MailRequestRepository(session).take_all(self._user_id, MailPurpose.CONFIRM_EMAIL)
+            await request_mail(session, MailPurpose.CONFIRM_EMAIL, new_email, user_id=self._user_id)
+
+    async def delete(self, *, current: str) -> None:
+        """Give the account up for good. Raises `WrongPassword`, `LastSuperadmin`."""
+        email, name = self._email, self._principal.subject["full_name"]
+        proven = await self._prove(current)
+        async with self._database.session() as session:
+            await UserRepository(session).lock_superadmins()
+            await self._hold(session, proven)
+            await UserService(session).delete(self._user_id)
+            await request_mail(session, MailPurpose.ACCOUNT_DELETED, email, full_name=name)
+
+    @property
+    def _email(self) -> str:
+        email: str = self._principal.subject["email"]
+        return email
+
+    async def _prove(self, password: str) -> str:
+        return await self._sign_in.require_password(self._user_id, self._email, password, self._client)
+
+    async def _hold(self, session: Session, proven: str) -> None:
+        """Whoever knew a password that was changed meanwhile may not go on with it."""
+        if await UserRepository(session).hold_with(self._user_id, proven) is None:
+            raise WrongPassword
+
+
+async def confirm_email(database: Database, *, token: str) -> None:
+    """Move an account to the address that a mailed link proves. Raises `LinkInvalid`, `EmailTaken`."""
+    token_hash = hash_token(token)
+    async with database.session() as session:
+        request_id = await MailTokenRepository(session).subject(MailPurpose.CONFIRM_EMAIL, token_hash)
+        request = await MailRequestRepository(session).find(request_id) if request_id else None
+        if request is None or request.user_id is None:
+            raise LinkInvalid
+        new_email, user_id = request.email, request.user_id
+        if request.id not in await MailRequestRepository(session).take_all(user_id, MailPurpose.CONFIRM_EMAIL):
+            raise LinkInvalid
+        try:
+            before = await UserService(session).change_email(user_id, new_email)
+        except UserNotFound:
+            raise LinkInvalid from None
+        await MailTokenRepository(session).consume(MailPurpose.RESET_PASSWORD, user_id)
+        await request_mail(session, MailPurpose.EMAIL_CHANGED, before, user_id=user_id)
+
+
+async def _use_reset_link(session: Session, token_hash: bytes, user_id: UUID) -> None:
+    """Void the link and all others of its kind. Of two that are used at once, the second finds nothing to remove."""
+    tokens = MailTokenRepository(session)
+    if await tokens.subject(MailPurpose.RESET_PASSWORD, token_hash) != user_id:
+        raise LinkInvalid
+    if not await tokens.consume(MailPurpose.RESET_PASSWORD, user_id):
+        raise LinkInvalid

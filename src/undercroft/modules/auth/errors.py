@@ -1,0 +1,75 @@
+"""What can go wrong with signing in."""
+
+from undercroft.core.errors import BadRequest, Conflict, Forbidden, TooManyRequests, Unauthorized
+
+INVALID_TOKEN_HEADERS = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+class InvalidCredentials(Unauthorized):
+    """The failure that was counted, and its audit entry, are kept."""
+
+    code = "INVALID_CREDENTIALS"
+    message = "The address or the password is wrong."
+    commits = True
+
+
+class InvalidToken(Unauthorized):
+    code = "INVALID_TOKEN"
+    message = "The access token is not valid."
+
+    def __init__(self) -> None:
+        super().__init__(headers=INVALID_TOKEN_HEADERS)
+
+
+class TokenExpired(Unauthorized):
+    code = "TOKEN_EXPIRED"
+    message = "The access token has expired. Refresh it."
+
+    def __init__(self) -> None:
+        super().__init__(headers=INVALID_TOKEN_HEADERS)
+
+
+class SessionEnded(Unauthorized):
+    code = "SESSION_ENDED"
+    message = "This session has ended. Sign in again."
+
+
+class InvalidRefreshToken(Unauthorized):
+    code = "INVALID_REFRESH_TOKEN"
+    message = "The refresh token is not valid. Sign in again."
+
+
+class TokenReused(Unauthorized):
+    """A refresh token came a second time: somebody has a copy. The session that it belongs to stays revoked."""
+
+    code = "TOKEN_REUSED"
+    message = "This refresh token was used before, so its session was ended. Sign in again."
+    commits = True
+
+
+class RefreshConflict(Conflict):
+    code = "REFRESH_CONFLICT"
+    message = "Another request has just refreshed this token. Use what that one was answered."
+
+
+class WrongPassword(Forbidden):
+    """The failure that was counted, and its audit entry, are kept."""
+
+    code = "WRONG_PASSWORD"
+    message = "The current password is wrong."
+    commits = True
+
+
+class LinkInvalid(BadRequest):
+    code = "LINK_INVALID"
+    message = "This link is not valid any more. Ask for a new one."
+
+
+class CsrfFailed(Forbidden):
+    code = "CSRF_FAILED"
+    message = "This request did not come from our own pages."
+
+
+class TooManyAttempts(TooManyRequests):
+    code = "TOO_MANY_ATTEMPTS"
+    message = "Too many failed attempts. Wait before you try again."

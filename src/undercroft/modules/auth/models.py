@@ -1,0 +1,138 @@
+"""Tables of signing in. No secret is kept here: of tokens their hash, of passwords Argon2id, of keys a ciphertext."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary, String, text
+from sqlmodel import Field, SQLModel
+
+from undercroft.core.db import Identified, utc_now
+from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH
+
+TIMESTAMP: Any = DateTime(timezone=True)
+USER_AGENT_LENGTH = 400
+
+
+class Created(SQLModel):
+    created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
+
+
+class SessionKind(StrEnum):
+    BEARER = "bearer"
+    COOKIE = "cookie"
+
+
+class AuthSession(Identified, Created, table=True):
+    """Somebody signed in on one device: a cookie, or a family of refresh tokens."""
+
+    __tablename__ = "auth_sessions"
+    __table_args__: Any = (
+        CheckConstraint("kind IN ('bearer', 'cookie')", "kind"),
+        CheckConstraint("(kind = 'cookie') = (cookie_hash IS NOT NULL)", "cookie"),
+        Index("ix_auth_sessions_user_id_created_at", "user_id", "created_at"),
+        Index("ix_auth_sessions_expires_at", "expires_at"),
+    )
+
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False)
+    kind: SessionKind = Field(sa_type=String(8), nullable=False)
+    cookie_hash: bytes | None = Field(default=None, sa_type=LargeBinary, unique=True, nullable=True, repr=False)
+    ip: str = Field(default="", max_length=45, description="Where it was last used from.")
+    user_agent: str = Field(default="", max_length=USER_AGENT_LENGTH)
+    last_seen_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="Moves on while it is used.")
+    ends_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="When it ends however much it is used.")
+    revoked_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+
+
+class RefreshToken(Created, table=True):
+    """One link of a session's chain of refresh tokens; `modules/auth/refresh.py` explains the two times."""
+
+    __tablename__ = "auth_refresh_tokens"
+
+    token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
+    session_id: UUID = Field(foreign_key="auth_sessions.id", ondelete="CASCADE", nullable=False, index=True)
+    used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    settled_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+
+
+class Registration(Identified, Created, table=True):
+    """Somebody who says that this address is theirs, until a mailed link proves it."""
+
+    __tablename__ = "auth_registrations"
+
+    email: str = Field(max_length=EMAIL_LENGTH, index=True, nullable=False)
+    full_name: str = Field(default="", max_length=NAME_LENGTH)
+    password_hash: str = Field(max_length=256, repr=False, nullable=False)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+
+
+class MailPurpose(StrEnum):
+    """Why somebody gets a mail; those that ask for proof also name the tokens in their links."""
+
+    VERIFY_EMAIL = "verify_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105
+    CONFIRM_EMAIL = "confirm_email"
+    WELCOME = "welcome"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    EMAIL_CHANGED = "email_changed"
+    ACCOUNT_DELETED = "account_deleted"
+
+
+class MailRequest(Identified, Created, table=True):
+    """A mail to an address; whether somebody has that address is found out by the job that sends it."""
+
+    __tablename__ = "auth_mail_requests"
+
+    purpose: MailPurpose = Field(sa_type=String(24), nullable=False)
+    email: str = Field(max_length=EMAIL_LENGTH, index=True, nullable=False)
+    full_name: str = Field(default="", max_length=NAME_LENGTH)
+    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", nullable=True, index=True)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+
+
+class MailToken(Created, table=True):
+    """What a mailed link proves. The subject is a registration, a person or a mail request, as the purpose says."""
+
+    __tablename__ = "auth_mail_tokens"
+    __table_args__: Any = (Index("ix_auth_mail_tokens_subject_id_purpose", "subject_id", "purpose"),)
+
+    token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
+    purpose: MailPurpose = Field(sa_type=String(24), nullable=False)
+    subject_id: UUID = Field(nullable=False)
+    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+
+
+class Throttle(SQLModel, table=True):
+    """Failed sign-ins of one account, one address of the network, or one pair of them; keyed by a hash."""
+
+    __tablename__ = "auth_throttles"
+
+    key: bytes = Field(sa_type=LargeBinary, primary_key=True)
+    failures: int = Field(default=0, nullable=False)
+    counted_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
+    blocked_until: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+
+
+class KeyState(StrEnum):
+    NEXT = "next"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class SigningKey(Created, table=True):
+    """An RSA key pair that signs access tokens; the private part is sealed under SECRET_KEY, bound to the key id."""
+
+    __tablename__ = "auth_signing_keys"
+    __table_args__: Any = (
+        CheckConstraint("state IN ('next', 'active', 'retired')", "state"),
+        Index("uq_auth_signing_keys_state", "state", unique=True, postgresql_where=text("state <> 'retired'")),
+    )
+
+    kid: str = Field(primary_key=True, max_length=64)
+    state: KeyState = Field(sa_type=String(8), nullable=False)
+    public_pem: str = Field(nullable=False)
+    private_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
+    activated_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    retired_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)

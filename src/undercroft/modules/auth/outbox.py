@@ -1,0 +1,22 @@
+"""Asking for a mail in the transaction of what it is about."""
+
+from datetime import timedelta
+
+from undercroft.core.db import Session, utc_now
+from undercroft.core.ids import UUID, new_id
+from undercroft.jobs import enqueue
+from undercroft.modules.auth.models import MailPurpose, MailRequest
+from undercroft.modules.auth.tasks import send_mail
+
+KEPT = timedelta(days=7)
+
+
+async def request_mail(
+    session: Session, purpose: MailPurpose, email: str, *, user_id: UUID | None = None, full_name: str = ""
+) -> None:
+    """Have a mail written to an address, whoever has it, once the session's transaction has committed."""
+    request = MailRequest(
+        id=new_id(), purpose=purpose, email=email, user_id=user_id, full_name=full_name, expires_at=utc_now() + KEPT
+    )
+    session.add(request)
+    await enqueue(session, send_mail, request_id=request.id)

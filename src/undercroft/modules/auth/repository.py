@@ -1,0 +1,218 @@
+"""Every query about signing in."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlmodel import col
+
+from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.db.repository import Repository
+from undercroft.modules.auth.models import (
+    AuthSession,
+    MailPurpose,
+    MailRequest,
+    MailToken,
+    RefreshToken,
+    Registration,
+    SigningKey,
+)
+from undercroft.modules.users import User
+
+
+class SessionRepository(Repository[AuthSession]):
+    model = AuthSession
+
+    async def living(self, user_id: UUID) -> Sequence[AuthSession]:
+        """Somebody's sessions that can still be used, the latest seen first."""
+        query = self._living().where(col(AuthSession.user_id) == user_id)
+        return (await self._session.scalars(query.order_by(col(AuthSession.last_seen_at).desc()).limit(500))).all()
+
+    async def revoke(self, session_id: UUID, *, user_id: UUID | None = None) -> bool:
+        """End one session, of this person if one is named; whether there was one to end."""
+        where = [col(AuthSession.id) == session_id]
+        if user_id is not None:
+            where.append(col(AuthSession.user_id) == user_id)
+        return await self._revoke(where) > 0
+
+    async def revoke_all(self, user_id: UUID, *, but: UUID | None = None) -> int:
+        """End somebody's sessions, but one; how many were ended."""
+        where = [col(AuthSession.user_id) == user_id]
+        if but is not None:
+            where.append(col(AuthSession.id) != but)
+        return await self._revoke(where)
+
+    async def seen(self, session_id: UUID, *, ip: str, user_agent: str, expires_at: datetime) -> None:
+        """Note a use that is written anyway."""
+        changes = {"last_seen_at": utc_now(), "ip": ip, "user_agent": user_agent, "expires_at": expires_at}
+        await self._session.execute(update(AuthSession).where(col(AuthSession.id) == session_id).values(**changes))
+
+    async def erase(self, user_id: UUID) -> None:
+        """Remove all of somebody's sessions."""
+        await self._writing.execute(delete(AuthSession).where(col(AuthSession.user_id) == user_id))
+
+    async def forget(self, before: datetime) -> int:
+        """Remove what ended before this moment."""
+        ended = (col(AuthSession.expires_at) < before) | (col(AuthSession.revoked_at) < before)
+        return await self._writing.rowcount(delete(AuthSession).where(ended))
+
+    def _living(self) -> Any:
+        return self._query().where(col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now())
+
+    async def _revoke(self, where: Sequence[Any]) -> int:
+        living = [col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now()]
+        return await self._writing.rowcount(update(AuthSession).where(*where, *living).values(revoked_at=utc_now()))
+
+
+class RefreshTokenRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def lock(self, token_hash: bytes) -> Any:
+        """The token with its session and person, held until the transaction ends; None for an unknown one."""
+        query = (
+            select(
+                col(RefreshToken.session_id),
+                col(RefreshToken.used_at),
+                col(RefreshToken.settled_at),
+                col(AuthSession.user_id),
+                col(AuthSession.ends_at),
+                col(AuthSession.revoked_at),
+                (col(AuthSession.expires_at) > func.now()).label("unexpired"),
+                (col(User.is_active) & col(User.deleted_at).is_(None)).label("welcome"),
+            )
+            .join(AuthSession, col(AuthSession.id) == col(RefreshToken.session_id))
+            .join(User, col(User.id) == col(AuthSession.user_id))
+            .where(col(RefreshToken.token_hash) == token_hash)
+            .with_for_update(of=RefreshToken)
+        )
+        return (await self._session.execute(query)).one_or_none()
+
+    async def session_of(self, token_hash: bytes) -> UUID | None:
+        query = select(col(RefreshToken.session_id)).where(col(RefreshToken.token_hash) == token_hash)
+        return cast("UUID | None", await self._session.scalar(query))
+
+    async def use(self, token_hash: bytes) -> None:
+        await self._change(token_hash, used_at=utc_now())
+
+    async def settle(self, token_hash: bytes) -> None:
+        await self._session.raw()
+        await self._change(token_hash, settled_at=utc_now())
+
+    async def forget(self, before: datetime) -> int:
+        """Remove the links of chains that were used before this moment."""
+        return await self._session.rowcount(delete(RefreshToken).where(col(RefreshToken.used_at) < before))
+
+    async def _change(self, token_hash: bytes, **values: Any) -> None:
+        await self._session.execute(
+            update(RefreshToken).where(col(RefreshToken.token_hash) == token_hash).values(**values)
+        )
+
+
+class RegistrationRepository(Repository[Registration]):
+    model = Registration
+
+    async def by_token(self, token_hash: bytes) -> Registration | None:
+        """The registration that a link in a mail proves, as long as both are valid."""
+        query = (
+            self._query()
+            .join(MailToken, col(MailToken.subject_id) == col(Registration.id))
+            .where(
+                col(MailToken.token_hash) == token_hash,
+                col(MailToken.purpose) == MailPurpose.VERIFY_EMAIL,
+                col(MailToken.expires_at) > func.now(),
+                col(Registration.expires_at) > func.now(),
+            )
+        )
+        return await self._first(query)
+
+    async def latest(self, email: str) -> Registration | None:
+        """The last registration of an address that is still valid."""
+        query = self._query().where(col(Registration.email) == email, col(Registration.expires_at) > func.now())
+        return await self._first(query.order_by(col(Registration.created_at).desc()).limit(1))
+
+    async def take_all(self, email: str) -> Sequence[UUID]:
+        """Remove all registrations of an address and their tokens; which there were."""
+        removed = delete(Registration).where(col(Registration.email) == email).returning(col(Registration.id))
+        ids = (await self._writing.scalars(removed)).all()
+        await MailTokenRepository(self._writing).consume(MailPurpose.VERIFY_EMAIL, *ids)
+        return ids
+
+
+class MailTokenRepository:
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+
+    async def subject(self, purpose: MailPurpose, token_hash: bytes) -> UUID | None:
+        """Whom or what a valid token of this purpose proves."""
+        query = select(col(MailToken.subject_id)).where(
+            col(MailToken.token_hash) == token_hash,
+            col(MailToken.purpose) == purpose,
+            col(MailToken.expires_at) > func.now(),
+        )
+        return cast("UUID | None", await self._session.scalar(query))
+
+    async def consume(self, purpose: MailPurpose, *subjects: UUID) -> int:
+        """Remove all tokens of one purpose; how many there were. Of two that try at once, one removes them."""
+        where = (col(MailToken.subject_id).in_(subjects), col(MailToken.purpose) == purpose)
+        return await cast(Session, self._session).rowcount(delete(MailToken).where(*where))
+
+
+class MailRequestRepository(Repository[MailRequest]):
+    model = MailRequest
+
+    async def take_all(self, user_id: UUID, purpose: MailPurpose) -> Sequence[UUID]:
+        """Remove somebody's requests of one purpose and their tokens; which there were."""
+        where = (col(MailRequest.user_id) == user_id, col(MailRequest.purpose) == purpose)
+        ids = (await self._writing.scalars(delete(MailRequest).where(*where).returning(col(MailRequest.id)))).all()
+        await MailTokenRepository(self._writing).consume(purpose, *ids)
+        return ids
+
+    async def erase(self, user_id: UUID) -> None:
+        """Remove all requests about somebody, and what they prove."""
+        await self.take_all(user_id, MailPurpose.CONFIRM_EMAIL)
+        await self._writing.execute(delete(MailRequest).where(col(MailRequest.user_id) == user_id))
+
+
+class SigningKeyRepository:
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+
+    async def published(self, retired_after: datetime) -> Sequence[SigningKey]:
+        """All keys but those that were retired before this moment, in the order in which they were made."""
+        query = select(SigningKey).where(
+            col(SigningKey.retired_at).is_(None) | (col(SigningKey.retired_at) > retired_after)
+        )
+        return (await self._session.scalars(query.order_by(col(SigningKey.created_at), col(SigningKey.kid)))).all()
+
+    async def all(self) -> Sequence[SigningKey]:
+        return (await self._session.scalars(select(SigningKey).order_by(col(SigningKey.created_at)))).all()
+
+    async def sealed(self) -> Iterable[bytes]:
+        query = select(col(SigningKey.private_sealed)).where(col(SigningKey.private_sealed).is_not(None))
+        return (await self._session.scalars(query)).all()
+
+    async def lock_all(self) -> Sequence[SigningKey]:
+        """All keys, while no other process changes them; also when there are none to lock yet."""
+        await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("auth.signing_keys", 0))))
+        return await self.all()
+
+    async def add(self, key: SigningKey) -> None:
+        session = cast(Session, self._session)
+        session.add(key)
+        await session.flush()
+
+    async def change(self, key: SigningKey, **values: Any) -> None:
+        for name, value in values.items():
+            setattr(key, name, value)
+        await cast(Session, self._session).flush()
+
+
+async def forget_expired(session: Session, before: datetime) -> int:
+    """Remove registrations, mail requests and their tokens that expired before this moment."""
+    removed = 0
+    for model in (MailToken, Registration, MailRequest):
+        removed += await session.rowcount(delete(model).where(col(model.expires_at) < before))
+    return removed

@@ -1,0 +1,79 @@
+"""Sessions: begun at sign-in, listed and ended by their owner."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import Principal
+from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.errors import NotFound
+from undercroft.core.ids import new_id
+from undercroft.core.security.tokens import hash_token, new_token
+from undercroft.core.settings import load
+from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.models import AuthSession, RefreshToken, SessionKind
+from undercroft.modules.auth.repository import RefreshTokenRepository, SessionRepository
+from undercroft.modules.auth.settings import AuthSettings
+
+
+class SessionNotFound(NotFound):
+    code = "SESSION_NOT_FOUND"
+    message = "There is no such session."
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A session and the secret that continues it: a refresh token, or what the cookie holds."""
+
+    user_id: UUID
+    session_id: UUID
+    secret: str = field(repr=False)
+
+
+async def start_session(session: Session, user_id: UUID, client: Client, kind: SessionKind) -> Started:
+    """Begin a session on this device."""
+    settings, now, secret = load(AuthSettings), utc_now(), new_token()
+    ends_at = now + settings.session_life
+    started = AuthSession(
+        id=new_id(),
+        user_id=user_id,
+        kind=kind,
+        cookie_hash=hash_token(secret) if kind is SessionKind.COOKIE else None,
+        ip=client.ip,
+        user_agent=client.user_agent,
+        last_seen_at=now,
+        expires_at=min(now + settings.idle_life, ends_at),
+        ends_at=ends_at,
+    )
+    session.add(started)
+    await session.flush()
+    if kind is SessionKind.BEARER:
+        session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
+    await record(session, Entry("session.started", user_id, "session", started.id, details={"kind": kind.value}))
+    return Started(user_id, started.id, secret)
+
+
+async def list_sessions(session: ReadSession, principal: Principal) -> Sequence[AuthSession]:
+    """One's own sessions that can still be used, the latest seen first."""
+    return await SessionRepository(session).living(principal.user_id)
+
+
+async def end_session(session: Session, principal: Principal, session_id: UUID) -> None:
+    """End one of one's own sessions, from the next request on. Raises `SessionNotFound`."""
+    if not await SessionRepository(session).revoke(session_id, user_id=principal.user_id):
+        raise SessionNotFound
+    await record(session, Entry("session.ended", principal.user_id, "session", session_id))
+
+
+async def end_other_sessions(session: Session, principal: Principal) -> None:
+    """End all of one's own sessions but this one."""
+    ended = await SessionRepository(session).revoke_all(principal.user_id, but=principal.session_id)
+    await record(session, Entry("session.others_ended", principal.user_id, details={"ended": ended}))
+
+
+async def sign_out(session: Session, refresh_token: str) -> None:
+    """End the session of a refresh token; one that is unknown has none to end."""
+    session_id = await RefreshTokenRepository(session).session_of(hash_token(refresh_token))
+    if session_id is not None and await SessionRepository(session).revoke(session_id):
+        await record(session, Entry("session.ended", None, "session", session_id))

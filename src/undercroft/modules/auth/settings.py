@@ -1,0 +1,55 @@
+"""How long people stay signed in, and how long mailed links work."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from pydantic import Field, SecretStr
+
+from undercroft.core.settings import CoreSettings, SettingsBase, load
+
+
+class AuthSettings(SettingsBase):
+    section = "Sign-in"
+
+    access_token_minutes: float = Field(15, gt=0, le=60, description="Minutes for which an access token is valid.")
+    access_token_audience: str = Field("undercroft", min_length=1, description="`aud` of access tokens.")
+    access_token_issuer: str = Field("", description="`iss` of access tokens; PUBLIC_URL when empty.")
+    session_idle_days: float = Field(30, gt=0, le=400, description="Days after which an unused session ends.")
+    session_days: float = Field(90, gt=0, le=400, description="Days after which any session ends.")
+    verify_link_hours: float = Field(24, gt=0, le=168, description="Hours for which a link that verifies works.")
+    reset_link_minutes: float = Field(60, gt=0, le=1440, description="Minutes for which a link to reset works.")
+    jwks_cache_seconds: int = Field(
+        300, ge=0, le=86_400, description="For how long others may keep /.well-known/jwks.json."
+    )
+    demo_password: SecretStr = Field(
+        SecretStr(""),
+        description="Password of the demo accounts in development; `undercroft dev` makes one up and prints it.",
+    )
+
+    @property
+    def issuer(self) -> str:
+        return self.access_token_issuer or load(CoreSettings).public_url
+
+    @property
+    def access_token_life(self) -> timedelta:
+        return timedelta(minutes=self.access_token_minutes)
+
+    @property
+    def idle_life(self) -> timedelta:
+        return timedelta(days=self.session_idle_days)
+
+    @property
+    def session_life(self) -> timedelta:
+        return timedelta(days=self.session_days)
+
+    @property
+    def verify_link_life(self) -> timedelta:
+        return timedelta(hours=self.verify_link_hours)
+
+    @property
+    def reset_link_life(self) -> timedelta:
+        return timedelta(minutes=self.reset_link_minutes)
+
+    def production_faults(self) -> Iterator[str]:
+        if self.demo_password.get_secret_value():
+            yield "DEMO_PASSWORD must not be set: demo accounts belong to development."

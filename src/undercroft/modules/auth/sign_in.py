@@ -1,0 +1,83 @@
+"""Signing in with a password. Known and unknown addresses take the same steps and the same time."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import String, bindparam, select
+from sqlmodel import col
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import Database, Session, Statement
+from undercroft.core.db.errors import raise_translated
+from undercroft.core.security import passwords
+from undercroft.core.security.threads import TooBusy
+from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.errors import InvalidCredentials, WrongPassword
+from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.sessions import Started, start_session
+from undercroft.modules.auth.throttle import Attempt, Throttle
+from undercroft.modules.users import User, UserRepository
+
+_CREDENTIALS = Statement(
+    select(col(User.id), col(User.password_hash))
+    .where(col(User.email) == bindparam("email", type_=String))
+    .where(col(User.is_active), col(User.deleted_at).is_(None))
+)
+
+
+class SignIn:
+    """Checks passwords, and counts those that were wrong."""
+
+    def __init__(self, database: Database, throttle: Throttle) -> None:
+        self._database = database
+        self._throttle = throttle
+
+    async def sign_in(self, *, email: str, password: str, client: Client, kind: SessionKind) -> tuple[User, Started]:
+        """Begin a session. Raises `InvalidCredentials`, `TooManyAttempts`, `TooBusy`."""
+        attempt = await self._throttle.begin(email, client.ip)
+        found, right = await self._check(attempt, email, password)
+        stronger = await self._rehash(email, password, found["password_hash"]) if right else None
+        async with self._database.session() as session:
+            user = await UserRepository(session).hold_with(found["id"], found["password_hash"]) if right else None
+            if user is None:
+                await _record_failure(session, found["id"] if found else None, client)
+                raise InvalidCredentials
+            await self._throttle.succeed(session, attempt)
+            if stronger:
+                await UserRepository(session).update(user, {"password_hash": stronger})
+            return user, await start_session(session, user.id, client, kind)
+
+    async def require_password(self, user_id: UUID, email: str, password: str, client: Client) -> str:
+        """The hash that the password of somebody who is signed in was proven against.
+
+        Whoever changes something because of it holds the person with this hash (`UserRepository.hold_with`) while doing
+        so. Raises `WrongPassword`, `TooManyAttempts`, `TooBusy`.
+        """
+        attempt = await self._throttle.begin(email, client.ip)
+        found, right = await self._check(attempt, email, password)
+        async with self._database.session() as session:
+            if not right or found["id"] != user_id:
+                await _record_failure(session, user_id, client)
+                raise WrongPassword
+            await self._throttle.succeed(session, attempt)
+        proven: str = found["password_hash"]
+        return proven
+
+    async def _check(self, attempt: Attempt, email: str, password: str) -> tuple[Any, bool]:
+        try:
+            found = await self._database.read.fetchrow(_CREDENTIALS, email=email)
+        except Exception as error:
+            raise_translated(error)
+        try:
+            return found, await passwords.verify(password, found and found["password_hash"], subject=email)
+        except TooBusy:
+            await self._throttle.withdraw(attempt)
+            raise
+
+    async def _rehash(self, email: str, password: str, stored: str) -> str | None:
+        """The hash by the parameters of today, where the stored one is by earlier ones."""
+        return await passwords.hash(password, subject=email) if passwords.needs_rehash(stored) else None
+
+
+async def _record_failure(session: Session, user_id: UUID | None, client: Client) -> None:
+    await record(session, Entry("sign_in.failed", None, "user", user_id, details={"ip": client.ip}))

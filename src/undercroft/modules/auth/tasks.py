@@ -1,0 +1,61 @@
+"""Background work of signing in: mails, and forgetting what has expired."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from undercroft.core.db import utc_now
+from undercroft.core.settings import load
+from undercroft.jobs import CurrentJob, cron, task
+from undercroft.modules.auth import throttle
+from undercroft.modules.auth.mailing import Letter, letter, verification
+from undercroft.modules.auth.repository import (
+    MailRequestRepository,
+    RefreshTokenRepository,
+    RegistrationRepository,
+    SessionRepository,
+    forget_expired,
+)
+from undercroft.modules.auth.settings import AuthSettings
+
+log = structlog.get_logger("undercroft.application")
+
+
+@task(retries=8, timeout=60, backoff=5)
+async def send_verification(job: CurrentJob, *, registration_id: UUID) -> None:
+    """Write to somebody who registered. Each attempt mints its own token."""
+    async with job.session() as session:
+        written = await verification(session, await RegistrationRepository(session).find(registration_id))
+    await _send(job, written)
+
+
+@task(retries=8, timeout=60, backoff=5)
+async def send_mail(job: CurrentJob, *, request_id: UUID) -> None:
+    """Write the mail that was asked for. Each attempt mints its own token."""
+    async with job.session() as session:
+        request = await MailRequestRepository(session).find(request_id)
+        written = await letter(session, request) if request else None
+    await _send(job, written)
+
+
+@cron("23 3 * * *", timeout=600)
+async def clean_up(job: CurrentJob) -> dict[str, int]:
+    """Forget links, registrations, sessions and counts that have had their time."""
+    now = utc_now()
+    async with job.session() as session:
+        links = await forget_expired(session, now)
+        await throttle.forget(session)
+    async with job.session() as session:
+        used = await RefreshTokenRepository(session).forget(now - load(AuthSettings).idle_life)
+        sessions = await SessionRepository(session).forget(now - timedelta(days=30))
+    return {"links": links, "refresh_tokens": used, "sessions": sessions}
+
+
+async def _send(job: CurrentJob, written: Letter | None) -> None:
+    from undercroft.providers.email import email
+
+    if written is None:
+        log.info("mail.not_needed", job_id=str(job.id))
+        return
+    await email().send(written.to, written.template, written.data, key=job.id)

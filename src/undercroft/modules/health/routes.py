@@ -1,0 +1,45 @@
+"""Liveness touches nothing; readiness asks every component."""
+
+from typing import cast
+
+from fastapi import Request, Response
+
+from undercroft import __version__
+from undercroft.core.auth import Router
+from undercroft.core.health import Health, Overall, overall
+from undercroft.modules.health.schemas import ComponentRead, ComponentStatus, Liveness, Readiness
+
+public = Router(surface="public", prefix="/health", tag="Health")
+root = Router(surface="root", tag="Health")
+
+ALIVE = Liveness(status=Overall.HEALTHY, version=__version__).model_dump_json().encode()
+
+
+@root.get("/health", response_model=Liveness, summary="Whether the process answers", operation_id="health.root")
+@public.get("", response_model=Liveness, summary="Whether the process answers", operation_id="health.live")
+async def live() -> Response:
+    return Response(ALIVE, media_type="application/json")
+
+
+@public.get(
+    "/ready",
+    response_model=Readiness,
+    summary="Whether everything it needs is there",
+    responses={503: {"model": Readiness, "description": "Something required is down."}},
+)
+async def ready(request: Request, response: Response) -> Readiness:
+    readings = await cast(Health, request.app.state.health).read()
+    status = overall(readings)
+    response.status_code = 503 if status is Overall.UNHEALTHY else 200
+    return Readiness(
+        status=status,
+        components={
+            reading.component.name: ComponentRead(
+                status=ComponentStatus.UP if reading.up else ComponentStatus.DOWN,
+                latency_ms=reading.latency_ms,
+                required=reading.component.required,
+                details=reading.details,
+            )
+            for reading in readings
+        },
+    )

@@ -1,0 +1,30 @@
+"""What goes out about health."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from undercroft.core.health import Overall
+
+
+class Liveness(BaseModel):
+    status: Overall
+    version: str
+
+
+class ComponentStatus(StrEnum):
+    UP = "up"
+    DOWN = "down"
+
+
+class ComponentRead(BaseModel):
+    status: ComponentStatus
+    latency_ms: float = Field(description="How long the answer took.")
+    required: bool = Field(description="Whether nothing works without it.")
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class Readiness(BaseModel):
+    status: Overall
+    components: dict[str, ComponentRead]

@@ -1,0 +1,3 @@
+"""Projects of a team: the worked example that a new module is copied from."""
+
+REQUIRES = ("teams",)

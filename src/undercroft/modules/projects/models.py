@@ -1,0 +1,32 @@
+"""The table of projects."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import Index, String, desc
+from sqlmodel import Field, SQLModel
+
+from undercroft.core.db import SoftDeleted, TenantOwned, Timestamped, Versioned
+from undercroft.core.validation import LongText, Name
+
+
+class ProjectStatus(StrEnum):
+    ACTIVE = "active"
+    ON_HOLD = "on_hold"
+    DONE = "done"
+
+
+class ProjectFields(SQLModel):
+    name: Name = Field(max_length=200, description="What people call the project.")
+    description: LongText = Field(default="", max_length=10_000, description="What it is about.")
+    status: ProjectStatus = Field(default=ProjectStatus.ACTIVE, sa_type=String(20), description="How it stands.")
+
+
+class Project(ProjectFields, TenantOwned, Timestamped, SoftDeleted, Versioned, table=True):
+    __tablename__ = "projects"
+    __table_args__ = (Index("ix_projects_team_id_created_at_id", "team_id", desc("created_at"), desc("id")),)
+
+    team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE", description="The team that owns it.")
+    created_by: UUID | None = Field(
+        default=None, foreign_key="users.id", ondelete="SET NULL", description="Who made it; empty once they are gone."
+    )

@@ -1,0 +1,56 @@
+"""Every query about projects; those of the hot paths are compiled once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+from sqlalchemy import BigInteger, bindparam, func, insert, select
+from sqlmodel import col
+
+from undercroft.core.db import Statement
+from undercroft.core.db.repository import TenantRepository
+from undercroft.modules.projects.errors import ProjectNotFound
+from undercroft.modules.projects.models import Project
+from undercroft.modules.projects.schemas import ProjectRead
+
+COLUMNS = [col(getattr(Project, name)) for name in ProjectRead.model_fields]
+OF_TEAM = (col(Project.team_id) == bindparam("team_id"), col(Project.deleted_at).is_(None))
+
+FIND = Statement(select(*COLUMNS).where(col(Project.id) == bindparam("id"), *OF_TEAM))
+NEWEST = Statement(
+    select(*COLUMNS, select(func.count()).select_from(Project).where(*OF_TEAM).scalar_subquery().label("total"))
+    .where(*OF_TEAM)
+    .order_by(col(Project.created_at).desc(), col(Project.id).desc())
+    .limit(bindparam("size", type_=BigInteger))
+    .offset(bindparam("skipped", type_=BigInteger))
+)
+INSERT = Statement(
+    insert(Project)
+    .values({name: bindparam(name) for name in (*ProjectRead.model_fields, "team_id")})
+    .returning(*COLUMNS)
+)
+
+
+class ProjectRepository(TenantRepository[Project]):
+    model = Project
+    not_found = ProjectNotFound
+    searchable = ("name", "description")
+    sortable = ("created_at", "updated_at", "name", "status")
+
+    async def record(self, key: UUID) -> Record:
+        """One project as the driver gives it. Raises `ProjectNotFound`."""
+        row = await self._session.fetchrow(FIND, id=key, team_id=self.team_id)
+        if row is None:
+            raise ProjectNotFound
+        return row
+
+    async def newest(self, *, page: int, size: int) -> Sequence[Record]:
+        """One page of the plain listing; each row also carries the `total`."""
+        return await self._session.fetch(NEWEST, team_id=self.team_id, size=size, skipped=(page - 1) * size)
+
+    async def insert(self, values: Mapping[str, Any]) -> Record:
+        """Write a new project as the only statement of its session."""
+        row = await self._writing.write_one(INSERT, **{**values, "team_id": self.team_id})
+        assert row is not None
+        return row

@@ -1,0 +1,36 @@
+"""What comes in and goes out about projects."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import ConfigDict
+from sqlmodel import Field, SQLModel
+
+from undercroft.core.validation import LongText, Name
+from undercroft.modules.projects.models import ProjectFields, ProjectStatus
+
+EXAMPLE: Any = {"name": "Website", "description": "The new one.", "status": "active"}
+
+
+class ProjectCreate(ProjectFields):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})  # type: ignore[assignment]
+
+
+class ProjectUpdate(SQLModel):
+    """Only the fields that are given are changed."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "done"}]})  # type: ignore[assignment]
+
+    name: Name = Field(default="", max_length=200)
+    description: LongText = Field(default="", max_length=10_000)
+    status: ProjectStatus = Field(default=ProjectStatus.ACTIVE)
+
+
+class ProjectRead(ProjectFields):
+    id: UUID
+    team_id: UUID
+    created_by: UUID | None
+    created_at: datetime
+    updated_at: datetime
+    version: int = Field(description="Rises with every change; also the ETag.")

@@ -1,0 +1,29 @@
+"""A few projects for the demo account."""
+
+from undercroft.core.db import Session
+from undercroft.modules.projects.models import Project, ProjectStatus
+from undercroft.modules.projects.repository import ProjectRepository
+from undercroft.modules.teams import TeamRepository
+from undercroft.modules.users import UserRepository
+from undercroft.modules.users.seeds import DEMO_EMAIL
+
+DEMO = (
+    ("Website", "The new one, with the pricing page.", ProjectStatus.ACTIVE),
+    ("Mobile app", "First release for both stores.", ProjectStatus.ON_HOLD),
+    ("Move to the new office", "Done, and the plants survived.", ProjectStatus.DONE),
+)
+
+
+async def seed(session: Session) -> None:
+    """Give the demo account its projects, unless it has had any."""
+    user = await UserRepository(session).get_by(email=DEMO_EMAIL)
+    team = await TeamRepository(session).personal_of(user.id) if user else None
+    if user is None or team is None:
+        return
+    projects = ProjectRepository(session, team.id)
+    if await projects.count() or await projects.count(deleted=True):
+        return
+    await projects.create_many(
+        Project(name=name, description=description, status=status, team_id=team.id, created_by=user.id)
+        for name, description, status in DEMO
+    )

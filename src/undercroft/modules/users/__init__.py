@@ -1,0 +1,31 @@
+"""The people: who they are, what they are on the platform, and whether they may come in.
+
+Others use the service, the events and the repository from here on down; nobody else writes the table.
+"""
+
+from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, UserNotFound
+from undercroft.modules.users.events import UserDeactivated, UserDeleted, UserRegistered
+from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
+from undercroft.modules.users.profile import PROFILE, encode_profile
+from undercroft.modules.users.repository import UserRepository
+from undercroft.modules.users.schemas import PersonName, UserRead
+from undercroft.modules.users.service import NewUser, UserService
+
+__all__ = [
+    "EMAIL_LENGTH",
+    "NAME_LENGTH",
+    "PROFILE",
+    "EmailTaken",
+    "LastSuperadmin",
+    "NewUser",
+    "PersonName",
+    "User",
+    "UserDeactivated",
+    "UserDeleted",
+    "UserNotFound",
+    "UserRead",
+    "UserRegistered",
+    "UserRepository",
+    "UserService",
+    "encode_profile",
+]

@@ -1,0 +1,23 @@
+"""What happens to people, told inside the transaction in which it happens."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from undercroft.core.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class UserRegistered(Event):
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class UserDeactivated(Event):
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class UserDeleted(Event):
+    """The row is anonymised already; whoever keeps data of this person erases it now."""
+
+    user_id: UUID

@@ -1,0 +1,45 @@
+"""One's own profile, from the row that authenticating read anyway, as bytes encoded once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlmodel import col
+
+from undercroft.modules.users.models import User
+
+PROFILE: tuple[Any, ...] = (
+    col(User.id).label("user_id"),
+    col(User.email),
+    col(User.full_name),
+    col(User.locale),
+    col(User.timezone),
+    col(User.avatar_url),
+    col(User.notifications),
+    col(User.role),
+    col(User.email_verified_at),
+    col(User.created_at),
+    col(User.updated_at),
+)
+"""What a statement that authenticates selects of a person, so that `encode_profile` needs nothing more."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_profile(row: Mapping[str, Any]) -> bytes:
+    """A row of `PROFILE`, as the driver gives it, in the form of `UserRead`."""
+    return _encode(
+        {
+            "full_name": row["full_name"],
+            "locale": row["locale"],
+            "timezone": row["timezone"],
+            "avatar_url": row["avatar_url"],
+            "notifications": msgspec.Raw(row["notifications"].encode()),
+            "id": row["user_id"],
+            "email": row["email"],
+            "role": row["role"],
+            "email_verified": row["email_verified_at"] is not None,
+            "created_at": row["created_at"],
+            "updated_at": row["updated_at"],
+        }
+    )

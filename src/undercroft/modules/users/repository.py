@@ -1,0 +1,48 @@
+"""Every query about people."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db.repository import Repository
+from undercroft.modules.users.errors import EmailTaken, UserNotFound
+from undercroft.modules.users.models import User
+
+
+class UserRepository(Repository[User]):
+    model = User
+    not_found = UserNotFound
+    searchable = ("email", "full_name")
+    sortable = ("created_at", "email", "full_name")
+
+    async def by_email(self, email: str) -> User | None:
+        """The person who has this address (in the spelling of `normalise_email`)."""
+        return await self.get_by(email=email)
+
+    async def reserve_email(self, email: str) -> None:
+        """Keep everybody else from taking this address until the transaction ends. Raises `EmailTaken`."""
+        await self._session.execute(
+            select(func.pg_advisory_xact_lock(func.hashtextextended(f"users.email {email}", 0)))
+        )
+        if await self.by_email(email) is not None:
+            raise EmailTaken
+
+    async def hold_with(self, user_id: UUID, password_hash: str) -> User | None:
+        """The person, held against change until the transaction ends, if the password is the one that was proven."""
+        query = self._query().where(
+            col(User.id) == user_id, col(User.password_hash) == password_hash, col(User.is_active)
+        )
+        return await self._first(query.with_for_update(key_share=True).execution_options(populate_existing=True))
+
+    async def lock_superadmins(self) -> Sequence[UUID]:
+        """Those who may come in as superadmin, held against change until the transaction ends."""
+        query = (
+            select(col(User.id))
+            .where(col(User.role) == PlatformRole.SUPERADMIN, col(User.is_active), col(User.deleted_at).is_(None))
+            .order_by(col(User.id))
+            .with_for_update()
+        )
+        return (await self._session.scalars(query)).all()

@@ -1,0 +1,1 @@
+"""Oneself, and people for administrators."""

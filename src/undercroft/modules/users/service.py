@@ -1,0 +1,177 @@
+"""What happens to people: one method per change of state, each audited, each told to whoever listens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import col
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.db.repository import Slice
+from undercroft.core.events import publish
+from undercroft.core.ids import new_id
+from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
+from undercroft.modules.users.events import UserDeactivated, UserDeleted, UserRegistered
+from undercroft.modules.users.models import User
+from undercroft.modules.users.repository import UserRepository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """What a person begins with; `password_hash` is kept out of every repr."""
+
+    email: str
+    password_hash: str | None
+    full_name: str = ""
+    role: PlatformRole = PlatformRole.USER
+
+    def __repr__(self) -> str:
+        return f"<NewUser {self.role}>"
+
+
+class UserService:
+    """Changes are made in the session's transaction, by the person, an administrator, or a command (no actor)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._users = UserRepository(session)
+
+    async def create(self, new: NewUser, *, actor_id: UUID | None = None) -> User:
+        """A person whose address is proven. Raises `EmailTaken`."""
+        await self._users.reserve_email(new.email)
+        user = User(
+            id=new_id(),
+            email=new.email,
+            password_hash=new.password_hash,
+            full_name=new.full_name,
+            role=new.role,
+            email_verified_at=utc_now(),
+        )
+        await self._users.create(user)
+        await publish(self._session, UserRegistered(user.id))
+        await self._audit("user.registered", user.id, actor_id or user.id, role=new.role.value)
+        return user
+
+    async def update_profile(self, user_id: UUID, changes: Mapping[str, Any]) -> User:
+        """Change what people say about themselves. Raises `UserNotFound`."""
+        return await self._users.update(await self._users.lock(user_id), changes)
+
+    async def administer(self, user_id: UUID, changes: Mapping[str, Any], *, by: Principal) -> User:
+        """Change somebody as an administrator. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`."""
+        user, is_last = await self._lock_with_superadmins(user_id)
+        _require_rank(by, user, changes.get("role", user.role))
+        before = PlatformRole(user.role)
+        if is_last and changes.get("role", before) != before:
+            raise LastSuperadmin
+        changed = await self._users.update(user, changes)
+        if changed.role != before:
+            await self._audit("user.role_changed", user.id, by.user_id, before=before.value, after=str(changed.role))
+        if set(changes) - {"role"}:
+            await self._audit("user.changed", user.id, by.user_id, fields=sorted(set(changes) - {"role"}))
+        return changed
+
+    async def deactivate(self, user_id: UUID, *, by: Principal) -> User:
+        """Keep somebody out, from the next request on. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`."""
+        user, is_last = await self._lock_with_superadmins(user_id)
+        _require_rank(by, user, user.role)
+        if not user.is_active:
+            return user
+        if is_last:
+            raise LastSuperadmin
+        await self._users.update(user, {"is_active": False})
+        await publish(self._session, UserDeactivated(user.id))
+        await self._audit("user.deactivated", user.id, by.user_id)
+        return user
+
+    async def activate(self, user_id: UUID, *, by: Principal) -> User:
+        """Let somebody in again; they sign in anew. Raises `UserNotFound`, `RoleTooWeak`."""
+        user = await self._users.lock(user_id)
+        _require_rank(by, user, user.role)
+        if not user.is_active:
+            await self._users.update(user, {"is_active": True})
+            await self._audit("user.activated", user.id, by.user_id)
+        return user
+
+    async def set_password(self, user_id: UUID, password_hash: str, *, action: str, actor_id: UUID | None) -> User:
+        """Keep the hash of a new password. Raises `UserNotFound`."""
+        user = await self._users.update(await self._users.lock(user_id), {"password_hash": password_hash})
+        await self._audit(action, user_id, actor_id)
+        return user
+
+    async def change_email(self, user_id: UUID, email: str) -> str:
+        """Move somebody to an address that they have proven; the earlier one is returned. Raises `EmailTaken`."""
+        await self._users.reserve_email(email)
+        user = await self._users.lock(user_id)
+        before = user.email
+        await self._users.update(user, {"email": email, "email_verified_at": utc_now()})
+        await self._audit("user.email_changed", user_id, user_id)
+        return before
+
+    async def delete(self, user_id: UUID) -> None:
+        """Anonymise somebody for good; the address is free again. Raises `UserNotFound`, `LastSuperadmin`."""
+        user, is_last = await self._lock_with_superadmins(user_id)
+        if is_last:
+            raise LastSuperadmin
+        await self._users.update(user, _anonymous(user_id))
+        await publish(self._session, UserDeleted(user_id))
+        await self._audit("user.deleted", user_id, user_id)
+
+    async def _lock_with_superadmins(self, user_id: UUID) -> tuple[User, bool]:
+        """The person, and whether no other superadmin may come in. Superadmins are held first, in one order for all."""
+        superadmins = await self._users.lock_superadmins()
+        return await self._users.lock(user_id), list(superadmins) == [user_id]
+
+    async def _audit(self, action: str, user_id: UUID, actor_id: UUID | None, **details: Any) -> None:
+        await record(self._session, Entry(action, actor_id, "user", user_id, details=details))
+
+
+class UserDirectory:
+    """People as administrators look them up."""
+
+    def __init__(self, session: ReadSession) -> None:
+        self._users = UserRepository(session)
+
+    async def get(self, user_id: UUID) -> User:
+        """Raises `UserNotFound`."""
+        return await self._users.get(user_id)
+
+    async def list(
+        self,
+        *,
+        q: str | None,
+        role: PlatformRole | None,
+        is_active: bool | None,
+        sort: str | None,
+        page: int,
+        size: int,
+    ) -> Slice[User]:
+        """One page of people and how many there are. Raises `UnknownSort`."""
+        where = []
+        if role is not None:
+            where.append(col(User.role) == role)
+        if is_active is not None:
+            where.append(col(User.is_active) == is_active)
+        return await self._users.list(*where, q=q, sort=sort, page=page, size=size)
+
+
+def _require_rank(by: Principal, user: User, role: str) -> None:
+    """An admin may change people who are neither admin nor to become one; a superadmin may change anybody."""
+    if by.role is not PlatformRole.SUPERADMIN and {user.role, role} != {PlatformRole.USER}:
+        raise RoleTooWeak
+
+
+def _anonymous(user_id: UUID) -> dict[str, Any]:
+    return {
+        "email": f"{user_id}@deleted.invalid",
+        "full_name": "",
+        "password_hash": None,
+        "avatar_url": None,
+        "notifications": {},
+        "role": PlatformRole.USER,
+        "is_active": False,
+        "email_verified_at": None,
+        "deleted_at": utc_now(),
+    }

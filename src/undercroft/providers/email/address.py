@@ -1,0 +1,68 @@
+"""A mail address with the name shown beside it."""
+
+from dataclasses import dataclass
+from email.utils import getaddresses
+
+from undercroft.core.validation.address import split_email
+from undercroft.providers.email.errors import InvalidMessage
+from undercroft.providers.email.headers import encoded_words, require_one_line
+
+NAME_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Who a mail is from or to. Raises `InvalidMessage` for what RFC 5322 or RFC 6531 do not allow.
+
+    The domain is kept in its ASCII form (IDNA 2008), because every mail server takes that one; a local part outside of
+    ASCII is kept and needs a server with SMTPUTF8.
+    """
+
+    email: str
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        require_one_line(self.name, "The name beside an address")
+        if len(self.name) > NAME_LENGTH:
+            raise InvalidMessage(f"The name beside an address may have {NAME_LENGTH} characters.")
+        object.__setattr__(self, "name", self.name.strip())
+        object.__setattr__(self, "email", _deliverable(self.email))
+
+    @classmethod
+    def parse(cls, value: "str | Address") -> "Address":
+        """Read `ada@example.com` or `Ada Lovelace <ada@example.com>`."""
+        if isinstance(value, Address):
+            return value
+        require_one_line(value, "An address")
+        if "<" not in value:
+            return cls(value.strip())
+        found = getaddresses([value])
+        if len(found) != 1:
+            raise InvalidMessage("Give one address at a time, such as Ada Lovelace <ada@example.com>.")
+        name, email = found[0]
+        return cls(email, name)
+
+    @property
+    def domain(self) -> str:
+        return self.email.rpartition("@")[2]
+
+    def header(self) -> str:
+        """As it stands in a header (RFC 5322, 3.4): the name quoted, or in encoded words when it is not ASCII."""
+        if not self.name:
+            return self.email
+        if not self.name.isascii() or "=?" in self.name:
+            return f"{encoded_words(self.name)} <{self.email}>"
+        quoted = self.name.replace("\\", r"\\").replace('"', r"\"")
+        return f'"{quoted}" <{self.email}>'
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>" if self.name else self.email
+
+
+def _deliverable(email: str) -> str:
+    require_one_line(email, "An address")
+    try:
+        local, _, domain = split_email(email, public=False)
+    except ValueError as error:
+        raise InvalidMessage(f"This is not a mail address: {error}") from None
+    return f"{local}@{domain}"

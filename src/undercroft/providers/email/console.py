@@ -1,0 +1,36 @@
+"""Prints mails instead of sending them; for a developer at a terminal."""
+
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from undercroft.providers.email.message import Message
+from undercroft.providers.email.protocol import Outcome
+
+RULE = "─" * 72
+
+
+class ConsoleProvider:
+    """Writes the text part to standard error, or to the stream that it was given."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+
+    async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
+        for message in messages:
+            stream = self._stream or sys.stderr
+            stream.write(_as_text(message))
+            stream.flush()
+        return [None for _ in messages]
+
+    async def check(self) -> None:
+        """There is nothing that could fail."""
+
+
+def _as_text(message: Message) -> str:
+    recipients = ", ".join(map(str, (*message.to, *message.cc, *message.bcc)))
+    attachments = "".join(f"Attached: {attachment.filename}\n" for attachment in message.attachments)
+    return (
+        f"{RULE}\nTo: {recipients}\nSubject: {message.subject}\n"
+        f"Message-ID: {message.message_id}\n{attachments}\n{message.text.rstrip()}\n{RULE}\n"
+    )

@@ -1,0 +1,40 @@
+"""Keeps mails in a folder, where the mailbox page shows them; nothing leaves the machine."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from undercroft.providers.email.errors import DeliveryDeferred
+from undercroft.providers.email.mailfiles import MailFiles
+from undercroft.providers.email.message import Message
+from undercroft.providers.email.protocol import Outcome
+
+
+class MailboxProvider:
+    """Keeps the newest `size` mails. The same Message-ID again replaces the earlier mail, as a mail program would."""
+
+    def __init__(self, folder: Path, *, size: int) -> None:
+        self._files = MailFiles(folder)
+        self._size = size
+
+    async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
+        return await asyncio.to_thread(lambda: [self._keep(message) for message in messages])
+
+    async def check(self) -> None:
+        try:
+            await asyncio.to_thread(self._files.prepare)
+        except OSError as error:
+            raise self._out_of_reach(error) from None
+
+    def _keep(self, message: Message) -> Outcome:
+        mail_id = hashlib.blake2b(message.message_id.encode(), digest_size=16).hexdigest()
+        envelope = f"Delivered-To: {', '.join(message.recipients)}\r\n".encode()
+        try:
+            self._files.add(mail_id, envelope + message.to_bytes(), keep=self._size)
+        except OSError as error:
+            return self._out_of_reach(error)
+        return None
+
+    def _out_of_reach(self, error: OSError) -> DeliveryDeferred:
+        return DeliveryDeferred(f"Mails cannot be written to {self._files.folder}: {error.strerror}.")

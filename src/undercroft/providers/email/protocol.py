@@ -1,0 +1,26 @@
+"""What every provider of outgoing mail is."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from undercroft.providers.email.errors import EmailError
+from undercroft.providers.email.message import Message
+
+Outcome = EmailError | None
+
+
+class EmailProvider(Protocol):
+    """Takes mails to where they go; one file beside this one per provider."""
+
+    async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
+        """Deliver all of them, over one connection where there is such a thing.
+
+        One outcome per mail, in their order: None when it was taken, else the error that stopped it:
+        `DeliveryRefused` (for good) or `DeliveryDeferred` (try again). One mail's failure stops no other. Raises
+        `ConfigurationError` when the settings do not allow sending at all.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Find out whether mails can be delivered, without one: returns, or raises what would stop them."""
+        ...

@@ -1,0 +1,102 @@
+"""Settings of outgoing mail."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from undercroft.core.settings import STATE_FOLDER, CoreSettings, SettingsBase, load
+from undercroft.providers.email.address import Address
+
+
+class EmailProviderName(StrEnum):
+    CONSOLE = "console"
+    MAILBOX = "mailbox"
+    SMTP = "smtp"
+
+
+class SmtpSecurity(StrEnum):
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+    @property
+    def port(self) -> int:
+        return {"starttls": 587, "tls": 465, "none": 25}[self.value]
+
+
+class EmailSettings(SettingsBase):
+    section: ClassVar[str] = "E-mail"
+
+    email_provider: EmailProviderName | None = Field(
+        None,
+        description="`smtp` sends; `mailbox` shows mails at /dev/mailbox, `console` prints them; not in production. "
+        "When unset: `smtp` in production, else `mailbox`.",
+    )
+    email_from: str = Field(
+        "no-reply@localhost",
+        description="The sender of all mails, `no-reply@example.com` or `Example <no-reply@example.com>`. "
+        "Without a name, APP_NAME is shown.",
+    )
+    email_reply_to: str | None = Field(None, description="Where answers go, when not to EMAIL_FROM.")
+    email_templates: Path = Field(
+        Path("templates/emails"),
+        description="A folder whose templates are used instead of the built-in ones of the same name.",
+    )
+    email_mailbox_folder: Path = Field(STATE_FOLDER / "mailbox", description="Where `mailbox` keeps its mails.")
+    email_mailbox_size: int = Field(1000, ge=1, le=100_000, description="How many mails `mailbox` keeps, the newest.")
+    smtp_host: str | None = Field(None, description="The mail server.")
+    smtp_port: int | None = Field(
+        None, ge=1, le=65535, description="Its port; when unset 587 for `starttls`, 465 for `tls`, 25 for `none`."
+    )
+    smtp_security: SmtpSecurity = Field(
+        SmtpSecurity.STARTTLS, description="`starttls` (required, never skipped), `tls` from the first byte, or `none`."
+    )
+    smtp_username: str | None = Field(None, description="The name to sign in with; unset means no sign-in.")
+    smtp_password: SecretStr | None = Field(None, description="The password to sign in with.")
+    smtp_timeout: float = Field(
+        20.0, gt=0, le=300, description="Seconds for connecting and signing in, and again for each mail."
+    )
+    smtp_ca_file: Path | None = Field(
+        None, description="A PEM file of authorities to trust besides the system's, for a server of one's own."
+    )
+
+    @field_validator("email_from", "email_reply_to")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            Address.parse(value)
+        return value
+
+    @model_validator(mode="after")
+    def _names_and_passwords_go_together(self) -> "EmailSettings":
+        if (self.smtp_username is None) != (self.smtp_password is None):
+            raise ValueError("Set both SMTP_USERNAME and SMTP_PASSWORD or neither.")
+        return self
+
+    @property
+    def provider(self) -> EmailProviderName:
+        if self.email_provider is not None:
+            return self.email_provider
+        return EmailProviderName.SMTP if load(CoreSettings).is_production else EmailProviderName.MAILBOX
+
+    @property
+    def sender(self) -> Address:
+        address = Address.parse(self.email_from)
+        return address if address.name else Address(address.email, load(CoreSettings).app_name)
+
+    def production_faults(self) -> Iterator[str]:
+        if self.email_provider in (EmailProviderName.CONSOLE, EmailProviderName.MAILBOX):
+            yield f"EMAIL_PROVIDER={self.email_provider} sends nothing. Set EMAIL_PROVIDER=smtp."
+        elif not self.smtp_host:
+            yield "SMTP_HOST is not set. Name the mail server that sends for you, such as smtp.example.com."
+        elif self.smtp_security is SmtpSecurity.NONE and self.smtp_username and not _is_loopback(self.smtp_host):
+            yield "SMTP_SECURITY=none would send SMTP_PASSWORD readable over the network. Set starttls or tls."
+        if Address.parse(self.email_from).domain == "localhost":
+            yield "EMAIL_FROM is not set. Give an address of your own domain, such as no-reply@example.com."
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,0 +1,134 @@
+"""Sends over SMTP (RFC 5321) with STARTTLS (RFC 3207) or implicit TLS (RFC 8314)."""
+
+import asyncio
+import ssl
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+import aiosmtplib
+from aiosmtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from aiosmtplib.response import SMTPResponse
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.providers.email.errors import DeliveryDeferred, DeliveryRefused, EmailError
+from undercroft.providers.email.message import Message
+from undercroft.providers.email.protocol import Outcome
+from undercroft.providers.email.settings import EmailSettings, SmtpSecurity
+
+ABOUT_US = frozenset({530, 534, 535, 538})
+"""Replies that speak of our sign-in (RFC 4954, 6), not of the mail: once the settings are mended it can go."""
+
+GOODBYE_SECONDS = 2.0
+
+
+class SmtpProvider:
+    """One connection per call of `deliver`; none is kept between calls, so an idle one cannot go stale."""
+
+    def __init__(self, settings: EmailSettings) -> None:
+        self._settings = settings
+        self._tls: ssl.SSLContext | None = None
+
+    async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
+        client: aiosmtplib.SMTP | None = None
+        outcomes: list[Outcome] = []
+        try:
+            for message in messages:
+                try:
+                    client = client if client and client.is_connected else await self._connect()
+                except EmailError as error:
+                    return outcomes + [error] * (len(messages) - len(outcomes))
+                outcomes.append(await self._send(client, message))
+        finally:
+            await _say_goodbye(client)
+        return outcomes
+
+    async def check(self) -> None:
+        await _say_goodbye(await self._connect())
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        """A connection, secured and signed in. Raises `DeliveryDeferred` whatever fails: no mail is at fault."""
+        client = await self._client()
+        try:
+            async with asyncio.timeout(self._settings.smtp_timeout):
+                await client.connect()
+        except (SMTPException, OSError, ValueError) as error:
+            client.close()
+            raise DeliveryDeferred(f"The mail server at {client.hostname} cannot be used: {_told(error)}") from error
+        return client
+
+    async def _client(self) -> aiosmtplib.SMTP:
+        settings = self._settings
+        if not settings.smtp_host:
+            raise ConfigurationError("SMTP_HOST is not set. Name the mail server that sends for you.")
+        if self._tls is None and settings.smtp_security is not SmtpSecurity.NONE:
+            self._tls = await asyncio.to_thread(self._trust)
+        return aiosmtplib.SMTP(
+            hostname=settings.smtp_host,
+            port=settings.smtp_port or settings.smtp_security.port,
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+            use_tls=settings.smtp_security is SmtpSecurity.TLS,
+            start_tls=settings.smtp_security is SmtpSecurity.STARTTLS,
+            tls_context=self._tls,
+            timeout=settings.smtp_timeout,
+        )
+
+    def _trust(self) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        if self._settings.smtp_ca_file:
+            try:
+                context.load_verify_locations(cafile=self._settings.smtp_ca_file)
+            except OSError as error:
+                raise ConfigurationError(
+                    f"SMTP_CA_FILE {self._settings.smtp_ca_file} cannot be read: {error}. Name a PEM file."
+                ) from None
+        return context
+
+    async def _send(self, client: aiosmtplib.SMTP, message: Message) -> Outcome:
+        """Hand one mail over. A connection that failed is closed, so that the next mail gets a new one."""
+        options = ["SMTPUTF8"] if message.needs_smtputf8 else []
+        try:
+            async with asyncio.timeout(self._settings.smtp_timeout):
+                refused, _ = await client.sendmail(
+                    message.sender.email, message.recipients, message.to_bytes(), mail_options=options
+                )
+        except aiosmtplib.SMTPNotSupported:
+            return DeliveryRefused("The mail server does not take addresses outside of ASCII (SMTPUTF8).")
+        except SMTPRecipientsRefused as error:
+            return _worst(SMTPResponse(each.code, each.message) for each in error.recipients)
+        except SMTPResponseException as error:
+            return _judge(SMTPResponse(error.code, error.message))
+        except (SMTPException, OSError, ValueError) as error:
+            client.close()
+            return DeliveryDeferred(f"The mail server did not take the mail: {_told(error)}")
+        return _worst(refused.values()) if refused else None
+
+
+def _judge(reply: SMTPResponse) -> EmailError:
+    text = f"The mail server answered {reply.code} {reply.message}"
+    refused = 500 <= reply.code < 600 and reply.code not in ABOUT_US
+    return DeliveryRefused(text) if refused else DeliveryDeferred(text)
+
+
+def _worst(replies: Iterable[SMTPResponse]) -> EmailError:
+    """Of several recipients' refusals the one that can still be cured, so that trying again may reach them."""
+    errors = [_judge(reply) for reply in replies]
+    return next((error for error in errors if isinstance(error, DeliveryDeferred)), errors[0])
+
+
+def _told(error: BaseException) -> str:
+    """The reason for people; a timeout has no text of its own."""
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time."
+    if isinstance(error, SMTPResponseException):
+        return f"it answered {error.code} {error.message}"
+    return str(error) or type(error).__name__
+
+
+async def _say_goodbye(client: aiosmtplib.SMTP | None) -> None:
+    if client is None:
+        return
+    with suppress(SMTPException, OSError):
+        async with asyncio.timeout(GOODBYE_SECONDS):
+            await client.quit()
+    client.close()

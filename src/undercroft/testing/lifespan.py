@@ -1,0 +1,40 @@
+"""Runs an ASGI application's lifespan as a server does: in one task from beginning to end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+
+@asynccontextmanager
+async def running(app: Any) -> AsyncIterator[dict[str, Any]]:
+    """Start the application, and stop it after the block; yields the lifespan's state.
+
+    Raises what the application raised, or `RuntimeError` with its words when it says that it failed.
+    """
+    state: dict[str, Any] = {}
+    inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
+    task = asyncio.create_task(app(scope, inbox.get, outbox.put))
+    await _told(task, inbox, outbox, "startup")
+    try:
+        yield state
+    finally:
+        await _told(task, inbox, outbox, "shutdown")
+        await task
+
+
+async def _told(
+    task: asyncio.Task[None], inbox: asyncio.Queue[Any], outbox: asyncio.Queue[dict[str, Any]], phase: str
+) -> None:
+    inbox.put_nowait({"type": f"lifespan.{phase}"})
+    answer = asyncio.create_task(outbox.get())
+    await asyncio.wait({task, answer}, return_when=asyncio.FIRST_COMPLETED)
+    if not answer.done():
+        answer.cancel()
+        task.result()
+        raise RuntimeError(f"The application ended during {phase}.")
+    if answer.result()["type"] != f"lifespan.{phase}.complete":
+        await task
+        raise RuntimeError(answer.result().get("message") or f"The application's {phase} failed.")

@@ -1,0 +1,63 @@
+"""Counts the statements that reach PostgreSQL, as asyncpg itself reports them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from undercroft.core.db import Database
+
+_AROUND = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "DEALLOCATE")
+
+
+class Statements:
+    """What was sent to PostgreSQL while this was recording.
+
+    `all` holds every statement in order; `sent` and `count` leave out the ones around the work (BEGIN, COMMIT, SET …).
+    """
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+
+    @property
+    def sent(self) -> list[str]:
+        return [sql for sql in self.all if not sql.lstrip().upper().startswith(_AROUND)]
+
+    @property
+    def count(self) -> int:
+        return len(self.sent)
+
+    def clear(self) -> None:
+        """Forget what was sent so far: `statements.clear()` before the call that is measured."""
+        self.all.clear()
+
+    def __str__(self) -> str:
+        return "\n".join(f"{number}. {' '.join(sql.split())}" for number, sql in enumerate(self.sent, 1))
+
+
+_recording: list[Statements] = []
+
+
+@contextmanager
+def recording() -> Iterator[Statements]:
+    """Record the statements of all watched databases while the block runs."""
+    statements = Statements()
+    _recording.append(statements)
+    try:
+        yield statements
+    finally:
+        _recording.remove(statements)
+
+
+def watch(database: Database) -> None:
+    """Let the connections that this database makes from now on be recorded."""
+    database.write.on_connect.append(_listen)
+    database.read.on_connect.append(_listen)
+
+
+def _listen(connection: Any) -> None:
+    connection.add_query_logger(_note)
+
+
+def _note(record: Any) -> None:
+    for statements in _recording:
+        statements.all.append(record.query)

@@ -1,0 +1,245 @@
+"""The unit of work: what is kept, what is undone, and what a client hears when the database fails."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import bindparam, func, insert, select, text
+from sqlmodel import col
+from tests.factories import somebody
+
+from undercroft.core.db import Database, Statement
+from undercroft.core.db.errors import DatabaseConflict, DatabaseUnavailable, OutcomeUnknown, UnstorableValue
+from undercroft.core.errors import Conflict
+from undercroft.modules.projects.models import Project
+from undercroft.modules.projects.repository import INSERT, ProjectRepository
+from undercroft.modules.users import User
+
+COUNT = Statement(select(func.count()).select_from(Project))
+NAMES = Statement(select(col(Project.name)).where(col(Project.team_id) == bindparam("team_id")))
+
+
+class Refused(Conflict):
+    code = "REFUSED"
+    commits = True
+
+
+async def count(database: Database) -> int:
+    row = await database.read.fetchrow(COUNT)
+    assert row is not None
+    return row[0]
+
+
+async def test_raw_core_and_orm_statements_share_one_transaction(database: Database) -> None:
+    owner = await somebody(database)
+    with pytest.raises(ZeroDivisionError):
+        async with database.session() as session:
+            session.add(Project(name="orm", team_id=owner.team_id))
+            await session.execute(insert(Project).values(Project(name="core", team_id=owner.team_id).model_dump()))
+            raw = await session.raw()
+            await raw.execute("UPDATE projects SET description = 'seen by the driver'")
+            rows = await session.fetch(NAMES, team_id=owner.team_id)
+            assert {row["name"] for row in rows} == {"orm", "core"}
+            raise ZeroDivisionError
+    assert await count(database) == 0
+
+
+async def test_leaving_the_block_commits(database: Database) -> None:
+    owner = await somebody(database)
+    async with database.session() as session:
+        session.add(Project(name="kept", team_id=owner.team_id))
+    assert await count(database) == 1
+
+
+async def test_a_refusal_that_commits_keeps_its_state_change(database: Database) -> None:
+    owner = await somebody(database)
+    with pytest.raises(Refused):
+        async with database.session() as session:
+            session.add(Project(name="kept", team_id=owner.team_id))
+            raise Refused
+    assert await count(database) == 1
+
+
+async def test_an_ordinary_refusal_rolls_back(database: Database) -> None:
+    owner = await somebody(database)
+    with pytest.raises(Conflict):
+        async with database.session() as session:
+            session.add(Project(name="gone", team_id=owner.team_id))
+            await session.flush()
+            raise Conflict
+    assert await count(database) == 0
+
+
+async def test_callbacks_run_after_the_commit_and_never_after_a_rollback(database: Database) -> None:
+    owner = await somebody(database)
+    heard: list[str] = []
+    async with database.session() as session:
+        session.after_commit(lambda: heard.append("kept"))
+        session.add(Project(name="kept", team_id=owner.team_id))
+        assert heard == []
+    with pytest.raises(Conflict):
+        async with database.session() as session:
+            session.after_commit(lambda: heard.append("gone"))
+            raise Conflict
+    assert heard == ["kept"]
+
+
+async def test_a_session_that_was_not_used_takes_no_connection(database: Database) -> None:
+    async with database.session():
+        assert database.write.in_use == 0
+
+
+async def test_write_one_is_one_statement(database: Database, statements) -> None:
+    owner = await somebody(database)
+    project = Project(name="alone", team_id=owner.team_id)
+    statements.clear()
+    async with database.session() as session:
+        await ProjectRepository(session, owner.team_id).insert(project.model_dump())
+    assert len(statements.all) == 1
+    assert await count(database) == 1
+
+
+async def test_write_one_refuses_company(database: Database) -> None:
+    owner = await somebody(database)
+    project = Project(name="alone", team_id=owner.team_id)
+    with pytest.raises(RuntimeError):
+        async with database.session() as session:
+            await session.write_one(INSERT, **project.model_dump())
+            await session.execute(text("SELECT 1"))
+    with pytest.raises(RuntimeError):
+        async with database.session() as session:
+            await session.execute(text("SELECT 1"))
+            await session.write_one(INSERT, **project.model_dump())
+
+
+async def test_a_read_session_cannot_write(database: Database) -> None:
+    owner = await somebody(database)
+    with pytest.raises(Exception, match="read-only"):
+        async with database.reading() as session:
+            await session.execute(insert(Project).values(Project(name="x", team_id=owner.team_id).model_dump()))
+    assert await count(database) == 0
+
+
+async def test_a_read_gives_its_connection_back_at_once(database: Database) -> None:
+    async with database.reading() as session:
+        await session.fetch(COUNT)
+        assert database.read.in_use == 0
+
+
+async def test_a_read_survives_its_connection_being_cut(database: Database) -> None:
+    await count(database)
+    async with database.session() as session:
+        await session.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'undercroft read'")
+        )
+    assert await count(database) == 0
+
+
+async def test_a_transaction_begins_anew_when_its_connection_was_cut_before(database: Database) -> None:
+    async with database.session() as session:
+        await session.execute(text("SELECT 1"))
+    async with database.reading() as session:
+        await session.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'undercroft write'")
+        )
+    async with database.session() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def test_a_connection_cut_in_the_middle_is_unavailable_and_nothing_stays(database: Database) -> None:
+    owner = await somebody(database)
+    with pytest.raises(DatabaseUnavailable):
+        async with database.session() as session:
+            session.add(Project(name="gone", team_id=owner.team_id))
+            raw = await session.raw()
+            await _cut(database, raw.get_server_pid())
+            await session.execute(text("SELECT 1"))
+    assert await count(database) == 0
+
+
+async def test_a_lost_commit_is_an_unknown_outcome(database: Database) -> None:
+    owner = await somebody(database)
+    with pytest.raises(OutcomeUnknown):
+        async with database.session() as session:
+            session.add(Project(name="who knows", team_id=owner.team_id))
+            raw = await session.raw()
+            await _cut(database, raw.get_server_pid())
+
+
+async def test_a_clash_is_a_conflict(database: Database) -> None:
+    with pytest.raises(DatabaseConflict):
+        async with database.session() as session:
+            session.add(User(email="twice@example.com"))
+            session.add(User(email="twice@example.com"))
+
+
+@pytest.mark.parametrize("name", ["nul\x00", "half\ud800"])
+async def test_what_cannot_be_stored_is_the_clients_fault(database: Database, name: str) -> None:
+    owner = await somebody(database)
+    with pytest.raises(UnstorableValue):
+        async with database.session() as session:
+            session.add(Project(name=name, team_id=owner.team_id))
+
+
+async def test_a_full_pool_answers_unavailable_in_time(database: Database) -> None:
+    held = [await database.read.acquire() for _ in range(database.settings.db_read_pool_size)]
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await count(database)
+    finally:
+        for borrowed in held:
+            borrowed.release()
+    assert await count(database) == 0
+
+
+async def test_a_statement_that_takes_too_long_is_unavailable(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        async with database.session() as session:
+            await session.execute(text("SET LOCAL statement_timeout = '20ms'"))
+            await session.execute(text("SELECT pg_sleep(5)"))
+    async with database.session() as session:
+        assert await session.scalar(text("SHOW statement_timeout")) != "20ms"
+
+
+async def test_cancelling_a_request_gives_back_a_clean_connection(database: Database) -> None:
+    owner = await somebody(database)
+
+    async def linger() -> None:
+        async with database.session() as session:
+            session.add(Project(name="gone", team_id=owner.team_id))
+            await session.execute(text("SELECT pg_sleep(30)"))
+
+    tasks = [asyncio.create_task(linger()) for _ in range(database.settings.db_pool_size)]
+    for _ in range(200):
+        if database.write.in_use == len(tasks):
+            break
+        await asyncio.sleep(0.01)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    async with database.session() as session:
+        assert await session.scalar(text("SELECT 1")) == 1
+    assert await count(database) == 0
+
+
+async def test_no_setting_travels_to_the_next_borrower(database: Database) -> None:
+    async with database.session() as session:
+        await session.execute(text("SELECT set_config('undercroft.team_id', 'mine', true)"))
+    async with database.session() as session:
+        assert await session.scalar(text("SELECT current_setting('undercroft.team_id', true)")) in {None, ""}
+
+
+async def test_the_begin_hook_speaks_first_in_every_transaction(database: Database) -> None:
+    async def name_the_tenant(raw) -> None:
+        await raw.execute("SELECT set_config('undercroft.team_id', 'mine', true)")
+
+    database.on_begin = name_the_tenant
+    try:
+        async with database.session() as session:
+            assert await session.scalar(text("SELECT current_setting('undercroft.team_id')")) == "mine"
+    finally:
+        database.on_begin = None
+
+
+async def _cut(database: Database, pid: int) -> None:
+    async with database.reading() as session:
+        await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})

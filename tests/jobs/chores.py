@@ -1,0 +1,107 @@
+"""Tasks for the tests, and what they did."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from undercroft.jobs import CurrentJob, current_job, enqueue, task
+
+done: list[Any] = []
+log = structlog.get_logger("undercroft.application")
+
+
+@task()
+async def note(*, what: str) -> str:
+    done.append(what)
+    return what
+
+
+@task(retries=2, backoff=0.01)
+async def fail(*, why: str = "broken") -> None:
+    done.append(current_job().attempt)
+    raise ValueError(why)
+
+
+@task(retries=3, backoff=0.01)
+async def succeed_at(job: CurrentJob, *, attempt: int) -> int:
+    if job.attempt < attempt:
+        raise RuntimeError("not yet")
+    return job.attempt
+
+
+@task(retries=0, timeout=0.1)
+async def hang() -> None:
+    await asyncio.sleep(3600)
+
+
+@task(retries=0, timeout=0.1)
+async def hang_on() -> None:
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            done.append("refused")
+
+
+@task(timeout=600)
+async def wait_long(*, seconds: float = 3600) -> str:
+    done.append("started")
+    await asyncio.sleep(seconds)
+    return "waited"
+
+
+@task()
+def in_thread(*, n: int) -> int:
+    time.sleep(0.01)
+    return n * 2
+
+
+@task(retries=0)
+async def leave() -> None:
+    raise SystemExit(3)
+
+
+@task()
+async def describe(job: CurrentJob, *, user_id: UUID) -> dict[str, Any]:
+    log.info("describing")
+    job.progress(0.5, "half way")
+    async with job.session() as session:
+        await enqueue(session, note, what="child")
+    return {"user_id": user_id, "bound": structlog.contextvars.get_contextvars(), "request_id": job.request_id}
+
+
+@task()
+async def odd_result(*, kind: str) -> Any:
+    return {"nul": "a\0b", "object": object(), "nan": float("nan"), "large": "x" * 2_000_000, "surrogate": "\ud800"}[
+        kind
+    ]
+
+
+@task(retries=1, backoff=0.01)
+async def odd_error() -> None:
+    raise ValueError("nul \0 and surrogate \ud800")
+
+
+@task(queue="slow")
+async def slow_queue() -> None:
+    done.append("slow")
+
+
+@task(retries=1)
+async def kill_worker() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task()
+async def mark(job: CurrentJob, *, n: int, seconds: float = 0.0) -> int:
+    """Leave a line in a file that survives the worker."""
+    with Path(os.environ["TRACES"]).open("a") as traces:  # noqa: ASYNC230 - one short line
+        traces.write(f"{n} {job.attempt}\n")
+    await asyncio.sleep(seconds)
+    return n

@@ -1,0 +1,151 @@
+from uuid import uuid4
+
+import pytest
+import structlog
+
+from tests.jobs import chores
+from undercroft.core.db import Database
+from undercroft.jobs import enqueue
+from undercroft.testing.jobs import JobsInTest
+
+
+@pytest.fixture(autouse=True)
+def nothing_done() -> None:
+    chores.done.clear()
+
+
+async def enqueued(database: Database, task, **kwargs):  # type: ignore[no-untyped-def]
+    async with database.session() as session:
+        return await enqueue(session, task, **kwargs)
+
+
+async def test_a_job_runs_and_its_result_is_kept(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.note, what="tea")
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert (row.status, row.result, row.attempts, chores.done) == ("succeeded", "tea", 1, ["tea"])
+    assert row.started_at
+    assert row.finished_at
+
+
+async def test_an_ordinary_function_runs_in_a_thread(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.in_thread, n=21)
+    await jobs.run_all()
+    assert (await jobs.get(job.id)).result == 42
+
+
+async def test_a_failing_job_is_tried_again_and_ends_as_failed_with_its_traceback(
+    database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, chores.fail, why="no milk")
+    await jobs.run_all(future=True)
+    row = await jobs.get(job.id)
+    assert (row.status, row.attempts, chores.done) == ("failed", 3, [1, 2, 3])
+    assert "Traceback" in (row.error or "")
+    assert "ValueError: no milk" in (row.error or "")
+
+
+async def test_between_attempts_a_job_waits_queued_with_the_error_of_the_last(
+    database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, chores.fail)
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert row.status == "queued"
+    assert row.attempts == 1
+    assert "ValueError: broken" in (row.error or "")
+    assert row.scheduled_at > job.scheduled_at
+
+
+async def test_a_job_that_succeeds_later_keeps_no_error(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.succeed_at, attempt=3)
+    await jobs.run_all(future=True)
+    row = await jobs.get(job.id)
+    assert (row.status, row.result, row.error, row.attempts) == ("succeeded", 3, None, 3)
+
+
+async def test_a_job_that_takes_too_long_is_cancelled_and_failed(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.hang)
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert row.status == "failed"
+    assert "longer than 0.1 s" in (row.error or "")
+
+
+async def test_a_task_that_leaves_the_program_only_fails(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.leave)
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert row.status == "failed"
+    assert "SystemExit" in (row.error or "")
+
+
+@pytest.mark.parametrize("kind", ["nul", "object", "large", "surrogate"])
+async def test_a_result_that_cannot_be_stored_does_not_undo_the_work(
+    database: Database, jobs: JobsInTest, kind: str
+) -> None:
+    job = await enqueued(database, chores.odd_result, kind=kind)
+    other = await enqueued(database, chores.note, what="beside it")
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert (row.status, row.result) == ("succeeded", None)
+    assert (await jobs.get(other.id)).result == "beside it"
+
+
+async def test_an_error_that_cannot_be_stored_as_it_is_is_stored_readable(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.odd_error)
+    await jobs.run_all(future=True)
+    row = await jobs.get(job.id)
+    assert row.status == "failed"
+    assert "ValueError: nul" in (row.error or "")
+
+
+async def test_a_task_knows_its_job_and_the_request_that_enqueued_it(database: Database, jobs: JobsInTest) -> None:
+    user_id = uuid4()
+    with structlog.contextvars.bound_contextvars(request_id="req-1"):
+        job = await enqueued(database, chores.describe, user_id=user_id)
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert row.result["user_id"] == str(user_id)
+    assert row.result["request_id"] == "req-1"
+    assert row.result["bound"] == {
+        "job": f"[{str(job.id)[:8]}]",
+        "job_id": str(job.id),
+        "task": "chores.describe",
+        "request_id": "req-1",
+    }
+    assert chores.done == ["child"]
+
+
+async def test_progress_is_whole_when_a_job_that_told_some_has_succeeded(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.describe, user_id=uuid4())
+    await jobs.run_all()
+    assert (await jobs.get(job.id)).progress == 1
+
+
+async def test_higher_priority_goes_first(database: Database, jobs: JobsInTest) -> None:
+    for what, priority in (("low", -1), ("usual", 0), ("high", 5)):
+        await enqueued(database, chores.note, what=what, priority=priority)
+    await jobs.run_all()
+    assert chores.done == ["high", "usual", "low"]
+
+
+async def test_a_delayed_job_waits(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.note, what="later", delay=3600)
+    await jobs.run_all()
+    assert (await jobs.get(job.id)).status == "queued"
+    await jobs.run_all(future=True)
+    assert (await jobs.get(job.id)).status == "succeeded"
+
+
+async def test_jobs_are_captured_once_their_transaction_has_committed(database: Database, jobs: JobsInTest) -> None:
+    with pytest.raises(RuntimeError):
+        await roll_back(database)
+    job = await enqueued(database, chores.note, what="kept")
+    assert [each.id for each in jobs.captured] == [job.id]
+
+
+async def roll_back(database: Database) -> None:
+    async with database.session() as session:
+        await enqueue(session, chores.note, what="never")
+        raise RuntimeError

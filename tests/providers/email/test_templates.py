@@ -1,0 +1,166 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from undercroft.core import settings
+from undercroft.modules import auth
+from undercroft.providers.email import EmailSettings, InvalidMessage, add_templates, templates
+from undercroft.providers.email.templates import render
+
+KNOWN = {"app_name": "Acme", "public_url": "https://acme.example", "unsubscribe_url": None}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(templates, "_folders", [])
+    add_templates(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, name: str, body: str = "Hello", subject: str = "Hi") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.txt").write_text(
+        f'{{% extends "base.txt" %}}{{% block subject %}}{subject}{{% endblock %}}'
+        f"{{% block body %}}{body}{{% endblock %}}"
+    )
+    (folder / f"{name}.html").write_text(f'{{% extends "base.html" %}}{{% block body %}}<p>{body}</p>{{% endblock %}}')
+
+
+def test_subject_text_and_html_come_from_one_name(folder: Path) -> None:
+    write(folder, "news", "Dear {{ name }}", "News for {{ name }}")
+
+    made = render("news", {**KNOWN, "name": "Ada"})
+
+    assert made.subject == "News for Ada"
+    assert made.text.startswith("Dear Ada\n")
+    assert "<p>Dear Ada</p>" in made.html
+    assert "<title>News for Ada</title>" in made.html
+
+
+def test_html_is_escaped_and_text_is_not(folder: Path) -> None:
+    write(folder, "news", "{{ name }}", "{{ name }}")
+
+    made = render("news", {**KNOWN, "name": "<b>Tom & Co</b>"})
+
+    assert made.subject == "<b>Tom & Co</b>"
+    assert "<b>Tom & Co</b>" in made.text
+    assert "&lt;b&gt;Tom &amp; Co&lt;/b&gt;" in made.html
+    assert "<b>" not in made.html
+
+
+def test_a_missing_variable_is_an_error_that_names_it(folder: Path) -> None:
+    write(folder, "news", "{{ link }}")
+
+    with pytest.raises(InvalidMessage, match="link"):
+        render("news", KNOWN)
+
+
+@pytest.mark.parametrize("name", ["nothing", "../base", "/etc/passwd"])
+def test_a_template_that_does_not_exist_is_an_error_that_names_it(folder: Path, name: str) -> None:
+    with pytest.raises(InvalidMessage, match=re.escape(name)):
+        render(name, KNOWN)
+
+
+def test_a_template_with_a_mistake_or_without_a_subject_is_an_error(folder: Path) -> None:
+    write(folder, "broken", "{% if %}")
+    (folder / "bare.txt").write_text("Hello")
+
+    for name in ("broken", "bare"):
+        with pytest.raises(InvalidMessage, match=name):
+            render(name, KNOWN)
+
+
+def test_a_project_overrides_a_module_and_a_later_module_an_earlier_one(folder: Path, tmp_path: Path) -> None:
+    project, earlier, later = tmp_path / "project", tmp_path / "earlier", tmp_path / "later"
+    settings.use(EmailSettings(email_templates=project))
+    add_templates(earlier)
+    add_templates(later)
+    write(earlier, "news", "earlier")
+    assert render("news", KNOWN).text.startswith("earlier")
+    write(later, "news", "later")
+    assert render("news", KNOWN).text.startswith("later")
+    write(project, "news", "project")
+    assert render("news", KNOWN).text.startswith("project")
+
+
+def test_a_project_can_override_the_layout_alone(folder: Path, tmp_path: Path) -> None:
+    settings.use(EmailSettings(email_templates=tmp_path / "project"))
+    write(folder, "news")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "base.html").write_text("<main>{% block body %}{% endblock %}</main>")
+
+    assert render("news", KNOWN).html == "<main><p>Hello</p></main>"
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "JAVASCRIPT:x", "data:text/html,x", "/relative", ""])
+def test_a_button_leads_to_the_web_only(folder: Path, url: str) -> None:
+    write(folder, "news")
+    (folder / "news.html").write_text(
+        '{% extends "base.html" %}{% from "parts.html" import button %}'
+        '{% block body %}{{ button(link, "x") }}{% endblock %}'
+    )
+
+    with pytest.raises(InvalidMessage, match="link"):
+        render("news", {**KNOWN, "link": url})
+
+
+def test_an_unsubscribe_link_is_shown_when_there_is_one(folder: Path) -> None:
+    write(folder, "news")
+
+    made = render("news", {**KNOWN, "unsubscribe_url": "https://acme.example/u"})
+
+    assert "Unsubscribe: https://acme.example/u" in made.text
+    assert 'href="https://acme.example/u"' in made.html
+    assert "nsubscribe" not in render("news", KNOWN).html
+
+
+IDENTITY = {
+    "welcome": {"name", "link"},
+    "verify": {"link", "expires_in"},
+    "already_registered": {"link"},
+    "reset_password": {"name", "link", "expires_in"},
+    "password_changed": {"name", "link", "when"},
+    "confirm_email": {"link", "expires_in"},
+    "email_changed": {"name", "link", "when", "new_email"},
+    "account_deleted": {"name", "when"},
+}
+GIVEN = {
+    "name": "Ada",
+    "link": "https://acme.example/verify?token=abc&next=%2F",
+    "expires_in": "24 hours",
+    "when": "3 May 2026 at 10:00 UTC",
+    "new_email": "new@example.com",
+}
+
+
+class TestTheMailsOfIdentity:
+    @pytest.fixture(autouse=True)
+    def _added(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(templates, "_folders", [])
+        add_templates(Path(auth.__file__).parent / "templates" / "emails")
+
+    @pytest.mark.parametrize("name", IDENTITY)
+    def test_need_nothing_but_what_they_declare(self, name: str) -> None:
+        data = {key: GIVEN[key] for key in IDENTITY[name]}
+
+        made = render(name, {**KNOWN, **data})
+
+        assert "Acme" in made.subject
+        for key in IDENTITY[name]:
+            assert GIVEN[key] in made.text
+            assert GIVEN[key].replace("&", "&amp;") in made.html
+        assert made.text == made.text.strip() + "\n"
+        assert "\n\n\n" not in made.text
+
+    @pytest.mark.parametrize("name", IDENTITY)
+    def test_read_well_without_a_name(self, name: str) -> None:
+        made = render(name, {**KNOWN, **GIVEN, "name": ""})
+
+        assert not re.search(r" [,!.]|None|\( ?\)", made.text)
+
+    @pytest.mark.parametrize("name", ["verify", "already_registered", "confirm_email"])
+    def test_carry_nothing_that_a_stranger_wrote_to_an_address_nobody_confirmed(self, name: str) -> None:
+        made = render(name, {**KNOWN, **GIVEN, "name": "Win 1000 dollars at evil.example"})
+
+        assert "evil" not in made.text + made.html + made.subject

@@ -1,0 +1,83 @@
+"""What the pytest plugin gives to a project's tests."""
+
+import asyncpg
+import pytest
+
+from undercroft.core.db import Database
+from undercroft.core.settings import CoreSettings, Environment, load
+from undercroft.testing.statements import Statements
+
+MAKE = "CREATE TABLE IF NOT EXISTS plugin_things (id int PRIMARY KEY)"
+
+
+@pytest.fixture(scope="module")
+async def things(owner_url: str):
+    owner = await asyncpg.connect(owner_url)
+    await owner.execute(MAKE)
+    yield
+    await owner.execute("DROP TABLE plugin_things")
+    await owner.close()
+
+
+async def test_settings_say_that_this_is_a_test(test_settings: None):
+    assert load(CoreSettings).environment is Environment.TEST
+    assert list(load(CoreSettings).production_faults())
+
+
+async def test_the_application_writes_rows_in_tables_of_the_owner(database: Database, things: None):
+    async with database.session() as session:
+        await (await session.raw()).execute("INSERT INTO plugin_things VALUES (1)")
+    async with database.session() as session:
+        assert await (await session.raw()).fetchval("SELECT count(*) FROM plugin_things") == 1
+        await (await session.raw()).execute("DELETE FROM plugin_things")
+
+
+@pytest.mark.parametrize("url", ["database_url", "admin_url"])
+async def test_neither_application_nor_admin_makes_tables_or_alters_them(
+    url: str, things: None, request: pytest.FixtureRequest
+):
+    connection = await asyncpg.connect(request.getfixturevalue(url))
+    try:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("CREATE TABLE sneaked_in (id int)")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("ALTER TABLE plugin_things ADD COLUMN extra int")
+        assert not await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    finally:
+        await connection.close()
+
+
+async def test_the_server_keeps_passwords_as_scram(servers):
+    connection = await asyncpg.connect(servers.manager_url)
+    try:
+        kept = await connection.fetch("SELECT rolpassword FROM pg_authid WHERE rolcanlogin")
+        assert all(row[0].startswith("SCRAM-SHA-256$") for row in kept)
+        assert await connection.fetchval("SHOW listen_addresses") == "127.0.0.1"
+    finally:
+        await connection.close()
+
+
+async def test_a_wrong_password_is_refused(servers):
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(servers.manager_url, password="guessed")
+
+
+async def test_statements_count_the_work_and_not_what_is_around_it(database: Database, statements: Statements):
+    async with database.session() as session:
+        connection = await session.raw()
+        await connection.fetchval("SELECT 1")
+        await connection.fetchval("SELECT $1::int", 2)
+
+    assert statements.count == 2, str(statements)
+    assert any(sql.startswith("BEGIN") for sql in statements.all)
+
+
+async def test_valkey_answers_to_its_password_only(redis_url: str, servers):
+    from redis.asyncio import Redis
+    from redis.exceptions import AuthenticationError
+
+    async with Redis.from_url(redis_url) as client:
+        assert await client.set("a", 1)
+    async with Redis.from_url(redis_url.replace(redis_url.split("@")[0], "redis://:guessed")) as client:
+        with pytest.raises(AuthenticationError):
+            await client.ping()
