@@ -8,7 +8,6 @@ from structlog.contextvars import bind_contextvars
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
 from undercroft.core.errors import Forbidden
 
-
 SIGNED_IN = "signed in"
 """What a guard needs that lets every principal pass; each guard says what it needs in its attribute `needs`."""
 
