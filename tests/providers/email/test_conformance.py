@@ -37,6 +37,11 @@ async def test_many_mails_arrive_each_once_and_in_order(post: Post) -> None:
     assert [mail.subject for mail in post.delivered()] == [f"No. {number}" for number in range(20)]
 
 
+async def test_a_check_delivers_nothing(post: Post) -> None:
+    await post.provider.check()
+    assert post.delivered() == []
+
+
 async def test_no_mails_are_no_trouble(post: Post) -> None:
     assert await post.provider.deliver([]) == []
     assert post.delivered() == []

@@ -98,9 +98,12 @@ async def test_files_of_others_are_left_alone(folder: Path) -> None:
 async def test_a_folder_out_of_reach_defers_the_mail(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
-    (outcome,) = await deliver(tmp_path / "file" / "mailbox", a_message())
+    folder = tmp_path / "file" / "mailbox"
+    (outcome,) = await deliver(folder, a_message())
 
     assert isinstance(outcome, DeliveryDeferred)
+    with pytest.raises(DeliveryDeferred, match="mailbox"):
+        await MailboxProvider(folder, size=1).check()
 
 
 WRITER = """
@@ -112,7 +115,8 @@ async def main(folder, name):
     provider = MailboxProvider(Path(folder), size=50)
     sender = Address("no-reply@acme.example")
     for number in range(40):
-        message = Message(sender=sender, to=(Address("ada@example.com"),), subject=f"{name} {number}", text="x" * 20_000)
+        subject, text = f"{name} {number}", "x" * 20_000
+        message = Message(sender=sender, to=(Address("ada@example.com"),), subject=subject, text=text)
         assert await provider.deliver([message]) == [None]
 asyncio.run(main(sys.argv[1], sys.argv[2]))
 """

@@ -97,6 +97,9 @@ async def test_a_wrong_mail_is_an_error_that_no_retry_can_cure(to, template, dat
 
 async def test_a_refusal_is_raised_for_one_mail_and_told_for_many() -> None:
     class Refusing:
+        async def check(self):
+            pass
+
         async def deliver(self, messages):
             return [DeliveryRefused("550") if "gone" in message.recipients[0] else None for message in messages]
 

@@ -182,6 +182,14 @@ class TestTrouble:
 
         assert [type(outcome) for outcome in outcomes] == [DeliveryDeferred, DeliveryDeferred]
 
+    async def test_is_found_by_a_check_without_sending(self) -> None:
+        with pytest.raises(DeliveryDeferred):
+            await smtp_provider(free_port()).check()
+        room = Mailroom()
+        with smtp_server(room) as port:
+            await smtp_provider(port).check()
+        assert room.received == []
+
     async def test_a_host_that_does_not_exist(self) -> None:
         outcome = await deliver_one(25, smtp_host="mail.invalid")
 

@@ -24,7 +24,7 @@ class ConsoleProvider:
         return [None for _ in messages]
 
     async def check(self) -> None:
-        """A terminal takes everything."""
+        """There is nothing that could fail."""
 
 
 def _as_text(message: Message) -> str:

@@ -1,7 +1,6 @@
 """Keeps mails in a folder, where the mailbox page shows them; nothing leaves the machine."""
 
 import asyncio
-import os
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,11 +23,9 @@ class MailboxProvider:
 
     async def check(self) -> None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await asyncio.to_thread(self._files.prepare)
         except OSError as error:
-            raise DeliveryDeferred(f"The folder {self._folder} cannot be made: {error.strerror}.") from None
-        if not os.access(self._folder, os.W_OK):
-            raise DeliveryDeferred(f"The folder {self._folder} cannot be written to.")
+            raise self._out_of_reach(error) from None
 
     def _keep(self, message: Message) -> Outcome:
         mail_id = hashlib.blake2b(message.message_id.encode(), digest_size=16).hexdigest()
@@ -36,5 +33,8 @@ class MailboxProvider:
         try:
             self._files.add(mail_id, envelope + message.to_bytes(), keep=self._size)
         except OSError as error:
-            return DeliveryDeferred(f"The mail could not be written to {self._files.folder}: {error.strerror}.")
+            return self._out_of_reach(error)
         return None
+
+    def _out_of_reach(self, error: OSError) -> DeliveryDeferred:
+        return DeliveryDeferred(f"Mails cannot be written to {self._files.folder}: {error.strerror}.")

@@ -4,6 +4,7 @@ A file is written beside its place and renamed into it, so that a reader never s
 `<nanoseconds since 1970>-<id>.eml`.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -43,7 +44,7 @@ class MailFiles:
 
         `mail_id` is 32 hexadecimal digits. A mail that has the same id already is replaced.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.prepare()
         earlier = [file for file in self.newest_first() if file.id == mail_id]
         half = self.folder / f".{secrets.token_hex(16)}.part"
         with os.fdopen(os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
@@ -52,10 +53,16 @@ class MailFiles:
         self._remove(earlier + self.newest_first()[keep:])
         self._sweep()
 
+    def prepare(self) -> None:
+        """Make the folder, unless it is there. Raises `OSError` when it cannot be written to."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
+
     def newest_first(self) -> list[MailFile]:
         """What is there now; nothing when there is no folder yet."""
         try:
-            names = sorted(os.listdir(self.folder), reverse=True)
+            names = sorted((path.name for path in self.folder.iterdir()), reverse=True)
         except FileNotFoundError:
             return []
         matches = (_NAME.fullmatch(name) for name in names)

@@ -22,5 +22,5 @@ class EmailProvider(Protocol):
         ...
 
     async def check(self) -> None:
-        """Find out whether mails could be delivered now, without one. Raises what `deliver` would give or raise."""
+        """Find out whether mails can be delivered, without one: returns, or raises what would stop them."""
         ...

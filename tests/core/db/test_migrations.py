@@ -1,0 +1,110 @@
+"""Migrations: once however many start, each in its own transaction, and nothing left undescribed."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from undercroft.app.migrations import histories, require_current, upgrade_all
+from undercroft.core.db import migrations
+from undercroft.core.db.migrations import History, connected
+from undercroft.core.errors import ConfigurationError
+
+CONCURRENTLY = """
+from alembic import op
+revision = "{revision}"
+down_revision = {down!r}
+branch_labels = depends_on = None
+
+def upgrade():
+    {body}
+
+def downgrade():
+    op.execute("DROP TABLE IF EXISTS {table}")
+"""
+
+
+def write(folder: Path, revision: str, down: str | None, body: str, table: str = "shelf") -> None:
+    versions = folder / "versions"
+    versions.mkdir(exist_ok=True)
+    source = CONCURRENTLY.format(revision=revision, down=down, body=body, table=table)
+    (versions / f"{revision}.py").write_text(source)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> History:
+    write(tmp_path, "0001_shelf", None, 'op.execute("CREATE TABLE shelf (id int)")')
+    return History("library", tmp_path, frozenset({"shelf"}))
+
+
+async def test_ten_that_start_at_once_migrate_once(empty_database_url: str) -> None:
+    ran = await asyncio.gather(*(upgrade_all(empty_database_url) for _ in range(10)))
+    assert [revisions for revisions in ran if revisions] == [max(ran, key=len)]
+    await require_current(empty_database_url)
+
+
+async def test_an_old_schema_is_told_with_what_to_type(empty_database_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="undercroft migrate upgrade"):
+        await require_current(empty_database_url)
+
+
+async def test_models_and_migrations_agree_and_every_table_is_known(empty_database_url: str) -> None:
+    await upgrade_all(empty_database_url)
+    assert [each for history in histories() for each in await migrations.differences(empty_database_url, history)] == []
+    async with connected(empty_database_url) as connection:
+        rows = await connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))
+    owned = {table for history in histories() for table in (*history.tables, history.version_table)}
+    assert {table for table in rows.all() if not table.startswith("pgqueuer")} == owned
+
+
+async def test_everything_can_be_taken_back(empty_database_url: str) -> None:
+    await upgrade_all(empty_database_url)
+    for history in reversed(histories()):
+        await migrations.downgrade(empty_database_url, history, "base")
+    await upgrade_all(empty_database_url)
+
+
+async def test_a_migration_that_fails_leaves_those_before_it_and_no_lock(
+    empty_database_url: str, library: History
+) -> None:
+    write(
+        library.folder, "0002_broken", "0001_shelf", 'op.execute("CREATE TABLE half (id int)"); op.execute("nonsense")'
+    )
+    with pytest.raises(Exception, match="nonsense"):
+        await migrations.upgrade(empty_database_url, [library])
+    (status,) = await migrations.statuses(empty_database_url, [library])
+    assert (status.current, status.pending) == ("0001_shelf", ("0002_broken",))
+    async with connected(empty_database_url) as connection:
+        assert await connection.scalar(text("SELECT to_regclass('half')")) is None
+    write(library.folder, "0002_broken", "0001_shelf", 'op.execute("CREATE TABLE whole (id int)")')
+    assert await migrations.upgrade(empty_database_url, [library], wait=5) == ["0002_broken"]
+
+
+async def test_an_index_can_be_made_concurrently(empty_database_url: str, library: History) -> None:
+    body = 'with op.get_context().autocommit_block(): op.execute("CREATE INDEX CONCURRENTLY ix_shelf_id ON shelf (id)")'
+    write(library.folder, "0002_index", "0001_shelf", body)
+    assert await migrations.upgrade(empty_database_url, [library]) == ["0001_shelf", "0002_index"]
+
+
+async def test_a_database_of_a_newer_release_is_refused(empty_database_url: str, library: History) -> None:
+    write(library.folder, "0002_future", "0001_shelf", "pass")
+    await migrations.upgrade(empty_database_url, [library])
+    (library.folder / "versions" / "0002_future.py").unlink()
+    with pytest.raises(ConfigurationError, match="newer release"):
+        await migrations.statuses(empty_database_url, [library])
+
+
+async def test_the_dry_run_prints_only_what_is_left_and_runs_nothing(empty_database_url: str, library: History) -> None:
+    await migrations.upgrade(empty_database_url, [library])
+    write(library.folder, "0002_more", "0001_shelf", 'op.execute("CREATE TABLE more (id int)")')
+    printed = await migrations.pending_sql(empty_database_url, library)
+    assert "CREATE TABLE more" in printed
+    assert "CREATE TABLE shelf" not in printed
+    (status,) = await migrations.statuses(empty_database_url, [library])
+    assert status.pending == ("0002_more",)
+
+
+async def test_an_unreachable_database_is_one_clear_message() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be reached"):
+        await migrations.statuses("postgresql://me:hunter2@127.0.0.1:1/none", [])

@@ -1,0 +1,52 @@
+"""Health by component."""
+
+import asyncio
+
+from undercroft.core.health import Component, Health, Overall, overall
+
+
+async def fine() -> dict[str, int]:
+    return {"depth": 3}
+
+
+async def broken() -> None:
+    raise ConnectionError("postgresql://user:hunter2@host is down")
+
+
+async def hanging() -> None:
+    await asyncio.Event().wait()
+
+
+async def read(*components: Component) -> tuple[Overall, dict[str, bool]]:
+    health = Health(timeout=0.05)
+    for component in components:
+        health.add(component)
+    readings = await health.read()
+    return overall(readings), {reading.component.name: reading.up for reading in readings}
+
+
+async def test_everything_up_is_healthy() -> None:
+    assert await read(Component("database", fine, required=True)) == (Overall.HEALTHY, {"database": True})
+
+
+async def test_something_optional_down_is_degraded() -> None:
+    status, _ = await read(Component("database", fine, required=True), Component("redis", broken))
+    assert status is Overall.DEGRADED
+
+
+async def test_something_required_down_is_unhealthy_whatever_else() -> None:
+    status, up = await read(Component("database", broken, required=True), Component("redis", fine))
+    assert status is Overall.UNHEALTHY
+    assert up == {"database": False, "redis": True}
+
+
+async def test_a_component_that_hangs_is_down_and_holds_up_nobody() -> None:
+    _, up = await read(Component("database", fine), Component("redis", hanging))
+    assert up == {"database": True, "redis": False}
+
+
+async def test_details_are_passed_on() -> None:
+    health = Health()
+    health.add(Component("jobs", fine))
+    (reading,) = await health.read()
+    assert reading.details == {"depth": 3}

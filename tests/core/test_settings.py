@@ -1,0 +1,88 @@
+"""Settings: where they are read from, and what a person hears when they do not fit."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from undercroft.core import settings
+from undercroft.core.db.settings import DatabaseSettings
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, Environment, load
+
+STRONG = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An empty folder to run in, with nothing in the environment, and everything as it was afterwards."""
+    before = dict(settings._loaded)
+    for name in ("ENVIRONMENT", "PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "UNDERCROFT_ENV_FILE", "APP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    settings.reset()
+    yield tmp_path
+    settings.reset()
+    settings._loaded.update(before)
+
+
+def test_the_environment_is_production_unless_said_otherwise() -> None:
+    assert load(CoreSettings).environment is Environment.PRODUCTION
+
+
+def test_the_environment_wins_over_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".env").write_text("APP_NAME=file\nPUBLIC_URL=https://file.example\n")
+    monkeypatch.setenv("APP_NAME", "environment")
+    assert load(CoreSettings).app_name == "environment"
+    assert load(CoreSettings).public_url == "https://file.example"
+
+
+def test_an_empty_value_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_NAME", "")
+    assert load(CoreSettings).app_name == "Undercroft"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"APP_NAME=fine\nthis is no setting\n", "line 2"),
+        (b"\xff\xfe\x00garbage", "cannot be read"),
+        (b"SECRET_KEYS=[not json\n", "JSON"),
+        (b"ENVIRONMENT=staging\n", "ENVIRONMENT"),
+        (b"PUBLIC_URL=example.com\n", "PUBLIC_URL"),
+    ],
+)
+def test_a_corrupt_file_gets_one_clear_message(folder: Path, content: bytes, told: str) -> None:
+    (folder / ".env").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=told):
+        load(CoreSettings)
+
+
+def test_a_fault_never_shows_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://root:hunter2@host/db")
+    with pytest.raises(ConfigurationError) as refused:
+        load(DatabaseSettings)
+    assert "DATABASE_URL" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "faults"),
+    [("", 1), ("short", 1), ("a" * 64, 1), (STRONG, 0)],
+    ids=["missing", "short", "repeated", "good"],
+)
+def test_production_wants_a_strong_secret(key: str, faults: int) -> None:
+    core = CoreSettings(secret_key=SecretStr(key), public_url="https://example.com")
+    assert len(list(core.production_faults())) == faults
+
+
+def test_production_wants_https() -> None:
+    core = CoreSettings(secret_key=SecretStr(STRONG), public_url="http://example.com")
+    assert ["PUBLIC_URL" in fault for fault in core.production_faults()] == [True]
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    core = CoreSettings(secret_key=SecretStr(STRONG), secret_keys=[SecretStr("older" + STRONG)])
+    database = DatabaseSettings(database_url=SecretStr("postgresql://me:hunter2@host/db"))
+    assert STRONG not in repr(core)
+    assert "hunter2" not in repr(database)
