@@ -3,10 +3,10 @@
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
+from structlog.contextvars import bind_contextvars
 
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
 from undercroft.core.errors import Forbidden
-
 
 SIGNED_IN = "signed in"
 """What a guard needs that lets every principal pass; each guard says what it needs in its attribute `needs`."""
@@ -14,7 +14,10 @@ SIGNED_IN = "signed in"
 
 async def current_principal(request: Request) -> Principal:
     authenticator = cast(Authenticator, request.app.state.authenticator)
-    return await authenticator.authenticate(request)
+    principal = await authenticator.authenticate(request)
+    request.state.principal = principal
+    bind_contextvars(user_id=principal.user_id, team_id=principal.team_id)
+    return principal
 
 
 current_principal.needs = SIGNED_IN  # type: ignore[attr-defined]
