@@ -104,7 +104,7 @@ async def _fill(connection: asyncpg.Connection) -> None:
     from undercroft.modules.teams.models import Membership, Team
     from undercroft.modules.users.models import User
 
-    hashed, now = await passwords.hash(PASSWORD), datetime.now(UTC)
+    hashed, now = await passwords.hash(PASSWORD, subject="benchmark"), datetime.now(UTC)
     addresses = [CALLER, CREATOR, JOINER, *(f"u{number}@example.com" for number in range(97))]
     users = [User(email=address, password_hash=hashed, email_verified_at=now) for address in addresses]
     teams = [Team(name="Personal", slug=f"p{n}", personal_user_id=user.id) for n, user in enumerate(users)]
