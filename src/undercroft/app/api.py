@@ -8,14 +8,14 @@ from types import ModuleType
 from fastapi import APIRouter, FastAPI
 
 from undercroft import __version__
-from undercroft.app.loader import check_settings, modules, parts
-from undercroft.core.auth import Router, Surface, permissions
+from undercroft.app.loader import check_settings, modules, parts, prepare
+from undercroft.core.auth import Router, Surface
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.health import database_component
 from undercroft.core.health import Component, Health
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
-from undercroft.core.telemetry.logs import configure_logs
+from undercroft.core.telemetry import logs
 
 SERVED: dict[str, frozenset[Surface]] = {
     "all": frozenset(Surface),
@@ -26,25 +26,23 @@ SERVED: dict[str, frozenset[Surface]] = {
 
 def create_app(surface: str = "all") -> Api:
     """The application of one surface, ready for an ASGI server. Raises `ConfigurationError` for unfit settings."""
-    core = load(CoreSettings)
-    configure_logs()
-    check_settings(core.environment)
-    prepare_modules()
+    logs.configure()
+    check_settings(load(CoreSettings).environment)
+    return _assemble(surface)
+
+
+def offline_app() -> Api:
+    """The whole application to be looked at, not served: weak settings do not matter."""
+    return _assemble("all")
+
+
+def _assemble(surface: str) -> Api:
+    prepare()
     app = Api(version=__version__, lifespan=_lifespan)
     app.state.surface = surface
     app.state.health = Health()
     app.add(_routers(SERVED[surface]))
     return app
-
-
-def prepare_modules() -> None:
-    """Import what modules add to every process: tables, permissions and subscribers."""
-    for part in parts("models"):
-        assert part
-    for part in parts("permissions"):
-        permissions.declare(part.PERMISSIONS)
-    for part in parts("subscribers"):
-        assert part
 
 
 def _routers(served: frozenset[Surface]) -> Iterator[APIRouter]:

@@ -11,8 +11,10 @@ from types import ModuleType
 
 import undercroft
 from undercroft import modules as built_in
+from undercroft.core.auth import permissions
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import Environment, SettingsBase, load
+from undercroft.providers.email import add_templates
 
 CORE = "undercroft.core.settings"
 
@@ -89,6 +91,19 @@ def load_models() -> None:
     import_module("undercroft.jobs.models")
     for _ in parts("models"):
         pass
+
+
+def prepare() -> None:
+    """Import what modules add to every process: tables, permissions, subscribers and mail templates."""
+    load_models()
+    for part in parts("permissions"):
+        permissions.declare(part.PERMISSIONS)
+    for _ in parts("subscribers"):
+        pass
+    for module in modules():
+        mails = module.folder / "templates" / "emails"
+        if mails.is_dir():
+            add_templates(mails)
 
 
 def declared_settings() -> list[type[SettingsBase]]:

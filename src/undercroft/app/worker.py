@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import cast
 
-from undercroft.app.loader import check_settings, load_models, parts
+from undercroft.app.loader import check_settings, parts, prepare
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load
@@ -18,13 +18,12 @@ from undercroft.jobs.worker import Worker
 
 
 def load_tasks() -> None:
-    """Import every module's models, subscribers and tasks, and the jobs' own upkeep."""
+    """Import what modules add to every process, their tasks, and the jobs' own upkeep."""
     import undercroft.jobs.upkeep  # noqa: F401 - registers the clean-up
 
-    load_models()
-    for part in ("subscribers", "tasks"):
-        for _ in parts(part):
-            pass
+    prepare()
+    for _ in parts("tasks"):
+        pass
 
 
 def worker_database() -> Database:

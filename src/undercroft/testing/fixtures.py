@@ -1,6 +1,7 @@
 """The fixtures. Everything heavy is imported when a test asks for it."""
 
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -39,6 +40,24 @@ async def database_name(servers: "Servers") -> AsyncIterator[str]:
         await manager.execute(f'CREATE DATABASE "{name}" TEMPLATE "{servers.template}" OWNER "{owner}"')
         yield name
         await manager.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    finally:
+        await manager.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def empty_database_url(servers: "Servers") -> AsyncIterator[str]:
+    """A new database without a table, as its owner, dropped after the test: for migrations."""
+    import asyncpg
+
+    from undercroft.testing.servers import at
+
+    name = f"empty_{secrets.token_hex(6)}"
+    owner = urlsplit(servers.owner_url).username
+    manager = await asyncpg.connect(servers.manager_url)
+    try:
+        await manager.execute(f'CREATE DATABASE "{name}" OWNER "{owner}"')
+        yield at(servers.owner_url, name)
+        await manager.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await manager.close()
 

@@ -128,8 +128,7 @@ async def test_a_page_takes_one_statement_however_long(
 ) -> None:
     await fill(database, owner, *(f"p{n}" for n in range(size)))
     async with database.reading() as session:
-        with statements() as counted:
-            await ProjectRepository(session, owner.team_id).list(
-                Project.status == ProjectStatus.ACTIVE.value, q="p", size=size
-            )
-    assert len(counted) == 1
+        statements.clear()
+        active = Project.status == ProjectStatus.ACTIVE.value
+        await ProjectRepository(session, owner.team_id).list(active, q="p", size=size)
+    assert len(statements.all) == 1

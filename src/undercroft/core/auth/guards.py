@@ -3,15 +3,24 @@
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
+from structlog.contextvars import bind_contextvars
 
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
 from undercroft.core.errors import Forbidden
 
+SIGNED_IN = "signed in"
+"""What a guard needs that lets every principal pass; each guard says what it needs in its attribute `needs`."""
+
 
 async def current_principal(request: Request) -> Principal:
     authenticator = cast(Authenticator, request.app.state.authenticator)
-    return await authenticator.authenticate(request)
+    principal = await authenticator.authenticate(request)
+    request.state.principal = principal
+    bind_contextvars(user_id=principal.user_id, team_id=principal.team_id)
+    return principal
 
+
+current_principal.needs = SIGNED_IN  # type: ignore[attr-defined]
 
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
@@ -29,7 +38,7 @@ def require_permission(permission: str) -> Any:
             raise PermissionDenied(details={"permission": permission})
         return principal
 
-    check.required_permission = permission  # type: ignore[attr-defined]
+    check.needs = permission  # type: ignore[attr-defined]
     return Depends(check)
 
 
@@ -41,4 +50,5 @@ def require_role(role: PlatformRole) -> Any:
             raise PermissionDenied(details={"role": role.value})
         return principal
 
+    check.needs = role.value  # type: ignore[attr-defined]
     return Depends(check)

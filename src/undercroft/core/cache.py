@@ -1,0 +1,110 @@
+"""Redis or Valkey, where there is one: a client made at its first use, shared by everything in the process.
+
+Without `REDIS_URL` there is none, and what would use it falls back to this process's memory.
+"""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import structlog
+from pydantic import Field, SecretStr, field_validator
+
+from undercroft.core.settings import CoreSettings, SettingsBase, load
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+log = structlog.get_logger("undercroft.application")
+
+
+class RedisSettings(SettingsBase):
+    section = "Redis or Valkey"
+
+    redis_url: SecretStr = Field(
+        SecretStr(""),
+        description="redis://:password@host:6379/0 (rediss:// for TLS). Without it, limits and caches live in each "
+        "process's memory; `undercroft dev` brings its own.",
+    )
+    redis_timeout: float = Field(0.5, gt=0, description="Seconds to wait for a connection or an answer.")
+    redis_max_connections: int = Field(32, ge=1, description="Connections per process.")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_url(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if not url:
+            return value
+        try:
+            parts = urlsplit(url)
+            fits = parts.scheme in ("redis", "rediss", "unix") and (bool(parts.hostname) or parts.scheme == "unix")
+            _ = parts.port
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError("REDIS_URL must look like redis://:password@host:6379/0 (password URL-encoded)")
+        return value
+
+
+class Cache:
+    """The connection to Redis or Valkey of one event loop. Nothing is opened before the first command."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._client: Redis | None = None
+
+    @property
+    def url(self) -> str:
+        return self._settings.redis_url.get_secret_value()
+
+    def __bool__(self) -> bool:
+        """Whether there is a server to speak to."""
+        return bool(self.url)
+
+    @property
+    def client(self) -> "Redis":
+        """The client. Commands raise `redis.RedisError` or `OSError` when the server cannot be reached."""
+        if self._client is None:
+            self._client = _connect(self._settings)
+        return self._client
+
+    async def ping(self) -> float:
+        """Milliseconds that the server takes to answer. Raises what the client raises, or `TimeoutError`."""
+        started = time.perf_counter()
+        async with asyncio.timeout(self._settings.redis_timeout * 2):
+            await cast(Any, self.client.ping())
+        return (time.perf_counter() - started) * 1000
+
+    async def close(self) -> None:
+        """Close all connections; the next command opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def warn_without(self) -> None:
+        """Say once what is degraded when there is no server, in production."""
+        if not self and load(CoreSettings).is_production:
+            log.warning(
+                "no REDIS_URL: rate limits and caches are counted in each process by itself",
+                remedy="set REDIS_URL when more than one process serves",
+            )
+
+
+def _connect(settings: RedisSettings) -> "Redis":
+    from redis.asyncio import BlockingConnectionPool, Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+    from redis.exceptions import ConnectionError as Disconnected
+
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url.get_secret_value(),
+        max_connections=settings.redis_max_connections,
+        timeout=settings.redis_timeout,
+        socket_timeout=settings.redis_timeout,
+        socket_connect_timeout=settings.redis_timeout,
+        retry=Retry(NoBackoff(), 1, supported_errors=(Disconnected,)),
+        health_check_interval=0,
+        client_name="undercroft",
+    )
+    return Redis(connection_pool=pool)

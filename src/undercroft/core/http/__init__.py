@@ -1,0 +1,1 @@
+"""HTTP: one application, one stack of middleware, one shape of errors, limits, pages and documentation."""

@@ -1,0 +1,81 @@
+"""The application: FastAPI's way to write routes, with our own way to a route and back."""
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+
+from undercroft.core.cache import Cache, RedisSettings
+from undercroft.core.http import assets, docs, metrics_route
+from undercroft.core.http.dispatch import Dispatch
+from undercroft.core.http.errors import Errors
+from undercroft.core.http.limits import Limiter
+from undercroft.core.http.schema import describe, operation_id
+from undercroft.core.http.stack import stack
+from undercroft.core.settings import CoreSettings, load
+
+
+class Api(FastAPI):
+    """A FastAPI application whose routes live flat in one table, inside the fixed stack of `core.http.stack`.
+
+    It answers `/docs`, `/openapi.json`, `/metrics` and `/assets/…` itself. `state.cache` and `state.limiter` are set;
+    whoever authenticates binds `state.authenticator`. Errors have the one shape; the schema is ours. There is no other middleware: `add_middleware` is refused.
+    """
+
+    def __init__(self, *, version: str, lifespan: Lifespan[Any] | None = None, cache: Cache | None = None) -> None:
+        super().__init__(
+            title=load(CoreSettings).app_name,
+            version=version,
+            lifespan=lifespan,
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        self.state.cache = cache if cache is not None else Cache(load(RedisSettings))
+        self.state.limiter = Limiter(self.state.cache)
+        self.router.routes.extend([*docs.routes(), *metrics_route.routes(), *assets.routes()])
+
+    def add(self, routers: Iterable[APIRouter]) -> None:
+        """Put the routes of these routers into the table, in their order, each with a readable operation id."""
+        for router in routers:
+            self.router.routes.extend(self._adopted(route) for route in router.routes)
+        self.router._mark_routes_changed()
+
+    def _adopted(self, route: BaseRoute) -> BaseRoute:
+        """A copy that belongs to this application: the same router may be in several."""
+        if not isinstance(route, APIRoute):
+            return route
+        route = copy(route)
+        route.dependency_overrides_provider = self
+        route.operation_id = route.operation_id or operation_id(route)
+        return route
+
+    def add_middleware(self, *_args: Any, **_kwargs: Any) -> None:
+        raise RuntimeError("The stack of middleware is fixed: see undercroft.core.http.stack")
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return stack(Errors(Dispatch(self.router.routes)))
+
+    def openapi(self) -> dict[str, Any]:
+        """The schema as OpenAPI 3.1, made once and again when routes were added."""
+        version = self.router._get_routes_version()
+        if self.openapi_schema is None or self._openapi_routes_version != version:
+            self.openapi_schema = describe(self)
+            self._openapi_routes_version = version
+        return self.openapi_schema
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            scope["app"] = self
+            await self.router.lifespan(scope, receive, send)
+            return
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+        scope["app"] = self
+        scope["router"] = self.router
+        await self.middleware_stack(scope, receive, send)

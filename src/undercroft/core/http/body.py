@@ -1,0 +1,63 @@
+"""JSON as it comes in: decoded once, strictly, at one place.
+
+What RFC 8259 does not allow (NaN, trailing commas, a byte order mark), what Unicode does not (lone surrogates, which
+can neither be stored nor sent back) and what nobody means (a hundred levels of nesting) is refused here.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+MAX_DEPTH = 100
+
+_decode = msgspec.json.Decoder().decode
+
+
+class JsonRequest(Request):
+    """A request whose `json()` is strict. Raises `json.JSONDecodeError`, which FastAPI answers with 422."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            self._json = decode(await self.body())
+        return self._json
+
+
+def decode(body: bytes) -> Any:
+    """The value of a JSON text. Raises `json.JSONDecodeError` saying what is wrong with it, without quoting it."""
+    try:
+        value = _decode(body)
+    except RecursionError:
+        raise json.JSONDecodeError("it is nested too deeply", "", 0) from None
+    except UnicodeDecodeError:
+        raise json.JSONDecodeError("it is not encoded in UTF-8", "", 0) from None
+    except msgspec.DecodeError as error:
+        raise json.JSONDecodeError(_reason(str(error), body), "", 0) from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth_exceeds(value, MAX_DEPTH):
+        raise json.JSONDecodeError("it is nested too deeply", "", 0)
+    return value
+
+
+def _reason(text: str, body: bytes) -> str:
+    if "truncated" in text and b"\\u" in body:
+        return "it ends too early, or holds half of a surrogate pair"
+    if "truncated" in text:
+        return "it ends too early"
+    return text.removeprefix("JSON is malformed: ").lower()
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    level: list[Any] = [value]
+    for _ in range(limit):
+        level = [child for item in level for child in _children(item)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

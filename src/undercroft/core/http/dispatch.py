@@ -1,0 +1,215 @@
+"""From a path and a method to its route, in a table instead of a list that is walked.
+
+A path without parameters is found in one look; one with parameters by its longest literal beginning. Decisions:
+
+- Of several paths that fit, a literal one wins over one with parameters, a longer literal beginning over a shorter one;
+  then the order of registration. A path that fits but lacks the method gives way to the next that has it.
+- HEAD is answered by the GET route, without the body (RFC 9110, 9.3.2). OPTIONS gets 204 and `Allow`.
+- 405 carries `Allow` with every method of the path, over all routes that share it.
+- A path with a slash too many is not found, under `/api/`; elsewhere it is sent on (308) to the page without it.
+- Paths are matched decoded, as the server gives them; a `%2F` is a slash and separates segments.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette._utils import get_route_path
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from undercroft.core.errors import NotFound, Unauthorized
+from undercroft.core.http.body import JsonRequest
+from undercroft.core.http.errors import MethodNotAllowed
+from undercroft.core.http.limits import Rule, enforce, enforce_failure, rule_for
+from undercroft.core.http.middleware.body_limit import BodyLimit
+
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(slots=True)
+class Entry:
+    """One method of one path."""
+
+    route: Route
+    app: ASGIApp
+    rule: Rule | None
+    template: str
+
+
+@dataclass(slots=True)
+class Path:
+    """One path with what it answers to."""
+
+    route: Route
+    methods: dict[str, Entry] = field(default_factory=dict)
+
+    def parameters(self, path: str) -> dict[str, Any] | None:
+        """The values of the parameters; None when the path is another."""
+        match = self.route.path_regex.fullmatch(path)
+        if match is None:
+            return None
+        convertors = self.route.param_convertors
+        try:
+            return {name: convertors[name].convert(value) for name, value in match.groupdict().items()}
+        except ValueError:
+            return None
+
+
+class Dispatch:
+    """ASGI application: the table of an application's routes. It follows the list when routes are added to it."""
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self._routes = routes
+        self._size = -1
+        self._static: dict[str, Path] = {}
+        self._dynamic: dict[str, list[Path]] = {}
+        self._others: list[BaseRoute] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if len(self._routes) != self._size:
+            self._build()
+        if scope["type"] != "http":
+            await self._hand_over(scope, receive, send)
+            return
+        path = get_route_path(scope) if scope.get("root_path") else scope["path"]
+        method = scope["method"]
+        allowed: set[str] = set()
+        for known, parameters in self._candidates(path):
+            entry = known.methods.get(method) or (known.methods.get("GET") if method == "HEAD" else None)
+            if entry is not None:
+                await _run(entry, parameters, scope, receive, send)
+                return
+            scope["state"]["route_template"] = known.route.path_format
+            allowed.update(known.methods)
+        if allowed:
+            await _refuse_method(allowed, method, send)
+        else:
+            await self._hand_over(scope, receive, send)
+
+    def _candidates(self, path: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        known = self._static.get(path)
+        if known is not None:
+            yield known, {}
+        end = path.rfind("/")
+        while end >= 0:
+            for known in self._dynamic.get(path[: end + 1], ()):
+                parameters = known.parameters(path)
+                if parameters is not None:
+                    yield known, parameters
+            end = path.rfind("/", 0, end)
+
+    async def _hand_over(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Mounts, websockets and whatever else is no plain route, in the order of registration."""
+        for route in self._others:
+            match, child = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(child)
+                scope["state"]["route_template"] = f"{getattr(route, 'path', '')}/{{path}}"
+                await route.handle(scope, receive, send)
+                return
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        bare = scope["path"].rstrip("/")
+        if bare in self._static and not bare.startswith("/api/") and scope["method"] in ("GET", "HEAD"):
+            raise HTTPException(308, headers={"Location": bare})
+        raise NotFound
+
+    def _build(self) -> None:
+        self._static, self._dynamic, self._others = {}, {}, []
+        known: dict[str, Path] = {}
+        for route in self._routes:
+            if isinstance(route, Route):
+                self._add(route, known)
+            else:
+                self._others.append(route)
+        self._size = len(self._routes)
+
+    def _add(self, route: Route, known: dict[str, Path]) -> None:
+        pattern = route.path_regex.pattern
+        path = known.get(pattern)
+        if path is None:
+            path = known[pattern] = Path(route)
+            if route.param_convertors:
+                beginning = route.path.partition("{")[0]
+                self._dynamic.setdefault(beginning[: beginning.rfind("/") + 1], []).append(path)
+            else:
+                self._static[route.path_format] = path
+        entry = Entry(route, _app_of(route), rule_for(route.path_format, route.endpoint), route.path_format)
+        methods = route.methods or METHODS
+        for method in methods:
+            if method != "HEAD" or "GET" not in methods:
+                path.methods.setdefault(method, entry)
+
+
+async def _run(entry: Entry, parameters: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
+    scope["route"] = entry.route
+    scope["endpoint"] = entry.route.endpoint
+    scope["path_params"] = parameters
+    scope["state"]["route_template"] = entry.template
+    if scope["method"] == "HEAD":
+        send = _without_body(send)
+    rule = entry.rule
+    if rule is None:
+        await entry.app(scope, receive, send)
+        return
+    subject = await enforce(rule, scope)
+    try:
+        await entry.app(scope, receive, send)
+    except Unauthorized:
+        if subject is not None:
+            await enforce_failure(rule, scope)
+        raise
+
+
+async def _refuse_method(allowed: set[str], method: str, send: Send) -> None:
+    listed = allowed | {"OPTIONS"} | ({"HEAD"} if "GET" in allowed else set())
+    allow = ", ".join(sorted(listed))
+    if method != "OPTIONS":
+        raise MethodNotAllowed(headers={"Allow": allow})
+    await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow.encode())]})
+    await send({"type": "http.response.body"})
+
+
+def _app_of(route: Route) -> ASGIApp:
+    if not isinstance(route, APIRoute):
+        return route.app
+    app = _api_app(route)
+    return app if route.max_body_size is None else BodyLimit(app, route.max_body_size)
+
+
+def _api_app(route: APIRoute) -> ASGIApp:
+    """What FastAPI's `request_response` does, with a strict request and without a second exception layer.
+
+    Function-scoped dependencies end before the answer leaves, all others after it.
+    """
+    handle = route.get_route_handler()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = JsonRequest(scope, receive, send)
+        async with AsyncExitStack() as request_stack:
+            scope["fastapi_middleware_astack"] = scope["fastapi_inner_astack"] = request_stack
+            async with AsyncExitStack() as function_stack:
+                scope["fastapi_function_astack"] = function_stack
+                response = await handle(request)
+            await response(scope, receive, send)
+
+    return app
+
+
+def _without_body(send: Send) -> Send:
+    ended = False
+
+    async def send_head(message: Message) -> None:
+        nonlocal ended
+        if message["type"] == "http.response.start":
+            await send(message)
+        elif not ended:
+            ended = True
+            await send({"type": "http.response.body", "body": b""})
+
+    return send_head

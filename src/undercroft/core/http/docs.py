@@ -1,0 +1,88 @@
+"""The schema at `/openapi.json` and Scalar at `/docs`, without a request to anybody else."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from undercroft.core.http.assets import asset
+from undercroft.core.http.limits import limit
+from undercroft.core.http.pages import page, policy
+
+if TYPE_CHECKING:
+    from undercroft.core.http.application import Api
+
+ASSETS = Path(__file__).parent / "assets"
+CONFIGURATION = {
+    "url": "/openapi.json",
+    "theme": "default",
+    "withDefaultFonts": False,
+    "telemetry": False,
+    "proxyUrl": "",
+    "hideClientButton": True,
+    "showDeveloperTools": "never",
+    "agent": {"disabled": True},
+    "mcp": {"disabled": True},
+    "persistAuth": False,
+    "operationTitleSource": "summary",
+    "defaultHttpClient": {"targetKey": "shell", "clientKey": "curl"},
+}
+
+
+@limit(None)
+async def _docs(request: Request) -> Response:
+    csp = policy(
+        script_src="'self'",
+        style_src="'self' 'unsafe-inline'",
+        img_src="'self' data: blob:",
+        font_src="'self' data:",
+        connect_src="'self'",
+        worker_src="'self' blob:",
+    )
+    return page(
+        request,
+        "docs.html",
+        csp=csp,
+        headers={"Cache-Control": "no-cache"},
+        configuration=json.dumps(CONFIGURATION),
+        scalar=asset(ASSETS / "scalar" / "scalar.js.gz"),
+        start=asset(ASSETS / "docs.js"),
+    )
+
+
+class _Schema:
+    """The document's bytes, encoded once for each state of the routes."""
+
+    def __init__(self) -> None:
+        self._document: object = None
+        self._body = b""
+        self._etag = ""
+
+    def answer(self, request: Request) -> Response:
+        document = cast("Api", request.app).openapi()
+        if document is not self._document:
+            self._document = document
+            self._body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+            self._etag = f'W/"{hashlib.sha256(self._body).hexdigest()[:24]}"'
+        headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == self._etag:
+            return Response(status_code=304, headers=headers)
+        return Response(self._body, media_type="application/json", headers=headers)
+
+
+def routes() -> list[Route]:
+    """`/docs` and `/openapi.json`."""
+    schema = _Schema()
+
+    @limit(None)
+    async def openapi(request: Request) -> Response:
+        return schema.answer(request)
+
+    return [
+        Route("/docs", _docs, include_in_schema=False),
+        Route("/openapi.json", openapi, include_in_schema=False),
+    ]

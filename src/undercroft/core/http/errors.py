@@ -1,0 +1,204 @@
+"""Every error in the one shape, whoever raised it.
+
+{"error": {"code": "PROJECT_NOT_FOUND", "message": "…", "details": {…} | null}, "request_id": "…", "timestamp": "…"}
+"""
+
+import http.client
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgspec
+import structlog
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from undercroft.core.db.errors import translated
+from undercroft.core.errors import AppError, BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable
+
+log = structlog.get_logger("undercroft.error")
+
+MAX_FAULTS = 50
+MAX_PATH = 200
+
+
+class ValidationFailed(Unprocessable):
+    """What was sent does not fit; `details.fields` says where and why, never what was sent."""
+
+    code = "VALIDATION_ERROR"
+    message = "What was sent does not fit."
+
+
+class MethodNotAllowed(AppError):
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+    message = "This address does not know that method."
+
+
+class RequestTimedOut(AppError):
+    """The answer did not begin in time; what was asked for may or may not have happened."""
+
+    status = 504
+    code = "TIMED_OUT"
+    message = "This took too long and was given up."
+
+
+class PayloadTooLarge(AppError):
+    status = 413
+    code = "PAYLOAD_TOO_LARGE"
+    message = "The request's body is too large."
+
+
+class UnsupportedMediaType(AppError):
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
+    message = "Send the body as JSON, with the header Content-Type: application/json."
+
+
+class InternalError(AppError):
+    pass
+
+
+_BY_STATUS: dict[int, type[AppError]] = {
+    error.status: error
+    for error in (
+        BadRequest, Unauthorized, Forbidden, NotFound, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType,
+        Unprocessable,
+    )
+}  # fmt: skip
+JSON = {"Content-Type": "application/json"}
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+class Errors:
+    """Pure ASGI: answers in the one shape whatever the application raises, and logs what is our own fault."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self.app(scope, receive, send)
+        except ClientDisconnect:
+            scope["state"]["status"] = 499
+        except Exception as error:
+            for_client = as_app_error(error)
+            report(error, for_client, scope)
+            if "status" in scope["state"]:
+                raise
+            await answer(for_client, scope, send)
+
+
+def as_app_error(error: Exception) -> AppError:
+    """The error that a client may see for this one."""
+    if isinstance(error, AppError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _from_validation(error)
+    if isinstance(error, HTTPException):
+        return _from_http(error)
+    return translated(error) or InternalError()
+
+
+def report(error: Exception, for_client: AppError, scope: Scope) -> None:
+    """Log an error that the client is not to blame for: with its stack when it is a fault of the program."""
+    if for_client.status < 500:
+        return
+    facts = {"method": scope["method"], "route": scope["state"].get("route_template")}
+    if isinstance(for_client, InternalError) or type(error) is AppError:
+        log.error("unhandled error", exc_info=error, **facts)
+    else:
+        cause = error.__cause__ or error
+        log.warning("request failed", code=for_client.code, cause=f"{type(cause).__name__}: {cause}", **facts)
+
+
+async def answer(error: AppError, scope: Scope, send: Send) -> None:
+    """Send an error as the whole answer."""
+    body, more = render(error, scope)
+    headers = [(b"content-length", str(len(body)).encode())]
+    headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in (error.headers | more).items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def render(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
+    """The body of an error's answer and its headers: JSON, or a page for a browser outside the API."""
+    if not scope["path"].startswith("/api/") and _wants_page(scope):
+        from undercroft.core.http.pages import error_page
+
+        body, headers = error_page(error, scope)
+        return body, {"Content-Type": "text/html; charset=utf-8", **headers}
+    return encoded(error, scope.get("state", {}).get("request_id")), JSON
+
+
+def encoded(error: AppError, request_id: str | None) -> bytes:
+    """The error as JSON."""
+    shape = {
+        "error": {"code": error.code, "message": error.text, "details": error.details},
+        "request_id": request_id,
+        "timestamp": datetime.now(UTC),
+    }
+    try:
+        return _encoder.encode(shape)
+    except UnicodeEncodeError:
+        shape["error"] = {"code": error.code, "message": error.message, "details": None}
+        return _encoder.encode(shape)
+
+
+def responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses=` for a route that may answer these errors: the one shape, with an example per code."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for error in errors:
+        entry = documented.setdefault(error.status, error_response(http.client.responses.get(error.status, "Error")))
+        entry["content"]["application/json"]["examples"][error.code] = example(error)
+    return documented
+
+
+def error_response(description: str) -> dict[str, Any]:
+    """OpenAPI's response object of an error, without examples yet."""
+    content = {"schema": {"$ref": "#/components/schemas/ErrorBody"}, "examples": {}}
+    return {"description": description, "content": {"application/json": content}}
+
+
+def example(error: type[AppError], details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """OpenAPI's example object of an error."""
+    value = {
+        "error": {"code": error.code, "message": error.message, "details": details},
+        "request_id": "0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10",
+        "timestamp": "2026-11-21T14:03:07.120000Z",
+    }
+    return {"summary": error.message, "value": value}
+
+
+def _from_validation(error: RequestValidationError) -> AppError:
+    if isinstance(error.body, bytes | bytearray):
+        return UnsupportedMediaType()
+    faults = error.errors()
+    fields = [_field(fault) for fault in faults[:MAX_FAULTS]]
+    return ValidationFailed(details={"fields": fields})
+
+
+def _field(fault: Mapping[str, Any]) -> dict[str, str]:
+    kind, loc = fault["type"], cast(Sequence[str | int], fault["loc"])
+    if kind == "json_invalid":
+        return {"field": "body", "message": f"This is not valid JSON: {fault['ctx']['error']}.", "type": kind}
+    path = ".".join(map(str, loc))[:MAX_PATH].encode("utf-8", "replace").decode()
+    return {"field": path, "message": fault["msg"], "type": kind}
+
+
+def _from_http(error: HTTPException) -> AppError:
+    kind = _BY_STATUS.get(error.status_code)
+    if kind is None:
+        kind = type("HttpError", (AppError,), {"status": error.status_code, "code": f"HTTP_{error.status_code}"})
+    text = kind.message if error.status_code in (404, 405) or not isinstance(error.detail, str) else error.detail
+    return kind(text, headers=error.headers)
+
+
+def _wants_page(scope: Scope) -> bool:
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])

@@ -1,0 +1,137 @@
+"""How often anybody may ask.
+
+Every route is limited by its surface's rate, shared by all its routes; a route may say otherwise in one line:
+
+    @router.post("/login")
+    @limit("sign_in")                  # the setting RATE_LIMIT_SIGN_IN, or a name given to `name_limit`
+    async def login(…): ...
+
+    @limit("5/minute")                 # a rate of its own
+    @limit(None)                       # no limit
+
+Requests are counted by the subject of their signed token, else by the client's address.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from starlette.requests import Request
+from starlette.types import Scope
+
+from undercroft.core.cache import Cache
+from undercroft.core.errors import TooManyRequests
+from undercroft.core.http.counters import MemoryCounters, RedisCounters, Verdict
+from undercroft.core.http.middleware.trusted_proxies import client_key
+from undercroft.core.http.rates import Rate
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import load
+from undercroft.core.telemetry import metrics
+
+log = structlog.get_logger("undercroft.security")
+
+EXEMPT = frozenset({"/health", "/metrics", "/api/v1/public/health", "/api/v1/public/health/ready"})
+F = TypeVar("F", bound=Callable[..., Any])
+
+_named: dict[str, Callable[[], str]] = {
+    name: lambda name=name: getattr(load(HttpSettings), f"rate_limit_{name}")  # type: ignore[misc]
+    for name in ("public", "auth", "app", "admin", "sign_in")
+}
+
+
+def limit(rate: str | None) -> Callable[[F], F]:
+    """Limit an endpoint by a rate of its own, by a named one, or not at all; instead of its surface's."""
+
+    def mark(endpoint: F) -> F:
+        endpoint.__limit__ = rate  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+def name_limit(name: str, rate: Callable[[], str]) -> None:
+    """Let `@limit(name)` mean the rate that this function reads, from a module's settings for example."""
+    _named[name] = rate
+
+
+class Limiter:
+    """Counts hits; on Redis where there is one, else in this process."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._memory = MemoryCounters()
+        self._shared = RedisCounters(cache) if cache else None
+
+    async def hit(self, key: str, rate: Rate | str) -> Verdict:
+        """Count one hit of this key, whatever `RATE_LIMIT_SCALE` says, if it is within the rate.
+
+        A named rate is scaled. When Redis cannot be asked, the hit is allowed.
+        """
+        rate = rate if isinstance(rate, Rate) else scaled_rate(rate)
+        if self._shared is None:
+            return self._memory.hit(key, rate)
+        return await self._shared.hit(key, rate) or Verdict(True, rate.times, rate.times, rate.seconds, 0)
+
+    async def require(self, key: str, rate: Rate | str) -> None:
+        """Count one hit. Raises `TooManyRequests` when the rate is used up."""
+        verdict = await self.hit(key, rate)
+        if not verdict.allowed:
+            raise TooManyRequests(retry_after=verdict.retry_after)
+
+
+def scaled_rate(text: str) -> Rate:
+    """The rate of this name or notation, times `RATE_LIMIT_SCALE`."""
+    notation = text if "/" in text else _named[text]()
+    return Rate.parse(notation).scaled(load(HttpSettings).scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a route's requests are counted under, and how many may come."""
+
+    group: str
+    rate: Rate
+
+
+def rule_for(path: str, endpoint: Any) -> Rule | None:
+    """The rule of a route, decided once when the routes are put into the table; None when it is not limited."""
+    text = getattr(endpoint, "__limit__", "")
+    if text is None or (text == "" and path in EXEMPT):
+        return None
+    if text:
+        group = text if "/" not in text else f"{endpoint.__module__}.{endpoint.__qualname__}"
+        return Rule(group, scaled_rate(text))
+    parts = path.split("/", 4)
+    surface = parts[3] if path.startswith("/api/") and len(parts) > 3 else "public"
+    group = surface if surface in _named else "public"
+    return Rule(group, scaled_rate(group))
+
+
+async def enforce(rule: Rule, scope: Scope) -> str | None:
+    """Count a request; its answer gets `X-RateLimit-*`. Raises `TooManyRequests`.
+
+    Gives back the subject that it was counted by; None when that was the address.
+    """
+    app = scope["app"]
+    authenticator = getattr(app.state, "authenticator", None)
+    subject = authenticator.verified_subject(Request(scope)) if authenticator is not None else None
+    await _count(rule, f"{rule.group}:u:{subject}" if subject else _by_address(rule, scope), scope)
+    return subject
+
+
+async def enforce_failure(rule: Rule, scope: Scope) -> None:
+    """Count a failed authentication by address as well. Raises `TooManyRequests`."""
+    await _count(rule, _by_address(rule, scope), scope)
+
+
+def _by_address(rule: Rule, scope: Scope) -> str:
+    client = scope.get("client")
+    return f"{rule.group}:ip:{client_key(client[0]) if client else 'unknown'}"
+
+
+async def _count(rule: Rule, key: str, scope: Scope) -> None:
+    verdict = await scope["app"].state.limiter.hit(key, rule.rate)
+    scope["state"]["rate_limit"] = verdict
+    if not verdict.allowed:
+        metrics.RATE_LIMITED.labels(rule.group).inc()
+        raise TooManyRequests(retry_after=verdict.retry_after)

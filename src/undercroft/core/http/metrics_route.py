@@ -1,0 +1,48 @@
+"""`/metrics`, for the operator alone."""
+
+import hmac
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from undercroft.core.errors import Forbidden, Unauthorized
+from undercroft.core.http.limits import limit
+from undercroft.core.http.middleware.trusted_proxies import parse_address
+from undercroft.core.settings import load
+from undercroft.core.telemetry import metrics
+from undercroft.core.telemetry.settings import TelemetrySettings
+
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+
+
+class MetricsNotForYou(Forbidden):
+    code = "METRICS_FORBIDDEN"
+    message = "Metrics are for this machine only; with METRICS_TOKEN set, for whoever sends it as a bearer token."
+
+
+@limit(None)
+async def _metrics(request: Request) -> Response:
+    _require_operator(request)
+    return Response(metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE, "Cache-Control": "no-store"})
+
+
+def _require_operator(request: Request) -> None:
+    token = load(TelemetrySettings).metrics_token.get_secret_value()
+    if token:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
+            raise Unauthorized
+    elif not _is_local(request):
+        raise MetricsNotForYou
+
+
+def _is_local(request: Request) -> bool:
+    """Sent from this machine itself: a proxy here would make everybody look local, so none may be involved."""
+    address = parse_address(request.client.host) if request.client else None
+    return address is not None and address.is_loopback and not any(name in request.headers for name in FORWARDED)
+
+
+def routes() -> list[Route]:
+    """`/metrics`."""
+    return [Route("/metrics", _metrics, include_in_schema=False)]

@@ -1,0 +1,69 @@
+"""Only requests that name this installation's hosts are answered."""
+
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from undercroft.core.errors import BadRequest
+from undercroft.core.http.errors import answer
+from undercroft.core.http.middleware.trusted_proxies import parse_address
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import CoreSettings, Environment, load
+
+EXEMPT = frozenset({"/health"})
+MAX_KNOWN = 256
+
+
+class UnknownHost(BadRequest):
+    code = "UNKNOWN_HOST"
+    message = "This server does not answer for that host."
+
+
+class AllowedHosts:
+    """Answers 400 when the Host header names none of `ALLOWED_HOSTS`, is missing, or is there twice.
+
+    `/health` is exempt: load balancers ask by address. In development, addresses and localhost are allowed as well
+    (a rebound name is not); in tests, with nothing set, every host.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        core, hosts = load(CoreSettings), load(HttpSettings).allowed_hosts
+        self._any = "*" in hosts or (not hosts and core.environment is Environment.TEST)
+        self._local = core.is_development
+        named = hosts if hosts and not self._local else (*hosts, urlsplit(core.public_url).hostname or "")
+        self._exact = frozenset(host for host in named if not host.startswith("*."))
+        self._below = tuple(host[1:] for host in named if host.startswith("*."))
+        self._known: set[bytes] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._any or scope["type"] not in ("http", "websocket") or scope["path"] in EXEMPT or self._allows(scope):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await answer(UnknownHost(), scope, send)
+
+    def _allows(self, scope: Scope) -> bool:
+        given = [value for name, value in scope["headers"] if name == b"host"]
+        if len(given) != 1:
+            return False
+        if given[0] in self._known:
+            return True
+        allowed = self._is_ours(host_name(given[0].decode("latin-1")))
+        if allowed and len(self._known) < MAX_KNOWN:
+            self._known.add(given[0])
+        return allowed
+
+    def _is_ours(self, host: str) -> bool:
+        if host in self._exact or host.endswith(self._below or "\0"):
+            return True
+        return self._local and (host == "localhost" or host.endswith(".localhost") or parse_address(host) is not None)
+
+
+def host_name(header: str) -> str:
+    """The name in a Host header, in lower case, without the port and the brackets of IPv6."""
+    header = header.strip().lower()
+    if header.startswith("["):
+        return header[1:].partition("]")[0]
+    return header.partition(":")[0].removesuffix(".")

@@ -1,0 +1,112 @@
+"""Answers compressed with brotli or gzip, where it pays."""
+
+import asyncio
+import zlib
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BROTLI_QUALITY = 4
+GZIP_LEVEL = 5
+OFF_LOOP_FROM = 131_072
+TYPES = (b"text/", b"application/json", b"application/javascript", b"application/xml", b"image/svg+xml")
+NOT_COMPRESSED = (b"text/event-stream",)
+
+Encoder = Callable[[bytes], bytes]
+
+
+class Compression:
+    """Compresses whole text and JSON answers from `min_size` bytes on.
+
+    Streams, event streams, partial and already encoded answers pass untouched, and so do those with a strong ETag,
+    which names the exact bytes (RFC 9110, 8.8.3).
+    """
+
+    def __init__(self, app: ASGIApp, min_size: int) -> None:
+        self.app = app
+        self._min_size = min_size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] == "HEAD":
+            await self.app(scope, receive, send)
+            return
+        coding = chosen(scope["state"]["request_headers"].get(b"accept-encoding", b""))
+        await self.app(scope, receive, _Compressor(self._min_size, coding, send))
+
+
+class _Compressor:
+    __slots__ = ("_coding", "_head", "_min_size", "_send")
+
+    def __init__(self, min_size: int, coding: bytes, send: Send) -> None:
+        self._min_size = min_size
+        self._coding = coding
+        self._send = send
+        self._head: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            if _is_candidate(message):
+                self._head = message
+                return
+        elif self._head is not None:
+            head, self._head = self._head, None
+            message = await self._transform(head, message)
+            await self._send(head)
+        await self._send(message)
+
+    async def _transform(self, head: Message, message: Message) -> Message:
+        body = message.get("body", b"")
+        if message.get("more_body") or len(body) < self._min_size:
+            return message
+        headers = [*head["headers"], (b"vary", b"Accept-Encoding")]
+        if self._coding:
+            encode = ENCODERS[self._coding]
+            body = encode(body) if len(body) < OFF_LOOP_FROM else await asyncio.to_thread(encode, body)
+            headers = [header for header in headers if header[0] != b"content-length"]
+            headers += [(b"content-encoding", self._coding), (b"content-length", str(len(body)).encode())]
+        head["headers"] = headers
+        return {**message, "body": body}
+
+
+def chosen(accept_encoding: bytes) -> bytes:
+    """`br`, `gzip` or nothing, by what the client accepts (RFC 9110, 12.5.3); brotli is preferred."""
+    if not accept_encoding:
+        return b""
+    if accept_encoding in _seen:
+        return _seen[accept_encoding]
+    accepted = {}
+    for item in accept_encoding.lower().split(b","):
+        name, _, weight = item.partition(b";")
+        accepted[name.strip()] = weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
+    coding = next((coding for coding in ENCODERS if accepted.get(coding, accepted.get(b"*", False))), b"")
+    if len(_seen) < 256:
+        _seen[accept_encoding] = coding
+    return coding
+
+
+_seen: dict[bytes, bytes] = {}
+
+
+def _is_candidate(head: Message) -> bool:
+    if head["status"] in (204, 206, 304):
+        return False
+    fits = False
+    for name, value in head.get("headers", ()):
+        if name == b"content-type":
+            fits = value.startswith(TYPES) and not value.startswith(NOT_COMPRESSED)
+        elif name in (b"content-encoding", b"content-range") or (name == b"etag" and not value.startswith(b"W/")):
+            return False
+    return fits
+
+
+def _brotli(body: bytes) -> bytes:
+    import brotli  # type: ignore[import-untyped]
+
+    return bytes(brotli.compress(body, quality=BROTLI_QUALITY))
+
+
+def _gzip(body: bytes) -> bytes:
+    return zlib.compress(body, level=GZIP_LEVEL, wbits=31)
+
+
+ENCODERS: dict[bytes, Encoder] = {b"br": _brotli, b"gzip": _gzip}

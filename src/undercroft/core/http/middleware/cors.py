@@ -1,0 +1,97 @@
+"""Which pages of other origins may call the API (Fetch standard, 3.2)."""
+
+from collections.abc import Iterable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from undercroft.core.errors import Forbidden
+from undercroft.core.http.errors import answer
+
+Header = tuple[bytes, bytes]
+
+METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+REQUEST_HEADERS = (
+    b"Accept, Accept-Language, Accept-Version, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+    b"X-API-Version, X-CSRF-Token, X-Request-ID, X-Team-ID"
+)
+EXPOSED = (
+    b"ETag, Location, Retry-After, X-API-Version, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
+    b"X-Request-ID"
+)
+MAX_AGE = b"600"
+
+
+class OriginNotAllowed(Forbidden):
+    code = "ORIGIN_NOT_ALLOWED"
+    message = "Pages of this origin may not call the API; its operator can add it to CORS_ORIGINS."
+
+
+class Cors:
+    """Names allowed origins one by one, with credentials; `*` allows all, without.
+
+    An answer that depends on the origin says so in `Vary`, also when the request had none. `origins` may be set anew
+    while the program runs.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Iterable[str]) -> None:
+        self.app = app
+        self.origins = origins
+
+    @property
+    def origins(self) -> frozenset[str]:
+        return self._origins
+
+    @origins.setter
+    def origins(self, origins: Iterable[str]) -> None:
+        self._origins = frozenset(origins)
+        self._allowed = frozenset(origin.encode() for origin in self._origins)
+        self._all = b"*" in self._allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._allowed:
+            await self.app(scope, receive, send)
+            return
+        headers = scope["state"]["request_headers"]
+        origin = headers.get(b"origin")
+        if origin and scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+            await self._answer_preflight(origin, scope, send)
+            return
+        granted = [*self._grant(origin), *self._vary(b"Origin")]
+
+        async def send_granted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *granted]
+            await send(message)
+
+        await self.app(scope, receive, send_granted if granted else send)
+
+    async def _answer_preflight(self, origin: bytes, scope: Scope, send: Send) -> None:
+        vary = self._vary(b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+        grant = self._grant(origin)
+        if not grant:
+            scope["state"]["response_headers"] += vary
+            await answer(OriginNotAllowed(), scope, send)
+            return
+        allowed = [
+            (b"access-control-allow-methods", METHODS),
+            (b"access-control-allow-headers", REQUEST_HEADERS),
+            (b"access-control-max-age", MAX_AGE),
+        ]
+        await send({"type": "http.response.start", "status": 204, "headers": [*grant, *allowed, *vary]})
+        await send({"type": "http.response.body"})
+
+    def _grant(self, origin: bytes | None) -> list[Header]:
+        if origin is None:
+            return []
+        if self._all:
+            return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED)]
+        if origin.lower() not in self._allowed:
+            return []
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"access-control-expose-headers", EXPOSED),
+        ]
+
+    def _vary(self, names: bytes) -> list[Header]:
+        return [] if self._all else [(b"vary", names)]

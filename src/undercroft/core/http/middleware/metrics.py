@@ -1,0 +1,49 @@
+"""Counts and times requests by route template."""
+
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from undercroft.core.telemetry import metrics
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class RequestMetrics:
+    """`http_requests_total`, `http_request_duration_seconds`, `http_requests_in_progress`.
+
+    Labels come from the route's template and from known methods only, so that no client can make new ones.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._children: dict[tuple[str, str | None, int], tuple[Any, Any]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        metrics.REQUESTS_IN_PROGRESS.inc()
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            metrics.REQUESTS_IN_PROGRESS.dec()
+            state = scope["state"]
+            key = (scope["method"], state["route_template"], state.get("status", 499))
+            count, observe = self._children.get(key) or self._add(key)
+            count()
+            observe(time.perf_counter() - started)
+
+    def _add(self, key: tuple[str, str | None, int]) -> tuple[Any, Any]:
+        method, route, status = key
+        method = method if method in METHODS else "OTHER"
+        route = route or "unmatched"
+        children = (
+            metrics.REQUESTS.labels(method, route, str(status)).inc,
+            metrics.REQUEST_SECONDS.labels(method, route).observe,
+        )
+        if key[0] == method:
+            self._children[key] = children
+        return children

@@ -1,0 +1,54 @@
+"""Headers that tell browsers what they must not do with an answer."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import CoreSettings, load
+
+Header = tuple[bytes, bytes]
+
+EVERYWHERE: dict[bytes, bytes] = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"strict-origin-when-cross-origin",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+}
+API_ONLY: dict[bytes, bytes] = {b"referrer-policy": b"no-referrer", b"cache-control": b"no-store"}
+
+
+class SecurityHeaders:
+    """Adds what the answer does not say itself: pages bring their own Content-Security-Policy.
+
+    Answers of the API are not stored by caches unless they say so; HSTS is sent in production.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        base = dict(EVERYWHERE)
+        hsts = load(HttpSettings).hsts
+        if load(CoreSettings).is_production and hsts and hsts != "off":
+            base[b"strict-transport-security"] = hsts.encode("latin-1")
+        self._root = list(base.items())
+        self._api = list((base | API_ONLY).items())
+        self._names = frozenset(base | API_ONLY)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        defaults = self._api if scope["path"].startswith("/api/") else self._root
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self._merged(message.get("headers", ()), defaults)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+    def _merged(self, own: "list[Header] | tuple[Header, ...]", defaults: list[Header]) -> list[Header]:
+        said = {name for name, _ in own if name in self._names}
+        if said:
+            return [*own, *(header for header in defaults if header[0] not in said)]
+        return [*own, *defaults]

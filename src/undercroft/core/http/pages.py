@@ -1,0 +1,93 @@
+"""HTML pages: templates of modules in one look, without scripts, under a strict policy.
+
+A module keeps its templates in a folder and says so in its `pages.py`:
+
+    add_templates(Path(__file__).parent / "templates")
+
+    @router.get("/verify-email")
+    async def verify_email_page(request: Request, token: str = "") -> Response:
+        return mailed_page(request, "verify_email.html", token=token)
+
+Templates extend `base.html`. One with the same name in a folder added with `override=True` is used instead.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.types import Scope
+
+from undercroft.core.errors import AppError
+from undercroft.core.http.assets import asset
+from undercroft.core.settings import CoreSettings, load
+
+HERE = Path(__file__).parent
+POLICY = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+}
+MAILED = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+
+_folders: list[Path] = [HERE / "templates"]
+
+
+def add_templates(folder: Path, *, override: bool = False) -> None:
+    """Look for templates in this folder as well; before all others when it overrides."""
+    if folder in _folders:
+        return
+    _folders.insert(0 if override else len(_folders), folder)
+    environment.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The templates of everybody; everything is escaped, a name that is not given is an error."""
+    made = Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in _folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["asset"] = asset
+    made.globals["stylesheet"] = asset(HERE / "assets" / "pages.css")
+    return made
+
+
+def policy(**changes: str) -> str:
+    """The Content-Security-Policy of pages, with directives changed: `policy(frame_src="'self'")`."""
+    directives = POLICY | {name.replace("_", "-"): value for name, value in changes.items()}
+    return "; ".join(f"{name} {value}" for name, value in directives.items())
+
+
+def page(
+    _request: Request,
+    _name: str,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    csp: str | None = None,
+    **context: Any,
+) -> HTMLResponse:
+    """Render a template as the answer; `app_name` is always there. Raises what Jinja raises."""
+    body = environment().get_template(_name).render(app_name=load(CoreSettings).app_name, **context)
+    return HTMLResponse(body, status, {"Content-Security-Policy": csp or policy(), **(headers or {})})
+
+
+def mailed_page(_request: Request, _name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page behind a mailed link: nothing keeps it, and no other site learns its address."""
+    return page(_request, _name, status=status, headers=MAILED, **context)
+
+
+def error_page(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
+    """An error for a browser: the page and the headers it needs."""
+    request_id = scope.get("state", {}).get("request_id")
+    response = page(Request(scope), "error.html", status=error.status, error=error, request_id=request_id)
+    return bytes(response.body), {"Content-Security-Policy": policy()}

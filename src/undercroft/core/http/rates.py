@@ -1,0 +1,34 @@
+"""`60/minute` as a value."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_NOTATION = re.compile(r"(\d{1,9})\s*/\s*(?:(\d{1,5})\s*)?(second|minute|hour|day)s?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `times` in any `seconds`."""
+
+    times: int
+    seconds: int
+
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def parse(text: str) -> "Rate":
+        """Read `60/minute` or `5/10 seconds`. Raises `ValueError` saying how it is written."""
+        match = _NOTATION.fullmatch(text.strip())
+        if match is None or int(match[1]) < 1 or match[2] == "0":
+            raise ValueError(f"{text!r} is not a limit: write 60/minute, 5/10 seconds, 1000/hour or 10000/day")
+        return Rate(int(match[1]), int(match[2] or 1) * PERIODS[match[3].lower()])
+
+    def scaled(self, factor: float) -> "Rate":
+        """The same with `times` multiplied; never less than one."""
+        return Rate(max(1, round(self.times * factor)), self.seconds)
+
+    def __str__(self) -> str:
+        name = next(name for name, seconds in reversed(PERIODS.items()) if self.seconds % seconds == 0)
+        count = self.seconds // PERIODS[name]
+        return f"{self.times}/{name}" if count == 1 else f"{self.times}/{count} {name}s"

@@ -1,0 +1,155 @@
+"""The OpenAPI document: valid 3.1, in a stable order, with our errors, readable ids and the security schemes."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from fastapi.utils import generate_operation_id_for_path
+
+from undercroft.core.auth.guards import current_principal
+from undercroft.core.errors import Forbidden, NotFound, ServiceUnavailable, TooManyRequests, Unauthorized
+from undercroft.core.http.errors import InternalError, ValidationFailed, error_response, example
+from undercroft.core.http.limits import rule_for
+from undercroft.core.http.tags import described
+
+if TYPE_CHECKING:
+    from undercroft.core.http.application import Api
+
+ERROR_BODY: dict[str, Any] = {
+    "title": "ErrorBody",
+    "description": "The shape of every error.",
+    "type": "object",
+    "required": ["error", "request_id", "timestamp"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details"],
+            "properties": {
+                "code": {"type": "string", "description": "For programs; never changes.", "pattern": "^[A-Z0-9_]+$"},
+                "message": {"type": "string", "description": "For people."},
+                "details": {"description": "More, by code.", "anyOf": [{"type": "object"}, {"type": "null"}]},
+            },
+        },
+        "request_id": {"type": ["string", "null"], "description": "To be named when asking for help."},
+        "timestamp": {"type": "string", "format": "date-time"},
+    },
+}
+RATE_HEADERS: dict[str, Any] = {
+    "X-RateLimit-Limit": {"description": "Requests allowed per window.", "schema": {"type": "integer"}},
+    "X-RateLimit-Remaining": {"description": "Requests left.", "schema": {"type": "integer"}},
+    "X-RateLimit-Reset": {"description": "Seconds until the window has passed.", "schema": {"type": "integer"}},
+}
+HEADERS = {**RATE_HEADERS, "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token or an API key. When it is sent, the cookie is not looked at.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-uc_session",
+        "description": "The session cookie; unsafe requests need `X-CSRF-Token` too.",
+    },
+}
+FIELDS = {"fields": [{"field": "body.email", "message": "Field required", "type": "missing"}]}
+METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
+
+
+def operation_id(route: APIRoute) -> str:
+    """`projects.list` for `list_projects` under the tag Projects."""
+    tag = _slug(str(route.tags[0])) if route.tags else ""
+    name = route.name
+    for noun in (tag, tag.removesuffix("s")):
+        if noun and name.endswith(f"_{noun}"):
+            name = name.removesuffix(f"_{noun}")
+            break
+    return f"{tag}.{name}" if tag else name
+
+
+def describe(app: "Api") -> dict[str, Any]:
+    """The whole document. Raises `ValueError` when two operations have the same id."""
+    routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    _require_distinct(routes)
+    used = [str(tag) for route in routes for tag in route.tags]
+    tags, groups = described(used)
+    document = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes, tags=tags)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["ErrorBody"] = ERROR_BODY
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    document["components"]["headers"] = HEADERS
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
+    for route in routes:
+        for method in route.methods or ():
+            _complete(document["paths"][route.path_format][method.lower()], route)
+    document["paths"] = {path: _ordered(item) for path, item in document["paths"].items()}
+    document["x-tagGroups"] = groups
+    return document
+
+
+def _complete(operation: dict[str, Any], route: APIRoute) -> None:
+    """Add what every operation has: its errors, its limits, who may call it."""
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        responses["422"] = error_response("What was sent does not fit.")
+        responses["422"]["content"]["application/json"]["examples"]["VALIDATION_ERROR"] = example(
+            ValidationFailed, FIELDS
+        )
+    if _needs_principal(route.dependant):
+        operation["security"] = [{"bearer": []}, {"session": []}]
+        _add_error(responses, Unauthorized)
+        _add_error(responses, Forbidden)
+    if rule_for(route.path_format, route.endpoint) is not None:
+        _add_error(responses, TooManyRequests)
+        for response in responses.values():
+            response["headers"] = {**response.get("headers", {}), **{name: _header(name) for name in RATE_HEADERS}}
+        responses["429"]["headers"]["Retry-After"] = _header("Retry-After")
+    responses["default"] = _other_errors()
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _add_error(responses: dict[str, Any], error: Any) -> None:
+    status = str(error.status)
+    entry = responses.setdefault(status, error_response(error.message))
+    examples = entry.get("content", {}).get("application/json", {}).setdefault("examples", {})
+    examples.setdefault(error.code, example(error))
+
+
+def _header(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/headers/{name}"}
+
+
+def _other_errors() -> dict[str, Any]:
+    other = error_response("Any other error.")
+    for error in (NotFound, InternalError, ServiceUnavailable):
+        other["content"]["application/json"]["examples"][error.code] = example(error)
+    return other
+
+
+def _needs_principal(dependant: Dependant) -> bool:
+    return dependant.call is current_principal or any(_needs_principal(child) for child in dependant.dependencies)
+
+
+def _require_distinct(routes: list[APIRoute]) -> None:
+    seen: dict[str, str] = {}
+    for route in routes:
+        name = route.operation_id or generate_operation_id_for_path(
+            name=route.name, path=route.path_format, method=min(route.methods or {"GET"})
+        )
+        where = f"{'/'.join(sorted(route.methods or ()))} {route.path_format}"
+        if name in seen:
+            raise ValueError(f"{seen[name]} and {where} are both called {name!r} in the schema; rename a function")
+        seen[name] = where
+
+
+def _ordered(item: dict[str, Any]) -> dict[str, Any]:
+    return {method: item[method] for method in METHOD_ORDER if method in item}
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")

@@ -1,0 +1,99 @@
+"""What the outside may do to this server: origins, hosts, proxies, sizes, times and limits."""
+
+import json
+from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from undercroft.core.http.rates import Rate
+from undercroft.core.settings import CoreSettings, Environment, SettingsBase, load
+
+
+def _split(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def _check_origin(value: str) -> str:
+    parts = urlsplit(value)
+    if value != "*" and (
+        parts.scheme not in ("http", "https") or not parts.netloc or value.endswith("/") or parts.path
+    ):
+        raise ValueError(f"{value!r} is not an origin: write https://app.example.com, without a path, or *")
+    return value.lower()
+
+
+def _check_network(value: str) -> str:
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(f"{value!r} is not an address or network: write 10.0.0.0/8 or 192.0.2.1") from None
+
+
+def _check_rate(value: str) -> str:
+    return str(Rate.parse(value))
+
+
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(str.lower)], ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, BeforeValidator(_split)]
+RateText = Annotated[str, AfterValidator(_check_rate)]
+
+
+class HttpSettings(SettingsBase):
+    section = "HTTP"
+
+    cors_origins: Origins = Field(
+        (),
+        description="Origins of browsers' pages that may call the API, separated by commas: https://app.example.com. "
+        "`*` allows all, without cookies.",
+    )
+    allowed_hosts: Hosts = Field(
+        (),
+        description="Host names that are answered, separated by commas; `*.example.com` for all below. Empty means the "
+        "host of PUBLIC_URL in production, and addresses and localhost as well in development.",
+    )
+    trusted_proxies: Networks = Field(
+        (), description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed: 10.0.0.0/8."
+    )
+    max_body_size: int = Field(1_048_576, ge=1024, description="The largest request body, in bytes.")
+    request_timeout: float = Field(30, gt=0, description="Seconds until an answer must have begun.")
+    compression_min_size: int = Field(1024, ge=0, description="Bytes from which answers are compressed.")
+    compression: bool = Field(True, description="Compress answers (brotli, gzip); off when a proxy in front does it.")
+    hsts: str = Field(
+        "max-age=31536000; includeSubDomains",
+        description="Strict-Transport-Security in production; `off` leaves it out.",
+    )
+
+    rate_limit_public: RateText = Field("60/minute", description="Public and root routes, per client address.")
+    rate_limit_auth: RateText = Field("60/minute", description="Routes for signing in and out, per user or address.")
+    rate_limit_app: RateText = Field("120/minute", description="Routes of the application, per user.")
+    rate_limit_admin: RateText = Field("120/minute", description="Routes of administrators, per user.")
+    rate_limit_sign_in: RateText = Field("5/minute", description="Attempts to sign in, per address and per account.")
+    rate_limit_scale: float | None = Field(
+        None, gt=0, description="Multiplies all limits; 1 when unset, 100 in development and tests."
+    )
+
+    @property
+    def scale(self) -> float:
+        if self.rate_limit_scale is not None:
+            return self.rate_limit_scale
+        return 1 if load(CoreSettings).environment is Environment.PRODUCTION else 100
+
+    def production_faults(self) -> Iterator[str]:
+        if "*" in self.allowed_hosts:
+            yield "ALLOWED_HOSTS must name the hosts of this installation; * lets forged Host headers in."
+        if any(network.endswith("/0") for network in self.trusted_proxies):
+            yield "TRUSTED_PROXIES must not trust everybody: name the networks of your proxies."
+        if self.rate_limit_scale is not None and self.rate_limit_scale > 10:
+            yield "RATE_LIMIT_SCALE above 10 switches the limits off in effect; set the single limits instead."
+        for origin in self.cors_origins:
+            if origin.startswith("http://"):
+                yield f"CORS_ORIGINS names {origin}, which is not encrypted; use https://."

@@ -1,0 +1,47 @@
+"""The layers in their fixed order, outermost first.
+
+1. `RequestContext`   request id, time of arrival, the log's context
+2. `TrustedProxies`   the client's real address and scheme
+3. `AccessLog`        one line per request
+4. `RequestMetrics`   counts and times
+5. `SecurityHeaders`  on every answer from here on, errors too
+6. `AllowedHosts`     400 for other hosts
+7. `Cors`             preflights, and what pages of other origins may see
+8. `Compression`      whole answers from a minimum size
+9. `BodyLimit`        413
+10. `Timeouts`        504
+
+Inside follow `Errors`, FastAPI's exit stack, and the dispatch table with the rate limits.
+"""
+
+from starlette.types import ASGIApp
+
+from undercroft.core.http.middleware.access_log import AccessLog
+from undercroft.core.http.middleware.allowed_hosts import AllowedHosts
+from undercroft.core.http.middleware.body_limit import BodyLimit
+from undercroft.core.http.middleware.compression import Compression
+from undercroft.core.http.middleware.cors import Cors
+from undercroft.core.http.middleware.metrics import RequestMetrics
+from undercroft.core.http.middleware.request_context import RequestContext
+from undercroft.core.http.middleware.security_headers import SecurityHeaders
+from undercroft.core.http.middleware.timeouts import Timeouts
+from undercroft.core.http.middleware.trusted_proxies import TrustedProxies
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import load
+
+
+def stack(app: ASGIApp) -> ASGIApp:
+    """The application inside all layers, as the settings want them."""
+    settings = load(HttpSettings)
+    app = Timeouts(app, settings.request_timeout)
+    app = BodyLimit(app, settings.max_body_size)
+    if settings.compression:
+        app = Compression(app, settings.compression_min_size)
+    app = Cors(app, settings.cors_origins)
+    app = AllowedHosts(app)
+    app = SecurityHeaders(app)
+    app = RequestMetrics(app)
+    app = AccessLog(app)
+    if settings.trusted_proxies:
+        app = TrustedProxies(app, settings.trusted_proxies)
+    return RequestContext(app)

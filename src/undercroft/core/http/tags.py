@@ -1,0 +1,40 @@
+"""How the documentation is grouped: every tag says what it holds and under which heading it stands.
+
+PROJECTS = Tag("Projects", "What a team works on.", group="Product")
+router = Router(surface="app", prefix="/projects", tag=PROJECTS)
+"""
+
+from typing import Any
+
+OTHER = "More"
+
+
+class Tag(str):
+    """The name of a tag, as FastAPI takes it; making one registers it. The last one of a name counts."""
+
+    __slots__ = ("description", "group")
+
+    description: str
+    group: str
+
+    def __new__(cls, name: str, description: str = "", *, group: str = OTHER) -> "Tag":
+        tag = super().__new__(cls, name)
+        tag.description = description
+        tag.group = group
+        _registered[name] = tag
+        return tag
+
+
+_registered: dict[str, Tag] = {}
+
+
+def described(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """OpenAPI's `tags` and the `x-tagGroups` of those names, in the order of their first use."""
+    tags: list[dict[str, Any]] = []
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        tag = _registered.get(name)
+        description = tag.description if tag else ""
+        tags.append({"name": name, **({"description": description} if description else {})})
+        groups.setdefault(tag.group if tag else OTHER, []).append(name)
+    return tags, [{"name": group, "tags": members} for group, members in groups.items()]

@@ -1,0 +1,1 @@
+"""What the running program tells: logs and metrics."""

@@ -1,0 +1,173 @@
+"""Structured logs: one line per event, for people in development and for machines in production.
+
+    log = structlog.get_logger("undercroft.security")
+    log.info("user.deactivated", actor_id=…)
+
+The logger's name tells the category: application, security, performance, audit, error, access. What is bound to
+structlog's context (`request_id`, `user_id`, `team_id`, `job_id`) is on every line. Lines of the standard library's
+`logging` come out the same way.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+
+from undercroft.core.settings import CoreSettings, load
+from undercroft.core.telemetry.lines import LineWriter
+from undercroft.core.telemetry.redaction import redact
+from undercroft.core.telemetry.settings import TelemetrySettings
+
+CATEGORIES = frozenset({"application", "security", "performance", "audit", "error", "access"})
+NOISY = ("httpx", "httpcore", "asyncio", "watchfiles")
+URGENT = frozenset({"error", "critical", "exception"})
+
+WRITER = LineWriter()
+_render_access: list[Callable[[dict[str, Any]], str]] = []
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+def configure(*, stream: TextIO | None = None) -> None:
+    """Set up structlog and `logging` from the settings; calling it again applies what changed.
+
+    Lines go to `stream`, standard error when it is None.
+    """
+    settings = load(TelemetrySettings)
+    WRITER.flush()
+    WRITER.stream = stream
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and load(CoreSettings).is_production)
+    level = getattr(logging, settings.log_level.upper())
+    render = _render_json if as_json else _console_renderer(stream or sys.stderr)
+    structlog.configure(
+        processors=[*_before(), redact, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_Logger,
+        cache_logger_on_first_use=False,
+    )
+    _route_standard_library(level, render)
+    _render_access[:] = [encode if as_json else _access_line]
+
+
+def write_access(facts: dict[str, Any]) -> None:
+    """Write the line of one request; nothing before `configure`."""
+    for render in _render_access:
+        WRITER.write(render(facts), urgent=facts["status"] >= 500)
+
+
+def flush() -> None:
+    """Write out what is buffered."""
+    WRITER.flush()
+
+
+def encode(event: Mapping[str, Any]) -> str:
+    """One JSON line; what JSON cannot hold is written as text."""
+    try:
+        return _encoder.encode(event).decode()
+    except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError):
+        return json.dumps(event, default=str, skipkeys=True)
+
+
+def category_of(name: str) -> str:
+    """The category that a logger's name stands for."""
+    parts = name.split(".", 2)
+    return parts[1] if len(parts) > 1 and parts[0] == "undercroft" and parts[1] in CATEGORIES else "application"
+
+
+def timestamp() -> str:
+    """Now, as RFC 3339 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Logger:
+    """Where a bound logger ends; structlog calls it with the rendered line."""
+
+    def __init__(self, name: str = "undercroft.application", *_: Any) -> None:
+        self.name = name
+
+    def msg(self, line: str) -> None:
+        WRITER.write(line)
+
+    debug = info = warning = warn = msg
+
+    def error(self, line: str) -> None:
+        WRITER.write(line, urgent=True)
+
+    exception = critical = fatal = error
+
+
+def _before() -> list[Any]:
+    return [structlog.contextvars.merge_contextvars, _describe, structlog.processors.format_exc_info]
+
+
+def _describe(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    name = getattr(logger, "name", None) or "undercroft.application"
+    return {
+        "timestamp": timestamp(),
+        "level": "error" if method in URGENT else "warning" if method == "warn" else method,
+        "category": category_of(name),
+        "logger": name,
+        **event,
+    }
+
+
+def _render_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    return encode(event)
+
+
+def _console_renderer(stream: TextIO) -> Any:
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=28
+    )
+
+    def render(logger: Any, method: str, event: dict[str, Any]) -> str:
+        event.pop("category", None)
+        event["timestamp"] = str(event.get("timestamp", ""))[11:23]
+        return str(renderer(logger, method, event)).encode("utf-8", "replace").decode()
+
+    return render
+
+
+def _access_line(facts: dict[str, Any]) -> str:
+    """`14:03:07.120 GET 200 /api/v1/app/projects 3.1 ms`, for people."""
+    path = facts["path"].encode("utf-8", "replace").decode()
+    printable = "".join(character if character.isprintable() else "?" for character in path)
+    return f"{facts['timestamp'][11:23]} {facts['method']} {facts['status']} {printable} {facts['ms']} ms"
+
+
+class _StandardHandler(logging.Handler):
+    """Takes records of `logging` the same way as those of structlog."""
+
+    def __init__(self, render: Any) -> None:
+        super().__init__()
+        self._render = render
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            WRITER.write(self._line(record), urgent=record.levelno >= logging.ERROR)
+        except Exception:
+            self.handleError(record)
+
+    def _line(self, record: logging.LogRecord) -> str:
+        method = record.levelname.lower()
+        event: dict[str, Any] = {"event": record.getMessage()}
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        for process in (*_before(), redact):
+            event = process(record, method, event)
+        return str(self._render(record, method, event))
+
+
+def _route_standard_library(level: int, render: Any) -> None:
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, _StandardHandler)]:
+        root.removeHandler(handler)
+    root.addHandler(_StandardHandler(render))
+    root.setLevel(max(level, logging.INFO))
+    for noisy in NOISY:
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.captureWarnings(True)

@@ -1,0 +1,98 @@
+"""Secrets and personal data are taken out of every log line, whoever wrote it."""
+
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+HIDDEN = "[redacted]"
+MAX_DEPTH = 6
+
+_SECRET_NAME = re.compile(
+    r"passw|secret|token|authorization|cookie|credential|api[-_]?key|private[-_]?key|csrf|otp|^dsn$|signature|^pwd$",
+    re.IGNORECASE,
+)
+_HARMLESS_NAMES = frozenset({"token_type", "secret_id", "token_id"})
+_LOOKS_SECRET = re.compile(
+    r"""(?x)
+      (?P<email> [\w.+-]+ @ [\w-]+ (?: \. [\w-]+ )+ )
+    | (?P<url> :// [^\s/@:]* : [^\s/@]+ @ )
+    | (?P<query> (?<=[?&\s;])
+        (?: token|access_token|refresh_token|code|state|password|key|api_key|secret|ticket|signature ) = [^&\s"']+ )
+    | \b uc_ [\w-]{8,}
+    | \b eyJ [\w-]{5,} \. [\w-]+ (?: \. [\w-]* )*
+    | (?P<scheme> \b (?: Bearer|Basic ) \s+ [\w.~+/=-]{6,} )
+    | (?P<sql> \[parameters: .*? \] (?= \n | $ ) )
+    | (?P<input> input_value= .*? , \s input_type= )
+    """,
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def clean_text(text: str) -> str:
+    """The text without tokens, credentials in URLs, or whole e-mail addresses."""
+    return _LOOKS_SECRET.sub(_replace, text)
+
+
+def clean(value: Any, depth: int = 0) -> Any:
+    """A copy of the value, cleaned; what is nested deeper than six levels is cut off."""
+    if isinstance(value, str):
+        return clean_text(value) if len(value) > 6 else value
+    if isinstance(value, Mapping):
+        if depth >= MAX_DEPTH:
+            return "…"
+        return {name: clean_field(str(name), item, depth + 1) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return "…" if depth >= MAX_DEPTH else [clean(item, depth + 1) for item in value]
+    if isinstance(value, bytes | bytearray):
+        return f"[{len(value)} bytes]"
+    return value
+
+
+def clean_field(name: str, value: Any, depth: int = 0) -> Any:
+    """The value of a named field: hidden when the name says secret, else cleaned."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if name not in _HARMLESS_NAMES and _is_secret(name):
+        return HIDDEN
+    return clean(value, depth)
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor: the event, cleaned field by field."""
+    for name, value in event.items():
+        cleaned = clean_field(name, value)
+        if cleaned is not value:
+            event[name] = cleaned
+    return event
+
+
+_known_names: dict[str, bool] = {}
+
+
+def _is_secret(name: str) -> bool:
+    known = _known_names.get(name)
+    if known is None:
+        known = _SECRET_NAME.search(name) is not None
+        if len(_known_names) < 2048:
+            _known_names[name] = known
+    return known
+
+
+def _mask_email(text: str) -> str:
+    name, _, domain = text.rpartition("@")
+    return f"{name[:1]}***@{domain}"
+
+
+_MASKS: dict[str, Callable[[str], str]] = {
+    "email": _mask_email,
+    "url": lambda _: f"://{HIDDEN}@",
+    "query": lambda text: f"{text.partition('=')[0]}={HIDDEN}",
+    "scheme": lambda text: f"{text.split()[0]} {HIDDEN}",
+    "sql": lambda _: f"[parameters: {HIDDEN}]",
+    "input": lambda _: f"input_value={HIDDEN}, input_type=",
+}
+
+
+def _replace(match: re.Match[str]) -> str:
+    mask = _MASKS.get(match.lastgroup or "")
+    return mask(match.group()) if mask else HIDDEN
