@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -98,15 +99,9 @@ async def kill_worker() -> None:
 
 
 @task()
-async def insert(job: CurrentJob, *, n: int, seconds: float = 0.0) -> int:
-    """Leave a trace in the database that survives the worker."""
-    await trace(job, n)
+async def mark(job: CurrentJob, *, n: int, seconds: float = 0.0) -> int:
+    """Leave a line in a file that survives the worker."""
+    with Path(os.environ["TRACES"]).open("a") as traces:  # noqa: ASYNC230 - one short line
+        traces.write(f"{n} {job.attempt}\n")
     await asyncio.sleep(seconds)
     return n
-
-
-async def trace(job: CurrentJob, n: int) -> None:
-    async with job.session() as session:
-        await (await session.raw()).execute(
-            "INSERT INTO traces (n, attempt, pid) VALUES ($1, $2, $3)", n, job.attempt, os.getpid()
-        )

@@ -22,7 +22,7 @@ from undercroft.jobs.registry import Task
 log = structlog.get_logger("undercroft.application")
 
 ERROR_LIMIT = 50_000
-RESULT_LIMIT = 1_000_000
+RESULT_LIMIT = 100_000
 GRACE = 5.0
 """Seconds that a cancelled task gets to clean up before the worker stops waiting for it."""
 

@@ -1,0 +1,42 @@
+"""What is in the mailbox."""
+
+import asyncio
+
+from undercroft.core.settings import load
+from undercroft.modules.mailbox.mail import Mail, read
+from undercroft.providers.email import EmailSettings
+from undercroft.providers.email.mailfiles import MailFiles
+
+
+class MailboxRepository:
+    """Reads the folder that the `mailbox` provider writes, off the event loop."""
+
+    def __init__(self) -> None:
+        self._files = MailFiles(load(EmailSettings).email_mailbox_folder)
+
+    async def newest(self, *, to: str = "", limit: int) -> list[Mail]:
+        """The newest mails first, those for one recipient if `to` says so (see `Mail.is_for`)."""
+        return await asyncio.to_thread(self._newest, to, limit)
+
+    async def get(self, mail_id: str) -> Mail | None:
+        mails = await asyncio.to_thread(
+            lambda: [read(file) for file in self._files.newest_first() if file.id == mail_id]
+        )
+        return mails[0] if mails else None
+
+    async def source(self, mail: Mail) -> str:
+        """The mail as it would have been transmitted."""
+        return await asyncio.to_thread(lambda: mail.path.read_bytes().decode(errors="replace"))
+
+    async def clear(self) -> None:
+        await asyncio.to_thread(self._files.clear)
+
+    def _newest(self, to: str, limit: int) -> list[Mail]:
+        found: list[Mail] = []
+        for file in self._files.newest_first():
+            mail = read(file)
+            if mail is not None and (not to or mail.is_for(to)):
+                found.append(mail)
+            if len(found) == limit:
+                break
+        return found

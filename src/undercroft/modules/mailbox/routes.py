@@ -1,0 +1,32 @@
+"""The mailbox as JSON, for tests and scripts."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Response
+
+from undercroft.core.auth import Router
+from undercroft.modules.mailbox.access import from_this_machine
+from undercroft.modules.mailbox.repository import MailboxRepository
+from undercroft.modules.mailbox.schemas import MailList, MailRead
+
+router = Router(
+    surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)], include_in_schema=False
+)
+
+
+@router.get("/messages")
+async def list_mails(
+    response: Response,
+    to: Annotated[str, Query(max_length=254)] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> MailList:
+    """The newest mails first; `to` narrows them to a recipient."""
+    response.headers["Cache-Control"] = "no-store"
+    mails = await MailboxRepository().newest(to=to, limit=limit)
+    return MailList(items=[MailRead.model_validate(mail) for mail in mails])
+
+
+@router.delete("/messages", status_code=204)
+async def empty_mailbox() -> None:
+    """Drop every mail."""
+    await MailboxRepository().clear()
