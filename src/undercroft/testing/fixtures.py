@@ -13,6 +13,7 @@ from undercroft.testing.plugin import RUN_FOLDER
 
 if TYPE_CHECKING:
     from undercroft.core.db import Database
+    from undercroft.testing.jobs import JobsInTest
     from undercroft.testing.servers import Servers
     from undercroft.testing.statements import Statements
     from undercroft.testing.tables import Tables
@@ -174,3 +175,12 @@ def statements() -> Iterator["Statements"]:
 
     with recording() as recorded:
         yield recorded
+
+
+@pytest.fixture
+def jobs(database: "Database") -> Iterator["JobsInTest"]:
+    """Captures the jobs that the test enqueues and runs them on demand: `jobs.captured`, `await jobs.run_all()`."""
+    from undercroft.testing.jobs import capturing
+
+    with capturing(database) as captured:
+        yield captured

@@ -1,9 +1,9 @@
 """Jobs in tests: captured as they are enqueued, and run when the test says so, as a worker would."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
-import pytest
 from sqlmodel import col, select
 
 from undercroft.core.db.session import Database
@@ -53,12 +53,12 @@ class JobsInTest:
             await (await session.raw()).execute(DUE_NOW)
 
 
-@pytest.fixture
-async def jobs(database: Database) -> AsyncIterator[JobsInTest]:
-    """Captures what the test enqueues and runs it on demand: `jobs.captured`, `await jobs.run_all()`."""
-    recorder = JobsInTest(database)
-    enqueueing.observers.append(recorder.captured.append)
+@contextmanager
+def capturing(database: Database) -> Iterator[JobsInTest]:
+    """Capture the jobs that are enqueued while the block runs."""
+    jobs = JobsInTest(database)
+    enqueueing.observers.append(jobs.captured.append)
     try:
-        yield recorder
+        yield jobs
     finally:
-        enqueueing.observers.remove(recorder.captured.append)
+        enqueueing.observers.remove(jobs.captured.append)

@@ -23,7 +23,7 @@ class Api(FastAPI):
     """A FastAPI application whose routes live flat in one table, inside the fixed stack of `core.http.stack`.
 
     It answers `/docs`, `/openapi.json`, `/metrics` and `/assets/…` itself. `state.cache` and `state.limiter` are set;
-    whoever authenticates binds `state.authenticator`. Errors have the one shape; the schema is ours. There is no other middleware: `add_middleware` is refused.
+    whoever authenticates binds `state.authenticator`. There is no other middleware: `add_middleware` is refused.
     """
 
     def __init__(self, *, version: str, lifespan: Lifespan[Any] | None = None, cache: Cache | None = None) -> None:

@@ -133,10 +133,10 @@ def _console_renderer(stream: TextIO) -> Any:
 
 
 def _access_line(facts: dict[str, Any]) -> str:
-    """`14:03:07.120 GET 200 /api/v1/app/projects 3.1 ms`, for people."""
+    """`14:03:07 GET 200 /api/v1/app/projects 3.1 ms`, for people."""
     path = facts["path"].encode("utf-8", "replace").decode()
     printable = "".join(character if character.isprintable() else "?" for character in path)
-    return f"{facts['timestamp'][11:23]} {facts['method']} {facts['status']} {printable} {facts['ms']} ms"
+    return f"{facts['timestamp']:%H:%M:%S} {facts['method']} {facts['status']} {printable} {facts['ms']} ms"
 
 
 class _StandardHandler(logging.Handler):

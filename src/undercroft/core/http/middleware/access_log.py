@@ -1,6 +1,7 @@
 """One line per request, and a report on the slow ones."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -51,7 +52,7 @@ def _facts(scope: Scope, seconds: float) -> dict[str, Any]:
     status = state.get("status", 499)
     principal, client = state.get("principal"), scope.get("client")
     return {
-        "timestamp": logs.timestamp(),
+        "timestamp": datetime.now(UTC),
         "level": "info" if status < 500 else "error",
         "category": "access",
         "event": "request",

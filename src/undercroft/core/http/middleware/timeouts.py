@@ -6,32 +6,75 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from undercroft.core.http.errors import RequestTimedOut, answer
 
+STEPS = 20
+
 
 class Timeouts:
     """Cancels the application and answers 504 when an answer has not begun after so many seconds.
 
-    Streams may take as long as they like once they have begun.
+    Streams may take as long as they like once they have begun. One timer looks after all requests, so the limit is kept
+    to a twentieth of itself; a timer for each would cost more than all other layers.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self.app = app
         self._seconds = seconds
+        self._waiting: set[_Waiting] = set()
+        self._sweeping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        task = asyncio.current_task()
+        if scope["type"] != "http" or task is None:
             await self.app(scope, receive, send)
             return
-        timer = asyncio.timeout(self._seconds)
+        waiting = self._watch(task)
 
         async def send_in_time(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                timer.reschedule(None)
+            self._waiting.discard(waiting)
             await send(message)
 
         try:
-            async with timer:
-                await self.app(scope, receive, send_in_time)
-        except TimeoutError:
-            if not timer.expired():
+            await self.app(scope, receive, send_in_time)
+        except asyncio.CancelledError:
+            if not waiting.expired or task.uncancel() > 0:
                 raise
             await answer(RequestTimedOut(), scope, send)
+        finally:
+            self._waiting.discard(waiting)
+
+    def _watch(self, task: "asyncio.Task[object]") -> "_Waiting":
+        loop = task.get_loop()
+        waiting = _Waiting(task, loop.time() + self._seconds)
+        if self._loop is not loop:
+            self._loop = loop
+            self._waiting.clear()
+            self._sweeping = False
+        if not self._sweeping:
+            self._sweeping = True
+            loop.call_later(self._seconds / STEPS, self._sweep, loop)
+        self._waiting.add(waiting)
+        return waiting
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        if loop is not self._loop:
+            return
+        now = loop.time()
+        for waiting in [waiting for waiting in self._waiting if waiting.deadline <= now]:
+            self._waiting.discard(waiting)
+            waiting.expired = True
+            waiting.task.cancel()
+        self._sweeping = bool(self._waiting)
+        if self._sweeping:
+            loop.call_later(self._seconds / STEPS, self._sweep, loop)
+
+
+class _Waiting:
+    """A request whose answer has not begun."""
+
+    __slots__ = ("deadline", "expired", "task")
+
+    def __init__(self, task: "asyncio.Task[object]", deadline: float) -> None:
+        self.task = task
+        self.deadline = deadline
+        self.expired = False

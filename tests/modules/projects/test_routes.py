@@ -1,0 +1,219 @@
+"""Projects as a client sees them."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from httpx import AsyncClient, Response
+
+PROJECTS = "/api/v1/app/projects"
+
+
+async def create(client: AsyncClient, **fields: object) -> dict:
+    response = await client.post(PROJECTS, json={"name": "Website", **fields})
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+async def create_many(client: AsyncClient, number: int) -> list[dict]:
+    return [await create(client, name=f"Project {n:02}") for n in range(number)]
+
+
+def refused(response: Response, status: int, code: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.json()["error"]["code"] == code
+
+
+async def test_a_new_project_can_be_read_again_as_it_was_answered(user: AsyncClient) -> None:
+    response = await user.post(PROJECTS, json={"name": "  Website  ", "description": "New", "status": "on_hold"})
+    made = response.json()
+    assert response.status_code == 201
+    assert response.headers["location"].endswith(f"{PROJECTS}/{made['id']}")
+    assert (made["name"], made["description"], made["status"], made["version"]) == ("Website", "New", "on_hold", 1)
+    read = await user.get(f"{PROJECTS}/{made['id']}")
+    assert read.json() == made
+    assert read.headers["etag"] == response.headers["etag"] == '"1"'
+
+
+async def test_pages_count_everything_and_are_stable(user: AsyncClient) -> None:
+    await create_many(user, 25)
+    second = (await user.get(PROJECTS, params={"page": 2, "size": 10})).json()
+    assert (second["total"], second["page"], second["size"], second["pages"]) == (25, 2, 10, 3)
+    assert [each["name"] for each in second["items"]] == [f"Project {n:02}" for n in range(14, 4, -1)]
+
+
+async def test_a_page_beyond_the_end_is_empty_and_still_counts(user: AsyncClient) -> None:
+    await create_many(user, 3)
+    beyond = (await user.get(PROJECTS, params={"page": 99})).json()
+    assert (beyond["items"], beyond["total"], beyond["pages"]) == ([], 3, 1)
+
+
+async def test_search_and_filter_and_sort(user: AsyncClient) -> None:
+    await create(user, name="Alpha", status="done")
+    await create(user, name="Beta", description="follows alpha")
+    await create(user, name="Gamma")
+    found = (await user.get(PROJECTS, params={"q": "ALPHA", "sort": "-name"})).json()
+    assert [each["name"] for each in found["items"]] == ["Beta", "Alpha"]
+    done = (await user.get(PROJECTS, params={"status": "done"})).json()
+    assert [each["name"] for each in done["items"]] == ["Alpha"]
+
+
+async def test_a_cursor_walk_sees_each_project_once_while_others_insert(user: AsyncClient) -> None:
+    before = {each["id"] for each in await create_many(user, 25)}
+    seen: list[str] = []
+    params: dict[str, object] = {"limit": 10}
+    while True:
+        answer = (await user.get(PROJECTS, params=params)).json()
+        assert set(answer) == {"items", "next_cursor"}
+        seen += [each["id"] for each in answer["items"]]
+        await create(user, name="Newcomer")
+        if answer["next_cursor"] is None:
+            break
+        params = {"limit": 10, "cursor": answer["next_cursor"]}
+    assert len(seen) == len(set(seen))
+    assert set(seen) == before
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"page": 0},
+        {"page": "first"},
+        {"page": 10**30},
+        {"size": 0},
+        {"size": 101},
+        {"limit": 0},
+        {"limit": 1000},
+        {"cursor": "nonsense"},
+        {"cursor": "%00"},
+        {"sort": "password"},
+        {"sort": "--name"},
+        {"status": "lost"},
+        {"q": "x" * 1001},
+    ],
+    ids=str,
+)
+async def test_bad_parameters_are_told(user: AsyncClient, params: dict[str, object]) -> None:
+    response = await user.get(PROJECTS, params=params)
+    assert response.status_code == 422
+    assert response.json()["error"]["details"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": ""},
+        {"name": "   "},
+        {"name": "x" * 201},
+        {"name": None},
+        {"name": "nul\x00"},
+        {"name": 5},
+        {"name": "fine", "status": "lost"},
+        {"name": "fine", "team_id": str(uuid4())},
+        {"name": "fine", "description": "x" * 10_001},
+        [],
+        "text",
+    ],
+    ids=lambda body: str(body)[:30],
+)
+async def test_a_bad_body_is_told_by_field(user: AsyncClient, body: object) -> None:
+    response = await user.post(PROJECTS, json=body)
+    refused(response, 422, "VALIDATION_ERROR")
+    assert response.json()["error"]["details"]["fields"]
+
+
+async def test_only_what_is_given_changes(user: AsyncClient) -> None:
+    made = await create(user, name="Before", description="Stays")
+    changed = await user.patch(f"{PROJECTS}/{made['id']}", json={"name": "After"})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] == '"2"'
+    body = changed.json()
+    assert (body["name"], body["description"], body["version"]) == ("After", "Stays", 2)
+    assert body["updated_at"] > made["updated_at"]
+
+
+async def test_if_match_guards_against_a_lost_update(user: AsyncClient) -> None:
+    made = await create(user)
+    address = f"{PROJECTS}/{made['id']}"
+    assert (await user.patch(address, json={"name": "A"}, headers={"If-Match": '"1"'})).status_code == 200
+    refused(await user.patch(address, json={"name": "B"}, headers={"If-Match": '"1"'}), 412, "PRECONDITION_FAILED")
+    assert (await user.patch(address, json={"name": "C"}, headers={"If-Match": '"7", "2"'})).status_code == 200
+    assert (await user.patch(address, json={"name": "D"}, headers={"If-Match": "*"})).status_code == 200
+    refused(await user.delete(address, headers={"If-Match": '"1"'}), 412, "PRECONDITION_FAILED")
+
+
+async def test_of_changes_at_once_none_is_lost_in_silence(user: AsyncClient) -> None:
+    made = await create(user)
+    address = f"{PROJECTS}/{made['id']}"
+    answers = await asyncio.gather(*(user.patch(address, json={"description": str(n)}) for n in range(20)))
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) <= {200, 409}
+    assert (await user.get(address)).json()["version"] == 1 + statuses.count(200)
+
+
+async def test_a_deleted_project_is_gone_until_it_is_restored(user: AsyncClient) -> None:
+    made = await create(user)
+    address = f"{PROJECTS}/{made['id']}"
+    assert (await user.delete(address)).status_code == 204
+    for response in (await user.get(address), await user.delete(address), await user.patch(address, json={})):
+        refused(response, 404, "PROJECT_NOT_FOUND")
+    assert (await user.get(PROJECTS)).json()["total"] == 0
+    restored = await user.post(f"{address}/restore")
+    assert restored.status_code == 200
+    assert restored.json()["id"] == made["id"]
+    refused(await user.post(f"{address}/restore"), 404, "PROJECT_NOT_FOUND")
+
+
+async def test_of_deletions_at_once_one_wins(user: AsyncClient) -> None:
+    made = await create(user)
+    answers = await asyncio.gather(*(user.delete(f"{PROJECTS}/{made['id']}") for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [204, *[404] * 9]
+
+
+async def test_anothers_projects_do_not_exist_on_any_verb(user: AsyncClient, stranger: AsyncClient) -> None:
+    made = await create(user)
+    address = f"{PROJECTS}/{made['id']}"
+    for response in (
+        await stranger.get(address),
+        await stranger.patch(address, json={"name": "Stolen"}),
+        await stranger.delete(address),
+        await stranger.post(f"{address}/restore"),
+    ):
+        refused(response, 404, "PROJECT_NOT_FOUND")
+    assert (await stranger.get(PROJECTS)).json()["total"] == 0
+    assert (await user.get(address)).json() == made
+
+
+async def test_anothers_team_does_not_exist_either(user: AsyncClient, stranger: AsyncClient) -> None:
+    made = await create(user)
+    theirs = {"X-Team-ID": made["team_id"]}
+    address = f"{PROJECTS}/{made['id']}"
+    for response in (
+        await stranger.get(PROJECTS, headers=theirs),
+        await stranger.post(PROJECTS, json={"name": "Planted"}, headers=theirs),
+        await stranger.get(address, headers=theirs),
+        await stranger.patch(address, json={"name": "Stolen"}, headers=theirs),
+        await stranger.delete(address, headers=theirs),
+        await stranger.post(f"{address}/restore", headers=theirs),
+    ):
+        refused(response, 404, "TEAM_NOT_FOUND")
+
+
+@pytest.mark.parametrize("verb", ["get", "post"])
+async def test_nobody_signed_in_gets_nothing(client: AsyncClient, verb: str) -> None:
+    refused(await getattr(client, verb)(PROJECTS), 401, "UNAUTHORIZED")
+
+
+async def test_statement_counts(user: AsyncClient, statements) -> None:
+    made = await create(user)
+    for call, most in (
+        (lambda: user.get(f"{PROJECTS}/{made['id']}"), 2),
+        (lambda: user.get(PROJECTS), 2),
+        (lambda: user.get(PROJECTS, params={"q": "web", "sort": "name"}), 2),
+        (lambda: user.get(PROJECTS, params={"limit": 5}), 2),
+        (lambda: user.post(PROJECTS, json={"name": "x"}), 2),
+    ):
+        statements.clear()
+        await call()
+        assert len(statements.all) <= most, str(statements)
