@@ -47,8 +47,9 @@ def _assemble(surface: str) -> Api:
 
 def _routers(served: frozenset[Surface]) -> Iterator[APIRouter]:
     for name in ("routes", "pages"):
-        for part in parts(name):
-            yield from (router for router in _routers_in(part) if router.surface in served)
+        for part in (module.part(name) for module in modules() if module.enabled):
+            if part is not None:
+                yield from (router for router in _routers_in(part) if router.surface in served)
 
 
 def _routers_in(part: ModuleType) -> Iterator[Router]:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Response
 
 from undercroft.core.auth import Router
+from undercroft.core.http.limits import limit
 from undercroft.modules.mailbox.access import from_this_machine
 from undercroft.modules.mailbox.repository import MailboxRepository
 from undercroft.modules.mailbox.schemas import MailList, MailRead
@@ -15,6 +16,7 @@ router = Router(
 
 
 @router.get("/messages")
+@limit(None)
 async def list_mails(
     response: Response,
     to: Annotated[str, Query(max_length=254)] = "",
@@ -27,6 +29,7 @@ async def list_mails(
 
 
 @router.delete("/messages", status_code=204)
+@limit(None)
 async def empty_mailbox() -> None:
     """Drop every mail."""
     await MailboxRepository().clear()
