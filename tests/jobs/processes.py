@@ -46,5 +46,5 @@ class Workers:
 async def eventually(true: Callable[[], Awaitable[bool]], *, limit: float = LIMIT) -> None:
     """Wait until something holds; fails when it does not in time."""
     async with asyncio.timeout(limit):
-        while not await true():  # noqa: ASYNC110 - another process is what is waited for
+        while not await true():
             await asyncio.sleep(0.02)

@@ -8,7 +8,7 @@ from types import ModuleType
 from fastapi import APIRouter, FastAPI
 
 from undercroft import __version__
-from undercroft.app.loader import check_settings, modules, parts, prepare
+from undercroft.app.loader import check_settings, modules, prepare
 from undercroft.core.auth import Router, Surface
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.health import database_component
