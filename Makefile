@@ -2,13 +2,15 @@
 
 UV := $(shell command -v uv 2>/dev/null || echo .venv/bin/uv)
 RUN := $(UV) run --no-sync
+# Where Python may not keep what it has compiled, every start would compile everything again.
+SYNC := $(UV) sync --locked --inexact $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := dev
 .PHONY: dev test check fix bench acceptance install clean
 
-dev: install  ## run everything: make dev PORT=8123
+dev: .venv/.runtime  ## run everything: make dev PORT=8123
 	@$(RUN) undercroft dev $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
 
 test: install  ## the whole suite: make test ARGS="-k sign_in"
@@ -34,9 +36,14 @@ acceptance: install  ## the acceptance lines that take time or load: make accept
 
 install: .venv/.ready
 
-.venv/.ready: pyproject.toml uv.lock | $(if $(wildcard $(UV)),,.venv/bin/uv)
-	@$(UV) sync --locked --inexact --compile-bytecode
+# What `make dev` needs is a third of what the tests and checks need: the first start waits for no more than that.
+.venv/.runtime: pyproject.toml uv.lock | $(if $(wildcard $(UV)),,.venv/bin/uv)
+	@$(SYNC) --no-dev --extra dev
 	@touch $@
+
+.venv/.ready: pyproject.toml uv.lock | $(if $(wildcard $(UV)),,.venv/bin/uv)
+	@$(SYNC)
+	@touch $@ .venv/.runtime
 
 .venv/bin/uv:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it and run make again."; exit 1; }
