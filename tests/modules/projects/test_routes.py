@@ -91,12 +91,12 @@ async def test_a_cursor_walk_sees_each_project_once_while_others_insert(user: As
         {"status": "lost"},
         {"q": "x" * 1001},
     ],
-    ids=str,
+    ids=lambda params: str(params)[:40],
 )
 async def test_bad_parameters_are_told(user: AsyncClient, params: dict[str, object]) -> None:
     response = await user.get(PROJECTS, params=params)
     assert response.status_code == 422
-    assert response.json()["error"]["details"]
+    assert response.json()["error"]["code"] in {"VALIDATION_ERROR", "INVALID_CURSOR", "UNKNOWN_SORT"}
 
 
 @pytest.mark.parametrize(

@@ -138,8 +138,13 @@ class SessionRead(BaseModel):
         from undercroft.modules.auth.client import device
 
         return cls(
-            **session.model_dump(include={"id", "kind", "ip", "created_at", "last_seen_at", "expires_at"}),
+            id=session.id,
+            kind=SessionKind(session.kind),
             device=device(session.user_agent),
+            ip=session.ip,
+            created_at=session.created_at,
+            last_seen_at=session.last_seen_at,
+            expires_at=session.expires_at,
             current=session.id == current,
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from sqlalchemy import Text, cast
 from sqlmodel import col
 
 from undercroft.modules.users.models import User
@@ -15,7 +16,7 @@ PROFILE: tuple[Any, ...] = (
     col(User.locale),
     col(User.timezone),
     col(User.avatar_url),
-    col(User.notifications),
+    cast(col(User.notifications), Text).label("notifications"),
     col(User.role),
     col(User.email_verified_at),
     col(User.created_at),
@@ -34,7 +35,7 @@ def encode_profile(row: Mapping[str, Any]) -> bytes:
             "locale": row["locale"],
             "timezone": row["timezone"],
             "avatar_url": row["avatar_url"],
-            "notifications": msgspec.Raw(row["notifications"].encode()),
+            "notifications": row["notifications"],
             "id": row["user_id"],
             "email": row["email"],
             "role": row["role"],
