@@ -40,6 +40,7 @@ async def running_app(identity_settings: None, worker_database: Database) -> Asy
     app = create_app()
     async with running(app):
         watch(app.state.database)
+        await app.state.database.close()
         yield app
 
 
