@@ -70,16 +70,6 @@ async def drain(request: Request) -> Response:
     return PlainTextResponse(str(size))
 
 
-@router.post("/begun")
-async def begun(request: Request) -> Response:
-    async def parts() -> AsyncIterator[bytes]:
-        yield b"begun "
-        async for chunk in request.stream():
-            yield str(len(chunk)).encode()
-
-    return StreamingResponse(parts())
-
-
 @router.get("/headers")
 async def headers() -> Response:
     own = {"Content-Security-Policy": "default-src 'self'", "Cache-Control": "public, max-age=60"}
