@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from undercroft.jobs import CurrentJob, current_job, enqueue, task
+from undercroft.jobs.control import cancel
 
 done: list[Any] = []
 log = structlog.get_logger("undercroft.application")
@@ -105,3 +106,21 @@ async def mark(job: CurrentJob, *, n: int, seconds: float = 0.0) -> int:
         traces.write(f"{n} {job.attempt}\n")
     await asyncio.sleep(seconds)
     return n
+
+
+@task(backoff=0.01)
+async def cancel_then_fail(job: CurrentJob) -> None:
+    async with job.session() as session:
+        await cancel(session, job.id)
+    raise ValueError("too late")
+
+
+@task()
+async def cancel_then_succeed(job: CurrentJob) -> None:
+    async with job.session() as session:
+        await cancel(session, job.id)
+
+
+@task()
+async def fail_and_wait() -> None:
+    raise ValueError("broken")

@@ -6,6 +6,10 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
+
+from undercroft.core.db import Database
+from undercroft.jobs.worker import Worker
 
 LIMIT = 30.0
 QUICK = {"JOBS_REDELIVERY": "1", "JOBS_POLL_INTERVAL": "0.2", "JOBS_STOP_TIMEOUT": "1", "ENVIRONMENT": "test"}
@@ -48,3 +52,15 @@ async def eventually(true: Callable[[], Awaitable[bool]], *, limit: float = LIMI
     async with asyncio.timeout(limit):
         while not await true():
             await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def working(database: Database, **options: Any) -> AsyncIterator[Worker]:
+    """A worker on this loop, stopped after the block."""
+    worker = Worker(database, **options)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await running

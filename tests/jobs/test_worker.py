@@ -48,7 +48,7 @@ async def test_a_failing_job_is_tried_again_and_ends_as_failed_with_its_tracebac
 async def test_between_attempts_a_job_waits_queued_with_the_error_of_the_last(
     database: Database, jobs: JobsInTest
 ) -> None:
-    job = await enqueued(database, chores.fail)
+    job = await enqueued(database, chores.fail_and_wait)
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert row.status == "queued"

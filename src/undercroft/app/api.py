@@ -24,11 +24,17 @@ SERVED: dict[str, frozenset[Surface]] = {
 }
 
 
-def create_app(surface: str = "all") -> Api:
-    """The application of one surface, ready for an ASGI server. Raises `ConfigurationError` for unfit settings."""
+def create_app(surface: str = "all", *, database: Database | None = None) -> Api:
+    """The application of one surface, ready for an ASGI server.
+
+    It opens and closes its own connections unless a database is given, which stays its giver's. Raises
+    `ConfigurationError` for unfit settings.
+    """
     logs.configure()
     check_settings(load(CoreSettings).environment)
-    return _assemble(surface)
+    app = _assemble(surface)
+    app.state.database = database
+    return app
 
 
 def offline_app() -> Api:
@@ -58,12 +64,12 @@ def _routers_in(part: ModuleType) -> Iterator[Router]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings = load(DatabaseSettings)
     async with AsyncExitStack() as stack:
-        database = app.state.database = Database(settings, _url(settings, app.state.surface))
-        stack.push_async_callback(database.close)
+        if app.state.database is None:
+            app.state.database = _open_database(app.state.surface)
+            stack.push_async_callback(app.state.database.close)
         stack.push_async_callback(app.state.cache.close)
-        app.state.health.add(database_component(database))
+        app.state.health.add(database_component(app.state.database))
         app.state.cache.warn_without()
         if app.state.cache:
             app.state.health.add(Component("redis", app.state.cache.ping))
@@ -77,8 +83,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def _url(settings: DatabaseSettings, surface: str) -> str:
-    return settings.admin_url if surface == "admin" else settings.url
+def _open_database(surface: str) -> Database:
+    settings = load(DatabaseSettings)
+    return Database(settings, settings.admin_url if surface == "admin" else settings.url)
 
 
 def _tune_collector() -> None:

@@ -49,13 +49,17 @@ class PostgresServer:
         """Where the superuser finds it."""
         return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def has_data(self) -> bool:
+        return (self.data / "PG_VERSION").exists()
+
     def start(self) -> None:
         """Start it on the data that are there, or on new ones, and return at once.
 
         Raises `ConfigurationError` when its data cannot be made or another server holds them.
         """
         self._settle_predecessor()
-        if not (self.data / "PG_VERSION").exists():
+        if not self.has_data:
             self._initialise()
         self._check_version()
         settings = {**_ALWAYS, "port": str(self.port), **self.options}
@@ -86,7 +90,7 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop it in order (open transactions are rolled back), or by force when it does not listen."""
         if self.process is not None:
-            machine.stop(self.process, signal.SIGINT, signal.SIGQUIT)
+            machine.stop(self.process, signal.SIGINT, signal.SIGQUIT, patience=2.5)
             self.process = None
 
     def reset_password(self) -> None:

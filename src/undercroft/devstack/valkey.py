@@ -86,7 +86,7 @@ class ValkeyServer:
     def stop(self) -> None:
         """Stop it in order, or by force when it does not listen."""
         if self.process is not None:
-            machine.stop(self.process, signal.SIGTERM)
+            machine.stop(self.process, signal.SIGTERM, patience=2)
             self.process = None
 
 

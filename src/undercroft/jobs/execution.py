@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 
 from undercroft.core.db.session import Database
+from undercroft.core.errors import PermanentError
 from undercroft.jobs.arguments import storable
 from undercroft.jobs.context import CurrentJob, Progress, clean, current
 from undercroft.jobs.history import Claim, Outcome
@@ -139,6 +140,8 @@ class Attempt:
     def _failed(self, error: BaseException) -> Outcome:
         frames = traceback.format_exception(error)
         log.warning("job failed", task=self.claim.task, attempt=self.claim.attempt, exc_info=error)
+        if isinstance(error, PermanentError):
+            return Outcome(JobStatus.FAILED, error=clean("".join(frames), ERROR_LIMIT))
         return self._retried("".join(frames))
 
     def _retried(self, error: str) -> Outcome:

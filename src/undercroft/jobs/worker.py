@@ -49,7 +49,7 @@ class Worker:
         self.concurrency = concurrency or self._settings.jobs_concurrency
         self._database = database
         own = {"db_pool_size": self._settings.jobs_connections, "db_read_pool_size": 1, "db_pool": "queue"}
-        self._queue = Database(database.settings.model_copy(update=own), database.url)
+        self._queue = Database(database.settings.model_copy(update=own), database.url, name="queue")
         self._engine = engine()
         self._tasks = tasks(*queues)
         self._marks = Marks(self._queue, self._engine, self.id)

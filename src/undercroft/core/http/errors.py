@@ -189,7 +189,7 @@ def _field(fault: Mapping[str, Any]) -> dict[str, str]:
     if kind == "json_invalid":
         return {"field": "body", "message": f"This is not valid JSON: {fault['ctx']['error']}.", "type": kind}
     path = ".".join(map(str, loc))[:MAX_PATH].encode("utf-8", "replace").decode()
-    return {"field": path, "message": fault["msg"], "type": kind}
+    return {"field": path, "message": fault["msg"].removeprefix("Value error, "), "type": kind}
 
 
 def _from_http(error: HTTPException) -> AppError:

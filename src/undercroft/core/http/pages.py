@@ -13,9 +13,8 @@ Templates extend `base.html`. One with the same name in a folder added with `ove
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import Scope
@@ -23,6 +22,9 @@ from starlette.types import Scope
 from undercroft.core.errors import AppError
 from undercroft.core.http.assets import asset
 from undercroft.core.settings import CoreSettings, load
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HERE = Path(__file__).parent
 POLICY = {
@@ -47,8 +49,10 @@ def add_templates(folder: Path, *, override: bool = False) -> None:
 
 
 @lru_cache(maxsize=1)
-def environment() -> Environment:
+def environment() -> "Environment":
     """The templates of everybody; everything is escaped, a name that is not given is an error."""
+    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+
     made = Environment(
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in _folders]),
         autoescape=True,

@@ -9,9 +9,10 @@ from fastapi.routing import APIRoute
 from fastapi.utils import generate_operation_id_for_path
 
 from undercroft.core.auth.guards import current_principal
-from undercroft.core.errors import Forbidden, NotFound, ServiceUnavailable, TooManyRequests, Unauthorized
+from undercroft.core.errors import AppError, Forbidden, NotFound, ServiceUnavailable, TooManyRequests, Unauthorized
 from undercroft.core.http.errors import InternalError, ValidationFailed, error_response, example
 from undercroft.core.http.limits import rule_for
+from undercroft.core.http.query import models_of, parameters
 from undercroft.core.http.tags import described
 
 if TYPE_CHECKING:
@@ -78,28 +79,36 @@ def describe(app: "Api") -> dict[str, Any]:
     tags, groups = described(used)
     document = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes, tags=tags)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for route in routes:
+        for method in route.methods or ():
+            operation = document["paths"][route.path_format][method.lower()]
+            _add_query(operation, route, schemas)
+            _complete(operation, route)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["ErrorBody"] = ERROR_BODY
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["components"]["headers"] = HEADERS
     document["components"]["securitySchemes"] = SECURITY_SCHEMES
-    for route in routes:
-        for method in route.methods or ():
-            _complete(document["paths"][route.path_format][method.lower()], route)
     document["paths"] = {path: _ordered(item) for path, item in document["paths"].items()}
     document["x-tagGroups"] = groups
     return document
+
+
+def _add_query(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
+    for model in models_of(route.dependant):
+        listed, definitions = parameters(model)
+        operation.setdefault("parameters", []).extend(listed)
+        schemas.update(definitions)
 
 
 def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     """Add what every operation has: its errors, its limits, who may call it."""
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
-        responses["422"] = error_response("What was sent does not fit.")
-        responses["422"]["content"]["application/json"]["examples"]["VALIDATION_ERROR"] = example(
-            ValidationFailed, FIELDS
-        )
+        del responses["422"]
+    if operation.get("parameters") or "requestBody" in operation:
+        _add_error(responses, ValidationFailed, FIELDS)
     if _needs_principal(route.dependant):
         operation["security"] = [{"bearer": []}, {"session": []}]
         _add_error(responses, Unauthorized)
@@ -113,11 +122,11 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _add_error(responses: dict[str, Any], error: Any) -> None:
+def _add_error(responses: dict[str, Any], error: type[AppError], details: dict[str, Any] | None = None) -> None:
     status = str(error.status)
     entry = responses.setdefault(status, error_response(error.message))
     examples = entry.get("content", {}).get("application/json", {}).setdefault("examples", {})
-    examples.setdefault(error.code, example(error))
+    examples.setdefault(error.code, example(error, details))
 
 
 def _header(name: str) -> dict[str, str]:

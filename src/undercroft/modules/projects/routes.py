@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query, Response
+from fastapi import Response
 
 from undercroft.core.auth import CurrentPrincipal, Router, require_permission
 from undercroft.core.auth.routing import Surface
@@ -14,6 +14,7 @@ from undercroft.core.http.answers import json_answer
 from undercroft.core.http.conditional import IfMatch, InvalidIfMatch, etag
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, cursor_of, pages
+from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
 from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project, ProjectStatus
@@ -40,7 +41,7 @@ class ProjectQuery(ListQuery):
     dependencies=READ,
 )
 async def list_projects(
-    query: Annotated[ProjectQuery, Query()], principal: CurrentPrincipal, session: ReadSessionDep
+    query: Annotated[ProjectQuery, query(ProjectQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Response:
     """By pages with a total, newest first unless `sort` says otherwise; with `cursor` or `limit` by stretches."""
     projects = ProjectService(session, principal)

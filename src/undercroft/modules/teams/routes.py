@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Response
+from fastapi import Response
 
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.auth.routing import Surface
@@ -11,6 +11,7 @@ from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageQuery
+from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
 from undercroft.modules.teams.errors import (
     LastOwner,
@@ -29,7 +30,7 @@ router = Router(surface="app", prefix="/teams", tag=Tag("Teams", "Who works toge
 
 @router.get("", response_model=Page[TeamRead], summary="List one's teams", responses=responses(UnknownSort))
 async def list_teams(
-    query: Annotated[PageQuery, Query()], principal: CurrentPrincipal, session: ReadSessionDep
+    query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[TeamRead]:
     found, total = await TeamReads(session, principal).list(page=query.page, size=query.size, sort=query.sort)
     return Page.of([_read(each) for each in found], total=total, page=query.page, size=query.size)
@@ -81,7 +82,7 @@ async def delete_team(team_id: UUID, principal: CurrentPrincipal, session: Sessi
     responses=responses(TeamNotFound, TeamRoleTooWeak),
 )
 async def list_members(
-    team_id: UUID, query: Annotated[PageQuery, Query()], principal: CurrentPrincipal, session: ReadSessionDep
+    team_id: UUID, query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[MemberRead]:
     found = await TeamReads(session, principal).members(team_id, page=query.page, size=query.size)
     members = [

@@ -1,0 +1,65 @@
+"""A route's query parameters as one model, read in one step.
+
+    ProjectQueryDep = Annotated[ProjectQuery, query(ProjectQuery)]
+
+    @router.get("")
+    async def list_projects(query: ProjectQueryDep, …): ...
+
+FastAPI's own `Query()` model costs as much per field as a single parameter does, about 6 us each; this costs that once.
+The schema lists the fields all the same.
+"""
+
+from typing import Any, TypeVar, get_origin
+
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def query(model: type[M]) -> Any:
+    """A dependency that reads this model from the query. Raises `RequestValidationError`.
+
+    Of a parameter given twice the last counts, unless its field is a list. Unknown ones are ignored.
+    """
+    lists = [name for name, field in model.model_fields.items() if get_origin(field.annotation) is list]
+
+    async def read(request: Request) -> M:
+        given: dict[str, Any] = dict(request.query_params)
+        for name in lists:
+            if name in given:
+                given[name] = request.query_params.getlist(name)
+        try:
+            return model.model_validate(given)
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+            raise RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in faults]) from None
+
+    read.query_model = model  # type: ignore[attr-defined]
+    return Depends(read)
+
+
+def models_of(dependant: Dependant) -> list[type[BaseModel]]:
+    """The models that a route reads its query by."""
+    own = getattr(dependant.call, "query_model", None)
+    below = [model for child in dependant.dependencies for model in models_of(child)]
+    return [*([own] if own is not None else []), *below]
+
+
+def parameters(model: type[BaseModel]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """OpenAPI's parameter objects of a model, and the schemas that they refer to."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    required = schema.get("required", [])
+    listed = [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in required,
+            "schema": {key: value for key, value in field.items() if key != "description"},
+            **({"description": field["description"]} if "description" in field else {}),
+        }
+        for name, field in schema.get("properties", {}).items()
+    ]
+    return listed, schema.get("$defs", {})

@@ -1,0 +1,21 @@
+"""Deletes what the embedded servers keep."""
+
+from pathlib import Path
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack import place, state
+from undercroft.devstack.state import DevState
+
+
+def reset(folder: Path) -> None:
+    """Delete the data of PostgreSQL and Valkey. Raises `ConfigurationError` while `undercroft dev` runs on them."""
+    if not folder.exists():
+        return
+    if state.is_running(folder):
+        raise ConfigurationError("`undercroft dev` runs on these data. Stop it first.")
+    for name in ("postgres", "valkey"):
+        place.discard(folder, name)
+    kept = DevState.read(folder)
+    kept.roles_made = False
+    kept.seeded.clear()
+    kept.write(folder)
