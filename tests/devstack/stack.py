@@ -6,7 +6,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,20 +14,12 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from undercroft.devstack import place
 from undercroft.devstack.machine import free_port
 
 MARK = "UNDERCROFT_TEST_MARK"
-_COMPILED = Path(tempfile.gettempdir()) / "undercroft-test-compiled"
-_OURS = (
-    "PYTHONDONTWRITEBYTECODE",
-    "DATABASE_URL",
-    "REDIS_URL",
-    "SECRET_KEY",
-    "ENVIRONMENT",
-    "PORT",
-    "DEMO_PASSWORD",
-    "PUBLIC_URL",
-)
+_OURS = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENVIRONMENT", "PORT", "DEMO_PASSWORD", "PUBLIC_URL"}
+_OURS |= {"PYTHONDONTWRITEBYTECODE"}
 MAKEFILE = """
 dev:
 	@"{python}" -m undercroft.cli dev --port {port} --no-reload
@@ -57,7 +48,7 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in _OURS}
-        return {**kept, MARK: self.mark, "PYTHONPYCACHEPREFIX": str(_COMPILED)}
+        return {**kept, MARK: self.mark, "PYTHONPYCACHEPREFIX": str(self.folder.parent / "compiled")}
 
     @property
     def said(self) -> str:
@@ -139,6 +130,12 @@ class Stack:
         until(lambda: not self.processes(), limit, lambda: f"left: {self.processes()}\n{self.said}")
         if self.leader is not None:
             self.leader.wait(5)
+
+    def remove(self) -> None:
+        """Kill what is left, and delete data that lie outside of the folder."""
+        self.kill_all()
+        for name in ("postgres", "valkey"):
+            place.discard(self.folder / ".undercroft", name)
 
     def kill_all(self) -> None:
         for found in self.processes():

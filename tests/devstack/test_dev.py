@@ -21,7 +21,7 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One folder and one first start for all tests here, because that takes long."""
     stack = Stack(tmp_path_factory.mktemp("project"))
     yield stack
-    stack.kill_all()
+    stack.remove()
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def stack(lasting: Stack) -> Stack:
 def project(tmp_path: Path) -> Iterator[Stack]:
     stack = Stack(tmp_path)
     yield stack
-    stack.kill_all()
+    stack.remove()
 
 
 def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(stack: Stack):
@@ -50,11 +50,15 @@ def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(st
 
 
 def test_whatever_is_killed_alone_comes_back_and_everything_goes_on(stack: Stack):
-    for part, words in PARTS.items():
-        before = {found.pid for found in stack.find(words)}
-        stack.find(words)[0].kill()
-        until(lambda: bool({found.pid for found in stack.find(words)} - before), 15, lambda: stack.said)
-        until(stack.signs_in, 20, lambda: f"{part}\n{stack.said}")
+    for words in PARTS.values():
+        _kill_and_see_it_back(stack, words)
+
+
+def _kill_and_see_it_back(stack: Stack, words: str) -> None:
+    before = {found.pid for found in stack.find(words)}
+    stack.find(words)[0].kill()
+    until(lambda: bool({found.pid for found in stack.find(words)} - before), 15, lambda: stack.said)
+    until(stack.signs_in, 20, lambda: f"{words}\n{stack.said}")
 
 
 def test_postgres_stays_stopped_until_it_is_started_and_nothing_else_is_restarted(stack: Stack):
