@@ -212,9 +212,10 @@ class Supervisor:
         self._guard.stop()
 
     def _listen_to_signals(self) -> None:
+        """Also where a shell has had us ignore them (`make dev &` in a script); only `nohup` is respected."""
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
             number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            if number is not None and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
                 signal.signal(number, self._end)
 
     def _end(self, *_: Any) -> None:
