@@ -69,12 +69,15 @@ METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "tra
 def operation_id(route: APIRoute) -> str:
     """`projects.list` for `list_projects` under the tag Projects."""
     tag = _slug(str(route.tags[0])) if route.tags else ""
-    name = route.name
-    for noun in (tag, tag.removesuffix("s")):
-        if noun and name.endswith(f"_{noun}"):
-            name = name.removesuffix(f"_{noun}")
-            break
-    return f"{tag}.{name}" if tag else name
+    if not tag:
+        return route.name
+    noun = next((noun for noun in _forms(tag) if route.name.endswith(f"_{noun}")), "")
+    return f"{tag}.{route.name.removesuffix(f'_{noun}')}"
+
+
+def _forms(noun: str) -> tuple[str, ...]:
+    """`boxes`, `box`; `entries`, `entry`."""
+    return noun, noun.removesuffix("s"), noun.removesuffix("es"), f"{noun.removesuffix('ies')}y"
 
 
 def describe(app: "Api") -> dict[str, Any]:
