@@ -11,12 +11,15 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import Field, SecretStr, field_validator
 
+from undercroft.core.resp import Pipe
 from undercroft.core.settings import CoreSettings, SettingsBase, load
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 log = structlog.get_logger("undercroft.application")
+
+PIPE_TIMEOUT = 0.1
 
 
 class RedisSettings(SettingsBase):
@@ -53,6 +56,7 @@ class Cache:
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         self._client: Redis | None = None
+        self._pipe: Pipe | None = None
 
     @property
     def url(self) -> str:
@@ -69,6 +73,13 @@ class Cache:
             self._client = _connect(self._settings)
         return self._client
 
+    @property
+    def pipe(self) -> Pipe:
+        """A faster way for single commands with simple replies, 100 ms each at most."""
+        if self._pipe is None:
+            self._pipe = Pipe(self.url, timeout=PIPE_TIMEOUT, connect_timeout=self._settings.redis_timeout)
+        return self._pipe
+
     async def ping(self) -> float:
         """Milliseconds that the server takes to answer. Raises what the client raises, or `TimeoutError`."""
         started = time.perf_counter()
@@ -81,6 +92,8 @@ class Cache:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+        if self._pipe is not None:
+            await self._pipe.close()
 
     def warn_without(self) -> None:
         """Say once what is degraded when there is no server, in production."""
@@ -107,4 +120,4 @@ def _connect(settings: RedisSettings) -> "Redis":
         health_check_interval=0,
         client_name="undercroft",
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)

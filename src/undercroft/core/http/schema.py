@@ -56,11 +56,11 @@ SECURITY_SCHEMES: dict[str, Any] = {
         "description": "The session cookie; unsafe requests need `X-CSRF-Token` too.",
     },
 }
-TOKEN_PATH = "/api/v1/auth/token"
+PASSWORD_FLOW = "/api/v1/auth/token"  # noqa: S105 - an address
 PASSWORD_SCHEME: dict[str, Any] = {
     "type": "oauth2",
     "description": "Sign in with address and password, to try things from here.",
-    "flows": {"password": {"tokenUrl": TOKEN_PATH, "scopes": {}}},
+    "flows": {"password": {"tokenUrl": PASSWORD_FLOW, "scopes": {}}},
 }
 FIELDS = {"fields": [{"field": "body.email", "message": "Field required", "type": "missing"}]}
 METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
@@ -69,12 +69,15 @@ METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "tra
 def operation_id(route: APIRoute) -> str:
     """`projects.list` for `list_projects` under the tag Projects."""
     tag = _slug(str(route.tags[0])) if route.tags else ""
-    name = route.name
-    for noun in (tag, tag.removesuffix("s")):
-        if noun and name.endswith(f"_{noun}"):
-            name = name.removesuffix(f"_{noun}")
-            break
-    return f"{tag}.{name}" if tag else name
+    if not tag:
+        return route.name
+    noun = next((noun for noun in _forms(tag) if route.name.endswith(f"_{noun}")), "")
+    return f"{tag}.{route.name.removesuffix(f'_{noun}')}"
+
+
+def _forms(noun: str) -> tuple[str, ...]:
+    """`boxes`, `box`; `entries`, `entry`."""
+    return noun, noun.removesuffix("s"), noun.removesuffix("es"), f"{noun.removesuffix('ies')}y"
 
 
 def describe(app: "Api") -> dict[str, Any]:
@@ -96,7 +99,7 @@ def describe(app: "Api") -> dict[str, Any]:
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["components"]["headers"] = HEADERS
     document["components"]["securitySchemes"] = dict(SECURITY_SCHEMES)
-    if TOKEN_PATH in document["paths"]:
+    if PASSWORD_FLOW in document["paths"]:
         document["components"]["securitySchemes"]["password"] = PASSWORD_SCHEME
     document["paths"] = {path: _ordered(item) for path, item in document["paths"].items()}
     document["x-tagGroups"] = groups
