@@ -21,6 +21,7 @@ from undercroft.providers.email import EmailSettings
 from undercroft.testing.jobs import JobsInTest
 from undercroft.testing.lifespan import running
 from undercroft.testing.statements import watch
+from undercroft.testing.tables import Tables
 
 
 @pytest.fixture(scope="session")
@@ -36,10 +37,11 @@ def identity_settings(test_settings: None, mailbox_folder: Path) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def running_app(identity_settings: None, worker_database: Database) -> AsyncIterator[Api]:
+async def running_app(identity_settings: None, worker_tables: Tables, worker_database: Database) -> AsyncIterator[Api]:
     app = create_app()
     async with running(app):
         watch(app.state.database)
+        await app.state.database.close()
         yield app
 
 

@@ -35,7 +35,7 @@ def encode_profile(row: Mapping[str, Any]) -> bytes:
             "locale": row["locale"],
             "timezone": row["timezone"],
             "avatar_url": row["avatar_url"],
-            "notifications": row["notifications"],
+            "notifications": msgspec.Raw(row["notifications"].encode()),
             "id": row["user_id"],
             "email": row["email"],
             "role": row["role"],
