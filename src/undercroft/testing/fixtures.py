@@ -147,7 +147,7 @@ async def worker_tables(servers: "Servers", database_name: str) -> AsyncIterator
     from undercroft.testing.servers import at
     from undercroft.testing.tables import Tables
 
-    tables = Tables(at(servers.manager_url, database_name))
+    tables = Tables(at(servers.manager_url, database_name), kept=["auth_signing_keys"])
     await tables.open()
     yield tables
     await tables.close()

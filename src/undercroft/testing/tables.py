@@ -1,5 +1,7 @@
 """Brings a test database back to what its migrations left, by deleting the rows of tables that have any."""
 
+from collections.abc import Sequence
+
 import asyncpg
 
 _TABLES = """
@@ -9,10 +11,14 @@ _TABLES = """
 
 
 class Tables:
-    """The tables of one database. Those that had rows when it was migrated (versions, fixed data) are left alone."""
+    """The tables of one database. Those that had rows when it was migrated (versions, fixed data) are left alone.
 
-    def __init__(self, url: str) -> None:
+    So are those named in `kept`: what the application that all tests share made when it started.
+    """
+
+    def __init__(self, url: str, *, kept: Sequence[str] = ()) -> None:
         self._url = url
+        self._kept = {f"public.{name}" for name in kept}
         self._connection: asyncpg.Connection | None = None
         self._which_are_dirty = ""
 
@@ -20,7 +26,7 @@ class Tables:
         """Look at the freshly migrated database once."""
         self._connection = await asyncpg.connect(self._url)
         names = [row[0] for row in await self._connection.fetch(_TABLES)]
-        kept = set(await self._with_rows(names))
+        kept = self._kept | set(await self._with_rows(names))
         self._which_are_dirty = _question([name for name in names if name not in kept])
 
     async def clean(self) -> None:
