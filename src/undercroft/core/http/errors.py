@@ -88,8 +88,9 @@ class Errors:
         except ClientDisconnect:
             scope["state"]["status"] = 499
         except Exception as error:
-            for_client = as_app_error(error)
-            report(error, for_client, scope)
+            cause = _unwrapped(error)
+            for_client = as_app_error(cause)
+            report(cause, for_client, scope)
             if "status" in scope["state"]:
                 raise
             await answer(for_client, scope, send)
@@ -174,6 +175,13 @@ def example(error: type[AppError], details: Mapping[str, Any] | None = None) -> 
         "timestamp": "2026-11-21T14:03:07.120000Z",
     }
     return {"summary": error.message, "value": value}
+
+
+def _unwrapped(error: Exception) -> Exception:
+    """What went wrong in the only task of a group."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _from_validation(error: RequestValidationError) -> AppError:

@@ -56,6 +56,12 @@ SECURITY_SCHEMES: dict[str, Any] = {
         "description": "The session cookie; unsafe requests need `X-CSRF-Token` too.",
     },
 }
+TOKEN_PATH = "/api/v1/auth/token"
+PASSWORD_SCHEME: dict[str, Any] = {
+    "type": "oauth2",
+    "description": "Sign in with address and password, to try things from here.",
+    "flows": {"password": {"tokenUrl": TOKEN_PATH, "scopes": {}}},
+}
 FIELDS = {"fields": [{"field": "body.email", "message": "Field required", "type": "missing"}]}
 METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
@@ -89,7 +95,9 @@ def describe(app: "Api") -> dict[str, Any]:
     schemas["ErrorBody"] = ERROR_BODY
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["components"]["headers"] = HEADERS
-    document["components"]["securitySchemes"] = SECURITY_SCHEMES
+    document["components"]["securitySchemes"] = dict(SECURITY_SCHEMES)
+    if TOKEN_PATH in document["paths"]:
+        document["components"]["securitySchemes"]["password"] = PASSWORD_SCHEME
     document["paths"] = {path: _ordered(item) for path, item in document["paths"].items()}
     document["x-tagGroups"] = groups
     return document

@@ -12,7 +12,6 @@ from undercroft.core.db.repository import Repository
 from undercroft.jobs.errors import JobNotFound
 from undercroft.jobs.models import Job, Schedule
 
-
 LEFT_OUT = [defer(cast("QueryableAttribute[Any]", column)) for column in (Job.error, Job.args)]
 LAST: list[ColumnElement[Any]] = [col(Job.status).label("last_status"), col(Job.result).label("last_result")]
 

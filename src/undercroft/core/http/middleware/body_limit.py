@@ -72,4 +72,4 @@ class _Counted:
 
 def _number(text: bytes) -> int:
     """The value of a Content-Length; one that is no number counts as zero and is left to the server."""
-    return int(text[:20]) if text.isdigit() else 0
+    return int(text.lstrip(b"0")[:20] or b"0") if text.isdigit() else 0

@@ -1,0 +1,64 @@
+import io
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.core.http.asking import Ask
+from undercroft.core import settings
+from undercroft.core.auth import Router
+from undercroft.core.cache import Cache, RedisSettings
+from undercroft.core.http.application import Api
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import CoreSettings, Environment, SettingsBase
+from undercroft.core.telemetry import logs
+from undercroft.core.telemetry.settings import TelemetrySettings
+
+Configure = Callable[..., None]
+Build = Callable[..., Ask]
+
+
+@pytest.fixture
+def configure() -> Iterator[Configure]:
+    """Settings for one test: a test environment without Redis, and whatever is given."""
+    before = dict(settings._loaded)
+
+    def apply(*instances: SettingsBase) -> None:
+        for instance in instances:
+            settings.use(instance)
+
+    apply(
+        CoreSettings(environment=Environment.TEST, public_url="https://api.example.com"),
+        HttpSettings(),
+        TelemetrySettings(log_format="json"),
+        RedisSettings(),
+    )
+    yield apply
+    settings._loaded.clear()
+    settings._loaded.update(before)
+
+
+@pytest.fixture
+def build(configure: Configure) -> Build:
+    """An application of these routers with these settings, to be asked."""
+
+    def make(*routers: Router, settings: tuple[SettingsBase, ...] = (), cache: Cache | None = None) -> Ask:
+        configure(*settings)
+        app = Api(version="1.2.3", cache=cache)
+        app.add(routers)
+        return Ask(app)
+
+    return make
+
+
+@pytest.fixture
+def logged(configure: Configure) -> Iterator[Callable[[], str]]:
+    """What was logged so far, as JSON lines."""
+    stream = io.StringIO()
+    logs.configure(stream=stream)
+
+    def read() -> str:
+        logs.flush()
+        return stream.getvalue()
+
+    yield read
+    logs.configure(stream=io.StringIO())

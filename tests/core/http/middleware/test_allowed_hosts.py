@@ -1,0 +1,88 @@
+from typing import Any
+
+import pytest
+
+from tests.core.http.conftest import Build
+from tests.core.http.middleware.shelf import router
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import CoreSettings, Environment
+
+PATH = "/api/v1/public/shelf/who"
+NAMED = (HttpSettings(allowed_hosts=("api.example.com", "*.example.org", "2001:db8::1")),)
+
+
+def core(environment: Environment) -> CoreSettings:
+    return CoreSettings(environment=environment, public_url="https://api.example.com")
+
+
+@pytest.mark.parametrize(
+    "host", ["api.example.com", "API.Example.com:8443", "api.example.com.", "a.b.example.org", "[2001:db8::1]:80"]
+)
+async def test_named_hosts_are_answered(build: Build, host: str) -> None:
+    assert (await build(router, settings=NAMED).get(PATH, host=host)).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        None, "", "evil.com", "example.org", "api.example.com.evil.com", "evilexample.org", "api.example.com@evil.com",
+        "evil.com:api.example.com", "127.0.0.1", "localhost", " ", "api.example.com evil.com", "*", "\0", "x" * 5000,
+    ],
+)  # fmt: skip
+async def test_all_others_get_400_in_the_shape_of_errors(build: Build, host: str | None) -> None:
+    answer = await build(router, settings=NAMED).get(PATH, host=host)
+
+    assert (answer.status, answer.code) == (400, "UNKNOWN_HOST")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "x-request-id" in answer.headers
+
+
+async def test_two_host_headers_are_one_too_many(build: Build) -> None:
+    answer = await build(router, settings=NAMED).get(PATH, headers=[("host", "api.example.com")])
+
+    assert answer.status == 400
+
+
+async def test_a_refused_host_is_not_remembered_as_allowed(build: Build) -> None:
+    ask = build(router, settings=NAMED)
+
+    assert [(await ask.get(PATH, host=host)).status for host in ("api.example.com", "evil.com", "evil.com")] == [
+        200, 400, 400,
+    ]  # fmt: skip
+
+
+async def test_health_is_answered_to_load_balancers_that_ask_by_address(build: Build) -> None:
+    assert (await build(settings=NAMED).get("/health", host="10.0.0.7:8000")).status == 404
+
+
+async def test_production_answers_for_the_public_url_when_nothing_is_named(build: Build) -> None:
+    ask = build(router, settings=(core(Environment.PRODUCTION),))
+
+    assert (await ask.get(PATH, host="api.example.com")).status == 200
+    assert (await ask.get(PATH, host="127.0.0.1")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("localhost:8000", 200),
+        ("a.localhost", 200),
+        ("rebound.evil.com", 400),
+    ],
+)
+async def test_development_answers_addresses_but_no_rebound_names(build: Build, host: str, status: int) -> None:
+    assert (await build(router, settings=(core(Environment.DEVELOPMENT),)).get(PATH, host=host)).status == status
+
+
+async def test_a_websocket_of_another_host_is_closed(build: Build) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/ws", "headers": [(b"host", b"evil.com")], "root_path": ""}
+    await build(settings=NAMED).app(scope, None, send)  # type: ignore[arg-type]
+
+    assert sent == [{"type": "websocket.close", "code": 1008}]

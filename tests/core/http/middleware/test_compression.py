@@ -1,0 +1,88 @@
+import gzip
+
+import brotli  # type: ignore[import-untyped]
+import pytest
+
+from tests.core.http.asking import Ask
+from tests.core.http.conftest import Build
+from tests.core.http.middleware.shelf import router
+from undercroft.core.http.middleware.compression import chosen
+from undercroft.core.http.settings import HttpSettings
+
+PATH = "/api/v1/public/shelf"
+BOTH = [("accept-encoding", "gzip, deflate, br")]
+
+
+@pytest.fixture
+def ask(build: Build) -> Ask:
+    return build(router)
+
+
+async def test_brotli_for_who_takes_it_else_gzip(ask: Ask) -> None:
+    small = await ask.get(f"{PATH}/text/5000", headers=BOTH)
+    older = await ask.get(f"{PATH}/text/5000", headers=[("accept-encoding", "gzip")])
+
+    assert (small.headers["content-encoding"], older.headers["content-encoding"]) == ("br", "gzip")
+    assert brotli.decompress(small.body) == gzip.decompress(older.body) == b"x" * 5000
+    assert small.headers["content-length"] == str(len(small.body))
+    assert small.all("content-length") == [str(len(small.body))]
+
+
+@pytest.mark.parametrize("headers", [BOTH, []])
+async def test_caches_learn_that_it_depends_on_what_is_accepted(ask: Ask, headers: list[tuple[str, str]]) -> None:
+    assert (await ask.get(f"{PATH}/text/5000", headers=headers)).headers["vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("text/1023", b""),
+        ("text/5000", b"kind=image/png"),
+        ("text/5000", b"kind=text/event-stream"),
+        ("text/5000", b"encoding=zstd"),
+        ("text/5000", b"etag=%22strong%22"),
+        ("stream", b""),
+    ],
+)
+async def test_some_answers_are_left_alone(ask: Ask, path: str, query: bytes) -> None:
+    answer = await ask.get(f"{PATH}/{path}", query=query, headers=BOTH)
+
+    assert answer.status == 200
+    assert answer.headers.get("content-encoding", "zstd") == "zstd"
+    assert len(answer.body) in (1023, 5000, 6000)
+
+
+async def test_a_weak_tag_does_not_stand_in_the_way(ask: Ask) -> None:
+    answer = await ask.get(f"{PATH}/text/5000", query=b"etag=W/%22weak%22", headers=BOTH)
+
+    assert answer.headers["content-encoding"] == "br"
+
+
+async def test_a_large_answer_is_whole(ask: Ask) -> None:
+    answer = await ask.get(f"{PATH}/text/2000000", headers=BOTH)
+
+    assert len(brotli.decompress(answer.body)) == 2_000_000
+
+
+async def test_head_is_not_compressed(ask: Ask) -> None:
+    answer = await ask("HEAD", f"{PATH}/text/5000", headers=BOTH)
+
+    assert answer.headers["content-length"] == "5000"
+
+
+async def test_it_can_be_left_to_a_proxy(build: Build) -> None:
+    ask = build(router, settings=(HttpSettings(compression=False),))
+
+    assert "content-encoding" not in (await ask.get(f"{PATH}/text/5000", headers=BOTH)).headers
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        (b"", b""), (b"identity", b""), (b"br;q=0, gzip", b"gzip"), (b"br;q=0.000,gzip;q=0", b""), (b"*", b"br"),
+        (b"*;q=0", b""), (b"BR", b"br"), (b"gzip;q=0.5 , br ; q=0", b"gzip"), (b"brotli", b""), (b",,,;", b""),
+        (b"br" * 10_000, b""),
+    ],
+)  # fmt: skip
+def test_the_coding_is_one_that_the_client_accepts(accepted: bytes, coding: bytes) -> None:
+    assert chosen(accepted) == coding

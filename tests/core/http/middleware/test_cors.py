@@ -1,0 +1,89 @@
+import pytest
+
+from tests.core.http.conftest import Build
+from tests.core.http.middleware.shelf import router
+from undercroft.core.http.settings import HttpSettings
+
+PATH = "/api/v1/public/shelf/who"
+APP = "https://app.example.com"
+NAMED = (HttpSettings(cors_origins=(APP, "http://localhost:3000")),)
+ALL = (HttpSettings(cors_origins=("*",)),)
+PREFLIGHT = [("access-control-request-method", "PATCH"), ("access-control-request-headers", "authorization")]
+
+
+async def test_a_named_origin_may_read_answers_with_credentials(build: Build) -> None:
+    headers = (await build(router, settings=NAMED).get(PATH, headers=[("origin", APP)])).headers
+
+    assert headers["access-control-allow-origin"] == APP
+    assert headers["access-control-allow-credentials"] == "true"
+    for name in ("X-Request-ID", "ETag", "X-RateLimit-Remaining", "Retry-After"):
+        assert name in headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.com",
+        "null",
+        "",
+        APP + ".evil.com",
+        "https://evil.com/" + APP,
+        APP + ":444",
+        "http://app.example.com",
+    ],
+)
+async def test_another_origin_may_not(build: Build, origin: str) -> None:
+    answer = await build(router, settings=NAMED).get(PATH, headers=[("origin", origin)])
+
+    assert answer.status == 200
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("headers", [[], [("origin", APP)], [("origin", "https://evil.com")]])
+async def test_caches_learn_that_the_answer_depends_on_the_origin(build: Build, headers: list[tuple[str, str]]) -> None:
+    assert "Origin" in (await build(router, settings=NAMED).get(PATH, headers=headers)).all("vary")
+
+
+async def test_errors_can_be_read_as_well(build: Build) -> None:
+    ask = build(router, settings=(HttpSettings(cors_origins=(APP,), max_body_size=1024),))
+    large = await ask.post("/api/v1/public/shelf/echo", headers=[("origin", APP), ("content-length", "5000")])
+    unknown = await ask.get("/api/nowhere", headers=[("origin", APP)])
+
+    assert (large.status, large.headers["access-control-allow-origin"]) == (413, APP)
+    assert unknown.headers["access-control-allow-origin"] == APP
+
+
+async def test_a_preflight_is_answered_without_asking_the_application(build: Build) -> None:
+    answer = await build(router, settings=NAMED)("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
+
+    assert (answer.status, answer.body) == (204, b"")
+    assert "PATCH" in answer.headers["access-control-allow-methods"]
+    for name in ("Authorization", "X-CSRF-Token", "X-Team-ID", "If-Match"):
+        assert name in answer.headers["access-control-allow-headers"]
+    assert answer.headers["access-control-max-age"] == "600"
+    assert "Access-Control-Request-Headers" in answer.headers["vary"]
+
+
+async def test_a_preflight_of_another_origin_is_refused(build: Build) -> None:
+    answer = await build(router, settings=NAMED)("OPTIONS", PATH, headers=[("origin", "https://evil.com"), *PREFLIGHT])
+
+    assert (answer.status, answer.code) == (403, "ORIGIN_NOT_ALLOWED")
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_star_allows_all_but_never_cookies(build: Build) -> None:
+    ask = build(router, settings=ALL)
+    answer = await ask.get(PATH, headers=[("origin", "https://anyone.com")])
+    preflight = await ask("OPTIONS", PATH, headers=[("origin", "https://anyone.com"), *PREFLIGHT])
+
+    for headers in (answer.headers, preflight.headers):
+        assert headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in headers
+        assert "Origin" not in headers.get("vary", "")
+
+
+async def test_without_origins_there_is_no_cors(build: Build) -> None:
+    answer = await build(router)("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
+
+    assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert "vary" not in answer.headers

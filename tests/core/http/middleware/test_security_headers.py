@@ -1,0 +1,43 @@
+from tests.core.http.conftest import Build
+from tests.core.http.middleware.shelf import pages, router
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import CoreSettings, Environment
+
+PATH = "/api/v1/public/shelf"
+PRODUCTION = CoreSettings(environment=Environment.PRODUCTION, public_url="https://api.example.com")
+
+
+async def test_an_answer_of_the_api_carries_them_all(build: Build) -> None:
+    headers = (await build(router).get(f"{PATH}/who")).headers
+
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert "camera=()" in headers["permissions-policy"]
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+async def test_errors_carry_them_too(build: Build) -> None:
+    for answer in (await build(router).get("/api/nowhere"), await build(router)("PUT", f"{PATH}/who")):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_what_an_answer_says_itself_is_kept_and_said_once(build: Build) -> None:
+    answer = await build(router).get(f"{PATH}/headers")
+
+    assert answer.all("content-security-policy") == ["default-src 'self'"]
+    assert answer.all("cache-control") == ["public, max-age=60"]
+    assert answer.all("x-frame-options") == ["DENY"]
+
+
+async def test_pages_may_be_cached(build: Build) -> None:
+    assert "cache-control" not in (await build(pages).get("/pages/hello")).headers
+
+
+async def test_https_is_demanded_in_production_only(build: Build) -> None:
+    assert "strict-transport-security" not in (await build(router).get(f"{PATH}/who")).headers
+    production = await build(router, settings=(PRODUCTION,)).get(f"{PATH}/who")
+    assert production.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+    off = await build(router, settings=(PRODUCTION, HttpSettings(hsts="off"))).get(f"{PATH}/who")
+    assert "strict-transport-security" not in off.headers

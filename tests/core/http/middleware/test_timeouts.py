@@ -1,0 +1,42 @@
+import asyncio
+
+from tests.core.http.conftest import Build
+from tests.core.http.middleware.shelf import router
+from undercroft.core.http.settings import HttpSettings
+
+PATH = "/api/v1/public/shelf"
+SHORT = (HttpSettings(request_timeout=0.05),)
+
+
+async def test_an_answer_that_does_not_begin_is_given_up(build: Build) -> None:
+    answer = await build(router, settings=SHORT).get(f"{PATH}/slow")
+
+    assert (answer.status, answer.code) == (504, "TIMED_OUT")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_many_at_once_are_all_given_up_and_the_task_lives_on(build: Build) -> None:
+    ask = build(router, settings=SHORT)
+    answers = await asyncio.gather(*(ask.get(f"{PATH}/slow") for _ in range(20)))
+
+    assert {answer.status for answer in answers} == {504}
+    assert (await ask.get(f"{PATH}/who")).status == 200
+
+
+async def test_a_stream_that_has_begun_may_take_longer(build: Build) -> None:
+    answer = await build(router, settings=SHORT).get(f"{PATH}/stream", query=b"pause=0.04")
+
+    assert len(answer.body) == 6000
+
+
+async def test_one_that_answers_when_it_is_given_up_is_heard(build: Build) -> None:
+    assert (await build(router, settings=SHORT).get(f"{PATH}/stubborn")).json == "late"
+
+
+async def test_a_client_that_hangs_up_is_no_timeout(build: Build) -> None:
+    ask = build(router)
+    task = asyncio.create_task(ask.get(f"{PATH}/slow"))
+    await asyncio.sleep(0)
+    task.cancel()
+
+    assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)

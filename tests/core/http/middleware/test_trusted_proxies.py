@@ -1,0 +1,83 @@
+import pytest
+
+from tests.core.http.conftest import Build
+from tests.core.http.middleware.shelf import router
+from undercroft.core.http.middleware.trusted_proxies import client_key, parse_address
+from undercroft.core.http.settings import HttpSettings
+
+PATH = "/api/v1/public/shelf/who"
+TRUSTED = HttpSettings(trusted_proxies=("10.0.0.0/8", "2001:db8::/32"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("10.0.0.1", ["198.51.100.7"], "198.51.100.7"),
+        ("10.0.0.1", ["1.1.1.1, 198.51.100.7"], "198.51.100.7"),
+        ("10.0.0.1", ["1.1.1.1, 198.51.100.7, 10.2.3.4"], "198.51.100.7"),
+        ("10.0.0.1", ["1.1.1.1", "198.51.100.7"], "198.51.100.7"),
+        ("10.0.0.1", ["10.9.9.9, 10.8.8.8"], "10.9.9.9"),
+        ("10.0.0.1", ["nonsense, 10.8.8.8"], "10.8.8.8"),
+        ("10.0.0.1", ["nonsense"], "10.0.0.1"),
+        ("10.0.0.1", ["", ",,"], "10.0.0.1"),
+        ("10.0.0.1", ["[2001:db9::1]:443"], "2001:db9::1"),
+        ("10.0.0.1", ["198.51.100.7:4711"], "198.51.100.7"),
+        ("::ffff:10.0.0.1", ["198.51.100.7"], "198.51.100.7"),
+        ("2001:db8::5", ["::ffff:198.51.100.7"], "198.51.100.7"),
+        ("203.0.113.9", ["198.51.100.7"], "203.0.113.9"),
+        ("203.0.113.9", ["10.0.0.1"], "203.0.113.9"),
+        ("10.0.0.1", ["1.1.1.1," * 10_000 + "198.51.100.7"], "198.51.100.7"),
+    ],
+)
+async def test_the_first_untrusted_hop_from_the_right_is_the_client(
+    build: Build, peer: str, forwarded: list[str], client: str
+) -> None:
+    ask = build(router, settings=(TRUSTED,))
+    headers = [("x-forwarded-for", value) for value in forwarded]
+
+    assert (await ask.get(PATH, client=(peer, 1), headers=headers)).json["client"] == client
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "scheme"),
+    [
+        ("10.0.0.1", "https", "https"),
+        ("10.0.0.1", "HTTPS", "https"),
+        ("10.0.0.1", "gopher", "http"),
+        ("10.0.0.1", "http, https", "https"),
+        ("203.0.113.9", "https", "http"),
+    ],
+)
+async def test_the_scheme_is_believed_from_a_trusted_proxy_only(
+    build: Build, peer: str, forwarded: str, scheme: str
+) -> None:
+    ask = build(router, settings=(TRUSTED,))
+    answer = await ask.get(PATH, client=(peer, 1), scheme="http", headers=[("x-forwarded-proto", forwarded)])
+
+    assert answer.json["scheme"] == scheme
+
+
+async def test_without_the_setting_nobody_is_believed(build: Build) -> None:
+    answer = await build(router).get(PATH, client=("127.0.0.1", 1), headers=[("x-forwarded-for", "198.51.100.7")])
+
+    assert answer.json["client"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "key"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_clients_are_counted_by_address_or_by_their_network_of_64_bits(host: str, key: str) -> None:
+    assert client_key(host) == key
+
+
+@pytest.mark.parametrize("text", ["", "1.2.3", "1.2.3.4.5", ":::", "[", "0x7f000001", "1.2.3.4 5", "a" * 100_000])
+def test_what_is_no_address_is_none(text: str) -> None:
+    assert parse_address(text) is None

@@ -1,0 +1,250 @@
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from fastapi import HTTPException
+from pydantic import BaseModel, Field
+from starlette.responses import StreamingResponse
+
+from tests.core.http.asking import Ask
+from tests.core.http.conftest import Build
+from undercroft.core.auth import Router
+from undercroft.core.errors import Conflict, NotFound
+from undercroft.core.http.errors import responses
+
+
+class ShelfNotFound(NotFound):
+    code = "SHELF_NOT_FOUND"
+    message = "There is no such shelf."
+
+
+class ShelfTaken(Conflict):
+    code = "SHELF_TAKEN"
+    message = "That shelf is taken."
+
+
+class Shelf(BaseModel):
+    name: str = Field(max_length=20)
+    password: str = Field(default="long enough", min_length=8)
+    anything: Any = None
+    height: int | None = None
+
+
+router = Router(surface="public", prefix="/shelves")
+
+
+@router.get("/missing")
+async def missing() -> None:
+    raise ShelfNotFound
+
+
+@router.get("/taken")
+async def taken() -> None:
+    raise ShelfTaken("Take the next one.", details={"next": 4, "odd": "\ud800"}, headers={"X-Next": "4"})
+
+
+@router.get("/broken")
+async def broken() -> None:
+    raise RuntimeError("a secret of the house, sk=12345")
+
+
+@router.get("/teapot")
+async def teapot() -> None:
+    raise HTTPException(418, "short and stout", headers={"X-Spout": "left"})
+
+
+@router.get("/database/{name}")
+async def database(name: str) -> None:
+    raise getattr(asyncpg, name)("relation users, password 1234")
+
+
+@router.get("/half")
+async def half() -> StreamingResponse:
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"the beginning"
+        raise RuntimeError("torn")
+
+    return StreamingResponse(stream())
+
+
+@router.post("")
+async def create(shelf: Shelf) -> Shelf:
+    return shelf
+
+
+@router.post("/many")
+async def create_many(shelves: list[Shelf]) -> int:
+    return len(shelves)
+
+
+@pytest.fixture
+def ask(build: Build) -> Ask:
+    return build(router)
+
+
+JSON = [("content-type", "application/json")]
+PATH = "/api/v1/public/shelves"
+
+
+class TestShape:
+    async def test_an_error_has_code_message_details_request_id_and_time(self, ask: Ask) -> None:
+        answer = await ask.get(f"{PATH}/missing", headers=[("x-request-id", "my-request-1")])
+
+        assert answer.status == 404
+        assert answer.headers["content-type"] == "application/json"
+        assert set(answer.json) == {"error", "request_id", "timestamp"}
+        assert answer.json["error"] == {
+            "code": "SHELF_NOT_FOUND",
+            "message": "There is no such shelf.",
+            "details": None,
+        }
+        assert answer.json["request_id"] == "my-request-1"
+        assert datetime.fromisoformat(answer.json["timestamp"]).utcoffset() is not None
+
+    async def test_details_that_no_json_can_hold_are_left_out(self, ask: Ask) -> None:
+        answer = await ask.get(f"{PATH}/taken")
+
+        assert (answer.status, answer.code, answer.headers["x-next"]) == (409, "SHELF_TAKEN", "4")
+
+    async def test_starlettes_own_errors_have_the_shape_too(self, ask: Ask) -> None:
+        answer = await ask.get(f"{PATH}/teapot")
+
+        assert (answer.status, answer.code, answer.headers["x-spout"]) == (418, "HTTP_418", "left")
+        assert answer.json["error"]["message"] == "short and stout"
+
+    async def test_an_unknown_address_is_not_found(self, ask: Ask) -> None:
+        answer = await ask.get("/api/v1/public/nowhere")
+
+        assert (answer.status, answer.code) == (404, "NOT_FOUND")
+
+    async def test_head_gets_the_head_alone(self, ask: Ask) -> None:
+        answer = await ask("HEAD", f"{PATH}/missing")
+
+        assert (answer.status, answer.body) == (404, b"")
+
+
+class TestOurFault:
+    async def test_the_client_learns_nothing_and_the_log_everything(self, ask: Ask, logged: Callable[[], str]) -> None:
+        answer = await ask.get(f"{PATH}/broken", headers=[("x-request-id", "find-me-in-the-log")])
+
+        assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
+        assert b"secret" not in answer.body
+        line = next(line for line in logged().splitlines() if "Traceback" in line)
+        assert "find-me-in-the-log" in line
+        assert "in broken" in line
+
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            ("UniqueViolationError", 409),
+            ("DeadlockDetectedError", 409),
+            ("CharacterNotInRepertoireError", 422),
+            ("NumericValueOutOfRangeError", 422),
+            ("QueryCanceledError", 503),
+            ("AdminShutdownError", 503),
+            ("UndefinedTableError", 500),
+        ],
+    )
+    async def test_the_databases_errors_are_told_in_our_words(self, ask: Ask, error: str, status: int) -> None:
+        answer = await ask.get(f"{PATH}/database/{error}")
+
+        assert answer.status == status
+        assert b"1234" not in answer.body
+        assert ("retry-after" in answer.headers) == (status == 503)
+
+    async def test_an_answer_that_has_begun_is_not_begun_again(self, ask: Ask) -> None:
+        with pytest.raises(RuntimeError, match="torn"):
+            await ask.get(f"{PATH}/half")
+
+
+class TestWhatDoesNotFit:
+    async def test_the_field_is_named_and_what_was_sent_is_not(self, ask: Ask) -> None:
+        answer = await ask.post(PATH, json_body={"password": "hunter2", "height": "tall"})
+
+        assert (answer.status, answer.code) == (422, "VALIDATION_ERROR")
+        fields = {field["field"]: field for field in answer.json["error"]["details"]["fields"]}
+        assert set(fields) == {"body.name", "body.password", "body.height"}
+        assert set(fields["body.name"]) == {"field", "message", "type"}
+        assert b"hunter2" not in answer.body
+        assert b"tall" not in answer.body
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'{"name": ',
+            b"{name: 1}",
+            b"[1,]",
+            b"\xef\xbb\xbf{}",
+            b'{"name": "\xff"}',
+            b'{"name": "\\ud800"}',
+            b'{"anything": {"\\udfff": 1}, "name": "a"}',
+            b'{"name": "a", "anything": NaN}',
+            b'{"name": "a", "anything": Infinity}',
+            b'{"name": "a", "anything": -1e999}',
+            b'{"name": "a", "anything": ' + b"9" * 5000 + b"}",
+            b'{"name": "a", "anything": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            b'{"name": "a", "anything": ' + b'{"a":' * 500 + b"1" + b"}" * 501,
+            b"nonsense",
+            b"\0",
+            b'"only text"',
+            b"null",
+            b"1",
+        ],
+    )
+    async def test_hostile_json_is_refused_and_nothing_breaks(self, ask: Ask, body: bytes) -> None:
+        answer = await ask.post(PATH, headers=JSON, body=body)
+
+        assert (answer.status, answer.code) == (422, "VALIDATION_ERROR")
+
+    @pytest.mark.parametrize(
+        "body", [b'{"name": "a\\u0000"}', b'{"name": "\\ud83d\\ude00"}', b'{"name": "a", "name": "b"}']
+    )
+    async def test_odd_but_sound_json_is_taken(self, ask: Ask, body: bytes) -> None:
+        assert (await ask.post(PATH, headers=JSON, body=body)).status == 200
+
+    @pytest.mark.parametrize(
+        "content_type", ["text/plain", "application/xml", "", "application/x-www-form-urlencoded", "a/b/c; =\0"]
+    )
+    async def test_another_content_type_is_refused(self, ask: Ask, content_type: str) -> None:
+        answer = await ask.post(PATH, headers=[("content-type", content_type)], body=b'{"name": "a"}')
+
+        assert (answer.status, answer.code) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+    async def test_a_body_that_is_missing_is_a_missing_field(self, ask: Ask) -> None:
+        answer = await ask.post(PATH)
+
+        assert answer.status == 422
+        assert answer.json["error"]["details"]["fields"][0]["field"] == "body"
+
+    async def test_ten_thousand_faults_are_not_all_listed(self, ask: Ask) -> None:
+        answer = await ask.post(f"{PATH}/many", json_body=[{}] * 10_000)
+
+        assert answer.status == 422
+        assert len(answer.json["error"]["details"]["fields"]) == 50
+
+
+class TestBrowsers:
+    async def test_outside_the_api_a_browser_gets_a_page(self, ask: Ask) -> None:
+        answer = await ask.get("/nowhere", headers=[("accept", "text/html,*/*")])
+
+        assert answer.status == 404
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "style-src 'self'" in answer.headers["content-security-policy"]
+        assert b"There is nothing here." in answer.body
+
+    async def test_the_api_answers_json_to_browsers_too(self, ask: Ask) -> None:
+        answer = await ask.get("/api/v1/nowhere", headers=[("accept", "text/html")])
+
+        assert answer.headers["content-type"] == "application/json"
+
+
+class TestDocumentation:
+    def test_errors_of_one_status_are_examples_of_one_answer(self) -> None:
+        documented = responses(ShelfNotFound, ShelfTaken, NotFound)
+
+        assert set(documented) == {404, 409}
+        content = documented[404]["content"]["application/json"]
+        assert content["schema"] == {"$ref": "#/components/schemas/ErrorBody"}
+        assert set(content["examples"]) == {"SHELF_NOT_FOUND", "NOT_FOUND"}
