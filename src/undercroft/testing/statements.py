@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import event
+
 from undercroft.core.db import Database
 
 _AROUND = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "DEALLOCATE")
@@ -50,12 +52,19 @@ def recording() -> Iterator[Statements]:
 
 def watch(database: Database) -> None:
     """Let the connections that this database makes from now on be recorded."""
-    database.write.on_connect.append(_listen)
-    database.read.on_connect.append(_listen)
+    for pool in (database.write, database.read):
+        pool.on_connect.append(_listen)
+        event.listen(pool.engine.sync_engine, "before_cursor_execute", _note_prepared)
 
 
 def _listen(connection: Any) -> None:
     connection.add_query_logger(_note)
+
+
+def _note_prepared(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+    """SQLAlchemy prepares its statements, and asyncpg reports none that were prepared."""
+    for statements in _recording:
+        statements.all.append(sql)
 
 
 def _note(record: Any) -> None:
