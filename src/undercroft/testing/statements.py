@@ -1,5 +1,6 @@
 """Counts the statements that reach PostgreSQL, as asyncpg itself reports them."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,8 +29,12 @@ class Statements:
     def count(self) -> int:
         return len(self.sent)
 
-    def clear(self) -> None:
-        """Forget what was sent so far: `statements.clear()` before the call that is measured."""
+    async def clear(self) -> None:
+        """Forget what was sent so far: `await statements.clear()` before the call that is measured.
+
+        asyncpg tells of a statement one turn of the event loop after its end; that turn is waited for.
+        """
+        await asyncio.sleep(0)
         self.all.clear()
 
     def __str__(self) -> str:

@@ -131,7 +131,7 @@ async def test_an_unknown_key_id_is_looked_for_once_in_ten_seconds(database: Dat
     keys = SigningKeys(database)
     await keys.load()
     await asyncio.sleep(0)
-    statements.clear()
+    await statements.clear()
     for number in range(20):
         assert await keys.seek(f"unknown {number}") is None
     await asyncio.sleep(0)
