@@ -180,7 +180,7 @@ async def _wheel_serves(stack: Stack, url: str, verdict: Verdict) -> None:
         "EMAIL_PROVIDER": "smtp",
         "SMTP_HOST": "127.0.0.1",
         "EMAIL_FROM": "hello@wheel.example.com",
-        "ALLOWED_HOSTS": '["*"]',
+        "ALLOWED_HOSTS": "127.0.0.1",
     }
     migrated = stack.undercroft("migrate", "upgrade", **environment)
     verdict.check(migrated.returncode == 0, "it migrates", (migrated.stdout + migrated.stderr)[-300:])

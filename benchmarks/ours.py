@@ -21,6 +21,7 @@ from undercroft.devstack.roles import Roles, ensure
 PASSWORD = "benchmark-" + secrets.token_urlsafe(16)
 CALLER, CREATOR, JOINER = "caller@example.com", "creator@example.com", "joiner@example.com"
 TEAMS = 1_000
+RAISED = "99999999/minute"
 UNDERCROFT = [str(Path(PYTHON).with_name("undercroft"))]
 
 
@@ -42,14 +43,15 @@ class OurTarget(Target):
             "ENVIRONMENT": "production",
             "SECRET_KEY": secrets.token_urlsafe(48),
             "PUBLIC_URL": "https://bench.example.com",
-            "ALLOWED_HOSTS": '["*"]',
+            "ALLOWED_HOSTS": "127.0.0.1",
             "DATABASE_URL": self._urls["app"],
             "MIGRATION_DATABASE_URL": self._urls["owner"],
             "ADMIN_DATABASE_URL": self._urls["admin"],
             "EMAIL_PROVIDER": "smtp",
             "SMTP_HOST": "127.0.0.1",
             "EMAIL_FROM": "bench@example.com",
-            "RATE_LIMIT_SCALE": "1000000",
+            "ACCESS_TOKEN_MINUTES": "60",
+            **{f"RATE_LIMIT_{group}": RAISED for group in ("PUBLIC", "AUTH", "APP", "ADMIN", "SIGN_IN")},
             "UNDERCROFT_ENV_FILE": str(self._folder / "no.env"),
         }
 
@@ -104,7 +106,7 @@ async def _fill(connection: asyncpg.Connection) -> None:
     from undercroft.modules.teams.models import Membership, Team
     from undercroft.modules.users.models import User
 
-    hashed, now = await passwords.hash(PASSWORD), datetime.now(UTC)
+    hashed, now = await passwords.hash(PASSWORD, subject="benchmark"), datetime.now(UTC)
     addresses = [CALLER, CREATOR, JOINER, *(f"u{number}@example.com" for number in range(97))]
     users = [User(email=address, password_hash=hashed, email_verified_at=now) for address in addresses]
     teams = [Team(name="Personal", slug=f"p{n}", personal_user_id=user.id) for n, user in enumerate(users)]

@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from undercroft.jobs import CurrentJob, current_job, enqueue, task
+from undercroft.jobs.control import cancel
 
 done: list[Any] = []
 log = structlog.get_logger("undercroft.application")
@@ -101,7 +102,33 @@ async def kill_worker() -> None:
 @task()
 async def mark(job: CurrentJob, *, n: int, seconds: float = 0.0) -> int:
     """Leave a line in a file that survives the worker."""
-    with Path(os.environ["TRACES"]).open("a") as traces:  # noqa: ASYNC230 - one short line
+    with Path(os.environ["TRACES"]).open("a") as traces:
         traces.write(f"{n} {job.attempt}\n")
     await asyncio.sleep(seconds)
     return n
+
+
+@task(backoff=0.01)
+async def cancel_then_fail(job: CurrentJob) -> None:
+    async with job.session() as session:
+        await cancel(session, job.id)
+    raise ValueError("too late")
+
+
+@task()
+async def cancel_then_succeed(job: CurrentJob) -> None:
+    async with job.session() as session:
+        await cancel(session, job.id)
+
+
+@task()
+async def fail_and_wait() -> None:
+    raise ValueError("broken")
+
+
+@task()
+async def give_away(job: CurrentJob) -> str:
+    """Let another worker have the job while this one runs it."""
+    async with job.session() as session:
+        await (await session.raw()).execute("UPDATE jobs SET worker_id = gen_random_uuid() WHERE id = $1", job.id)
+    return "too late"

@@ -6,8 +6,12 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
-LIMIT = 30.0
+from undercroft.core.db import Database
+from undercroft.jobs.worker import Worker
+
+LIMIT = 120.0
 QUICK = {"JOBS_REDELIVERY": "1", "JOBS_POLL_INTERVAL": "0.2", "JOBS_STOP_TIMEOUT": "1", "ENVIRONMENT": "test"}
 
 
@@ -46,5 +50,17 @@ class Workers:
 async def eventually(true: Callable[[], Awaitable[bool]], *, limit: float = LIMIT) -> None:
     """Wait until something holds; fails when it does not in time."""
     async with asyncio.timeout(limit):
-        while not await true():  # noqa: ASYNC110 - another process is what is waited for
+        while not await true():
             await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def working(database: Database, **options: Any) -> AsyncIterator[Worker]:
+    """A worker on this loop, stopped after the block."""
+    worker = Worker(database, **options)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await running

@@ -2,13 +2,13 @@
 
 import gc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import ModuleType
 
 from fastapi import APIRouter, FastAPI
 
 from undercroft import __version__
-from undercroft.app.loader import check_settings, modules, parts, prepare
+from undercroft.app.loader import check_settings, modules, prepare
 from undercroft.core.auth import Router, Surface
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.health import database_component
@@ -24,11 +24,17 @@ SERVED: dict[str, frozenset[Surface]] = {
 }
 
 
-def create_app(surface: str = "all") -> Api:
-    """The application of one surface, ready for an ASGI server. Raises `ConfigurationError` for unfit settings."""
+def create_app(surface: str = "all", *, database: Database | None = None) -> Api:
+    """The application of one surface, ready for an ASGI server.
+
+    It opens and closes its own connections unless a database is given, which stays its giver's. Raises
+    `ConfigurationError` for unfit settings.
+    """
     logs.configure()
     check_settings(load(CoreSettings).environment)
-    return _assemble(surface)
+    app = _assemble(surface)
+    app.state.database = database
+    return app
 
 
 def offline_app() -> Api:
@@ -47,8 +53,9 @@ def _assemble(surface: str) -> Api:
 
 def _routers(served: frozenset[Surface]) -> Iterator[APIRouter]:
     for name in ("routes", "pages"):
-        for part in parts(name):
-            yield from (router for router in _routers_in(part) if router.surface in served)
+        for part in (module.part(name) for module in modules() if module.enabled):
+            if part is not None:
+                yield from (router for router in _routers_in(part) if router.surface in served)
 
 
 def _routers_in(part: ModuleType) -> Iterator[Router]:
@@ -57,15 +64,17 @@ def _routers_in(part: ModuleType) -> Iterator[Router]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings = load(DatabaseSettings)
     async with AsyncExitStack() as stack:
-        database = app.state.database = Database(settings, _url(settings, app.state.surface))
-        stack.push_async_callback(database.close)
+        if app.state.database is None:
+            app.state.database = _open_database(app.state.surface)
+            stack.push_async_callback(app.state.database.close)
         stack.push_async_callback(app.state.cache.close)
-        app.state.health.add(database_component(database))
+        app.state.health.add(database_component(app.state.database))
         app.state.cache.warn_without()
         if app.state.cache:
             app.state.health.add(Component("redis", app.state.cache.ping))
+            with suppress(Exception):
+                await app.state.cache.ping()
         for module in modules():
             part = module.part("startup")
             if part is not None:
@@ -76,8 +85,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def _url(settings: DatabaseSettings, surface: str) -> str:
-    return settings.admin_url if surface == "admin" else settings.url
+def _open_database(surface: str) -> Database:
+    settings = load(DatabaseSettings)
+    return Database(settings, settings.admin_url if surface == "admin" else settings.url)
 
 
 def _tune_collector() -> None:

@@ -53,6 +53,11 @@ class Module:
         return tuple(getattr(self.package, "REQUIRES", ()))
 
     @property
+    def enabled(self) -> bool:
+        """False when the package's `enabled()` says so: then it has no routes and no pages."""
+        return bool(getattr(self.package, "enabled", lambda: True)())
+
+    @property
     def folder(self) -> Path:
         assert self.package.__file__ is not None
         return Path(self.package.__file__).parent

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import cast
 
 from undercroft.app.loader import check_settings, parts, prepare
+from undercroft.app.server import ready_database
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load
+from undercroft.core.telemetry import logs
 from undercroft.jobs.registry import tasks
 from undercroft.jobs.settings import JobsSettings
 from undercroft.jobs.worker import Worker
@@ -27,27 +29,22 @@ def load_tasks() -> None:
 
 
 def worker_database() -> Database:
-    """A database for what jobs do: the pools of a request, with the patience of a job.
-
-    Raises `ConfigurationError` when no DATABASE_URL is set.
-    """
-    settings = load(DatabaseSettings)
-    if not settings.url:
-        raise ConfigurationError(
-            "DATABASE_URL is not set. Set it in the environment or in .env, or use `undercroft dev`."
-        )
+    """A database for what jobs do: the pools of a request, with the patience of a job."""
     patience = load(JobsSettings).jobs_acquire_timeout
-    return Database(settings.model_copy(update={"db_acquire_timeout": patience}))
+    return Database(load(DatabaseSettings).model_copy(update={"db_acquire_timeout": patience}))
 
 
 async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
     """Work until SIGTERM or SIGINT; at the second one, hand running jobs back at once.
 
-    Raises `ConfigurationError` for settings that do not fit and for a queue that no task uses.
+    Raises `ConfigurationError` for settings that do not fit, a queue that no task uses, a database that does not
+    answer, and an old schema.
     """
+    logs.configure()
     check_settings(load(CoreSettings).environment)
     load_tasks()
     check_queues(queues)
+    await ready_database()
     database = worker_database()
     worker = Worker(database, queues=queues, concurrency=concurrency)
     loop = asyncio.get_running_loop()
@@ -69,14 +66,12 @@ def check_queues(queues: tuple[str, ...]) -> None:
 
 def main(queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
     """Run a worker in this process and end it; tasks that refuse to stop do not keep it alive."""
-    runner = asyncio.Runner(loop_factory=_loop_factory())
-    runner.run(run_worker(queues, concurrency))
-    left = [task for task in asyncio.all_tasks(runner.get_loop()) if not task.done()]
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if left:
-        os._exit(0)
-    runner.close()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run_worker(queues, concurrency))
+        if asyncio.all_tasks(runner.get_loop()):
+            logs.flush()
+            sys.stdout.flush()
+            os._exit(0)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

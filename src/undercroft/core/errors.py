@@ -18,6 +18,10 @@ class ConfigurationError(Exception):
     """
 
 
+class PermanentError(Exception):
+    """What was tried will fail again however often it is tried: a job that raises this is not retried."""
+
+
 class AppError(Exception):
     """An error that is told to the client in the one shape of all errors.
 

@@ -47,6 +47,10 @@ class Health:
     def add(self, component: Component) -> None:
         self._components[component.name] = component
 
+    def remove(self, name: str) -> None:
+        """Forget a component that was stopped."""
+        self._components.pop(name, None)
+
     async def read(self) -> list[Reading]:
         """Ask every component at once, each for at most the timeout in seconds."""
         return list(await asyncio.gather(*(self._ask(component) for component in self._components.values())))

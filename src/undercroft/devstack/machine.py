@@ -19,7 +19,7 @@ LINUX = sys.platform == "linux"
 WINDOWS = os.name == "nt"
 
 _PR_SET_PDEATHSIG = 1
-_KEPT_ENVIRONMENT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
+_KEPT = {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"}
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,16 @@ def start(
         stdout=log,
         stderr=log,
         cwd=cwd,
-        env={name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ} | {"LC_ALL": "C"},
+        env=_environment(),
         start_new_session=not WINDOWS,
         preexec_fn=before_exec(identity, death_signal),
     )
+
+
+def _environment() -> dict[str, str]:
+    """What a server may know of ours: no secrets, and nothing that would change how it runs."""
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("UNDERCROFT_")}
+    return kept | {"LC_ALL": "C"}
 
 
 def before_exec(identity: Identity | None, death_signal: signal.Signals) -> Callable[[], None] | None:
@@ -111,7 +117,7 @@ def stop(process: subprocess.Popen[bytes], *signals: signal.Signals, patience: f
             process.wait(patience)
             return
     if process.poll() is None:
-        _kill_session(process)
+        kill_session(process)
         process.wait(patience)
 
 
@@ -123,7 +129,8 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     process.send_signal(signal.SIGCONT)  # one that was stopped would never hear it
 
 
-def _kill_session(process: subprocess.Popen[bytes]) -> None:
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads a session, and everything that it started."""
     if WINDOWS:
         process.kill()
         return

@@ -5,6 +5,7 @@ with mode 0700) does the unprivileged server get a folder of its own under `/var
 `.undercroft/` leads there. No folder is ever opened to others.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -76,10 +77,12 @@ def _give(folder: Path, identity: Identity) -> None:
 def discard(state: Path, name: str) -> None:
     """Delete the data of one server, wherever they are."""
     entry = state.absolute() / name
-    if entry.exists():
-        shutil.rmtree(entry.resolve(), ignore_errors=True)
+    folder = entry.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
     if entry.is_symlink():
         entry.unlink()
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()
 
 
 def programs(root: Path, parts: tuple[str, ...], identity: Identity | None) -> Path:

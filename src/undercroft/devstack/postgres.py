@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import time
@@ -49,13 +50,17 @@ class PostgresServer:
         """Where the superuser finds it."""
         return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def has_data(self) -> bool:
+        return (self.data / "PG_VERSION").exists()
+
     def start(self) -> None:
         """Start it on the data that are there, or on new ones, and return at once.
 
         Raises `ConfigurationError` when its data cannot be made or another server holds them.
         """
         self._settle_predecessor()
-        if not (self.data / "PG_VERSION").exists():
+        if not self.has_data:
             self._initialise()
         self._check_version()
         settings = {**_ALWAYS, "port": str(self.port), **self.options}
@@ -86,20 +91,14 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop it in order (open transactions are rolled back), or by force when it does not listen."""
         if self.process is not None:
-            machine.stop(self.process, signal.SIGINT, signal.SIGQUIT)
+            machine.stop(self.process, signal.SIGINT, signal.SIGQUIT, patience=2.5)
             self.process = None
 
-    def reset_password(self) -> None:
-        """Give the superuser this password although the old one is lost; the server must not run."""
+    def discard_data(self) -> None:
+        """Delete what an interrupted first start left; the server must not run."""
         self._settle_predecessor()
-        subprocess.run(
-            [str(self.bin / "postgres"), "--single", "-D", str(self.data), "postgres"],
-            input=f"ALTER ROLE {SUPERUSER} PASSWORD '{self.password}'\n".encode(),
-            capture_output=True,
-            check=True,
-            cwd=self.data,
-            preexec_fn=machine.before_exec(self.identity, signal.SIGTERM),
-        )
+        for path in self.data.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _initialise(self) -> None:
         secret = self.data.parent / f"postgres-{secrets.token_hex(4)}.password"

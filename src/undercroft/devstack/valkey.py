@@ -19,6 +19,7 @@ _ALWAYS = {
     "maxmemory-policy": "noeviction",
     "databases": "64",
     "daemonize": "no",
+    "set-proc-title": "no",
 }
 IN_MEMORY = {"appendonly": "no"}
 
@@ -86,7 +87,7 @@ class ValkeyServer:
     def stop(self) -> None:
         """Stop it in order, or by force when it does not listen."""
         if self.process is not None:
-            machine.stop(self.process, signal.SIGTERM)
+            machine.stop(self.process, signal.SIGTERM, patience=2)
             self.process = None
 
 

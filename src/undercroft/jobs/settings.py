@@ -13,7 +13,7 @@ class JobsSettings(SettingsBase):
     jobs_engine: Literal["postgres"] = Field(
         "postgres", description="What carries the jobs: `postgres` needs no other server."
     )
-    jobs_concurrency: int = Field(20, ge=1, le=1000, description="Jobs that one worker runs at the same time.")
+    jobs_concurrency: int = Field(50, ge=1, le=1000, description="Jobs that one worker runs at the same time.")
     jobs_redelivery: float = Field(
         15,
         ge=1,

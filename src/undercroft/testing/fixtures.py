@@ -2,8 +2,10 @@
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,13 +14,17 @@ import pytest_asyncio
 from undercroft.testing.plugin import RUN_FOLDER
 
 if TYPE_CHECKING:
+    from httpx import AsyncClient
+
     from undercroft.core.db import Database
+    from undercroft.core.http.application import Api
     from undercroft.testing.jobs import JobsInTest
+    from undercroft.testing.people import Person
     from undercroft.testing.servers import Servers
     from undercroft.testing.statements import Statements
     from undercroft.testing.tables import Tables
 
-TEST_SECRET = "a secret for tests only, 0123456789 abcdefghij"  # noqa: S105
+    SignIn = Callable[..., Awaitable[Person]]
 
 
 @pytest.fixture(scope="session")
@@ -107,26 +113,18 @@ async def redis_url(worker_redis_url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-def test_settings(database_url: str, owner_url: str, admin_url: str) -> Iterator[None]:
+def mailbox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the mails of this worker's tests are kept."""
+    return tmp_path_factory.mktemp("mailbox")
+
+
+@pytest.fixture(scope="session")
+def test_settings(database_url: str, owner_url: str, admin_url: str, mailbox_folder: Path) -> Iterator[None]:
     """Settings as in a test: ENVIRONMENT=test, secrets of no worth, this worker's database."""
-    from pydantic import SecretStr
-
     from undercroft.core import settings
-    from undercroft.core.db import DatabaseSettings
+    from undercroft.testing.configuration import configure
 
-    settings.reset()
-    settings.use(
-        settings.CoreSettings(
-            environment=settings.Environment.TEST, secret_key=SecretStr(TEST_SECRET), public_url="http://test.local"
-        )
-    )
-    settings.use(
-        DatabaseSettings(
-            database_url=SecretStr(database_url),
-            migration_database_url=SecretStr(owner_url),
-            admin_database_url=SecretStr(admin_url),
-        )
-    )
+    configure(app_url=database_url, owner_url=owner_url, admin_url=admin_url, mailbox=mailbox_folder)
     yield
     settings.reset()
 
@@ -184,3 +182,65 @@ def jobs(database: "Database") -> Iterator["JobsInTest"]:
 
     with capturing(database) as captured:
         yield captured
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def worker_app(worker_database: "Database") -> AsyncIterator["Api"]:
+    """The whole application, started once per worker; tests ask for `app`."""
+    from undercroft.app.api import create_app
+    from undercroft.testing.lifespan import running
+
+    application = create_app(database=worker_database)
+    async with running(application):
+        yield application
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
+    """The whole application on this worker's clean database."""
+    await worker_app.state.identity.keys.load()
+    return worker_app
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(app: "Api") -> AsyncIterator["AsyncClient"]:
+    """A client that is not signed in."""
+    from undercroft.testing.people import client_of
+
+    async with client_of(app) as anonymous:
+        yield anonymous
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def somebody(app: "Api") -> AsyncIterator["SignIn"]:
+    """Makes people who are signed in: `person = await somebody(role=PlatformRole.ADMIN)`."""
+    from undercroft.testing.people import signed_in
+
+    async with AsyncExitStack() as stack:
+
+        async def sign_in(**who: Any) -> "Person":
+            person = await signed_in(app, **who)
+            await stack.enter_async_context(person.client)
+            return person
+
+        yield sign_in
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def user(somebody: "SignIn") -> "AsyncClient":
+    """The client of somebody signed in."""
+    return (await somebody()).client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stranger(somebody: "SignIn") -> "AsyncClient":
+    """The client of somebody else signed in."""
+    return (await somebody()).client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def admin(somebody: "SignIn") -> "AsyncClient":
+    """The client of an administrator of the platform."""
+    from undercroft.core.auth import PlatformRole
+
+    return (await somebody(role=PlatformRole.ADMIN)).client

@@ -20,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import machine, roles
+from undercroft.devstack import machine, place, roles
 from undercroft.devstack.postgres import UNSAFE_AND_FAST, PostgresServer
 from undercroft.devstack.valkey import IN_MEMORY, ValkeyServer
 
@@ -162,6 +162,21 @@ class Keeper:
             await manager.close()
             self._databases.append(servers.template)
         await upgrade_all(servers.owner_url)
+        await self._make_signing_keys(servers)
+
+    async def _make_signing_keys(self, servers: Servers) -> None:
+        """Once for all workers and tests: making them takes long."""
+        from undercroft.core.db import Database, DatabaseSettings
+        from undercroft.core.settings import load
+        from undercroft.modules.auth.identity import Identity
+        from undercroft.testing.configuration import configure
+
+        configure(
+            app_url=servers.app_url, owner_url=servers.owner_url, admin_url=servers.admin_url, mailbox=self._folder
+        )
+        database = Database(load(DatabaseSettings))
+        await Identity.over(database).keys.ensure()
+        await database.close()
 
     def _stop(self) -> None:
         if self._databases:
@@ -169,6 +184,8 @@ class Keeper:
                 asyncio.run(_drop_all(os.environ["TEST_DATABASE_URL"], self._databases[0]))
         for server in self._started:
             server.stop()
+        for name in ("postgres", "valkey"):
+            place.discard(self._folder, name)
 
 
 async def _drop_all(url: str, template: str) -> None:

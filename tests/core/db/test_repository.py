@@ -1,8 +1,8 @@
 """The generic repository, tried on projects."""
 
 import pytest
-from tests.factories import Somebody, somebody
 
+from tests.factories import Somebody, somebody
 from undercroft.core.db import Database
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.ids import new_id

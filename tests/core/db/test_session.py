@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from sqlalchemy import bindparam, func, insert, select, text
 from sqlmodel import col
-from tests.factories import somebody
 
+from tests.factories import somebody
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import DatabaseConflict, DatabaseUnavailable, OutcomeUnknown, UnstorableValue
 from undercroft.core.errors import Conflict

@@ -158,7 +158,7 @@ def _png() -> bytes:
     [
         (_png(), "image/png"),
         (b"%PDF-1.7\n...", "application/pdf"),
-        (gzip.compress(b"x"), "application/gzip"),
+        (gzip.compress(b"x", mtime=0), "application/gzip"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "application/octet-stream"),
         (b"<!doctype html><script>1</script>", "application/octet-stream"),
         (b"plain text", "application/octet-stream"),

@@ -1,7 +1,6 @@
 """Projects as a client sees them."""
 
 import asyncio
-from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient, Response
@@ -91,12 +90,12 @@ async def test_a_cursor_walk_sees_each_project_once_while_others_insert(user: As
         {"status": "lost"},
         {"q": "x" * 1001},
     ],
-    ids=str,
+    ids=lambda params: str(params)[:40],
 )
 async def test_bad_parameters_are_told(user: AsyncClient, params: dict[str, object]) -> None:
     response = await user.get(PROJECTS, params=params)
     assert response.status_code == 422
-    assert response.json()["error"]["details"]
+    assert response.json()["error"]["code"] in {"VALIDATION_ERROR", "INVALID_CURSOR", "UNKNOWN_SORT"}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ async def test_bad_parameters_are_told(user: AsyncClient, params: dict[str, obje
         {"name": "nul\x00"},
         {"name": 5},
         {"name": "fine", "status": "lost"},
-        {"name": "fine", "team_id": str(uuid4())},
+        {"name": "fine", "team_id": "01890000-0000-7000-8000-000000000000"},
         {"name": "fine", "description": "x" * 10_001},
         [],
         "text",

@@ -26,11 +26,13 @@ from undercroft.providers.email.smtp import SmtpProvider
 
 @pytest.fixture(autouse=True)
 def _test_settings(tmp_path: Path) -> Iterator[None]:
+    before = dict(settings._loaded)
     settings.reset()
     settings.use(CoreSettings(environment=Environment.TEST, app_name="Acme", public_url="https://acme.example"))
     settings.use(EmailSettings(email_provider=EmailProviderName.MAILBOX, email_mailbox_folder=tmp_path / "mailbox"))
     yield
     settings.reset()
+    settings._loaded.update(before)
 
 
 @dataclass

@@ -65,7 +65,7 @@ def driver_error(error: BaseException) -> BaseException:
     while isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
     cause = error.__cause__
-    return cause if isinstance(cause, PostgresError | InterfaceError) else error
+    return cause if isinstance(cause, PostgresError | InterfaceError | InternalClientError) else error
 
 
 def translated(error: BaseException) -> AppError | None:

@@ -1,6 +1,6 @@
 """The two kinds of session: `Session` is one transaction, `ReadSession` reads without one."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -198,13 +198,23 @@ class Session(ReadSession):
 
 
 class Database:
-    """A PostgreSQL database as this process uses it: a pool for writing and a read-only one for reading."""
+    """A PostgreSQL database as this process uses it: a pool for writing and a read-only one for reading.
 
-    def __init__(self, settings: DatabaseSettings, url: str | None = None) -> None:
+    `name` is what the server calls the writing connections, after "undercroft"; `server_settings` are theirs too.
+    """
+
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        url: str | None = None,
+        *,
+        name: str = "write",
+        server_settings: Mapping[str, str] | None = None,
+    ) -> None:
         url = url or settings.url
         self.url = url
         self.settings = settings
-        self.write = Pool(url, settings, name="write", size=settings.db_pool_size)
+        self.write = Pool(url, settings, name=name, size=settings.db_pool_size, server_settings=server_settings)
         self.read = Pool(url, settings, name="read", size=settings.db_read_pool_size, read_only=True)
         self.on_begin: BeginHook | None = None
 

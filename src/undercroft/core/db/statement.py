@@ -17,7 +17,7 @@ class Statement:
         row = await session.fetchrow(FIND, id=project_id)
 
     Bind values go to asyncpg as they are, after the column type's own bind processor if it has one; rows come back
-    as asyncpg gives them (JSONB as text). Lists are passed with `= ANY(:ids)`: expanding `IN` cannot be compiled once.
+    as asyncpg gives them (JSONB decoded). Lists are passed with `= ANY(:ids)`: expanding `IN` cannot be compiled once.
     """
 
     def __init__(self, statement: Executable) -> None:

@@ -1,75 +1,39 @@
-"""Entity tags and the headers that ask about them (RFC 9110, 8.8.3 and 13.1).
+"""Entity tags and `If-Match` (RFC 9110, 8.8.3 and 13.1.1): an update of what somebody else changed is refused."""
 
-response.headers["ETag"] = etag(project.version)
-require_match(request, etag(project.version))        # PATCH with If-Match: 412 when it was changed meanwhile
-"""
-
-import hashlib
 import re
+from typing import Annotated
 
-from starlette.requests import Request
+from fastapi import Depends, Request
 
-from undercroft.core.errors import BadRequest, PreconditionFailed
+from undercroft.core.errors import BadRequest
 
-_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
-_LIST = re.compile(r'\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*(?:,\s*(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"\s*)*')
-
-
-class MalformedTag(BadRequest):
-    code = "MALFORMED_ETAG"
-    message = 'If-Match and If-None-Match hold entity tags in quotes, as ETag gave them: "3", or *.'
+TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*')
+MAX_HEADER = 1000
 
 
-def etag(*parts: object) -> str:
-    """A strong tag of these values, such as a row's version."""
-    return f'"{"-".join(map(str, parts))}"'
+class InvalidIfMatch(BadRequest):
+    code = "INVALID_IF_MATCH"
+    message = 'If-Match takes `*` or entity tags as they were answered: "3", "4".'
 
 
-def weak_etag(body: bytes) -> str:
-    """A weak tag of an answer's bytes, the same whether they are compressed or not."""
-    return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
+def etag(version: int) -> str:
+    """The strong entity tag of a version."""
+    return f'"{version}"'
 
 
-def require_match(request: Request, current: str | None) -> None:
-    """Go on only if `If-Match` is not given or names the current tag; `*` means that there is one.
+async def if_match(request: Request) -> tuple[int, ...] | None:
+    """The versions that the client would accept; None without the header and for `*`, which any version matches.
 
-    Compares strongly: a weak tag never matches. Raises `PreconditionFailed`, or `MalformedTag`.
+    Weak tags never match, nor do tags that are not ours. Raises `InvalidIfMatch` for what is no list of tags.
     """
-    given = _given(request, "if-match")
-    if given is None:
-        return
-    if given == "*":
-        if current is None:
-            raise PreconditionFailed
-        return
-    weak, opaque = _read(current) if current is not None else (True, "")
-    if weak or (False, opaque) not in _tags(given):
-        raise PreconditionFailed(headers={"ETag": current} if current else None)
+    values = request.headers.getlist("if-match")
+    if not values or values == ["*"]:
+        return None
+    header = ",".join(values)
+    tags = [TAG.fullmatch(part) for part in header.split(",") if part.strip()]
+    if not tags or len(header) > MAX_HEADER or any(tag is None for tag in tags):
+        raise InvalidIfMatch
+    return tuple(int(tag[2]) for tag in tags if tag and not tag[1] and tag[2].isascii() and tag[2].isdigit())
 
 
-def is_unchanged(request: Request, current: str) -> bool:
-    """Whether `If-None-Match` names the current tag, so that 304 is the answer. Compares weakly.
-
-    Raises `MalformedTag`.
-    """
-    given = _given(request, "if-none-match")
-    if given is None:
-        return False
-    return given == "*" or _read(current)[1] in {opaque for _, opaque in _tags(given)}
-
-
-def _given(request: Request, name: str) -> str | None:
-    values = request.headers.getlist(name)
-    return ",".join(values).strip() if values else None
-
-
-def _tags(text: str) -> set[tuple[bool, str]]:
-    if not _LIST.fullmatch(text):
-        raise MalformedTag
-    return {(bool(weak), opaque) for weak, opaque in _TAG.findall(text)}
-
-
-def _read(tag: str) -> tuple[bool, str]:
-    match = _TAG.fullmatch(tag)
-    assert match is not None, f"{tag} is not an entity tag"
-    return bool(match[1]), match[2]
+IfMatch = Annotated[tuple[int, ...] | None, Depends(if_match)]

@@ -13,11 +13,13 @@ A path without parameters is found in one look; one with parameters by its longe
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import Any
 
 from fastapi.routing import APIRoute
 from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +29,19 @@ from undercroft.core.http.errors import MethodNotAllowed
 from undercroft.core.http.limits import Rule, enforce, enforce_failure, rule_for
 from undercroft.core.http.middleware.body_limit import BodyLimit
 
+_ASKED = (
+    "dependencies",
+    "path_params",
+    "query_params",
+    "header_params",
+    "cookie_params",
+    "body_params",
+    "request_param_name",
+    "http_connection_param_name",
+    "response_param_name",
+    "background_tasks_param_name",
+    "security_scopes_param_name",
+)
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -187,6 +202,8 @@ def _api_app(route: APIRoute) -> ASGIApp:
 
     Function-scoped dependencies end before the answer leaves, all others after it.
     """
+    if _asks_for_nothing(route):
+        return _answered_by(route.endpoint)
     handle = route.get_route_handler()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -197,6 +214,25 @@ def _api_app(route: APIRoute) -> ASGIApp:
                 scope["fastapi_function_astack"] = function_stack
                 response = await handle(request)
             await response(scope, receive, send)
+
+    return app
+
+
+def _asks_for_nothing(route: APIRoute) -> bool:
+    """Whether its function takes nothing and makes its own answer, so that FastAPI has nothing to do for it."""
+    returned = getattr(route.endpoint, "__annotations__", {}).get("return")
+    makes_response = isinstance(returned, type) and issubclass(returned, Response)
+    return (
+        makes_response
+        and iscoroutinefunction(route.endpoint)
+        and not any(getattr(route.dependant, name) for name in _ASKED)
+    )
+
+
+def _answered_by(endpoint: Any) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response: Response = await endpoint()
+        await response(scope, receive, send)
 
     return app
 

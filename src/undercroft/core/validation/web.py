@@ -1,5 +1,6 @@
 """URLs, HTML, files and phone numbers from outside."""
 
+from functools import cache
 from typing import Annotated
 
 from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
@@ -15,12 +16,15 @@ PHONE_LENGTH = 32
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
 SNIFFED_BYTES = 8192
 
-_web_url = TypeAdapter(Annotated[AnyUrl, UrlConstraints(allowed_schemes=["http", "https"], host_required=True)])
+
+@cache
+def _web_url() -> TypeAdapter[AnyUrl]:
+    return TypeAdapter(Annotated[AnyUrl, UrlConstraints(allowed_schemes=["http", "https"], host_required=True)])
 
 
 def _url(value: str) -> str:
     try:
-        url = _web_url.validate_python(tidy_line(value))
+        url = _web_url().validate_python(tidy_line(value))
     except ValidationError:
         raise PydanticCustomError("url", "Use a whole URL that begins with https:// or http://.") from None
     if url.username is not None or url.password is not None:

@@ -29,12 +29,20 @@ async def listen(
     A connection is probed every few seconds, so that one whose server hangs is given up too.
     """
     pause = 0.1
+
+    def back() -> None:
+        nonlocal pause
+        if pause > 0.1:
+            log.info("announcements of jobs are back")
+        pause = 0.1
+        connected()
+
     while True:
         try:
-            await _listen_once(url, settings, channel, announced, connected)
-            pause = 0.1
+            await _listen_once(url, settings, channel, announced, back)
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("announcements of jobs interrupted", error=type(error).__name__)
+            if pause == 0.1:
+                log.warning("announcements of jobs interrupted; polling meanwhile", error=type(error).__name__)
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
         pause = min(LONGEST_PAUSE, pause * 2)
 

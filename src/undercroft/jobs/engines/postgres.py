@@ -217,6 +217,7 @@ def library_names() -> "DBSettings":
 
     return DBSettings(
         prefix="",
+        db_schema=None,
         channel=cast(Any, CHANNEL),
         function="fn_pgqueuer_changed",
         statistics_table="pgqueuer_statistics",

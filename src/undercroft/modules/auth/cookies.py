@@ -1,11 +1,11 @@
 """Sessions of browsers: the cookie, the token that proves a request is ours, and where a request came from."""
 
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from undercroft.core.http.same_site import same_site
 from undercroft.core.security.keyring import keyring
 from undercroft.core.security.tokens import equal, sign
 from undercroft.core.settings import CoreSettings, load
@@ -13,7 +13,6 @@ from undercroft.modules.auth.errors import CsrfFailed
 from undercroft.modules.auth.settings import AuthSettings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-SAME_SITE = ("same-origin", "same-site")
 
 
 def is_secure() -> bool:
@@ -61,33 +60,16 @@ class CsrfTokens:
 
 def require_same_site(request: Request) -> None:
     """Raises `CsrfFailed` unless the browser says that the request comes from our own site."""
-    if not _is_same_site(request, otherwise=False):
-        raise CsrfFailed("The request must come from the same site (Sec-Fetch-Site or Origin).")
+    if not same_site(request):
+        raise CsrfFailed("The request must come from our own site, by its Sec-Fetch-Site or Origin.")
 
 
-def refuse_cross_site(request: Request) -> None:
-    """Raises `CsrfFailed` when a browser says that another site sent the request; programs say nothing and pass."""
-    if not _is_same_site(request, otherwise=True):
-        raise CsrfFailed("Another site may not do this.")
+def refuse_cross_site(request: Request, *, from_mail: bool = False) -> None:
+    """Raises `CsrfFailed` when a browser says that another site sent the request; programs say nothing and pass.
 
-
-def _is_same_site(request: Request, *, otherwise: bool) -> bool:
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in SAME_SITE
+    A page behind a mailed link hides its address (`Referrer-Policy: no-referrer`), so browsers call its origin `null`.
+    """
     origin = request.headers.get("origin")
-    if origin is None:
-        return otherwise
-    return origin == _origin(load(CoreSettings).public_url) or _host(origin) == request.headers.get("host")
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _host(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc or None
-    except ValueError:
-        return None
+    told = "sec-fetch-site" in request.headers or not (origin is None or (from_mail and origin == "null"))
+    if told and not same_site(request):
+        raise CsrfFailed("Another site may not do this.")

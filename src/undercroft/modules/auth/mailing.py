@@ -5,7 +5,6 @@ cannot tell, neither by what it says nor by how long it takes.
 """
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -17,9 +16,6 @@ from undercroft.modules.auth.models import MailPurpose, MailRequest, MailToken, 
 from undercroft.modules.auth.repository import RegistrationRepository
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.users import User, UserRepository
-from undercroft.providers.email import add_templates
-
-add_templates(Path(__file__).parent / "templates" / "emails")
 
 VERIFY_PAGE = "/verify-email"
 RESET_PAGE = "/reset-password"

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlmodel import col
 
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Repository
+from undercroft.core.db.repository import Repository, Slice
 from undercroft.modules.auth.models import (
     AuthSession,
     MailPurpose,
@@ -21,14 +21,17 @@ from undercroft.modules.auth.models import (
 )
 from undercroft.modules.users import User
 
+_LIVING = (col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now())
+
 
 class SessionRepository(Repository[AuthSession]):
     model = AuthSession
+    sortable = ("last_seen_at",)
 
-    async def living(self, user_id: UUID) -> Sequence[AuthSession]:
+    async def living(self, user_id: UUID, *, page: int, size: int) -> Slice[AuthSession]:
         """Somebody's sessions that can still be used, the latest seen first."""
-        query = self._living().where(col(AuthSession.user_id) == user_id)
-        return (await self._session.scalars(query.order_by(col(AuthSession.last_seen_at).desc()).limit(500))).all()
+        where = (col(AuthSession.user_id) == user_id, *_LIVING)
+        return await self.list(*where, sort="-last_seen_at", page=page, size=size)
 
     async def revoke(self, session_id: UUID, *, user_id: UUID | None = None) -> bool:
         """End one session, of this person if one is named; whether there was one to end."""
@@ -58,12 +61,8 @@ class SessionRepository(Repository[AuthSession]):
         ended = (col(AuthSession.expires_at) < before) | (col(AuthSession.revoked_at) < before)
         return await self._writing.rowcount(delete(AuthSession).where(ended))
 
-    def _living(self) -> Any:
-        return self._query().where(col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now())
-
     async def _revoke(self, where: Sequence[Any]) -> int:
-        living = [col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now()]
-        return await self._writing.rowcount(update(AuthSession).where(*where, *living).values(revoked_at=utc_now()))
+        return await self._writing.rowcount(update(AuthSession).where(*where, *_LIVING).values(revoked_at=utc_now()))
 
 
 class RefreshTokenRepository:

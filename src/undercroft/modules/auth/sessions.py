@@ -1,12 +1,12 @@
 """Sessions: begun at sign-in, listed and ended by their owner."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.db.repository import Slice
 from undercroft.core.errors import NotFound
 from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token, new_token
@@ -54,9 +54,9 @@ async def start_session(session: Session, user_id: UUID, client: Client, kind: S
     return Started(user_id, started.id, secret)
 
 
-async def list_sessions(session: ReadSession, principal: Principal) -> Sequence[AuthSession]:
+async def list_sessions(session: ReadSession, principal: Principal, *, page: int, size: int) -> Slice[AuthSession]:
     """One's own sessions that can still be used, the latest seen first."""
-    return await SessionRepository(session).living(principal.user_id)
+    return await SessionRepository(session).living(principal.user_id, page=page, size=size)
 
 
 async def end_session(session: Session, principal: Principal, session_id: UUID) -> None:

@@ -1,9 +1,8 @@
 """How long people stay signed in, and how long mailed links work."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from undercroft.core.settings import CoreSettings, SettingsBase, load
 
@@ -20,10 +19,6 @@ class AuthSettings(SettingsBase):
     reset_link_minutes: float = Field(60, gt=0, le=1440, description="Minutes for which a link to reset works.")
     jwks_cache_seconds: int = Field(
         300, ge=0, le=86_400, description="For how long others may keep /.well-known/jwks.json."
-    )
-    demo_password: SecretStr = Field(
-        SecretStr(""),
-        description="Password of the demo accounts in development; `undercroft dev` makes one up and prints it.",
     )
 
     @property
@@ -49,7 +44,3 @@ class AuthSettings(SettingsBase):
     @property
     def reset_link_life(self) -> timedelta:
         return timedelta(minutes=self.reset_link_minutes)
-
-    def production_faults(self) -> Iterator[str]:
-        if self.demo_password.get_secret_value():
-            yield "DEMO_PASSWORD must not be set: demo accounts belong to development."

@@ -8,8 +8,9 @@ and no verifier meets a key that it could not have known. Every process reads th
 import asyncio
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 
 import msgspec
@@ -135,6 +136,12 @@ async def rotate(database: Database, *, early: bool = False) -> tuple[str, str]:
         return coming.kid, following.kid
 
 
+async def all_keys(database: Database) -> Sequence[SigningKey]:
+    """Every key that there was, in the order in which they were made."""
+    async with database.reading() as session:
+        return await SigningKeyRepository(session).all()
+
+
 async def make_key() -> RSAPrivateKey:
     """A new RSA key pair; takes a thread for about a tenth of a second."""
     return await asyncio.to_thread(generate_private_key, 65537, KEY_SIZE)
@@ -148,10 +155,6 @@ def publication() -> timedelta:
 def token_memory() -> timedelta:
     """How long a retired key stays published: until the last token of the process that learned of it last expires."""
     return load(AuthSettings).access_token_life + timedelta(seconds=2 * RELOAD_SECONDS)
-
-
-def is_published(row: SigningKey, now: datetime) -> bool:
-    return row.retired_at is None or row.retired_at + token_memory() > now
 
 
 async def _fill(session: Session, ring: Keyring, drafts: list[RSAPrivateKey]) -> None:

@@ -1,23 +1,16 @@
-"""Who may look into the mailbox: a browser or program on this machine, in development and tests."""
+"""Who may look into the mailbox: a browser or a program on this machine."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from undercroft.core.errors import Forbidden, NotFound
-from undercroft.core.settings import CoreSettings, load
-from undercroft.providers.email import EmailProviderName, EmailSettings
+from undercroft.core.errors import Forbidden
 
 
 class NotFromHere(Forbidden):
     code = "MAILBOX_NOT_FROM_HERE"
     message = "The mailbox opens on this machine only, as http://127.0.0.1 or http://localhost."
-
-
-def enabled() -> bool:
-    """Whether there is a mailbox: never in production, and only when mails are kept instead of sent."""
-    return not load(CoreSettings).is_production and load(EmailSettings).provider is EmailProviderName.MAILBOX
 
 
 async def from_this_machine(request: Request) -> None:
@@ -26,8 +19,6 @@ async def from_this_machine(request: Request) -> None:
     A foreign page whose name was made to resolve to 127.0.0.1 sends its own name as Host (DNS rebinding); one that
     asks across origins sends `Origin` or `Sec-Fetch-Site`. Following a link to the page is fine.
     """
-    if not enabled():
-        raise NotFound
     headers = request.headers
     foreign = headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
     origin = headers.get("origin")

@@ -2,40 +2,34 @@
 
 import re
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-from fastapi import Depends, Query, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi import Depends, Query, Request
+from fastapi.responses import HTMLResponse
+from markupsafe import Markup, escape
 
 from undercroft.core.auth import Router
-from undercroft.core.settings import CoreSettings, load
+from undercroft.core.http.assets import asset
+from undercroft.core.http.limits import limit
+from undercroft.core.http.pages import add_templates, page, policy
 from undercroft.modules.mailbox.access import from_this_machine
 from undercroft.modules.mailbox.errors import MailNotFound
 from undercroft.modules.mailbox.mail import Mail, links_in
 from undercroft.modules.mailbox.repository import MailboxRepository
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
-
 FOLDER = Path(__file__).parent
 SHOWN = 200
 
-PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; "
-    "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-MAIL_POLICY = (
-    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
-    "img-src data: https: http:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+PAGE_POLICY = policy(script_src="'self'", connect_src="'self'", frame_src="'self'")
+MAIL_POLICY = "sandbox allow-popups allow-popups-to-escape-sandbox; " + policy(
+    style_src="'unsafe-inline'", img_src="data: https: http:", form_action="'none'", frame_ancestors="'self'"
 )
 PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
-router = Router(
-    surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)], include_in_schema=False
-)
+add_templates(FOLDER / "templates")
+
+router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)])
 
 
 class View(StrEnum):
@@ -45,39 +39,42 @@ class View(StrEnum):
 
 
 @router.get("", response_class=HTMLResponse)
+@limit(None)
 async def mailbox(
+    request: Request,
     to: Annotated[str, Query(max_length=254)] = "",
     id: Annotated[str, Query(max_length=64)] = "",  # noqa: A002
     view: View = View.HTML,
-) -> Response:
+) -> HTMLResponse:
     """The list of mails and the chosen one."""
     repository = MailboxRepository()
-    mails = await repository.newest(to=to, limit=SHOWN)
-    chosen = await repository.get(id) if id else None
-    source = await repository.source(chosen) if chosen and view is View.SOURCE else ""
-    shown = {"mails": mails, "mail": chosen, "gone": bool(id and not chosen), "to": to, "source": source}
-    page = _page("mailbox.html", **shown, view=_possible(view, chosen), app_name=load(CoreSettings).app_name)
-    return HTMLResponse(page, headers={**PRIVATE, "Content-Security-Policy": PAGE_POLICY})
+    mail = await repository.get(id) if id else None
+    return page(
+        request,
+        "mailbox.html",
+        headers=PRIVATE,
+        csp=PAGE_POLICY,
+        mails=await repository.newest(to=to, limit=SHOWN),
+        mail=mail,
+        gone=bool(id and mail is None),
+        to=to,
+        view=_possible(view, mail),
+        text=_with_links(mail.text) if mail else "",
+        source=await repository.source(mail) if mail and view is View.SOURCE else "",
+        style=asset(FOLDER / "assets" / "mailbox.css"),
+        script=asset(FOLDER / "assets" / "mailbox.js"),
+    )
 
 
 @router.get("/messages/{mail_id}/html", response_class=HTMLResponse)
-async def mail_html(mail_id: str) -> Response:
+@limit(None)
+async def mail_html(mail_id: str) -> HTMLResponse:
     """The HTML of one mail, for the frame: no scripts, links open beside it."""
     mail = await MailboxRepository().get(mail_id)
     if mail is None or mail.html is None:
         raise MailNotFound
     headers = {**PRIVATE, "Content-Security-Policy": MAIL_POLICY, "X-Frame-Options": "SAMEORIGIN"}
     return HTMLResponse(_with_links_beside(mail.html), headers=headers)
-
-
-@router.get("/mailbox.css")
-async def style() -> Response:
-    return FileResponse(FOLDER / "static" / "mailbox.css", headers={"Cache-Control": "no-cache"})
-
-
-@router.get("/mailbox.js")
-async def script() -> Response:
-    return FileResponse(FOLDER / "static" / "mailbox.js", headers={"Cache-Control": "no-cache"})
 
 
 def _possible(view: View, mail: Mail | None) -> View:
@@ -90,25 +87,8 @@ def _with_links_beside(html: str) -> str:
     return changed if count else base + html
 
 
-def _page(template: str, **values: Any) -> str:
-    return _environment().get_template(template).render(values)
-
-
-@cache
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["linked"] = _linked
-    return environment
-
-
-def _linked(text: str) -> "Markup":
+def _with_links(text: str) -> Markup:
     """The text with its addresses of the web as links."""
-    from markupsafe import Markup, escape
-
     parts, rest = [], text
     for link in links_in(text):
         before, _, rest = rest.partition(link)

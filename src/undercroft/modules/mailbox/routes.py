@@ -5,16 +5,16 @@ from typing import Annotated
 from fastapi import Depends, Query, Response
 
 from undercroft.core.auth import Router
+from undercroft.core.http.limits import limit
 from undercroft.modules.mailbox.access import from_this_machine
 from undercroft.modules.mailbox.repository import MailboxRepository
 from undercroft.modules.mailbox.schemas import MailList, MailRead
 
-router = Router(
-    surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)], include_in_schema=False
-)
+router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)])
 
 
 @router.get("/messages")
+@limit(None)
 async def list_mails(
     response: Response,
     to: Annotated[str, Query(max_length=254)] = "",
@@ -27,6 +27,7 @@ async def list_mails(
 
 
 @router.delete("/messages", status_code=204)
+@limit(None)
 async def empty_mailbox() -> None:
     """Drop every mail."""
     await MailboxRepository().clear()

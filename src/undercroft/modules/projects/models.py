@@ -24,7 +24,16 @@ class ProjectFields(SQLModel):
 
 class Project(ProjectFields, TenantOwned, Timestamped, SoftDeleted, Versioned, table=True):
     __tablename__ = "projects"
-    __table_args__ = (Index("ix_projects_team_id_created_at_id", "team_id", desc("created_at"), desc("id")),)
+    __table_args__ = (
+        # `deleted_at` rides along so that counting a team's projects reads the index alone
+        Index(
+            "ix_projects_team_id_created_at_id",
+            "team_id",
+            desc("created_at"),
+            desc("id"),
+            postgresql_include=["deleted_at"],
+        ),
+    )
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE", description="The team that owns it.")
     created_by: UUID | None = Field(

@@ -113,8 +113,7 @@ class TeamService(TeamReads):
         was_owner = member.role == TeamRole.OWNER
         if was_owner == (becomes is TeamRole.OWNER):
             return
-        leaving = member.user_id == self._principal.user_id
-        if not leaving and "owners:write" not in permissions_of(belonging.role):
+        if "owners:write" not in permissions_of(belonging.role):
             raise TeamRoleTooWeak(details={"permission": "owners:write"})
         if was_owner and belonging.team.personal_user_id == member.user_id:
             raise PersonalTeam

@@ -12,6 +12,7 @@ from undercroft.modules.users.schemas import PersonName, UserRead
 from undercroft.modules.users.service import NewUser, UserService
 
 __all__ = [
+    "DEMO_EMAIL",
     "EMAIL_LENGTH",
     "NAME_LENGTH",
     "PROFILE",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from sqlalchemy import Text, cast
 from sqlmodel import col
 
 from undercroft.modules.users.models import User
@@ -15,7 +16,7 @@ PROFILE: tuple[Any, ...] = (
     col(User.locale),
     col(User.timezone),
     col(User.avatar_url),
-    col(User.notifications),
+    cast(col(User.notifications), Text).label("notifications"),
     col(User.role),
     col(User.email_verified_at),
     col(User.created_at),

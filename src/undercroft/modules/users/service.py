@@ -95,6 +95,14 @@ class UserService:
             await self._audit("user.activated", user.id, by.user_id)
         return user
 
+    async def make_superadmin(self, user_id: UUID) -> User:
+        """Give somebody every right on the platform, as a command does. Raises `UserNotFound`."""
+        user = await self._users.lock(user_id)
+        before = PlatformRole(user.role)
+        await self._users.update(user, {"role": PlatformRole.SUPERADMIN, "is_active": True})
+        await self._audit("user.role_changed", user_id, None, before=before.value, after=user.role)
+        return user
+
     async def set_password(self, user_id: UUID, password_hash: str, *, action: str, actor_id: UUID | None) -> User:
         """Keep the hash of a new password. Raises `UserNotFound`."""
         user = await self._users.update(await self._users.lock(user_id), {"password_hash": password_hash})

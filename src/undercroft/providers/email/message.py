@@ -5,16 +5,17 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email import policy
-from email.message import EmailMessage
 from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
 from undercroft.providers.email.address import Address
 from undercroft.providers.email.errors import InvalidMessage
 from undercroft.providers.email.headers import require_encodable, require_header, require_one_line, text_line
 
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
 SUBJECT_LENGTH = 500
-_POLICY = policy.SMTP.clone(cte_type="7bit")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,253}>")
 _CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 
@@ -101,8 +102,11 @@ class Message:
             lines += ["List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
         return lines + [text_line(name, value) for name, value in self.headers.items()]
 
-    def _body(self) -> EmailMessage:
-        body = EmailMessage(policy=_POLICY)
+    def _body(self) -> "EmailMessage":
+        from email import policy
+        from email.message import EmailMessage
+
+        body = EmailMessage(policy=policy.SMTP.clone(cte_type="7bit"))
         body.set_content(self.text, charset="utf-8")
         if self.html is not None:
             body.add_alternative(self.html, subtype="html", charset="utf-8")

@@ -36,15 +36,6 @@ class Email:
         self.provider = provider
         self._settings = settings
 
-    @property
-    def name(self) -> str:
-        """What EMAIL_PROVIDER calls the provider."""
-        return self._settings.provider.value
-
-    async def check(self) -> None:
-        """Find out whether mails can be sent, without sending one. Raises what `send` would raise."""
-        await self.provider.check()
-
     async def send(
         self, to: Recipients, template: str, data: Mapping[str, Any], **options: Unpack[ComposeOptions]
     ) -> str:

@@ -34,6 +34,7 @@ def upgrade() -> None:
         "projects",
         ["team_id", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
         unique=False,
+        postgresql_include=["deleted_at"],
     )
     # ### end Alembic commands ###
 

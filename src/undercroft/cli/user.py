@@ -1,0 +1,84 @@
+"""`undercroft user`: make a superadmin, or set somebody's password."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from undercroft.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from undercroft.core.db import Database
+
+R = TypeVar("R")
+
+app = typer.Typer(help="Make a superadmin, or set somebody's password.", no_args_is_help=True)
+
+FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+
+
+@app.command("create-admin")
+def create_admin(
+    email: Annotated[str, typer.Argument(help="The address to sign in with.")],
+    full_name: Annotated[str, typer.Option("--name", help="What the person is called.")] = "",
+    from_stdin: FromStdin = False,
+) -> None:
+    """Make a superadmin. Somebody who has an account already becomes one and keeps the password."""
+    from undercroft.modules.auth import commands
+
+    address = _address(email)
+    known = asyncio.run(_with_database(lambda database: commands.is_known(database, address)))
+    password = None if known else _password(from_stdin)
+    asyncio.run(
+        _with_database(
+            lambda database: commands.create_admin(database, email=address, password=password, full_name=full_name)
+        )
+    )
+    typer.echo(f"{address} is a superadmin now." if known else f"{address} is a superadmin and may sign in.")
+
+
+@app.command("set-password")
+def set_password(
+    email: Annotated[str, typer.Argument(help="The address that the person signs in with.")],
+    from_stdin: FromStdin = False,
+) -> None:
+    """Set somebody's password and end all their sessions."""
+    from undercroft.modules.auth import commands
+
+    address, password = _address(email), _password(from_stdin)
+    asyncio.run(_with_database(lambda database: commands.set_password(database, email=address, password=password)))
+    typer.echo(f"The password of {address} is set, and all sessions have ended.")
+
+
+def _address(email: str) -> str:
+    from undercroft.core.validation import normalise_email
+
+    try:
+        return normalise_email(email)
+    except ValueError as error:
+        raise ConfigurationError(f"{email} is not a mail address: {error}") from None
+
+
+def _password(from_stdin: bool) -> str:
+    """What is typed twice and not shown, or the first line of standard input."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise ConfigurationError("There is no terminal to type a password at. Use --password-stdin.")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+async def _with_database(work: "Callable[[Database], Awaitable[R]]") -> "R":
+    from undercroft.app.loader import prepare
+    from undercroft.core.db import Database, DatabaseSettings
+    from undercroft.core.settings import load
+
+    prepare()
+    database = Database(load(DatabaseSettings))
+    try:
+        return await work(database)
+    finally:
+        await database.close()

@@ -1,0 +1,50 @@
+"""Notices that the project's code, templates or `.env` changed."""
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+_WATCHED = {".py", ".html", ".txt", ".mako", ".toml", ".json", ".css", ".js", ".svg"}
+_APART = {"tests", "docs", "build", "dist", "node_modules", "console", "gateway", "deploy", "benchmarks", "acceptance"}
+
+
+class Changes:
+    """Watches in a thread until `stop`. `seen()` answers once per change; changes close together are one."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._stopped = threading.Event()
+        self._changed = threading.Event()
+
+    def start(self) -> None:
+        """Raises `ImportError` without watchfiles."""
+        import watchfiles  # noqa: F401 - told here, where it can be answered
+
+        for paths, deep in ((self._folders(), True), ([self._project], False)):
+            if paths:
+                threading.Thread(target=self._watch, args=(paths, deep), daemon=True, name="changes").start()
+
+    def seen(self) -> bool:
+        if not self._changed.is_set():
+            return False
+        self._changed.clear()
+        return True
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _folders(self) -> list[Path]:
+        entries = self._project.iterdir()
+        return [entry for entry in entries if entry.is_dir() and entry.name[0] != "." and entry.name not in _APART]
+
+    def _watch(self, paths: Iterable[Path], deep: bool) -> None:
+        from watchfiles import DefaultFilter, watch
+
+        usual = DefaultFilter()
+        fits = (lambda change, path: usual(change, path) and Path(path).suffix in _WATCHED) if deep else _is_root_file
+        for _ in watch(*paths, watch_filter=fits, stop_event=self._stopped, recursive=deep, debounce=300):
+            self._changed.set()
+
+
+def _is_root_file(_: object, path: str) -> bool:
+    return Path(path).name == ".env" or (Path(path).suffix == ".py" and Path(path).is_file())

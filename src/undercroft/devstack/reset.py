@@ -1,0 +1,17 @@
+"""Deletes what the embedded servers keep."""
+
+from pathlib import Path
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack import place, state
+
+
+def reset(folder: Path) -> None:
+    """Delete the data of PostgreSQL and Valkey. Raises `ConfigurationError` while `undercroft dev` runs on them."""
+    if not folder.exists():
+        return
+    if state.is_running(folder):
+        raise ConfigurationError("`undercroft dev` runs on these data. Stop it first.")
+    for name in ("postgres", "valkey"):
+        place.discard(folder, name)
+    (folder / "dev.json").unlink(missing_ok=True)

@@ -1,0 +1,261 @@
+"""Starts everything a developer needs, keeps it running, and leaves nothing behind.
+
+Everything is started from the main thread and looked at a few times a second from the same thread: no event loop, so
+that a signal is answered at once, whatever is going on.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack import control, machine, roles, state, valkey
+from undercroft.devstack.banner import banner
+from undercroft.devstack.changes import Changes
+from undercroft.devstack.kin import Kin
+from undercroft.devstack.parts import Care, Guard, Program
+from undercroft.devstack.postgres import PostgresServer
+from undercroft.devstack.state import DevState
+from undercroft.devstack.surroundings import Surroundings
+from undercroft.devstack.valkey import ValkeyServer
+
+_BEAT = 0.1
+
+
+class Ended(Exception):
+    """Somebody wants us to stop."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where to listen, whether to reload on changes, where the state is, and the commands to keep running."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    reload: bool = True
+    folder: Path = Path(".undercroft")
+    started: float = 0.0
+
+    @property
+    def url(self) -> str:
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+class Supervisor:
+    """One development stack, from start to end."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._folder = options.folder
+        self._kin = Kin()
+        self._guard = Guard()
+        self._servers: list[Care] = []
+        self._programs: list[Care] = []
+        self._changes = Changes(Path.cwd())
+        self._asked: float | None = None
+
+    def run(self) -> None:
+        """Run until Ctrl-C, SIGTERM or the end of those who started us.
+
+        Raises `ConfigurationError` when something does not allow it.
+        """
+        _require_port(self.options)
+        surroundings = Surroundings()
+        state.prepare(self._folder)
+        self._listen_to_signals()
+        with state.sole(self._folder), contextlib.suppress(Ended):
+            try:
+                self._run(surroundings)
+            finally:
+                self._stop_all()
+
+    def _run(self, surroundings: Surroundings) -> None:
+        kept = DevState.of(self._folder)
+        kept.choose_ports()
+        kept.write(self._folder)
+        control.wake(self._folder)
+        self._guard.start()
+        environment = surroundings.environment(kept, self.options.url)
+        environment |= self._start_servers(surroundings, kept)
+        self._fill_database(kept, environment)
+        self._start_programs(environment)
+        self._say(banner(self.options, surroundings.value("DEMO_PASSWORD") or kept.demo_password))
+        self._look_after()
+
+    def _start_servers(self, surroundings: Surroundings, kept: DevState) -> dict[str, str]:
+        """Start what the project has not got; returns what our programs must know of it besides."""
+        postgres = None if surroundings.has_database else self._postgres(kept)
+        redis = None if surroundings.has_redis or not valkey.available() else self._valkey(kept)
+        if postgres is None:
+            surroundings.require_database()
+        else:
+            self._wait(postgres.is_ready, "PostgreSQL")
+            if not kept.roles_made:
+                asyncio.run(roles.ensure(postgres.url, kept.roles))
+                kept.roles_made = True
+                kept.write(self._folder)
+        if redis is None:
+            return {}
+        self._wait(redis.is_ready, "Valkey")
+        return {"REDIS_URL": redis.url}
+
+    def _postgres(self, kept: DevState) -> PostgresServer:
+        postgres = PostgresServer(self._folder, kept.postgres_port, kept.postgres_password)
+        if postgres.has_data and not kept.roles_made:
+            postgres.discard_data()
+        self._begin(self._servers, Care("PostgreSQL", postgres, self._guard))
+        return postgres
+
+    def _valkey(self, kept: DevState) -> ValkeyServer:
+        server = ValkeyServer(self._folder, kept.valkey_port, kept.valkey_password)
+        self._begin(self._servers, Care("Valkey", server, self._guard))
+        return server
+
+    def _fill_database(self, kept: DevState, environment: dict[str, str]) -> None:
+        """Migrate and seed a database that this project has not seen; later, the API server migrates as it starts."""
+        where = environment.get("MIGRATION_DATABASE_URL", "") and "embedded"
+        mark = where or hashlib.sha256(os.environ.get("DATABASE_URL", "").encode()).hexdigest()[:16]
+        if mark in kept.seeded:
+            return
+        self._run_to_end(Program("migrate", "upgrade", environment=environment, quiet=True))
+        self._run_to_end(Program("seed", environment=environment, quiet=True))
+        kept.seeded.append(mark)
+        kept.write(self._folder)
+
+    def _run_to_end(self, program: Program) -> None:
+        care = Care("", program, self._guard)
+        care.start()
+        try:
+            self._wait(program.has_ended, "the database", 300)
+        finally:
+            care.stop()
+
+    def _start_programs(self, environment: dict[str, str]) -> None:
+        """The API server first; the worker once that answers, so that a fault is told once and a start is quick."""
+        where = ("--host", self.options.host, "--port", str(self.options.port))
+        api = Program("serve", "all", *where, environment=environment)
+        self._begin(self._programs, Care("The API server", api, self._guard))
+        self._wait(lambda: _is_healthy(api, self.options), "the API server", 120)
+        worker = Program("worker", environment=environment)
+        self._begin(self._programs, Care("The worker", worker, self._guard))
+
+    def _look_after(self) -> None:
+        if self.options.reload:
+            self._changes.start()
+        while True:
+            self._beat()
+            for care in (*self._servers, *self._programs):
+                self._say(care.tend())
+            self._rest_or_wake()
+            self._guard_the_guard()
+            if self._changes.seen():
+                self._say("Something changed; starting the API server and the worker anew")
+                self._renew_programs()
+
+    def _rest_or_wake(self) -> None:
+        for care in self._servers:
+            if isinstance(care.part, PostgresServer):
+                wanted = control.is_resting(self._folder)
+                if wanted and not care.resting:
+                    care.resting = True
+                    care.stop()
+                elif not wanted and care.resting:
+                    care.renew()
+
+    def _guard_the_guard(self) -> None:
+        if self._guard.process is not None and self._guard.process.poll() is not None:
+            self._guard.start()
+            for care in (*self._servers, *self._programs):
+                care.register()
+
+    def _renew_programs(self) -> None:
+        for care in self._programs:
+            care.ask_to_end()
+        for care in self._programs:
+            care.stop()
+            care.renew()
+
+    def _begin(self, cares: list[Care], care: Care) -> None:
+        cares.append(care)
+        care.start()
+
+    def _wait(self, done: Callable[[], bool], what: str, limit: float = 60) -> None:
+        end = time.monotonic() + limit
+        while not done():
+            self._beat(0.02)
+            if time.monotonic() > end:
+                raise ConfigurationError(f"Waited {limit:.0f} s for {what}. Its log is in {self._folder}.")
+
+    def _beat(self, seconds: float = _BEAT) -> None:
+        """Pause; raises `Ended` when we are to stop."""
+        if self._asked is None:
+            time.sleep(seconds)
+        if self._asked is not None or self._kin.is_gone():
+            raise Ended
+
+    def _stop_all(self) -> None:
+        self._changes.stop()
+        for care in self._programs:
+            care.ask_to_end()
+        for care in (*self._programs, *self._servers):
+            care.stop()
+        self._guard.stop()
+
+    def _listen_to_signals(self) -> None:
+        """Also where a shell has had us ignore them (`make dev &` in a script); only `nohup` is respected."""
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+            number = getattr(signal, name, None)
+            if number is not None and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
+                signal.signal(number, self._end)
+
+    def _end(self, *_: Any) -> None:
+        """The first one asks; another one, half a second later or more (launchers repeat it), kills."""
+        now = time.monotonic()
+        if self._asked is None:
+            self._asked = now
+        elif now - self._asked > 0.5:
+            for care in (*self._programs, *self._servers):
+                care.kill()
+            os._exit(130)
+
+    def _say(self, text: str) -> None:
+        if text:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"{text}\n")
+                sys.stderr.flush()
+
+
+def _require_port(options: Options, patience: float = 1.5) -> None:
+    """Raise `ConfigurationError` when somebody listens there already; a predecessor that is just going is awaited."""
+    limit = time.monotonic() + patience
+    while not machine.port_is_free(options.port, options.host):
+        if time.monotonic() > limit:
+            other = next((port for port in range(options.port + 1, 65536) if machine.port_is_free(port)), 0)
+            raise ConfigurationError(
+                f"Port {options.port} of {options.host} is taken by another program. Stop that one, or use another:\n"
+                f"  make dev PORT={other}      or      undercroft dev --port {other}"
+            )
+        time.sleep(0.1)
+
+
+def _is_healthy(api: Program, options: Options) -> bool:
+    """Whether the API server answers. Raises `SystemExit` when it ended instead; it has said why."""
+    if api.has_ended():
+        raise SystemExit(1)
+    address = options.url.removeprefix("http://").rpartition(":")[0].strip("[]")
+    try:
+        with socket.create_connection((address, options.port), timeout=2) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return b" 200 " in connection.recv(100)
+    except OSError:
+        return False

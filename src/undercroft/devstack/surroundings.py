@@ -1,0 +1,79 @@
+"""What the project already has of its own: values in the environment and in `.env`, a database, a Redis."""
+
+import asyncio
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import ENV_FILE, CoreSettings, load
+from undercroft.devstack.state import DevState
+
+
+class Surroundings:
+    """Reads `.env` once. Raises `ConfigurationError` when it is corrupt or core settings do not fit."""
+
+    def __init__(self) -> None:
+        load(CoreSettings)
+        self._values = {**_env_file(), **{name.upper(): value for name, value in os.environ.items()}}
+
+    def value(self, name: str) -> str:
+        """What the project sets, the environment before `.env`; empty when nothing does."""
+        return self._values.get(name) or ""
+
+    @property
+    def has_database(self) -> bool:
+        return bool(self.value("DATABASE_URL") or self.value("POSTGRES_HOST"))
+
+    @property
+    def has_redis(self) -> bool:
+        return bool(self.value("REDIS_URL"))
+
+    def environment(self, state: DevState, url: str) -> dict[str, str]:
+        """What our programs are given on top: development, and whatever the project does not set itself."""
+        made = {"SECRET_KEY": state.secret_key, "DEMO_PASSWORD": state.demo_password, "PUBLIC_URL": url}
+        if not self.has_database:
+            made["DATABASE_URL"] = state.roles.url("app", "127.0.0.1", state.postgres_port)
+            made["MIGRATION_DATABASE_URL"] = state.roles.url("owner", "127.0.0.1", state.postgres_port)
+            made["ADMIN_DATABASE_URL"] = state.roles.url("admin", "127.0.0.1", state.postgres_port)
+        ours = {name: value for name, value in made.items() if not self.value(name)}
+        return {**ours, "ENVIRONMENT": "development", "MIGRATE_ON_START": "true", "PYTHONUNBUFFERED": "1"}
+
+    def require_database(self) -> None:
+        """Raise `ConfigurationError` when the project's own database does not let us in."""
+        import asyncpg
+
+        from undercroft.core.db.settings import DatabaseSettings
+
+        url = load(DatabaseSettings).url
+        where = urlsplit(url)
+        try:
+            asyncio.run(_knock(url))
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            name = "DATABASE_URL" if self.value("DATABASE_URL") else "POSTGRES_HOST"
+            raise ConfigurationError(
+                f"{name} leads to {where.hostname}:{where.port or 5432}, which cannot be used: {_reason(error)}.\n"
+                f"Start that server or mend {name}; without it, `undercroft dev` brings a PostgreSQL of its own."
+            ) from None
+
+
+async def _knock(url: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(url, timeout=5)
+    await connection.close()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
+        return "nothing listens there"
+    return str(error).strip().rstrip(".")
+
+
+def _env_file() -> dict[str, str | None]:
+    from dotenv import dotenv_values
+
+    path = Path(os.environ.get("UNDERCROFT_ENV_FILE", ENV_FILE))
+    return {name.upper(): value for name, value in dotenv_values(path).items()}

@@ -1,0 +1,48 @@
+"""What the command line does to accounts; each is one transaction, audited without an actor."""
+
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db import Database
+from undercroft.core.security import passwords
+from undercroft.modules.auth.models import MailPurpose
+from undercroft.modules.auth.repository import MailTokenRepository, SessionRepository
+from undercroft.modules.users import NewUser, UserNotFound, UserRepository, UserService
+
+
+async def create_admin(database: Database, *, email: str, password: str | None, full_name: str) -> bool:
+    """Make a superadmin, or one of an account that exists, whose password stays; whether the account is new.
+
+    Raises `WeakPassword`, and `UserNotFound` when there is no account and no password to make one with.
+    """
+    async with database.reading() as reading:
+        known = await UserRepository(reading).by_email(email)
+    if known is not None:
+        async with database.session() as session:
+            await UserService(session).make_superadmin(known.id)
+        return False
+    if password is None:
+        raise UserNotFound
+    passwords.require_good(password, email=email)
+    password_hash = await passwords.hash(password, subject=email)
+    new = NewUser(email=email, password_hash=password_hash, full_name=full_name, role=PlatformRole.SUPERADMIN)
+    async with database.session() as session:
+        await UserService(session).create(new)
+    return True
+
+
+async def set_password(database: Database, *, email: str, password: str) -> None:
+    """Set somebody's password and end all their sessions. Raises `UserNotFound`, `WeakPassword`."""
+    passwords.require_good(password, email=email)
+    password_hash = await passwords.hash(password, subject=email)
+    async with database.session() as session:
+        user = await UserRepository(session).by_email(email)
+        if user is None:
+            raise UserNotFound(f"Nobody has the address {email}.")
+        await UserService(session).set_password(user.id, password_hash, action="user.password_changed", actor_id=None)
+        await SessionRepository(session).revoke_all(user.id)
+        await MailTokenRepository(session).consume(MailPurpose.RESET_PASSWORD, user.id)
+
+
+async def is_known(database: Database, email: str) -> bool:
+    """Whether somebody has this address."""
+    async with database.reading() as session:
+        return await UserRepository(session).by_email(email) is not None

@@ -1,0 +1,8 @@
+"""Signing in, staying signed in, and one's own account."""
+
+from undercroft.modules.auth.routes.account import account, passwords
+from undercroft.modules.auth.routes.keys import keys
+from undercroft.modules.auth.routes.sessions import sessions
+from undercroft.modules.auth.routes.sign_in import sign_in
+
+__all__ = ["account", "keys", "passwords", "sessions", "sign_in"]

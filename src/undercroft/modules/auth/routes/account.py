@@ -1,0 +1,114 @@
+"""Passwords, the address, and the end of an account."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+
+from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.http.errors import responses
+from undercroft.core.http.limits import limit
+from undercroft.core.security.passwords import WeakPassword
+from undercroft.core.security.threads import TooBusy
+from undercroft.modules.auth import credentials
+from undercroft.modules.auth.client import CurrentClient
+from undercroft.modules.auth.cookies import clear_session_cookie
+from undercroft.modules.auth.credentials import Account
+from undercroft.modules.auth.errors import LinkInvalid, TooManyAttempts, WrongPassword
+from undercroft.modules.auth.identity import IdentityDep
+from undercroft.modules.auth.routes.answers import SENT, SIGN_IN, count_account
+from undercroft.modules.auth.schemas import (
+    Accepted,
+    ChangeEmail,
+    ChangePassword,
+    ConfirmEmail,
+    DeleteAccount,
+    EmailOnly,
+    ResetPassword,
+)
+from undercroft.modules.users import EmailTaken, LastSuperadmin
+
+passwords = Router(surface="auth", tag=SIGN_IN)
+account = Router(surface="app", prefix="/users", tag="Profile")
+
+
+async def own_account(principal: CurrentPrincipal, identity: IdentityDep, client: CurrentClient) -> Account:
+    return Account(identity.database, identity.sign_in, principal, client)
+
+
+AccountDep = Annotated[Account, Depends(own_account)]
+PROOF = (WrongPassword, TooManyAttempts, TooBusy)
+
+
+@passwords.post(
+    "/password/forgot", status_code=202, response_model=Accepted, summary="Ask for a link to set a password"
+)
+@limit("sign_in")
+async def forgot_password(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
+    """The answer is the same whether the address has an account or not."""
+    await count_account(request, body.email)
+    await credentials.forgot_password(identity.database, email=body.email)
+    return Accepted(message=SENT)
+
+
+@passwords.post(
+    "/password/reset",
+    status_code=204,
+    summary="Set a password by a mailed link",
+    responses=responses(LinkInvalid, WeakPassword, TooBusy),
+)
+@limit("sign_in")
+async def reset_password(body: ResetPassword, client: CurrentClient, identity: IdentityDep) -> None:
+    """Ends all sessions. The link works once."""
+    await credentials.reset_password(
+        identity.database,
+        token=body.token.get_secret_value(),
+        password=body.password.get_secret_value(),
+        client=client,
+    )
+
+
+@passwords.post(
+    "/password/change",
+    status_code=204,
+    summary="Change one's own password",
+    responses=responses(*PROOF, WeakPassword),
+)
+async def change_password(body: ChangePassword, own: AccountDep) -> None:
+    """Ends all other sessions."""
+    await own.change_password(
+        current=body.current_password.get_secret_value(), new=body.new_password.get_secret_value()
+    )
+
+
+@passwords.post(
+    "/email/change",
+    status_code=202,
+    response_model=Accepted,
+    summary="Ask to move to another address",
+    responses=responses(*PROOF),
+)
+@limit("sign_in")
+async def change_email(body: ChangeEmail, own: AccountDep) -> Accepted:
+    """Sends a link to the new address; nothing changes before it is opened. The answer tells no accounts."""
+    await own.request_email(new_email=body.new_email, current=body.current_password.get_secret_value())
+    return Accepted(message="Look into the new mailbox: a link is on its way.")
+
+
+@passwords.post(
+    "/email/confirm",
+    status_code=204,
+    summary="Confirm a new address",
+    responses=responses(LinkInvalid, EmailTaken),
+)
+async def confirm_email(body: ConfirmEmail, identity: IdentityDep) -> None:
+    """Moves the account to the address that the mailed link proves, and tells the earlier one."""
+    await credentials.confirm_email(identity.database, token=body.token.get_secret_value())
+
+
+@account.delete("/me", status_code=204, summary="Delete one's own account", responses=responses(*PROOF, LastSuperadmin))
+async def delete_profile(body: DeleteAccount, own: AccountDep) -> Response:
+    """For good: personal data is removed, all sessions end, and the address may register again."""
+    await own.delete(current=body.current_password.get_secret_value())
+    response = Response(status_code=204)
+    clear_session_cookie(response)
+    return response

@@ -1,0 +1,42 @@
+"""What routes of signing in have in common."""
+
+from fastapi import Request, Response
+
+from undercroft.core.http.tags import Tag
+from undercroft.core.security.tokens import hash_token
+from undercroft.modules.auth.cookies import refuse_cross_site, set_session_cookie
+from undercroft.modules.auth.identity import Identity
+from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.schemas import CookieSession, TokenPair
+from undercroft.modules.auth.sessions import Started
+from undercroft.modules.users import User, UserRead
+
+SIGN_IN = Tag("Sign-in", "Becoming and staying signed in.", group="Account")
+SENT = "If there is something to be sent to this address, it is on its way."
+
+
+async def count_account(request: Request, email: str) -> None:
+    """Count a request against the account that it names, known or not. Raises `TooManyRequests`."""
+    await request.app.state.limiter.require(f"account:{hash_token(email).hex()}", "sign_in")
+
+
+def require_own_page(request: Request, kind: SessionKind) -> None:
+    """A page of another site may not sign a browser in. Raises `CsrfFailed`."""
+    if kind is SessionKind.COOKIE:
+        refuse_cross_site(request)
+
+
+async def signed_in(
+    identity: Identity, response: Response, user: User, started: Started, kind: SessionKind
+) -> TokenPair | CookieSession:
+    """Tokens in the body, or a cookie in the head."""
+    if kind is SessionKind.BEARER:
+        return await token_pair(identity, started)
+    set_session_cookie(response, started.secret)
+    csrf_token = identity.authenticator.csrf.issue(started.session_id)
+    return CookieSession(user=UserRead.model_validate(user), csrf_token=csrf_token)
+
+
+async def token_pair(identity: Identity, started: Started) -> TokenPair:
+    issued = await identity.tokens.issue(started.user_id, started.session_id)
+    return TokenPair(access_token=issued.token, refresh_token=started.secret, expires_in=issued.expires_in)

@@ -1,0 +1,43 @@
+"""One's own sessions."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
+from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http.errors import responses
+from undercroft.core.http.tags import Tag
+from undercroft.modules.auth import sessions as service
+from undercroft.modules.auth.schemas import SessionPage, SessionRead
+from undercroft.modules.auth.sessions import SessionNotFound
+
+SESSIONS = Tag("Sessions", "Where one is signed in.", group="Account")
+
+sessions = Router(surface="auth", prefix="/sessions", tag=SESSIONS)
+
+
+@sessions.get("", response_model=SessionPage, summary="List one's own sessions")
+async def list_sessions(
+    principal: CurrentPrincipal,
+    session: ReadSessionDep,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    size: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> SessionPage:
+    """Those that can still be used, the latest seen first."""
+    found = await service.list_sessions(session, principal, page=page, size=size)
+    items = [SessionRead.of(each, current=principal.session_id) for each in found.items]
+    return SessionPage(items=items, total=found.total, page=page, size=size, pages=-(-found.total // size))
+
+
+@sessions.delete("", status_code=204, summary="End all other sessions")
+async def end_other_sessions(principal: CurrentPrincipal, session: SessionDep) -> None:
+    """This session goes on; the others end with their next request."""
+    await service.end_other_sessions(session, principal)
+
+
+@sessions.delete("/{session_id}", status_code=204, summary="End a session", responses=responses(SessionNotFound))
+async def end_session(session_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+    """It ends with its next request, on every process."""
+    await service.end_session(session, principal, session_id)

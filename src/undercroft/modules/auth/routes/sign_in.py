@@ -1,0 +1,183 @@
+"""Register, verify, sign in, refresh, sign out."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import OAuth2PasswordRequestForm
+from pydantic import TypeAdapter, ValidationError
+
+from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.db import SessionDep
+from undercroft.core.http.errors import responses
+from undercroft.core.http.limits import limit
+from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
+from undercroft.core.security.threads import TooBusy
+from undercroft.core.validation import Email
+from undercroft.modules.auth import registration
+from undercroft.modules.auth.client import CurrentClient
+from undercroft.modules.auth.cookies import clear_session_cookie
+from undercroft.modules.auth.errors import (
+    CsrfFailed,
+    InvalidCredentials,
+    InvalidRefreshToken,
+    LinkInvalid,
+    RefreshConflict,
+    TokenReused,
+    TooManyAttempts,
+)
+from undercroft.modules.auth.identity import IdentityDep
+from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.refresh import refresh
+from undercroft.modules.auth.routes.answers import (
+    SENT,
+    SIGN_IN,
+    count_account,
+    require_own_page,
+    signed_in,
+    token_pair,
+)
+from undercroft.modules.auth.schemas import (
+    Accepted,
+    CookieSession,
+    CsrfToken,
+    EmailOnly,
+    RefreshRequest,
+    Register,
+    SignInRequest,
+    TokenPair,
+    VerifyEmail,
+)
+from undercroft.modules.auth.sessions import end_session, sign_out
+
+sign_in = Router(surface="auth", tag=SIGN_IN)
+_email: TypeAdapter[str] = TypeAdapter(Email)
+
+
+@sign_in.post(
+    "/register",
+    status_code=202,
+    response_model=Accepted,
+    summary="Register",
+    responses=responses(WeakPassword, TooBusy),
+)
+@limit("sign_in")
+async def register(body: Register, request: Request, identity: IdentityDep) -> Accepted:
+    """Sends a link to the address. The answer is the same whether it has an account or not."""
+    await count_account(request, body.email)
+    await registration.register(
+        identity.database, email=body.email, password=body.password.get_secret_value(), full_name=body.full_name
+    )
+    return Accepted(message="Look into your mailbox: a link is on its way.")
+
+
+@sign_in.post(
+    "/verify-email",
+    response_model=TokenPair | CookieSession,
+    summary="Verify an address and sign in",
+    responses=responses(LinkInvalid, CsrfFailed),
+)
+async def verify_email(
+    body: VerifyEmail, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
+) -> TokenPair | CookieSession:
+    """Makes the account of the registration whose mailed link this is. Other registrations of the address are void."""
+    require_own_page(request, body.session)
+    user, started = await registration.verify_and_sign_in(
+        identity.database, token=body.token.get_secret_value(), client=client, kind=body.session
+    )
+    return await signed_in(identity, response, user, started, body.session)
+
+
+@sign_in.post(
+    "/verify-email/resend", status_code=202, response_model=Accepted, summary="Send the link to verify once more"
+)
+@limit("sign_in")
+async def resend_verification(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
+    """The answer is the same whether the address was registered or not."""
+    await count_account(request, body.email)
+    await registration.resend(identity.database, email=body.email)
+    return Accepted(message=SENT)
+
+
+@sign_in.post(
+    "/login",
+    response_model=TokenPair | CookieSession,
+    summary="Sign in",
+    responses=responses(InvalidCredentials, CsrfFailed, TooManyAttempts, TooBusy),
+)
+@limit("sign_in")
+async def login(
+    body: SignInRequest, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
+) -> TokenPair | CookieSession:
+    """Answers with tokens, or sets a cookie when `session` is `cookie`."""
+    require_own_page(request, body.session)
+    await count_account(request, body.email)
+    user, started = await identity.sign_in.sign_in(
+        email=body.email, password=body.password.get_secret_value(), client=client, kind=body.session
+    )
+    return await signed_in(identity, response, user, started, body.session)
+
+
+@sign_in.post(
+    "/token",
+    response_model=TokenPair,
+    summary="Sign in by an OAuth 2 password form",
+    responses=responses(InvalidCredentials, TooManyAttempts, TooBusy),
+)
+@limit("sign_in")
+async def token(
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    request: Request,
+    client: CurrentClient,
+    identity: IdentityDep,
+) -> TokenPair:
+    """For documentation pages and generic clients (RFC 6749, 4.3); `username` is the address."""
+    email = _address_in(form.username)
+    if len(form.password) > MAX_LENGTH:
+        raise InvalidCredentials
+    await count_account(request, email)
+    _, started = await identity.sign_in.sign_in(
+        email=email, password=form.password, client=client, kind=SessionKind.BEARER
+    )
+    return await token_pair(identity, started)
+
+
+@sign_in.post(
+    "/refresh",
+    response_model=TokenPair,
+    summary="Get the next pair of tokens",
+    responses=responses(InvalidRefreshToken, TokenReused, RefreshConflict),
+)
+async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: IdentityDep) -> TokenPair:
+    """Each refresh token works once. One that comes again ends its session; one that raced is told so and may not."""
+    started = await refresh(identity.database, token=body.refresh_token.get_secret_value(), client=client)
+    return await token_pair(identity, started)
+
+
+@sign_in.post("/logout", status_code=204, summary="Sign out", responses=responses(CsrfFailed))
+async def logout(
+    request: Request, identity: IdentityDep, session: SessionDep, body: RefreshRequest | None = None
+) -> Response:
+    """Ends the session of the refresh token; without a body that of the cookie or the access token."""
+    response = Response(status_code=204)
+    if body is not None:
+        await sign_out(session, body.refresh_token.get_secret_value())
+        return response
+    principal = await identity.authenticator.authenticate(request)
+    await end_session(session, principal, principal.session_id)
+    clear_session_cookie(response)
+    return response
+
+
+@sign_in.get("/csrf", response_model=CsrfToken, summary="Read the token against forged requests")
+async def read_csrf_token(principal: CurrentPrincipal, identity: IdentityDep) -> CsrfToken:
+    """Bound to the session; unsafe requests with the cookie send it as `X-CSRF-Token`."""
+    return CsrfToken(csrf_token=identity.authenticator.csrf.issue(principal.session_id))
+
+
+def _address_in(username: str) -> str:
+    try:
+        return _email.validate_python(username)
+    except ValidationError as error:
+        faults: list[Any] = [{**fault, "loc": ("body", "username")} for fault in error.errors(include_input=False)]
+        raise RequestValidationError(faults) from None

@@ -1,0 +1,170 @@
+"""Signing in over HTTP."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, SecretStr, WithJsonSchema
+
+from undercroft.core.security.passwords import MAX_LENGTH
+from undercroft.core.validation import Email
+from undercroft.modules.auth.models import AuthSession, SessionKind
+from undercroft.modules.users import PersonName, UserRead
+
+SENTENCE = "three otters in a boat"
+
+
+def _schema(description: str, example: str, longest: int, shortest: int = 1) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "type": "string",
+            "format": "password",
+            "writeOnly": True,
+            "minLength": shortest,
+            "maxLength": longest,
+            "description": description,
+            "examples": [example],
+        }
+    )
+
+
+Password = Annotated[
+    SecretStr, Field(min_length=1, max_length=MAX_LENGTH), _schema("A password.", SENTENCE, MAX_LENGTH)
+]
+NewPassword = Annotated[
+    SecretStr,
+    Field(min_length=8, max_length=MAX_LENGTH),
+    _schema("Neither short nor well known; no other rules.", SENTENCE, MAX_LENGTH, 8),
+]
+Token = Annotated[
+    SecretStr,
+    Field(min_length=1, max_length=512),
+    _schema("The secret, as it was given.", "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", 512),
+]
+Kind = Annotated[
+    SessionKind,
+    Field(
+        description="`bearer` answers with tokens, `cookie` sets a session cookie for browsers.", examples=["bearer"]
+    ),
+]
+
+
+class Register(BaseModel):
+    email: Email
+    password: NewPassword
+    full_name: PersonName = ""
+
+
+class VerifyEmail(BaseModel):
+    token: Token
+    session: Kind = SessionKind.BEARER
+
+
+class SignInRequest(BaseModel):
+    email: Email
+    password: Password
+    session: Kind = SessionKind.BEARER
+
+
+class EmailOnly(BaseModel):
+    email: Email
+
+
+class RefreshRequest(BaseModel):
+    refresh_token: Token
+
+
+class ResetPassword(BaseModel):
+    token: Token
+    password: NewPassword
+
+
+class ChangePassword(BaseModel):
+    current_password: Password
+    new_password: NewPassword
+
+
+class ChangeEmail(BaseModel):
+    new_email: Email
+    current_password: Password
+
+
+class ConfirmEmail(BaseModel):
+    token: Token
+
+
+class DeleteAccount(BaseModel):
+    current_password: Password
+
+
+class Accepted(BaseModel):
+    message: str
+
+
+class TokenPair(BaseModel):
+    """The access token goes into `Authorization: Bearer …`; the refresh token gets the next pair, once."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    expires_in: int = Field(description="Seconds for which the access token is valid.")
+
+
+class CookieSession(BaseModel):
+    """The cookie is set; unsafe requests send the token as `X-CSRF-Token`."""
+
+    user: UserRead
+    csrf_token: str
+
+
+class CsrfToken(BaseModel):
+    csrf_token: str
+
+
+class SessionRead(BaseModel):
+    """One device that is signed in."""
+
+    id: UUID
+    kind: SessionKind
+    device: str = Field(description="Browser and system, as far as the device says.")
+    ip: str = Field(description="Where it was last used from.")
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime = Field(description="When it ends unless it is used.")
+    current: bool = Field(description="Whether this request belongs to it.")
+
+    @classmethod
+    def of(cls, session: AuthSession, *, current: UUID) -> "SessionRead":
+        from undercroft.modules.auth.client import device
+
+        return cls(
+            id=session.id,
+            kind=SessionKind(session.kind),
+            device=device(session.user_agent),
+            ip=session.ip,
+            created_at=session.created_at,
+            last_seen_at=session.last_seen_at,
+            expires_at=session.expires_at,
+            current=session.id == current,
+        )
+
+
+class SessionPage(BaseModel):
+    items: list[SessionRead]
+    total: int
+    page: int
+    size: int
+    pages: int
+
+
+class Jwk(BaseModel):
+    kty: str
+    n: str
+    e: str
+    kid: str
+    use: str
+    alg: str
+
+
+class JwkSet(BaseModel):
+    keys: list[Jwk]

@@ -1,0 +1,1 @@
+"""Background jobs and schedules, for administrators: look, retry, cancel."""

@@ -1,0 +1,44 @@
+"""Queries about jobs and schedules."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy.orm import QueryableAttribute, defer
+from sqlmodel import col
+
+from undercroft.core.db import ReadSession
+from undercroft.core.db.repository import Repository
+from undercroft.jobs.errors import JobNotFound
+from undercroft.jobs.models import Job, Schedule
+
+LEFT_OUT = [defer(cast("QueryableAttribute[Any]", column)) for column in (Job.error, Job.args)]
+LAST: list[ColumnElement[Any]] = [col(Job.status).label("last_status"), col(Job.result).label("last_result")]
+
+
+class JobRepository(Repository[Job]):
+    model = Job
+    not_found = JobNotFound
+    searchable = ("task", "key")
+    sortable = ("created_at", "scheduled_at", "finished_at", "priority", "task", "status")
+
+
+class JobListing(JobRepository):
+    """Without what may be long and nobody reads in a list."""
+
+    def _query(self, *, deleted: bool = False) -> Select[Any]:
+        return super()._query(deleted=deleted).options(*LEFT_OUT)
+
+
+class ScheduleRepository:
+    """When each task that runs by the clock is due."""
+
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+
+    async def list(self) -> Sequence[Row[Any]]:
+        """Every schedule with how its last job stands, the next to run first."""
+        columns = [getattr(Schedule, name) for name in Schedule.model_fields]
+        query = select(*columns, *LAST).outerjoin(Job, col(Job.id) == col(Schedule.last_job_id))
+        rows: Sequence[Row[Any]] = (await self._session.execute(query.order_by(col(Schedule.next_run_at)))).all()
+        return rows

@@ -1,0 +1,88 @@
+"""Jobs and schedules over HTTP, for administrators."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import Field
+
+from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.db.repository import UnknownSort
+from undercroft.core.http.errors import responses
+from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, cursor_of
+from undercroft.core.http.tags import Tag
+from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
+from undercroft.jobs.models import Job, JobStatus
+from undercroft.modules.job_admin.repository import JobRepository
+from undercroft.modules.job_admin.schemas import JobDetail, JobRead, ScheduleList, ScheduleRead
+from undercroft.modules.job_admin.service import JobControl, JobHistory, matching
+
+JOBS = Tag("Jobs", "Background work: what ran, what waits, what failed.", group="Administration")
+
+router = Router(surface="admin", prefix="/jobs", tag=JOBS)
+
+
+class JobQuery(ListQuery):
+    sortable = JobRepository.sortable
+
+    task: str | None = Field(None, max_length=200, description="The task's whole name.")
+    status: JobStatus | None = None
+    queue: str | None = Field(None, max_length=200)
+    key: str | None = Field(None, max_length=500, description="The whole key; `q` finds parts of it.")
+
+
+@router.get(
+    "",
+    response_model=Page[JobRead] | CursorPage[JobRead],
+    summary="List jobs",
+    responses=responses(UnknownSort, InvalidCursor),
+)
+async def list_jobs(
+    query: Annotated[JobQuery, Query()], session: ReadSessionDep
+) -> Page[JobRead] | CursorPage[JobRead]:
+    """By pages with a total, newest first unless `sort` says otherwise; with `cursor` or `limit` by stretches."""
+    jobs = JobHistory(session)
+    where = matching(task=query.task, status=query.status, queue=query.queue, key=query.key)
+    if query.by_cursor:
+        stretch = await jobs.stretch(*where, q=query.q, after=query.position, limit=query.limit or 20)
+        items = [JobRead.model_validate(job) for job in stretch.items]
+        return CursorPage(items=items, next_cursor=cursor_of(stretch.next))
+    found = await jobs.list(*where, q=query.q, sort=query.checked_sort, page=query.page, size=query.size)
+    items = [JobRead.model_validate(job) for job in found.items]
+    return Page.of(items, total=found.total, page=query.page, size=query.size)
+
+
+@router.get("/schedules", response_model=ScheduleList, summary="List schedules")
+async def list_schedules(session: ReadSessionDep) -> ScheduleList:
+    """The next to run first. A schedule appears once a worker has started that knows it."""
+    return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobHistory(session).schedules()])
+
+
+@router.get("/{job_id}", response_model=JobDetail, summary="Read a job", responses=responses(JobNotFound))
+async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
+    return await JobHistory(session).read(job_id)
+
+
+@router.post(
+    "/{job_id}/retry",
+    response_model=JobDetail,
+    summary="Retry a job",
+    responses=responses(JobNotFound, JobNotFinished, JobKeyTaken),
+)
+async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
+    """A job that failed, succeeded or was cancelled is queued again, with all its attempts before it."""
+    return await JobControl(session, principal).retry(job_id)
+
+
+@router.delete(
+    "/{job_id}",
+    response_model=JobDetail,
+    summary="Cancel a job",
+    responses=responses(JobNotFound, JobFinished),
+)
+async def cancel_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
+    """One that waits is cancelled at once. One that runs is asked to stop (`cancel_requested`) and is cancelled soon
+    after, unless it finishes first. A finished job is history and stays.
+    """
+    return await JobControl(session, principal).cancel(job_id)

@@ -1,0 +1,41 @@
+"""What is shown of jobs and schedules."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from undercroft.jobs.models import JobBase, JobStatus
+
+
+class JobRead(JobBase):
+    model_config = ConfigDict(from_attributes=True)  # type: ignore[assignment]
+
+    id: UUID
+    status: JobStatus
+    result: Any = Field(None, description="What the task returned, when it succeeded.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class JobDetail(JobRead):
+    args: dict[str, Any] = Field(description="What the task is called with.")
+    error: str | None = Field(description="The traceback of the last attempt that failed.")
+
+
+class ScheduleRead(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    task: str
+    cron: str = Field(description="Minute, hour, day of month, month, day of week.", examples=["0 2 * * *"])
+    timezone: str
+    next_run_at: datetime
+    last_run_at: datetime | None
+    last_job_id: UUID | None
+    last_status: JobStatus | None = Field(description="How the job of the last run stands, while it is kept.")
+    last_result: Any = None
+
+
+class ScheduleList(BaseModel):
+    items: list[ScheduleRead]

@@ -1,0 +1,79 @@
+"""What administrators do with jobs."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row
+from sqlmodel import col
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import Principal
+from undercroft.core.db import ReadSession, Session
+from undercroft.core.db.repository import Position, Slice, Stretch
+from undercroft.jobs import control
+from undercroft.jobs.models import Job, JobStatus
+from undercroft.modules.job_admin.repository import JobListing, JobRepository, ScheduleRepository
+
+
+class JobHistory:
+    """Looks at jobs and schedules."""
+
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+
+    async def list(
+        self, *where: ColumnElement[bool], q: str | None, sort: str | None, page: int, size: int
+    ) -> Slice[Job]:
+        """One page of the jobs that match, newest first unless sorted otherwise."""
+        return await JobListing(self._session).list(*where, q=q, sort=sort, page=page, size=size)
+
+    async def stretch(
+        self, *where: ColumnElement[bool], q: str | None, after: Position | None, limit: int
+    ) -> Stretch[Job]:
+        """The next jobs that match, newest first, without counting."""
+        return await JobListing(self._session).stretch(*where, q=q, after=after, limit=limit)
+
+    async def read(self, job_id: UUID) -> Job:
+        return await JobRepository(self._session).get(job_id)
+
+    async def schedules(self) -> Sequence[Row[Any]]:
+        return await ScheduleRepository(self._session).list()
+
+
+class JobControl:
+    """Retries and cancels, on behalf of somebody."""
+
+    def __init__(self, session: Session, principal: Principal) -> None:
+        self._session = session
+        self._principal = principal
+
+    async def retry(self, job_id: UUID) -> Job:
+        """Queue a finished job again. Raises `JobNotFound`, `JobNotFinished`, `JobKeyTaken`."""
+        job = await control.retry(self._session, job_id)
+        await self._record("job.retried", job)
+        return job
+
+    async def cancel(self, job_id: UUID) -> Job:
+        """Cancel an unfinished job. Raises `JobNotFound`, `JobFinished`."""
+        job = await control.cancel(self._session, job_id)
+        await self._record("job.cancelled", job)
+        return job
+
+    async def _record(self, action: str, job: Job) -> None:
+        entry = Entry(
+            action=action,
+            actor_id=self._principal.user_id,
+            target_type="job",
+            target_id=job.id,
+            details={"task": job.task},
+        )
+        await record(self._session, entry)
+
+
+def matching(
+    *, task: str | None, status: JobStatus | None, queue: str | None, key: str | None
+) -> Sequence[ColumnElement[bool]]:
+    """Conditions for the filters that are given."""
+    wanted = ((Job.task, task), (Job.status, status and status.value), (Job.queue, queue), (Job.key, key))
+    return [col(column) == value for column, value in wanted if value is not None]

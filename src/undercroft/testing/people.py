@@ -1,0 +1,55 @@
+"""People who are signed in, made without a password or a mail, for tests about something else."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from httpx import ASGITransport, AsyncClient
+
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db import utc_now
+from undercroft.core.events import publish
+from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
+from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.identity import Identity
+from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.sessions import start_session
+from undercroft.modules.teams import TeamRepository
+from undercroft.modules.users import User, UserRegistered
+from undercroft.testing.configuration import PUBLIC_URL
+
+ADDRESS = "192.0.2.1"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody signed in: `client` sends their token, `team_id` is their personal team."""
+
+    client: AsyncClient
+    user_id: UUID
+    team_id: UUID
+    email: str
+    token: str
+
+
+def client_of(app: Api, **headers: str) -> AsyncClient:
+    """A client of an application in this process; an error inside it is answered, not raised."""
+    transport = ASGITransport(app, raise_app_exceptions=False, client=(ADDRESS, 50_000))
+    return AsyncClient(transport=transport, base_url=PUBLIC_URL, headers=headers)
+
+
+async def signed_in(app: Api, *, role: PlatformRole = PlatformRole.USER, email: str | None = None) -> Person:
+    """A new person with a personal team and a session; close their client afterwards."""
+    identity: Identity = app.state.identity
+    async with identity.database.session() as session:
+        user = User(email=email or f"{new_id().hex}@example.com", full_name="Somebody", role=role)
+        session.add(user)
+        await session.flush()
+        await publish(session, UserRegistered(user.id))
+        team = await TeamRepository(session).personal_of(user.id)
+        here = Client(ip=ADDRESS, user_agent="undercroft.testing", received_at=utc_now())
+        started = await start_session(session, user.id, here, SessionKind.BEARER)
+    assert team is not None
+    issued = await identity.tokens.issue(user.id, started.session_id)
+    client = client_of(app, Authorization=f"Bearer {issued.token}")
+    return Person(client, user.id, team.id, user.email, issued.token)

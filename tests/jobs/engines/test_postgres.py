@@ -1,0 +1,64 @@
+import asyncio
+import importlib
+from datetime import timedelta
+from uuid import uuid4
+
+from tests.jobs import chores
+from undercroft.core.db import Database
+from undercroft.jobs import enqueue
+from undercroft.jobs.engines.postgres import PostgresEngine, library_names
+
+migration = importlib.import_module("undercroft.migrations.versions.0002_jobs")
+
+
+def words(sql: str) -> str:
+    lines = (line for line in sql.splitlines() if not line.lstrip().startswith("--"))
+    return "".join("\n".join(lines).split())
+
+
+def test_the_migration_creates_what_the_installed_library_would() -> None:
+    from pgqueuer.adapters.persistence import qb
+
+    builder = qb.QueryBuilderEnvironment(library_names())
+    expected = builder.build_install_query() + builder.build_optimize_autovacuum_query()
+    assert words("\n".join(migration.PGQUEUER)) == words(expected)
+
+
+def test_the_librarys_own_environment_variables_change_nothing(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    for name in ("CHANNEL", "QUEUE_TABLE", "PGQUEUER_PREFIX", "PGQUEUER_SCHEMA", "DURABILITY"):
+        monkeypatch.setenv(name, "volatile")
+    names = library_names()
+    assert names.channel == "ch_pgqueuer"
+    assert names.qualified.queue_table == "pgqueuer"
+
+
+async def test_two_workers_never_claim_one_message(database: Database) -> None:
+    async with database.session() as session:
+        for n in range(40):
+            await enqueue(session, chores.note, what=str(n))
+    engine = PostgresEngine()
+
+    async def claimed() -> list[int]:
+        async with database.session() as session:
+            messages = await engine.claim(
+                await session.raw(),
+                limit=10,
+                tasks=[chores.note.name],
+                worker_id=uuid4(),
+                stale_after=timedelta(seconds=30),
+            )
+            await asyncio.sleep(0.01)
+        return [message.id for message in messages]
+
+    batches = await asyncio.gather(*(claimed() for _ in range(4)))
+    ids = [message_id for batch in batches for message_id in batch]
+    assert len(ids) == len(set(ids))
+
+
+async def test_a_message_of_a_task_that_this_worker_does_not_know_is_left(database: Database) -> None:
+    async with database.session() as session:
+        await enqueue(session, chores.note, what="tea")
+        messages = await PostgresEngine().claim(
+            await session.raw(), limit=10, tasks=["other.task"], worker_id=uuid4(), stale_after=timedelta(seconds=30)
+        )
+    assert messages == []

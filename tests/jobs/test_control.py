@@ -1,0 +1,159 @@
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.jobs import chores
+from tests.jobs.processes import eventually, working
+from undercroft.core.db import Database
+from undercroft.jobs import Job, enqueue
+from undercroft.jobs.control import cancel, retry
+from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
+from undercroft.testing.jobs import JobsInTest
+
+
+@pytest.fixture(autouse=True)
+def nothing_done() -> None:
+    chores.done.clear()
+
+
+async def enqueued(database: Database, task: Any = chores.note, **kwargs: Any) -> Job:
+    async with database.session() as session:
+        return await enqueue(session, task, **kwargs)
+
+
+async def retried(database: Database, job: Job) -> Job:
+    async with database.session() as session:
+        return await retry(session, job.id)
+
+
+async def cancelled(database: Database, job: Job) -> Job:
+    async with database.session() as session:
+        return await cancel(session, job.id)
+
+
+async def messages(database: Database) -> int:
+    async with database.session() as session:
+        return await (await session.raw()).fetchval("SELECT count(*) FROM pgqueuer")
+
+
+async def test_a_failed_job_is_retried_with_all_its_attempts(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.fail)
+    await jobs.run_all(future=True)
+    again = await retried(database, job)
+    assert (again.status, again.attempts, again.error) == ("queued", 0, None)
+    await jobs.run_all(future=True)
+    assert (await jobs.get(job.id)).attempts == 3
+    assert len(chores.done) == 6
+
+
+async def test_two_retries_at_once_run_the_job_once_more(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, what="tea")
+    await jobs.run_all()
+    results = await asyncio.gather(*(retried(database, job) for _ in range(8)), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["Job", *["JobNotFinished"] * 7]
+    await jobs.run_all()
+    assert chores.done == ["tea", "tea"]
+
+
+async def test_a_job_that_has_not_finished_cannot_be_retried(database: Database) -> None:
+    job = await enqueued(database, what="tea")
+    with pytest.raises(JobNotFinished):
+        await retried(database, job)
+
+
+async def test_a_retry_respects_the_key_of_an_unfinished_job(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, what="tea", key="k")
+    await jobs.run_all()
+    await enqueued(database, what="tea", key="k")
+    with pytest.raises(JobKeyTaken):
+        await retried(database, job)
+
+
+async def test_a_job_that_does_not_exist_is_not_found(database: Database) -> None:
+    with pytest.raises(JobNotFound):
+        await retried(database, Job(id=uuid4(), task="x.y", queue="z"))
+    with pytest.raises(JobNotFound):
+        await cancelled(database, Job(id=uuid4(), task="x.y", queue="z"))
+
+
+async def test_a_waiting_job_that_is_cancelled_never_runs(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, what="tea")
+    assert (await cancelled(database, job)).status == "cancelled"
+    await jobs.run_all()
+    assert chores.done == []
+    assert (await jobs.get(job.id)).status == "cancelled"
+    assert await messages(database) == 0
+
+
+async def test_a_cancelled_job_that_is_retried_runs_once(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, what="tea")
+    await cancelled(database, job)
+    await retried(database, job)
+    await jobs.run_all()
+    assert chores.done == ["tea"]
+    assert (await jobs.get(job.id)).status == "succeeded"
+    assert await messages(database) == 0
+
+
+async def test_a_finished_job_cannot_be_cancelled(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, what="tea")
+    await jobs.run_all()
+    with pytest.raises(JobFinished):
+        await cancelled(database, job)
+
+
+async def test_a_running_job_is_stopped_and_ends_as_cancelled(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.wait_long)
+    async with working(database):
+        await eventually(lambda: has(chores.done, "started"))
+        asked = await cancelled(database, job)
+        assert (asked.status, asked.cancel_requested) == ("running", True)
+        await eventually(lambda: is_in(jobs, job, "cancelled"))
+    row = await jobs.get(job.id)
+    assert (row.attempts, row.cancel_requested) == (1, False)
+    assert await messages(database) == 0
+
+
+async def test_a_job_that_fails_after_it_was_asked_to_stop_is_not_tried_again(
+    database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, chores.cancel_then_fail)
+    await jobs.run_all(future=True)
+    row = await jobs.get(job.id)
+    assert (row.status, row.attempts) == ("cancelled", 1)
+    assert await messages(database) == 0
+
+
+async def test_a_job_that_finishes_after_it_was_asked_to_stop_has_succeeded(
+    database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, chores.cancel_then_succeed)
+    await jobs.run_all(future=True)
+    row = await jobs.get(job.id)
+    assert (row.status, row.cancel_requested) == ("succeeded", False)
+
+
+async def test_a_cancel_of_a_job_whose_worker_died_is_carried_out_by_the_next(
+    database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, what="tea")
+    async with database.session() as session:
+        raw = await session.raw()
+        await raw.execute("UPDATE jobs SET status = 'running', attempts = 1, worker_id = $1", uuid4())
+        stale = "status = 'picked', queue_manager_id = $1, heartbeat = now() - interval '1 hour'"
+        await raw.execute(f"UPDATE pgqueuer SET {stale}", uuid4())
+    await cancelled(database, job)
+    await jobs.run_all()
+    assert chores.done == []
+    assert (await jobs.get(job.id)).status == "cancelled"
+    assert await messages(database) == 0
+
+
+async def has(things: list[Any], thing: Any) -> bool:
+    return thing in things
+
+
+async def is_in(jobs: JobsInTest, job: Job, status: str) -> bool:
+    return (await jobs.get(job.id)).status == status

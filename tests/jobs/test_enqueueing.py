@@ -1,0 +1,154 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.jobs import chores
+from undercroft.core.db import Database
+from undercroft.jobs import InvalidArguments, Job, enqueue
+from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.statements import Statements
+
+
+async def enqueued(database: Database, task: Any = chores.note, **kwargs: Any) -> Job:
+    async with database.session() as session:
+        return await enqueue(session, task, **kwargs)
+
+
+async def count(database: Database, table: str) -> int:
+    async with database.session() as session:
+        return await (await session.raw()).fetchval(f"SELECT count(*) FROM {table}")
+
+
+async def test_a_job_exists_once_the_transaction_has_committed(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, what="tea", priority=3)
+    row = await jobs.get(job.id)
+    assert (row.task, row.queue, row.status, row.args) == ("chores.note", "default", "queued", {"what": "tea"})
+    assert (row.priority, row.attempts, row.max_attempts) == (3, 0, 4)
+    assert (row.scheduled_at, row.created_at, row.message_id) == (job.scheduled_at, job.created_at, job.message_id)
+
+
+async def test_nothing_is_left_of_a_job_whose_transaction_rolled_back(database: Database) -> None:
+    with pytest.raises(RuntimeError):
+        await enqueue_and_fail(database)
+    assert await count(database, "jobs") == 0
+    assert await count(database, "pgqueuer") == 0
+
+
+async def enqueue_and_fail(database: Database) -> None:
+    async with database.session() as session:
+        await enqueue(session, chores.note, what="never")
+        raise RuntimeError
+
+
+async def test_a_job_does_not_run_before_the_commit(database: Database, jobs: JobsInTest) -> None:
+    chores.done.clear()
+    async with database.session() as session:
+        await enqueue(session, chores.note, what="early")
+        await jobs.run_all()
+        assert chores.done == []
+    await jobs.run_all()
+    assert chores.done == ["early"]
+
+
+async def test_enqueueing_costs_one_statement(database: Database, statements: Statements) -> None:
+    await enqueued(database, what="tea")
+    assert statements.count == 1
+
+
+async def test_an_unfinished_job_with_the_same_key_is_returned_instead(database: Database) -> None:
+    first = await enqueued(database, what="tea", key="k")
+    async with database.session() as session:
+        second = await enqueue(session, chores.note, what="coffee", key="k")
+        third = await enqueue(session, chores.note, what="other")
+    assert second.id == first.id
+    assert third.id != first.id
+    assert await count(database, "jobs") == 2
+    assert await count(database, "pgqueuer") == 2
+
+
+async def test_keys_of_other_tasks_and_of_finished_jobs_do_not_count(database: Database, jobs: JobsInTest) -> None:
+    first = await enqueued(database, what="tea", key="k")
+    other = await enqueued(database, chores.in_thread, n=1, key="k")
+    await jobs.run_all()
+    again = await enqueued(database, what="tea", key="k")
+    assert len({first.id, other.id, again.id}) == 3
+
+
+async def test_fifty_at_once_with_one_key_make_one_job(database: Database) -> None:
+    made = await asyncio.gather(*(enqueued(database, what=str(n), key="once") for n in range(50)))
+    assert len({job.id for job in made}) == 1
+    assert await count(database, "jobs") == 1
+    assert await count(database, "pgqueuer") == 1
+
+
+async def test_a_key_of_a_transaction_that_rolls_back_is_free_again(database: Database) -> None:
+    async def lose() -> None:
+        with pytest.raises(RuntimeError):
+            async with database.session() as session:
+                await enqueue(session, chores.note, what="lost", key="k")
+                ready.set()
+                await asyncio.sleep(0.05)
+                raise RuntimeError
+
+    ready = asyncio.Event()
+    losing = asyncio.create_task(lose())
+    await ready.wait()
+    job = await enqueued(database, what="won", key="k")
+    await losing
+    assert job.args == {"what": "won"}
+    assert await count(database, "jobs") == 1
+
+
+async def test_a_delay_counts_from_the_transaction_and_a_time_is_taken_as_it_is(database: Database) -> None:
+    delayed = await enqueued(database, what="tea", delay=timedelta(minutes=5))
+    seconds = await enqueued(database, what="tea", delay=300)
+    noon = datetime(2199, 1, 1, 12, tzinfo=UTC)
+    fixed = await enqueued(database, what="tea", at=noon)
+    assert delayed.scheduled_at - delayed.created_at == timedelta(minutes=5)
+    assert seconds.scheduled_at - seconds.created_at == timedelta(minutes=5)
+    assert fixed.scheduled_at == noon
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ({}, "what: Field required"),
+        ({"what": 1}, "what: Input should be a valid string"),
+        ({"what": "a", "where": "b"}, "where: Extra inputs are not permitted"),
+        ({"what": "a\0b"}, "NUL character"),
+    ],
+)
+async def test_arguments_that_do_not_fit_are_refused_at_the_call(
+    database: Database, arguments: dict[str, Any], fault: str
+) -> None:
+    async with database.session() as session:
+        with pytest.raises(InvalidArguments, match=fault):
+            await enqueue(session, chores.note, **arguments)
+        await enqueue(session, chores.note, what="the transaction goes on")
+    assert await count(database, "jobs") == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"delay": 1, "at": datetime(2199, 1, 1, tzinfo=UTC)},
+        {"at": datetime(2199, 1, 1)},  # noqa: DTZ001 - a naive time is what is refused
+        {"key": ""},
+        {"key": "x" * 501},
+        {"key": "a\0b"},
+        {"priority": 10**10},
+    ],
+)
+async def test_options_that_make_no_sense_are_refused(database: Database, options: dict[str, Any]) -> None:
+    async with database.session() as session:
+        with pytest.raises(ValueError, match=r"delay|time zone|key|priority"):
+            await enqueue(session, chores.note, what="tea", **options)
+
+
+async def test_ids_are_stored_as_text_and_come_back_as_ids(database: Database, jobs: JobsInTest) -> None:
+    user_id = uuid4()
+    job = await enqueued(database, chores.describe, user_id=user_id)
+    assert (await jobs.get(job.id)).args == {"user_id": str(user_id)}

@@ -1,0 +1,142 @@
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Secret, SecretStr
+
+from undercroft.jobs import Backoff, CurrentJob, InvalidTask, cron, task
+from undercroft.jobs.errors import UnknownTask
+from undercroft.jobs.registry import find, tasks
+
+
+class WithSecret(BaseModel):
+    inner: list[SecretStr | None]
+
+
+@dataclass
+class DataWithSecret:
+    inner: "SecretStr"
+
+
+def test_a_task_is_named_after_its_module_and_function() -> None:
+    async def send_verification() -> None: ...
+
+    send_verification.__module__ = "undercroft.modules.auth.tasks"
+    assert task()(send_verification).name == "auth.send_verification"
+    assert find("auth.send_verification").function is send_verification
+
+
+def test_a_task_is_called_like_the_function_that_it_is() -> None:
+    @task()
+    def double(*, n: int) -> int:
+        return n * 2
+
+    assert double(n=2) == 4
+
+
+def test_a_name_may_be_given() -> None:
+    @task(name="mail.send", queue="mail")
+    async def anything() -> None: ...
+
+    assert tasks("mail") == {"mail.send": anything}
+
+
+def test_no_two_functions_may_have_one_name() -> None:
+    async def one() -> None: ...
+
+    async def two() -> None: ...
+
+    task(name="same.name")(one)
+    task(name="same.name")(one)
+    with pytest.raises(InvalidTask, match=r"Two tasks are called same\.name"):
+        task(name="same.name")(two)
+
+
+def test_a_task_that_nobody_registered_is_unknown() -> None:
+    with pytest.raises(UnknownTask, match="no task called nobody"):
+        find("nobody.knows")
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        SecretStr,
+        SecretStr | None,
+        list[SecretStr],
+        dict[str, tuple[SecretStr, int]],
+        Annotated[SecretStr, "note"],
+        Secret[int],
+        WithSecret,
+        DataWithSecret,
+    ],
+)
+def test_an_argument_that_holds_a_secret_is_refused_where_the_task_is_written(annotation: Any) -> None:
+    async def leak(*, token: str) -> None: ...
+
+    leak.__annotations__["token"] = annotation
+    with pytest.raises(InvalidTask, match="token would store a secret in the job table"):
+        task()(leak)
+
+
+def test_what_cannot_be_given_by_name_or_checked_is_refused() -> None:
+    async def positional(n: int, /) -> None: ...
+
+    async def variadic(**more: int) -> None: ...
+
+    async def untyped(*, n) -> None: ...  # type: ignore[no-untyped-def]
+
+    async def taken(*, key: str) -> None: ...
+
+    for function, fault in (
+        (positional, "given by its name"),
+        (variadic, "given by its name"),
+        (untyped, "needs a type annotation"),
+        (taken, "uses itself"),
+    ):
+        with pytest.raises(InvalidTask, match=fault):
+            task()(function)
+
+
+def test_a_scheduled_task_needs_defaults() -> None:
+    with pytest.raises(InvalidTask, match="every argument needs a default"):
+
+        @cron("0 2 * * *")
+        async def nightly(*, user_id: int) -> None: ...
+
+
+def test_a_scheduled_task_may_ask_for_its_job_and_keep_its_options() -> None:
+    @cron("0 2 * * *", timezone="Europe/Berlin")
+    @task(retries=7, queue="night")
+    async def nightly_report(job: CurrentJob, *, days: int = 1) -> None: ...
+
+    assert (nightly_report.retries, nightly_report.queue) == (7, "night")
+    assert nightly_report.cron is not None
+    assert nightly_report.cron.timezone == "Europe/Berlin"
+
+
+@pytest.mark.parametrize("expression", ["", "* * * *", "0 2 * * * *", "a;b * * * *"])
+def test_a_schedule_that_cannot_be_read_is_refused(expression: str) -> None:
+    with pytest.raises(InvalidTask, match="is not a schedule"):
+        cron(expression)
+
+
+def test_a_time_zone_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(InvalidTask, match="is not a time zone"):
+        cron("0 2 * * *", timezone="Europe/Nowhere")
+
+
+def test_back_off_grows_to_its_limit_and_is_never_the_same_for_all() -> None:
+    backoff = Backoff(initial=1, factor=3, maximum=20)
+    for attempt, longest in ((1, 1), (2, 3), (3, 9), (4, 20), (1000, 20)):
+        delays = {backoff.delay(attempt) for _ in range(20)}
+        assert all(longest / 2 <= delay <= longest for delay in delays)
+        assert len(delays) > 1
+
+
+def test_a_process_that_only_enqueues_imports_no_engine_library() -> None:
+    imports = "import sys, undercroft.jobs, undercroft.jobs.engines.postgres"
+    code = f"{imports}; print([name for name in sys.modules if 'pgqueuer.' in name or 'croniter' in name])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

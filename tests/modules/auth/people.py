@@ -1,0 +1,135 @@
+"""People as they meet the product: by HTTP and by mail."""
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
+from undercroft.testing.jobs import JobsInTest
+
+PASSWORD = "three otters in a boat"
+HOST = "test.local"
+LINK = re.compile(r"https?://\S+\?token=\S+")
+
+
+def client_of(app: Api, *, ip: str = "192.0.2.1", **headers: str) -> httpx.AsyncClient:
+    """A client that keeps cookies, as a browser does; it sends no Origin unless told to."""
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(ip, 50000))
+    return httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}", headers=headers)
+
+
+@dataclass
+class Mail:
+    to: str
+    subject: str
+    text: str
+
+    @property
+    def token(self) -> str:
+        found = LINK.search(self.text)
+        assert found, self.text
+        return parse_qs(urlsplit(found[0]).query)["token"][0]
+
+
+@dataclass
+class Mailbox:
+    """What was sent, after the worker has done what there is to do."""
+
+    folder: Path
+    jobs: JobsInTest
+    _seen: set[str] = field(default_factory=set)
+
+    async def arrived(self, to: str | None = None) -> list[Mail]:
+        """The mails since the last look, of one address if it is named, the earliest first."""
+        await self.jobs.run_all()
+        return await asyncio.to_thread(self._read, to)
+
+    async def latest(self, to: str) -> Mail:
+        mails = await self.arrived(to)
+        assert mails, f"No mail to {to}"
+        return mails[-1]
+
+    def _read(self, to: str | None) -> list[Mail]:
+        mails = []
+        for path in sorted(self.folder.rglob("*.eml"), key=lambda path: path.stat().st_mtime_ns):
+            if path.name in self._seen:
+                continue
+            mail = _parsed(path)
+            if to is None or mail.to == to:
+                self._seen.add(path.name)
+                mails.append(mail)
+        return mails
+
+
+def _parsed(path: Path) -> Mail:
+    message = message_from_bytes(path.read_bytes(), policy=policy.default)
+    body = message.get_body(("plain",))
+    assert body is not None
+    return Mail(str(message["To"]), str(message["Subject"]), body.get_content())
+
+
+@dataclass
+class Person:
+    """Somebody with an account who is signed in by tokens."""
+
+    http: httpx.AsyncClient
+    email: str
+    password: str
+    access_token: str
+    refresh_token: str
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access_token}"}
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self.http.get(f"/api/v1{path}", headers={**self.bearer, **headers})
+
+    async def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        content = None if body is None else json.dumps(body)
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        return await self.http.request(
+            method, f"/api/v1{path}", content=content, headers={**kind, **self.bearer, **headers}
+        )
+
+    async def sign_in_again(self, password: str | None = None) -> "Person":
+        tokens = (await sign_in(self.http, self.email, password or self.password)).json()
+        return Person(self.http, self.email, self.password, tokens["access_token"], tokens["refresh_token"])
+
+
+def new_address() -> str:
+    return f"{new_id().hex[-12:]}@example.com"
+
+
+async def post(http: httpx.AsyncClient, path: str, body: Any, **headers: str) -> httpx.Response:
+    return await http.post(f"/api/v1/auth{path}", json=body, headers=headers)
+
+
+async def sign_in(http: httpx.AsyncClient, email: str, password: str = PASSWORD, **more: Any) -> httpx.Response:
+    return await post(http, "/login", {"email": email, "password": password, **more})
+
+
+async def register(http: httpx.AsyncClient, email: str, password: str = PASSWORD) -> httpx.Response:
+    return await post(http, "/register", {"email": email, "password": password, "full_name": "Ada Lovelace"})
+
+
+async def a_person(http: httpx.AsyncClient, mailbox: Mailbox, email: str | None = None) -> Person:
+    """Registered, verified, signed in."""
+    email = email or new_address()
+    assert (await register(http, email)).status_code == 202
+    token = (await mailbox.latest(email)).token
+    answer = await post(http, "/verify-email", {"token": token})
+    assert answer.status_code == 200, answer.text
+    return Person(http, email, PASSWORD, answer.json()["access_token"], answer.json()["refresh_token"])
+
+
+def code_of(answer: httpx.Response) -> str:
+    return str(answer.json()["error"]["code"])

@@ -1,0 +1,203 @@
+"""What is accepted as an access token."""
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.modules.auth.people import Person
+from undercroft.core.db import Database
+from undercroft.core.ids import new_id
+from undercroft.modules.auth.access_tokens import CLOCK_TOLERANCE, AccessTokens
+from undercroft.modules.auth.errors import InvalidToken, TokenExpired
+from undercroft.modules.auth.identity import Identity
+from undercroft.modules.auth.signing import ActiveKey
+from undercroft.testing.statements import Statements
+
+Forge = Callable[..., str]
+STRANGER = rsa.generate_private_key(65537, 2048)
+
+
+@pytest.fixture
+async def key(identity: Identity) -> ActiveKey:
+    return await identity.keys.active()
+
+
+@pytest.fixture
+def forge(key: ActiveKey) -> Forge:
+    """A token that is right in everything but what the test changes."""
+
+    def make(*, signed_by: Any = None, algorithm: str = "RS256", header: Any = None, **claims: Any) -> str:
+        now = int(time.time())
+        right = {
+            "iss": "http://test.local",
+            "aud": "undercroft",
+            "sub": str(new_id()),
+            "sid": str(new_id()),
+            "iat": now,
+            "nbf": now,
+            "exp": now + 60,
+            "jti": "1",
+        }
+        payload = {name: value for name, value in {**right, **claims}.items() if value is not None}
+        headers = {"typ": "at+jwt", "kid": key.kid, **(header or {})}
+        return jwt.encode(payload, signed_by or key.private, algorithm=algorithm, headers=headers)
+
+    return make
+
+
+async def test_what_we_issue_is_what_the_standards_say(identity: Identity, key: ActiveKey) -> None:
+    user_id, session_id = new_id(), new_id()
+    issued = await identity.tokens.issue(user_id, session_id)
+    assert jwt.get_unverified_header(issued.token) == {"alg": "RS256", "kid": key.kid, "typ": "at+jwt"}
+    options = {"require": ["iss", "aud", "sub", "iat", "exp", "jti"]}
+    claims = jwt.decode(
+        issued.token, key.private.public_key(), algorithms=["RS256"], audience="undercroft", options=options
+    )
+    assert (claims["iss"], claims["sub"], claims["sid"]) == ("http://test.local", str(user_id), str(session_id))
+    assert claims["exp"] - claims["iat"] == issued.expires_in == 900
+    assert (await identity.tokens.verify(issued.token)).sub == user_id
+
+
+async def test_a_forgery_that_is_right_in_everything_passes(identity: Identity, forge: Forge) -> None:
+    assert await identity.tokens.verify(forge())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"iss": "https://evil.example"},
+        {"aud": "another"},
+        {"aud": ["undercroft", "another"]},
+        {"iss": None},
+        {"aud": None},
+        {"sub": None},
+        {"sid": None},
+        {"jti": None},
+        {"exp": None},
+        {"sub": "not an id"},
+        {"exp": "tomorrow"},
+        {"nbf": int(time.time()) + 3600},
+        {"iat": int(time.time()) + 3600},
+        {"header": {"typ": "JWT"}},
+        {"header": {"typ": None}},
+        {"header": {"kid": "unknown"}},
+        {"header": {"crit": ["exp"], "exp": 1}},
+        {"signed_by": STRANGER},
+        {"signed_by": STRANGER, "header": {"jwk": {"kty": "RSA"}, "jku": "https://evil.example/jwks.json"}},
+        {"algorithm": "RS512"},
+        {"algorithm": "PS256"},
+        {"algorithm": "ES256", "signed_by": ec.generate_private_key(ec.SECP256R1())},
+        {"algorithm": "HS256", "signed_by": "secret" * 8},
+    ],
+)
+async def test_anything_else_is_refused(identity: Identity, forge: Forge, wrong: dict[str, Any]) -> None:
+    token = forge(**wrong)
+    with pytest.raises(InvalidToken):
+        await identity.tokens.verify(token)
+    assert identity.tokens.verify_known(token) is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "none"},
+        {"alg": "None"},
+        {"alg": ""},
+        {"kid": ["a", "list"]},
+        {"kid": None},
+        {"kid": "../../etc/passwd"},
+        [],
+    ],
+)
+async def test_a_header_that_no_library_writes_is_refused(
+    identity: Identity, key: ActiveKey, forge: Forge, header: Any
+) -> None:
+    right = {"alg": "RS256", "typ": "at+jwt", "kid": key.kid}
+    written = json.dumps({**right, **header} if header else header).encode()
+    _, payload, signature = forge().split(".")
+    for end in (signature, ""):
+        with pytest.raises(InvalidToken):
+            await identity.tokens.verify(f"{encoded(written)}.{payload}.{end}")
+
+
+async def test_the_public_key_is_no_hmac_secret(identity: Identity, key: ActiveKey, forge: Forge) -> None:
+    import hashlib
+    import hmac
+
+    pem = key.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    header = {"alg": "HS256", "typ": "at+jwt", "kid": key.kid}
+    signed = f"{encoded(json.dumps(header).encode())}.{forge().split('.')[1]}"
+    token = f"{signed}.{encoded(hmac.new(pem, signed.encode(), hashlib.sha256).digest())}"
+    with pytest.raises(InvalidToken):
+        await identity.tokens.verify(token)
+
+
+def encoded(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+async def test_one_changed_character_spoils_it(identity: Identity, forge: Forge) -> None:
+    token = forge()
+    header, payload, signature = token.split(".")
+    other = "A" if payload[10] != "A" else "B"
+    for changed in (f"{header}.{payload[:10]}{other}{payload[11:]}.{signature}", f"{header}.{payload}.", f"{token}.x"):
+        with pytest.raises(InvalidToken):
+            await identity.tokens.verify(changed)
+
+
+async def test_a_token_expires_also_when_it_is_remembered(identity: Identity, forge: Forge) -> None:
+    now = [time.time()]
+    tokens = AccessTokens(identity.keys, clock=lambda: now[0])
+    token = forge()
+    assert await tokens.verify(token)
+    now[0] += 61
+    for _ in range(2):
+        with pytest.raises(TokenExpired):
+            await tokens.verify(token)
+    with pytest.raises(TokenExpired):
+        await tokens.verify(forge(exp=int(time.time()) - 1))
+
+
+async def test_clocks_may_differ_a_little_at_the_beginning_of_a_life(identity: Identity, forge: Forge) -> None:
+    soon = int(time.time()) + CLOCK_TOLERANCE - 1
+    assert await identity.tokens.verify(forge(nbf=soon, iat=soon))
+
+
+async def test_what_is_remembered_is_bounded(identity: Identity, forge: Forge) -> None:
+    tokens = AccessTokens(identity.keys, remember=3)
+    made = [forge(jti=str(number)) for number in range(10)]
+    for token in made:
+        await tokens.verify(token)
+    assert list(tokens._verified) == made[-3:]
+
+
+async def test_the_subject_of_a_limit_is_known_without_io(
+    ada: Person, identity: Identity, statements: Statements
+) -> None:
+    from starlette.requests import Request
+
+    headers = [(b"authorization", f"Bearer {ada.access_token}".encode())]
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
+    statements.clear()
+    me = (await identity.tokens.verify(ada.access_token)).sub
+    assert identity.authenticator.verified_subject(request) == str(me)
+    assert statements.count == 0
+    nobody = Request({"type": "http", "method": "GET", "path": "/", "headers": [(b"authorization", b"Bearer x.y.z")]})
+    assert identity.authenticator.verified_subject(nobody) is None
+
+
+async def test_a_flood_of_unknown_key_ids_costs_one_reload(
+    ada: Person, identity: Identity, forge: Forge, database: Database, statements: Statements
+) -> None:
+    identity.keys._sought_at = float("-inf")
+    for number in range(30):
+        with pytest.raises(InvalidToken):
+            await identity.tokens.verify(forge(header={"kid": f"kid-{number}"}))
+    assert statements.count <= 1

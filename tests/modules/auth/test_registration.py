@@ -1,0 +1,159 @@
+"""From an address and a password to an account."""
+
+import asyncio
+
+import httpx
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from tests.modules.auth.people import (
+    PASSWORD,
+    Mailbox,
+    Person,
+    code_of,
+    new_address,
+    post,
+    register,
+    sign_in,
+)
+from undercroft.core.db import Database
+from undercroft.modules.auth.models import MailToken, Registration
+from undercroft.modules.users.models import User
+from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.statements import Statements
+
+
+async def count(database: Database, model: type) -> int:
+    async with database.reading() as session:
+        return int(await session.scalar(select(func.count()).select_from(model)))
+
+
+async def test_a_newcomer_registers_verifies_and_is_signed_in(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
+    email = new_address()
+    assert (await register(http, email)).status_code == 202
+    mail = await mailbox.latest(email)
+    assert "Confirm" in mail.subject
+    answer = await post(http, "/verify-email", {"token": mail.token})
+    assert answer.status_code == 200
+    assert answer.json()["token_type"] == "bearer"
+    assert answer.json()["expires_in"] == 900
+    me = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
+    assert me.json()["email"] == email
+    assert me.json()["email_verified"] is True
+    assert me.json()["full_name"] == "Ada Lovelace"
+    assert [mail.subject for mail in await mailbox.arrived(email)] == ["Welcome to Undercroft"]
+
+
+async def test_nobody_signs_in_before_the_address_is_verified(http: httpx.AsyncClient) -> None:
+    email = new_address()
+    await register(http, email)
+    answer = await sign_in(http, email)
+    assert (answer.status_code, code_of(answer)) == (401, "INVALID_CREDENTIALS")
+
+
+async def test_a_known_address_gets_the_same_answer_the_same_work_and_another_mail(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, jobs: JobsInTest, statements: Statements
+) -> None:
+    unknown = new_address()
+    statements.clear()
+    to_unknown = await register(http, unknown)
+    work_for_unknown = statements.sent
+    statements.clear()
+    to_known = await register(http, ada.email)
+    assert statements.sent == work_for_unknown
+    assert (to_known.status_code, to_known.content) == (to_unknown.status_code, to_unknown.content)
+    assert {job.task for job in jobs.captured[-2:]} == {"auth.send_verification"}
+    assert "already" in (await mailbox.latest(ada.email)).subject
+    assert "Confirm" in (await mailbox.latest(unknown)).subject
+
+
+async def test_of_fifty_parallel_registrations_the_link_opened_first_makes_the_one_account(
+    http: httpx.AsyncClient, mailbox: Mailbox, database: Database
+) -> None:
+    email = new_address()
+    passwords = {f"{PASSWORD} number {number}" for number in range(50)}
+    answers = await asyncio.gather(*(register(http, email, password) for password in passwords))
+    assert {answer.status_code for answer in answers} == {202}
+    tokens = [mail.token for mail in await mailbox.arrived(email)]
+    assert len(set(tokens)) == 50
+    opened = await asyncio.gather(*(post(http, "/verify-email", {"token": token}) for token in tokens))
+    assert sorted(answer.status_code for answer in opened) == [200] + [400] * 49
+    assert {code_of(answer) for answer in opened if answer.status_code == 400} == {"LINK_INVALID"}
+    works = [password for password in passwords if (await sign_in(http, email, password)).status_code == 200]
+    assert len(works) == 1
+    assert await count(database, User) == 1
+    assert await count(database, Registration) == 0
+    assert await count(database, MailToken) == 0
+
+
+async def test_the_password_is_that_of_the_link_that_was_opened(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
+    email = new_address()
+    await register(http, email, "a password of a stranger")
+    strangers = await mailbox.latest(email)
+    await register(http, email, "the password of the owner")
+    owners = await mailbox.latest(email)
+    assert (await post(http, "/verify-email", {"token": owners.token})).status_code == 200
+    assert (await post(http, "/verify-email", {"token": strangers.token})).status_code == 400
+    assert (await sign_in(http, email, "the password of the owner")).status_code == 200
+    assert (await sign_in(http, email, "a password of a stranger")).status_code == 401
+
+
+async def test_a_link_works_once_and_not_after_its_time(
+    http: httpx.AsyncClient, mailbox: Mailbox, database: Database
+) -> None:
+    email, late = new_address(), new_address()
+    await register(http, email)
+    token = (await mailbox.latest(email)).token
+    assert (await post(http, "/verify-email", {"token": token})).status_code == 200
+    assert code_of(await post(http, "/verify-email", {"token": token})) == "LINK_INVALID"
+    await register(http, late)
+    token = (await mailbox.latest(late)).token
+    async with database.session() as session:
+        connection = await session.raw()
+        await connection.execute("UPDATE auth_mail_tokens SET expires_at = now() - interval '1 second'")
+    assert code_of(await post(http, "/verify-email", {"token": token})) == "LINK_INVALID"
+
+
+async def test_a_link_sent_once_more_works_and_the_first_one_does_too(
+    http: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    email, unknown = new_address(), new_address()
+    await register(http, email)
+    first = await mailbox.latest(email)
+    again = await post(http, "/verify-email/resend", {"email": email})
+    to_unknown = await post(http, "/verify-email/resend", {"email": unknown})
+    assert (again.status_code, again.content) == (to_unknown.status_code, to_unknown.content)
+    second = await mailbox.latest(email)
+    assert not await mailbox.arrived(unknown)
+    assert first.token != second.token
+    assert (await post(http, "/verify-email", {"token": first.token})).status_code == 200
+    assert (await post(http, "/verify-email", {"token": second.token})).status_code == 400
+
+
+async def test_job_arguments_hold_no_secret_and_tables_no_token(
+    http: httpx.AsyncClient, mailbox: Mailbox, jobs: JobsInTest, database: Database
+) -> None:
+    email = new_address()
+    await register(http, email)
+    token = (await mailbox.latest(email)).token
+    assert [set(job.args) for job in jobs.captured] == [{"registration_id"}]
+    async with database.reading() as session:
+        stored = (await session.scalars(select(col(MailToken.token_hash)))).all()
+    assert token.encode() not in stored
+
+
+async def test_weak_passwords_are_refused_and_composition_is_not_asked_for(http: httpx.AsyncClient) -> None:
+    for weak in ("password123", "qwertyuiop", "1234567890", "aaaaaaaaaaaa", "abc12", "x" * 257):
+        answer = await register(http, new_address(), weak)
+        assert answer.status_code == 422, weak
+        assert weak not in answer.text
+    assert (await register(http, "ada.lovelace@example.com", "ada.lovelace@example.com")).status_code == 422
+    assert (await register(http, new_address(), "onlylowercaseletters")).status_code == 202
+
+
+async def test_addresses_are_one_whatever_their_case(http: httpx.AsyncClient, ada: Person) -> None:
+    assert (await sign_in(http, ada.email.upper())).status_code == 200
+
+
+async def test_a_registered_person_has_a_personal_team(ada: Person) -> None:
+    assert (await ada.get("/app/users/me")).status_code == 200

@@ -1,0 +1,183 @@
+"""Signing in with a password, and who is believed afterwards."""
+
+import asyncio
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from tests.modules.auth.people import PASSWORD, Mailbox, Person, a_person, client_of, code_of, new_address, sign_in
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
+from undercroft.core.security import passwords
+from undercroft.core.security.settings import PasswordSettings
+from undercroft.core.settings import load, use
+from undercroft.modules.auth.identity import Identity
+from undercroft.modules.auth.models import AuthSession
+from undercroft.modules.teams import Team
+from undercroft.modules.users.models import User
+from undercroft.modules.users.schemas import UserRead
+from undercroft.testing.statements import Statements
+
+
+async def forget(statements: Statements) -> None:
+    """asyncpg tells of a statement in the next round of the loop."""
+    await asyncio.sleep(0)
+    statements.clear()
+
+
+async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer_and_the_same_work(
+    http: httpx.AsyncClient, ada: Person, statements: Statements
+) -> None:
+    await sign_in(http, ada.email, "the first of each connection costs more")
+    await forget(statements)
+    wrong = await sign_in(http, ada.email, "not the password at all")
+    await asyncio.sleep(0)
+    work = statements.all.copy()
+    await forget(statements)
+    unknown = await sign_in(http, new_address(), "not the password at all")
+    await asyncio.sleep(0)
+    assert statements.all == work
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.json()["error"] == unknown.json()["error"]
+    assert wrong.json()["error"]["code"] == "INVALID_CREDENTIALS"
+
+
+async def test_a_deactivated_person_looks_like_a_wrong_password(
+    http: httpx.AsyncClient, ada: Person, database: Database
+) -> None:
+    async with database.session() as session:
+        await session.execute(update(User).values(is_active=False))
+    assert code_of(await sign_in(http, ada.email)) == "INVALID_CREDENTIALS"
+
+
+async def test_the_hash_is_made_anew_when_its_parameters_rise(
+    http: httpx.AsyncClient, ada: Person, database: Database
+) -> None:
+    async def stored() -> str:
+        async with database.reading() as session:
+            return str(await session.scalar(select(col(User.password_hash))))
+
+    before, settings = await stored(), load(PasswordSettings)
+    use(settings.model_copy(update={"password_time_cost": 2}))
+    try:
+        assert (await sign_in(http, ada.email)).status_code == 200
+        assert passwords.needs_rehash(before)
+        assert not passwords.needs_rehash(await stored())
+        assert (await sign_in(http, ada.email)).status_code == 200
+    finally:
+        use(settings)
+
+
+async def test_the_oauth2_form_gives_tokens_and_refuses_what_is_no_address(
+    http: httpx.AsyncClient, ada: Person
+) -> None:
+    form = {"grant_type": "password", "username": ada.email, "password": PASSWORD}
+    answer = await http.post("/api/v1/auth/token", data=form)
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    assert (await http.post("/api/v1/auth/token", data={**form, "password": "no"})).status_code == 401
+    assert (await http.post("/api/v1/auth/token", data={**form, "username": "nobody"})).status_code == 422
+    assert (await http.post("/api/v1/auth/token", data={**form, "password": "x" * 10_000})).status_code == 401
+
+
+async def test_reading_oneself_costs_one_statement_and_answers_what_the_model_promises(
+    ada: Person, statements: Statements
+) -> None:
+    await ada.get("/app/users/me")
+    await forget(statements)
+    answer = await ada.get("/app/users/me")
+    await asyncio.sleep(0)
+    assert len(statements.all) == 1, statements
+    assert UserRead.model_validate_json(answer.content, strict=True).model_dump(mode="json") == answer.json()
+    assert list(answer.json()) == list(UserRead.model_fields)
+
+
+async def test_who_asks_is_found_out_without_a_write_and_last_seen_is_written_in_one_batch(
+    ada: Person, identity: Identity, database: Database, statements: Statements
+) -> None:
+    other = await ada.sign_in_again()
+    await identity.last_seen.flush(database)
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE auth_sessions SET last_seen_at = now() - interval '1 day'")
+    await ada.get("/app/users/me")
+    await other.get("/app/users/me")
+    await other.get("/app/users/me")
+    await forget(statements)
+    assert await identity.last_seen.flush(database) == 2
+    await asyncio.sleep(0)
+    assert len([sql for sql in statements.sent if "UPDATE" in sql]) == 1
+    async with database.reading() as session:
+        late = await session.scalars(
+            select(col(AuthSession.id)).where(col(AuthSession.last_seen_at) < col(AuthSession.created_at))
+        )
+        assert len(late.all()) == 0
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer x.y.z",
+        "Basic YTpi",
+        "bearer \xe2",
+        "Bearer " + "a" * 9000,
+    ],
+)
+async def test_what_is_no_token_is_refused(http: httpx.AsyncClient, authorization: str, app: Api) -> None:
+    headers = [(b"authorization", authorization.encode("latin-1"))]
+    answer = await http.get("/api/v1/app/users/me", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_a_bad_header_is_not_forgiven_because_of_a_good_cookie(app: Api, ada: Person) -> None:
+    async with client_of(app) as browser:
+        assert (await sign_in(browser, ada.email, session="cookie")).status_code == 200
+        assert (await browser.get("/api/v1/app/users/me")).status_code == 200
+        answer = await browser.get("/api/v1/app/users/me", headers={"Authorization": "Bearer nonsense"})
+        assert answer.status_code == 401
+
+
+async def test_a_team_that_is_not_ones_own_unknown_or_misspelt_is_not_found(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database
+) -> None:
+    bob = await a_person(http, mailbox)
+    async with database.reading() as session:
+        query = select(col(User.email), col(Team.id)).join(Team, col(Team.personal_user_id) == col(User.id))
+        teams = {row.email: str(row.id) for row in await session.execute(query)}
+    assert (await ada.get("/app/users/me", **{"X-Team-ID": teams[ada.email]})).status_code == 200
+    for team in (teams[bob.email], str(new_id()), "not-a-team", "", "' OR 1=1 --"):
+        answer = await ada.get("/app/users/me", **{"X-Team-ID": team})
+        assert (answer.status_code, code_of(answer)) == (404, "TEAM_NOT_FOUND")
+
+
+async def test_a_statement_for_many_memberships_is_the_same_one(ada: Person, statements: Statements) -> None:
+    await forget(statements)
+    await ada.get("/app/users/me")
+    await asyncio.sleep(0)
+    assert statements.sent[0].count("JOIN") == 3
+
+
+async def test_ten_parallel_sign_ins_all_succeed(http: httpx.AsyncClient, ada: Person) -> None:
+    answers = await asyncio.gather(*(sign_in(http, ada.email) for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_password_changed_while_it_is_checked_lets_nobody_in(
+    http: httpx.AsyncClient, ada: Person, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = passwords.verify
+
+    async def slow_verify(password: str, stored: str | None, *, subject: str) -> bool:
+        right = await verify(password, stored, subject=subject)
+        async with database.session() as session:
+            await session.execute(update(User).values(password_hash="$argon2id$another"))
+        return right
+
+    monkeypatch.setattr(passwords, "verify", slow_verify)
+    assert (await sign_in(http, ada.email)).status_code == 401

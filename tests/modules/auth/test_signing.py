@@ -1,0 +1,163 @@
+"""The keys that sign access tokens."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlmodel import select
+
+from tests.modules.auth.people import Person, sign_in
+from undercroft.core.db import Database, utc_now
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, load, use
+from undercroft.modules.auth import signing
+from undercroft.modules.auth.identity import Identity
+from undercroft.modules.auth.models import KeyState, SigningKey
+from undercroft.modules.auth.signing import SigningKeys, publication, rotate, token_memory
+from undercroft.testing.statements import Statements
+
+pytestmark = pytest.mark.usefixtures("identity_settings")
+
+
+async def rows(database: Database) -> dict[str, SigningKey]:
+    async with database.reading() as session:
+        return {row.kid: row for row in (await session.scalars(select(SigningKey))).all()}
+
+
+async def states(database: Database) -> list[str]:
+    return sorted(row.state for row in (await rows(database)).values())
+
+
+async def age(database: Database, span: timedelta) -> None:
+    async with database.session() as session:
+        connection = await session.raw()
+        for column in ("created_at", "retired_at"):
+            await connection.execute(f"UPDATE auth_signing_keys SET {column} = {column} - $1::interval", span)
+
+
+async def test_processes_that_start_at_once_agree_on_one_active_and_one_next_key(database: Database) -> None:
+    processes = [SigningKeys(database) for _ in range(4)]
+    await asyncio.gather(*(process.ensure() for process in processes))
+    assert await states(database) == ["active", "next"]
+    assert len({(await process.active()).kid for process in processes}) == 1
+    assert len({process.jwks for process in processes}) == 1
+
+
+async def test_a_private_key_is_sealed_and_the_seal_is_bound_to_its_id(app: object, database: Database) -> None:
+    kept = await rows(database)
+    first, second = kept.values()
+    assert b"PRIVATE" not in (first.private_sealed or b"")
+    async with database.session() as session:
+        for row in (await session.scalars(select(SigningKey))).all():
+            row.private_sealed = (second if row.kid == first.kid else first).private_sealed
+    with pytest.raises(ConfigurationError, match="SECRET_KEY"):
+        await SigningKeys(database).load()
+
+
+async def test_the_public_keys_are_published_and_nothing_else_of_them(http: httpx.AsyncClient, app: object) -> None:
+    answer = await http.get("/.well-known/jwks.json")
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    keys = answer.json()["keys"]
+    assert [set(key) for key in keys] == [{"kty", "n", "e", "kid", "use", "alg"}] * 2
+    assert {key["alg"] for key in keys} == {"RS256"}
+
+
+async def test_a_rotation_signs_nobody_out_and_waits_until_everybody_can_know_the_next_key(
+    http: httpx.AsyncClient, ada: Person, identity: Identity, database: Database
+) -> None:
+    with pytest.raises(ConfigurationError, match="too recently"):
+        await rotate(database)
+    await age(database, publication())
+    before = await identity.keys.active()
+    published = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
+    active, following = await rotate(database)
+    assert active in published
+    assert following not in published
+    await identity.keys.load()
+    assert (await identity.keys.active()).kid == active != before.kid
+    assert (await ada.get("/app/users/me")).status_code == 200
+    tokens = (await sign_in(http, ada.email)).json()
+    assert (await ada.get("/app/users/me", Authorization=f"Bearer {tokens['access_token']}")).status_code == 200
+    kept = await rows(database)
+    assert await states(database) == ["active", "next", "retired"]
+    assert kept[before.kid].private_sealed is None
+
+
+async def test_a_retired_key_is_forgotten_after_the_longest_life_of_a_token(
+    app: object, identity: Identity, database: Database
+) -> None:
+    before = (await identity.keys.active()).kid
+    await rotate(database, early=True)
+    await identity.keys.load()
+    assert identity.keys.public(before) is not None
+    await age(database, token_memory())
+    await identity.keys.load()
+    assert identity.keys.public(before) is None
+
+
+async def test_two_rotations_at_once_leave_one_active_and_one_next_key(app: object, database: Database) -> None:
+    await asyncio.gather(*(rotate(database, early=True) for _ in range(3)))
+    assert await states(database) == ["active", "next", *["retired"] * 3]
+
+
+async def test_rotating_without_keys_says_what_is_missing(database: Database) -> None:
+    with pytest.raises(ConfigurationError, match="no signing keys"):
+        await rotate(database)
+
+
+async def test_an_unknown_key_id_is_looked_for_once_in_ten_seconds(
+    app: object, database: Database, statements: Statements
+) -> None:
+    keys = SigningKeys(database)
+    await keys.load()
+    await asyncio.sleep(0)
+    statements.clear()
+    for number in range(20):
+        assert await keys.seek(f"unknown {number}") is None
+    await asyncio.sleep(0)
+    assert statements.count == 1
+
+
+async def test_a_process_meets_a_key_that_another_made_by_looking_once(app: object, database: Database) -> None:
+    keys = SigningKeys(database)
+    await keys.load()
+    _, following = await rotate(database, early=True)
+    assert keys.public(following) is None
+    assert await keys.seek(following) is not None
+
+
+@pytest.fixture
+def another_secret() -> Iterator[CoreSettings]:
+    settings = load(CoreSettings)
+    yield settings.model_copy(update={"secret_key": SecretStr("another secret of good length 0123456789")})
+    use(settings)
+
+
+async def test_with_another_secret_key_the_start_says_where_the_old_one_goes(
+    app: object, database: Database, another_secret: CoreSettings
+) -> None:
+    use(another_secret)
+    with pytest.raises(ConfigurationError, match="SECRET_KEYS"):
+        await SigningKeys(database).ensure()
+
+
+async def test_with_the_old_secret_among_secret_keys_everything_is_sealed_anew(
+    app: object, database: Database, another_secret: CoreSettings
+) -> None:
+    old = load(CoreSettings).secret_key
+    use(another_secret.model_copy(update={"secret_keys": [old]}))
+    await SigningKeys(database).ensure()
+    use(another_secret)
+    await SigningKeys(database).ensure()
+    assert await states(database) == ["active", "next"]
+
+
+async def test_a_key_is_named_by_its_thumbprint() -> None:
+    key = await signing.make_key()
+    assert signing.key_id(key.public_key()) == signing.key_id(key.public_key())
+    assert len(signing.key_id(key.public_key())) == 43
+    assert utc_now() - publication() < utc_now()
+    assert KeyState.NEXT == "next"

@@ -1,0 +1,43 @@
+"""Liveness and readiness as load balancers and people on call see them."""
+
+import pytest
+from httpx import AsyncClient
+
+from undercroft.core.health import Component
+from undercroft.core.http.application import Api
+
+
+async def broken() -> None:
+    raise ConnectionError("postgresql://user:hunter2@host is down")
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/v1/public/health"])
+async def test_liveness_touches_nothing(client: AsyncClient, statements, path: str) -> None:
+    response = await client.get(path)
+    assert (response.status_code, response.json()["status"]) == (200, "healthy")
+    assert response.json()["version"]
+    assert statements.all == []
+
+
+async def test_readiness_names_every_component_with_its_latency(client: AsyncClient) -> None:
+    answer = (await client.get("/api/v1/public/health/ready")).json()
+    assert answer["components"]["database"]["status"] == "up"
+    assert answer["components"]["database"]["latency_ms"] > 0
+
+
+@pytest.mark.parametrize(("required", "status", "overall"), [(False, 200, "degraded"), (True, 503, "unhealthy")])
+async def test_what_is_down_shows_by_how_much_it_matters(
+    app: Api, client: AsyncClient, required: bool, status: int, overall: str
+) -> None:
+    app.state.health.add(Component("sky", broken, required=required))
+    try:
+        response = await client.get("/api/v1/public/health/ready")
+    finally:
+        app.state.health.remove("sky")
+    assert (response.status_code, response.json()["status"]) == (status, overall)
+    assert response.json()["components"]["sky"]["status"] == "down"
+    assert "hunter2" not in response.text
+
+
+async def test_load_balancers_are_answered_whatever_host_they_name(client: AsyncClient) -> None:
+    assert (await client.get("/health", headers={"Host": "10.0.0.7:8000"})).status_code == 200

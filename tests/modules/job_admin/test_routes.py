@@ -1,0 +1,172 @@
+"""Jobs as an administrator sees them."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from httpx import AsyncClient, Response
+
+from tests.jobs import chores
+from undercroft.core.db import Database
+from undercroft.jobs import Job, enqueue
+from undercroft.jobs.schedules import Scheduler
+from undercroft.jobs.upkeep import clean_up
+from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.statements import Statements
+
+JOBS = "/api/v1/admin/jobs"
+
+
+async def enqueued(database: Database, task: Any = chores.note, **kwargs: Any) -> Job:
+    async with database.session() as session:
+        return await enqueue(session, task, **kwargs)
+
+
+async def notes(database: Database, number: int) -> list[str]:
+    async with database.session() as session:
+        return [str((await enqueue(session, chores.note, what=f"{n:02}")).id) for n in range(number)]
+
+
+def refused(response: Response, status: int, code: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.json()["error"]["code"] == code
+
+
+async def test_the_history_shows_results_and_attempts(admin: AsyncClient, database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, what="tea", key="k")
+    await jobs.run_all()
+    page = (await admin.get(JOBS)).json()
+    assert (page["total"], page["pages"]) == (1, 1)
+    (shown,) = page["items"]
+    assert shown["id"] == str(job.id)
+    assert (shown["task"], shown["status"], shown["attempts"], shown["result"]) == (
+        "chores.note",
+        "succeeded",
+        1,
+        "tea",
+    )
+    assert "error" not in shown
+
+
+async def test_one_job_is_shown_with_its_arguments_and_the_traceback(
+    admin: AsyncClient, database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, chores.fail, why="no milk")
+    await jobs.run_all(future=True)
+    shown = (await admin.get(f"{JOBS}/{job.id}")).json()
+    assert (shown["status"], shown["args"], shown["attempts"]) == ("failed", {"why": "no milk"}, 3)
+    assert "ValueError: no milk" in shown["error"]
+
+
+async def test_jobs_are_filtered_and_searched(admin: AsyncClient, database: Database, jobs: JobsInTest) -> None:
+    await enqueued(database, what="tea", key="order:17")
+    await enqueued(database, chores.slow_queue)
+    await enqueued(database, chores.fail)
+    await jobs.run_all(future=True)
+    waiting = await enqueued(database, what="waiting")
+    for params, tasks in (
+        ({"task": "chores.fail"}, ["chores.fail"]),
+        ({"status": "failed"}, ["chores.fail"]),
+        ({"status": "queued"}, ["chores.note"]),
+        ({"queue": "slow"}, ["chores.slow_queue"]),
+        ({"key": "order:17"}, ["chores.note"]),
+        ({"q": "ORDER"}, ["chores.note"]),
+        ({"q": "slow"}, ["chores.slow_queue"]),
+        ({"task": "chores.fail", "status": "queued"}, []),
+    ):
+        page = (await admin.get(JOBS, params=params)).json()
+        assert [each["task"] for each in page["items"]] == tasks, params
+        assert page["total"] == len(tasks)
+    newest = (await admin.get(JOBS)).json()["items"][0]
+    assert newest["id"] == str(waiting.id)
+
+
+async def test_a_page_costs_the_same_statements_whatever_its_size(
+    admin: AsyncClient, database: Database, statements: Statements
+) -> None:
+    await notes(database, 30)
+    counts = []
+    for size in (1, 30):
+        statements.clear()
+        assert len((await admin.get(JOBS, params={"size": size})).json()["items"]) == size
+        counts.append(statements.count)
+    assert counts[0] == counts[1] <= 2, statements
+
+
+async def test_a_cursor_walk_sees_each_job_once_while_others_are_enqueued(
+    admin: AsyncClient, database: Database
+) -> None:
+    before = await notes(database, 25)
+    seen: list[str] = []
+    params: dict[str, Any] = {"limit": 10}
+    while True:
+        answer = (await admin.get(JOBS, params=params)).json()
+        seen += [each["id"] for each in answer["items"]]
+        await notes(database, 3)
+        if answer["next_cursor"] is None:
+            break
+        params = {"limit": 10, "cursor": answer["next_cursor"]}
+    assert sorted(seen) == sorted(before)
+
+
+@pytest.mark.parametrize(
+    "params", [{"sort": "error"}, {"cursor": "x"}, {"page": 0}, {"status": "odd"}, {"task": "a\0"}]
+)
+async def test_questions_that_make_no_sense_are_refused(admin: AsyncClient, params: dict[str, Any]) -> None:
+    assert (await admin.get(JOBS, params=params)).status_code == 422
+
+
+async def test_a_finished_job_is_retried_once_however_often_it_is_asked_for(
+    admin: AsyncClient, database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, what="tea")
+    await jobs.run_all()
+    answers = await asyncio.gather(*(admin.post(f"{JOBS}/{job.id}/retry") for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [200, *[409] * 5]
+    assert await jobs.run_all() == 1
+
+
+async def test_a_job_that_has_not_finished_is_not_retried(admin: AsyncClient, database: Database) -> None:
+    job = await enqueued(database, what="tea")
+    refused(await admin.post(f"{JOBS}/{job.id}/retry"), 409, "JOB_NOT_FINISHED")
+
+
+async def test_a_waiting_job_is_cancelled_and_a_finished_one_is_not(
+    admin: AsyncClient, database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, what="tea")
+    answer = await admin.delete(f"{JOBS}/{job.id}")
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    refused(await admin.delete(f"{JOBS}/{job.id}"), 409, "JOB_FINISHED")
+    assert await jobs.run_all() == 1
+    assert (await jobs.get(job.id)).attempts == 0
+
+
+async def test_a_job_that_does_not_exist_is_not_found(admin: AsyncClient) -> None:
+    nobody = f"{JOBS}/{uuid4()}"
+    for answer in (await admin.get(nobody), await admin.post(f"{nobody}/retry"), await admin.delete(nobody)):
+        refused(answer, 404, "JOB_NOT_FOUND")
+
+
+async def test_schedules_show_the_next_run_and_the_last_result(
+    admin: AsyncClient, database: Database, jobs: JobsInTest
+) -> None:
+    scheduler = Scheduler(database)
+    await scheduler.register()
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE job_schedules SET next_run_at = now()")
+    await scheduler.tick()
+    await jobs.run_all()
+    schedules = {each["task"]: each for each in (await admin.get(f"{JOBS}/schedules")).json()["items"]}
+    shown = schedules[clean_up.name]
+    assert (shown["cron"], shown["timezone"], shown["last_status"]) == ("17 3 * * *", "UTC", "succeeded")
+    assert shown["last_result"]["jobs"] == 0
+    assert shown["next_run_at"] > shown["last_run_at"]
+
+
+async def test_only_administrators_see_jobs(user: AsyncClient, client: AsyncClient, database: Database) -> None:
+    job = await enqueued(database, what="tea")
+    for method, path in (("GET", ""), ("GET", f"/{job.id}"), ("POST", f"/{job.id}/retry"), ("DELETE", f"/{job.id}")):
+        assert (await user.request(method, JOBS + path)).status_code == 403
+        assert (await client.request(method, JOBS + path)).status_code == 401

@@ -1,0 +1,189 @@
+"""The mailbox as a script sees it."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from tests.modules.mailbox.conftest import client
+from undercroft.core import settings
+from undercroft.core.settings import CoreSettings, Environment
+from undercroft.providers.email import Address, EmailProviderName, EmailSettings, Message, email
+
+MESSAGES = "/dev/mailbox/messages"
+
+
+async def send(to: str = "ada@example.com", subject: str = "Hello", text: str = "Hi", **more) -> None:
+    message = Message(sender=Address("no-reply@acme.example"), to=(Address(to),), subject=subject, text=text, **more)
+    await email().send_raw(message)
+
+
+async def items(browser: httpx.AsyncClient, **params: object) -> list[dict]:
+    response = await browser.get(MESSAGES, params=params)
+    assert response.status_code == 200, response.text
+    return response.json()["items"]
+
+
+async def test_nothing_is_there_before_the_first_mail(browser: httpx.AsyncClient) -> None:
+    assert (await browser.get(MESSAGES)).json() == {"items": []}
+
+
+async def test_a_mail_has_what_a_script_needs(browser: httpx.AsyncClient) -> None:
+    await send(
+        subject="Grüße",
+        text="Click https://acme.example/verify?token=abc&x=1. Or (http://acme.example/help).",
+        html='<a href="https://acme.example/verify?token=abc&amp;x=1">x</a><a href="https://acme.example/only-html">y</a>'
+        '<a href="mailto:a@b.example">z</a>',
+    )
+
+    (mail,) = await items(browser)
+
+    assert set(mail) == {"id", "to", "subject", "text", "html", "links", "sent_at"}
+    assert (mail["to"], mail["subject"]) == ("ada@example.com", "Grüße")
+    assert mail["text"].startswith("Click https://")
+    assert mail["html"].startswith("<a href=")
+    assert mail["links"] == [
+        "https://acme.example/verify?token=abc&x=1",
+        "http://acme.example/help",
+        "https://acme.example/only-html",
+    ]
+    assert abs(datetime.fromisoformat(mail["sent_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+async def test_mails_come_newest_first(browser: httpx.AsyncClient) -> None:
+    for number in range(5):
+        await send(subject=str(number))
+
+    assert [mail["subject"] for mail in await items(browser)] == ["4", "3", "2", "1", "0"]
+    assert [mail["subject"] for mail in await items(browser, limit=2)] == ["4", "3"]
+
+
+@pytest.mark.parametrize(
+    ("to", "found"),
+    [
+        ("", 4),
+        ("ada@example.com", 1),
+        ("ADA@Example.com ", 1),
+        ("ada", 3),
+        ("@example.com", 3),
+        ("ada+tag@example.com", 1),
+        ("a@example.com", 0),
+        ("ada@bücher.example", 1),
+        ("ada@xn--bcher-kva.example", 1),
+        ("nobody@example.com", 0),
+        ("%00", 0),
+        ("' or 1=1", 0),
+        ("../../etc/passwd", 0),
+    ],
+)
+async def test_mails_are_found_by_their_recipient(browser: httpx.AsyncClient, to: str, found: int) -> None:
+    for address in ("ada@example.com", "ada+tag@example.com", "bob@example.com", "ada@bücher.example"):
+        await send(address)
+
+    assert len(await items(browser, to=to)) == found
+
+
+async def test_a_plus_that_nobody_escaped_is_understood(browser: httpx.AsyncClient) -> None:
+    await send("ada+tag@example.com")
+
+    assert len((await browser.get(f"{MESSAGES}?to=ada+tag@example.com")).json()["items"]) == 1
+
+
+async def test_everybody_of_the_envelope_finds_the_mail(browser: httpx.AsyncClient) -> None:
+    await send(cc=(Address("bob@example.com"),), bcc=(Address("eve@example.com"),))
+
+    for to in ("ada@example.com", "bob@example.com", "eve@example.com"):
+        assert len(await items(browser, to=to)) == 1
+
+
+async def test_the_mailbox_can_be_emptied(browser: httpx.AsyncClient) -> None:
+    await send()
+
+    assert (await browser.delete(MESSAGES)).status_code == 204
+    assert await items(browser) == []
+    assert (await browser.delete(MESSAGES)).status_code == 204
+
+
+async def test_reading_while_mails_arrive_and_go_never_fails(browser: httpx.AsyncClient) -> None:
+    async def write() -> None:
+        for number in range(30):
+            await send(subject=str(number))
+            if number % 10 == 9:
+                await browser.delete(MESSAGES)
+
+    writing = asyncio.create_task(write())
+    while not writing.done():
+        await items(browser)
+    await writing
+
+
+@pytest.mark.parametrize(("params", "status"), [({"limit": "0"}, 422), ({"limit": "x"}, 422), ({"to": "x" * 255}, 422)])
+async def test_what_makes_no_sense_is_told(browser: httpx.AsyncClient, params: dict, status: int) -> None:
+    assert (await browser.get(MESSAGES, params=params)).status_code == status
+
+
+class TestNobodyElse:
+    """Mails hold links that sign people in."""
+
+    @pytest.fixture(autouse=True)
+    def _in_a_test(self) -> None:
+        """Where the server itself answers for every host."""
+        settings.use(CoreSettings(environment=Environment.TEST))
+
+    @pytest.mark.parametrize(
+        "host",
+        ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "[fe80::1]", "", "[", "a b"],
+    )
+    @pytest.mark.parametrize("path", [MESSAGES, "/dev/mailbox"])
+    async def test_under_a_name_that_was_made_to_point_here(self, host: str, path: str) -> None:
+        async with client(headers={"Host": host}) as browser:
+            assert (await browser.get(path)).status_code == 403
+
+    @pytest.mark.parametrize(
+        "host", ["127.0.0.1:8123", "localhost", "LOCALHOST:80", "app.localhost:8000", "[::1]:8000"]
+    )
+    async def test_but_this_machine_under_all_its_names(self, host: str) -> None:
+        async with client(headers={"Host": host}) as browser:
+            assert (await browser.get(MESSAGES)).status_code == 200
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"},
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+        ],
+    )
+    @pytest.mark.parametrize("method", ["GET", "DELETE"])
+    async def test_from_a_page_of_another_site(self, headers: dict, method: str) -> None:
+        await send()
+        async with client(headers=headers) as browser:
+            assert (await browser.request(method, MESSAGES)).status_code == 403
+        async with client() as browser:
+            assert len(await items(browser)) == 1
+
+    async def test_but_a_link_to_the_page_may_be_followed(self) -> None:
+        async with client(headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}) as browser:
+            assert (await browser.get("/dev/mailbox")).status_code == 200
+
+
+class TestWhereThereIsNone:
+    @pytest.mark.parametrize("path", ["/dev/mailbox", MESSAGES, "/dev/mailbox/messages/x/html"])
+    @pytest.mark.parametrize("provider", [EmailProviderName.CONSOLE, EmailProviderName.SMTP])
+    async def test_because_mails_go_elsewhere(self, provider: EmailProviderName, path: str) -> None:
+        settings.use(EmailSettings(email_provider=provider))
+        async with client() as browser:
+            assert (await browser.get(path)).status_code == 404
+            assert (await browser.post(path)).status_code == 404
+
+    def test_because_this_is_production(self) -> None:
+        from undercroft.app.loader import modules
+
+        (mailbox,) = [module for module in modules() if module.name == "mailbox"]
+        assert mailbox.enabled
+        settings.use(CoreSettings(environment=Environment.PRODUCTION))
+        assert not mailbox.enabled
+        settings.use(EmailSettings())
+        assert not mailbox.enabled
