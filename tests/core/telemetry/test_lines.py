@@ -70,7 +70,9 @@ def test_a_closed_stream_stops_nobody() -> None:
 
 
 def test_lines_are_written_when_the_program_ends() -> None:
-    program = "from undercroft.core.telemetry.logs import WRITER\nWRITER.write('last words')\n"
+    program = (
+        "from undercroft.core.telemetry.lines import LineWriter\nWRITER = LineWriter()\nWRITER.write('last words')\n"
+    )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert run.stderr == "last words\n"
@@ -79,7 +81,7 @@ def test_lines_are_written_when_the_program_ends() -> None:
 def test_a_forked_process_writes_its_own_lines_and_only_those() -> None:
     program = (
         "import os, time\n"
-        "from undercroft.core.telemetry.logs import WRITER\n"
+        "from undercroft.core.telemetry.lines import LineWriter\nWRITER = LineWriter()\n"
         "WRITER.write('parent')\n"
         "child = os.fork()\n"
         "if child == 0:\n"
