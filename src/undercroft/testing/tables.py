@@ -49,9 +49,7 @@ class Tables:
         await self._connection.execute(f"DROP SCHEMA IF EXISTS {_COPIES} CASCADE; CREATE SCHEMA {_COPIES}")
         for name in kept:
             await self._connection.execute(f"CREATE TABLE {_copy_of(name)} AS TABLE {name}")
-        self._which_have_changed = " UNION ALL ".join(
-            f"SELECT '{name}' WHERE ({_digest(name)}) IS DISTINCT FROM ({_digest(_copy_of(name))})" for name in kept
-        )
+        self._which_have_changed = " UNION ALL ".join(map(_changed, kept))
 
     async def _restore(self, changed: list[str]) -> None:
         assert self._connection is not None
@@ -81,6 +79,10 @@ def _question(names: list[str]) -> str:
 
 def _copy_of(name: str) -> str:
     return f"{_COPIES}.{name.partition('.')[2]}"
+
+
+def _changed(name: str) -> str:
+    return f"SELECT '{name}' WHERE ({_digest(name)}) IS DISTINCT FROM ({_digest(_copy_of(name))})"  # noqa: S608
 
 
 def _digest(name: str) -> str:

@@ -91,7 +91,7 @@ async def test_a_session_that_was_not_used_takes_no_connection(database: Databas
 async def test_write_one_is_one_statement(database: Database, statements) -> None:
     owner = await somebody(database)
     project = Project(name="alone", team_id=owner.team_id)
-    statements.clear()
+    await statements.clear()
     async with database.session() as session:
         await ProjectRepository(session, owner.team_id).insert(project.model_dump())
     assert len(statements.all) == 1
