@@ -83,11 +83,17 @@ async def cache(tap: Tap) -> AsyncIterator[Cache]:
     await cache.close()
 
 
+async def connections_of(cache: Cache) -> list[dict[str, str]]:
+    """Those that the server holds, this question's own among them."""
+    clients: list[dict[str, str]] = await cache.client.client_list()
+    return clients
+
+
 class TestRedis:
     async def test_as_many_as_allowed_over_all_processes(self, cache: Cache, redis_url: str) -> None:
         other = Cache(RedisSettings(redis_url=SecretStr(redis_url)))
         rate = Rate(10, 86400)
-        hits = [RedisCounters(each.pipe).hit("a", rate) for each in [cache, other] * 20]
+        hits = [RedisCounters(each).hit("a", rate) for each in [cache, other] * 20]
         verdicts = [verdict for verdict in await asyncio.gather(*hits) if verdict is not None]
         await other.close()
 
@@ -98,13 +104,13 @@ class TestRedis:
         assert refused.retry_after >= 1
 
     async def test_keys_are_forgotten(self, cache: Cache) -> None:
-        await RedisCounters(cache.pipe).hit("a{b}", Rate(10, 60))
+        await RedisCounters(cache).hit("a{b}", Rate(10, 60))
 
         (key,) = await cache.client.keys("*")
         assert 60 <= await cache.client.ttl(key) <= 120
 
     async def test_a_flushed_script_is_sent_again(self, cache: Cache) -> None:
-        counters = RedisCounters(cache.pipe)
+        counters = RedisCounters(cache)
         await counters.hit("a", RATE)
         await cache.client.script_flush()
 
@@ -115,7 +121,7 @@ class TestRedis:
     async def test_a_dead_server_lets_pass_and_comes_back_by_itself(
         self, cache: Cache, tap: Tap, logged: Callable[[], str]
     ) -> None:
-        counters = RedisCounters(cache.pipe)
+        counters = RedisCounters(cache)
         assert await counters.hit("a", RATE) is not None
         await tap.close()
         assert [await counters.hit("a", RATE) for _ in range(500)] == [None] * 500
@@ -130,7 +136,7 @@ class TestRedis:
     async def test_a_silent_server_costs_one_request_a_tenth_of_a_second_and_the_others_nothing(
         self, cache: Cache, tap: Tap
     ) -> None:
-        counters = RedisCounters(cache.pipe)
+        counters = RedisCounters(cache)
         await counters.hit("a", RATE)
         tap.silence()
         assert await counters.hit("a", RATE) is None
@@ -140,16 +146,83 @@ class TestRedis:
         tap.flow()
 
     async def test_a_restarted_server_is_used_at_once(self, cache: Cache, tap: Tap) -> None:
-        counters = RedisCounters(cache.pipe)
+        counters = RedisCounters(cache)
         await counters.hit("a", RATE)
         await tap.close()
         await tap.open()
 
         assert await counters.hit("a", RATE) is not None
 
+    async def test_a_burst_is_counted_to_the_last_one_over_few_connections(self, redis_url: str) -> None:
+        cache = Cache(RedisSettings(redis_url=SecretStr(redis_url), redis_max_connections=3))
+        counters, rate = RedisCounters(cache), Rate(10, 86400)
+        verdicts = await asyncio.gather(*(counters.hit("a", rate) for _ in range(500)))
+        connections = len(await connections_of(cache))
+        await cache.close()
+
+        assert [verdict is not None and verdict.allowed for verdict in verdicts].count(True) == 10
+        assert None not in verdicts
+        assert connections == 3 + 1
+
+    async def test_a_burst_on_a_silent_server_is_let_pass_with_one_warning(
+        self, cache: Cache, tap: Tap, logged: Callable[[], str]
+    ) -> None:
+        counters = RedisCounters(cache)
+        await counters.hit("a", RATE)
+        tap.silence()
+        async with asyncio.timeout(10):
+            verdicts = await asyncio.gather(*(counters.hit("a", RATE) for _ in range(300)))
+        tap.flow()
+
+        assert verdicts == [None] * 300
+        assert logged().count("requests are not limited") == 1
+
+    async def test_whoever_is_cancelled_leaves_no_answer_behind_for_the_next(self, cache: Cache, tap: Tap) -> None:
+        counters, rate = RedisCounters(cache), Rate(10, 86400)
+        await counters.hit("a", rate)
+        tap.silence()
+        hit = asyncio.create_task(counters.hit("a", rate))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        hit.cancel()
+        await asyncio.gather(hit, return_exceptions=True)
+        tap.flow()
+
+        verdict = await counters.hit("b", rate)
+        assert verdict is not None
+        assert verdict.remaining == 9
+
+    async def test_a_wrong_password_lets_pass_and_leaves_no_connection(
+        self, redis_url: str, logged: Callable[[], str]
+    ) -> None:
+        wrong = redis_url.replace("redis://:", "redis://:wrong")
+        caches = [Cache(RedisSettings(redis_url=SecretStr(url))) for url in (redis_url, wrong)]
+        before = len(await connections_of(caches[0]))
+        verdicts = await asyncio.gather(*(RedisCounters(caches[1]).hit("a", RATE) for _ in range(20)))
+        after = len(await connections_of(caches[0]))
+        for cache in caches:
+            await cache.close()
+
+        assert verdicts == [None] * 20
+        assert after == before
+        assert wrong.split("@")[0].rpartition(":")[2] not in logged()
+
+    @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\r\n", b""])
+    async def test_a_server_that_is_none_lets_pass(self, answer: bytes) -> None:
+        async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            writer.write(answer)
+            writer.close()
+
+        async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            cache = Cache(RedisSettings(redis_url=SecretStr(f"redis://127.0.0.1:{port}")))
+            assert await RedisCounters(cache).hit("a", RATE) is None
+            await cache.close()
+
     async def test_nothing_at_the_address_lets_pass(self, logged: Callable[[], str]) -> None:
         cache = Cache(RedisSettings(redis_url=SecretStr("redis://:secret-word@127.0.0.1:1/0")))
 
-        assert await RedisCounters(cache.pipe).hit("a", RATE) is None
+        assert await RedisCounters(cache).hit("a", RATE) is None
         assert "secret-word" not in logged()
         await cache.close()

@@ -4,15 +4,18 @@ Two fixed windows, the earlier one weighted by how much of it still lies within 
 (1 - elapsed) + now`. A refused hit is not counted.
 """
 
+import asyncio
 import hashlib
 import math
 import time
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, cast
 
 import structlog
 
+from undercroft.core.cache import Cache
 from undercroft.core.http.rates import Rate
-from undercroft.core.resp import Pipe, ReplyError
 
 log = structlog.get_logger("undercroft.security")
 
@@ -113,22 +116,32 @@ class RedisCounters:
     When the server fails or takes longer than 100 ms, hits pass uncounted for a second, then one request tries again.
     """
 
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._turns = asyncio.Semaphore(cache.max_connections)
         self._failing = False
         self._next_try = 0.0
         self._told_until = 0.0
 
     async def hit(self, key: str, rate: Rate) -> Verdict | None:
-        """The verdict; None when nobody can tell."""
-        if self._failing:
-            now = time.monotonic()
-            if now < self._next_try:
-                return None
-            self._next_try = now + PAUSE
+        """The verdict; None when nobody can tell. A burst waits its turn, so that it cannot exhaust the connections."""
+        async with self._turns:
+            return None if self._rests() else await self._ask(key, rate)
+
+    def _rests(self) -> bool:
+        """Whether the server failed less than a second ago; else whoever asks is the one who tries again."""
+        if not self._failing:
+            return False
+        now = time.monotonic()
+        if now < self._next_try:
+            return True
+        self._next_try = now + PAUSE
+        return False
+
+    async def _ask(self, key: str, rate: Rate) -> Verdict | None:
         try:
-            answer = await self._run(key, rate)
-        except (OSError, ReplyError) as error:
+            answer: bytes = await self._run(1, f"rl:{{{key}}}", rate.times, rate.seconds)
+        except (OSError, _faults().RedisError) as error:
             self._failed(error)
             return None
         if self._failing:
@@ -137,16 +150,12 @@ class RedisCounters:
         allowed, count, previous, offset = answer.split()
         return _verdict(rate, int(count), int(previous), float(offset), allowed=allowed == b"1")
 
-    async def _run(self, key: str, rate: Rate) -> bytes:
-        arguments = (1, f"rl:{{{key}}}", rate.times, rate.seconds)
+    async def _run(self, *arguments: str | int) -> Any:
+        execute = cast(Any, self._cache.quick).execute_command
         try:
-            reply = await self._pipe.run("EVALSHA", SHA, *arguments)
-        except ReplyError as error:
-            if not str(error).startswith("NOSCRIPT"):
-                raise
-            reply = await self._pipe.run("EVAL", SCRIPT, *arguments)
-        assert isinstance(reply, bytes)
-        return reply
+            return await execute("EVALSHA", SHA, *arguments)
+        except _faults().NoScriptError:
+            return await execute("EVAL", SCRIPT, *arguments)
 
     def _failed(self, error: Exception) -> None:
         """Stop asking for a second; of all requests that failed together, the first one tells."""
@@ -157,3 +166,9 @@ class RedisCounters:
         if not told:
             self._told_until = now + PAUSE
             log.warning("Redis does not answer: requests are not limited", cause=f"{type(error).__name__}: {error}")
+
+
+def _faults() -> ModuleType:
+    from redis import exceptions
+
+    return exceptions
