@@ -5,7 +5,7 @@ class ProjectQuery(ListQuery):
     status: ProjectStatus | None = None
 
 @router.get("", response_model=Page[ProjectRead] | CursorPage[ProjectRead])
-async def list_projects(query: Annotated[ProjectQuery, Query()], …):
+async def list_projects(query: Annotated[ProjectQuery, query(ProjectQuery)], …):
     if query.by_cursor:
         found = await service.stretch(q=query.q, after=query.position, limit=query.limit)
         return CursorPage(items=…, next_cursor=cursor_of(found.next))

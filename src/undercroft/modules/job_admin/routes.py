@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
 from pydantic import Field
 
 from undercroft.core.auth import CurrentPrincipal, Router
@@ -11,6 +10,7 @@ from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, cursor_of
+from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
 from undercroft.jobs.models import Job, JobStatus
@@ -39,7 +39,7 @@ class JobQuery(ListQuery):
     responses=responses(UnknownSort, InvalidCursor),
 )
 async def list_jobs(
-    query: Annotated[JobQuery, Query()], session: ReadSessionDep
+    query: Annotated[JobQuery, query(JobQuery)], session: ReadSessionDep
 ) -> Page[JobRead] | CursorPage[JobRead]:
     """By pages with a total, newest first unless `sort` says otherwise; with `cursor` or `limit` by stretches."""
     jobs = JobHistory(session)
