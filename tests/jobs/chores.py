@@ -124,3 +124,11 @@ async def cancel_then_succeed(job: CurrentJob) -> None:
 @task()
 async def fail_and_wait() -> None:
     raise ValueError("broken")
+
+
+@task()
+async def give_away(job: CurrentJob) -> str:
+    """Let another worker have the job while this one runs it."""
+    async with job.session() as session:
+        await (await session.raw()).execute("UPDATE jobs SET worker_id = gen_random_uuid() WHERE id = $1", job.id)
+    return "too late"

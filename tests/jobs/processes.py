@@ -11,7 +11,7 @@ from typing import Any
 from undercroft.core.db import Database
 from undercroft.jobs.worker import Worker
 
-LIMIT = 30.0
+LIMIT = 120.0
 QUICK = {"JOBS_REDELIVERY": "1", "JOBS_POLL_INTERVAL": "0.2", "JOBS_STOP_TIMEOUT": "1", "ENVIRONMENT": "test"}
 
 

@@ -1,11 +1,14 @@
 from collections import Counter
 
+import pytest
+
 from tests.jobs import chores
 from tests.jobs.processes import eventually, working
 from undercroft.core.db import Database
+from undercroft.core.health import Component
 from undercroft.core.settings import load
 from undercroft.jobs import enqueue
-from undercroft.jobs.health import health
+from undercroft.jobs.health import NobodyWorks, health, jobs_component
 from undercroft.jobs.settings import JobsSettings
 
 
@@ -15,6 +18,24 @@ async def test_without_a_worker_there_is_none_and_what_waits_is_counted(database
         await enqueue(session, chores.note, what="later", delay=60)
     state = await health(database)
     assert (state.alive, state.workers, state.due, state.later, state.running) == (False, 0, 1, 1, 0)
+
+
+async def test_only_jobs_that_are_due_without_a_worker_are_a_fault(database: Database) -> None:
+    component = jobs_component(database)
+    assert await component.check() == {"workers": 0, "running": 0, "due": 0}
+    async with database.session() as session:
+        await enqueue(session, chores.wait_long)
+    with pytest.raises(NobodyWorks):
+        await component.check()
+    async with working(database):
+        await eventually(lambda: is_running(component))
+
+
+async def is_running(component: Component) -> bool:
+    try:
+        return await component.check() == {"workers": 1, "running": 1, "due": 0}
+    except NobodyWorks:
+        return False
 
 
 async def test_a_running_worker_is_seen_until_it_stops(database: Database) -> None:

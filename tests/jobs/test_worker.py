@@ -1,12 +1,16 @@
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import structlog
 
 from tests.jobs import chores
+from tests.jobs.processes import eventually, working
 from undercroft.core.db import Database
-from undercroft.jobs import enqueue
+from undercroft.jobs import Job, enqueue
 from undercroft.testing.jobs import JobsInTest
+
+STALE = "status = 'picked', queue_manager_id = $1, heartbeat = now() - interval '1 hour'"
 
 
 @pytest.fixture(autouse=True)
@@ -149,3 +153,68 @@ async def roll_back(database: Database) -> None:
     async with database.session() as session:
         await enqueue(session, chores.note, what="never")
         raise RuntimeError
+
+
+async def test_secrets_do_not_reach_the_stored_traceback(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.fail, why="https://user:hunter2@example.com refused")
+    await jobs.run_all()
+    assert "hunter2" not in ((await jobs.get(job.id)).error or "")
+
+
+async def test_behind_a_transaction_pooler_a_worker_polls(database: Database, jobs: JobsInTest) -> None:
+    pooled = Database(database.settings.model_copy(update={"database_pooler": "transaction"}), database.url)
+    try:
+        async with working(pooled):
+            job = await enqueued(database, chores.note, what="polled")
+            await eventually(lambda: has_succeeded(jobs, job))
+    finally:
+        await pooled.close()
+
+
+async def has_succeeded(jobs: JobsInTest, job: Job) -> bool:
+    return (await jobs.get(job.id)).status == "succeeded"
+
+
+async def test_a_message_claimed_by_a_worker_that_died_before_it_marked_the_job_comes_round(
+    database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, chores.note, what="tea")
+    await execute(database, f"UPDATE pgqueuer SET {STALE}", uuid4())
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert (row.status, row.attempts, row.lost) == ("succeeded", 1, 0)
+
+
+async def test_a_job_whose_end_was_written_but_whose_message_stayed_is_not_run_again(
+    database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, chores.note, what="tea")
+    await execute(database, f"UPDATE pgqueuer SET {STALE}", uuid4())
+    await execute(
+        database, "UPDATE jobs SET status = 'succeeded', attempts = 1, finished_at = now() WHERE id = $1", job.id
+    )
+    await jobs.run_all()
+    assert chores.done == []
+    assert await execute(database, "SELECT count(*) FROM pgqueuer") == 0
+
+
+async def test_a_job_that_ran_but_whose_end_was_not_written_runs_again(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.note, what="tea")
+    await execute(database, f"UPDATE pgqueuer SET {STALE}", uuid4())
+    await execute(database, "UPDATE jobs SET status = 'running', attempts = 1, worker_id = $1", uuid4())
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert (row.status, row.attempts, row.lost, chores.done) == ("succeeded", 2, 1, ["tea"])
+
+
+async def test_the_end_told_by_a_worker_that_lost_the_job_does_not_count(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.give_away)
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert (row.status, row.result) == ("running", None)
+    assert await execute(database, "SELECT count(*) FROM pgqueuer") == 1
+
+
+async def execute(database: Database, sql: str, *values: Any) -> Any:
+    async with database.session() as session:
+        return await (await session.raw()).fetchval(sql, *values)

@@ -14,6 +14,7 @@ import structlog
 
 from undercroft.core.db.session import Database
 from undercroft.core.errors import PermanentError
+from undercroft.core.telemetry.redaction import clean_text
 from undercroft.jobs.arguments import storable
 from undercroft.jobs.context import CurrentJob, Progress, clean, current
 from undercroft.jobs.history import Claim, Outcome
@@ -138,14 +139,13 @@ class Attempt:
                 return self._retried(f"TimeoutError: it took longer than {self._task.timeout:g} s and was cancelled.")
 
     def _failed(self, error: BaseException) -> Outcome:
-        frames = traceback.format_exception(error)
+        text = clean(clean_text("".join(traceback.format_exception(error))), ERROR_LIMIT)
         log.warning("job failed", task=self.claim.task, attempt=self.claim.attempt, exc_info=error)
         if isinstance(error, PermanentError):
-            return Outcome(JobStatus.FAILED, error=clean("".join(frames), ERROR_LIMIT))
-        return self._retried("".join(frames))
+            return Outcome(JobStatus.FAILED, error=text)
+        return self._retried(text)
 
     def _retried(self, error: str) -> Outcome:
-        error = clean(error, ERROR_LIMIT)
         if self.claim.attempt >= self.claim.max_attempts:
             status, delay = JobStatus.FAILED, 0.0
         else:

@@ -6,6 +6,7 @@ from sqlalchemy import Float, bindparam, text
 
 from undercroft.core.db.session import Database
 from undercroft.core.db.statement import Statement
+from undercroft.core.health import Component
 from undercroft.core.settings import load
 from undercroft.jobs.settings import JobsSettings
 
@@ -20,6 +21,10 @@ SELECT
 FROM jobs WHERE status IN ('queued', 'running')
 """).bindparams(bindparam("seconds", type_=Float))
 )
+
+
+class NobodyWorks(Exception):
+    """Jobs are due, and no worker has been seen lately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +49,15 @@ async def health(database: Database) -> Health:
         row = await session.fetchrow(HEALTH, seconds=load(JobsSettings).jobs_redelivery)
     assert row is not None
     return Health(row["workers"], row["running"], row["due"], row["later"], max(0.0, row["waiting"]))
+
+
+def jobs_component(database: Database) -> Component:
+    """Down while jobs are due and no worker is there to run them; requests do not need it."""
+
+    async def check() -> dict[str, int]:
+        state = await health(database)
+        if state.due and not state.alive:
+            raise NobodyWorks
+        return {"workers": state.workers, "running": state.running, "due": state.due}
+
+    return Component("jobs", check)

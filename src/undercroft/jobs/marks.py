@@ -13,9 +13,9 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from undercroft.core.db.errors import UnstorableValue
 from undercroft.core.db.session import Database
 from undercroft.jobs import history
+from undercroft.jobs.connections import connected
 from undercroft.jobs.engines import Engine, Message
 from undercroft.jobs.execution import Attempt
 from undercroft.jobs.history import Outcome
@@ -25,6 +25,7 @@ log = structlog.get_logger("undercroft.application")
 
 BATCH = 50
 LINGER = 0.02
+UNSTORABLE = (asyncpg.DataError, ValueError)
 
 
 class Marks:
@@ -78,8 +79,7 @@ class Marks:
 
     async def beat(self, message_ids: Iterable[int], job_ids: Iterable[UUID]) -> set[UUID]:
         """Keep these messages; which of these jobs somebody asked to cancel."""
-        async with self._writing, self._database.session() as session:
-            connection = await session.raw()
+        async with self._writing, connected(self._database) as connection:
             await self._engine.heartbeat(connection, sorted(message_ids))
             return await history.asked_to_stop(connection, list(job_ids))
 
@@ -91,13 +91,13 @@ class Marks:
         for each in changed:
             each.progress.changed = False
         told = [(each.id, each.progress.fraction, each.progress.message) for each in changed]
-        async with self._writing, self._database.session() as session:
-            await history.mark_progress(await session.raw(), told, self._worker_id)
+        async with self._writing, connected(self._database) as connection:
+            await history.mark_progress(connection, told, self._worker_id)
 
     async def _write(self, batch: dict[UUID, tuple[Message, Outcome]]) -> None:
         try:
             await self._write_together(batch)
-        except (UnstorableValue, asyncpg.DataError, ValueError):
+        except UNSTORABLE:
             for job_id, (message, outcome) in batch.items():
                 await self._write_alone(job_id, message, outcome)
 
@@ -105,21 +105,28 @@ class Marks:
         """One of a batch that was refused; what cannot be stored is left out."""
         try:
             await self._write_together({job_id: (message, outcome)})
-        except (UnstorableValue, asyncpg.DataError, ValueError):
+        except UNSTORABLE:
             log.error("a job's result or error cannot be stored", job=str(job_id))
             bare = replace(outcome, result=None, error=outcome.error and "It could not be stored.", message=None)
             await self._write_together({job_id: (message, bare)})
 
     async def _write_together(self, batch: dict[UUID, tuple[Message, Outcome]]) -> None:
-        async with self._database.session() as session:
-            connection = await session.raw()
+        async with connected(self._database) as connection:
             outcomes = {job_id: outcome for job_id, (_, outcome) in batch.items()}
             mine = await history.mark_ended(connection, outcomes, self._worker_id)
+            await self._tell_engine(connection, batch, mine)
+        for job_id in outcomes.keys() - mine.keys():
+            log.warning("job was given to another worker meanwhile; this end is not counted", ended=str(job_id))
+
+    async def _tell_engine(
+        self, connection: asyncpg.Connection, batch: dict[UUID, tuple[Message, Outcome]], mine: dict[UUID, str]
+    ) -> None:
+        """Remove or postpone the messages. Should that fail, they come round again and are dropped or run then."""
+        try:
             gone = [(batch[job_id][0], status) for job_id, status in mine.items() if status != JobStatus.QUEUED]
             await self._engine.end(connection, gone)
-            for job_id, status in mine.items():
-                if status == JobStatus.QUEUED:
-                    message, outcome = batch[job_id]
-                    await self._engine.postpone(connection, message, timedelta(seconds=outcome.delay))
-        for job_id in outcomes.keys() - mine.keys():
-            log.warning("job was given to another worker meanwhile; this end is not counted", job=str(job_id))
+            for job_id in (job_id for job_id, status in mine.items() if status == JobStatus.QUEUED):
+                message, outcome = batch[job_id]
+                await self._engine.postpone(connection, message, timedelta(seconds=outcome.delay))
+        except Exception as error:
+            log.warning("messages of ended jobs could not be removed yet", reason=type(error).__name__)

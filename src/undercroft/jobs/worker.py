@@ -11,11 +11,12 @@ from uuid import UUID
 
 import structlog
 
+from undercroft.core.db.errors import translated
 from undercroft.core.db.session import Database
-from undercroft.core.errors import AppError
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
 from undercroft.jobs import history, presence
+from undercroft.jobs.connections import connected
 from undercroft.jobs.engines import engine
 from undercroft.jobs.execution import Attempt, Stop, blamed
 from undercroft.jobs.history import Claim, Outcome
@@ -48,8 +49,7 @@ class Worker:
         self._settings = load(JobsSettings)
         self.concurrency = concurrency or self._settings.jobs_concurrency
         self._database = database
-        own = {"db_pool_size": self._settings.jobs_connections, "db_read_pool_size": 1, "db_pool": "queue"}
-        self._queue = Database(database.settings.model_copy(update=own), database.url, name="queue")
+        self._queue = _queue_database(database, self._settings.jobs_connections)
         self._engine = engine()
         self._tasks = tasks(*queues)
         self._marks = Marks(self._queue, self._engine, self.id)
@@ -125,7 +125,7 @@ class Worker:
                 pause = 0.0
             except Exception as error:
                 if not pause:
-                    log.warning("interrupted", part=name, exc_info=None if isinstance(error, AppError) else error)
+                    log.warning("interrupted", part=name, exc_info=None if translated(error) else error)
                 pause = min(LONGEST_PAUSE, pause * 2 or 0.1)
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
 
@@ -135,7 +135,8 @@ class Worker:
         if free <= 0:
             self._slot.clear()
             await self._slot.wait()
-            await asyncio.sleep(GATHER if self.concurrency > 1 else 0)
+            if len(self._attempts) > self.concurrency // 2:
+                await asyncio.sleep(GATHER)
             return
         self._wake.clear()
         if await self._claim(free) < free:
@@ -146,8 +147,7 @@ class Worker:
         """Take and start up to `limit` jobs; how many messages were taken."""
         if not self._tasks:
             return 0
-        async with self._queue.session() as session:
-            connection = await session.raw()
+        async with connected(self._queue) as connection:
             messages = await self._engine.claim(
                 connection, limit=limit, tasks=self._tasks, worker_id=self.id, stale_after=self._stale_after()
             )
@@ -190,8 +190,8 @@ class Worker:
         if not self._kept or any(attempt.claim.alone for attempt in self._attempts.values()):
             return
         claim = random.choice(list(self._kept.values()))  # noqa: S311 - picks a job, guards nothing
-        async with self._queue.session() as session:
-            number = await history.mark_started_alone(await session.raw(), claim, self.id)
+        async with connected(self._queue) as connection:
+            number = await history.mark_started_alone(connection, claim, self.id)
         del self._kept[claim.id]
         if number is not None:
             self._start(replace(claim, attempt=number))
@@ -201,8 +201,8 @@ class Worker:
         """Seconds until the next look at the queue."""
         direct = self._database.settings.has_direct_connection
         longest = self._settings.jobs_poll_interval if direct else self._settings.jobs_poll_interval_pooled
-        async with self._queue.session() as session:
-            due = await self._engine.next_due(await session.raw(), self._tasks)
+        async with connected(self._queue) as connection:
+            due = await self._engine.next_due(connection, self._tasks)
         return longest if due is None else min(longest, max(0.01, due.total_seconds()))
 
     def _stale_after(self) -> timedelta:
@@ -275,9 +275,17 @@ class Worker:
 
     async def _last_writes(self) -> None:
         await self._marks.flush()
-        async with self._queue.session() as session:
-            connection = await session.raw()
+        async with connected(self._queue) as connection:
             for claim in self._kept.values():
                 await self._engine.postpone(connection, claim.message, timedelta())
         self._kept.clear()
         await presence.gone(self._queue, self.id)
+
+
+def _queue_database(database: Database, connections: int) -> Database:
+    """The same database for claims and marks. What a crash of the server may lose of them only makes a job run again,
+    so nobody waits for the disk.
+    """
+    own = {"db_pool_size": connections, "db_read_pool_size": 1, "db_pool": "queue"}
+    settings = database.settings.model_copy(update=own)
+    return Database(settings, database.url, name="queue", server_settings={"synchronous_commit": "off"})

@@ -147,7 +147,7 @@ async def worker_tables(servers: "Servers", database_name: str) -> AsyncIterator
     from undercroft.testing.servers import at
     from undercroft.testing.tables import Tables
 
-    tables = Tables(at(servers.manager_url, database_name), kept=["auth_signing_keys"])
+    tables = Tables(at(servers.manager_url, database_name))
     await tables.open()
     yield tables
     await tables.close()
@@ -195,9 +195,10 @@ async def worker_app(worker_database: "Database") -> AsyncIterator["Api"]:
         yield application
 
 
-@pytest.fixture
-def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
+@pytest_asyncio.fixture(loop_scope="session")
+async def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
     """The whole application on this worker's clean database."""
+    await worker_app.state.identity.keys.load()
     return worker_app
 
 

@@ -187,7 +187,7 @@ async def test_the_subject_of_a_limit_is_known_without_io(
         headers = {b"authorization": f"Bearer {token}".encode()}
         return Request({"type": "http", "headers": list(headers.items()), "state": {"request_headers": headers}})
 
-    statements.clear()
+    await statements.clear()
     me = (await identity.tokens.verify(ada.access_token)).sub
     assert identity.authenticator.verified_subject(sending(ada.access_token)) == str(me)
     assert statements.count == 0

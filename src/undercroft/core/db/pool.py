@@ -1,7 +1,7 @@
 """Connections of one kind: borrowed late, given back at once, never carrying state to the next borrower."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from uuid import uuid4
 
@@ -64,10 +64,20 @@ class Pool:
     Raises `DatabaseUnavailable` when none is free in time or none can be made.
     """
 
-    def __init__(self, url: str, settings: DatabaseSettings, *, name: str, size: int, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        settings: DatabaseSettings,
+        *,
+        name: str,
+        size: int,
+        read_only: bool = False,
+        server_settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self._slow = settings.db_slow_statement
-        self.engine = _create_engine(url, settings, name=name, size=size, read_only=read_only)
+        server = _server_settings(settings, name=name, read_only=read_only, more=server_settings or {})
+        self.engine = _create_engine(url, settings, size=size, server_settings=server)
         self._ready: list[Borrowed] = []
         self._waiting = 0
         passes_on = settings.db_pool != "null" and not settings.db_pool_pre_ping
@@ -97,6 +107,12 @@ class Pool:
         else:
             self._ready.append(borrowed)
 
+    def discard_idle(self) -> None:
+        """Use no idle connection again: when one turned out to be dead, the server has probably dropped all of them."""
+        while self._ready:
+            self._ready.pop().discard()
+        self.engine.sync_engine.pool._invalidate_time = time.time()
+
     async def _acquire(self) -> Borrowed:
         while True:
             try:
@@ -119,6 +135,7 @@ class Pool:
         except Exception as error:
             if not is_lost(error) or not self._may_repeat:
                 raise
+            self.discard_idle()
             return await self._fetch_once(statement, values)
 
     async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
@@ -175,12 +192,14 @@ class Pool:
         self._report(sql, time.perf_counter() - context.undercroft_started)
 
 
-def _create_engine(url: str, settings: DatabaseSettings, *, name: str, size: int, read_only: bool) -> AsyncEngine:
+def _create_engine(
+    url: str, settings: DatabaseSettings, *, size: int, server_settings: Mapping[str, str]
+) -> AsyncEngine:
     pooled = settings.database_pooler == "transaction"
     connect_args: dict[str, Any] = {
         "timeout": settings.db_connect_timeout,
         "command_timeout": settings.db_statement_timeout,
-        "server_settings": _server_settings(settings, name=name, read_only=read_only, pooled=pooled),
+        "server_settings": dict(server_settings),
     }
     if pooled:
         connect_args |= {
@@ -210,12 +229,16 @@ def _create_engine(url: str, settings: DatabaseSettings, *, name: str, size: int
     )
 
 
-def _server_settings(settings: DatabaseSettings, *, name: str, read_only: bool, pooled: bool) -> dict[str, str]:
+def _server_settings(
+    settings: DatabaseSettings, *, name: str, read_only: bool, more: Mapping[str, str]
+) -> dict[str, str]:
     """What the server enforces for each of our connections; a transaction pooler takes none of it but the name."""
     names = {"application_name": f"undercroft {name}"}
-    if pooled:
+    if settings.database_pooler == "transaction":
         return names
-    return names | {
+    return {
+        **names,
+        **more,
         "timezone": "UTC",
         "statement_timeout": f"{int(settings.db_statement_timeout * 1000)}ms",
         "lock_timeout": f"{int(settings.db_lock_timeout * 1000)}ms",

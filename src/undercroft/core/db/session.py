@@ -1,6 +1,6 @@
 """The two kinds of session: `Session` is one transaction, `ReadSession` reads without one."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
@@ -154,9 +154,10 @@ class Session(ReadSession):
         try:
             return await self._begin()
         except Exception as error:
-            if is_lost(error):
-                return None
-            raise
+            if not is_lost(error):
+                raise
+            self._pool.discard_idle()
+            return None
 
     async def _begin(self) -> Borrowed:
         borrowed = await self._pool.acquire()
@@ -200,14 +201,21 @@ class Session(ReadSession):
 class Database:
     """A PostgreSQL database as this process uses it: a pool for writing and a read-only one for reading.
 
-    `name` is what the server calls the writing connections, after "undercroft".
+    `name` is what the server calls the writing connections, after "undercroft"; `server_settings` are theirs too.
     """
 
-    def __init__(self, settings: DatabaseSettings, url: str | None = None, *, name: str = "write") -> None:
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        url: str | None = None,
+        *,
+        name: str = "write",
+        server_settings: Mapping[str, str] | None = None,
+    ) -> None:
         url = url or settings.url
         self.url = url
         self.settings = settings
-        self.write = Pool(url, settings, name=name, size=settings.db_pool_size)
+        self.write = Pool(url, settings, name=name, size=settings.db_pool_size, server_settings=server_settings)
         self.read = Pool(url, settings, name="read", size=settings.db_read_pool_size, read_only=True)
         self.on_begin: BeginHook | None = None
 
