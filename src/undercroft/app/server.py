@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from undercroft.app.api import create_app
 from undercroft.app.loader import check_settings
+from undercroft.app.schema import is_newest
 from undercroft.app.settings import ServerSettings
 from undercroft.core.db import DatabaseSettings
 from undercroft.core.errors import ConfigurationError
@@ -46,14 +47,16 @@ async def ready_database() -> None:
     """
     import asyncpg
 
-    from undercroft.app.migrations import require_current, upgrade_all
-
     database = load(DatabaseSettings)
     if not database.url:
         raise ConfigurationError(
             "DATABASE_URL is not set. Set it in the environment or in .env, or use `undercroft dev`."
         )
     try:
+        if await is_newest(database.direct_url):
+            return
+        from undercroft.app.migrations import require_current, upgrade_all
+
         if load(ServerSettings).migrate_on_start:
             await upgrade_all(database.migration_url)
         else:

@@ -144,7 +144,7 @@ class Supervisor:
         api = Program("serve", "all", *where, environment=environment)
         self._begin(self._programs, Care("The API server", api, self._guard))
         self._wait(lambda: _is_healthy(api, self.options), "the API server", 120)
-        worker = Program("worker", environment=environment)
+        worker = Program("worker", environment=environment | {"JOBS_STOP_TIMEOUT": "1.5"})
         self._begin(self._programs, Care("The worker", worker, self._guard))
 
     def _look_after(self) -> None:

@@ -37,6 +37,11 @@ class Statements:
         await asyncio.sleep(0)
         self.all.clear()
 
+    async def recorded(self) -> list[str]:
+        """Everything sent until now, for calls that give no turn to the event loop after their last statement."""
+        await asyncio.sleep(0)
+        return self.all
+
     def __str__(self) -> str:
         return "\n".join(f"{number}. {' '.join(sql.split())}" for number, sql in enumerate(self.sent, 1))
 

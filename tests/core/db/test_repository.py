@@ -131,4 +131,4 @@ async def test_a_page_takes_one_statement_however_long(
         await statements.clear()
         active = Project.status == ProjectStatus.ACTIVE.value
         await ProjectRepository(session, owner.team_id).list(active, q="p", size=size)
-    assert len(statements.all) == 1
+    assert len(await statements.recorded()) == 1

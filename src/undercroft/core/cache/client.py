@@ -6,13 +6,12 @@ Without `REDIS_URL` there is none, and what would use it falls back to this proc
 import asyncio
 import time
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 import structlog
-from pydantic import Field, SecretStr, field_validator
 
+from undercroft.core.cache.settings import RedisSettings
 from undercroft.core.resp import Pipe
-from undercroft.core.settings import CoreSettings, SettingsBase, load
+from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -20,34 +19,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("undercroft.application")
 
 PIPE_TIMEOUT = 0.1
-
-
-class RedisSettings(SettingsBase):
-    section = "Redis or Valkey"
-
-    redis_url: SecretStr = Field(
-        SecretStr(""),
-        description="redis://:password@host:6379/0 (rediss:// for TLS). Without it, limits and caches live in each "
-        "process's memory; `undercroft dev` brings its own.",
-    )
-    redis_timeout: float = Field(0.5, gt=0, description="Seconds to wait for a connection or an answer.")
-    redis_max_connections: int = Field(32, ge=1, description="Connections per process.")
-
-    @field_validator("redis_url")
-    @classmethod
-    def _check_url(cls, value: SecretStr) -> SecretStr:
-        url = value.get_secret_value()
-        if not url:
-            return value
-        try:
-            parts = urlsplit(url)
-            fits = parts.scheme in ("redis", "rediss", "unix") and (bool(parts.hostname) or parts.scheme == "unix")
-            _ = parts.port
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValueError("REDIS_URL must look like redis://:password@host:6379/0 (password URL-encoded)")
-        return value
 
 
 class Cache:
