@@ -129,7 +129,7 @@ class Stack:
         self.reap()
 
     def client(self, **options: Any) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
         return httpx.AsyncClient(base_url=self.url, timeout=30, trust_env=False, limits=limits, **options)
 
 
@@ -155,6 +155,8 @@ async def cloned() -> AsyncIterator[Stack]:
         yield stack
     finally:
         await stack.stop()
+        if (stack.folder / ".venv" / "bin" / "undercroft").exists():
+            stack.undercroft("db", "reset", "--yes")  # as root, the data may lie outside of the clone
         shutil.rmtree(into, ignore_errors=True)
 
 

@@ -85,4 +85,4 @@ async def _send(_message: Message) -> None:
 if __name__ == "__main__":
     kept = sys.stdout
     sys.stdout = sys.stderr = open(devnull, "w")  # noqa: SIM115, PTH123
-    print(asyncio.run(measure()), file=kept)
+    print(asyncio.run(measure()), file=kept, flush=True)

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import ModuleType
 
 from fastapi import APIRouter, FastAPI
@@ -73,6 +73,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.cache.warn_without()
         if app.state.cache:
             app.state.health.add(Component("redis", app.state.cache.ping))
+            with suppress(Exception):
+                await app.state.cache.ping()
         for module in modules():
             part = module.part("startup")
             if part is not None:

@@ -114,9 +114,13 @@ def prepare() -> None:
 def declared_settings() -> list[type[SettingsBase]]:
     """Every settings class of the product: whatever a file called `settings.py` declares, in a stable order."""
     root = Path(undercroft.__file__).parent
-    for path in sorted(root.rglob("settings.py")):
-        import_module(".".join(["undercroft", *path.relative_to(root).with_suffix("").parts]))
-    return sorted(SettingsBase.declared, key=lambda declared: (declared.__module__ != CORE, declared.__module__))
+    files = [
+        ".".join(["undercroft", *path.relative_to(root).with_suffix("").parts]) for path in root.rglob("settings.py")
+    ]
+    for file in files:
+        import_module(file)
+    ours = [declared for declared in SettingsBase.declared if declared.__module__ in files]
+    return sorted(ours, key=lambda declared: (declared.__module__ != CORE, declared.__module__))
 
 
 def check_settings(environment: Environment) -> None:

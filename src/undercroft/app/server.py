@@ -7,15 +7,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from multiprocessing import connection, parent_process
 from typing import Any, cast
 
 from undercroft.app.api import create_app
 from undercroft.app.loader import check_settings
+from undercroft.app.schema import is_newest
 from undercroft.app.settings import ServerSettings
 from undercroft.core.db import DatabaseSettings
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
 
 _SURFACE = "UNDERCROFT_SURFACE"
@@ -45,14 +47,16 @@ async def ready_database() -> None:
     """
     import asyncpg
 
-    from undercroft.app.migrations import require_current, upgrade_all
-
     database = load(DatabaseSettings)
     if not database.url:
         raise ConfigurationError(
             "DATABASE_URL is not set. Set it in the environment or in .env, or use `undercroft dev`."
         )
     try:
+        if await is_newest(database.direct_url):
+            return
+        from undercroft.app.migrations import require_current, upgrade_all
+
         if load(ServerSettings).migrate_on_start:
             await upgrade_all(database.migration_url)
         else:
@@ -80,10 +84,28 @@ def _serve_here(surface: str, host: str, port: int, patience: float) -> None:
         runner.run(_embedded(app, host, port, patience))
 
 
-async def _embedded(app: Any, host: str, port: int, patience: float) -> None:
+def _remember_faults(app: Api) -> list[Exception]:
+    """What the application's start or end raises from now on: granian only says that it failed."""
+    lifespan, faults = app.router.lifespan_context, []
+
+    @contextlib.asynccontextmanager
+    async def remembering(scope_app: Api) -> AsyncIterator[Any]:
+        try:
+            async with lifespan(scope_app) as state:
+                yield state
+        except Exception as fault:
+            faults.append(fault)
+            raise
+
+    app.router.lifespan_context = remembering
+    return faults
+
+
+async def _embedded(app: Api, host: str, port: int, patience: float) -> None:
     """One worker in this very process: nothing that could outlive it, and the fastest start."""
     from granian.server.embed import Server
 
+    faults = _remember_faults(app)
     server: Any = Server(app, host, port, interface=cast(Any, "asgi"), backlog=1024, log_enabled=False)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -99,7 +121,10 @@ async def _embedded(app: Any, host: str, port: int, patience: float) -> None:
         if not serving.done():
             _leave()
     asked.cancel()
-    await serving
+    try:
+        await serving
+    except Exception as error:
+        raise (faults or [error])[0] from None
 
 
 def _leave() -> None:

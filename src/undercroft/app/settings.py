@@ -12,8 +12,10 @@ class ServerSettings(SettingsBase):
         "127.0.0.1", description="The address that `undercroft serve` listens on; 0.0.0.0 in a container."
     )
     port: int = Field(8000, ge=1, le=65535, description="The port that it listens on.")
-    web_concurrency: int = Field(1, ge=1, le=128, description="Server processes; one per core at most.")
-    shutdown_timeout: int = Field(10, ge=1, le=300, description="Seconds for requests in flight after SIGTERM.")
+    web_concurrency: int = Field(1, ge=1, le=128, description="Server processes: at most one per core.")
+    shutdown_timeout: int = Field(
+        10, ge=1, le=300, description="Seconds that requests in flight get to finish after SIGTERM."
+    )
     migrate_on_start: bool = Field(
-        False, description="Migrate before serving or working; otherwise an old schema refuses to start."
+        False, description="Migrate before serving or working. Otherwise an old schema refuses to start."
     )

@@ -5,6 +5,7 @@ Every part declares a subclass of `SettingsBase` for what it alone knows and ask
 """
 
 import os
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from io import StringIO
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from undercroft.core.errors import ConfigurationError
 
@@ -50,20 +52,23 @@ class CoreSettings(SettingsBase):
 
     environment: Environment = Field(
         Environment.PRODUCTION,
-        description="`production` unless said otherwise; only `undercroft dev` and the test plugin set another.",
+        description="`production`, `development` or `test`. Leave it out: `undercroft dev` and the tests set theirs.",
     )
-    app_name: str = Field("Undercroft", description="The product's name in mails, pages and the API's title.")
+    app_name: str = Field("Undercroft", description="What your product is called, in mails, pages and the API's title.")
     public_url: str = Field(
         "http://127.0.0.1:8000",
-        description="Where users reach this installation; links in mails are built from it.",
+        description="Where people reach this installation, https:// in production. Links in mails begin with it, and "
+        "unless ALLOWED_HOSTS says otherwise no other host is answered.",
         pattern=r"^https?://[^/\s]+(/[^\s]*[^/\s])?$",
     )
     secret_key: SecretStr = Field(
         SecretStr(""),
-        description="Encrypts signing keys at rest; at least 32 random characters (`undercroft keys secret`).",
+        description="Encrypts what is kept secret in the database. At least 32 random characters: "
+        "`undercroft keys secret` prints some.",
     )
     secret_keys: list[SecretStr] = Field(
-        default_factory=list, description="Earlier values of SECRET_KEY, as a JSON list, kept while keys are rotated."
+        default_factory=list,
+        description='Earlier values of SECRET_KEY, which still decrypt after it was changed: ["the one before"].',
     )
 
     @property
@@ -116,17 +121,22 @@ def _read(cls: type[S]) -> S:
     try:
         return cls(_env_file=_checked_env_file())
     except ValidationError as error:
-        faults = "\n".join(f"  {_env_name(cls, fault['loc'])}: {fault['msg']}" for fault in error.errors())
+        faults = "\n".join(f"  {_fault(cls, fault['loc'], fault['msg'])}" for fault in error.errors())
         raise ConfigurationError(f"These settings do not fit:\n{faults}") from None
-    except Exception as error:
-        if type(error).__name__ == "SettingsError":
-            raise ConfigurationError(f"A setting could not be read: {error}. Lists are written as JSON.") from None
-        raise
+    except SettingsError as error:
+        name = next(iter(re.findall(r'field "(\w+)"', str(error))), "A setting").upper()
+        raise ConfigurationError(f'These settings do not fit:\n  {name}: write a JSON list: ["one", "two"]') from None
 
 
-def _env_name(cls: type[SettingsBase], loc: tuple[int | str, ...]) -> str:
-    prefix = cls.model_config.get("env_prefix", "")
-    return ".".join([f"{prefix}{loc[0]}".upper(), *map(str, loc[1:])]) if loc else cls.__name__
+def _fault(cls: type[SettingsBase], loc: tuple[int | str, ...], message: str) -> str:
+    """`NAME: what is wrong`; a rule about several settings names them itself."""
+    said = message.removeprefix("Value error, ")
+    return f"{env_name(cls, str(loc[0]))}: {said}" if loc else said
+
+
+def env_name(cls: type[SettingsBase], field: str) -> str:
+    """The environment variable that sets this field."""
+    return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
 
 def _checked_env_file() -> Path | None:

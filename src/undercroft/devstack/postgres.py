@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import time
@@ -93,17 +94,11 @@ class PostgresServer:
             machine.stop(self.process, signal.SIGINT, signal.SIGQUIT, patience=2.5)
             self.process = None
 
-    def reset_password(self) -> None:
-        """Give the superuser this password although the old one is lost; the server must not run."""
+    def discard_data(self) -> None:
+        """Delete what an interrupted first start left; the server must not run."""
         self._settle_predecessor()
-        subprocess.run(
-            [str(self.bin / "postgres"), "--single", "-D", str(self.data), "postgres"],
-            input=f"ALTER ROLE {SUPERUSER} PASSWORD '{self.password}'\n".encode(),
-            capture_output=True,
-            check=True,
-            cwd=self.data,
-            preexec_fn=machine.before_exec(self.identity, signal.SIGTERM),
-        )
+        for path in self.data.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _initialise(self) -> None:
         secret = self.data.parent / f"postgres-{secrets.token_hex(4)}.password"

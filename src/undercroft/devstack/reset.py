@@ -4,7 +4,6 @@ from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import place, state
-from undercroft.devstack.state import DevState
 
 
 def reset(folder: Path) -> None:
@@ -15,7 +14,4 @@ def reset(folder: Path) -> None:
         raise ConfigurationError("`undercroft dev` runs on these data. Stop it first.")
     for name in ("postgres", "valkey"):
         place.discard(folder, name)
-    kept = DevState.read(folder)
-    kept.roles_made = False
-    kept.seeded.clear()
-    kept.write(folder)
+    (folder / "dev.json").unlink(missing_ok=True)

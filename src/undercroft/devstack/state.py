@@ -25,6 +25,9 @@ def _demo_password() -> str:
     return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(4))
 
 
+_ANEW = "Put it back from a copy, or delete all development data with `undercroft db reset` and start anew."
+
+
 @dataclass
 class DevState:
     """Secrets, ports, and which databases have had their demo data."""
@@ -51,9 +54,16 @@ class DevState:
         except FileNotFoundError:
             return cls()
         except (ValueError, AttributeError, TypeError):
+            raise ConfigurationError(f"{path} is damaged. {_ANEW}") from None
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """The same for a start. Raises `ConfigurationError` too when there are data whose passwords are lost."""
+        if (folder / "postgres" / "PG_VERSION").exists() and not (folder / "dev.json").exists():
             raise ConfigurationError(
-                f"{path} is damaged. Delete it (passwords are made anew) and start again."
-            ) from None
+                f"{folder / 'dev.json'} is gone, and with it the keys to the data beside it. {_ANEW}"
+            )
+        return cls.read(folder)
 
     def write(self, folder: Path) -> None:
         """Remember it: written beside and renamed, so that a crash leaves the old or the new."""
@@ -82,7 +92,7 @@ def prepare(folder: Path) -> None:
     try:
         if not os.access(project, os.W_OK):
             raise PermissionError(13, "Permission denied")
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700 if machine.server_identity() is None else 0o711, exist_ok=True)
         (folder / ".gitignore").write_text("*\n")
     except OSError as error:
         raise ConfigurationError(

@@ -80,7 +80,7 @@ class Supervisor:
                 self._stop_all()
 
     def _run(self, surroundings: Surroundings) -> None:
-        kept = DevState.read(self._folder)
+        kept = DevState.of(self._folder)
         kept.choose_ports()
         kept.write(self._folder)
         control.wake(self._folder)
@@ -112,7 +112,7 @@ class Supervisor:
     def _postgres(self, kept: DevState) -> PostgresServer:
         postgres = PostgresServer(self._folder, kept.postgres_port, kept.postgres_password)
         if postgres.has_data and not kept.roles_made:
-            postgres.reset_password()
+            postgres.discard_data()
         self._begin(self._servers, Care("PostgreSQL", postgres, self._guard))
         return postgres
 
@@ -212,9 +212,10 @@ class Supervisor:
         self._guard.stop()
 
     def _listen_to_signals(self) -> None:
+        """Also where a shell has had us ignore them (`make dev &` in a script); only `nohup` is respected."""
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
             number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            if number is not None and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
                 signal.signal(number, self._end)
 
     def _end(self, *_: Any) -> None:

@@ -19,6 +19,7 @@ _ALWAYS = {
     "maxmemory-policy": "noeviction",
     "databases": "64",
     "daemonize": "no",
+    "set-proc-title": "no",
 }
 IN_MEMORY = {"appendonly": "no"}
 

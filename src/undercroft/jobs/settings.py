@@ -11,7 +11,7 @@ class JobsSettings(SettingsBase):
     section = "Background jobs"
 
     jobs_engine: Literal["postgres"] = Field(
-        "postgres", description="What carries the jobs: `postgres` needs no other server."
+        "postgres", description="What carries the jobs; `postgres` needs no other server."
     )
     jobs_concurrency: int = Field(50, ge=1, le=1000, description="Jobs that one worker runs at the same time.")
     jobs_redelivery: float = Field(
@@ -25,7 +25,7 @@ class JobsSettings(SettingsBase):
         2, gt=0, le=60, description="Seconds between looks at the queue when nothing announces new jobs."
     )
     jobs_poll_interval_pooled: float = Field(
-        0.5, gt=0, le=60, description="The same behind a transaction pooler without DATABASE_DIRECT_URL."
+        0.5, gt=0, le=60, description="Seconds between looks behind a transaction pooler without DATABASE_DIRECT_URL."
     )
     jobs_stop_timeout: float = Field(
         8, ge=0, description="Seconds that running jobs get to finish when a worker stops; then they are handed back."

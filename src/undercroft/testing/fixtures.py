@@ -195,9 +195,10 @@ async def worker_app(worker_database: "Database") -> AsyncIterator["Api"]:
         yield application
 
 
-@pytest.fixture
-def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
+@pytest_asyncio.fixture(loop_scope="session")
+async def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
     """The whole application on this worker's clean database."""
+    await worker_app.state.identity.keys.load()
     return worker_app
 
 

@@ -20,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import machine, roles
+from undercroft.devstack import machine, place, roles
 from undercroft.devstack.postgres import UNSAFE_AND_FAST, PostgresServer
 from undercroft.devstack.valkey import IN_MEMORY, ValkeyServer
 
@@ -184,6 +184,8 @@ class Keeper:
                 asyncio.run(_drop_all(os.environ["TEST_DATABASE_URL"], self._databases[0]))
         for server in self._started:
             server.stop()
+        for name in ("postgres", "valkey"):
+            place.discard(self._folder, name)
 
 
 async def _drop_all(url: str, template: str) -> None:

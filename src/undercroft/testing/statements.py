@@ -1,8 +1,11 @@
 """Counts the statements that reach PostgreSQL, as asyncpg itself reports them."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from sqlalchemy import event
 
 from undercroft.core.db import Database
 
@@ -26,9 +29,18 @@ class Statements:
     def count(self) -> int:
         return len(self.sent)
 
-    def clear(self) -> None:
-        """Forget what was sent so far: `statements.clear()` before the call that is measured."""
+    async def clear(self) -> None:
+        """Forget what was sent so far: `await statements.clear()` before the call that is measured.
+
+        asyncpg tells of a statement one turn of the event loop after its end; that turn is waited for.
+        """
+        await asyncio.sleep(0)
         self.all.clear()
+
+    async def recorded(self) -> list[str]:
+        """Everything sent until now, for calls that give no turn to the event loop after their last statement."""
+        await asyncio.sleep(0)
+        return self.all
 
     def __str__(self) -> str:
         return "\n".join(f"{number}. {' '.join(sql.split())}" for number, sql in enumerate(self.sent, 1))
@@ -50,12 +62,19 @@ def recording() -> Iterator[Statements]:
 
 def watch(database: Database) -> None:
     """Let the connections that this database makes from now on be recorded."""
-    database.write.on_connect.append(_listen)
-    database.read.on_connect.append(_listen)
+    for pool in (database.write, database.read):
+        pool.on_connect.append(_listen)
+        event.listen(pool.engine.sync_engine, "before_cursor_execute", _note_prepared)
 
 
 def _listen(connection: Any) -> None:
     connection.add_query_logger(_note)
+
+
+def _note_prepared(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+    """SQLAlchemy prepares its statements, and asyncpg reports none that were prepared."""
+    for statements in _recording:
+        statements.all.append(sql)
 
 
 def _note(record: Any) -> None:

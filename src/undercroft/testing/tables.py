@@ -8,29 +8,33 @@ _TABLES = """
 """
 
 
+_COPIES = "undercroft_testing"
+
+
 class Tables:
-    """The tables of one database. Those that had rows when it was migrated (versions, fixed data) are left alone."""
+    """The tables of one database. Those that had rows when it was migrated (versions, keys) get these rows back."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: asyncpg.Connection | None = None
         self._which_are_dirty = ""
+        self._which_have_changed = ""
 
     async def open(self) -> None:
         """Look at the freshly migrated database once."""
         self._connection = await asyncpg.connect(self._url)
         names = [row[0] for row in await self._connection.fetch(_TABLES)]
-        kept = set(await self._with_rows(names))
+        kept = await self._with_rows(names)
         self._which_are_dirty = _question([name for name in names if name not in kept])
+        await self._copy(kept)
 
     async def clean(self) -> None:
         """Delete every row that was written since. Raises asyncpg's error when a test left a transaction open."""
         assert self._connection is not None
-        if not self._which_are_dirty:
-            return
-        dirty = [row[0] for row in await self._connection.fetch(self._which_are_dirty)]
-        if dirty:
-            await self._empty(dirty)
+        for question, mend in ((self._which_are_dirty, self._empty), (self._which_have_changed, self._restore)):
+            names = [row[0] for row in await self._connection.fetch(question)] if question else []
+            if names:
+                await mend(names)
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -39,6 +43,19 @@ class Tables:
     async def _with_rows(self, names: list[str]) -> list[str]:
         assert self._connection is not None
         return [row[0] for row in await self._connection.fetch(_question(names))] if names else []
+
+    async def _copy(self, kept: list[str]) -> None:
+        assert self._connection is not None
+        await self._connection.execute(f"DROP SCHEMA IF EXISTS {_COPIES} CASCADE; CREATE SCHEMA {_COPIES}")
+        for name in kept:
+            await self._connection.execute(f"CREATE TABLE {_copy_of(name)} AS TABLE {name}")
+        self._which_have_changed = " UNION ALL ".join(map(_changed, kept))
+
+    async def _restore(self, changed: list[str]) -> None:
+        assert self._connection is not None
+        await self._empty(changed)
+        for name in changed:
+            await self._connection.execute(f"INSERT INTO {name} TABLE {_copy_of(name)}")
 
     async def _empty(self, dirty: list[str]) -> None:
         """With foreign keys and triggers off where we may (superuser), else by the slower TRUNCATE."""
@@ -58,3 +75,15 @@ class Tables:
 
 def _question(names: list[str]) -> str:
     return " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in names)  # noqa: S608
+
+
+def _copy_of(name: str) -> str:
+    return f"{_COPIES}.{name.partition('.')[2]}"
+
+
+def _changed(name: str) -> str:
+    return f"SELECT '{name}' WHERE ({_digest(name)}) IS DISTINCT FROM ({_digest(_copy_of(name))})"  # noqa: S608
+
+
+def _digest(name: str) -> str:
+    return f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {name} t"  # noqa: S608

@@ -185,7 +185,7 @@ async def test_the_subject_of_a_limit_is_known_without_io(
 
     headers = [(b"authorization", f"Bearer {ada.access_token}".encode())]
     request = Request({"type": "http", "method": "GET", "path": "/", "headers": headers})
-    statements.clear()
+    await statements.clear()
     me = (await identity.tokens.verify(ada.access_token)).sub
     assert identity.authenticator.verified_subject(request) == str(me)
     assert statements.count == 0

@@ -25,7 +25,7 @@ from undercroft.testing.statements import Statements
 async def forget(statements: Statements) -> None:
     """asyncpg tells of a statement in the next round of the loop."""
     await asyncio.sleep(0)
-    statements.clear()
+    await statements.clear()
 
 
 async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer_and_the_same_work(

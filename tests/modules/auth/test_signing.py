@@ -1,17 +1,20 @@
 """The keys that sign access tokens."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import httpx
 import pytest
+import pytest_asyncio
 from pydantic import SecretStr
+from sqlalchemy import delete
 from sqlmodel import select
 
 from tests.modules.auth.people import Person, sign_in
 from undercroft.core.db import Database, utc_now
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load, use
 from undercroft.modules.auth import signing
 from undercroft.modules.auth.identity import Identity
@@ -19,7 +22,21 @@ from undercroft.modules.auth.models import KeyState, SigningKey
 from undercroft.modules.auth.signing import SigningKeys, publication, rotate, token_memory
 from undercroft.testing.statements import Statements
 
-pytestmark = pytest.mark.usefixtures("identity_settings")
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def kept_keys(app: Api, database: Database) -> AsyncIterator[None]:
+    """The keys of the application that all tests share come back after the test."""
+    values = [row.model_dump(warnings=False) for row in (await rows(database)).values()]
+    yield
+    await remove_keys(database)
+    async with database.session() as session:
+        session.add_all([SigningKey(**value) for value in values])
+    await app.state.identity.keys.load()
+
+
+async def remove_keys(database: Database) -> None:
+    async with database.session() as session:
+        await session.execute(delete(SigningKey))
 
 
 async def rows(database: Database) -> dict[str, SigningKey]:
@@ -39,6 +56,7 @@ async def age(database: Database, span: timedelta) -> None:
 
 
 async def test_processes_that_start_at_once_agree_on_one_active_and_one_next_key(database: Database) -> None:
+    await remove_keys(database)
     processes = [SigningKeys(database) for _ in range(4)]
     await asyncio.gather(*(process.ensure() for process in processes))
     assert await states(database) == ["active", "next"]
@@ -46,7 +64,7 @@ async def test_processes_that_start_at_once_agree_on_one_active_and_one_next_key
     assert len({process.jwks for process in processes}) == 1
 
 
-async def test_a_private_key_is_sealed_and_the_seal_is_bound_to_its_id(app: object, database: Database) -> None:
+async def test_a_private_key_is_sealed_and_the_seal_is_bound_to_its_id(database: Database) -> None:
     kept = await rows(database)
     first, second = kept.values()
     assert b"PRIVATE" not in (first.private_sealed or b"")
@@ -57,7 +75,7 @@ async def test_a_private_key_is_sealed_and_the_seal_is_bound_to_its_id(app: obje
         await SigningKeys(database).load()
 
 
-async def test_the_public_keys_are_published_and_nothing_else_of_them(http: httpx.AsyncClient, app: object) -> None:
+async def test_the_public_keys_are_published_and_nothing_else_of_them(http: httpx.AsyncClient) -> None:
     answer = await http.get("/.well-known/jwks.json")
     assert answer.headers["cache-control"] == "public, max-age=300"
     keys = answer.json()["keys"]
@@ -87,7 +105,7 @@ async def test_a_rotation_signs_nobody_out_and_waits_until_everybody_can_know_th
 
 
 async def test_a_retired_key_is_forgotten_after_the_longest_life_of_a_token(
-    app: object, identity: Identity, database: Database
+    identity: Identity, database: Database
 ) -> None:
     before = (await identity.keys.active()).kid
     await rotate(database, early=True)
@@ -98,30 +116,29 @@ async def test_a_retired_key_is_forgotten_after_the_longest_life_of_a_token(
     assert identity.keys.public(before) is None
 
 
-async def test_two_rotations_at_once_leave_one_active_and_one_next_key(app: object, database: Database) -> None:
+async def test_two_rotations_at_once_leave_one_active_and_one_next_key(database: Database) -> None:
     await asyncio.gather(*(rotate(database, early=True) for _ in range(3)))
     assert await states(database) == ["active", "next", *["retired"] * 3]
 
 
 async def test_rotating_without_keys_says_what_is_missing(database: Database) -> None:
+    await remove_keys(database)
     with pytest.raises(ConfigurationError, match="no signing keys"):
         await rotate(database)
 
 
-async def test_an_unknown_key_id_is_looked_for_once_in_ten_seconds(
-    app: object, database: Database, statements: Statements
-) -> None:
+async def test_an_unknown_key_id_is_looked_for_once_in_ten_seconds(database: Database, statements: Statements) -> None:
     keys = SigningKeys(database)
     await keys.load()
     await asyncio.sleep(0)
-    statements.clear()
+    await statements.clear()
     for number in range(20):
         assert await keys.seek(f"unknown {number}") is None
     await asyncio.sleep(0)
     assert statements.count == 1
 
 
-async def test_a_process_meets_a_key_that_another_made_by_looking_once(app: object, database: Database) -> None:
+async def test_a_process_meets_a_key_that_another_made_by_looking_once(database: Database) -> None:
     keys = SigningKeys(database)
     await keys.load()
     _, following = await rotate(database, early=True)
@@ -137,7 +154,7 @@ def another_secret() -> Iterator[CoreSettings]:
 
 
 async def test_with_another_secret_key_the_start_says_where_the_old_one_goes(
-    app: object, database: Database, another_secret: CoreSettings
+    database: Database, another_secret: CoreSettings
 ) -> None:
     use(another_secret)
     with pytest.raises(ConfigurationError, match="SECRET_KEYS"):
@@ -145,7 +162,7 @@ async def test_with_another_secret_key_the_start_says_where_the_old_one_goes(
 
 
 async def test_with_the_old_secret_among_secret_keys_everything_is_sealed_anew(
-    app: object, database: Database, another_secret: CoreSettings
+    database: Database, another_secret: CoreSettings
 ) -> None:
     old = load(CoreSettings).secret_key
     use(another_secret.model_copy(update={"secret_keys": [old]}))

@@ -40,8 +40,8 @@ class Router(APIRouter):
 
         router = Router(surface="app", prefix="/projects", tag="Projects")
 
-    `root` is for pages and well-known documents outside `/api`; such routes stay out of the schema unless they say
-    otherwise.
+    `root` is for pages and well-known documents outside `/api`; such a router's routes stay out of the schema unless
+    it says `include_in_schema=True`.
     """
 
     def __init__(self, *, surface: str, prefix: str = "", tag: str | None = None, **kwargs: Any) -> None:
@@ -50,5 +50,6 @@ class Router(APIRouter):
             prefix=self.surface.prefix + prefix,
             tags=[tag] if tag else None,
             dependencies=[*self.surface.guards, *kwargs.pop("dependencies", [])],
+            include_in_schema=kwargs.pop("include_in_schema", self.surface is not Surface.ROOT),
             **kwargs,
         )

@@ -1,5 +1,6 @@
 """Where the database is and how long anything may wait for it."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -15,32 +16,39 @@ class DatabaseSettings(SettingsBase):
 
     database_url: SecretStr = Field(
         SecretStr(""),
-        description="PostgreSQL 15 or newer as the application's role: postgresql://user:password@host:5432/name "
-        "(user and password URL-encoded). `undercroft dev` brings its own when this is empty.",
+        description="PostgreSQL 15 or newer: postgresql://user:password@host:5432/name (user and password "
+        "URL-encoded), as a role that may change rows. `undercroft dev` brings a server when this is empty.",
     )
     migration_database_url: SecretStr = Field(
-        SecretStr(""), description="The same database as its owner, for migrations; DATABASE_URL when empty."
+        SecretStr(""),
+        description="The same database as the role that owns its tables, for migrations; DATABASE_URL when empty.",
     )
     admin_database_url: SecretStr = Field(
-        SecretStr(""), description="The same database for the admin surface's server; DATABASE_URL when empty."
+        SecretStr(""), description="The same database as the role of `undercroft serve admin`; DATABASE_URL when empty."
     )
     database_direct_url: SecretStr = Field(
         SecretStr(""),
-        description="Behind a transaction pooler: the way past it, for LISTEN, locks and migrations.",
+        description="Behind a transaction pooler: the URL that goes past it, for notifications, locks and migrations.",
     )
     database_pooler: Literal["none", "transaction"] = Field(
-        "none", description="`transaction` behind pgbouncer or Supabase's pooler: no prepared-statement cache."
+        "none", description="`transaction` behind pgbouncer or Supabase's pooler in transaction mode, else `none`."
     )
-    postgres_host: str = Field("", description="The parts of DATABASE_URL, used when that is empty.")
+    postgres_host: str = Field(
+        "", description="The parts of DATABASE_URL, as they are (not URL-encoded), used when that is empty."
+    )
     postgres_port: int = Field(5432, ge=1, le=65535)
     postgres_user: str = "postgres"
     postgres_password: SecretStr = SecretStr("")
     postgres_db: str = "postgres"
 
-    db_pool_size: int = Field(8, ge=1, le=500, description="Connections for writing, per process; no overflow.")
-    db_read_pool_size: int = Field(16, ge=1, le=500, description="Connections for reading, per process; no overflow.")
-    db_pool: Literal["queue", "null"] = Field("queue", description="`null` connects anew each time (serverless).")
-    db_acquire_timeout: float = Field(2, gt=0, description="Seconds to wait for a free connection.")
+    db_pool_size: int = Field(8, ge=1, le=500, description="The most connections for writing, per process.")
+    db_read_pool_size: int = Field(16, ge=1, le=500, description="The most connections for reading, per process.")
+    db_pool: Literal["queue", "null"] = Field(
+        "queue", description="`queue` keeps connections; `null` connects anew each time (serverless)."
+    )
+    db_acquire_timeout: float = Field(
+        2, gt=0, description="Seconds to wait for a free connection before a request is answered with 503."
+    )
     db_connect_timeout: float = Field(2, gt=0, description="Seconds to wait for a new connection.")
     db_statement_timeout: float = Field(5, gt=0, description="Seconds a statement may take.")
     db_lock_timeout: float = Field(3, gt=0, description="Seconds a statement may wait for a lock.")
@@ -55,6 +63,10 @@ class DatabaseSettings(SettingsBase):
             if value:
                 _require_postgres_url(name.upper(), value)
         return self
+
+    def production_faults(self) -> Iterator[str]:
+        if not self.url:
+            yield "DATABASE_URL is not set. Name a PostgreSQL 15 or newer: postgresql://user:password@host:5432/name."
 
     @property
     def url(self) -> str:

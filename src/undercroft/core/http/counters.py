@@ -4,22 +4,19 @@ Two fixed windows, the earlier one weighted by how much of it still lies within 
 (1 - elapsed) + now`. A refused hit is not counted.
 """
 
-import asyncio
 import hashlib
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, cast
 
 import structlog
 
-from undercroft.core.cache import Cache
 from undercroft.core.http.rates import Rate
+from undercroft.core.resp import Pipe, ReplyError
 
 log = structlog.get_logger("undercroft.security")
 
 MAX_KEYS = 100_000
-REDIS_TIMEOUT = 0.1
 PAUSE = 1.0
 
 
@@ -53,20 +50,19 @@ class MemoryCounters:
         self._periods: dict[int, tuple[int, dict[str, int], dict[str, int]]] = {}
 
     def hit(self, key: str, rate: Rate, now: float | None = None) -> Verdict:
+        """Count a hit, if it is allowed, at this time in seconds or now."""
         index, offset = divmod(time.time() if now is None else now, rate.seconds)
         known = self._periods.get(rate.seconds)
         if known is None or known[0] != index:
             known = self._turn(rate.seconds, int(index))
         _, current, before = known
         count, previous = current.get(key, 0), before.get(key, 0)
-        left = 1 - offset / rate.seconds
-        if previous * left + count + 1 > rate.times:
-            return _refused(rate, count, previous, offset)
-        if count == 0 and len(current) >= self._max_keys:
-            del current[next(iter(current))]
-        current[key] = count + 1
-        remaining = int(rate.times - previous * left - count - 1)
-        return Verdict(True, rate.times, remaining, math.ceil(rate.seconds - offset), 0)
+        allowed = previous * (1 - offset / rate.seconds) + count + 1 <= rate.times
+        if allowed:
+            if count == 0 and len(current) >= self._max_keys:
+                del current[next(iter(current))]
+            current[key] = count + 1
+        return _verdict(rate, count, previous, offset, allowed=allowed)
 
     def _turn(self, seconds: int, index: int) -> tuple[int, dict[str, int], dict[str, int]]:
         known = self._periods.get(seconds)
@@ -75,13 +71,17 @@ class MemoryCounters:
         return turned
 
 
-def _refused(rate: Rate, count: int, previous: int, offset: float) -> Verdict:
-    """How long to wait: until enough of the earlier window has passed, or into the next one."""
+def _verdict(rate: Rate, count: int, previous: int, offset: float, *, allowed: bool) -> Verdict:
+    """What `count` earlier hits of this window and `previous` of the last one mean, `offset` seconds into it."""
+    reset = math.ceil(rate.seconds - offset)
+    if allowed:
+        remaining = int(rate.times - previous * (1 - offset / rate.seconds) - count - 1)
+        return Verdict(True, rate.times, remaining, reset, 0)
     if count < rate.times:
         wait = rate.seconds * (1 - (rate.times - 1 - count) / previous) - offset
     else:
         wait = rate.seconds - offset + rate.seconds * (1 - (rate.times - 1) / count)
-    return Verdict(False, rate.times, 0, math.ceil(rate.seconds - offset), max(1, math.ceil(wait)))
+    return Verdict(False, rate.times, 0, reset, max(1, math.ceil(wait)))
 
 
 SCRIPT = """
@@ -97,13 +97,12 @@ if tonumber(known[1]) == index then
 elseif tonumber(known[1]) == index - 1 then
   previous = tonumber(known[2])
 end
-local estimate = previous * (1 - offset / seconds) + count
-if estimate + 1 > times then
-  return {0, count, previous, tostring(offset), 0}
+local allowed = previous * (1 - offset / seconds) + count + 1 <= times
+if allowed then
+  redis.call('HSET', KEYS[1], 'i', index, 'c', count + 1, 'p', previous)
+  redis.call('EXPIRE', KEYS[1], seconds * 2)
 end
-redis.call('HSET', KEYS[1], 'i', index, 'c', count + 1, 'p', previous)
-redis.call('EXPIRE', KEYS[1], seconds * 2)
-return {1, count, previous, tostring(offset), math.floor(times - estimate - 1)}
+return string.format('%d %d %d %f', allowed and 1 or 0, count, previous, offset)
 """
 SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
@@ -114,10 +113,11 @@ class RedisCounters:
     When the server fails or takes longer than 100 ms, hits pass uncounted for a second, then one request tries again.
     """
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
         self._failing = False
         self._next_try = 0.0
+        self._told_until = 0.0
 
     async def hit(self, key: str, rate: Rate) -> Verdict | None:
         """The verdict; None when nobody can tell."""
@@ -127,36 +127,33 @@ class RedisCounters:
                 return None
             self._next_try = now + PAUSE
         try:
-            async with asyncio.timeout(REDIS_TIMEOUT):
-                answer = await self._run(key, rate)
-        except (OSError, TimeoutError, _redis_error()) as error:
+            answer = await self._run(key, rate)
+        except (OSError, ReplyError) as error:
             self._failed(error)
             return None
         if self._failing:
             self._failing = False
             log.info("rate limits are counted on Redis again")
-        allowed, count, previous, offset, remaining = answer
-        if not allowed:
-            return _refused(rate, count, previous, float(offset))
-        return Verdict(True, rate.times, remaining, math.ceil(rate.seconds - float(offset)), 0)
+        allowed, count, previous, offset = answer.split()
+        return _verdict(rate, int(count), int(previous), float(offset), allowed=allowed == b"1")
 
-    async def _run(self, key: str, rate: Rate) -> Any:
-        from redis.exceptions import NoScriptError
-
-        execute = cast(Any, self._cache.client).execute_command
+    async def _run(self, key: str, rate: Rate) -> bytes:
         arguments = (1, f"rl:{{{key}}}", rate.times, rate.seconds)
         try:
-            return await execute("EVALSHA", SHA, *arguments)
-        except NoScriptError:
-            return await execute("EVAL", SCRIPT, *arguments)
+            reply = await self._pipe.run("EVALSHA", SHA, *arguments)
+        except ReplyError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+            reply = await self._pipe.run("EVAL", SCRIPT, *arguments)
+        assert isinstance(reply, bytes)
+        return reply
 
     def _failed(self, error: Exception) -> None:
+        """Stop asking for a second; of all requests that failed together, the first one tells."""
+        now = time.monotonic()
+        told = self._failing and now < self._told_until
         self._failing = True
-        self._next_try = time.monotonic() + PAUSE
-        log.warning("Redis does not answer: requests are not limited", cause=f"{type(error).__name__}: {error}")
-
-
-def _redis_error() -> type[Exception]:
-    from redis.exceptions import RedisError
-
-    return RedisError
+        self._next_try = now + PAUSE
+        if not told:
+            self._told_until = now + PAUSE
+            log.warning("Redis does not answer: requests are not limited", cause=f"{type(error).__name__}: {error}")

@@ -60,7 +60,7 @@ class Limiter:
 
     def __init__(self, cache: Cache) -> None:
         self._memory = MemoryCounters()
-        self._shared = RedisCounters(cache) if cache else None
+        self._shared = RedisCounters(cache.pipe) if cache else None
 
     async def hit(self, key: str, rate: Rate | str) -> Verdict:
         """Count one hit of this key, whatever `RATE_LIMIT_SCALE` says, if it is within the rate.

@@ -52,6 +52,9 @@ def parameters(model: type[BaseModel]) -> tuple[list[dict[str, Any]], dict[str, 
     """OpenAPI's parameter objects of a model, and the schemas that they refer to."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     required = schema.get("required", [])
+    sortable = getattr(model, "sortable", ())
+    if sortable and "sort" in schema.get("properties", {}):
+        schema["properties"]["sort"] |= {"enum": [f"{sign}{name}" for name in sortable for sign in ("", "-")]}
     listed = [
         {
             "name": name,

@@ -78,7 +78,7 @@ class HttpSettings(SettingsBase):
     rate_limit_admin: RateText = Field("120/minute", description="Routes of administrators, per user.")
     rate_limit_sign_in: RateText = Field("5/minute", description="Attempts to sign in, per address and per account.")
     rate_limit_scale: float | None = Field(
-        None, gt=0, description="Multiplies all limits; 1 when unset, 100 in development and tests."
+        None, gt=0, description="Multiplies all limits. When empty: 1, in development and tests 100."
     )
 
     @property

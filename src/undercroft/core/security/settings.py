@@ -15,7 +15,7 @@ class PasswordSettings(SettingsBase):
         19 * 1024, ge=64, le=1024 * 1024, description="Memory of one Argon2id hash, in KiB."
     )
     password_time_cost: int = Field(2, ge=1, le=20, description="Passes of one Argon2id hash over that memory.")
-    password_parallelism: int = Field(1, ge=1, le=16, description="Lanes of one Argon2id hash.")
+    password_parallelism: int = Field(1, ge=1, le=16, description="Parallel lanes of one Argon2id hash.")
     password_threads: int = Field(
         0, ge=0, le=64, description="Passwords hashed at the same time per process; 0 is one less than there are cores."
     )

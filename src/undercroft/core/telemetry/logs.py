@@ -24,7 +24,7 @@ from undercroft.core.telemetry.redaction import redact
 from undercroft.core.telemetry.settings import TelemetrySettings
 
 CATEGORIES = frozenset({"application", "security", "performance", "audit", "error", "access"})
-NOISY = ("httpx", "httpcore", "asyncio", "watchfiles")
+NOISY = ("alembic", "httpx", "httpcore", "asyncio", "watchfiles")
 URGENT = frozenset({"error", "critical", "exception"})
 
 WRITER = LineWriter()

@@ -12,15 +12,15 @@ class TelemetrySettings(SettingsBase):
     section = "Logs and metrics"
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least severe that is told."
+        "info", description="Lines less severe than this are left out: `debug`, `info`, `warning` or `error`."
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`auto` is JSON in production and readable lines elsewhere."
+        "auto", description="`json`, `console` (readable lines) or `auto`: JSON in production, else readable lines."
     )
-    log_slow_request: float = Field(1, gt=0, description="Seconds from which a request is reported as slow.")
+    log_slow_request: float = Field(1, gt=0, description="Seconds from which a request is logged as slow.")
     metrics_token: SecretStr = Field(
         SecretStr(""),
-        description="Bearer token for `/metrics`; when empty, only this machine may read them, not through a proxy.",
+        description="The bearer token that opens `/metrics`; without it they open to this machine only, not through a proxy.",
     )
 
     def production_faults(self) -> Iterator[str]:

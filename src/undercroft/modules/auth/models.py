@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary, String, te
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.db import Identified, utc_now
-from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH
+from undercroft.modules.users import EMAIL_LENGTH, NAME_LENGTH
 
 TIMESTAMP: Any = DateTime(timezone=True)
 USER_AGENT_LENGTH = 400

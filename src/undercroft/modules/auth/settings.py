@@ -11,14 +11,18 @@ class AuthSettings(SettingsBase):
     section = "Sign-in"
 
     access_token_minutes: float = Field(15, gt=0, le=60, description="Minutes for which an access token is valid.")
-    access_token_audience: str = Field("undercroft", min_length=1, description="`aud` of access tokens.")
-    access_token_issuer: str = Field("", description="`iss` of access tokens; PUBLIC_URL when empty.")
+    access_token_audience: str = Field("undercroft", min_length=1, description="The claim `aud` of access tokens.")
+    access_token_issuer: str = Field("", description="The claim `iss` of access tokens; PUBLIC_URL when empty.")
     session_idle_days: float = Field(30, gt=0, le=400, description="Days after which an unused session ends.")
     session_days: float = Field(90, gt=0, le=400, description="Days after which any session ends.")
-    verify_link_hours: float = Field(24, gt=0, le=168, description="Hours for which a link that verifies works.")
-    reset_link_minutes: float = Field(60, gt=0, le=1440, description="Minutes for which a link to reset works.")
+    verify_link_hours: float = Field(
+        24, gt=0, le=168, description="Hours for which a link that verifies an address works."
+    )
+    reset_link_minutes: float = Field(
+        60, gt=0, le=1440, description="Minutes for which a link that resets a password works."
+    )
     jwks_cache_seconds: int = Field(
-        300, ge=0, le=86_400, description="For how long others may keep /.well-known/jwks.json."
+        300, ge=0, le=86_400, description="Seconds for which others may keep what /.well-known/jwks.json answers."
     )
 
     @property

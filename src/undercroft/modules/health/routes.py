@@ -7,10 +7,13 @@ from fastapi import Request, Response
 from undercroft import __version__
 from undercroft.core.auth import Router
 from undercroft.core.health import Health, Overall, overall
+from undercroft.core.http.tags import Tag
 from undercroft.modules.health.schemas import ComponentRead, ComponentStatus, Liveness, Readiness
 
-public = Router(surface="public", prefix="/health", tag="Health")
-root = Router(surface="root", tag="Health")
+HEALTH = Tag("Health", "Whether it lives and can work.", group="Operations")
+
+public = Router(surface="public", prefix="/health", tag=HEALTH)
+root = Router(surface="root", tag=HEALTH, include_in_schema=True)
 
 ALIVE = Liveness(status=Overall.HEALTHY, version=__version__).model_dump_json().encode()
 

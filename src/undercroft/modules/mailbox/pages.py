@@ -29,9 +29,7 @@ PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 add_templates(FOLDER / "templates")
 
-router = Router(
-    surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)], include_in_schema=False
-)
+router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)])
 
 
 class View(StrEnum):

@@ -10,9 +10,7 @@ from undercroft.modules.mailbox.access import from_this_machine
 from undercroft.modules.mailbox.repository import MailboxRepository
 from undercroft.modules.mailbox.schemas import MailList, MailRead
 
-router = Router(
-    surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)], include_in_schema=False
-)
+router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)])
 
 
 @router.get("/messages")

@@ -8,8 +8,9 @@ from asyncpg import Record
 from sqlalchemy import BigInteger, bindparam, func, insert, select
 from sqlmodel import col
 
-from undercroft.core.db import Statement
+from undercroft.core.db import Statement, utc_now
 from undercroft.core.db.repository import TenantRepository
+from undercroft.core.ids import new_id
 from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project
 from undercroft.modules.projects.schemas import ProjectRead
@@ -49,8 +50,21 @@ class ProjectRepository(TenantRepository[Project]):
         """One page of the plain listing; each row also carries the `total`."""
         return await self._session.fetch(NEWEST, team_id=self.team_id, size=size, skipped=(page - 1) * size)
 
-    async def insert(self, values: Mapping[str, Any]) -> Record:
-        """Write a new project as the only statement of its session."""
-        row = await self._writing.write_one(INSERT, **{**values, "team_id": self.team_id})
+    async def insert(self, values: Mapping[str, Any], *, created_by: UUID) -> Record:
+        """Write a new project as the only statement of its session.
+
+        Its own columns are filled in here: making a `Project` for that costs as much as the statement.
+        """
+        now = utc_now()
+        row = await self._writing.write_one(
+            INSERT,
+            id=new_id(),
+            team_id=self.team_id,
+            created_by=created_by,
+            created_at=now,
+            updated_at=now,
+            version=1,
+            **values,
+        )
         assert row is not None
         return row

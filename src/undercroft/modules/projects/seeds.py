@@ -4,8 +4,7 @@ from undercroft.core.db import Session
 from undercroft.modules.projects.models import Project, ProjectStatus
 from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.teams import TeamRepository
-from undercroft.modules.users import UserRepository
-from undercroft.modules.users.seeds import DEMO_EMAIL
+from undercroft.modules.users import DEMO_EMAIL, UserRepository
 
 DEMO = (
     ("Website", "The new one, with the pricing page.", ProjectStatus.ACTIVE),

@@ -10,8 +10,10 @@ from undercroft.modules.users.profile import PROFILE, encode_profile
 from undercroft.modules.users.repository import UserRepository
 from undercroft.modules.users.schemas import PersonName, UserRead
 from undercroft.modules.users.service import NewUser, UserService
+from undercroft.modules.users.settings import DEMO_EMAIL
 
 __all__ = [
+    "DEMO_EMAIL",
     "EMAIL_LENGTH",
     "NAME_LENGTH",
     "PROFILE",

@@ -6,9 +6,8 @@ from undercroft.core.security import passwords
 from undercroft.core.settings import load
 from undercroft.modules.users.repository import UserRepository
 from undercroft.modules.users.service import NewUser, UserService
-from undercroft.modules.users.settings import DemoSettings
+from undercroft.modules.users.settings import DEMO_EMAIL, DemoSettings
 
-DEMO_EMAIL = "demo@example.com"
 ADMIN_EMAIL = "admin@example.com"
 DEMO = (
     (DEMO_EMAIL, "Demo User", PlatformRole.USER),

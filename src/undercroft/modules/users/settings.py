@@ -6,6 +6,9 @@ from pydantic import Field, SecretStr
 
 from undercroft.core.settings import SettingsBase
 
+DEMO_EMAIL = "demo@example.com"
+"""The account that demo data belongs to."""
+
 
 class DemoSettings(SettingsBase):
     section = "Demo accounts"

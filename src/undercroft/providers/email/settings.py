@@ -32,8 +32,8 @@ class EmailSettings(SettingsBase):
 
     email_provider: EmailProviderName | None = Field(
         None,
-        description="`smtp` sends; `mailbox` shows mails at /dev/mailbox, `console` prints them; not in production. "
-        "When unset: `smtp` in production, else `mailbox`.",
+        description="`smtp` sends. Not in production: `mailbox` shows mails at /dev/mailbox, `console` prints them. "
+        "When empty: `smtp` in production, else `mailbox`.",
     )
     email_from: str = Field(
         "no-reply@localhost",
@@ -47,15 +47,15 @@ class EmailSettings(SettingsBase):
     )
     email_mailbox_folder: Path = Field(STATE_FOLDER / "mailbox", description="Where `mailbox` keeps its mails.")
     email_mailbox_size: int = Field(1000, ge=1, le=100_000, description="How many mails `mailbox` keeps, the newest.")
-    smtp_host: str | None = Field(None, description="The mail server.")
+    smtp_host: str | None = Field(None, description="The server that sends your mail, such as smtp.example.com.")
     smtp_port: int | None = Field(
-        None, ge=1, le=65535, description="Its port; when unset 587 for `starttls`, 465 for `tls`, 25 for `none`."
+        None, ge=1, le=65535, description="Its port. When empty: 587 for `starttls`, 465 for `tls`, 25 for `none`."
     )
     smtp_security: SmtpSecurity = Field(
         SmtpSecurity.STARTTLS, description="`starttls` (required, never skipped), `tls` from the first byte, or `none`."
     )
-    smtp_username: str | None = Field(None, description="The name to sign in with; unset means no sign-in.")
-    smtp_password: SecretStr | None = Field(None, description="The password to sign in with.")
+    smtp_username: str | None = Field(None, description="The name to sign in with at the mail server, if it wants one.")
+    smtp_password: SecretStr | None = Field(None, description="The password that goes with it.")
     smtp_timeout: float = Field(
         20.0, gt=0, le=300, description="Seconds for connecting and signing in, and again for each mail."
     )

@@ -9,10 +9,10 @@ from undercroft.modules.auth.routes.answers import SIGN_IN
 from undercroft.modules.auth.schemas import JwkSet
 from undercroft.modules.auth.settings import AuthSettings
 
-keys = Router(surface="root", tag=SIGN_IN)
+keys = Router(surface="root", tag=SIGN_IN, include_in_schema=True)
 
 
-@keys.get("/.well-known/jwks.json", response_model=JwkSet, summary="Read the public keys", include_in_schema=True)
+@keys.get("/.well-known/jwks.json", response_model=JwkSet, summary="Read the public keys")
 async def read_public_keys(identity: IdentityDep) -> Response:
     """A JWK Set (RFC 7517). A key is published here before it signs and until its last token has expired."""
     headers = {"Cache-Control": f"public, max-age={load(AuthSettings).jwks_cache_seconds}"}

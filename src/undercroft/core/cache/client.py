@@ -6,45 +6,19 @@ Without `REDIS_URL` there is none, and what would use it falls back to this proc
 import asyncio
 import time
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 import structlog
-from pydantic import Field, SecretStr, field_validator
 
-from undercroft.core.settings import CoreSettings, SettingsBase, load
+from undercroft.core.cache.settings import RedisSettings
+from undercroft.core.resp import Pipe
+from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 log = structlog.get_logger("undercroft.application")
 
-
-class RedisSettings(SettingsBase):
-    section = "Redis or Valkey"
-
-    redis_url: SecretStr = Field(
-        SecretStr(""),
-        description="redis://:password@host:6379/0 (rediss:// for TLS). Without it, limits and caches live in each "
-        "process's memory; `undercroft dev` brings its own.",
-    )
-    redis_timeout: float = Field(0.5, gt=0, description="Seconds to wait for a connection or an answer.")
-    redis_max_connections: int = Field(32, ge=1, description="Connections per process.")
-
-    @field_validator("redis_url")
-    @classmethod
-    def _check_url(cls, value: SecretStr) -> SecretStr:
-        url = value.get_secret_value()
-        if not url:
-            return value
-        try:
-            parts = urlsplit(url)
-            fits = parts.scheme in ("redis", "rediss", "unix") and (bool(parts.hostname) or parts.scheme == "unix")
-            _ = parts.port
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ValueError("REDIS_URL must look like redis://:password@host:6379/0 (password URL-encoded)")
-        return value
+PIPE_TIMEOUT = 0.1
 
 
 class Cache:
@@ -53,6 +27,7 @@ class Cache:
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         self._client: Redis | None = None
+        self._pipe: Pipe | None = None
 
     @property
     def url(self) -> str:
@@ -69,6 +44,13 @@ class Cache:
             self._client = _connect(self._settings)
         return self._client
 
+    @property
+    def pipe(self) -> Pipe:
+        """A faster way for single commands with simple replies, 100 ms each at most."""
+        if self._pipe is None:
+            self._pipe = Pipe(self.url, timeout=PIPE_TIMEOUT, connect_timeout=self._settings.redis_timeout)
+        return self._pipe
+
     async def ping(self) -> float:
         """Milliseconds that the server takes to answer. Raises what the client raises, or `TimeoutError`."""
         started = time.perf_counter()
@@ -81,6 +63,8 @@ class Cache:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+        if self._pipe is not None:
+            await self._pipe.close()
 
     def warn_without(self) -> None:
         """Say once what is degraded when there is no server, in production."""
@@ -107,4 +91,4 @@ def _connect(settings: RedisSettings) -> "Redis":
         health_check_interval=0,
         client_name="undercroft",
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)

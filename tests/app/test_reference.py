@@ -1,0 +1,54 @@
+"""The generated `.env.example`: whole, true to the defaults, and the same whatever was imported before."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from undercroft.app.loader import declared_settings
+from undercroft.app.reference import env_example
+from undercroft.core.settings import SettingsBase
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_example_in_the_repository_is_fresh() -> None:
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_example()
+
+
+def test_every_setting_is_there_once() -> None:
+    names = re.findall(r"^# ([A-Z][A-Z0-9_]+)=", env_example(), re.MULTILINE)
+    assert len(names) == len(set(names)) == sum(len(declared.model_fields) for declared in declared_settings())
+    assert {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "SMTP_HOST", "PORT"} <= set(names)
+
+
+def test_what_production_refuses_to_start_without_is_named_first() -> None:
+    head = env_example().partition("# ---")[0]
+    assert re.findall(r"^#   (\w+)$", head, re.MULTILINE) == [
+        "SECRET_KEY",
+        "PUBLIC_URL",
+        "DATABASE_URL",
+        "SMTP_HOST",
+        "EMAIL_FROM",
+    ]
+
+
+@pytest.mark.parametrize("declared", declared_settings(), ids=lambda declared: declared.__name__)
+def test_taking_over_every_line_changes_nothing(
+    declared: type[SettingsBase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in declared.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    taken_over = tmp_path / ".env"
+    taken_over.write_text(re.sub(r"^# ([A-Z][A-Z0-9_]+=)", r"\1", env_example(), flags=re.MULTILINE))
+    assert declared(_env_file=taken_over) == declared(_env_file=None)
+
+
+def test_a_settings_class_of_somebody_elses_is_not_listed() -> None:
+    class Foreign(SettingsBase):
+        foreign_setting: str = ""
+
+    try:
+        assert Foreign not in declared_settings()
+    finally:
+        SettingsBase.declared.remove(Foreign)

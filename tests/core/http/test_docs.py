@@ -1,0 +1,57 @@
+import gzip
+import json
+import re
+
+import pytest
+
+from tests.core.http.conftest import Build
+
+GZIP = [("accept-encoding", "gzip, br")]
+
+
+async def test_the_page_asks_nobody_else(build: Build) -> None:
+    page = (await build().get("/docs")).body.decode()
+
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "//cdn" not in page
+
+
+async def test_its_policy_allows_scripts_of_this_server_alone(build: Build) -> None:
+    answer = await build().get("/docs")
+
+    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    assert policy["script-src"] == "'self'"
+    assert policy["default-src"] == "'none'"
+    assert policy["connect-src"] == "'self'"
+    assert b"<script>" not in answer.body
+
+
+async def test_every_file_it_names_is_there_for_ever(build: Build) -> None:
+    ask = build()
+    names = re.findall(r'src="([^"]+)"', (await ask.get("/docs")).body.decode())
+
+    assert len(names) == 2
+    for name in names:
+        answer = await ask.get(name, headers=GZIP)
+        assert answer.status == 200
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert answer.headers["content-encoding"] == "gzip"
+        assert (await ask.get(name)).body == gzip.decompress(answer.body)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "../settings.py", "scalar.js", "scalar.0000000000000000.js", "%2e%2e", "\0"]
+)
+async def test_no_other_file_is_served(build: Build, name: str) -> None:
+    assert (await build().get(f"/assets/{name}")).status == 404
+
+
+async def test_the_schema_is_answered_and_remembered(build: Build) -> None:
+    ask = build()
+    answer = await ask.get("/openapi.json")
+
+    assert json.loads(answer.body)["openapi"].startswith("3.1")
+    again = await ask.get("/openapi.json", headers=[("if-none-match", answer.headers["etag"])])
+    assert (again.status, again.body) == (304, b"")

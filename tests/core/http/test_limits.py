@@ -1,0 +1,236 @@
+from typing import Any
+
+import pytest
+from fastapi import Request
+
+from tests.core.http.asking import Ask
+from tests.core.http.conftest import Build
+from undercroft.core.auth import PlatformRole, Principal, Router
+from undercroft.core.errors import NotFound, Unauthorized
+from undercroft.core.http.limits import Limiter, limit, name_limit
+from undercroft.core.http.rates import Rate
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.ids import new_id
+
+public = Router(surface="public", prefix="/limited")
+app_routes = Router(surface="app", prefix="/limited")
+auth = Router(surface="auth")
+root = Router(surface="root")
+FEW = HttpSettings(
+    rate_limit_public="3/minute",
+    rate_limit_app="3/minute",
+    rate_limit_auth="3/minute",
+    rate_limit_sign_in="2/minute",
+    rate_limit_scale=1,
+)
+name_limit("expensive", lambda: "1/hour")
+
+
+@public.get("/one")
+async def one() -> str:
+    return "one"
+
+
+@public.get("/two")
+async def two() -> str:
+    return "two"
+
+
+@public.get("/fails")
+async def fails() -> None:
+    raise NotFound
+
+
+@public.get("/own")
+@limit("5/minute")
+async def own() -> str:
+    return "own"
+
+
+@public.get("/named")
+@limit("expensive")
+async def named() -> str:
+    return "named"
+
+
+@public.get("/free")
+@limit(None)
+async def free() -> str:
+    return "free"
+
+
+@auth.post("/login")
+@limit("sign_in")
+async def login() -> None:
+    raise Unauthorized
+
+
+@app_routes.get("/mine")
+async def mine() -> str:
+    return "mine"
+
+
+@root.get("/health")
+async def health() -> str:
+    return "healthy"
+
+
+class Signed:
+    """Believes `Bearer <name>`, and knows everybody but the revoked."""
+
+    async def authenticate(self, request: Request) -> Principal:
+        if self.verified_subject(request) in (None, "revoked"):
+            raise Unauthorized
+        return Principal(new_id(), new_id(), PlatformRole.USER, new_id(), frozenset())
+
+    def verified_subject(self, request: Request) -> str | None:
+        scheme, _, name = request.headers.get("authorization", "").partition(" ")
+        return name if scheme == "Bearer" and name != "forged" else None
+
+
+@pytest.fixture
+def ask(build: Build) -> Ask:
+    ask = build(public, app_routes, auth, root, settings=(FEW,))
+    ask.app.state.authenticator = Signed()
+    return ask
+
+
+async def statuses(ask: Ask, path: str, times: int, **kwargs: Any) -> list[int]:
+    return [(await ask.get(path, **kwargs)).status for _ in range(times)]
+
+
+PUBLIC = "/api/v1/public/limited"
+MINE = "/api/v1/app/limited/mine"
+
+
+def bearer(name: str) -> list[tuple[str, str]]:
+    return [("authorization", f"Bearer {name}")]
+
+
+class TestSurface:
+    async def test_all_routes_of_a_surface_share_its_rate(self, ask: Ask) -> None:
+        assert await statuses(ask, f"{PUBLIC}/one", 2) == [200, 200]
+        assert await statuses(ask, f"{PUBLIC}/two", 2) == [200, 429]
+
+    async def test_every_answer_says_what_is_left(self, ask: Ask) -> None:
+        answer = await ask.get(f"{PUBLIC}/one")
+        failed = await ask.get(f"{PUBLIC}/fails")
+
+        assert (answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]) == ("3", "2")
+        assert 1 <= int(answer.headers["x-ratelimit-reset"]) <= 60
+        assert failed.headers["x-ratelimit-remaining"] == "1"
+
+    async def test_the_refusal_says_when_to_come_again(self, ask: Ask) -> None:
+        await statuses(ask, f"{PUBLIC}/one", 3)
+        refused = await ask.get(f"{PUBLIC}/one")
+
+        assert (refused.status, refused.code) == (429, "TOO_MANY_REQUESTS")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.headers["x-ratelimit-remaining"] == "0"
+
+    async def test_health_and_what_is_marked_are_free_and_say_nothing(self, ask: Ask) -> None:
+        assert set(await statuses(ask, "/health", 20)) == {200}
+        assert set(await statuses(ask, f"{PUBLIC}/free", 20)) == {200}
+        assert "x-ratelimit-limit" not in (await ask.get("/health")).headers
+
+    async def test_a_refused_method_or_address_is_not_counted(self, ask: Ask) -> None:
+        for _ in range(10):
+            await ask("PUT", f"{PUBLIC}/one")
+            await ask.get(f"{PUBLIC}/nowhere")
+
+        assert (await ask.get(f"{PUBLIC}/one")).headers["x-ratelimit-remaining"] == "2"
+
+
+class TestOverride:
+    async def test_a_rate_of_its_own_does_not_touch_the_surfaces(self, ask: Ask) -> None:
+        assert await statuses(ask, f"{PUBLIC}/own", 6) == [200] * 5 + [429]
+        assert (await ask.get(f"{PUBLIC}/one")).headers["x-ratelimit-remaining"] == "2"
+
+    async def test_a_named_rate(self, ask: Ask) -> None:
+        assert await statuses(ask, f"{PUBLIC}/named", 2) == [200, 429]
+
+    async def test_sign_in_is_limited_by_its_setting(self, ask: Ask) -> None:
+        assert [(await ask.post("/api/v1/auth/login")).status for _ in range(3)] == [401, 401, 429]
+
+
+class TestWhoIsCounted:
+    async def test_clients_by_their_address(self, ask: Ask) -> None:
+        await statuses(ask, f"{PUBLIC}/one", 3)
+
+        assert (await ask.get(f"{PUBLIC}/one", client=("192.0.2.11", 1))).status == 200
+        assert (await ask.get(f"{PUBLIC}/one", client=("::ffff:192.0.2.10", 1))).status == 429
+
+    async def test_clients_of_ipv6_by_their_network(self, ask: Ask) -> None:
+        counted = [await ask.get(f"{PUBLIC}/one", client=(f"2001:db8::{n:x}", 1)) for n in range(1, 5)]
+
+        assert [answer.status for answer in counted] == [200, 200, 200, 429]
+        assert (await ask.get(f"{PUBLIC}/one", client=("2001:db8:0:1::1", 1))).status == 200
+
+    async def test_users_by_themselves_wherever_they_are(self, ask: Ask) -> None:
+        for n in range(3):
+            await ask.get(MINE, headers=bearer("ann"), client=(f"192.0.2.{n}", 1))
+
+        assert (await ask.get(MINE, headers=bearer("ann"), client=("192.0.2.99", 1))).status == 429
+        assert (await ask.get(MINE, headers=bearer("bob"), client=("192.0.2.99", 1))).status == 200
+
+    async def test_inventing_tokens_does_not_help(self, ask: Ask) -> None:
+        assert await statuses(ask, MINE, 4, headers=bearer("forged")) == [401, 401, 401, 429]
+        assert (await ask.get(MINE)).status == 429
+
+    async def test_failed_authentications_count_by_address_whatever_the_subject(self, ask: Ask) -> None:
+        assert await statuses(ask, MINE, 3, headers=bearer("revoked")) == [401, 401, 401]
+        assert (await ask.get(MINE)).status == 429
+        assert (await ask.get(MINE, headers=bearer("ann"))).status == 200
+
+    async def test_without_an_address_all_share_one(self, ask: Ask) -> None:
+        assert await statuses(ask, f"{PUBLIC}/one", 4, client=None) == [200, 200, 200, 429]
+
+
+class TestScale:
+    async def test_tests_and_development_have_a_hundred_times_as_many(self, build: Build) -> None:
+        ask = build(public, settings=(HttpSettings(rate_limit_public="3/minute"),))
+
+        assert (await ask.get(f"{PUBLIC}/one")).headers["x-ratelimit-limit"] == "300"
+
+
+class TestLimiter:
+    async def test_modules_count_what_they_like(self, ask: Ask) -> None:
+        limiter: Limiter = ask.app.state.limiter
+
+        assert (await limiter.hit("account:1", Rate(1, 60))).allowed
+        refused = await limiter.hit("account:1", Rate(1, 60))
+        assert not refused.allowed
+        assert (await limiter.hit("account:1", "sign_in")).limit == 2
+
+    async def test_a_module_can_refuse(self, ask: Ask) -> None:
+        limiter: Limiter = ask.app.state.limiter
+        await limiter.require("account:2", "1/minute")
+
+        with pytest.raises(Exception, match="Too many requests"):
+            await limiter.require("account:2", "1/minute")
+
+
+class TestShared:
+    async def test_two_processes_count_as_one(self, build: Build, redis_url: str) -> None:
+        from pydantic import SecretStr
+
+        from undercroft.core.cache import Cache, RedisSettings
+
+        caches = [Cache(RedisSettings(redis_url=SecretStr(redis_url))) for _ in range(2)]
+        asks = [build(public, settings=(FEW,), cache=cache) for cache in caches]
+        answers = [(await asks[n % 2].get(f"{PUBLIC}/one")).status for n in range(6)]
+        for cache in caches:
+            await cache.close()
+
+        assert answers.count(200) == 3
+
+    async def test_the_limits_are_off_and_nothing_fails_while_redis_is_down(self, build: Build) -> None:
+        from pydantic import SecretStr
+
+        from undercroft.core.cache import Cache, RedisSettings
+
+        cache = Cache(RedisSettings(redis_url=SecretStr("redis://127.0.0.1:1")))
+        ask = build(public, settings=(FEW,), cache=cache)
+
+        assert set(await statuses(ask, f"{PUBLIC}/one", 10)) == {200}
+        await cache.close()

@@ -1,0 +1,87 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import Request, Response
+from jinja2 import UndefinedError
+
+from tests.core.http.conftest import Build
+from undercroft.core.auth import Router
+from undercroft.core.http import pages
+from undercroft.core.http.pages import add_templates, environment, mailed_page, page, policy
+
+router = Router(surface="root")
+
+
+@router.get("/hello")
+async def hello(request: Request, name: str = "") -> Response:
+    return page(request, "hello.html", name=name)
+
+
+@router.get("/mailed")
+async def mailed(request: Request, name: str = "") -> Response:
+    return mailed_page(request, "hello.html", name=name)
+
+
+@pytest.fixture
+def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(pages, "_folders", list(pages._folders))
+    folder = tmp_path / "module"
+    folder.mkdir()
+    (folder / "hello.html").write_text(
+        '{% extends "base.html" %}{% block content %}<h1>Hello {{ name }}</h1>{% endblock %}'
+    )
+    environment.cache_clear()
+    add_templates(folder)
+    yield tmp_path
+    environment.cache_clear()
+
+
+async def test_a_modules_template_stands_in_the_common_look(build: Build, templates: Path) -> None:
+    ask = build(router)
+    answer = await ask.get("/hello", query=b"name=Ann")
+
+    assert b"<h1>Hello Ann</h1>" in answer.body
+    style = answer.body.decode().partition('rel="stylesheet" href="')[2].partition('"')[0]
+    assert (await ask.get(style)).headers["content-type"].startswith("text/css")
+
+
+async def test_everything_is_escaped(build: Build, templates: Path) -> None:
+    answer = await build(router).get("/hello", query=b"name=%3Cscript%3Ealert(1)%3C/script%3E")
+
+    assert b"<script>" not in answer.body
+    assert b"&lt;script&gt;" in answer.body
+
+
+async def test_no_script_runs_and_no_form_leaves(build: Build, templates: Path) -> None:
+    policy = (await build(router).get("/hello")).headers["content-security-policy"]
+
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert "unsafe" not in policy
+    assert "form-action 'self'" in policy
+
+
+async def test_a_page_behind_a_mailed_link_is_neither_kept_nor_told_on(build: Build, templates: Path) -> None:
+    headers = (await build(router).get("/mailed")).headers
+
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+
+
+async def test_an_overriding_folder_is_asked_first(build: Build, templates: Path) -> None:
+    own = templates / "own"
+    own.mkdir()
+    (own / "hello.html").write_text("mine, {{ name }}")
+    add_templates(own, override=True)
+
+    assert (await build(router).get("/hello", query=b"name=Ann")).body == b"mine, Ann"
+
+
+def test_a_name_that_is_not_given_is_an_error(configure: Any, templates: Path) -> None:
+    with pytest.raises(UndefinedError):
+        page(Request({"type": "http"}), "hello.html")
+
+
+def test_a_policy_can_be_widened_by_name() -> None:
+    assert "frame-src 'self'" in policy(frame_src="'self'")

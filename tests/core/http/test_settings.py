@@ -1,0 +1,69 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tests.core.http.conftest import Configure
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import CoreSettings, Environment
+
+
+def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", "https://a.example.com , https://B.example.com")
+    monkeypatch.setenv("ALLOWED_HOSTS", '["API.example.com", "*.example.org"]')
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.1.2.3/8,2001:db8::1")
+    settings = HttpSettings()
+
+    assert settings.cors_origins == ("https://a.example.com", "https://b.example.com")
+    assert settings.allowed_hosts == ("api.example.com", "*.example.org")
+    assert settings.trusted_proxies == ("10.0.0.0/8", "2001:db8::1/128")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"cors_origins": "app.example.com"},
+        {"cors_origins": "https://app.example.com/"},
+        {"cors_origins": "https://app.example.com/path"},
+        {"cors_origins": "null"},
+        {"trusted_proxies": "10.0.0.0/33"},
+        {"trusted_proxies": "nginx"},
+        {"rate_limit_app": "lots"},
+        {"max_body_size": 0},
+        {"request_timeout": 0},
+        {"rate_limit_scale": 0},
+    ],
+)
+def test_values_that_make_no_sense_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        HttpSettings(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"allowed_hosts": "*"}, "ALLOWED_HOSTS"),
+        ({"trusted_proxies": "0.0.0.0/0"}, "TRUSTED_PROXIES"),
+        ({"trusted_proxies": "::/0"}, "TRUSTED_PROXIES"),
+        ({"rate_limit_scale": 100}, "RATE_LIMIT_SCALE"),
+        ({"cors_origins": "http://app.example.com"}, "CORS_ORIGINS"),
+    ],
+)
+def test_weak_values_are_faults_in_production(given: dict[str, Any], named: str) -> None:
+    (fault,) = HttpSettings(**given).production_faults()
+
+    assert named in fault
+
+
+def test_the_defaults_have_no_faults() -> None:
+    assert list(HttpSettings().production_faults()) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "scale"), [(Environment.PRODUCTION, 1), (Environment.DEVELOPMENT, 100), (Environment.TEST, 100)]
+)
+def test_limits_are_wide_outside_production(configure: Configure, environment: Environment, scale: float) -> None:
+    configure(CoreSettings(environment=environment))
+
+    assert HttpSettings().scale == scale
+    assert HttpSettings(rate_limit_scale=2).scale == 2

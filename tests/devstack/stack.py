@@ -1,0 +1,163 @@
+"""A development stack in a folder of its own, as real processes that are found by a mark in their environment."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from undercroft.devstack import place
+from undercroft.devstack.machine import free_port
+
+MARK = "UNDERCROFT_TEST_MARK"
+_OURS = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENVIRONMENT", "PORT", "DEMO_PASSWORD", "PUBLIC_URL"}
+_OURS |= {"PYTHONDONTWRITEBYTECODE"}
+MAKEFILE = """
+dev:
+	@"{python}" -m undercroft.cli dev --port {port} --no-reload
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    pid: int
+    command: str
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        os.kill(self.pid, number)
+
+
+class Stack:
+    """One folder; `start` may be called again after everything has gone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.mark = secrets.token_hex(8)
+        self.leader: subprocess.Popen[bytes] | None = None
+        (folder / "Makefile").write_text(MAKEFILE.format(python=sys.executable, port=self.port))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+        return {**kept, MARK: self.mark, "PYTHONPYCACHEPREFIX": str(self.folder.parent / "compiled")}
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said.log").read_text(errors="replace")
+
+    @property
+    def remembered(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / ".undercroft" / "dev.json").read_text()))
+
+    def start(self, *, wait: bool = True) -> None:
+        """`make dev`, in a process group of its own, as a terminal would start it."""
+        with (self.folder / "said.log").open("wb") as output:
+            self.leader = subprocess.Popen(
+                ["make", "dev"],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        if wait:
+            self.wait_healthy()
+
+    def undercroft(self, *arguments: str, cwd: Path | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "undercroft.cli", *arguments],
+            cwd=cwd or self.folder,
+            env=self.environment | extra,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def get(self, path: str) -> int:
+        """The status of the answer, 0 when there is none."""
+        return self.post(path, None)
+
+    def post(self, path: str, body: object) -> int:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Host": f"127.0.0.1:{self.port}"}
+        try:
+            with urlopen(Request(f"http://127.0.0.1:{self.port}{path}", data, headers), timeout=15) as answer:
+                return int(answer.status)
+        except URLError as error:
+            return int(getattr(error, "code", 0))
+        except OSError:
+            return 0
+
+    def signs_in(self) -> bool:
+        """Whether the demo account is there, which needs the API server and its data."""
+        password = self.remembered["demo_password"]
+        return self.post("/api/v1/auth/login", {"email": "demo@example.com", "password": password}) == 200
+
+    def wait_healthy(self, limit: float = 90) -> None:
+        def healthy_or_ended() -> bool:
+            assert self.leader is not None
+            assert self.leader.poll() is None, self.said
+            return "Undercroft is running" in self.said and bool(self.find(" worker"))
+
+        until(healthy_or_ended, limit, lambda: self.said)
+
+    def find(self, words: str) -> list[Found]:
+        return [found for found in self.processes() if words in found.command]
+
+    def processes(self) -> list[Found]:
+        """Everything that lives and carries the mark."""
+        return [found for entry in Path("/proc").iterdir() if entry.name.isdigit() and (found := self._read(entry))]
+
+    def interrupt(self) -> int:
+        """Ctrl-C: SIGINT to the foreground group; returns the launcher's exit code."""
+        assert self.leader is not None
+        os.killpg(self.leader.pid, signal.SIGINT)
+        return self.leader.wait(20)
+
+    def until_gone(self, limit: float = 10) -> None:
+        until(lambda: not self.processes(), limit, lambda: f"left: {self.processes()}\n{self.said}")
+        if self.leader is not None:
+            self.leader.wait(5)
+
+    def remove(self) -> None:
+        """Kill what is left, and delete data that lie outside of the folder."""
+        self.kill_all()
+        for name in ("postgres", "valkey"):
+            place.discard(self.folder / ".undercroft", name)
+
+    def kill_all(self) -> None:
+        for found in self.processes():
+            found.kill()
+        if self.leader is not None:
+            self.leader.wait(5)
+
+    def _read(self, entry: Path) -> Found | None:
+        try:
+            if f"{MARK}={self.mark}".encode() not in (entry / "environ").read_bytes().split(b"\0"):
+                return None
+            if (entry / "stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                return None
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            return None
+        return Found(int(entry.name), command)
+
+
+def until(true: Callable[[], bool], limit: float = 15, otherwise: Callable[[], str] = str) -> None:
+    """Wait until it is so; fail with what `otherwise` says when it is not within `limit` seconds."""
+    end = time.monotonic() + limit
+    while not true():
+        assert time.monotonic() < end, f"not within {limit} s: {otherwise()}"
+        time.sleep(0.05)

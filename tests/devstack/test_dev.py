@@ -1,0 +1,170 @@
+"""`undercroft dev` as a developer meets it: real processes, real kill -9, and nothing left behind."""
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.devstack.stack import Stack, until
+from undercroft.devstack.machine import free_port
+
+PARTS = {"API server": "serve all", "worker": " worker", "PostgreSQL": "postgres -D", "Valkey": "valkey-server"}
+
+pytestmark = pytest.mark.xdist_group("dev")
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One folder and one first start for all tests here, because that takes long."""
+    stack = Stack(tmp_path_factory.mktemp("project"))
+    yield stack
+    stack.remove()
+
+
+@pytest.fixture
+def stack(lasting: Stack) -> Stack:
+    """The stack, running: a test may leave it running or gone, but nothing between."""
+    if not lasting.processes():
+        lasting.start()
+    return lasting
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path)
+    yield stack
+    stack.remove()
+
+
+def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(stack: Stack):
+    said, password = stack.said, stack.remembered["demo_password"]
+    for place in ("/docs", "/dev/mailbox", f"http://127.0.0.1:{stack.port}", "demo@example.com", password):
+        assert place in said
+    secrets = [value for name, value in stack.remembered.items() if name.endswith(("_password", "_key"))]
+    assert not [secret for secret in secrets if secret != password and secret in said]
+    assert (stack.folder / ".undercroft" / "dev.json").stat().st_mode & 0o777 == 0o600
+    assert stack.signs_in()
+
+
+def test_whatever_is_killed_alone_comes_back_and_everything_goes_on(stack: Stack):
+    for words in PARTS.values():
+        _kill_and_see_it_back(stack, words)
+
+
+def _kill_and_see_it_back(stack: Stack, words: str) -> None:
+    before = {found.pid for found in stack.find(words)}
+    stack.find(words)[0].kill()
+    until(lambda: bool({found.pid for found in stack.find(words)} - before), 15, lambda: stack.said)
+    until(stack.signs_in, 20, lambda: f"{words}\n{stack.said}")
+
+
+def test_postgres_stays_stopped_until_it_is_started_and_nothing_else_is_restarted(stack: Stack):
+    others = {found.pid for words in ("serve all", " worker") for found in stack.find(words)}
+
+    assert stack.undercroft("db", "stop").returncode == 0
+    assert not stack.find("postgres -D")
+    assert stack.undercroft("db", "status").returncode == 1
+    assert stack.get("/api/v1/public/health/ready") == 503
+    assert stack.undercroft("db", "start").returncode == 0
+
+    until(stack.signs_in, 10, lambda: stack.said)
+    assert {found.pid for words in ("serve all", " worker") for found in stack.find(words)} == others
+
+
+def test_another_command_on_the_same_data_is_told_that_it_runs(stack: Stack):
+    second = stack.undercroft("dev", "--port", str(free_port()))
+    assert second.returncode == 2
+    assert "already running" in second.stderr
+    assert stack.undercroft("db", "reset", "--yes").returncode == 2
+    assert stack.signs_in()
+
+
+def test_ctrl_c_ends_everything(stack: Stack):
+    stack.interrupt()
+
+    stack.until_gone()
+
+
+def test_when_make_is_killed_nothing_is_left_and_the_next_start_finds_all_data(stack: Stack):
+    next(found for found in stack.processes() if found.command.startswith("make")).kill()
+
+    stack.until_gone()
+
+    stack.start()
+    assert stack.signs_in()
+
+
+def test_when_the_supervisor_is_killed_nothing_is_left_even_of_a_frozen_postgres(stack: Stack):
+    (postgres,) = stack.find("postgres -D")
+    postgres.kill(signal.SIGSTOP)
+    stack.find("undercroft.cli dev")[0].kill()
+
+    stack.until_gone()
+
+
+def test_after_everything_is_killed_at_once_the_next_start_finds_all_data(stack: Stack):
+    stack.kill_all()
+    stack.until_gone()
+
+    stack.start()
+
+    assert stack.signs_in()
+
+
+def test_without_its_passwords_it_says_how_to_begin_anew(stack: Stack):
+    stack.kill_all()
+    stack.until_gone()
+    (stack.folder / ".undercroft" / "dev.json").unlink()
+
+    refused = stack.undercroft("dev", "--port", str(stack.port))
+
+    assert refused.returncode == 2
+    assert "undercroft db reset" in refused.stderr
+    assert stack.undercroft("db", "reset", "--yes").returncode == 0
+    assert not list((stack.folder / ".undercroft").glob("postgres/*"))
+
+
+def _told(stack: Stack, *words: str, **extra: str) -> None:
+    done = stack.undercroft("dev", "--port", str(stack.port), **extra)
+    assert done.returncode == 2, done
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not stack.processes()
+
+
+def test_a_taken_port_is_told_with_the_way_out(project: Stack):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", project.port))
+        taken.listen()
+        _told(project, f"Port {project.port}", "--port")
+
+
+def test_a_corrupt_env_file_is_told(project: Stack):
+    (project.folder / ".env").write_bytes(b"\x00\xff not = a setting\n=\n")
+    _told(project, ".env")
+
+
+def test_a_damaged_memory_is_told(project: Stack):
+    (project.folder / ".undercroft").mkdir()
+    (project.folder / ".undercroft" / "dev.json").write_text("{")
+    _told(project, "dev.json")
+
+
+def test_an_unreachable_database_is_told_without_its_password(project: Stack):
+    url = "postgresql://somebody:their-secret@127.0.0.1:9/nothing"
+    done = project.undercroft("dev", "--port", str(project.port), DATABASE_URL=url)
+    assert done.returncode == 2
+    assert "DATABASE_URL" in done.stderr
+    assert "127.0.0.1:9" in done.stderr
+    assert "their-secret" not in done.stdout + done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_told(project: Stack):
+    closed = Path("/sys" if sys.platform == "linux" else "/System")
+    done = project.undercroft("dev", "--port", str(project.port), cwd=closed)
+    assert done.returncode == 2
+    assert f"{closed} cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
