@@ -52,7 +52,7 @@ def _remember_debug(debug: bool) -> bool:
 
 @app.callback()
 def _options(
-    debug: bool = typer.Option(  # noqa: ARG001 - heard before the command's file is imported
+    debug: bool = typer.Option(
         False,
         "--debug",
         help="Show where an unexpected error came from.",
