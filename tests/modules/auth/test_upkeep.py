@@ -7,13 +7,16 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import func, select
+from starlette.requests import Request
 
 from tests.modules.auth.people import Person, new_address, post, register
-from undercroft.core.db import Database
+from undercroft.core.db import Database, DatabaseSettings
+from undercroft.core.db.errors import DatabaseUnavailable
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load, use
 from undercroft.jobs import enqueue
 from undercroft.modules.auth import startup
+from undercroft.modules.auth.authenticator import TokenAuthenticator
 from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import AuthSession, MailRequest, MailToken, RefreshToken, Registration
 from undercroft.modules.auth.tasks import clean_up
@@ -110,3 +113,32 @@ async def test_the_upkeep_goes_on_after_a_failure(database: Database, monkeypatc
     async with asyncio.timeout(5):
         await rounds.wait()
     keeping.cancel()
+
+
+async def test_an_outage_at_the_start_signs_nobody_out(ada: Person, identity: Identity, database: Database) -> None:
+    down = Database(load(DatabaseSettings), "postgresql://nobody:nothing@127.0.0.1:1/nowhere")
+    app = application(down)
+    await startup.start(app)
+    started: Identity = app.state.identity
+    try:
+        for _ in range(3):
+            with pytest.raises(DatabaseUnavailable):
+                await started.tokens.verify(ada.access_token)
+        with pytest.raises(DatabaseUnavailable):
+            await started.keys.jwks()
+        started.keys._database = database
+        assert await started.tokens.verify(ada.access_token)
+        assert await started.keys.jwks() == await identity.keys.jwks()
+    finally:
+        await startup.stop(app)
+        await down.close()
+
+
+async def test_an_outage_is_no_reason_to_be_unauthorized(ada: Person, identity: Identity) -> None:
+    down = Database(load(DatabaseSettings), "postgresql://nobody:nothing@127.0.0.1:1/nowhere")
+    authenticator = TokenAuthenticator(down, identity.tokens, identity.last_seen)
+    headers = {b"authorization": f"Bearer {ada.access_token}".encode()}
+    scope = {"type": "http", "method": "GET", "headers": list(headers.items()), "state": {"request_headers": headers}}
+    with pytest.raises(DatabaseUnavailable):
+        await authenticator.authenticate(Request(scope))
+    await down.close()
