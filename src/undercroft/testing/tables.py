@@ -4,10 +4,8 @@ import asyncpg
 
 _TABLES = """
     SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-    WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
+    WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'undercroft_testing') ORDER BY 1
 """
-
-
 _COPIES = "undercroft_testing"
 
 
