@@ -34,6 +34,7 @@ from undercroft.modules.auth.routes.answers import (
     SIGN_IN,
     count_account,
     require_own_page,
+    seconds_to_wait,
     signed_in,
     token_pair,
 )
@@ -111,9 +112,12 @@ async def login(
 ) -> TokenPair | CookieSession:
     """Answers with tokens, or sets a cookie when `session` is `cookie`."""
     require_own_page(request, body.session)
-    await count_account(request, body.email)
     user, started = await identity.sign_in.sign_in(
-        email=body.email, password=body.password.get_secret_value(), client=client, kind=body.session
+        email=body.email,
+        password=body.password.get_secret_value(),
+        client=client,
+        kind=body.session,
+        account_waits=await seconds_to_wait(request, body.email),
     )
     return await signed_in(identity, response, user, started, body.session)
 
@@ -135,9 +139,12 @@ async def token(
     email = _address_in(form.username)
     if len(form.password) > MAX_LENGTH:
         raise InvalidCredentials
-    await count_account(request, email)
     _, started = await identity.sign_in.sign_in(
-        email=email, password=form.password, client=client, kind=SessionKind.BEARER
+        email=email,
+        password=form.password,
+        client=client,
+        kind=SessionKind.BEARER,
+        account_waits=await seconds_to_wait(request, email),
     )
     return await token_pair(identity, started)
 
