@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -137,6 +138,7 @@ def _leave() -> None:
 def _serve_with_workers(surface: str, host: str, port: int, settings: ServerSettings) -> None:
     from granian import Granian
 
+    gc.enable()
     os.environ[_SURFACE] = surface
     Granian(
         "undercroft.app.server:application",
