@@ -17,6 +17,7 @@ from undercroft.app.loader import check_settings
 from undercroft.app.schema import is_newest
 from undercroft.app.settings import ServerSettings
 from undercroft.core.db import DatabaseSettings
+from undercroft.core.db.settings import required
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
@@ -46,6 +47,7 @@ async def ready_database() -> None:
 
     Raises `ConfigurationError` that says what to do instead.
     """
+<<<<<<< HEAD
     import asyncpg
 
     database = load(DatabaseSettings)
@@ -69,6 +71,15 @@ async def ready_database() -> None:
         asyncpg.InvalidAuthorizationSpecificationError,
     ) as error:
         raise ConfigurationError(f"The database of DATABASE_URL does not let us in: {error}") from None
+=======
+    from undercroft.app.migrations import require_current, upgrade_all
+
+    database = load(DatabaseSettings)
+    if load(ServerSettings).migrate_on_start:
+        await upgrade_all(required(database.migration_url))
+    else:
+        await require_current(required(database.direct_url))
+>>>>>>> finish
 
 
 def application() -> Any:
@@ -81,7 +92,7 @@ def application() -> Any:
 
 def _serve_here(surface: str, host: str, port: int, patience: float) -> None:
     app = create_app(surface)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_embedded(app, host, port, patience))
 
 
@@ -175,7 +186,8 @@ def _require_port(host: str, port: int) -> None:
             ) from None
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The fastest event loop that is installed."""
     try:
         import uvloop
     except ImportError:
