@@ -47,39 +47,15 @@ async def ready_database() -> None:
 
     Raises `ConfigurationError` that says what to do instead.
     """
-<<<<<<< HEAD
-    import asyncpg
-
     database = load(DatabaseSettings)
-    if not database.url:
-        raise ConfigurationError(
-            "DATABASE_URL is not set. Set it in the environment or in .env, or use `undercroft dev`."
-        )
-    try:
-        if await is_newest(database.direct_url):
-            return
-        from undercroft.app.migrations import require_current, upgrade_all
-
-        if load(ServerSettings).migrate_on_start:
-            await upgrade_all(database.migration_url)
-        else:
-            await require_current(database.direct_url)
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.InvalidAuthorizationSpecificationError,
-    ) as error:
-        raise ConfigurationError(f"The database of DATABASE_URL does not let us in: {error}") from None
-=======
+    if await is_newest(required(database.direct_url)):
+        return
     from undercroft.app.migrations import require_current, upgrade_all
 
-    database = load(DatabaseSettings)
     if load(ServerSettings).migrate_on_start:
         await upgrade_all(required(database.migration_url))
     else:
-        await require_current(required(database.direct_url))
->>>>>>> finish
+        await require_current(database.direct_url)
 
 
 def application() -> Any:

@@ -45,19 +45,15 @@ app = typer.Typer(
 )
 
 
-<<<<<<< HEAD
 def _remember_debug(debug: bool) -> bool:
     if debug:
         os.environ["UNDERCROFT_DEBUG"] = "1"
     return debug
 
 
-@app.callback()
-=======
 @app.callback(invoke_without_command=True)
->>>>>>> finish
 def _options(
-    debug: bool = typer.Option(
+    debug: bool = typer.Option(  # noqa: ARG001 - its callback takes note of it
         False,
         "--debug",
         help="Show where an unexpected error came from.",
@@ -67,17 +63,11 @@ def _options(
     ),
     version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
 ) -> None:
-<<<<<<< HEAD
-    pass
-=======
     if version:
         from undercroft import __version__
 
         typer.echo(f"undercroft {__version__}")
         raise typer.Exit
-    if debug:
-        os.environ["UNDERCROFT_DEBUG"] = "1"
->>>>>>> finish
 
 
 def main() -> None:
