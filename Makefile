@@ -22,6 +22,7 @@ check: install  ## everything that reads the code without running the product
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) undercroft env --check
+	@$(RUN) undercroft migrate check --temporary
 
 fix: install  ## format, and mend what can be mended
 	@$(RUN) ruff format .

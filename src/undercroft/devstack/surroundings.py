@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import ENV_FILE, CoreSettings, load
@@ -52,17 +51,15 @@ class Surroundings:
         """Raise `ConfigurationError` when the project's own database does not let us in."""
         import asyncpg
 
+        from undercroft.core.db.errors import unreachable
         from undercroft.core.db.settings import DatabaseSettings
 
         url = load(DatabaseSettings).url
-        where = urlsplit(url)
         try:
             asyncio.run(_knock(url))
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            name = "DATABASE_URL" if self.value("DATABASE_URL") else "POSTGRES_HOST"
             raise ConfigurationError(
-                f"{name} leads to {where.hostname}:{where.port or 5432}, which cannot be used: {_reason(error)}.\n"
-                f"Start that server or mend {name}; without it, `undercroft dev` brings a PostgreSQL of its own."
+                f"{unreachable(url, error)}\nWithout DATABASE_URL, `undercroft dev` brings a PostgreSQL of its own."
             ) from None
 
 
@@ -71,14 +68,6 @@ async def _knock(url: str) -> None:
 
     connection = await asyncpg.connect(url, timeout=5)
     await connection.close()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "nothing listens there"
-    return str(error).strip().rstrip(".")
 
 
 def _env_file() -> dict[str, str | None]:

@@ -28,7 +28,6 @@ from undercroft.modules.auth.errors import (
 )
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.models import SessionKind
-from undercroft.modules.auth.refresh import refresh
 from undercroft.modules.auth.routes.answers import (
     SENT,
     SIGN_IN,
@@ -157,7 +156,7 @@ async def token(
 )
 async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: IdentityDep) -> TokenPair:
     """Each refresh token works once. One that comes again ends its session; one that raced is told so and may not."""
-    started = await refresh(identity.database, token=body.refresh_token.get_secret_value(), client=client)
+    started = await identity.refresh_tokens.refresh(token=body.refresh_token.get_secret_value(), client=client)
     return await token_pair(identity, started)
 
 
