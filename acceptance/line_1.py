@@ -14,7 +14,7 @@ from acceptance.verdict import Verdict
 
 FIRST, SECOND, GONE = 120, 6, 10
 PARTS: dict[str, Callable[[Process], bool]] = {
-    "the API server": lambda process: "granian" in process.command or "undercroft-api" in process.command,
+    "the API server": lambda process: "undercroft" in process.command and "serve" in process.command.split(),
     "the worker": lambda process: "undercroft" in process.command and "worker" in process.command.split(),
     "PostgreSQL": lambda process: "postgres" in process.command and " -D " in process.command,
     "Valkey": lambda process: "valkey-server" in process.command,

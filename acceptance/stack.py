@@ -155,6 +155,8 @@ async def cloned() -> AsyncIterator[Stack]:
         yield stack
     finally:
         await stack.stop()
+        if (stack.folder / ".venv" / "bin" / "undercroft").exists():
+            stack.undercroft("db", "reset", "--yes")  # as root, the data may lie outside of the clone
         shutil.rmtree(into, ignore_errors=True)
 
 

@@ -13,8 +13,6 @@ from undercroft.devstack.machine import free_port
 
 PARTS = {"API server": "serve all", "worker": " worker", "PostgreSQL": "postgres -D", "Valkey": "valkey-server"}
 
-pytestmark = pytest.mark.xdist_group("dev")
-
 
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from typing import Any, cast
 
 from undercroft.app.api import create_app
 from undercroft.app.loader import check_settings
+from undercroft.app.schema import is_newest
 from undercroft.app.settings import ServerSettings
 from undercroft.core.db import DatabaseSettings
 from undercroft.core.db.settings import required
@@ -45,13 +47,15 @@ async def ready_database() -> None:
 
     Raises `ConfigurationError` that says what to do instead.
     """
+    database = load(DatabaseSettings)
+    if await is_newest(required(database.direct_url)):
+        return
     from undercroft.app.migrations import require_current, upgrade_all
 
-    database = load(DatabaseSettings)
     if load(ServerSettings).migrate_on_start:
         await upgrade_all(required(database.migration_url))
     else:
-        await require_current(required(database.direct_url))
+        await require_current(database.direct_url)
 
 
 def application() -> Any:
@@ -121,6 +125,7 @@ def _leave() -> None:
 def _serve_with_workers(surface: str, host: str, port: int, settings: ServerSettings) -> None:
     from granian import Granian
 
+    gc.enable()
     os.environ[_SURFACE] = surface
     Granian(
         "undercroft.app.server:application",

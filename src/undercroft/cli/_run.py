@@ -4,7 +4,7 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -31,6 +31,10 @@ class Commands(TyperGroup):
             return None
         return _command(stem)
 
+    def resolve_command(self, ctx: "Context", args: list[str]) -> tuple[str | None, "Command | None", list[str]]:
+        self.commands = cast(Any, dict.fromkeys(self.list_commands(ctx)))  # for "did you mean", which asks for names
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     cls=Commands,
@@ -41,10 +45,21 @@ app = typer.Typer(
 )
 
 
+def _remember_debug(debug: bool) -> bool:
+    if debug:
+        os.environ["UNDERCROFT_DEBUG"] = "1"
+    return debug
+
+
 @app.callback(invoke_without_command=True)
 def _options(
-    debug: bool = typer.Option(
-        False, "--debug", help="Show where an unexpected error came from.", envvar="UNDERCROFT_DEBUG"
+    debug: bool = typer.Option(  # noqa: ARG001 - its callback takes note of it
+        False,
+        "--debug",
+        help="Show where an unexpected error came from.",
+        envvar="UNDERCROFT_DEBUG",
+        callback=_remember_debug,
+        is_eager=True,
     ),
     version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
 ) -> None:
@@ -53,8 +68,6 @@ def _options(
 
         typer.echo(f"undercroft {__version__}")
         raise typer.Exit
-    if debug:
-        os.environ["UNDERCROFT_DEBUG"] = "1"
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from undercroft.core.errors import ConfigurationError
 
 LINUX = sys.platform == "linux"
 WINDOWS = os.name == "nt"
+QUIT = getattr(signal, "SIGQUIT", signal.SIGTERM)
 
 _PR_SET_PDEATHSIG = 1
 _KEPT = {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"}
@@ -49,11 +50,15 @@ def server_identity() -> Identity | None:
     return Identity(user.pw_uid, user.pw_gid)
 
 
-def reachable(path: Path) -> bool:
-    """Whether a user with no rights of their own can walk to this folder and read it."""
+def walkable(path: Path) -> bool:
+    """Whether a user with no rights of their own can walk to this folder and through it."""
     path = path.resolve()
-    ways = all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents)
-    return ways and path.stat().st_mode & 0o005 == 0o005
+    return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
+
+
+def readable(path: Path) -> bool:
+    """Whether such a user can also see what is in it."""
+    return walkable(path) and bool(path.stat().st_mode & stat.S_IROTH)
 
 
 def start(

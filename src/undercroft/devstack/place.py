@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack.machine import Identity, exclusive, reachable
+from undercroft.devstack.machine import Identity, exclusive, readable, walkable
 
 OUTSIDE = Path("/var/lib/undercroft")
 
@@ -46,7 +46,7 @@ def _data_folder(state: Path, name: str, identity: Identity | None) -> Path:
 
 
 def _make(entry: Path, identity: Identity) -> None:
-    if reachable(entry.parent):
+    if walkable(entry.parent):
         entry.mkdir(mode=0o700)
         os.chown(entry, identity.uid, identity.gid)
         return
@@ -93,7 +93,7 @@ def programs(root: Path, parts: tuple[str, ...], identity: Identity | None) -> P
     """
     present = [root / part for part in parts if (root / part).exists()]
     files = [path for folder in present for path in (folder, *folder.rglob("*"))]
-    if identity is None or (reachable(root) and all(_is_open(path) for path in files)):
+    if identity is None or (readable(root) and all(_is_open(path) for path in files)):
         return root
     sizes = "".join(f"{path.relative_to(root)} {path.lstat().st_size}\n" for path in sorted(files) if path.is_file())
     copy = OUTSIDE / "programs" / hashlib.sha256(sizes.encode()).hexdigest()[:16]

@@ -92,7 +92,7 @@ def prepare(folder: Path) -> None:
     try:
         if not os.access(project, os.W_OK):
             raise PermissionError(13, "Permission denied")
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700 if machine.server_identity() is None else 0o711, exist_ok=True)
         (folder / ".gitignore").write_text("*\n")
     except OSError as error:
         raise ConfigurationError(

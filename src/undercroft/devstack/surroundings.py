@@ -1,6 +1,7 @@
 """What the project already has of its own: values in the environment and in `.env`, a database, a Redis."""
 
 import asyncio
+import hashlib
 import os
 from pathlib import Path
 
@@ -23,6 +24,14 @@ class Surroundings:
     @property
     def has_database(self) -> bool:
         return bool(self.value("DATABASE_URL") or self.value("POSTGRES_HOST"))
+
+    @property
+    def database_mark(self) -> str:
+        """A name for the database, by which it is known again; it tells nothing of the URL."""
+        if not self.has_database:
+            return "embedded"
+        parts = "".join(self.value(name) for name in ("DATABASE_URL", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB"))
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
     @property
     def has_redis(self) -> bool:

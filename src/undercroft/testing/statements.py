@@ -1,5 +1,6 @@
 """Counts the statements that reach PostgreSQL, as asyncpg itself reports them."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,9 +29,18 @@ class Statements:
     def count(self) -> int:
         return len(self.sent)
 
-    def clear(self) -> None:
-        """Forget what was sent so far: `statements.clear()` before the call that is measured."""
+    async def clear(self) -> None:
+        """Forget what was sent so far: `await statements.clear()` before the call that is measured.
+
+        asyncpg tells of a statement one turn of the event loop after its end; that turn is waited for.
+        """
+        await asyncio.sleep(0)
         self.all.clear()
+
+    async def recorded(self) -> list[str]:
+        """Everything sent until now, for calls that give no turn to the event loop after their last statement."""
+        await asyncio.sleep(0)
+        return self.all
 
     def __str__(self) -> str:
         return "\n".join(f"{number}. {' '.join(sql.split())}" for number, sql in enumerate(self.sent, 1))

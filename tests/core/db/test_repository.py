@@ -128,7 +128,7 @@ async def test_a_page_takes_one_statement_however_long(
 ) -> None:
     await fill(database, owner, *(f"p{n}" for n in range(size)))
     async with database.reading() as session:
-        statements.clear()
+        await statements.clear()
         active = Project.status == ProjectStatus.ACTIVE.value
         await ProjectRepository(session, owner.team_id).list(active, q="p", size=size)
-    assert len(statements.all) == 1
+    assert len(await statements.recorded()) == 1

@@ -4,12 +4,14 @@ from uuid import UUID
 
 import pytest
 from fastapi import BackgroundTasks, Depends, File, Query, Request, UploadFile
+from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from tests.core.http.asking import Ask
 from tests.core.http.conftest import Build
 from undercroft.core.auth import Router
+from undercroft.core.errors import NotFound
 
 router = Router(surface="public", prefix="/things")
 done: list[str] = []
@@ -59,6 +61,16 @@ async def by_id(key: UUID) -> str:
 @router.get("/files/{path:path}")
 async def file(path: str) -> str:
     return path
+
+
+@router.get("/bare/answer")
+async def bare() -> Response:
+    return PlainTextResponse("bare", background=BackgroundTask(done.append, "after bare"))
+
+
+@router.get("/bare/error")
+async def bare_error() -> Response:
+    raise NotFound
 
 
 async def function_scoped() -> AsyncIterator[str]:
@@ -204,6 +216,13 @@ class TestHandling:
 
         assert answer.body == b"function request"
         assert done == ["function ended", "answered", "background", "request ended"]
+
+    async def test_an_endpoint_that_takes_nothing_answers_as_any_other(self, ask: Ask) -> None:
+        assert (await ask.get(f"{PATH}/bare/answer")).body == b"bare"
+        assert done == ["after bare"]
+        assert (await ask("HEAD", f"{PATH}/bare/answer")).headers["content-length"] == "4"
+        assert (await ask.get(f"{PATH}/bare/error")).code == "NOT_FOUND"
+        assert (await ask("DELETE", f"{PATH}/bare/answer")).headers["allow"] == "GET, HEAD, OPTIONS"
 
     async def test_uploaded_files_are_closed(self, ask: Ask) -> None:
         body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc\r\n--x--\r\n'

@@ -6,6 +6,7 @@ import pytest
 import schemathesis
 from fastapi import Form, Header
 from pydantic import BaseModel, Field
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from tests.core.http.conftest import Build
 from undercroft.core.auth import PlatformRole, Principal, Router
@@ -114,6 +115,10 @@ def test_two_operations_of_one_name_are_a_fault_that_names_both(build: Build) ->
         build(boxes, twice).app.openapi()
 
 
+def test_it_is_valid_openapi_3_1(schema: dict[str, Any]) -> None:
+    assert [str(error) for error in OPENAPI_31_VALIDATOR.iter_errors(schema)] == []
+
+
 def test_tags_stand_in_groups(schema: dict[str, Any]) -> None:
     assert schema["x-tagGroups"][0] == {"name": "Storage", "tags": ["Boxes"]}
     assert {"name": "Boxes", "description": "What things are kept in."} in schema["tags"]
@@ -142,7 +147,7 @@ def test_who_may_call_is_declared(schema: dict[str, Any]) -> None:
     paths = schema["paths"]
 
     assert set(schema["components"]["securitySchemes"]) == {"bearer", "session", "password"}
-    assert paths["/api/v1/app/boxes"]["get"]["security"] == [{"bearer": []}, {"session": []}]
+    assert paths["/api/v1/app/boxes"]["get"]["security"] == [{"bearer": []}, {"session": []}, {"password": []}]
     assert paths["/api/v1/admin/boxes"]["get"]["security"]
     assert "security" not in paths["/api/v1/public/boxes/free"]["get"]
 
@@ -193,7 +198,7 @@ def test_no_generated_request_breaks_the_application_or_its_promises(build: Buil
 def _examine(operation: Any) -> None:
     from hypothesis import HealthCheck, given, settings
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case=operation.as_strategy())
     def examine(case: Any) -> None:
         case.call_and_validate(headers={"Authorization": "Bearer x"})

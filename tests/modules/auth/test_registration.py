@@ -55,10 +55,10 @@ async def test_a_known_address_gets_the_same_answer_the_same_work_and_another_ma
     http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, jobs: JobsInTest, statements: Statements
 ) -> None:
     unknown = new_address()
-    statements.clear()
+    await statements.clear()
     to_unknown = await register(http, unknown)
     work_for_unknown = statements.sent
-    statements.clear()
+    await statements.clear()
     to_known = await register(http, ada.email)
     assert statements.sent == work_for_unknown
     assert (to_known.status_code, to_known.content) == (to_unknown.status_code, to_unknown.content)

@@ -130,11 +130,10 @@ async def test_rotating_without_keys_says_what_is_missing(database: Database) ->
 async def test_an_unknown_key_id_is_looked_for_once_in_ten_seconds(database: Database, statements: Statements) -> None:
     keys = SigningKeys(database)
     await keys.load()
-    await asyncio.sleep(0)
-    statements.clear()
+    await statements.clear()
     for number in range(20):
         assert await keys.seek(f"unknown {number}") is None
-    await asyncio.sleep(0)
+    await statements.recorded()
     assert statements.count == 1
 
 

@@ -88,7 +88,7 @@ async def test_a_page_costs_the_same_statements_whatever_its_size(
     await notes(database, 30)
     counts = []
     for size in (1, 30):
-        statements.clear()
+        await statements.clear()
         assert len((await admin.get(JOBS, params={"size": size})).json()["items"]) == size
         counts.append(statements.count)
     assert counts[0] == counts[1] <= 2, statements

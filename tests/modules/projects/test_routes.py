@@ -213,6 +213,6 @@ async def test_statement_counts(user: AsyncClient, statements) -> None:
         (lambda: user.get(PROJECTS, params={"limit": 5}), 2),
         (lambda: user.post(PROJECTS, json={"name": "x"}), 2),
     ):
-        statements.clear()
+        await statements.clear()
         await call()
         assert len(statements.all) <= most, str(statements)

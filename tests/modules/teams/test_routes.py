@@ -176,7 +176,7 @@ async def test_members_are_listed_with_their_roles(app: Api, somebody, statement
     team = await make_team(owner.client)
     for _ in range(3):
         await join(app, team, await somebody(), TeamRole.MEMBER)
-    statements.clear()
+    await statements.clear()
     answer = (await owner.client.get(f"{TEAMS}/{team['id']}/members", params={"size": 3})).json()
     assert len(statements.all) <= 3, str(statements)
     assert (answer["total"], answer["pages"]) == (4, 2)

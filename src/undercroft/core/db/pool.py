@@ -107,6 +107,12 @@ class Pool:
         else:
             self._ready.append(borrowed)
 
+    def discard_idle(self) -> None:
+        """Use no idle connection again: when one turned out to be dead, the server has probably dropped all of them."""
+        while self._ready:
+            self._ready.pop().discard()
+        self.engine.sync_engine.pool._invalidate_time = time.time()
+
     async def _acquire(self) -> Borrowed:
         while True:
             try:
@@ -129,6 +135,7 @@ class Pool:
         except Exception as error:
             if not is_lost(error) or not self._may_repeat:
                 raise
+            self.discard_idle()
             return await self._fetch_once(statement, values)
 
     async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:

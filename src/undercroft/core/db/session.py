@@ -154,9 +154,10 @@ class Session(ReadSession):
         try:
             return await self._begin()
         except Exception as error:
-            if is_lost(error):
-                return None
-            raise
+            if not is_lost(error):
+                raise
+            self._pool.discard_idle()
+            return None
 
     async def _begin(self) -> Borrowed:
         borrowed = await self._pool.acquire()

@@ -11,23 +11,18 @@ A path without parameters is found in one look; one with parameters by its longe
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
 from typing import Any
 
-from fastapi.routing import APIRoute
 from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from undercroft.core.errors import NotFound, Unauthorized
-from undercroft.core.http.body import JsonRequest
 from undercroft.core.http.errors import MethodNotAllowed
+from undercroft.core.http.handling import app_of
 from undercroft.core.http.limits import Rule, enforce, enforce_failure, rule_for
-from undercroft.core.http.middleware.body_limit import BodyLimit
 
 _ASKED = (
     "dependencies",
@@ -154,7 +149,7 @@ class Dispatch:
                 self._dynamic.setdefault(beginning[: beginning.rfind("/") + 1], []).append(path)
             else:
                 self._static[route.path_format] = path
-        entry = Entry(route, _app_of(route), rule_for(route.path_format, route.endpoint), route.path_format)
+        entry = Entry(route, app_of(route), rule_for(route.path_format, route.endpoint), route.path_format)
         methods = route.methods or METHODS
         for method in methods:
             if method != "HEAD" or "GET" not in methods:
@@ -188,53 +183,6 @@ async def _refuse_method(allowed: set[str], method: str, send: Send) -> None:
         raise MethodNotAllowed(headers={"Allow": allow})
     await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow.encode())]})
     await send({"type": "http.response.body"})
-
-
-def _app_of(route: Route) -> ASGIApp:
-    if not isinstance(route, APIRoute):
-        return route.app
-    app = _api_app(route)
-    return app if route.max_body_size is None else BodyLimit(app, route.max_body_size)
-
-
-def _api_app(route: APIRoute) -> ASGIApp:
-    """What FastAPI's `request_response` does, with a strict request and without a second exception layer.
-
-    Function-scoped dependencies end before the answer leaves, all others after it.
-    """
-    if _asks_for_nothing(route):
-        return _answered_by(route.endpoint)
-    handle = route.get_route_handler()
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        request = JsonRequest(scope, receive, send)
-        async with AsyncExitStack() as request_stack:
-            scope["fastapi_middleware_astack"] = scope["fastapi_inner_astack"] = request_stack
-            async with AsyncExitStack() as function_stack:
-                scope["fastapi_function_astack"] = function_stack
-                response = await handle(request)
-            await response(scope, receive, send)
-
-    return app
-
-
-def _asks_for_nothing(route: APIRoute) -> bool:
-    """Whether its function takes nothing and makes its own answer, so that FastAPI has nothing to do for it."""
-    returned = getattr(route.endpoint, "__annotations__", {}).get("return")
-    makes_response = isinstance(returned, type) and issubclass(returned, Response)
-    return (
-        makes_response
-        and iscoroutinefunction(route.endpoint)
-        and not any(getattr(route.dependant, name) for name in _ASKED)
-    )
-
-
-def _answered_by(endpoint: Any) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        response: Response = await endpoint()
-        await response(scope, receive, send)
-
-    return app
 
 
 def _without_body(send: Send) -> Send:

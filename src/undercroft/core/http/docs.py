@@ -1,6 +1,5 @@
 """The schema at `/openapi.json` and Scalar at `/docs`, without a request to anybody else."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from undercroft.core.http.assets import asset
+from undercroft.core.http.conditional import is_unchanged, weak_etag
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import page, policy
 
@@ -67,9 +67,9 @@ class _Schema:
         if document is not self._document:
             self._document = document
             self._body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-            self._etag = f'W/"{hashlib.sha256(self._body).hexdigest()[:24]}"'
+            self._etag = weak_etag(self._body)
         headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
-        if request.headers.get("if-none-match") == self._etag:
+        if is_unchanged(request, self._etag):
             return Response(status_code=304, headers=headers)
         return Response(self._body, media_type="application/json", headers=headers)
 

@@ -14,6 +14,7 @@ from undercroft.core.http.errors import InternalError, ValidationFailed, error_r
 from undercroft.core.http.limits import rule_for
 from undercroft.core.http.query import models_of, parameters
 from undercroft.core.http.tags import described
+from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
     from undercroft.core.http.application import Api
@@ -57,11 +58,6 @@ SECURITY_SCHEMES: dict[str, Any] = {
     },
 }
 PASSWORD_FLOW = "/api/v1/auth/token"  # noqa: S105 - an address
-PASSWORD_SCHEME: dict[str, Any] = {
-    "type": "oauth2",
-    "description": "Sign in with address and password, to try things from here.",
-    "flows": {"password": {"tokenUrl": PASSWORD_FLOW, "scopes": {}}},
-}
 FIELDS = {"fields": [{"field": "body.email", "message": "Field required", "type": "missing"}]}
 METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
@@ -88,22 +84,29 @@ def describe(app: "Api") -> dict[str, Any]:
     tags, groups = described(used)
     document = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes, tags=tags)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemes = _security_schemes(PASSWORD_FLOW in document["paths"])
     for route in routes:
         for method in route.methods or ():
             operation = document["paths"][route.path_format][method.lower()]
             _add_query(operation, route, schemas)
-            _complete(operation, route)
+            _complete(operation, route, schemes)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["ErrorBody"] = ERROR_BODY
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["components"]["headers"] = HEADERS
-    document["components"]["securitySchemes"] = dict(SECURITY_SCHEMES)
-    if PASSWORD_FLOW in document["paths"]:
-        document["components"]["securitySchemes"]["password"] = PASSWORD_SCHEME
+    document["components"]["securitySchemes"] = schemes
     document["paths"] = {path: _ordered(item) for path, item in document["paths"].items()}
     document["x-tagGroups"] = groups
     return document
+
+
+def _security_schemes(with_password: bool) -> dict[str, Any]:
+    if not with_password:
+        return SECURITY_SCHEMES
+    flow = {"tokenUrl": load(CoreSettings).public_url + PASSWORD_FLOW, "scopes": {}}
+    description = "Sign in with address and password, to try things from here."
+    return SECURITY_SCHEMES | {"password": {"type": "oauth2", "description": description, "flows": {"password": flow}}}
 
 
 def _add_query(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
@@ -113,7 +116,7 @@ def _add_query(operation: dict[str, Any], route: APIRoute, schemas: dict[str, An
         schemas.update(definitions)
 
 
-def _complete(operation: dict[str, Any], route: APIRoute) -> None:
+def _complete(operation: dict[str, Any], route: APIRoute, schemes: dict[str, Any]) -> None:
     """Add what every operation has: its errors, its limits, who may call it."""
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
@@ -121,7 +124,7 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     if operation.get("parameters") or "requestBody" in operation:
         _add_error(responses, ValidationFailed, FIELDS)
     if _needs_principal(route.dependant):
-        operation["security"] = [{"bearer": []}, {"session": []}]
+        operation["security"] = [{name: []} for name in schemes]
         _add_error(responses, Unauthorized)
         _add_error(responses, Forbidden)
     if rule_for(route.path_format, route.endpoint) is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 HIDDEN = "[redacted]"
 MAX_DEPTH = 6
+MAX_TEXT = 65_536
 
 _SECRET_NAME = re.compile(
     r"passw|secret|token|authorization|cookie|credential|api[-_]?key|private[-_]?key|csrf|otp|^dsn$|signature|^pwd$",
@@ -14,15 +15,15 @@ _SECRET_NAME = re.compile(
 _HARMLESS_NAMES = frozenset({"token_type", "secret_id", "token_id"})
 _LOOKS_SECRET = re.compile(
     r"""(?x)
-      (?P<email> [\w.+-]+ @ [\w-]+ (?: \. [\w-]+ )+ )
-    | (?P<url> :// [^\s/@:]* : [^\s/@]+ @ )
+      (?P<email> (?<![\w.+-]) [\w.+-]{1,64} @ [\w-]{1,63} (?: \. [\w-]{1,63} ){1,8} )
+    | (?P<url> :// [^\s/@:]{0,128} : [^\s/@]{1,256} @ )
     | (?P<query> (?<=[?&\s;])
         (?: token|access_token|refresh_token|code|state|password|key|api_key|secret|ticket|signature ) = [^&\s"']+ )
     | \b uc_ [\w-]{8,}
-    | \b eyJ [\w-]{5,} \. [\w-]+ (?: \. [\w-]* )*
-    | (?P<scheme> \b (?: Bearer|Basic ) \s+ [\w.~+/=-]{6,} )
-    | (?P<sql> \[parameters: .*? \] (?= \n | $ ) )
-    | (?P<input> input_value= .*? , \s input_type= )
+    | \b eyJ [\w-]{5,4096} \. [\w-]{1,8192} (?: \. [\w-]* ){0,3}
+    | (?P<scheme> \b (?: Bearer|Basic ) \s{1,8} [\w.~+/=-]{6,} )
+    | (?P<sql> \[parameters: .{0,4096}? \] (?= \n | $ ) )
+    | (?P<input> input_value= .{0,1024}? , \s input_type= )
     """,
     re.IGNORECASE | re.DOTALL,
 )
@@ -30,10 +31,10 @@ _SIGNS = ("@", "=", "uc_", "eyJ", "earer", "asic", "EARER", "ASIC", "[param")
 
 
 def clean_text(text: str) -> str:
-    """The text without tokens, credentials in URLs, or whole e-mail addresses."""
+    """The text without tokens, credentials in URLs, or whole e-mail addresses; at most its first 64 Ki characters."""
     if not any(sign in text for sign in _SIGNS):
         return text
-    return _LOOKS_SECRET.sub(_replace, text)
+    return _LOOKS_SECRET.sub(_replace, text[:MAX_TEXT])
 
 
 def clean(value: Any, depth: int = 0) -> Any:

@@ -149,14 +149,6 @@ class SessionRead(BaseModel):
         )
 
 
-class SessionPage(BaseModel):
-    items: list[SessionRead]
-    total: int
-    page: int
-    size: int
-    pages: int
-
-
 class Jwk(BaseModel):
     kty: str
     n: str

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlmodel import col
 
 from undercroft.core.auth import PlatformRole
@@ -46,3 +46,13 @@ class UserRepository(Repository[User]):
             .with_for_update()
         )
         return (await self._session.scalars(query)).all()
+
+
+def matching(*, role: PlatformRole | None, is_active: bool | None) -> Sequence[ColumnElement[bool]]:
+    """What a listing asks for; None asks for nothing."""
+    where: list[ColumnElement[bool]] = []
+    if role is not None:
+        where.append(col(User.role) == role)
+    if is_active is not None:
+        where.append(col(User.is_active) == is_active)
+    return where

@@ -3,17 +3,21 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Response
+from fastapi import Response
+from pydantic import Field
 
 from undercroft.core.auth import CurrentPrincipal, PlatformRole, Router
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
+from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, cursor_of
+from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.models import User
 from undercroft.modules.users.profile import encode_profile
-from undercroft.modules.users.schemas import UserAdminPage, UserAdminRead, UserAdminUpdate, UserRead, UserUpdate
+from undercroft.modules.users.repository import UserRepository, matching
+from undercroft.modules.users.schemas import UserAdminRead, UserAdminUpdate, UserRead, UserUpdate
 from undercroft.modules.users.service import UserDirectory, UserService
 
 PROFILE = Tag("Profile", "Who one is.", group="Account")
@@ -35,21 +39,31 @@ async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session:
     return await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
 
 
-@admin.get("", response_model=UserAdminPage, summary="List people", responses=responses(UnknownSort))
+class UserQuery(ListQuery):
+    sortable = UserRepository.sortable
+
+    role: PlatformRole | None = None
+    is_active: bool | None = Field(None, description="Whether they may come in.")
+
+
+@admin.get(
+    "",
+    response_model=Page[UserAdminRead] | CursorPage[UserAdminRead],
+    summary="List people",
+    responses=responses(UnknownSort, InvalidCursor),
+)
 async def list_users(
-    session: ReadSessionDep,
-    q: Annotated[str | None, Query(max_length=200, description="Part of an address or a name.")] = None,
-    role: Annotated[PlatformRole | None, Query()] = None,
-    is_active: Annotated[bool | None, Query()] = None,
-    sort: Annotated[
-        str | None, Query(max_length=50, description="created_at, email or full_name; with - before it, descending.")
-    ] = None,
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
-    size: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> UserAdminPage:
-    found = await UserDirectory(session).list(q=q, role=role, is_active=is_active, sort=sort, page=page, size=size)
+    query: Annotated[UserQuery, query(UserQuery)], session: ReadSessionDep
+) -> Page[UserAdminRead] | CursorPage[UserAdminRead]:
+    """`q` finds parts of addresses and names. By pages with a total; with `cursor` or `limit` by stretches."""
+    people, where = UserDirectory(session), matching(role=query.role, is_active=query.is_active)
+    if query.by_cursor:
+        stretch = await people.stretch(*where, q=query.q, after=query.position, limit=query.limit or 20)
+        items = [UserAdminRead.model_validate(user) for user in stretch.items]
+        return CursorPage(items=items, next_cursor=cursor_of(stretch.next))
+    found = await people.list(*where, q=query.q, sort=query.checked_sort, page=query.page, size=query.size)
     items = [UserAdminRead.model_validate(user) for user in found.items]
-    return UserAdminPage(items=items, total=found.total, page=page, size=size, pages=-(-found.total // size))
+    return Page.of(items, total=found.total, page=query.page, size=query.size)
 
 
 @admin.get("/{user_id}", response_model=UserAdminRead, summary="Read a person", responses=responses(UserNotFound))

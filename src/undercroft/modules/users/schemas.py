@@ -90,11 +90,3 @@ class UserAdminUpdate(BaseModel):
     locale: LanguageTag = "en"
     timezone: TimeZoneName = "UTC"
     role: PlatformRole = PlatformRole.USER
-
-
-class UserAdminPage(BaseModel):
-    items: list[UserAdminRead]
-    total: int
-    page: int
-    size: int
-    pages: int

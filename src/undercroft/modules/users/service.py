@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import col
+from sqlalchemy import ColumnElement
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Slice
+from undercroft.core.db.repository import Position, Slice, Stretch
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
@@ -147,22 +147,16 @@ class UserDirectory:
         return await self._users.get(user_id)
 
     async def list(
-        self,
-        *,
-        q: str | None,
-        role: PlatformRole | None,
-        is_active: bool | None,
-        sort: str | None,
-        page: int,
-        size: int,
+        self, *where: ColumnElement[bool], q: str | None, sort: str | None, page: int, size: int
     ) -> Slice[User]:
-        """One page of people and how many there are. Raises `UnknownSort`."""
-        where = []
-        if role is not None:
-            where.append(col(User.role) == role)
-        if is_active is not None:
-            where.append(col(User.is_active) == is_active)
+        """One page of the people that match, the newest first unless sorted otherwise. Raises `UnknownSort`."""
         return await self._users.list(*where, q=q, sort=sort, page=page, size=size)
+
+    async def stretch(
+        self, *where: ColumnElement[bool], q: str | None, after: Position | None, limit: int
+    ) -> Stretch[User]:
+        """The next people that match, the newest first, without counting."""
+        return await self._users.stretch(*where, q=q, after=after, limit=limit)
 
 
 def _require_rank(by: Principal, user: User, role: str) -> None:

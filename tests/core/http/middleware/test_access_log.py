@@ -6,6 +6,7 @@ import pytest
 
 from tests.core.http.conftest import Build
 from tests.core.http.middleware.shelf import router
+from undercroft.core.telemetry import logs
 from undercroft.core.telemetry.settings import TelemetrySettings
 
 PATH = "/api/v1/public/shelf"
@@ -54,9 +55,9 @@ async def test_a_slow_request_is_reported(build: Build, logged: Callable[[], str
     assert (line["category"], line["level"], line["route"]) == ("performance", "warning", f"{PATH}/who")
 
 
-async def test_for_people_the_line_is_short(build: Build, configure: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    from undercroft.core.telemetry import logs
-
+async def test_for_people_the_line_is_short(
+    build: Build, logged: Callable[[], str], capsys: pytest.CaptureFixture[str]
+) -> None:
     ask = build(router, settings=(TelemetrySettings(log_format="console"),))
     logs.configure()
     await ask.get(f"{PATH}/who\x1b[31m")

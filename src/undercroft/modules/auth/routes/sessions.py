@@ -3,14 +3,16 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
+from pydantic import BaseModel, Field
 
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
+from undercroft.core.http.pagination import MAX_PAGE, MAX_SIZE, Page
+from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
 from undercroft.modules.auth import sessions as service
-from undercroft.modules.auth.schemas import SessionPage, SessionRead
+from undercroft.modules.auth.schemas import SessionRead
 from undercroft.modules.auth.sessions import SessionNotFound
 
 SESSIONS = Tag("Sessions", "Where one is signed in.", group="Account")
@@ -18,17 +20,19 @@ SESSIONS = Tag("Sessions", "Where one is signed in.", group="Account")
 sessions = Router(surface="auth", prefix="/sessions", tag=SESSIONS)
 
 
-@sessions.get("", response_model=SessionPage, summary="List one's own sessions")
+class SessionQuery(BaseModel):
+    page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
+    size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
+
+
+@sessions.get("", response_model=Page[SessionRead], summary="List one's own sessions")
 async def list_sessions(
-    principal: CurrentPrincipal,
-    session: ReadSessionDep,
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
-    size: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> SessionPage:
+    query: Annotated[SessionQuery, query(SessionQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+) -> Page[SessionRead]:
     """Those that can still be used, the latest seen first."""
-    found = await service.list_sessions(session, principal, page=page, size=size)
+    found = await service.list_sessions(session, principal, page=query.page, size=query.size)
     items = [SessionRead.of(each, current=principal.session_id) for each in found.items]
-    return SessionPage(items=items, total=found.total, page=page, size=size, pages=-(-found.total // size))
+    return Page.of(items, total=found.total, page=query.page, size=query.size)
 
 
 @sessions.delete("", status_code=204, summary="End all other sessions")

@@ -1,0 +1,172 @@
+"""`undercroft serve`: what it refuses, and how it goes."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from undercroft.devstack.machine import free_port
+
+SECRET = "a secret for tests only, 0123456789 abcdefghij"
+
+
+class Server:
+    """`undercroft serve` as a process, in an empty folder."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._environment = {"PATH": os.environ["PATH"], "ENVIRONMENT": "test", "SECRET_KEY": SECRET} | environment
+        self.process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "undercroft.cli", "serve", "--port", str(self.port)),
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    async def healthy(self) -> None:
+        assert self.process is not None
+        async with asyncio.timeout(60), httpx.AsyncClient() as http:
+            while True:
+                if self.process.returncode is not None:
+                    assert self.process.stderr is not None
+                    raise AssertionError((await self.process.stderr.read()).decode())
+                try:
+                    if (await http.get(f"{self.url}/health")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+
+    async def ended(self) -> tuple[int, str]:
+        assert self.process is not None
+        async with asyncio.timeout(60):
+            _, said = await self.process.communicate()
+        return self.process.returncode or 0, said.decode()
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.returncode is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+async def _refusal(server: Server) -> str:
+    await server.start()
+    code, said = await server.ended()
+    assert code == 2, said
+    assert "Traceback" not in said
+    return said
+
+
+async def test_weak_production_is_refused_with_all_faults_in_one_message(tmp_path: Path):
+    said = await _refusal(Server(tmp_path, ENVIRONMENT="production", SECRET_KEY="weak"))
+    assert "SECRET_KEY" in said
+    assert "PUBLIC_URL" in said
+    assert "SMTP_HOST" in said
+    assert "weak\n" not in said
+
+
+async def test_an_old_schema_is_refused_with_what_to_type(tmp_path: Path, empty_database_url: str):
+    said = await _refusal(Server(tmp_path, DATABASE_URL=empty_database_url))
+    assert "undercroft migrate upgrade" in said
+    assert "MIGRATE_ON_START" in said
+
+
+async def test_with_migrate_on_start_an_old_schema_is_made_new(tmp_path: Path, empty_database_url: str):
+    server = Server(tmp_path, DATABASE_URL=empty_database_url, MIGRATE_ON_START="true")
+    await server.start()
+    try:
+        await server.healthy()
+    finally:
+        server.kill()
+        await server.ended()
+
+
+async def test_no_database_an_unreachable_one_and_a_taken_port_are_told(tmp_path: Path, database_url: str):
+    assert "DATABASE_URL is not set" in await _refusal(Server(tmp_path))
+    nowhere = "postgresql://somebody:their-secret@127.0.0.1:9/nothing"
+    said = await _refusal(Server(tmp_path, DATABASE_URL=nowhere))
+    assert "DATABASE_URL" in said
+    assert "their-secret" not in said
+    server = Server(tmp_path, DATABASE_URL=database_url)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", server.port))
+        taken.listen()
+        assert f"port {server.port}" in await _refusal(server)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_sigterm_finishes_what_is_in_flight_and_ends_with_0(
+    tmp_path: Path, database_url: str, owner_url: str, workers: str
+):
+    patient = {"SHUTDOWN_TIMEOUT": "20", "DB_LOCK_TIMEOUT": "20", "DB_STATEMENT_TIMEOUT": "20"}
+    server = Server(tmp_path, DATABASE_URL=database_url, WEB_CONCURRENCY=workers, **patient)
+    await server.start()
+    await server.healthy()
+    assert server.process is not None
+    holder = await asyncpg.connect(owner_url)
+    try:
+        async with httpx.AsyncClient() as http:
+            async with holder.transaction():
+                await holder.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+                body = {"email": "nobody@example.com", "password": "three otters in a boat"}
+                request = asyncio.create_task(http.post(f"{server.url}/api/v1/auth/login", json=body))
+                await _waits_for_the_lock(holder)
+                server.process.terminate()
+                await _no_longer_listens(server)
+            assert (await request).status_code == 401
+        assert (await server.ended())[0] == 0
+    finally:
+        server.kill()
+        await holder.close()
+
+
+async def _waits_for_the_lock(connection: asyncpg.Connection) -> None:
+    async with asyncio.timeout(10):
+        while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.02)
+
+
+async def _no_longer_listens(server: Server) -> None:
+    async with asyncio.timeout(2):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            except OSError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)
+
+
+async def test_workers_go_when_their_main_process_is_killed(tmp_path: Path, database_url: str):
+    server = Server(tmp_path, DATABASE_URL=database_url, WEB_CONCURRENCY="2", SHUTDOWN_TIMEOUT="2")
+    await server.start()
+    await server.healthy()
+    assert server.process is not None
+    server.process.kill()
+
+    async with asyncio.timeout(10):
+        while _in_session(server.process.pid):
+            await asyncio.sleep(0.05)
+    await server.ended()
+
+
+def _in_session(leader: int) -> list[int]:
+    """The living processes of a session, by `ps`, which both Linux and macOS have."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True)
+    rows = (line.split() for line in listed.stdout.splitlines())
+    return [int(pid) for pid, group, state in rows if int(group) == leader and not state.startswith("Z")]

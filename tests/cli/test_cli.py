@@ -1,0 +1,95 @@
+"""The command line as a person meets it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("db", "dev", "doctor", "env", "migrate", "openapi", "routes", "seed", "serve", "shell", "worker")
+
+
+def undercroft(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPYCACHEPREFIX") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "undercroft.cli", *arguments],
+        cwd=cwd,
+        env=kept | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_command_with_what_it_does(tmp_path: Path):
+    done = undercroft("--help", cwd=tmp_path)
+
+    assert done.returncode == 0
+    listed = [line.strip("│ \n") for line in done.stdout.splitlines()]
+    for command in COMMANDS:
+        assert any(line.startswith(f"{command} ") for line in listed), command
+    assert "\033[" not in done.stdout
+
+
+def test_a_command_that_does_not_exist_is_told_on_stderr(tmp_path: Path):
+    done = undercroft("sevre", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "serve" in done.stderr
+    assert not done.stdout
+
+
+def test_the_command_line_imports_neither_web_framework_nor_orm(tmp_path: Path):
+    heavy = "import sys, undercroft.cli; print(*{'fastapi', 'sqlalchemy', 'pydantic', 'asyncpg'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.split() == []
+
+
+def test_settings_that_do_not_fit_are_one_message_and_code_2(tmp_path: Path):
+    done = undercroft("seed", cwd=tmp_path, DATABASE_URL="mysql://secret@host/x")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: ")
+    assert "DATABASE_URL" in done.stderr
+    assert "secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> dict[str, str]:
+    """An environment in which a dependency fails as no one foresaw."""
+    (tmp_path / "rich").mkdir()
+    (tmp_path / "rich" / "__init__.py").write_text("")
+    (tmp_path / "rich" / "console.py").write_text("raise LookupError('no such luck')")
+    (tmp_path / "typer_without_rich").touch()
+    return {"PYTHONPATH": str(tmp_path), "TYPER_USE_RICH": "0"}
+
+
+def test_what_nobody_foresaw_is_short_with_code_1_and_long_on_demand(tmp_path: Path, broken: dict[str, str]):
+    short = undercroft("doctor", cwd=tmp_path, **broken)
+    assert short.returncode == 1
+    assert "LookupError: no such luck" in short.stderr
+    assert "UNDERCROFT_DEBUG=1" in short.stderr
+    assert "Traceback" not in short.stderr
+
+    for long in (
+        undercroft("--debug", "doctor", cwd=tmp_path, **broken),
+        undercroft("doctor", cwd=tmp_path, **broken, UNDERCROFT_DEBUG="1"),
+    ):
+        assert long.returncode == 1
+        assert "Traceback" in long.stderr
+
+
+def test_the_embedded_database_is_left_out_where_there_is_another(tmp_path: Path):
+    for command in (("stop",), ("reset", "--yes"), ("url",)):
+        done = undercroft("db", *command, cwd=tmp_path, DATABASE_URL="postgresql://a:b@127.0.0.1:9/c")
+        assert done.returncode == 2
+        assert "DATABASE_URL is set" in done.stderr
+
+
+def test_stopping_what_does_not_run_says_so(tmp_path: Path):
+    done = undercroft("db", "stop", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "undercroft dev" in done.stderr

@@ -1,0 +1,132 @@
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from undercroft.core import settings
+from undercroft.core.settings import CoreSettings, Environment
+from undercroft.core.telemetry import logs
+from undercroft.core.telemetry.settings import TelemetrySettings
+
+Start = Callable[..., Callable[[], str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Logging into memory with these settings; gives back what reads it."""
+    before = dict(settings._loaded)
+
+    def begin(*, environment: Environment = Environment.PRODUCTION, **given: Any) -> Callable[[], str]:
+        settings.use(CoreSettings(environment=environment))
+        settings.use(TelemetrySettings(**given))
+        stream = io.StringIO()
+        logs.configure(stream=stream)
+
+        def read() -> str:
+            logs.flush()
+            return stream.getvalue()
+
+        return read
+
+    yield begin
+    settings._loaded.clear()
+    settings._loaded.update(before)
+    logs.configure(stream=io.StringIO())
+
+
+def only(text: str) -> dict[str, Any]:
+    (line,) = text.splitlines()
+    return dict(json.loads(line))
+
+
+def test_in_production_a_line_is_json_with_its_context(start: Start) -> None:
+    read = start()
+    with bound_contextvars(request_id="r-1", user_id="u-1", team_id="t-1", job_id="j-1"):
+        structlog.get_logger("undercroft.security").info("user.deactivated", actor_id="a-1", count=3)
+
+    line = only(read())
+    assert line["event"] == "user.deactivated"
+    assert (line["level"], line["category"], line["logger"]) == ("info", "security", "undercroft.security")
+    assert [line[name] for name in ("request_id", "user_id", "team_id", "job_id")] == ["r-1", "u-1", "t-1", "j-1"]
+    assert line["count"] == 3
+    assert line["timestamp"].endswith("Z")
+
+
+def test_elsewhere_it_is_readable(start: Start) -> None:
+    read = start(environment=Environment.DEVELOPMENT)
+    structlog.get_logger("undercroft.application").warning("look here", why="because")
+
+    assert "look here" in read()
+    assert not read().startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("undercroft.audit", "audit"),
+        ("undercroft.performance", "performance"),
+        ("undercroft.shop", "application"),
+        ("someone.else", "application"),
+        ("", "application"),
+    ],
+)
+def test_the_loggers_name_tells_the_category(name: str, category: str) -> None:
+    assert logs.category_of(name) == category
+
+
+def test_lines_below_the_level_are_not_written(start: Start) -> None:
+    read = start(log_level="warning")
+    structlog.get_logger("undercroft.application").info("quiet")
+    structlog.get_logger("undercroft.application").debug("quieter")
+    logging.getLogger("somebody").info("quiet too")
+
+    assert read() == ""
+
+
+def test_the_standard_library_comes_out_the_same_way(start: Start) -> None:
+    read = start()
+    with bound_contextvars(request_id="r-1"):
+        logging.getLogger("some.library").warning("connected to %s", "redis://:hunter2@cache/0")
+
+    line = only(read())
+    assert line["event"] == "connected to redis://[redacted]@cache/0"
+    assert (line["level"], line["logger"], line["request_id"]) == ("warning", "some.library", "r-1")
+
+
+def test_an_exception_has_its_stack_but_not_its_local_values(start: Start) -> None:
+    read = start()
+    password = "hunter2"  # noqa: F841
+    try:
+        raise ValueError("Bearer abcdefghijkl")
+    except ValueError:
+        structlog.get_logger("undercroft.error").exception("it broke", password="hunter2")
+
+    line = only(read())
+    assert "test_an_exception_has_its_stack" in line["exception"]
+    assert "ValueError: Bearer [redacted]" in line["exception"]
+    assert "hunter2" not in read().replace('password = "hunter2"', "")
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\nb", object(), {1: 2}, float("nan"), b"\xff", 10**400, {"a": {"b"}}])
+def test_no_value_breaks_a_line(start: Start, value: Any) -> None:
+    read = start()
+    structlog.get_logger("undercroft.application").info("odd", value=value, other={"inner": value})
+
+    assert only(read())["event"] == "odd"
+
+
+def test_configuring_again_does_not_say_things_twice(start: Start) -> None:
+    start()
+    read = start()
+    logging.getLogger("somebody").warning("once")
+
+    assert read().count("once") == 1
+
+
+def test_encoding_falls_back_on_text() -> None:
+    assert json.loads(logs.encode({"a": "\ud800", "n": 1}))["n"] == 1

@@ -1,0 +1,117 @@
+"""Where data and programs lie, so that a server without rights reaches them and nobody else gains any."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from undercroft.devstack import place
+from undercroft.devstack.machine import Identity, exclusive, readable, walkable
+
+HOLD = """
+import pathlib, sys, time
+from undercroft.devstack.machine import exclusive
+with exclusive(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+SOMEBODY = Identity(os.getuid(), os.getgid())
+OPEN = Path("/tmp" if sys.platform == "linux" else "/private/tmp")
+
+
+@pytest.fixture
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that others cannot walk through, and another place for what lies outside."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setattr(place, "OUTSIDE", tmp_path / "outside")
+    return home
+
+
+def test_ones_own_data_lie_in_the_state_folder(tmp_path: Path):
+    folder = place.data_folder(tmp_path / "state", "postgres", None)
+
+    assert folder == (tmp_path / "state" / "postgres").resolve()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_below_a_closed_folder_they_lie_outside_and_a_link_leads_there(closed: Path):
+    state = closed / "project" / ".undercroft"
+    state.parent.mkdir()
+
+    folder = place.data_folder(state, "postgres", SOMEBODY)
+
+    assert folder.is_relative_to(place.OUTSIDE.resolve())
+    assert (state / "postgres").is_symlink()
+    assert (state / "postgres").resolve() == folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert closed.stat().st_mode & 0o777 == 0o700
+    assert place.data_folder(state, "postgres", SOMEBODY) == folder
+
+
+def test_data_of_a_deleted_project_are_not_found_by_the_next_one_of_that_name(closed: Path):
+    state = closed / ".undercroft"
+    (place.data_folder(state, "postgres", SOMEBODY) / "secret").touch()
+    (state / "postgres").unlink()
+
+    assert not list(place.data_folder(state, "postgres", SOMEBODY).iterdir())
+
+
+def test_discarded_data_leave_nothing_behind(closed: Path):
+    state = closed / ".undercroft"
+    folder = place.data_folder(state, "postgres", SOMEBODY)
+
+    place.discard(state, "postgres")
+
+    assert not folder.exists()
+    assert not folder.parent.exists()
+    assert not (state / "postgres").is_symlink()
+
+
+def test_programs_that_others_cannot_reach_are_copied_once_and_stay_together(closed: Path):
+    (closed / "server" / "bin").mkdir(parents=True)
+    program = closed / "server" / "bin" / "server"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    (closed / "server.libs").mkdir()
+    (closed / "server.libs" / "lib.so").write_text("library")
+
+    copy = place.programs(closed, ("server", "server.libs", "not there"), SOMEBODY)
+
+    assert copy != closed
+    assert (copy / "server" / "bin" / "server").stat().st_mode & 0o777 == 0o755
+    assert (copy / "server.libs" / "lib.so").stat().st_mode & 0o777 == 0o644
+    assert place.programs(closed, ("server", "server.libs"), SOMEBODY) == copy
+    assert place.programs(closed, ("server",), None) == closed
+
+
+def test_a_folder_is_walkable_only_when_all_above_it_are(tmp_path: Path):
+    assert walkable(OPEN)
+    assert readable(OPEN)
+    inner = tmp_path / "closed" / "open"
+    inner.mkdir(parents=True)
+    (tmp_path / "closed").chmod(0o700)
+    assert not walkable(inner)
+
+
+def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path):
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            HOLD,
+            str(tmp_path / "lock"),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with exclusive(tmp_path / "lock") as free:
+        assert not free
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    with exclusive(tmp_path / "lock") as free:
+        assert free

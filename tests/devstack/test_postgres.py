@@ -1,0 +1,112 @@
+"""The embedded PostgreSQL through what machines do to it."""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack import machine, place
+from undercroft.devstack.postgres import UNSAFE_AND_FAST, PostgresServer
+
+PASSWORD = "of the superuser"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="undercroft-test-"))
+    made.chmod(0o711)
+    yield made
+    place.discard(made, "postgres")
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def postgres(folder: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(folder, machine.free_port(), PASSWORD, dict(UNSAFE_AND_FAST))
+    yield server
+    server.stop()
+
+
+async def _answer(server: PostgresServer, sql: str) -> object:
+    connection = await asyncpg.connect(
+        host="127.0.0.1", port=server.port, user="postgres", password=PASSWORD, database="postgres"
+    )
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
+
+
+async def test_it_speaks_utf8_and_utc_and_keeps_what_was_written(postgres: PostgresServer):
+    postgres.start()
+    postgres.wait_until_ready()
+    assert await _answer(postgres, "SHOW server_encoding") == "UTF8"
+    assert await _answer(postgres, "SHOW timezone") == "UTC"
+    assert await _answer(postgres, "SELECT lower('ÄÖ') || upper('ß')") == "äöß"
+    await _answer(postgres, "CREATE TABLE kept (id int)")
+    postgres.stop()
+
+    postgres.start()
+    postgres.wait_until_ready()
+
+    assert await _answer(postgres, "SELECT count(*) FROM kept") == 0
+
+
+async def test_after_a_crash_it_starts_again_at_the_same_place(postgres: PostgresServer):
+    postgres.start()
+    postgres.wait_until_ready()
+    assert postgres.process is not None
+    os.killpg(postgres.process.pid, signal.SIGKILL)
+    postgres.process.wait()
+
+    postgres.start()
+    postgres.wait_until_ready()
+
+    assert await _answer(postgres, "SELECT 1") == 1
+
+
+async def test_a_server_that_outlived_its_supervisor_is_stopped_first(postgres: PostgresServer, folder: Path):
+    postgres.start()
+    postgres.wait_until_ready()
+    orphan, postgres.process = postgres.process, None
+    assert orphan is not None
+
+    orphan.send_signal(signal.SIGSTOP)
+
+    younger = PostgresServer(folder, machine.free_port(), PASSWORD, dict(UNSAFE_AND_FAST))
+    younger.start()
+    younger.wait_until_ready()
+
+    assert await _answer(younger, "SELECT 1") == 1
+    younger.stop()
+    assert orphan.wait(10) == 0
+
+
+async def test_a_pid_file_that_names_another_process_is_no_obstacle(postgres: PostgresServer):
+    if not postgres.has_data:
+        postgres.start()
+        postgres.wait_until_ready()
+        postgres.stop()
+    (postgres.data / "postmaster.pid").write_text(f"{os.getpid()}\n{postgres.data}\n")
+
+    postgres.start()
+    postgres.wait_until_ready()
+
+    assert await _answer(postgres, "SELECT 1") == 1
+
+
+def test_a_port_that_is_taken_is_told(folder: Path, postgres: PostgresServer):
+    postgres.start()
+    postgres.wait_until_ready()
+    other = PostgresServer(folder / "other", postgres.port, PASSWORD, dict(UNSAFE_AND_FAST))
+    (folder / "other").chmod(0o711)
+    other.start()
+    with pytest.raises(ConfigurationError, match="did not start"):
+        other.wait_until_ready()
+    place.discard(folder / "other", "postgres")

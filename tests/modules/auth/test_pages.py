@@ -1,0 +1,96 @@
+"""The pages behind mailed links."""
+
+import re
+
+import httpx
+import pytest
+
+from tests.modules.auth.people import PASSWORD, Mailbox, Person, new_address, post, register, sign_in
+from undercroft.testing.statements import Statements
+
+NEW = "four otters on the shore"
+BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Origin": "null"}
+
+
+def hidden_token(page: httpx.Response) -> str:
+    found = re.search(r'name="token" value="([^"]*)"', page.text)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("path", ["/verify-email", "/reset-password", "/confirm-email"])
+async def test_opening_a_page_asks_the_database_nothing_and_nothing_keeps_it(
+    http: httpx.AsyncClient, statements: Statements, path: str
+) -> None:
+    answer = await http.get(path, params={"token": "a-token<script>"}, headers=BROWSER)
+    assert answer.status_code == 200
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "script" not in answer.headers["content-security-policy"]
+    assert "a-token&lt;script&gt;" in answer.text
+    assert "<script" not in answer.text
+    assert statements.count == 0
+
+
+async def test_a_mail_scanner_that_opens_the_link_verifies_nothing_and_the_button_does(
+    http: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    email = new_address()
+    await register(http, email)
+    token = (await mailbox.latest(email)).token
+    for _ in range(3):
+        page = await http.get("/verify-email", params={"token": token}, headers=BROWSER)
+    assert (await sign_in(http, email)).status_code == 401
+    done = await http.post("/verify-email", data={"token": hidden_token(page)}, headers=BROWSER)
+    assert done.status_code == 200
+    assert "confirmed" in done.text
+    assert (await sign_in(http, email)).status_code == 200
+    again = await http.post("/verify-email", data={"token": token}, headers=BROWSER)
+    assert again.status_code == 400
+    assert again.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_a_password_is_reset_by_the_page(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
+    await mailbox.arrived()
+    asked = await http.post("/reset-password", data={"email": ada.email.upper()}, headers=BROWSER)
+    unknown = await http.post("/reset-password", data={"email": new_address()}, headers=BROWSER)
+    nonsense = await http.post("/reset-password", data={"email": "nobody"}, headers=BROWSER)
+    assert asked.text == unknown.text == nonsense.text
+    token = (await mailbox.latest(ada.email)).token
+    weak = await http.post("/reset-password", data={"token": token, "password": "password123"}, headers=BROWSER)
+    assert weak.status_code == 422
+    assert "password123" not in weak.text
+    data = {"token": hidden_token(weak), "password": NEW}
+    assert (await http.post("/reset-password", data=data, headers=BROWSER)).status_code == 200
+    assert (await sign_in(http, ada.email, NEW)).status_code == 200
+    assert (await sign_in(http, ada.email, PASSWORD)).status_code == 401
+
+
+async def test_a_new_address_is_confirmed_by_the_page(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
+    to = new_address()
+    await ada.send("POST", "/auth/email/change", {"new_email": to, "current_password": PASSWORD})
+    token = (await mailbox.latest(to)).token
+    assert (await http.post("/confirm-email", data={"token": token}, headers=BROWSER)).status_code == 200
+    assert (await ada.get("/app/users/me")).json()["email"] == to
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}]
+)
+async def test_another_site_cannot_press_the_button(
+    http: httpx.AsyncClient, mailbox: Mailbox, headers: dict[str, str]
+) -> None:
+    email = new_address()
+    await register(http, email)
+    token = (await mailbox.latest(email)).token
+    for path in ("/verify-email", "/reset-password", "/confirm-email"):
+        answer = await http.post(path, data={"token": token, "password": NEW}, headers=headers)
+        assert answer.status_code == 403
+    assert (await post(http, "/verify-email", {"token": token})).status_code == 200
+
+
+async def test_a_link_without_its_token_says_so(http: httpx.AsyncClient) -> None:
+    assert "incomplete" in (await http.get("/verify-email")).text
+    assert (await http.post("/verify-email", data={})).status_code == 400
+    assert "Send the link" in (await http.get("/reset-password")).text
+    assert (await http.post("/confirm-email", data={"token": "x" * 600})).status_code == 422

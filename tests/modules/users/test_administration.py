@@ -1,0 +1,148 @@
+"""People, as administrators look after them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import pytest
+from httpx import AsyncClient, Response
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from tests.modules.auth.people import PASSWORD, Person, code_of, sign_in
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db import Database
+from undercroft.modules.users.models import User
+from undercroft.testing.people import Person as SignedIn
+
+SignIn = Callable[..., Awaitable[SignedIn]]
+
+USERS = "/api/v1/admin/users"
+ME = "/api/v1/app/users/me"
+
+
+async def patch(client: AsyncClient, user_id: object, **changes: object) -> Response:
+    return await client.patch(f"{USERS}/{user_id}", json=changes)
+
+
+async def test_administrators_find_people(somebody: SignIn, admin: AsyncClient) -> None:
+    for number in range(3):
+        await somebody(email=f"otter{number}@example.com")
+    found = (await admin.get(USERS, params={"q": "OTTER", "sort": "email", "size": 2})).json()
+    assert [item["email"] for item in found["items"]] == ["otter0@example.com", "otter1@example.com"]
+    assert (found["total"], found["pages"]) == (3, 2)
+    admins = (await admin.get(USERS, params={"role": "admin"})).json()
+    assert admins["total"] == 1
+    assert (await admin.get(USERS, params={"is_active": "false"})).json()["total"] == 0
+    read = await admin.get(f"{USERS}/{found['items'][0]['id']}")
+    assert read.json() == found["items"][0]
+    assert "password" not in read.text
+    walked = (await admin.get(USERS, params={"limit": 2})).json()
+    rest = (await admin.get(USERS, params={"cursor": walked["next_cursor"]})).json()
+    assert len({item["id"] for item in walked["items"] + rest["items"]}) == 4
+
+
+@pytest.mark.parametrize("params", [{"sort": "password_hash"}, {"role": "owner"}, {"size": 1000}, {"cursor": "x"}])
+async def test_what_nobody_can_ask_for_is_refused(admin: AsyncClient, params: dict[str, str]) -> None:
+    assert (await admin.get(USERS, params=params)).status_code == 422
+
+
+async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient) -> None:
+    somebody = f"/{uuid4()}"
+    for method, path in (("GET", ""), ("GET", somebody), ("PATCH", somebody), ("POST", f"{somebody}/deactivate")):
+        assert (await user.request(method, USERS + path, json={})).status_code == 403
+        assert (await client.request(method, USERS + path, json={})).status_code == 401
+
+
+async def test_an_unknown_person_is_not_found(admin: AsyncClient) -> None:
+    for method, path in (("GET", ""), ("PATCH", ""), ("POST", "/activate"), ("POST", "/deactivate")):
+        answer = await admin.request(method, f"{USERS}/{uuid4()}{path}", json={})
+        assert (answer.status_code, code_of(answer)) == (404, "USER_NOT_FOUND")
+
+
+async def test_a_deactivated_person_is_out_with_the_next_request_and_signs_in_anew_when_activated(
+    ada: Person, admin: AsyncClient
+) -> None:
+    user_id = (await ada.get("/app/users/me")).json()["id"]
+    answer = await admin.post(f"{USERS}/{user_id}/deactivate")
+    assert answer.json()["is_active"] is False
+    assert (await ada.get("/app/users/me")).status_code == 401
+    assert (await sign_in(ada.http, ada.email)).status_code == 401
+    assert (await admin.post(f"{USERS}/{user_id}/deactivate")).status_code == 200
+    assert (await admin.post(f"{USERS}/{user_id}/activate")).json()["is_active"] is True
+    assert (await ada.get("/app/users/me")).status_code == 401
+    assert (await sign_in(ada.http, ada.email, PASSWORD)).status_code == 200
+
+
+async def test_a_role_counts_from_the_next_request(somebody: SignIn) -> None:
+    root, person = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
+    assert (await person.client.get(USERS)).status_code == 403
+    assert (await patch(root.client, person.user_id, role="admin")).json()["role"] == "admin"
+    assert (await person.client.get(USERS)).status_code == 200
+    await patch(root.client, person.user_id, role="user")
+    assert (await person.client.get(USERS)).status_code == 403
+
+
+async def test_an_administrator_makes_no_administrators_and_touches_none(somebody: SignIn) -> None:
+    admin, other, root = [
+        await somebody(role=role) for role in (PlatformRole.ADMIN, PlatformRole.ADMIN, PlatformRole.SUPERADMIN)
+    ]
+    person = await somebody()
+    for role in ("admin", "superadmin"):
+        assert code_of(await patch(admin.client, person.user_id, role=role)) == "ROLE_TOO_WEAK"
+        assert code_of(await patch(admin.client, admin.user_id, role=role)) == "ROLE_TOO_WEAK"
+    for stronger in (other, root):
+        assert code_of(await patch(admin.client, stronger.user_id, full_name="Nobody")) == "ROLE_TOO_WEAK"
+        assert code_of(await patch(admin.client, stronger.user_id, role="user")) == "ROLE_TOO_WEAK"
+        answer = await admin.client.post(f"{USERS}/{stronger.user_id}/deactivate")
+        assert code_of(answer) == "ROLE_TOO_WEAK"
+    assert (await patch(admin.client, person.user_id, full_name="Grace")).json()["full_name"] == "Grace"
+
+
+async def test_the_last_superadmin_stays(somebody: SignIn, database: Database, ada: Person) -> None:
+    root = await somebody(role=PlatformRole.SUPERADMIN)
+    assert code_of(await patch(root.client, root.user_id, role="admin")) == "LAST_SUPERADMIN"
+    assert code_of(await root.client.post(f"{USERS}/{root.user_id}/deactivate")) == "LAST_SUPERADMIN"
+    async with database.session() as session:
+        await session.execute(update(User).where(col(User.id) == root.user_id).values(role="user"))
+        await session.execute(update(User).where(col(User.email) == ada.email).values(role="superadmin"))
+    answer = await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})
+    assert (answer.status_code, code_of(answer)) == (409, "LAST_SUPERADMIN")
+
+
+async def test_two_superadmins_who_remove_each_other_at_once_leave_one(somebody: SignIn, database: Database) -> None:
+    first, second = [await somebody(role=PlatformRole.SUPERADMIN) for _ in range(2)]
+    answers = await asyncio.gather(
+        patch(first.client, second.user_id, role="user"),
+        patch(second.client, first.user_id, role="user"),
+        first.client.post(f"{USERS}/{first.user_id}/deactivate"),
+        second.client.post(f"{USERS}/{second.user_id}/deactivate"),
+    )
+    assert all(answer.status_code < 500 for answer in answers)
+    async with database.reading() as session:
+        left = await session.scalars(select(User).where(col(User.role) == "superadmin", col(User.is_active)))
+        assert len(left.all()) == 1
+
+
+async def test_what_administrators_do_is_audited(somebody: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    from undercroft.core import audit
+
+    written: list[audit.Entry] = []
+
+    class Sink:
+        async def write(self, _session: object, entry: audit.Entry) -> None:
+            written.append(entry)
+
+    root, person = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
+    monkeypatch.setattr(audit, "_sink", Sink())
+    await patch(root.client, person.user_id, role="admin", full_name="Grace")
+    await root.client.post(f"{USERS}/{person.user_id}/deactivate")
+    await root.client.post(f"{USERS}/{person.user_id}/activate")
+    assert [entry.action for entry in written] == [
+        "user.role_changed",
+        "user.changed",
+        "user.deactivated",
+        "user.activated",
+    ]
+    assert {entry.actor_id for entry in written} == {root.user_id}
+    assert {entry.target_id for entry in written} == {person.user_id}
