@@ -14,7 +14,7 @@ dev: .venv/.runtime  ## run everything: make dev PORT=8123
 	@$(RUN) undercroft dev $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
 
 test: install  ## the whole suite: make test ARGS="-k sign_in"
-	@$(RUN) pytest -n auto $(ARGS)
+	@$(RUN) pytest -n auto --dist loadfile $(ARGS)
 
 check: install  ## everything that reads the code without running the product
 	@$(RUN) ruff format --check .
@@ -22,6 +22,7 @@ check: install  ## everything that reads the code without running the product
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) undercroft env --check
+	@$(RUN) undercroft migrate check --temporary
 
 fix: install  ## format, and mend what can be mended
 	@$(RUN) ruff format .

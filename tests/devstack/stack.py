@@ -109,7 +109,7 @@ class Stack:
         def healthy_or_ended() -> bool:
             assert self.leader is not None
             assert self.leader.poll() is None, self.said
-            return "Undercroft is running" in self.said and bool(self.find(" worker"))
+            return "Undercroft is running" in self.said and "worker started" in self.said
 
         until(healthy_or_ended, limit, lambda: self.said)
 

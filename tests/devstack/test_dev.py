@@ -13,8 +13,6 @@ from undercroft.devstack.machine import free_port
 
 PARTS = {"API server": "serve all", "worker": " worker", "PostgreSQL": "postgres -D", "Valkey": "valkey-server"}
 
-pytestmark = pytest.mark.xdist_group("dev")
-
 
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -49,18 +47,6 @@ def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(st
     assert stack.signs_in()
 
 
-def test_whatever_is_killed_alone_comes_back_and_everything_goes_on(stack: Stack):
-    for words in PARTS.values():
-        _kill_and_see_it_back(stack, words)
-
-
-def _kill_and_see_it_back(stack: Stack, words: str) -> None:
-    before = {found.pid for found in stack.find(words)}
-    stack.find(words)[0].kill()
-    until(lambda: bool({found.pid for found in stack.find(words)} - before), 15, lambda: stack.said)
-    until(stack.signs_in, 20, lambda: f"{words}\n{stack.said}")
-
-
 def test_postgres_stays_stopped_until_it_is_started_and_nothing_else_is_restarted(stack: Stack):
     others = {found.pid for words in ("serve all", " worker") for found in stack.find(words)}
 
@@ -72,6 +58,18 @@ def test_postgres_stays_stopped_until_it_is_started_and_nothing_else_is_restarte
 
     until(stack.signs_in, 10, lambda: stack.said)
     assert {found.pid for words in ("serve all", " worker") for found in stack.find(words)} == others
+
+
+def test_whatever_is_killed_alone_comes_back_and_everything_goes_on(stack: Stack):
+    for words in PARTS.values():
+        _kill_and_see_it_back(stack, words)
+
+
+def _kill_and_see_it_back(stack: Stack, words: str) -> None:
+    before = {found.pid for found in stack.find(words)}
+    stack.find(words)[0].kill()
+    until(lambda: bool({found.pid for found in stack.find(words)} - before), 15, lambda: stack.said)
+    until(stack.signs_in, 20, lambda: f"{words}\n{stack.said}")
 
 
 def test_another_command_on_the_same_data_is_told_that_it_runs(stack: Stack):

@@ -21,11 +21,11 @@ class DataWithSecret:
 
 
 def test_a_task_is_named_after_its_module_and_function() -> None:
-    async def send_verification() -> None: ...
+    async def paint_the_house() -> None: ...
 
-    send_verification.__module__ = "undercroft.modules.auth.tasks"
-    assert task()(send_verification).name == "auth.send_verification"
-    assert find("auth.send_verification").function is send_verification
+    paint_the_house.__module__ = "undercroft.modules.auth.tasks"
+    assert task()(paint_the_house).name == "auth.paint_the_house"
+    assert find("auth.paint_the_house").function is paint_the_house
 
 
 def test_a_task_is_called_like_the_function_that_it_is() -> None:

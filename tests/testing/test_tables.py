@@ -1,37 +1,48 @@
 """Tests leave nothing behind, whatever tables point at each other."""
 
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
 import asyncpg
 import pytest
 
+from undercroft.testing.servers import Servers, at
 from undercroft.testing.tables import Tables
 
-
-@pytest.fixture
-async def owner(owner_url: str):
-    connection = await asyncpg.connect(owner_url)
-    await connection.execute("""
-        CREATE TABLE hens (id int PRIMARY KEY);
-        CREATE TABLE eggs (id int PRIMARY KEY, hen int NOT NULL REFERENCES hens);
-        ALTER TABLE hens ADD COLUMN egg int REFERENCES eggs;
-        CREATE TABLE breeds (name text PRIMARY KEY); INSERT INTO breeds VALUES ('leghorn');
-    """)
-    yield connection
-    await connection.execute("DROP TABLE hens, eggs, breeds CASCADE")
-    await connection.close()
+FARM = """
+    CREATE TABLE hens (id int PRIMARY KEY);
+    CREATE TABLE eggs (id int PRIMARY KEY, hen int NOT NULL REFERENCES hens);
+    ALTER TABLE hens ADD COLUMN egg int REFERENCES eggs;
+    CREATE TABLE breeds (name text PRIMARY KEY);
+    INSERT INTO breeds VALUES ('leghorn');
+"""
 
 
-@pytest.mark.parametrize("role", ["manager", "owner"])
-async def test_rows_in_a_circle_are_deleted_and_those_of_migrations_stay(
-    role: str, owner: asyncpg.Connection, owner_url: str, servers, database_name: str
-):
-    from undercroft.testing.servers import at
+@pytest.fixture(params=["superuser", "owner"])
+async def url(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[str]:
+    """A farm of its own, as each of those who may clean it."""
+    name = f"{servers.template}_farm_{request.param}"
+    manager = await asyncpg.connect(servers.manager_url)
+    await manager.execute(f'CREATE DATABASE "{name}" OWNER "{urlsplit(servers.owner_url).username}"')
+    url = at(servers.manager_url if request.param == "superuser" else servers.owner_url, name)
+    farmer = await asyncpg.connect(url)
+    await farmer.execute(FARM)
+    await farmer.close()
+    yield url
+    await manager.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await manager.close()
 
-    tables = Tables(owner_url if role == "owner" else at(servers.manager_url, database_name))
+
+async def test_rows_in_a_circle_are_deleted_and_those_of_migrations_come_back(url: str):
+    tables = Tables(url)
     await tables.open()
-    await owner.execute("INSERT INTO hens VALUES (1); INSERT INTO eggs VALUES (1, 1); UPDATE hens SET egg = 1")
+    farmer = await asyncpg.connect(url)
+    await farmer.execute("INSERT INTO hens VALUES (1); INSERT INTO eggs VALUES (1, 1); UPDATE hens SET egg = 1")
+    await farmer.execute("UPDATE breeds SET name = 'other'")
 
     await tables.clean()
-    await tables.close()
 
-    assert await owner.fetchval("SELECT (SELECT count(*) FROM hens) + (SELECT count(*) FROM eggs)") == 0
-    assert await owner.fetchval("SELECT name FROM breeds") == "leghorn"
+    assert await farmer.fetchval("SELECT (SELECT count(*) FROM hens) + (SELECT count(*) FROM eggs)") == 0
+    assert await farmer.fetchval("SELECT name FROM breeds") == "leghorn"
+    await farmer.close()
+    await tables.close()

@@ -11,6 +11,8 @@ from undercroft.app import migrations
 from undercroft.app.loader import check_settings
 from undercroft.core.cache import Cache, RedisSettings
 from undercroft.core.db import DatabaseSettings
+from undercroft.core.db.errors import unreachable
+from undercroft.core.db.settings import required
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email import EmailSettings, email
@@ -41,19 +43,31 @@ class Finding:
 
 
 async def examine() -> AsyncIterator[Finding]:
-    """Look at everything, one finding after the other; later ones do not depend on earlier ones."""
+    """Look at everything, one finding after the other, but not at what rests on something that failed."""
+    failed: set[str] = set()
     for subject, look in CHECKS.items():
-        started = time.perf_counter()
-        try:
-            verdict, says, mend = await look()
-        except ConfigurationError as error:
-            verdict, says, mend = Verdict.BAD, str(error), ""
-        except Exception as error:
-            verdict, says, mend = Verdict.BAD, f"{type(error).__name__}: {error}", MENDS.get(subject, "")
-        yield Finding(subject, verdict, says, mend, round((time.perf_counter() - started) * 1000, 1))
+        missing = failed & RESTS_ON.get(subject, set())
+        if missing:
+            yield Finding(subject, Verdict.WEAK, f"not looked at: mend {', '.join(missing)} first")
+            continue
+        finding = await _timed(subject, look)
+        if finding.verdict is Verdict.BAD:
+            failed.add(subject)
+        yield finding
 
 
 Look = Callable[[], Awaitable[tuple[Verdict, str, str]]]
+
+
+async def _timed(subject: str, look: Look) -> Finding:
+    started = time.perf_counter()
+    try:
+        verdict, says, mend = await look()
+    except ConfigurationError as error:
+        verdict, says, mend = Verdict.BAD, str(error), ""
+    except Exception as error:
+        verdict, says, mend = Verdict.BAD, f"{type(error).__name__}: {error}", MENDS.get(subject, "")
+    return Finding(subject, verdict, says, mend, round((time.perf_counter() - started) * 1000, 1))
 
 
 async def settings() -> tuple[Verdict, str, str]:
@@ -63,7 +77,7 @@ async def settings() -> tuple[Verdict, str, str]:
 
 
 async def database() -> tuple[Verdict, str, str]:
-    connection = await _connect(_url())
+    connection = await _connect()
     try:
         version = connection.get_server_version()
     finally:
@@ -74,7 +88,7 @@ async def database() -> tuple[Verdict, str, str]:
 
 
 async def roles() -> tuple[Verdict, str, str]:
-    connection = await _connect(_url())
+    connection = await _connect()
     try:
         role = await connection.fetchrow(ROLE)
     finally:
@@ -89,7 +103,7 @@ async def roles() -> tuple[Verdict, str, str]:
 
 
 async def schema() -> tuple[Verdict, str, str]:
-    behind = [status for status in await migrations.statuses(_url()) if status.pending]
+    behind = [status for status in await migrations.statuses(load(DatabaseSettings).url) if status.pending]
     if behind:
         listed = ", ".join(f"{status.history}: {len(status.pending)} to run" for status in behind)
         return Verdict.BAD, listed, "Run `undercroft migrate upgrade`."
@@ -114,15 +128,13 @@ async def mail() -> tuple[Verdict, str, str]:
     return Verdict.GOOD, f"{load(EmailSettings).provider} is ready", ""
 
 
-def _url() -> str:
-    url = load(DatabaseSettings).url
-    if not url:
-        raise ConfigurationError("No database is configured. Set DATABASE_URL, or run `undercroft dev`.")
-    return url
-
-
-async def _connect(url: str) -> asyncpg.Connection:
-    return await asyncpg.connect(url, timeout=load(DatabaseSettings).db_connect_timeout)
+async def _connect() -> asyncpg.Connection:
+    settings = load(DatabaseSettings)
+    url = required(settings.url)
+    try:
+        return await asyncpg.connect(url, timeout=settings.db_connect_timeout)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise unreachable(url, error) from None
 
 
 CHECKS: dict[str, Look] = {
@@ -134,10 +146,9 @@ CHECKS: dict[str, Look] = {
     "e-mail": mail,
 }
 
+RESTS_ON = {"roles": {"database"}, "schema": {"database"}}
+
 MENDS = {
-    "database": "Is the server running, and are host, port, user and password in DATABASE_URL right?",
-    "roles": "Mend the database first.",
-    "schema": "Mend the database first.",
     "redis": "Is the server running, and is REDIS_URL right? Without Redis, leave REDIS_URL empty.",
     "e-mail": "Check EMAIL_PROVIDER and the SMTP_… settings.",
 }

@@ -128,7 +128,7 @@ def check_settings(environment: Environment) -> None:
 
     Raises `ConfigurationError` that names every fault in one message.
     """
-    instances = [load(declared) for declared in declared_settings()]
+    instances = _load_all()
     if environment is not Environment.PRODUCTION:
         return
     faults = [fault for instance in instances for fault in instance.production_faults()]
@@ -138,6 +138,18 @@ def check_settings(environment: Environment) -> None:
             f"These settings are not fit for production:\n{listed}\n"
             "Set them in the environment or in .env. For development, use `undercroft dev`."
         )
+
+
+def _load_all() -> list[SettingsBase]:
+    instances, told = [], list[str]()
+    for declared in declared_settings():
+        try:
+            instances.append(load(declared))
+        except ConfigurationError as error:
+            told += str(error).splitlines()
+    if told:
+        raise ConfigurationError("\n".join(dict.fromkeys(told)))
+    return instances
 
 
 def _in_order(found: Iterable[Module]) -> list[str]:

@@ -39,6 +39,15 @@ async def statuses(url: str) -> list[Status]:
     return await migrations.statuses(url, histories())
 
 
+async def disagreements(url: str) -> list[str]:
+    """Where models and a migrated database differ, `history: difference` each; empty when they agree."""
+    return [
+        f"{history.name}: {difference}"
+        for history in histories()
+        for difference in await migrations.differences(url, history)
+    ]
+
+
 async def require_current(url: str) -> None:
     """Raise `ConfigurationError` when the schema is older than this program."""
     behind = [status for status in await statuses(url) if status.pending]

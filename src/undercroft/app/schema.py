@@ -10,13 +10,13 @@ CORE = Path(undercroft.__file__).parent / "migrations" / "versions"
 
 
 async def is_newest(url: str) -> bool:
-    """Whether every history stands at its last file; False may also mean that only Alembic can tell.
-
-    Raises what `asyncpg.connect` raises.
-    """
+    """Whether every history stands at its last file; False may also mean that only a migration's tools can tell why."""
     import asyncpg
 
-    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        connection = await asyncpg.connect(url, timeout=10)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
     try:
         for name, revision in _last_files():
             if await connection.fetchval(f'SELECT version_num FROM "{name}_alembic_version"') != revision:  # noqa: S608

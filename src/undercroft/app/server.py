@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from undercroft.app.loader import check_settings
 from undercroft.app.schema import is_newest
 from undercroft.app.settings import ServerSettings
 from undercroft.core.db import DatabaseSettings
+from undercroft.core.db.settings import required
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
@@ -45,29 +47,15 @@ async def ready_database() -> None:
 
     Raises `ConfigurationError` that says what to do instead.
     """
-    import asyncpg
-
     database = load(DatabaseSettings)
-    if not database.url:
-        raise ConfigurationError(
-            "DATABASE_URL is not set. Set it in the environment or in .env, or use `undercroft dev`."
-        )
-    try:
-        if await is_newest(database.direct_url):
-            return
-        from undercroft.app.migrations import require_current, upgrade_all
+    if await is_newest(required(database.direct_url)):
+        return
+    from undercroft.app.migrations import require_current, upgrade_all
 
-        if load(ServerSettings).migrate_on_start:
-            await upgrade_all(database.migration_url)
-        else:
-            await require_current(database.direct_url)
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.InvalidAuthorizationSpecificationError,
-    ) as error:
-        raise ConfigurationError(f"The database of DATABASE_URL does not let us in: {error}") from None
+    if load(ServerSettings).migrate_on_start:
+        await upgrade_all(required(database.migration_url))
+    else:
+        await require_current(database.direct_url)
 
 
 def application() -> Any:
@@ -80,7 +68,7 @@ def application() -> Any:
 
 def _serve_here(surface: str, host: str, port: int, patience: float) -> None:
     app = create_app(surface)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_embedded(app, host, port, patience))
 
 
@@ -137,6 +125,7 @@ def _leave() -> None:
 def _serve_with_workers(surface: str, host: str, port: int, settings: ServerSettings) -> None:
     from granian import Granian
 
+    gc.enable()
     os.environ[_SURFACE] = surface
     Granian(
         "undercroft.app.server:application",
@@ -173,7 +162,8 @@ def _require_port(host: str, port: int) -> None:
             ) from None
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The fastest event loop that is installed."""
     try:
         import uvloop
     except ImportError:

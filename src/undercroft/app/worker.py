@@ -5,11 +5,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import cast
 
 from undercroft.app.loader import check_settings, parts, prepare
-from undercroft.app.server import ready_database
+from undercroft.app.server import loop_factory, ready_database
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load
@@ -66,17 +64,9 @@ def check_queues(queues: tuple[str, ...]) -> None:
 
 def main(queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
     """Run a worker in this process and end it; tasks that refuse to stop do not keep it alive."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(run_worker(queues, concurrency))
         if asyncio.all_tasks(runner.get_loop()):
             logs.flush()
             sys.stdout.flush()
             os._exit(0)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return cast("Callable[[], asyncio.AbstractEventLoop]", uvloop.new_event_loop)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from undercroft.core.errors import AppError, ConfigurationError
 
@@ -50,9 +51,9 @@ def _remember_debug(debug: bool) -> bool:
     return debug
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
-    debug: bool = typer.Option(  # noqa: ARG001 - heard before the command's file is imported
+    debug: bool = typer.Option(  # noqa: ARG001 - its callback takes note of it
         False,
         "--debug",
         help="Show where an unexpected error came from.",
@@ -60,8 +61,13 @@ def _options(
         callback=_remember_debug,
         is_eager=True,
     ),
+    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
 ) -> None:
-    pass
+    if version:
+        from undercroft import __version__
+
+        typer.echo(f"undercroft {__version__}")
+        raise typer.Exit
 
 
 def main() -> None:
@@ -71,18 +77,14 @@ def main() -> None:
 
         hold_on()
     try:
-        typer.main.get_command(app)(prog_name="undercroft")
-    except ConfigurationError as error:
-        sys.exit(_told(str(error), 2))
-    except AppError as error:
-        sys.exit(_told(error.text, 1))
+        sys.exit(typer.main.get_command(app)(prog_name="undercroft", standalone_mode=False))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        sys.exit(_unexpected(error))
+        sys.exit(_explained(error))
 
 
 def _command(stem: str) -> "Command":
@@ -95,6 +97,33 @@ def _command(stem: str) -> "Command":
     single = typer.Typer(add_completion=False)
     single.command(stem.replace("_", "-"))(getattr(module, stem))
     return typer.main.get_command(single)
+
+
+def _explained(error: Exception) -> int:
+    """Tell a person what went wrong; returns the exit code that says whose it is."""
+    match error:
+        case TyperException():
+            return _mistyped(error)
+        case ConfigurationError():
+            return _told(str(error), 2)
+        case AppError():
+            return _told(error.text, 1)
+        case typer.Abort():
+            typer.echo(err=True)
+            return _told("Nothing was done.", 1)
+        case OSError(filename=str(path), strerror=str(words)):
+            return _told(f"{path}: {words}.", 1)
+    return _unexpected(error)
+
+
+def _mistyped(error: TyperException) -> int:
+    """Say what does not fit and where to read what does."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "undercroft"
+    said = error.format_message().replace("Value error, ", "")
+    if not said:  # a group without a command has shown its help
+        return error.exit_code
+    return _told(f"{said}\n`{command} --help` shows what fits.", error.exit_code)
 
 
 def _told(message: str, code: int) -> int:

@@ -3,7 +3,8 @@
 import asyncio
 
 import typer
-from rich.console import Console
+
+from undercroft.cli._terminal import console
 
 MARKS = {"good": "[green]✓[/]", "weak": "[yellow]![/]", "bad": "[red]✗[/]"}
 
@@ -19,12 +20,13 @@ async def _examine() -> bool:
 
     from undercroft.app.diagnosis import Verdict, examine
 
-    console = Console(highlight=False, soft_wrap=True)
+    out = console()
     failed = False
     async for finding in examine():
         failed = failed or finding.verdict is Verdict.BAD
         says = escape(finding.says).replace("\n", "\n    ")
-        console.print(f"{MARKS[finding.verdict]} [bold]{finding.subject:<9}[/] {says} [dim]{finding.ms} ms[/]")
+        took = f" [dim]{finding.ms} ms[/]" if finding.ms else ""
+        out.print(f"{MARKS[finding.verdict]} [bold]{finding.subject:<9}[/] {says}{took}")
         if finding.mend:
-            console.print(f"    → {escape(finding.mend)}")
+            out.print(f"    → {escape(finding.mend)}")
     return failed

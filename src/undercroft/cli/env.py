@@ -15,6 +15,8 @@ def env(
     """Print every setting with its default and what it is for, in the form of a `.env`."""
     from undercroft.app.reference import env_example
 
+    if write and check:
+        raise typer.BadParameter("--write and --check exclude each other.")
     text = env_example()
     if check:
         if not EXAMPLE.exists() or EXAMPLE.read_text(encoding="utf-8") != text:

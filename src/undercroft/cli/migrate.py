@@ -4,13 +4,14 @@ import asyncio
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from undercroft.cli._database import migration_url
+from undercroft.cli._terminal import console
 
 app = typer.Typer(
     help="Bring the database's schema up to date, look at it, or write a migration.", no_args_is_help=True
 )
-console = Console(highlight=False)
 
 
 @app.command()
@@ -21,13 +22,13 @@ def upgrade(
     from undercroft.app.migrations import histories, upgrade_all
     from undercroft.core.db.migrations import pending_sql
 
-    url = _url()
+    url = migration_url()
     if dry_run:
         for history in histories():
             typer.echo(asyncio.run(pending_sql(url, history)), nl=False)
         return
-    run = asyncio.run(upgrade_all(url, told=lambda revision: console.print(f"  {revision}")))
-    console.print(f"Ran {len(run)} migration{'s' * (len(run) != 1)}." if run else "The schema is up to date.")
+    run = asyncio.run(upgrade_all(url, told=lambda revision: console().print(f"  {revision}")))
+    console().print(f"Ran {len(run)} migration{'s' * (len(run) != 1)}." if run else "The schema is up to date.")
 
 
 @app.command()
@@ -40,11 +41,11 @@ def downgrade(
     from undercroft.app.migrations import history as find
     from undercroft.core.db.migrations import downgrade as take_back
 
-    found, url = find(history), _url()
+    found, url = find(history), migration_url()
     if not yes:
         typer.confirm(f"Take {history} back to {revision}? What newer migrations made is lost.", abort=True)
     asyncio.run(take_back(url, found, revision))
-    console.print(f"{history} is at {revision}.")
+    console().print(f"{history} is at {revision}.")
 
 
 @app.command()
@@ -57,10 +58,10 @@ def new(
     from undercroft.app.migrations import require_current
     from undercroft.core.db.migrations import create
 
-    found, url = find(history), _url()
+    found, url = find(history), migration_url()
     asyncio.run(require_current(url))
     path = asyncio.run(create(url, found, message))
-    console.print(f"Wrote {path}. Read it before you run it.", soft_wrap=True)
+    console().print(f"Wrote {path}. Read it before you run it.")
 
 
 @app.command()
@@ -68,35 +69,42 @@ def status() -> None:
     """Show where the database stands; exits with 1 when something is to be run."""
     from undercroft.app.migrations import statuses
 
-    found = asyncio.run(statuses(_url()))
+    found = asyncio.run(statuses(migration_url()))
     table = Table("history", "database", "newest", "to run", box=None, header_style="bold")
     for each in found:
         table.add_row(each.history, each.current or "empty", each.head or "none", ", ".join(each.pending) or "nothing")
-    console.print(table)
+    console().print(table)
     if any(each.pending for each in found):
         raise typer.Exit(1)
 
 
 @app.command()
-def check() -> None:
-    """Compare models with the migrated database; exits with 1 and names the differences when they disagree."""
-    from undercroft.app.migrations import histories, require_current
-    from undercroft.core.db.migrations import differences
+def check(
+    temporary: Annotated[
+        bool, typer.Option("--temporary", help="On an embedded PostgreSQL made for it, whatever DATABASE_URL says.")
+    ] = False,
+) -> None:
+    """Compare models with the migrated database; exits with 1 and names the differences when they disagree.
 
-    url = _url()
-    asyncio.run(require_current(url))
-    found = [(history.name, each) for history in histories() for each in asyncio.run(differences(url, history))]
-    for name, difference in found:
-        console.print(f"{name}: {difference}", soft_wrap=True)
-    if found:
-        console.print("Write a migration for it: `undercroft migrate new MESSAGE --module NAME`.")
-        raise typer.Exit(1)
-    console.print("Models and migrations agree.")
-
-
-def _url() -> str:
-    from undercroft.core.db.migrations import migration_url
+    Without DATABASE_URL it runs all migrations on an embedded PostgreSQL made for it.
+    """
+    from undercroft.app.migrations import disagreements, require_current, upgrade_all
     from undercroft.core.db.settings import DatabaseSettings
     from undercroft.core.settings import load
 
-    return migration_url(load(DatabaseSettings))
+    url = "" if temporary else load(DatabaseSettings).migration_url
+    if url:
+        asyncio.run(require_current(url))
+        found = asyncio.run(disagreements(url))
+    else:
+        from undercroft.devstack.temporary import temporary_database
+
+        with temporary_database() as url:
+            asyncio.run(upgrade_all(url))
+            found = asyncio.run(disagreements(url))
+    for each in found:
+        console().print(each, markup=False)
+    if found:
+        typer.echo("Write a migration for it: `undercroft migrate new MESSAGE --module NAME`.")
+        raise typer.Exit(1)
+    typer.echo("Models and migrations agree.")

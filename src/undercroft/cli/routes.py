@@ -3,19 +3,25 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from undercroft.cli._terminal import console
 
 
 def routes(
-    q: Annotated[str, typer.Argument(help="Show only paths that contain this.")] = "",
+    part: Annotated[str, typer.Argument(help="Show only paths that contain this.")] = "",
 ) -> None:
     """List every route with its methods, who may call it and what it is for."""
     from undercroft.app.api import offline_app
     from undercroft.app.reference import listed_routes
 
-    table = Table("methods", "path", "who", "what", box=None, header_style="bold")
-    for each in listed_routes(offline_app()):
-        if q in each.path:
-            table.add_row(each.methods, each.path, each.who, each.summary)
-    Console(highlight=False, soft_wrap=True).print(table)
+    found = [each for each in listed_routes(offline_app()) if part in each.path]
+    if not found:
+        typer.echo(f"No route's path contains {part}.", err=True)
+        raise typer.Exit(1)
+    table = Table("methods", box=None, header_style="bold")
+    for heading in ("path", "who", "what"):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        table.add_row(each.methods, each.path, each.who, each.summary)
+    console().print(table)

@@ -1,19 +1,12 @@
 """`undercroft user`: make a superadmin, or set somebody's password."""
 
-import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
+from undercroft.cli._database import with_database
 from undercroft.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from undercroft.core.db import Database
-
-R = TypeVar("R")
 
 app = typer.Typer(help="Make a superadmin, or set somebody's password.", no_args_is_help=True)
 
@@ -30,12 +23,10 @@ def create_admin(
     from undercroft.modules.auth import commands
 
     address = _address(email)
-    known = asyncio.run(_with_database(lambda database: commands.is_known(database, address)))
+    known = with_database(lambda database: commands.is_known(database, address))
     password = None if known else _password(from_stdin)
-    asyncio.run(
-        _with_database(
-            lambda database: commands.create_admin(database, email=address, password=password, full_name=full_name)
-        )
+    with_database(
+        lambda database: commands.create_admin(database, email=address, password=password, full_name=full_name)
     )
     typer.echo(f"{address} is a superadmin now." if known else f"{address} is a superadmin and may sign in.")
 
@@ -49,7 +40,7 @@ def set_password(
     from undercroft.modules.auth import commands
 
     address, password = _address(email), _password(from_stdin)
-    asyncio.run(_with_database(lambda database: commands.set_password(database, email=address, password=password)))
+    with_database(lambda database: commands.set_password(database, email=address, password=password))
     typer.echo(f"The password of {address} is set, and all sessions have ended.")
 
 
@@ -69,16 +60,3 @@ def _password(from_stdin: bool) -> str:
     if not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to type a password at. Use --password-stdin.")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-
-
-async def _with_database(work: "Callable[[Database], Awaitable[R]]") -> "R":
-    from undercroft.app.loader import prepare
-    from undercroft.core.db import Database, DatabaseSettings
-    from undercroft.core.settings import load
-
-    prepare()
-    database = Database(load(DatabaseSettings))
-    try:
-        return await work(database)
-    finally:
-        await database.close()

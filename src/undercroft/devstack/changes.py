@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 _WATCHED = {".py", ".html", ".txt", ".mako", ".toml", ".json", ".css", ".js", ".svg"}
@@ -16,13 +17,14 @@ class Changes:
         self._stopped = threading.Event()
         self._changed = threading.Event()
 
-    def start(self) -> None:
-        """Raises `ImportError` without watchfiles."""
-        import watchfiles  # noqa: F401 - told here, where it can be answered
-
+    def start(self) -> bool:
+        """Answers whether it can: not without watchfiles."""
+        if find_spec("watchfiles") is None:
+            return False
         for paths, deep in ((self._folders(), True), ([self._project], False)):
             if paths:
                 threading.Thread(target=self._watch, args=(paths, deep), daemon=True, name="changes").start()
+        return True
 
     def seen(self) -> bool:
         if not self._changed.is_set():

@@ -14,8 +14,9 @@ PATIENCE = 4.0
 
 
 def main() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     wards: set[int] = set()
     for line in sys.stdin:
         (wards.add if line[0] == "+" else wards.discard)(int(line[1:]))
@@ -24,15 +25,16 @@ def main() -> None:
 
 def _end(wards: set[int]) -> None:
     for pid in wards:
-        _signal(pid, signal.SIGINT)
-        _signal(pid, signal.SIGCONT)
+        for name in ("SIGINT", "SIGCONT") if os.name == "posix" else ("SIGTERM",):
+            _signal(pid, getattr(signal, name))
     limit = time.monotonic() + PATIENCE
     while wards and time.monotonic() < limit:
         time.sleep(0.05)
         wards = {pid for pid in wards if _lives(pid)}
     for pid in wards:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
+        if os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -17,6 +17,7 @@ from undercroft.core.errors import ConfigurationError
 
 LINUX = sys.platform == "linux"
 WINDOWS = os.name == "nt"
+QUIT = getattr(signal, "SIGQUIT", signal.SIGTERM)
 
 _PR_SET_PDEATHSIG = 1
 _KEPT = {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"}

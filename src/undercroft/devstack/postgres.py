@@ -91,7 +91,7 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop it in order (open transactions are rolled back), or by force when it does not listen."""
         if self.process is not None:
-            machine.stop(self.process, signal.SIGINT, signal.SIGQUIT, patience=2.5)
+            machine.stop(self.process, signal.SIGINT, machine.QUIT, patience=2.5)
             self.process = None
 
     def discard_data(self) -> None:
@@ -141,7 +141,7 @@ class PostgresServer:
         while (pid := self._running_pid()) is not None:
             if not told or time.monotonic() > end - limit / 3:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGQUIT if told else signal.SIGINT)
+                    os.kill(pid, machine.QUIT if told else signal.SIGINT)
                     os.kill(pid, signal.SIGCONT)
                 told = True
             if time.monotonic() > end:

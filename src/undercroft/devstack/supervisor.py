@@ -6,7 +6,6 @@ that a signal is answered at once, whatever is going on.
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import signal
 import socket
@@ -87,7 +86,7 @@ class Supervisor:
         self._guard.start()
         environment = surroundings.environment(kept, self.options.url)
         environment |= self._start_servers(surroundings, kept)
-        self._fill_database(kept, environment)
+        self._fill_database(surroundings, kept, environment)
         self._start_programs(environment)
         self._say(banner(self.options, surroundings.value("DEMO_PASSWORD") or kept.demo_password))
         self._look_after()
@@ -121,10 +120,9 @@ class Supervisor:
         self._begin(self._servers, Care("Valkey", server, self._guard))
         return server
 
-    def _fill_database(self, kept: DevState, environment: dict[str, str]) -> None:
+    def _fill_database(self, surroundings: Surroundings, kept: DevState, environment: dict[str, str]) -> None:
         """Migrate and seed a database that this project has not seen; later, the API server migrates as it starts."""
-        where = environment.get("MIGRATION_DATABASE_URL", "") and "embedded"
-        mark = where or hashlib.sha256(os.environ.get("DATABASE_URL", "").encode()).hexdigest()[:16]
+        mark = surroundings.database_mark
         if mark in kept.seeded:
             return
         self._run_to_end(Program("migrate", "upgrade", environment=environment, quiet=True))
@@ -150,8 +148,8 @@ class Supervisor:
         self._begin(self._programs, Care("The worker", worker, self._guard))
 
     def _look_after(self) -> None:
-        if self.options.reload:
-            self._changes.start()
+        if self.options.reload and not self._changes.start():
+            self._say("Without watchfiles, changes are not noticed: pip install 'undercroft[dev]'")
         while True:
             self._beat()
             for care in (*self._servers, *self._programs):

@@ -1,9 +1,9 @@
 """What the project already has of its own: values in the environment and in `.env`, a database, a Redis."""
 
 import asyncio
+import hashlib
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import ENV_FILE, CoreSettings, load
@@ -26,6 +26,14 @@ class Surroundings:
         return bool(self.value("DATABASE_URL") or self.value("POSTGRES_HOST"))
 
     @property
+    def database_mark(self) -> str:
+        """A name for the database, by which it is known again; it tells nothing of the URL."""
+        if not self.has_database:
+            return "embedded"
+        parts = "".join(self.value(name) for name in ("DATABASE_URL", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB"))
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+    @property
     def has_redis(self) -> bool:
         return bool(self.value("REDIS_URL"))
 
@@ -43,17 +51,15 @@ class Surroundings:
         """Raise `ConfigurationError` when the project's own database does not let us in."""
         import asyncpg
 
+        from undercroft.core.db.errors import unreachable
         from undercroft.core.db.settings import DatabaseSettings
 
         url = load(DatabaseSettings).url
-        where = urlsplit(url)
         try:
             asyncio.run(_knock(url))
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            name = "DATABASE_URL" if self.value("DATABASE_URL") else "POSTGRES_HOST"
             raise ConfigurationError(
-                f"{name} leads to {where.hostname}:{where.port or 5432}, which cannot be used: {_reason(error)}.\n"
-                f"Start that server or mend {name}; without it, `undercroft dev` brings a PostgreSQL of its own."
+                f"{unreachable(url, error)}\nWithout DATABASE_URL, `undercroft dev` brings a PostgreSQL of its own."
             ) from None
 
 
@@ -62,14 +68,6 @@ async def _knock(url: str) -> None:
 
     connection = await asyncpg.connect(url, timeout=5)
     await connection.close()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "nothing listens there"
-    return str(error).strip().rstrip(".")
 
 
 def _env_file() -> dict[str, str | None]:

@@ -34,7 +34,7 @@ UPDATE jobs j SET
     attempts = j.attempts + CASE WHEN c.exhausted OR c.lost >= {LOSSES_IN_COMPANY} THEN 0 ELSE 1 END,
     started_at = now(), updated_at = now(), worker_id = $3, progress = NULL, progress_message = NULL
 FROM claimed c WHERE j.id = c.id
-RETURNING j.id, j.message_id, j.task, j.queue, j.args::text, j.attempts, j.max_attempts, j.key, j.request_id,
+RETURNING j.id, j.message_id, j.task, j.queue, j.args::text, j.attempts, j.max_attempts, j.key, j.request_id, j.lost,
     c.exhausted, NOT c.exhausted AND c.lost >= {LOSSES_IN_COMPANY} AS alone
 """  # noqa: S608 - only constants
 
@@ -91,6 +91,7 @@ class Claim:
     max_attempts: int
     key: str | None
     request_id: str | None
+    lost: int
     exhausted: bool
     alone: bool
     message: Message
@@ -171,6 +172,7 @@ def _claim(row: asyncpg.Record, message: Message) -> Claim:
         row["max_attempts"],
         row["key"],
         row["request_id"],
+        row["lost"],
         row["exhausted"],
         row["alone"],
         message,

@@ -186,10 +186,10 @@ class Worker:
         await asyncio.sleep(PROGRESS_EVERY / 5)
 
     async def _start_kept(self) -> None:
-        """Start one job that was lost more than once, unless another such job is running."""
+        """Start one job that was lost more than once, unless another such job is running; the least suspect first."""
         if not self._kept or any(attempt.claim.alone for attempt in self._attempts.values()):
             return
-        claim = random.choice(list(self._kept.values()))  # noqa: S311 - picks a job, guards nothing
+        claim = min(self._kept.values(), key=lambda kept: kept.lost)
         async with connected(self._queue) as connection:
             number = await history.mark_started_alone(connection, claim, self.id)
         del self._kept[claim.id]

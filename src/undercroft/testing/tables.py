@@ -4,11 +4,8 @@ import asyncpg
 
 _TABLES = """
     SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-    WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
+    WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname !~ '^pg_temp' ORDER BY 1
 """
-
-
-_COPIES = "undercroft_testing"
 
 
 class Tables:
@@ -46,9 +43,8 @@ class Tables:
 
     async def _copy(self, kept: list[str]) -> None:
         assert self._connection is not None
-        await self._connection.execute(f"DROP SCHEMA IF EXISTS {_COPIES} CASCADE; CREATE SCHEMA {_COPIES}")
         for name in kept:
-            await self._connection.execute(f"CREATE TABLE {_copy_of(name)} AS TABLE {name}")
+            await self._connection.execute(f"CREATE TEMPORARY TABLE {_copy_of(name)} AS TABLE {name}")
         self._which_have_changed = " UNION ALL ".join(map(_changed, kept))
 
     async def _restore(self, changed: list[str]) -> None:
@@ -78,7 +74,8 @@ def _question(names: list[str]) -> str:
 
 
 def _copy_of(name: str) -> str:
-    return f"{_COPIES}.{name.partition('.')[2]}"
+    """The table of this connection alone that holds what the migrations left."""
+    return f"pg_temp.{name.partition('.')[2]}"
 
 
 def _changed(name: str) -> str:

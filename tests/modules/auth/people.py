@@ -56,7 +56,7 @@ class Mailbox:
 
     async def arrived(self, to: str | None = None) -> list[Mail]:
         """The mails since the last look, of one address if it is named, the earliest first."""
-        await self.jobs.run_all()
+        await self.jobs.run_all(future=True)
         return await asyncio.to_thread(self._read, to)
 
     async def latest(self, to: str) -> Mail:

@@ -9,10 +9,13 @@ from sqlmodel import col, select
 
 from tests.modules.auth.people import Mailbox, Person, a_person, code_of, post
 from undercroft.core.db import Database, utc_now
+from undercroft.core.http.application import Api
+from undercroft.modules.auth import refresh as module
 from undercroft.modules.auth.client import Client
-from undercroft.modules.auth.errors import RefreshConflict, TokenReused
+from undercroft.modules.auth.errors import InvalidRefreshToken, RefreshConflict, TokenReused
 from undercroft.modules.auth.models import AuthSession, RefreshToken
-from undercroft.modules.auth.refresh import UNSETTLED, refresh
+from undercroft.modules.auth.refresh import UNSETTLED, RefreshTokens
+from undercroft.modules.auth.sessions import Started
 
 
 async def refreshed(http: httpx.AsyncClient, token: str) -> httpx.Response:
@@ -69,25 +72,76 @@ async def test_of_fifty_parallel_refreshes_one_wins_and_nobody_is_signed_out(
     assert await me(http, following.json()["access_token"]) == 401
 
 
-async def test_who_arrived_before_the_winner_had_committed_is_told_of_the_conflict(
+async def test_who_arrived_before_the_race_was_over_is_told_of_the_conflict_by_another_process_too(
     ada: Person, database: Database
 ) -> None:
-    early = arriving(0)
-    await refresh(database, token=ada.refresh_token, client=arriving(0))
+    here, there, early = RefreshTokens(database), RefreshTokens(database), arriving(0)
+    await here.refresh(token=ada.refresh_token, client=arriving(0))
     with pytest.raises(RefreshConflict):
-        await refresh(database, token=ada.refresh_token, client=early)
+        await there.refresh(token=ada.refresh_token, client=early)
     with pytest.raises(TokenReused):
-        await refresh(database, token=ada.refresh_token, client=arriving(0))
+        await there.refresh(token=ada.refresh_token, client=arriving(0))
+
+
+async def test_of_processes_that_race_one_wins(ada: Person, database: Database) -> None:
+    processes = [RefreshTokens(database) for _ in range(6)]
+    outcomes = await asyncio.gather(
+        *(process.refresh(token=ada.refresh_token, client=arriving(0)) for process in processes for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(outcome, Started) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, RefreshConflict) for outcome in outcomes) == 29
+
+
+async def test_the_winner_answers_only_when_nobody_joins_any_more(
+    ada: Person, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ALONE_SECONDS", 60)
+    monkeypatch.setattr(module, "LONGEST_SECONDS", 60)
+    tokens = RefreshTokens(database)
+    winner = asyncio.create_task(tokens.refresh(token=ada.refresh_token, client=arriving(0)))
+    async with asyncio.timeout(5):
+        while not await used(database):
+            await asyncio.sleep(0.001)
+    for _ in range(3):
+        with pytest.raises(RefreshConflict):
+            await tokens.refresh(token=ada.refresh_token, client=arriving(0))
+        assert not winner.done()
+    monkeypatch.setattr(module, "ALONE_SECONDS", 0)
+    async with asyncio.timeout(5):
+        assert isinstance(await winner, Started)
+    with pytest.raises(TokenReused):
+        await tokens.refresh(token=ada.refresh_token, client=arriving(0))
+
+
+async def test_those_who_joined_a_request_that_failed_fail_like_it(database: Database, app: Api) -> None:
+    tokens = RefreshTokens(database)
+    outcomes = await asyncio.gather(
+        *(tokens.refresh(token="unknown", client=arriving(0)) for _ in range(5)), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [InvalidRefreshToken] * 5
+    assert tokens._races == {}
 
 
 async def test_a_winner_that_died_before_it_settled_leaves_a_race_that_ends(ada: Person, database: Database) -> None:
-    await refresh(database, token=ada.refresh_token, client=arriving(0))
-    async with database.session() as session:
-        await (await session.raw()).execute("UPDATE auth_refresh_tokens SET settled_at = NULL")
+    tokens = RefreshTokens(database)
+    winner = asyncio.create_task(tokens.refresh(token=ada.refresh_token, client=arriving(0)))
+    async with asyncio.timeout(5):
+        while not await used(database):
+            await asyncio.sleep(0.001)
+    winner.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await winner
     with pytest.raises(RefreshConflict):
-        await refresh(database, token=ada.refresh_token, client=arriving(UNSETTLED.total_seconds() / 2))
+        await tokens.refresh(token=ada.refresh_token, client=arriving(UNSETTLED.total_seconds() / 2))
     with pytest.raises(TokenReused):
-        await refresh(database, token=ada.refresh_token, client=arriving(UNSETTLED.total_seconds() + 1))
+        await tokens.refresh(token=ada.refresh_token, client=arriving(UNSETTLED.total_seconds() + 1))
+
+
+async def used(database: Database) -> bool:
+    async with database.reading() as session:
+        moments = await session.scalars(select(col(RefreshToken.used_at)).where(col(RefreshToken.used_at).is_not(None)))
+        return bool(moments.all())
 
 
 async def test_tokens_of_strangers_and_ended_sessions_are_refused(http: httpx.AsyncClient, ada: Person) -> None:

@@ -22,23 +22,17 @@ from undercroft.modules.users.schemas import UserRead
 from undercroft.testing.statements import Statements
 
 
-async def forget(statements: Statements) -> None:
-    """asyncpg tells of a statement in the next round of the loop."""
-    await asyncio.sleep(0)
-    await statements.clear()
-
-
 async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer_and_the_same_work(
     http: httpx.AsyncClient, ada: Person, statements: Statements
 ) -> None:
     await sign_in(http, ada.email, "the first of each connection costs more")
-    await forget(statements)
+    await statements.clear()
     wrong = await sign_in(http, ada.email, "not the password at all")
-    await asyncio.sleep(0)
+    await statements.recorded()
     work = statements.all.copy()
-    await forget(statements)
+    await statements.clear()
     unknown = await sign_in(http, new_address(), "not the password at all")
-    await asyncio.sleep(0)
+    await statements.recorded()
     assert statements.all == work
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.json()["error"] == unknown.json()["error"]
@@ -87,9 +81,9 @@ async def test_reading_oneself_costs_one_statement_and_answers_what_the_model_pr
     ada: Person, statements: Statements
 ) -> None:
     await ada.get("/app/users/me")
-    await forget(statements)
+    await statements.clear()
     answer = await ada.get("/app/users/me")
-    await asyncio.sleep(0)
+    await statements.recorded()
     assert len(statements.all) == 1, statements
     assert UserRead.model_validate_json(answer.content, strict=True).model_dump(mode="json") == answer.json()
     assert list(answer.json()) == list(UserRead.model_fields)
@@ -105,9 +99,9 @@ async def test_who_asks_is_found_out_without_a_write_and_last_seen_is_written_in
     await ada.get("/app/users/me")
     await other.get("/app/users/me")
     await other.get("/app/users/me")
-    await forget(statements)
+    await statements.clear()
     assert await identity.last_seen.flush(database) == 2
-    await asyncio.sleep(0)
+    await statements.recorded()
     assert len([sql for sql in statements.sent if "UPDATE" in sql]) == 1
     async with database.reading() as session:
         late = await session.scalars(
@@ -157,9 +151,9 @@ async def test_a_team_that_is_not_ones_own_unknown_or_misspelt_is_not_found(
 
 
 async def test_a_statement_for_many_memberships_is_the_same_one(ada: Person, statements: Statements) -> None:
-    await forget(statements)
+    await statements.clear()
     await ada.get("/app/users/me")
-    await asyncio.sleep(0)
+    await statements.recorded()
     assert statements.sent[0].count("JOIN") == 3
 
 

@@ -172,3 +172,10 @@ async def test_rows_that_no_longer_count_are_removed(throttle: Throttle, databas
     async with database.session() as session:
         await module.forget(session)
         assert (await session.scalars(select(col(Row.key)))).all() == []
+
+
+async def test_the_rate_of_an_account_binds_strangers_and_not_its_owner(throttle: Throttle, ada: Person) -> None:
+    with pytest.raises(TooManyAttempts) as refusal:
+        await throttle.begin(ada.email, "203.0.113.1", account_waits=30)
+    assert int(refusal.value.headers["Retry-After"]) == 31
+    await throttle.begin(ada.email, IP, account_waits=30)

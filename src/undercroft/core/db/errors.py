@@ -1,6 +1,8 @@
 """What the driver says, in the terms of the client."""
 
+import socket
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from asyncpg import exceptions as pg
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
@@ -8,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
-from undercroft.core.errors import AppError, Conflict, ServiceUnavailable, Unprocessable
+from undercroft.core.errors import AppError, ConfigurationError, Conflict, ServiceUnavailable, Unprocessable
 
 
 class DatabaseUnavailable(ServiceUnavailable):
@@ -88,3 +90,23 @@ def raise_translated(error: BaseException) -> NoReturn:
     if for_client is None or for_client is error:
         raise error
     raise for_client from driver_error(error)
+
+
+def unreachable(url: str, error: BaseException) -> ConfigurationError:
+    """What a person at a terminal is told about a database that does not let us in; without user or password."""
+    where = urlsplit(url)
+    return ConfigurationError(
+        f"The database at {where.hostname}:{where.port or 5432} cannot be used: {_reason(driver_error(error))}.\n"
+        "Start that server or mend DATABASE_URL."
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    if isinstance(error, socket.gaierror):
+        return "there is no host of that name"
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
+        return "nothing listens there"
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -11,7 +11,7 @@ from sqlalchemy.sql import Executable
 
 from undercroft.core.db.errors import OutcomeUnknown, is_lost, raise_translated
 from undercroft.core.db.pool import Borrowed, Pool
-from undercroft.core.db.settings import DatabaseSettings
+from undercroft.core.db.settings import DatabaseSettings, required
 from undercroft.core.db.statement import Statement
 from undercroft.core.errors import AppError
 
@@ -202,6 +202,7 @@ class Database:
     """A PostgreSQL database as this process uses it: a pool for writing and a read-only one for reading.
 
     `name` is what the server calls the writing connections, after "undercroft"; `server_settings` are theirs too.
+    Raises `ConfigurationError` when no database is configured.
     """
 
     def __init__(
@@ -212,7 +213,7 @@ class Database:
         name: str = "write",
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
-        url = url or settings.url
+        url = required(url or settings.url)
         self.url = url
         self.settings = settings
         self.write = Pool(url, settings, name=name, size=settings.db_pool_size, server_settings=server_settings)

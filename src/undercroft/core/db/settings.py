@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, model_validator
 
+from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import SettingsBase
 
 POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
@@ -98,6 +99,16 @@ class DatabaseSettings(SettingsBase):
         return (
             f"postgresql://{credentials}@{self.postgres_host}:{self.postgres_port}/{quote(self.postgres_db, safe='')}"
         )
+
+
+def required(url: str) -> str:
+    """The URL itself. Raises `ConfigurationError` when it is empty because no database is configured."""
+    if not url:
+        raise ConfigurationError(
+            "DATABASE_URL is not set. Set it in the environment or in .env, or use `undercroft dev`, which brings a "
+            "PostgreSQL."
+        )
+    return url
 
 
 def normalised(url: str) -> str:

@@ -99,8 +99,7 @@ def rule_for(path: str, endpoint: Any) -> Rule | None:
     if text is None or (text == "" and path in EXEMPT):
         return None
     if text:
-        group = text if "/" not in text else f"{endpoint.__module__}.{endpoint.__qualname__}"
-        return Rule(group, scaled_rate(text))
+        return Rule(f"{endpoint.__module__}.{endpoint.__qualname__}", scaled_rate(text))
     parts = path.split("/", 4)
     surface = parts[3] if path.startswith("/api/") and len(parts) > 3 else "public"
     group = surface if surface in _named else "public"

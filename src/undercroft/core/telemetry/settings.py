@@ -20,7 +20,7 @@ class TelemetrySettings(SettingsBase):
     log_slow_request: float = Field(1, gt=0, description="Seconds from which a request is logged as slow.")
     metrics_token: SecretStr = Field(
         SecretStr(""),
-        description="The bearer token that opens `/metrics`; without it they open to this machine only, not through a proxy.",
+        description="The bearer token that opens `/metrics`. Without it they open to this machine only.",
     )
 
     def production_faults(self) -> Iterator[str]:

@@ -35,7 +35,7 @@ class TokenAuthenticator:
 
     async def authenticate(self, request: Request) -> Principal:
         """Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`."""
-        authorization = request.headers.get("authorization")
+        authorization = _header(request, b"authorization")
         if authorization is not None:
             return await self._by_token(request, _bearer(authorization))
         secret = request.cookies.get(self._cookie_name)
@@ -45,7 +45,7 @@ class TokenAuthenticator:
 
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good; nothing for cookies, which only the database knows."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        scheme, _, token = (_header(request, b"authorization") or "").partition(" ")
         claims = self.tokens.verify_known(token) if scheme.lower() == "bearer" else None
         return str(claims.sub) if claims else None
 
@@ -61,13 +61,13 @@ class TokenAuthenticator:
         values = {"cookie_hash": hash_token(secret)}
         principal = await self._principal(request, COOKIE_PERSONAL, COOKIE_NAMED, values)
         if unsafe:
-            self.csrf.require(principal.session_id, request.headers.get("x-csrf-token"))
+            self.csrf.require(principal.session_id, _header(request, b"x-csrf-token"))
         return principal
 
     async def _principal(
         self, request: Request, personal: Statement, named: Statement, values: dict[str, Any]
     ) -> Principal:
-        team = request.headers.get("x-team-id")
+        team = _header(request, b"x-team-id")
         if team is None:
             row = await self._row(personal, values)
         else:
@@ -91,6 +91,12 @@ class TokenAuthenticator:
             return await self._database.read.fetchrow(statement, **values)
         except Exception as error:
             raise_translated(error)
+
+
+def _header(request: Request, name: bytes) -> str | None:
+    """One header, from the dict that the outermost layer made of them."""
+    value = request.scope["state"]["request_headers"].get(name)
+    return value.decode("latin-1") if value is not None else None
 
 
 def _bearer(authorization: str) -> str:

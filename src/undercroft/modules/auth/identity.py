@@ -14,6 +14,7 @@ from undercroft.core.settings import load
 from undercroft.modules.auth.access_tokens import AccessTokens
 from undercroft.modules.auth.authenticator import TokenAuthenticator
 from undercroft.modules.auth.last_seen import LastSeen
+from undercroft.modules.auth.refresh import RefreshTokens
 from undercroft.modules.auth.sign_in import SignIn
 from undercroft.modules.auth.signing import RELOAD_SECONDS, SigningKeys
 from undercroft.modules.auth.throttle import Throttle
@@ -31,6 +32,7 @@ class Identity:
     last_seen: LastSeen
     authenticator: TokenAuthenticator
     sign_in: SignIn
+    refresh_tokens: RefreshTokens
 
     @classmethod
     def over(cls, database: Database) -> "Identity":
@@ -44,6 +46,7 @@ class Identity:
             last_seen=last_seen,
             authenticator=TokenAuthenticator(database, tokens, last_seen),
             sign_in=SignIn(database, Throttle(database, scale=load(HttpSettings).scale)),
+            refresh_tokens=RefreshTokens(database),
         )
 
     async def keep(self) -> None:

@@ -1,25 +1,29 @@
 """Refresh tokens: opaque, used once, rotated in the family that is their session (RFC 9700, 4.14).
 
-Two clients of one person may send the same token at the same moment without meaning harm; a thief sends it later. What
-tells them apart is whether the request had arrived before the winner's commit. Arrival is stamped by the outermost
-middleware, so the other moment is taken from the same kind of clock: once its transaction has committed, and before it
-answers, the winner writes `settled_at` from the clock of its process, not from the database's. Nobody can know the new
-pair earlier than that, so the little time between commit and settling belongs to the race, and on one machine the
-comparison is exact. Between machines it is as good as their clocks agree: a lag of some milliseconds turns reuse into a
-conflict, which revokes nothing and can be tried again by nobody who has only the old token.
+Several requests of one client may carry the same token at the same moment without harm; a thief sends it later. One of
+those that race wins, the others are told of the conflict and nothing is revoked; who comes after the race has been run
+reuses, and the family ends.
 
-A winner that dies between the two writes leaves `used_at` alone: then whoever arrives within `UNSETTLED` seconds of it
-takes part in the race, and whoever comes later reuses.
+When is the race over? A client cannot know the new pair before the winner answers, but what it sent before may still be
+on its way. So the winner, once its transaction has committed, waits until nobody has joined for a moment, and only then
+settles and answers. The time of settling is compared with the stamp that the outermost middleware gave each request
+when it came; both are taken from the clocks of processes, never from the database's. On one machine the comparison is
+exact. Between machines it is as good as their clocks agree: a lag of some milliseconds turns a reuse into a conflict,
+which revokes nothing and gains nothing, or the last of a race into a reuse.
+
+Requests that meet in one process are told apart there, without asking the database; between processes its row decides.
+A winner that dies before it settles leaves `used_at` alone: whoever comes within `UNSETTLED` of that still races.
 """
 
+import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session, utc_now
-from undercroft.core.errors import ServiceUnavailable
+from undercroft.core.errors import AppError, ServiceUnavailable
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import load
 from undercroft.modules.auth.client import Client
@@ -30,21 +34,78 @@ from undercroft.modules.auth.sessions import Started
 from undercroft.modules.auth.settings import AuthSettings
 
 UNSETTLED = timedelta(seconds=10)
+ALONE_SECONDS = 0.05
+CROWDED_SECONDS = 0.15
+LONGEST_SECONDS = 2.0
 
 log = structlog.get_logger("undercroft.security")
 
 
-async def refresh(database: Database, *, token: str, client: Client) -> Started:
-    """Take a token and give the next one. Raises `InvalidRefreshToken`, `RefreshConflict`, `TokenReused`."""
-    token_hash = hash_token(token)
-    async with database.session() as session:
-        started = await _rotate(session, token_hash, client)
-    try:
-        async with database.session() as session:
-            await RefreshTokenRepository(session).settle(token_hash)
-    except ServiceUnavailable:
-        log.warning("refresh.unsettled", session_id=str(started.session_id))
-    return started
+class Race:
+    """The requests of one token that are in this process at the moment; the one that began it runs for all of them."""
+
+    def __init__(self) -> None:
+        self._decided = asyncio.Event()
+        self._failure: AppError | None = None
+        self._joined_at: float | None = None
+
+    async def join(self) -> NoReturn:
+        """Be told how it ended: of the conflict when somebody won, else of what went wrong."""
+        self._joined_at = asyncio.get_running_loop().time()
+        await self._decided.wait()
+        raise self._failure.__class__() if self._failure else RefreshConflict
+
+    def decide(self, failure: AppError | None = None) -> None:
+        if not self._decided.is_set():
+            self._failure = failure
+            self._decided.set()
+
+    async def last_arrivals(self) -> None:
+        """Wait until nobody has joined for a moment: a short one for who runs alone."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while True:
+            quiet_at = began + ALONE_SECONDS if self._joined_at is None else self._joined_at + CROWDED_SECONDS
+            left = min(quiet_at, began + LONGEST_SECONDS) - clock()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, CROWDED_SECONDS))
+
+
+class RefreshTokens:
+    """Takes tokens and gives the next ones."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._races: dict[bytes, Race] = {}
+
+    async def refresh(self, *, token: str, client: Client) -> Started:
+        """The next pair of a session. Raises `InvalidRefreshToken`, `RefreshConflict`, `TokenReused`."""
+        token_hash = hash_token(token)
+        running = self._races.get(token_hash)
+        if running is not None:
+            await running.join()
+        race = self._races[token_hash] = Race()
+        try:
+            return await self._run(race, token_hash, client)
+        except AppError as error:
+            race.decide(error)
+            raise
+        finally:
+            race.decide()
+            del self._races[token_hash]
+
+    async def _run(self, race: Race, token_hash: bytes, client: Client) -> Started:
+        async with self._database.session() as session:
+            started = await _rotate(session, token_hash, client)
+        race.decide()
+        await race.last_arrivals()
+        try:
+            async with self._database.session() as session:
+                await RefreshTokenRepository(session).settle(token_hash)
+        except ServiceUnavailable:
+            log.warning("refresh.unsettled", session_id=str(started.session_id))
+        return started
 
 
 async def _rotate(session: Session, token_hash: bytes, client: Client) -> Started:
@@ -66,7 +127,7 @@ async def _rotate(session: Session, token_hash: bytes, client: Client) -> Starte
     return Started(held.user_id, held.session_id, following)
 
 
-async def _refuse(session: Session, held: Any, client: Client) -> None:
+async def _refuse(session: Session, held: Any, client: Client) -> NoReturn:
     """The token was used before: raises `RefreshConflict` to those who raced, else ends the family and says so."""
     if client.received_at <= (held.settled_at or held.used_at + UNSETTLED):
         raise RefreshConflict

@@ -32,9 +32,11 @@ class SignIn:
         self._database = database
         self._throttle = throttle
 
-    async def sign_in(self, *, email: str, password: str, client: Client, kind: SessionKind) -> tuple[User, Started]:
+    async def sign_in(
+        self, *, email: str, password: str, client: Client, kind: SessionKind, account_waits: int = 0
+    ) -> tuple[User, Started]:
         """Begin a session. Raises `InvalidCredentials`, `TooManyAttempts`, `TooBusy`."""
-        attempt = await self._throttle.begin(email, client.ip)
+        attempt = await self._throttle.begin(email, client.ip, account_waits=account_waits)
         found, right = await self._check(attempt, email, password)
         stronger = await self._rehash(email, password, found["password_hash"]) if right else None
         async with self._database.session() as session:

@@ -57,17 +57,21 @@ class SigningKeys:
         self._public: dict[str, RSAPublicKey] = {}
         self._active: ActiveKey | None = None
         self._lock = asyncio.Lock()
+        self._was_read = False
         self._sought_at = float("-inf")
-        self.jwks = _encode_jwks({})
+        self._jwks = _encode_jwks({})
 
     async def load(self) -> bool:
         """Read the table; whether there is an active key. Raises `ConfigurationError` when it cannot be decrypted."""
         async with self._database.reading() as session:
             rows = await SigningKeyRepository(session).published(utc_now() - token_memory())
         self._public = {row.kid: _public_key(row.public_pem) for row in rows}
-        self.jwks = _encode_jwks(self._public)
+        self._jwks = _encode_jwks(self._public)
+        self._was_read = True
         active = next((row for row in rows if row.state == KeyState.ACTIVE), None)
-        if active is not None and (self._active is None or self._active.kid != active.kid):
+        if active is None:
+            self._active = None
+        elif self._active is None or self._active.kid != active.kid:
             self._active = ActiveKey(active.kid, _open(self._keyring, active))
         return active is not None
 
@@ -92,11 +96,23 @@ class SigningKeys:
         return self._public.get(kid)
 
     async def seek(self, kid: str) -> RSAPublicKey | None:
-        """The key of this id, looking into the table for one that is not known here, at most once in ten seconds."""
-        if kid not in self._public and time.monotonic() - self._sought_at >= SEEK_SECONDS:
+        """The key of this id, looking into the table for one that is not known here, at most once in ten seconds.
+
+        As long as the table could not be read, nothing is known to be unknown: raises `DatabaseUnavailable` then.
+        """
+        if kid not in self._public and self._may_look():
             self._sought_at = time.monotonic()
             await self.load()
         return self._public.get(kid)
+
+    async def jwks(self) -> bytes:
+        """The published keys as a JWK Set (RFC 7517, 5)."""
+        if not self._was_read:
+            await self.load()
+        return self._jwks
+
+    def _may_look(self) -> bool:
+        return not self._was_read or time.monotonic() - self._sought_at >= SEEK_SECONDS
 
     async def _seal_anew(self) -> None:
         """Encrypt private parts under the newest secret where an earlier one did it."""
@@ -205,7 +221,6 @@ def _public_key(pem: str) -> RSAPublicKey:
 
 
 def _encode_jwks(keys: dict[str, RSAPublicKey]) -> bytes:
-    """The published keys as a JWK Set (RFC 7517, 5)."""
     jwks = [{**_jwk(key), "kid": kid, "use": "sig", "alg": "RS256"} for kid, key in keys.items()]
     return msgspec.json.encode({"keys": jwks})
 

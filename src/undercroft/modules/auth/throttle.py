@@ -2,8 +2,9 @@
 
 Three counts go up before a password is looked at, so that parallel guesses are counted too, and down again when it was
 right. A pair of account and network address waits first and longest. An account as a whole waits at most a minute, and
-not at all from an address at which its owner signed in before: nobody can lock an owner out. A network address that
-fails with many accounts waits as well. Unknown accounts are counted like known ones.
+not at all from an address at which its owner signed in before: nobody can lock an owner out. (The rate limit of an
+account is one more reason for it to wait, from which its owner is free as well.) A network address that fails with many
+accounts waits, too. Unknown accounts are counted like known ones.
 """
 
 from dataclasses import dataclass
@@ -85,13 +86,17 @@ class Throttle:
         self._database = database
         self._scale = scale
 
-    async def begin(self, email: str, ip: str) -> Attempt:
-        """Count a guess before it is checked. Raises `TooManyAttempts`, and then nothing is counted."""
+    async def begin(self, email: str, ip: str, *, account_waits: int = 0) -> Attempt:
+        """Count a guess before it is checked. Raises `TooManyAttempts`, and then nothing is counted.
+
+        `account_waits` are seconds that the account as a whole waits for another reason.
+        """
         attempt, now = attempt_of(email, ip), utc_now()
         async with self._database.session() as session:
             rows = await session.fetch(_HOLD, keys=list(attempt.keys), now=now)
             waits = {row["key"]: (row["blocked_until"] - now).total_seconds() for row in rows if row["blocked_until"]}
-            if waits.get(attempt.account, 0) > 0 and await _is_familiar(session, email, ip):
+            waits[attempt.account] = max(waits.get(attempt.account, 0), account_waits)
+            if waits[attempt.account] > 0 and await _is_familiar(session, email, ip):
                 del waits[attempt.account]
             if (longest := max(waits.values(), default=0)) > 0:
                 raise TooManyAttempts(retry_after=int(longest) + 1)

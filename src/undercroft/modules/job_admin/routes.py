@@ -59,13 +59,13 @@ async def list_schedules(session: ReadSessionDep) -> ScheduleList:
     return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobHistory(session).schedules()])
 
 
-@router.get("/{job_id}", response_model=JobDetail, summary="Read a job", responses=responses(JobNotFound))
+@router.get("/{job_id:uuid}", response_model=JobDetail, summary="Read a job", responses=responses(JobNotFound))
 async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
     return await JobHistory(session).read(job_id)
 
 
 @router.post(
-    "/{job_id}/retry",
+    "/{job_id:uuid}/retry",
     response_model=JobDetail,
     summary="Retry a job",
     responses=responses(JobNotFound, JobNotFinished, JobKeyTaken),
@@ -76,7 +76,7 @@ async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionD
 
 
 @router.delete(
-    "/{job_id}",
+    "/{job_id:uuid}",
     response_model=JobDetail,
     summary="Cancel a job",
     responses=responses(JobNotFound, JobFinished),

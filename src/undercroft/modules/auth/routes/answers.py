@@ -17,7 +17,13 @@ SENT = "If there is something to be sent to this address, it is on its way."
 
 async def count_account(request: Request, email: str) -> None:
     """Count a request against the account that it names, known or not. Raises `TooManyRequests`."""
-    await request.app.state.limiter.require(f"account:{hash_token(email).hex()}", "sign_in")
+    await request.app.state.limiter.require(_account(email), "sign_in")
+
+
+async def seconds_to_wait(request: Request, email: str) -> int:
+    """Count an attempt to sign in against its account; for how long the account would have to wait."""
+    verdict = await request.app.state.limiter.hit(_account(email), "sign_in")
+    return 0 if verdict.allowed else int(verdict.retry_after)
 
 
 def require_own_page(request: Request, kind: SessionKind) -> None:
@@ -35,6 +41,10 @@ async def signed_in(
     set_session_cookie(response, started.secret)
     csrf_token = identity.authenticator.csrf.issue(started.session_id)
     return CookieSession(user=UserRead.model_validate(user), csrf_token=csrf_token)
+
+
+def _account(email: str) -> str:
+    return f"account:{hash_token(email).hex()}"
 
 
 async def token_pair(identity: Identity, started: Started) -> TokenPair:

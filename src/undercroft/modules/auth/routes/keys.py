@@ -16,4 +16,4 @@ keys = Router(surface="root", tag=SIGN_IN, include_in_schema=True)
 async def read_public_keys(identity: IdentityDep) -> Response:
     """A JWK Set (RFC 7517). A key is published here before it signs and until its last token has expired."""
     headers = {"Cache-Control": f"public, max-age={load(AuthSettings).jwks_cache_seconds}"}
-    return Response(identity.keys.jwks, media_type="application/json", headers=headers)
+    return Response(await identity.keys.jwks(), media_type="application/json", headers=headers)

@@ -28,12 +28,12 @@ from undercroft.modules.auth.errors import (
 )
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.models import SessionKind
-from undercroft.modules.auth.refresh import refresh
 from undercroft.modules.auth.routes.answers import (
     SENT,
     SIGN_IN,
     count_account,
     require_own_page,
+    seconds_to_wait,
     signed_in,
     token_pair,
 )
@@ -111,9 +111,12 @@ async def login(
 ) -> TokenPair | CookieSession:
     """Answers with tokens, or sets a cookie when `session` is `cookie`."""
     require_own_page(request, body.session)
-    await count_account(request, body.email)
     user, started = await identity.sign_in.sign_in(
-        email=body.email, password=body.password.get_secret_value(), client=client, kind=body.session
+        email=body.email,
+        password=body.password.get_secret_value(),
+        client=client,
+        kind=body.session,
+        account_waits=await seconds_to_wait(request, body.email),
     )
     return await signed_in(identity, response, user, started, body.session)
 
@@ -135,9 +138,12 @@ async def token(
     email = _address_in(form.username)
     if len(form.password) > MAX_LENGTH:
         raise InvalidCredentials
-    await count_account(request, email)
     _, started = await identity.sign_in.sign_in(
-        email=email, password=form.password, client=client, kind=SessionKind.BEARER
+        email=email,
+        password=form.password,
+        client=client,
+        kind=SessionKind.BEARER,
+        account_waits=await seconds_to_wait(request, email),
     )
     return await token_pair(identity, started)
 
@@ -150,7 +156,7 @@ async def token(
 )
 async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: IdentityDep) -> TokenPair:
     """Each refresh token works once. One that comes again ends its session; one that raced is told so and may not."""
-    started = await refresh(identity.database, token=body.refresh_token.get_secret_value(), client=client)
+    started = await identity.refresh_tokens.refresh(token=body.refresh_token.get_secret_value(), client=client)
     return await token_pair(identity, started)
 
 

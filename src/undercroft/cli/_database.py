@@ -1,0 +1,42 @@
+"""The configured database, for commands that work on it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from undercroft.core.db import Database
+
+R = TypeVar("R")
+
+
+def with_database(work: "Callable[[Database], Awaitable[R]]") -> R:
+    """Do this work on the database and close it.
+
+    Raises `ConfigurationError` when none is configured, it does not let us in or its schema is old.
+    """
+    return asyncio.run(_do(work))
+
+
+async def _do(work: "Callable[[Database], Awaitable[R]]") -> R:
+    from undercroft.app.loader import prepare
+    from undercroft.app.migrations import require_current
+    from undercroft.core.db import Database, DatabaseSettings
+    from undercroft.core.settings import load
+
+    settings = load(DatabaseSettings)
+    database = Database(settings)
+    prepare()
+    await require_current(settings.direct_url)
+    try:
+        return await work(database)
+    finally:
+        await database.close()
+
+
+def migration_url() -> str:
+    """The URL of the owner of the tables. Raises `ConfigurationError` when no database is configured."""
+    from undercroft.core.db.settings import DatabaseSettings, required
+    from undercroft.core.settings import load
+
+    return required(load(DatabaseSettings).migration_url)

@@ -1,0 +1,28 @@
+"""A PostgreSQL for one piece of work, gone afterwards."""
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from undercroft.devstack import machine
+from undercroft.devstack.postgres import UNSAFE_AND_FAST, PostgresServer
+
+
+@contextmanager
+def temporary_database() -> Iterator[str]:
+    """The URL of an empty database on a server of its own, which ends with the block. Call it from the main thread.
+
+    Raises `ConfigurationError` when there is no embedded PostgreSQL or it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="undercroft-", ignore_cleanup_errors=True) as folder:
+        state = Path(folder).resolve()
+        state.chmod(0o755)
+        server = PostgresServer(state, machine.free_port(), secrets.token_hex(16), dict(UNSAFE_AND_FAST))
+        try:
+            server.start()
+            server.wait_until_ready()
+            yield server.url
+        finally:
+            server.stop()

@@ -1,0 +1,150 @@
+"""What every command does when it is used as intended."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import PRODUCTION, Seen, typed
+from undercroft.cli._run import FOLDER
+
+COMMANDS = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+GROUPS = {
+    "db": ("stop", "start", "status", "url", "reset", "roles"),
+    "keys": ("rotate", "list", "secret"),
+    "migrate": ("upgrade", "downgrade", "new", "status", "check"),
+    "user": ("create-admin", "set-password"),
+}
+EVERY = [(command,) for command in COMMANDS] + [(group, each) for group, all_ in GROUPS.items() for each in all_]
+
+
+def good(seen: Seen) -> str:
+    assert seen.code == 0, seen.everything
+    assert "\x1b" not in seen.everything
+    return seen.out
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_every_command_explains_itself(words: tuple[str, ...], tmp_path: Path) -> None:
+    out = good(typed(*words, "--help", folder=tmp_path))
+    assert f"undercroft {' '.join(words)}" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bare_command_lists_all_of_them(tmp_path: Path) -> None:
+    seen = typed(folder=tmp_path)
+    assert [command for command in COMMANDS if f" {command} " not in seen.out] == []
+
+
+def test_the_version_can_be_asked_for(tmp_path: Path) -> None:
+    assert good(typed("--version", folder=tmp_path)).startswith("undercroft 0.")
+
+
+def test_routes_are_listed_whole_and_with_who_may_call_them(tmp_path: Path) -> None:
+    lines = good(typed("routes", "projects", folder=tmp_path)).splitlines()
+    (restore,) = [line.split() for line in lines if "/restore" in line]
+    assert restore[:3] == ["POST", "/api/v1/app/projects/{project_id}/restore", "projects:write"]
+
+
+def test_the_schema_is_openapi_and_can_be_written_to_a_file(tmp_path: Path) -> None:
+    printed = json.loads(good(typed("openapi", folder=tmp_path)))
+    good(typed("openapi", "--out", "api.json", folder=tmp_path))
+    assert printed["openapi"].startswith("3.1")
+    assert json.loads((tmp_path / "api.json").read_text()) == printed
+
+
+def test_the_example_that_was_written_is_fresh(tmp_path: Path) -> None:
+    good(typed("env", "--write", folder=tmp_path))
+    good(typed("env", "--check", folder=tmp_path))
+    assert (tmp_path / ".env.example").read_text() == good(typed("env", folder=tmp_path))
+
+
+def test_a_printed_secret_is_good_enough_for_production_and_never_the_same(tmp_path: Path) -> None:
+    first, second = (good(typed("keys", "secret", folder=tmp_path)).strip() for _ in range(2))
+    assert first != second
+    assert "SECRET_KEY" not in typed("serve", folder=tmp_path, SECRET_KEY=first).err
+
+
+def test_the_first_steps_on_a_database_of_ones_own(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": empty_database_url, **PRODUCTION}
+    assert "older than this program" in typed("seed", folder=tmp_path, **ours).err
+    assert typed("migrate", "status", folder=tmp_path, **ours).code == 1
+    assert "CREATE TABLE users" in good(typed("migrate", "upgrade", "--sql", folder=tmp_path, **ours))
+    assert "Ran " in good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    assert "up to date" in good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    assert "nothing" in good(typed("migrate", "status", folder=tmp_path, **ours))
+    assert "agree" in good(typed("migrate", "check", folder=tmp_path, **ours))
+    created = typed(
+        *("user", "create-admin", "Boss@Example.com", "--password-stdin"),
+        folder=tmp_path,
+        stdin="correct horse battery staple\n",
+        **ours,
+    )
+    assert "boss@example.com is a superadmin" in good(created)
+    again = typed("user", "create-admin", "boss@example.com", folder=tmp_path, **ours)
+    assert "is a superadmin now" in good(again)
+    counted = typed("shell", folder=tmp_path, stdin="print('people:', run(count(User)))\n", **ours)
+    assert "people: 1" in good(counted)
+
+
+def test_a_weak_or_empty_password_is_refused_with_the_reason(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": empty_database_url, **PRODUCTION}
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    for password in ("", "short", "password123"):
+        seen = typed(
+            "user", "create-admin", "a@example.com", "--password-stdin", folder=tmp_path, stdin=f"{password}\n", **ours
+        )
+        assert seen.code == 1, seen.everything
+        assert seen.err.startswith("Error: ")
+    seen = typed(
+        *("user", "set-password", "nobody@example.com", "--password-stdin"),
+        folder=tmp_path,
+        stdin="correct horse battery staple\n",
+        **ours,
+    )
+    assert (seen.code, "nobody@example.com" in seen.err) == (1, True)
+
+
+def test_demo_data_can_be_made_twice_in_development(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {
+        "DATABASE_URL": empty_database_url,
+        "ENVIRONMENT": "development",
+        "DEMO_PASSWORD": "a demo password 123",
+        "SECRET_KEY": PRODUCTION["SECRET_KEY"],
+    }
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    assert "Seeded " in good(typed("seed", folder=tmp_path, **ours))
+    assert "Seeded " in good(typed("seed", folder=tmp_path, **ours))
+
+
+def test_the_doctor_is_content_with_a_sound_installation(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {
+        "DATABASE_URL": empty_database_url,
+        "ENVIRONMENT": "development",
+        "SECRET_KEY": PRODUCTION["SECRET_KEY"],
+    }
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    out = good(typed("doctor", folder=tmp_path, **ours))
+    assert "✗" not in out
+    assert "up to date" in out
+
+
+def test_models_are_compared_on_a_server_made_for_it(tmp_path: Path) -> None:
+    assert "agree" in good(typed("migrate", "check", "--temporary", folder=tmp_path, DATABASE_URL="postgresql://no/no"))
+
+
+def test_a_difference_between_models_and_migrations_is_named(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": empty_database_url}
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    alter = (
+        "from sqlalchemy import text\n"
+        "async def f():\n"
+        "  async with database.session() as s: await s.execute(text('ALTER TABLE users DROP COLUMN full_name'))\n\n"
+        "run(f())\n"
+    )
+    typed("shell", folder=tmp_path, stdin=alter, **ours)
+    seen = typed("migrate", "check", folder=tmp_path, **ours)
+    assert seen.code == 1
+    assert "core: " in seen.out
+    assert "full_name" in seen.out
+    assert "undercroft migrate new" in seen.out

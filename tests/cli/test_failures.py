@@ -1,0 +1,160 @@
+"""What goes wrong for a person ends in one clear message, an honest exit code and no traceback."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import PRODUCTION, typed
+
+NOWHERE = {"DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1:1/none"}
+UNSET = "DATABASE_URL is not set"
+UNREACHABLE = "The database at 127.0.0.1:1 cannot be used: nothing listens there."
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """Something typed that cannot work, and what must be said about it."""
+
+    words: str
+    told: tuple[str, ...]
+    code: int = 2
+    environment: dict[str, str] = field(default_factory=dict)
+    env_file: bytes | None = None
+
+    def __str__(self) -> str:
+        return f"{self.words or 'nothing'}-{self.told[0][:30]}"
+
+
+MISTYPED = [
+    Mistake("nonsense", ("No such command 'nonsense'", "undercroft --help")),
+    Mistake("_run", ("No such command '_run'",)),
+    Mistake("--nonsense", ("No such option: --nonsense",)),
+    Mistake("serve --port x", ("'--port'", "valid integer", "undercroft serve --help")),
+    Mistake("serve --port 70000", ("'--port'", "65535")),
+    Mistake("serve nowhere", ("'nowhere' is not one of 'all', 'public', 'admin'",)),
+    Mistake("dev --port 0", ("'--port'", "greater than or equal to 1")),
+    Mistake("worker --concurrency 0", ("'--concurrency'",)),
+    Mistake("migrate sideways", ("No such command 'sideways'", "undercroft migrate --help")),
+    Mistake("migrate new", ("Missing argument 'message'",)),
+    Mistake("migrate new x --module nowhere", ("no history called nowhere", "core, projects")),
+    Mistake("migrate downgrade nowhere base", ("no history called nowhere",)),
+    Mistake("db url nobody", ("'nobody' is not one of 'app', 'owner', 'admin'",)),
+    Mistake("user create-admin nonsense", ("nonsense is not a mail address",)),
+    Mistake("user set-password a@example.com", ("--password-stdin",)),
+    Mistake("env --write --check", ("exclude each other",)),
+    Mistake("seed more", ("unexpected extra argument",)),
+]
+NO_DATABASE = [
+    *(
+        Mistake(words, (UNSET, "undercroft dev"))
+        for words in (
+            "seed",
+            "shell",
+            "keys list",
+            "keys rotate",
+            "user create-admin a@example.com",
+            "migrate upgrade",
+            "migrate status",
+            "migrate new x",
+            "migrate downgrade core base --yes",
+        )
+    ),
+    Mistake("serve", (UNSET, "not fit for production"), environment=PRODUCTION),
+    Mistake("worker", (UNSET,), environment=PRODUCTION),
+    Mistake("doctor", (UNSET, "not looked at: mend database first"), 1, PRODUCTION),
+]
+UNREACHABLE_DATABASE = [
+    *(
+        Mistake(words, (UNREACHABLE,), environment=NOWHERE)
+        for words in (
+            "seed",
+            "keys list",
+            "user create-admin a@example.com",
+            "migrate upgrade",
+            "migrate status",
+            "migrate check",
+            "dev --port 51987",
+        )
+    ),
+    Mistake("serve", (UNREACHABLE,), environment=PRODUCTION | NOWHERE | {"PORT": "51988"}),
+    Mistake("worker", (UNREACHABLE,), environment=PRODUCTION | NOWHERE),
+    Mistake("doctor", (UNREACHABLE,), 1, PRODUCTION | NOWHERE),
+    Mistake("migrate status", ("no host of that name",), environment={"DATABASE_URL": "postgresql://a@no.invalid/x"}),
+    Mistake("seed", ("DATABASE_URL must look like postgresql://",), environment={"DATABASE_URL": "mysql://a@b/c"}),
+]
+CORRUPT = [
+    *(
+        Mistake(words, (".env line 2 is not of the form NAME=value",), env_file=b"APP_NAME=x\nnot a setting\n")
+        for words in ("serve", "worker", "dev", "seed", "routes", "openapi", "migrate status", "db status")
+    ),
+    Mistake("doctor", (".env line 1",), 1, env_file=b"not a setting\n"),
+    Mistake("routes", (".env cannot be read",), env_file=b"\xff\xfe\x00"),
+    Mistake("migrate status", ("DB_POOL_SIZE", "valid integer"), env_file=b"DB_POOL_SIZE=many\n"),
+    Mistake("routes", ("SECRET_KEYS: write a JSON list",), env_file=b"SECRET_KEYS=abc\n"),
+    Mistake(
+        "serve", ("DB_POOL_SIZE", "SMTP_USERNAME and SMTP_PASSWORD"), env_file=b"DB_POOL_SIZE=many\nSMTP_USERNAME=x\n"
+    ),
+]
+ELSEWHERE = [
+    Mistake("db stop", ("`undercroft dev` does not run in this folder",)),
+    Mistake("db start", ("`undercroft dev` does not run in this folder",)),
+    Mistake("db status", ("`undercroft dev` does not run",), 1),
+    Mistake("db url", ("no embedded database yet",)),
+    Mistake("db reset", ("Nothing was done",), 1),
+    Mistake("db reset --yes", ("DATABASE_URL is set", "leaves it alone"), environment=NOWHERE),
+    Mistake("env --check", (".env.example is stale", "undercroft env --write"), 1),
+    Mistake("routes /nothing/here", ("/nothing/here",), 1),
+    Mistake("openapi --out missing/api.json", ("missing/api.json: No such file or directory.",), 1),
+    Mistake("openapi --out .", (".: Is a directory.",), 1),
+]
+MISTAKES = [*MISTYPED, *NO_DATABASE, *UNREACHABLE_DATABASE, *CORRUPT, *ELSEWHERE]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def test_a_mistake_gets_one_clear_message(mistake: Mistake, tmp_path: Path) -> None:
+    if mistake.env_file is not None:
+        (tmp_path / ".env").write_bytes(mistake.env_file)
+    seen = typed(*mistake.words.split(), folder=tmp_path, **mistake.environment)
+    assert seen.code == mistake.code, seen.everything
+    assert [words for words in mistake.told if words not in seen.everything] == [], seen.everything
+    for never in ("Traceback", "most likely ours", "\x1b", "hunter2", "Value error"):
+        assert never not in seen.everything
+
+
+def test_weak_production_settings_are_named_all_at_once(tmp_path: Path) -> None:
+    weak = {"SECRET_KEY": "short", "DEMO_PASSWORD": "hunter2hunter2", "EMAIL_PROVIDER": "mailbox"}
+    seen = typed("serve", folder=tmp_path, **weak)
+    assert seen.code == 2
+    for setting in ("SECRET_KEY", "PUBLIC_URL", "DATABASE_URL", "EMAIL_PROVIDER", "EMAIL_FROM", "DEMO_PASSWORD"):
+        assert f"- {setting}" in seen.err
+    assert "hunter2" not in seen.everything
+
+
+def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        serving = typed("serve", "--port", port, folder=tmp_path, **PRODUCTION, **NOWHERE)
+        developing = typed("dev", "--port", port, folder=tmp_path)
+    assert (serving.code, developing.code) == (2, 2)
+    assert f"port {port}" in serving.err
+    assert "--port" in serving.err
+    assert "make dev PORT=" in developing.err
+
+
+def test_an_error_of_ours_says_where_to_look(tmp_path: Path) -> None:
+    broken = "from undercroft.cli import _run; _run.app.callback()(lambda: 1 / 0); _run.main()"
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", broken, "routes"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert "UNDERCROFT_DEBUG=1" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,29 @@
+"""Opaque tokens."""
+
+from hashlib import sha256
+
+from undercroft.core.security.tokens import equal, hash_token, new_token, sign
+
+
+def test_tokens_hold_256_bits_and_never_come_twice() -> None:
+    tokens = {new_token() for _ in range(1000)}
+    assert len(tokens) == 1000
+    assert {len(token) for token in tokens} == {43}
+
+
+def test_what_is_stored_is_a_sha_256_whatever_the_text() -> None:
+    assert hash_token("token") == sha256(b"token").digest()
+    assert len(hash_token("\ud800 ☃ \0")) == 32
+
+
+def test_a_signature_tells_parts_apart() -> None:
+    key = b"k" * 32
+    assert sign(key, "ab", "c") != sign(key, "a", "bc")
+    assert sign(key, "a") != sign(b"x" * 32, "a")
+    assert sign(key, "☃") == sign(key, "☃")
+
+
+def test_secrets_are_compared_whole_and_as_text_or_bytes() -> None:
+    assert equal("a", b"a")
+    assert not equal("a", "ab")
+    assert not equal("☃", "\ud800")

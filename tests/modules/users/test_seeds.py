@@ -1,0 +1,61 @@
+"""Demo accounts."""
+
+from collections.abc import Iterator
+
+import pytest
+from httpx import AsyncClient
+from pydantic import SecretStr
+from sqlalchemy import func, select
+
+from tests.modules.auth.people import sign_in
+from undercroft.core.db import Database
+from undercroft.core.settings import load, use
+from undercroft.modules.users import User
+from undercroft.modules.users.seeds import ADMIN_EMAIL, DEMO_EMAIL, seed
+from undercroft.modules.users.settings import DemoSettings
+
+PASSWORD = "a demo password for tests"
+
+
+@pytest.fixture(autouse=True)
+def demo_password(test_settings: None) -> Iterator[None]:
+    before = load(DemoSettings)
+    use(DemoSettings(demo_password=SecretStr(PASSWORD)))
+    yield
+    use(before)
+
+
+async def seeded(database: Database) -> int:
+    async with database.session() as session:
+        await seed(session)
+    async with database.reading() as session:
+        return int(await session.scalar(select(func.count()).select_from(User)))
+
+
+async def test_the_demo_accounts_sign_in_and_are_made_once(client: AsyncClient, database: Database) -> None:
+    assert await seeded(database) == await seeded(database) == 2
+    roles = {}
+    for email in (DEMO_EMAIL, ADMIN_EMAIL):
+        tokens = (await sign_in(client, email, PASSWORD)).json()
+        me = await client.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {tokens['access_token']}"})
+        roles[email] = me.json()["role"]
+    assert roles == {DEMO_EMAIL: "user", ADMIN_EMAIL: "superadmin"}
+
+
+async def test_another_demo_password_replaces_the_one_before(client: AsyncClient, database: Database) -> None:
+    await seeded(database)
+    use(DemoSettings(demo_password=SecretStr("another demo password")))
+    assert await seeded(database) == 2
+    assert (await sign_in(client, DEMO_EMAIL, PASSWORD)).status_code == 401
+    assert (await sign_in(client, DEMO_EMAIL, "another demo password")).status_code == 200
+
+
+async def test_without_a_demo_password_there_are_no_demo_accounts(database: Database) -> None:
+    use(DemoSettings(demo_password=SecretStr("")))
+    assert await seeded(database) == 0
+
+
+def test_production_refuses_demo_accounts() -> None:
+    (fault,) = load(DemoSettings).production_faults()
+    assert "DEMO_PASSWORD" in fault
+    assert PASSWORD not in fault
