@@ -1,0 +1,36 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+COUNTING = """
+from undercroft.core.telemetry import metrics
+
+metrics.REQUESTS.labels("GET", "/x", "200").inc(2)
+metrics.REQUEST_SECONDS.labels("GET", "/x").observe(0.02)
+metrics.REQUESTS_IN_PROGRESS.inc()
+print(metrics.exposition().decode())
+"""
+
+
+def told_by_a_worker(folder: Path | None) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    if folder is not None:
+        environment["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    return subprocess.run(
+        [sys.executable, "-c", COUNTING], env=environment, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+def test_any_worker_tells_what_all_counted(tmp_path: Path) -> None:
+    told_by_a_worker(tmp_path)
+    told = told_by_a_worker(tmp_path)
+
+    assert 'http_requests_total{method="GET",route="/x",status="200"} 4.0' in told
+    assert 'http_request_duration_seconds_count{method="GET",route="/x"} 2.0' in told
+
+
+def test_without_a_common_folder_a_worker_tells_its_own() -> None:
+    told_by_a_worker(None)
+
+    assert 'http_requests_total{method="GET",route="/x",status="200"} 2.0' in told_by_a_worker(None)
