@@ -1,10 +1,12 @@
 """What a person at a terminal types and sees."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PRODUCTION = {
@@ -31,17 +33,25 @@ class Seen:
 
 def typed(*words: str, folder: Path, stdin: str = "", **environment: str) -> Seen:
     """Run `undercroft WORDS` in a folder, knowing nothing but this environment; nothing is a terminal."""
-    done = subprocess.run(
-        [sys.executable, "-m", "undercroft.cli", *words],
-        cwd=folder,
-        input=stdin,
-        capture_output=True,
+    wanted = {"words": words, "folder": str(folder), "environment": bare(environment), "stdin": stdin}
+    process = warm()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(wanted) + "\n")
+    process.stdin.flush()
+    return Seen(**json.loads(process.stdout.readline()))
+
+
+@cache
+def warm() -> "subprocess.Popen[str]":
+    """The process that has imported the product; it ends with ours."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.cli.warm"],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
-        env=bare(environment),
-        check=False,
     )
-    return Seen(done.returncode, done.stdout, done.stderr)
 
 
 def bare(more: Mapping[str, str]) -> dict[str, str]:
