@@ -72,6 +72,14 @@ def _kill_and_see_it_back(stack: Stack, words: str) -> None:
     until(stack.signs_in, 20, lambda: f"{words}\n{stack.said}")
 
 
+def test_commands_of_this_folder_work_on_the_stack_that_runs_here(stack: Stack):
+    status = stack.undercroft("migrate", "status")
+    assert (status.returncode, "core" in status.stdout) == (0, True), status.stderr
+    assert "the `undercroft dev` that runs here" in status.stderr
+    assert stack.undercroft("doctor").returncode == 0
+    assert stack.undercroft("seed").returncode == 0
+
+
 def test_another_command_on_the_same_data_is_told_that_it_runs(stack: Stack):
     second = stack.undercroft("dev", "--port", str(free_port()))
     assert second.returncode == 2
