@@ -66,7 +66,7 @@ class Mailbox:
 
     def _read(self, to: str | None) -> list[Mail]:
         mails = []
-        for path in sorted(self.folder.rglob("*.eml"), key=lambda path: path.stat().st_mtime_ns):
+        for path in sorted(self.folder.rglob("*.eml")):
             if path.name in self._seen:
                 continue
             mail = _parsed(path)

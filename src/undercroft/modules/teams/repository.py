@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlmodel import col
 
 from undercroft.core.auth.permissions import TeamRole
@@ -63,10 +63,6 @@ class TeamRepository(Repository[Team]):
 
     async def personal_of(self, user_id: UUID) -> Team | None:
         return await self.get_by(personal_user_id=user_id)
-
-    async def delete_personal(self, user_id: UUID) -> None:
-        """Remove somebody's personal team for good."""
-        await self._writing.execute(delete(Team).where(col(Team.personal_user_id) == user_id))
 
 
 class MembershipRepository(Repository[Membership]):

@@ -1,49 +1,18 @@
 """People over HTTP."""
 
 from datetime import datetime
-from functools import cache
 from typing import Annotated
 from uuid import UUID
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlmodel._compat import SQLModelConfig
 
 from undercroft.core.auth import PlatformRole
+from undercroft.core.validation import Locale, TimeZone, Url, one_line
 from undercroft.modules.users.models import NAME_LENGTH, URL_LENGTH, UserBase
 
-
-def _without_controls(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be one line of printable characters")
-    return text
-
-
-_timezones = cache(available_timezones)
-
-
-def _known_timezone(name: str) -> str:
-    if name not in _timezones():
-        raise ValueError("must be a name of the IANA time zone database, such as Europe/Berlin")
-    return name
-
-
-PersonName = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=NAME_LENGTH), AfterValidator(_without_controls)
-]
-LanguageTag = Annotated[
-    str,
-    StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"),
-    Field(examples=["en", "pt-BR"]),
-]
-TimeZoneName = Annotated[
-    str, StringConstraints(max_length=64), AfterValidator(_known_timezone), Field(examples=["Europe/Berlin"])
-]
-PictureAddress = Annotated[
-    str,
-    StringConstraints(max_length=URL_LENGTH, pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[!-~]*)?$"),
-    Field(examples=["https://example.com/ada.png"]),
-]
+PersonName = Annotated[str, one_line(NAME_LENGTH, min_length=0)]
+PictureAddress = Annotated[Url, Field(max_length=URL_LENGTH, pattern="^https://", description="Begins with https://.")]
 Topic = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,59}$")]
 Notifications = Annotated[dict[Topic, bool], Field(max_length=50, examples=[{"news": False}])]
 
@@ -75,8 +44,8 @@ class UserUpdate(BaseModel):
     )
 
     full_name: PersonName = ""
-    locale: LanguageTag = "en"
-    timezone: TimeZoneName = "UTC"
+    locale: Locale = "en"
+    timezone: TimeZone = "UTC"
     avatar_url: PictureAddress | None = None
     notifications: Notifications = {}
 
@@ -87,6 +56,6 @@ class UserAdminUpdate(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "admin"}]})
 
     full_name: PersonName = ""
-    locale: LanguageTag = "en"
-    timezone: TimeZoneName = "UTC"
+    locale: Locale = "en"
+    timezone: TimeZone = "UTC"
     role: PlatformRole = PlatformRole.USER
