@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,25 @@ def _kill_and_see_it_back(stack: Stack, words: str) -> None:
     stack.find(words)[0].kill()
     until(lambda: bool({found.pid for found in stack.find(words)} - before), 15, lambda: stack.said)
     until(stack.signs_in, 20, lambda: f"{words}\n{stack.said}")
+
+
+def test_the_walk_of_the_readme_works_as_it_stands(stack: Stack):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    walk = readme.partition("<!-- walk -->\n```bash\n")[2].partition("```")[0]
+    assert walk.count("curl") == 6
+    script = walk.replace(":8000", f":{stack.port}")
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"name":"Website"' in done.stdout
+    assert '"total":1' in done.stdout
+
+
+def test_commands_of_this_folder_work_on_the_stack_that_runs_here(stack: Stack):
+    status = stack.undercroft("migrate", "status")
+    assert (status.returncode, "core" in status.stdout) == (0, True), status.stderr
+    assert "the `undercroft dev` that runs here" in status.stderr
+    assert stack.undercroft("doctor").returncode == 0
+    assert stack.undercroft("seed").returncode == 0
 
 
 def test_another_command_on_the_same_data_is_told_that_it_runs(stack: Stack):

@@ -145,7 +145,8 @@ async def enqueue_and_roll_back(database: Database) -> None:
 
 
 async def cut_all_connections(database: Database) -> None:
-    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND pid <> $1"
+    ours = "usename = current_user AND datname = current_database()"
+    others = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours} AND pid <> $1"
     async with database.session() as session:
         raw = await session.raw()
         await raw.fetch(others, raw.get_server_pid())

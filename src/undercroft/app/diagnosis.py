@@ -84,7 +84,7 @@ async def database() -> tuple[Verdict, str, str]:
         await connection.close()
     if version.major < OLDEST_POSTGRES:
         return Verdict.BAD, f"PostgreSQL {version.major}", f"Use PostgreSQL {OLDEST_POSTGRES} or newer."
-    return Verdict.GOOD, f"PostgreSQL {version.major}.{version.minor}", ""
+    return Verdict.GOOD, f"PostgreSQL {version.major}.{version.micro}", ""
 
 
 async def roles() -> tuple[Verdict, str, str]:

@@ -39,7 +39,7 @@ class ListedRoute:
 def listed_routes(app: FastAPI) -> list[ListedRoute]:
     """Every route of an application, by path."""
     found = [
-        ListedRoute(", ".join(sorted(route.methods or ())), route.path, _who(route), route.summary or "")
+        ListedRoute(", ".join(sorted(route.methods or ())), route.path_format, _who(route), route.summary or "")
         for route in app.router.routes
         if isinstance(route, APIRoute)
     ]

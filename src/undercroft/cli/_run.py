@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from undercroft.core.errors import AppError, ConfigurationError
+from undercroft.core.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -89,6 +90,8 @@ def main() -> None:
 
 def _command(stem: str) -> "Command":
     module = import_module(f"undercroft.cli.{stem}")
+    if getattr(module, "ATTACHES", False) and not {"-h", "--help"} & set(sys.argv):
+        _attach()
     group: Any = getattr(module, "app", None)
     if group is not None:
         command = typer.main.get_group(group)
@@ -97,6 +100,16 @@ def _command(stem: str) -> "Command":
     single = typer.Typer(add_completion=False)
     single.command(stem.replace("_", "-"))(getattr(module, stem))
     return typer.main.get_command(single)
+
+
+def _attach() -> None:
+    """Work on the stack of the `undercroft dev` that runs here, if one does and nothing else is configured."""
+    if not (STATE_FOLDER / "dev.lock").exists():
+        return
+    from undercroft.devstack.attach import attach
+
+    if attach(STATE_FOLDER):
+        print("On the stack of the `undercroft dev` that runs here.", file=sys.stderr)
 
 
 def _explained(error: Exception) -> int:

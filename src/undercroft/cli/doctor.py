@@ -6,6 +6,9 @@ import typer
 
 from undercroft.cli._terminal import console
 
+ATTACHES = True
+"""While `undercroft dev` runs here, this works on its stack."""
+
 MARKS = {"good": "[green]✓[/]", "weak": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 

@@ -9,6 +9,9 @@ from rich.table import Table
 from undercroft.cli._database import with_database
 from undercroft.cli._terminal import console
 
+ATTACHES = True
+"""While `undercroft dev` runs here, this works on its stack."""
+
 if TYPE_CHECKING:
     from undercroft.modules.auth.models import SigningKey
 

@@ -9,6 +9,9 @@ from rich.table import Table
 from undercroft.cli._database import migration_url
 from undercroft.cli._terminal import console
 
+ATTACHES = True
+"""While `undercroft dev` runs here, this works on its stack."""
+
 app = typer.Typer(
     help="Bring the database's schema up to date, look at it, or write a migration.", no_args_is_help=True
 )

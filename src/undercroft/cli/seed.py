@@ -4,6 +4,9 @@ import typer
 
 from undercroft.cli._database import with_database
 
+ATTACHES = True
+"""While `undercroft dev` runs here, this works on its stack."""
+
 
 def seed() -> None:
     """Make the modules' demo data; what is there already stays as it is."""

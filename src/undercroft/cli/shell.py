@@ -4,6 +4,9 @@ import asyncio
 import code
 from typing import Any
 
+ATTACHES = True
+"""While `undercroft dev` runs here, this works on its stack."""
+
 BANNER = """\
 Undercroft shell. At hand: database, settings (load(Class)), every model by its name, and `run(coroutine)`.
   run(count(User))   or   async def f(): async with database.reading() as s: ... ; run(f())"""

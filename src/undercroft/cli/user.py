@@ -8,6 +8,9 @@ import typer
 from undercroft.cli._database import with_database
 from undercroft.core.errors import ConfigurationError
 
+ATTACHES = True
+"""While `undercroft dev` runs here, this works on its stack."""
+
 app = typer.Typer(help="Make a superadmin, or set somebody's password.", no_args_is_help=True)
 
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]

@@ -16,8 +16,10 @@ from undercroft.modules.users import User
 
 COUNT = Statement(select(func.count()).select_from(Project))
 NAMES = Statement(select(col(Project.name)).where(col(Project.team_id) == bindparam("team_id")))
-
-
+CUT = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name = 'undercroft ' || :pool"
+)
 ALONE = {"name": "alone", "description": "", "status": "active"}
 
 
@@ -132,9 +134,7 @@ async def test_a_read_survives_all_connections_being_cut(database: Database) -> 
     for each in borrowed:
         each.release()
     async with database.session() as session:
-        await session.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'undercroft read'")
-        )
+        await session.execute(CUT, {"pool": "read"})
     assert await count(database) == 0
 
 
@@ -143,9 +143,7 @@ async def test_a_transaction_begins_anew_when_all_connections_were_cut_before(da
     for each in borrowed:
         each.release()
     async with database.reading() as session:
-        await session.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'undercroft write'")
-        )
+        await session.execute(CUT, {"pool": "write"})
     async with database.session() as session:
         assert await session.scalar(text("SELECT 1")) == 1
 
