@@ -10,7 +10,7 @@ from benchmarks import report
 from benchmarks.machine import BenchmarkFault
 from benchmarks.run import FULL, QUICK, Benchmark, preface
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 150)
 
 
 def main() -> int:
