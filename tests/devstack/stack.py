@@ -58,11 +58,11 @@ class Stack:
     def remembered(self) -> dict[str, Any]:
         return dict(json.loads((self.folder / ".undercroft" / "dev.json").read_text()))
 
-    def start(self, *, wait: bool = True) -> None:
-        """`make dev`, in a process group of its own, as a terminal would start it."""
+    def start(self, *, wait: bool = True, under: tuple[str, ...] = ()) -> None:
+        """`make dev`, in a process group of its own, as a terminal would start it; `under` is what runs make."""
         with (self.folder / "said.log").open("wb") as output:
             self.leader = subprocess.Popen(
-                ["make", "dev"],
+                [*under, "make", "dev"],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -107,12 +107,26 @@ def test_ctrl_c_ends_everything(stack: Stack):
 
 
 def test_when_make_is_killed_nothing_is_left_and_the_next_start_finds_all_data(stack: Stack):
-    next(found for found in stack.processes() if found.command.startswith("make")).kill()
+    _kill_make(stack)
 
     stack.until_gone()
 
     stack.start()
     assert stack.signs_in()
+
+
+def _kill_make(stack: Stack) -> None:
+    next(found for found in stack.processes() if found.command.startswith("make")).kill()
+
+
+def test_under_nohup_a_killed_make_takes_all_along_as_well(stack: Stack):
+    _kill_make(stack)
+    stack.until_gone()
+    stack.start(under=("nohup",))
+
+    _kill_make(stack)
+
+    stack.until_gone()
 
 
 def test_when_the_supervisor_is_killed_nothing_is_left_even_of_a_frozen_postgres(stack: Stack):

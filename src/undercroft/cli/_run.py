@@ -11,7 +11,6 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from undercroft.core.errors import AppError, ConfigurationError
-from undercroft.core.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -104,6 +103,8 @@ def _command(stem: str) -> "Command":
 
 def _attach() -> None:
     """Work on the stack of the `undercroft dev` that runs here, if one does and nothing else is configured."""
+    from undercroft.core.settings import STATE_FOLDER
+
     if not (STATE_FOLDER / "dev.lock").exists():
         return
     from undercroft.devstack.attach import attach

@@ -19,8 +19,10 @@ class Kin:
     """
 
     def __init__(self) -> None:
-        self._parent = os.getppid()
-        pids = [] if WINDOWS else _watched(self._parent)
+        parent = os.getppid()
+        stays = not WINDOWS and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        pids = [] if WINDOWS else _watched(parent, stays)
+        self._parent = parent if parent in pids or not stays else 0
         self._pidfds = [fd for pid in pids if (fd := _pidfd(pid)) is not None]
         self._pids = [] if self._pidfds else pids
 
@@ -28,22 +30,23 @@ class Kin:
         """Whether one of them has ended since."""
         if WINDOWS:
             return False
-        if os.getppid() != self._parent:
+        if self._parent and os.getppid() != self._parent:
             return True
         if self._pidfds:
             return bool(select.select(self._pidfds, [], [], 0)[0])
         return not all(_lives(pid) for pid in self._pids)
 
 
-def _watched(parent: int) -> list[int]:
-    group, stays = os.getpgrp(), signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+def _watched(parent: int, stays: bool) -> list[int]:
+    group = os.getpgrp()
     found = []
     pid = parent
     while pid > 1:
         above, its_group, name = _described(pid)
-        if its_group != group or (stays and name not in _LAUNCHERS):
+        if its_group != group:
             break
-        found.append(pid)
+        if name in _LAUNCHERS or not stays:
+            found.append(pid)
         pid = above
     if not stays and group not in (*found, os.getpid()):
         found.append(group)
