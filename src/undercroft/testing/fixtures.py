@@ -155,8 +155,11 @@ async def worker_tables(servers: "Servers", database_name: str) -> AsyncIterator
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def clean_tables(worker_tables: "Tables") -> AsyncIterator[None]:
-    """Every row that the test wrote is deleted after it."""
+    """Every row that the test wrote is deleted after it; what it logged is printed with it."""
+    from undercroft.core.telemetry import logs
+
     yield
+    logs.flush()
     await worker_tables.clean()
 
 
