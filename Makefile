@@ -4,6 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .venv/bin/uv)
 RUN := $(UV) run --no-sync
 # Where Python may not keep what it has compiled, every start would compile everything again.
 SYNC := $(UV) sync --locked --inexact $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode)
+COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),$(RUN) python -m compileall -q src,:)
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
@@ -40,10 +41,12 @@ install: .venv/.ready
 # What `make dev` needs is a third of what the tests and checks need: the first start waits for no more than that.
 .venv/.runtime: pyproject.toml uv.lock | $(if $(wildcard $(UV)),,.venv/bin/uv)
 	@$(SYNC) --no-dev --extra dev
+	@$(COMPILE)
 	@touch $@
 
 .venv/.ready: pyproject.toml uv.lock | $(if $(wildcard $(UV)),,.venv/bin/uv)
 	@$(SYNC)
+	@$(COMPILE)
 	@touch $@ .venv/.runtime
 
 .venv/bin/uv:
