@@ -1,5 +1,6 @@
 """Connections of one kind: borrowed late, given back at once, never carrying state to the next borrower."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -79,8 +80,10 @@ class Pool:
         server = _server_settings(settings, name=name, read_only=read_only, more=server_settings or {})
         self.engine = _create_engine(url, settings, size=size, server_settings=server)
         self._ready: list[Borrowed] = []
+        self._closes = settings.db_pool == "null"
+        self._closing: set[asyncio.Task[None]] = set()
         self._waiting = 0
-        passes_on = settings.db_pool != "null" and not settings.db_pool_pre_ping
+        passes_on = not self._closes and not settings.db_pool_pre_ping
         self._kept_ready = min(KEPT_READY, settings.db_pool_recycle) if passes_on else 0.0
         self.on_connect: list[Callable[[asyncpg.Connection], None]] = []
         event.listen(self.engine.sync_engine, "connect", self._connected)
@@ -102,10 +105,18 @@ class Pool:
 
     def keep_ready(self, borrowed: Borrowed) -> None:
         """Keep a connection for the next borrower, unless somebody waits at SQLAlchemy's pool or it is due there."""
-        if self._waiting or time.monotonic() - borrowed.since >= self._kept_ready:
+        if self._closes:
+            self._close_soon(borrowed)
+        elif self._waiting or time.monotonic() - borrowed.since >= self._kept_ready:
             borrowed.give_back()
         else:
             self._ready.append(borrowed)
+
+    def _close_soon(self, borrowed: Borrowed) -> None:
+        """A pool that keeps nothing says goodbye to the server, which takes a round trip that nobody waits for."""
+        closing = asyncio.get_running_loop().create_task(greenlet_spawn(borrowed.give_back))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def discard_idle(self) -> None:
         """Use no idle connection again: when one turned out to be dead, the server has probably dropped all of them."""
@@ -149,6 +160,7 @@ class Pool:
 
     async def close(self) -> None:
         self._kept_ready = 0
+        await asyncio.gather(*self._closing, return_exceptions=True)
         while self._ready:
             self._ready.pop().give_back()
         await self.engine.dispose()
