@@ -129,12 +129,13 @@ async def register(http: httpx.AsyncClient, email: str, password: str = PASSWORD
 
 
 async def a_person(http: httpx.AsyncClient, mailbox: Mailbox, email: str | None = None) -> Person:
-    """Registered, verified, signed in."""
+    """Registered, verified, signed in, and the mail that welcomes them read."""
     email = email or new_address()
     assert (await register(http, email)).status_code == 202
     token = (await mailbox.latest(email)).token
     answer = await post(http, "/verify-email", {"token": token})
     assert answer.status_code == 200, answer.text
+    assert "Welcome" in (await mailbox.latest(email)).subject
     return Person(http, email, PASSWORD, answer.json()["access_token"], answer.json()["refresh_token"])
 
 
