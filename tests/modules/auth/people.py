@@ -129,7 +129,7 @@ async def register(http: httpx.AsyncClient, email: str, password: str = PASSWORD
 
 
 async def a_person(http: httpx.AsyncClient, mailbox: Mailbox, email: str | None = None) -> Person:
-    """Registered, verified, welcomed, signed in: mails to come are not about that any more."""
+    """Registered, verified, signed in, and the mail that welcomes them read."""
     email = email or new_address()
     assert (await register(http, email)).status_code == 202
     token = (await mailbox.latest(email)).token
