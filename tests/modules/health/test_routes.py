@@ -21,6 +21,7 @@ async def test_liveness_touches_nothing(client: AsyncClient, statements, path: s
 
 async def test_readiness_names_every_component_with_its_latency(client: AsyncClient) -> None:
     answer = (await client.get("/api/v1/public/health/ready")).json()
+    assert {"database", "crypto", "jobs"} <= set(answer["components"])
     assert answer["components"]["database"]["status"] == "up"
     assert answer["components"]["database"]["latency_ms"] > 0
 

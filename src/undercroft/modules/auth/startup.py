@@ -7,6 +7,7 @@ import structlog
 from fastapi import FastAPI
 
 from undercroft.core.errors import ServiceUnavailable
+from undercroft.core.security.health import crypto_component
 from undercroft.modules.auth.identity import Identity
 
 log = structlog.get_logger("undercroft.application")
@@ -22,6 +23,7 @@ async def start(app: FastAPI) -> None:
         await made.keys.ensure()
     except ServiceUnavailable:
         log.warning("signing_keys.unread", hint="They are read when the database answers.")
+    app.state.health.add(crypto_component())
     app.state.identity = made
     app.state.authenticator = made.authenticator
     app.state.identity_upkeep = asyncio.create_task(made.keep())
