@@ -13,6 +13,7 @@ from tests.modules.auth.people import Person, new_address, post, register
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.errors import DatabaseUnavailable
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.health import Health
 from undercroft.core.settings import CoreSettings, load, use
 from undercroft.jobs import enqueue
 from undercroft.modules.auth import startup
@@ -26,6 +27,7 @@ from undercroft.testing.jobs import JobsInTest
 def application(database: Database) -> FastAPI:
     app = FastAPI()
     app.state.database = database
+    app.state.health = Health()
     return app
 
 
