@@ -33,6 +33,12 @@ class SessionRepository(Repository[AuthSession]):
         where = (col(AuthSession.user_id) == user_id, *_LIVING)
         return await self.list(*where, sort="-last_seen_at", page=page, size=size)
 
+    async def was_begun_from(self, ip: str, *, email: str) -> bool:
+        """Whether this account was signed in to from this network address before."""
+        query = select(col(AuthSession.id)).join(User, col(User.id) == col(AuthSession.user_id))
+        where = (col(User.email) == email, col(AuthSession.ip) == ip, col(AuthSession.ip) != "")
+        return await self._session.scalar(query.where(*where).limit(1)) is not None
+
     async def revoke(self, session_id: UUID, *, user_id: UUID | None = None) -> bool:
         """End one session, of this person if one is named; whether there was one to end."""
         where = [col(AuthSession.id) == session_id]

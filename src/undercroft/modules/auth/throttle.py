@@ -12,14 +12,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 
-from sqlalchemy import select, text
-from sqlmodel import col
+from sqlalchemy import text
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session, Statement, utc_now
 from undercroft.modules.auth.errors import TooManyAttempts
-from undercroft.modules.auth.models import AuthSession
-from undercroft.modules.users import User
+from undercroft.modules.auth.repository import SessionRepository
 
 FORGOTTEN_AFTER = timedelta(hours=1)
 
@@ -96,7 +94,7 @@ class Throttle:
             rows = await session.fetch(_HOLD, keys=list(attempt.keys), now=now)
             waits = {row["key"]: (row["blocked_until"] - now).total_seconds() for row in rows if row["blocked_until"]}
             waits[attempt.account] = max(waits.get(attempt.account, 0), account_waits)
-            if waits[attempt.account] > 0 and await _is_familiar(session, email, ip):
+            if waits[attempt.account] > 0 and await SessionRepository(session).was_begun_from(ip, email=email):
                 del waits[attempt.account]
             if (longest := max(waits.values(), default=0)) > 0:
                 raise TooManyAttempts(retry_after=int(longest) + 1)
@@ -162,10 +160,3 @@ def _key(rule: Rule, *parts: str) -> bytes:
 
 async def _take_back(session: Session, attempt: Attempt, *, cleared: list[bytes]) -> None:
     await session.fetch(_TAKE_BACK, keys=list(attempt.keys), cleared=cleared)
-
-
-async def _is_familiar(session: Session, email: str, ip: str) -> bool:
-    """Whether the account was signed in to from this address before."""
-    query = select(col(AuthSession.id)).join(User, col(User.id) == col(AuthSession.user_id))
-    where = (col(User.email) == email, col(AuthSession.ip) == ip, col(AuthSession.ip) != "")
-    return await session.scalar(query.where(*where).limit(1)) is not None
