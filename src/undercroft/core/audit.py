@@ -3,8 +3,11 @@
 Without an audit module bound, an entry goes to the security log once the transaction has been committed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -15,15 +18,65 @@ from undercroft.core.db.session import Session
 log = structlog.get_logger("undercroft.security")
 
 
+class ActorKind(StrEnum):
+    USER = "user"
+    API_KEY = "api_key"
+    JOB = "job"
+    COMMAND = "command"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, as the guard, the worker or the command line found out; `impersonator_id` is who acts as `user_id`."""
+
+    kind: ActorKind = ActorKind.SYSTEM
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    api_key_id: UUID | None = None
+    impersonator_id: UUID | None = None
+    job_id: UUID | None = None
+
+
+SYSTEM = Actor()
+_actor: ContextVar[Actor] = ContextVar("undercroft_actor", default=SYSTEM)
+
+
+def current_actor() -> Actor:
+    """Who acts here; `SYSTEM` where nobody said."""
+    return _actor.get()
+
+
+def act_as(actor: Actor) -> None:
+    """From here on, in this task, this one acts."""
+    _actor.set(actor)
+
+
+@contextmanager
+def acting_as(actor: Actor) -> Iterator[None]:
+    """Within this block this one acts."""
+    token = _actor.set(actor)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Who did what to which object. `action` is `noun.verb` in the past tense: `user.deactivated`."""
+    """Who did what to which object. `action` is `noun.verb` in the past tense: `user.deactivated`.
+
+    The actor comes from the context; `actor_id` names another one, where somebody acts who is not signed in yet.
+    `before` and `after` hold the changed fields, `details` what else is worth knowing.
+    """
 
     action: str
     actor_id: UUID | None = None
     target_type: str = ""
     target_id: UUID | None = None
     team_id: UUID | None = None
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -41,9 +94,10 @@ class SecurityLog:
 
 
 def _log(entry: Entry) -> None:
+    actor_id = entry.actor_id or current_actor().user_id
     log.info(
         entry.action,
-        actor_id=str(entry.actor_id) if entry.actor_id else None,
+        actor_id=str(actor_id) if actor_id else None,
         target_type=entry.target_type or None,
         target_id=str(entry.target_id) if entry.target_id else None,
         team_id=str(entry.team_id) if entry.team_id else None,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Request
 from structlog.contextvars import bind_contextvars
 
+from undercroft.core.audit import act_as
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
 from undercroft.core.errors import Forbidden
 
@@ -16,6 +17,7 @@ async def current_principal(request: Request) -> Principal:
     authenticator = cast(Authenticator, request.app.state.authenticator)
     principal = await authenticator.authenticate(request)
     request.state.principal = principal
+    act_as(principal.actor)
     bind_contextvars(user_id=principal.user_id, team_id=principal.team_id)
     return principal
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from starlette.requests import Request
 
+from undercroft.core.audit import Actor, ActorKind
+
 
 class PlatformRole(StrEnum):
     """What somebody is on the platform as a whole, weakest first; roles in a team are the `teams` module's."""
@@ -34,6 +36,10 @@ class Principal:
     team_id: UUID
     permissions: frozenset[str]
     subject: Any = None
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(ActorKind.USER, user_id=self.user_id, session_id=self.session_id)
 
 
 class Authenticator(Protocol):
