@@ -13,10 +13,11 @@ KEPT = timedelta(days=7)
 
 async def request_mail(
     session: Session, purpose: MailPurpose, email: str, *, user_id: UUID | None = None, full_name: str = ""
-) -> None:
-    """Have a mail written to an address, whoever has it, once the session's transaction has committed."""
+) -> UUID:
+    """Have a mail written to an address, whoever has it, once the session's transaction has committed; its id."""
     request = MailRequest(
         id=new_id(), purpose=purpose, email=email, user_id=user_id, full_name=full_name, expires_at=utc_now() + KEPT
     )
     session.add(request)
     await enqueue(session, send_mail, request_id=request.id)
+    return request.id
