@@ -29,7 +29,7 @@ from undercroft.modules.auth.schemas import (
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
 passwords = Router(surface="auth", tag=SIGN_IN)
-account = Router(surface="app", prefix="/users", tag="Profile")
+account = Router(surface="app", prefix="/users", tag="Profile", personal=True)
 
 
 async def own_account(principal: CurrentPrincipal, identity: IdentityDep, client: CurrentClient) -> Account:

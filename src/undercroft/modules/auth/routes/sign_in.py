@@ -23,6 +23,7 @@ from undercroft.modules.auth.errors import (
     InvalidCredentials,
     InvalidRefreshToken,
     LinkInvalid,
+    MfaRequired,
     RefreshConflict,
     TokenReused,
     TooManyAttempts,
@@ -107,14 +108,17 @@ async def resend_verification(body: EmailOnly, request: Request, identity: Ident
     "/login",
     response_model=TokenPair | CookieSession,
     summary="Sign in",
-    responses=responses(InvalidCredentials, CsrfFailed, TooManyAttempts, TooBusy),
+    responses=responses(InvalidCredentials, MfaRequired, CsrfFailed, TooManyAttempts, TooBusy),
 )
 @limit("sign_in")
 @answers_secret
 async def login(
     body: SignInRequest, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
 ) -> TokenPair | CookieSession:
-    """Answers with tokens, or sets a cookie when `session` is `cookie`."""
+    """Answers with tokens, or sets a cookie when `session` is `cookie`.
+
+    Two-step sign-in: 401 `MFA_REQUIRED`, and `POST /auth/mfa/verify` takes `details.mfa_token` with a second factor.
+    """
     require_own_page(request, body.session)
     user, started = await identity.sign_in.sign_in(
         email=body.email,
@@ -130,7 +134,7 @@ async def login(
     "/token",
     response_model=TokenPair,
     summary="Sign in by an OAuth 2 password form",
-    responses=responses(InvalidCredentials, TooManyAttempts, TooBusy),
+    responses=responses(InvalidCredentials, MfaRequired, TooManyAttempts, TooBusy),
 )
 @limit("sign_in")
 @answers_secret
