@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import WeakPassword
@@ -28,7 +28,7 @@ from undercroft.modules.auth.schemas import (
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
 passwords = Router(surface="auth", tag=SIGN_IN)
-account = Router(surface="app", prefix="/users", tag="Profile")
+account = Router(surface="app", prefix="/users", tag="Profile", dependencies=[INTERACTIVE])
 
 
 async def own_account(principal: CurrentPrincipal, identity: IdentityDep, client: CurrentClient) -> Account:
