@@ -263,12 +263,9 @@ async def test_limits_are_counted_by_a_keys_prefix_only_once_it_was_right(app: A
     made = await make_key(user)
 
     def subject(key: str) -> str | None:
-        scope = {
-            "type": "http",
-            "headers": [],
-            "state": {"request_headers": {b"authorization": f"Bearer {key}".encode()}},
-        }
-        return app.state.authenticator.verified_subject(Request(scope))
+        headers = {b"authorization": f"Bearer {key}".encode()}
+        request = Request({"type": "http", "headers": [], "state": {"request_headers": headers}})
+        return app.state.authenticator.verified_subject(request)
 
     assert subject(made["key"]) is None
     async with program(app, made["key"]) as http:

@@ -1,6 +1,7 @@
 """The principal: ids and a set of permissions, found out once per request."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
@@ -49,6 +50,9 @@ class Principal:
 
     `person_id` is None for a team's key, `own_session_id` for every key. Ask for `user_id` and `session_id` where
     nothing can be done without: they refuse the others with 403.
+
+    `proven_at` is when the session last saw a password or a factor, `second_factors` are those that the person has, and
+    `passed_mfa` says whether this session saw one. `closed_team` says that the current team asks for that in vain.
     """
 
     person_id: UUID | None
@@ -57,6 +61,10 @@ class Principal:
     team_id: UUID
     permissions: frozenset[str]
     subject: Any = None
+    proven_at: datetime | None = None
+    second_factors: tuple[str, ...] = ()
+    passed_mfa: bool = False
+    closed_team: bool = False
     api_key_id: UUID | None = None
     scopes: frozenset[str] | None = None
 

@@ -6,12 +6,13 @@ from uuid import UUID
 
 from fastapi import Response
 
-from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router
+from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router, StepUpRequired, require_recent_proof
 from undercroft.core.auth.guards import PermissionDenied
 from undercroft.core.auth.routing import Surface
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import answers_secret
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
@@ -62,8 +63,10 @@ async def list_api_keys(
     status_code=201,
     response_model=ApiKeyMade,
     summary="Make an API key",
-    responses=responses(*FIELDS, PermissionDenied, PersonalTeamKey, TooManyApiKeys),
+    dependencies=[require_recent_proof()],
+    responses=responses(*FIELDS, StepUpRequired, PermissionDenied, PersonalTeamKey, TooManyApiKeys),
 )
+@answers_secret
 async def create_api_key(
     body: ApiKeyCreate, principal: CurrentPrincipal, session: SessionDep, response: Response
 ) -> ApiKeyMade:
@@ -96,8 +99,10 @@ async def update_api_key(
     "/{key_id}/rotate",
     response_model=ApiKeyMade,
     summary="Rotate an API key",
-    responses=responses(ApiKeyNotFound, PermissionDenied, ScopesExceedRole, RotationOverlaps),
+    dependencies=[require_recent_proof()],
+    responses=responses(ApiKeyNotFound, StepUpRequired, PermissionDenied, ScopesExceedRole, RotationOverlaps),
 )
+@answers_secret
 async def rotate_api_key(
     key_id: UUID, principal: CurrentPrincipal, session: SessionDep, response: Response, body: ApiKeyRotate | None = None
 ) -> ApiKeyMade:

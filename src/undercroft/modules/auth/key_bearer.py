@@ -2,7 +2,7 @@
 
 A key may do what its scopes and the role of its user in the current team, as of this request, both allow; a team's key
 was held to its maker's role when it got its scopes. Whoever a key acts for, it is nobody's administrator. What is wrong
-with a key is told only to those who have it.
+with a key is told only to those who have it. A team that asks for a second factor takes keys of those who have one.
 """
 
 from collections import OrderedDict
@@ -45,6 +45,7 @@ def principal_of(row: Mapping[str, Any] | None, presented: bytes, named_team: UU
         team_id=team_id,
         permissions=allowed if scopes is None else allowed & scopes,
         subject=row if row["user_id"] else None,
+        closed_team=bool(row["require_mfa"]) and not row["second_factors"],
         api_key_id=row["api_key_id"],
         scopes=scopes,
     )

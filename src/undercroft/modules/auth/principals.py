@@ -30,7 +30,11 @@ def _principal(*session: Any, team: Any) -> Statement:
     return Statement(
         select(
             *PROFILE,
+            col(User.second_factors),
             col(AuthSession.id).label("session_id"),
+            col(AuthSession.proven_at),
+            col(AuthSession.passed_mfa),
+            col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
         )
@@ -60,6 +64,7 @@ def _by_key(team: Any) -> Statement:
     return Statement(
         select(
             *PROFILE,
+            col(User.second_factors),
             col(ApiKey.id).label("api_key_id"),
             col(ApiKey.secret_hash),
             col(ApiKey.previous_hash),
@@ -67,6 +72,7 @@ def _by_key(team: Any) -> Statement:
             (col(ApiKey.expires_at) <= func.now()).label("expired"),
             col(ApiKey.scopes),
             col(_Owning.id).label("owning_team_id"),
+            col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
         )
