@@ -65,7 +65,7 @@ class JobControl:
     async def _record(self, action: str, job: Job, before: str) -> None:
         entry = Entry(
             action=action,
-            actor_id=self._principal.user_id,
+            actor_id=self._principal.person_id,
             target_type="job",
             target_id=job.id,
             before={"status": before, "cancel_requested": False},

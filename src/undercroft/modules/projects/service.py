@@ -53,7 +53,7 @@ class ProjectService:
     async def create(self, data: ProjectCreate) -> Record:
         values = data.model_dump()
         entry = self._entry("project.created", new_id(), after=values)
-        return await self._projects.insert(values, entry, created_by=self._principal.user_id)
+        return await self._projects.insert(values, entry, created_by=self._principal.person_id)
 
     async def change(self, project_id: UUID, data: ProjectUpdate, *, versions: Sequence[int] | None) -> Project:
         """Change what is given. Raises `PreconditionFailed` when it is at none of `versions`, `Conflict` in a race."""
@@ -95,7 +95,7 @@ class ProjectService:
     def _entry(
         self, action: str, project_id: UUID, *, after: Mapping[str, Any], before: Mapping[str, Any] | None = None
     ) -> Entry:
-        user_id, team_id = self._principal.user_id, self._principal.team_id
+        user_id, team_id = self._principal.person_id, self._principal.team_id
         return Entry(action, user_id, "project", project_id, team_id, before=before or {}, after=after)
 
 
