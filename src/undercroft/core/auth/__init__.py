@@ -1,6 +1,11 @@
 """Who is asking and what they may do; the product's `auth` module answers the first question."""
 
-from undercroft.core.auth.guards import CurrentPrincipal, require_permission, require_role
+from undercroft.core.auth.guards import (
+    CurrentPrincipal,
+    require_permission,
+    require_permission_unless_oneself,
+    require_role,
+)
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
 from undercroft.core.auth.routing import Router, Surface
 
@@ -12,5 +17,6 @@ __all__ = [
     "Router",
     "Surface",
     "require_permission",
+    "require_permission_unless_oneself",
     "require_role",
 ]

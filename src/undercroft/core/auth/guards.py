@@ -1,6 +1,7 @@
 """One-line guards for a route's signature."""
 
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
 from structlog.contextvars import bind_contextvars
@@ -11,6 +12,9 @@ from undercroft.core.errors import Forbidden
 
 SIGNED_IN = "signed in"
 """What a guard needs that lets every principal pass; each guard says what it needs in its attribute `needs`."""
+
+ONESELF = "oneself"
+"""What the endpoints of a `Router(oneself=True)` say they need: anybody signed in reaches what is their own there."""
 
 
 async def current_principal(request: Request) -> Principal:
@@ -37,6 +41,18 @@ def require_permission(permission: str) -> Any:
 
     async def check(principal: CurrentPrincipal) -> Principal:
         if permission not in principal.permissions:
+            raise PermissionDenied(details={"permission": permission})
+        return principal
+
+    check.needs = permission  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def require_permission_unless_oneself(permission: str) -> Any:
+    """Like `require_permission`, but whom the path names as `user_id` passes as well: anybody may leave."""
+
+    async def check(user_id: UUID, principal: CurrentPrincipal) -> Principal:
+        if permission not in principal.permissions and user_id != principal.user_id:
             raise PermissionDenied(details={"permission": permission})
         return principal
 

@@ -26,7 +26,8 @@ class PlatformRole(StrEnum):
 class Principal:
     """Somebody signed in, as of this request.
 
-    `team_id` is the current team (`X-Team-ID`, else the personal team); `permissions` are those of the role in it.
+    `team_id` is the current team: the one that the path of an `app` route names as `team_id`, else `X-Team-ID`, else the
+    personal team. `permissions` are those of the role in it, and `team_role` is what that role is called.
     `subject` is the row that the authenticator read to know them, so that reading oneself costs nothing more.
     """
 
@@ -36,6 +37,7 @@ class Principal:
     team_id: UUID
     permissions: frozenset[str]
     subject: Any = None
+    team_role: str = ""
 
     @property
     def actor(self) -> Actor:

@@ -1,11 +1,12 @@
 """The router of all modules: it knows its surface, and a surface knows its guard."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from undercroft.core.auth.guards import current_principal, require_role
+from undercroft.core.auth.guards import ONESELF, current_principal, require_role
 from undercroft.core.auth.principal import PlatformRole
 
 
@@ -40,12 +41,18 @@ class Router(APIRouter):
 
         router = Router(surface="app", prefix="/projects", tag="Projects")
 
+    A route on `app` declares the permission that it needs by `require_permission`. Where everybody may reach what is
+    their own, and nothing else can be reached, the router says `oneself=True` instead. A test walks all routes.
+
     `root` is for pages and well-known documents outside `/api`; such a router's routes stay out of the schema unless
     it says `include_in_schema=True`.
     """
 
-    def __init__(self, *, surface: str, prefix: str = "", tag: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, surface: str, prefix: str = "", tag: str | None = None, oneself: bool = False, **kwargs: Any
+    ) -> None:
         self.surface = Surface(surface)
+        self.oneself = oneself
         super().__init__(
             prefix=self.surface.prefix + prefix,
             tags=[tag] if tag else None,
@@ -53,3 +60,8 @@ class Router(APIRouter):
             include_in_schema=kwargs.pop("include_in_schema", self.surface is not Surface.ROOT),
             **kwargs,
         )
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
+        if self.oneself:
+            endpoint.needs = ONESELF  # type: ignore[attr-defined]
+        super().add_api_route(path, endpoint, **kwargs)

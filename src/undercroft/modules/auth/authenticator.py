@@ -6,8 +6,8 @@ from uuid import UUID
 import asyncpg
 from starlette.requests import Request
 
-from undercroft.core.auth import PlatformRole, Principal
-from undercroft.core.auth.permissions import permissions_of
+from undercroft.core.auth import PlatformRole, Principal, Surface
+from undercroft.core.auth.permissions import permissions_in
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import raise_translated
 from undercroft.core.errors import Unauthorized
@@ -67,7 +67,7 @@ class TokenAuthenticator:
     async def _principal(
         self, request: Request, personal: Statement, named: Statement, values: dict[str, Any]
     ) -> Principal:
-        team = _header(request, b"x-team-id")
+        team = _team_in_path(request) or _header(request, b"x-team-id")
         if team is None:
             row = await self._row(personal, values)
         else:
@@ -82,8 +82,9 @@ class TokenAuthenticator:
             session_id=row["session_id"],
             role=PlatformRole(row["role"]),
             team_id=row["team_id"],
-            permissions=permissions_of(row["team_role"]),
+            permissions=permissions_in(row["team_role"], row["team_grants"]),
             subject=row,
+            team_role=row["team_role"],
         )
 
     async def _row(self, statement: Statement, values: dict[str, Any]) -> asyncpg.Record | None:
@@ -97,6 +98,14 @@ def _header(request: Request, name: bytes) -> str | None:
     """One header, from the dict that the outermost layer made of them."""
     value = request.scope["state"]["request_headers"].get(name)
     return value.decode("latin-1") if value is not None else None
+
+
+def _team_in_path(request: Request) -> str | None:
+    """The team that the address of an `app` route names: what is done at that address is done in that team."""
+    named: str | None = request.scope.get("path_params", {}).get("team_id")
+    if named is None or not request.scope["state"]["route_template"].startswith(Surface.APP.prefix):
+        return None
+    return named
 
 
 def _bearer(authorization: str) -> str:

@@ -7,7 +7,7 @@ from sqlmodel import col
 
 from undercroft.core.db import Statement
 from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.teams import Membership, Team
+from undercroft.modules.teams import ROLE_GRANTS, Membership, Team
 from undercroft.modules.users import PROFILE, User
 
 _BEARER = (
@@ -30,6 +30,7 @@ def _principal(*session: Any, team: Any) -> Statement:
             col(AuthSession.id).label("session_id"),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
+            ROLE_GRANTS.label("team_grants"),
         )
         .select_from(AuthSession)
         .join(User, col(User.id) == col(AuthSession.user_id))
