@@ -4,9 +4,11 @@ from undercroft.core.auth.guards import (
     CurrentPrincipal,
     require_permission,
     require_permission_unless_oneself,
+    require_recent_proof,
     require_role,
 )
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
+from undercroft.core.auth.proof import StepUpRequired
 from undercroft.core.auth.routing import Router, Surface
 
 __all__ = [
@@ -15,8 +17,10 @@ __all__ = [
     "PlatformRole",
     "Principal",
     "Router",
+    "StepUpRequired",
     "Surface",
     "require_permission",
     "require_permission_unless_oneself",
+    "require_recent_proof",
     "require_role",
 ]

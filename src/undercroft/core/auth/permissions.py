@@ -15,6 +15,7 @@ class TeamRole(StrEnum):
     VIEWER = "viewer"
 
 
+BUILT_IN = frozenset(role.value for role in TeamRole)
 EVERYONE = frozenset(TeamRole)
 WRITERS = frozenset({TeamRole.OWNER, TeamRole.ADMIN, TeamRole.MEMBER})
 ADMINS = frozenset({TeamRole.OWNER, TeamRole.ADMIN})

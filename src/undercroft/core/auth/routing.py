@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from undercroft.core.auth.guards import ONESELF, current_principal, require_role
+from undercroft.core.auth.guards import current_principal, require_role
 from undercroft.core.auth.principal import PlatformRole
 
 
@@ -41,18 +41,21 @@ class Router(APIRouter):
 
         router = Router(surface="app", prefix="/projects", tag="Projects")
 
-    A route on `app` declares the permission that it needs by `require_permission`. Where everybody may reach what is
-    their own, and nothing else can be reached, the router says `oneself=True` instead. A test walks all routes.
+    A route on `app` declares the permission that it needs by `require_permission`. Routes that are `personal`, about
+    whoever asks and not about the current team, say so instead. A test walks all routes.
 
     `root` is for pages and well-known documents outside `/api`; such a router's routes stay out of the schema unless
     it says `include_in_schema=True`.
+
+    A team may close itself to sessions without a second factor. Personal routes stay open then, as those of other
+    surfaces do.
     """
 
     def __init__(
-        self, *, surface: str, prefix: str = "", tag: str | None = None, oneself: bool = False, **kwargs: Any
+        self, *, surface: str, prefix: str = "", tag: str | None = None, personal: bool = False, **kwargs: Any
     ) -> None:
         self.surface = Surface(surface)
-        self.oneself = oneself
+        self.personal = personal or self.surface is not Surface.APP
         super().__init__(
             prefix=self.surface.prefix + prefix,
             tags=[tag] if tag else None,
@@ -62,6 +65,5 @@ class Router(APIRouter):
         )
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
-        if self.oneself:
-            endpoint.needs = ONESELF  # type: ignore[attr-defined]
+        endpoint.__personal__ = self.personal  # type: ignore[attr-defined]
         super().add_api_route(path, endpoint, **kwargs)

@@ -1,4 +1,4 @@
-"""The guard of what can be done with a deleted team, which cannot be anybody's current one."""
+"""What routes of teams have in common: the team in the path, and the guard for one that is deleted."""
 
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,14 @@ from undercroft.core.auth.guards import PermissionDenied
 from undercroft.core.db import SessionDep
 from undercroft.modules.teams.errors import TeamNotFound
 from undercroft.modules.teams.repository import MembershipRepository
+
+
+async def _named_team(team_id: UUID) -> UUID:
+    return team_id
+
+
+NAMED_TEAM = Depends(_named_team)
+"""Of a router whose path names a team: the authenticator has made that the current one, so services need no other."""
 
 
 def require_in_deleted_team(permission: str) -> Any:

@@ -8,7 +8,7 @@ from uuid import UUID
 from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
-from undercroft.core.auth.permissions import TeamRole, granted, permissions_of
+from undercroft.core.auth.permissions import BUILT_IN, granted, permissions_of
 from undercroft.core.db import Session
 from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
 from undercroft.modules.teams.models import Team
@@ -40,7 +40,7 @@ class Acting:
 
     async def permissions_of(self, role: str) -> frozenset[str]:
         """What somebody in this role may do. Raises `UnknownRole`."""
-        if role in TeamRole:
+        if role in BUILT_IN:
             return permissions_of(role)
         own = await RoleRepository(self.session, self.team.id).named(role)
         if own is None:
@@ -59,7 +59,7 @@ class Acting:
         target: tuple[str, UUID] | None = None,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
-        **details: Any,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         """The audit entry of a change, of the team itself unless another target is named."""
         kind, target_id = target or ("team", self.team.id)
@@ -71,7 +71,7 @@ class Acting:
             self.team.id,
             before=before or {},
             after=after or {},
-            details=details,
+            details=details or {},
         )
         await audit.record(self.session, entry)
 

@@ -63,7 +63,7 @@ class InvitationService:
             "invitation.created",
             target=("invitation", invitation.id),
             after={"email": invitation.email, "role": invitation.role},
-            **({"replaces": str(replaced)} if replaced else {}),
+            details={"replaces": str(replaced)} if replaced else None,
         )
         return invitation
 

@@ -61,7 +61,7 @@ class MemberService:
             "member.left" if leaving else "member.removed",
             target=("user", user_id),
             before={"role": member.role},
-            **({"revoked_invitations": voided} if voided else {}),
+            details={"revoked_invitations": voided} if voided else None,
         )
 
     async def _require_changeable(self, acting: Acting, member: Membership, *, leaving: bool = False) -> None:
@@ -72,5 +72,3 @@ class MemberService:
             raise PersonalTeam
         if member.role == TeamRole.OWNER and await self._members.owners(acting.team.id) == 1:
             raise LastOwner
-
-

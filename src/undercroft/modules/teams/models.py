@@ -25,7 +25,7 @@ class TeamFields(SQLModel):
 class Team(TeamFields, Identified, Timestamped, SoftDeleted, table=True):
     """A team, the tenant that owns data. A personal team belongs to one user, is made at sign-up and stays theirs.
 
-    Everything that changes who belongs to it, in which role, and whom it invites holds this row (`TeamRepository.hold`).
+    What changes who belongs to it, in which role, or whom it invites holds this row (`TeamRepository.hold`).
     """
 
     __tablename__ = "teams"
@@ -52,6 +52,12 @@ class Team(TeamFields, Identified, Timestamped, SoftDeleted, table=True):
         max_length=ROLE_LENGTH,
         sa_column_kwargs={"server_default": TeamRole.MEMBER.value},
         description="The role of those who join by their domain.",
+    )
+    require_mfa: bool = Field(
+        default=False,
+        nullable=False,
+        sa_column_kwargs={"server_default": text("false")},
+        description="Whether only sessions that saw a second factor get in.",
     )
 
 

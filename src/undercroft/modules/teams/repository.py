@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, case, delete, func, literal_column, select, update
-from sqlalchemy.dialects.postgresql import array
 from sqlmodel import col
 
 from undercroft.core.auth.permissions import TeamRole, permissions_in
@@ -26,7 +25,7 @@ ROLE_GRANTS: Any = case(
         .scalar_subquery(),
     )
 )
-"""Of a membership, what its role was granted, for `permissions_in`; NULL, and nothing looked up, for a built-in role."""
+"""Of a membership, what its role was granted, for `permissions_in`; NULL for a built-in role, without looking."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class TeamRepository(Repository[Team]):
 
     async def with_domain(self, domain: str) -> Sequence[UUID]:
         """The teams that people of this domain join by themselves, in the order in which they are to be held."""
-        query = self._query().where(col(Team.auto_join_domains).contains(array([domain])))
+        query = self._query().where(col(Team.auto_join_domains).contains([domain]))
         return (await self._session.scalars(query.with_only_columns(col(Team.id)).order_by(col(Team.id)))).all()
 
     async def deleted_before(self, moment: datetime, limit: int) -> Sequence[UUID]:

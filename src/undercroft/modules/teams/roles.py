@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from undercroft.core.auth import Principal
-from undercroft.core.auth.permissions import TeamRole, declared
+from undercroft.core.auth.permissions import BUILT_IN, declared
 from undercroft.core.db import ReadSession, Session
 from undercroft.modules.teams.acting import Acting, hold_team
 from undercroft.modules.teams.errors import RoleInUse, RoleTaken, UnknownPermission
@@ -35,9 +35,7 @@ class RoleService:
         acting = await self._hold()
         permissions = _known(data.permissions)
         acting.require(*permissions)
-        role = OwnRole(
-            team_id=acting.team.id, name=data.name, description=data.description, permissions=permissions
-        )
+        role = OwnRole(team_id=acting.team.id, name=data.name, description=data.description, permissions=permissions)
         await self._check_name(role.name)
         await self._roles.create(role)
         after = {"name": role.name, "description": role.description, "permissions": permissions}
@@ -93,7 +91,7 @@ class RoleService:
             acting.team.auto_join_role = after
 
     async def _check_name(self, name: str) -> None:
-        if name in TeamRole or await self._roles.named(name) is not None:
+        if name in BUILT_IN or await self._roles.named(name) is not None:
             raise RoleTaken(details={"name": name})
 
 

@@ -161,7 +161,7 @@ Token = Annotated[SecretStr, Field(min_length=1, max_length=512)]
 
 
 class InvitationToken(BaseModel):
-    model_config = _example(token="hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE")
+    model_config = _example(token="hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE")  # noqa: S106
 
     token: Token = Field(description="The secret of the mailed link.")
 

@@ -30,4 +30,3 @@ class TeamSettings(SettingsBase):
     @property
     def restore_life(self) -> timedelta:
         return timedelta(days=self.team_restore_days)
-

@@ -3,6 +3,6 @@
 from undercroft.modules.teams.routes.invitations import accepting, invitations, links
 from undercroft.modules.teams.routes.members import members
 from undercroft.modules.teams.routes.roles import matrix, roles
-from undercroft.modules.teams.routes.teams import mine, teams
+from undercroft.modules.teams.routes.teams import deleted, mine, teams
 
-__all__ = ["accepting", "invitations", "links", "matrix", "members", "mine", "roles", "teams"]
+__all__ = ["accepting", "deleted", "invitations", "links", "matrix", "members", "mine", "roles", "teams"]

@@ -15,6 +15,7 @@ from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.teams.acceptance import accept_invitation as accept
 from undercroft.modules.teams.acceptance import open_invitation
+from undercroft.modules.teams.access import NAMED_TEAM
 from undercroft.modules.teams.errors import (
     AlreadyMember,
     InvitationForAnother,
@@ -39,8 +40,8 @@ from undercroft.modules.teams.schemas import (
 )
 from undercroft.modules.teams.settings import TeamSettings
 
-invitations = Router(surface="app", prefix="/teams/{team_id}/invitations", tag="Teams")
-accepting = Router(surface="app", prefix="/invitations", tag="Teams", oneself=True)
+invitations = Router(surface="app", prefix="/teams/{team_id}/invitations", tag="Teams", dependencies=[NAMED_TEAM])
+accepting = Router(surface="app", prefix="/invitations", tag="Teams", personal=True)
 links = Router(surface="public", prefix="/invitations", tag="Teams")
 
 name_limit("invitations", lambda: load(TeamSettings).rate_limit_invitations)
@@ -55,10 +56,10 @@ name_limit("invitation_mails", lambda: load(TeamSettings).rate_limit_invitation_
     responses=responses(TeamNotFound),
 )
 async def list_invitations(
-    team_id: UUID, query: Annotated[PageQuery, query(PageQuery)], session: ReadSessionDep
+    query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[InvitationRead]:
     """Those that were not accepted yet, the newest first."""
-    found = await invitations_of(session, team_id, page=query.page, size=query.size)
+    found = await invitations_of(session, principal.team_id, page=query.page, size=query.size)
     listed = [_read(invitation, inviter or "") for invitation, inviter, _ in found.items]
     return Page.of(listed, total=found.total, page=query.page, size=query.size)
 
@@ -73,7 +74,7 @@ async def list_invitations(
 )
 @limit("invitations")
 async def create_invitation(
-    team_id: UUID, body: InvitationCreate, request: Request, principal: CurrentPrincipal, session: SessionDep
+    body: InvitationCreate, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
     """Mails a link that lets this address join. An earlier invitation of the address is void.
 
@@ -93,7 +94,7 @@ async def create_invitation(
 )
 @limit("invitations")
 async def resend_invitation(
-    team_id: UUID, invitation_id: UUID, request: Request, principal: CurrentPrincipal, session: SessionDep
+    invitation_id: UUID, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
     """With a new link and a new time; the earlier link is void."""
     sent = await InvitationService(session, principal).resend(invitation_id)
@@ -108,9 +109,7 @@ async def resend_invitation(
     dependencies=[require_permission("invitations:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, InvitationNotFound),
 )
-async def revoke_invitation(
-    team_id: UUID, invitation_id: UUID, principal: CurrentPrincipal, session: SessionDep
-) -> None:
+async def revoke_invitation(invitation_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """The link leads nowhere from now on."""
     await InvitationService(session, principal).revoke(invitation_id)
 

@@ -8,6 +8,7 @@ from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
+from undercroft.modules.teams.access import NAMED_TEAM
 from undercroft.modules.teams.errors import (
     LastOwner,
     MemberNotFound,
@@ -20,7 +21,7 @@ from undercroft.modules.teams.members import MemberService
 from undercroft.modules.teams.members import list_members as members_of
 from undercroft.modules.teams.schemas import MemberRead, MemberUpdate
 
-members = Router(surface="app", prefix="/teams/{team_id}/members", tag="Teams")
+members = Router(surface="app", prefix="/teams/{team_id}/members", tag="Teams", dependencies=[NAMED_TEAM])
 
 
 @members.get(
@@ -31,10 +32,10 @@ members = Router(surface="app", prefix="/teams/{team_id}/members", tag="Teams")
     responses=responses(TeamNotFound),
 )
 async def list_members(
-    team_id: UUID, query: Annotated[PageQuery, query(PageQuery)], session: ReadSessionDep
+    query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[MemberRead]:
     """The earliest first."""
-    found = await members_of(session, team_id, page=query.page, size=query.size)
+    found = await members_of(session, principal.team_id, page=query.page, size=query.size)
     listed = [
         MemberRead(
             user_id=member.user_id, email=email, full_name=full_name, role=member.role, joined_at=member.created_at
@@ -51,9 +52,7 @@ async def list_members(
     dependencies=[require_permission("members:write")],
     responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, UnknownRole),
 )
-async def update_member(
-    team_id: UUID, user_id: UUID, body: MemberUpdate, principal: CurrentPrincipal, session: SessionDep
-) -> None:
+async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPrincipal, session: SessionDep) -> None:
     """To a built-in role or one of the team's own, from the next request on.
 
     Nobody gives or takes a role that may do more than they may; a team keeps at least one owner.
@@ -68,6 +67,6 @@ async def update_member(
     dependencies=[require_permission_unless_oneself("members:write")],
     responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam),
 )
-async def remove_member(team_id: UUID, user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+async def remove_member(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """From the next request on. Everybody may leave, but the last owner."""
     await MemberService(session, principal).remove(user_id)

@@ -6,6 +6,7 @@ from undercroft.core.auth import CurrentPrincipal, Router, require_permission
 from undercroft.core.auth.permissions import TeamRole, declared, permissions_of
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
+from undercroft.modules.teams.access import NAMED_TEAM
 from undercroft.modules.teams.errors import (
     RoleInUse,
     RoleNotFound,
@@ -25,7 +26,7 @@ from undercroft.modules.teams.schemas import (
     RoleUpdate,
 )
 
-roles = Router(surface="app", prefix="/teams/{team_id}/roles", tag="Teams")
+roles = Router(surface="app", prefix="/teams/{team_id}/roles", tag="Teams", dependencies=[NAMED_TEAM])
 matrix = Router(surface="app", prefix="/permissions", tag="Teams")
 
 BUILT_IN = {
@@ -46,8 +47,7 @@ BUILT_IN = {
 async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep) -> PermissionMatrix:
     """All permissions that there are, and which the roles of the current team have, the team's own among them."""
     permissions = [
-        PermissionRead(name=each.name, description=each.description, grantable=not each.reserved)
-        for each in declared()
+        PermissionRead(name=each.name, description=each.description, grantable=not each.reserved) for each in declared()
     ]
     built_in = [
         RoleGrants(name=role.value, description=text, built_in=True, permissions=sorted(permissions_of(role)))
@@ -68,9 +68,9 @@ async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep)
     dependencies=[require_permission("teams:read")],
     responses=responses(TeamNotFound),
 )
-async def list_roles(team_id: UUID, session: ReadSessionDep) -> list[RoleRead]:
+async def list_roles(principal: CurrentPrincipal, session: ReadSessionDep) -> list[RoleRead]:
     """All of them, by name; what the built-in ones may do is in the permission matrix."""
-    return [RoleRead.of(role) for role in await roles_of(session, team_id)]
+    return [RoleRead.of(role) for role in await roles_of(session, principal.team_id)]
 
 
 @roles.post(
@@ -81,7 +81,7 @@ async def list_roles(team_id: UUID, session: ReadSessionDep) -> list[RoleRead]:
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleTaken, UnknownPermission),
 )
-async def create_role(team_id: UUID, body: RoleCreate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
+async def create_role(body: RoleCreate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
     """Nobody grants a permission that they do not have themselves."""
     return RoleRead.of(await RoleService(session, principal).create(body))
 
@@ -93,9 +93,7 @@ async def create_role(team_id: UUID, body: RoleCreate, principal: CurrentPrincip
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleTaken, UnknownPermission),
 )
-async def update_role(
-    team_id: UUID, role_id: UUID, body: RoleUpdate, principal: CurrentPrincipal, session: SessionDep
-) -> RoleRead:
+async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
     """Only the fields that are given are changed, for everybody who has the role, from their next request on."""
     return RoleRead.of(await RoleService(session, principal).change(role_id, body))
 
@@ -107,8 +105,6 @@ async def update_role(
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleInUse),
 )
-async def delete_role(team_id: UUID, role_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+async def delete_role(role_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """Refused while somebody has it, is invited in it, or joins in it by their domain; the error says how many."""
     await RoleService(session, principal).delete(role_id)
-
-

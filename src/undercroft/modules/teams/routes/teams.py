@@ -14,7 +14,7 @@ from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
-from undercroft.modules.teams.access import require_in_deleted_team
+from undercroft.modules.teams.access import NAMED_TEAM, require_in_deleted_team
 from undercroft.modules.teams.errors import (
     DomainNotProven,
     MemberNotFound,
@@ -31,8 +31,9 @@ from undercroft.modules.teams.service import TeamReads, TeamService
 
 TEAMS = Tag("Teams", "Who works together.", group="Account")
 
-mine = Router(surface="app", prefix="/teams", tag=TEAMS, oneself=True)
-teams = Router(surface="app", prefix="/teams", tag=TEAMS)
+mine = Router(surface="app", prefix="/teams", tag=TEAMS, personal=True)
+teams = Router(surface="app", prefix="/teams/{team_id}", tag=TEAMS, dependencies=[NAMED_TEAM])
+deleted = Router(surface="app", prefix="/teams/{deleted_team_id}", tag=TEAMS)
 
 
 class TeamQuery(PageQuery):
@@ -63,19 +64,19 @@ async def create_team(
 
 
 @teams.get(
-    "/{team_id}",
+    "",
     response_model=TeamRead,
     summary="Read a team",
     dependencies=[require_permission("teams:read")],
     responses=responses(TeamNotFound),
 )
-async def read_team(team_id: UUID, principal: CurrentPrincipal, session: ReadSessionDep) -> TeamRead:
+async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> TeamRead:
     """With the role that one has in it."""
     return team_read(await TeamReads(session, principal).read())
 
 
 @teams.patch(
-    "/{team_id}",
+    "",
     response_model=TeamRead,
     summary="Change a team",
     dependencies=[require_permission("teams:write")],
@@ -83,37 +84,37 @@ async def read_team(team_id: UUID, principal: CurrentPrincipal, session: ReadSes
         TeamNotFound, TeamRoleTooWeak, SlugTaken, PersonalTeam, UnknownRole, DomainNotProven, PublicMailDomain
     ),
 )
-async def update_team(team_id: UUID, body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
+async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Only the fields that are given are changed. Who joins by a domain is for owners to say."""
     return team_read(await TeamService(session, principal).change(body))
 
 
 @teams.post(
-    "/{team_id}/transfer",
+    "/transfer",
     status_code=204,
     summary="Hand a team over",
     dependencies=[require_permission("owners:write")],
     responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, PersonalTeam),
 )
-async def transfer_team(team_id: UUID, body: Transfer, principal: CurrentPrincipal, session: SessionDep) -> None:
+async def transfer_team(body: Transfer, principal: CurrentPrincipal, session: SessionDep) -> None:
     """A member becomes the owner in your place; you stay as an admin."""
     await TeamService(session, principal).transfer(body.user_id)
 
 
 @teams.delete(
-    "/{team_id}",
+    "",
     status_code=204,
     summary="Delete a team",
     dependencies=[require_permission("teams:delete")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, PersonalTeam),
 )
-async def delete_team(team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     """From the next request on nobody reaches it or what it owns. It can be restored for 30 days."""
     await TeamService(session, principal).delete()
 
 
-@teams.post(
-    "/{deleted_team_id}/restore",
+@deleted.post(
+    "/restore",
     response_model=TeamRead,
     summary="Restore a deleted team",
     dependencies=[require_in_deleted_team("teams:delete")],
