@@ -1,6 +1,7 @@
 """Who is asking and what they may do; the product's `auth` module answers the first question."""
 
 from undercroft.core.auth.guards import (
+    INTERACTIVE,
     CurrentPrincipal,
     require_permission,
     require_permission_unless_oneself,
@@ -12,6 +13,7 @@ from undercroft.core.auth.proof import StepUpRequired
 from undercroft.core.auth.routing import Router, Surface
 
 __all__ = [
+    "INTERACTIVE",
     "Authenticator",
     "CurrentPrincipal",
     "PlatformRole",

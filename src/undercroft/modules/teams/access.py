@@ -27,7 +27,7 @@ def require_in_deleted_team(permission: str) -> Any:
         found = await MembershipRepository(session).permissions(deleted_team_id, principal.user_id)
         if found is None:
             raise TeamNotFound
-        if permission not in found[1]:
+        if permission not in principal.within_scopes(found[1]):
             raise PermissionDenied(details={"permission": permission})
 
     check.needs = permission  # type: ignore[attr-defined]
