@@ -8,6 +8,7 @@ from fastapi import Request
 from undercroft.core.auth import CurrentPrincipal, Router, require_permission
 from undercroft.core.db import ReadSessionDep, SessionDep, utc_now
 from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit, name_limit
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
@@ -131,6 +132,7 @@ async def accept_invitation(body: InvitationToken, principal: CurrentPrincipal, 
     summary="Look at an invitation",
     responses=responses(InvitationInvalid),
 )
+@not_idempotent("it changes nothing; the token is in the body so that no log keeps it")
 async def look_at_invitation(body: InvitationToken, session: ReadSessionDep) -> InvitationPreview:
     """What a mailed link leads to, for whoever holds it. Changes nothing."""
     found = await open_invitation(session, body.token.get_secret_value())
