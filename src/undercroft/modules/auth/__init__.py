@@ -1,3 +1,46 @@
-"""Signing in and staying signed in: accounts, sessions, tokens, and the keys that sign them."""
+"""Signing in and staying signed in: accounts, sessions, tokens, and the keys that sign them.
+
+Other ways to sign in prove who somebody is and then call `start_session`.
+"""
+
+from undercroft.modules.auth.answers import SIGN_IN, require_own_page, signed_in
+from undercroft.modules.auth.client import Client, CurrentClient
+from undercroft.modules.auth.errors import CsrfFailed, MfaRequired, TooManyAttempts, WrongPassword
+from undercroft.modules.auth.identity import Identity, IdentityDep
+from undercroft.modules.auth.mailing import RESET_PAGE, in_words, link
+from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
+from undercroft.modules.auth.second_factor import SecondFactor
+from undercroft.modules.auth.second_factor import bind as bind_second_factor
+from undercroft.modules.auth.sessions import Started, prove_session, start_session
 
 REQUIRES = ("users", "teams")
+
+__all__ = [
+    "REQUIRES",
+    "RESET_PAGE",
+    "SIGN_IN",
+    "Client",
+    "CookieSession",
+    "CsrfFailed",
+    "CurrentClient",
+    "Identity",
+    "IdentityDep",
+    "Kind",
+    "MfaRequired",
+    "Password",
+    "SecondFactor",
+    "SessionKind",
+    "Started",
+    "Token",
+    "TokenPair",
+    "TooManyAttempts",
+    "WrongPassword",
+    "bind_second_factor",
+    "in_words",
+    "link",
+    "prove_session",
+    "require_own_page",
+    "signed_in",
+    "start_session",
+]

@@ -31,6 +31,7 @@ class Identity:
     tokens: AccessTokens
     last_seen: LastSeen
     authenticator: TokenAuthenticator
+    throttle: Throttle
     sign_in: SignIn
     refresh_tokens: RefreshTokens
 
@@ -39,13 +40,15 @@ class Identity:
         """All of it on one database. Raises `ConfigurationError` without a SECRET_KEY."""
         keys = SigningKeys(database)
         tokens, last_seen = AccessTokens(keys), LastSeen()
+        throttle = Throttle(database, scale=load(HttpSettings).scale)
         return cls(
             database=database,
             keys=keys,
             tokens=tokens,
             last_seen=last_seen,
             authenticator=TokenAuthenticator(database, tokens, last_seen),
-            sign_in=SignIn(database, Throttle(database, scale=load(HttpSettings).scale)),
+            throttle=throttle,
+            sign_in=SignIn(database, throttle),
             refresh_tokens=RefreshTokens(database),
         )
 

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from fastapi import Response
 
-from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired
+from undercroft.core.auth.proof import MfaEnrollmentRequired, MfaRequiredByTeam
 from undercroft.core.auth.routing import Surface
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
@@ -25,7 +26,9 @@ from undercroft.modules.teams.repository import Belonging
 from undercroft.modules.teams.schemas import MemberRead, MemberUpdate, TeamCreate, TeamRead, TeamUpdate
 from undercroft.modules.teams.service import TeamReads, TeamService
 
-router = Router(surface="app", prefix="/teams", tag=Tag("Teams", "Who works together.", group="Account"))
+TEAMS = Tag("Teams", "Who works together.", group="Account")
+
+router = Router(surface="app", prefix="/teams", tag=TEAMS, personal=True)
 
 
 @router.get("", response_model=Page[TeamRead], summary="List one's teams", responses=responses(UnknownSort))
@@ -57,10 +60,15 @@ async def read_team(team_id: UUID, principal: CurrentPrincipal, session: ReadSes
     "/{team_id}",
     response_model=TeamRead,
     summary="Change a team",
-    responses=responses(TeamNotFound, TeamRoleTooWeak, SlugTaken),
+    responses=responses(
+        TeamNotFound, TeamRoleTooWeak, SlugTaken, PersonalTeam, MfaEnrollmentRequired, MfaRequiredByTeam, StepUpRequired
+    ),
 )
 async def update_team(team_id: UUID, body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
-    """Only the fields that are given are changed."""
+    """Only the fields that are given are changed.
+
+    `require_mfa` is for owners who have passed two-step sign-in; from the next request on the team is closed to others.
+    """
     return _read(await TeamService(session, principal).change(team_id, body))
 
 
@@ -125,6 +133,7 @@ def _read(belonging: Belonging) -> TeamRead:
         slug=team.slug,
         role=belonging.role,
         is_personal=team.personal_user_id is not None,
+        require_mfa=team.require_mfa,
         created_at=team.created_at,
         updated_at=team.updated_at,
     )

@@ -22,6 +22,9 @@ class TeamUpdate(SQLModel):
 
     name: Name | None = Field(default=None, max_length=100)
     slug: Slug | None = Field(default=None, max_length=60)
+    require_mfa: bool | None = Field(
+        default=None, description="Whether the team lets in only who passed two-step sign-in; for owners to say."
+    )
 
 
 class TeamRead(TeamFields):
@@ -29,6 +32,7 @@ class TeamRead(TeamFields):
     slug: str
     role: str = Field(description="Your role in it.")
     is_personal: bool
+    require_mfa: bool
     created_at: datetime
     updated_at: datetime
 

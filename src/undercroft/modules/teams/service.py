@@ -10,6 +10,7 @@ from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import TeamRole, permissions_of
+from undercroft.core.auth.proof import MfaRequiredByTeam, require_recent, require_second_factor
 from undercroft.core.db import ReadSession, Session
 from undercroft.core.db.repository import Slice
 from undercroft.core.ids import new_id
@@ -41,11 +42,15 @@ class TeamReads:
         await self._permitted(team_id, "teams:read")
         return await self._members.members(team_id, page=page, size=size)
 
-    async def _permitted(self, team_id: UUID, permission: str) -> Belonging:
-        """The team, if one belongs to it in a role with this permission; `TeamNotFound` to strangers, else 403."""
+    async def _permitted(self, team_id: UUID, permission: str, *, leaving: bool = False) -> Belonging:
+        """The team, if one belongs to it in a role with this permission; `TeamNotFound` to strangers, else 403.
+
+        A team that asks for two-step sign-in lets everybody else no further than out.
+        """
         belonging = await self._teams.belonging(team_id, self._principal.user_id)
-        if permission not in permissions_of(belonging.role):
-            raise TeamRoleTooWeak(details={"permission": permission})
+        _require_permission(belonging, permission)
+        if belonging.team.require_mfa and not leaving:
+            require_second_factor(self._principal, MfaRequiredByTeam)
         return belonging
 
 
@@ -64,6 +69,8 @@ class TeamService(TeamReads):
     async def change(self, team_id: UUID, data: TeamUpdate) -> Belonging:
         belonging = await self._permitted(team_id, "teams:write")
         changes = data.model_dump(exclude_unset=True, exclude_none=True)
+        if changes.get("require_mfa", belonging.team.require_mfa) != belonging.team.require_mfa:
+            self._guard_mfa(belonging, asked=changes["require_mfa"])
         before = {name: getattr(belonging.team, name) for name in changes}
         try:
             await self._teams.update(belonging.team, changes)
@@ -97,7 +104,8 @@ class TeamService(TeamReads):
     async def remove(self, team_id: UUID, user_id: UUID) -> None:
         """Remove a member; everybody may remove themselves."""
         leaving = user_id == self._principal.user_id
-        belonging = await self._permitted(team_id, "teams:read" if leaving else "members:write")
+        permission = "teams:read" if leaving else "members:write"
+        belonging = await self._permitted(team_id, permission, leaving=leaving)
         owners = await self._members.lock_owners(team_id)
         member = await self._members.lock_member(team_id, user_id)
         if belonging.team.personal_user_id == user_id:
@@ -106,6 +114,16 @@ class TeamService(TeamReads):
         await self._members.delete(member)
         await self._record("member.removed", belonging.team, user_id=str(user_id))
 
+    def _guard_mfa(self, belonging: Belonging, *, asked: bool) -> None:
+        """Owners alone decide; who asks for two-step sign-in has passed it, who lets go of it has proven it lately."""
+        _require_permission(belonging, "teams:secure")
+        if belonging.team.personal_user_id is not None:
+            raise PersonalTeam
+        if asked:
+            require_second_factor(self._principal, MfaRequiredByTeam)
+        else:
+            require_recent(self._principal)
+
     def _guard_owners(
         self, belonging: Belonging, member: Membership, owners: Sequence[Membership], becomes: TeamRole | None
     ) -> None:
@@ -113,8 +131,7 @@ class TeamService(TeamReads):
         was_owner = member.role == TeamRole.OWNER
         if was_owner == (becomes is TeamRole.OWNER):
             return
-        if "owners:write" not in permissions_of(belonging.role):
-            raise TeamRoleTooWeak(details={"permission": "owners:write"})
+        _require_permission(belonging, "owners:write")
         if was_owner and belonging.team.personal_user_id == member.user_id:
             raise PersonalTeam
         if was_owner and len(owners) == 1:
@@ -132,6 +149,11 @@ class TeamService(TeamReads):
                 details=details,
             ),
         )
+
+
+def _require_permission(belonging: Belonging, permission: str) -> None:
+    if permission not in permissions_of(belonging.role):
+        raise TeamRoleTooWeak(details={"permission": permission})
 
 
 async def create_team(
