@@ -147,6 +147,38 @@ async def test_of_two_last_factors_removed_at_once_one_stays(team: str, guarded:
     assert (await ada.get("/auth/mfa")).json()["enabled"] is True
 
 
+async def test_a_persons_api_key_counts_as_its_person_does(team: str, guarded: Guarded, bob: Person) -> None:
+    for person, status in ((guarded.person, 200), (bob, 403)):
+        made = await person.send("POST", "/app/api-keys", {"name": "Program"})
+        assert made.status_code == 201, made.text
+        program = Person(person.http, "", "", made.json()["key"], "")
+        answer = await in_team(program, team)
+        assert answer.status_code == status, answer.text
+        assert (await in_team(program, (await personal(person)))).status_code == 200
+        assert (await program.get(f"/app/teams/{team}")).status_code == status
+
+
+async def personal(person: Person) -> str:
+    teams = (await person.get("/app/teams")).json()["items"]
+    return next(str(each["id"]) for each in teams if each["is_personal"])
+
+
+async def test_a_teams_api_key_goes_on_when_the_team_asks_for_a_second_factor(team: str, guarded: Guarded) -> None:
+    ada = guarded.person
+    body = {"name": "Robot", "kind": "team", "scopes": ["projects:read"]}
+    made = await ada.send("POST", "/app/api-keys", body, **{"X-Team-ID": team})
+    assert made.status_code == 201, made.text
+    program = Person(ada.http, "", "", made.json()["key"], "")
+    assert (await program.get("/app/projects")).status_code == 200
+
+
+async def test_no_api_key_gets_at_what_is_sensitive(guarded: Guarded) -> None:
+    made = await guarded.person.send("POST", "/app/api-keys", {"name": "Program"})
+    program = Person(guarded.person.http, "", "", made.json()["key"], "")
+    for method, path in (("GET", "/auth/mfa"), ("POST", "/auth/mfa/totp"), ("POST", "/auth/passkeys/options")):
+        assert code_of(await program.send(method, path)) == "INTERACTIVE_SESSION_REQUIRED"
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def careful_administration(database: Database) -> AsyncIterator[None]:
     settings = load(ProofSettings)

@@ -14,7 +14,7 @@ from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
 from undercroft.modules.auth.sessions import Started, prove_session, start_session
 
-REQUIRES = ("users", "teams")
+REQUIRES = ("users", "teams", "api_keys")
 
 __all__ = [
     "REQUIRES",

@@ -151,8 +151,8 @@ class Enrolment:
         before = passkey.name
         if name != before:
             await self._passkeys.update(passkey, {"name": name})
-            entry = Entry("passkey.renamed", None, "passkey", passkey.id, before={"name": before}, after={"name": name})
-            await record(self._session, entry)
+            changes: dict[str, Any] = {"before": {"name": before}, "after": {"name": name}, "personal": ("name",)}
+            await record(self._session, Entry("passkey.renamed", None, "passkey", passkey.id, **changes))
         return passkey
 
     async def remove_passkey(self, passkey_id: UUID) -> None:

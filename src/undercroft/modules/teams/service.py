@@ -48,10 +48,14 @@ class TeamReads:
         A team that asks for two-step sign-in lets everybody else no further than out.
         """
         belonging = await self._teams.belonging(team_id, self._principal.user_id)
-        _require_permission(belonging, permission)
+        self._require_permission(belonging, permission)
         if belonging.team.require_mfa and not leaving:
             require_second_factor(self._principal, MfaRequiredByTeam)
         return belonging
+
+    def _require_permission(self, belonging: Belonging, permission: str) -> None:
+        if permission not in self._principal.within_scopes(permissions_of(belonging.role)):
+            raise TeamRoleTooWeak(details={"permission": permission})
 
 
 class TeamService(TeamReads):
@@ -116,7 +120,7 @@ class TeamService(TeamReads):
 
     def _guard_mfa(self, belonging: Belonging, *, asked: bool) -> None:
         """Owners alone decide; who asks for two-step sign-in has passed it, who lets go of it has proven it lately."""
-        _require_permission(belonging, "teams:secure")
+        self._require_permission(belonging, "teams:secure")
         if belonging.team.personal_user_id is not None:
             raise PersonalTeam
         if asked:
@@ -131,7 +135,7 @@ class TeamService(TeamReads):
         was_owner = member.role == TeamRole.OWNER
         if was_owner == (becomes is TeamRole.OWNER):
             return
-        _require_permission(belonging, "owners:write")
+        self._require_permission(belonging, "owners:write")
         if was_owner and belonging.team.personal_user_id == member.user_id:
             raise PersonalTeam
         if was_owner and len(owners) == 1:
@@ -149,11 +153,6 @@ class TeamService(TeamReads):
                 details=details,
             ),
         )
-
-
-def _require_permission(belonging: Belonging, permission: str) -> None:
-    if permission not in permissions_of(belonging.role):
-        raise TeamRoleTooWeak(details={"permission": permission})
 
 
 async def create_team(

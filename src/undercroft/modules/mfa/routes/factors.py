@@ -3,6 +3,7 @@
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_recent_proof
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import answers_secret
 from undercroft.core.http.limits import limit
 from undercroft.core.http.tags import Tag
 from undercroft.modules.mfa import enrolment, totp
@@ -43,6 +44,7 @@ async def read_mfa(principal: CurrentPrincipal, session: ReadSessionDep) -> MfaR
     responses=responses(StepUpRequired),
     dependencies=PROVEN,
 )
+@answers_secret
 async def begin_totp(principal: CurrentPrincipal, session: SessionDep) -> TotpStarted:
     """Nothing changes before it is confirmed with a code; an app that is in use stays so until then."""
     secret = await Enrolment(session, principal).begin_totp()
@@ -57,6 +59,7 @@ async def begin_totp(principal: CurrentPrincipal, session: SessionDep) -> TotpSt
     responses=responses(TotpNotStarted, WrongCode),
 )
 @limit("sign_in")
+@answers_secret
 async def confirm_totp(body: ConfirmTotp, principal: CurrentPrincipal, session: SessionDep) -> TotpConfirmed:
     """From now on signing in asks for its codes. With the first factor come recovery codes, shown this once."""
     change = await Enrolment(session, principal).confirm_totp(body.code)
@@ -82,6 +85,7 @@ async def remove_totp(principal: CurrentPrincipal, session: SessionDep) -> None:
     responses=responses(MfaNotEnabled, StepUpRequired),
     dependencies=PROVEN,
 )
+@answers_secret
 async def renew_recovery_codes(principal: CurrentPrincipal, session: SessionDep) -> RecoveryCodes:
     """The earlier ones are void."""
     return RecoveryCodes(recovery_codes=await Enrolment(session, principal).renew_recovery_codes())

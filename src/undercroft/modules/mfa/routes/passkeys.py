@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_recent_proof
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.pagination import MAX_PAGE, MAX_SIZE, Page
 from undercroft.core.http.query import query
 from undercroft.modules.mfa import enrolment
@@ -43,6 +44,7 @@ async def list_passkeys(
     responses=responses(TooManyPasskeys, StepUpRequired),
     dependencies=PROVEN,
 )
+@not_idempotent("Each answer holds a challenge of its own.")
 async def begin_passkey(principal: CurrentPrincipal, session: SessionDep) -> OptionsAnswer:
     """Options for `navigator.credentials.create()`, good for five minutes and one passkey."""
     return OptionsAnswer(options=await Enrolment(session, principal).begin_passkey())
@@ -56,6 +58,7 @@ async def begin_passkey(principal: CurrentPrincipal, session: SessionDep) -> Opt
     responses=responses(PasskeyRefused, PasskeyKnown, TooManyPasskeys, StepUpRequired),
     dependencies=PROVEN,
 )
+@answers_secret
 async def add_passkey(body: PasskeyCreate, principal: CurrentPrincipal, session: SessionDep) -> PasskeyCreated:
     """From now on it signs in by itself, or as the second step. With the first factor come recovery codes."""
     passkey, change = await Enrolment(session, principal).add_passkey(body.name, body.credential)

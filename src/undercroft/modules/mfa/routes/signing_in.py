@@ -6,6 +6,7 @@ from fastapi import Depends, Request, Response
 
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired
 from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth import (
@@ -50,6 +51,7 @@ StepUpDep = Annotated[StepUpService, Depends(step_up_of)]
     responses=responses(MfaTokenInvalid, InvalidCode, CsrfFailed, TooManyAttempts),
 )
 @limit("sign_in")
+@answers_secret
 async def verify_sign_in(
     body: VerifySignIn, request: Request, response: Response, identity: IdentityDep, step: SecondStepDep
 ) -> TokenPair | CookieSession:
@@ -69,6 +71,7 @@ async def verify_sign_in(
     responses=responses(MfaTokenInvalid),
 )
 @limit("sign_in")
+@not_idempotent("Each answer holds a challenge of its own.")
 async def begin_second_step(body: MfaToken, step: SecondStepDep) -> OptionsAnswer:
     """Options for `navigator.credentials.get()`, good for one answer."""
     return OptionsAnswer(options=await step.options(body.mfa_token.get_secret_value()))
@@ -76,6 +79,7 @@ async def begin_second_step(body: MfaToken, step: SecondStepDep) -> OptionsAnswe
 
 @second_step.post("/passkeys/sign-in/options", response_model=OptionsAnswer, summary="Sign in: ask for a passkey alone")
 @limit("sign_in")
+@not_idempotent("Each answer holds a challenge of its own.")
 async def begin_passkey_sign_in(step: SecondStepDep) -> OptionsAnswer:
     """Options for `navigator.credentials.get()`, good for one answer. They tell nothing about anybody."""
     return OptionsAnswer(options=await step.passkey_options())
@@ -88,6 +92,7 @@ async def begin_passkey_sign_in(step: SecondStepDep) -> OptionsAnswer:
     responses=responses(InvalidPasskey, CsrfFailed),
 )
 @limit("sign_in")
+@answers_secret
 async def sign_in_with_passkey(
     body: PasskeySignIn, request: Request, response: Response, identity: IdentityDep, step: SecondStepDep
 ) -> TokenPair | CookieSession:
@@ -104,6 +109,7 @@ async def sign_in_with_passkey(
     responses=responses(WrongPassword, WrongCode, StepUpRequired, TooManyAttempts, TooBusy),
 )
 @limit("sign_in")
+@not_idempotent("What proves somebody works once; stepping up twice changes nothing.")
 async def step_up_session(body: StepUp, step: StepUpDep) -> None:
     """Opens what is sensitive to this session for some minutes. With second factors it takes one of those."""
     if body.password is not None:
@@ -114,6 +120,7 @@ async def step_up_session(body: StepUp, step: StepUpDep) -> None:
 
 @step_up.post("/options", response_model=OptionsAnswer, summary="Ask for a passkey to step up with")
 @limit("sign_in")
+@not_idempotent("Each answer holds a challenge of its own.")
 async def begin_step_up(step: StepUpDep) -> OptionsAnswer:
     """Options for `navigator.credentials.get()`, good for one answer."""
     return OptionsAnswer(options=await step.options())
