@@ -1,6 +1,7 @@
 """One-line guards for a route's signature."""
 
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
@@ -14,7 +15,7 @@ from undercroft.core.auth.principal import (
     PlatformRole,
     Principal,
 )
-from undercroft.core.auth.proof import MfaRequiredByTeam, require_mfa_of_admin, require_recent, require_second_factor
+from undercroft.core.auth.proof import require_mfa_of_admin, require_open_team, require_recent
 from undercroft.core.errors import Forbidden
 
 SIGNED_IN = "signed in"
@@ -31,7 +32,7 @@ async def current_principal(request: Request) -> Principal:
         bind_contextvars(api_key_id=principal.api_key_id)
         _require_within_scopes(principal, request)
     if principal.closed_team and not getattr(request.scope.get("endpoint"), "__personal__", False):
-        require_second_factor(principal, MfaRequiredByTeam)
+        require_open_team(principal)
     return principal
 
 
@@ -87,6 +88,21 @@ def require_permission(permission: str) -> Any:
 
     async def check(principal: CurrentPrincipal) -> Principal:
         if permission not in principal.permissions:
+            raise PermissionDenied(details={"permission": permission})
+        return principal
+
+    check.needs = permission  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def require_permission_unless_oneself(permission: str) -> Any:
+    """Like `require_permission`, but whom the path names as `user_id` passes as well, unless by a key with scopes."""
+
+    async def check(user_id: UUID, principal: CurrentPrincipal) -> Principal:
+        oneself = user_id == principal.person_id and principal.scopes is None
+        if not oneself:
+            require_open_team(principal)
+        if permission not in principal.permissions and not oneself:
             raise PermissionDenied(details={"permission": permission})
         return principal
 
