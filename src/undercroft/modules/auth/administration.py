@@ -6,6 +6,7 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session
 from undercroft.core.db.repository import Slice
+from undercroft.core.telemetry.redaction import HIDDEN
 from undercroft.modules.api_keys import ApiKeyRepository
 from undercroft.modules.auth.models import AuthSession, MailPurpose
 from undercroft.modules.auth.outbox import request_mail
@@ -45,7 +46,7 @@ async def require_reset(session: Session, user_id: UUID, *, by: Principal) -> No
     made them. Raises `UserNotFound`, `RoleTooWeak`.
     """
     user = await UserService(session).hold(user_id, by=by)
-    had_password = user.password_hash is not None
+    before = {"password": HIDDEN if user.password_hash else None}
     await UserRepository(session).update(user, {"password_hash": None})
     ended = await SessionRepository(session).revoke_all(user_id)
     keys = await ApiKeyRepository(session).erase(user_id)
@@ -55,6 +56,8 @@ async def require_reset(session: Session, user_id: UUID, *, by: Principal) -> No
         "user.reset_required",
         target_type="user",
         target_id=user_id,
-        details={"had_a_way_in": had_password, "sessions": ended, "keys": keys},
+        before=before,
+        after={"password": None},
+        details={"sessions": ended, "keys": keys},
     )
     await record(session, about)
