@@ -50,7 +50,7 @@ def principal_of(row: Mapping[str, Any] | None, presented: bytes, named_team: UU
         team_role=role if row["user_id"] else "",
         second_factors=second_factors,
         passed_mfa=bool(second_factors),
-        closed_team=bool(row["require_mfa"]) and not second_factors,
+        closed_team=bool(row["user_id"] and row["require_mfa"] and not second_factors),
         api_key_id=row["api_key_id"],
         scopes=scopes,
     )
