@@ -60,7 +60,8 @@ async def _counted(session: ReadSession, line: Line) -> list[int]:
     first = utc_now().date() - timedelta(days=DAYS - 1)
     day = cast(func.timezone("UTC", column), Date).label("day")
     query = select(day, func.count()).where(column >= first, *line.where).group_by(day)
-    found: Mapping[date, int] = {row[0]: row[1] for row in await session.execute(query)}
+    rows: Sequence[Any] = (await session.execute(query)).all()
+    found: Mapping[date, int] = dict(map(tuple, rows))
     return [found.get(first + timedelta(days=n), 0) for n in range(DAYS)]
 
 

@@ -1,8 +1,8 @@
 """`/admin` as a whole: SQLAdmin with our views, templates and sessions, behind the gate that knows who may come in.
 
-What SQLAdmin does otherwise and is mended here: rows are deleted in the way of their view, and a refusal is told instead
-of put into an address that anybody may write; there is no sign-in, sign-out or import of its own; errors go to the
-application's own pages; a missing `pks` is not a fault of the program.
+What SQLAdmin does otherwise and is mended here: rows are deleted in the way of their view, and a refusal is told
+instead of put into an address that anybody may write; there is no sign-in, sign-out or import of its own; errors go to
+the application's own pages; a missing `pks` is not a fault of the program.
 """
 
 import logging
@@ -76,7 +76,8 @@ class Site(Admin):
         """SQLAdmin would show what `error` in the address says, whoever wrote it."""
         if "error" in request.query_params:
             raise BadRequest
-        return await super().list(request)
+        answer: Response = await super().list(request)
+        return answer
 
     async def delete(self, request: Request) -> Response:
         """Remove rows, each in a transaction of its own; the first refusal ends it and is told."""

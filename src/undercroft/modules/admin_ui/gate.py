@@ -23,10 +23,12 @@ from undercroft.core.errors import Forbidden, Unauthorized
 from undercroft.core.http.pages import policy
 from undercroft.core.http.same_site import same_site
 from undercroft.core.settings import load
+from undercroft.modules.auth import browser
 
 if TYPE_CHECKING:
     from undercroft.core.admin.site import Site
 
+FRONT = "/admin/"
 SIGN_IN = "/admin/login"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 POOL_SIZE = 4
@@ -84,7 +86,7 @@ class Gate:
 
     async def principal(self, request: Request) -> Principal:
         """The administrator whose cookie this is. Raises `Unauthorized`, `AdministratorsOnly` …"""
-        principal = cast(Principal, await self._app.state.authenticator.authenticate_page(request))
+        principal = await browser.principal_of(request)
         act_as(principal.actor)
         bind_contextvars(user_id=principal.user_id, team_id=principal.team_id)
         if not principal.role.includes(PlatformRole.ADMIN):
@@ -128,5 +130,3 @@ def _with(headers: list[tuple[bytes, bytes]], send: Send) -> Send:
         await send(message)
 
     return send_with
-
-

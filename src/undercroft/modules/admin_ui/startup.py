@@ -20,4 +20,6 @@ async def stop(app: FastAPI) -> None:
     gate = getattr(app.state, "admin_gate", None)
     if gate is not None:
         await gate.close()
-        app.router.routes[:] = [route for route in app.router.routes if not getattr(route, "path", "").startswith("/admin")]
+        app.router.routes[:] = [
+            route for route in app.router.routes if not getattr(route, "path", "").startswith("/admin")
+        ]
