@@ -1,5 +1,8 @@
 """Who comes into `/admin`."""
 
+import subprocess
+import sys
+
 import pytest
 from httpx import AsyncClient
 
@@ -36,3 +39,12 @@ async def test_administrators_see_everything(browser: Browser, role: PlatformRol
     for identity in ("user", "team", "membership", "project", "auth-session", "job", "schedule", "audit-entry"):
         answer = await admin.get(f"/admin/{identity}/list")
         assert answer.status_code == 200, answer.text
+
+
+def test_a_process_starts_without_what_draws_the_pages() -> None:
+    program = (
+        "import sys; import undercroft.app.api, undercroft.modules.admin_ui.startup; undercroft.app.api.offline_app(); "
+        "sys.exit(','.join(sorted({'sqladmin', 'wtforms', 'undercroft.core.admin'} & set(sys.modules))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -4,8 +4,10 @@ Everything runs on this product's sessions: reads without a transaction, a chang
 somebody else changed since the form was opened is not overwritten. Secrets are left out by their names.
 """
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from enum import Enum
 from hashlib import sha256
 from typing import Any, ClassVar, cast
@@ -14,6 +16,7 @@ import structlog
 from markupsafe import Markup
 from pydantic import BaseModel, ValidationError
 from sqladmin import ModelView
+from sqladmin.formatters import BASE_FORMATTERS
 from sqladmin.helpers import get_primary_keys, secure_filename
 from sqladmin.pagination import Pagination
 from sqlalchemy import Select, String, false, func, inspect, or_, select
@@ -36,6 +39,11 @@ Rows = list[Any]
 log = structlog.get_logger("undercroft.error")
 
 MAX_EXPORT = 20_000
+TYPE_FORMATTERS: dict[type, Any] = {
+    datetime: lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S"),
+    list: lambda items: ", ".join(map(str, items)),
+    dict: lambda value: json.dumps(value, default=str, ensure_ascii=False) if value else "",
+}
 
 
 class ChangedMeanwhile(Conflict):
@@ -63,6 +71,7 @@ class AdminView(ModelView):
 
     `schema` names the fields that may be edited and checks them; without one nothing may. `references` says which
     columns point to a row of another view (by its `identity`); they are shown as links with that view's `label`.
+    `groups` are the headings under which a row's columns are shown, all others following.
     `change`, `make` and `remove` are the use cases: override them where a service has them, which then records the
     audit entry; what is here records `noun.changed`, `noun.created` and `noun.deleted`.
     """
@@ -70,6 +79,7 @@ class AdminView(ModelView):
     schema: ClassVar[type[BaseModel] | None] = None
     references: ClassVar[Mapping[str, str]] = {}
     choices: ClassVar[Mapping[str, type[Enum]]] = {}
+    groups: ClassVar[Mapping[str, Sequence[str]]] = {}
     label: ClassVar[str] = ""
     noun: ClassVar[str] = ""
 
@@ -82,6 +92,8 @@ class AdminView(ModelView):
     page_size = 25
     page_size_options: ClassVar[Sequence[int]] = [25, 50, 100]
 
+    column_type_formatters: ClassVar[dict[type, Any]] = {**BASE_FORMATTERS, **TYPE_FORMATTERS}
+
     database: ClassVar[Database]
     site: ClassVar[Any]
 
@@ -92,6 +104,10 @@ class AdminView(ModelView):
         own.form_overrides = {**self.form_overrides, **dict.fromkeys(self.choices, SelectField)}
         own.form_args = {**{name: choice(values) for name, values in self.choices.items()}, **self.form_args}
         own.column_formatters = {**dict.fromkeys(self.references, self._linked), **self.column_formatters}
+        own.column_labels = {
+            **{name: _label(name) for name in map(str, inspect(self.model).columns.keys())},
+            **self.column_labels,
+        }
         own.column_formatters_detail = {
             **dict.fromkeys(self.references, self._linked),
             **self.column_formatters_detail,
@@ -117,6 +133,14 @@ class AdminView(ModelView):
         if self.schema is None:
             return []
         return [name for name in self.schema.model_fields if name in self._prop_names and name not in self._hidden]
+
+    def grouped(self) -> list[tuple[str, Names]]:
+        """The columns of a row under their headings."""
+        shown = [*self._details_prop_names]
+        groups = [(name, [each for each in names if each in shown]) for name, names in self.groups.items()]
+        taken = {each for _, names in groups for each in names}
+        rest = [each for each in shown if each not in taken]
+        return [*groups, ("More" if groups else "", rest)]
 
     def _says(self, option: str) -> bool:
         return bool(getattr(self, option, None) or getattr(self, option.replace("_list", "_exclude_list"), None))
@@ -325,6 +349,11 @@ class AdminView(ModelView):
             if for_client is None:
                 log.error("unhandled error", exc_info=error, view=self.identity)
             raise for_client or CouldNotBeSaved() from error
+
+
+def _label(name: str) -> str:
+    """`full_name` as people read it: Full name; a reference without its `_id`."""
+    return name.removesuffix("_id").replace("_", " ").capitalize() if name != "id" else "Id"
 
 
 def principal_of(request: Request) -> Principal:

@@ -27,6 +27,10 @@ class UserView(AdminView, model=User):
     schema = UserEdit
     choices = {"role": PlatformRole}
     column_list = ["email", "full_name", "role", "is_active", "second_factors", "created_at"]
+    groups = {
+        "Account": ["email", "email_verified_at", "role", "is_active", "second_factors"],
+        "Profile": ["full_name", "locale", "timezone", "avatar_url", "notifications"],
+    }
     column_searchable_list = ["email", "full_name"]
     column_sortable_list = ["email", "full_name", "role", "created_at"]
     column_default_sort = ("created_at", True)
