@@ -15,8 +15,7 @@ from undercroft.core.http.pages import add_templates, page
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.validation import Email
 from undercroft.modules.admin_ui.gate import FRONT, SIGN_IN, Gate
-from undercroft.modules.auth import browser
-from undercroft.modules.auth.errors import InvalidCredentials, MfaRequired
+from undercroft.modules.auth import InvalidCredentials, MfaRequired, browser
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 

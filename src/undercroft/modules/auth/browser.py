@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from undercroft.core.auth import Principal
+from undercroft.modules.auth.answers import seconds_to_wait
 from undercroft.modules.auth.client import current_client
 from undercroft.modules.auth.cookies import clear_session_cookie, require_same_site, set_session_cookie
 from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import SessionKind
-from undercroft.modules.auth.answers import seconds_to_wait
 from undercroft.modules.auth.sessions import Started, end_session
 
 
