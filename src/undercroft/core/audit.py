@@ -6,12 +6,12 @@ Without an audit module bound, an entry goes to the security log once the transa
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
+from msgspec import Struct, field
 
 from undercroft.core.db.session import Session
 
@@ -26,8 +26,7 @@ class ActorKind(StrEnum):
     SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who acts, as the guard, the worker or the command line found out; `impersonator_id` is who acts as `user_id`."""
 
     kind: ActorKind = ActorKind.SYSTEM
@@ -62,8 +61,7 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(token)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Who did what to which object. `action` is `noun.verb` in the past tense: `user.deactivated`.
 
     The actor comes from the context; `actor_id` names another one, where somebody acts who is not signed in yet.

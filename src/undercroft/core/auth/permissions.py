@@ -1,9 +1,10 @@
 """Permissions that modules declare and roles in a team are granted."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+
+from msgspec import Struct
 
 
 class TeamRole(StrEnum):
@@ -21,8 +22,7 @@ ADMINS = frozenset({TeamRole.OWNER, TeamRole.ADMIN})
 OWNERS = frozenset({TeamRole.OWNER})
 
 
-@dataclass(frozen=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """`name` is `things:verb`; `roles` are those that have it out of the box."""
 
     name: str

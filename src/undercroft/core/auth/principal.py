@@ -1,10 +1,10 @@
 """The principal: ids and a set of permissions, found out once per request."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from msgspec import Struct
 from starlette.requests import Request
 
 from undercroft.core.audit import Actor, ActorKind
@@ -22,8 +22,7 @@ class PlatformRole(StrEnum):
         return order.index(self) >= order.index(other)
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """Somebody signed in, as of this request.
 
     `team_id` is the current team (`X-Team-ID`, else the personal team); `permissions` are those of the role in it.

@@ -1,10 +1,10 @@
 """Every query about teams and members."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import func, select
 from sqlmodel import col
 
@@ -15,8 +15,7 @@ from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.users import User
 
 
-@dataclass(frozen=True)
-class Belonging:
+class Belonging(Struct, frozen=True):
     """A team together with the role that somebody has in it."""
 
     team: Team
