@@ -13,6 +13,14 @@ class InvalidCredentials(Unauthorized):
     commits = True
 
 
+class MfaRequired(Unauthorized):
+    """The first step is done: `details.mfa_token` and one of `details.methods` do the second."""
+
+    code = "MFA_REQUIRED"
+    message = "A second factor is needed to sign in."
+    commits = True
+
+
 class InvalidToken(Unauthorized):
     code = "INVALID_TOKEN"
     message = "The access token is not valid."
@@ -24,6 +32,22 @@ class InvalidToken(Unauthorized):
 class TokenExpired(Unauthorized):
     code = "TOKEN_EXPIRED"
     message = "The access token has expired. Refresh it."
+
+    def __init__(self) -> None:
+        super().__init__(headers=INVALID_TOKEN_HEADERS)
+
+
+class InvalidApiKey(Unauthorized):
+    code = "INVALID_API_KEY"
+    message = "The API key is not valid."
+
+    def __init__(self) -> None:
+        super().__init__(headers=INVALID_TOKEN_HEADERS)
+
+
+class ApiKeyExpired(Unauthorized):
+    code = "API_KEY_EXPIRED"
+    message = "The API key has expired."
 
     def __init__(self) -> None:
         super().__init__(headers=INVALID_TOKEN_HEADERS)
