@@ -5,10 +5,14 @@ of what a process starts with is not asked for in its first minute, so that is l
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
+from fastapi._compat.v2 import ModelField
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 from starlette.routing import get_name
 
 _CONVERTOR = re.compile(r":\w+(?=})")
@@ -40,6 +44,17 @@ class LazyRoute(APIRoute):
         self._options = None
         given = {name: self.__dict__[name] for name in ("operation_id", "dependency_overrides_provider")}
         super().__init__(self.path, self.endpoint, **(options | given))
+        with catch_warnings():
+            # FastAPI keeps this from being said of its own adapters, but these build later than it expects.
+            simplefilter("ignore", UnsupportedFieldAttributeWarning)
+            for field in self._fields():
+                field._type_adapter.rebuild()
+
+    def _fields(self) -> Iterator[ModelField]:
+        """What validates and encodes for this route."""
+        told = (self.body_field, self.response_field, self.stream_item_field, *self.response_fields.values())
+        yield from filter(None, told)
+        yield from _asked(self.dependant)
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not there yet."""
@@ -47,3 +62,10 @@ class LazyRoute(APIRoute):
             raise AttributeError(name)
         self.complete()
         return getattr(self, name)
+
+
+def _asked(dependant: Dependant) -> Iterator[ModelField]:
+    for name in ("path_params", "query_params", "header_params", "cookie_params", "body_params"):
+        yield from getattr(dependant, name)
+    for child in dependant.dependencies:
+        yield from _asked(child)
