@@ -89,6 +89,11 @@ class ChangeEmail(Schema):
     current_password: Password
 
 
+class MagicLinkVerify(Schema):
+    token: Token
+    session: Kind = SessionKind.BEARER
+
+
 class ConfirmEmail(Schema):
     token: Token
 

@@ -9,6 +9,12 @@ class UserRegistered(Event, frozen=True):
     user_id: UUID
 
 
+class EmailChanged(Event, frozen=True):
+    """Somebody has proven another address, which is theirs from now on."""
+
+    user_id: UUID
+
+
 class UserDeactivated(Event, frozen=True):
     user_id: UUID
 

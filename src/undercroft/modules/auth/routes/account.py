@@ -11,12 +11,12 @@ from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import WeakPassword
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth import credentials
+from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie
 from undercroft.modules.auth.credentials import Account
 from undercroft.modules.auth.errors import LinkInvalid, TooManyAttempts, WrongPassword
 from undercroft.modules.auth.identity import IdentityDep
-from undercroft.modules.auth.routes.answers import SENT, SIGN_IN, count_account
 from undercroft.modules.auth.schemas import (
     Accepted,
     ChangeEmail,
@@ -26,6 +26,7 @@ from undercroft.modules.auth.schemas import (
     EmailOnly,
     ResetPassword,
 )
+from undercroft.modules.teams import LastOwner
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
 passwords = Router(surface="auth", tag=SIGN_IN)
@@ -109,9 +110,17 @@ async def confirm_email(body: ConfirmEmail, identity: IdentityDep) -> None:
     await credentials.confirm_email(identity.database, token=body.token.get_secret_value())
 
 
-@account.delete("/me", status_code=204, summary="Delete one's own account", responses=responses(*PROOF, LastSuperadmin))
+@account.delete(
+    "/me",
+    status_code=204,
+    summary="Delete one's own account",
+    responses=responses(*PROOF, LastSuperadmin, LastOwner),
+)
 async def delete_profile(body: DeleteAccount, own: AccountDep) -> Response:
-    """For good: personal data is removed, all sessions end, and the address may register again."""
+    """For good: personal data is removed, all sessions end, and the address may register again.
+
+    Refused while a team that others belong to has no other owner; teams that nobody else belongs to are deleted.
+    """
     await own.delete(current=body.current_password.get_secret_value())
     response = Response(status_code=204)
     clear_session_cookie(response)

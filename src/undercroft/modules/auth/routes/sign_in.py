@@ -16,6 +16,15 @@ from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
 from undercroft.core.security.threads import TooBusy
 from undercroft.core.validation import Email
 from undercroft.modules.auth import registration
+from undercroft.modules.auth.answers import (
+    SENT,
+    SIGN_IN,
+    count_account,
+    require_own_page,
+    seconds_to_wait,
+    signed_in,
+    token_pair,
+)
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie
 from undercroft.modules.auth.errors import (
@@ -30,15 +39,6 @@ from undercroft.modules.auth.errors import (
 )
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.models import SessionKind
-from undercroft.modules.auth.routes.answers import (
-    SENT,
-    SIGN_IN,
-    count_account,
-    require_own_page,
-    seconds_to_wait,
-    signed_in,
-    token_pair,
-)
 from undercroft.modules.auth.schemas import (
     Accepted,
     CookieSession,
