@@ -10,7 +10,7 @@ from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, MfaRequired,
 from undercroft.modules.auth.identity import Identity, IdentityDep
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
-from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
@@ -23,6 +23,7 @@ __all__ = [
     "REQUIRES",
     "RESET_PAGE",
     "SIGN_IN",
+    "AuthSession",
     "Client",
     "CookieSession",
     "CsrfFailed",

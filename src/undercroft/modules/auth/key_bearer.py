@@ -47,7 +47,7 @@ def principal_of(row: Mapping[str, Any] | None, presented: bytes, named_team: UU
         permissions=allowed if scopes is None else allowed & scopes,
         subject=row if row["user_id"] else None,
         team_role=role if row["user_id"] else "",
-        closed_team=bool(row["require_mfa"]) and not row["second_factors"],
+        closed_team=bool(row["user_id"] and row["require_mfa"] and not row["second_factors"]),
         api_key_id=row["api_key_id"],
         scopes=scopes,
     )

@@ -115,6 +115,10 @@ class TokenPair(Schema):
     expires_in: int = Field(description="Seconds for which the access token is valid.")
 
 
+class SignedOut(Schema):
+    ended: int = Field(description="How many sessions there were.")
+
+
 class CookieSession(Schema):
     """The cookie is set; unsafe requests send the token as `X-CSRF-Token`."""
 
