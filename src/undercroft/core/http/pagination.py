@@ -21,10 +21,11 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Generic, Self, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import Field, field_validator
 
 from undercroft.core.db.repository import Position, UnknownSort
 from undercroft.core.errors import Unprocessable
+from undercroft.core.validation import Schema
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class InvalidCursor(Unprocessable):
     message = "This cursor is not one of ours; take `next_cursor` as it was given, or begin without."
 
 
-class NumberedQuery(BaseModel):
+class NumberedQuery(Schema):
     """`page` and `size` of an offset listing."""
 
     page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
@@ -98,7 +99,7 @@ class ListQuery(PageQuery, CursorQuery):
     """Everything that a listing may be asked for."""
 
 
-class Page(BaseModel, Generic[T]):
+class Page(Schema, Generic[T]):
     """One page of an offset listing."""
 
     items: list[T]
@@ -112,7 +113,7 @@ class Page(BaseModel, Generic[T]):
         return cls(items=list(items), total=total, page=page, size=size, pages=pages(total, size))
 
 
-class CursorPage(BaseModel, Generic[T]):
+class CursorPage(Schema, Generic[T]):
     """One stretch of a keyset listing."""
 
     items: list[T]

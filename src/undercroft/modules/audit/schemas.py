@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from undercroft.core.audit import ActorKind
 from undercroft.core.http.pagination import CursorQuery
+from undercroft.core.validation import Schema
 
 _LOST_PLUS = re.compile(r"(\d) (\d\d:?\d\d)$")
 ACTION = r"^[a-z][a-z0-9_]*\.([a-z][a-z0-9_]*|\*)$"
@@ -37,7 +38,7 @@ Action = Annotated[str, Field(max_length=100, pattern=ACTION)]
 Target = Annotated[str, Field(max_length=140, pattern=TARGET), AfterValidator(_target)]
 
 
-class AuditFilter(BaseModel):
+class AuditFilter(Schema):
     """Which entries; what is left out asks for nothing."""
 
     actor: UUID | ActorKind | None = Field(
@@ -84,7 +85,7 @@ class ExportQuery(AdminFilter):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class ActorRead(BaseModel):
+class ActorRead(Schema):
     kind: ActorKind
     user_id: UUID | None = Field(description="Who acted, or as whom somebody or something did.")
     session_id: UUID | None
@@ -121,7 +122,7 @@ EXAMPLE: Any = {
 }
 
 
-class AuditEntryRead(BaseModel):
+class AuditEntryRead(Schema):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     id: UUID
