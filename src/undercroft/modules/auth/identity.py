@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Annotated, cast
 
 import structlog
 from fastapi import Depends, Request
+from msgspec import Struct
 
 from undercroft.core.db import Database
 from undercroft.core.http.settings import HttpSettings
@@ -25,8 +25,7 @@ FLUSH_SECONDS = 15
 log = structlog.get_logger("undercroft.application")
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Struct, frozen=True):
     database: Database
     keys: SigningKeys
     tokens: AccessTokens

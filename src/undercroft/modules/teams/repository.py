@@ -1,11 +1,11 @@
 """Every query about teams, their members, roles and invitations."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import Select, and_, case, delete, func, literal_column, select, update
 from sqlmodel import col
 
@@ -28,8 +28,7 @@ ROLE_GRANTS: Any = case(
 """Of a membership, what its role was granted, for `permissions_in`; NULL for a built-in role, without looking."""
 
 
-@dataclass(frozen=True)
-class Belonging:
+class Belonging(Struct, frozen=True):
     """A team together with the role that somebody has in it."""
 
     team: Team
@@ -229,8 +228,7 @@ class InvitationRepository(Repository[Invitation]):
         return super()._query(deleted=deleted).where(*self._pending())
 
 
-@dataclass(frozen=True)
-class Invited:
+class Invited(Struct, frozen=True):
     """An invitation as the holder of its link sees it."""
 
     invitation: Invitation

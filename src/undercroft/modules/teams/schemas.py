@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, field_validator
+from pydantic import ConfigDict, SecretStr, StringConstraints, field_validator
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.auth.permissions import TeamRole, granted
-from undercroft.core.validation import Email, Name, Slug, one_line
+from undercroft.core.validation import Email, Name, Schema, Slug, one_line
 from undercroft.modules.teams.models import ROLE_LENGTH, OwnRole, TeamFields
 
 MAX_DOMAINS = 20
@@ -164,7 +164,7 @@ class InvitationRead(SQLModel):
 Token = Annotated[SecretStr, Field(min_length=1, max_length=512)]
 
 
-class InvitationToken(BaseModel):
+class InvitationToken(Schema):
     model_config = _example(token="hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE")  # noqa: S106
 
     token: Token = Field(description="The secret of the mailed link.")
