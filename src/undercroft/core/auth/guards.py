@@ -7,6 +7,7 @@ from structlog.contextvars import bind_contextvars
 
 from undercroft.core.audit import act_as
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
+from undercroft.core.auth.proof import MfaRequiredByTeam, require_mfa_of_admin, require_recent, require_second_factor
 from undercroft.core.errors import Forbidden
 
 SIGNED_IN = "signed in"
@@ -19,6 +20,8 @@ async def current_principal(request: Request) -> Principal:
     request.state.principal = principal
     act_as(principal.actor)
     bind_contextvars(user_id=principal.user_id, team_id=principal.team_id)
+    if principal.closed_team and not getattr(request.scope.get("endpoint"), "__personal__", False):
+        require_second_factor(principal, MfaRequiredByTeam)
     return principal
 
 
@@ -50,7 +53,22 @@ def require_role(role: PlatformRole) -> Any:
     async def check(principal: CurrentPrincipal) -> Principal:
         if not principal.role.includes(role):
             raise PermissionDenied(details={"role": role.value})
+        if role is not PlatformRole.USER:
+            require_mfa_of_admin(principal)
         return principal
 
     check.needs = role.value  # type: ignore[attr-defined]
     return Depends(check)
+
+
+async def recently_proven(principal: CurrentPrincipal) -> Principal:
+    require_recent(principal)
+    return principal
+
+
+def require_recent_proof() -> Any:
+    """A dependency that lets a session pass that was proven lately; else 403 `STEP_UP_REQUIRED`. For what is sensitive:
+
+    @router.delete("/everything", dependencies=[require_recent_proof()], responses=responses(StepUpRequired))
+    """
+    return Depends(recently_proven)

@@ -1,6 +1,7 @@
 """The principal: ids and a set of permissions, found out once per request."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
@@ -28,6 +29,9 @@ class Principal:
 
     `team_id` is the current team (`X-Team-ID`, else the personal team); `permissions` are those of the role in it.
     `subject` is the row that the authenticator read to know them, so that reading oneself costs nothing more.
+
+    `proven_at` is when the session last saw a password or a factor, `second_factors` are those that the person has, and
+    `passed_mfa` says whether this session saw one. `closed_team` says that the current team asks for that in vain.
     """
 
     user_id: UUID
@@ -36,6 +40,10 @@ class Principal:
     team_id: UUID
     permissions: frozenset[str]
     subject: Any = None
+    proven_at: datetime | None = None
+    second_factors: tuple[str, ...] = ()
+    passed_mfa: bool = False
+    closed_team: bool = False
 
     @property
     def actor(self) -> Actor:

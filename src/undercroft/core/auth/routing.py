@@ -1,5 +1,6 @@
 """The router of all modules: it knows its surface, and a surface knows its guard."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -42,10 +43,16 @@ class Router(APIRouter):
 
     `root` is for pages and well-known documents outside `/api`; such a router's routes stay out of the schema unless
     it says `include_in_schema=True`.
+
+    A team may close itself to sessions without a second factor. Routes of `app` that are `personal`, about whoever asks
+    and not about the current team, stay open then, as those of other surfaces do.
     """
 
-    def __init__(self, *, surface: str, prefix: str = "", tag: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, surface: str, prefix: str = "", tag: str | None = None, personal: bool = False, **kwargs: Any
+    ) -> None:
         self.surface = Surface(surface)
+        self.personal = personal or self.surface is not Surface.APP
         super().__init__(
             prefix=self.surface.prefix + prefix,
             tags=[tag] if tag else None,
@@ -53,3 +60,7 @@ class Router(APIRouter):
             include_in_schema=kwargs.pop("include_in_schema", self.surface is not Surface.ROOT),
             **kwargs,
         )
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
+        endpoint.__personal__ = self.personal  # type: ignore[attr-defined]
+        super().add_api_route(path, endpoint, **kwargs)

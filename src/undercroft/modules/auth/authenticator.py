@@ -77,6 +77,7 @@ class TokenAuthenticator:
         if row["team_id"] is None:
             raise TeamNotFound
         self._last_seen.note(row["session_id"], client_ip(request))
+        passed_mfa = row["passed_mfa"] and bool(row["second_factors"])
         return Principal(
             user_id=row["user_id"],
             session_id=row["session_id"],
@@ -84,6 +85,10 @@ class TokenAuthenticator:
             team_id=row["team_id"],
             permissions=permissions_of(row["team_role"]),
             subject=row,
+            proven_at=row["proven_at"],
+            second_factors=tuple(row["second_factors"]),
+            passed_mfa=passed_mfa,
+            closed_team=row["require_mfa"] and not passed_mfa,
         )
 
     async def _row(self, statement: Statement, values: dict[str, Any]) -> asyncpg.Record | None:

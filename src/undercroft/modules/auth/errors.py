@@ -13,6 +13,14 @@ class InvalidCredentials(Unauthorized):
     commits = True
 
 
+class MfaRequired(Unauthorized):
+    """The first step is done: `details.mfa_token` and one of `details.methods` do the second."""
+
+    code = "MFA_REQUIRED"
+    message = "A second factor is needed to sign in."
+    commits = True
+
+
 class InvalidToken(Unauthorized):
     code = "INVALID_TOKEN"
     message = "The access token is not valid."

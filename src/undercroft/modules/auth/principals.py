@@ -27,7 +27,11 @@ def _principal(*session: Any, team: Any) -> Statement:
     return Statement(
         select(
             *PROFILE,
+            col(User.second_factors),
             col(AuthSession.id).label("session_id"),
+            col(AuthSession.proven_at),
+            col(AuthSession.passed_mfa),
+            col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
         )

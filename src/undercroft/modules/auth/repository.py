@@ -58,6 +58,11 @@ class SessionRepository(Repository[AuthSession]):
         changes = {"last_seen_at": utc_now(), "ip": ip, "user_agent": user_agent, "expires_at": expires_at}
         await self._session.execute(update(AuthSession).where(col(AuthSession.id) == session_id).values(**changes))
 
+    async def prove(self, session_id: UUID, *, passed_mfa: bool) -> None:
+        """Note that the session's person was proven now; that it saw two factors is never taken back."""
+        changes = {"proven_at": utc_now(), **({"passed_mfa": True} if passed_mfa else {})}
+        await self._writing.execute(update(AuthSession).where(col(AuthSession.id) == session_id).values(**changes))
+
     async def erase(self, user_id: UUID) -> None:
         """Remove all of somebody's sessions."""
         await self._writing.execute(delete(AuthSession).where(col(AuthSession.user_id) == user_id))

@@ -27,6 +27,12 @@ class Team(TeamFields, Identified, Timestamped, SoftDeleted, table=True):
     personal_user_id: UUID | None = Field(
         default=None, foreign_key="users.id", ondelete="CASCADE", description="Whose personal team it is."
     )
+    require_mfa: bool = Field(
+        default=False,
+        nullable=False,
+        sa_column_kwargs={"server_default": text("false")},
+        description="Whether only sessions that saw a second factor get in.",
+    )
 
 
 class Membership(Identified, Timestamped, table=True):

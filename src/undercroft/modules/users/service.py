@@ -175,5 +175,6 @@ def _anonymous(user_id: UUID) -> dict[str, Any]:
         "role": PlatformRole.USER,
         "is_active": False,
         "email_verified_at": None,
+        "second_factors": [],
         "deleted_at": utc_now(),
     }

@@ -6,6 +6,7 @@ from fastapi import Depends, Request, Response
 
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import WeakPassword
 from undercroft.core.security.threads import TooBusy
@@ -28,7 +29,7 @@ from undercroft.modules.auth.schemas import (
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
 passwords = Router(surface="auth", tag=SIGN_IN)
-account = Router(surface="app", prefix="/users", tag="Profile")
+account = Router(surface="app", prefix="/users", tag="Profile", personal=True)
 
 
 async def own_account(principal: CurrentPrincipal, identity: IdentityDep, client: CurrentClient) -> Account:
@@ -43,6 +44,7 @@ PROOF = (WrongPassword, TooManyAttempts, TooBusy)
     "/password/forgot", status_code=202, response_model=Accepted, summary="Ask for a link to set a password"
 )
 @limit("sign_in")
+@not_idempotent("It only asks for a mail.")
 async def forgot_password(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
     """The answer is the same whether the address has an account or not."""
     await count_account(request, body.email)
@@ -57,6 +59,7 @@ async def forgot_password(body: EmailOnly, request: Request, identity: IdentityD
     responses=responses(LinkInvalid, WeakPassword, TooBusy),
 )
 @limit("sign_in")
+@not_idempotent("The link works once.")
 async def reset_password(body: ResetPassword, client: CurrentClient, identity: IdentityDep) -> None:
     """Ends all sessions. The link works once."""
     await credentials.reset_password(
@@ -100,6 +103,7 @@ async def change_email(body: ChangeEmail, own: AccountDep) -> Accepted:
     summary="Confirm a new address",
     responses=responses(LinkInvalid, EmailTaken),
 )
+@not_idempotent("The link works once.")
 async def confirm_email(body: ConfirmEmail, identity: IdentityDep) -> None:
     """Moves the account to the address that the mailed link proves, and tells the earlier one."""
     await credentials.confirm_email(identity.database, token=body.token.get_secret_value())
