@@ -185,7 +185,7 @@ async def _endless() -> AsyncIterator[bytes]:
 def _approval_page(asked: dict[str, str], people: Any) -> str:
     hidden = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in asked.items())
     buttons = "".join(
-        f'<p><button name="person" value="{escape(each.subject)}">{escape(each.name)} · {escape(each.email)}</button></p>'
+        f'<p><button name="person" value="{escape(each.subject)}">{escape(f"{each.name} · {each.email}")}</button></p>'
         for each in people
     )
     return (
