@@ -22,7 +22,7 @@ from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import refuse_cross_site
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.mailing import CONFIRM_PAGE, RESET_PAGE, VERIFY_PAGE
-from undercroft.modules.auth.routes.answers import SENT, count_account
+from undercroft.modules.auth.answers import SENT, count_account
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 

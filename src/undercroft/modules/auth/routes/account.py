@@ -16,7 +16,7 @@ from undercroft.modules.auth.cookies import clear_session_cookie
 from undercroft.modules.auth.credentials import Account
 from undercroft.modules.auth.errors import LinkInvalid, TooManyAttempts, WrongPassword
 from undercroft.modules.auth.identity import IdentityDep
-from undercroft.modules.auth.routes.answers import SENT, SIGN_IN, count_account
+from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account
 from undercroft.modules.auth.schemas import (
     Accepted,
     ChangeEmail,

@@ -30,7 +30,7 @@ from undercroft.modules.auth.errors import (
 )
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.models import SessionKind
-from undercroft.modules.auth.routes.answers import (
+from undercroft.modules.auth.answers import (
     SENT,
     SIGN_IN,
     count_account,
