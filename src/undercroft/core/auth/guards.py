@@ -3,10 +3,17 @@
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from structlog.contextvars import bind_contextvars
 
 from undercroft.core.audit import act_as
-from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
+from undercroft.core.auth.principal import (
+    API_KEY_MARK,
+    Authenticator,
+    InteractiveSessionRequired,
+    PlatformRole,
+    Principal,
+)
 from undercroft.core.auth.proof import MfaRequiredByTeam, require_mfa_of_admin, require_recent, require_second_factor
 from undercroft.core.errors import Forbidden
 
@@ -19,7 +26,10 @@ async def current_principal(request: Request) -> Principal:
     principal = await authenticator.authenticate(request)
     request.state.principal = principal
     act_as(principal.actor)
-    bind_contextvars(user_id=principal.user_id, team_id=principal.team_id)
+    bind_contextvars(user_id=principal.person_id, team_id=principal.team_id)
+    if principal.api_key_id is not None:
+        bind_contextvars(api_key_id=principal.api_key_id)
+        _require_within_scopes(principal, request)
     if principal.closed_team and not getattr(request.scope.get("endpoint"), "__personal__", False):
         require_second_factor(principal, MfaRequiredByTeam)
     return principal
@@ -33,6 +43,43 @@ CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 class PermissionDenied(Forbidden):
     code = "PERMISSION_DENIED"
     message = "Your role does not allow this."
+
+
+class ScopeMissing(Forbidden):
+    code = "SCOPE_MISSING"
+    message = "This API key's scopes do not reach here: no permission names what this does."
+
+
+def _require_within_scopes(principal: Principal, request: Request) -> None:
+    """A key with scopes reaches what a permission names; which one is the route's own guard's to ask."""
+    route = request.scope.get("route")
+    if principal.scopes is not None and not (route and _names_permission(route.dependant)):
+        raise ScopeMissing
+
+
+def _names_permission(dependant: Dependant) -> bool:
+    needs = str(getattr(dependant.call, "needs", ""))
+    return ":" in needs or any(_names_permission(each) for each in dependant.dependencies)
+
+
+async def interactive(principal: CurrentPrincipal) -> Principal:
+    """Lets a principal pass who signed in; API keys get 403."""
+    if principal.api_key_id is not None:
+        raise InteractiveSessionRequired
+    return principal
+
+
+interactive.needs = "signed in, no API key"  # type: ignore[attr-defined]
+
+INTERACTIVE = Depends(interactive)
+"""In a route's or a router's `dependencies`: no API key gets here."""
+
+
+async def refuse_api_keys(request: Request) -> None:
+    """For routes that nobody has to be signed in for, and no API key has any business at."""
+    authorization = request.headers.get("authorization", "")
+    if authorization.lower().startswith(f"bearer {API_KEY_MARK}"):
+        raise InteractiveSessionRequired
 
 
 def require_permission(permission: str) -> Any:

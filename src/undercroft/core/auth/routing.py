@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from undercroft.core.auth.guards import current_principal, require_role
+from undercroft.core.auth.guards import current_principal, refuse_api_keys, require_role
 from undercroft.core.auth.principal import PlatformRole
 
 
@@ -28,6 +28,8 @@ class Surface(StrEnum):
         match self:
             case Surface.APP:
                 return [Depends(current_principal)]
+            case Surface.AUTH:
+                return [Depends(refuse_api_keys)]
             case Surface.ADMIN:
                 return [require_role(PlatformRole.ADMIN)]
             case _:
@@ -35,7 +37,8 @@ class Surface(StrEnum):
 
 
 class Router(APIRouter):
-    """An `APIRouter` that declares its surface: `app` routes need a principal, `admin` routes an administrator.
+    """An `APIRouter` that declares its surface: `app` routes need a principal, `admin` routes an administrator, and
+    `auth` routes are closed to API keys.
 
     The guard is put in front of every route, so that one without it cannot be written:
 

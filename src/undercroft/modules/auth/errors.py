@@ -37,6 +37,22 @@ class TokenExpired(Unauthorized):
         super().__init__(headers=INVALID_TOKEN_HEADERS)
 
 
+class InvalidApiKey(Unauthorized):
+    code = "INVALID_API_KEY"
+    message = "The API key is not valid."
+
+    def __init__(self) -> None:
+        super().__init__(headers=INVALID_TOKEN_HEADERS)
+
+
+class ApiKeyExpired(Unauthorized):
+    code = "API_KEY_EXPIRED"
+    message = "The API key has expired."
+
+    def __init__(self) -> None:
+        super().__init__(headers=INVALID_TOKEN_HEADERS)
+
+
 class SessionEnded(Unauthorized):
     code = "SESSION_ENDED"
     message = "This session has ended. Sign in again."

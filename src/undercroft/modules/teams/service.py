@@ -44,7 +44,7 @@ class TeamReads:
     async def _permitted(self, team_id: UUID, permission: str) -> Belonging:
         """The team, if one belongs to it in a role with this permission; `TeamNotFound` to strangers, else 403."""
         belonging = await self._teams.belonging(team_id, self._principal.user_id)
-        if permission not in permissions_of(belonging.role):
+        if permission not in self._principal.within_scopes(permissions_of(belonging.role)):
             raise TeamRoleTooWeak(details={"permission": permission})
         return belonging
 

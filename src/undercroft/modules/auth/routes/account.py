@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
@@ -29,7 +29,7 @@ from undercroft.modules.auth.schemas import (
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
 passwords = Router(surface="auth", tag=SIGN_IN)
-account = Router(surface="app", prefix="/users", tag="Profile", personal=True)
+account = Router(surface="app", prefix="/users", tag="Profile", personal=True, dependencies=[INTERACTIVE])
 
 
 async def own_account(principal: CurrentPrincipal, identity: IdentityDep, client: CurrentClient) -> Account:
