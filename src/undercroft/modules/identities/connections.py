@@ -39,6 +39,14 @@ class Connections:
         except KeyError:
             raise UnknownProvider from None
 
+    async def check(self) -> None:
+        """Raises when what the issuer publishes cannot be had, or could not when it was last needed."""
+        assert self.external is not None
+        await self.external.tokens.jwks.check()
+
+    async def close(self) -> None:
+        await self.outgoing.close()
+
 
 async def connections(request: Request) -> Connections:
     return cast(Connections, request.app.state.identity_connections)

@@ -38,7 +38,7 @@ class ExternalIdentity(Identified, Timestamped, table=True):
 
 
 class UsedMark(SQLModel, table=True):
-    """What may be used once and was: the state of a sign-in, the id of a webhook. Kept until it would not fit anyway."""
+    """What may be used once and was: the state of a sign-in, the id of a webhook. Kept until it would not do anyway."""
 
     __tablename__ = "identity_used_marks"
 

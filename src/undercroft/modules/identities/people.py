@@ -94,10 +94,7 @@ class People:
         """The issuer says that somebody is gone: so is the account, unless another identity signs in to it."""
         identity = await self._identities.hold(profile.issuer, profile.subject)
         if identity is None:
-            gone = ExternalIdentity(
-                id=new_id(), provider=self._provider, issuer=profile.issuer, subject=profile.subject, known_at=profile.at
-            )
-            await self._identities.create(gone)
+            await self._identities.create(self._remembered(profile))
             return
         user_id = identity.user_id
         if user_id is None:
@@ -111,11 +108,20 @@ class People:
         if not await own_identities(self._session, user_id):
             await self._delete(user_id)
 
+    def _remembered(self, profile: Profile) -> ExternalIdentity:
+        """That somebody is gone who was never here."""
+        issuer, subject = profile.issuer, profile.subject
+        return ExternalIdentity(
+            id=new_id(), provider=self._provider, issuer=issuer, subject=subject, known_at=profile.at
+        )
+
     async def _delete(self, user_id: UUID) -> None:
         try:
             await UserService(self._session).delete(user_id)
         except LastSuperadmin:
-            log.warning("identity.ended_of_last_superadmin", user_id=str(user_id), hint="The account stays, unreachable.")
+            log.warning(
+                "identity.ended_of_last_superadmin", user_id=str(user_id), hint="The account stays, unreachable."
+            )
 
     async def _newcomer(self, profile: Profile) -> User:
         """A new account, or the one with this address. Who has it is only looked at once the address is proven."""

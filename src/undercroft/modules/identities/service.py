@@ -60,9 +60,7 @@ async def give_code(session: Session, provider: str, profile: Profile, challenge
     """A code that an app exchanges within a minute. Raises what `People.sign_in` raises."""
     user, code = await People(session, provider).sign_in(profile), new_token()
     session.add(
-        ExchangeCode(
-            code_hash=hash_token(code), user_id=user.id, challenge=challenge, expires_at=utc_now() + CODE_LIFE
-        )
+        ExchangeCode(code_hash=hash_token(code), user_id=user.id, challenge=challenge, expires_at=utc_now() + CODE_LIFE)
     )
     return code
 

@@ -56,6 +56,12 @@ class Jwks:
             raise self.document.unavailable()
         return found
 
+    async def check(self) -> None:
+        """Raises `IdentityProviderUnavailable` when the keys could not be had when they were last asked for."""
+        await self.document.get()
+        if self.document.failed:
+            raise self.document.unavailable()
+
     async def _fetch(self) -> Known:
         keys = usable_keys(await self._outgoing.document(await self._address()))
         if not keys:

@@ -5,6 +5,7 @@ from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -39,6 +40,10 @@ class Claims(msgspec.Struct, frozen=True):
     xms_edov: bool | str | int | None = None
     name: str | None = None
     user_metadata: dict[str, Any] | None = None
+    auth_time: float | None = None
+    amr: list[Any] | None = None
+    aal: str | None = None
+    fva: list[int] | None = None
 
     @property
     def audiences(self) -> set[str]:
@@ -48,6 +53,24 @@ class Claims(msgspec.Struct, frozen=True):
     def says_verified(self) -> bool:
         """Whether the issuer vouches for the address; some write the boolean as a string."""
         return self.email_verified in (True, "true")
+
+    @property
+    def proven_at(self) -> datetime | None:
+        """When somebody last showed who they are: `auth_time`, Supabase's `amr`, or Clerk's `fva` in minutes."""
+        times = [each["timestamp"] for each in self.amr or () if isinstance(each, dict) and "timestamp" in each]
+        if self.fva and self.fva[0] >= 0:
+            times.append(self.iat - 60 * self.fva[0])
+        try:
+            moment = self.auth_time if self.auth_time is not None else max(times, default=None)
+            return None if moment is None else datetime.fromtimestamp(moment, UTC)
+        except (TypeError, ValueError, OverflowError, OSError):
+            return None
+
+    @property
+    def passed_mfa(self) -> bool:
+        """Whether the issuer saw a second factor (RFC 8176; Supabase's `aal`, Clerk's `fva`)."""
+        seen = self.fva is not None and len(self.fva) > 1 and self.fva[1] >= 0
+        return seen or self.aal == "aal2" or "mfa" in (self.amr or ())
 
 
 class _Header(msgspec.Struct):
@@ -77,7 +100,7 @@ class Tokens:
         self, rules: Rules, jwks: Jwks, *, remember: int = 10_000, clock: Callable[[], float] = time.time
     ) -> None:
         self._rules = rules
-        self._jwks = jwks
+        self.jwks = jwks
         self._remember = remember
         self._clock = clock
         self._verified: OrderedDict[str, Claims] = OrderedDict()
@@ -92,7 +115,7 @@ class Tokens:
         if claims is not None:
             return claims
         header = self._header(token)
-        key = self._known(header) or await self._jwks.seek(header.kid, header.alg)
+        key = self._known(header) or await self.jwks.seek(header.kid, header.alg)
         return self._check(token, header, key)
 
     def verify_known(self, token: str) -> Claims | None:
@@ -139,7 +162,7 @@ class Tokens:
     def _known(self, header: _Header) -> PublicKey | bytes | None:
         if header.alg == "HS256":
             return self._rules.secret
-        return self._jwks.known(header.kid, header.alg)
+        return self.jwks.known(header.kid, header.alg)
 
     def _check(self, token: str, header: _Header, key: PublicKey | bytes | None) -> Claims:
         if key is None:

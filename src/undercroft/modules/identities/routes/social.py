@@ -12,6 +12,7 @@ from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
 from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.pages import add_templates, mailed_page
 from undercroft.modules.auth import (
     SIGN_IN,
@@ -81,7 +82,10 @@ async def list_providers(connections: ConnectionsDep) -> Providers:
     responses=responses(InvalidCode, AccountInactive, MfaRequired),
     dependencies=[require_local_accounts()],
 )
-async def exchange(body: ExchangeRequest, client: CurrentClient, identity: IdentityDep, session: SessionDep) -> TokenPair:
+@answers_secret
+async def exchange(
+    body: ExchangeRequest, client: CurrentClient, identity: IdentityDep, session: SessionDep
+) -> TokenPair:
     """For apps, which are sent back with a code; it works once, for a minute, and only with the verifier."""
     _, started = await service.exchange(
         session, body.code.get_secret_value(), body.code_verifier.get_secret_value(), client
@@ -140,6 +144,7 @@ async def come_back(
 
 
 @social.post("/{provider}/callback", status_code=303, response_class=RedirectResponse, include_in_schema=False)
+@not_idempotent("It changes nothing: it sends the browser on.")
 async def come_back_by_form(provider: str, request: Request) -> Response:
     """Apple has the browser post from its own site, without our cookies: the same once more as a GET, with them."""
     form = await request.form()
