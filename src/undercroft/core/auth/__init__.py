@@ -4,6 +4,7 @@ from undercroft.core.auth.guards import (
     INTERACTIVE,
     CurrentPrincipal,
     require_permission,
+    require_permission_unless_oneself,
     require_recent_proof,
     require_role,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "StepUpRequired",
     "Surface",
     "require_permission",
+    "require_permission_unless_oneself",
     "require_recent_proof",
     "require_role",
 ]

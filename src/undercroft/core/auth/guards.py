@@ -1,6 +1,7 @@
 """One-line guards for a route's signature."""
 
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
@@ -87,6 +88,19 @@ def require_permission(permission: str) -> Any:
 
     async def check(principal: CurrentPrincipal) -> Principal:
         if permission not in principal.permissions:
+            raise PermissionDenied(details={"permission": permission})
+        return principal
+
+    check.needs = permission  # type: ignore[attr-defined]
+    return Depends(check)
+
+
+def require_permission_unless_oneself(permission: str) -> Any:
+    """Like `require_permission`, but whom the path names as `user_id` passes as well, unless by a key with scopes."""
+
+    async def check(user_id: UUID, principal: CurrentPrincipal) -> Principal:
+        oneself = user_id == principal.person_id and principal.scopes is None
+        if permission not in principal.permissions and not oneself:
             raise PermissionDenied(details={"permission": permission})
         return principal
 

@@ -44,9 +44,10 @@ class UserRequired(Forbidden):
 class Principal:
     """Somebody signed in, or an API key, as of this request.
 
-    `team_id` is the current team (`X-Team-ID`, else the personal team; a team's key has only its own); `permissions`
-    are those of the role in it, of a key at most its scopes. `subject` is the row that the authenticator read to know
-    them, so that reading oneself costs nothing more.
+    `team_id` is the current team: the one that an `app` route's path names as `team_id`, else `X-Team-ID`, else the
+    personal team; a team's key has only its own. `permissions` are those of the role in it, a key's at most its scopes,
+    and `team_role` is what that role is called. `subject` is the row that the authenticator read to know them, so that
+    reading oneself costs nothing more.
 
     `person_id` is None for a team's key, `own_session_id` for every key. Ask for `user_id` and `session_id` where
     nothing can be done without: they refuse the others with 403.
@@ -61,6 +62,7 @@ class Principal:
     team_id: UUID
     permissions: frozenset[str]
     subject: Any = None
+    team_role: str = ""
     proven_at: datetime | None = None
     second_factors: tuple[str, ...] = ()
     passed_mfa: bool = False

@@ -44,11 +44,14 @@ class Router(APIRouter):
 
         router = Router(surface="app", prefix="/projects", tag="Projects")
 
+    A route on `app` declares the permission that it needs by `require_permission`. Routes that are `personal`, about
+    whoever asks and not about the current team, say so instead. A test walks all routes.
+
     `root` is for pages and well-known documents outside `/api`; such a router's routes stay out of the schema unless
     it says `include_in_schema=True`.
 
-    A team may close itself to sessions without a second factor. Routes of `app` that are `personal`, about whoever asks
-    and not about the current team, stay open then, as those of other surfaces do.
+    A team may close itself to sessions without a second factor. Personal routes stay open then, as those of other
+    surfaces do.
     """
 
     def __init__(

@@ -7,8 +7,8 @@ from uuid import UUID
 import asyncpg
 from starlette.requests import Request
 
-from undercroft.core.auth import PlatformRole, Principal
-from undercroft.core.auth.permissions import permissions_of
+from undercroft.core.auth import PlatformRole, Principal, Surface
+from undercroft.core.auth.permissions import permissions_in
 from undercroft.core.auth.principal import API_KEY_MARK
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import raise_translated
@@ -81,7 +81,7 @@ class TokenAuthenticator:
         presented = read_key(text)
         if presented is None:
             raise InvalidApiKey
-        team = _header(request, b"x-team-id")
+        team = _named_team(request)
         named = None if team is None else _team_id(team)
         if named is None:
             row = await self._row(KEY_PERSONAL, {"prefix": presented.prefix})
@@ -131,7 +131,7 @@ class TokenAuthenticator:
     async def _principal(
         self, request: Request, personal: Statement, named: Statement, values: dict[str, Any]
     ) -> Principal:
-        team = _header(request, b"x-team-id")
+        team = _named_team(request)
         if team is None:
             row = await self._row(personal, values)
         else:
@@ -148,8 +148,9 @@ class TokenAuthenticator:
             own_session_id=row["session_id"],
             role=PlatformRole(row["role"]),
             team_id=row["team_id"],
-            permissions=permissions_of(row["team_role"]),
+            permissions=permissions_in(row["team_role"], row["team_grants"]),
             subject=row,
+            team_role=row["team_role"],
             proven_at=row["proven_at"],
             second_factors=tuple(row["second_factors"]),
             passed_mfa=passed_mfa,
@@ -167,6 +168,14 @@ def _header(request: Request, name: bytes) -> str | None:
     """One header, from the dict that the outermost layer made of them."""
     value = request.scope["state"]["request_headers"].get(name)
     return value.decode("latin-1") if value is not None else None
+
+
+def _named_team(request: Request) -> str | None:
+    """The team in the path of an `app` route, because what is done there is done in that team; else the header's."""
+    in_path: str | None = request.scope.get("path_params", {}).get("team_id")
+    if in_path is None or not request.scope["state"]["route_template"].startswith(Surface.APP.prefix):
+        return _header(request, b"x-team-id")
+    return in_path
 
 
 def _bearer(authorization: str) -> str:

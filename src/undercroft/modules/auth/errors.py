@@ -1,6 +1,6 @@
 """What can go wrong with signing in."""
 
-from undercroft.core.errors import BadRequest, Conflict, Forbidden, TooManyRequests, Unauthorized
+from undercroft.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized
 
 INVALID_TOKEN_HEADERS = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
@@ -87,6 +87,11 @@ class WrongPassword(Forbidden):
 class LinkInvalid(BadRequest):
     code = "LINK_INVALID"
     message = "This link is not valid any more. Ask for a new one."
+
+
+class MagicLinksOff(NotFound):
+    code = "MAGIC_LINKS_OFF"
+    message = "Signing in by a mailed link is not offered here."
 
 
 class CsrfFailed(Forbidden):

@@ -48,9 +48,14 @@ class ExternalAccounts(Protocol):
         ...
 
 
-async def _check() -> None:
+def refuse_where_external() -> None:
+    """Raises `LocalAccountsOff` where another service keeps the accounts."""
     if load(IdentitySettings).is_external:
         raise LocalAccountsOff
+
+
+async def _check() -> None:
+    refuse_where_external()
 
 
 def require_local_accounts() -> Any:

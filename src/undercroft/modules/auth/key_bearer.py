@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from undercroft.core.auth import PlatformRole, Principal
-from undercroft.core.auth.permissions import permissions_of
+from undercroft.core.auth.permissions import permissions_in
 from undercroft.core.auth.principal import API_KEY_MARK
 from undercroft.core.security.tokens import equal, hash_token
 from undercroft.modules.auth.errors import ApiKeyExpired, InvalidApiKey
@@ -37,7 +37,8 @@ def principal_of(row: Mapping[str, Any] | None, presented: bytes, named_team: UU
     if team_id is None or named_team not in (None, team_id):
         raise TeamNotFound
     scopes = None if row["scopes"] is None else frozenset(row["scopes"])
-    allowed = permissions_of(row["team_role"]) if row["user_id"] else frozenset(row["scopes"])
+    role, grants = row["team_role"], row["team_grants"]
+    allowed = permissions_in(role, grants) if row["user_id"] else frozenset(row["scopes"])
     return Principal(
         person_id=row["user_id"],
         own_session_id=None,
@@ -45,6 +46,7 @@ def principal_of(row: Mapping[str, Any] | None, presented: bytes, named_team: UU
         team_id=team_id,
         permissions=allowed if scopes is None else allowed & scopes,
         subject=row if row["user_id"] else None,
+        team_role=role if row["user_id"] else "",
         closed_team=bool(row["require_mfa"]) and not row["second_factors"],
         api_key_id=row["api_key_id"],
         scopes=scopes,

@@ -83,6 +83,7 @@ class MailPurpose(StrEnum):
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105
     CONFIRM_EMAIL = "confirm_email"
+    MAGIC_LINK = "magic_link"
     WELCOME = "welcome"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     EMAIL_CHANGED = "email_changed"

@@ -11,7 +11,7 @@ from sqlmodel import col
 from undercroft.core.db import Statement
 from undercroft.modules.api_keys import ApiKey
 from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.teams import Membership, Team
+from undercroft.modules.teams import ROLE_GRANTS, Membership, Team
 from undercroft.modules.users import PROFILE, User
 
 _BEARER = (
@@ -50,6 +50,7 @@ def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Seque
             col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
+            ROLE_GRANTS.label("team_grants"),
         )
         .select_from(source)
         .join(User, col(User.id) == col(source.user_id))
@@ -82,6 +83,7 @@ def _by_key(team: Any) -> Statement:
             col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
+            ROLE_GRANTS.label("team_grants"),
         )
         .select_from(ApiKey)
         .outerjoin(User, (col(User.id) == col(ApiKey.user_id)) & _LIVING_USER)

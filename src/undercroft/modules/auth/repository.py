@@ -171,6 +171,20 @@ class MailTokenRepository:
         )
         return cast("UUID | None", await self._session.scalar(query))
 
+    async def use(self, purpose: MailPurpose, token_hash: bytes) -> UUID | None:
+        """Remove one valid token; whom it proved. Of two that try at once, one removes it."""
+        removed = delete(MailToken).where(
+            col(MailToken.token_hash) == token_hash,
+            col(MailToken.purpose) == purpose,
+            col(MailToken.expires_at) > func.now(),
+        )
+        return cast("UUID | None", await self._session.scalar(removed.returning(col(MailToken.subject_id))))
+
+    async def void_links(self, user_id: UUID) -> None:
+        """Remove what was mailed to somebody to get in by: links that reset the password, and those that sign in."""
+        await self.consume(MailPurpose.RESET_PASSWORD, user_id)
+        await self.consume(MailPurpose.MAGIC_LINK, user_id)
+
     async def consume(self, purpose: MailPurpose, *subjects: UUID) -> int:
         """Remove all tokens of one purpose; how many there were. Of two that try at once, one removes them."""
         where = (col(MailToken.subject_id).in_(subjects), col(MailToken.purpose) == purpose)

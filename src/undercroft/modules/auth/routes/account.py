@@ -27,6 +27,7 @@ from undercroft.modules.auth.schemas import (
     EmailOnly,
     ResetPassword,
 )
+from undercroft.modules.teams import LastOwner
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
 OURS: dict[str, Any] = {"dependencies": [require_local_accounts()], "responses": responses(LocalAccountsOff)}
@@ -112,9 +113,17 @@ async def confirm_email(body: ConfirmEmail, identity: IdentityDep) -> None:
     await credentials.confirm_email(identity.database, token=body.token.get_secret_value())
 
 
-@account.delete("/me", status_code=204, summary="Delete one's own account", responses=responses(*PROOF, LastSuperadmin))
+@account.delete(
+    "/me",
+    status_code=204,
+    summary="Delete one's own account",
+    responses=responses(*PROOF, LastSuperadmin, LastOwner),
+)
 async def delete_profile(body: DeleteAccount, own: AccountDep) -> Response:
-    """For good: personal data is removed, all sessions end, and the address may register again."""
+    """For good: personal data is removed, all sessions end, and the address may register again.
+
+    Refused while a team that others belong to has no other owner; teams that nobody else belongs to are deleted.
+    """
     await own.delete(current=body.current_password.get_secret_value())
     response = Response(status_code=204)
     clear_session_cookie(response)
