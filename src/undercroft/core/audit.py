@@ -86,15 +86,20 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(token)
 
 
-@contextmanager
-def answering(request: Request) -> Iterator[None]:
+class Answering:
     """Within this block a request is answered, of somebody unknown until a guard says who it is."""
-    actor, within = _actor.set(ANONYMOUS), _request.set(request)
-    try:
-        yield
-    finally:
-        _request.reset(within)
-        _actor.reset(actor)
+
+    __slots__ = ("_actor", "_before", "_request")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __enter__(self) -> None:
+        self._actor, self._before = _actor.set(ANONYMOUS), _request.set(self._request)
+
+    def __exit__(self, *_: object) -> None:
+        _request.reset(self._before)
+        _actor.reset(self._actor)
 
 
 def current_origin() -> Origin:

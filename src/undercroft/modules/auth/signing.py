@@ -148,7 +148,9 @@ async def rotate(database: Database, *, early: bool = False) -> tuple[str, str]:
         await keys.change(coming, state=KeyState.ACTIVE, activated_at=utc_now())
         following = _row(ring, draft, KeyState.NEXT)
         await keys.add(following)
-        await record(session, Entry("signing_key.rotated", details={"kid": coming.kid, "next_kid": following.kid}))
+        before = {"active": active.kid, "next": coming.kid}
+        after = {"active": coming.kid, "next": following.kid}
+        await record(session, Entry("signing_keys.rotated", target_type="signing_keys", before=before, after=after))
         return coming.kid, following.kid
 
 
@@ -176,9 +178,14 @@ def token_memory() -> timedelta:
 async def _fill(session: Session, ring: Keyring, drafts: list[RSAPrivateKey]) -> None:
     keys = SigningKeyRepository(session)
     present = {row.state for row in await keys.lock_all()}
+    made: dict[str, str] = {}
     for state, draft in zip((KeyState.ACTIVE, KeyState.NEXT), drafts, strict=True):
         if state not in present:
-            await keys.add(_row(ring, draft, state))
+            row = _row(ring, draft, state)
+            await keys.add(row)
+            made[state.value] = row.kid
+    if made:
+        await record(session, Entry("signing_keys.made", target_type="signing_keys", after=made))
 
 
 def _row(ring: Keyring, key: RSAPrivateKey, state: KeyState) -> SigningKey:

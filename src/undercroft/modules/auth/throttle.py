@@ -122,10 +122,9 @@ class Throttle:
             failures=list(failures.values()),
             until=[now + timedelta(seconds=delays[key]) if delays[key] else None for key in failures],
         )
-        for key, rule in attempt.keys.items():
-            if delays[key]:
-                details = {"scope": rule.scope, "failures": failures[key], "seconds": delays[key]}
-                await record(session, Entry("sign_in.slowed", details=details))
+        slowed = {rule.scope: delays[key] for key, rule in attempt.keys.items() if delays[key]}
+        if slowed:
+            await record(session, Entry("sign_in.slowed", after={"seconds": slowed}))
 
 
 async def pardon(session: Session, email: str, ip: str) -> None:

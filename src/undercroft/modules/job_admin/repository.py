@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, cast
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, select
 from sqlalchemy.orm import QueryableAttribute, defer
@@ -21,6 +22,13 @@ class JobRepository(Repository[Job]):
     not_found = JobNotFound
     searchable = ("task", "key")
     sortable = ("created_at", "scheduled_at", "finished_at", "priority", "task", "status")
+
+    async def status(self, job_id: UUID) -> str:
+        """Where a job stands, held until the transaction ends. Raises `JobNotFound`."""
+        found = await self._session.scalar(select(col(Job.status)).where(col(Job.id) == job_id).with_for_update())
+        if found is None:
+            raise JobNotFound
+        return str(found)
 
 
 class JobListing(JobRepository):
