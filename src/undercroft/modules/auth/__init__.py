@@ -3,11 +3,13 @@
 Other ways to sign in prove who somebody is and then call `start_session`.
 """
 
+from undercroft.modules.auth import browser
 from undercroft.modules.auth.answers import SIGN_IN, require_own_page, signed_in, token_pair
 from undercroft.modules.auth.client import Client, CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie, is_secure, refuse_cross_site, set_session_cookie
 from undercroft.modules.auth.errors import (
     CsrfFailed,
+    InvalidCredentials,
     InvalidToken,
     LinkInvalid,
     MfaRequired,
@@ -19,7 +21,7 @@ from undercroft.modules.auth.external import Bearer, LocalAccountsOff, require_l
 from undercroft.modules.auth.identity import Identity, IdentityDep
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
-from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.auth.principals import principal_statement
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
@@ -33,6 +35,7 @@ __all__ = [
     "REQUIRES",
     "RESET_PAGE",
     "SIGN_IN",
+    "AuthSession",
     "Bearer",
     "Client",
     "CookieSession",
@@ -40,6 +43,7 @@ __all__ = [
     "CurrentClient",
     "Identity",
     "IdentityDep",
+    "InvalidCredentials",
     "InvalidToken",
     "Kind",
     "LinkInvalid",
@@ -55,6 +59,7 @@ __all__ = [
     "TooManyAttempts",
     "WrongPassword",
     "bind_second_factor",
+    "browser",
     "clear_session_cookie",
     "in_words",
     "is_secure",

@@ -56,10 +56,7 @@ class TokenAuthenticator:
         if authorization is not None:
             token = _bearer(authorization)
             return await (self._by_key if token.startswith(API_KEY_MARK) else self._by_token)(request, token)
-        secret = request.cookies.get(self._cookie_name)
-        if secret is None or (self.external is not None and not self.external.allows_cookies):
-            raise Unauthorized
-        return await self._by_cookie(request, secret)
+        return await self._by_cookie(request, self._secret(request))
 
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.
@@ -118,15 +115,34 @@ class TokenAuthenticator:
             principal, proven_at=bearer.proven_at, second_factors=factors, passed_mfa=True, closed_team=False
         )
 
+    async def authenticate_page(self, request: Request) -> Principal:
+        """Whose cookie this is, for pages with forms: an unsafe request needs no token, but must be our own site's.
+
+        Raises as `authenticate` does.
+        """
+        secret = self._secret(request)
+        if request.method not in SAFE_METHODS:
+            require_same_site(request)
+        return await self._of_cookie(request, secret)
+
+    def _secret(self, request: Request) -> str:
+        """What the cookie holds, where cookies sign in."""
+        secret = request.cookies.get(self._cookie_name)
+        if secret is None or (self.external is not None and not self.external.allows_cookies):
+            raise Unauthorized
+        return secret
+
     async def _by_cookie(self, request: Request, secret: str) -> Principal:
         unsafe = request.method not in SAFE_METHODS
         if unsafe:
             require_same_site(request)
-        values = {"cookie_hash": hash_token(secret)}
-        principal = await self._principal(request, COOKIE_PERSONAL, COOKIE_NAMED, values)
+        principal = await self._of_cookie(request, secret)
         if unsafe:
             self.csrf.require(principal.session_id, _header(request, b"x-csrf-token"))
         return principal
+
+    async def _of_cookie(self, request: Request, secret: str) -> Principal:
+        return await self._principal(request, COOKIE_PERSONAL, COOKIE_NAMED, {"cookie_hash": hash_token(secret)})
 
     async def _principal(
         self, request: Request, personal: Statement, named: Statement, values: dict[str, Any]

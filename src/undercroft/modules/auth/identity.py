@@ -33,6 +33,7 @@ class Identity:
     last_seen: LastSeen
     last_used: LastUsed
     authenticator: TokenAuthenticator
+    throttle: Throttle
     sign_in: SignIn
     refresh_tokens: RefreshTokens
 
@@ -41,6 +42,7 @@ class Identity:
         """All of it on one database. Raises `ConfigurationError` without a SECRET_KEY."""
         keys = SigningKeys(database)
         tokens, last_seen, last_used = AccessTokens(keys), LastSeen(), LastUsed()
+        throttle = Throttle(database, scale=load(HttpSettings).scale)
         return cls(
             database=database,
             keys=keys,
@@ -48,7 +50,8 @@ class Identity:
             last_seen=last_seen,
             last_used=last_used,
             authenticator=TokenAuthenticator(database, tokens, last_seen, last_used),
-            sign_in=SignIn(database, Throttle(database, scale=load(HttpSettings).scale)),
+            throttle=throttle,
+            sign_in=SignIn(database, throttle),
             refresh_tokens=RefreshTokens(database),
         )
 

@@ -115,6 +115,10 @@ class TokenPair(BaseModel):
     expires_in: int = Field(description="Seconds for which the access token is valid.")
 
 
+class SignedOut(BaseModel):
+    ended: int = Field(description="How many sessions there were.")
+
+
 class CookieSession(BaseModel):
     """The cookie is set; unsafe requests send the token as `X-CSRF-Token`."""
 

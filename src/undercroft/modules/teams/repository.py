@@ -76,6 +76,15 @@ class TeamRepository(Repository[Team]):
             raise TeamNotFound
         return team
 
+    async def asking_for_mfa(self, user_id: UUID) -> Sequence[str]:
+        """The names of somebody's teams that let in only who passed two-step sign-in."""
+        query = (
+            select(col(Team.name))
+            .join(Membership, col(Membership.team_id) == col(Team.id))
+            .where(col(Membership.user_id) == user_id, col(Team.require_mfa), col(Team.deleted_at).is_(None))
+        )
+        return (await self._session.scalars(query.order_by(col(Team.name)))).all()
+
     async def slug_exists(self, slug: str) -> bool:
         return await self.count(col(Team.slug) == slug) > 0
 

@@ -37,6 +37,9 @@ class TeamUpdate(SQLModel):
 
     name: Name | None = Field(default=None, max_length=100)
     slug: Slug | None = Field(default=None, max_length=60)
+    require_mfa: bool | None = Field(
+        default=None, description="Whether the team lets in only who passed two-step sign-in; for owners to say."
+    )
     auto_join_domains: list[Domain] | None = Field(
         default=None,
         max_length=MAX_DOMAINS,
@@ -63,6 +66,7 @@ class TeamRead(TeamFields):
     slug: str
     role: str = Field(description="Your role in it.")
     is_personal: bool
+    require_mfa: bool
     auto_join_domains: list[str]
     auto_join_role: str
     created_at: datetime

@@ -59,3 +59,4 @@ class UserAdminUpdate(BaseModel):
     locale: Locale = "en"
     timezone: TimeZone = "UTC"
     role: PlatformRole = PlatformRole.USER
+    email_verified: bool = Field(True, description="Whether the address counts as proven.")

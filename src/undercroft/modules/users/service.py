@@ -73,7 +73,7 @@ class UserService:
         """Change somebody as an administrator. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`."""
         user, is_last = await self._lock_with_superadmins(user_id)
         _require_rank(by, user, changes.get("role", user.role))
-        before, after = differences(user, changes)
+        before, after = differences(user, _with_verification(user, changes))
         if is_last and "role" in after:
             raise LastSuperadmin
         if after:
@@ -102,6 +102,15 @@ class UserService:
         if not user.is_active:
             await self._users.update(user, {"is_active": True})
             await self._audit("user.activated", user.id, by.user_id, before=INACTIVE, after=ACTIVE)
+        return user
+
+    async def hold(self, user_id: UUID, *, by: Principal) -> User:
+        """Somebody whom this administrator may change, until the transaction ends.
+
+        Raises `UserNotFound`, `RoleTooWeak`.
+        """
+        user = await self._users.lock(user_id)
+        _require_rank(by, user, user.role)
         return user
 
     async def make_superadmin(self, user_id: UUID) -> User:
@@ -185,6 +194,13 @@ def _require_rank(by: Principal, user: User, role: str) -> None:
     """An admin may change people who are neither admin nor to become one; a superadmin may change anybody."""
     if by.role is not PlatformRole.SUPERADMIN and {user.role, role} != {PlatformRole.USER}:
         raise RoleTooWeak
+
+
+def _with_verification(user: User, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of `email_verified` the moment that is kept for it, unless it is so already."""
+    rest = {name: value for name, value in changes.items() if name != "email_verified"}
+    verified = changes.get("email_verified", user.email_verified)
+    return rest if verified == user.email_verified else {**rest, "email_verified_at": utc_now() if verified else None}
 
 
 def _anonymous(user_id: UUID) -> dict[str, Any]:
