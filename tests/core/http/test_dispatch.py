@@ -53,6 +53,11 @@ async def first_part(thing_id: str) -> str:
     return f"first of {thing_id}"
 
 
+@router.put("/by-id/{name}")
+async def name_thing(name: str) -> str:
+    return f"called {name}"
+
+
 @router.get("/by-id/{key}")
 async def by_id(key: UUID) -> str:
     return str(key)
@@ -128,6 +133,10 @@ class TestFinding:
     async def test_a_literal_path_without_the_method_gives_way(self, ask: Ask) -> None:
         assert (await ask("DELETE", f"{PATH}/newest")).status == 204
         assert done == ["newest"]
+
+    async def test_a_path_of_the_same_shape_may_call_its_parameter_otherwise(self, ask: Ask) -> None:
+        assert (await ask("PUT", f"{PATH}/by-id/7")).json == "called 7"
+        assert (await ask.get(f"{PATH}/by-id/7")).status == 422
 
     async def test_parameters_in_the_middle(self, ask: Ask) -> None:
         assert (await ask.get(f"{PATH}/7/parts/9")).json == {"thing": "7", "part": 9}

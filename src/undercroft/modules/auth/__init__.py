@@ -26,6 +26,8 @@ from undercroft.modules.auth.principals import principal_statement
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
+from undercroft.modules.auth.second_factor import bind_page as bind_second_factor_page
+from undercroft.modules.auth.second_factor import page_of as second_factor_page
 from undercroft.modules.auth.sessions import Started, prove_session, session_lives, start_session
 
 REQUIRES = ("users", "teams", "api_keys")
@@ -59,6 +61,7 @@ __all__ = [
     "TooManyAttempts",
     "WrongPassword",
     "bind_second_factor",
+    "bind_second_factor_page",
     "browser",
     "clear_session_cookie",
     "in_words",
@@ -69,6 +72,7 @@ __all__ = [
     "refuse_cross_site",
     "require_local_accounts",
     "require_own_page",
+    "second_factor_page",
     "session_lives",
     "set_session_cookie",
     "sign_in_by_link",

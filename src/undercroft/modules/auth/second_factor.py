@@ -1,6 +1,10 @@
 """Where signing in asks for a second factor. Whoever keeps second factors binds itself here when the process starts."""
 
+from collections.abc import Callable
 from typing import NoReturn, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from undercroft.core.db import Session
 from undercroft.modules.auth.client import Client
@@ -18,13 +22,28 @@ class SecondFactor(Protocol):
         ...
 
 
+Page = Callable[[Request, MfaRequired, str], Response]
+"""The form that asks a browser for the second step; the last argument is the path to go on to."""
+
 _bound: SecondFactor | None = None
+_page: Page | None = None
 
 
 def bind(second_factor: SecondFactor) -> None:
     """Ask here from now on."""
     global _bound
     _bound = second_factor
+
+
+def bind_page(page: Page) -> None:
+    """Show this where a browser is asked for the second step on its way back from somewhere else."""
+    global _page
+    _page = page
+
+
+def page_of(request: Request, asked: MfaRequired, wanted: str) -> Response | None:
+    """The page that asks for it; None where no module has one."""
+    return None if _page is None else _page(request, asked, wanted)
 
 
 async def demand(session: Session, user: User, client: Client, kind: SessionKind) -> NoReturn:
