@@ -3,18 +3,28 @@
 Other ways to sign in prove who somebody is and then call `start_session`.
 """
 
-from undercroft.modules.auth.answers import SIGN_IN, require_own_page, signed_in
+from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account, require_own_page, seconds_to_wait, signed_in
 from undercroft.modules.auth.client import Client, CurrentClient
-from undercroft.modules.auth.cookies import clear_session_cookie, refuse_cross_site, set_session_cookie
-from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, MfaRequired, TooManyAttempts, WrongPassword
+from undercroft.modules.auth.cookies import clear_session_cookie, cookie_name, refuse_cross_site, set_session_cookie
+from undercroft.modules.auth.errors import (
+    CsrfFailed,
+    InvalidCredentials,
+    LinkInvalid,
+    MfaRequired,
+    TooManyAttempts,
+    WrongPassword,
+)
 from undercroft.modules.auth.identity import Identity, IdentityDep
+from undercroft.modules.auth.magic_links import ask as ask_for_link
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
 from undercroft.modules.auth.models import AuthSession, SessionKind
+from undercroft.modules.auth.registration import register
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
-from undercroft.modules.auth.sessions import Started, prove_session, start_session
+from undercroft.modules.auth.sessions import Started, end_session, prove_session, start_session
+from undercroft.modules.auth.settings import AuthSettings
 
 REQUIRES = ("users", "teams", "api_keys")
 
@@ -22,14 +32,17 @@ __all__ = [
     "MAGIC_PAGE",
     "REQUIRES",
     "RESET_PAGE",
+    "SENT",
     "SIGN_IN",
     "AuthSession",
+    "AuthSettings",
     "Client",
     "CookieSession",
     "CsrfFailed",
     "CurrentClient",
     "Identity",
     "IdentityDep",
+    "InvalidCredentials",
     "Kind",
     "LinkInvalid",
     "MfaRequired",
@@ -41,13 +54,19 @@ __all__ = [
     "TokenPair",
     "TooManyAttempts",
     "WrongPassword",
+    "ask_for_link",
     "bind_second_factor",
     "clear_session_cookie",
+    "cookie_name",
+    "count_account",
+    "end_session",
     "in_words",
     "link",
     "prove_session",
     "refuse_cross_site",
+    "register",
     "require_own_page",
+    "seconds_to_wait",
     "set_session_cookie",
     "sign_in_by_link",
     "signed_in",

@@ -54,7 +54,17 @@ class TokenAuthenticator:
         secret = request.cookies.get(self._cookie_name)
         if secret is None:
             raise Unauthorized
-        return await self._by_cookie(request, secret)
+        return await self._by_cookie(request, secret, _header(request, b"x-csrf-token"))
+
+    async def authenticate_form(self, request: Request, csrf_token: str) -> Principal:
+        """The principal of the cookie with which a page of ours posted a form that carries the token itself.
+
+        Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`.
+        """
+        secret = request.cookies.get(self._cookie_name)
+        if secret is None:
+            raise Unauthorized
+        return await self._by_cookie(request, secret, csrf_token)
 
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.
@@ -95,14 +105,14 @@ class TokenAuthenticator:
         values = {"session_id": claims.sid, "user_id": claims.sub}
         return await self._principal(request, BEARER_PERSONAL, BEARER_NAMED, values)
 
-    async def _by_cookie(self, request: Request, secret: str) -> Principal:
+    async def _by_cookie(self, request: Request, secret: str, csrf_token: str | None) -> Principal:
         unsafe = request.method not in SAFE_METHODS
         if unsafe:
             require_same_site(request)
         values = {"cookie_hash": hash_token(secret)}
         principal = await self._principal(request, COOKIE_PERSONAL, COOKIE_NAMED, values)
         if unsafe:
-            self.csrf.require(principal.session_id, _header(request, b"x-csrf-token"))
+            self.csrf.require(principal.session_id, csrf_token)
         return principal
 
     async def _principal(
