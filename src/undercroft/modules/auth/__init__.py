@@ -3,7 +3,8 @@
 Other ways to sign in prove who somebody is and then call `start_session`.
 """
 
-from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account, require_own_page, seconds_to_wait, signed_in
+from undercroft.modules.auth import browser
+from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account, require_own_page, signed_in
 from undercroft.modules.auth.client import Client, CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie, cookie_name, refuse_cross_site, set_session_cookie
 from undercroft.modules.auth.errors import (
@@ -56,6 +57,7 @@ __all__ = [
     "WrongPassword",
     "ask_for_link",
     "bind_second_factor",
+    "browser",
     "clear_session_cookie",
     "cookie_name",
     "count_account",
@@ -66,7 +68,6 @@ __all__ = [
     "refuse_cross_site",
     "register",
     "require_own_page",
-    "seconds_to_wait",
     "set_session_cookie",
     "sign_in_by_link",
     "signed_in",

@@ -38,15 +38,22 @@ def entered(started: Started, wanted: str) -> Response:
     return answer
 
 
-def second_step_page(request: Request, asked: MfaRequired, wanted: str, *, fault: AppError | None = None) -> Response:
+def second_step_asked(request: Request, asked: MfaRequired, wanted: str) -> Response:
     """Where somebody shows the second factor that `MfaRequired` asks for."""
     details = asked.details or {}
+    return second_step_page(request, details["mfa_token"], wanted, with_code="totp" in details["methods"])
+
+
+def second_step_page(
+    request: Request, mfa_token: str, wanted: str, *, with_code: bool, fault: AppError | None = None
+) -> Response:
+    """The form for it; `with_code` where there is an authenticator app."""
     return form_page(
         request,
         "second_step",
         fault=fault,
         action=SECOND_STEP_PAGE,
-        mfa_token=details.get("mfa_token", ""),
-        with_code="totp" in details.get("methods", ()),
+        mfa_token=mfa_token,
+        with_code=with_code,
         wanted=local_path(wanted),
     )

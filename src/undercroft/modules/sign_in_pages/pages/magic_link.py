@@ -6,6 +6,7 @@ from fastapi import Form, Query, Request, Response
 
 from undercroft.core.auth import Router
 from undercroft.core.errors import AppError
+from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import mailed_page
 from undercroft.modules.auth import (
@@ -17,7 +18,7 @@ from undercroft.modules.auth import (
     refuse_cross_site,
     sign_in_by_link,
 )
-from undercroft.modules.sign_in_pages.answers import SIGN_IN_PAGE, entered, form_page, second_step_page
+from undercroft.modules.sign_in_pages.answers import SIGN_IN_PAGE, entered, form_page, second_step_asked
 
 magic_link = Router(surface="root")
 
@@ -29,6 +30,7 @@ async def magic_link_page(request: Request, token: Annotated[str, Query(max_leng
 
 @magic_link.post(MAGIC_PAGE)
 @limit("sign_in")
+@not_idempotent("The link works once.")
 async def sign_in_by_magic_link(
     request: Request, client: CurrentClient, identity: IdentityDep, token: Annotated[str, Form(max_length=512)] = ""
 ) -> Response:
@@ -36,7 +38,7 @@ async def sign_in_by_magic_link(
     try:
         _, started = await sign_in_by_link(identity.database, token=token, client=client, kind=SessionKind.COOKIE)
     except MfaRequired as asked:
-        return second_step_page(request, asked, "")
+        return second_step_asked(request, asked, "")
     except AppError as fault:
         return form_page(request, "refused", fault=fault, sign_in=SIGN_IN_PAGE)
     return entered(started, "")

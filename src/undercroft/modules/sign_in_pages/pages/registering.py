@@ -6,6 +6,7 @@ from fastapi import Form, Request, Response
 
 from undercroft.core.auth import Router
 from undercroft.core.errors import AppError, Unprocessable
+from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.security.settings import PasswordSettings
@@ -34,6 +35,7 @@ async def register_page(request: Request) -> Response:
 
 @registering.post(REGISTER_PAGE)
 @limit("sign_in")
+@not_idempotent("It only asks for a mail: the link makes the account, once.")
 async def register_by_page(
     request: Request,
     identity: IdentityDep,

@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
+from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
 from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
+from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.settings import load
@@ -20,22 +22,25 @@ from undercroft.modules.auth import (
     IdentityDep,
     InvalidCredentials,
     MfaRequired,
-    SessionKind,
+    TooManyAttempts,
     ask_for_link,
+    browser,
     clear_session_cookie,
     count_account,
     end_session,
     refuse_cross_site,
-    seconds_to_wait,
 )
+from undercroft.modules.mfa import InvalidCode, Proof, SecondStep
 from undercroft.modules.sign_in_pages.answers import (
     NOT_KEPT,
     REGISTER_PAGE,
+    SECOND_STEP_PAGE,
     SIGN_IN_PAGE,
     SIGN_OUT_PAGE,
     done_page,
     entered,
     form_page,
+    second_step_asked,
     second_step_page,
 )
 from undercroft.modules.sign_in_pages.targets import LONGEST, local_path
@@ -60,33 +65,55 @@ async def sign_in_page(
 
 @signing_in.post(SIGN_IN_PAGE)
 @limit("sign_in")
+@not_idempotent("Forms of browsers do not send it.")
 async def sign_in(
     request: Request,
-    client: CurrentClient,
-    identity: IdentityDep,
     email: Address = "",
     password: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
     wanted: Wanted = "",
 ) -> Response:
-    refuse_cross_site(request)
     try:
-        address = _address(email)
-        _, started = await identity.sign_in.sign_in(
-            email=address,
-            password=password,
-            client=client,
-            kind=SessionKind.COOKIE,
-            account_waits=await seconds_to_wait(request, address),
-        )
+        started = await browser.sign_in(request, email=_address(email), password=password)
     except MfaRequired as asked:
-        return second_step_page(request, asked, wanted)
+        return second_step_asked(request, asked, wanted)
     except AppError as fault:
         return _form(request, wanted, fault, email=email)
     return entered(started, wanted)
 
 
+@signing_in.post(SECOND_STEP_PAGE)
+@limit("sign_in")
+@not_idempotent("A code works once.")
+async def second_step(
+    request: Request,
+    client: CurrentClient,
+    identity: IdentityDep,
+    mfa_token: Annotated[str, Form(max_length=512)] = "",
+    code: Annotated[str, Form(max_length=64)] = "",
+    recovery_code: Annotated[str, Form(max_length=64)] = "",
+    with_code: Annotated[str, Form(max_length=8)] = "",
+    wanted: Wanted = "",
+) -> Response:
+    """A wrong code may be mended a few times; then signing in begins anew."""
+    refuse_cross_site(request)
+    try:
+        _, started, _ = await SecondStep(identity, client).verify(mfa_token, _proof(code, recovery_code))
+    except (InvalidCode, TooManyAttempts) as fault:
+        return second_step_page(request, mfa_token, wanted, with_code=bool(with_code), fault=fault)
+    except AppError as fault:
+        return _form(request, wanted, fault)
+    return entered(started, wanted)
+
+
+@signing_in.get(SECOND_STEP_PAGE)
+async def second_step_left() -> Response:
+    """There is nothing to see here without the first step."""
+    return RedirectResponse(SIGN_IN_PAGE, 303, NOT_KEPT)
+
+
 @signing_in.post(LINK_PAGE)
 @limit("sign_in")
+@not_idempotent("It only asks for a mail.")
 async def send_magic_link(request: Request, identity: IdentityDep, email: Address = "") -> Response:
     """The answer is the same whatever the address."""
     refuse_cross_site(request)
@@ -116,6 +143,7 @@ async def sign_out_page(request: Request, visitor: Visitor, identity: IdentityDe
 
 
 @signing_in.post(SIGN_OUT_PAGE)
+@not_idempotent("A session that has ended cannot end again.")
 async def sign_out(
     request: Request,
     session: SessionDep,
@@ -142,6 +170,13 @@ def _form(request: Request, wanted: str, fault: AppError | None = None, *, email
         longest=MAX_LENGTH,
         wanted=local_path(wanted),
     )
+
+
+def _proof(code: str, recovery_code: str) -> Proof:
+    try:
+        return Proof(recovery_code=recovery_code.strip()) if recovery_code else Proof(code="".join(code.split()))
+    except ValidationError:
+        raise InvalidCode from None
 
 
 def _address(text: str) -> str:
