@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
-from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
 from undercroft.core.auth import Router
@@ -30,7 +29,7 @@ from undercroft.modules.auth import (
     end_session,
     refuse_cross_site,
 )
-from undercroft.modules.mfa import InvalidCode, Proof, SecondStep
+from undercroft.modules.mfa import InvalidCode, finish_sign_in
 from undercroft.modules.sign_in_pages.answers import (
     NOT_KEPT,
     REGISTER_PAGE,
@@ -97,7 +96,7 @@ async def second_step(
     """A wrong code may be mended a few times; then signing in begins anew."""
     refuse_cross_site(request)
     try:
-        _, started, _ = await SecondStep(identity, client).verify(mfa_token, _proof(code, recovery_code))
+        _, started, _ = await finish_sign_in(identity, client, token=mfa_token, code=code, recovery_code=recovery_code)
     except (InvalidCode, TooManyAttempts) as fault:
         return second_step_page(request, mfa_token, wanted, with_code=bool(with_code), fault=fault)
     except AppError as fault:
@@ -170,13 +169,6 @@ def _form(request: Request, wanted: str, fault: AppError | None = None, *, email
         longest=MAX_LENGTH,
         wanted=local_path(wanted),
     )
-
-
-def _proof(code: str, recovery_code: str) -> Proof:
-    try:
-        return Proof(recovery_code=recovery_code.strip()) if recovery_code else Proof(code="".join(code.split()))
-    except ValidationError:
-        raise InvalidCode from None
 
 
 def _address(text: str) -> str:
