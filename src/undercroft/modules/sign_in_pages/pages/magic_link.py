@@ -16,11 +16,12 @@ from undercroft.modules.auth import (
     MfaRequired,
     SessionKind,
     refuse_cross_site,
+    require_local_accounts,
     sign_in_by_link,
 )
 from undercroft.modules.sign_in_pages.answers import SIGN_IN_PAGE, entered, form_page, second_step_asked
 
-magic_link = Router(surface="root")
+magic_link = Router(surface="root", dependencies=[require_local_accounts()])
 
 
 @magic_link.get(MAGIC_PAGE)

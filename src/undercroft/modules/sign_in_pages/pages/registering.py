@@ -13,11 +13,11 @@ from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
 from undercroft.core.validation.text import tidy_line
-from undercroft.modules.auth import IdentityDep, count_account, refuse_cross_site, register
+from undercroft.modules.auth import IdentityDep, count_account, refuse_cross_site, register, require_local_accounts
 from undercroft.modules.sign_in_pages.answers import REGISTER_PAGE, SIGN_IN_PAGE, done_page, form_page
 from undercroft.modules.users import NAME_LENGTH
 
-registering = Router(surface="root")
+registering = Router(surface="root", dependencies=[require_local_accounts()])
 
 
 class NoAddress(Unprocessable):

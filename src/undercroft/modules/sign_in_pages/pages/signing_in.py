@@ -28,6 +28,7 @@ from undercroft.modules.auth import (
     count_account,
     end_session,
     refuse_cross_site,
+    require_local_accounts,
 )
 from undercroft.modules.mfa import InvalidCode, finish_sign_in
 from undercroft.modules.sign_in_pages.answers import (
@@ -42,10 +43,11 @@ from undercroft.modules.sign_in_pages.answers import (
     second_step_asked,
     second_step_page,
 )
+from undercroft.modules.sign_in_pages.social import social_links
 from undercroft.modules.sign_in_pages.targets import LONGEST, local_path
 from undercroft.modules.sign_in_pages.visitors import Visitor
 
-signing_in = Router(surface="root")
+signing_in = Router(surface="root", dependencies=[require_local_accounts()])
 
 LINK_PAGE = f"{SIGN_IN_PAGE}/link"
 Address = Annotated[str, Form(max_length=300)]
@@ -54,7 +56,9 @@ Wanted = Annotated[str, Form(alias="next", max_length=LONGEST)]
 
 @signing_in.get(SIGN_IN_PAGE)
 async def sign_in_page(
-    request: Request, visitor: Visitor, wanted: Annotated[str, Query(alias="next", max_length=LONGEST)] = ""
+    request: Request,
+    visitor: Visitor,
+    wanted: Annotated[str, Query(alias="next", max_length=LONGEST)] = "",
 ) -> Response:
     """Who is signed in already is sent on."""
     if visitor is not None:
@@ -157,6 +161,7 @@ async def sign_out(
 
 
 def _form(request: Request, wanted: str, fault: AppError | None = None, *, email: str = "") -> Response:
+    wanted = local_path(wanted)
     return form_page(
         request,
         "sign_in",
@@ -167,7 +172,8 @@ def _form(request: Request, wanted: str, fault: AppError | None = None, *, email
         register=REGISTER_PAGE,
         email=email,
         longest=MAX_LENGTH,
-        wanted=local_path(wanted),
+        social=social_links(request.app.state.identity_connections, wanted),
+        wanted=wanted,
     )
 
 
