@@ -11,10 +11,11 @@ from undercroft.modules.auth.identity import Identity, IdentityDep
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
 from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.proven import register_proven
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
-from undercroft.modules.auth.sessions import Started, prove_session, start_session
+from undercroft.modules.auth.sessions import Started, end_session, prove_session, start_session
 
 REQUIRES = ("users", "teams", "api_keys")
 
@@ -42,10 +43,12 @@ __all__ = [
     "WrongPassword",
     "bind_second_factor",
     "clear_session_cookie",
+    "end_session",
     "in_words",
     "link",
     "prove_session",
     "refuse_cross_site",
+    "register_proven",
     "require_own_page",
     "set_session_cookie",
     "sign_in_by_link",

@@ -56,6 +56,19 @@ class TokenAuthenticator:
             raise Unauthorized
         return await self._by_cookie(request, secret)
 
+    async def visitor(self, request: Request) -> Principal | None:
+        """Who opened a page, by the session's cookie; None for nobody.
+
+        A form that acts for them carries the session's CSRF token as a field: `csrf.issue`, `csrf.require`.
+        """
+        secret = request.cookies.get(self._cookie_name)
+        if secret is None:
+            return None
+        try:
+            return await self._principal(request, COOKIE_PERSONAL, COOKIE_NAMED, {"cookie_hash": hash_token(secret)})
+        except SessionEnded:
+            return None
+
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.
 

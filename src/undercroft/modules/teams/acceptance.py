@@ -18,6 +18,9 @@ from undercroft.modules.teams.repository import (
 )
 from undercroft.modules.users import UserRepository
 
+INVITATION_PAGE = "/invitation"
+"""Where mailed links lead."""
+
 
 @dataclass(frozen=True)
 class OpenInvitation:
