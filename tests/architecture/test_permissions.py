@@ -1,6 +1,6 @@
 """The permission matrix: on every route of `app`, whoever may is let in and everybody else is not.
 
-What a route needs is read off the route itself: the permission that its guard names, or its router's `personal`.
+What a route needs is read off the route itself: the permission that its guard names, or its router's `oneself`.
 Requests are empty, so that a route which lets somebody in refuses what was sent (422) or finds nothing there (404);
 that is not what is asked here. Whoever may do least comes first, because the last may delete the team.
 """
@@ -34,7 +34,7 @@ class Asked:
 
     method: str
     path: str
-    personal: bool
+    oneself: bool
     permissions: frozenset[str]
 
     def __str__(self) -> str:
@@ -50,15 +50,16 @@ def needs(dependant: Dependant) -> Iterator[str]:
 
 
 def asked() -> list[Asked]:
+    routes = offline_app().routes
     names = {permission.name for permission in declared()}
     return [
         Asked(
             method,
             route.path,
-            getattr(route.endpoint, "__personal__", False),
+            getattr(route.endpoint, "__oneself__", False),
             frozenset(needs(route.dependant)) & names,
         )
-        for route in offline_app().routes
+        for route in routes
         if isinstance(route, APIRoute) and route.path.startswith(f"{Surface.APP.prefix}/")
         for method in sorted(route.methods)
     ]
@@ -99,7 +100,7 @@ async def place(app: Api, somebody: Any) -> Place:
 
 def may(role: str, route: Asked) -> bool:
     granted = frozenset(GRANTED) if role == OWN_ROLE else permissions_of(role)
-    return route.personal or route.permissions <= granted
+    return route.permissions <= granted if route.permissions else route.oneself
 
 
 def was_let_in(answer: Response) -> bool:
@@ -116,19 +117,20 @@ AFTER_THE_GUARD = ("STEP_UP_REQUIRED", "MFA_REQUIRED", "WRONG_PASSWORD")
 
 
 def test_every_route_of_app_declares_a_permission_or_that_it_is_about_oneself() -> None:
-    undeclared = [str(route) for route in asked() if not route.personal and not route.permissions]
-    assert undeclared == [], "Add require_permission(…), or Router(…, personal=True) if it is about whoever asks."
+    undeclared = [str(route) for route in asked() if not route.oneself and not route.permissions]
+    assert undeclared == [], "Add require_permission(…), or Router(…, oneself=True) if it is about whoever asks."
     assert len(asked()) > 20
 
 
 def test_a_route_that_is_about_oneself_names_no_team() -> None:
-    assert [str(route) for route in asked() if route.personal and "{team_id}" in route.path] == []
+    named = [str(route) for route in asked() if not route.permissions and "team_id}" in route.path]
+    assert named == []
 
 
 @pytest.mark.parametrize("route", asked(), ids=str)
 async def test_everybody_is_let_in_or_refused_as_declared(client: AsyncClient, place: Place, route: Asked) -> None:
     assert (await place.ask(client, route)).status_code == 401
-    if not route.personal:
+    if route.permissions:
         answer = await place.ask(place.stranger.client, route)
         assert answer.status_code == 404, answer.text
         assert answer.json()["error"]["code"] == "TEAM_NOT_FOUND"
@@ -141,5 +143,5 @@ async def test_everybody_is_let_in_or_refused_as_declared(client: AsyncClient, p
 async def test_an_administrator_of_the_platform_is_a_stranger_to_teams(place: Place, somebody: Any) -> None:
     admin = await somebody(role=PlatformRole.SUPERADMIN)
     for route in asked():
-        if not route.personal:
+        if route.permissions:
             assert (await place.ask(admin.client, route)).status_code == 404, str(route)

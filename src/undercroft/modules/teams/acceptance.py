@@ -1,7 +1,8 @@
 """Accepting an invitation: whoever holds the mailed link and has the address that it was mailed to joins, once."""
 
-from dataclasses import dataclass
 from uuid import UUID
+
+from msgspec import Struct
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import ReadSession, Session, utc_now
@@ -22,8 +23,7 @@ INVITATION_PAGE = "/invitation"
 """Where mailed links lead."""
 
 
-@dataclass(frozen=True)
-class OpenInvitation:
+class OpenInvitation(Struct, frozen=True):
     """An invitation that can be accepted, as its holder sees it."""
 
     invited: Invited
