@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from httpx import AsyncClient
+from httpx import AsyncClient, Response
 
 from tests.modules.auth.people import Mailbox, Person, a_person, client_of
 from tests.modules.teams.acts import TEAMS, accept, done, invite, invited, join, make_team, refused, roles_in
@@ -16,6 +16,7 @@ from undercroft.core.ids import new_id
 from undercroft.core.settings import load, use
 from undercroft.modules import teams
 from undercroft.modules.teams.settings import TeamSettings
+from undercroft.testing.people import Person as Somebody
 
 
 @pytest.fixture
@@ -56,6 +57,15 @@ async def roles(owner: Person, team: str) -> dict[str, str]:
     return {member["email"]: member["role"] for member in listed["items"]}
 
 
+async def accepted_at_last(person: Somebody, token: str) -> Response:
+    """Fifty are more than there are connections: who finds none in time is asked to try again, and does."""
+    for _ in range(20):
+        answer = await accept(person, token)
+        if answer.status_code != 503:
+            break
+    return answer
+
+
 async def test_fifty_who_accept_at_once_get_no_more_seats_than_there_are(
     app: Api, somebody, mailbox: Mailbox, seats
 ) -> None:
@@ -66,7 +76,7 @@ async def test_fifty_who_accept_at_once_get_no_more_seats_than_there_are(
         await invite(owner.client, team, person.email)
     tokens = {mail.to: mail.token for mail in await mailbox.arrived()}
     seats(8)
-    answers = await asyncio.gather(*(accept(person, tokens[person.email]) for person in people))
+    answers = await asyncio.gather(*(accepted_at_last(person, tokens[person.email]) for person in people))
     taken = [answer for answer in answers if answer.status_code == 200]
     full = [answer for answer in answers if answer.status_code != 200]
     assert len(taken) == 7
