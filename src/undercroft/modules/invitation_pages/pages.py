@@ -26,6 +26,7 @@ from undercroft.modules.auth import (
     clear_session_cookie,
     end_session,
     refuse_cross_site,
+    require_local_accounts,
     set_session_cookie,
 )
 from undercroft.modules.invitation_pages.service import register_and_accept
@@ -65,7 +66,7 @@ async def accept(
     return _welcome(request, joined)
 
 
-@pages.post(f"{INVITATION_PAGE}/register")
+@pages.post(f"{INVITATION_PAGE}/register", dependencies=[require_local_accounts()])
 @limit("30/minute")
 @not_idempotent("a browser's form; an address registers once")
 async def register(
@@ -136,7 +137,7 @@ async def _shown(
         "invitation_pages/invitation.html",
         status=status,
         found=found,
-        stage=_stage(found, visitor),
+        stage=_stage(found, visitor, registers=identity.authenticator.external is None),
         visitor_email=visitor.subject["email"] if visitor else "",
         csrf_token=identity.authenticator.csrf.issue(visitor.session_id) if visitor else "",
         token=token,
@@ -154,9 +155,10 @@ def _with(page: str, **query: str) -> str:
     return f"{page}?{urlencode(query)}"
 
 
-def _stage(found: OpenInvitation, visitor: Principal | None) -> str:
+def _stage(found: OpenInvitation, visitor: Principal | None, *, registers: bool) -> str:
+    """What is to be done next; where accounts are kept elsewhere, nobody registers here."""
     if visitor is None:
-        return "sign_in" if found.has_account else "register"
+        return "register" if registers and not found.has_account else "sign_in"
     return "accept" if visitor.subject["email"] == found.email else "another"
 
 
