@@ -4,6 +4,7 @@ How many may belong to a team is for a module that knows plans to say: `bind_sea
 """
 
 from undercroft.modules.teams.acceptance import INVITATION_PAGE, OpenInvitation, accept_invitation, open_invitation
+from undercroft.modules.teams.access import NAMED_TEAM
 from undercroft.modules.teams.errors import (
     InvitationForAnother,
     InvitationInvalid,
@@ -21,6 +22,7 @@ REQUIRES = ("users",)
 
 __all__ = [
     "INVITATION_PAGE",
+    "NAMED_TEAM",
     "REQUIRES",
     "ROLE_GRANTS",
     "Belonging",
