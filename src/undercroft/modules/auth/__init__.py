@@ -37,6 +37,7 @@ from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
 from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.auth.principals import principal_statement
+from undercroft.modules.auth.proven import register_proven
 from undercroft.modules.auth.registration import register
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
@@ -93,6 +94,7 @@ __all__ = [
     "prove_session",
     "refuse_cross_site",
     "register",
+    "register_proven",
     "require_local_accounts",
     "require_own_page",
     "second_factor_page",
