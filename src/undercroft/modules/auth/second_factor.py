@@ -22,11 +22,7 @@ class SecondFactor(Protocol):
         ...
 
 
-Page = Callable[[Request, MfaRequired, str], Response]
-"""The form that asks a browser for the second step; the last argument is the path to go on to."""
-
 _bound: SecondFactor | None = None
-_page: Page | None = None
 
 
 def bind(second_factor: SecondFactor) -> None:
@@ -35,15 +31,22 @@ def bind(second_factor: SecondFactor) -> None:
     _bound = second_factor
 
 
+Page = Callable[[Request, MfaRequired, str], Response]
+"""Shows where somebody takes the second step in a browser, and goes on to a path afterwards."""
+
+_page: Page | None = None
+
+
 def bind_page(page: Page) -> None:
-    """Show this where a browser is asked for the second step on its way back from somewhere else."""
+    """Let browsers be shown this page from now on."""
     global _page
     _page = page
 
 
-def page_of(request: Request, asked: MfaRequired, wanted: str) -> Response | None:
-    """The page that asks for it; None where no module has one."""
-    return None if _page is None else _page(request, asked, wanted)
+def page_for(request: Request, asked: MfaRequired, wanted: str) -> Response | None:
+    """The page for a browser; None for others, and where there is none."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    return _page(request, asked, wanted) if _page is not None and wants_page else None
 
 
 async def demand(session: Session, user: User, client: Client, kind: SessionKind) -> NoReturn:
