@@ -22,7 +22,13 @@ from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
-from undercroft.modules.auth.sessions import Started, prove_session, start_session
+from undercroft.modules.auth.sessions import (
+    Started,
+    prove_session,
+    revoke_session,
+    start_impersonation,
+    start_session,
+)
 
 REQUIRES = ("users", "teams", "api_keys")
 
@@ -31,6 +37,7 @@ __all__ = [
     "REQUIRES",
     "RESET_PAGE",
     "SIGN_IN",
+    "AuthSession",
     "AuthSession",
     "Client",
     "CookieSession",
@@ -58,8 +65,10 @@ __all__ = [
     "prove_session",
     "refuse_cross_site",
     "require_own_page",
+    "revoke_session",
     "set_session_cookie",
     "sign_in_by_link",
     "signed_in",
+    "start_impersonation",
     "start_session",
 ]

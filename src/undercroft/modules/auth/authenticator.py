@@ -25,6 +25,8 @@ from undercroft.modules.auth.principals import (
     BEARER_PERSONAL,
     COOKIE_NAMED,
     COOKIE_PERSONAL,
+    IMPERSONATED_NAMED,
+    IMPERSONATED_PERSONAL,
     KEY_NAMED,
     KEY_PERSONAL,
 )
@@ -93,6 +95,8 @@ class TokenAuthenticator:
     async def _by_token(self, request: Request, token: str) -> Principal:
         claims = await self.tokens.verify(token)
         values = {"session_id": claims.sid, "user_id": claims.sub}
+        if claims.act is not None:
+            return await self._principal(request, IMPERSONATED_PERSONAL, IMPERSONATED_NAMED, values)
         return await self._principal(request, BEARER_PERSONAL, BEARER_NAMED, values)
 
     async def authenticate_page(self, request: Request) -> Principal:
@@ -131,7 +135,8 @@ class TokenAuthenticator:
             raise SessionEnded
         if row["team_id"] is None:
             raise TeamNotFound
-        self._last_seen.note(row["session_id"], client_ip(request))
+        if row["impersonator_id"] is None:
+            self._last_seen.note(row["session_id"], client_ip(request))
         passed_mfa = row["passed_mfa"] and bool(row["second_factors"])
         return Principal(
             person_id=row["user_id"],
@@ -145,6 +150,7 @@ class TokenAuthenticator:
             second_factors=tuple(row["second_factors"]),
             passed_mfa=passed_mfa,
             closed_team=row["require_mfa"] and not passed_mfa,
+            impersonator_id=row["impersonator_id"],
         )
 
     async def _row(self, statement: Statement, values: dict[str, Any]) -> asyncpg.Record | None:

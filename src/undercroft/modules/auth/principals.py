@@ -3,10 +3,11 @@ there are."""
 
 from typing import Any
 
-from sqlalchemy import LargeBinary, String, Uuid, bindparam, func, select
+from sqlalchemy import LargeBinary, String, Uuid, bindparam, func, join, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Statement
 from undercroft.modules.api_keys import ApiKey
 from undercroft.modules.auth.models import AuthSession, SessionKind
@@ -26,12 +27,29 @@ _PERSONAL = col(Team.personal_user_id) == col(User.id)
 _NAMED = col(Team.id) == bindparam("team_id", type_=Uuid)
 
 
-def _principal(*session: Any, team: Any) -> Statement:
+_Impersonator = aliased(User)
+_MAY_IMPERSONATE = (
+    col(_Impersonator.is_active)
+    & col(_Impersonator.deleted_at).is_(None)
+    & or_(
+        (col(_Impersonator.role) == PlatformRole.SUPERADMIN.value) & (col(User.role) != PlatformRole.SUPERADMIN.value),
+        (col(_Impersonator.role) == PlatformRole.ADMIN.value) & (col(User.role) == PlatformRole.USER.value),
+    )
+)
+"""An administrator who was deactivated or has lost the role acts as nobody any more, from the next request on."""
+
+
+def _principal(*session: Any, team: Any, impersonated: bool = False) -> Statement:
+    """Sessions of somebody themselves, or else those of administrators who act as somebody."""
+    people = join(AuthSession, User, col(User.id) == col(AuthSession.user_id))
+    if impersonated:
+        people = people.join(_Impersonator, (col(_Impersonator.id) == col(AuthSession.impersonator_id)) & _MAY_IMPERSONATE)
     return Statement(
         select(
             *PROFILE,
             col(User.second_factors),
             col(AuthSession.id).label("session_id"),
+            col(AuthSession.impersonator_id),
             col(AuthSession.proven_at),
             col(AuthSession.passed_mfa),
             col(Team.require_mfa),
@@ -39,12 +57,12 @@ def _principal(*session: Any, team: Any) -> Statement:
             col(Membership.role).label("team_role"),
             ROLE_GRANTS.label("team_grants"),
         )
-        .select_from(AuthSession)
-        .join(User, col(User.id) == col(AuthSession.user_id))
+        .select_from(people)
         .outerjoin(Team, team & col(Team.deleted_at).is_(None))
         .outerjoin(Membership, (col(Membership.team_id) == col(Team.id)) & (col(Membership.user_id) == col(User.id)))
         .where(
             *session,
+            *([] if impersonated else [col(AuthSession.impersonator_id).is_(None)]),
             col(AuthSession.revoked_at).is_(None),
             col(AuthSession.expires_at) > func.now(),
             col(User.is_active),
@@ -89,6 +107,8 @@ def _by_key(team: Any) -> Statement:
 
 BEARER_PERSONAL = _principal(*_BEARER, team=_PERSONAL)
 BEARER_NAMED = _principal(*_BEARER, team=_NAMED)
+IMPERSONATED_PERSONAL = _principal(*_BEARER, team=_PERSONAL, impersonated=True)
+IMPERSONATED_NAMED = _principal(*_BEARER, team=_NAMED, impersonated=True)
 COOKIE_PERSONAL = _principal(*_COOKIE, team=_PERSONAL)
 COOKIE_NAMED = _principal(*_COOKIE, team=_NAMED)
 KEY_PERSONAL = _by_key(_PERSONAL)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from undercroft.core.auth import CurrentPrincipal, Router, require_permission
+from undercroft.core.auth import IN_PERSON, CurrentPrincipal, Router, require_permission
 from undercroft.core.auth.routing import Surface
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
@@ -93,7 +93,7 @@ async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: Se
     "/transfer",
     status_code=204,
     summary="Hand a team over",
-    dependencies=[require_permission("owners:write")],
+    dependencies=[require_permission("owners:write"), IN_PERSON],
     responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, PersonalTeam),
 )
 async def transfer_team(body: Transfer, principal: CurrentPrincipal, session: SessionDep) -> None:
@@ -105,7 +105,7 @@ async def transfer_team(body: Transfer, principal: CurrentPrincipal, session: Se
     "",
     status_code=204,
     summary="Delete a team",
-    dependencies=[require_permission("teams:delete")],
+    dependencies=[require_permission("teams:delete"), IN_PERSON],
     responses=responses(TeamNotFound, TeamRoleTooWeak, PersonalTeam),
 )
 async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
