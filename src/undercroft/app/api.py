@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
@@ -50,13 +50,26 @@ def offline_app() -> Api:
 
 
 def _assemble(surface: str) -> Api:
-    prepare()
-    app = Api(version=__version__, lifespan=_lifespan)
-    app.state.surface = surface
-    app.state.health = Health()
-    app.state.admin_parts = admin_parts
-    app.add(_routers(SERVED[surface]))
+    with _collector_resting():
+        prepare()
+        app = Api(version=__version__, lifespan=_lifespan)
+        app.state.surface = surface
+        app.state.health = Health()
+        app.state.admin_parts = admin_parts
+        app.add(_routers(SERVED[surface]))
     return app
+
+
+@contextmanager
+def _collector_resting() -> Iterator[None]:
+    """Nearly everything that is made while importing stays for ever: looking for garbage there only takes time."""
+    resting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if resting:
+            gc.enable()
 
 
 def admin_parts() -> AdminParts:

@@ -10,13 +10,13 @@ Without an audit module bound, an entry goes to the log once the transaction has
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 from asyncpg import Record
+from msgspec import Struct, field
 
 from undercroft.core.db.session import Session
 from undercroft.core.db.statement import Statement
@@ -38,8 +38,7 @@ class ActorKind(StrEnum):
     SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who acts, as the guard, the worker or the command line found out; `impersonator_id` is who acts as `user_id`."""
 
     kind: ActorKind = ActorKind.SYSTEM
@@ -50,8 +49,7 @@ class Actor:
     job_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where an action came from: the request, the client's address and program; empty outside of requests."""
 
     request_id: str | None = None
@@ -114,8 +112,7 @@ def current_origin() -> Origin:
     return Origin(state["request_id"], client[0][:45] if client else "", printable)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Who did what to which object. `action` is `noun.verb` in the past tense: `user.deactivated`.
 
     The actor comes from the context; `actor_id` names one where somebody acts who is not signed in yet. `before` and

@@ -1,10 +1,10 @@
 """Figures of the dashboard: what modules count by day, drawn on the server as SVG without scripts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Date, cast, func, select
 from sqlmodel import SQLModel
 
@@ -14,8 +14,7 @@ DAYS = 30
 WIDTH, HEIGHT = 300, 80
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of a chart: the rows of a model by the day of `column`, of those that match `where`."""
 
     name: str
@@ -24,16 +23,14 @@ class Line:
     where: Sequence[ColumnElement[bool]] = ()
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """A card of the dashboard: up to four lines over the last days."""
 
     title: str
     lines: Sequence[Line]
 
 
-@dataclass(frozen=True)
-class Drawn:
+class Drawn(Struct, frozen=True):
     """A line as the template draws it: `points` is what an SVG polyline takes."""
 
     name: str

@@ -17,7 +17,7 @@ from undercroft.core.auth.principal import (
     PlatformRole,
     Principal,
 )
-from undercroft.core.auth.proof import MfaRequiredByTeam, require_mfa_of_admin, require_recent, require_second_factor
+from undercroft.core.auth.proof import require_mfa_of_admin, require_open_team, require_recent
 from undercroft.core.errors import Forbidden
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,7 +39,7 @@ async def current_principal(request: Request) -> Principal:
         bind_contextvars(impersonator_id=principal.impersonator_id)
         _require_open_to_impersonation(request)
     if principal.closed_team and not getattr(request.scope.get("endpoint"), "__personal__", False):
-        require_second_factor(principal, MfaRequiredByTeam)
+        require_open_team(principal)
     return principal
 
 
@@ -134,6 +134,8 @@ def require_permission_unless_oneself(permission: str) -> Any:
 
     async def check(user_id: UUID, principal: CurrentPrincipal) -> Principal:
         oneself = user_id == principal.person_id and principal.scopes is None
+        if not oneself:
+            require_open_team(principal)
         if permission not in principal.permissions and not oneself:
             raise PermissionDenied(details={"permission": permission})
         return principal

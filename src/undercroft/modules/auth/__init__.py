@@ -38,7 +38,6 @@ __all__ = [
     "RESET_PAGE",
     "SIGN_IN",
     "AuthSession",
-    "AuthSession",
     "Client",
     "CookieSession",
     "CsrfFailed",

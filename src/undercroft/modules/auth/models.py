@@ -58,6 +58,13 @@ class AuthSession(Identified, Created, table=True):
         sa_column_kwargs={"server_default": text("false")},
         description="Saw two factors.",
     )
+    impersonator_id: UUID | None = Field(
+        default=None,
+        foreign_key="users.id",
+        ondelete="CASCADE",
+        nullable=True,
+        description="The administrator who acts as this person; such a session is neither continued nor shown to them.",
+    )
 
 
 class RefreshToken(Created, table=True):

@@ -43,7 +43,9 @@ def _principal(*session: Any, team: Any, impersonated: bool = False) -> Statemen
     """Sessions of somebody themselves, or else those of administrators who act as somebody."""
     people = join(AuthSession, User, col(User.id) == col(AuthSession.user_id))
     if impersonated:
-        people = people.join(_Impersonator, (col(_Impersonator.id) == col(AuthSession.impersonator_id)) & _MAY_IMPERSONATE)
+        people = people.join(
+            _Impersonator, (col(_Impersonator.id) == col(AuthSession.impersonator_id)) & _MAY_IMPERSONATE
+        )
     return Statement(
         select(
             *PROFILE,

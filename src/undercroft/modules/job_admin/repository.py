@@ -13,7 +13,7 @@ from undercroft.core.db.repository import Repository
 from undercroft.jobs.errors import JobNotFound
 from undercroft.jobs.models import Job, Schedule
 
-LEFT_OUT = [defer(cast("QueryableAttribute[Any]", column)) for column in (Job.error, Job.args)]
+LEFT_OUT = (Job.error, Job.args)
 LAST: list[ColumnElement[Any]] = [col(Job.status).label("last_status"), col(Job.result).label("last_result")]
 
 
@@ -35,7 +35,11 @@ class JobListing(JobRepository):
     """Without what may be long and nobody reads in a list."""
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
-        return super()._query(deleted=deleted).options(*LEFT_OUT)
+        return (
+            super()
+            ._query(deleted=deleted)
+            .options(*(defer(cast("QueryableAttribute[Any]", column)) for column in LEFT_OUT))
+        )
 
 
 class ScheduleRepository:

@@ -3,12 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from undercroft.core.validation import Schema
 
 Count = Annotated[int, Field(ge=0)]
 
 
-class UserCounts(BaseModel):
+class UserCounts(Schema):
     total: Count
     active: Count = Field(description="Those who may come in.")
     unverified: Count = Field(description="Those whose address does not count as proven.")
@@ -18,30 +20,30 @@ class UserCounts(BaseModel):
     new_30_days: Count
 
 
-class TeamCounts(BaseModel):
+class TeamCounts(Schema):
     total: Count = Field(description="Living teams, personal ones included.")
     personal: Count
     deleted: Count = Field(description="Those that could be restored.")
     new_30_days: Count
 
 
-class SessionCounts(BaseModel):
+class SessionCounts(Schema):
     living: Count = Field(description="Those that can still be used.")
     seen_24_hours: Count
     people_24_hours: Count = Field(description="How many people were seen.")
 
 
-class ApiKeyCounts(BaseModel):
+class ApiKeyCounts(Schema):
     total: Count
     used_30_days: Count
 
 
-class JobCounts(BaseModel):
+class JobCounts(Schema):
     by_status: dict[str, Count]
     failed_24_hours: Count
 
 
-class Statistics(BaseModel):
+class Statistics(Schema):
     users: UserCounts
     teams: TeamCounts
     sessions: SessionCounts

@@ -3,12 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from undercroft.core.validation import Schema
 from undercroft.modules.teams import Team
 
 
-class TeamAdminRead(BaseModel):
+class TeamAdminRead(Schema):
     id: UUID
     name: str
     slug: str

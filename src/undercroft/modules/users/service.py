@@ -1,10 +1,10 @@
 """What happens to people: one method per change of state, each audited, each told to whoever listens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement
 
 from undercroft.core.audit import Entry, record
@@ -23,8 +23,7 @@ from undercroft.modules.users.repository import UserRepository
 ACTIVE, INACTIVE = {"is_active": True}, {"is_active": False}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewUser:
+class NewUser(Struct, frozen=True, kw_only=True):
     """What a person begins with; `password_hash` is kept out of every repr."""
 
     email: str
