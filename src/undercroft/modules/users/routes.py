@@ -33,10 +33,11 @@ async def read_profile(principal: CurrentPrincipal) -> Response:
     return Response(encode_profile(principal.subject, principal.impersonator_id), media_type="application/json")
 
 
-@me.patch("/me", response_model=UserRead, summary="Change one's own profile")
-async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> User:
+@me.patch("/me", response_model=ProfileRead, summary="Change one's own profile")
+async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> ProfileRead:
     """Only the fields that are given are changed. The address and the password have routes of their own."""
-    return await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
+    user = await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
+    return ProfileRead.model_validate(user).model_copy(update={"impersonated_by": principal.impersonator_id})
 
 
 class UserQuery(ListQuery):
