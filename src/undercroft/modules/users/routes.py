@@ -17,7 +17,7 @@ from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNot
 from undercroft.modules.users.models import User
 from undercroft.modules.users.profile import encode_profile
 from undercroft.modules.users.repository import UserRepository, matching
-from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserRead, UserUpdate
+from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserUpdate
 from undercroft.modules.users.service import UserDirectory, UserService
 
 PROFILE = Tag("Profile", "Who one is.", group="Account")
