@@ -224,7 +224,7 @@ async def test_the_principal_costs_one_statement(app: Api, somebody: Any, statem
         assert statements.count == 1, str(statements)
 
 
-SENSITIVE = re.compile(r"/api/v1/(auth|admin)/|/app/api-keys|/transfer$")
+SENSITIVE = re.compile(r"/api/v1/(auth|admin)/|/app/api-keys|/transfer$|/teams/\{deleted_team_id\}/restore$")
 
 
 def is_sensitive(route: APIRoute, method: str) -> bool:

@@ -1,7 +1,6 @@
 """Signing in to `/admin` and out of it. A session that is begun here is one like any other, and as well protected."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
@@ -15,12 +14,13 @@ from undercroft.core.http.pages import add_templates, page
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.validation import Email
 from undercroft.modules.admin_ui.gate import FRONT, SIGN_IN, Gate
-from undercroft.modules.auth import InvalidCredentials, MfaRequired, browser
+from undercroft.modules.auth import InvalidCredentials, MfaRequired, Started, browser
+from undercroft.modules.mfa import MfaTokenInvalid, finish_sign_in
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
-METHODS = {"totp": "the code of your authenticator app", "recovery_code": "a recovery code"}
+CODE = "/admin/login/code"
 
 _email: TypeAdapter[str] = TypeAdapter(Email)
 
@@ -31,6 +31,7 @@ def routes(gate: Gate) -> list[BaseRoute]:
         Route("/admin", to_front, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in_page, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in, methods=["POST"], include_in_schema=False),
+        Route(CODE, finish, methods=["POST"], include_in_schema=False),
         Route("/admin/logout", sign_out, methods=["POST"], include_in_schema=False),
         Mount("/admin", app=gate, name="admin"),
     ]
@@ -47,16 +48,42 @@ async def sign_in_page(request: Request) -> Response:
 @limit("sign_in")
 async def sign_in(request: Request) -> Response:
     """Begin a session, or ask for the second factor. Who may come in is the gate's to say."""
-    form = {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
+    form = await _fields(request)
     try:
         started = await browser.sign_in(request, email=_address(form), password=form.get("password", "")[:MAX_LENGTH])
     except MfaRequired as error:
-        return _code_form(request, error.details or {})
+        return _code_form(request, (error.details or {}).get("mfa_token", ""))
     except AppError as error:
         return _form(request, error, email=form.get("email", ""))
+    return _welcome(started)
+
+
+@limit("sign_in")
+async def finish(request: Request) -> Response:
+    """The second step: a code of an authenticator app, or a recovery code."""
+    form = await _fields(request)
+    token, code = form.get("mfa_token", "")[:MAX_LENGTH], form.get("code", "")[:MAX_LENGTH].strip()
+    is_recovery = not "".join(code.split()).isdigit()
+    typed = {"recovery_code": code} if is_recovery else {"code": code}
+    try:
+        browser.require_own_site(request)
+        identity, client = browser.identity_of(request), await browser.client_of(request)
+        _, started, _ = await finish_sign_in(identity, client, token=token, **typed)
+    except MfaTokenInvalid as error:
+        return _form(request, error)
+    except AppError as error:
+        return _code_form(request, token, error)
+    return _welcome(started)
+
+
+def _welcome(started: Started) -> Response:
     response = RedirectResponse(FRONT, 303, NO_STORE)
     browser.remember(response, started)
     return response
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    return {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
 
 
 async def sign_out(request: Request) -> Response:
@@ -84,8 +111,7 @@ def _form(request: Request, error: AppError | None = None, *, email: str = "") -
     )
 
 
-def _code_form(request: Request, details: dict[str, Any], error: AppError | None = None) -> Response:
+def _code_form(request: Request, token: str, error: AppError | None = None) -> Response:
     status, fault = (error.status, error.text) if error else (200, "")
-    return page(
-        request, "admin_ui/code.html", status=status, headers=NO_STORE, fault=fault, token=details.get("mfa_token", "")
-    )
+    headers = {**(error.headers if error else {}), **NO_STORE}
+    return page(request, "admin_ui/code.html", status=status, headers=headers, fault=fault, token=token, action=CODE)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from undercroft.core.auth import Principal
 from undercroft.modules.auth.answers import seconds_to_wait
-from undercroft.modules.auth.client import current_client
+from undercroft.modules.auth.client import Client, current_client
 from undercroft.modules.auth.cookies import clear_session_cookie, require_same_site, set_session_cookie
 from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import SessionKind
@@ -44,6 +44,16 @@ async def sign_out(request: Request, response: Response) -> None:
 async def principal_of(request: Request) -> Principal:
     """Whose cookie this is. Raises `Unauthorized`; `CsrfFailed` unless an unsafe request comes from our own site."""
     return await identity_of(request).authenticator.authenticate_page(request)
+
+
+def require_own_site(request: Request) -> None:
+    """Raises `CsrfFailed` unless the browser says that a page of ours sent the request."""
+    require_same_site(request)
+
+
+async def client_of(request: Request) -> Client:
+    """Where the request comes from."""
+    return await current_client(request)
 
 
 def remember(response: Response, started: Started) -> None:

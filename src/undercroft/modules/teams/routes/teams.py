@@ -6,7 +6,14 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from undercroft.core.auth import IN_PERSON, CurrentPrincipal, Router, StepUpRequired, require_permission
+from undercroft.core.auth import (
+    IN_PERSON,
+    CurrentPrincipal,
+    Router,
+    StepUpRequired,
+    require_permission,
+    require_recent_proof,
+)
 from undercroft.core.auth.proof import MfaEnrollmentRequired, MfaRequiredByTeam
 from undercroft.core.auth.routing import Surface
 from undercroft.core.db import ReadSessionDep, SessionDep
@@ -107,8 +114,8 @@ async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: Se
     "/transfer",
     status_code=204,
     summary="Hand a team over",
-    dependencies=[require_permission("owners:write"), IN_PERSON],
-    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, PersonalTeam),
+    dependencies=[require_permission("owners:write"), require_recent_proof()],
+    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
 async def transfer_team(body: Transfer, principal: CurrentPrincipal, session: SessionDep) -> None:
     """A member becomes the owner in your place; you stay as an admin."""
@@ -119,8 +126,8 @@ async def transfer_team(body: Transfer, principal: CurrentPrincipal, session: Se
     "",
     status_code=204,
     summary="Delete a team",
-    dependencies=[require_permission("teams:delete"), IN_PERSON],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, PersonalTeam),
+    dependencies=[require_permission("teams:delete"), require_recent_proof()],
+    responses=responses(TeamNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
 async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     """From the next request on nobody reaches it or what it owns. It can be restored for 30 days."""
@@ -131,7 +138,7 @@ async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     "/restore",
     response_model=TeamRead,
     summary="Restore a deleted team",
-    dependencies=[require_in_deleted_team("teams:delete")],
+    dependencies=[IN_PERSON, require_in_deleted_team("teams:delete")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, SlugTaken),
 )
 async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
