@@ -1,3 +1,3 @@
 """`/admin` for people: signing in with one's own account, and the gate before what modules' `admin.py` show."""
 
-REQUIRES = ("auth", "mfa")
+REQUIRES = ("users", "teams", "auth", "mfa")

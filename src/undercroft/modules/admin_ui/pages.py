@@ -1,6 +1,7 @@
 """Signing in to `/admin` and out of it. A session that is begun here is one like any other, and as well protected."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import UploadFile
@@ -15,12 +16,11 @@ from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.validation import Email
 from undercroft.modules.admin_ui.gate import FRONT, SIGN_IN, Gate
 from undercroft.modules.auth import InvalidCredentials, MfaRequired, Started, browser
-from undercroft.modules.mfa import MfaTokenInvalid, finish_sign_in
+from undercroft.modules.mfa import MfaTokenInvalid, finish_in_browser
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
-CODE = "/admin/login/code"
 
 _email: TypeAdapter[str] = TypeAdapter(Email)
 
@@ -31,7 +31,7 @@ def routes(gate: Gate) -> list[BaseRoute]:
         Route("/admin", to_front, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in_page, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in, methods=["POST"], include_in_schema=False),
-        Route(CODE, finish, methods=["POST"], include_in_schema=False),
+        Route(f"{SIGN_IN}/code", second_step, methods=["POST"], include_in_schema=False),
         Route("/admin/logout", sign_out, methods=["POST"], include_in_schema=False),
         Mount("/admin", app=gate, name="admin"),
     ]
@@ -52,38 +52,24 @@ async def sign_in(request: Request) -> Response:
     try:
         started = await browser.sign_in(request, email=_address(form), password=form.get("password", "")[:MAX_LENGTH])
     except MfaRequired as error:
-        return _code_form(request, (error.details or {}).get("mfa_token", ""))
+        return _code_form(request, error.details or {})
     except AppError as error:
         return _form(request, error, email=form.get("email", ""))
-    return _welcome(started)
+    return _entered(started)
 
 
 @limit("sign_in")
-async def finish(request: Request) -> Response:
-    """The second step: a code of an authenticator app, or a recovery code."""
+async def second_step(request: Request) -> Response:
+    """Begin the session that the second factor was asked for."""
     form = await _fields(request)
-    token, code = form.get("mfa_token", "")[:MAX_LENGTH], form.get("code", "")[:MAX_LENGTH].strip()
-    is_recovery = not "".join(code.split()).isdigit()
-    typed = {"recovery_code": code} if is_recovery else {"code": code}
+    token = form.get("mfa_token", "")
     try:
-        browser.require_own_site(request)
-        identity, client = browser.identity_of(request), await browser.client_of(request)
-        _, started, _ = await finish_sign_in(identity, client, token=token, **typed)
+        started = await finish_in_browser(request, token=token, code=form.get("code", ""))
     except MfaTokenInvalid as error:
         return _form(request, error)
     except AppError as error:
-        return _code_form(request, token, error)
-    return _welcome(started)
-
-
-def _welcome(started: Started) -> Response:
-    response = RedirectResponse(FRONT, 303, NO_STORE)
-    browser.remember(response, started)
-    return response
-
-
-async def _fields(request: Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
+        return _code_form(request, {"mfa_token": token}, error)
+    return _entered(started)
 
 
 async def sign_out(request: Request) -> Response:
@@ -93,6 +79,16 @@ async def sign_out(request: Request) -> Response:
         await browser.sign_out(request, response)
     except Unauthorized:
         return response
+    return response
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    return {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
+
+
+def _entered(started: Started) -> Response:
+    response = RedirectResponse(FRONT, 303, NO_STORE)
+    browser.remember(response, started)
     return response
 
 
@@ -111,7 +107,8 @@ def _form(request: Request, error: AppError | None = None, *, email: str = "") -
     )
 
 
-def _code_form(request: Request, token: str, error: AppError | None = None) -> Response:
+def _code_form(request: Request, details: dict[str, Any], error: AppError | None = None) -> Response:
     status, fault = (error.status, error.text) if error else (200, "")
-    headers = {**(error.headers if error else {}), **NO_STORE}
-    return page(request, "admin_ui/code.html", status=status, headers=headers, fault=fault, token=token, action=CODE)
+    return page(
+        request, "admin_ui/code.html", status=status, headers=NO_STORE, fault=fault, token=details.get("mfa_token", "")
+    )

@@ -23,11 +23,13 @@ from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
 from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.auth.principals import principal_statement
+from undercroft.modules.auth.proven import register_proven
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
 from undercroft.modules.auth.sessions import (
     Started,
+    end_session,
     prove_session,
     revoke_session,
     session_lives,
@@ -68,12 +70,14 @@ __all__ = [
     "bind_second_factor",
     "browser",
     "clear_session_cookie",
+    "end_session",
     "in_words",
     "is_secure",
     "link",
     "principal_statement",
     "prove_session",
     "refuse_cross_site",
+    "register_proven",
     "require_local_accounts",
     "require_own_page",
     "revoke_session",

@@ -60,6 +60,16 @@ class TokenAuthenticator:
             return await (self._by_key if token.startswith(API_KEY_MARK) else self._by_token)(request, token)
         return await self._by_cookie(request, self._secret(request))
 
+    async def visitor(self, request: Request) -> Principal | None:
+        """Who opened a page, by the session's cookie; None for nobody.
+
+        A form that acts for them carries the session's CSRF token as a field: `csrf.issue`, `csrf.require`.
+        """
+        try:
+            return await self._of_cookie(request, self._secret(request))
+        except Unauthorized:
+            return None
+
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.
 

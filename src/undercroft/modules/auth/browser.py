@@ -20,16 +20,21 @@ from undercroft.modules.auth.sessions import Started, end_session
 
 async def sign_in(request: Request, *, email: str, password: str) -> Started:
     """Begin a session with a cookie. Raises `CsrfFailed` and what `SignIn.sign_in` raises."""
-    require_same_site(request)
-    identity = identity_of(request)
+    identity, client = await asked_by(request)
     _, started = await identity.sign_in.sign_in(
         email=email,
         password=password,
-        client=await current_client(request),
+        client=client,
         kind=SessionKind.COOKIE,
         account_waits=await seconds_to_wait(request, email),
     )
     return started
+
+
+async def asked_by(request: Request) -> tuple[Identity, Client]:
+    """Who signs people in, and who asks, by a form of our own. Raises `CsrfFailed`."""
+    require_same_site(request)
+    return identity_of(request), await current_client(request)
 
 
 async def sign_out(request: Request, response: Response) -> None:
@@ -44,16 +49,6 @@ async def sign_out(request: Request, response: Response) -> None:
 async def principal_of(request: Request) -> Principal:
     """Whose cookie this is. Raises `Unauthorized`; `CsrfFailed` unless an unsafe request comes from our own site."""
     return await identity_of(request).authenticator.authenticate_page(request)
-
-
-def require_own_site(request: Request) -> None:
-    """Raises `CsrfFailed` unless the browser says that a page of ours sent the request."""
-    require_same_site(request)
-
-
-async def client_of(request: Request) -> Client:
-    """Where the request comes from."""
-    return await current_client(request)
 
 
 def remember(response: Response, started: Started) -> None:
