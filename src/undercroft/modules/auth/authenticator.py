@@ -58,7 +58,14 @@ class TokenAuthenticator:
         if authorization is not None:
             token = _bearer(authorization)
             return await (self._by_key if token.startswith(API_KEY_MARK) else self._by_token)(request, token)
-        return await self._by_cookie(request, self._secret(request))
+        return await self._by_cookie(request, self._secret(request), _header(request, b"x-csrf-token"))
+
+    async def authenticate_form(self, request: Request, csrf_token: str) -> Principal:
+        """The principal of the cookie with which a page of ours posted a form that carries the token itself.
+
+        Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`.
+        """
+        return await self._by_cookie(request, self._secret(request), csrf_token)
 
     async def visitor(self, request: Request) -> Principal | None:
         """Who opened a page, by the session's cookie; None for nobody.
@@ -150,13 +157,13 @@ class TokenAuthenticator:
             raise Unauthorized
         return secret
 
-    async def _by_cookie(self, request: Request, secret: str) -> Principal:
+    async def _by_cookie(self, request: Request, secret: str, csrf_token: str | None) -> Principal:
         unsafe = request.method not in SAFE_METHODS
         if unsafe:
             require_same_site(request)
         principal = await self._of_cookie(request, secret)
         if unsafe:
-            self.csrf.require(principal.session_id, _header(request, b"x-csrf-token"))
+            self.csrf.require(principal.session_id, csrf_token)
         return principal
 
     async def _of_cookie(self, request: Request, secret: str) -> Principal:
