@@ -21,6 +21,7 @@ def with_database(work: "Callable[[Database], Awaitable[R]]") -> R:
 async def _do(work: "Callable[[Database], Awaitable[R]]") -> R:
     from undercroft.app.loader import prepare
     from undercroft.app.migrations import require_current
+    from undercroft.app.schema import require_row_security
     from undercroft.core.db import Database, DatabaseSettings
     from undercroft.core.settings import load
 
@@ -28,6 +29,7 @@ async def _do(work: "Callable[[Database], Awaitable[R]]") -> R:
     database = Database(settings)
     prepare()
     await require_current(settings.direct_url)
+    await require_row_security()
     try:
         return await work(database)
     finally:

@@ -178,6 +178,15 @@ def statements() -> Iterator["Statements"]:
         yield recorded
 
 
+@pytest.fixture(scope="session")
+def rows_secured(test_settings: None) -> bool:  # noqa: ARG001
+    """Whether this run has TENANT_RLS=on, where statements about a team's rows have two more around them."""
+    from undercroft.core.db import DatabaseSettings
+    from undercroft.core.settings import load
+
+    return load(DatabaseSettings).tenant_rls
+
+
 @pytest.fixture
 def jobs(database: "Database") -> Iterator["JobsInTest"]:
     """Captures the jobs that the test enqueues and runs them on demand: `jobs.captured`, `await jobs.run_all()`."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from undercroft.core.auth.guards import current_principal, require_role
+from undercroft.core.auth.guards import administer_every_team, current_principal, require_role
 from undercroft.core.auth.principal import PlatformRole
 
 
@@ -28,7 +28,7 @@ class Surface(StrEnum):
             case Surface.APP:
                 return [Depends(current_principal)]
             case Surface.ADMIN:
-                return [require_role(PlatformRole.ADMIN)]
+                return [require_role(PlatformRole.ADMIN), Depends(administer_every_team)]
             case _:
                 return []
 

@@ -1,6 +1,6 @@
 """A few projects for the demo account."""
 
-from undercroft.core.db import Session
+from undercroft.core.db import Session, tenant
 from undercroft.modules.projects.models import Project, ProjectStatus
 from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.teams import TeamRepository
@@ -19,10 +19,11 @@ async def seed(session: Session) -> None:
     team = await TeamRepository(session).personal_of(user.id) if user else None
     if user is None or team is None:
         return
-    projects = ProjectRepository(session, team.id)
-    if await projects.count() or await projects.count(deleted=True):
-        return
-    await projects.create_many(
-        Project(name=name, description=description, status=status, team_id=team.id, created_by=user.id)
-        for name, description, status in DEMO
-    )
+    with tenant(team.id):
+        projects = ProjectRepository(session, team.id)
+        if await projects.count() or await projects.count(deleted=True):
+            return
+        await projects.create_many(
+            Project(name=name, description=description, status=status, team_id=team.id, created_by=user.id)
+            for name, description, status in DEMO
+        )
