@@ -1,9 +1,13 @@
 """What will be audited is recorded here, in the transaction of the change.
 
-Without an audit module bound, an entry goes to the security log once the transaction has been committed.
+    await audit.record(session, Entry("project.renamed", target_type="project", target_id=project.id,
+                                      team_id=project.team_id, before={"name": old}, after={"name": new}))
+
+One entry per change, by the service that makes it. Who acts and where the request came from is found in the context.
+Without an audit module bound, an entry goes to the log once the transaction has been committed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -12,10 +16,17 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
+from asyncpg import Record
 
 from undercroft.core.db.session import Session
+from undercroft.core.db.statement import Statement
 
-log = structlog.get_logger("undercroft.security")
+log = structlog.get_logger("undercroft.audit")
+
+Request = MutableMapping[str, Any]
+"""The ASGI scope of a request, as the outermost layer fills it."""
+
+USER_AGENT_LENGTH = 400
 
 
 class ActorKind(StrEnum):
@@ -23,6 +34,7 @@ class ActorKind(StrEnum):
     API_KEY = "api_key"
     JOB = "job"
     COMMAND = "command"
+    ANONYMOUS = "anonymous"
     SYSTEM = "system"
 
 
@@ -38,8 +50,20 @@ class Actor:
     job_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an action came from: the request, the client's address and program; empty outside of requests."""
+
+    request_id: str | None = None
+    ip: str = ""
+    user_agent: str = ""
+
+
 SYSTEM = Actor()
+ANONYMOUS = Actor(ActorKind.ANONYMOUS)
+NOWHERE = Origin()
 _actor: ContextVar[Actor] = ContextVar("undercroft_actor", default=SYSTEM)
+_request: ContextVar[Request | None] = ContextVar("undercroft_request", default=None)
 
 
 def current_actor() -> Actor:
@@ -62,12 +86,38 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(token)
 
 
+@contextmanager
+def answering(request: Request) -> Iterator[None]:
+    """Within this block a request is answered, of somebody unknown until a guard says who it is."""
+    actor, within = _actor.set(ANONYMOUS), _request.set(request)
+    try:
+        yield
+    finally:
+        _request.reset(within)
+        _actor.reset(actor)
+
+
+def current_origin() -> Origin:
+    """Where the request that is being answered came from; of a job, the id of the request that enqueued it."""
+    request = _request.get()
+    if request is None:
+        request_id = structlog.contextvars.get_contextvars().get("request_id")
+        return Origin(request_id) if request_id else NOWHERE
+    state, client = request["state"], request.get("client")
+    agent = state["request_headers"].get(b"user-agent", b"")[:USER_AGENT_LENGTH].decode("latin-1")
+    printable = agent if agent.isprintable() else "".join(filter(str.isprintable, agent))
+    return Origin(state["request_id"], client[0][:45] if client else "", printable)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """Who did what to which object. `action` is `noun.verb` in the past tense: `user.deactivated`.
 
-    The actor comes from the context; `actor_id` names another one, where somebody acts who is not signed in yet.
-    `before` and `after` hold the changed fields, `details` what else is worth knowing.
+    The actor comes from the context; `actor_id` names one where somebody acts who is not signed in yet. `before` and
+    `after` hold the changed fields, `details` what else is worth knowing. Secrets are taken out by their names. Names,
+    addresses and what else is personal are kept apart from the entry, so that they can be erased: those in `personal`
+    and those of the usual names (`email`, `full_name`, `ip`). They are about `person_id`, else about the target if that
+    is a user, else about the actor.
     """
 
     action: str
@@ -78,6 +128,16 @@ class Entry:
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    person_id: UUID | None = None
+    personal: Collection[str] = ()
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts: whom the context knows, else whom the entry names."""
+        actor = _actor.get()
+        if self.actor_id is None or actor.kind not in (ActorKind.SYSTEM, ActorKind.ANONYMOUS):
+            return actor
+        return Actor(ActorKind.USER, user_id=self.actor_id)
 
 
 class Sink(Protocol):
@@ -85,27 +145,42 @@ class Sink(Protocol):
         """Keep the entry in the session's transaction."""
         ...
 
+    async def write_one(
+        self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]
+    ) -> Record | None:
+        """Run the session's only statement and keep the entry in that same statement, if it returns a row."""
+        ...
 
-class SecurityLog:
-    """Writes entries as lines of the security log after the commit; nothing of what was rolled back."""
+
+class LogOnly:
+    """Writes entries as lines of the log after the commit; nothing of what was rolled back."""
 
     async def write(self, session: Session, entry: Entry) -> None:
-        session.after_commit(lambda: _log(entry))
+        actor = entry.actor
+        session.after_commit(lambda: _log(entry, actor))
+
+    async def write_one(
+        self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]
+    ) -> Record | None:
+        row = await session.write_one(statement, **values)
+        if row is not None:
+            await self.write(session, entry)
+        return row
 
 
-def _log(entry: Entry) -> None:
-    actor_id = entry.actor_id or current_actor().user_id
+def _log(entry: Entry, actor: Actor) -> None:
     log.info(
         entry.action,
-        actor_id=str(actor_id) if actor_id else None,
+        actor_id=str(actor.user_id) if actor.user_id else None,
         target_type=entry.target_type or None,
         target_id=str(entry.target_id) if entry.target_id else None,
         team_id=str(entry.team_id) if entry.team_id else None,
+        changed=sorted({*entry.before, *entry.after}) or None,
         **entry.details,
     )
 
 
-_sink: Sink = SecurityLog()
+_sink: Sink = LogOnly()
 
 
 def bind(sink: Sink) -> None:
@@ -117,3 +192,18 @@ def bind(sink: Sink) -> None:
 async def record(session: Session, entry: Entry) -> None:
     """Record an entry together with the change that it describes."""
     await _sink.write(session, entry)
+
+
+async def write_one(session: Session, statement: Statement, entry: Entry, **values: Any) -> Record | None:
+    """Make a change and record it in one statement, the only one of its session; returns the first row.
+
+    `statement` inserts, updates or deletes one row and returns it; without a row there is no entry. Raises
+    `RuntimeError` when the session has run or is given another statement.
+    """
+    return await _sink.write_one(session, statement, entry, values)
+
+
+def changes(row: Any, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`before` and `after` of the fields whose value in `wanted` differs from the row's; both empty when none does."""
+    differing = [name for name, value in wanted.items() if getattr(row, name) != value]
+    return {name: getattr(row, name) for name in differing}, {name: wanted[name] for name in differing}

@@ -10,6 +10,16 @@ from urllib.parse import quote
 
 _NAME = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 
+_CLOSE_AGAIN = """\
+DO $$ DECLARE closed record; BEGIN
+    FOR closed IN SELECT c.oid::regclass AS name, c.relispartition AS inner FROM pg_trigger t
+        JOIN pg_class c ON c.oid = t.tgrelid WHERE t.tgname = 'append_only' LOOP
+        EXECUTE format('REVOKE %s ON %s FROM {both}',
+            CASE WHEN closed.inner THEN 'ALL' ELSE 'UPDATE, DELETE' END, closed.name);
+    END LOOP;
+END $$"""
+"""Tables with the trigger `append_only` are only read and added to, and their partitions reached through them alone."""
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -69,6 +79,7 @@ def schema_statements(roles: Roles) -> Iterator[str]:
     yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
     yield f"GRANT USAGE ON SCHEMA public TO {both}"
     yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {both}"
+    yield _CLOSE_AGAIN.format(both=both)
     yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {both}"
     default = f"ALTER DEFAULT PRIVILEGES FOR ROLE {roles.owner} IN SCHEMA public GRANT"
     yield f"{default} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {both}"

@@ -131,11 +131,16 @@ def test_settings(database_url: str, owner_url: str, admin_url: str, mailbox_fol
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def worker_database(test_settings: None, database_url: str) -> AsyncIterator["Database"]:  # noqa: ARG001
-    """The connections that all tests of this worker share; tests ask for `database`."""
+    """The connections that all tests of this worker share; tests ask for `database`.
+
+    What modules add to every process is there too, whether the tests before this one needed an application or not.
+    """
+    from undercroft.app.loader import prepare
     from undercroft.core.db import Database, DatabaseSettings
     from undercroft.core.settings import load
     from undercroft.testing.statements import watch
 
+    prepare()
     database = Database(load(DatabaseSettings), database_url)
     watch(database)
     yield database

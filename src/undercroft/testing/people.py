@@ -56,7 +56,7 @@ async def signed_in(app: Api, *, role: PlatformRole = PlatformRole.USER, email: 
         await publish(session, UserRegistered(user.id))
         team = await TeamRepository(session).personal_of(user.id)
         here = Client(ip=ADDRESS, user_agent="undercroft.testing", received_at=utc_now())
-        started = await start_session(session, user.id, here, SessionKind.BEARER)
+        started = await start_session(session, user, here, SessionKind.BEARER)
     assert team is not None
     issued = await identity.tokens.issue(user.id, started.session_id)
     client = client_of(app, Authorization=f"Bearer {issued.token}")

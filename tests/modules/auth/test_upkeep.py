@@ -138,7 +138,7 @@ async def test_an_outage_at_the_start_signs_nobody_out(ada: Person, identity: Id
 
 async def test_an_outage_is_no_reason_to_be_unauthorized(ada: Person, identity: Identity) -> None:
     down = Database(load(DatabaseSettings), "postgresql://nobody:nothing@127.0.0.1:1/nowhere")
-    authenticator = TokenAuthenticator(down, identity.tokens, identity.last_seen)
+    authenticator = TokenAuthenticator(down, identity.tokens, identity.last_seen, identity.last_used)
     headers = {b"authorization": f"Bearer {ada.access_token}".encode()}
     scope = {"type": "http", "method": "GET", "headers": list(headers.items()), "state": {"request_headers": headers}}
     with pytest.raises(DatabaseUnavailable):

@@ -1,12 +1,21 @@
 """One-line guards for a route's signature."""
 
 from typing import Annotated, Any, cast
+from uuid import UUID
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from structlog.contextvars import bind_contextvars
 
 from undercroft.core.audit import act_as
-from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
+from undercroft.core.auth.principal import (
+    API_KEY_MARK,
+    Authenticator,
+    InteractiveSessionRequired,
+    PlatformRole,
+    Principal,
+)
+from undercroft.core.auth.proof import MfaRequiredByTeam, require_mfa_of_admin, require_recent, require_second_factor
 from undercroft.core.db.tenancy import EVERY_TEAM, act_for
 from undercroft.core.errors import Forbidden
 
@@ -20,7 +29,12 @@ async def current_principal(request: Request) -> Principal:
     request.state.principal = principal
     act_as(principal.actor)
     act_for(principal.team_id)
-    bind_contextvars(user_id=principal.user_id, team_id=principal.team_id)
+    bind_contextvars(user_id=principal.person_id, team_id=principal.team_id)
+    if principal.api_key_id is not None:
+        bind_contextvars(api_key_id=principal.api_key_id)
+        _require_within_scopes(principal, request)
+    if principal.closed_team and not getattr(request.scope.get("endpoint"), "__personal__", False):
+        require_second_factor(principal, MfaRequiredByTeam)
     return principal
 
 
@@ -32,6 +46,43 @@ CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 class PermissionDenied(Forbidden):
     code = "PERMISSION_DENIED"
     message = "Your role does not allow this."
+
+
+class ScopeMissing(Forbidden):
+    code = "SCOPE_MISSING"
+    message = "This API key's scopes do not reach here: no permission names what this does."
+
+
+def _require_within_scopes(principal: Principal, request: Request) -> None:
+    """A key with scopes reaches what a permission names; which one is the route's own guard's to ask."""
+    route = request.scope.get("route")
+    if principal.scopes is not None and not (route and _names_permission(route.dependant)):
+        raise ScopeMissing
+
+
+def _names_permission(dependant: Dependant) -> bool:
+    needs = str(getattr(dependant.call, "needs", ""))
+    return ":" in needs or any(_names_permission(each) for each in dependant.dependencies)
+
+
+async def interactive(principal: CurrentPrincipal) -> Principal:
+    """Lets a principal pass who signed in; API keys get 403."""
+    if principal.api_key_id is not None:
+        raise InteractiveSessionRequired
+    return principal
+
+
+interactive.needs = "signed in, no API key"  # type: ignore[attr-defined]
+
+INTERACTIVE = Depends(interactive)
+"""In a route's or a router's `dependencies`: no API key gets here."""
+
+
+async def refuse_api_keys(request: Request) -> None:
+    """For routes that nobody has to be signed in for, and no API key has any business at."""
+    authorization = request.headers.get("authorization", "")
+    if authorization.lower().startswith(f"bearer {API_KEY_MARK}"):
+        raise InteractiveSessionRequired
 
 
 def require_permission(permission: str) -> Any:
@@ -46,12 +97,27 @@ def require_permission(permission: str) -> Any:
     return Depends(check)
 
 
+def require_permission_unless_oneself(permission: str) -> Any:
+    """Like `require_permission`, but whom the path names as `user_id` passes as well, unless by a key with scopes."""
+
+    async def check(user_id: UUID, principal: CurrentPrincipal) -> Principal:
+        oneself = user_id == principal.person_id and principal.scopes is None
+        if permission not in principal.permissions and not oneself:
+            raise PermissionDenied(details={"permission": permission})
+        return principal
+
+    check.needs = permission  # type: ignore[attr-defined]
+    return Depends(check)
+
+
 def require_role(role: PlatformRole) -> Any:
     """A dependency that lets a principal pass who has this role on the platform or a stronger one; else 403."""
 
     async def check(principal: CurrentPrincipal) -> Principal:
         if not principal.role.includes(role):
             raise PermissionDenied(details={"role": role.value})
+        if role is not PlatformRole.USER:
+            require_mfa_of_admin(principal)
         return principal
 
     check.needs = role.value  # type: ignore[attr-defined]
@@ -61,3 +127,16 @@ def require_role(role: PlatformRole) -> Any:
 async def administer_every_team() -> None:
     """What follows works on every team's rows; behind the guard of the admin surface, and nowhere else."""
     act_for(EVERY_TEAM)
+
+
+async def recently_proven(principal: CurrentPrincipal) -> Principal:
+    require_recent(principal)
+    return principal
+
+
+def require_recent_proof() -> Any:
+    """A dependency that lets a session pass that was proven lately; else 403 `STEP_UP_REQUIRED`. For what is sensitive:
+
+    @router.delete("/everything", dependencies=[require_recent_proof()], responses=responses(StepUpRequired))
+    """
+    return Depends(recently_proven)

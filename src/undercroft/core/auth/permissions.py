@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 
 
 class TeamRole(StrEnum):
@@ -15,6 +15,7 @@ class TeamRole(StrEnum):
     VIEWER = "viewer"
 
 
+BUILT_IN = frozenset(role.value for role in TeamRole)
 EVERYONE = frozenset(TeamRole)
 WRITERS = frozenset({TeamRole.OWNER, TeamRole.ADMIN, TeamRole.MEMBER})
 ADMINS = frozenset({TeamRole.OWNER, TeamRole.ADMIN})
@@ -23,11 +24,15 @@ OWNERS = frozenset({TeamRole.OWNER})
 
 @dataclass(frozen=True)
 class Permission:
-    """`name` is `things:verb`; `roles` are those that have it out of the box."""
+    """`name` is `things:verb`; `roles` are those that have it out of the box.
+
+    A `reserved` one belongs to these roles alone: a team cannot grant it to roles of its own.
+    """
 
     name: str
     description: str
     roles: frozenset[TeamRole]
+    reserved: bool = False
 
 
 _declared: dict[str, Permission] = {}
@@ -39,6 +44,7 @@ def declare(permissions: Iterable[Permission]) -> None:
         if _declared.setdefault(permission.name, permission) != permission:
             raise ValueError(f"The permission {permission.name} is declared twice.")
     permissions_of.cache_clear()
+    granted.cache_clear()
 
 
 def declared() -> list[Permission]:
@@ -46,7 +52,22 @@ def declared() -> list[Permission]:
     return sorted(_declared.values(), key=lambda permission: permission.name)
 
 
-@cache
+@lru_cache(maxsize=64)
 def permissions_of(role: str) -> frozenset[str]:
-    """The names of the permissions that a role in a team has."""
+    """The names of the permissions that one of the built-in roles has; none for a name that is not one of theirs."""
     return frozenset(permission.name for permission in _declared.values() if role in permission.roles)
+
+
+@lru_cache(maxsize=4096)
+def granted(names: str) -> frozenset[str]:
+    """What a team's own role may do that was granted these names, separated by spaces.
+
+    Names that are not declared any more, or reserved, grant nothing.
+    """
+    known = (_declared.get(name) for name in names.split())
+    return frozenset(permission.name for permission in known if permission is not None and not permission.reserved)
+
+
+def permissions_in(role: str, grants: str | None) -> frozenset[str]:
+    """What somebody in this role may do; `grants` are the names that a team's own role was granted, else None."""
+    return permissions_of(role) if grants is None else granted(grants)

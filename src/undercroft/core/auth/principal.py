@@ -1,6 +1,7 @@
 """The principal: ids and a set of permissions, found out once per request."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 from starlette.requests import Request
 
 from undercroft.core.audit import Actor, ActorKind
+from undercroft.core.errors import Forbidden
 
 
 class PlatformRole(StrEnum):
@@ -22,24 +24,74 @@ class PlatformRole(StrEnum):
         return order.index(self) >= order.index(other)
 
 
+API_KEY_MARK = "uc_"
+"""How every API key begins: by this an `Authorization: Bearer` is told from an access token."""
+
+
+class InteractiveSessionRequired(Forbidden):
+    """What belongs to a person at a screen is out of reach of API keys, whatever their scopes."""
+
+    code = "INTERACTIVE_SESSION_REQUIRED"
+    message = "An API key cannot do this: sign in."
+
+
+class UserRequired(Forbidden):
+    code = "USER_REQUIRED"
+    message = "A team's API key cannot do this: it acts for no user."
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody signed in, as of this request.
+    """Somebody signed in, or an API key, as of this request.
 
-    `team_id` is the current team (`X-Team-ID`, else the personal team); `permissions` are those of the role in it.
-    `subject` is the row that the authenticator read to know them, so that reading oneself costs nothing more.
+    `team_id` is the current team: the one that an `app` route's path names as `team_id`, else `X-Team-ID`, else the
+    personal team; a team's key has only its own. `permissions` are those of the role in it, a key's at most its scopes,
+    and `team_role` is what that role is called. `subject` is the row that the authenticator read to know them, so that
+    reading oneself costs nothing more.
+
+    `person_id` is None for a team's key, `own_session_id` for every key. Ask for `user_id` and `session_id` where
+    nothing can be done without: they refuse the others with 403.
+
+    `proven_at` is when the session last saw a password or a factor, `second_factors` are those that the person has, and
+    `passed_mfa` says whether this session saw one. `closed_team` says that the current team asks for that in vain.
     """
 
-    user_id: UUID
-    session_id: UUID
+    person_id: UUID | None
+    own_session_id: UUID | None
     role: PlatformRole
     team_id: UUID
     permissions: frozenset[str]
     subject: Any = None
+    team_role: str = ""
+    proven_at: datetime | None = None
+    second_factors: tuple[str, ...] = ()
+    passed_mfa: bool = False
+    closed_team: bool = False
+    api_key_id: UUID | None = None
+    scopes: frozenset[str] | None = None
+
+    @property
+    def user_id(self) -> UUID:
+        """Who this is. Raises `UserRequired` for a team's key."""
+        if self.person_id is None:
+            raise UserRequired
+        return self.person_id
+
+    @property
+    def session_id(self) -> UUID:
+        """The session of the sign-in. Raises `InteractiveSessionRequired` for an API key."""
+        if self.own_session_id is None:
+            raise InteractiveSessionRequired
+        return self.own_session_id
+
+    def within_scopes(self, permissions: frozenset[str]) -> frozenset[str]:
+        """Of the permissions that somebody's role in any team has, those that this principal may use."""
+        return permissions if self.scopes is None else permissions & self.scopes
 
     @property
     def actor(self) -> Actor:
-        return Actor(ActorKind.USER, user_id=self.user_id, session_id=self.session_id)
+        kind = ActorKind.USER if self.api_key_id is None else ActorKind.API_KEY
+        return Actor(kind, user_id=self.person_id, session_id=self.own_session_id, api_key_id=self.api_key_id)
 
 
 class Authenticator(Protocol):
@@ -50,5 +102,5 @@ class Authenticator(Protocol):
         ...
 
     def verified_subject(self, request: Request) -> str | None:
-        """Who signed this request's token, by its signature alone, without I/O; what limits are counted by."""
+        """What limits are counted by, without I/O: who signed the token, or an API key that was verified before."""
         ...

@@ -1,11 +1,12 @@
 """The router of all modules: it knows its surface, and a surface knows its guard."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from undercroft.core.auth.guards import administer_every_team, current_principal, require_role
+from undercroft.core.auth.guards import administer_every_team, current_principal, refuse_api_keys, require_role
 from undercroft.core.auth.principal import PlatformRole
 
 
@@ -27,6 +28,8 @@ class Surface(StrEnum):
         match self:
             case Surface.APP:
                 return [Depends(current_principal)]
+            case Surface.AUTH:
+                return [Depends(refuse_api_keys)]
             case Surface.ADMIN:
                 return [require_role(PlatformRole.ADMIN), Depends(administer_every_team)]
             case _:
@@ -34,18 +37,28 @@ class Surface(StrEnum):
 
 
 class Router(APIRouter):
-    """An `APIRouter` that declares its surface: `app` routes need a principal, `admin` routes an administrator.
+    """An `APIRouter` that declares its surface: `app` routes need a principal, `admin` routes an administrator, and
+    `auth` routes are closed to API keys.
 
     The guard is put in front of every route, so that one without it cannot be written:
 
         router = Router(surface="app", prefix="/projects", tag="Projects")
 
+    A route on `app` declares the permission that it needs by `require_permission`. Routes that are `personal`, about
+    whoever asks and not about the current team, say so instead. A test walks all routes.
+
     `root` is for pages and well-known documents outside `/api`; such a router's routes stay out of the schema unless
     it says `include_in_schema=True`.
+
+    A team may close itself to sessions without a second factor. Personal routes stay open then, as those of other
+    surfaces do.
     """
 
-    def __init__(self, *, surface: str, prefix: str = "", tag: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, surface: str, prefix: str = "", tag: str | None = None, personal: bool = False, **kwargs: Any
+    ) -> None:
         self.surface = Surface(surface)
+        self.personal = personal or self.surface is not Surface.APP
         super().__init__(
             prefix=self.surface.prefix + prefix,
             tags=[tag] if tag else None,
@@ -53,3 +66,7 @@ class Router(APIRouter):
             include_in_schema=kwargs.pop("include_in_schema", self.surface is not Surface.ROOT),
             **kwargs,
         )
+
+    def add_api_route(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
+        endpoint.__personal__ = self.personal  # type: ignore[attr-defined]
+        super().add_api_route(path, endpoint, **kwargs)

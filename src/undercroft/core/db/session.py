@@ -156,6 +156,7 @@ class Session(ReadSession):
         self._on_begin = on_begin
         self._pending: list[object] = []
         self._spent = False
+        self._shared = False
         self._after_commit: list[Callable[[], None]] = []
 
     def add(self, row: object) -> None:
@@ -179,6 +180,10 @@ class Session(ReadSession):
         """Execute a statement and say how many rows it touched."""
         return cast("CursorResult[Any]", await self.execute(statement, values)).rowcount
 
+    def share(self) -> None:
+        """Somebody else writes in this transaction too: from now on `write_one` is one of its statements."""
+        self._shared = True
+
     async def raw(self) -> asyncpg.Connection:
         """The driver's connection, inside this transaction, with everything added so far written."""
         await self._write_pending()
@@ -193,8 +198,10 @@ class Session(ReadSession):
 
         With row-level security on, one that names a team's table has them after all.
 
-        Raises `RuntimeError` when the session has run or is given another statement.
+        Raises `RuntimeError` when the session has run or is given another statement, unless it is shared.
         """
+        if self._shared:
+            return await self.fetchrow(statement, **values)
         if self._borrowed is not None or self._pending:
             raise RuntimeError("write_one is for a session's only statement.")
         if self._pool.secures_rows and statement.is_tenants:

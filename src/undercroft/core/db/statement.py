@@ -1,5 +1,6 @@
 """Statements compiled once and run on the driver itself: for the paths where every microsecond counts."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,9 @@ from sqlalchemy.sql import ClauseElement, Executable
 from undercroft.core.db.tenancy import names_tenant_table
 
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
+_NAMED = re.compile(r":(\w+)\b")
+
+Bind = tuple[str, Any, Callable[[Any], Any] | None]
 
 
 class Statement:
@@ -26,7 +30,7 @@ class Statement:
         self._statement = statement
 
     @cached_property
-    def _compiled(self) -> tuple[str, Sequence[tuple[str, Any, Callable[[Any], Any] | None]]]:
+    def _compiled(self) -> tuple[str, Sequence[Bind]]:
         assert isinstance(self._statement, ClauseElement)
         compiled = self._statement.compile(dialect=_DIALECT)
         processors = compiled._bind_processors  # type: ignore[attr-defined]
@@ -48,3 +52,26 @@ class Statement:
             (process(values.get(name, default)) if process else values.get(name, default))
             for name, default, process in self._compiled[1]
         ]
+
+
+class Accompanied(Statement):
+    """A statement that writes rows, and others that run with it in the same round trip and succeed or fail with it.
+
+        Accompanied(INSERT, "noted AS (INSERT INTO notes SELECT id, :note FROM written)")
+
+    `companions` are further members of one WITH. They see what the first statement returned as `written` and take their
+    own values as `:name`, each given once; cast as `CAST(:name AS type)`. The rows are those of the first statement.
+    """
+
+    def __init__(self, statement: Statement, companions: str) -> None:
+        self._first = statement
+        self._companions = companions
+
+    @cached_property
+    def _compiled(self) -> tuple[str, Sequence[Bind]]:
+        sql, binds = self._first._compiled
+        names = _NAMED.findall(self._companions)
+        numbers = {name: len(binds) + number for number, name in enumerate(names, 1)}
+        companions = _NAMED.sub(lambda found: f"${numbers[found[1]]}", self._companions)
+        sql = f"WITH written AS ({sql}), {companions} SELECT * FROM written"  # noqa: S608 - compiled from our own
+        return sql, [*binds, *((name, None, None) for name in names)]

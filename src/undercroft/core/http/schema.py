@@ -11,6 +11,14 @@ from fastapi.utils import generate_operation_id_for_path
 from undercroft.core.auth.guards import current_principal
 from undercroft.core.errors import AppError, Forbidden, NotFound, ServiceUnavailable, TooManyRequests, Unauthorized
 from undercroft.core.http.errors import InternalError, ValidationFailed, error_response, example
+from undercroft.core.http.idempotency import (
+    REFUSALS,
+    Handling,
+    IdempotencyAnswerNotKept,
+    IdempotencySecret,
+    handling_of,
+    is_secret,
+)
 from undercroft.core.http.limits import rule_for
 from undercroft.core.http.query import models_of, parameters
 from undercroft.core.http.tags import described
@@ -44,6 +52,14 @@ RATE_HEADERS: dict[str, Any] = {
     "X-RateLimit-Reset": {"description": "Seconds until the window has passed.", "schema": {"type": "integer"}},
 }
 HEADERS = {**RATE_HEADERS, "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Send a request that may have been carried out again with the same key: it is done once, and "
+    "answered again with `Idempotency-Replayed: true`.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
 SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
         "type": "http",
@@ -89,6 +105,7 @@ def describe(app: "Api") -> dict[str, Any]:
         for method in route.methods or ():
             operation = document["paths"][route.path_format][method.lower()]
             _add_query(operation, route, schemas)
+            _add_idempotency(operation, route)
             _complete(operation, route, schemes)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -114,6 +131,14 @@ def _add_query(operation: dict[str, Any], route: APIRoute, schemas: dict[str, An
         listed, definitions = parameters(model)
         operation.setdefault("parameters", []).extend(listed)
         schemas.update(definitions)
+
+
+def _add_idempotency(operation: dict[str, Any], route: APIRoute) -> None:
+    if handling_of(route) is Handling.IGNORED:
+        return
+    operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    for error in (*REFUSALS, IdempotencySecret if is_secret(route) else IdempotencyAnswerNotKept):
+        _add_error(operation["responses"], error)
 
 
 def _complete(operation: dict[str, Any], route: APIRoute, schemes: dict[str, Any]) -> None:

@@ -20,15 +20,17 @@ import structlog
 
 from undercroft.core.settings import CoreSettings, load
 from undercroft.core.telemetry.lines import LineWriter
-from undercroft.core.telemetry.redaction import redact
+from undercroft.core.telemetry.redaction import clean, redact
 from undercroft.core.telemetry.settings import TelemetrySettings
 
 CATEGORIES = frozenset({"application", "security", "performance", "audit", "error", "access"})
 NOISY = ("alembic", "httpx", "httpcore", "asyncio", "watchfiles")
+_NOT_TOLD = frozenset({"apart", "occurred_at", "action"})
 URGENT = frozenset({"error", "critical", "exception"})
 
 WRITER = LineWriter()
 _render_access: list[Callable[[dict[str, Any]], str]] = []
+_render_audit: list[Callable[[dict[str, Any]], str]] = []
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -51,12 +53,21 @@ def configure(*, stream: TextIO | None = None) -> None:
     )
     _route_standard_library(level, render)
     _render_access[:] = [encode if as_json else _access_line]
+    _render_audit[:] = [encode if as_json else _audit_line] if level <= logging.INFO else []
 
 
 def write_access(facts: dict[str, Any]) -> None:
     """Write the line of one request; nothing before `configure`."""
     for render in _render_access:
         WRITER.write(render(facts), urgent=facts["status"] >= 500)
+
+
+def write_audit(entry: dict[str, Any]) -> None:
+    """Write the line of one audit entry, without what is kept `apart` from it; nothing before `configure`."""
+    for render in _render_audit:
+        head = {"timestamp": entry["occurred_at"], "level": "info", "category": "audit", "logger": "undercroft.audit"}
+        told = {name: clean(value) for name, value in entry.items() if value and name not in _NOT_TOLD}
+        WRITER.write(render({**head, "event": entry["action"], **told}))
 
 
 def flush() -> None:
@@ -137,6 +148,13 @@ def _access_line(facts: dict[str, Any]) -> str:
     path = facts["path"].encode("utf-8", "replace").decode()
     printable = "".join(character if character.isprintable() else "?" for character in path)
     return f"{facts['timestamp']:%H:%M:%S} {facts['method']} {facts['status']} {printable} {facts['ms']} ms"
+
+
+def _audit_line(facts: dict[str, Any]) -> str:
+    """`14:03:07 audit project.created user=… project=…`, for people."""
+    who = facts.get("user_id") or facts.get("job_id") or ""
+    target = f" {facts['target_type']}={facts.get('target_id', '')}" if "target_type" in facts else ""
+    return f"{facts['timestamp']:%H:%M:%S} audit {facts['event']} {facts['actor_kind']}={who}{target}"
 
 
 class _StandardHandler(logging.Handler):

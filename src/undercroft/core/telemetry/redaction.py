@@ -12,14 +12,14 @@ _SECRET_NAME = re.compile(
     r"passw|secret|token|authorization|cookie|credential|api[-_]?key|private[-_]?key|csrf|otp|^dsn$|signature|^pwd$",
     re.IGNORECASE,
 )
-_HARMLESS_NAMES = frozenset({"token_type", "secret_id", "token_id"})
+_HARMLESS_NAMES = frozenset({"token_type", "secret_id", "token_id", "api_key_id"})
 _LOOKS_SECRET = re.compile(
     r"""(?x)
       (?P<email> (?<![\w.+-]) [\w.+-]{1,64} @ [\w-]{1,63} (?: \. [\w-]{1,63} ){1,8} )
     | (?P<url> :// [^\s/@:]{0,128} : [^\s/@]{1,256} @ )
     | (?P<query> (?<=[?&\s;])
         (?: token|access_token|refresh_token|code|state|password|key|api_key|secret|ticket|signature ) = [^&\s"']+ )
-    | \b uc_ [\w-]{8,}
+    | (?: \b uc_ [\w-]{8,} | uc_ [0-9A-Za-z]{24,} )
     | \b eyJ [\w-]{5,4096} \. [\w-]{1,8192} (?: \. [\w-]* ){0,3}
     | (?P<scheme> \b (?: Bearer|Basic ) \s{1,8} [\w.~+/=-]{6,} )
     | (?P<sql> \[parameters: .{0,4096}? \] (?= \n | $ ) )

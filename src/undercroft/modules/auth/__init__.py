@@ -1,3 +1,54 @@
-"""Signing in and staying signed in: accounts, sessions, tokens, and the keys that sign them."""
+"""Signing in and staying signed in: accounts, sessions, tokens, and the keys that sign them.
 
-REQUIRES = ("users", "teams")
+Other ways to sign in prove who somebody is and then call `start_session`.
+"""
+
+from undercroft.modules.auth.answers import SIGN_IN, require_own_page, signed_in
+from undercroft.modules.auth.client import Client, CurrentClient
+from undercroft.modules.auth.cookies import clear_session_cookie, refuse_cross_site, set_session_cookie
+from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, MfaRequired, TooManyAttempts, WrongPassword
+from undercroft.modules.auth.identity import Identity, IdentityDep
+from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
+from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
+from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
+from undercroft.modules.auth.second_factor import SecondFactor
+from undercroft.modules.auth.second_factor import bind as bind_second_factor
+from undercroft.modules.auth.sessions import Started, prove_session, start_session
+
+REQUIRES = ("users", "teams", "api_keys")
+
+__all__ = [
+    "MAGIC_PAGE",
+    "REQUIRES",
+    "RESET_PAGE",
+    "SIGN_IN",
+    "Client",
+    "CookieSession",
+    "CsrfFailed",
+    "CurrentClient",
+    "Identity",
+    "IdentityDep",
+    "Kind",
+    "LinkInvalid",
+    "MfaRequired",
+    "Password",
+    "SecondFactor",
+    "SessionKind",
+    "Started",
+    "Token",
+    "TokenPair",
+    "TooManyAttempts",
+    "WrongPassword",
+    "bind_second_factor",
+    "clear_session_cookie",
+    "in_words",
+    "link",
+    "prove_session",
+    "refuse_cross_site",
+    "require_own_page",
+    "set_session_cookie",
+    "sign_in_by_link",
+    "signed_in",
+    "start_session",
+]

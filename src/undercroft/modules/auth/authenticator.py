@@ -1,4 +1,4 @@
-"""The guard of every request: a bearer token or a session cookie becomes a principal, by one statement."""
+"""The guard of every request: an access token, an API key or a session cookie becomes a principal, by one statement."""
 
 from typing import Any
 from uuid import UUID
@@ -6,18 +6,28 @@ from uuid import UUID
 import asyncpg
 from starlette.requests import Request
 
-from undercroft.core.auth import PlatformRole, Principal
-from undercroft.core.auth.permissions import permissions_of
+from undercroft.core.auth import PlatformRole, Principal, Surface
+from undercroft.core.auth.permissions import permissions_in
+from undercroft.core.auth.principal import API_KEY_MARK
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import raise_translated
 from undercroft.core.errors import Unauthorized
 from undercroft.core.security.tokens import hash_token
+from undercroft.modules.api_keys import LastUsed, read_key
 from undercroft.modules.auth.access_tokens import AccessTokens
 from undercroft.modules.auth.client import client_ip
 from undercroft.modules.auth.cookies import SAFE_METHODS, CsrfTokens, cookie_name, require_same_site
-from undercroft.modules.auth.errors import InvalidToken, SessionEnded
+from undercroft.modules.auth.errors import InvalidApiKey, InvalidToken, SessionEnded
+from undercroft.modules.auth.key_bearer import VerifiedKeys, principal_of
 from undercroft.modules.auth.last_seen import LastSeen
-from undercroft.modules.auth.principals import BEARER_NAMED, BEARER_PERSONAL, COOKIE_NAMED, COOKIE_PERSONAL
+from undercroft.modules.auth.principals import (
+    BEARER_NAMED,
+    BEARER_PERSONAL,
+    COOKIE_NAMED,
+    COOKIE_PERSONAL,
+    KEY_NAMED,
+    KEY_PERSONAL,
+)
 from undercroft.modules.teams import TeamNotFound
 
 NO_TEAM = UUID(int=0)
@@ -26,28 +36,59 @@ NO_TEAM = UUID(int=0)
 class TokenAuthenticator:
     """The `Authenticator` of this product. An Authorization header always wins and never falls through to a cookie."""
 
-    def __init__(self, database: Database, tokens: AccessTokens, last_seen: LastSeen) -> None:
+    def __init__(self, database: Database, tokens: AccessTokens, last_seen: LastSeen, last_used: LastUsed) -> None:
         self.tokens = tokens
         self.csrf = CsrfTokens()
         self._database = database
         self._last_seen = last_seen
+        self._last_used = last_used
+        self._verified_keys = VerifiedKeys()
         self._cookie_name = cookie_name()
 
     async def authenticate(self, request: Request) -> Principal:
         """Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`."""
         authorization = _header(request, b"authorization")
         if authorization is not None:
-            return await self._by_token(request, _bearer(authorization))
+            token = _bearer(authorization)
+            return await (self._by_key if token.startswith(API_KEY_MARK) else self._by_token)(request, token)
         secret = request.cookies.get(self._cookie_name)
         if secret is None:
             raise Unauthorized
         return await self._by_cookie(request, secret)
 
     def verified_subject(self, request: Request) -> str | None:
-        """The user's id in a token whose signature is good; nothing for cookies, which only the database knows."""
+        """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.
+
+        Nothing for cookies and for keys seen for the first time, which only the database knows.
+        """
         scheme, _, token = (_header(request, b"authorization") or "").partition(" ")
-        claims = self.tokens.verify_known(token) if scheme.lower() == "bearer" else None
+        if scheme.lower() != "bearer":
+            return None
+        token = token.strip()
+        if token.startswith(API_KEY_MARK):
+            return self._verified_keys.prefix_of(token)
+        claims = self.tokens.verify_known(token)
         return str(claims.sub) if claims else None
+
+    async def _by_key(self, request: Request, text: str) -> Principal:
+        presented = read_key(text)
+        if presented is None:
+            raise InvalidApiKey
+        team = _named_team(request)
+        named = None if team is None else _team_id(team)
+        if named is None:
+            row = await self._row(KEY_PERSONAL, {"prefix": presented.prefix})
+        else:
+            row = await self._row(KEY_NAMED, {"prefix": presented.prefix, "team_id": named})
+        try:
+            principal = principal_of(row, presented.hash, named)
+        except Unauthorized:
+            self._verified_keys.forget(presented.hash)
+            raise
+        assert row is not None
+        self._verified_keys.note(presented.hash, presented.prefix)
+        self._last_used.note(row["api_key_id"], client_ip(request))
+        return principal
 
     async def _by_token(self, request: Request, token: str) -> Principal:
         claims = await self.tokens.verify(token)
@@ -67,7 +108,7 @@ class TokenAuthenticator:
     async def _principal(
         self, request: Request, personal: Statement, named: Statement, values: dict[str, Any]
     ) -> Principal:
-        team = _header(request, b"x-team-id")
+        team = _named_team(request)
         if team is None:
             row = await self._row(personal, values)
         else:
@@ -77,13 +118,19 @@ class TokenAuthenticator:
         if row["team_id"] is None:
             raise TeamNotFound
         self._last_seen.note(row["session_id"], client_ip(request))
+        passed_mfa = row["passed_mfa"] and bool(row["second_factors"])
         return Principal(
-            user_id=row["user_id"],
-            session_id=row["session_id"],
+            person_id=row["user_id"],
+            own_session_id=row["session_id"],
             role=PlatformRole(row["role"]),
             team_id=row["team_id"],
-            permissions=permissions_of(row["team_role"]),
+            permissions=permissions_in(row["team_role"], row["team_grants"]),
             subject=row,
+            team_role=row["team_role"],
+            proven_at=row["proven_at"],
+            second_factors=tuple(row["second_factors"]),
+            passed_mfa=passed_mfa,
+            closed_team=row["require_mfa"] and not passed_mfa,
         )
 
     async def _row(self, statement: Statement, values: dict[str, Any]) -> asyncpg.Record | None:
@@ -97,6 +144,14 @@ def _header(request: Request, name: bytes) -> str | None:
     """One header, from the dict that the outermost layer made of them."""
     value = request.scope["state"]["request_headers"].get(name)
     return value.decode("latin-1") if value is not None else None
+
+
+def _named_team(request: Request) -> str | None:
+    """The team in the path of an `app` route, because what is done there is done in that team; else the header's."""
+    in_path: str | None = request.scope.get("path_params", {}).get("team_id")
+    if in_path is None or not request.scope["state"]["route_template"].startswith(Surface.APP.prefix):
+        return _header(request, b"x-team-id")
+    return in_path
 
 
 def _bearer(authorization: str) -> str:

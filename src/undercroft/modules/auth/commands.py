@@ -3,7 +3,6 @@
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.security import passwords
-from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.repository import MailTokenRepository, SessionRepository
 from undercroft.modules.users import NewUser, UserNotFound, UserRepository, UserService
 
@@ -39,7 +38,7 @@ async def set_password(database: Database, *, email: str, password: str) -> None
             raise UserNotFound(f"Nobody has the address {email}.")
         await UserService(session).set_password(user.id, password_hash, action="user.password_changed", actor_id=None)
         await SessionRepository(session).revoke_all(user.id)
-        await MailTokenRepository(session).consume(MailPurpose.RESET_PASSWORD, user.id)
+        await MailTokenRepository(session).void_links(user.id)
 
 
 async def is_known(database: Database, email: str) -> bool:

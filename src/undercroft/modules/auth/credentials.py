@@ -68,7 +68,7 @@ class Account:
             user = await UserService(session).set_password(
                 self._user_id, password_hash, action="user.password_changed", actor_id=self._user_id
             )
-            await MailTokenRepository(session).consume(MailPurpose.RESET_PASSWORD, user.id)
+            await MailTokenRepository(session).void_links(user.id)
             await SessionRepository(session).revoke_all(user.id, but=self._principal.session_id)
             await request_mail(
                 session, MailPurpose.PASSWORD_CHANGED, user.email, user_id=user.id, full_name=user.full_name
@@ -124,7 +124,7 @@ async def confirm_email(database: Database, *, token: str) -> None:
             before = await UserService(session).change_email(user_id, new_email)
         except UserNotFound:
             raise LinkInvalid from None
-        await MailTokenRepository(session).consume(MailPurpose.RESET_PASSWORD, user_id)
+        await MailTokenRepository(session).void_links(user_id)
         await request_mail(session, MailPurpose.EMAIL_CHANGED, before, user_id=user_id)
 
 
@@ -135,3 +135,4 @@ async def _use_reset_link(session: Session, token_hash: bytes, user_id: UUID) ->
         raise LinkInvalid
     if not await tokens.consume(MailPurpose.RESET_PASSWORD, user_id):
         raise LinkInvalid
+    await tokens.void_links(user_id)

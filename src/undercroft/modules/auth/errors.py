@@ -1,6 +1,6 @@
 """What can go wrong with signing in."""
 
-from undercroft.core.errors import BadRequest, Conflict, Forbidden, TooManyRequests, Unauthorized
+from undercroft.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized
 
 INVALID_TOKEN_HEADERS = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
@@ -10,6 +10,14 @@ class InvalidCredentials(Unauthorized):
 
     code = "INVALID_CREDENTIALS"
     message = "The address or the password is wrong."
+    commits = True
+
+
+class MfaRequired(Unauthorized):
+    """The first step is done: `details.mfa_token` and one of `details.methods` do the second."""
+
+    code = "MFA_REQUIRED"
+    message = "A second factor is needed to sign in."
     commits = True
 
 
@@ -24,6 +32,22 @@ class InvalidToken(Unauthorized):
 class TokenExpired(Unauthorized):
     code = "TOKEN_EXPIRED"
     message = "The access token has expired. Refresh it."
+
+    def __init__(self) -> None:
+        super().__init__(headers=INVALID_TOKEN_HEADERS)
+
+
+class InvalidApiKey(Unauthorized):
+    code = "INVALID_API_KEY"
+    message = "The API key is not valid."
+
+    def __init__(self) -> None:
+        super().__init__(headers=INVALID_TOKEN_HEADERS)
+
+
+class ApiKeyExpired(Unauthorized):
+    code = "API_KEY_EXPIRED"
+    message = "The API key has expired."
 
     def __init__(self) -> None:
         super().__init__(headers=INVALID_TOKEN_HEADERS)
@@ -63,6 +87,11 @@ class WrongPassword(Forbidden):
 class LinkInvalid(BadRequest):
     code = "LINK_INVALID"
     message = "This link is not valid any more. Ask for a new one."
+
+
+class MagicLinksOff(NotFound):
+    code = "MAGIC_LINKS_OFF"
+    message = "Signing in by a mailed link is not offered here."
 
 
 class CsrfFailed(Forbidden):

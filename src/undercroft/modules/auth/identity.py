@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from undercroft.core.db import Database
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import load
+from undercroft.modules.api_keys import LastUsed
 from undercroft.modules.auth.access_tokens import AccessTokens
 from undercroft.modules.auth.authenticator import TokenAuthenticator
 from undercroft.modules.auth.last_seen import LastSeen
@@ -30,6 +31,7 @@ class Identity:
     keys: SigningKeys
     tokens: AccessTokens
     last_seen: LastSeen
+    last_used: LastUsed
     authenticator: TokenAuthenticator
     sign_in: SignIn
     refresh_tokens: RefreshTokens
@@ -38,13 +40,14 @@ class Identity:
     def over(cls, database: Database) -> "Identity":
         """All of it on one database. Raises `ConfigurationError` without a SECRET_KEY."""
         keys = SigningKeys(database)
-        tokens, last_seen = AccessTokens(keys), LastSeen()
+        tokens, last_seen, last_used = AccessTokens(keys), LastSeen(), LastUsed()
         return cls(
             database=database,
             keys=keys,
             tokens=tokens,
             last_seen=last_seen,
-            authenticator=TokenAuthenticator(database, tokens, last_seen),
+            last_used=last_used,
+            authenticator=TokenAuthenticator(database, tokens, last_seen, last_used),
             sign_in=SignIn(database, Throttle(database, scale=load(HttpSettings).scale)),
             refresh_tokens=RefreshTokens(database),
         )
@@ -56,6 +59,7 @@ class Identity:
             await asyncio.sleep(FLUSH_SECONDS)
             rounds += 1
             await self._try(self.last_seen.flush(self.database))
+            await self._try(self.last_used.flush(self.database))
             if rounds % (RELOAD_SECONDS // FLUSH_SECONDS) == 0:
                 await self._try(self.keys.load())
 

@@ -13,13 +13,14 @@ from undercroft.core.db import Session, utc_now
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.auth.models import MailPurpose, MailRequest, MailToken, Registration
-from undercroft.modules.auth.repository import RegistrationRepository
+from undercroft.modules.auth.repository import MailTokenRepository, RegistrationRepository
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.users import User, UserRepository
 
 VERIFY_PAGE = "/verify-email"
 RESET_PAGE = "/reset-password"
 CONFIRM_PAGE = "/confirm-email"
+MAGIC_PAGE = "/magic-link"
 
 
 class Letter:
@@ -57,6 +58,8 @@ async def letter(session: Session, request: MailRequest) -> Letter | None:
             return await verification(session, await RegistrationRepository(session).latest(request.email))
         case MailPurpose.RESET_PASSWORD:
             return _reset(session, await users.by_email(request.email))
+        case MailPurpose.MAGIC_LINK:
+            return await _magic_link(session, await users.by_email(request.email))
         case MailPurpose.CONFIRM_EMAIL:
             return await _confirmation(session, users, request)
         case purpose:
@@ -88,6 +91,16 @@ def _reset(session: Session, user: User | None) -> Letter | None:
     return Letter(
         user.email, "reset_password", name=user.full_name, link=link(RESET_PAGE, token), expires_in=in_words(life)
     )
+
+
+async def _magic_link(session: Session, user: User | None) -> Letter | None:
+    if user is None or not user.is_active:
+        return None
+    await MailTokenRepository(session).consume(MailPurpose.MAGIC_LINK, user.id)
+    life = load(AuthSettings).magic_link_life
+    token = _mint(session, MailPurpose.MAGIC_LINK, user.id, life)
+    address = link(MAGIC_PAGE, token)
+    return Letter(user.email, "magic_link", name=user.full_name, link=address, expires_in=in_words(life))
 
 
 async def _confirmation(session: Session, users: UserRepository, request: MailRequest) -> Letter | None:

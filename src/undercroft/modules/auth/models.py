@@ -44,6 +44,15 @@ class AuthSession(Identified, Created, table=True):
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="Moves on while it is used.")
     ends_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="When it ends however much it is used.")
     revoked_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    proven_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, nullable=True, description="When a password or a factor was last shown."
+    )
+    passed_mfa: bool = Field(
+        default=False,
+        nullable=False,
+        sa_column_kwargs={"server_default": text("false")},
+        description="Saw two factors.",
+    )
 
 
 class RefreshToken(Created, table=True):
@@ -74,6 +83,7 @@ class MailPurpose(StrEnum):
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105
     CONFIRM_EMAIL = "confirm_email"
+    MAGIC_LINK = "magic_link"
     WELCOME = "welcome"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     EMAIL_CHANGED = "email_changed"

@@ -6,7 +6,6 @@ from undercroft.core.db import Session, utc_now
 from undercroft.core.ids import UUID, new_id
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.models import MailPurpose, MailRequest
-from undercroft.modules.auth.tasks import send_mail
 
 KEPT = timedelta(days=7)
 
@@ -15,6 +14,8 @@ async def request_mail(
     session: Session, purpose: MailPurpose, email: str, *, user_id: UUID | None = None, full_name: str = ""
 ) -> None:
     """Have a mail written to an address, whoever has it, once the session's transaction has committed."""
+    from undercroft.modules.auth.tasks import send_mail  # only here: what others use of this module loads no tasks
+
     request = MailRequest(
         id=new_id(), purpose=purpose, email=email, user_id=user_id, full_name=full_name, expires_at=utc_now() + KEPT
     )

@@ -10,6 +10,7 @@ from fastapi import Form, Query, Request, Response
 
 from undercroft.core.auth import Router
 from undercroft.core.errors import AppError
+from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import add_templates, mailed_page
 from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
@@ -17,11 +18,11 @@ from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
 from undercroft.modules.auth import credentials, registration
+from undercroft.modules.auth.answers import SENT, count_account
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import refuse_cross_site
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.mailing import CONFIRM_PAGE, RESET_PAGE, VERIFY_PAGE
-from undercroft.modules.auth.routes.answers import SENT, count_account
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 
@@ -37,6 +38,7 @@ async def verify_email_page(request: Request, token: TokenInLink = "") -> Respon
 
 
 @pages.post(VERIFY_PAGE)
+@not_idempotent("The link works once.")
 async def verify_email(request: Request, identity: IdentityDep, token: TokenInForm = "") -> Response:
     async def work() -> None:
         async with identity.database.session() as session:
@@ -51,6 +53,7 @@ async def confirm_email_page(request: Request, token: TokenInLink = "") -> Respo
 
 
 @pages.post(CONFIRM_PAGE)
+@not_idempotent("The link works once.")
 async def confirm_email(request: Request, identity: IdentityDep, token: TokenInForm = "") -> Response:
     work = partial(credentials.confirm_email, identity.database, token=token)
     return await _answer(request, work, "Your new address is confirmed", "From now on you sign in with it.")
@@ -63,6 +66,7 @@ async def reset_password_page(request: Request, token: TokenInLink = "") -> Resp
 
 @pages.post(RESET_PAGE)
 @limit("sign_in")
+@not_idempotent("The link works once.")
 async def reset_password(
     request: Request,
     identity: IdentityDep,

@@ -1,13 +1,16 @@
-"""The one statement that tells who is asking: session, person and membership by key, however many teams there are."""
+"""The one statement that tells who is asking: session or API key, person and membership by key, however many teams
+there are."""
 
 from typing import Any
 
-from sqlalchemy import LargeBinary, Uuid, bindparam, func, select
+from sqlalchemy import LargeBinary, String, Uuid, bindparam, func, select
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from undercroft.core.db import Statement
+from undercroft.modules.api_keys import ApiKey
 from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.teams import Membership, Team
+from undercroft.modules.teams import ROLE_GRANTS, Membership, Team
 from undercroft.modules.users import PROFILE, User
 
 _BEARER = (
@@ -27,9 +30,14 @@ def _principal(*session: Any, team: Any) -> Statement:
     return Statement(
         select(
             *PROFILE,
+            col(User.second_factors),
             col(AuthSession.id).label("session_id"),
+            col(AuthSession.proven_at),
+            col(AuthSession.passed_mfa),
+            col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
+            ROLE_GRANTS.label("team_grants"),
         )
         .select_from(AuthSession)
         .join(User, col(User.id) == col(AuthSession.user_id))
@@ -45,7 +53,43 @@ def _principal(*session: Any, team: Any) -> Statement:
     )
 
 
+_Owning = aliased(Team)
+_LIVING_USER = col(User.is_active) & col(User.deleted_at).is_(None)
+
+
+def _by_key(team: Any) -> Statement:
+    """What a key's prefix finds, whether it is valid or not: that is for who asks to see, with the hash.
+
+    Of a user's key the person (if they may come in) and their membership in a team; of a team's key `owning_team_id`.
+    """
+    return Statement(
+        select(
+            *PROFILE,
+            col(User.second_factors),
+            col(ApiKey.id).label("api_key_id"),
+            col(ApiKey.secret_hash),
+            col(ApiKey.previous_hash),
+            (col(ApiKey.previous_until) > func.now()).label("previous_valid"),
+            (col(ApiKey.expires_at) <= func.now()).label("expired"),
+            col(ApiKey.scopes),
+            col(_Owning.id).label("owning_team_id"),
+            col(Team.require_mfa),
+            col(Membership.team_id),
+            col(Membership.role).label("team_role"),
+            ROLE_GRANTS.label("team_grants"),
+        )
+        .select_from(ApiKey)
+        .outerjoin(User, (col(User.id) == col(ApiKey.user_id)) & _LIVING_USER)
+        .outerjoin(Team, team & col(Team.deleted_at).is_(None))
+        .outerjoin(Membership, (col(Membership.team_id) == col(Team.id)) & (col(Membership.user_id) == col(User.id)))
+        .outerjoin(_Owning, (col(_Owning.id) == col(ApiKey.team_id)) & col(_Owning.deleted_at).is_(None))
+        .where(col(ApiKey.prefix) == bindparam("prefix", type_=String))
+    )
+
+
 BEARER_PERSONAL = _principal(*_BEARER, team=_PERSONAL)
 BEARER_NAMED = _principal(*_BEARER, team=_NAMED)
 COOKIE_PERSONAL = _principal(*_COOKIE, team=_PERSONAL)
 COOKIE_NAMED = _principal(*_COOKIE, team=_NAMED)
+KEY_PERSONAL = _by_key(_PERSONAL)
+KEY_NAMED = _by_key(_NAMED)

@@ -50,7 +50,7 @@ async def verify_and_sign_in(
     """Make the account that a mailed link proves and begin its first session. Raises `LinkInvalid`."""
     async with database.session() as session:
         user = await verify(session, token)
-        return user, await start_session(session, user.id, client, kind)
+        return user, await start_session(session, user, client, kind)
 
 
 async def verify(session: Session, token: str) -> User:

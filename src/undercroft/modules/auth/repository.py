@@ -58,6 +58,11 @@ class SessionRepository(Repository[AuthSession]):
         changes = {"last_seen_at": utc_now(), "ip": ip, "user_agent": user_agent, "expires_at": expires_at}
         await self._session.execute(update(AuthSession).where(col(AuthSession.id) == session_id).values(**changes))
 
+    async def prove(self, session_id: UUID, *, passed_mfa: bool) -> None:
+        """Note that the session's person was proven now; that it saw two factors is never taken back."""
+        changes = {"proven_at": utc_now(), **({"passed_mfa": True} if passed_mfa else {})}
+        await self._writing.execute(update(AuthSession).where(col(AuthSession.id) == session_id).values(**changes))
+
     async def erase(self, user_id: UUID) -> None:
         """Remove all of somebody's sessions."""
         await self._writing.execute(delete(AuthSession).where(col(AuthSession.user_id) == user_id))
@@ -158,6 +163,20 @@ class MailTokenRepository:
             col(MailToken.expires_at) > func.now(),
         )
         return cast("UUID | None", await self._session.scalar(query))
+
+    async def use(self, purpose: MailPurpose, token_hash: bytes) -> UUID | None:
+        """Remove one valid token; whom it proved. Of two that try at once, one removes it."""
+        removed = delete(MailToken).where(
+            col(MailToken.token_hash) == token_hash,
+            col(MailToken.purpose) == purpose,
+            col(MailToken.expires_at) > func.now(),
+        )
+        return cast("UUID | None", await self._session.scalar(removed.returning(col(MailToken.subject_id))))
+
+    async def void_links(self, user_id: UUID) -> None:
+        """Remove what was mailed to somebody to get in by: links that reset the password, and those that sign in."""
+        await self.consume(MailPurpose.RESET_PASSWORD, user_id)
+        await self.consume(MailPurpose.MAGIC_LINK, user_id)
 
     async def consume(self, purpose: MailPurpose, *subjects: UUID) -> int:
         """Remove all tokens of one purpose; how many there were. Of two that try at once, one removes them."""

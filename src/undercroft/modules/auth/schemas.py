@@ -89,6 +89,11 @@ class ChangeEmail(BaseModel):
     current_password: Password
 
 
+class MagicLinkVerify(BaseModel):
+    token: Token
+    session: Kind = SessionKind.BEARER
+
+
 class ConfirmEmail(BaseModel):
     token: Token
 

@@ -11,10 +11,12 @@ from undercroft.core.errors import NotFound
 from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import load
+from undercroft.modules.auth import second_factor
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.models import AuthSession, RefreshToken, SessionKind
 from undercroft.modules.auth.repository import RefreshTokenRepository, SessionRepository
 from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.users import User
 
 
 class SessionNotFound(NotFound):
@@ -31,13 +33,20 @@ class Started:
     secret: str = field(repr=False)
 
 
-async def start_session(session: Session, user_id: UUID, client: Client, kind: SessionKind) -> Started:
-    """Begin a session on this device."""
+async def start_session(
+    session: Session, user: User, client: Client, kind: SessionKind, *, passed_mfa: bool = False
+) -> Started:
+    """Begin a session of somebody who was proven to be it: the one way in, whatever the proof was.
+
+    Raises `MfaRequired` for those who have a second factor unless it `passed_mfa` already; the transaction is kept.
+    """
+    if user.second_factors and not passed_mfa:
+        await second_factor.demand(session, user, client, kind)
     settings, now, secret = load(AuthSettings), utc_now(), new_token()
     ends_at = now + settings.session_life
     started = AuthSession(
         id=new_id(),
-        user_id=user_id,
+        user_id=user.id,
         kind=kind,
         cookie_hash=hash_token(secret) if kind is SessionKind.COOKIE else None,
         ip=client.ip,
@@ -45,13 +54,15 @@ async def start_session(session: Session, user_id: UUID, client: Client, kind: S
         last_seen_at=now,
         expires_at=min(now + settings.idle_life, ends_at),
         ends_at=ends_at,
+        proven_at=now,
+        passed_mfa=passed_mfa,
     )
     session.add(started)
     await session.flush()
     if kind is SessionKind.BEARER:
         session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
-    await record(session, Entry("session.started", user_id, "session", started.id, details={"kind": kind.value}))
-    return Started(user_id, started.id, secret)
+    await record(session, Entry("session.started", user.id, "session", started.id, details={"kind": kind.value}))
+    return Started(user.id, started.id, secret)
 
 
 async def list_sessions(session: ReadSession, principal: Principal, *, page: int, size: int) -> Slice[AuthSession]:
@@ -70,6 +81,11 @@ async def end_other_sessions(session: Session, principal: Principal) -> None:
     """End all of one's own sessions but this one."""
     ended = await SessionRepository(session).revoke_all(principal.user_id, but=principal.session_id)
     await record(session, Entry("session.others_ended", principal.user_id, details={"ended": ended}))
+
+
+async def prove_session(session: Session, principal: Principal, *, passed_mfa: bool) -> None:
+    """Note that the person of this session has just shown a password, or a second factor."""
+    await SessionRepository(session).prove(principal.session_id, passed_mfa=passed_mfa)
 
 
 async def sign_out(session: Session, refresh_token: str) -> None:

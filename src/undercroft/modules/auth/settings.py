@@ -21,6 +21,10 @@ class AuthSettings(SettingsBase):
     reset_link_minutes: float = Field(
         60, gt=0, le=1440, description="Minutes for which a link that resets a password works."
     )
+    magic_links: bool = Field(False, description="Whether people may sign in by a mailed link instead of a password.")
+    magic_link_minutes: float = Field(
+        15, gt=0, le=120, description="Minutes for which a link that signs somebody in works."
+    )
     jwks_cache_seconds: int = Field(
         300, ge=0, le=86_400, description="Seconds for which others may keep what /.well-known/jwks.json answers."
     )
@@ -44,6 +48,10 @@ class AuthSettings(SettingsBase):
     @property
     def verify_link_life(self) -> timedelta:
         return timedelta(hours=self.verify_link_hours)
+
+    @property
+    def magic_link_life(self) -> timedelta:
+        return timedelta(minutes=self.magic_link_minutes)
 
     @property
     def reset_link_life(self) -> timedelta:

@@ -35,7 +35,11 @@ class SignIn:
     async def sign_in(
         self, *, email: str, password: str, client: Client, kind: SessionKind, account_waits: int = 0
     ) -> tuple[User, Started]:
-        """Begin a session. Raises `InvalidCredentials`, `TooManyAttempts`, `TooBusy`."""
+        """Begin a session. Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy`.
+
+        Where a second factor is still to come, failures are not forgotten: who knows the password does not get the
+        tries of the second step anew by signing in again.
+        """
         attempt = await self._throttle.begin(email, client.ip, account_waits=account_waits)
         found, right = await self._check(attempt, email, password)
         stronger = await self._rehash(email, password, found["password_hash"]) if right else None
@@ -44,10 +48,10 @@ class SignIn:
             if user is None:
                 await _record_failure(session, found["id"] if found else None, client)
                 raise InvalidCredentials
-            await self._throttle.succeed(session, attempt)
+            await self._throttle.succeed(session, attempt, forget=not user.second_factors)
             if stronger:
                 await UserRepository(session).update(user, {"password_hash": stronger})
-            return user, await start_session(session, user.id, client, kind)
+            return user, await start_session(session, user, client, kind)
 
     async def require_password(self, user_id: UUID, email: str, password: str, client: Client) -> str:
         """The hash that the password of somebody who is signed in was proven against.

@@ -34,5 +34,6 @@ async def stop(app: FastAPI) -> None:
     app.state.identity_upkeep.cancel()
     with suppress(asyncio.CancelledError):
         await app.state.identity_upkeep
-    with suppress(Exception):
-        await app.state.identity.last_seen.flush(app.state.database)
+    for seen in (app.state.identity.last_seen, app.state.identity.last_used):
+        with suppress(Exception):
+            await seen.flush(app.state.database)

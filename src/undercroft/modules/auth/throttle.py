@@ -104,9 +104,9 @@ class Throttle:
             await self._count(session, attempt, failures, now)
         return attempt
 
-    async def succeed(self, session: Session, attempt: Attempt) -> None:
-        """The guess was right: it counts for nothing, and earlier ones of the pair are forgotten."""
-        await _take_back(session, attempt, cleared=[attempt.pair])
+    async def succeed(self, session: Session, attempt: Attempt, *, forget: bool = True) -> None:
+        """The guess was right: it counts for nothing, and earlier ones of its pair are forgotten if `forget`."""
+        await _take_back(session, attempt, cleared=[attempt.pair] if forget else [])
 
     async def withdraw(self, attempt: Attempt) -> None:
         """The guess was not checked after all."""

@@ -37,5 +37,8 @@ class Project(ProjectFields, TenantOwned, Timestamped, SoftDeleted, Versioned, t
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE", description="The team that owns it.")
     created_by: UUID | None = Field(
-        default=None, foreign_key="users.id", ondelete="SET NULL", description="Who made it; empty once they are gone."
+        default=None,
+        foreign_key="users.id",
+        ondelete="SET NULL",
+        description="Who made it; empty once they are gone, or when a team's API key did.",
     )

@@ -50,7 +50,7 @@ class ProjectRepository(TenantRepository[Project]):
         """One page of the plain listing; each row also carries the `total`."""
         return await self._session.fetch(NEWEST, team_id=self.team_id, size=size, skipped=(page - 1) * size)
 
-    async def insert(self, values: Mapping[str, Any], *, created_by: UUID) -> Record:
+    async def insert(self, values: Mapping[str, Any], *, created_by: UUID | None) -> Record:
         """Write a new project as the only statement of its session.
 
         Its own columns are filled in here: making a `Project` for that costs as much as the statement.

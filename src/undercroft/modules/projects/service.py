@@ -47,7 +47,7 @@ class ProjectService:
         return await self._projects.record(project_id)
 
     async def create(self, data: ProjectCreate) -> Record:
-        return await self._projects.insert(data.model_dump(), created_by=self._principal.user_id)
+        return await self._projects.insert(data.model_dump(), created_by=self._principal.person_id)
 
     async def change(self, project_id: UUID, data: ProjectUpdate, *, versions: Sequence[int] | None) -> Project:
         """Change what is given. Raises `PreconditionFailed` when it is at none of `versions`, `Conflict` in a race."""

@@ -1,10 +1,32 @@
-"""Teams: who works together, in which role, and whose the data is."""
+"""Teams: who works together, in which role, and whose the data is.
 
-from undercroft.modules.teams.errors import TeamNotFound
+How many may belong to a team is for a module that knows plans to say: `bind_seats` (see `seats.py`).
+"""
+
+from undercroft.modules.teams.acceptance import OpenInvitation, accept_invitation, open_invitation
+from undercroft.modules.teams.errors import InvitationForAnother, InvitationInvalid, LastOwner, TeamNotFound
 from undercroft.modules.teams.models import Membership, Team
-from undercroft.modules.teams.repository import TeamRepository
+from undercroft.modules.teams.repository import ROLE_GRANTS, Belonging, TeamRepository
+from undercroft.modules.teams.seats import SeatLimit, bind_seats
 from undercroft.modules.teams.service import create_team
 
 REQUIRES = ("users",)
 
-__all__ = ["REQUIRES", "Membership", "Team", "TeamNotFound", "TeamRepository", "create_team"]
+__all__ = [
+    "REQUIRES",
+    "ROLE_GRANTS",
+    "Belonging",
+    "InvitationForAnother",
+    "InvitationInvalid",
+    "LastOwner",
+    "Membership",
+    "OpenInvitation",
+    "SeatLimit",
+    "Team",
+    "TeamNotFound",
+    "TeamRepository",
+    "accept_invitation",
+    "bind_seats",
+    "create_team",
+    "open_invitation",
+]

@@ -1,13 +1,21 @@
-"""Teams and who belongs to them."""
+"""Teams, who belongs to them, what their own roles may do, and whom they have invited."""
 
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import DateTime, Index, LargeBinary, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.auth.permissions import TeamRole
-from undercroft.core.db import Identified, SoftDeleted, Timestamped
+from undercroft.core.db import Identified, SoftDeleted, Timestamped, utc_now
 from undercroft.core.validation import Name, Slug
+from undercroft.modules.users import EMAIL_LENGTH
+
+ROLE_LENGTH = 40
+TIMESTAMP: Any = DateTime(timezone=True)
+NAMES: Any = ARRAY(Text)
 
 
 class TeamFields(SQLModel):
@@ -15,17 +23,41 @@ class TeamFields(SQLModel):
 
 
 class Team(TeamFields, Identified, Timestamped, SoftDeleted, table=True):
-    """A team, the tenant that owns data. A personal team belongs to one user, is made at sign-up and stays theirs."""
+    """A team, the tenant that owns data. A personal team belongs to one user, is made at sign-up and stays theirs.
+
+    What changes who belongs to it, in which role, or whom it invites holds this row (`TeamRepository.hold`).
+    """
 
     __tablename__ = "teams"
-    __table_args__ = (
+    __table_args__: Any = (
         Index("uq_teams_slug", "slug", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("uq_teams_personal_user_id", "personal_user_id", unique=True),
+        Index("ix_teams_auto_join_domains", "auto_join_domains", postgresql_using="gin"),
+        Index("ix_teams_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     )
 
     slug: Slug = Field(max_length=60, description="Names the team in addresses; unique among living teams.")
     personal_user_id: UUID | None = Field(
         default=None, foreign_key="users.id", ondelete="CASCADE", description="Whose personal team it is."
+    )
+    auto_join_domains: list[str] = Field(
+        default_factory=list,
+        sa_type=NAMES,
+        sa_column_kwargs={"server_default": text("'{}'::text[]")},
+        nullable=False,
+        description="Whoever proves an address of one of these domains joins.",
+    )
+    auto_join_role: str = Field(
+        default=TeamRole.MEMBER.value,
+        max_length=ROLE_LENGTH,
+        sa_column_kwargs={"server_default": TeamRole.MEMBER.value},
+        description="The role of those who join by their domain.",
+    )
+    require_mfa: bool = Field(
+        default=False,
+        nullable=False,
+        sa_column_kwargs={"server_default": text("false")},
+        description="Whether only sessions that saw a second factor get in.",
     )
 
 
@@ -40,4 +72,58 @@ class Membership(Identified, Timestamped, table=True):
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")
-    role: str = Field(max_length=40, default=TeamRole.MEMBER.value, description="The role's name.")
+    role: str = Field(max_length=ROLE_LENGTH, default=TeamRole.MEMBER.value, description="The role's name.")
+
+
+class RoleFields(SQLModel):
+    description: str = Field(default="", max_length=200, description="What the role is for.")
+    permissions: list[str] = Field(
+        sa_type=NAMES,
+        nullable=False,
+        description="Names of declared permissions.",
+    )
+
+
+class OwnRole(RoleFields, Identified, Timestamped, table=True):
+    """A role that a team made for itself, beside the built-in ones. Memberships name it by its name."""
+
+    __tablename__ = "team_roles"
+    __table_args__ = (Index("uq_team_roles_team_id_name", "team_id", "name", unique=True),)
+
+    team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
+    name: str = Field(max_length=ROLE_LENGTH, description="Unique in its team.")
+
+
+class Invitation(Identified, Timestamped, table=True):
+    """An address that may join a team in a role, until it has or the time is over. Revoked ones are removed."""
+
+    __tablename__ = "team_invitations"
+    __table_args__: Any = (
+        Index(
+            "uq_team_invitations_team_id_email",
+            "team_id",
+            "email",
+            unique=True,
+            postgresql_where=text("accepted_at IS NULL"),
+        ),
+        Index("ix_team_invitations_expires_at", "expires_at"),
+        Index("ix_team_invitations_accepted_by", "accepted_by"),
+    )
+
+    team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
+    email: str = Field(max_length=EMAIL_LENGTH)
+    role: str = Field(max_length=ROLE_LENGTH)
+    invited_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
+    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False)
+    accepted_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    accepted_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL")
+
+
+class InvitationToken(SQLModel, table=True):
+    """What a mailed link holds, as its hash. Each attempt to send the mail makes its own, so a mail may come twice."""
+
+    __tablename__ = "team_invitation_tokens"
+
+    token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
+    invitation_id: UUID = Field(foreign_key="team_invitations.id", ondelete="CASCADE", nullable=False, index=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)

@@ -3,9 +3,12 @@
 from undercroft.core.auth.permissions import ADMINS, EVERYONE, OWNERS, Permission
 
 PERMISSIONS = (
-    Permission("teams:read", "See the team and its members.", EVERYONE),
+    Permission("teams:read", "See the team, its members and what its roles may do.", EVERYONE),
     Permission("teams:write", "Rename the team and change its slug.", ADMINS),
-    Permission("teams:delete", "Delete the team.", OWNERS),
+    Permission("teams:delete", "Delete the team, and restore it.", OWNERS),
     Permission("members:write", "Change members' roles and remove members.", ADMINS),
-    Permission("owners:write", "Make and unmake owners.", OWNERS),
+    Permission("owners:write", "Make and unmake owners, hand the team over, say whose domain joins.", OWNERS, True),
+    Permission("roles:write", "Make, change and delete the team's own roles.", ADMINS),
+    Permission("invitations:read", "See who is invited.", ADMINS),
+    Permission("invitations:write", "Invite people, and revoke invitations.", ADMINS),
 )

@@ -1,18 +1,31 @@
-"""Every query about teams and members."""
+"""Every query about teams, their members, roles and invitations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, and_, case, delete, func, literal_column, select, update
 from sqlmodel import col
 
-from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.auth.permissions import TeamRole, permissions_in
 from undercroft.core.db.repository import Repository, Slice
-from undercroft.modules.teams.errors import MemberNotFound, TeamNotFound
-from undercroft.modules.teams.models import Membership, Team
+from undercroft.modules.teams.errors import InvitationNotFound, MemberNotFound, RoleNotFound, TeamNotFound
+from undercroft.modules.teams.models import Invitation, InvitationToken, Membership, OwnRole, Team
 from undercroft.modules.users import User
+
+_IS_OWN_ROLE = and_(*(col(Membership.role) != literal_column(f"'{role.value}'") for role in TeamRole))
+ROLE_GRANTS: Any = case(
+    (
+        _IS_OWN_ROLE,
+        select(func.array_to_string(col(OwnRole.permissions), literal_column("' '")))
+        .where(col(OwnRole.team_id) == col(Membership.team_id), col(OwnRole.name) == col(Membership.role))
+        .correlate(Membership)
+        .scalar_subquery(),
+    )
+)
+"""Of a membership, what its role was granted, for `permissions_in`; NULL for a built-in role, without looking."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +43,11 @@ class TeamRepository(Repository[Team]):
     sortable = ("created_at", "name")
 
     async def of_user(
-        self, user_id: UUID, *, page: int, size: int, sort: str | None
+        self, user_id: UUID, *, page: int, size: int, sort: str | None, deleted: bool = False
     ) -> tuple[Sequence[Belonging], int]:
-        """The teams that somebody belongs to, one page of them, and how many there are."""
+        """The teams that somebody belongs to, one page of them, and how many there are; the deleted ones if asked."""
         joined = (
-            self._query()
+            self._query(deleted=deleted)
             .join(Membership, col(Membership.team_id) == col(Team.id))
             .where(col(Membership.user_id) == user_id)
         )
@@ -45,24 +58,38 @@ class TeamRepository(Repository[Team]):
             return [Belonging(row[0], row[1]) for row in rows], rows[0][2]
         return [], await self._count(joined) if page > 1 else 0
 
-    async def belonging(self, team_id: UUID, user_id: UUID) -> Belonging:
-        """A team as one of its members sees it. Raises `TeamNotFound` to everybody else."""
-        query = (
-            self._query()
-            .add_columns(col(Membership.role))
-            .join(Membership, col(Membership.team_id) == col(Team.id))
-            .where(col(Team.id) == team_id, col(Membership.user_id) == user_id)
-        )
-        row: Any = (await self._session.execute(query)).first()
-        if row is None:
+    async def hold(self, team_id: UUID, *, deleted: bool = False) -> Team:
+        """The team, held until the transaction ends against everybody who holds it too. Raises `TeamNotFound`.
+
+        What only refers to the team, such as a new project, does not wait (`FOR NO KEY UPDATE`).
+        """
+        return await self._hold(self._query(deleted=deleted), team_id)
+
+    async def hold_any(self, team_id: UUID) -> Team:
+        """The team, living or deleted, held likewise. Raises `TeamNotFound`."""
+        return await self._hold(select(Team), team_id)
+
+    async def _hold(self, query: Select[Any], team_id: UUID) -> Team:
+        held = query.where(col(Team.id) == team_id).with_for_update(key_share=True)
+        team = await self._first(held.execution_options(populate_existing=True))
+        if team is None:
             raise TeamNotFound
-        return Belonging(row[0], row[1])
+        return team
 
     async def slug_exists(self, slug: str) -> bool:
         return await self.count(col(Team.slug) == slug) > 0
 
     async def personal_of(self, user_id: UUID) -> Team | None:
         return await self.get_by(personal_user_id=user_id)
+
+    async def with_domain(self, domain: str) -> Sequence[UUID]:
+        """The teams that people of this domain join by themselves, in the order in which they are to be held."""
+        query = self._query().where(col(Team.auto_join_domains).contains([domain]))
+        return (await self._session.scalars(query.with_only_columns(col(Team.id)).order_by(col(Team.id)))).all()
+
+    async def deleted_before(self, moment: datetime, limit: int) -> Sequence[UUID]:
+        query = self._query(deleted=True).where(col(Team.deleted_at) < moment)
+        return (await self._session.scalars(query.with_only_columns(col(Team.id)).limit(limit))).all()
 
 
 class MembershipRepository(Repository[Membership]):
@@ -84,16 +111,165 @@ class MembershipRepository(Repository[Membership]):
         rows: Sequence[Any] = (await self._session.execute(query)).all()
         return Slice(rows, rows[0][3] if rows else await self.count(where))
 
-    async def lock_member(self, team_id: UUID, user_id: UUID) -> Membership:
-        """One membership, held until the transaction ends. Raises `MemberNotFound`."""
-        query = self._query().where(col(Membership.team_id) == team_id, col(Membership.user_id) == user_id)
-        member = await self._first(query.with_for_update().execution_options(populate_existing=True))
+    async def member(self, team_id: UUID, user_id: UUID) -> Membership:
+        """Raises `MemberNotFound`."""
+        member = await self.get_by(team_id=team_id, user_id=user_id)
         if member is None:
             raise MemberNotFound
         return member
 
-    async def lock_owners(self, team_id: UUID) -> Sequence[Membership]:
-        """All owners of a team, held until the transaction ends, so that two cannot leave at once."""
-        query = self._query().where(col(Membership.team_id) == team_id, col(Membership.role) == TeamRole.OWNER.value)
-        locked = query.order_by(col(Membership.id)).with_for_update().execution_options(populate_existing=True)
-        return (await self._session.scalars(locked)).all()
+    async def permissions(self, team_id: UUID, user_id: UUID) -> tuple[str, frozenset[str]] | None:
+        """Somebody's role in a team and what it may do; None for who does not belong to it."""
+        query = select(col(Membership.role), ROLE_GRANTS).where(
+            col(Membership.team_id) == team_id, col(Membership.user_id) == user_id
+        )
+        row: Any = (await self._session.execute(query)).first()
+        return None if row is None else (row[0], permissions_in(row[0], row[1]))
+
+    async def has_address(self, team_id: UUID, email: str) -> bool:
+        """Whether a member has this address."""
+        query = select(col(Membership.id)).join(User, col(User.id) == col(Membership.user_id))
+        found = await self._session.scalar(query.where(col(Membership.team_id) == team_id, col(User.email) == email))
+        return found is not None
+
+    async def size(self, team_id: UUID) -> int:
+        return await self.count(col(Membership.team_id) == team_id)
+
+    async def owners(self, team_id: UUID) -> int:
+        return await self.with_role(team_id, TeamRole.OWNER)
+
+    async def with_role(self, team_id: UUID, role: str) -> int:
+        return await self.count(col(Membership.team_id) == team_id, col(Membership.role) == role)
+
+    async def rename_role(self, team_id: UUID, before: str, after: str) -> None:
+        where = (col(Membership.team_id) == team_id, col(Membership.role) == before)
+        await self._writing.execute(update(Membership).where(*where).values(role=after))
+
+    async def of_user(self, user_id: UUID) -> Sequence[UUID]:
+        """All teams that somebody belongs to, in the order in which they are to be held."""
+        query = select(col(Membership.team_id)).where(col(Membership.user_id) == user_id)
+        return (await self._session.scalars(query.order_by(col(Membership.team_id)))).all()
+
+
+class RoleRepository(Repository[OwnRole]):
+    """The roles that one team has made for itself."""
+
+    model = OwnRole
+    not_found = RoleNotFound
+
+    def __init__(self, session: Any, team_id: UUID) -> None:
+        super().__init__(session)
+        self._team_id = team_id
+
+    async def all(self) -> Sequence[OwnRole]:
+        return (await self._session.scalars(self._query().order_by(col(OwnRole.name)))).all()
+
+    async def named(self, name: str) -> OwnRole | None:
+        return await self.get_by(name=name)
+
+    def _query(self, *, deleted: bool = False) -> Select[Any]:
+        return super()._query(deleted=deleted).where(col(OwnRole.team_id) == self._team_id)
+
+
+class InvitationRepository(Repository[Invitation]):
+    """The invitations of one team that were not accepted yet."""
+
+    model = Invitation
+    not_found = InvitationNotFound
+
+    def __init__(self, session: Any, team_id: UUID) -> None:
+        super().__init__(session)
+        self._team_id = team_id
+
+    async def with_inviters(self, *, page: int, size: int) -> Slice[Any]:
+        """One page, the newest first: rows of (invitation, name of who invited)."""
+        pending = self._query()
+        total = select(func.count()).select_from(pending.subquery()).scalar_subquery()
+        query = (
+            pending.add_columns(col(User.full_name), total)
+            .outerjoin(User, col(User.id) == col(Invitation.invited_by))
+            .order_by(col(Invitation.created_at).desc(), col(Invitation.id).desc())
+            .limit(size)
+            .offset((page - 1) * size)
+        )
+        rows: Sequence[Any] = (await self._session.execute(query)).all()
+        return Slice(rows, rows[0][2] if rows else await self.count())
+
+    async def replace(self, email: str) -> UUID | None:
+        """Remove the pending invitation of an address; which it was."""
+        removed = delete(Invitation).where(*self._pending(), col(Invitation.email) == email)
+        found: UUID | None = await self._writing.scalar(removed.returning(col(Invitation.id)))
+        return found
+
+    async def revoke_of(self, user_id: UUID) -> int:
+        """Remove the pending invitations that somebody made; how many there were."""
+        removed = delete(Invitation).where(*self._pending(), col(Invitation.invited_by) == user_id)
+        return await self._writing.rowcount(removed)
+
+    async def with_role(self, role: str) -> int:
+        return await self.count(col(Invitation.role) == role)
+
+    async def rename_role(self, before: str, after: str) -> None:
+        renamed = update(Invitation).where(*self._pending(), col(Invitation.role) == before).values(role=after)
+        await self._writing.execute(renamed)
+
+    def _pending(self) -> tuple[Any, ...]:
+        return (col(Invitation.team_id) == self._team_id, col(Invitation.accepted_at).is_(None))
+
+    def _query(self, *, deleted: bool = False) -> Select[Any]:
+        return super()._query(deleted=deleted).where(*self._pending())
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An invitation as the holder of its link sees it."""
+
+    invitation: Invitation
+    team_name: str
+    inviter: str
+
+
+class InvitationTokenRepository:
+    """What mailed links lead to, whatever the team."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def invited(self, token_hash: bytes) -> Invited | None:
+        """The invitation of a link with its team and who invited; None for a deleted team's and an unknown one."""
+        query = (
+            select(Invitation, col(Team.name), func.coalesce(col(User.full_name), ""))
+            .join(InvitationToken, col(InvitationToken.invitation_id) == col(Invitation.id))
+            .join(Team, and_(col(Team.id) == col(Invitation.team_id), col(Team.deleted_at).is_(None)))
+            .outerjoin(User, col(User.id) == col(Invitation.invited_by))
+            .where(col(InvitationToken.token_hash) == token_hash)
+            .execution_options(populate_existing=True)
+        )
+        row: Any = (await self._session.execute(query)).first()
+        return None if row is None else Invited(row[0], row[1], row[2])
+
+    async def to_send(self, invitation_id: UUID) -> Invited | None:
+        """A pending invitation of a living team with what its mail says."""
+        query = (
+            select(Invitation, col(Team.name), func.coalesce(col(User.full_name), ""))
+            .join(Team, and_(col(Team.id) == col(Invitation.team_id), col(Team.deleted_at).is_(None)))
+            .outerjoin(User, col(User.id) == col(Invitation.invited_by))
+            .where(col(Invitation.id) == invitation_id, col(Invitation.accepted_at).is_(None))
+            .with_for_update(of=Invitation, key_share=True)
+        )
+        row: Any = (await self._session.execute(query)).first()
+        return None if row is None else Invited(row[0], row[1], row[2])
+
+    async def void(self, invitation_id: UUID) -> None:
+        """Links that were mailed so far lead nowhere any more."""
+        await self._session.execute(delete(InvitationToken).where(col(InvitationToken.invitation_id) == invitation_id))
+
+    async def forget(self, before: datetime) -> int:
+        """Remove invitations that were accepted, or ran out, before this moment."""
+        over = (col(Invitation.accepted_at) < before) | (col(Invitation.expires_at) < before)
+        removed: int = await self._session.rowcount(delete(Invitation).where(over))
+        return removed
+
+    async def forget_person(self, user_id: UUID) -> None:
+        """Remove the invitations that somebody accepted."""
+        await self._session.execute(delete(Invitation).where(col(Invitation.accepted_by) == user_id))

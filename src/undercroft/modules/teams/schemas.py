@@ -1,27 +1,61 @@
 """What comes in and goes out about teams."""
 
 from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, field_validator
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.auth.permissions import TeamRole
-from undercroft.core.validation import Name, Slug
-from undercroft.modules.teams.models import TeamFields
+from undercroft.core.auth.permissions import TeamRole, granted
+from undercroft.core.validation import Email, Name, Slug, one_line
+from undercroft.modules.teams.models import ROLE_LENGTH, OwnRole, TeamFields
+
+MAX_DOMAINS = 20
+MAX_PERMISSIONS = 500
+
+RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=ROLE_LENGTH)]
+PermissionName = Annotated[str, StringConstraints(max_length=100)]
+Domain = Annotated[
+    str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=253, pattern=r"^[^\s@.]+(\.[^\s@.]+)+$")
+]
+Description = Annotated[str, one_line(200, min_length=0)]
+
+
+def _example(**example: Any) -> Any:
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
 
 
 class TeamCreate(TeamFields):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Acme"}]})  # type: ignore[assignment]
+    model_config = _example(name="Acme")
 
     slug: Slug | None = Field(default=None, max_length=60, description="Made from the name when left out.")
 
 
 class TeamUpdate(SQLModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Acme Ltd"}]})  # type: ignore[assignment]
+    model_config = _example(name="Acme Ltd")
 
     name: Name | None = Field(default=None, max_length=100)
     slug: Slug | None = Field(default=None, max_length=60)
+    auto_join_domains: list[Domain] | None = Field(
+        default=None,
+        max_length=MAX_DOMAINS,
+        description="Whoever proves an address of one of these domains joins. For owners, who add only the domain of "
+        "their own verified address; public mail providers are refused.",
+    )
+    auto_join_role: RoleName | None = Field(default=None, description="The role of those who join by their domain.")
+
+    @field_validator("auto_join_domains")
+    @classmethod
+    def _each_once(cls, value: list[str] | None) -> list[str] | None:
+        return None if value is None else sorted(set(value))
+
+    @field_validator("auto_join_role")
+    @classmethod
+    def _no_owner(cls, value: str | None) -> str | None:
+        if value == TeamRole.OWNER:
+            raise ValueError("Nobody becomes an owner by a domain.")
+        return value
 
 
 class TeamRead(TeamFields):
@@ -29,8 +63,11 @@ class TeamRead(TeamFields):
     slug: str
     role: str = Field(description="Your role in it.")
     is_personal: bool
+    auto_join_domains: list[str]
+    auto_join_role: str
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None = Field(description="Since when it is deleted; it can be restored for a while.")
 
 
 class MemberRead(SQLModel):
@@ -42,6 +79,99 @@ class MemberRead(SQLModel):
 
 
 class MemberUpdate(SQLModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "admin"}]})  # type: ignore[assignment]
+    model_config = _example(role="admin")
 
-    role: TeamRole
+    role: RoleName = Field(description="A built-in role or one of the team's own.")
+
+
+class Transfer(SQLModel):
+    model_config = _example(user_id="01930000-0000-7000-8000-000000000001")
+
+    user_id: UUID = Field(description="The member who becomes the owner.")
+
+
+class RoleCreate(SQLModel):
+    model_config = _example(name="editor", description="Writes.", permissions=["projects:read", "projects:write"])
+
+    name: RoleName = Field(description="Unique in its team, and none of the built-in ones.")
+    description: Description = ""
+    permissions: list[PermissionName] = Field(max_length=MAX_PERMISSIONS, description="Of those that one has oneself.")
+
+
+class RoleUpdate(SQLModel):
+    model_config = _example(permissions=["projects:read"])
+
+    name: RoleName | None = None
+    description: Description | None = None
+    permissions: list[PermissionName] | None = Field(default=None, max_length=MAX_PERMISSIONS)
+
+
+class RoleRead(SQLModel):
+    id: UUID
+    name: str
+    description: str
+    permissions: list[str] = Field(description="Those that are still declared.")
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, role: OwnRole) -> "RoleRead":
+        return cls(**role.model_dump() | {"permissions": sorted(granted(" ".join(role.permissions)))})
+
+
+class PermissionRead(SQLModel):
+    name: str
+    description: str
+    grantable: bool = Field(description="Whether a team can grant it to roles of its own.")
+
+
+class RoleGrants(SQLModel):
+    name: str
+    description: str
+    built_in: bool
+    permissions: list[str]
+
+
+class PermissionMatrix(SQLModel):
+    """What there is to be granted, and which role of the current team was granted what."""
+
+    permissions: list[PermissionRead]
+    roles: list[RoleGrants]
+
+
+class InvitationCreate(SQLModel):
+    model_config = _example(email="ada@example.com", role="member")
+
+    email: Email
+    role: RoleName = Field(default=TeamRole.MEMBER.value, description="A built-in role or one of the team's own.")
+
+
+class InvitationRead(SQLModel):
+    id: UUID
+    email: str
+    role: str
+    invited_by: UUID | None
+    inviter: str = Field(description="The name of who invited.")
+    created_at: datetime
+    expires_at: datetime
+    expired: bool
+
+
+Token = Annotated[SecretStr, Field(min_length=1, max_length=512)]
+
+
+class InvitationToken(BaseModel):
+    model_config = _example(token="hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE")  # noqa: S106
+
+    token: Token = Field(description="The secret of the mailed link.")
+
+
+class InvitationPreview(SQLModel):
+    """An invitation, as told to whoever holds its link."""
+
+    team_name: str
+    inviter: str = Field(description="The name of who invited; empty when there is none to tell.")
+    email: str
+    role: str
+    expires_at: datetime
+    has_account: bool = Field(description="Whether the address can sign in; else it registers by the page of the link.")

@@ -1,6 +1,7 @@
-"""The use cases of teams."""
+"""Teams themselves: made, changed, handed over, deleted and restored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,15 +10,19 @@ from sqlalchemy.exc import IntegrityError
 from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
-from undercroft.core.auth.permissions import TeamRole, permissions_of
-from undercroft.core.db import ReadSession, Session
-from undercroft.core.db.repository import Slice
+from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.ids import new_id
+from undercroft.core.settings import load
 from undercroft.core.validation import slug_from
-from undercroft.modules.teams.errors import LastOwner, PersonalTeam, SlugTaken, TeamRoleTooWeak
+from undercroft.modules.teams.acting import Acting, hold_team
+from undercroft.modules.teams.domains import require_own
+from undercroft.modules.teams.errors import SlugTaken, TeamNotFound, TeamRoleTooWeak
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import Belonging, MembershipRepository, TeamRepository
 from undercroft.modules.teams.schemas import TeamCreate, TeamUpdate
+from undercroft.modules.teams.settings import TeamSettings
+from undercroft.modules.users import UserRepository
 
 SLUG_STEM = 50
 """Characters of a made-up slug, so that there is room for a few random ones."""
@@ -29,109 +34,119 @@ class TeamReads:
     def __init__(self, session: ReadSession, principal: Principal) -> None:
         self._principal = principal
         self._teams = TeamRepository(session)
-        self._members = MembershipRepository(session)
 
-    async def list(self, *, page: int, size: int, sort: str | None) -> tuple[Sequence[Belonging], int]:
-        return await self._teams.of_user(self._principal.user_id, page=page, size=size, sort=sort)
+    async def list(
+        self, *, page: int, size: int, sort: str | None, deleted: bool = False
+    ) -> tuple[Sequence[Belonging], int]:
+        """The teams that one belongs to; the deleted ones, which can still be restored, if asked."""
+        return await self._teams.of_user(self._principal.user_id, page=page, size=size, sort=sort, deleted=deleted)
 
-    async def read(self, team_id: UUID) -> Belonging:
-        return await self._permitted(team_id, "teams:read")
-
-    async def members(self, team_id: UUID, *, page: int, size: int) -> Slice[Any]:
-        await self._permitted(team_id, "teams:read")
-        return await self._members.members(team_id, page=page, size=size)
-
-    async def _permitted(self, team_id: UUID, permission: str) -> Belonging:
-        """The team, if one belongs to it in a role with this permission; `TeamNotFound` to strangers, else 403."""
-        belonging = await self._teams.belonging(team_id, self._principal.user_id)
-        if permission not in permissions_of(belonging.role):
-            raise TeamRoleTooWeak(details={"permission": permission})
-        return belonging
+    async def read(self) -> Belonging:
+        """The current team."""
+        return Belonging(await self._teams.get(self._principal.team_id), self._principal.team_role)
 
 
 class TeamService(TeamReads):
-    """What somebody may do with their teams, in one transaction."""
+    """What somebody may do with their current team, in one transaction."""
 
     def __init__(self, session: Session, principal: Principal) -> None:
         super().__init__(session, principal)
         self._session = session
 
     async def create(self, data: TeamCreate) -> Belonging:
+        """A new team, whose owner one is. Raises `SlugTaken`."""
         team = await create_team(self._session, name=data.name, slug=data.slug, owner_id=self._principal.user_id)
         await self._record("team.created", team, after={"name": team.name, "slug": team.slug})
         return Belonging(team, TeamRole.OWNER)
 
-    async def change(self, team_id: UUID, data: TeamUpdate) -> Belonging:
-        belonging = await self._permitted(team_id, "teams:write")
-        changes = data.model_dump(exclude_unset=True, exclude_none=True)
-        before = {name: getattr(belonging.team, name) for name in changes}
+    async def change(self, data: TeamUpdate) -> Belonging:
+        """Raises `SlugTaken`, and what `_check_joining` raises."""
+        acting = await hold_team(self._session, self._principal)
+        team = acting.team
+        given = data.model_dump(exclude_unset=True, exclude_none=True)
+        changes = {name: value for name, value in given.items() if getattr(team, name) != value}
+        if changes:
+            await self._check_joining(acting, changes)
+            before = {name: getattr(team, name) for name in changes}
+            await self._write(team, changes)
+            await acting.record("team.changed", before=before, after=changes)
+        return Belonging(team, self._principal.team_role)
+
+    async def transfer(self, user_id: UUID) -> None:
+        """Make a member the owner in one's own place; one stays as an admin.
+
+        Raises `MemberNotFound`, `PersonalTeam`, `TeamRoleTooWeak`.
+        """
+        acting = await hold_team(self._session, self._principal)
+        acting.require("owners:write")
+        acting.require_shared()
+        members = MembershipRepository(self._session)
+        heir = await members.member(acting.team.id, user_id)
+        if user_id == acting.user_id:
+            return
+        before = heir.role
+        await members.update(heir, {"role": TeamRole.OWNER.value})
+        await members.update(await members.member(acting.team.id, acting.user_id), {"role": TeamRole.ADMIN.value})
+        await acting.record(
+            "team.transferred",
+            before={"owner": str(acting.user_id), "role": before},
+            after={"owner": str(user_id), "role": TeamRole.OWNER.value},
+        )
+
+    async def delete(self) -> None:
+        """Nobody reaches the team any more, until it is restored. Raises `PersonalTeam`."""
+        acting = await hold_team(self._session, self._principal)
+        acting.require("teams:delete")
+        acting.require_shared()
+        await self._teams.soft_delete(acting.team)
+        await acting.record("team.deleted")
+
+    async def restore(self, team_id: UUID) -> Belonging:
+        """Bring a deleted team back, under another slug when its own was taken meanwhile.
+
+        Raises `TeamNotFound` (to all who did not belong to it, and when its time is over), `TeamRoleTooWeak`.
+        """
+        found = await MembershipRepository(self._session).permissions(team_id, self._principal.user_id)
+        team = await self._teams.hold(team_id, deleted=True)
+        if found is None or team.deleted_at is None or team.deleted_at < restorable_since():
+            raise TeamNotFound
+        if "teams:delete" not in found[1]:
+            raise TeamRoleTooWeak(details={"permissions": ["teams:delete"]})
+        before, slug = team.slug, team.slug
+        if await self._teams.slug_exists(slug):
+            slug = _lengthened(slug)
+        await self._write(team, {"deleted_at": None, "slug": slug})
+        changed = {} if slug == before else {"before": {"slug": before}, "after": {"slug": slug}}
+        await self._record("team.restored", team, **changed)
+        return Belonging(team, found[0])
+
+    async def _check_joining(self, acting: Acting, changes: Mapping[str, Any]) -> None:
+        """Who joins by a domain, and as what, is for owners to say.
+
+        Raises `TeamRoleTooWeak`, `PersonalTeam`, `UnknownRole`, `DomainNotProven`, `PublicMailDomain`.
+        """
+        if not changes.keys() & {"auto_join_domains", "auto_join_role"}:
+            return
+        acting.require("owners:write")
+        acting.require_shared()
+        await acting.require_role(changes.get("auto_join_role", acting.team.auto_join_role))
+        added = set(changes.get("auto_join_domains", ())) - set(acting.team.auto_join_domains)
+        require_own(sorted(added), await UserRepository(self._session).get(acting.user_id))
+
+    async def _write(self, team: Team, changes: Mapping[str, Any]) -> None:
         try:
-            await self._teams.update(belonging.team, changes)
+            await self._teams.update(team, changes)
         except IntegrityError as error:
             raise SlugTaken(details={"slug": changes.get("slug")}) from error
-        await self._record("team.changed", belonging.team, before=before, after=changes)
-        return belonging
 
-    async def delete(self, team_id: UUID) -> None:
-        belonging = await self._permitted(team_id, "teams:delete")
-        if belonging.team.personal_user_id is not None:
-            raise PersonalTeam
-        await self._teams.soft_delete(await self._teams.lock(team_id))
-        await self._record("team.deleted", belonging.team)
+    async def _record(self, action: str, team: Team, **changed: Any) -> None:
+        entry = Entry(action, self._principal.user_id, "team", team.id, team.id, **changed)
+        await audit.record(self._session, entry)
 
-    async def change_role(self, team_id: UUID, user_id: UUID, role: TeamRole) -> None:
-        belonging = await self._permitted(team_id, "members:write")
-        owners = await self._members.lock_owners(team_id)
-        member = await self._members.lock_member(team_id, user_id)
-        before = member.role
-        self._guard_owners(belonging, member, owners, becomes=role)
-        await self._members.update(member, {"role": role.value})
-        await self._record(
-            "member.role_changed",
-            belonging.team,
-            user_id=str(user_id),
-            before={"role": before},
-            after={"role": role.value},
-        )
 
-    async def remove(self, team_id: UUID, user_id: UUID) -> None:
-        """Remove a member; everybody may remove themselves."""
-        leaving = user_id == self._principal.user_id
-        belonging = await self._permitted(team_id, "teams:read" if leaving else "members:write")
-        owners = await self._members.lock_owners(team_id)
-        member = await self._members.lock_member(team_id, user_id)
-        if belonging.team.personal_user_id == user_id:
-            raise PersonalTeam
-        self._guard_owners(belonging, member, owners, becomes=None)
-        await self._members.delete(member)
-        await self._record("member.removed", belonging.team, user_id=str(user_id))
-
-    def _guard_owners(
-        self, belonging: Belonging, member: Membership, owners: Sequence[Membership], becomes: TeamRole | None
-    ) -> None:
-        """Only owners make or unmake owners, a personal team's owner stays it, and the last one always does."""
-        was_owner = member.role == TeamRole.OWNER
-        if was_owner == (becomes is TeamRole.OWNER):
-            return
-        if "owners:write" not in permissions_of(belonging.role):
-            raise TeamRoleTooWeak(details={"permission": "owners:write"})
-        if was_owner and belonging.team.personal_user_id == member.user_id:
-            raise PersonalTeam
-        if was_owner and len(owners) == 1:
-            raise LastOwner
-
-    async def _record(self, action: str, team: Team, **details: Any) -> None:
-        await audit.record(
-            self._session,
-            Entry(
-                action=action,
-                actor_id=self._principal.user_id,
-                target_type="team",
-                target_id=team.id,
-                team_id=team.id,
-                details=details,
-            ),
-        )
+def restorable_since() -> datetime:
+    """Teams that were deleted before this moment are gone for good."""
+    return utc_now() - load(TeamSettings).restore_life
 
 
 async def create_team(
@@ -151,4 +166,8 @@ async def create_team(
 async def _free_slug(teams: TeamRepository, name: str) -> str:
     """The name's slug, with a few random letters behind it unless it is still free."""
     slug = slug_from(name, max_length=SLUG_STEM) or "team"
-    return f"{slug}-{new_id().hex[-8:]}" if await teams.slug_exists(slug) else slug
+    return _lengthened(slug) if await teams.slug_exists(slug) else slug
+
+
+def _lengthened(slug: str) -> str:
+    return f"{slug[:SLUG_STEM].rstrip('-')}-{new_id().hex[-8:]}"

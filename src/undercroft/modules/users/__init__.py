@@ -4,7 +4,7 @@ Others use the service, the events and the repository from here on down; nobody 
 """
 
 from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, UserNotFound
-from undercroft.modules.users.events import UserDeactivated, UserDeleted, UserRegistered
+from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
 from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
 from undercroft.modules.users.profile import PROFILE, encode_profile
 from undercroft.modules.users.repository import UserRepository
@@ -17,6 +17,7 @@ __all__ = [
     "EMAIL_LENGTH",
     "NAME_LENGTH",
     "PROFILE",
+    "EmailChanged",
     "EmailTaken",
     "LastSuperadmin",
     "NewUser",

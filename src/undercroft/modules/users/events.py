@@ -12,6 +12,13 @@ class UserRegistered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EmailChanged(Event):
+    """Somebody has proven another address, which is theirs from now on."""
+
+    user_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class UserDeactivated(Event):
     user_id: UUID
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, DateTime, Index, String, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.auth import PlatformRole
@@ -48,6 +48,13 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
     role: PlatformRole = Field(default=PlatformRole.USER, sa_type=String(16), nullable=False)
     is_active: bool = Field(default=True, nullable=False, description="Whether the person may come in.")
     email_verified_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), nullable=True)
+    second_factors: list[str] = Field(
+        default_factory=list,
+        sa_type=ARRAY(String(16)),
+        sa_column_kwargs={"server_default": text("'{}'")},
+        nullable=False,
+        description="The kinds of second factor that signing in asks for; kept by whoever keeps the factors.",
+    )
 
     @property
     def email_verified(self) -> bool:

@@ -23,7 +23,7 @@ from undercroft.modules.users.service import UserDirectory, UserService
 PROFILE = Tag("Profile", "Who one is.", group="Account")
 USERS = Tag("Users", "People, for administrators.", group="Administration")
 
-me = Router(surface="app", prefix="/users", tag=PROFILE)
+me = Router(surface="app", prefix="/users", tag=PROFILE, personal=True)
 admin = Router(surface="admin", prefix="/users", tag=USERS)
 
 

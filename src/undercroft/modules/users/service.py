@@ -14,7 +14,7 @@ from undercroft.core.db.repository import Position, Slice, Stretch
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
-from undercroft.modules.users.events import UserDeactivated, UserDeleted, UserRegistered
+from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
 from undercroft.modules.users.models import User
 from undercroft.modules.users.repository import UserRepository
 
@@ -115,6 +115,7 @@ class UserService:
         user = await self._users.lock(user_id)
         before = user.email
         await self._users.update(user, {"email": email, "email_verified_at": utc_now()})
+        await publish(self._session, EmailChanged(user_id))
         await self._audit("user.email_changed", user_id, user_id)
         return before
 
@@ -175,5 +176,6 @@ def _anonymous(user_id: UUID) -> dict[str, Any]:
         "role": PlatformRole.USER,
         "is_active": False,
         "email_verified_at": None,
+        "second_factors": [],
         "deleted_at": utc_now(),
     }

@@ -63,5 +63,5 @@ def _facts(scope: Scope, seconds: float) -> dict[str, Any]:
         "status": status,
         "ms": round(seconds * 1000, 2),
         "client": client[0] if client else None,
-        "user_id": principal.user_id if principal is not None else None,
+        "user_id": principal.person_id if principal is not None else None,
     }

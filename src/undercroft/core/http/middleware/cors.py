@@ -15,8 +15,8 @@ REQUEST_HEADERS = (
     b"X-API-Version, X-CSRF-Token, X-Request-ID, X-Team-ID"
 )
 EXPOSED = (
-    b"ETag, Location, Retry-After, X-API-Version, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, "
-    b"X-Request-ID"
+    b"ETag, Idempotency-Replayed, Location, Retry-After, X-API-Version, X-RateLimit-Limit, X-RateLimit-Remaining, "
+    b"X-RateLimit-Reset, X-Request-ID"
 )
 MAX_AGE = b"600"
 

@@ -4,18 +4,19 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import WeakPassword
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth import credentials
+from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie
 from undercroft.modules.auth.credentials import Account
 from undercroft.modules.auth.errors import LinkInvalid, TooManyAttempts, WrongPassword
 from undercroft.modules.auth.identity import IdentityDep
-from undercroft.modules.auth.routes.answers import SENT, SIGN_IN, count_account
 from undercroft.modules.auth.schemas import (
     Accepted,
     ChangeEmail,
@@ -25,10 +26,11 @@ from undercroft.modules.auth.schemas import (
     EmailOnly,
     ResetPassword,
 )
+from undercroft.modules.teams import LastOwner
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
 passwords = Router(surface="auth", tag=SIGN_IN)
-account = Router(surface="app", prefix="/users", tag="Profile")
+account = Router(surface="app", prefix="/users", tag="Profile", personal=True, dependencies=[INTERACTIVE])
 
 
 async def own_account(principal: CurrentPrincipal, identity: IdentityDep, client: CurrentClient) -> Account:
@@ -43,6 +45,7 @@ PROOF = (WrongPassword, TooManyAttempts, TooBusy)
     "/password/forgot", status_code=202, response_model=Accepted, summary="Ask for a link to set a password"
 )
 @limit("sign_in")
+@not_idempotent("It only asks for a mail.")
 async def forgot_password(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
     """The answer is the same whether the address has an account or not."""
     await count_account(request, body.email)
@@ -57,6 +60,7 @@ async def forgot_password(body: EmailOnly, request: Request, identity: IdentityD
     responses=responses(LinkInvalid, WeakPassword, TooBusy),
 )
 @limit("sign_in")
+@not_idempotent("The link works once.")
 async def reset_password(body: ResetPassword, client: CurrentClient, identity: IdentityDep) -> None:
     """Ends all sessions. The link works once."""
     await credentials.reset_password(
@@ -100,14 +104,23 @@ async def change_email(body: ChangeEmail, own: AccountDep) -> Accepted:
     summary="Confirm a new address",
     responses=responses(LinkInvalid, EmailTaken),
 )
+@not_idempotent("The link works once.")
 async def confirm_email(body: ConfirmEmail, identity: IdentityDep) -> None:
     """Moves the account to the address that the mailed link proves, and tells the earlier one."""
     await credentials.confirm_email(identity.database, token=body.token.get_secret_value())
 
 
-@account.delete("/me", status_code=204, summary="Delete one's own account", responses=responses(*PROOF, LastSuperadmin))
+@account.delete(
+    "/me",
+    status_code=204,
+    summary="Delete one's own account",
+    responses=responses(*PROOF, LastSuperadmin, LastOwner),
+)
 async def delete_profile(body: DeleteAccount, own: AccountDep) -> Response:
-    """For good: personal data is removed, all sessions end, and the address may register again."""
+    """For good: personal data is removed, all sessions end, and the address may register again.
+
+    Refused while a team that others belong to has no other owner; teams that nobody else belongs to are deleted.
+    """
     await own.delete(current=body.current_password.get_secret_value())
     response = Response(status_code=204)
     clear_session_cookie(response)

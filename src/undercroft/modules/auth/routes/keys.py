@@ -4,8 +4,8 @@ from fastapi import Response
 
 from undercroft.core.auth import Router
 from undercroft.core.settings import load
+from undercroft.modules.auth.answers import SIGN_IN
 from undercroft.modules.auth.identity import IdentityDep
-from undercroft.modules.auth.routes.answers import SIGN_IN
 from undercroft.modules.auth.schemas import JwkSet
 from undercroft.modules.auth.settings import AuthSettings
 

@@ -10,25 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import SessionDep
 from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
 from undercroft.core.security.threads import TooBusy
 from undercroft.core.validation import Email
 from undercroft.modules.auth import registration
-from undercroft.modules.auth.client import CurrentClient
-from undercroft.modules.auth.cookies import clear_session_cookie
-from undercroft.modules.auth.errors import (
-    CsrfFailed,
-    InvalidCredentials,
-    InvalidRefreshToken,
-    LinkInvalid,
-    RefreshConflict,
-    TokenReused,
-    TooManyAttempts,
-)
-from undercroft.modules.auth.identity import IdentityDep
-from undercroft.modules.auth.models import SessionKind
-from undercroft.modules.auth.routes.answers import (
+from undercroft.modules.auth.answers import (
     SENT,
     SIGN_IN,
     count_account,
@@ -37,6 +25,20 @@ from undercroft.modules.auth.routes.answers import (
     signed_in,
     token_pair,
 )
+from undercroft.modules.auth.client import CurrentClient
+from undercroft.modules.auth.cookies import clear_session_cookie
+from undercroft.modules.auth.errors import (
+    CsrfFailed,
+    InvalidCredentials,
+    InvalidRefreshToken,
+    LinkInvalid,
+    MfaRequired,
+    RefreshConflict,
+    TokenReused,
+    TooManyAttempts,
+)
+from undercroft.modules.auth.identity import IdentityDep
+from undercroft.modules.auth.models import SessionKind
 from undercroft.modules.auth.schemas import (
     Accepted,
     CookieSession,
@@ -62,6 +64,7 @@ _email: TypeAdapter[str] = TypeAdapter(Email)
     responses=responses(WeakPassword, TooBusy),
 )
 @limit("sign_in")
+@not_idempotent("It only asks for a mail: the link makes the account, once.")
 async def register(body: Register, request: Request, identity: IdentityDep) -> Accepted:
     """Sends a link to the address. The answer is the same whether it has an account or not."""
     await count_account(request, body.email)
@@ -77,6 +80,7 @@ async def register(body: Register, request: Request, identity: IdentityDep) -> A
     summary="Verify an address and sign in",
     responses=responses(LinkInvalid, CsrfFailed),
 )
+@answers_secret
 async def verify_email(
     body: VerifyEmail, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
 ) -> TokenPair | CookieSession:
@@ -92,6 +96,7 @@ async def verify_email(
     "/verify-email/resend", status_code=202, response_model=Accepted, summary="Send the link to verify once more"
 )
 @limit("sign_in")
+@not_idempotent("It only asks for a mail.")
 async def resend_verification(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
     """The answer is the same whether the address was registered or not."""
     await count_account(request, body.email)
@@ -103,13 +108,17 @@ async def resend_verification(body: EmailOnly, request: Request, identity: Ident
     "/login",
     response_model=TokenPair | CookieSession,
     summary="Sign in",
-    responses=responses(InvalidCredentials, CsrfFailed, TooManyAttempts, TooBusy),
+    responses=responses(InvalidCredentials, MfaRequired, CsrfFailed, TooManyAttempts, TooBusy),
 )
 @limit("sign_in")
+@answers_secret
 async def login(
     body: SignInRequest, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
 ) -> TokenPair | CookieSession:
-    """Answers with tokens, or sets a cookie when `session` is `cookie`."""
+    """Answers with tokens, or sets a cookie when `session` is `cookie`.
+
+    Two-step sign-in: 401 `MFA_REQUIRED`, and `POST /auth/mfa/verify` takes `details.mfa_token` with a second factor.
+    """
     require_own_page(request, body.session)
     user, started = await identity.sign_in.sign_in(
         email=body.email,
@@ -125,9 +134,10 @@ async def login(
     "/token",
     response_model=TokenPair,
     summary="Sign in by an OAuth 2 password form",
-    responses=responses(InvalidCredentials, TooManyAttempts, TooBusy),
+    responses=responses(InvalidCredentials, MfaRequired, TooManyAttempts, TooBusy),
 )
 @limit("sign_in")
+@answers_secret
 async def token(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
     request: Request,
@@ -154,6 +164,7 @@ async def token(
     summary="Get the next pair of tokens",
     responses=responses(InvalidRefreshToken, TokenReused, RefreshConflict),
 )
+@answers_secret
 async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: IdentityDep) -> TokenPair:
     """Each refresh token works once. One that comes again ends its session; one that raced is told so and may not."""
     started = await identity.refresh_tokens.refresh(token=body.refresh_token.get_secret_value(), client=client)
@@ -161,6 +172,7 @@ async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: 
 
 
 @sign_in.post("/logout", status_code=204, summary="Sign out", responses=responses(CsrfFailed))
+@not_idempotent("A session that has ended cannot end again.")
 async def logout(
     request: Request, identity: IdentityDep, session: SessionDep, body: RefreshRequest | None = None
 ) -> Response:

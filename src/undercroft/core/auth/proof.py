@@ -1,0 +1,68 @@
+"""What asks for more than being signed in: proof that is recent, or a second factor."""
+
+from typing import Any
+
+from undercroft.core.auth.principal import Principal
+from undercroft.core.auth.settings import ProofSettings
+from undercroft.core.db.models import utc_now
+from undercroft.core.errors import Forbidden
+from undercroft.core.settings import load
+
+SIGN_IN_AGAIN = "sign_in"
+"""The way that is open to everybody: a session that has just begun is proven."""
+
+
+class StepUpRequired(Forbidden):
+    """`details.ways` are what `POST /auth/step-up` takes from this person."""
+
+    code = "STEP_UP_REQUIRED"
+    message = "Prove once more that it is you: POST /api/v1/auth/step-up, or sign in again."
+
+
+class MfaEnrollmentRequired(Forbidden):
+    """There is a second factor to be set up first; one's own account stays open for that."""
+
+    code = "MFA_ENROLLMENT_REQUIRED"
+    message = "This is open to those with two-step sign-in only. Turn it on first."
+
+
+class MfaRequiredByTeam(Forbidden):
+    """The person has a second factor, but this session has not seen it."""
+
+    code = "MFA_REQUIRED_BY_TEAM"
+    message = "This team asks for two-step sign-in: POST /api/v1/auth/step-up, or sign in again."
+
+
+class MfaRequiredForAdmins(Forbidden):
+    """The person has a second factor, but this session has not seen it."""
+
+    code = "MFA_REQUIRED_FOR_ADMINS"
+    message = "Administration asks for two-step sign-in: POST /api/v1/auth/step-up, or sign in again."
+
+
+def ways_of(principal: Principal) -> dict[str, Any]:
+    """How this person can prove to be it: by a second factor where there is one, else by the password."""
+    factors = {"totp": "code", "passkey": "passkey"}
+    ways = [factors[each] for each in principal.second_factors if each in factors]
+    return {"ways": [*ways, *(["recovery_code"] if ways else ["password"]), SIGN_IN_AGAIN]}
+
+
+def require_recent(principal: Principal) -> None:
+    """Raises `StepUpRequired` unless this session was proven within STEP_UP_MINUTES."""
+    settings = load(ProofSettings)
+    if principal.proven_at is None or utc_now() - principal.proven_at > settings.step_up_life:
+        raise StepUpRequired(details=ways_of(principal))
+
+
+def require_second_factor(principal: Principal, otherwise: type[Forbidden]) -> None:
+    """Raises `MfaEnrollmentRequired` for those who have none, `otherwise` where this session has not seen it."""
+    if not principal.second_factors:
+        raise MfaEnrollmentRequired
+    if not principal.passed_mfa:
+        raise otherwise(details=ways_of(principal))
+
+
+def require_mfa_of_admin(principal: Principal) -> None:
+    """Raises as `require_second_factor` does where ADMIN_REQUIRES_MFA says so."""
+    if load(ProofSettings).administrators_need_mfa:
+        require_second_factor(principal, MfaRequiredForAdmins)

@@ -1,0 +1,28 @@
+"""How strongly somebody must have proven who they are, and how recently."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from undercroft.core.settings import CoreSettings, SettingsBase, load
+
+
+class ProofSettings(SettingsBase):
+    section = "Two-step sign-in"
+
+    step_up_minutes: float = Field(
+        10, gt=0, le=1440, description="Minutes after signing in or stepping up for which sensitive actions go through."
+    )
+    admin_requires_mfa: bool | None = Field(
+        None,
+        description="Whether administrators reach what is theirs only after two-step sign-in; when empty, in "
+        "production they do.",
+    )
+
+    @property
+    def step_up_life(self) -> timedelta:
+        return timedelta(minutes=self.step_up_minutes)
+
+    @property
+    def administrators_need_mfa(self) -> bool:
+        return load(CoreSettings).is_production if self.admin_requires_mfa is None else self.admin_requires_mfa

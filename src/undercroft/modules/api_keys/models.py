@@ -1,0 +1,68 @@
+"""The table of API keys. Of a key only its prefix and its hash are kept."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary, String, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from undercroft.core.db import Identified, Timestamped, utc_now
+from undercroft.core.validation import Name
+from undercroft.modules.api_keys.keys import PREFIX_LENGTH
+
+TIMESTAMP: Any = DateTime(timezone=True)
+SCOPE_LENGTH = 100
+
+
+class KeyKind(StrEnum):
+    """Whom a key acts for: its user, in any of their teams, or one team, whoever belongs to it."""
+
+    USER = "user"
+    TEAM = "team"
+
+
+class ApiKeyFields(SQLModel):
+    name: Name = Field(max_length=100, description="What it is for.")
+    expires_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, nullable=True, description="From then on it is refused; never when empty."
+    )
+
+
+class ApiKey(ApiKeyFields, Identified, Timestamped, table=True):
+    """A key of a user or of a team; one that is revoked is removed.
+
+    While a rotation overlaps, `previous_hash` is accepted until `previous_until`. `scopes` that are empty (NULL) are
+    all that the user's role allows; a team's key always has a list.
+    """
+
+    __tablename__ = "api_keys"
+    __table_args__: Any = (
+        CheckConstraint("(user_id IS NULL) <> (team_id IS NULL)", "owner"),
+        CheckConstraint("team_id IS NULL OR scopes IS NOT NULL", "scopes"),
+        CheckConstraint("(previous_hash IS NULL) = (previous_until IS NULL)", "previous"),
+        Index("ix_api_keys_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+        Index("ix_api_keys_team_id", "team_id", postgresql_where=text("team_id IS NOT NULL")),
+    )
+
+    prefix: str = Field(max_length=PREFIX_LENGTH, unique=True, description="What follows `uc_`; finds the key.")
+    secret_hash: bytes = Field(sa_type=LargeBinary, nullable=False, repr=False)
+    previous_hash: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
+    previous_until: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", nullable=True)
+    team_id: UUID | None = Field(default=None, foreign_key="teams.id", ondelete="CASCADE", nullable=True)
+    created_by: UUID | None = Field(default=None, foreign_key="users.id", ondelete="SET NULL", nullable=True)
+    scopes: list[str] | None = Field(default=None, sa_type=ARRAY(String(SCOPE_LENGTH)), nullable=True)
+    last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    last_used_ip: str = Field(default="", max_length=45)
+
+    @property
+    def kind(self) -> KeyKind:
+        return KeyKind.USER if self.team_id is None else KeyKind.TEAM
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the secret before this one is still accepted."""
+        return self.previous_until is not None and self.previous_until > utc_now()

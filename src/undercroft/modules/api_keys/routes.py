@@ -1,0 +1,129 @@
+"""API keys over HTTP. Only somebody who signed in gets here: no key makes, changes or sees keys."""
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Response
+
+from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router, StepUpRequired, require_recent_proof
+from undercroft.core.auth.guards import PermissionDenied
+from undercroft.core.auth.routing import Surface
+from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.db.repository import UnknownSort
+from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import answers_secret
+from undercroft.core.http.pagination import Page, PageQuery
+from undercroft.core.http.query import query
+from undercroft.core.http.tags import Tag
+from undercroft.modules.api_keys.errors import (
+    ApiKeyNotFound,
+    ExpiryInPast,
+    PersonalTeamKey,
+    RotationOverlaps,
+    ScopesExceedRole,
+    TooManyApiKeys,
+    UnknownScope,
+)
+from undercroft.modules.api_keys.models import ApiKey, KeyKind
+from undercroft.modules.api_keys.repository import ApiKeyRepository
+from undercroft.modules.api_keys.schemas import ApiKeyCreate, ApiKeyMade, ApiKeyRead, ApiKeyRotate, ApiKeyUpdate
+from undercroft.modules.api_keys.service import ApiKeys, ApiKeyService
+
+API_KEYS = Tag("API keys", "What programs present themselves with.", group="Account")
+PREFIX = "/api-keys"
+
+router = Router(surface="app", prefix=PREFIX, tag=API_KEYS, dependencies=[INTERACTIVE])
+
+FIELDS = (UnknownScope, ScopesExceedRole, ExpiryInPast)
+
+
+class ApiKeyQuery(PageQuery):
+    sortable = ApiKeyRepository.sortable
+
+    kind: KeyKind | None = None
+
+
+@router.get(
+    "", response_model=Page[ApiKeyRead], summary="List API keys", responses=responses(UnknownSort, PermissionDenied)
+)
+async def list_api_keys(
+    query: Annotated[ApiKeyQuery, query(ApiKeyQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+) -> Page[ApiKeyRead]:
+    """One's own, and the current team's for those with `api_keys:read` in it. Secrets are not told."""
+    found = await ApiKeys(session, principal).list(
+        kind=query.kind, q=query.q, sort=query.checked_sort, page=query.page, size=query.size
+    )
+    items = [ApiKeyRead.of(key) for key in found.items]
+    return Page.of(items, total=found.total, page=query.page, size=query.size)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=ApiKeyMade,
+    summary="Make an API key",
+    dependencies=[require_recent_proof()],
+    responses=responses(*FIELDS, StepUpRequired, PermissionDenied, PersonalTeamKey, TooManyApiKeys),
+)
+@answers_secret
+async def create_api_key(
+    body: ApiKeyCreate, principal: CurrentPrincipal, session: SessionDep, response: Response
+) -> ApiKeyMade:
+    """Answers with the `key`, this once. A team's key needs `api_keys:write` in the current team."""
+    key, text = await ApiKeyService(session, principal).create(body)
+    response.headers["Location"] = f"{Surface.APP.prefix}{PREFIX}/{key.id}"
+    return _told(key, text, response)
+
+
+@router.get("/{key_id}", response_model=ApiKeyRead, summary="Read an API key", responses=responses(ApiKeyNotFound))
+async def read_api_key(key_id: UUID, principal: CurrentPrincipal, session: ReadSessionDep) -> ApiKeyRead:
+    """All about it but the secret."""
+    return ApiKeyRead.of(await ApiKeys(session, principal).read(key_id))
+
+
+@router.patch(
+    "/{key_id}",
+    response_model=ApiKeyRead,
+    summary="Change an API key",
+    responses=responses(ApiKeyNotFound, PermissionDenied, *FIELDS),
+)
+async def update_api_key(
+    key_id: UUID, body: ApiKeyUpdate, principal: CurrentPrincipal, session: SessionDep
+) -> ApiKeyRead:
+    """Only the fields that are given are changed, from the key's next request on."""
+    return ApiKeyRead.of(await ApiKeyService(session, principal).change(key_id, body.model_dump(exclude_unset=True)))
+
+
+@router.post(
+    "/{key_id}/rotate",
+    response_model=ApiKeyMade,
+    summary="Rotate an API key",
+    dependencies=[require_recent_proof()],
+    responses=responses(ApiKeyNotFound, StepUpRequired, PermissionDenied, ScopesExceedRole, RotationOverlaps),
+)
+@answers_secret
+async def rotate_api_key(
+    key_id: UUID, principal: CurrentPrincipal, session: SessionDep, response: Response, body: ApiKeyRotate | None = None
+) -> ApiKeyMade:
+    """Answers with another `key`, this once. The earlier one goes on for a day unless the body says otherwise."""
+    hours = body.overlap_hours if body else None
+    overlap = None if hours is None else timedelta(hours=hours)
+    key, text = await ApiKeyService(session, principal).rotate(key_id, overlap=overlap)
+    return _told(key, text, response)
+
+
+@router.delete(
+    "/{key_id}",
+    status_code=204,
+    summary="Delete an API key",
+    responses=responses(ApiKeyNotFound, PermissionDenied),
+)
+async def delete_api_key(key_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+    """It is refused from its next request on, on every process."""
+    await ApiKeyService(session, principal).revoke(key_id)
+
+
+def _told(key: ApiKey, text: str, response: Response) -> ApiKeyMade:
+    response.headers["Cache-Control"] = "no-store"
+    return ApiKeyMade.of(key, key=text)

@@ -1,0 +1,195 @@
+"""The use cases of API keys. Somebody looks after their own, and after the current team's if their role allows it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import Principal
+from undercroft.core.auth.guards import PermissionDenied
+from undercroft.core.auth.permissions import declared
+from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.db.repository import Slice
+from undercroft.core.ids import new_id
+from undercroft.core.security.tokens import hash_token
+from undercroft.core.settings import load
+from undercroft.modules.api_keys.errors import (
+    ExpiryInPast,
+    PersonalTeamKey,
+    RotationOverlaps,
+    ScopesExceedRole,
+    TooManyApiKeys,
+    UnknownScope,
+)
+from undercroft.modules.api_keys.keys import new_key, new_prefix
+from undercroft.modules.api_keys.models import ApiKey, KeyKind
+from undercroft.modules.api_keys.repository import ApiKeyRepository, Reach
+from undercroft.modules.api_keys.schemas import ApiKeyCreate
+from undercroft.modules.api_keys.settings import ApiKeySettings
+from undercroft.modules.teams import TeamRepository
+
+READ, WRITE = "api_keys:read", "api_keys:write"
+
+
+class ApiKeys:
+    """What somebody may see of keys."""
+
+    def __init__(self, session: ReadSession, principal: Principal) -> None:
+        self._principal = principal
+        self._keys = ApiKeyRepository(session)
+        team_id = principal.team_id if READ in principal.permissions else None
+        self._reach = Reach(principal.user_id, team_id)
+
+    async def list(
+        self, *, kind: KeyKind | None, q: str | None, sort: str | None, page: int, size: int
+    ) -> Slice[ApiKey]:
+        """One page of the keys within reach. Raises `PermissionDenied` when the team's are asked for in vain."""
+        if kind is KeyKind.TEAM:
+            self._require(READ)
+        return await self._keys.list(self._reach.of(kind), q=q, sort=sort, page=page, size=size)
+
+    async def read(self, key_id: UUID) -> ApiKey:
+        """Raises `ApiKeyNotFound`."""
+        return await self._keys.reached(key_id, self._reach)
+
+    def _require(self, permission: str) -> None:
+        if permission not in self._principal.permissions:
+            raise PermissionDenied(details={"permission": permission})
+
+
+class ApiKeyService(ApiKeys):
+    """What somebody may do with keys, in one transaction each."""
+
+    def __init__(self, session: Session, principal: Principal) -> None:
+        super().__init__(session, principal)
+        self._session = session
+
+    async def create(self, data: ApiKeyCreate) -> tuple[ApiKey, str]:
+        """A new key and its text, which nobody can find out again.
+
+        Raises `PermissionDenied`, `PersonalTeamKey`, `UnknownScope`, `ScopesExceedRole`, `ExpiryInPast`,
+        `TooManyApiKeys`.
+        """
+        _require_future(data.expires_at)
+        team_id = await self._owning_team(data.kind)
+        prefix = new_prefix()
+        text = new_key(prefix)
+        key = ApiKey(
+            id=new_id(),
+            name=data.name,
+            prefix=prefix,
+            secret_hash=hash_token(text),
+            scopes=self._scopes(data.kind, data.scopes),
+            expires_at=data.expires_at,
+            created_by=self._principal.user_id,
+            user_id=self._principal.user_id if team_id is None else None,
+            team_id=team_id,
+        )
+        await self._keys.create(key)
+        await self._record("api_key.created", key, after={"prefix": prefix, **_facts(key)})
+        return key, text
+
+    async def change(self, key_id: UUID, changes: Mapping[str, Any]) -> ApiKey:
+        """Change what is given. Raises `ApiKeyNotFound`, `PermissionDenied`, and what `create` raises of fields."""
+        key = await self._lock(key_id)
+        changes = dict(changes)
+        if "expires_at" in changes and changes["expires_at"] != key.expires_at:
+            _require_future(changes["expires_at"])
+        if "scopes" in changes:
+            changes["scopes"] = self._scopes(key.kind, changes["scopes"], kept=key.scopes or ())
+        before = _facts(key)
+        if any(getattr(key, name) != value for name, value in changes.items()):
+            await self._keys.update(key, changes)
+            after = {name: value for name, value in _facts(key).items() if value != before[name]}
+            await self._record("api_key.changed", key, before={name: before[name] for name in after}, after=after)
+        return key
+
+    async def rotate(self, key_id: UUID, *, overlap: timedelta | None) -> tuple[ApiKey, str]:
+        """Give a key another secret; the one before goes on for a while, unless the overlap is nothing.
+
+        Raises `ApiKeyNotFound`, `PermissionDenied`, `ScopesExceedRole`: who could take a key over by rotating it must
+        have what it has. `RotationOverlaps` while an earlier rotation overlaps, so that of two at once none ends the
+        key that programs still use.
+        """
+        key, overlap = await self._lock(key_id), load(ApiKeySettings).overlap if overlap is None else overlap
+        if key.kind is KeyKind.TEAM:
+            self._require_own(key.scopes or ())
+        if overlap and key.overlaps:
+            raise RotationOverlaps(details={"previous_until": str(key.previous_until)})
+        text, until = new_key(key.prefix), utc_now() + overlap if overlap else None
+        changes = {
+            "previous_hash": key.secret_hash if overlap else None,
+            "previous_until": until,
+            "secret_hash": hash_token(text),
+        }
+        await self._keys.update(key, changes)
+        await self._record("api_key.rotated", key, after={"previous_until": until.isoformat() if until else None})
+        return key, text
+
+    async def revoke(self, key_id: UUID) -> None:
+        """End a key, from the next request on. Raises `ApiKeyNotFound`, `PermissionDenied`."""
+        key = await self._lock(key_id)
+        await self._keys.delete(key)
+        await self._record("api_key.revoked", key, before={"prefix": key.prefix, **_facts(key)})
+
+    async def _lock(self, key_id: UUID) -> ApiKey:
+        key = await self._keys.lock_reached(key_id, self._reach)
+        if key.kind is KeyKind.TEAM:
+            self._require(WRITE)
+        return key
+
+    async def _owning_team(self, kind: KeyKind) -> UUID | None:
+        """The team that a new key will belong to, None for the user's own; there is room for one more."""
+        if kind is KeyKind.USER:
+            _require_room(await self._keys.count_of_user(self._principal.user_id))
+            return None
+        self._require(WRITE)
+        team = await TeamRepository(self._session).get(self._principal.team_id)
+        if team.personal_user_id is not None:
+            raise PersonalTeamKey
+        _require_room(await self._keys.count_of_team(team.id))
+        return team.id
+
+    def _scopes(self, kind: KeyKind, given: list[str] | None, *, kept: Iterable[str] = ()) -> list[str] | None:
+        """The scopes as they are kept. A user's key is held to the role whenever it is used, a team's key now."""
+        if given is None:
+            return None if kind is KeyKind.USER else sorted(self._principal.permissions - {READ, WRITE})
+        if unknown := set(given) - {permission.name for permission in declared()}:
+            raise UnknownScope(details={"unknown": sorted(unknown)})
+        if kind is KeyKind.TEAM:
+            self._require_own(set(given) - set(kept))
+        return sorted(set(given))
+
+    def _require_own(self, scopes: Iterable[str]) -> None:
+        if beyond := set(scopes) - self._principal.permissions:
+            raise ScopesExceedRole(details={"permissions": sorted(beyond)})
+
+    async def _record(
+        self,
+        action: str,
+        key: ApiKey,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+    ) -> None:
+        about = Entry(action, target_type="api_key", target_id=key.id, team_id=key.team_id)
+        await record(self._session, replace(about, before=before or {}, after=after or {}))
+
+
+def _facts(key: ApiKey) -> dict[str, Any]:
+    """What is told of a key in the audit log."""
+    expires_at = key.expires_at.isoformat() if key.expires_at else None
+    return {"name": key.name, "kind": key.kind.value, "scopes": key.scopes, "expires_at": expires_at}
+
+
+def _require_room(count: int) -> None:
+    most = load(ApiKeySettings).api_keys_most
+    if count >= most:
+        raise TooManyApiKeys(details={"most": most})
+
+
+def _require_future(expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= utc_now():
+        raise ExpiryInPast

@@ -1,0 +1,63 @@
+"""The tables of the audit log, partitioned by month. Migrations add what keeps rows from being changed."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Index, String, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+TIMESTAMP: Any = DateTime(timezone=True)
+BY_MONTH = {"postgresql_partition_by": "RANGE (occurred_at)"}
+
+
+class Part(StrEnum):
+    """Which personal values: where the action came from, or what it was about."""
+
+    ORIGIN = "origin"
+    FIELDS = "fields"
+
+
+class AuditEntry(SQLModel, table=True):
+    """Who did what. It holds ids and no personal value, so that it never has to change."""
+
+    __tablename__ = "audit_entries"
+    __table_args__: Any = (
+        Index("ix_audit_entries_team_id", "team_id", "occurred_at", "id"),
+        Index("ix_audit_entries_user_id", "user_id", "occurred_at", "id"),
+        Index("ix_audit_entries_target_id", "target_id", "occurred_at", "id"),
+        Index("ix_audit_entries_action", "action", "occurred_at", "id"),
+        BY_MONTH,
+    )
+
+    occurred_at: datetime = Field(sa_type=TIMESTAMP, primary_key=True)
+    id: UUID = Field(primary_key=True, description="UUIDv7, sorts by time.")
+    action: str = Field(sa_type=Text, description="`noun.verb` in the past tense.")
+    actor_kind: str = Field(sa_type=String(16), description="What acted: a user, an API key, a job, a command …")
+    user_id: UUID | None = Field(default=None, description="Who acted, or as whom somebody or something did.")
+    session_id: UUID | None = None
+    api_key_id: UUID | None = None
+    impersonator_id: UUID | None = Field(default=None, description="Who acted as that user.")
+    job_id: UUID | None = None
+    target_type: str | None = Field(default=None, sa_type=Text)
+    target_id: UUID | None = None
+    team_id: UUID | None = Field(default=None, description="Whose data it was about.")
+    request_id: str | None = Field(default=None, sa_type=Text)
+    before: dict[str, Any] = Field(sa_type=JSONB, description="The changed fields as they were.")
+    after: dict[str, Any] = Field(sa_type=JSONB, description="The changed fields as they became.")
+    details: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class AuditPersonal(SQLModel, table=True):
+    """Personal values of an entry, about one person each, so that they can be erased without it."""
+
+    __tablename__ = "audit_personal"
+    __table_args__: Any = (Index("ix_audit_personal_person_id", "person_id"), BY_MONTH)
+
+    occurred_at: datetime = Field(sa_type=TIMESTAMP, primary_key=True)
+    entry_id: UUID = Field(primary_key=True)
+    part: str = Field(sa_type=String(8), primary_key=True)
+    person_id: UUID | None = Field(default=None, description="Whom the values are about.")
+    values: dict[str, Any] = Field(sa_type=JSONB)

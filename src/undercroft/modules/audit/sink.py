@@ -1,0 +1,133 @@
+"""Where entries go: into the table, in the transaction of the change, and after its commit to the log."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from asyncpg import Record
+from sqlalchemy import text
+
+from undercroft.core.audit import Actor, Entry, Origin, current_origin
+from undercroft.core.db import Session, Statement, utc_now
+from undercroft.core.db.statement import Accompanied
+from undercroft.core.ids import new_id
+from undercroft.core.telemetry import logs
+from undercroft.modules.audit.models import Part
+from undercroft.modules.audit.privacy import split
+
+COLUMNS = {
+    "occurred_at": "timestamptz",
+    "id": "uuid",
+    "action": "text",
+    "actor_kind": "text",
+    "user_id": "uuid",
+    "session_id": "uuid",
+    "api_key_id": "uuid",
+    "impersonator_id": "uuid",
+    "job_id": "uuid",
+    "target_type": "text",
+    "target_id": "uuid",
+    "team_id": "uuid",
+    "request_id": "text",
+    "before": "jsonb",
+    "after": "jsonb",
+    "details": "jsonb",
+}
+_NAMES = ", ".join(COLUMNS)
+_TYPED = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+
+KEEP = f"""
+entry AS (
+    SELECT * FROM jsonb_to_record(CAST(CAST(:audit AS text) AS jsonb)) AS e ({_TYPED}, apart jsonb)
+    WHERE EXISTS (SELECT FROM written)
+), kept AS (
+    INSERT INTO audit_entries ({_NAMES}) SELECT {_NAMES} FROM entry
+), kept_apart AS (
+    INSERT INTO audit_personal (occurred_at, entry_id, part, person_id, values)
+    SELECT entry.occurred_at, entry.id, p.part, p.person_id, p.values
+    FROM entry, jsonb_to_recordset(entry.apart) AS p (part text, person_id uuid, values jsonb)
+)
+"""  # noqa: S608 - only constants
+
+ALONE = Accompanied(Statement(text("SELECT 1 AS one")), KEEP)
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class AuditTable:
+    """The `Sink` of this product: an entry costs one statement, or none more beside a statement of its own."""
+
+    async def write(self, session: Session, entry: Entry) -> None:
+        row = row_of(entry)
+        await session.fetch(ALONE, audit=_encode(row).decode())
+        _tell(session, row)
+
+    async def write_one(
+        self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]
+    ) -> Record | None:
+        row = row_of(entry)
+        values["audit"] = _encode(row).decode()
+        made = await session.write_one(_audited(statement), **values)
+        if made is not None:
+            _tell(session, row)
+        return made
+
+
+@cache
+def _audited(statement: Statement) -> Statement:
+    return Accompanied(statement, KEEP)
+
+
+def row_of(entry: Entry) -> dict[str, Any]:
+    """An entry as the tables keep it: its columns, and under `apart` the personal values."""
+    actor, origin = entry.actor, current_origin()
+    before, after, details = entry.before, entry.after, entry.details
+    fields: dict[str, Mapping[str, Any]] = {}
+    if before:
+        before, fields["before"] = split(before, entry.personal)
+    if after:
+        after, fields["after"] = split(after, entry.personal)
+    if details:
+        details, fields["details"] = split(details, entry.personal)
+    return {
+        "occurred_at": utc_now(),
+        "id": new_id(),
+        "action": entry.action,
+        "actor_kind": actor.kind,
+        "user_id": actor.user_id,
+        "session_id": actor.session_id,
+        "api_key_id": actor.api_key_id,
+        "impersonator_id": actor.impersonator_id,
+        "job_id": actor.job_id,
+        "target_type": entry.target_type or None,
+        "target_id": entry.target_id,
+        "team_id": entry.team_id,
+        "request_id": origin.request_id,
+        "before": before,
+        "after": after,
+        "details": details,
+        "apart": _apart(entry, actor, origin, {name: values for name, values in fields.items() if values}),
+    }
+
+
+def _apart(entry: Entry, actor: Actor, origin: Origin, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The personal values by whom they are about: who acts, and of whom the entry tells."""
+    target = entry.target_id if entry.target_type == "user" else None
+    who = actor.impersonator_id or actor.user_id
+    apart: list[dict[str, Any]] = []
+    if origin.ip or origin.user_agent:
+        values = {"ip": origin.ip, "user_agent": origin.user_agent}
+        apart.append(_part(Part.ORIGIN, who or entry.person_id or target, values))
+    if fields:
+        apart.append(_part(Part.FIELDS, entry.person_id or target or who, fields))
+    return apart
+
+
+def _part(part: Part, person_id: UUID | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"part": part, "person_id": person_id, "values": values}
+
+
+def _tell(session: Session, row: dict[str, Any]) -> None:
+    """A line of the log once it is certain, without the personal values."""
+    session.after_commit(lambda: logs.write_audit(row))

@@ -1,0 +1,77 @@
+"""From an API key to a principal, by the same one statement as from a session.
+
+A key may do what its scopes and the role of its user in the current team, as of this request, both allow; a team's key
+was held to its maker's role when it got its scopes. Whoever a key acts for, it is nobody's administrator. What is wrong
+with a key is told only to those who have it. A team that asks for a second factor takes keys of those who have one.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.auth.permissions import permissions_in
+from undercroft.core.auth.principal import API_KEY_MARK
+from undercroft.core.security.tokens import equal, hash_token
+from undercroft.modules.auth.errors import ApiKeyExpired, InvalidApiKey
+from undercroft.modules.teams import TeamNotFound
+
+NOBODYS_HASH = bytes(32)
+
+
+def principal_of(row: Mapping[str, Any] | None, presented: bytes, named_team: UUID | None) -> Principal:
+    """Whom a row of `KEY_PERSONAL` or `KEY_NAMED` stands for. Raises `InvalidApiKey`, `ApiKeyExpired`, `TeamNotFound`.
+
+    A key that there is not takes the same steps as one whose secret is wrong.
+    """
+    right = equal(row["secret_hash"] if row else NOBODYS_HASH, presented)
+    earlier = equal((row["previous_hash"] if row else None) or NOBODYS_HASH, presented)
+    if row is None or not (right or (earlier and row["previous_valid"])):
+        raise InvalidApiKey
+    if row["user_id"] is None and row["owning_team_id"] is None:
+        raise InvalidApiKey
+    if row["expired"]:
+        raise ApiKeyExpired
+    team_id: UUID | None = row["team_id"] if row["user_id"] else row["owning_team_id"]
+    if team_id is None or named_team not in (None, team_id):
+        raise TeamNotFound
+    scopes = None if row["scopes"] is None else frozenset(row["scopes"])
+    role, grants = row["team_role"], row["team_grants"]
+    allowed = permissions_in(role, grants) if row["user_id"] else frozenset(row["scopes"])
+    return Principal(
+        person_id=row["user_id"],
+        own_session_id=None,
+        role=PlatformRole.USER,
+        team_id=team_id,
+        permissions=allowed if scopes is None else allowed & scopes,
+        subject=row if row["user_id"] else None,
+        team_role=role if row["user_id"] else "",
+        closed_team=bool(row["require_mfa"]) and not row["second_factors"],
+        api_key_id=row["api_key_id"],
+        scopes=scopes,
+    )
+
+
+class VerifiedKeys:
+    """The keys that were right when this process last saw them, the least recently seen go first.
+
+    Only limits are counted by this, never is anybody let in: a key that was revoked is counted by its prefix once more.
+    """
+
+    def __init__(self, *, remember: int = 10_000) -> None:
+        self._remember = remember
+        self._prefixes: OrderedDict[bytes, str] = OrderedDict()
+
+    def note(self, presented: bytes, prefix: str) -> None:
+        self._prefixes[presented] = prefix
+        self._prefixes.move_to_end(presented)
+        if len(self._prefixes) > self._remember:
+            self._prefixes.popitem(last=False)
+
+    def forget(self, presented: bytes) -> None:
+        self._prefixes.pop(presented, None)
+
+    def prefix_of(self, text: str) -> str | None:
+        """The prefix of a key that is known to be right; None for any other text."""
+        return self._prefixes.get(hash_token(text)) if text.startswith(API_KEY_MARK) else None

@@ -1,0 +1,44 @@
+"""Signing in by a mailed link: whoever reads the mailbox is in, unless there is a second factor to be shown as well."""
+
+from undercroft.core.db import Database
+from undercroft.core.security.tokens import hash_token
+from undercroft.core.settings import load
+from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.errors import LinkInvalid, MagicLinksOff
+from undercroft.modules.auth.models import MailPurpose, SessionKind
+from undercroft.modules.auth.outbox import request_mail
+from undercroft.modules.auth.repository import MailTokenRepository
+from undercroft.modules.auth.sessions import Started, start_session
+from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.users import User, UserNotFound, UserRepository
+
+
+def require_on() -> None:
+    """Raises `MagicLinksOff` unless MAGIC_LINKS says that they are offered."""
+    if not load(AuthSettings).magic_links:
+        raise MagicLinksOff
+
+
+async def ask(database: Database, *, email: str) -> None:
+    """Have a link mailed to whoever has this address; whether anybody has is found out by the job that mails it."""
+    require_on()
+    async with database.session() as session:
+        await request_mail(session, MailPurpose.MAGIC_LINK, email)
+
+
+async def sign_in(database: Database, *, token: str, client: Client, kind: SessionKind) -> tuple[User, Started]:
+    """Begin a session by a link, which is void from then on. Raises `MagicLinksOff`, `LinkInvalid`, `MfaRequired`."""
+    require_on()
+    async with database.session() as session:
+        tokens = MailTokenRepository(session)
+        user_id = await tokens.use(MailPurpose.MAGIC_LINK, hash_token(token))
+        if user_id is None:
+            raise LinkInvalid
+        try:
+            user = await UserRepository(session).lock(user_id)
+        except UserNotFound:
+            raise LinkInvalid from None
+        if not user.is_active:
+            raise LinkInvalid
+        await tokens.consume(MailPurpose.MAGIC_LINK, user.id)
+        return user, await start_session(session, user, client, kind)

@@ -1,0 +1,52 @@
+"""Signing in by a mailed link."""
+
+from fastapi import Request, Response
+
+from undercroft.core.auth import Router
+from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import answers_secret, not_idempotent
+from undercroft.core.http.limits import limit
+from undercroft.modules.auth import magic_links as service
+from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account, require_own_page, signed_in
+from undercroft.modules.auth.client import CurrentClient
+from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, MagicLinksOff, MfaRequired
+from undercroft.modules.auth.identity import IdentityDep
+from undercroft.modules.auth.schemas import Accepted, CookieSession, EmailOnly, MagicLinkVerify, TokenPair
+
+magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN)
+
+
+@magic_links.post(
+    "",
+    status_code=202,
+    response_model=Accepted,
+    summary="Ask for a link to sign in by",
+    responses=responses(MagicLinksOff),
+)
+@limit("sign_in")
+@not_idempotent("It only asks for a mail.")
+async def ask_for_magic_link(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
+    """The answer is the same whether the address has an account or not. A newer link makes earlier ones void."""
+    service.require_on()
+    await count_account(request, body.email)
+    await service.ask(identity.database, email=body.email)
+    return Accepted(message=SENT)
+
+
+@magic_links.post(
+    "/verify",
+    response_model=TokenPair | CookieSession,
+    summary="Sign in by a mailed link",
+    responses=responses(LinkInvalid, MfaRequired, MagicLinksOff, CsrfFailed),
+)
+@limit("sign_in")
+@answers_secret
+async def verify_magic_link(
+    body: MagicLinkVerify, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
+) -> TokenPair | CookieSession:
+    """The link works once. Two-step sign-in: 401 `MFA_REQUIRED`, as after a password."""
+    require_own_page(request, body.session)
+    user, started = await service.sign_in(
+        identity.database, token=body.token.get_secret_value(), client=client, kind=body.session
+    )
+    return await signed_in(identity, response, user, started, body.session)

@@ -1,0 +1,22 @@
+"""The table of keys. Neither keys nor requests are in it, only digests; answers are sealed under SECRET_KEY."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import DateTime, LargeBinary, String
+from sqlmodel import Field, SQLModel
+
+from undercroft.core.http.idempotency import Outcome
+
+_TIMESTAMP: Any = DateTime(timezone=True)
+
+
+class IdempotencyKey(SQLModel, table=True):
+    __tablename__ = "idempotency_keys"
+
+    digest: bytes = Field(sa_type=LargeBinary, primary_key=True, description="Of the key and whose it is.")
+    request: bytes = Field(sa_type=LargeBinary, nullable=False, description="An HMAC over the request.")
+    outcome: Outcome = Field(sa_type=String(10), nullable=False)
+    answer: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
+    created_at: datetime = Field(sa_type=_TIMESTAMP, nullable=False)
+    expires_at: datetime = Field(sa_type=_TIMESTAMP, nullable=False, index=True)

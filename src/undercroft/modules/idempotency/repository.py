@@ -1,0 +1,60 @@
+"""Every query about keys."""
+
+from datetime import datetime
+
+from asyncpg import Record
+from sqlalchemy import text
+
+from undercroft.core.db import Session, Statement
+from undercroft.core.http.idempotency import Outcome
+
+# A duplicate waits here for the transaction that has the key. An expired row is as good as none.
+_CLAIM = Statement(
+    text(
+        "INSERT INTO idempotency_keys AS k (digest, request, outcome, created_at, expires_at) VALUES "
+        "(CAST(:digest AS bytea), CAST(:request AS bytea), 'running', CAST(:now AS timestamptz), "
+        "CAST(:expires_at AS timestamptz)) ON CONFLICT (digest) DO UPDATE SET request = excluded.request, "
+        "outcome = excluded.outcome, answer = NULL, created_at = excluded.created_at, "
+        "expires_at = excluded.expires_at WHERE k.expires_at <= excluded.created_at RETURNING digest"
+    )
+)
+_FIND = Statement(
+    text("SELECT request, outcome, answer, created_at FROM idempotency_keys WHERE digest = CAST(:digest AS bytea)")
+)
+_KEEP = Statement(
+    text(
+        "UPDATE idempotency_keys SET outcome = CAST(:outcome AS varchar), answer = CAST(:answer AS bytea) "
+        "WHERE digest = CAST(:digest AS bytea)"
+    )
+)
+_FREE = Statement(text("DELETE FROM idempotency_keys WHERE digest = CAST(:digest AS bytea) AND outcome = 'running'"))
+_FORGET = Statement(
+    text(
+        "DELETE FROM idempotency_keys WHERE digest IN (SELECT digest FROM idempotency_keys "
+        "WHERE expires_at <= CAST(:now AS timestamptz) LIMIT CAST(:limit AS int)) RETURNING digest"
+    )
+)
+
+
+class KeyRepository:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def claim(self, digest: bytes, request: bytes, *, now: datetime, expires_at: datetime) -> bool:
+        """Take a key that is free or has expired; False when it is taken. Waits for a transaction that has it."""
+        row = await self._session.fetchrow(_CLAIM, digest=digest, request=request, now=now, expires_at=expires_at)
+        return row is not None
+
+    async def find(self, digest: bytes) -> Record | None:
+        return await self._session.fetchrow(_FIND, digest=digest)
+
+    async def keep(self, digest: bytes, outcome: Outcome, answer: bytes | None) -> None:
+        await self._session.fetch(_KEEP, digest=digest, outcome=outcome.value, answer=answer)
+
+    async def free(self, digest: bytes) -> None:
+        """Forget a key whose request was not carried out."""
+        await self._session.fetch(_FREE, digest=digest)
+
+    async def forget(self, *, now: datetime, limit: int) -> int:
+        """Forget keys that have expired; how many."""
+        return len(await self._session.fetch(_FORGET, now=now, limit=limit))

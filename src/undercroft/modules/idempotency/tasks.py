@@ -1,0 +1,21 @@
+"""Forgetting keys that have had their time."""
+
+from undercroft.core.db import utc_now
+from undercroft.jobs import CurrentJob, cron
+from undercroft.modules.idempotency.repository import KeyRepository
+
+BATCH = 1000
+
+
+@cron("41 * * * *", name="idempotency.clean_up", timeout=600)
+async def clean_up(job: CurrentJob) -> dict[str, int]:
+    """Delete keys after IDEMPOTENCY_HOURS."""
+    keys = 0
+    while forgotten := await _forget(job):
+        keys += forgotten
+    return {"keys": keys}
+
+
+async def _forget(job: CurrentJob) -> int:
+    async with job.session() as session:
+        return await KeyRepository(session).forget(now=utc_now(), limit=BATCH)

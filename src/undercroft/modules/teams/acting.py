@@ -1,0 +1,85 @@
+"""Changing a team while nobody else does, with the rights that one has at that moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from undercroft.core import audit
+from undercroft.core.audit import Entry
+from undercroft.core.auth import Principal
+from undercroft.core.auth.permissions import BUILT_IN, granted, permissions_of
+from undercroft.core.db import Session
+from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
+from undercroft.modules.teams.models import Team
+from undercroft.modules.teams.repository import MembershipRepository, RoleRepository, TeamRepository
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Somebody and the team that they hold. `permissions` are what both the request and the role at this moment allow:
+    whoever lost a right while waiting for the team does not use it."""
+
+    session: Session
+    team: Team
+    user_id: UUID
+    permissions: frozenset[str]
+
+    def require(self, *permissions: str) -> None:
+        """Nobody gives, takes or touches what is beyond their own rights. Raises `TeamRoleTooWeak`."""
+        missing = sorted(set(permissions) - self.permissions)
+        if missing:
+            raise TeamRoleTooWeak(details={"permissions": missing})
+
+    async def require_role(self, role: str) -> None:
+        """Only what one has oneself can be given, and only owners make or unmake owners.
+
+        Raises `UnknownRole` for a role that the team does not have, and `TeamRoleTooWeak`.
+        """
+        self.require(*(await self.permissions_of(role)))
+
+    async def permissions_of(self, role: str) -> frozenset[str]:
+        """What somebody in this role may do. Raises `UnknownRole`."""
+        if role in BUILT_IN:
+            return permissions_of(role)
+        own = await RoleRepository(self.session, self.team.id).named(role)
+        if own is None:
+            raise UnknownRole(details={"role": role})
+        return granted(" ".join(own.permissions))
+
+    def require_shared(self) -> None:
+        """Raises `PersonalTeam`: such a team stays with its user, alone."""
+        if self.team.personal_user_id is not None:
+            raise PersonalTeam
+
+    async def record(
+        self,
+        action: str,
+        *,
+        target: tuple[str, UUID] | None = None,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """The audit entry of a change, of the team itself unless another target is named."""
+        kind, target_id = target or ("team", self.team.id)
+        entry = Entry(
+            action,
+            self.user_id,
+            kind,
+            target_id,
+            self.team.id,
+            before=before or {},
+            after=after or {},
+            details=details or {},
+        )
+        await audit.record(self.session, entry)
+
+
+async def hold_team(session: Session, principal: Principal) -> Acting:
+    """Hold the principal's current team until the transaction ends. Raises `TeamNotFound` when they belong no more."""
+    team = await TeamRepository(session).hold(principal.team_id)
+    found = await MembershipRepository(session).permissions(team.id, principal.user_id)
+    if found is None:
+        raise TeamNotFound
+    return Acting(session, team, principal.user_id, found[1] & principal.permissions)

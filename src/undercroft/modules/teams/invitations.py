@@ -1,0 +1,102 @@
+"""Inviting people to a team by mail. The answer never tells whether an address has an account."""
+
+from typing import Any
+from uuid import UUID
+
+from undercroft.core.auth import Principal
+from undercroft.core.db import ReadSession, Session, utc_now
+from undercroft.core.db.repository import Slice
+from undercroft.core.settings import load
+from undercroft.jobs import enqueue
+from undercroft.modules.teams.acting import Acting, hold_team
+from undercroft.modules.teams.errors import AlreadyMember
+from undercroft.modules.teams.models import Invitation
+from undercroft.modules.teams.repository import (
+    InvitationRepository,
+    InvitationTokenRepository,
+    MembershipRepository,
+)
+from undercroft.modules.teams.schemas import InvitationCreate
+from undercroft.modules.teams.seats import require_seat
+from undercroft.modules.teams.settings import TeamSettings
+from undercroft.modules.teams.tasks import send_invitation
+
+
+async def list_invitations(session: ReadSession, team_id: UUID, *, page: int, size: int) -> Slice[Any]:
+    """One page of those that were not accepted yet, the newest first: rows of (invitation, name of who invited)."""
+    return await InvitationRepository(session, team_id).with_inviters(page=page, size=size)
+
+
+class InvitationService:
+    """What somebody may do with the invitations of their current team, in one transaction.
+
+    Nobody invites into a role that may do more than they may, or touches an invitation into such a role.
+    """
+
+    def __init__(self, session: Session, principal: Principal) -> None:
+        self._session = session
+        self._principal = principal
+        self._invitations = InvitationRepository(session, principal.team_id)
+
+    async def create(self, data: InvitationCreate) -> Invitation:
+        """Have an invitation mailed; an earlier one to the same address is void.
+
+        Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak`.
+        """
+        acting = await self._hold()
+        acting.require_shared()
+        await acting.require_role(data.role)
+        if await MembershipRepository(self._session).has_address(acting.team.id, data.email):
+            raise AlreadyMember
+        await require_seat(self._session, acting.team.id)
+        replaced = await self._invitations.replace(data.email)
+        invitation = Invitation(
+            team_id=acting.team.id,
+            email=data.email,
+            role=data.role,
+            invited_by=acting.user_id,
+            expires_at=utc_now() + load(TeamSettings).invitation_life,
+        )
+        await self._invitations.create(invitation)
+        await enqueue(self._session, send_invitation, invitation_id=invitation.id)
+        await acting.record(
+            "invitation.created",
+            target=("invitation", invitation.id),
+            after={"email": invitation.email, "role": invitation.role},
+            details={"replaces": str(replaced)} if replaced else None,
+        )
+        return invitation
+
+    async def resend(self, invitation_id: UUID) -> Invitation:
+        """Mail a new link, which works as long as that of a new invitation; earlier links are void.
+
+        Raises `InvitationNotFound`, `UnknownRole`, `TeamRoleTooWeak`.
+        """
+        acting = await self._hold()
+        invitation = await self._invitations.get(invitation_id)
+        await acting.require_role(invitation.role)
+        before = invitation.expires_at
+        await InvitationTokenRepository(self._session).void(invitation.id)
+        await self._invitations.update(invitation, {"expires_at": utc_now() + load(TeamSettings).invitation_life})
+        await enqueue(self._session, send_invitation, invitation_id=invitation.id)
+        await acting.record(
+            "invitation.resent",
+            target=("invitation", invitation.id),
+            before={"expires_at": before.isoformat()},
+            after={"expires_at": invitation.expires_at.isoformat()},
+        )
+        return invitation
+
+    async def revoke(self, invitation_id: UUID) -> None:
+        """The mailed link leads nowhere any more. Raises `InvitationNotFound`, `UnknownRole`, `TeamRoleTooWeak`."""
+        acting = await self._hold()
+        invitation = await self._invitations.get(invitation_id)
+        await acting.require_role(invitation.role)
+        await self._invitations.delete(invitation)
+        before = {"email": invitation.email, "role": invitation.role}
+        await acting.record("invitation.revoked", target=("invitation", invitation.id), before=before)
+
+    async def _hold(self) -> Acting:
+        acting = await hold_team(self._session, self._principal)
+        acting.require("invitations:write")
+        return acting

@@ -1,0 +1,104 @@
+"""The roles that a team makes for itself."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from undercroft.core.auth import Principal
+from undercroft.core.auth.permissions import BUILT_IN, declared
+from undercroft.core.db import ReadSession, Session
+from undercroft.modules.teams.acting import Acting, hold_team
+from undercroft.modules.teams.errors import RoleInUse, RoleTaken, UnknownPermission
+from undercroft.modules.teams.models import OwnRole
+from undercroft.modules.teams.repository import InvitationRepository, MembershipRepository, RoleRepository
+from undercroft.modules.teams.schemas import RoleCreate, RoleUpdate
+
+
+async def list_roles(session: ReadSession, team_id: UUID) -> Sequence[OwnRole]:
+    """A team's own roles, by name."""
+    return await RoleRepository(session, team_id).all()
+
+
+class RoleService:
+    """What somebody may do with the roles of their current team, in one transaction.
+
+    Nobody grants a permission that they do not have, and nobody touches a role that may do more than they may.
+    """
+
+    def __init__(self, session: Session, principal: Principal) -> None:
+        self._session = session
+        self._principal = principal
+        self._roles = RoleRepository(session, principal.team_id)
+
+    async def create(self, data: RoleCreate) -> OwnRole:
+        """Raises `RoleTaken`, `UnknownPermission`, `TeamRoleTooWeak`."""
+        acting = await self._hold()
+        permissions = _known(data.permissions)
+        acting.require(*permissions)
+        role = OwnRole(team_id=acting.team.id, name=data.name, description=data.description, permissions=permissions)
+        await self._check_name(role.name)
+        await self._roles.create(role)
+        after = {"name": role.name, "description": role.description, "permissions": permissions}
+        await acting.record("role.created", target=("role", role.id), after=after)
+        return role
+
+    async def change(self, role_id: UUID, data: RoleUpdate) -> OwnRole:
+        """From the next request on, for everybody who has it. Raises `RoleNotFound` and what `create` raises."""
+        acting = await self._hold()
+        role = await self._roles.get(role_id)
+        given = data.model_dump(exclude_unset=True, exclude_none=True)
+        if "permissions" in given:
+            given["permissions"] = _known(given["permissions"])
+        await acting.require_role(role.name)
+        acting.require(*given.get("permissions", ()))
+        changes = {name: value for name, value in given.items() if getattr(role, name) != value}
+        if changes:
+            await self._write(acting, role, changes)
+        return role
+
+    async def delete(self, role_id: UUID) -> None:
+        """Raises `RoleNotFound`, `RoleInUse`, `TeamRoleTooWeak`."""
+        acting = await self._hold()
+        role = await self._roles.get(role_id)
+        await acting.require_role(role.name)
+        members = await MembershipRepository(self._session).with_role(acting.team.id, role.name)
+        invitations = await InvitationRepository(self._session, acting.team.id).with_role(role.name)
+        joining = acting.team.auto_join_role == role.name
+        if members or invitations or joining:
+            raise RoleInUse(details={"members": members, "invitations": invitations, "auto_join": joining})
+        await self._roles.delete(role)
+        before = {"name": role.name, "description": role.description, "permissions": role.permissions}
+        await acting.record("role.deleted", target=("role", role.id), before=before)
+
+    async def _hold(self) -> Acting:
+        acting = await hold_team(self._session, self._principal)
+        acting.require("roles:write")
+        return acting
+
+    async def _write(self, acting: Acting, role: OwnRole, changes: Mapping[str, Any]) -> None:
+        before = {name: getattr(role, name) for name in changes}
+        if "name" in changes:
+            await self._check_name(changes["name"])
+            await self._rename(acting, role.name, changes["name"])
+        await self._roles.update(role, changes)
+        await acting.record("role.changed", target=("role", role.id), before=before, after=changes)
+
+    async def _rename(self, acting: Acting, before: str, after: str) -> None:
+        """Whoever has the role, is invited in it or joins in it goes on having it."""
+        await MembershipRepository(self._session).rename_role(acting.team.id, before, after)
+        await InvitationRepository(self._session, acting.team.id).rename_role(before, after)
+        if acting.team.auto_join_role == before:
+            acting.team.auto_join_role = after
+
+    async def _check_name(self, name: str) -> None:
+        if name in BUILT_IN or await self._roles.named(name) is not None:
+            raise RoleTaken(details={"name": name})
+
+
+def _known(names: Iterable[str]) -> list[str]:
+    """The names, each once and in order. Raises `UnknownPermission`."""
+    asked = set(names)
+    unknown = asked - {permission.name for permission in declared() if not permission.reserved}
+    if unknown:
+        raise UnknownPermission(details={"permissions": sorted(unknown)})
+    return sorted(asked)

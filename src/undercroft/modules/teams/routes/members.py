@@ -1,0 +1,72 @@
+"""Who belongs to a team."""
+
+from typing import Annotated
+from uuid import UUID
+
+from undercroft.core.auth import CurrentPrincipal, Router, require_permission, require_permission_unless_oneself
+from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http.errors import responses
+from undercroft.core.http.pagination import Page, PageQuery
+from undercroft.core.http.query import query
+from undercroft.modules.teams.access import NAMED_TEAM
+from undercroft.modules.teams.errors import (
+    LastOwner,
+    MemberNotFound,
+    PersonalTeam,
+    TeamNotFound,
+    TeamRoleTooWeak,
+    UnknownRole,
+)
+from undercroft.modules.teams.members import MemberService
+from undercroft.modules.teams.members import list_members as members_of
+from undercroft.modules.teams.schemas import MemberRead, MemberUpdate
+
+members = Router(surface="app", prefix="/teams/{team_id}/members", tag="Teams", dependencies=[NAMED_TEAM])
+
+
+@members.get(
+    "",
+    response_model=Page[MemberRead],
+    summary="List a team's members",
+    dependencies=[require_permission("teams:read")],
+    responses=responses(TeamNotFound),
+)
+async def list_members(
+    query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+) -> Page[MemberRead]:
+    """The earliest first."""
+    found = await members_of(session, principal.team_id, page=query.page, size=query.size)
+    listed = [
+        MemberRead(
+            user_id=member.user_id, email=email, full_name=full_name, role=member.role, joined_at=member.created_at
+        )
+        for member, email, full_name, _ in found.items
+    ]
+    return Page.of(listed, total=found.total, page=query.page, size=query.size)
+
+
+@members.patch(
+    "/{user_id}",
+    status_code=204,
+    summary="Change a member's role",
+    dependencies=[require_permission("members:write")],
+    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, UnknownRole),
+)
+async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPrincipal, session: SessionDep) -> None:
+    """To a built-in role or one of the team's own, from the next request on.
+
+    Nobody gives or takes a role that may do more than they may; a team keeps at least one owner.
+    """
+    await MemberService(session, principal).change_role(user_id, body.role)
+
+
+@members.delete(
+    "/{user_id}",
+    status_code=204,
+    summary="Remove a member, or leave",
+    dependencies=[require_permission_unless_oneself("members:write")],
+    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam),
+)
+async def remove_member(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+    """From the next request on. Everybody may leave, but the last owner."""
+    await MemberService(session, principal).remove(user_id)

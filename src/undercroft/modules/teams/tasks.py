@@ -1,0 +1,68 @@
+"""Background work of teams: mailing invitations, and forgetting what has had its time."""
+
+from datetime import timedelta
+from urllib.parse import urlencode
+from uuid import UUID
+
+import structlog
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import utc_now
+from undercroft.core.security.tokens import hash_token, new_token
+from undercroft.core.settings import CoreSettings, load
+from undercroft.jobs import CurrentJob, cron, task
+from undercroft.modules.teams.models import InvitationToken
+from undercroft.modules.teams.repository import InvitationTokenRepository, TeamRepository
+from undercroft.modules.teams.service import restorable_since
+
+INVITATION_PAGE = "/invitation"
+KEPT = timedelta(days=30)
+AT_ONCE = 1000
+"""Teams that are purged in one night; the others wait for the next."""
+
+log = structlog.get_logger("undercroft.application")
+
+
+@task(retries=8, timeout=60, backoff=5)
+async def send_invitation(job: CurrentJob, *, invitation_id: UUID) -> None:
+    """Write to somebody who is invited. Each attempt makes its own token, so that whichever mail arrives works."""
+    from undercroft.providers.email import email
+
+    token = new_token()
+    async with job.session() as session:
+        invited = await InvitationTokenRepository(session).to_send(invitation_id)
+        if invited is None:
+            log.info("mail.not_needed", job_id=str(job.id))
+            return
+        session.add(InvitationToken(token_hash=hash_token(token), invitation_id=invitation_id))
+    invitation = invited.invitation
+    data = {
+        "team": invited.team_name,
+        "inviter": invited.inviter,
+        "role": invitation.role,
+        "link": f"{load(CoreSettings).public_url}{INVITATION_PAGE}?{urlencode({'token': token})}",
+        "until": f"{invitation.expires_at:%d %B %Y at %H:%M} UTC",
+    }
+    await email().send(invitation.email, "invitation", data, key=job.id)
+
+
+@cron("41 3 * * *", timeout=600)
+async def clean_up(job: CurrentJob) -> dict[str, int]:
+    """Remove teams that were deleted too long ago to be restored, with all they own, and invitations of long ago."""
+    async with job.session() as session:
+        invitations = await InvitationTokenRepository(session).forget(utc_now() - KEPT)
+        gone = await TeamRepository(session).deleted_before(restorable_since(), AT_ONCE)
+    purged = [await _purge(job, team_id) for team_id in gone]
+    return {"teams": sum(purged), "invitations": invitations}
+
+
+async def _purge(job: CurrentJob, team_id: UUID) -> bool:
+    """Remove a team for good, and what refers to it, in a transaction of its own; False when it is there again."""
+    async with job.session() as session:
+        teams = TeamRepository(session)
+        team = await teams.hold_any(team_id)
+        if team.deleted_at is None or team.deleted_at >= restorable_since():
+            return False
+        await teams.delete(team)
+        await record(session, Entry("team.purged", None, "team", team_id, team_id))
+        return True

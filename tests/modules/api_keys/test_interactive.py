@@ -1,0 +1,59 @@
+"""Where no API key gets, however much its user may."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from httpx import AsyncClient
+
+from tests.modules.api_keys.acting import ME, make_key, make_team, program, refused
+from undercroft.app.api import offline_app
+from undercroft.core.auth.guards import interactive
+from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
+
+
+def guarded(dependant: Dependant) -> bool:
+    return dependant.call is interactive or any(guarded(each) for each in dependant.dependencies)
+
+
+def interactive_routes() -> Iterator[tuple[str, str]]:
+    """Every route on the surface `auth`, and every other one with the guard."""
+    for route in offline_app().router.routes:
+        if isinstance(route, APIRoute) and (route.path.startswith("/api/v1/auth/") or guarded(route.dependant)):
+            path = route.path_format
+            for name in route.param_convertors:
+                path = path.replace("{" + name + "}", str(new_id()))
+            yield from ((method, path) for method in sorted(route.methods))
+
+
+ROUTES = list(interactive_routes())
+
+
+def test_the_walk_finds_what_it_is_about() -> None:
+    assert {("DELETE", ME), ("POST", "/api/v1/app/api-keys"), ("POST", "/api/v1/auth/password/change")} <= set(ROUTES)
+    assert len(ROUTES) > 20
+
+
+async def test_no_key_reaches_what_belongs_to_a_person_at_a_screen(app: Api, user: AsyncClient) -> None:
+    team = await make_team(user)
+    keys = [await make_key(user), await make_key(user, team=team, kind="team")]
+    for made in keys:
+        async with program(app, made["key"]) as http:
+            for method, path in ROUTES:
+                answer = await http.request(method, path, json={} if method != "GET" else None)
+                assert answer.status_code == 403, (method, path, answer.text)
+                assert answer.json()["error"]["code"] in ("INTERACTIVE_SESSION_REQUIRED", "SCOPE_MISSING"), (
+                    method,
+                    path,
+                )
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+async def test_signing_in_with_a_key_in_hand_is_refused_however_it_is_written(
+    app: Api, user: AsyncClient, client: AsyncClient, scheme: str
+) -> None:
+    key = (await make_key(user))["key"]
+    answer = await client.get("/api/v1/auth/sessions", headers={"Authorization": f"{scheme} {key}"})
+    refused(answer, 403, "INTERACTIVE_SESSION_REQUIRED")

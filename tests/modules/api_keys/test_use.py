@@ -1,0 +1,278 @@
+"""What a program reaches with a key, and what it never does."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from httpx import AsyncClient
+from starlette.requests import Request
+
+from tests.modules.api_keys.acting import (
+    KEYS,
+    ME,
+    PROJECTS,
+    TEAMS,
+    change_row,
+    join,
+    make_key,
+    make_team,
+    program,
+    refused,
+)
+from undercroft.core.audit import Entry, current_actor
+from undercroft.core.auth import PlatformRole
+from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.db import Database, utc_now
+from undercroft.core.http.application import Api
+from undercroft.modules.api_keys.keys import new_key, new_prefix
+from undercroft.testing.people import Person
+from undercroft.testing.statements import Statements
+
+SignIn = Callable[..., Awaitable[Person]]
+
+
+async def test_a_users_key_acts_as_the_user_in_the_team_that_is_named(app: Api, user: AsyncClient) -> None:
+    team, key = await make_team(user), (await make_key(user))["key"]
+    async with program(app, key) as here, program(app, key, team=team) as there:
+        assert (await here.get(ME)).json() == (await user.get(ME)).json()
+        assert (await here.post(PROJECTS, json={"name": "Mine"})).status_code == 201
+        made = (await there.post(PROJECTS, json={"name": "Ours"})).json()
+        assert made["team_id"] == team
+        assert made["created_by"] == (await user.get(ME)).json()["id"]
+        assert [each["name"] for each in (await here.get(PROJECTS)).json()["items"]] == ["Mine"]
+
+
+async def test_a_key_costs_one_statement_like_any_principal(
+    app: Api, user: AsyncClient, statements: Statements
+) -> None:
+    team = await make_team(user)
+    for key, named in (
+        ((await make_key(user))["key"], None),
+        ((await make_key(user))["key"], team),
+        ((await make_key(user, team=team, kind="team"))["key"], None),
+    ):
+        async with program(app, key, team=named) as http:
+            await http.get(PROJECTS)
+            await statements.clear()
+            assert (await http.get(PROJECTS)).status_code == 200
+            assert len(await statements.recorded()) == 2, statements
+
+
+async def test_scopes_bound_a_key_and_the_role_bounds_its_scopes(
+    app: Api, somebody: SignIn, database: Database
+) -> None:
+    owner, viewer = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await join(database, team, viewer, TeamRole.VIEWER)
+    reading = (await make_key(owner.client, scopes=["projects:read"]))["key"]
+    writing = (await make_key(viewer.client, scopes=["projects:read", "projects:write", "teams:delete"]))["key"]
+    async with program(app, reading, team=team) as http:
+        assert (await http.get(PROJECTS)).status_code == 200
+        refused(await http.post(PROJECTS, json={"name": "X"}), 403, "PERMISSION_DENIED")
+    async with program(app, writing, team=team) as http:
+        assert (await http.get(PROJECTS)).status_code == 200
+        refused(await http.post(PROJECTS, json={"name": "X"}), 403, "PERMISSION_DENIED")
+        assert (await http.delete(f"{TEAMS}/{team}")).status_code == 403
+    async with program(app, writing) as http:
+        assert (await http.post(PROJECTS, json={"name": "In the viewer's own team"})).status_code == 201
+
+
+async def test_a_key_with_scopes_reaches_nothing_that_no_permission_names(app: Api, user: AsyncClient) -> None:
+    key = (await make_key(user, scopes=["projects:read", "projects:write"]))["key"]
+    async with program(app, key) as http:
+        for method, path in (("GET", ME), ("PATCH", ME), ("GET", TEAMS), ("POST", TEAMS)):
+            answer = await http.request(method, path, json={} if method != "GET" else None)
+            assert answer.status_code == 403, (method, path, answer.text)
+    async with program(app, (await make_key(user, scopes=[]))["key"]) as http:
+        refused(await http.get(PROJECTS), 403, "PERMISSION_DENIED")
+
+
+async def test_a_demoted_users_key_is_demoted_with_its_next_request(
+    app: Api, somebody: SignIn, database: Database
+) -> None:
+    owner, member = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await join(database, team, member, TeamRole.MEMBER)
+    async with program(app, (await make_key(member.client))["key"], team=team) as http:
+        assert (await http.post(PROJECTS, json={"name": "X"})).status_code == 201
+        path = f"{TEAMS}/{team}/members/{member.user_id}"
+        assert (await owner.client.patch(path, json={"role": "viewer"})).is_success
+        assert (await http.post(PROJECTS, json={"name": "Y"})).status_code == 403
+        assert (await owner.client.delete(path)).is_success
+        refused(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
+
+
+async def test_a_teams_key_goes_on_without_its_maker_and_acts_for_nobody(
+    app: Api, somebody: SignIn, database: Database
+) -> None:
+    owner, maker = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await join(database, team, maker, TeamRole.ADMIN)
+    key = (await make_key(maker.client, team=team, kind="team"))["key"]
+    assert (await owner.client.delete(f"{TEAMS}/{team}/members/{maker.user_id}")).is_success
+    async with program(app, key) as http, program(app, key, team=team) as named:
+        made = (await http.post(PROJECTS, json={"name": "X"})).json()
+        assert (made["team_id"], made["created_by"]) == (team, None)
+        assert (await named.get(PROJECTS)).json()["total"] == 1
+        assert (await http.get(f"{TEAMS}/{team}")).status_code == 200
+        for path in (ME, TEAMS):
+            assert (await http.get(path)).status_code == 403, path
+
+
+async def test_a_teams_key_acts_in_no_other_team(app: Api, user: AsyncClient, stranger: AsyncClient) -> None:
+    team, other, foreign = await make_team(user), await make_team(user), await make_team(stranger)
+    key = (await make_key(user, team=team, kind="team"))["key"]
+    for elsewhere in (other, foreign, "nonsense", new_prefix()):
+        async with program(app, key, team=elsewhere) as http:
+            refused(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
+
+
+async def test_a_teams_key_ends_with_the_team(app: Api, user: AsyncClient) -> None:
+    team = await make_team(user)
+    key = (await make_key(user, team=team, kind="team"))["key"]
+    async with program(app, key) as http, program(app, (await make_key(user))["key"], team=team) as personal:
+        assert (await http.get(PROJECTS)).status_code == 200
+        assert (await user.delete(f"{TEAMS}/{team}")).status_code == 204
+        refused(await http.get(PROJECTS), 401, "INVALID_API_KEY")
+        refused(await personal.get(PROJECTS), 404, "TEAM_NOT_FOUND")
+
+
+async def test_a_key_of_somebody_kept_out_is_kept_out(app: Api, somebody: SignIn, admin: AsyncClient) -> None:
+    person = await somebody()
+    async with program(app, (await make_key(person.client))["key"]) as http:
+        assert (await http.get(ME)).status_code == 200
+        await admin.post(f"/api/v1/admin/users/{person.user_id}/deactivate")
+        refused(await http.get(ME), 401, "INVALID_API_KEY")
+        await admin.post(f"/api/v1/admin/users/{person.user_id}/activate")
+        assert (await http.get(ME)).status_code == 200
+
+
+async def test_a_key_ends_in_the_moment_that_it_names(app: Api, user: AsyncClient, database: Database) -> None:
+    made = await make_key(user, expires_at=(utc_now() + timedelta(hours=1)).isoformat())
+    async with program(app, made["key"]) as http:
+        assert (await http.get(ME)).status_code == 200
+        await change_row(database, made["id"], expires_at=utc_now())
+        refused(await http.get(ME), 401, "API_KEY_EXPIRED")
+        await change_row(database, made["id"], expires_at=utc_now() + timedelta(seconds=60))
+        assert (await http.get(ME)).status_code == 200
+
+
+@pytest.mark.parametrize("role", [PlatformRole.ADMIN, PlatformRole.SUPERADMIN])
+async def test_an_administrators_key_is_nobodys_administrator(app: Api, somebody: SignIn, role: PlatformRole) -> None:
+    person = await somebody(role=role)
+    async with program(app, (await make_key(person.client))["key"]) as http:
+        assert (await http.get("/api/v1/admin/users")).status_code == 403
+        assert (await http.get("/api/v1/admin/jobs")).status_code == 403
+        assert (await http.get(PROJECTS)).status_code == 200
+
+
+GARBAGE = [
+    "uc_", "uc_ ", "uc_\x7f", "uc_" + "x" * 50, "uc_'; DROP TABLE api_keys; --", "uc_" + "\xff" * 50,
+    "uc_" + "x" * 10_000, "uc_\0" + "a" * 49, "uc_" + "../" * 20, new_key(new_prefix()), new_key(new_prefix())[:-1],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(GARBAGE)))
+async def test_what_is_no_key_is_refused_and_nothing_breaks(app: Api, client: AsyncClient, number: int) -> None:
+    text = GARBAGE[number]
+    answer = await client.get(PROJECTS, headers={"Authorization": f"Bearer {text}".encode("latin-1")})
+    refused(answer, 401, "INVALID_API_KEY")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+async def test_a_wrong_secret_behind_a_known_prefix_is_refused(app: Api, user: AsyncClient) -> None:
+    key = (await make_key(user))["key"]
+    async with program(app, new_key(key[3:15])) as http:
+        refused(await http.get(ME), 401, "INVALID_API_KEY")
+
+
+async def test_known_and_unknown_prefixes_cost_the_same_statement(
+    app: Api, user: AsyncClient, client: AsyncClient, statements: Statements
+) -> None:
+    known, unknown = (await make_key(user))["key"][3:15], new_prefix()
+    sent = []
+    for prefix in (known, unknown):
+        await statements.clear()
+        await client.get(ME, headers={"Authorization": f"Bearer {new_key(prefix)}"})
+        sent.append(list(await statements.recorded()))
+    assert sent[0] == sent[1]
+    assert len(sent[0]) == 1
+
+
+async def test_a_key_never_falls_through_to_the_cookie(app: Api, client: AsyncClient) -> None:
+    headers = {"Authorization": f"Bearer {new_key(new_prefix())}", "Cookie": "uc_session=anything"}
+    assert (await client.get(ME, headers=headers)).status_code == 401
+
+
+async def test_what_a_key_does_is_audited_as_the_keys_doing(
+    app: Api, user: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from undercroft.core import audit
+
+    actors = []
+
+    class Sink:
+        async def write(self, _session: object, _entry: Entry) -> None:
+            actors.append(current_actor())
+
+    made = await make_key(user)
+    monkeypatch.setattr(audit, "_sink", Sink())
+    async with program(app, made["key"]) as http:
+        assert (await http.post(TEAMS, json={"name": "Acme"})).status_code == 201
+    (actor,) = set(actors)
+    assert (actor.kind.value, str(actor.api_key_id), actor.session_id) == ("api_key", made["id"], None)
+    assert str(actor.user_id) == (await user.get(ME)).json()["id"]
+
+
+async def test_when_a_key_was_last_used_is_written_later_and_in_one_go(
+    app: Api, user: AsyncClient, database: Database, statements: Statements
+) -> None:
+    await app.state.identity.last_used.flush(database)
+    keys = [await make_key(user) for _ in range(3)]
+    assert keys[0]["last_used_at"] is None
+    for made in keys:
+        async with program(app, made["key"]) as http:
+            await http.get(PROJECTS)
+            await http.get(PROJECTS)
+    await statements.clear()
+    assert await app.state.identity.last_used.flush(database) == 3
+    assert statements.count == 1
+    for made in keys:
+        read = (await user.get(f"{KEYS}/{made['id']}")).json()
+        assert read["last_used_ip"] == "192.0.2.1"
+        assert read["last_used_at"] >= made["created_at"]
+
+
+async def test_what_could_not_be_written_of_use_is_written_later(
+    app: Api, user: AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, last_used = await make_key(user), app.state.identity.last_used
+    await last_used.flush(database)
+    async with program(app, made["key"]) as http:
+        await http.get(PROJECTS)
+
+    class Down:
+        def session(self) -> None:
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await last_used.flush(Down())
+    assert await last_used.flush(database) == 1
+
+
+async def test_limits_are_counted_by_a_keys_prefix_only_once_it_was_right(app: Api, user: AsyncClient) -> None:
+    made = await make_key(user)
+
+    def subject(key: str) -> str | None:
+        headers = {b"authorization": f"Bearer {key}".encode()}
+        request = Request({"type": "http", "headers": [], "state": {"request_headers": headers}})
+        return app.state.authenticator.verified_subject(request)
+
+    assert subject(made["key"]) is None
+    async with program(app, made["key"]) as http:
+        await http.get(PROJECTS)
+        assert subject(made["key"]) == made["prefix"].removeprefix("uc_")
+        assert subject(new_key(made["prefix"].removeprefix("uc_"))) is None
+        await user.delete(f"{KEYS}/{made['id']}")
+        await http.get(PROJECTS)
+    assert subject(made["key"]) is None

@@ -1,0 +1,31 @@
+"""What is in the audit log."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import text
+
+from undercroft.core.db import Database, Statement
+
+ALL = Statement(text("SELECT * FROM audit_entries ORDER BY occurred_at, id"))
+APART = Statement(text("SELECT * FROM audit_personal WHERE entry_id = CAST(:id AS uuid) ORDER BY part DESC"))
+
+
+async def entries(database: Database, *, action: str | None = None) -> list[dict[str, Any]]:
+    """All entries, the oldest first."""
+    found = [_decoded(row) for row in await database.read.fetch(ALL)]
+    return [entry for entry in found if action in (None, entry["action"])]
+
+
+async def personal(database: Database, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is kept apart from an entry: where it came from, then what it is about."""
+    return [_decoded(row) for row in await database.read.fetch(APART, id=entry["id"])]
+
+
+def _decoded(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: json.loads(value) if _is_json(name, value) else value for name, value in row.items()}
+
+
+def _is_json(name: str, value: Any) -> bool:
+    return name in ("before", "after", "details", "values") and isinstance(value, str)

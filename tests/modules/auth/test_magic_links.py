@@ -1,0 +1,171 @@
+"""Signing in by a mailed link."""
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import update
+from sqlmodel import col
+
+from tests.modules.auth.people import PASSWORD, Mailbox, Person, code_of, new_address, post
+from undercroft.core.db import Database, Session, utc_now
+from undercroft.core.settings import use
+from undercroft.modules.auth import MfaRequired, second_factor
+from undercroft.modules.auth.models import MailToken
+from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.users import User
+from undercroft.testing.statements import Statements
+
+ASK, VERIFY = "/magic-link", "/magic-link/verify"
+BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Origin": "null"}
+
+
+@pytest.fixture(autouse=True)
+def offered() -> Iterator[None]:
+    use(AuthSettings(magic_links=True))
+    yield
+    use(AuthSettings())
+
+
+async def link_of(http: httpx.AsyncClient, mailbox: Mailbox, email: str) -> str:
+    assert (await post(http, ASK, {"email": email})).status_code == 202
+    return (await mailbox.latest(email)).token
+
+
+async def test_whoever_reads_the_mail_is_in_once(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    answer = await post(http, VERIFY, {"token": token})
+    tokens = answer.json()
+    me = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {tokens['access_token']}"})
+    assert me.json()["email"] == ada.email
+    again = await post(http, VERIFY, {"token": token})
+    assert (again.status_code, code_of(again)) == (400, "LINK_INVALID")
+
+
+async def test_a_browser_gets_a_cookie(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    answer = await post(http, VERIFY, {"token": token, "session": "cookie"})
+    assert set(answer.json()) == {"user", "csrf_token"}
+    assert (await http.get("/api/v1/app/users/me")).json()["email"] == ada.email
+
+
+async def test_of_fifty_that_open_it_at_once_one_is_in(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    answers = await asyncio.gather(*(post(http, VERIFY, {"token": token}) for _ in range(20)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 19
+
+
+async def test_asking_tells_nobody_whether_there_is_an_account(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, statements: Statements
+) -> None:
+    answers, sent = [], []
+    for email in (ada.email, new_address()):
+        await statements.clear()
+        answers.append(await post(http, ASK, {"email": email}))
+        sent.append(list(await statements.recorded()))
+    assert answers[0].status_code == answers[1].status_code == 202
+    assert answers[0].json() == answers[1].json()
+    assert sent[0] == sent[1]
+    assert [mail.to for mail in await mailbox.arrived()] == [ada.email]
+
+
+async def test_a_newer_link_makes_the_earlier_one_void(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
+    earlier = await link_of(http, mailbox, ada.email)
+    newer = await link_of(http, mailbox, ada.email)
+    assert (await post(http, VERIFY, {"token": earlier})).status_code == 400
+    assert (await post(http, VERIFY, {"token": newer})).status_code == 200
+
+
+async def test_a_link_is_void_once_the_password_changed(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    body = {"current_password": PASSWORD, "new_password": "four otters on the shore"}
+    assert (await ada.send("POST", "/auth/password/change", body)).status_code == 204
+    assert (await post(http, VERIFY, {"token": token})).status_code == 400
+
+
+async def test_a_link_is_void_once_a_reset_link_was_used(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox
+) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    await post(http, "/password/forgot", {"email": ada.email})
+    reset = (await mailbox.latest(ada.email)).token
+    body = {"token": reset, "password": "four otters on the shore"}
+    assert (await post(http, "/password/reset", body)).status_code == 204
+    assert (await post(http, VERIFY, {"token": token})).status_code == 400
+
+
+async def test_a_link_expires_and_one_for_something_else_does_not_sign_in(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database
+) -> None:
+    await post(http, "/password/forgot", {"email": ada.email})
+    reset = (await mailbox.latest(ada.email)).token
+    assert (await post(http, VERIFY, {"token": reset})).status_code == 400
+    token = await link_of(http, mailbox, ada.email)
+    assert (await post(http, "/password/reset", {"token": token, "password": PASSWORD})).status_code == 400
+    async with database.session() as session:
+        await session.execute(update(MailToken).values(expires_at=utc_now()))
+    assert (await post(http, VERIFY, {"token": token})).status_code == 400
+
+
+async def test_somebody_kept_out_gets_no_link_and_an_earlier_one_is_void(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, admin: httpx.AsyncClient
+) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    user_id = (await ada.get("/app/users/me")).json()["id"]
+    await admin.post(f"/api/v1/admin/users/{user_id}/deactivate")
+    assert (await post(http, VERIFY, {"token": token})).status_code == 400
+    await post(http, ASK, {"email": ada.email})
+    assert await mailbox.arrived(ada.email) == []
+    await admin.post(f"/api/v1/admin/users/{user_id}/activate")
+    assert (await post(http, VERIFY, {"token": token})).status_code == 400
+
+
+async def test_a_second_factor_is_asked_for_all_the_same(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asking:
+        async def ask(self, session: Session, user: User, *_: object) -> MfaRequired:
+            return MfaRequired(details={"mfa_token": "halfway", "methods": user.second_factors})
+
+    monkeypatch.setattr(second_factor, "_bound", Asking())
+    async with database.session() as session:
+        await session.execute(update(User).where(col(User.email) == ada.email).values(second_factors=["totp"]))
+    token = await link_of(http, mailbox, ada.email)
+    answer = await post(http, VERIFY, {"token": token})
+    assert (answer.status_code, code_of(answer)) == (401, "MFA_REQUIRED")
+    assert "access_token" not in answer.text
+    assert (await post(http, VERIFY, {"token": token})).status_code == 400
+
+
+async def test_nothing_of_it_is_there_unless_it_is_offered(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox
+) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    use(AuthSettings())
+    for path, body in ((ASK, {"email": ada.email}), (VERIFY, {"token": token})):
+        answer = await post(http, path, body)
+        assert (answer.status_code, code_of(answer)) == (404, "MAGIC_LINKS_OFF")
+    assert await mailbox.arrived(ada.email) == []
+
+
+async def test_another_site_cannot_sign_a_browser_in(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    body = {"token": token, "session": "cookie"}
+    assert (await post(http, VERIFY, body, Origin="https://evil.example")).status_code == 403
+    page = await http.post("/magic-link", data={"token": token}, headers={"Origin": "https://evil.example"})
+    assert page.status_code == 403
+    assert (await post(http, VERIFY, body)).status_code == 200
+
+
+async def test_opening_the_page_signs_nobody_in_and_its_button_does(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox
+) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    page = await http.get("/magic-link", params={"token": token}, headers=BROWSER)
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert token in page.text
+    assert (await http.get("/api/v1/app/users/me")).status_code == 401
+    done = await http.post("/magic-link", data={"token": token}, headers=BROWSER)
+    assert done.is_success or done.is_redirect
+    assert (await http.get("/api/v1/app/users/me")).json()["email"] == ada.email

@@ -1,0 +1,104 @@
+"""An application with routes that are hard to repeat, beside all others."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest_asyncio
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from httpx import AsyncClient
+
+from undercroft.app.api import create_app
+from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.db import Database, SessionDep
+from undercroft.core.errors import AppError, Conflict
+from undercroft.core.http.answers import json_answer
+from undercroft.core.http.application import Api
+from undercroft.core.http.idempotency import answers_secret
+from undercroft.modules.projects.schemas import ProjectCreate
+from undercroft.modules.projects.service import ProjectService
+from undercroft.testing.lifespan import running
+from undercroft.testing.people import client_of
+
+router = Router(surface="app", prefix="/shop", tag="Shop")
+
+
+class Refused(Conflict):
+    code = "REFUSED"
+
+
+class Counted(AppError):
+    status = 400
+    code = "COUNTED"
+    commits = True
+
+
+@router.post("/orders/{how}")
+async def order(
+    how: str, request: Request, body: ProjectCreate, principal: CurrentPrincipal, session: SessionDep
+) -> Response:
+    """Changes something and then does `how`."""
+    made = await ProjectService(session, principal).create(body)
+    match how:
+        case "break":
+            raise RuntimeError("between the change and the answer")
+        case "refuse":
+            raise Refused
+        case "count":
+            raise Counted
+        case "once" if not hasattr(request.app.state, "had_bad_luck"):
+            request.app.state.had_bad_luck = True
+            raise RuntimeError("the first time")
+        case "stream":
+            return StreamingResponse(iter([b"a", b"b"]), 200)
+        case "cookie":
+            response = Response("tea")
+            response.set_cookie("crumb", "1")
+            return response
+        case "large":
+            return Response(b"x" * 300_000)
+    return json_answer({"id": made["id"]}, status=201, headers={"X-Order": str(made["id"])})
+
+
+@router.post("/keys")
+@answers_secret
+async def new_key(principal: CurrentPrincipal, session: SessionDep) -> dict[str, str]:
+    made = await ProjectService(session, principal).create(ProjectCreate(name="key"))
+    return {"key": f"very-secret-{made['id']}"}
+
+
+@router.post("/apart")
+async def order_apart(request: Request, body: ProjectCreate, principal: CurrentPrincipal) -> dict[str, str]:
+    """Changes something in a transaction of its own."""
+    database: Database = request.app.state.database
+    if body.name == "refused":
+        raise Refused
+    async with database.session() as session:
+        made = await ProjectService(session, principal).create(body)
+    if body.name == "broken":
+        raise RuntimeError("after the change")
+    return {"id": str(made["id"])}
+
+
+Another = Callable[[], Awaitable[Api]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def another(database: Database) -> AsyncIterator[Another]:
+    """Starts more instances of the application on the same database."""
+    async with AsyncExitStack() as stack:
+
+        async def start() -> Api:
+            app = create_app(database=database)
+            app.add([router])
+            await stack.enter_async_context(running(app))
+            return app
+
+        yield start
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shop(another: Another, user: AsyncClient) -> AsyncIterator[AsyncClient]:
+    """Somebody signed in, at an instance with the routes of this file."""
+    async with client_of(await another(), Authorization=user.headers["authorization"]) as client:
+        yield client
