@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from undercroft.core.db import Database
     from undercroft.core.http.application import Api
+    from undercroft.testing.attack import Attack
     from undercroft.testing.jobs import JobsInTest
     from undercroft.testing.people import Person
     from undercroft.testing.servers import Servers
@@ -217,6 +218,14 @@ async def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
     """The whole application on this worker's clean database."""
     await worker_app.state.identity.keys.load()
     return worker_app
+
+
+@pytest.fixture
+def attack(app: "Api", owner_url: str) -> "Attack":
+    """Attacks every route of the application with another tenant's identifiers: `await attack()`."""
+    from undercroft.testing.attack import Attack
+
+    return Attack(app, owner_url)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
