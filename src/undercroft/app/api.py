@@ -2,13 +2,15 @@
 
 import gc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 
 from fastapi import APIRouter, FastAPI
 
 from undercroft import __version__
-from undercroft.app.loader import check_settings, modules, prepare
+from undercroft.app.loader import check_settings, modules, parts, prepare
 from undercroft.core.auth import Router, Surface
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.health import database_component
@@ -16,6 +18,11 @@ from undercroft.core.health import Component, Health
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
 from undercroft.core.telemetry import logs
+
+if TYPE_CHECKING:
+    from undercroft.core.admin import AdminView, Chart
+
+AdminParts: TypeAlias = "tuple[list[type[AdminView]], list[Chart], list[Path]]"
 
 SERVED: dict[str, frozenset[Surface]] = {
     "all": frozenset(Surface),
@@ -43,12 +50,45 @@ def offline_app() -> Api:
 
 
 def _assemble(surface: str) -> Api:
-    prepare()
-    app = Api(version=__version__, lifespan=_lifespan)
-    app.state.surface = surface
-    app.state.health = Health()
-    app.add(_routers(SERVED[surface]))
+    with _collector_resting():
+        prepare()
+        app = Api(version=__version__, lifespan=_lifespan)
+        app.state.surface = surface
+        app.state.health = Health()
+        app.state.admin_parts = admin_parts
+        app.add(_routers(SERVED[surface]))
     return app
+
+
+@contextmanager
+def _collector_resting() -> Iterator[None]:
+    """Nearly everything that is made while importing stays for ever: looking for garbage there only takes time."""
+    resting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if resting:
+            gc.enable()
+
+
+def admin_parts() -> AdminParts:
+    """What modules add to `/admin`: views, charts and folders of templates. Imports them, and SQLAdmin with them."""
+    from undercroft.core.admin import AdminView, Chart
+
+    views: list[type[AdminView]] = []
+    charts: list[Chart] = []
+    for part in parts("admin"):
+        views += [each for each in vars(part).values() if _is_view_of(part, each)]
+        charts += getattr(part, "CHARTS", ())
+    folders = [module.folder / "templates" / "admin" for module in modules()]
+    return views, charts, [folder for folder in folders if folder.is_dir()]
+
+
+def _is_view_of(part: ModuleType, value: object) -> bool:
+    from undercroft.core.admin import AdminView
+
+    return isinstance(value, type) and issubclass(value, AdminView) and value.__module__ == part.__name__
 
 
 def _routers(served: frozenset[Surface]) -> Iterator[APIRouter]:

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 import asyncpg
+from msgspec import Struct
 
 from undercroft.app import migrations
 from undercroft.app.loader import check_settings
@@ -31,8 +31,7 @@ class Verdict(StrEnum):
     BAD = "bad"
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing looked at: `mend` says what to do unless it is good; `ms` is how long looking took."""
 
     subject: str

@@ -1,13 +1,14 @@
 """Finds the modules, checks their declared order and imports the files whose names say what a module adds."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
+
+from msgspec import Struct
 
 import undercroft
 from undercroft import modules as built_in
@@ -41,8 +42,7 @@ PARTS = frozenset(
 """File names with a meaning. A module may have others for itself."""
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(Struct, frozen=True):
     """One capability: a package whose `REQUIRES` names the modules it builds on."""
 
     name: str

@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from msgspec import Struct
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -26,8 +26,7 @@ HEAD = """\
 """
 
 
-@dataclass(frozen=True)
-class ListedRoute:
+class ListedRoute(Struct, frozen=True):
     """One route as a person wants to read it."""
 
     methods: str

@@ -1,4 +1,4 @@
-"""`undercroft user`: make a superadmin, or set somebody's password."""
+"""`undercroft user`: make a superadmin, set somebody's password, or turn two-step sign-in off for somebody."""
 
 import sys
 from typing import Annotated
@@ -11,7 +11,7 @@ from undercroft.core.errors import ConfigurationError
 ATTACHES = True
 """While `undercroft dev` runs here, this works on its stack."""
 
-app = typer.Typer(help="Make a superadmin, or set somebody's password.", no_args_is_help=True)
+app = typer.Typer(help="Make a superadmin, or let somebody in who lost password or device.", no_args_is_help=True)
 
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
@@ -45,6 +45,16 @@ def set_password(
     address, password = _address(email), _password(from_stdin)
     with_database(lambda database: commands.set_password(database, email=address, password=password))
     typer.echo(f"The password of {address} is set, and all sessions have ended.")
+
+
+@app.command("mfa-reset")
+def reset_mfa(email: Annotated[str, typer.Argument(help="The address that the person signs in with.")]) -> None:
+    """Turn two-step sign-in off for somebody who has lost all second factors, and tell them by mail."""
+    from undercroft.modules.mfa import reset_by_email
+
+    address = _address(email)
+    was_on = with_database(lambda database: reset_by_email(database, email=address))
+    typer.echo(f"Two-step sign-in of {address} is off." if was_on else f"{address} has no second factor.")
 
 
 def _address(email: str) -> str:

@@ -10,13 +10,13 @@ Without an audit module bound, an entry goes to the log once the transaction has
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
 from asyncpg import Record
+from msgspec import Struct, field
 
 from undercroft.core.db.session import Session
 from undercroft.core.db.statement import Statement
@@ -38,8 +38,7 @@ class ActorKind(StrEnum):
     SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who acts, as the guard, the worker or the command line found out; `impersonator_id` is who acts as `user_id`."""
 
     kind: ActorKind = ActorKind.SYSTEM
@@ -50,8 +49,7 @@ class Actor:
     job_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where an action came from: the request, the client's address and program; empty outside of requests."""
 
     request_id: str | None = None
@@ -86,15 +84,20 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(token)
 
 
-@contextmanager
-def answering(request: Request) -> Iterator[None]:
+class Answering:
     """Within this block a request is answered, of somebody unknown until a guard says who it is."""
-    actor, within = _actor.set(ANONYMOUS), _request.set(request)
-    try:
-        yield
-    finally:
-        _request.reset(within)
-        _actor.reset(actor)
+
+    __slots__ = ("_actor", "_before", "_request")
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __enter__(self) -> None:
+        self._actor, self._before = _actor.set(ANONYMOUS), _request.set(self._request)
+
+    def __exit__(self, *_: object) -> None:
+        _request.reset(self._before)
+        _actor.reset(self._actor)
 
 
 def current_origin() -> Origin:
@@ -109,8 +112,7 @@ def current_origin() -> Origin:
     return Origin(state["request_id"], client[0][:45] if client else "", printable)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """Who did what to which object. `action` is `noun.verb` in the past tense: `user.deactivated`.
 
     The actor comes from the context; `actor_id` names one where somebody acts who is not signed in yet. `before` and

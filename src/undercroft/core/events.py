@@ -1,7 +1,6 @@
 """Typed domain events: something happened, in the past tense, told to whoever subscribed.
 
-    @dataclass(frozen=True)
-    class UserRegistered(Event):
+    class UserRegistered(Event, frozen=True):
         user_id: UUID
 
     @subscribe(UserRegistered)
@@ -15,11 +14,13 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from msgspec import Struct
+
 from undercroft.core.db.session import Session
 
 
-class Event:
-    """Base of all events; subclasses are frozen dataclasses that hold ids."""
+class Event(Struct, frozen=True):
+    """Base of all events; subclasses are frozen and hold ids."""
 
 
 E = TypeVar("E", bound=Event)

@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 log = structlog.get_logger("undercroft.application")
 
@@ -20,8 +20,7 @@ class Overall(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
-@dataclass(frozen=True)
-class Component:
+class Component(Struct, frozen=True):
     """`check` raises when it is down and may return a mapping of details; without what is `required` nothing works."""
 
     name: str
@@ -29,8 +28,7 @@ class Component:
     required: bool = False
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     component: Component
     up: bool
     latency_ms: float

@@ -3,16 +3,16 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from uuid import UUID
+
+from msgspec import Struct, field
 
 from undercroft.core.db.session import Database, ReadSession, Session
 
 MESSAGE_LIMIT = 1000
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(Struct):
     """How far a job has come; written to its row now and then, not at each call."""
 
     fraction: float | None = None
@@ -20,8 +20,7 @@ class Progress:
     changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentJob:
+class CurrentJob(Struct, frozen=True):
     """The job that is being run. A task gets it as a parameter annotated `CurrentJob` or from `current_job()`.
 
     @task()

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from undercroft.core.audit import Actor, ActorKind, act_as
 from undercroft.core.db.session import Database
 from undercroft.core.errors import PermanentError
 from undercroft.core.telemetry.redaction import clean_text
@@ -92,6 +93,7 @@ class Attempt:
     async def _outcome(self) -> Outcome:
         job = self._current()
         current.set(job)
+        act_as(Actor(ActorKind.JOB, job_id=job.id))
         bind_log_context(job)
         arguments = self._task.arguments.decode(self.claim.args, job)
         value = await _call(self._task.function, arguments)

@@ -1,7 +1,6 @@
 """Whether jobs are worked off: for the ready endpoint and `undercroft doctor`."""
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from sqlalchemy import Float, bindparam, text
 
 from undercroft.core.db.session import Database
@@ -27,8 +26,7 @@ class NobodyWorks(Exception):
     """Jobs are due, and no worker has been seen lately."""
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """Live workers, jobs by state, and for how many seconds the oldest due job has been waiting."""
 
     workers: int

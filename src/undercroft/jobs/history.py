@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
+from msgspec import Struct
 
 from undercroft.jobs.engines import Message
 from undercroft.jobs.models import JobStatus
@@ -79,8 +79,7 @@ WHERE j.id = p.id AND j.worker_id = $1 AND j.status = 'running'
 ASKED_TO_STOP = "SELECT id FROM jobs WHERE id = ANY($1::uuid[]) AND cancel_requested"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A job that this worker took. `exhausted`: its worker died too often; `alone`: run nothing suspect beside it."""
 
     id: UUID
@@ -97,8 +96,7 @@ class Claim:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How an attempt ended. QUEUED after `delay` seconds is another attempt; `handed_back` takes this one back."""
 
     status: JobStatus

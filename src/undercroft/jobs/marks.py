@@ -6,12 +6,12 @@ Killing the worker loses marks that were not written yet: such a job runs again.
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
 import structlog
+from msgspec.structs import replace
 
 from undercroft.core.db.session import Database
 from undercroft.jobs import history

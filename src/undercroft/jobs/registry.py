@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
+
 from undercroft.jobs.arguments import Arguments
 from undercroft.jobs.errors import InvalidTask, UnknownTask
 
@@ -27,8 +29,7 @@ NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
 CRON_FIELD = re.compile(r"[0-9A-Za-z*/,\-#?]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """Seconds before the next attempt: `initial`, then `factor` times as long each time, at most `maximum`.
 
     Each is shortened at random by up to half, so that jobs which failed together do not come back together.
@@ -44,8 +45,7 @@ class Backoff:
         return exact * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
 
 
-@dataclass(frozen=True, slots=True)
-class Cron:
+class Cron(Struct, frozen=True):
     """When a task runs by itself: five fields, read in a time zone."""
 
     expression: str

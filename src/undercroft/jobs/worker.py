@@ -5,11 +5,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
+from msgspec.structs import replace
 
 from undercroft.core.db.errors import translated
 from undercroft.core.db.session import Database

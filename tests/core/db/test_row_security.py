@@ -2,11 +2,11 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from tests.core.db.secured import Secured, secured_database
 from undercroft.app.schema import row_security_of

@@ -7,9 +7,11 @@ from sqlalchemy import bindparam, func, insert, select, text
 from sqlmodel import col
 
 from tests.factories import somebody
+from undercroft.core.audit import Entry
 from undercroft.core.db import Database, Statement, every_tenant
 from undercroft.core.db.errors import DatabaseConflict, DatabaseUnavailable, OutcomeUnknown, UnstorableValue
 from undercroft.core.errors import Conflict
+from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project
 from undercroft.modules.projects.repository import INSERT, ProjectRepository
 from undercroft.modules.users import User
@@ -103,7 +105,8 @@ async def test_write_one_is_one_statement(database: Database, statements, rows_s
     owner = await somebody(database)
     await statements.clear()
     async with database.session() as session:
-        await ProjectRepository(session, owner.team_id).insert(ALONE, created_by=owner.user_id)
+        made = Entry("project.created", target_id=new_id())
+        await ProjectRepository(session, owner.team_id).insert(ALONE, made, created_by=owner.user_id)
     assert len(await statements.recorded()) == (3 if rows_secured else 1)
     assert await count(database) == 1
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 from httpx import AsyncClient
+from sqlalchemy import update
+from sqlmodel import col
 from starlette.requests import Request
 
 from tests.modules.api_keys.acting import (
@@ -25,6 +27,8 @@ from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
 from undercroft.modules.api_keys.keys import new_key, new_prefix
+from undercroft.modules.teams.models import Team
+from undercroft.modules.users.models import User
 from undercroft.testing.people import Person
 from undercroft.testing.statements import Statements
 
@@ -276,3 +280,21 @@ async def test_limits_are_counted_by_a_keys_prefix_only_once_it_was_right(app: A
         await user.delete(f"{KEYS}/{made['id']}")
         await http.get(PROJECTS)
     assert subject(made["key"]) is None
+
+
+async def test_a_team_that_insists_on_two_steps_takes_keys_of_those_who_have_them_and_its_own(
+    app: Api, somebody: SignIn, database: Database
+) -> None:
+    person = await somebody()
+    team = await make_team(person.client)
+    own, teams = await make_key(person.client), await make_key(person.client, team=team, kind="team")
+    async with database.session() as session:
+        await session.execute(update(Team).where(col(Team.id) == team).values(require_mfa=True))
+    for named in (None, team):
+        async with program(app, teams["key"], team=named) as http:
+            assert (await http.get(PROJECTS)).status_code == 200
+    async with program(app, own["key"], team=team) as http:
+        refused(await http.get(PROJECTS), 403, "MFA_ENROLLMENT_REQUIRED")
+        async with database.session() as session:
+            await session.execute(update(User).where(col(User.id) == person.user_id).values(second_factors=["totp"]))
+        assert (await http.get(PROJECTS)).status_code == 200

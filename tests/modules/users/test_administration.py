@@ -9,6 +9,7 @@ from httpx import AsyncClient, Response
 from sqlalchemy import select, update
 from sqlmodel import col
 
+from tests.modules.audit.entries import entries
 from tests.modules.auth.people import PASSWORD, Person, code_of, sign_in
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
@@ -124,25 +125,12 @@ async def test_two_superadmins_who_remove_each_other_at_once_leave_one(somebody:
         assert len(left.all()) == 1
 
 
-async def test_what_administrators_do_is_audited(somebody: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    from undercroft.core import audit
-
-    written: list[audit.Entry] = []
-
-    class Sink:
-        async def write(self, _session: object, entry: audit.Entry) -> None:
-            written.append(entry)
-
+async def test_what_administrators_do_is_audited(somebody: SignIn, database: Database) -> None:
     root, person = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
-    monkeypatch.setattr(audit, "_sink", Sink())
     await patch(root.client, person.user_id, role="admin", full_name="Grace")
     await root.client.post(f"{USERS}/{person.user_id}/deactivate")
     await root.client.post(f"{USERS}/{person.user_id}/activate")
-    assert [entry.action for entry in written] == [
-        "user.role_changed",
-        "user.changed",
-        "user.deactivated",
-        "user.activated",
-    ]
-    assert {entry.actor_id for entry in written} == {root.user_id}
-    assert {entry.target_id for entry in written} == {person.user_id}
+    written = [entry for entry in await entries(database) if entry["target_id"] == person.user_id]
+    assert [entry["action"] for entry in written] == ["user.role_changed", "user.deactivated", "user.activated"]
+    assert {entry["user_id"] for entry in written} == {root.user_id}
+    assert (written[0]["before"]["role"], written[0]["after"]["role"]) == ("user", "admin")

@@ -15,7 +15,7 @@ from undercroft.core.auth.principal import (
     PlatformRole,
     Principal,
 )
-from undercroft.core.auth.proof import MfaRequiredByTeam, require_mfa_of_admin, require_recent, require_second_factor
+from undercroft.core.auth.proof import require_mfa_of_admin, require_open_team, require_recent
 from undercroft.core.db.tenancy import EVERY_TEAM, act_for
 from undercroft.core.errors import Forbidden
 
@@ -34,7 +34,7 @@ async def current_principal(request: Request) -> Principal:
         bind_contextvars(api_key_id=principal.api_key_id)
         _require_within_scopes(principal, request)
     if principal.closed_team and not getattr(request.scope.get("endpoint"), "__personal__", False):
-        require_second_factor(principal, MfaRequiredByTeam)
+        require_open_team(principal)
     return principal
 
 
@@ -102,6 +102,8 @@ def require_permission_unless_oneself(permission: str) -> Any:
 
     async def check(user_id: UUID, principal: CurrentPrincipal) -> Principal:
         oneself = user_id == principal.person_id and principal.scopes is None
+        if not oneself:
+            require_open_team(principal)
         if permission not in principal.permissions and not oneself:
             raise PermissionDenied(details={"permission": permission})
         return principal

@@ -1,9 +1,10 @@
 """Permissions that modules declare and roles in a team are granted."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+
+from msgspec import Struct
 
 
 class TeamRole(StrEnum):
@@ -22,8 +23,7 @@ ADMINS = frozenset({TeamRole.OWNER, TeamRole.ADMIN})
 OWNERS = frozenset({TeamRole.OWNER})
 
 
-@dataclass(frozen=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """`name` is `things:verb`; `roles` are those that have it out of the box.
 
     A `reserved` one belongs to these roles alone: a team cannot grant it to roles of its own.

@@ -1,11 +1,11 @@
 """The principal: ids and a set of permissions, found out once per request."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from msgspec import Struct
 from starlette.requests import Request
 
 from undercroft.core.audit import Actor, ActorKind
@@ -40,8 +40,7 @@ class UserRequired(Forbidden):
     message = "A team's API key cannot do this: it acts for no user."
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """Somebody signed in, or an API key, as of this request.
 
     `team_id` is the current team: the one that an `app` route's path names as `team_id`, else `X-Team-ID`, else the

@@ -62,6 +62,12 @@ def require_second_factor(principal: Principal, otherwise: type[Forbidden]) -> N
         raise otherwise(details=ways_of(principal))
 
 
+def require_open_team(principal: Principal) -> None:
+    """Raises as `require_second_factor` does where the current team asks for a second factor in vain."""
+    if principal.closed_team:
+        require_second_factor(principal, MfaRequiredByTeam)
+
+
 def require_mfa_of_admin(principal: Principal) -> None:
     """Raises as `require_second_factor` does where ADMIN_REQUIRES_MFA says so."""
     if load(ProofSettings).administrators_need_mfa:

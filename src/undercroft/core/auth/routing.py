@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 
 from undercroft.core.auth.guards import administer_every_team, current_principal, refuse_api_keys, require_role
 from undercroft.core.auth.principal import PlatformRole
+from undercroft.core.http.lazy_route import LazyRoute
 
 
 class Surface(StrEnum):
@@ -63,6 +64,7 @@ class Router(APIRouter):
             prefix=self.surface.prefix + prefix,
             tags=[tag] if tag else None,
             dependencies=[*self.surface.guards, *kwargs.pop("dependencies", [])],
+            route_class=LazyRoute,
             include_in_schema=kwargs.pop("include_in_schema", self.surface is not Surface.ROOT),
             **kwargs,
         )

@@ -18,6 +18,9 @@ SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
 }
 
+SQLModel.model_config["defer_build"] = True
+"""Validators of tables and of what inherits their fields are built at their first use (see `Schema`)."""
+
 
 def utc_now() -> datetime:
     """The time now, aware, in UTC."""

@@ -10,11 +10,11 @@ of session; one that writes needs a `Session`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar, cast
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute
@@ -37,24 +37,21 @@ class TenantUnsaid(RuntimeError):
     """Rows of a team were asked for by code that has not said that it works for that team."""
 
 
-@dataclass(frozen=True)
-class Slice(Generic[M]):
+class Slice(Struct, Generic[M], frozen=True):
     """One page of an offset listing and how many rows there are in all."""
 
     items: Sequence[M]
     total: int
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(Struct, frozen=True):
     """Where a keyset listing stands: the last row seen."""
 
     created_at: datetime
     id: UUID
 
 
-@dataclass(frozen=True)
-class Stretch(Generic[M]):
+class Stretch(Struct, Generic[M], frozen=True):
     """One stretch of a keyset listing; `next` is None at the end."""
 
     items: Sequence[M]

@@ -5,11 +5,12 @@ Each policy carries a digest of what it was made from, so that a second run has 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
+from msgspec import Struct
+from msgspec.structs import replace
 
 from undercroft.core.db.errors import unreachable
 from undercroft.core.db.tenancy import EVERY_TEAM, SETTING
@@ -43,8 +44,7 @@ FROM pg_roles WHERE rolname = current_user
 """
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """One policy of one table; `role` is who it is for, everybody when empty."""
 
     name: str
@@ -70,8 +70,7 @@ class Policy:
         yield f"COMMENT ON POLICY {on} IS '{self.digest}'"
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """How an installation wants it: `tables` of a team's rows, `admin_role` sees and writes all of them.
 
     Without an `admin_role` what another process made for one stays: not every process knows of it.

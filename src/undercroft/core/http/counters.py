@@ -8,11 +8,11 @@ import asyncio
 import hashlib
 import math
 import time
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, cast
 
 import structlog
+from msgspec import Struct
 
 from undercroft.core.cache import Cache
 from undercroft.core.http.rates import Rate
@@ -23,8 +23,7 @@ MAX_KEYS = 100_000
 PAUSE = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Whether a hit was allowed; `remaining` hits are left, `reset` seconds until the window has passed.
 
     `retry_after` is the number of whole seconds after which one hit is allowed again; 0 when it was allowed.

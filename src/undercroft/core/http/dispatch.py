@@ -10,10 +10,11 @@ A path without parameters is found in one look; one with parameters by its longe
 - Paths are matched decoded, as the server gives them; a `%2F` is a slash and separates segments.
 """
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
@@ -24,34 +25,26 @@ from undercroft.core.http.errors import MethodNotAllowed
 from undercroft.core.http.handling import app_of
 from undercroft.core.http.limits import Rule, enforce, enforce_failure, rule_for
 
-_ASKED = (
-    "dependencies",
-    "path_params",
-    "query_params",
-    "header_params",
-    "cookie_params",
-    "body_params",
-    "request_param_name",
-    "http_connection_param_name",
-    "response_param_name",
-    "background_tasks_param_name",
-    "security_scopes_param_name",
-)
+_PARAMETER = re.compile(r"{[^:}]*")
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
-@dataclass(slots=True)
-class Entry:
-    """One method of one path."""
+class Entry(Struct):
+    """One method of one path; its application is made for the first request."""
 
     route: Route
-    app: ASGIApp
     rule: Rule | None
     template: str
+    made: ASGIApp | None = None
+
+    @property
+    def app(self) -> ASGIApp:
+        if self.made is None:
+            self.made = app_of(self.route)
+        return self.made
 
 
-@dataclass(slots=True)
-class Path:
+class Path(Struct):
     """One path with what it answers to."""
 
     route: Route
@@ -140,16 +133,16 @@ class Dispatch:
         self._size = len(self._routes)
 
     def _add(self, route: Route, known: dict[str, Path]) -> None:
-        pattern = route.path_regex.pattern
-        path = known.get(pattern)
+        shape = _PARAMETER.sub("{", route.path)
+        path = known.get(shape)
         if path is None:
-            path = known[pattern] = Path(route)
-            if route.param_convertors:
+            path = known[shape] = Path(route)
+            if "{" in shape:
                 beginning = route.path.partition("{")[0]
                 self._dynamic.setdefault(beginning[: beginning.rfind("/") + 1], []).append(path)
             else:
                 self._static[route.path_format] = path
-        entry = Entry(route, app_of(route), rule_for(route.path_format, route.endpoint), route.path_format)
+        entry = Entry(route, rule_for(route.path_format, route.endpoint), route.path_format)
         methods = route.methods or METHODS
         for method in methods:
             if method != "HEAD" or "GET" not in methods:

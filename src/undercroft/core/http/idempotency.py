@@ -22,12 +22,12 @@ kept; a repeat gets 409 `IDEMPOTENCY_ANSWER_NOT_KEPT`. PUT, PATCH and DELETE are
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from msgspec import Struct
 
 from undercroft.core.auth.guards import current_principal
 from undercroft.core.db.dependencies import open_session
@@ -93,23 +93,20 @@ class Outcome(StrEnum):
     NOT_KEPT = "not kept"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     status: int
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A key in the hands of its principal, and the request that it was sent with."""
 
     digest: bytes
     request: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What is known of a key; `same` says whether it came with the same request."""
 
     outcome: Outcome

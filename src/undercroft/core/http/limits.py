@@ -13,10 +13,10 @@ Requests are counted by the subject of their signed token, else by the client's 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.types import Scope
 
@@ -85,8 +85,7 @@ def scaled_rate(text: str) -> Rate:
     return Rate.parse(notation).scaled(load(HttpSettings).scale)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What a route's requests are counted under, and how many may come."""
 
     group: str

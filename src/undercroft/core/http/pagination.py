@@ -21,10 +21,11 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Generic, Self, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import Field, field_validator
 
 from undercroft.core.db.repository import Position, UnknownSort
 from undercroft.core.errors import Unprocessable
+from undercroft.core.validation import Schema
 
 T = TypeVar("T")
 
@@ -46,7 +47,7 @@ class InvalidCursor(Unprocessable):
     message = "This cursor is not one of ours; take `next_cursor` as it was given, or begin without."
 
 
-class PageQuery(BaseModel):
+class PageQuery(Schema):
     """`page` and `size`, `q` and `sort` of an offset listing."""
 
     sortable: ClassVar[tuple[str, ...]] = ()
@@ -89,7 +90,7 @@ class ListQuery(PageQuery):
         return position_of(self.cursor) if self.cursor is not None else None
 
 
-class Page(BaseModel, Generic[T]):
+class Page(Schema, Generic[T]):
     """One page of an offset listing."""
 
     items: list[T]
@@ -103,7 +104,7 @@ class Page(BaseModel, Generic[T]):
         return cls(items=list(items), total=total, page=page, size=size, pages=pages(total, size))
 
 
-class CursorPage(BaseModel, Generic[T]):
+class CursorPage(Schema, Generic[T]):
     """One stretch of a keyset listing."""
 
     items: list[T]

@@ -1,15 +1,15 @@
 """`60/minute` as a value."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _NOTATION = re.compile(r"(\d{1,9})\s*/\s*(?:(\d{1,5})\s*)?(second|minute|hour|day)s?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """At most `times` in any `seconds`."""
 
     times: int

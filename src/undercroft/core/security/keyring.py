@@ -3,11 +3,6 @@
 import os
 from collections.abc import Sequence
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load
 
@@ -34,6 +29,8 @@ class Keyring:
             raise ConfigurationError(
                 "SECRET_KEY is not set. Put what `undercroft keys secret` prints into the environment or .env."
             )
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         self.keys = [_derive(secret, purpose) for secret in usable]
         self._ciphers = {_mark(key): AESGCM(key) for key in reversed(self.keys)}
         self._newest = _mark(self.keys[0])
@@ -48,6 +45,8 @@ class Keyring:
 
     def decrypt(self, sealed: bytes, *, context: str) -> bytes:
         """Open what `encrypt` sealed for this context. Raises `Unreadable`."""
+        from cryptography.exceptions import InvalidTag
+
         mark, nonce, rest = sealed[:MARK_BYTES], sealed[MARK_BYTES:][:NONCE_BYTES], sealed[MARK_BYTES + NONCE_BYTES :]
         cipher = self._ciphers.get(mark)
         if cipher is None:
@@ -70,8 +69,15 @@ def keyring(purpose: str) -> Keyring:
 
 
 def _derive(secret: str, purpose: str) -> bytes:
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"undercroft {purpose}".encode()).derive(secret.encode())
+    return _hkdf(secret.encode(), KEY_BYTES, f"undercroft {purpose}")
 
 
 def _mark(key: bytes) -> bytes:
-    return HKDF(SHA256(), MARK_BYTES, salt=None, info=b"mark").derive(key)
+    return _hkdf(key, MARK_BYTES, "mark")
+
+
+def _hkdf(secret: bytes, length: int, info: str) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return HKDF(SHA256(), length, salt=None, info=info.encode()).derive(secret)

@@ -5,6 +5,7 @@ Libraries that only some of them need are imported when the first value is check
 
 from undercroft.core.validation.address import Email, normalise_email
 from undercroft.core.validation.place import Locale, TimeZone
+from undercroft.core.validation.schema import Schema
 from undercroft.core.validation.text import LongText, Name, Slug, lines, one_line, slug_from
 from undercroft.core.validation.tidied import Tidied
 from undercroft.core.validation.web import Phone, SafeFilename, SafeHtml, Url, safe_filename, sniff_content_type
@@ -17,6 +18,7 @@ __all__ = [
     "Phone",
     "SafeFilename",
     "SafeHtml",
+    "Schema",
     "Slug",
     "Tidied",
     "TimeZone",

@@ -1,16 +1,15 @@
 """The annotation that all text types share: bring a string into its form, then check the bounds of what came out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
+from msgspec import Struct
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 
-@dataclass(frozen=True)
-class Tidied:
+class Tidied(Struct, frozen=True):
     """Makes `Annotated[str, Tidied(tidy, max_length=80)]` a type whose values went through `tidy`.
 
     `tidy` raises `PydanticCustomError` for what it cannot mend. The bounds count for its result, which is what is

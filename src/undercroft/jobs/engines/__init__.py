@@ -5,21 +5,20 @@ given to another worker when they stop, and removed when the job has ended.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
+from msgspec import Struct
 
 from undercroft.core.db.settings import DatabaseSettings
 from undercroft.core.settings import load
 from undercroft.jobs.settings import JobsSettings
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(Struct, frozen=True):
     """A job as `enqueue` asks for it; `at` wins over `delay`, which counts from the database's clock."""
 
     id: UUID
@@ -34,8 +33,7 @@ class NewJob:
     delay: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One delivery of a job to a worker; `handle` is the engine's own."""
 
     id: int

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
 from undercroft.core.auth.principal import API_KEY_MARK
-from undercroft.core.validation import Name
+from undercroft.core.validation import Name, Schema
 from undercroft.modules.api_keys.models import SCOPE_LENGTH, ApiKey, KeyKind
 
 EXAMPLE: Any = {"name": "Nightly import", "scopes": ["projects:read"], "expires_at": "2027-11-21T00:00:00Z"}
@@ -25,7 +25,7 @@ KeyName = Annotated[Name, Field(max_length=100, description="What it is for.")]
 Expiry = Annotated[AwareDatetime, Field(description="From then on the key is refused; never when empty.")]
 
 
-class ApiKeyCreate(BaseModel):
+class ApiKeyCreate(Schema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     name: KeyName
@@ -36,7 +36,7 @@ class ApiKeyCreate(BaseModel):
     expires_at: Expiry | None = None
 
 
-class ApiKeyUpdate(BaseModel):
+class ApiKeyUpdate(Schema):
     """Only the fields that are given are changed."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"scopes": ["projects:read"]}]})
@@ -46,7 +46,7 @@ class ApiKeyUpdate(BaseModel):
     expires_at: Expiry | None = None
 
 
-class ApiKeyRotate(BaseModel):
+class ApiKeyRotate(Schema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_hours": 24}]})
 
     overlap_hours: float | None = Field(
@@ -54,7 +54,7 @@ class ApiKeyRotate(BaseModel):
     )
 
 
-class ApiKeyRead(BaseModel):
+class ApiKeyRead(Schema):
     id: UUID
     name: str
     kind: KeyKind

@@ -1,10 +1,11 @@
 """The use cases of API keys. Somebody looks after their own, and after the current team's if their role allows it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal

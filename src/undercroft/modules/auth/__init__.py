@@ -3,14 +3,22 @@
 Other ways to sign in prove who somebody is and then call `start_session`.
 """
 
+from undercroft.modules.auth import browser
 from undercroft.modules.auth.answers import SIGN_IN, require_own_page, signed_in
 from undercroft.modules.auth.client import Client, CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie, refuse_cross_site, set_session_cookie
-from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, MfaRequired, TooManyAttempts, WrongPassword
+from undercroft.modules.auth.errors import (
+    CsrfFailed,
+    InvalidCredentials,
+    LinkInvalid,
+    MfaRequired,
+    TooManyAttempts,
+    WrongPassword,
+)
 from undercroft.modules.auth.identity import Identity, IdentityDep
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
-from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
@@ -23,12 +31,14 @@ __all__ = [
     "REQUIRES",
     "RESET_PAGE",
     "SIGN_IN",
+    "AuthSession",
     "Client",
     "CookieSession",
     "CsrfFailed",
     "CurrentClient",
     "Identity",
     "IdentityDep",
+    "InvalidCredentials",
     "Kind",
     "LinkInvalid",
     "MfaRequired",
@@ -41,6 +51,7 @@ __all__ = [
     "TooManyAttempts",
     "WrongPassword",
     "bind_second_factor",
+    "browser",
     "clear_session_cookie",
     "in_words",
     "link",

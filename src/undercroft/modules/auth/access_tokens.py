@@ -4,18 +4,20 @@ import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from jwt import InvalidTokenError, PyJWS
+from msgspec import Struct
 
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
 from undercroft.modules.auth.errors import InvalidToken, TokenExpired
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.auth.signing import SigningKeys
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 ALGORITHM = "RS256"
 TYPE = "at+jwt"
@@ -43,8 +45,7 @@ class _Header(msgspec.Struct):
     crit: list[str] | None = None
 
 
-@dataclass(frozen=True)
-class Issued:
+class Issued(Struct, frozen=True):
     token: str
     expires_in: int
 
@@ -56,6 +57,8 @@ class AccessTokens:
     """
 
     def __init__(self, keys: SigningKeys, *, remember: int = 10_000, clock: Callable[[], float] = time.time) -> None:
+        from jwt import PyJWS
+
         settings = load(AuthSettings)
         self._keys = keys
         self._issuer = settings.issuer
@@ -113,7 +116,9 @@ class AccessTokens:
             raise InvalidToken
         return header.kid
 
-    def _check(self, token: str, key: RSAPublicKey | None) -> Claims:
+    def _check(self, token: str, key: "RSAPublicKey | None") -> Claims:
+        from jwt import InvalidTokenError
+
         if key is None:
             raise InvalidToken
         try:

@@ -95,15 +95,29 @@ class TokenAuthenticator:
         values = {"session_id": claims.sid, "user_id": claims.sub}
         return await self._principal(request, BEARER_PERSONAL, BEARER_NAMED, values)
 
+    async def authenticate_page(self, request: Request) -> Principal:
+        """Whose cookie this is, for pages with forms: an unsafe request needs no token, but must be our own site's.
+
+        Raises as `authenticate` does.
+        """
+        secret = request.cookies.get(self._cookie_name)
+        if secret is None:
+            raise Unauthorized
+        if request.method not in SAFE_METHODS:
+            require_same_site(request)
+        return await self._of_cookie(request, secret)
+
     async def _by_cookie(self, request: Request, secret: str) -> Principal:
         unsafe = request.method not in SAFE_METHODS
         if unsafe:
             require_same_site(request)
-        values = {"cookie_hash": hash_token(secret)}
-        principal = await self._principal(request, COOKIE_PERSONAL, COOKIE_NAMED, values)
+        principal = await self._of_cookie(request, secret)
         if unsafe:
             self.csrf.require(principal.session_id, _header(request, b"x-csrf-token"))
         return principal
+
+    async def _of_cookie(self, request: Request, secret: str) -> Principal:
+        return await self._principal(request, COOKIE_PERSONAL, COOKIE_NAMED, {"cookie_hash": hash_token(secret)})
 
     async def _principal(
         self, request: Request, personal: Statement, named: Statement, values: dict[str, Any]

@@ -1,10 +1,10 @@
 """Where a request comes from, as the outermost layers saw it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
+from msgspec import Struct
 
 from undercroft.core.db import utc_now
 from undercroft.modules.auth.models import USER_AGENT_LENGTH
@@ -12,8 +12,7 @@ from undercroft.modules.auth.models import USER_AGENT_LENGTH
 IP_LENGTH = 45
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """The address (behind trusted proxies), the device, and when the request arrived."""
 
     ip: str

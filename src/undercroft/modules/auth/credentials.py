@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import Database, Session
 from undercroft.core.security import passwords
@@ -19,7 +20,8 @@ from undercroft.modules.users import UserNotFound, UserRepository, UserService
 async def forgot_password(database: Database, *, email: str) -> None:
     """Have a link mailed to whoever has this address."""
     async with database.session() as session:
-        await request_mail(session, MailPurpose.RESET_PASSWORD, email)
+        request_id = await request_mail(session, MailPurpose.RESET_PASSWORD, email)
+        await record(session, Entry("password.reset_requested", None, "mail_request", request_id))
 
 
 async def reset_password(database: Database, *, token: str, password: str, client: Client) -> None:
@@ -84,6 +86,8 @@ class Account:
             await self._hold(session, proven)
             await MailRequestRepository(session).take_all(self._user_id, MailPurpose.CONFIRM_EMAIL)
             await request_mail(session, MailPurpose.CONFIRM_EMAIL, new_email, user_id=self._user_id)
+            after = {"new_email": new_email}
+            await record(session, Entry("user.email_requested", self._user_id, "user", self._user_id, after=after))
 
     async def delete(self, *, current: str) -> None:
         """Give the account up for good. Raises `WrongPassword`, `LastSuperadmin`."""

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Annotated, cast
 
 import structlog
 from fastapi import Depends, Request
+from msgspec import Struct
 
 from undercroft.core.db import Database
 from undercroft.core.http.settings import HttpSettings
@@ -25,14 +25,14 @@ FLUSH_SECONDS = 15
 log = structlog.get_logger("undercroft.application")
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Struct, frozen=True):
     database: Database
     keys: SigningKeys
     tokens: AccessTokens
     last_seen: LastSeen
     last_used: LastUsed
     authenticator: TokenAuthenticator
+    throttle: Throttle
     sign_in: SignIn
     refresh_tokens: RefreshTokens
 
@@ -41,6 +41,7 @@ class Identity:
         """All of it on one database. Raises `ConfigurationError` without a SECRET_KEY."""
         keys = SigningKeys(database)
         tokens, last_seen, last_used = AccessTokens(keys), LastSeen(), LastUsed()
+        throttle = Throttle(database, scale=load(HttpSettings).scale)
         return cls(
             database=database,
             keys=keys,
@@ -48,7 +49,8 @@ class Identity:
             last_seen=last_seen,
             last_used=last_used,
             authenticator=TokenAuthenticator(database, tokens, last_seen, last_used),
-            sign_in=SignIn(database, Throttle(database, scale=load(HttpSettings).scale)),
+            throttle=throttle,
+            sign_in=SignIn(database, throttle),
             refresh_tokens=RefreshTokens(database),
         )
 

@@ -39,6 +39,7 @@ def principal_of(row: Mapping[str, Any] | None, presented: bytes, named_team: UU
     scopes = None if row["scopes"] is None else frozenset(row["scopes"])
     role, grants = row["team_role"], row["team_grants"]
     allowed = permissions_in(role, grants) if row["user_id"] else frozenset(row["scopes"])
+    second_factors = tuple(row["second_factors"] or ())
     return Principal(
         person_id=row["user_id"],
         own_session_id=None,
@@ -47,7 +48,9 @@ def principal_of(row: Mapping[str, Any] | None, presented: bytes, named_team: UU
         permissions=allowed if scopes is None else allowed & scopes,
         subject=row if row["user_id"] else None,
         team_role=role if row["user_id"] else "",
-        closed_team=bool(row["require_mfa"]) and not row["second_factors"],
+        second_factors=second_factors,
+        passed_mfa=bool(second_factors),
+        closed_team=bool(row["user_id"] and row["require_mfa"] and not second_factors),
         api_key_id=row["api_key_id"],
         scopes=scopes,
     )

@@ -57,7 +57,9 @@ async def letter(session: Session, request: MailRequest) -> Letter | None:
                 return already_registered(request.email)
             return await verification(session, await RegistrationRepository(session).latest(request.email))
         case MailPurpose.RESET_PASSWORD:
-            return _reset(session, await users.by_email(request.email))
+            return _reset(session, await users.by_email(request.email), "reset_password")
+        case MailPurpose.RESET_REQUIRED:
+            return _reset(session, await users.by_email(request.email), "reset_required")
         case MailPurpose.MAGIC_LINK:
             return await _magic_link(session, await users.by_email(request.email))
         case MailPurpose.CONFIRM_EMAIL:
@@ -83,14 +85,12 @@ def in_words(life: timedelta) -> str:
     return f"{amount} {unit}{'' if amount == 1 else 's'}"
 
 
-def _reset(session: Session, user: User | None) -> Letter | None:
+def _reset(session: Session, user: User | None, template: str) -> Letter | None:
     if user is None or not user.is_active:
         return None
     life = load(AuthSettings).reset_link_life
     token = _mint(session, MailPurpose.RESET_PASSWORD, user.id, life)
-    return Letter(
-        user.email, "reset_password", name=user.full_name, link=link(RESET_PAGE, token), expires_in=in_words(life)
-    )
+    return Letter(user.email, template, name=user.full_name, link=link(RESET_PAGE, token), expires_in=in_words(life))
 
 
 async def _magic_link(session: Session, user: User | None) -> Letter | None:

@@ -84,6 +84,7 @@ class MailPurpose(StrEnum):
     RESET_PASSWORD = "reset_password"  # noqa: S105
     CONFIRM_EMAIL = "confirm_email"
     MAGIC_LINK = "magic_link"
+    RESET_REQUIRED = "reset_required"
     WELCOME = "welcome"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
     EMAIL_CHANGED = "email_changed"

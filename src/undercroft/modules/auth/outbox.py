@@ -12,8 +12,8 @@ KEPT = timedelta(days=7)
 
 async def request_mail(
     session: Session, purpose: MailPurpose, email: str, *, user_id: UUID | None = None, full_name: str = ""
-) -> None:
-    """Have a mail written to an address, whoever has it, once the session's transaction has committed."""
+) -> UUID:
+    """Have a mail written to an address, whoever has it, once the session's transaction has committed; its id."""
     from undercroft.modules.auth.tasks import send_mail  # only here: what others use of this module loads no tasks
 
     request = MailRequest(
@@ -21,3 +21,4 @@ async def request_mail(
     )
     session.add(request)
     await enqueue(session, send_mail, request_id=request.id)
+    return request.id

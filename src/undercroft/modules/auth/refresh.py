@@ -132,6 +132,14 @@ async def _refuse(session: Session, held: Any, client: Client) -> NoReturn:
     if client.received_at <= (held.settled_at or held.used_at + UNSETTLED):
         raise RefreshConflict
     if await SessionRepository(session).revoke(held.session_id):
-        details = {"ip": client.ip}
-        await record(session, Entry("refresh_token.reused", held.user_id, "session", held.session_id, details=details))
+        # whoever sent it is not known to be the session's owner
+        entry = Entry(
+            "refresh_token.reused",
+            target_type="session",
+            target_id=held.session_id,
+            before={"ended": False},
+            after={"ended": True},
+            person_id=held.user_id,
+        )
+        await record(session, entry)
     raise TokenReused

@@ -5,6 +5,7 @@ mailed link is opened first, and all others of that address are removed. Nothing
 while somebody waits for the answer: known and unknown addresses take the same steps.
 """
 
+from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.security import passwords
@@ -36,12 +37,14 @@ async def register(database: Database, *, email: str, password: str, full_name: 
     async with database.session() as session:
         session.add(registration)
         await enqueue(session, send_verification, registration_id=registration.id)
+        await record(session, Entry("registration.requested", None, "registration", registration.id))
 
 
 async def resend(database: Database, *, email: str) -> None:
     """Have another link mailed to whoever registered this address last."""
     async with database.session() as session:
-        await request_mail(session, MailPurpose.VERIFY_EMAIL, email)
+        request_id = await request_mail(session, MailPurpose.VERIFY_EMAIL, email)
+        await record(session, Entry("registration.link_requested", None, "mail_request", request_id))
 
 
 async def verify_and_sign_in(

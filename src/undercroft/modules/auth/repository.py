@@ -100,9 +100,14 @@ class RefreshTokenRepository:
         )
         return (await self._session.execute(query)).one_or_none()
 
-    async def session_of(self, token_hash: bytes) -> UUID | None:
-        query = select(col(RefreshToken.session_id)).where(col(RefreshToken.token_hash) == token_hash)
-        return cast("UUID | None", await self._session.scalar(query))
+    async def session_of(self, token_hash: bytes) -> Any:
+        """The `session_id` of a token and whose it is (`user_id`); None for an unknown one."""
+        query = (
+            select(col(RefreshToken.session_id), col(AuthSession.user_id))
+            .join(AuthSession, col(AuthSession.id) == col(RefreshToken.session_id))
+            .where(col(RefreshToken.token_hash) == token_hash)
+        )
+        return (await self._session.execute(query)).one_or_none()
 
     async def use(self, token_hash: bytes) -> None:
         await self._change(token_hash, used_at=utc_now())

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, SecretStr, WithJsonSchema
+from pydantic import Field, SecretStr, WithJsonSchema
 
 from undercroft.core.security.passwords import MAX_LENGTH
-from undercroft.core.validation import Email
+from undercroft.core.validation import Email, Schema
 from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.users import PersonName, UserRead
 
@@ -49,64 +49,64 @@ Kind = Annotated[
 ]
 
 
-class Register(BaseModel):
+class Register(Schema):
     email: Email
     password: NewPassword
     full_name: PersonName = ""
 
 
-class VerifyEmail(BaseModel):
+class VerifyEmail(Schema):
     token: Token
     session: Kind = SessionKind.BEARER
 
 
-class SignInRequest(BaseModel):
+class SignInRequest(Schema):
     email: Email
     password: Password
     session: Kind = SessionKind.BEARER
 
 
-class EmailOnly(BaseModel):
+class EmailOnly(Schema):
     email: Email
 
 
-class RefreshRequest(BaseModel):
+class RefreshRequest(Schema):
     refresh_token: Token
 
 
-class ResetPassword(BaseModel):
+class ResetPassword(Schema):
     token: Token
     password: NewPassword
 
 
-class ChangePassword(BaseModel):
+class ChangePassword(Schema):
     current_password: Password
     new_password: NewPassword
 
 
-class ChangeEmail(BaseModel):
+class ChangeEmail(Schema):
     new_email: Email
     current_password: Password
 
 
-class MagicLinkVerify(BaseModel):
+class MagicLinkVerify(Schema):
     token: Token
     session: Kind = SessionKind.BEARER
 
 
-class ConfirmEmail(BaseModel):
+class ConfirmEmail(Schema):
     token: Token
 
 
-class DeleteAccount(BaseModel):
+class DeleteAccount(Schema):
     current_password: Password
 
 
-class Accepted(BaseModel):
+class Accepted(Schema):
     message: str
 
 
-class TokenPair(BaseModel):
+class TokenPair(Schema):
     """The access token goes into `Authorization: Bearer …`; the refresh token gets the next pair, once."""
 
     access_token: str
@@ -115,18 +115,22 @@ class TokenPair(BaseModel):
     expires_in: int = Field(description="Seconds for which the access token is valid.")
 
 
-class CookieSession(BaseModel):
+class SignedOut(Schema):
+    ended: int = Field(description="How many sessions there were.")
+
+
+class CookieSession(Schema):
     """The cookie is set; unsafe requests send the token as `X-CSRF-Token`."""
 
     user: UserRead
     csrf_token: str
 
 
-class CsrfToken(BaseModel):
+class CsrfToken(Schema):
     csrf_token: str
 
 
-class SessionRead(BaseModel):
+class SessionRead(Schema):
     """One device that is signed in."""
 
     id: UUID
@@ -154,7 +158,7 @@ class SessionRead(BaseModel):
         )
 
 
-class Jwk(BaseModel):
+class Jwk(Schema):
     kty: str
     n: str
     e: str
@@ -163,5 +167,5 @@ class Jwk(BaseModel):
     alg: str
 
 
-class JwkSet(BaseModel):
+class JwkSet(Schema):
     keys: list[Jwk]

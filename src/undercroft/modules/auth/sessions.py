@@ -61,7 +61,7 @@ async def start_session(
     await session.flush()
     if kind is SessionKind.BEARER:
         session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
-    await record(session, Entry("session.started", user.id, "session", started.id, details={"kind": kind.value}))
+    await record(session, Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}))
     return Started(user.id, started.id, secret)
 
 
@@ -74,13 +74,15 @@ async def end_session(session: Session, principal: Principal, session_id: UUID) 
     """End one of one's own sessions, from the next request on. Raises `SessionNotFound`."""
     if not await SessionRepository(session).revoke(session_id, user_id=principal.user_id):
         raise SessionNotFound
-    await record(session, Entry("session.ended", principal.user_id, "session", session_id))
+    await _record_end(session, principal.user_id, session_id)
 
 
 async def end_other_sessions(session: Session, principal: Principal) -> None:
     """End all of one's own sessions but this one."""
     ended = await SessionRepository(session).revoke_all(principal.user_id, but=principal.session_id)
-    await record(session, Entry("session.others_ended", principal.user_id, details={"ended": ended}))
+    if ended:
+        who = principal.user_id
+        await record(session, Entry("session.others_ended", who, "user", who, after={"ended": True, "sessions": ended}))
 
 
 async def prove_session(session: Session, principal: Principal, *, passed_mfa: bool) -> None:
@@ -90,6 +92,11 @@ async def prove_session(session: Session, principal: Principal, *, passed_mfa: b
 
 async def sign_out(session: Session, refresh_token: str) -> None:
     """End the session of a refresh token; one that is unknown has none to end."""
-    session_id = await RefreshTokenRepository(session).session_of(hash_token(refresh_token))
-    if session_id is not None and await SessionRepository(session).revoke(session_id):
-        await record(session, Entry("session.ended", None, "session", session_id))
+    owned = await RefreshTokenRepository(session).session_of(hash_token(refresh_token))
+    if owned is not None and await SessionRepository(session).revoke(owned.session_id):
+        await _record_end(session, owned.user_id, owned.session_id)
+
+
+async def _record_end(session: Session, user_id: UUID, session_id: UUID) -> None:
+    entry = Entry("session.ended", user_id, "session", session_id, before={"ended": False}, after={"ended": True})
+    await record(session, entry)

@@ -46,7 +46,7 @@ class SignIn:
         async with self._database.session() as session:
             user = await UserRepository(session).hold_with(found["id"], found["password_hash"]) if right else None
             if user is None:
-                await _record_failure(session, found["id"] if found else None, client)
+                await _record_failure(session, found["id"] if found else None)
                 raise InvalidCredentials
             await self._throttle.succeed(session, attempt, forget=not user.second_factors)
             if stronger:
@@ -63,7 +63,7 @@ class SignIn:
         found, right = await self._check(attempt, email, password)
         async with self._database.session() as session:
             if not right or found["id"] != user_id:
-                await _record_failure(session, user_id, client)
+                await _record_failure(session, user_id)
                 raise WrongPassword
             await self._throttle.succeed(session, attempt)
         proven: str = found["password_hash"]
@@ -85,5 +85,5 @@ class SignIn:
         return await passwords.hash(password, subject=email) if passwords.needs_rehash(stored) else None
 
 
-async def _record_failure(session: Session, user_id: UUID | None, client: Client) -> None:
-    await record(session, Entry("sign_in.failed", None, "user", user_id, details={"ip": client.ip}))
+async def _record_failure(session: Session, user_id: UUID | None) -> None:
+    await record(session, Entry("sign_in.failed", None, "user", user_id))

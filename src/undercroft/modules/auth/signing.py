@@ -9,20 +9,12 @@ import asyncio
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_der_private_key,
-    load_pem_public_key,
-)
+from msgspec import Struct
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session, utc_now
@@ -33,16 +25,18 @@ from undercroft.modules.auth.models import KeyState, SigningKey
 from undercroft.modules.auth.repository import SigningKeyRepository
 from undercroft.modules.auth.settings import AuthSettings
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
 KEY_SIZE = 2048
 RELOAD_SECONDS = 60
 SEEK_SECONDS = 10
 PURPOSE = "signing keys"
 
 
-@dataclass(frozen=True)
-class ActiveKey:
+class ActiveKey(Struct, frozen=True):
     kid: str
-    private: RSAPrivateKey
+    private: "RSAPrivateKey"
 
     def __repr__(self) -> str:
         return f"<ActiveKey {self.kid}>"
@@ -92,10 +86,10 @@ class SigningKeys:
         assert self._active is not None
         return self._active
 
-    def public(self, kid: str) -> RSAPublicKey | None:
+    def public(self, kid: str) -> "RSAPublicKey | None":
         return self._public.get(kid)
 
-    async def seek(self, kid: str) -> RSAPublicKey | None:
+    async def seek(self, kid: str) -> "RSAPublicKey | None":
         """The key of this id, looking into the table for one that is not known here, at most once in ten seconds.
 
         As long as the table could not be read, nothing is known to be unknown: raises `DatabaseUnavailable` then.
@@ -148,7 +142,9 @@ async def rotate(database: Database, *, early: bool = False) -> tuple[str, str]:
         await keys.change(coming, state=KeyState.ACTIVE, activated_at=utc_now())
         following = _row(ring, draft, KeyState.NEXT)
         await keys.add(following)
-        await record(session, Entry("signing_key.rotated", details={"kid": coming.kid, "next_kid": following.kid}))
+        before = {"active": active.kid, "next": coming.kid}
+        after = {"active": coming.kid, "next": following.kid}
+        await record(session, Entry("signing_keys.rotated", target_type="signing_keys", before=before, after=after))
         return coming.kid, following.kid
 
 
@@ -158,8 +154,10 @@ async def all_keys(database: Database) -> Sequence[SigningKey]:
         return await SigningKeyRepository(session).all()
 
 
-async def make_key() -> RSAPrivateKey:
+async def make_key() -> "RSAPrivateKey":
     """A new RSA key pair; takes a thread for about a tenth of a second."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
     return await asyncio.to_thread(generate_private_key, 65537, KEY_SIZE)
 
 
@@ -173,15 +171,22 @@ def token_memory() -> timedelta:
     return load(AuthSettings).access_token_life + timedelta(seconds=2 * RELOAD_SECONDS)
 
 
-async def _fill(session: Session, ring: Keyring, drafts: list[RSAPrivateKey]) -> None:
+async def _fill(session: Session, ring: Keyring, drafts: "list[RSAPrivateKey]") -> None:
     keys = SigningKeyRepository(session)
     present = {row.state for row in await keys.lock_all()}
+    made: dict[str, str] = {}
     for state, draft in zip((KeyState.ACTIVE, KeyState.NEXT), drafts, strict=True):
         if state not in present:
-            await keys.add(_row(ring, draft, state))
+            row = _row(ring, draft, state)
+            await keys.add(row)
+            made[state.value] = row.kid
+    if made:
+        await record(session, Entry("signing_keys.made", target_type="signing_keys", after=made))
 
 
-def _row(ring: Keyring, key: RSAPrivateKey, state: KeyState) -> SigningKey:
+def _row(ring: Keyring, key: "RSAPrivateKey", state: KeyState) -> SigningKey:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     kid = key_id(key.public_key())
     return SigningKey(
         kid=kid,
@@ -192,17 +197,22 @@ def _row(ring: Keyring, key: RSAPrivateKey, state: KeyState) -> SigningKey:
     )
 
 
-def key_id(key: RSAPublicKey) -> str:
+def key_id(key: "RSAPublicKey") -> str:
     """The key's thumbprint (RFC 7638)."""
     jwk = _jwk(key)
     return _base64(sha256(msgspec.json.encode({"e": jwk["e"], "kty": "RSA", "n": jwk["n"]})).digest())
 
 
-def _seal(ring: Keyring, kid: str, key: RSAPrivateKey) -> bytes:
+def _seal(ring: Keyring, kid: str, key: "RSAPrivateKey") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
     return ring.encrypt(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), context=kid)
 
 
-def _open(ring: Keyring, row: SigningKey) -> RSAPrivateKey:
+def _open(ring: Keyring, row: SigningKey) -> "RSAPrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
     try:
         key = load_der_private_key(ring.decrypt(row.private_sealed or b"", context=row.kid), password=None)
     except Unreadable:
@@ -214,18 +224,21 @@ def _open(ring: Keyring, row: SigningKey) -> RSAPrivateKey:
     return key
 
 
-def _public_key(pem: str) -> RSAPublicKey:
+def _public_key(pem: str) -> "RSAPublicKey":
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     key = load_pem_public_key(pem.encode())
     assert isinstance(key, RSAPublicKey)
     return key
 
 
-def _encode_jwks(keys: dict[str, RSAPublicKey]) -> bytes:
+def _encode_jwks(keys: "dict[str, RSAPublicKey]") -> bytes:
     jwks = [{**_jwk(key), "kid": kid, "use": "sig", "alg": "RS256"} for kid, key in keys.items()]
     return msgspec.json.encode({"keys": jwks})
 
 
-def _jwk(key: RSAPublicKey) -> dict[str, str]:
+def _jwk(key: "RSAPublicKey") -> dict[str, str]:
     numbers = key.public_numbers()
     return {"kty": "RSA", "n": _base64_number(numbers.n), "e": _base64_number(numbers.e)}
 

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import structlog
 
-from undercroft.core.db import utc_now
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import Session, utc_now
 from undercroft.core.settings import load
 from undercroft.jobs import CurrentJob, cron, task
 from undercroft.modules.auth import throttle
@@ -46,10 +47,17 @@ async def clean_up(job: CurrentJob) -> dict[str, int]:
     async with job.session() as session:
         links = await forget_expired(session, now)
         await throttle.forget(session)
+        await _record_removal(session, "links.expired", links)
     async with job.session() as session:
         used = await RefreshTokenRepository(session).forget(now - load(AuthSettings).idle_life)
         sessions = await SessionRepository(session).forget(now - timedelta(days=30))
+        await _record_removal(session, "sessions.expired", sessions)
     return {"links": links, "refresh_tokens": used, "sessions": sessions}
+
+
+async def _record_removal(session: Session, action: str, removed: int) -> None:
+    if removed:
+        await record(session, Entry(action, after={"removed": removed}))
 
 
 async def _send(job: CurrentJob, written: Letter | None) -> None:

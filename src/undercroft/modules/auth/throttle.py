@@ -7,11 +7,11 @@ account is one more reason for it to wait, from which its owner is free as well.
 accounts waits, too. Unknown accounts are counted like known ones.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 
+from msgspec import Struct
 from sqlalchemy import text
 
 from undercroft.core.audit import Entry, record
@@ -47,8 +47,7 @@ _TAKE_BACK = Statement(
 _FORGET = Statement(text("DELETE FROM auth_throttles WHERE counted_at < CAST(:before AS timestamptz)"))
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """`free` failures cost nothing; the next costs `first` seconds, each further one twice as much up to `longest`."""
 
     scope: str
@@ -66,8 +65,7 @@ ACCOUNT = Rule("account", free=20, first=1, longest=60)
 NETWORK = Rule("network", free=50, first=5, longest=900)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One guess that was counted: the keys of its pair, its account and its network address."""
 
     pair: bytes
@@ -122,10 +120,9 @@ class Throttle:
             failures=list(failures.values()),
             until=[now + timedelta(seconds=delays[key]) if delays[key] else None for key in failures],
         )
-        for key, rule in attempt.keys.items():
-            if delays[key]:
-                details = {"scope": rule.scope, "failures": failures[key], "seconds": delays[key]}
-                await record(session, Entry("sign_in.slowed", details=details))
+        slowed = {rule.scope: delays[key] for key, rule in attempt.keys.items() if delays[key]}
+        if slowed:
+            await record(session, Entry("sign_in.slowed", after={"seconds": slowed}))
 
 
 async def pardon(session: Session, email: str, ip: str) -> None:

@@ -3,12 +3,13 @@
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from undercroft.core.health import Overall
+from undercroft.core.validation import Schema
 
 
-class Liveness(BaseModel):
+class Liveness(Schema):
     status: Overall
     version: str
 
@@ -18,13 +19,13 @@ class ComponentStatus(StrEnum):
     DOWN = "down"
 
 
-class ComponentRead(BaseModel):
+class ComponentRead(Schema):
     status: ComponentStatus
     latency_ms: float = Field(description="How long the answer took.")
     required: bool = Field(description="Whether nothing works without it.")
     details: dict[str, Any] = Field(default_factory=dict)
 
 
-class Readiness(BaseModel):
+class Readiness(Schema):
     status: Overall
     components: dict[str, ComponentRead]

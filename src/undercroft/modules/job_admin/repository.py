@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, cast
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, select
 from sqlalchemy.orm import QueryableAttribute, defer
@@ -12,7 +13,7 @@ from undercroft.core.db.repository import Repository
 from undercroft.jobs.errors import JobNotFound
 from undercroft.jobs.models import Job, Schedule
 
-LEFT_OUT = [defer(cast("QueryableAttribute[Any]", column)) for column in (Job.error, Job.args)]
+LEFT_OUT = (Job.error, Job.args)
 LAST: list[ColumnElement[Any]] = [col(Job.status).label("last_status"), col(Job.result).label("last_result")]
 
 
@@ -22,12 +23,23 @@ class JobRepository(Repository[Job]):
     searchable = ("task", "key")
     sortable = ("created_at", "scheduled_at", "finished_at", "priority", "task", "status")
 
+    async def status(self, job_id: UUID) -> str:
+        """Where a job stands, held until the transaction ends. Raises `JobNotFound`."""
+        found = await self._session.scalar(select(col(Job.status)).where(col(Job.id) == job_id).with_for_update())
+        if found is None:
+            raise JobNotFound
+        return str(found)
+
 
 class JobListing(JobRepository):
     """Without what may be long and nobody reads in a list."""
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
-        return super()._query(deleted=deleted).options(*LEFT_OUT)
+        return (
+            super()
+            ._query(deleted=deleted)
+            .options(*(defer(cast("QueryableAttribute[Any]", column)) for column in LEFT_OUT))
+        )
 
 
 class ScheduleRepository:

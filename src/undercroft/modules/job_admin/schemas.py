@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from undercroft.core.validation import Schema
 from undercroft.jobs.models import JobBase, JobStatus
 
 
@@ -24,7 +25,7 @@ class JobDetail(JobRead):
     error: str | None = Field(description="The traceback of the last attempt that failed.")
 
 
-class ScheduleRead(BaseModel):
+class ScheduleRead(Schema):
     model_config = ConfigDict(from_attributes=True)
 
     task: str
@@ -37,5 +38,5 @@ class ScheduleRead(BaseModel):
     last_result: Any = None
 
 
-class ScheduleList(BaseModel):
+class ScheduleList(Schema):
     items: list[ScheduleRead]

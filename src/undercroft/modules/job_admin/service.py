@@ -50,22 +50,26 @@ class JobControl:
 
     async def retry(self, job_id: UUID) -> Job:
         """Queue a finished job again. Raises `JobNotFound`, `JobNotFinished`, `JobKeyTaken`."""
+        before = await JobRepository(self._session).status(job_id)
         job = await control.retry(self._session, job_id)
-        await self._record("job.retried", job)
+        await self._record("job.retried", job, before)
         return job
 
     async def cancel(self, job_id: UUID) -> Job:
         """Cancel an unfinished job. Raises `JobNotFound`, `JobFinished`."""
+        before = await JobRepository(self._session).status(job_id)
         job = await control.cancel(self._session, job_id)
-        await self._record("job.cancelled", job)
+        await self._record("job.cancelled", job, before)
         return job
 
-    async def _record(self, action: str, job: Job) -> None:
+    async def _record(self, action: str, job: Job, before: str) -> None:
         entry = Entry(
             action=action,
-            actor_id=self._principal.user_id,
+            actor_id=self._principal.person_id,
             target_type="job",
             target_id=job.id,
+            before={"status": before, "cancel_requested": False},
+            after={"status": job.status, "cancel_requested": job.cancel_requested},
             details={"task": job.task},
         )
         await record(self._session, entry)

@@ -1,13 +1,14 @@
 """One kept mail, read from its file."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
+
+from msgspec import Struct
 
 from undercroft.core.validation import normalise_email
 from undercroft.providers.email.mailfiles import MailFile
@@ -16,8 +17,7 @@ _LINK = re.compile(r"https?://[^\s<>\"']+")
 _NOT_AT_THE_END = ".,;:!?)]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(Struct, frozen=True):
     id: str
     sender: str
     recipients: tuple[str, ...]

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from undercroft.core.validation import Schema
 
 
-class MailRead(BaseModel):
+class MailRead(Schema):
     model_config = ConfigDict(from_attributes=True)
 
     id: str
@@ -17,5 +19,5 @@ class MailRead(BaseModel):
     sent_at: datetime
 
 
-class MailList(BaseModel):
+class MailList(Schema):
     items: list[MailRead]

@@ -8,9 +8,9 @@ from asyncpg import Record
 from sqlalchemy import BigInteger, bindparam, func, insert, select
 from sqlmodel import col
 
+from undercroft.core.audit import Entry, write_one
 from undercroft.core.db import Statement, utc_now
 from undercroft.core.db.repository import TenantRepository
-from undercroft.core.ids import new_id
 from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project
 from undercroft.modules.projects.schemas import ProjectRead
@@ -50,15 +50,17 @@ class ProjectRepository(TenantRepository[Project]):
         """One page of the plain listing; each row also carries the `total`."""
         return await self._session.fetch(NEWEST, team_id=self.team_id, size=size, skipped=(page - 1) * size)
 
-    async def insert(self, values: Mapping[str, Any], *, created_by: UUID | None) -> Record:
-        """Write a new project as the only statement of its session.
+    async def insert(self, values: Mapping[str, Any], entry: Entry, *, created_by: UUID | None) -> Record:
+        """Write a new project and its audit entry as the only statement of the session; the entry names its id.
 
         Its own columns are filled in here: making a `Project` for that costs as much as the statement.
         """
         now = utc_now()
-        row = await self._writing.write_one(
+        row = await write_one(
+            self._writing,
             INSERT,
-            id=new_id(),
+            entry,
+            id=entry.target_id,
             team_id=self.team_id,
             created_by=created_by,
             created_at=now,

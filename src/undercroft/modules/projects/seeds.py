@@ -1,5 +1,6 @@
 """A few projects for the demo account."""
 
+from undercroft.core.audit import Entry, record
 from undercroft.core.db import Session, tenant
 from undercroft.modules.projects.models import Project, ProjectStatus
 from undercroft.modules.projects.repository import ProjectRepository
@@ -23,7 +24,10 @@ async def seed(session: Session) -> None:
         projects = ProjectRepository(session, team.id)
         if await projects.count() or await projects.count(deleted=True):
             return
-        await projects.create_many(
+        made = await projects.create_many(
             Project(name=name, description=description, status=status, team_id=team.id, created_by=user.id)
             for name, description, status in DEMO
         )
+        for project in made:
+            after = {"name": project.name, "description": project.description, "status": project.status}
+            await record(session, Entry("project.created", user.id, "project", project.id, team.id, after=after))

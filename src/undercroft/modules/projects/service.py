@@ -1,6 +1,7 @@
 """The use cases of projects, within one team."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from asyncpg import Record
@@ -8,10 +9,12 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col
 
+from undercroft.core.audit import Entry, changes, record
 from undercroft.core.auth import Principal
-from undercroft.core.db import ReadSession
+from undercroft.core.db import ReadSession, Session
 from undercroft.core.db.repository import Position, Slice, Stretch
 from undercroft.core.errors import Conflict, PreconditionFailed
+from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project, ProjectStatus
 from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.projects.schemas import ProjectCreate, ProjectUpdate
@@ -21,6 +24,7 @@ class ProjectService:
     """Give it a `Session` to change projects, a `ReadSession` to look at them."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
+        self._session = session
         self._principal = principal
         self._projects = ProjectRepository(session, principal.team_id)
 
@@ -47,30 +51,52 @@ class ProjectService:
         return await self._projects.record(project_id)
 
     async def create(self, data: ProjectCreate) -> Record:
-        return await self._projects.insert(data.model_dump(), created_by=self._principal.person_id)
+        values = data.model_dump()
+        entry = self._entry("project.created", new_id(), after=values)
+        return await self._projects.insert(values, entry, created_by=self._principal.person_id)
 
     async def change(self, project_id: UUID, data: ProjectUpdate, *, versions: Sequence[int] | None) -> Project:
         """Change what is given. Raises `PreconditionFailed` when it is at none of `versions`, `Conflict` in a race."""
         project = await self._at(project_id, versions)
+        before, after = changes(project, data.model_dump(exclude_unset=True))
+        if not after:
+            return project
         try:
-            return await self._projects.update(project, data.model_dump(exclude_unset=True))
+            await self._projects.update(project, after)
         except StaleDataError as error:
             raise (Conflict() if versions is None else PreconditionFailed()) from error
+        await self._record("project.changed", project_id, before=before, after=after)
+        return project
 
     async def delete(self, project_id: UUID, *, versions: Sequence[int] | None) -> None:
         """Hide a project; deleting one that is deleted is `ProjectNotFound`."""
         project = await self._projects.lock(project_id)
         _require(project, versions)
         await self._projects.soft_delete(project)
+        await self._record("project.deleted", project_id, before={"deleted": False}, after={"deleted": True})
 
     async def restore(self, project_id: UUID) -> Project:
         """Show a deleted project again. Raises `ProjectNotFound` when there is no such deleted project."""
-        return await self._projects.restore(await self._projects.lock(project_id, deleted=True))
+        project = await self._projects.restore(await self._projects.lock(project_id, deleted=True))
+        await self._record("project.restored", project_id, before={"deleted": True}, after={"deleted": False})
+        return project
 
     async def _at(self, project_id: UUID, versions: Sequence[int] | None) -> Project:
         project = await self._projects.get(project_id)
         _require(project, versions)
         return project
+
+    async def _record(
+        self, action: str, project_id: UUID, *, before: Mapping[str, Any], after: Mapping[str, Any]
+    ) -> None:
+        assert isinstance(self._session, Session)
+        await record(self._session, self._entry(action, project_id, before=before, after=after))
+
+    def _entry(
+        self, action: str, project_id: UUID, *, after: Mapping[str, Any], before: Mapping[str, Any] | None = None
+    ) -> Entry:
+        user_id, team_id = self._principal.person_id, self._principal.team_id
+        return Entry(action, user_id, "project", project_id, team_id, before=before or {}, after=after)
 
 
 def _require(project: Project, versions: Sequence[int] | None) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Form, Query, Request, Response
 
 from undercroft.core.auth import Router
+from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import add_templates, mailed_page
 from undercroft.modules.auth import (
@@ -30,6 +31,7 @@ async def magic_link_page(request: Request, token: Annotated[str, Query(max_leng
 
 @pages.post(MAGIC_PAGE)
 @limit("sign_in")
+@not_idempotent("The link works once.")
 async def sign_in_by_magic_link(
     request: Request, client: CurrentClient, identity: IdentityDep, token: Annotated[str, Form(max_length=512)] = ""
 ) -> Response:

@@ -4,9 +4,16 @@ How many may belong to a team is for a module that knows plans to say: `bind_sea
 """
 
 from undercroft.modules.teams.acceptance import OpenInvitation, accept_invitation, open_invitation
-from undercroft.modules.teams.errors import InvitationForAnother, InvitationInvalid, LastOwner, TeamNotFound
+from undercroft.modules.teams.errors import (
+    InvitationForAnother,
+    InvitationInvalid,
+    LastOwner,
+    PersonalTeam,
+    TeamNotFound,
+)
 from undercroft.modules.teams.models import Membership, Team
-from undercroft.modules.teams.repository import ROLE_GRANTS, Belonging, TeamRepository
+from undercroft.modules.teams.repository import ROLE_GRANTS, Belonging, MembershipRepository, TeamRepository
+from undercroft.modules.teams.schemas import MemberRead
 from undercroft.modules.teams.seats import SeatLimit, bind_seats
 from undercroft.modules.teams.service import create_team
 
@@ -19,8 +26,11 @@ __all__ = [
     "InvitationForAnother",
     "InvitationInvalid",
     "LastOwner",
+    "MemberRead",
     "Membership",
+    "MembershipRepository",
     "OpenInvitation",
+    "PersonalTeam",
     "SeatLimit",
     "Team",
     "TeamNotFound",

@@ -1,7 +1,8 @@
 """Accepting an invitation: whoever holds the mailed link and has the address that it was mailed to joins, once."""
 
-from dataclasses import dataclass
 from uuid import UUID
+
+from msgspec import Struct
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import ReadSession, Session, utc_now
@@ -19,8 +20,7 @@ from undercroft.modules.teams.repository import (
 from undercroft.modules.users import UserRepository
 
 
-@dataclass(frozen=True)
-class OpenInvitation:
+class OpenInvitation(Struct, frozen=True):
     """An invitation that can be accepted, as its holder sees it."""
 
     invited: Invited

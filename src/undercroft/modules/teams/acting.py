@@ -1,9 +1,10 @@
 """Changing a team while nobody else does, with the rights that one has at that moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+from msgspec import Struct
 
 from undercroft.core import audit
 from undercroft.core.audit import Entry
@@ -15,8 +16,7 @@ from undercroft.modules.teams.models import Team
 from undercroft.modules.teams.repository import MembershipRepository, RoleRepository, TeamRepository
 
 
-@dataclass(frozen=True)
-class Acting:
+class Acting(Struct, frozen=True):
     """Somebody and the team that they hold. `permissions` are what both the request and the role at this moment allow:
     whoever lost a right while waiting for the team does not use it."""
 

@@ -7,7 +7,9 @@ PERMISSIONS = (
     Permission("teams:write", "Rename the team and change its slug.", ADMINS),
     Permission("teams:delete", "Delete the team, and restore it.", OWNERS),
     Permission("members:write", "Change members' roles and remove members.", ADMINS),
-    Permission("owners:write", "Make and unmake owners, hand the team over, say whose domain joins.", OWNERS, True),
+    Permission(
+        "owners:write", "Make owners, hand the team over, say who joins by a domain, ask for MFA.", OWNERS, True
+    ),
     Permission("roles:write", "Make, change and delete the team's own roles.", ADMINS),
     Permission("invitations:read", "See who is invited.", ADMINS),
     Permission("invitations:write", "Invite people, and revoke invitations.", ADMINS),

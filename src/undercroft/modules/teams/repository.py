@@ -1,11 +1,11 @@
 """Every query about teams, their members, roles and invitations."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import Select, and_, case, delete, func, literal_column, select, update
 from sqlmodel import col
 
@@ -28,8 +28,7 @@ ROLE_GRANTS: Any = case(
 """Of a membership, what its role was granted, for `permissions_in`; NULL for a built-in role, without looking."""
 
 
-@dataclass(frozen=True)
-class Belonging:
+class Belonging(Struct, frozen=True):
     """A team together with the role that somebody has in it."""
 
     team: Team
@@ -75,6 +74,15 @@ class TeamRepository(Repository[Team]):
         if team is None:
             raise TeamNotFound
         return team
+
+    async def asking_for_mfa(self, user_id: UUID) -> Sequence[str]:
+        """The names of somebody's teams that let in only who passed two-step sign-in."""
+        query = (
+            select(col(Team.name))
+            .join(Membership, col(Membership.team_id) == col(Team.id))
+            .where(col(Membership.user_id) == user_id, col(Team.require_mfa), col(Team.deleted_at).is_(None))
+        )
+        return (await self._session.scalars(query.order_by(col(Team.name)))).all()
 
     async def slug_exists(self, slug: str) -> bool:
         return await self.count(col(Team.slug) == slug) > 0
@@ -220,8 +228,7 @@ class InvitationRepository(Repository[Invitation]):
         return super()._query(deleted=deleted).where(*self._pending())
 
 
-@dataclass(frozen=True)
-class Invited:
+class Invited(Struct, frozen=True):
     """An invitation as the holder of its link sees it."""
 
     invitation: Invitation

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, SecretStr, StringConstraints, field_validator
+from pydantic import ConfigDict, SecretStr, StringConstraints, field_validator
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.auth.permissions import TeamRole, granted
-from undercroft.core.validation import Email, Name, Slug, one_line
+from undercroft.core.validation import Email, Name, Schema, Slug, one_line
 from undercroft.modules.teams.models import ROLE_LENGTH, OwnRole, TeamFields
 
 MAX_DOMAINS = 20
@@ -37,6 +37,9 @@ class TeamUpdate(SQLModel):
 
     name: Name | None = Field(default=None, max_length=100)
     slug: Slug | None = Field(default=None, max_length=60)
+    require_mfa: bool | None = Field(
+        default=None, description="Whether the team lets in only who passed two-step sign-in; for owners to say."
+    )
     auto_join_domains: list[Domain] | None = Field(
         default=None,
         max_length=MAX_DOMAINS,
@@ -63,6 +66,7 @@ class TeamRead(TeamFields):
     slug: str
     role: str = Field(description="Your role in it.")
     is_personal: bool
+    require_mfa: bool
     auto_join_domains: list[str]
     auto_join_role: str
     created_at: datetime
@@ -160,7 +164,7 @@ class InvitationRead(SQLModel):
 Token = Annotated[SecretStr, Field(min_length=1, max_length=512)]
 
 
-class InvitationToken(BaseModel):
+class InvitationToken(Schema):
     model_config = _example(token="hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE")  # noqa: S106
 
     token: Token = Field(description="The secret of the mailed link.")

@@ -11,6 +11,7 @@ from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.auth.proof import MfaRequiredByTeam, require_recent, require_second_factor
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
@@ -60,13 +61,14 @@ class TeamService(TeamReads):
         return Belonging(team, TeamRole.OWNER)
 
     async def change(self, data: TeamUpdate) -> Belonging:
-        """Raises `SlugTaken`, and what `_check_joining` raises."""
+        """Raises `SlugTaken`, and what `_check_joining` and `_check_mfa` raise."""
         acting = await hold_team(self._session, self._principal)
         team = acting.team
         given = data.model_dump(exclude_unset=True, exclude_none=True)
         changes = {name: value for name, value in given.items() if getattr(team, name) != value}
         if changes:
             await self._check_joining(acting, changes)
+            self._check_mfa(acting, changes)
             before = {name: getattr(team, name) for name in changes}
             await self._write(team, changes)
             await acting.record("team.changed", before=before, after=changes)
@@ -132,6 +134,20 @@ class TeamService(TeamReads):
         await acting.require_role(changes.get("auto_join_role", acting.team.auto_join_role))
         added = set(changes.get("auto_join_domains", ())) - set(acting.team.auto_join_domains)
         require_own(sorted(added), await UserRepository(self._session).get(acting.user_id))
+
+    def _check_mfa(self, acting: Acting, changes: Mapping[str, Any]) -> None:
+        """Owners alone ask for two-step sign-in, having passed it; who lets go of it has proven it lately.
+
+        Raises `TeamRoleTooWeak`, `PersonalTeam`, `MfaEnrollmentRequired`, `MfaRequiredByTeam`, `StepUpRequired`.
+        """
+        if "require_mfa" not in changes:
+            return
+        acting.require("owners:write")
+        acting.require_shared()
+        if changes["require_mfa"]:
+            require_second_factor(self._principal, MfaRequiredByTeam)
+        else:
+            require_recent(self._principal)
 
     async def _write(self, team: Team, changes: Mapping[str, Any]) -> None:
         try:

@@ -3,7 +3,7 @@
 Others use the service, the events and the repository from here on down; nobody else writes the table.
 """
 
-from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, UserNotFound
+from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
 from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
 from undercroft.modules.users.profile import PROFILE, encode_profile
@@ -22,6 +22,7 @@ __all__ = [
     "LastSuperadmin",
     "NewUser",
     "PersonName",
+    "RoleTooWeak",
     "User",
     "UserDeactivated",
     "UserDeleted",

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from sqlmodel._compat import SQLModelConfig
 
 from undercroft.core.auth import PlatformRole
-from undercroft.core.validation import Locale, TimeZone, Url, one_line
+from undercroft.core.validation import Locale, Schema, TimeZone, Url, one_line
 from undercroft.modules.users.models import NAME_LENGTH, URL_LENGTH, UserBase
 
 PersonName = Annotated[str, one_line(NAME_LENGTH, min_length=0)]
@@ -36,7 +36,7 @@ class UserAdminRead(UserRead):
     is_active: bool
 
 
-class UserUpdate(BaseModel):
+class UserUpdate(Schema):
     """What people may change about themselves; only the fields that are given are changed."""
 
     model_config = ConfigDict(
@@ -50,7 +50,7 @@ class UserUpdate(BaseModel):
     notifications: Notifications = {}
 
 
-class UserAdminUpdate(BaseModel):
+class UserAdminUpdate(Schema):
     """What administrators may change about people; only the fields that are given are changed."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "admin"}]})
@@ -59,3 +59,4 @@ class UserAdminUpdate(BaseModel):
     locale: Locale = "en"
     timezone: TimeZone = "UTC"
     role: PlatformRole = PlatformRole.USER
+    email_verified: bool = Field(True, description="Whether the address counts as proven.")

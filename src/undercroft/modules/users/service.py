@@ -1,26 +1,29 @@
 """What happens to people: one method per change of state, each audited, each told to whoever listens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
 from sqlalchemy import ColumnElement
 
 from undercroft.core.audit import Entry, record
+from undercroft.core.audit import changes as differences
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.db.repository import Position, Slice, Stretch
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
+from undercroft.core.telemetry.redaction import HIDDEN
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
 from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
 from undercroft.modules.users.models import User
 from undercroft.modules.users.repository import UserRepository
 
+ACTIVE, INACTIVE = {"is_active": True}, {"is_active": False}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewUser:
+
+class NewUser(Struct, frozen=True, kw_only=True):
     """What a person begins with; `password_hash` is kept out of every repr."""
 
     email: str
@@ -52,26 +55,31 @@ class UserService:
         )
         await self._users.create(user)
         await publish(self._session, UserRegistered(user.id))
-        await self._audit("user.registered", user.id, actor_id or user.id, role=new.role.value)
+        after = {"email": new.email, "full_name": new.full_name, "role": new.role.value}
+        await self._audit("user.registered", user.id, actor_id or user.id, after=after)
         return user
 
     async def update_profile(self, user_id: UUID, changes: Mapping[str, Any]) -> User:
         """Change what people say about themselves. Raises `UserNotFound`."""
-        return await self._users.update(await self._users.lock(user_id), changes)
+        user = await self._users.lock(user_id)
+        before, after = differences(user, changes)
+        if after:
+            await self._users.update(user, after)
+            await self._audit("user.profile_changed", user_id, user_id, before=before, after=after)
+        return user
 
     async def administer(self, user_id: UUID, changes: Mapping[str, Any], *, by: Principal) -> User:
         """Change somebody as an administrator. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`."""
         user, is_last = await self._lock_with_superadmins(user_id)
         _require_rank(by, user, changes.get("role", user.role))
-        before = PlatformRole(user.role)
-        if is_last and changes.get("role", before) != before:
+        before, after = differences(user, _with_verification(user, changes))
+        if is_last and "role" in after:
             raise LastSuperadmin
-        changed = await self._users.update(user, changes)
-        if changed.role != before:
-            await self._audit("user.role_changed", user.id, by.user_id, before=before.value, after=str(changed.role))
-        if set(changes) - {"role"}:
-            await self._audit("user.changed", user.id, by.user_id, fields=sorted(set(changes) - {"role"}))
-        return changed
+        if after:
+            await self._users.update(user, after)
+            action = "user.role_changed" if "role" in after else "user.changed"
+            await self._audit(action, user.id, by.user_id, before=before, after=after)
+        return user
 
     async def deactivate(self, user_id: UUID, *, by: Principal) -> User:
         """Keep somebody out, from the next request on. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`."""
@@ -83,7 +91,7 @@ class UserService:
             raise LastSuperadmin
         await self._users.update(user, {"is_active": False})
         await publish(self._session, UserDeactivated(user.id))
-        await self._audit("user.deactivated", user.id, by.user_id)
+        await self._audit("user.deactivated", user.id, by.user_id, before=ACTIVE, after=INACTIVE)
         return user
 
     async def activate(self, user_id: UUID, *, by: Principal) -> User:
@@ -92,21 +100,33 @@ class UserService:
         _require_rank(by, user, user.role)
         if not user.is_active:
             await self._users.update(user, {"is_active": True})
-            await self._audit("user.activated", user.id, by.user_id)
+            await self._audit("user.activated", user.id, by.user_id, before=INACTIVE, after=ACTIVE)
+        return user
+
+    async def hold(self, user_id: UUID, *, by: Principal) -> User:
+        """Somebody whom this administrator may change, until the transaction ends.
+
+        Raises `UserNotFound`, `RoleTooWeak`.
+        """
+        user = await self._users.lock(user_id)
+        _require_rank(by, user, user.role)
         return user
 
     async def make_superadmin(self, user_id: UUID) -> User:
         """Give somebody every right on the platform, as a command does. Raises `UserNotFound`."""
         user = await self._users.lock(user_id)
-        before = PlatformRole(user.role)
-        await self._users.update(user, {"role": PlatformRole.SUPERADMIN, "is_active": True})
-        await self._audit("user.role_changed", user_id, None, before=before.value, after=user.role)
+        before, after = differences(user, {"role": PlatformRole.SUPERADMIN, "is_active": True})
+        if after:
+            await self._users.update(user, after)
+            await self._audit("user.role_changed", user_id, None, before=before, after=after)
         return user
 
     async def set_password(self, user_id: UUID, password_hash: str, *, action: str, actor_id: UUID | None) -> User:
         """Keep the hash of a new password. Raises `UserNotFound`."""
-        user = await self._users.update(await self._users.lock(user_id), {"password_hash": password_hash})
-        await self._audit(action, user_id, actor_id)
+        user = await self._users.lock(user_id)
+        before = {"password": HIDDEN if user.password_hash else None}
+        await self._users.update(user, {"password_hash": password_hash})
+        await self._audit(action, user_id, actor_id, before=before, after={"password": HIDDEN})
         return user
 
     async def change_email(self, user_id: UUID, email: str) -> str:
@@ -116,7 +136,7 @@ class UserService:
         before = user.email
         await self._users.update(user, {"email": email, "email_verified_at": utc_now()})
         await publish(self._session, EmailChanged(user_id))
-        await self._audit("user.email_changed", user_id, user_id)
+        await self._audit("user.email_changed", user_id, user_id, before={"email": before}, after={"email": email})
         return before
 
     async def delete(self, user_id: UUID) -> None:
@@ -125,16 +145,25 @@ class UserService:
         if is_last:
             raise LastSuperadmin
         await self._users.update(user, _anonymous(user_id))
+        # before the event, so that what subscribers erase includes where this came from
+        await self._audit("user.deleted", user_id, user_id, before={"deleted": False}, after={"deleted": True})
         await publish(self._session, UserDeleted(user_id))
-        await self._audit("user.deleted", user_id, user_id)
 
     async def _lock_with_superadmins(self, user_id: UUID) -> tuple[User, bool]:
         """The person, and whether no other superadmin may come in. Superadmins are held first, in one order for all."""
         superadmins = await self._users.lock_superadmins()
         return await self._users.lock(user_id), list(superadmins) == [user_id]
 
-    async def _audit(self, action: str, user_id: UUID, actor_id: UUID | None, **details: Any) -> None:
-        await record(self._session, Entry(action, actor_id, "user", user_id, details=details))
+    async def _audit(
+        self,
+        action: str,
+        user_id: UUID,
+        actor_id: UUID | None,
+        *,
+        after: Mapping[str, Any],
+        before: Mapping[str, Any] | None = None,
+    ) -> None:
+        await record(self._session, Entry(action, actor_id, "user", user_id, before=before or {}, after=after))
 
 
 class UserDirectory:
@@ -164,6 +193,13 @@ def _require_rank(by: Principal, user: User, role: str) -> None:
     """An admin may change people who are neither admin nor to become one; a superadmin may change anybody."""
     if by.role is not PlatformRole.SUPERADMIN and {user.role, role} != {PlatformRole.USER}:
         raise RoleTooWeak
+
+
+def _with_verification(user: User, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of `email_verified` the moment that is kept for it, unless it is so already."""
+    rest = {name: value for name, value in changes.items() if name != "email_verified"}
+    verified = changes.get("email_verified", user.email_verified)
+    return rest if verified == user.email_verified else {**rest, "email_verified_at": utc_now() if verified else None}
 
 
 def _anonymous(user_id: UUID) -> dict[str, Any]:

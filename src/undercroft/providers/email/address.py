@@ -1,7 +1,9 @@
 """A mail address with the name shown beside it."""
 
-from dataclasses import dataclass
 from email.utils import getaddresses
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from undercroft.core.validation.address import split_email
 from undercroft.providers.email.errors import InvalidMessage
@@ -10,8 +12,7 @@ from undercroft.providers.email.headers import encoded_words, require_one_line
 NAME_LENGTH = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Who a mail is from or to. Raises `InvalidMessage` for what RFC 5322 or RFC 6531 do not allow.
 
     The domain is kept in its ASCII form (IDNA 2008), because every mail server takes that one; a local part outside of
@@ -25,8 +26,8 @@ class Address:
         require_one_line(self.name, "The name beside an address")
         if len(self.name) > NAME_LENGTH:
             raise InvalidMessage(f"The name beside an address may have {NAME_LENGTH} characters.")
-        object.__setattr__(self, "name", self.name.strip())
-        object.__setattr__(self, "email", _deliverable(self.email))
+        force_setattr(self, "name", self.name.strip())
+        force_setattr(self, "email", _deliverable(self.email))
 
     @classmethod
     def parse(cls, value: "str | Address") -> "Address":

@@ -10,9 +10,10 @@ import re
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 STALE_SECONDS = 60
 """After this time a file that was never renamed belongs to a writer that died."""
@@ -20,8 +21,7 @@ STALE_SECONDS = 60
 _NAME = re.compile(r"([0-9]{20})-([0-9a-f]{32})\.eml")
 
 
-@dataclass(frozen=True, slots=True)
-class MailFile:
+class MailFile(Struct, frozen=True):
     """One kept mail: its name in the folder tells when it came and its id."""
 
     path: Path

@@ -9,10 +9,11 @@ then beside this file, where `base.txt` and `base.html` are. A variable that nob
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email.errors import InvalidMessage
@@ -26,8 +27,7 @@ BUILT_IN = Path(__file__).parent / "templates"
 _folders: list[Path] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     subject: str
     text: str
     html: str

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import ReadSessionDep, SessionDep
@@ -11,6 +11,7 @@ from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import MAX_PAGE, MAX_SIZE, Page
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
+from undercroft.core.validation import Schema
 from undercroft.modules.auth import sessions as service
 from undercroft.modules.auth.schemas import SessionRead
 from undercroft.modules.auth.sessions import SessionNotFound
@@ -20,7 +21,7 @@ SESSIONS = Tag("Sessions", "Where one is signed in.", group="Account")
 sessions = Router(surface="auth", prefix="/sessions", tag=SESSIONS)
 
 
-class SessionQuery(BaseModel):
+class SessionQuery(Schema):
     page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
     size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
 

@@ -8,6 +8,7 @@ from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import TypeAdapter, ValidationError
 
 from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.auth.guards import current_principal
 from undercroft.core.db import SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
@@ -173,15 +174,13 @@ async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: 
 
 @sign_in.post("/logout", status_code=204, summary="Sign out", responses=responses(CsrfFailed))
 @not_idempotent("A session that has ended cannot end again.")
-async def logout(
-    request: Request, identity: IdentityDep, session: SessionDep, body: RefreshRequest | None = None
-) -> Response:
+async def logout(request: Request, session: SessionDep, body: RefreshRequest | None = None) -> Response:
     """Ends the session of the refresh token; without a body that of the cookie or the access token."""
     response = Response(status_code=204)
     if body is not None:
         await sign_out(session, body.refresh_token.get_secret_value())
         return response
-    principal = await identity.authenticator.authenticate(request)
+    principal = await current_principal(request)
     await end_session(session, principal, principal.session_id)
     clear_session_cookie(response)
     return response

@@ -22,6 +22,9 @@ from undercroft.modules.teams.members import list_members as members_of
 from undercroft.modules.teams.schemas import MemberRead, MemberUpdate
 
 members = Router(surface="app", prefix="/teams/{team_id}/members", tag="Teams", dependencies=[NAMED_TEAM])
+leaving = Router(
+    surface="app", prefix="/teams/{team_id}/members", tag="Teams", dependencies=[NAMED_TEAM], personal=True
+)
 
 
 @members.get(
@@ -60,7 +63,7 @@ async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPri
     await MemberService(session, principal).change_role(user_id, body.role)
 
 
-@members.delete(
+@leaving.delete(
     "/{user_id}",
     status_code=204,
     summary="Remove a member, or leave",

@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from undercroft.core.auth import CurrentPrincipal, Router, require_permission
+from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission
+from undercroft.core.auth.proof import MfaEnrollmentRequired, MfaRequiredByTeam
 from undercroft.core.auth.routing import Surface
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
@@ -81,11 +82,24 @@ async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> Tea
     summary="Change a team",
     dependencies=[require_permission("teams:write")],
     responses=responses(
-        TeamNotFound, TeamRoleTooWeak, SlugTaken, PersonalTeam, UnknownRole, DomainNotProven, PublicMailDomain
+        TeamNotFound,
+        TeamRoleTooWeak,
+        SlugTaken,
+        PersonalTeam,
+        UnknownRole,
+        DomainNotProven,
+        PublicMailDomain,
+        MfaEnrollmentRequired,
+        MfaRequiredByTeam,
+        StepUpRequired,
     ),
 )
 async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
-    """Only the fields that are given are changed. Who joins by a domain is for owners to say."""
+    """Only the fields that are given are changed. Who joins by a domain is for owners to say.
+
+    So is `require_mfa`, for those who have passed two-step sign-in: to all others the team is closed with their next
+    request.
+    """
     return team_read(await TeamService(session, principal).change(body))
 
 

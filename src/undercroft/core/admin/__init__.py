@@ -1,0 +1,16 @@
+"""What a module's `admin.py` is made of. It is imported with the first request to `/admin`, not when a process starts.
+
+class ProjectView(AdminView, model=Project):
+    category = "Product"
+    column_list = ["name", "team_id", "status", "created_at"]
+    column_searchable_list = ["name"]
+    references = {"team_id": "team"}
+    schema = ProjectUpdate                  # may be edited: what this allows, checked by it
+
+CHARTS = (per_day("New projects", Project),)
+"""
+
+from undercroft.core.admin.charts import Chart, Line, per_day
+from undercroft.core.admin.view import AdminView, choice
+
+__all__ = ["AdminView", "Chart", "Line", "choice", "per_day"]

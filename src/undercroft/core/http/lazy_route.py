@@ -1,0 +1,71 @@
+"""Routes that are worked out at their first request.
+
+FastAPI takes a millisecond to read an endpoint's signature and to build validators for what goes in and comes out. Most
+of what a process starts with is not asked for in its first minute, so that is left until somebody asks.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from warnings import catch_warnings, simplefilter
+
+from fastapi._compat.v2 import ModelField
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic.warnings import UnsupportedFieldAttributeWarning
+from starlette.routing import get_name
+
+_CONVERTOR = re.compile(r":\w+(?=})")
+
+
+class LazyRoute(APIRoute):
+    """An `APIRoute` that knows its address at once and everything else when it is first looked at.
+
+    What is wrong with a declaration is found then, or by `complete`, which development calls at start.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.path = path
+        self.path_format = _CONVERTOR.sub("", path)
+        self.endpoint = endpoint
+        self.name = str(options.get("name") or get_name(endpoint))
+        self.methods = {method.upper() for method in options.get("methods") or ("GET",)}
+        self.tags = options.get("tags") or []
+        self.operation_id = options.get("operation_id")
+        self.include_in_schema = options.get("include_in_schema", True)
+        self.dependency_overrides_provider = options.get("dependency_overrides_provider")
+        self._options: dict[str, Any] | None = options
+
+    def complete(self) -> None:
+        """Work out what has not been yet. Raises what FastAPI says of a wrong declaration."""
+        options = self.__dict__.get("_options")
+        if options is None:
+            return
+        self._options = None
+        given = {name: self.__dict__[name] for name in ("operation_id", "dependency_overrides_provider")}
+        super().__init__(self.path, self.endpoint, **(options | given))
+        with catch_warnings():
+            # FastAPI keeps this from being said of its own adapters, but these build later than it expects.
+            simplefilter("ignore", UnsupportedFieldAttributeWarning)
+            for field in self._fields():
+                field._type_adapter.rebuild()
+
+    def _fields(self) -> Iterator[ModelField]:
+        """What validates and encodes for this route."""
+        told = (self.body_field, self.response_field, self.stream_item_field, *self.response_fields.values())
+        yield from filter(None, told)
+        yield from _asked(self.dependant)
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what is not there yet."""
+        if self.__dict__.get("_options") is None:
+            raise AttributeError(name)
+        self.complete()
+        return getattr(self, name)
+
+
+def _asked(dependant: Dependant) -> Iterator[ModelField]:
+    for name in ("path_params", "query_params", "header_params", "cookie_params", "body_params"):
+        yield from getattr(dependant, name)
+    for child in dependant.dependencies:
+        yield from _asked(child)

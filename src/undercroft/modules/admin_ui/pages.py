@@ -1,0 +1,91 @@
+"""Signing in to `/admin` and out of it. A session that is begun here is one like any other, and as well protected."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from undercroft.core.errors import AppError, Unauthorized
+from undercroft.core.http.limits import limit
+from undercroft.core.http.pages import add_templates, page
+from undercroft.core.security.passwords import MAX_LENGTH
+from undercroft.core.validation import Email
+from undercroft.modules.admin_ui.gate import FRONT, SIGN_IN, Gate
+from undercroft.modules.auth import InvalidCredentials, MfaRequired, browser
+
+add_templates(Path(__file__).parent / "templates" / "pages")
+
+NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
+METHODS = {"totp": "the code of your authenticator app", "recovery_code": "a recovery code"}
+
+_email: TypeAdapter[str] = TypeAdapter(Email)
+
+
+def routes(gate: Gate) -> list[BaseRoute]:
+    """What is in front of the gate, and the gate."""
+    return [
+        Route("/admin", to_front, methods=["GET"], include_in_schema=False),
+        Route(SIGN_IN, sign_in_page, methods=["GET"], include_in_schema=False),
+        Route(SIGN_IN, sign_in, methods=["POST"], include_in_schema=False),
+        Route("/admin/logout", sign_out, methods=["POST"], include_in_schema=False),
+        Mount("/admin", app=gate, name="admin"),
+    ]
+
+
+async def to_front(_request: Request) -> Response:
+    return RedirectResponse(FRONT, 308)
+
+
+async def sign_in_page(request: Request) -> Response:
+    return _form(request)
+
+
+@limit("sign_in")
+async def sign_in(request: Request) -> Response:
+    """Begin a session, or ask for the second factor. Who may come in is the gate's to say."""
+    form = {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
+    try:
+        started = await browser.sign_in(request, email=_address(form), password=form.get("password", "")[:MAX_LENGTH])
+    except MfaRequired as error:
+        return _code_form(request, error.details or {})
+    except AppError as error:
+        return _form(request, error, email=form.get("email", ""))
+    response = RedirectResponse(FRONT, 303, NO_STORE)
+    browser.remember(response, started)
+    return response
+
+
+async def sign_out(request: Request) -> Response:
+    """End the session. Without one there is nothing to end."""
+    response = RedirectResponse(SIGN_IN, 303, NO_STORE)
+    try:
+        await browser.sign_out(request, response)
+    except Unauthorized:
+        return response
+    return response
+
+
+def _address(form: dict[str, str]) -> str:
+    try:
+        return _email.validate_python(form.get("email", ""))
+    except ValidationError:
+        raise InvalidCredentials from None
+
+
+def _form(request: Request, error: AppError | None = None, *, email: str = "") -> Response:
+    status, headers = (error.status, error.headers) if error else (200, {})
+    fault = error.text if error else ""
+    return page(
+        request, "admin_ui/sign_in.html", status=status, headers={**headers, **NO_STORE}, fault=fault, email=email[:254]
+    )
+
+
+def _code_form(request: Request, details: dict[str, Any], error: AppError | None = None) -> Response:
+    status, fault = (error.status, error.text) if error else (200, "")
+    return page(
+        request, "admin_ui/code.html", status=status, headers=NO_STORE, fault=fault, token=details.get("mfa_token", "")
+    )

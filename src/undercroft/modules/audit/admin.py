@@ -1,0 +1,20 @@
+"""The audit log in `/admin`, to look at: nothing about it can be changed."""
+
+from sqladmin.filters import StaticValuesFilter
+
+from undercroft.core.admin import AdminView
+from undercroft.core.audit import ActorKind
+from undercroft.modules.audit.models import AuditEntry
+
+
+class AuditView(AdminView, model=AuditEntry):
+    name = "Audit entry"
+    name_plural = "Audit log"
+    icon = "fa-solid fa-book"
+    category = "Operation"
+    references = {"user_id": "user", "impersonator_id": "user", "team_id": "team"}
+    column_list = ["occurred_at", "action", "user_id", "impersonator_id", "target_type", "target_id", "team_id"]
+    column_searchable_list = ["action", "target_type", "target_id", "user_id", "request_id"]
+    column_sortable_list = ["occurred_at", "action"]
+    column_default_sort = ("occurred_at", True)
+    column_filters = [StaticValuesFilter("actor_kind", values=[(each.value, each.value) for each in ActorKind])]

@@ -1,0 +1,31 @@
+"""Sessions in `/admin`: to look at, and to end."""
+
+from typing import Any
+
+from sqladmin.filters import StaticValuesFilter
+
+from undercroft.core.admin import AdminView
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import Principal
+from undercroft.core.db import Session
+from undercroft.modules.auth.models import AuthSession, SessionKind
+from undercroft.modules.auth.repository import SessionRepository
+
+
+class SessionView(AdminView, model=AuthSession):
+    name = "Session"
+    icon = "fa-solid fa-desktop"
+    category = "People"
+    noun = "session"
+    can_delete = True
+    references = {"user_id": "user"}
+    column_list = ["user_id", "kind", "ip", "user_agent", "last_seen_at", "expires_at", "revoked_at"]
+    column_searchable_list = ["user_id", "ip", "user_agent"]
+    column_sortable_list = ["last_seen_at", "expires_at", "created_at"]
+    column_default_sort = ("created_at", True)
+    column_filters = [StaticValuesFilter("kind", values=[(each.value, each.value) for each in SessionKind])]
+
+    async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
+        """End the session from its next request on; the row stays until it is forgotten."""
+        if await SessionRepository(session).revoke(row.id):
+            await record(session, Entry("session.ended", by.user_id, "session", row.id, person_id=row.user_id))

@@ -1,0 +1,55 @@
+"""Signing a browser in and out by forms, for modules that have pages of their own.
+
+A form has no place for the `X-CSRF-Token` header, so every unsafe request must come from our own site, by what the
+browser says of it (`Sec-Fetch-Site`, `Origin`); one that says neither is refused.
+"""
+
+from typing import cast
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from undercroft.core.auth import Principal
+from undercroft.modules.auth.answers import seconds_to_wait
+from undercroft.modules.auth.client import current_client
+from undercroft.modules.auth.cookies import clear_session_cookie, require_same_site, set_session_cookie
+from undercroft.modules.auth.identity import Identity
+from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.sessions import Started, end_session
+
+
+async def sign_in(request: Request, *, email: str, password: str) -> Started:
+    """Begin a session with a cookie. Raises `CsrfFailed` and what `SignIn.sign_in` raises."""
+    require_same_site(request)
+    identity = identity_of(request)
+    _, started = await identity.sign_in.sign_in(
+        email=email,
+        password=password,
+        client=await current_client(request),
+        kind=SessionKind.COOKIE,
+        account_waits=await seconds_to_wait(request, email),
+    )
+    return started
+
+
+async def sign_out(request: Request, response: Response) -> None:
+    """End the cookie's session, and the cookie. Raises `CsrfFailed`, `Unauthorized`."""
+    identity = identity_of(request)
+    principal = await identity.authenticator.authenticate_page(request)
+    async with identity.database.session() as session:
+        await end_session(session, principal, principal.session_id)
+    clear_session_cookie(response)
+
+
+async def principal_of(request: Request) -> Principal:
+    """Whose cookie this is. Raises `Unauthorized`; `CsrfFailed` unless an unsafe request comes from our own site."""
+    return await identity_of(request).authenticator.authenticate_page(request)
+
+
+def remember(response: Response, started: Started) -> None:
+    """Let the browser keep the session that was begun."""
+    set_session_cookie(response, started.secret)
+
+
+def identity_of(request: Request) -> Identity:
+    return cast(Identity, request.app.state.identity)

@@ -1,0 +1,27 @@
+"""Mails about second factors, asked for in the transaction of what they tell of."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from undercroft.core.db import Session, utc_now
+from undercroft.jobs import enqueue
+
+
+class Notice(StrEnum):
+    """Named as its template."""
+
+    MFA_ENABLED = "mfa_enabled"
+    MFA_DISABLED = "mfa_disabled"
+    MFA_RESET = "mfa_reset"
+    MFA_FAILED = "mfa_failed"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    PASSKEY_ADDED = "passkey_added"
+    FACTOR_REMOVED = "factor_removed"
+
+
+async def tell(session: Session, user_id: UUID, notice: Notice, **facts: str) -> None:
+    """Have a mail written to somebody once the session's transaction has committed."""
+    from undercroft.modules.mfa.tasks import send_notice
+
+    await enqueue(session, send_notice, user_id=user_id, notice=notice, when=utc_now(), facts=facts)

@@ -1,0 +1,86 @@
+"""Whether what somebody shows is one of their second factors. Whatever fits is used up by being shown."""
+
+from uuid import UUID
+
+import structlog
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import Session
+from undercroft.core.security.keyring import Unreadable
+from undercroft.modules.mfa import ceremonies, totp
+from undercroft.modules.mfa.models import Passkey, Purpose
+from undercroft.modules.mfa.notices import Notice, tell
+from undercroft.modules.mfa.recovery import hash_of
+from undercroft.modules.mfa.repository import PasskeyRepository, RecoveryCodeRepository, TotpRepository
+from undercroft.modules.mfa.schemas import Assertion, Proof
+from undercroft.modules.users import User
+
+log = structlog.get_logger("undercroft.security")
+
+
+async def fits(session: Session, user: User, proof: Proof, purpose: Purpose, subject_id: UUID) -> bool:
+    """Whether this is a second factor of a person who is held; the last two are those of a challenge."""
+    if proof.code is not None:
+        return await _code_fits(session, user.id, proof.code)
+    if proof.recovery_code is not None:
+        return await _recovery_code_fits(session, user, proof.recovery_code.get_secret_value())
+    assert proof.passkey is not None
+    passkey = await _of(session, user.id, proof.passkey)
+    return await passkey_fits(session, passkey, proof.passkey, purpose, subject_id)
+
+
+async def passkey_fits(
+    session: Session,
+    passkey: Passkey | None,
+    assertion: Assertion,
+    purpose: Purpose,
+    subject_id: UUID | None,
+    *,
+    verified: bool = False,
+) -> bool:
+    """Whether this passkey signed the challenge, `verified` by a person whom the authenticator recognised."""
+    try:
+        signed = await ceremonies.signed(session, purpose, subject_id, assertion, passkey, verified=verified)
+    except ceremonies.Unfit:
+        return False
+    assert passkey is not None
+    used = await PasskeyRepository(session, passkey.user_id).use(passkey, signed.sign_count, backed_up=signed.backed_up)
+    if not used:
+        counters = {"seen": passkey.sign_count, "signed": signed.sign_count}
+        await record(session, Entry("passkey.cloned", None, "passkey", passkey.id, details=counters))
+    return used
+
+
+async def _code_fits(session: Session, user_id: UUID, code: str) -> bool:
+    totps, secrets = TotpRepository(session), totp.Secrets()
+    kept = await totps.find(user_id)
+    if kept is None or kept.secret_sealed is None:
+        return False
+    try:
+        secret = secrets.open(user_id, kept.secret_sealed)
+    except Unreadable as error:
+        log.error("totp.unreadable", user_id=str(user_id), cause=str(error), hint="Is the earlier key in SECRET_KEYS?")
+        return False
+    step = totp.step_of(secret, code)
+    if step is None or not await totps.use(user_id, step):
+        return False
+    if not secrets.is_current(kept.secret_sealed):
+        await totps.seal_anew(user_id, kept.secret_sealed, secrets.seal(user_id, secret))
+    return True
+
+
+async def _recovery_code_fits(session: Session, user: User, code: str) -> bool:
+    codes = RecoveryCodeRepository(session)
+    if not await codes.use(user.id, hash_of(user.id, code)):
+        return False
+    left = await codes.count(user.id)
+    await record(session, Entry("mfa.recovery_code_used", user.id, "user", user.id, details={"left": left}))
+    await tell(session, user.id, Notice.RECOVERY_CODE_USED, left=str(left))
+    return True
+
+
+async def _of(session: Session, user_id: UUID, assertion: Assertion) -> Passkey | None:
+    try:
+        return await PasskeyRepository(session, user_id).of_credential(ceremonies.credential_id(assertion))
+    except ceremonies.Unfit:
+        return None

@@ -1,0 +1,23 @@
+"""Recovery codes: for whoever has lost the authenticator. Ten of them, each good for one time."""
+
+import secrets
+from uuid import UUID
+
+from undercroft.core.security.tokens import hash_token
+
+HOW_MANY = 10
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+GROUPS, GROUP = 4, 4
+
+
+def new_codes() -> list[str]:
+    """Codes as people write them down: `k7fp-2mxq-…`, 79 random bits each, nothing that looks like something else."""
+    return [
+        "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP)) for _ in range(GROUPS))
+        for _ in range(HOW_MANY)
+    ]
+
+
+def hash_of(user_id: UUID, code: str) -> bytes:
+    """What is kept of somebody's code, however it is spaced and written."""
+    return hash_token(f"{user_id} {''.join(filter(str.isalnum, code.lower()))}")

@@ -1,0 +1,48 @@
+"""Taking all second factors from somebody who has lost them, by a superadmin or a command."""
+
+from uuid import UUID
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import Database, Session
+from undercroft.modules.mfa.notices import Notice, tell
+from undercroft.modules.mfa.repository import (
+    HalfwayRepository,
+    PasskeyRepository,
+    RecoveryCodeRepository,
+    TotpRepository,
+)
+from undercroft.modules.users import UserNotFound, UserRepository
+
+
+async def reset(session: Session, user_id: UUID) -> bool:
+    """Turn two-step sign-in off for somebody and tell them; whether it was on. Raises `UserNotFound`.
+
+    Teams that ask for it stay closed to them until they have turned it on again.
+    """
+    user = await UserRepository(session).lock(user_id)
+    before = list(user.second_factors)
+    await erase(session, user_id)
+    if not before:
+        return False
+    await UserRepository(session).update(user, {"second_factors": []})
+    entry = Entry("mfa.reset", None, "user", user_id, before={"second_factors": before}, after={"second_factors": []})
+    await record(session, entry)
+    await tell(session, user_id, Notice.MFA_RESET)
+    return True
+
+
+async def reset_by_email(database: Database, *, email: str) -> bool:
+    """As `reset`, for whoever has this address. Raises `UserNotFound`."""
+    async with database.session() as session:
+        user = await UserRepository(session).by_email(email)
+        if user is None:
+            raise UserNotFound(f"Nobody has the address {email}.")
+        return await reset(session, user.id)
+
+
+async def erase(session: Session, user_id: UUID) -> None:
+    """Remove everything that is kept about somebody's second factors."""
+    await TotpRepository(session).remove(user_id)
+    await PasskeyRepository(session, user_id).erase()
+    await RecoveryCodeRepository(session).replace(user_id, [])
+    await HalfwayRepository(session).erase(user_id)

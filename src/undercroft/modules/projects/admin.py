@@ -1,0 +1,23 @@
+"""Projects of all teams in `/admin`."""
+
+from sqladmin.filters import StaticValuesFilter
+
+from undercroft.core.admin import AdminView
+from undercroft.modules.projects.models import Project, ProjectStatus
+from undercroft.modules.projects.schemas import ProjectUpdate
+
+
+class ProjectView(AdminView, model=Project):
+    name = "Project"
+    icon = "fa-solid fa-folder"
+    category = "Product"
+    label = "name"
+    schema = ProjectUpdate
+    choices = {"status": ProjectStatus}
+    can_delete = True
+    references = {"team_id": "team", "created_by": "user"}
+    column_list = ["name", "team_id", "status", "created_by", "created_at", "deleted_at"]
+    column_searchable_list = ["name", "description"]
+    column_sortable_list = ["name", "status", "created_at", "updated_at"]
+    column_default_sort = ("created_at", True)
+    column_filters = [StaticValuesFilter("status", values=[(each.value, each.value) for each in ProjectStatus])]

@@ -1,0 +1,3 @@
+"""How many there are of everything, for administrators."""
+
+REQUIRES = ("users", "teams", "api_keys", "auth")

@@ -1,0 +1,3 @@
+"""All teams, for administrators of the platform."""
+
+REQUIRES = ("teams",)

@@ -1,0 +1,46 @@
+"""Teams as the platform sees them: living and deleted, whoever belongs to them."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlmodel import col
+
+from undercroft.core.db import ReadSession
+from undercroft.core.db.repository import Repository
+from undercroft.modules.teams import Membership, Team, TeamNotFound
+
+
+class AllTeams(Repository[Team]):
+    """Living and deleted ones alike."""
+
+    model = Team
+    not_found = TeamNotFound
+    searchable = ("name", "slug")
+    sortable = ("created_at", "name", "slug", "deleted_at")
+
+    def _query(self, *, deleted: bool = False) -> Select[Any]:  # noqa: ARG002 - both kinds, always
+        return select(Team)
+
+    async def slug_taken(self, slug: str) -> bool:
+        """Whether a living team has this slug."""
+        return await self.count(col(Team.slug) == slug, col(Team.deleted_at).is_(None)) > 0
+
+
+class MemberCounts:
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+
+    async def of(self, teams: Sequence[Team]) -> dict[UUID, int]:
+        """How many belong to each of these teams, in one statement."""
+        ids = [team.id for team in teams]
+        query = select(col(Membership.team_id), func.count()).where(col(Membership.team_id).in_(ids))
+        rows: Sequence[Any] = (await self._session.execute(query.group_by(col(Membership.team_id)))).all()
+        return {row[0]: row[1] for row in rows}
+
+
+def matching(*, is_personal: bool | None, is_deleted: bool | None) -> list[ColumnElement[bool]]:
+    """What a listing asks for; None asks for nothing."""
+    wanted = ((col(Team.personal_user_id), is_personal), (col(Team.deleted_at), is_deleted))
+    return [column.is_not(None) if value else column.is_(None) for column, value in wanted if value is not None]

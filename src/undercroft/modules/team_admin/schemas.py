@@ -1,0 +1,25 @@
+"""Teams over HTTP, as told to administrators."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from undercroft.core.validation import Schema
+from undercroft.modules.teams import Team
+
+
+class TeamAdminRead(Schema):
+    id: UUID
+    name: str
+    slug: str
+    personal_user_id: UUID | None = Field(description="Whose personal team it is.")
+    members: int = Field(description="How many belong to it.")
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None = Field(description="Since when nobody reaches it.")
+
+    @classmethod
+    def of(cls, team: Team, members: int) -> "TeamAdminRead":
+        known = {name: getattr(team, name) for name in cls.model_fields if name != "members"}
+        return cls(**known, members=members)

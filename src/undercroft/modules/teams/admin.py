@@ -1,0 +1,30 @@
+"""Teams and memberships in `/admin`, to look at."""
+
+from undercroft.core.admin import AdminView, per_day
+from undercroft.modules.teams.models import Membership, Team
+
+
+class TeamView(AdminView, model=Team):
+    name = "Team"
+    icon = "fa-solid fa-people-group"
+    category = "People"
+    label = "name"
+    references = {"personal_user_id": "user"}
+    column_list = ["name", "slug", "personal_user_id", "require_mfa", "created_at", "deleted_at"]
+    column_searchable_list = ["name", "slug"]
+    column_sortable_list = ["name", "slug", "created_at"]
+    column_default_sort = ("created_at", True)
+
+
+class MembershipView(AdminView, model=Membership):
+    name = "Membership"
+    icon = "fa-solid fa-user-tag"
+    category = "People"
+    references = {"user_id": "user", "team_id": "team"}
+    column_list = ["user_id", "team_id", "role", "created_at"]
+    column_searchable_list = ["user_id", "team_id", "role"]
+    column_sortable_list = ["role", "created_at"]
+    column_default_sort = ("created_at", True)
+
+
+CHARTS = (per_day("New teams", Team),)

@@ -1,0 +1,49 @@
+"""People in `/admin`: changed by the service, which knows who may change whom."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqladmin.filters import BooleanFilter, StaticValuesFilter
+
+from undercroft.core.admin import AdminView, per_day
+from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.db import Session
+from undercroft.modules.users.models import User
+from undercroft.modules.users.schemas import UserAdminUpdate
+from undercroft.modules.users.service import UserService
+
+ROLES = [(role.value, role.value.capitalize()) for role in PlatformRole]
+
+
+class UserEdit(UserAdminUpdate):
+    is_active: bool = True
+
+
+class UserView(AdminView, model=User):
+    name = "User"
+    icon = "fa-solid fa-user"
+    category = "People"
+    label = "email"
+    schema = UserEdit
+    choices = {"role": PlatformRole}
+    column_list = ["email", "full_name", "role", "is_active", "second_factors", "created_at"]
+    groups = {
+        "Account": ["email", "email_verified_at", "role", "is_active", "second_factors"],
+        "Profile": ["full_name", "locale", "timezone", "avatar_url", "notifications"],
+    }
+    column_searchable_list = ["email", "full_name"]
+    column_sortable_list = ["email", "full_name", "role", "created_at"]
+    column_default_sort = ("created_at", True)
+    column_filters = [StaticValuesFilter("role", values=ROLES), BooleanFilter("is_active")]
+
+    async def change(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:
+        """Raises `RoleTooWeak`, `LastSuperadmin`."""
+        service = UserService(session)
+        profile = {name: value for name, value in values.items() if name != "is_active"}
+        if profile:
+            await service.administer(row.id, profile, by=by)
+        if "is_active" in values:
+            await (service.activate if values["is_active"] else service.deactivate)(row.id, by=by)
+
+
+CHARTS = (per_day("New users", User),)

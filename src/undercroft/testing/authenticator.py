@@ -1,0 +1,107 @@
+"""An authenticator in software that speaks WebAuthn's real formats, for tests of passkeys without a browser.
+
+key = Authenticator("https://example.com")
+options = (await client.post("/api/v1/auth/passkeys/options")).json()["options"]
+await client.post("/api/v1/auth/passkeys", json={"name": "Key", "credential": key.create(options)})
+...
+await client.post("/api/v1/auth/passkeys/sign-in", json={"passkey": key.sign(options)})
+"""
+
+import json
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import cbor2
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+
+PRESENT, VERIFIED, ATTESTED = 0x01, 0x04, 0x40
+NO_MODEL = bytes(16)
+
+
+@dataclass
+class Credential:
+    """A key pair for one domain and one person."""
+
+    id: bytes
+    domain: str
+    user_handle: bytes
+    key: ec.EllipticCurvePrivateKey
+    count: int = 0
+
+
+@dataclass
+class Authenticator:
+    """Makes credentials (ES256, attestation `none`) and signs with them, as seen by a page of `origin`.
+
+    `step` is what the counter moves by at each signature; 0 is an authenticator without a counter. `verifies` says
+    whether it asks who is there, by a PIN or a fingerprint.
+    """
+
+    origin: str
+    step: int = 1
+    verifies: bool = True
+    credentials: list[Credential] = field(default_factory=list)
+
+    def create(self, options: dict[str, Any], **client_data: Any) -> dict[str, Any]:
+        """What `navigator.credentials.create()` gives, as JSON; `client_data` replaces what the browser would say."""
+        made = Credential(
+            secrets.token_bytes(32),
+            options["rp"]["id"],
+            decoded(options["user"]["id"]),
+            ec.generate_private_key(ec.SECP256R1()),
+        )
+        self.credentials.append(made)
+        attested = NO_MODEL + len(made.id).to_bytes(2) + made.id + cose_key(made.key)
+        data = self._data(made, ATTESTED) + attested
+        told = self._client_data("webauthn.create", options["challenge"], client_data)
+        attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        response = {"clientDataJSON": encoded(told), "attestationObject": encoded(attestation), "transports": ["usb"]}
+        return self._answer(made, response)
+
+    def sign(self, options: dict[str, Any], **client_data: Any) -> dict[str, Any]:
+        """What `navigator.credentials.get()` gives, as JSON, by the first credential that is asked for."""
+        allowed = {decoded(each["id"]) for each in options.get("allowCredentials") or []}
+        chosen = next(each for each in self.credentials if not allowed or each.id in allowed)
+        chosen.count += self.step
+        data = self._data(chosen, 0)
+        told = self._client_data("webauthn.get", options["challenge"], client_data)
+        signature = chosen.key.sign(data + sha256(told).digest(), ec.ECDSA(SHA256()))
+        response = {
+            "clientDataJSON": encoded(told),
+            "authenticatorData": encoded(data),
+            "signature": encoded(signature),
+            "userHandle": encoded(chosen.user_handle),
+        }
+        return self._answer(chosen, response)
+
+    def _data(self, credential: Credential, flags: int) -> bytes:
+        flags |= PRESENT | (VERIFIED if self.verifies else 0)
+        return sha256(credential.domain.encode()).digest() + bytes([flags]) + credential.count.to_bytes(4)
+
+    def _client_data(self, kind: str, challenge: str, changed: dict[str, Any]) -> bytes:
+        told = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": False}
+        return json.dumps({**told, **changed}).encode()
+
+    @staticmethod
+    def _answer(credential: Credential, response: dict[str, Any]) -> dict[str, Any]:
+        name = encoded(credential.id)
+        return {"id": name, "rawId": name, "type": "public-key", "response": response, "clientExtensionResults": {}}
+
+
+def cose_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The public half as a COSE key (RFC 9053, 7.1): EC2, ES256, P-256."""
+    numbers = key.public_key().public_numbers()
+    return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32), -3: numbers.y.to_bytes(32)})
+
+
+def encoded(data: bytes) -> str:
+    """base64url without padding."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decoded(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,36 @@
+"""Files that people open in spreadsheets."""
+
+import csv
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+
+from undercroft.core.admin.export import cell, csv_lines
+
+
+@pytest.mark.parametrize(
+    "formula", ["=1+1", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "|calc", "%0A=1", "\uff1d1"]
+)
+def test_what_a_spreadsheet_would_carry_out_is_only_text(formula: str) -> None:
+    assert cell(formula) == f"'{formula}"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (-5, "-5"),
+        (True, "True"),
+        ("tea", "tea"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+    ],
+)
+def test_everything_else_is_as_it_is(value: object, text: str) -> None:
+    assert cell(value) == text
+
+
+async def test_a_file_comes_back_as_it_was() -> None:
+    rows = [["a,b", 'say "hi"'], ["line\nbreak", None]]
+    text = "".join([line async for line in csv_lines(["x", "y"], rows)])
+    assert list(csv.reader(StringIO(text))) == [["x", "y"], ["a,b", 'say "hi"'], ["line\nbreak", ""]]

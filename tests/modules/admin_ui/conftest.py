@@ -1,0 +1,47 @@
+"""Administrators in front of `/admin`, with a cookie as a browser has it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest_asyncio
+from httpx import AsyncClient
+
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.core.security import passwords
+from undercroft.testing.configuration import PUBLIC_URL
+from undercroft.testing.people import Person, client_of
+
+PASSWORD = "correct horse battery staple"
+HERE = {"Origin": PUBLIC_URL, "Accept": "text/html"}
+
+Browser = Callable[..., Awaitable[AsyncClient]]
+
+
+async def set_password(database: Database, person: Person) -> None:
+    hashed = await passwords.hash(PASSWORD, subject=person.email)
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE users SET password_hash = $1 WHERE id = $2", hashed, person.user_id)
+
+
+async def sign_in(client: AsyncClient, email: str, password: str = PASSWORD) -> Any:
+    return await client.post("/admin/login", data={"email": email, "password": password}, headers=HERE)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(app: Api, database: Database, somebody: Any) -> AsyncIterator[Browser]:
+    """Makes somebody who has signed in at `/admin/login`: `client = await browser(role=PlatformRole.ADMIN)`."""
+    async with AsyncExitStack() as stack:
+
+        async def open_browser(role: PlatformRole = PlatformRole.ADMIN, **who: Any) -> AsyncClient:
+            person = await somebody(role=role, **who)
+            await set_password(database, person)
+            client = await stack.enter_async_context(client_of(app, **HERE))
+            answer = await sign_in(client, person.email)
+            assert answer.status_code == 303, answer.text
+            client.person = person  # type: ignore[attr-defined]
+            return client
+
+        yield open_browser

@@ -1,0 +1,175 @@
+"""What is changed through `/admin`: audited once, in one transaction, and never over somebody else's change."""
+
+import asyncio
+import csv
+import re
+from io import StringIO
+from typing import Any
+
+import pytest
+from httpx import AsyncClient, Response
+
+from tests.modules.admin_ui.conftest import Browser
+from tests.modules.audit.entries import entries
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db import Database
+
+SEEN = re.compile(r'name="seen" value="([0-9a-f]{64})"')
+
+
+async def form_of(admin: AsyncClient, path: str) -> dict[str, str]:
+    page = await admin.get(path)
+    found = SEEN.search(page.text)
+    assert found, page.text
+    return {"seen": found[1], "save": "Save"}
+
+
+async def project(somebody: Any, name: str = "Website") -> tuple[Any, str]:
+    person = await somebody()
+    made = (await person.client.post("/api/v1/app/projects", json={"name": name})).json()
+    return person, made["id"]
+
+
+async def edited(admin: AsyncClient, path: str, **values: str) -> Response:
+    form = {"full_name": "Somebody", "locale": "en", "timezone": "UTC", "role": "user", "is_active": "y"}
+    return await admin.post(path, data={**form, **await form_of(admin, path), **values})
+
+
+async def test_a_project_is_changed_and_audited_once_with_before_and_after(
+    browser: Browser, somebody: Any, database: Database
+) -> None:
+    admin, (person, key) = await browser(), await project(somebody)
+    path = f"/admin/project/edit/{key}"
+    form = {**await form_of(admin, path), "name": "Shop", "description": "", "status": "active"}
+    assert (await admin.post(path, data=form)).status_code == 302
+    (entry,) = await entries(database, action="project.changed")
+    assert (entry["before"], entry["after"]) == ({"name": "Website"}, {"name": "Shop"})
+    assert (entry["user_id"], entry["team_id"]) == (admin.person.user_id, person.team_id)  # type: ignore[attr-defined]
+    assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Shop"
+
+
+async def test_nothing_is_audited_when_nothing_changes(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, (_, key) = await browser(), await project(somebody)
+    path = f"/admin/project/edit/{key}"
+    form = {**await form_of(admin, path), "name": "Website", "description": "", "status": "active"}
+    assert (await admin.post(path, data=form)).status_code == 302
+    assert await entries(database, action="project.changed") == []
+
+
+async def test_a_change_that_came_in_between_is_not_lost(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, (person, key) = await browser(), await project(somebody)
+    path = f"/admin/project/edit/{key}"
+    form = {**await form_of(admin, path), "name": "Mine", "description": "", "status": "active"}
+    await person.client.patch(f"/api/v1/app/projects/{key}", json={"name": "Theirs"})
+    for _ in range(2):
+        answer = await admin.post(path, data=form)
+        assert answer.status_code == 400
+        assert "Somebody has changed this since you opened it" in answer.text
+    assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Theirs"
+    assert [entry["after"] for entry in await entries(database, action="project.changed")] == [{"name": "Theirs"}]
+
+
+async def test_of_ten_who_save_at_once_one_does(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, (_, key) = await browser(), await project(somebody)
+    path = f"/admin/project/edit/{key}"
+    form = {**await form_of(admin, path), "description": "", "status": "active"}
+    answers = await asyncio.gather(*(admin.post(path, data={**form, "name": f"N{n}"}) for n in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [302] + [400] * 9
+    assert len(await entries(database, action="project.changed")) == 1
+
+
+async def test_what_does_not_fit_is_told_and_not_saved(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, (_, key) = await browser(), await project(somebody)
+    path = f"/admin/project/edit/{key}"
+    for values in (
+        {"name": "", "status": "active"},
+        {"name": "x" * 500, "status": "active"},
+        {"name": "A", "status": "no"},
+    ):
+        answer = await admin.post(path, data={**await form_of(admin, path), "description": "", **values})
+        assert answer.status_code == 400
+    assert await entries(database, action="project.changed") == []
+
+
+async def test_a_project_is_deleted_so_that_it_can_be_restored(
+    browser: Browser, somebody: Any, database: Database
+) -> None:
+    admin, (person, key) = await browser(), await project(somebody)
+    answer = await admin.delete(f"/admin/project/delete?pks={key}")
+    assert (answer.status_code, answer.text.endswith("/admin/project/list")) == (200, True)
+    assert len(await entries(database, action="project.deleted")) == 1
+    assert (await person.client.get(f"/api/v1/app/projects/{key}")).status_code == 404
+    assert (await person.client.post(f"/api/v1/app/projects/{key}/restore")).status_code == 200
+
+
+async def test_an_admin_makes_no_admins_a_superadmin_does(browser: Browser, somebody: Any, database: Database) -> None:
+    person = await somebody()
+    path = f"/admin/user/edit/{person.user_id}"
+    admin, superadmin = await browser(), await browser(role=PlatformRole.SUPERADMIN)
+    refused = await edited(admin, path, role="admin")
+    assert refused.status_code == 400
+    assert await entries(database, action="user.role_changed") == []
+    assert (await edited(superadmin, path, role="admin")).status_code == 302
+    assert len(await entries(database, action="user.role_changed")) == 1
+
+
+async def test_somebody_is_kept_out_at_the_next_request(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, person = await browser(), await somebody()
+    assert (await edited(admin, f"/admin/user/edit/{person.user_id}", is_active="")).status_code == 302
+    assert (await person.client.get("/api/v1/app/users/me")).status_code == 401
+    assert len(await entries(database, action="user.deactivated")) == 1
+
+
+async def test_a_session_is_ended_and_its_row_stays(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, person = await browser(), await somebody()
+    async with database.session() as session:
+        raw = await session.raw()
+        key = await raw.fetchval("SELECT id FROM auth_sessions WHERE user_id = $1", person.user_id)
+    for _ in range(2):
+        assert (await admin.delete(f"/admin/auth-session/delete?pks={key}")).status_code == 200
+    assert (await person.client.get("/api/v1/app/users/me")).status_code == 401
+    assert len(await entries(database, action="session.ended")) == 1
+
+
+@pytest.mark.parametrize("origin", [None, "null", "http://evil.test", "http://test.local.evil.test"])
+async def test_another_sites_request_changes_nothing(
+    browser: Browser, somebody: Any, database: Database, origin: str | None
+) -> None:
+    admin, (_, key) = await browser(), await project(somebody)
+    path = f"/admin/project/edit/{key}"
+    form = {**await form_of(admin, path), "name": "Evil", "description": "", "status": "active"}
+    if origin is None:
+        del admin.headers["origin"]
+    else:
+        admin.headers["origin"] = origin
+    assert (await admin.post(path, data=form)).status_code == 403
+    assert (await admin.delete(f"/admin/project/delete?pks={key}")).status_code == 403
+    assert (await admin.post("/admin/logout")).status_code == 403
+    assert await entries(database, action="project.changed") == []
+
+
+async def test_a_bearer_token_is_no_way_in(admin: AsyncClient) -> None:
+    assert (await admin.get("/admin/")).status_code == 303
+
+
+async def test_an_export_is_harmless_filtered_and_audited(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, (person, _) = await browser(), await project(somebody, "=cmd|'/c calc'!A0")
+    await person.client.post("/api/v1/app/projects", json={"name": "Other"})
+    answer = await admin.get("/admin/project/export/csv?search=calc")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    header, *rows = csv.reader(StringIO(answer.text))
+    assert [row[header.index("name")] for row in rows] == ["'=cmd|'/c calc'!A0"]
+    (entry,) = await entries(database, action="project.exported")
+    assert entry["details"] == {"format": "csv", "rows": 1}
+    assert len((await admin.get("/admin/project/export/json")).json()) == 2
+    assert (await admin.get("/admin/project/export/xml")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["user/list", "user/details/{id}", "user/export/json", "auth-session/list", "auth-session/export/csv"]
+)
+async def test_no_secret_is_shown(browser: Browser, path: str) -> None:
+    admin = await browser()
+    answer = await admin.get(f"/admin/{path}".replace("{id}", str(admin.person.user_id)))  # type: ignore[attr-defined]
+    assert answer.status_code == 200
+    assert not re.search(r"argon2|password_hash|cookie_hash|Password hash|Cookie hash", answer.text)

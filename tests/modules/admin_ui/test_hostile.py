@@ -1,0 +1,113 @@
+"""Nothing that a browser sends to `/admin` is a fault of the program."""
+
+import pytest
+
+from tests.modules.admin_ui.conftest import Browser
+from undercroft.core.ids import new_id
+
+VIEWS = ["user", "team", "membership", "project", "auth-session", "job", "schedule", "audit-entry"]
+QUERIES = [
+    "sort=x",
+    "sortBy=email&sort=%00",
+    "sortBy=password_hash",
+    "page=-1",
+    "page=0",
+    "page=99999999999999999999999999",
+    f"page={'9' * 5000}",
+    "page=abc",
+    "pageSize=-5",
+    "pageSize=0",
+    "pageSize=1000000",
+    "search=%00",
+    "search=%25%5C%27%22%3B--",
+    f"search={'a' * 5000}",
+    "search=%ED%A0%80",
+    "role=%00",
+    "is_active=maybe",
+    "status=nonsense",
+    "task=%FF",
+    "error=Call+555",
+    "a=1&a=2",
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+async def test_a_hostile_query_is_answered(browser: Browser, query: str) -> None:
+    admin = await browser()
+    for view in VIEWS:
+        for place in ("list", "export/csv"):
+            answer = await admin.get(f"/admin/{view}/{place}?{query}")
+            assert answer.status_code < 500, (view, place, answer.status_code)
+            assert "Call 555" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "1",
+        "x" * 3000,
+        "%00",
+        "..%2F..",
+        "a;b",
+        ";;;",
+        "01a1ff16-1a88-7739-8783-dcf9d59e5b46",
+        "2026-01-01;1",
+        "%ED%A0%80",
+    ],
+)
+async def test_an_unknown_row_is_not_found(browser: Browser, key: str) -> None:
+    admin = await browser()
+    for view in VIEWS:
+        for method, path in (
+            ("GET", f"details/{key}"),
+            ("GET", f"edit/{key}"),
+            ("POST", f"edit/{key}"),
+            ("DELETE", f"delete?pks={key}"),
+        ):
+            answer = await admin.request(method, f"/admin/{view}/{path}")
+            assert answer.status_code in (400, 403, 404, 422), (view, path, answer.status_code)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+async def test_no_method_breaks_a_page(browser: Browser, method: str) -> None:
+    admin = await browser()
+    for path in (
+        "",
+        "user/list",
+        "user/delete",
+        "user/create",
+        "user/import",
+        "user/ajax/lookup",
+        "nothing/list",
+        "login",
+        "logout",
+        "x/y/z",
+        "statics/x",
+    ):
+        answer = await admin.request(method, f"/admin/{path}")
+        assert answer.status_code < 500, (method, path, answer.status_code)
+
+
+async def test_what_may_not_be_changed_cannot_be(browser: Browser) -> None:
+    admin = await browser()
+    for view in ("audit-entry", "team", "membership", "job", "schedule"):
+        for method, path in (
+            ("POST", "create"),
+            ("GET", "create"),
+            ("POST", f"edit/{new_id()}"),
+            ("DELETE", f"delete?pks={new_id()}"),
+        ):
+            answer = await admin.request(method, f"/admin/{view}/{path}")
+            assert answer.status_code in (403, 404), (view, path, answer.status_code)
+
+
+async def test_the_policy_is_tight(browser: Browser) -> None:
+    admin = await browser()
+    answer = await admin.get("/admin/user/list")
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert "<script>" not in answer.text
+    assert " style=" not in answer.text

@@ -1,0 +1,181 @@
+"""`/admin` as people use it: a real Chromium against a real server."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from granian.server.embed import Server
+
+from tests.modules.admin_ui.conftest import PASSWORD, set_password
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.devstack.machine import free_port
+from undercroft.testing.people import Person
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="There is no Chromium at /usr/bin/chromium.")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def address(app: Api) -> AsyncIterator[str]:
+    """The application at a real port."""
+    port = free_port()
+    server: Any = Server(app, "127.0.0.1", port, interface="asginl", log_enabled=False)
+    serving = asyncio.create_task(server.serve())
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium() -> AsyncIterator[Any]:
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+class Visit:
+    """A page that minds what the browser complains of."""
+
+    def __init__(self, page: Any, address: str) -> None:
+        self.page = page
+        self.address = address
+        self.complaints: list[str] = []
+        self.outside: list[str] = []
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on(
+            "request",
+            lambda request: None if request.url.startswith((address, "data:")) else self.outside.append(request.url),
+        )
+
+    async def goto(self, path: str) -> Any:
+        return await self.page.goto(self.address + path)
+
+    async def sign_in(self, email: str) -> None:
+        await self.goto("/admin/login")
+        await self.page.fill("input[name=email]", email)
+        await self.page.fill("input[name=password]", PASSWORD)
+        await self.page.click("button[type=submit]")
+
+    async def shot(self, name: str) -> None:
+        """A picture to look at, where SCREENSHOTS names a folder."""
+        if folder := os.environ.get("SCREENSHOTS"):
+            await self.page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+async def visit(chromium: Any, address: str, width: int = 1280) -> Visit:
+    context = await chromium.new_context(viewport={"width": width, "height": 850}, accept_downloads=True)
+    return Visit(await context.new_page(), address)
+
+
+async def made(somebody: Any, database: Database, role: PlatformRole, **who: Any) -> Person:
+    person: Person = await somebody(role=role, **who)
+    await set_password(database, person)
+    return person
+
+
+async def test_an_administrator_lists_searches_filters_edits_and_exports(
+    chromium: Any, address: str, somebody: Any, database: Database
+) -> None:
+    admin = await made(somebody, database, PlatformRole.ADMIN, email="admin@example.com")
+    other = await made(somebody, database, PlatformRole.USER, email="ada@example.com")
+    await other.client.post("/api/v1/app/projects", json={"name": "=HYPERLINK(1)"})
+    here = await visit(chromium, address)
+    page = here.page
+    await here.shot("nothing")
+    await here.sign_in(admin.email)
+    await page.wait_for_url("**/admin/")
+    await here.shot("dashboard")
+    assert await page.locator(".chart svg").count() >= 3
+
+    await page.click("text=People")
+    await page.click("a.nav-link:has-text('Users')")
+    await page.wait_for_selector("td:has-text('ada@example.com')")
+    await here.shot("users")
+    await page.fill("#search-input", "ada@")
+    await page.click("#search-button")
+    await page.wait_for_url("**search=ada**")
+    assert await page.locator("td:has-text('admin@example.com')").count() == 0
+
+    await here.goto("/admin/user/list")
+    await page.click("#filter-sidebar a:has-text('Admin')")
+    await page.wait_for_url("**role=admin**")
+    assert await page.locator("td:has-text('ada@example.com')").count() == 0
+
+    await here.goto(f"/admin/user/edit/{other.user_id}")
+    await here.shot("edit")
+    await page.fill("#full_name", "Ada Lovelace")
+    await page.click("input[value=Save]")
+    await page.wait_for_selector("td:has-text('Ada Lovelace')")
+
+    await here.goto("/admin/project/list")
+    await here.shot("projects")
+    await page.click("text=Export")
+    async with page.expect_download() as download:
+        await page.click("a:has-text('CSV')")
+    text = Path(await (await download.value).path()).read_text()
+    assert "'=HYPERLINK(1)" in text
+
+    await here.goto(f"/admin/user/details/{other.user_id}")
+    await here.shot("details")
+    assert "argon2" not in await page.content()
+    await page.click("text=Sign out")
+    await page.wait_for_url("**/admin/login")
+    assert here.complaints == []
+    assert here.outside == []
+
+
+async def test_it_fits_a_telephone(chromium: Any, address: str, somebody: Any, database: Database) -> None:
+    admin = await made(somebody, database, PlatformRole.ADMIN)
+    here = await visit(chromium, address, width=375)
+    await here.goto("/admin/login")
+    await here.shot("small_login")
+    await here.sign_in(admin.email)
+    await here.page.wait_for_url("**/admin/")
+    for name, path in (
+        ("dashboard", "/admin/"),
+        ("users", "/admin/user/list"),
+        ("edit", f"/admin/user/edit/{admin.user_id}"),
+        ("details", f"/admin/user/details/{admin.user_id}"),
+    ):
+        await here.goto(path)
+        await here.shot(f"small_{name}")
+        assert await here.page.evaluate("document.documentElement.scrollWidth") <= 375, name
+    assert here.complaints == []
+
+
+async def test_a_plain_user_sees_no_name(chromium: Any, address: str, somebody: Any, database: Database) -> None:
+    plain = await made(somebody, database, PlatformRole.USER)
+    here = await visit(chromium, address)
+    await here.sign_in(plain.email)
+    await here.page.wait_for_url("**/admin/")
+    await here.shot("refused")
+    text = (await here.page.content()).lower()
+    assert not any(word in text for word in ("membership", "project", "audit log", "sqladmin"))
+
+
+async def test_a_page_of_another_site_cannot_post(
+    chromium: Any, address: str, somebody: Any, database: Database
+) -> None:
+    admin = await made(somebody, database, PlatformRole.ADMIN)
+    here = await visit(chromium, address)
+    await here.sign_in(admin.email)
+    await here.page.wait_for_url("**/admin/")
+    form = f'<form method=post action="{address}/admin/user/edit/{admin.user_id}"><button>go</button></form>'
+    await here.page.route("http://evil.test/**", lambda route: route.fulfill(body=form, content_type="text/html"))
+    await here.page.goto("http://evil.test/")
+    async with here.page.expect_response(lambda answer: "/admin/user/edit/" in answer.url) as answered:
+        await here.page.click("button")
+    assert (await answered.value).status == 403

@@ -1,0 +1,100 @@
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from pyotp import HOTP
+
+from tests.modules.auth.conftest import ada, http, identity, mailbox
+from tests.modules.auth.people import Person, code_of, post, sign_in
+from undercroft.modules.mfa import totp
+from undercroft.testing.authenticator import Authenticator
+from undercroft.testing.configuration import PUBLIC_URL
+
+__all__ = ["ada", "http", "identity", "mailbox"]
+
+
+@dataclass
+class Clock:
+    """The time of authenticator apps and of the server that checks them."""
+
+    now: float = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def next_step(self, steps: int = 1) -> None:
+        self.now += steps * totp.STEP_SECONDS
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(totp, "time", made)
+    return made
+
+
+@dataclass
+class App:
+    """An authenticator app that knows a secret."""
+
+    secret: str
+    clock: Clock
+
+    def code(self, steps: int = 0) -> str:
+        return HOTP(self.secret).at(int(self.clock.now) // totp.STEP_SECONDS + steps)
+
+    def wrong(self) -> str:
+        """Six digits that are no code of now, soon or just before."""
+        near = {self.code(steps) for steps in range(-2, 3)}
+        return next(f"{number:06}" for number in range(10) if f"{number:06}" not in near)
+
+
+@dataclass
+class Guarded:
+    """Somebody with two-step sign-in by an app."""
+
+    person: Person
+    app: App
+    recovery_codes: list[str] = field(default_factory=list)
+
+    async def first_step(self, **more: Any) -> dict[str, Any]:
+        answer = await sign_in(self.person.http, self.person.email, **more)
+        assert (answer.status_code, code_of(answer)) == (401, "MFA_REQUIRED"), answer.text
+        details: dict[str, Any] = answer.json()["error"]["details"]
+        return details
+
+    async def token(self, **more: Any) -> str:
+        return str((await self.first_step(**more))["mfa_token"])
+
+    async def verify(self, token: str, **proof: Any) -> httpx.Response:
+        return await post(self.person.http, "/mfa/verify", {"mfa_token": token, **proof})
+
+
+async def turn_on(person: Person, clock: Clock) -> Guarded:
+    """Set up an app; the code that confirmed it belongs to the past afterwards."""
+    started = await person.send("POST", "/auth/mfa/totp")
+    assert started.status_code == 200, started.text
+    app = App(started.json()["secret"], clock)
+    confirmed = await person.send("POST", "/auth/mfa/totp/confirm", {"code": app.code()})
+    assert confirmed.status_code == 200, confirmed.text
+    clock.next_step()
+    return Guarded(person, app, confirmed.json()["recovery_codes"] or [])
+
+
+async def add_passkey(person: Person, key: Authenticator, name: str = "Key") -> httpx.Response:
+    started = await person.send("POST", "/auth/passkeys/options")
+    assert started.status_code == 200, started.text
+    credential = key.create(started.json()["options"])
+    return await person.send("POST", "/auth/passkeys", {"name": name, "credential": credential})
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def guarded(ada: Person, clock: Clock) -> Guarded:
+    return await turn_on(ada, clock)
+
+
+@pytest.fixture
+def key() -> Authenticator:
+    return Authenticator(PUBLIC_URL)

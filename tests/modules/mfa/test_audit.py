@@ -1,0 +1,118 @@
+"""Every change of second factors leaves one entry, and no entry tells a secret."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from tests.modules.audit.entries import entries
+from tests.modules.auth.people import Person, post
+from tests.modules.mfa.conftest import Clock, Guarded, add_passkey, turn_on
+from tests.modules.mfa.test_passkeys import sign_in_options, with_passkey
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db import Database
+from undercroft.testing.authenticator import Authenticator
+from undercroft.testing.people import Person as SignedIn
+
+SignIn = Callable[..., Awaitable[SignedIn]]
+
+
+async def since(database: Database, before: int) -> list[dict[str, Any]]:
+    return (await entries(database))[before:]
+
+
+async def actions(database: Database, before: int) -> list[str]:
+    return [entry["action"] for entry in await since(database, before)]
+
+
+async def test_turning_it_on_and_off_leaves_one_entry_each_with_before_and_after(
+    ada: Person, clock: Clock, database: Database
+) -> None:
+    before = len(await entries(database))
+    await turn_on(ada, clock)
+    assert (await ada.send("DELETE", "/auth/mfa/totp")).status_code == 204
+    on, off = await since(database, before)
+    assert (on["action"], on["before"], on["after"]) == (
+        "totp.enabled",
+        {"second_factors": []},
+        {"second_factors": ["totp"]},
+    )
+    assert (off["action"], off["before"], off["after"]) == (
+        "totp.disabled",
+        {"second_factors": ["totp"]},
+        {"second_factors": []},
+    )
+    assert str(on["user_id"]) == str(on["target_id"])
+
+
+async def test_what_is_refused_leaves_no_change_in_the_log(ada: Person, guarded: Guarded, database: Database) -> None:
+    before = len(await entries(database))
+    await ada.send("POST", "/auth/mfa/totp/confirm", {"code": "000000"})
+    await ada.send("DELETE", "/auth/passkeys/0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10")
+    assert await actions(database, before) == []
+
+
+async def test_both_steps_and_every_failure_are_told(guarded: Guarded, database: Database) -> None:
+    before = len(await entries(database))
+    token = await guarded.token()
+    await guarded.verify(token, code=guarded.app.wrong())
+    await guarded.verify(token, recovery_code=guarded.recovery_codes[0])
+    assert await actions(database, before) == [
+        "mfa.asked",
+        "mfa.failed",
+        "mfa.recovery_code_used",
+        "session.started",
+    ]
+
+
+async def test_stepping_up_leaves_one_entry(guarded: Guarded, database: Database) -> None:
+    before = len(await entries(database))
+    await guarded.person.send("POST", "/auth/step-up", {"code": guarded.app.code()})
+    await guarded.person.send("POST", "/auth/step-up", {"code": guarded.app.wrong()})
+    await guarded.person.send("POST", "/auth/mfa/recovery-codes")
+    assert await actions(database, before) == ["session.proven", "mfa.failed", "mfa.recovery_codes_renewed"]
+
+
+async def test_passkeys_come_and_go_in_the_log_and_so_does_a_copy(
+    ada: Person, key: Authenticator, http: httpx.AsyncClient, database: Database
+) -> None:
+    before = len(await entries(database))
+    passkey_id = (await add_passkey(ada, key)).json()["passkey"]["id"]
+    await ada.send("PATCH", f"/auth/passkeys/{passkey_id}", {"name": "Red key"})
+    await ada.send("PATCH", f"/auth/passkeys/{passkey_id}", {"name": "Red key"})
+    key.credentials[0].count = 9
+    assert (await with_passkey(http, key)).status_code == 200
+    key.credentials[0].count = 3
+    await post(http, "/passkeys/sign-in", {"passkey": key.sign(await sign_in_options(http))})
+    await ada.send("DELETE", f"/auth/passkeys/{passkey_id}")
+    assert await actions(database, before) == [
+        "passkey.added",
+        "passkey.renamed",
+        "session.started",
+        "passkey.cloned",
+        "sign_in.failed",
+        "passkey.removed",
+    ]
+    (cloned,) = await entries(database, action="passkey.cloned")
+    assert cloned["details"] == {"seen": 10, "signed": 4}
+
+
+async def test_a_reset_leaves_one_entry_of_who_did_it(guarded: Guarded, somebody: SignIn, database: Database) -> None:
+    root = await somebody(role=PlatformRole.SUPERADMIN)
+    user_id = (await guarded.person.get("/app/users/me")).json()["id"]
+    before = len(await entries(database))
+    for _ in range(2):
+        await root.client.post(f"/api/v1/admin/users/{user_id}/mfa/reset")
+    (entry,) = await since(database, before)
+    assert (entry["action"], entry["user_id"], str(entry["target_id"])) == ("mfa.reset", root.user_id, user_id)
+    assert entry["before"] == {"second_factors": ["totp"]}
+
+
+async def test_no_entry_tells_a_secret(guarded: Guarded, database: Database) -> None:
+    token = await guarded.token()
+    await guarded.verify(token, recovery_code=guarded.recovery_codes[0])
+    told = json.dumps(await entries(database), default=str)
+    assert token not in told
+    assert guarded.app.secret not in told
+    assert not any(code in told for code in guarded.recovery_codes)

@@ -1,0 +1,136 @@
+"""Sensitive actions ask for proof that is recent, and what counts as proof."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy import update
+from sqlmodel import col
+
+from tests.modules.auth.people import Person, code_of
+from tests.modules.mfa.conftest import Guarded, add_passkey
+from undercroft.core.auth.settings import ProofSettings
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.core.settings import load, use
+from undercroft.modules.auth.models import AuthSession
+from undercroft.modules.auth.throttle import PAIR
+from undercroft.testing.authenticator import Authenticator
+from undercroft.testing.statements import Statements
+
+SENSITIVE = [
+    ("POST", "/auth/mfa/totp"),
+    ("DELETE", "/auth/mfa/totp"),
+    ("POST", "/auth/mfa/recovery-codes"),
+    ("POST", "/auth/passkeys/options"),
+    ("DELETE", "/auth/passkeys/0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10"),
+]
+
+
+@pytest.fixture
+async def stale(ada: Person, database: Database) -> Person:
+    """Ada, whose session was proven a while ago."""
+    await grow_stale(database)
+    return ada
+
+
+async def grow_stale(database: Database) -> None:
+    life = load(ProofSettings).step_up_life + timedelta(seconds=1)
+    async with database.session() as session:
+        await session.execute(update(AuthSession).values(proven_at=col(AuthSession.proven_at) - life))
+
+
+@pytest.mark.parametrize(("method", "path"), SENSITIVE)
+async def test_what_is_sensitive_is_closed_to_a_session_that_was_proven_long_ago(
+    stale: Person, method: str, path: str
+) -> None:
+    refused = await stale.send(method, path)
+    assert (refused.status_code, code_of(refused)) == (403, "STEP_UP_REQUIRED")
+    assert refused.json()["error"]["details"] == {"ways": ["password", "sign_in"]}
+
+
+async def test_a_session_that_was_never_proven_is_refused(ada: Person, database: Database) -> None:
+    async with database.session() as session:
+        await session.execute(update(AuthSession).values(proven_at=None))
+    assert code_of(await ada.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+
+
+async def test_the_password_opens_it_again_and_so_does_signing_in(stale: Person, database: Database) -> None:
+    wrong = await stale.send("POST", "/auth/step-up", {"password": "not the password at all"})
+    assert (wrong.status_code, code_of(wrong)) == (403, "WRONG_PASSWORD")
+    assert code_of(await stale.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+    assert (await stale.send("POST", "/auth/step-up", {"password": stale.password})).status_code == 204
+    assert (await stale.send("POST", "/auth/mfa/totp")).status_code == 200
+    await grow_stale(database)
+    assert (await (await stale.sign_in_again()).send("POST", "/auth/mfa/totp")).status_code == 200
+
+
+async def test_stepping_up_is_for_one_session(stale: Person, database: Database) -> None:
+    other = await stale.sign_in_again()
+    await grow_stale(database)
+    assert (await other.send("POST", "/auth/step-up", {"password": stale.password})).status_code == 204
+    assert code_of(await stale.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+
+
+async def test_with_a_second_factor_the_password_is_not_enough(guarded: Guarded, database: Database) -> None:
+    await grow_stale(database)
+    ada = guarded.person
+    refused = await ada.send("DELETE", "/auth/mfa/totp")
+    assert refused.json()["error"]["details"] == {"ways": ["code", "recovery_code", "sign_in"]}
+    by_password = await ada.send("POST", "/auth/step-up", {"password": ada.password})
+    assert (by_password.status_code, code_of(by_password)) == (403, "STEP_UP_REQUIRED")
+    assert code_of(await ada.send("DELETE", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+    assert (await ada.send("POST", "/auth/step-up", {"code": guarded.app.code()})).status_code == 204
+    assert (await ada.send("DELETE", "/auth/mfa/totp")).status_code == 204
+
+
+async def test_a_code_steps_up_or_signs_in_and_not_both(guarded: Guarded) -> None:
+    code = guarded.app.code()
+    assert (await guarded.person.send("POST", "/auth/step-up", {"code": code})).status_code == 204
+    again = await guarded.person.send("POST", "/auth/step-up", {"code": code})
+    assert (again.status_code, code_of(again)) == (403, "WRONG_CODE")
+    assert code_of(await guarded.verify(await guarded.token(), code=code)) == "INVALID_CODE"
+
+
+async def test_of_parallel_step_ups_with_one_recovery_code_one_succeeds(guarded: Guarded) -> None:
+    body = {"recovery_code": guarded.recovery_codes[0]}
+    answers = await asyncio.gather(*(guarded.person.send("POST", "/auth/step-up", body) for _ in range(6)))
+    assert sorted(answer.status_code for answer in answers) == [204] + [403] * 5
+
+
+async def test_a_passkey_steps_up(ada: Person, key: Authenticator, database: Database) -> None:
+    await add_passkey(ada, key)
+    await grow_stale(database)
+    options = (await ada.send("POST", "/auth/step-up/options")).json()["options"]
+    assert (await ada.send("POST", "/auth/step-up", {"passkey": key.sign(options)})).status_code == 204
+    assert (await ada.send("POST", "/auth/mfa/recovery-codes")).status_code == 200
+
+
+async def test_guesses_are_slowed(app: Api, guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.state.identity.throttle, "_scale", 1)
+    wrong = {"code": guarded.app.wrong()}
+    codes = [code_of(await guarded.person.send("POST", "/auth/step-up", wrong)) for _ in range(PAIR.free + 1)]
+    assert codes == ["WRONG_CODE"] * PAIR.free + ["TOO_MANY_ATTEMPTS"]
+
+
+async def test_strangers_cannot_step_up(client: AsyncClient) -> None:
+    for path in ("/step-up", "/step-up/options"):
+        assert (await client.post(f"/api/v1/auth{path}", json={"password": "x"})).status_code == 401
+
+
+async def test_the_setting_says_how_long_proof_lasts(stale: Person) -> None:
+    settings = load(ProofSettings)
+    use(settings.model_copy(update={"step_up_minutes": 60.0}))
+    try:
+        assert (await stale.send("POST", "/auth/mfa/totp")).status_code == 200
+    finally:
+        use(settings)
+
+
+async def test_who_asks_is_still_found_out_by_one_statement(guarded: Guarded, statements: Statements) -> None:
+    await guarded.person.get("/app/users/me")
+    await statements.clear()
+    await guarded.person.get("/app/users/me")
+    await statements.recorded()
+    assert len(statements.all) == 1

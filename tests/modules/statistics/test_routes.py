@@ -1,0 +1,45 @@
+"""Counts at a glance."""
+
+from collections.abc import Awaitable, Callable
+
+from httpx import AsyncClient
+
+from undercroft.testing.people import Person
+from undercroft.testing.statements import Statements
+
+SignIn = Callable[..., Awaitable[Person]]
+
+STATISTICS = "/api/v1/admin/statistics"
+
+
+async def test_everything_is_counted_in_one_statement(
+    somebody: SignIn, admin: AsyncClient, statements: Statements
+) -> None:
+    people = [await somebody() for _ in range(3)]
+    team = (await people[0].client.post("/api/v1/app/teams", json={"name": "Acme"})).json()
+    gone = (await people[0].client.post("/api/v1/app/teams", json={"name": "Gone"})).json()
+    await admin.delete(f"/api/v1/admin/teams/{gone['id']}")
+    await people[1].client.post("/api/v1/app/api-keys", json={"name": "x"})
+    await admin.post(f"/api/v1/admin/users/{people[2].user_id}/deactivate")
+    await statements.clear()
+    found = (await admin.get(STATISTICS)).json()
+    assert len(await statements.recorded()) == 2
+    assert found["users"] == {
+        "total": 4, "active": 3, "unverified": 4, "two_step": 0, "administrators": 1, "new_7_days": 4, "new_30_days": 4,
+    }  # fmt: skip
+    assert found["teams"] == {"total": 5, "personal": 4, "deleted": 1, "new_30_days": 5}
+    assert found["sessions"] == {"living": 3, "seen_24_hours": 4, "people_24_hours": 4}
+    assert found["api_keys"] == {"total": 1, "used_30_days": 0}
+    assert set(found["jobs"]["by_status"]) == {"queued", "running", "succeeded", "failed", "cancelled"}
+    assert team["id"] != gone["id"]
+
+
+async def test_nothing_to_count_is_counted_as_nothing(admin: AsyncClient) -> None:
+    found = (await admin.get(STATISTICS)).json()
+    assert found["api_keys"] == {"total": 0, "used_30_days": 0}
+    assert set(found["jobs"]["by_status"].values()) == {0}
+
+
+async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient) -> None:
+    assert (await user.get(STATISTICS)).status_code == 403
+    assert (await client.get(STATISTICS)).status_code == 401
