@@ -176,12 +176,14 @@ async def _own_session(owner: Owner) -> UUID:
 def _declare() -> None:
     """What the product's own ids stand for."""
     from undercroft.modules.api_keys.models import ApiKey
+    from undercroft.modules.mfa.models import Passkey
     from undercroft.modules.teams.models import Invitation, OwnRole, Team
 
     objects["session_id"] = _own_session
     stands_for("deleted_team_id", Team, slug=lambda _: secrets.token_hex(8), deleted_at=lambda _: utc_now())
     stands_for("invitation_id", Invitation)
     stands_for("role_id", OwnRole)
+    stands_for("passkey_id", Passkey)
     stands_for("key_id", ApiKey, user_id=lambda owner: owner.person.user_id)
 
 
