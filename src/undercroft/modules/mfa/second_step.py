@@ -21,7 +21,7 @@ from undercroft.modules.mfa.notices import Notice, tell
 from undercroft.modules.mfa.proofs import fits, passkey_fits
 from undercroft.modules.mfa.repository import HalfwayReads, HalfwayRepository, PasskeyRepository, owner_of_credential
 from undercroft.modules.mfa.schemas import Assertion, Proof
-from undercroft.modules.users import User, UserRepository
+from undercroft.modules.users import User, UserNotFound, UserRepository
 
 TOKEN_LIFE = timedelta(minutes=5)
 TRIES = 5
@@ -116,12 +116,10 @@ async def _owner(session: Session, assertion: Assertion) -> User | None:
     """Whose passkey this is, held, if they may come in."""
     try:
         user_id = await owner_of_credential(session, ceremonies.credential_id(assertion))
-    except ceremonies.Unfit:
+        user = await UserRepository(session).lock(user_id) if user_id else None
+    except (ceremonies.Unfit, UserNotFound):
         return None
-    user = await UserRepository(session).find(user_id) if user_id else None
-    if user is None or not user.is_active:
-        return None
-    return await UserRepository(session).lock(user.id)
+    return user if user is not None and user.is_active else None
 
 
 def _mark(user: User) -> bytes:

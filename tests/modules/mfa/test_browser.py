@@ -1,0 +1,83 @@
+"""Passkeys as a real browser makes them, with an authenticator that Chromium simulates."""
+
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.modules.auth.people import Person, code_of, post
+from undercroft.core.settings import CoreSettings, load, use
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
+PAGE = "http://localhost:8765"
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+CREATE = """async options => {
+    const wanted = PublicKeyCredential.parseCreationOptionsFromJSON(options)
+    return (await navigator.credentials.create({publicKey: wanted})).toJSON()
+}"""
+GET = """async options => {
+    const wanted = PublicKeyCredential.parseRequestOptionsFromJSON(options)
+    return (await navigator.credentials.get({publicKey: wanted})).toJSON()
+}"""
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page() -> AsyncIterator[Any]:
+    """A page of ours in a browser that has a passkey authenticator."""
+    api = pytest.importorskip("playwright.async_api")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    async with api.async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        opened = await browser.new_page()
+        await opened.route("**/*", lambda route: route.fulfill(content_type="text/html", body="<title>Ours</title>"))
+        devtools = await opened.context.new_cdp_session(opened)
+        await devtools.send("WebAuthn.enable")
+        await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+        await opened.goto(PAGE)
+        yield opened
+        await browser.close()
+
+
+@pytest.fixture(autouse=True)
+def served_there(test_settings: None) -> Any:
+    settings = load(CoreSettings)
+    use(settings.model_copy(update={"public_url": PAGE}))
+    yield
+    use(settings)
+
+
+async def test_a_browser_makes_a_passkey_and_signs_in_with_it(ada: Person, http: httpx.AsyncClient, page: Any) -> None:
+    options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
+    made = await page.evaluate(CREATE, options)
+    added = await ada.send("POST", "/auth/passkeys", {"name": "Chromium", "credential": made})
+    assert added.status_code == 201, added.text
+
+    options = (await post(http, "/passkeys/sign-in/options", None)).json()["options"]
+    signed = await page.evaluate(GET, options)
+    answer = await post(http, "/passkeys/sign-in", {"passkey": signed})
+    assert answer.status_code == 200, answer.text
+    assert code_of(await post(http, "/passkeys/sign-in", {"passkey": signed})) == "INVALID_PASSKEY"
+
+    options = (await ada.send("POST", "/auth/step-up/options")).json()["options"]
+    signed = await page.evaluate(GET, options)
+    assert (await ada.send("POST", "/auth/step-up", {"passkey": signed})).status_code == 204
+
+
+async def test_a_browser_on_another_page_is_refused(ada: Person, page: Any) -> None:
+    await page.goto("http://localhost:8766")
+    options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
+    made = await page.evaluate(CREATE, options)
+    refused = await ada.send("POST", "/auth/passkeys", {"credential": made})
+    assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
