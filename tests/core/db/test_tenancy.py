@@ -9,9 +9,11 @@ from sqlmodel import col
 
 from tests.core.db.secured import Secured, secured_database
 from tests.factories import Somebody, add_somebody
+from undercroft.core.audit import Entry
 from undercroft.core.auth import Router
 from undercroft.core.db import Database, ReadSessionDep, Statement, every_tenant, tenant
 from undercroft.core.db.repository import TenantUnsaid
+from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project
 from undercroft.modules.projects.repository import NEWEST, ProjectRepository
 from undercroft.modules.teams.models import Membership, Team
@@ -214,15 +216,16 @@ async def test_what_a_read_costs(database: Database, mine: Somebody, statements)
 
 async def test_what_a_write_costs(database: Database, mine: Somebody, statements) -> None:
     """The tenant is named in the same round trip as BEGIN."""
+    made = Entry("project.created", target_id=new_id())
     with tenant(mine.team_id):
         await statements.clear()
         async with database.session() as session:
             values = {"name": "alone", "description": "", "status": "active"}
-            await ProjectRepository(session, mine.team_id).insert(values, created_by=mine.user_id)
+            await ProjectRepository(session, mine.team_id).insert(values, made, created_by=mine.user_id)
         assert len(await statements.recorded()) == 3
         with pytest.raises(RuntimeError):
             async with database.session() as session:
-                await ProjectRepository(session, mine.team_id).insert(values, created_by=mine.user_id)
+                await ProjectRepository(session, mine.team_id).insert(values, made, created_by=mine.user_id)
                 await session.execute(text("SELECT 1"))
     assert await everything(database) == ["alone", "mine"]
 

@@ -54,7 +54,7 @@ def _operation(route: APIRoute, method: str, described: Mapping[str, Any], sampl
     names = list(route.param_convertors)
     parameters = (field for each in _all(route.dependant) for field in each.path_params)
     typed = {field.alias for field in parameters if field.field_info.annotation is UUID}
-    ids = tuple(name for name in names if name in typed or is_id(name, {}))
+    ids = tuple(name for name in names if name in typed or name == "id" or is_id(name, {}))
     query = [each for each in described.get("parameters", ()) if each["in"] == "query"]
     kind, schema = _body(described)
     return Operation(

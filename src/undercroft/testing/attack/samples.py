@@ -82,10 +82,10 @@ class Samples:
 
 
 def is_id(name: str, schema: Schema) -> bool:
-    """Whether a string of this name and schema identifies something."""
+    """Whether a string of this name and schema is somebody's object; a plain `id` may be a browser's key too."""
     if schema.get("type", "string") != "string" or name in NOBODYS:
         return False
-    return schema.get("format") == "uuid" or name == "id" or name.endswith("_id")
+    return schema.get("format") == "uuid" or name.endswith("_id")
 
 
 def put(body: Any, path: tuple[str, ...], value: str) -> Any:
