@@ -10,15 +10,19 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-def with_database(work: "Callable[[Database], Awaitable[R]]") -> R:
-    """Do this work on the database and close it.
+LONGEST = 3600
+"""Seconds that a statement of the tables' owner may take."""
+
+
+def with_database(work: "Callable[[Database], Awaitable[R]]", *, as_owner: bool = False) -> R:
+    """Do this work on the database, as the owner of the tables if it says so, and close it.
 
     Raises `ConfigurationError` when none is configured, it does not let us in or its schema is old.
     """
-    return asyncio.run(_do(work))
+    return asyncio.run(_do(work, as_owner))
 
 
-async def _do(work: "Callable[[Database], Awaitable[R]]") -> R:
+async def _do(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
     from undercroft.app.loader import prepare
     from undercroft.app.migrations import require_current
     from undercroft.app.schema import require_row_security
@@ -27,7 +31,11 @@ async def _do(work: "Callable[[Database], Awaitable[R]]") -> R:
     from undercroft.core.settings import load
 
     settings = load(DatabaseSettings)
-    database = Database(settings)
+    if as_owner:
+        patient = settings.model_copy(update={"db_statement_timeout": LONGEST})
+        database = Database(patient, settings.migration_url)
+    else:
+        database = Database(settings)
     prepare()
     await require_current(settings.direct_url)
     await require_row_security()

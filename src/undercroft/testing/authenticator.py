@@ -38,18 +38,19 @@ class Authenticator:
     """Makes credentials (ES256, attestation `none`) and signs with them, as seen by a page of `origin`.
 
     `step` is what the counter moves by at each signature; 0 is an authenticator without a counter. `verifies` says
-    whether it asks who is there, by a PIN or a fingerprint.
+    whether it asks who is there, by a PIN or a fingerprint. Ids of its credentials have `id_length` bytes.
     """
 
     origin: str
     step: int = 1
     verifies: bool = True
+    id_length: int = 32
     credentials: list[Credential] = field(default_factory=list)
 
     def create(self, options: dict[str, Any], **client_data: Any) -> dict[str, Any]:
         """What `navigator.credentials.create()` gives, as JSON; `client_data` replaces what the browser would say."""
         made = Credential(
-            secrets.token_bytes(32),
+            secrets.token_bytes(self.id_length),
             options["rp"]["id"],
             decoded(options["user"]["id"]),
             ec.generate_private_key(ec.SECP256R1()),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from undercroft.core.db import Database
     from undercroft.core.http.application import Api
+    from undercroft.devstack.standins.oidc import OidcIssuer
     from undercroft.testing.attack import Attack
     from undercroft.testing.jobs import JobsInTest
     from undercroft.testing.people import Person
@@ -270,3 +271,28 @@ async def admin(somebody: "SignIn") -> "AsyncClient":
     from undercroft.core.auth import PlatformRole
 
     return (await somebody(role=PlatformRole.ADMIN)).client
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def worker_oidc_issuer() -> AsyncIterator["OidcIssuer"]:
+    """The stand-in of an identity provider, started once per worker; tests ask for `oidc_issuer`."""
+    from undercroft.devstack.standins.oidc import OidcIssuer
+
+    issuer = OidcIssuer()
+    await issuer.start()
+    yield issuer
+    await issuer.stop()
+
+
+@pytest.fixture
+def oidc_issuer(worker_oidc_issuer: "OidcIssuer") -> Iterator["OidcIssuer"]:
+    """An OpenID Connect issuer on a port of this machine that signs real tokens and misbehaves on request:
+
+    person = oidc_issuer.person(email="ada@example.com")
+    oidc_issuer.approving = person             # says yes without a page
+    oidc_issuer.misbehave(Fault.JWKS_DOWN)
+    token = oidc_issuer.token(person)
+    """
+    worker_oidc_issuer.reset()
+    yield worker_oidc_issuer
+    worker_oidc_issuer.reset()

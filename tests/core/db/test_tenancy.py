@@ -216,16 +216,19 @@ async def test_what_a_read_costs(database: Database, mine: Somebody, statements)
 
 async def test_what_a_write_costs(database: Database, mine: Somebody, statements) -> None:
     """The tenant is named in the same round trip as BEGIN."""
-    made = Entry("project.created", target_id=new_id())
+
+    def made() -> Entry:
+        return Entry("project.created", target_id=new_id())
+
     with tenant(mine.team_id):
         await statements.clear()
         async with database.session() as session:
             values = {"name": "alone", "description": "", "status": "active"}
-            await ProjectRepository(session, mine.team_id).insert(values, made, created_by=mine.user_id)
+            await ProjectRepository(session, mine.team_id).insert(values, made(), created_by=mine.user_id)
         assert len(await statements.recorded()) == 3
         with pytest.raises(RuntimeError):
             async with database.session() as session:
-                await ProjectRepository(session, mine.team_id).insert(values, made, created_by=mine.user_id)
+                await ProjectRepository(session, mine.team_id).insert(values, made(), created_by=mine.user_id)
                 await session.execute(text("SELECT 1"))
     assert await everything(database) == ["alone", "mine"]
 

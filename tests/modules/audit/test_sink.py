@@ -5,12 +5,25 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
+from sqlalchemy import func, select, text
 
+from tests.factories import add_somebody
+from tests.factories import somebody as make_somebody
 from tests.modules.audit.entries import entries, personal
-from undercroft.core.audit import Actor, ActorKind, Entry, acting_as, record
-from undercroft.core.db import Database
+from undercroft.core.audit import Actor, ActorKind, Entry, acting_as, record, write_one
+from undercroft.core.db import Database, Statement
+from undercroft.core.db.errors import DatabaseConflict, UnstorableValue
 from undercroft.core.ids import new_id
+from undercroft.modules.projects.repository import ProjectRepository
+from undercroft.modules.teams import Team, create_team
 from undercroft.testing.people import Person
+from undercroft.testing.statements import Statements
+
+FAILS_AT_COMMIT = """
+    CREATE TEMPORARY TABLE doomed (id int UNIQUE DEFERRABLE INITIALLY DEFERRED) ON COMMIT DROP;
+    INSERT INTO doomed VALUES (1), (1)
+"""
+WEBSITE = {"name": "Website", "description": "The new one.", "status": "active"}
 
 SignIn = Callable[..., Awaitable[Person]]
 
@@ -34,6 +47,48 @@ async def test_what_is_rolled_back_leaves_no_entry(database: Database) -> None:
         async with database.session() as session:
             await record(session, Entry("thing.made"))
             raise LookupError
+    assert await entries(database) == []
+
+
+async def test_a_commit_that_fails_leaves_neither_change_nor_entry(client: AsyncClient, database: Database) -> None:
+    """What is checked only at the commit undoes the entry with the change: there is no moment between the two."""
+    with pytest.raises(DatabaseConflict):
+        async with database.session() as session:
+            await create_team(session, name="Acme", owner_id=(await add_somebody(session)).user_id)
+            await record(session, Entry("team.created"))
+            await (await session.raw()).execute(FAILS_AT_COMMIT)
+    assert await entries(database) == []
+    async with database.reading() as session:
+        assert await session.scalar(select(func.count()).select_from(Team)) == 0
+
+
+async def test_an_entry_that_cannot_be_kept_undoes_the_change(user: AsyncClient, database: Database) -> None:
+    owner = await make_somebody(database)
+    bad = Entry("project.created", target_id=new_id(), details={"value": "a\0b"})
+    with pytest.raises(UnstorableValue):
+        async with database.session() as session:
+            await ProjectRepository(session, owner.team_id).insert(WEBSITE, bad, created_by=owner.user_id)
+    async with database.reading() as session:
+        assert await ProjectRepository(session, owner.team_id).count() == 0
+
+
+async def test_making_a_project_and_its_entry_is_one_statement(
+    user: AsyncClient, database: Database, statements: Statements
+) -> None:
+    await user.post("/api/v1/app/projects", json=WEBSITE)
+    await statements.clear()
+    await user.post("/api/v1/app/projects", json=WEBSITE)
+    assert len(await statements.recorded()) == 2, str(statements)
+    first, second = await entries(database, action="project.created")
+    assert first["after"] == second["after"] == WEBSITE
+    assert first["target_id"] != second["target_id"]
+    assert len(await personal(database, second)) == 1
+
+
+async def test_a_statement_that_changes_nothing_leaves_no_entry(database: Database) -> None:
+    update = Statement(text("UPDATE teams SET name = :name WHERE id = CAST(:id AS uuid) RETURNING id"))
+    async with database.session() as session:
+        assert await write_one(session, update, Entry("team.changed"), name="x", id=new_id()) is None
     assert await entries(database) == []
 
 

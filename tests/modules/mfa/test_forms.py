@@ -21,6 +21,9 @@ async def test_a_page_finishes_what_the_password_began(guarded: Guarded, identit
     token = await guarded.token()
     *_, kind = await finish_sign_in(identity, HERE, token=token, recovery_code=guarded.recovery_codes[0])
     assert kind is SessionKind.BEARER
+    token = await guarded.token()
+    user, *_ = await finish_sign_in(identity, HERE, token=token, code=guarded.recovery_codes[1])
+    assert user.email == guarded.person.email
 
 
 @pytest.mark.parametrize(("code", "recovery_code"), [("", ""), ("12345a", ""), ("1" * 7, ""), ("", "x" * 10_000)])

@@ -265,6 +265,18 @@ def _created_again(key: Authenticator, options: dict[str, Any]) -> dict[str, Any
         secrets.token_bytes = original
 
 
+@pytest.mark.parametrize(("length", "status"), [(1, 201), (1023, 201), (1024, 400), (30_000, 422)])
+async def test_ids_of_credentials_are_as_long_as_the_standard_allows(ada: Person, length: int, status: int) -> None:
+    assert (await add_passkey(ada, Authenticator(PUBLIC_URL, id_length=length))).status_code == status
+
+
+async def test_an_id_that_was_not_signed_is_refused(ada: Person, key: Authenticator) -> None:
+    credential = key.create((await ada.send("POST", "/auth/passkeys/options")).json()["options"])
+    credential["id"] = credential["rawId"] = "A" * 43
+    refused = await ada.send("POST", "/auth/passkeys", {"credential": credential})
+    assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -116,6 +116,16 @@ async def test_letting_go_of_it_takes_recent_proof(team: str, guarded: Guarded, 
     assert (await ask(guarded.person, team, False)).json()["require_mfa"] is False
 
 
+async def test_deleting_a_team_and_handing_it_over_take_recent_proof(ada: Person, database: Database) -> None:
+    team = (await ada.send("POST", "/app/teams", {"name": "Ours"})).json()["id"]
+    await grow_stale(database)
+    for answer in (
+        await ada.send("DELETE", f"/app/teams/{team}"),
+        await ada.send("POST", f"/app/teams/{team}/transfer", {"user_id": team}),
+    ):
+        assert (answer.status_code, code_of(answer)) == (403, "STEP_UP_REQUIRED")
+
+
 async def test_a_personal_team_is_not_closed(guarded: Guarded) -> None:
     teams = (await guarded.person.get("/app/teams")).json()["items"]
     refused = await ask(guarded.person, teams[0]["id"], True)

@@ -47,15 +47,20 @@ class InvalidCursor(Unprocessable):
     message = "This cursor is not one of ours; take `next_cursor` as it was given, or begin without."
 
 
-class PageQuery(Schema):
-    """`page` and `size`, `q` and `sort` of an offset listing."""
+class NumberedQuery(Schema):
+    """`page` and `size` of an offset listing."""
+
+    page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
+    size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
+
+
+class PageQuery(NumberedQuery):
+    """The same, and `q` and `sort`."""
 
     sortable: ClassVar[tuple[str, ...]] = ()
 
     q: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$", description="Search for this text.")
     sort: str | None = Field(None, max_length=64, description="A field's name; `-name` is descending.")
-    page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
-    size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
 
     @field_validator("q")
     @classmethod
@@ -68,8 +73,8 @@ class PageQuery(Schema):
         return checked_sort(self.sort, self.sortable)
 
 
-class ListQuery(PageQuery):
-    """The same, and `cursor` and `limit` of a keyset listing; those win when either is given."""
+class CursorQuery(NumberedQuery):
+    """`page` and `size`, and `cursor` and `limit` of a keyset listing; those win when either is given."""
 
     cursor: str | None = Field(
         None,
@@ -88,6 +93,10 @@ class ListQuery(PageQuery):
     def position(self) -> Position | None:
         """Where to go on; None at the beginning. Raises `InvalidCursor`."""
         return position_of(self.cursor) if self.cursor is not None else None
+
+
+class ListQuery(PageQuery, CursorQuery):
+    """Everything that a listing may be asked for."""
 
 
 class Page(Schema, Generic[T]):

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Index, String, Text
+from sqlalchemy import DateTime, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -29,6 +29,10 @@ class AuditEntry(SQLModel, table=True):
         Index("ix_audit_entries_user_id", "user_id", "occurred_at", "id"),
         Index("ix_audit_entries_target_id", "target_id", "occurred_at", "id"),
         Index("ix_audit_entries_action", "action", "occurred_at", "id"),
+        *(
+            Index(f"ix_audit_entries_{name}", name, postgresql_where=text(f"{name} IS NOT NULL"))
+            for name in ("impersonator_id", "api_key_id", "job_id")
+        ),
         BY_MONTH,
     )
 

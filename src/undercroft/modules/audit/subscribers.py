@@ -1,19 +1,26 @@
 """Binds the audit log to every process, and erases from it who has gone."""
 
-from sqlalchemy import text
-
 from undercroft.core import audit
-from undercroft.core.db import Session, Statement
+from undercroft.core.db import Session
 from undercroft.core.events import subscribe
+from undercroft.modules.audit.erasure import erase_values
 from undercroft.modules.audit.sink import AuditTable
 from undercroft.modules.users import UserDeleted
 
-ERASE = Statement(text("SELECT audit_erase(CAST(:person AS uuid))"))
+AFTERWARDS = 600
+"""Seconds after which no request of somebody who has gone is on its way any more."""
 
 audit.bind(AuditTable())
 
 
 @subscribe(UserDeleted)
 async def erase_person(session: Session, event: UserDeleted) -> None:
-    """Names and addresses go with the account; what was done to what remains, by ids."""
-    await session.fetch(ERASE, person=event.user_id)
+    """Names and addresses go with the account; what was done to what remains, by ids.
+
+    What others record of the same deletion, or of requests that are still on their way, is erased a little later.
+    """
+    from undercroft.jobs import enqueue
+    from undercroft.modules.audit.tasks import erase
+
+    await erase_values(session, event.user_id)
+    await enqueue(session, erase, user_id=event.user_id, delay=AFTERWARDS)

@@ -4,25 +4,29 @@ Other ways to sign in prove who somebody is and then call `start_session`.
 """
 
 from undercroft.modules.auth import browser
-from undercroft.modules.auth.answers import SIGN_IN, require_own_page, signed_in
+from undercroft.modules.auth.answers import SIGN_IN, require_own_page, signed_in, token_pair
 from undercroft.modules.auth.client import Client, CurrentClient
-from undercroft.modules.auth.cookies import clear_session_cookie, refuse_cross_site, set_session_cookie
+from undercroft.modules.auth.cookies import clear_session_cookie, is_secure, refuse_cross_site, set_session_cookie
 from undercroft.modules.auth.errors import (
     CsrfFailed,
     InvalidCredentials,
+    InvalidToken,
     LinkInvalid,
     MfaRequired,
+    TokenExpired,
     TooManyAttempts,
     WrongPassword,
 )
+from undercroft.modules.auth.external import Bearer, LocalAccountsOff, require_local_accounts
 from undercroft.modules.auth.identity import Identity, IdentityDep
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
 from undercroft.modules.auth.models import AuthSession, SessionKind
+from undercroft.modules.auth.principals import principal_statement
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
-from undercroft.modules.auth.sessions import Started, prove_session, start_session
+from undercroft.modules.auth.sessions import Started, prove_session, session_lives, start_session
 
 REQUIRES = ("users", "teams", "api_keys")
 
@@ -32,6 +36,7 @@ __all__ = [
     "RESET_PAGE",
     "SIGN_IN",
     "AuthSession",
+    "Bearer",
     "Client",
     "CookieSession",
     "CsrfFailed",
@@ -39,14 +44,17 @@ __all__ = [
     "Identity",
     "IdentityDep",
     "InvalidCredentials",
+    "InvalidToken",
     "Kind",
     "LinkInvalid",
+    "LocalAccountsOff",
     "MfaRequired",
     "Password",
     "SecondFactor",
     "SessionKind",
     "Started",
     "Token",
+    "TokenExpired",
     "TokenPair",
     "TooManyAttempts",
     "WrongPassword",
@@ -54,12 +62,17 @@ __all__ = [
     "browser",
     "clear_session_cookie",
     "in_words",
+    "is_secure",
     "link",
+    "principal_statement",
     "prove_session",
     "refuse_cross_site",
+    "require_local_accounts",
     "require_own_page",
+    "session_lives",
     "set_session_cookie",
     "sign_in_by_link",
     "signed_in",
     "start_session",
+    "token_pair",
 ]

@@ -1,5 +1,6 @@
 """The guard of every request: an access token, an API key or a session cookie becomes a principal, by one statement."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from undercroft.modules.auth.access_tokens import AccessTokens
 from undercroft.modules.auth.client import client_ip
 from undercroft.modules.auth.cookies import SAFE_METHODS, CsrfTokens, cookie_name, require_same_site
 from undercroft.modules.auth.errors import InvalidApiKey, InvalidToken, SessionEnded
+from undercroft.modules.auth.external import ExternalAccounts
 from undercroft.modules.auth.key_bearer import VerifiedKeys, principal_of
 from undercroft.modules.auth.last_seen import LastSeen
 from undercroft.modules.auth.principals import (
@@ -31,6 +33,8 @@ from undercroft.modules.auth.principals import (
 from undercroft.modules.teams import TeamNotFound
 
 NO_TEAM = UUID(int=0)
+PROVIDER = "provider"
+"""The second factor of somebody whose identity provider saw one."""
 
 
 class TokenAuthenticator:
@@ -44,6 +48,7 @@ class TokenAuthenticator:
         self._last_used = last_used
         self._verified_keys = VerifiedKeys()
         self._cookie_name = cookie_name()
+        self.external: ExternalAccounts | None = None
 
     async def authenticate(self, request: Request) -> Principal:
         """Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`."""
@@ -51,10 +56,7 @@ class TokenAuthenticator:
         if authorization is not None:
             token = _bearer(authorization)
             return await (self._by_key if token.startswith(API_KEY_MARK) else self._by_token)(request, token)
-        secret = request.cookies.get(self._cookie_name)
-        if secret is None:
-            raise Unauthorized
-        return await self._by_cookie(request, secret)
+        return await self._by_cookie(request, self._secret(request))
 
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.
@@ -67,6 +69,8 @@ class TokenAuthenticator:
         token = token.strip()
         if token.startswith(API_KEY_MARK):
             return self._verified_keys.prefix_of(token)
+        if self.external is not None:
+            return self.external.subject(token)
         claims = self.tokens.verify_known(token)
         return str(claims.sub) if claims else None
 
@@ -91,21 +95,42 @@ class TokenAuthenticator:
         return principal
 
     async def _by_token(self, request: Request, token: str) -> Principal:
+        if self.external is not None:
+            return await self._by_external_token(self.external, request, token)
         claims = await self.tokens.verify(token)
         values = {"session_id": claims.sid, "user_id": claims.sub}
         return await self._principal(request, BEARER_PERSONAL, BEARER_NAMED, values)
+
+    async def _by_external_token(self, accounts: ExternalAccounts, request: Request, token: str) -> Principal:
+        bearer = await accounts.verify(token)
+        try:
+            principal = await self._principal(request, accounts.personal, accounts.named, bearer.values)
+        except SessionEnded:
+            await accounts.admit(bearer)
+            principal = await self._principal(request, accounts.personal, accounts.named, bearer.values)
+        if not bearer.passed_mfa:
+            return replace(principal, proven_at=bearer.proven_at)
+        factors = (*principal.second_factors, PROVIDER)
+        return replace(
+            principal, proven_at=bearer.proven_at, second_factors=factors, passed_mfa=True, closed_team=False
+        )
 
     async def authenticate_page(self, request: Request) -> Principal:
         """Whose cookie this is, for pages with forms: an unsafe request needs no token, but must be our own site's.
 
         Raises as `authenticate` does.
         """
-        secret = request.cookies.get(self._cookie_name)
-        if secret is None:
-            raise Unauthorized
+        secret = self._secret(request)
         if request.method not in SAFE_METHODS:
             require_same_site(request)
         return await self._of_cookie(request, secret)
+
+    def _secret(self, request: Request) -> str:
+        """What the cookie holds, where cookies sign in."""
+        secret = request.cookies.get(self._cookie_name)
+        if secret is None or (self.external is not None and not self.external.allows_cookies):
+            raise Unauthorized
+        return secret
 
     async def _by_cookie(self, request: Request, secret: str) -> Principal:
         unsafe = request.method not in SAFE_METHODS
@@ -131,7 +156,8 @@ class TokenAuthenticator:
             raise SessionEnded
         if row["team_id"] is None:
             raise TeamNotFound
-        self._last_seen.note(row["session_id"], client_ip(request))
+        if row["session_id"] is not None:
+            self._last_seen.note(row["session_id"], client_ip(request))
         passed_mfa = row["passed_mfa"] and bool(row["second_factors"])
         return Principal(
             person_id=row["user_id"],

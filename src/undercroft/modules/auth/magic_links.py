@@ -5,6 +5,7 @@ from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import LinkInvalid, MagicLinksOff
+from undercroft.modules.auth.external import refuse_where_external
 from undercroft.modules.auth.models import MailPurpose, SessionKind
 from undercroft.modules.auth.outbox import request_mail
 from undercroft.modules.auth.repository import MailTokenRepository
@@ -14,7 +15,8 @@ from undercroft.modules.users import User, UserNotFound, UserRepository
 
 
 def require_on() -> None:
-    """Raises `MagicLinksOff` unless MAGIC_LINKS says that they are offered."""
+    """Raises `MagicLinksOff` unless MAGIC_LINKS says that they are offered, and `LocalAccountsOff`."""
+    refuse_where_external()
     if not load(AuthSettings).magic_links:
         raise MagicLinksOff
 

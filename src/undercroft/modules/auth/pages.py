@@ -21,12 +21,13 @@ from undercroft.modules.auth import credentials, registration
 from undercroft.modules.auth.answers import SENT, count_account
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import refuse_cross_site
+from undercroft.modules.auth.external import require_local_accounts
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.mailing import CONFIRM_PAGE, RESET_PAGE, VERIFY_PAGE
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 
-pages = Router(surface="root")
+pages = Router(surface="root", dependencies=[require_local_accounts()])
 
 TokenInLink = Annotated[str, Query(max_length=512)]
 TokenInForm = Annotated[str, Form(max_length=512)]

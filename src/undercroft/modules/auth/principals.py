@@ -1,9 +1,10 @@
 """The one statement that tells who is asking: session or API key, person and membership by key, however many teams
 there are."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import LargeBinary, String, Uuid, bindparam, func, select
+from sqlalchemy import DateTime, LargeBinary, String, Uuid, bindparam, false, func, null, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -26,30 +27,36 @@ _PERSONAL = col(Team.personal_user_id) == col(User.id)
 _NAMED = col(Team.id) == bindparam("team_id", type_=Uuid)
 
 
-def _principal(*session: Any, team: Any) -> Statement:
+_SESSION: Any = (col(AuthSession.id).label("session_id"), col(AuthSession.proven_at), col(AuthSession.passed_mfa))
+_LIVING = (col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now())
+_NO_SESSION: Any = (
+    null().cast(Uuid).label("session_id"),
+    null().cast(DateTime(timezone=True)).label("proven_at"),
+    false().label("passed_mfa"),
+)
+
+
+def principal_statement(*where: Any, source: Any, named: bool) -> Statement:
+    """The same for whoever is found by a row of another table that has a `user_id`, without a session of ours."""
+    return _principal(*where, team=_NAMED if named else _PERSONAL, source=source, session=_NO_SESSION)
+
+
+def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Sequence[Any] = _SESSION) -> Statement:
     return Statement(
         select(
             *PROFILE,
             col(User.second_factors),
-            col(AuthSession.id).label("session_id"),
-            col(AuthSession.proven_at),
-            col(AuthSession.passed_mfa),
+            *session,
             col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
             ROLE_GRANTS.label("team_grants"),
         )
-        .select_from(AuthSession)
-        .join(User, col(User.id) == col(AuthSession.user_id))
+        .select_from(source)
+        .join(User, col(User.id) == col(source.user_id))
         .outerjoin(Team, team & col(Team.deleted_at).is_(None))
         .outerjoin(Membership, (col(Membership.team_id) == col(Team.id)) & (col(Membership.user_id) == col(User.id)))
-        .where(
-            *session,
-            col(AuthSession.revoked_at).is_(None),
-            col(AuthSession.expires_at) > func.now(),
-            col(User.is_active),
-            col(User.deleted_at).is_(None),
-        )
+        .where(*where, col(User.is_active), col(User.deleted_at).is_(None))
     )
 
 
@@ -87,9 +94,9 @@ def _by_key(team: Any) -> Statement:
     )
 
 
-BEARER_PERSONAL = _principal(*_BEARER, team=_PERSONAL)
-BEARER_NAMED = _principal(*_BEARER, team=_NAMED)
-COOKIE_PERSONAL = _principal(*_COOKIE, team=_PERSONAL)
-COOKIE_NAMED = _principal(*_COOKIE, team=_NAMED)
+BEARER_PERSONAL = _principal(*_BEARER, *_LIVING, team=_PERSONAL)
+BEARER_NAMED = _principal(*_BEARER, *_LIVING, team=_NAMED)
+COOKIE_PERSONAL = _principal(*_COOKIE, *_LIVING, team=_PERSONAL)
+COOKIE_NAMED = _principal(*_COOKIE, *_LIVING, team=_NAMED)
 KEY_PERSONAL = _by_key(_PERSONAL)
 KEY_NAMED = _by_key(_NAMED)

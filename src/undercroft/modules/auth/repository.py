@@ -39,6 +39,13 @@ class SessionRepository(Repository[AuthSession]):
         where = (col(User.email) == email, col(AuthSession.ip) == ip, col(AuthSession.ip) != "")
         return await self._session.scalar(query.where(*where).limit(1)) is not None
 
+    async def lives(self, session_id: UUID, user_id: UUID) -> bool:
+        """Whether this session of somebody who may come in can still be used."""
+        query = select(col(AuthSession.id)).join(User, col(User.id) == col(AuthSession.user_id))
+        where = (col(AuthSession.id) == session_id, col(AuthSession.user_id) == user_id, *_LIVING)
+        query = query.where(*where, col(User.is_active), col(User.deleted_at).is_(None))
+        return await self._session.scalar(query) is not None
+
     async def revoke(self, session_id: UUID, *, user_id: UUID | None = None) -> bool:
         """End one session, of this person if one is named; whether there was one to end."""
         where = [col(AuthSession.id) == session_id]

@@ -143,7 +143,7 @@ class SessionRead(Schema):
     current: bool = Field(description="Whether this request belongs to it.")
 
     @classmethod
-    def of(cls, session: AuthSession, *, current: UUID) -> "SessionRead":
+    def of(cls, session: AuthSession, *, current: UUID | None) -> "SessionRead":
         from undercroft.modules.auth.client import device
 
         return cls(

@@ -79,10 +79,15 @@ async def end_session(session: Session, principal: Principal, session_id: UUID) 
 
 async def end_other_sessions(session: Session, principal: Principal) -> None:
     """End all of one's own sessions but this one."""
-    ended = await SessionRepository(session).revoke_all(principal.user_id, but=principal.session_id)
+    ended = await SessionRepository(session).revoke_all(principal.user_id, but=principal.own_session_id)
     if ended:
         who = principal.user_id
         await record(session, Entry("session.others_ended", who, "user", who, after={"ended": True, "sessions": ended}))
+
+
+async def session_lives(session: ReadSession, session_id: UUID, user_id: UUID) -> bool:
+    """Whether this is a session of this person that can still be used."""
+    return await SessionRepository(session).lives(session_id, user_id)
 
 
 async def prove_session(session: Session, principal: Principal, *, passed_mfa: bool) -> None:

@@ -13,6 +13,7 @@ from undercroft.core.security import passwords
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import InvalidCredentials, WrongPassword
+from undercroft.modules.auth.external import refuse_where_external
 from undercroft.modules.auth.models import SessionKind
 from undercroft.modules.auth.sessions import Started, start_session
 from undercroft.modules.auth.throttle import Attempt, Throttle
@@ -40,6 +41,7 @@ class SignIn:
         Where a second factor is still to come, failures are not forgotten: who knows the password does not get the
         tries of the second step anew by signing in again.
         """
+        refuse_where_external()
         attempt = await self._throttle.begin(email, client.ip, account_waits=account_waits)
         found, right = await self._check(attempt, email, password)
         stronger = await self._rehash(email, password, found["password_hash"]) if right else None

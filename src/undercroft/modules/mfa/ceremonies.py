@@ -23,6 +23,8 @@ from undercroft.modules.mfa.settings import MfaSettings
 from undercroft.modules.users import User
 
 CHALLENGE_LIFE = timedelta(minutes=5)
+LONGEST_ID = 1023
+"""Bytes of a credential's id (WebAuthn 2, 7.1, step 17)."""
 
 
 class Unfit(Exception):
@@ -189,6 +191,8 @@ def _checked_attestation(attestation: Attestation, challenge: bytes) -> Made:
         )
     except Exception as error:  # the library lets out what its parsers raise on nonsense
         raise Unfit(str(error)) from error
+    if verified.credential_id != credential.raw_id or len(verified.credential_id) > LONGEST_ID:
+        raise Unfit("The credential's id is too long, or not the one that was signed.")
     transports = [transport.value for transport in credential.response.transports or []]
     return Made(
         credential_id=verified.credential_id,

@@ -1,6 +1,6 @@
 """Passwords, the address, and the end of an account."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
@@ -16,6 +16,7 @@ from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie
 from undercroft.modules.auth.credentials import Account
 from undercroft.modules.auth.errors import LinkInvalid, TooManyAttempts, WrongPassword
+from undercroft.modules.auth.external import LocalAccountsOff, require_local_accounts
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.schemas import (
     Accepted,
@@ -29,7 +30,9 @@ from undercroft.modules.auth.schemas import (
 from undercroft.modules.teams import LastOwner
 from undercroft.modules.users import EmailTaken, LastSuperadmin
 
-passwords = Router(surface="auth", tag=SIGN_IN)
+OURS: dict[str, Any] = {"dependencies": [require_local_accounts()], "responses": responses(LocalAccountsOff)}
+
+passwords = Router(surface="auth", tag=SIGN_IN, **OURS)
 account = Router(surface="app", prefix="/users", tag="Profile", personal=True, dependencies=[INTERACTIVE])
 
 

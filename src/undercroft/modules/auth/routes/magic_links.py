@@ -10,6 +10,7 @@ from undercroft.modules.auth import magic_links as service
 from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account, require_own_page, signed_in
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, MagicLinksOff, MfaRequired
+from undercroft.modules.auth.external import LocalAccountsOff
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.schemas import Accepted, CookieSession, EmailOnly, MagicLinkVerify, TokenPair
 
@@ -21,7 +22,7 @@ magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN)
     status_code=202,
     response_model=Accepted,
     summary="Ask for a link to sign in by",
-    responses=responses(MagicLinksOff),
+    responses=responses(MagicLinksOff, LocalAccountsOff),
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
@@ -37,7 +38,7 @@ async def ask_for_magic_link(body: EmailOnly, request: Request, identity: Identi
     "/verify",
     response_model=TokenPair | CookieSession,
     summary="Sign in by a mailed link",
-    responses=responses(LinkInvalid, MfaRequired, MagicLinksOff, CsrfFailed),
+    responses=responses(LinkInvalid, MfaRequired, MagicLinksOff, LocalAccountsOff, CsrfFailed),
 )
 @limit("sign_in")
 @answers_secret

@@ -32,7 +32,7 @@ async def list_sessions(
 ) -> Page[SessionRead]:
     """Those that can still be used, the latest seen first."""
     found = await service.list_sessions(session, principal, page=query.page, size=query.size)
-    items = [SessionRead.of(each, current=principal.session_id) for each in found.items]
+    items = [SessionRead.of(each, current=principal.own_session_id) for each in found.items]
     return Page.of(items, total=found.total, page=query.page, size=query.size)
 
 

@@ -38,6 +38,7 @@ from undercroft.modules.auth.errors import (
     TokenReused,
     TooManyAttempts,
 )
+from undercroft.modules.auth.external import LocalAccountsOff, require_local_accounts
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.models import SessionKind
 from undercroft.modules.auth.schemas import (
@@ -62,7 +63,8 @@ _email: TypeAdapter[str] = TypeAdapter(Email)
     status_code=202,
     response_model=Accepted,
     summary="Register",
-    responses=responses(WeakPassword, TooBusy),
+    responses=responses(LocalAccountsOff, WeakPassword, TooBusy),
+    dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail: the link makes the account, once.")
@@ -79,7 +81,8 @@ async def register(body: Register, request: Request, identity: IdentityDep) -> A
     "/verify-email",
     response_model=TokenPair | CookieSession,
     summary="Verify an address and sign in",
-    responses=responses(LinkInvalid, CsrfFailed),
+    responses=responses(LocalAccountsOff, LinkInvalid, CsrfFailed),
+    dependencies=[require_local_accounts()],
 )
 @answers_secret
 async def verify_email(
@@ -94,7 +97,12 @@ async def verify_email(
 
 
 @sign_in.post(
-    "/verify-email/resend", status_code=202, response_model=Accepted, summary="Send the link to verify once more"
+    "/verify-email/resend",
+    status_code=202,
+    response_model=Accepted,
+    summary="Send the link to verify once more",
+    responses=responses(LocalAccountsOff),
+    dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
@@ -109,7 +117,8 @@ async def resend_verification(body: EmailOnly, request: Request, identity: Ident
     "/login",
     response_model=TokenPair | CookieSession,
     summary="Sign in",
-    responses=responses(InvalidCredentials, MfaRequired, CsrfFailed, TooManyAttempts, TooBusy),
+    responses=responses(LocalAccountsOff, InvalidCredentials, MfaRequired, CsrfFailed, TooManyAttempts, TooBusy),
+    dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
 @answers_secret
@@ -135,7 +144,8 @@ async def login(
     "/token",
     response_model=TokenPair,
     summary="Sign in by an OAuth 2 password form",
-    responses=responses(InvalidCredentials, MfaRequired, TooManyAttempts, TooBusy),
+    responses=responses(LocalAccountsOff, InvalidCredentials, MfaRequired, TooManyAttempts, TooBusy),
+    dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
 @answers_secret
@@ -163,7 +173,8 @@ async def token(
     "/refresh",
     response_model=TokenPair,
     summary="Get the next pair of tokens",
-    responses=responses(InvalidRefreshToken, TokenReused, RefreshConflict),
+    responses=responses(LocalAccountsOff, InvalidRefreshToken, TokenReused, RefreshConflict),
+    dependencies=[require_local_accounts()],
 )
 @answers_secret
 async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: IdentityDep) -> TokenPair:
@@ -172,7 +183,7 @@ async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: 
     return await token_pair(identity, started)
 
 
-@sign_in.post("/logout", status_code=204, summary="Sign out", responses=responses(CsrfFailed))
+@sign_in.post("/logout", status_code=204, summary="Sign out", responses=responses(CsrfFailed, LocalAccountsOff))
 @not_idempotent("A session that has ended cannot end again.")
 async def logout(request: Request, session: SessionDep, body: RefreshRequest | None = None) -> Response:
     """Ends the session of the refresh token; without a body that of the cookie or the access token."""
@@ -181,7 +192,9 @@ async def logout(request: Request, session: SessionDep, body: RefreshRequest | N
         await sign_out(session, body.refresh_token.get_secret_value())
         return response
     principal = await current_principal(request)
-    await end_session(session, principal, principal.session_id)
+    if principal.own_session_id is None:
+        raise LocalAccountsOff
+    await end_session(session, principal, principal.own_session_id)
     clear_session_cookie(response)
     return response
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission
+from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission, require_recent_proof
 from undercroft.core.auth.proof import MfaEnrollmentRequired, MfaRequiredByTeam
 from undercroft.core.auth.routing import Surface
 from undercroft.core.db import ReadSessionDep, SessionDep
@@ -107,8 +107,8 @@ async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: Se
     "/transfer",
     status_code=204,
     summary="Hand a team over",
-    dependencies=[require_permission("owners:write")],
-    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, PersonalTeam),
+    dependencies=[require_permission("owners:write"), require_recent_proof()],
+    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
 async def transfer_team(body: Transfer, principal: CurrentPrincipal, session: SessionDep) -> None:
     """A member becomes the owner in your place; you stay as an admin."""
@@ -119,8 +119,8 @@ async def transfer_team(body: Transfer, principal: CurrentPrincipal, session: Se
     "",
     status_code=204,
     summary="Delete a team",
-    dependencies=[require_permission("teams:delete")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, PersonalTeam),
+    dependencies=[require_permission("teams:delete"), require_recent_proof()],
+    responses=responses(TeamNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
 async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     """From the next request on nobody reaches it or what it owns. It can be restored for 30 days."""

@@ -1,0 +1,1 @@
+"""Stand-ins for outside services: real servers that speak the real protocols, for development and tests."""

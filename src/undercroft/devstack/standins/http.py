@@ -1,0 +1,152 @@
+"""A small HTTP/1.1 server for stand-ins: one request per connection, and answers that may trickle or never end."""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from http.client import responses
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+LARGEST_HEAD = 65_536
+LARGEST_BODY = 1_048_576
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes = b""
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body or b"{}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`body` may be an iterator of pieces, which are sent as they come."""
+
+    status: int = 200
+    body: bytes | AsyncIterator[bytes] = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def json(cls, content: Any, status: int = 200) -> "Answer":
+        return cls(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
+
+    @classmethod
+    def html(cls, text: str, status: int = 200) -> "Answer":
+        return cls(status, text.encode(), {"Content-Type": "text/html; charset=utf-8"})
+
+    @classmethod
+    def redirect(cls, location: str, status: int = 302) -> "Answer":
+        return cls(status, b"", {"Location": location})
+
+
+Handler = Callable[[Request], Awaitable[Answer]]
+
+
+@dataclass
+class Traffic:
+    """What was asked for: how often each path, and how many of its requests were under way at once at most."""
+
+    hits: Counter[str] = field(default_factory=Counter)
+    at_once: Counter[str] = field(default_factory=Counter)
+    _now: Counter[str] = field(default_factory=Counter)
+
+    def begin(self, path: str) -> None:
+        self.hits[path] += 1
+        self._now[path] += 1
+        self.at_once[path] = max(self.at_once[path], self._now[path])
+
+    def end(self, path: str) -> None:
+        self._now[path] -= 1
+
+    def clear(self) -> None:
+        self.hits.clear()
+        self.at_once.clear()
+
+
+class LocalServer:
+    """Serves a handler on the loopback interface, in the event loop that starts it."""
+
+    def __init__(self, handle: Handler) -> None:
+        self.traffic = Traffic()
+        self._handle = handle
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[Any]] = set()
+        self.url = ""
+
+    async def start(self, port: int = 0, host: str = "127.0.0.1") -> str:
+        """Listen; the address is returned. Port 0 lets the system choose."""
+        self._server = await asyncio.start_server(self._serve, host, port, limit=LARGEST_HEAD)
+        self.url = f"http://{host}:{self._server.sockets[0].getsockname()[1]}"
+        return self.url
+
+    async def stop(self) -> None:
+        """Stop listening and drop what is under way."""
+        if self._server is None:
+            return
+        self._server.close()
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+        await self._server.wait_closed()
+        self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open.add(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                await self._answer(reader, writer)
+        except asyncio.CancelledError:
+            pass
+        finally:
+            self._open.discard(task)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await _read(reader)
+        self.traffic.begin(request.path)
+        try:
+            await _write(writer, await self._handle(request))
+        finally:
+            self.traffic.end(request.path)
+
+
+async def _read(reader: asyncio.StreamReader) -> Request:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    first, *lines = head.rstrip().split("\r\n")
+    method, target, _ = first.split(" ", 2)
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    length = min(int(headers.get("content-length", "0")), LARGEST_BODY)
+    body = await reader.readexactly(length) if length else b""
+    parts = urlsplit(target)
+    return Request(method, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), headers, body)
+
+
+async def _write(writer: asyncio.StreamWriter, answer: Answer) -> None:
+    headers = {**answer.headers, "Connection": "close", "Cache-Control": "no-store"}
+    if isinstance(answer.body, bytes):
+        headers["Content-Length"] = str(len(answer.body))
+    lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+    if isinstance(answer.body, bytes):
+        writer.write(answer.body)
+    else:
+        async for piece in answer.body:
+            writer.write(piece)
+            await writer.drain()
+    await writer.drain()

@@ -1,0 +1,82 @@
+"""Entries as a file: CSV for spreadsheets, or JSON lines for programs."""
+
+import csv
+from collections.abc import Callable, Sequence
+from io import StringIO
+from typing import Any
+
+import msgspec
+
+from undercroft.modules.audit.schemas import ExportFormat
+
+COLUMNS = (
+    "occurred_at",
+    "id",
+    "action",
+    "actor_kind",
+    "actor_user_id",
+    "actor_email",
+    "actor_full_name",
+    "actor_session_id",
+    "actor_api_key_id",
+    "actor_impersonator_id",
+    "actor_job_id",
+    "target_type",
+    "target_id",
+    "team_id",
+    "request_id",
+    "ip",
+    "user_agent",
+    "before",
+    "after",
+    "details",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def csv_writer() -> Callable[[Sequence[dict[str, Any]]], bytes]:
+    """Writes entries as lines of a CSV file (RFC 4180), after a line of headings the first time."""
+    headed = False
+
+    def write(entries: Sequence[dict[str, Any]]) -> bytes:
+        nonlocal headed
+        text = StringIO()
+        lines = csv.writer(text)
+        if not headed:
+            lines.writerow(COLUMNS)
+            headed = True
+        lines.writerows([_cell(value) for value in _flat(entry)] for entry in entries)
+        return text.getvalue().encode("utf-8", "replace")
+
+    return write
+
+
+def json_lines_writer() -> Callable[[Sequence[dict[str, Any]]], bytes]:
+    """Writes each entry as one line of JSON, in the form in which the API lists it."""
+
+    def write(entries: Sequence[dict[str, Any]]) -> bytes:
+        return b"".join(_encode(entry) + b"\n" for entry in entries)
+
+    return write
+
+
+WRITERS = {ExportFormat.CSV: csv_writer, ExportFormat.JSONL: json_lines_writer}
+MEDIA_TYPES = {ExportFormat.CSV: "text/csv", ExportFormat.JSONL: "application/jsonl"}
+
+
+def _flat(entry: dict[str, Any]) -> list[Any]:
+    actor = {f"actor_{name}": value for name, value in entry["actor"].items()}
+    return [{**entry, **actor}.get(name) for name in COLUMNS]
+
+
+def _cell(value: Any) -> str:
+    """A cell that a spreadsheet takes for text, whatever somebody put into it."""
+    if value is None:
+        return ""
+    text = _encode(value).decode() if isinstance(value, dict) else _text(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -1,0 +1,108 @@
+"""Every query about the audit log."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, or_, select, tuple_
+from sqlmodel import col
+
+from undercroft.core.audit import ActorKind
+from undercroft.core.db import ReadSession
+from undercroft.core.db.repository import Position
+from undercroft.modules.audit.models import AuditEntry, AuditPersonal
+from undercroft.modules.audit.schemas import AuditFilter
+from undercroft.modules.users import User
+
+APART = (
+    select(func.jsonb_object_agg(col(AuditPersonal.part), col(AuditPersonal.values)))
+    .where(col(AuditPersonal.entry_id) == col(AuditEntry.id))
+    .where(col(AuditPersonal.occurred_at) == col(AuditEntry.occurred_at))
+    .correlate(AuditEntry)
+    .scalar_subquery()
+)
+COLUMNS = [
+    *(col(getattr(AuditEntry, name)) for name in AuditEntry.model_fields),
+    APART.label("apart"),
+    col(User.email),
+    col(User.full_name),
+]
+KEY = tuple_(col(AuditEntry.occurred_at), col(AuditEntry.id))
+NEWEST_FIRST = (col(AuditEntry.occurred_at).desc(), col(AuditEntry.id).desc())
+
+
+class AuditRepository:
+    """Entries with what is kept apart from them and who their users are now, the newest first."""
+
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+
+    async def page(self, where: Sequence[ColumnElement[bool]], *, page: int, size: int) -> tuple[Sequence[Any], int]:
+        """One page, counted from 1, and how many entries there are in all."""
+        total = select(func.count()).select_from(AuditEntry).where(*where).scalar_subquery()
+        rows = await self._rows(_entries(where).limit(size).offset((page - 1) * size).add_columns(total))
+        if rows:
+            return rows, rows[0][-1]
+        return rows, await self._session.scalar(select(total)) if page > 1 else 0
+
+    async def stretch(
+        self, where: Sequence[ColumnElement[bool]], *, after: Position | None, limit: int
+    ) -> tuple[Sequence[Any], Position | None]:
+        """Up to `limit` entries after a position, and where to go on; None at the end."""
+        query = _entries(where)
+        if after is not None:
+            query = query.where(tuple_(after.created_at, after.id) > KEY)
+        rows = await self._rows(query.limit(limit + 1))
+        if len(rows) <= limit:
+            return rows, None
+        last = rows[limit - 1]
+        return rows[:limit], Position(last.occurred_at, last.id)
+
+    async def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        return (await self._session.execute(query)).all()
+
+
+def _entries(where: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    of_user = col(User.id) == col(AuditEntry.user_id)
+    return select(*COLUMNS).outerjoin(User, of_user).where(*where).order_by(*NEWEST_FIRST)
+
+
+def matching(asked: AuditFilter, *, team_id: UUID | None = None) -> list[ColumnElement[bool]]:
+    """Conditions for what is asked for, within one team if one is named."""
+    where: list[ColumnElement[bool]] = []
+    if team_id is not None:
+        where.append(col(AuditEntry.team_id) == team_id)
+    if asked.actor is not None:
+        where.append(_by(asked.actor))
+    if asked.action is not None:
+        name = cast(col(AuditEntry.action), Text)
+        whole, every = asked.action, asked.action.endswith(".*")
+        where.append(name.startswith(whole[:-1], autoescape=True) if every else name == whole)
+    if asked.target is not None:
+        where += _about(asked.target)
+    if asked.request_id is not None:
+        where.append(col(AuditEntry.request_id) == asked.request_id)
+    if asked.since is not None:
+        where.append(col(AuditEntry.occurred_at) >= asked.since)
+    if asked.until is not None:
+        where.append(col(AuditEntry.occurred_at) < asked.until)
+    return where
+
+
+def _by(actor: UUID | ActorKind) -> ColumnElement[bool]:
+    if isinstance(actor, ActorKind):
+        return col(AuditEntry.actor_kind) == actor.value
+    who = (AuditEntry.user_id, AuditEntry.impersonator_id, AuditEntry.api_key_id, AuditEntry.job_id)
+    return or_(*(col(column) == actor for column in who))
+
+
+def _about(target: str) -> list[ColumnElement[bool]]:
+    kind, colon, identity = target.partition(":")
+    if not colon:
+        kind, identity = ("", target) if len(target) == 36 else (target, "")
+    where: list[ColumnElement[bool]] = []
+    if kind:
+        where.append(col(AuditEntry.target_type) == kind)
+    if identity:
+        where.append(col(AuditEntry.target_id) == UUID(identity))
+    return where

@@ -1,0 +1,140 @@
+"""What is asked of the audit log, and what it tells."""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from undercroft.core.audit import ActorKind
+from undercroft.core.http.pagination import CursorQuery
+from undercroft.core.validation import Schema
+
+_LOST_PLUS = re.compile(r"(\d) (\d\d:?\d\d)$")
+ACTION = r"^[a-z][a-z0-9_]*\.([a-z][a-z0-9_]*|\*)$"
+TARGET = r"^[a-z][a-z0-9_]*(:[0-9a-fA-F-]{36})?$|^[0-9a-fA-F-]{36}$"
+
+
+def _plus(value: Any) -> Any:
+    """`+02:00` with a plus that nobody escaped."""
+    return _LOST_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value
+
+
+def _aware(value: datetime) -> datetime:
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _target(value: str) -> str:
+    identity = value.rpartition(":")[2]
+    if len(identity) == 36:
+        UUID(identity)
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_plus), AfterValidator(_aware)]
+Action = Annotated[str, Field(max_length=100, pattern=ACTION)]
+Target = Annotated[str, Field(max_length=140, pattern=TARGET), AfterValidator(_target)]
+
+
+class AuditFilter(Schema):
+    """Which entries; what is left out asks for nothing."""
+
+    actor: UUID | ActorKind | None = Field(
+        None, description="The id of a user, an API key or a job that acted, or a kind of actor such as `command`."
+    )
+    action: Action | None = Field(None, description="`project.created`, or `project.*` for all that begin so.")
+    target: Target | None = Field(None, description="A kind of thing (`project`), its id, or both (`project:ID`).")
+    request_id: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
+    since: Moment | None = Field(None, alias="from", description="Not before this time; UTC unless it says otherwise.")
+    until: Moment | None = Field(None, alias="to", description="Before this time.")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError("`from` must be before `to`.")
+        return self
+
+    def asked(self) -> dict[str, Any]:
+        """What was asked for, as an entry about it tells."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(AuditFilter.model_fields))
+
+
+class AuditQuery(AuditFilter, CursorQuery):
+    """A list of entries of one team."""
+
+
+class AdminFilter(AuditFilter):
+    team_id: UUID | None = Field(None, description="Entries about this team's data.")
+
+
+class AdminAuditQuery(AdminFilter, CursorQuery):
+    """A list of entries of all teams, and of what belongs to none."""
+
+
+class ExportFormat(StrEnum):
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class ExportQuery(AdminFilter):
+    format: ExportFormat = Field(ExportFormat.CSV, description="`csv` (RFC 4180), or `jsonl`: one JSON object a line.")
+
+    def asked(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class ActorRead(Schema):
+    kind: ActorKind
+    user_id: UUID | None = Field(description="Who acted, or as whom somebody or something did.")
+    session_id: UUID | None
+    api_key_id: UUID | None
+    impersonator_id: UUID | None = Field(description="Who acted as that user.")
+    job_id: UUID | None
+    email: str | None = Field(None, description="The user's address as it is now; for administrators.")
+    full_name: str | None = Field(None, description="The user's name as it is now; for administrators.")
+
+
+EXAMPLE: Any = {
+    "id": "0190f5c6-3b1e-7c5d-9a57-2a8d6d5f7e10",
+    "occurred_at": "2026-11-21T14:03:07.123456Z",
+    "action": "project.changed",
+    "actor": {
+        "kind": "user",
+        "user_id": "0190f5c6-0000-7000-8000-000000000001",
+        "session_id": "0190f5c6-0000-7000-8000-000000000002",
+        "api_key_id": None,
+        "impersonator_id": None,
+        "job_id": None,
+        "email": "ada@example.com",
+        "full_name": "Ada Lovelace",
+    },
+    "target_type": "project",
+    "target_id": "0190f5c6-0000-7000-8000-000000000003",
+    "team_id": "0190f5c6-0000-7000-8000-000000000004",
+    "request_id": "0190f5c6-0000-7000-8000-000000000005",
+    "ip": "192.0.2.1",
+    "user_agent": "Mozilla/5.0",
+    "before": {"status": "active"},
+    "after": {"status": "done"},
+    "details": {},
+}
+
+
+class AuditEntryRead(Schema):
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    id: UUID
+    occurred_at: datetime
+    action: str
+    actor: ActorRead
+    target_type: str | None
+    target_id: UUID | None
+    team_id: UUID | None
+    request_id: str | None
+    ip: str | None = Field(description="Where the request came from; empty once it was erased.")
+    user_agent: str | None
+    before: dict[str, Any] = Field(description="The changed fields as they were; `[personal]` where one was erased.")
+    after: dict[str, Any] = Field(description="The changed fields as they became.")
+    details: dict[str, Any]

@@ -1,0 +1,80 @@
+"""Reading the audit log and taking it out; reading leaves no entry, an export does."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import Database, ReadSession
+from undercroft.core.db.repository import Position
+from undercroft.modules.audit.export import WRITERS
+from undercroft.modules.audit.models import Part
+from undercroft.modules.audit.repository import AuditRepository, matching
+from undercroft.modules.audit.schemas import AdminFilter, AuditFilter, ExportQuery
+
+BATCH = 500
+ACTOR = ("user_id", "session_id", "api_key_id", "impersonator_id", "job_id")
+PLAIN = ("id", "occurred_at", "action", "target_type", "target_id", "team_id", "request_id")
+CHANGED = ("before", "after", "details")
+
+
+class AuditLog:
+    """The log of one team, or of all when none is named; then with who the users are now."""
+
+    def __init__(self, session: ReadSession, *, team_id: Any = None) -> None:
+        self._entries = AuditRepository(session)
+        self._team_id = team_id
+
+    async def page(self, asked: AuditFilter, *, page: int, size: int) -> tuple[list[dict[str, Any]], int]:
+        """One page of the entries, newest first, and how many there are."""
+        rows, total = await self._entries.page(self._where(asked), page=page, size=size)
+        return self._told(rows), total
+
+    async def stretch(
+        self, asked: AuditFilter, *, after: Position | None, limit: int
+    ) -> tuple[list[dict[str, Any]], Position | None]:
+        """The next entries, newest first, and where to go on; counts nothing."""
+        rows, following = await self._entries.stretch(self._where(asked), after=after, limit=limit)
+        return self._told(rows), following
+
+    def _where(self, asked: AuditFilter) -> Any:
+        team_id = asked.team_id if isinstance(asked, AdminFilter) else self._team_id
+        return matching(asked, team_id=team_id)
+
+    def _told(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        return [told(row, to_team=self._team_id is not None) for row in rows]
+
+
+async def export(database: Database, asked: ExportQuery) -> AsyncIterator[bytes]:
+    """The entries that match as a file, written while it is read. That it was asked for is recorded first."""
+    async with database.session() as session:
+        await record(session, Entry("audit.exported", target_type="audit", details=asked.asked()))
+    return _written(database, asked)
+
+
+async def _written(database: Database, asked: ExportQuery) -> AsyncIterator[bytes]:
+    """Each stretch on a connection held only for it, however slowly the client reads."""
+    write, position = WRITERS[asked.format](), None
+    while True:
+        async with database.reading() as session:
+            found, position = await AuditLog(session).stretch(asked, after=position, limit=BATCH)
+        yield write(found)
+        if position is None:
+            return
+
+
+def told(row: Any, *, to_team: bool) -> dict[str, Any]:
+    """An entry with what is kept apart from it. A team is not told who its users are now, nor where staff sits."""
+    apart = row.apart or {}
+    origin, fields = apart.get(Part.ORIGIN, {}), apart.get(Part.FIELDS, {})
+    actor = {"kind": row.actor_kind, **{name: getattr(row, name) for name in ACTOR}}
+    if not to_team:
+        actor |= {"email": row.email, "full_name": row.full_name}
+    elif row.impersonator_id is not None:
+        origin = {}
+    return {
+        **{name: getattr(row, name) for name in PLAIN},
+        "actor": actor,
+        "ip": origin.get("ip") or None,
+        "user_agent": origin.get("user_agent") or None,
+        **{name: {**getattr(row, name), **fields.get(name, {})} for name in CHANGED},
+    }

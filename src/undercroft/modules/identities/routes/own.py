@@ -1,0 +1,75 @@
+"""One's own identities."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Response
+from pydantic import BaseModel, Field
+
+from undercroft.core.auth import CurrentPrincipal, Router, require_recent_proof
+from undercroft.core.auth.proof import StepUpRequired
+from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http.errors import responses
+from undercroft.core.http.pagination import MAX_PAGE, MAX_SIZE, Page
+from undercroft.core.http.query import query
+from undercroft.core.http.tags import Tag
+from undercroft.modules.auth import SessionKind
+from undercroft.modules.identities import flows, service
+from undercroft.modules.identities.connections import ConnectionsDep
+from undercroft.modules.identities.errors import IdentityNotFound, LastWayIn, ReturnNotAllowed, UnknownProvider
+from undercroft.modules.identities.schemas import IdentityRead, LinkRequest, Redirect
+from undercroft.providers.identity import IdentityProviderUnavailable
+
+IDENTITIES = Tag("Identities", "Whom one signs in with.", group="Account")
+
+own = Router(surface="auth", prefix="/identities", tag=IDENTITIES)
+
+
+class IdentityQuery(BaseModel):
+    page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
+    size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
+
+
+@own.get("", response_model=Page[IdentityRead], summary="List one's own identities")
+async def list_identities(
+    query: Annotated[IdentityQuery, query(IdentityQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+) -> Page[IdentityRead]:
+    """Those that sign in to this account, the latest linked first."""
+    found = await service.list_identities(session, principal, page=query.page, size=query.size)
+    items = [IdentityRead.model_validate(each) for each in found.items]
+    return Page.of(items, total=found.total, page=query.page, size=query.size)
+
+
+@own.post(
+    "/{provider}",
+    response_model=Redirect,
+    summary="Link another identity",
+    responses=responses(UnknownProvider, ReturnNotAllowed, StepUpRequired, IdentityProviderUnavailable),
+    dependencies=[require_recent_proof()],
+)
+async def link(
+    provider: str, body: LinkRequest, principal: CurrentPrincipal, connections: ConnectionsDep, response: Response
+) -> Redirect:
+    """Says where to send this browser, and gives it a cookie to come back with. The addresses need not be the same."""
+    begun = flows.begin(
+        provider,
+        return_to=body.return_to,
+        kind=SessionKind.COOKIE,
+        user_id=principal.user_id,
+        session_id=principal.session_id,
+    )
+    address = await connections.provider(provider).address(begun.flow)
+    flows.keep(response, begun)
+    return Redirect(redirect_url=address)
+
+
+@own.delete(
+    "/{identity_id}",
+    status_code=204,
+    summary="Unlink an identity",
+    responses=responses(IdentityNotFound, LastWayIn, StepUpRequired),
+    dependencies=[require_recent_proof()],
+)
+async def unlink(identity_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+    """It signs in to this account no more. Sessions that it began go on."""
+    await service.unlink(session, principal, identity_id)

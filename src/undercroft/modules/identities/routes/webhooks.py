@@ -1,0 +1,36 @@
+"""What the provider that keeps the accounts tells by itself."""
+
+from fastapi import Request, Response
+
+from undercroft.core.auth import Router
+from undercroft.core.db import SessionDep
+from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import not_idempotent
+from undercroft.core.settings import load
+from undercroft.modules.identities import news
+from undercroft.modules.identities.connections import ConnectionsDep
+from undercroft.modules.identities.errors import InvalidWebhook, UnknownProvider
+from undercroft.modules.identities.routes.own import IDENTITIES
+from undercroft.providers.identity import BadSignature, IdentitySettings
+
+webhooks = Router(surface="public", prefix="/identity/webhooks", tag=IDENTITIES)
+
+
+@webhooks.post(
+    "/{provider}",
+    status_code=204,
+    summary="Hear of a change at the identity provider",
+    responses=responses(UnknownProvider, InvalidWebhook),
+)
+@not_idempotent("Every event has an id, which works once.")
+async def hear(provider: str, request: Request, connections: ConnectionsDep, session: SessionDep) -> Response:
+    """Signed as svix and Standard Webhooks do. What comes again changes nothing, what comes late neither."""
+    if connections.external is None or provider != load(IdentitySettings).auth_provider:
+        raise UnknownProvider
+    try:
+        event = connections.external.event(request.headers, await request.body())
+    except BadSignature:
+        raise InvalidWebhook from None
+    if event is not None:
+        await news.hear(session, provider, event)
+    return Response(status_code=204)

@@ -1,0 +1,59 @@
+"""What an issuer says about itself (OpenID Connect Discovery 1.0)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from undercroft.providers.identity.documents import Document
+from undercroft.providers.identity.outgoing import Outgoing, Unreachable, require_https
+
+FRESH = 3600
+
+
+@dataclass(frozen=True)
+class Metadata:
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None
+    names_itself: bool
+    """Whether it says who it is when it sends a browser back (RFC 9207)."""
+
+
+class Discovery:
+    """An issuer's metadata, asked for at its first use. `shown` is the issuer that they must name."""
+
+    def __init__(self, issuer: str, outgoing: Outgoing, *, shown: str | None = None) -> None:
+        self.issuer = issuer
+        self._shown = shown or issuer
+        self._outgoing = outgoing
+        self.document = Document("discovery", self._fetch, fresh=FRESH)
+
+    async def metadata(self) -> Metadata:
+        """Raises `IdentityProviderUnavailable`."""
+        return await self.document.get()
+
+    async def jwks_uri(self) -> str:
+        return (await self.document.get()).jwks_uri
+
+    async def _fetch(self) -> Metadata:
+        said = await self._outgoing.document(f"{self.issuer}/.well-known/openid-configuration")
+        if said.get("issuer") != self._shown:
+            raise Unreachable(f"{self.issuer} calls itself {str(said.get('issuer'))[:200]!r}")
+        userinfo = _address(said, "userinfo_endpoint") if said.get("userinfo_endpoint") else None
+        return Metadata(
+            issuer=self._shown,
+            authorization_endpoint=_address(said, "authorization_endpoint"),
+            token_endpoint=_address(said, "token_endpoint"),
+            jwks_uri=_address(said, "jwks_uri"),
+            userinfo_endpoint=userinfo,
+            names_itself=said.get("authorization_response_iss_parameter_supported") is True,
+        )
+
+
+def _address(said: dict[str, Any], name: str) -> str:
+    address = said.get(name)
+    if not isinstance(address, str):
+        raise Unreachable(f"the discovery document has no {name}")
+    require_https(address)
+    return address

@@ -1,0 +1,76 @@
+"""Signing in with GitHub, which speaks OAuth 2.0 and tells of people by its API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from undercroft.core.settings import load
+from undercroft.providers.identity.errors import IdentityProviderUnavailable, SocialSignInFailed
+from undercroft.providers.identity.outgoing import Outgoing, Reply, Unreachable
+from undercroft.providers.identity.profile import Profile
+from undercroft.providers.identity.settings import SocialSettings
+from undercroft.providers.identity.social import Flow
+
+log = structlog.get_logger("undercroft.security")
+
+
+class Github:
+    """Who it is, is the number of the account; its name can change hands."""
+
+    name = "github"
+    label = "GitHub"
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._settings = load(SocialSettings)
+        self._outgoing = outgoing
+
+    async def address(self, flow: Flow) -> str:
+        return flow.address(
+            f"{self._settings.github_url}/login/oauth/authorize",
+            client_id=self._settings.github_client_id,
+            scope="read:user user:email",
+        )
+
+    async def profile(self, flow: Flow, answer: Mapping[str, str]) -> Profile:
+        if answer.get("iss") not in (None, self._settings.github_url, f"{self._settings.github_url}/login/oauth"):
+            raise SocialSignInFailed
+        token = await self._exchange(flow, answer.get("code", ""))
+        user, emails = await self._get("/user", token), await self._get("/user/emails", token)
+        if not user.ok or not isinstance(user.content.get("id"), int):
+            raise SocialSignInFailed
+        listed = emails.content if isinstance(emails.content, list) else []
+        primary: dict[str, Any] = next((each for each in listed if isinstance(each, dict) and each.get("primary")), {})
+        return Profile.of(
+            self._settings.github_url,
+            str(user.content["id"]),
+            email=primary.get("email"),
+            verified=primary.get("verified") is True,
+            name=user.content.get("name"),
+        )
+
+    async def _exchange(self, flow: Flow, code: str) -> str:
+        form = {
+            "client_id": self._settings.github_client_id,
+            "client_secret": self._settings.github_client_secret.get_secret_value(),
+            "code": code,
+            "redirect_uri": flow.redirect_uri,
+            "code_verifier": flow.verifier,
+        }
+        try:
+            reply = await self._outgoing.post(f"{self._settings.github_url}/login/oauth/access_token", form)
+        except Unreachable as error:
+            raise IdentityProviderUnavailable from error
+        token = reply.content.get("access_token") if reply.ok else None
+        if not isinstance(token, str):
+            said = reply.content.get("error") if isinstance(reply.content, dict) else None
+            log.warning("social_sign_in.failed", provider=self.name, cause="no access token", error=str(said)[:100])
+            raise SocialSignInFailed
+        return token
+
+    async def _get(self, path: str, token: str) -> Reply:
+        headers = {"Authorization": f"Bearer {token}", "X-GitHub-Api-Version": "2022-11-28"}
+        try:
+            return await self._outgoing.get(f"{self._settings.github_api_url}{path}", headers=headers)
+        except Unreachable as error:
+            raise IdentityProviderUnavailable from error

@@ -1,0 +1,44 @@
+"""AUTH_PROVIDER=oidc."""
+
+from collections.abc import Mapping
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import load
+from undercroft.providers.identity.asking import ask, tokens_of
+from undercroft.providers.identity.discovery import Discovery
+from undercroft.providers.identity.errors import BadSignature
+from undercroft.providers.identity.outgoing import Outgoing
+from undercroft.providers.identity.profile import Profile
+from undercroft.providers.identity.protocol import Event
+from undercroft.providers.identity.settings import IdentitySettings, SocialSettings
+from undercroft.providers.identity.tokens import Claims
+
+
+class Oidc:
+    """Any OpenID Connect issuer; what its tokens leave out, its userinfo endpoint tells."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        settings = load(IdentitySettings)
+        audiences = frozenset(settings.oidc_audience or filter(None, [load(SocialSettings).oidc_client_id]))
+        if not audiences:
+            raise ConfigurationError("AUTH_PROVIDER=oidc needs OIDC_AUDIENCE, or tokens for others would do here.")
+        self.issuer = settings.oidc_issuer
+        self._discovery = Discovery(self.issuer, outgoing)
+        self.tokens = tokens_of(self.issuer, self._discovery.jwks_uri, outgoing, audiences=audiences)
+        self._outgoing = outgoing
+
+    async def profile(self, claims: Claims, token: str) -> Profile:
+        said = {"email": claims.email, "email_verified": claims.email_verified, "name": claims.name}
+        endpoint = (await self._discovery.metadata()).userinfo_endpoint if claims.email is None else None
+        if endpoint:
+            reply = await ask(self._outgoing, endpoint, token)
+            if reply.ok and reply.content.get("sub") == claims.sub:
+                said = reply.content
+        verified = load(IdentitySettings).auth_trust_email or said.get("email_verified") in (True, "true")
+        return Profile.of(
+            self.issuer, claims.sub, email=said.get("email"), verified=verified, name=said.get("name"), at=claims.iat
+        )
+
+    def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:  # noqa: ARG002
+        """There is no common form of webhooks."""
+        raise BadSignature

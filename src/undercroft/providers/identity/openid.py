@@ -1,0 +1,155 @@
+"""Signing in with an OpenID Connect provider (OpenID Connect Core 1.0, 3.1)."""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote_plus
+from uuid import UUID
+
+import structlog
+
+from undercroft.core.security.tokens import equal
+from undercroft.providers.identity.discovery import Discovery, Metadata
+from undercroft.providers.identity.errors import BadToken, IdentityProviderUnavailable, SocialSignInFailed
+from undercroft.providers.identity.jwks import Jwks
+from undercroft.providers.identity.outgoing import Outgoing, Unreachable
+from undercroft.providers.identity.profile import Profile
+from undercroft.providers.identity.social import Flow
+from undercroft.providers.identity.tokens import Claims, Rules, Tokens
+
+log = structlog.get_logger("undercroft.security")
+
+
+class OpenId:
+    """`shown_issuer` is the issuer in the metadata, where that is a pattern with `{tenantid}`.
+
+    `vouches` says whether an address is proven; by default what the claim `email_verified` says. `secret` is asked at
+    each use; it goes into the form where `secret_in_form`, else into the header.
+    """
+
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        *,
+        name: str,
+        label: str,
+        issuer: str,
+        client_id: str,
+        secret: Callable[[], str],
+        scopes: str = "openid email profile",
+        shown_issuer: str | None = None,
+        vouches: Callable[[Claims], bool] = lambda claims: claims.says_verified,
+        asked: Mapping[str, str] | None = None,
+        secret_in_form: bool = False,
+    ) -> None:
+        self.name, self.label = name, label
+        self._client_id, self._secret, self._secret_in_form = client_id, secret, secret_in_form
+        self._scopes, self._asked, self._vouches = scopes, dict(asked or {}), vouches
+        self._shown = shown_issuer or issuer
+        self._outgoing = outgoing
+        self._discovery = Discovery(issuer, outgoing, shown=shown_issuer)
+        rules = Rules(self._issuer_of, frozenset({client_id}), frozenset({client_id}))
+        self._tokens = Tokens(rules, Jwks(self._discovery.jwks_uri, outgoing), remember=0)
+
+    async def address(self, flow: Flow) -> str:
+        metadata = await self._discovery.metadata()
+        return flow.address(
+            metadata.authorization_endpoint,
+            client_id=self._client_id,
+            scope=self._scopes,
+            nonce=flow.nonce,
+            **self._asked,
+        )
+
+    async def profile(self, flow: Flow, answer: Mapping[str, str]) -> Profile:
+        metadata = await self._discovery.metadata()
+        self._require_issuer(metadata, answer)
+        granted = await self._exchange(metadata, flow, answer.get("code", ""))
+        claims = await self._identity(granted, flow)
+        said: dict[str, Any] = {"email": claims.email, "name": claims.name}
+        verified = self._vouches(claims)
+        if claims.email is None and metadata.userinfo_endpoint:
+            said = await self._userinfo(metadata.userinfo_endpoint, granted, claims)
+            verified = said.get("email_verified") in (True, "true")
+        name = said.get("name") or _name_in_form(answer)
+        return Profile.of(claims.iss, claims.sub, email=said.get("email"), verified=verified, name=name, at=claims.iat)
+
+    def _issuer_of(self, claims: Claims) -> str:
+        """The issuer that these claims must name; a shared one has the directory's id in it."""
+        if "{tenantid}" not in self._shown:
+            return self._shown
+        try:
+            return self._shown.replace("{tenantid}", str(UUID(claims.tid or "")))
+        except ValueError:
+            return ""
+
+    def _require_issuer(self, metadata: Metadata, answer: Mapping[str, str]) -> None:
+        """Another provider's answer is not taken for this one's (RFC 9207)."""
+        given = answer.get("iss")
+        if "{tenantid}" in metadata.issuer:  # the ID token tells which of them it is
+            return
+        if (given is None and metadata.names_itself) or (given is not None and given != metadata.issuer):
+            raise self._failed("the answer is another issuer's")
+
+    async def _exchange(self, metadata: Metadata, flow: Flow, code: str) -> dict[str, Any]:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": flow.redirect_uri,
+            "code_verifier": flow.verifier,
+        }
+        headers = {}
+        if self._secret_in_form:
+            form |= {"client_id": self._client_id, "client_secret": self._secret()}
+        else:
+            pair = f"{quote_plus(self._client_id)}:{quote_plus(self._secret())}"
+            headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        try:
+            reply = await self._outgoing.post(metadata.token_endpoint, form, headers=headers)
+        except Unreachable as error:
+            raise IdentityProviderUnavailable from error
+        if not reply.ok:
+            raise self._failed(f"the token endpoint answered {reply.status}", reply.content)
+        granted: dict[str, Any] = reply.content
+        return granted
+
+    async def _identity(self, granted: Mapping[str, Any], flow: Flow) -> Claims:
+        token = granted.get("id_token")
+        if not isinstance(token, str):
+            raise self._failed("there is no ID token")
+        try:
+            claims = await self._tokens.verify(token)
+        except BadToken as error:
+            raise self._failed(f"the ID token is not valid ({type(error).__name__})") from None
+        if len(claims.audiences) > 1 and claims.azp != self._client_id:
+            raise self._failed("the ID token is another client's")
+        if claims.nonce is None or not equal(claims.nonce, flow.nonce):
+            raise self._failed("the ID token is another sign-in's")
+        return claims
+
+    async def _userinfo(self, endpoint: str, granted: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
+        try:
+            reply = await self._outgoing.get(
+                endpoint, headers={"Authorization": f"Bearer {granted.get('access_token')}"}
+            )
+        except Unreachable as error:
+            raise IdentityProviderUnavailable from error
+        if not reply.ok or reply.content.get("sub") != claims.sub:
+            return {"name": claims.name}
+        said: dict[str, Any] = reply.content
+        return said
+
+    def _failed(self, cause: str, content: object = None) -> SocialSignInFailed:
+        error = content.get("error") if isinstance(content, dict) else None
+        log.warning("social_sign_in.failed", provider=self.name, cause=cause, error=str(error)[:100] if error else None)
+        return SocialSignInFailed()
+
+
+def _name_in_form(answer: Mapping[str, str]) -> str | None:
+    """Apple tells the name in the form, and only when somebody comes for the first time."""
+    try:
+        name = json.loads(answer.get("user", "null"))["name"]
+        return f"{name.get('firstName', '')} {name.get('lastName', '')}".strip()
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None

@@ -1,0 +1,122 @@
+"""HTTP requests to identity providers: few bytes, little time, no redirects, and https only in production."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, load
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient
+
+SECONDS = 5.0
+LARGEST = 262_144
+
+
+class Unreachable(Exception):
+    """No answer, or none that can be used: too slow, too large, a redirect, a server's fault, not JSON."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    content: Any
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 200 and isinstance(self.content, dict)
+
+
+class Outgoing:
+    """One client for all requests of a process, made at the first."""
+
+    def __init__(self, *, timeout: float = SECONDS, largest: int = LARGEST) -> None:
+        self._timeout = timeout
+        self._largest = largest
+        self._client: AsyncClient | None = None
+
+    async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Reply:
+        """Raises `Unreachable`."""
+        return await self._send("GET", url, headers=headers)
+
+    async def post(self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None) -> Reply:
+        """Post a form. Raises `Unreachable`."""
+        return await self._send("POST", url, headers=headers, form=form)
+
+    async def document(self, url: str) -> dict[str, Any]:
+        """A JSON object that anybody may read. Raises `Unreachable`."""
+        reply = await self.get(url)
+        if not reply.ok:
+            raise Unreachable(f"{url} answered {reply.status} and no JSON object")
+        content: dict[str, Any] = reply.content
+        return content
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _send(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None, form: Mapping[str, str] | None = None
+    ) -> Reply:
+        import httpx
+
+        require_https(url)
+        sent = {"Accept": "application/json", **(headers or {})}
+        try:
+            async with asyncio.timeout(self._timeout):
+                async with self._opened().stream(method, url, headers=sent, data=form) as response:
+                    if response.status_code >= 500 or response.has_redirect_location:
+                        raise Unreachable(f"{url} answered {response.status_code}")
+                    return Reply(response.status_code, await self._content(response, url))
+        except TimeoutError:
+            raise Unreachable(f"{url} did not answer within {self._timeout:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"{url}: {type(error).__name__} {error}".strip()) from None
+
+    async def _content(self, response: Any, url: str) -> Any:
+        body = bytearray()
+        async for piece in response.aiter_bytes(65_536):
+            body += piece
+            if len(body) > self._largest:
+                raise Unreachable(f"{url} answered more than {self._largest} bytes")
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            if response.status_code >= 400:
+                return None
+            raise Unreachable(f"{url} did not answer with JSON") from None
+
+    def _opened(self) -> "AsyncClient":
+        if self._client is None:
+            import httpx
+
+            limits = httpx.Limits(max_connections=20, max_keepalive_connections=5)
+            self._client = httpx.AsyncClient(
+                timeout=self._timeout, limits=limits, follow_redirects=False, headers={"User-Agent": "Undercroft"}
+            )
+            self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        return self._client
+
+
+def require_https(url: str) -> None:
+    """Raises `Unreachable` for an address that is not https, in production."""
+    parts = urlsplit(url)
+    allowed = ("https",) if load(CoreSettings).is_production else ("https", "http")
+    if parts.scheme not in allowed or not parts.hostname:
+        raise Unreachable(f"{url} is not an https address")
+
+
+def require_client(setting: str) -> None:
+    """Raises `ConfigurationError` when the HTTP client is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("httpx") is None:
+        raise ConfigurationError(
+            f"{setting} needs an HTTP client: pip install 'undercroft[identity]'. Without it, unset {setting}."
+        )

@@ -1,0 +1,46 @@
+"""Who somebody is at an identity provider."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from undercroft.core.validation import normalise_email
+from undercroft.core.validation.address import EMAIL_LENGTH
+from undercroft.core.validation.text import NAME_LENGTH, tidy_line
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """`issuer` and `subject` are who it is for ever; the address may change and is only theirs when it is verified.
+
+    `at` is when the provider knew this, so that older news never overwrite later ones.
+    """
+
+    issuer: str
+    subject: str
+    email: str | None = None
+    email_verified: bool = False
+    full_name: str = ""
+    at: datetime | None = None
+
+    @classmethod
+    def of(
+        cls, issuer: str, subject: str, *, email: object, verified: bool, name: object, at: float | None = None
+    ) -> "Profile":
+        """Brings what the provider says into our form; an address that is none is left out."""
+        address = _address(email)
+        moment = datetime.fromtimestamp(at, UTC) if at else None
+        return cls(issuer, subject, address, verified and address is not None, _name(name), moment)
+
+
+def _address(value: object) -> str | None:
+    try:
+        return normalise_email(value) if isinstance(value, str) and len(value) <= EMAIL_LENGTH else None
+    except ValueError:
+        return None
+
+
+def _name(value: object) -> str:
+    try:
+        return tidy_line(value[:NAME_LENGTH]) if isinstance(value, str) else ""
+    except ValueError:
+        return ""

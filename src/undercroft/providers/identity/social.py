@@ -1,0 +1,155 @@
+"""Whom people may sign in with: OAuth 2.0 by code and PKCE (RFC 9700), OpenID Connect where there is such a thing."""
+
+import hashlib
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlencode
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import load
+from undercroft.providers.identity.outgoing import Outgoing
+from undercroft.providers.identity.profile import Profile
+from undercroft.providers.identity.settings import SHARED_TENANTS, SocialSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One sign-in under way: what was sent along with the browser, and what must come back."""
+
+    redirect_uri: str
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+
+    @property
+    def challenge(self) -> str:
+        """PKCE's S256 challenge (RFC 7636, 4.2)."""
+        digest = hashlib.sha256(self.verifier.encode()).digest()
+        return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def address(self, endpoint: str, **asked: str) -> str:
+        """The provider's page with everything that it must know."""
+        parameters = {
+            "response_type": "code",
+            "redirect_uri": self.redirect_uri,
+            "state": self.state,
+            "code_challenge": self.challenge,
+            "code_challenge_method": "S256",
+            **asked,
+        }
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+
+
+class SocialProvider(Protocol):
+    """One file beside this one per kind."""
+
+    name: str
+    label: str
+
+    async def address(self, flow: Flow) -> str:
+        """Where to send the browser. Raises `IdentityProviderUnavailable`."""
+        ...
+
+    async def profile(self, flow: Flow, answer: Mapping[str, str]) -> Profile:
+        """Who came back with this answer; its `state` was checked already.
+
+        Raises `SocialSignInFailed` for a code, token or issuer that does not fit, `IdentityProviderUnavailable`.
+        """
+        ...
+
+
+def make_social(outgoing: Outgoing) -> dict[str, SocialProvider]:
+    """The providers that are on, by their names, in the order in which buttons are shown.
+
+    Raises `ConfigurationError` for half a configuration.
+    """
+    settings = load(SocialSettings)
+    return {name: make(outgoing) for name, make in _MAKERS.items() if getattr(settings, f"{name}_client_id")}
+
+
+def _google(outgoing: Outgoing) -> SocialProvider:
+    from undercroft.providers.identity.openid import OpenId
+
+    settings = load(SocialSettings)
+    return OpenId(
+        outgoing,
+        name="google",
+        label="Google",
+        issuer=settings.google_issuer,
+        client_id=settings.google_client_id,
+        secret=settings.google_client_secret.get_secret_value,
+    )
+
+
+def _microsoft(outgoing: Outgoing) -> SocialProvider:
+    """Anybody can put any address into a directory of their own, so addresses of shared tenants are only proven where
+    the claim `xms_edov` says that the domain is the directory's."""
+    from undercroft.providers.identity.openid import OpenId
+
+    settings = load(SocialSettings)
+    shared = settings.microsoft_tenant in SHARED_TENANTS
+    base = settings.microsoft_url
+    return OpenId(
+        outgoing,
+        name="microsoft",
+        label="Microsoft",
+        issuer=f"{base}/{settings.microsoft_tenant}/v2.0",
+        shown_issuer=f"{base}/{{tenantid}}/v2.0" if shared else None,
+        client_id=settings.microsoft_client_id,
+        secret=settings.microsoft_client_secret.get_secret_value,
+        vouches=lambda claims: not shared or claims.xms_edov in (True, 1, "1", "true"),
+    )
+
+
+def _apple(outgoing: Outgoing) -> SocialProvider:
+    from undercroft.providers.identity.apple import AppleSecret
+    from undercroft.providers.identity.openid import OpenId
+
+    settings = load(SocialSettings)
+    return OpenId(
+        outgoing,
+        name="apple",
+        label="Apple",
+        issuer=settings.apple_issuer,
+        client_id=settings.apple_client_id,
+        secret=AppleSecret(settings),
+        scopes="openid name email",
+        asked={"response_mode": "form_post"},
+        secret_in_form=True,
+    )
+
+
+def _github(outgoing: Outgoing) -> SocialProvider:
+    from undercroft.providers.identity.github import Github
+
+    return Github(outgoing)
+
+
+def _oidc(outgoing: Outgoing) -> SocialProvider:
+    from undercroft.providers.identity.openid import OpenId
+    from undercroft.providers.identity.settings import IdentitySettings
+
+    settings, issuer = load(SocialSettings), load(IdentitySettings).oidc_issuer
+    if not issuer:
+        raise ConfigurationError("OIDC_CLIENT_ID needs OIDC_ISSUER.")
+    return OpenId(
+        outgoing,
+        name="oidc",
+        label=settings.oidc_name,
+        issuer=issuer,
+        client_id=settings.oidc_client_id,
+        secret=settings.oidc_client_secret.get_secret_value,
+        scopes=settings.oidc_scopes,
+    )
+
+
+_MAKERS: dict[str, Callable[[Outgoing], SocialProvider]] = {
+    "google": _google,
+    "apple": _apple,
+    "microsoft": _microsoft,
+    "github": _github,
+    "oidc": _oidc,
+}

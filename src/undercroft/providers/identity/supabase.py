@@ -1,0 +1,63 @@
+"""AUTH_PROVIDER=supabase."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from undercroft.core.settings import load
+from undercroft.providers.identity.asking import NOTHING, ask, has_subject, json_object, tokens_of, unix_time
+from undercroft.providers.identity.outgoing import Outgoing
+from undercroft.providers.identity.profile import Profile
+from undercroft.providers.identity.protocol import Event, News
+from undercroft.providers.identity.settings import IdentitySettings
+from undercroft.providers.identity.signatures import verified_id
+from undercroft.providers.identity.tokens import Claims
+
+
+class Supabase:
+    """Supabase Auth: asymmetric keys, or the project's legacy secret (HS256).
+
+    Whether an address is confirmed is asked at `/auth/v1/user`: people write `user_metadata` themselves.
+    """
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        settings = load(IdentitySettings)
+        self.issuer = f"{settings.supabase_url}/auth/v1"
+        secret = settings.supabase_jwt_secret.get_secret_value().encode() or None
+        self.tokens = tokens_of(
+            self.issuer, self._jwks_uri, outgoing, audiences=frozenset({"authenticated"}), secret=secret
+        )
+        self._outgoing = outgoing
+
+    async def _jwks_uri(self) -> str:
+        return f"{self.issuer}/.well-known/jwks.json"
+
+    async def profile(self, claims: Claims, token: str) -> Profile:
+        settings = load(IdentitySettings)
+        key = settings.supabase_anon_key.get_secret_value()
+        if key:
+            reply = await ask(self._outgoing, f"{self.issuer}/user", token, apikey=key)
+            if reply.ok and reply.content.get("id") == claims.sub:
+                return self._of(reply.content, claims.iat)
+        name = (claims.user_metadata or {}).get("full_name")
+        verified = settings.auth_trust_email
+        return Profile.of(self.issuer, claims.sub, email=claims.email, verified=verified, name=name, at=claims.iat)
+
+    def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:
+        secret = load(IdentitySettings).supabase_webhook_secret.get_secret_value()
+        name, sent_at = verified_id(headers, body, secret, prefix="webhook")
+        said = json_object(body)
+        if (said.get("schema"), said.get("table")) != ("auth", "users"):
+            return None
+        gone = said.get("type") == "DELETE"
+        row = said.get("old_record" if gone else "record")
+        if not isinstance(row, dict) or not has_subject(row.get("id")):
+            return None
+        if gone:
+            return Event(name, News.DELETED, Profile.of(self.issuer, row["id"], **NOTHING, at=sent_at))
+        return Event(name, News.CHANGED, self._of(row, unix_time(row.get("updated_at")) or sent_at))
+
+    def _of(self, row: Mapping[str, Any], at: float) -> Profile:
+        about = row.get("raw_user_meta_data") or row.get("user_metadata")
+        name = about.get("full_name") or about.get("name") if isinstance(about, dict) else None
+        verified = bool(row.get("email_confirmed_at")) or load(IdentitySettings).auth_trust_email
+        return Profile.of(self.issuer, row["id"], email=row.get("email"), verified=verified, name=name, at=at)

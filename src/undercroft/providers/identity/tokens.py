@@ -1,0 +1,196 @@
+"""Tokens that others issued: JWTs (RFC 7519, 8725) whose issuer, audience, times, algorithm and key must all fit."""
+
+import time
+from base64 import urlsafe_b64decode
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from jwt import InvalidTokenError, PyJWS
+
+from undercroft.providers.identity.errors import BadToken, ExpiredToken
+from undercroft.providers.identity.jwks import Jwks, PublicKey
+
+TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
+CLOCK_TOLERANCE = 5
+LONGEST = 16_384
+SUBJECT_LENGTH = 255
+HEADER_LENGTH = 2000
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What a token says, as far as anybody here asks. Times are Unix seconds."""
+
+    iss: str
+    sub: str
+    exp: float
+    iat: float = 0
+    nbf: float = 0
+    aud: str | list[str] | None = None
+    azp: str | None = None
+    nonce: str | None = None
+    sid: str | None = None
+    session_id: str | None = None
+    tid: str | None = None
+    email: str | None = None
+    email_verified: bool | str | None = None
+    xms_edov: bool | str | int | None = None
+    name: str | None = None
+    user_metadata: dict[str, Any] | None = None
+    auth_time: float | None = None
+    amr: list[Any] | None = None
+    aal: str | None = None
+    fva: list[int] | None = None
+
+    @property
+    def audiences(self) -> set[str]:
+        return {self.aud} if isinstance(self.aud, str) else set(self.aud or ())
+
+    @property
+    def says_verified(self) -> bool:
+        """Whether the issuer vouches for the address; some write the boolean as a string."""
+        return self.email_verified in (True, "true")
+
+    @property
+    def proven_at(self) -> datetime | None:
+        """When somebody last showed who they are: `auth_time`, Supabase's `amr`, or Clerk's `fva` in minutes."""
+        times = [each["timestamp"] for each in self.amr or () if isinstance(each, dict) and "timestamp" in each]
+        if self.fva and self.fva[0] >= 0:
+            times.append(self.iat - 60 * self.fva[0])
+        try:
+            moment = self.auth_time if self.auth_time is not None else max(times, default=None)
+            return None if moment is None else datetime.fromtimestamp(moment, UTC)
+        except (TypeError, ValueError, OverflowError, OSError):
+            return None
+
+    @property
+    def passed_mfa(self) -> bool:
+        """Whether the issuer saw a second factor (RFC 8176; Supabase's `aal`, Clerk's `fva`)."""
+        seen = self.fva is not None and len(self.fva) > 1 and self.fva[1] >= 0
+        return seen or self.aal == "aal2" or "mfa" in (self.amr or ())
+
+
+class _Header(msgspec.Struct):
+    alg: str
+    kid: str = ""
+    typ: str | None = None
+    crit: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What fits. `issuer` gives the one that these claims must name; no `audiences` means that none is asked for.
+
+    `parties` are those that `azp` may name, if it names one. `secret` verifies HS256; without, HS256 is refused.
+    """
+
+    issuer: Callable[[Claims], str]
+    audiences: frozenset[str] = frozenset()
+    parties: frozenset[str] = frozenset()
+    secret: bytes | None = None
+
+
+class Tokens:
+    """Verifies. A verified token is remembered until it expires, the least recently seen go first."""
+
+    def __init__(
+        self, rules: Rules, jwks: Jwks, *, remember: int = 10_000, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._rules = rules
+        self.jwks = jwks
+        self._remember = remember
+        self._clock = clock
+        self._verified: OrderedDict[str, Claims] = OrderedDict()
+        self._jws = PyJWS(algorithms=["RS256", "ES256", "HS256"])
+        self._decode_header = msgspec.json.Decoder(_Header).decode
+        self._decode_claims = msgspec.json.Decoder(Claims).decode
+
+    async def verify(self, token: str) -> Claims:
+        """What the token says. Raises `BadToken`, `ExpiredToken`, and `IdentityProviderUnavailable` for a key that is
+        not known while the issuer cannot be asked."""
+        claims = self.remembered(token)
+        if claims is not None:
+            return claims
+        header = self._header(token)
+        key = self._known(header) or await self.jwks.seek(header.kid, header.alg)
+        return self._check(token, header, key)
+
+    def verify_known(self, token: str) -> Claims | None:
+        """What the token says, by the keys known here and without I/O; None when it is not valid."""
+        try:
+            claims = self.remembered(token)
+            if claims is not None:
+                return claims
+            header = self._header(token)
+            return self._check(token, header, self._known(header))
+        except BadToken:
+            return None
+
+    def remembered(self, token: str) -> Claims | None:
+        """What a token said that was verified before. Raises `ExpiredToken`."""
+        claims = self._verified.get(token)
+        if claims is None:
+            return None
+        if claims.exp <= self._clock():
+            del self._verified[token]
+            raise ExpiredToken
+        self._verified.move_to_end(token)
+        return claims
+
+    def forget(self) -> None:
+        """Verify everything anew, because a key was withdrawn."""
+        self._verified.clear()
+
+    def _header(self, token: str) -> _Header:
+        encoded = token.partition(".")[0]
+        if len(token) > LONGEST or len(encoded) > HEADER_LENGTH:
+            raise BadToken
+        try:
+            header = self._decode_header(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+        except (ValueError, msgspec.MsgspecError):
+            raise BadToken from None
+        allowed = ("RS256", "ES256") if self._rules.secret is None else ("RS256", "ES256", "HS256")
+        if header.alg not in allowed or header.crit is not None:
+            raise BadToken
+        if (header.typ and header.typ.lower()) not in TYPES or not (header.kid or header.alg == "HS256"):
+            raise BadToken
+        return header
+
+    def _known(self, header: _Header) -> PublicKey | bytes | None:
+        if header.alg == "HS256":
+            return self._rules.secret
+        return self.jwks.known(header.kid, header.alg)
+
+    def _check(self, token: str, header: _Header, key: PublicKey | bytes | None) -> Claims:
+        if key is None:
+            raise BadToken
+        try:
+            claims = self._decode_claims(self._jws.decode(token, key, algorithms=[header.alg]))
+        except (InvalidTokenError, msgspec.MsgspecError, ValueError, TypeError):
+            raise BadToken from None
+        self._require_fit(claims)
+        self._verified[token] = claims
+        if len(self._verified) > self._remember:
+            self._verified.popitem(last=False)
+        return claims
+
+    def _require_fit(self, claims: Claims) -> None:
+        rules, now = self._rules, self._clock()
+        if claims.iss != rules.issuer(claims) or not is_subject(claims.sub):
+            raise BadToken
+        if rules.audiences and not claims.audiences & rules.audiences:
+            raise BadToken
+        if rules.parties and claims.azp is not None and claims.azp not in rules.parties:
+            raise BadToken
+        if max(claims.nbf, claims.iat) > now + CLOCK_TOLERANCE:
+            raise BadToken
+        if claims.exp <= now:
+            raise ExpiredToken
+
+
+def is_subject(value: str) -> bool:
+    """Whether this can be somebody's id: some characters, all of them printable."""
+    return 0 < len(value) <= SUBJECT_LENGTH and value.isprintable()

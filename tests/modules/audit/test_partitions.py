@@ -1,0 +1,127 @@
+"""Months: what fits none is caught, and what is old goes as a whole, by the owner, which is an entry itself."""
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from tests.modules.audit.entries import entries
+from undercroft.core.db import Database, DatabaseSettings
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import load
+from undercroft.jobs.registry import find
+from undercroft.modules.audit.partitions import add_partitions, prune
+from undercroft.testing.jobs import JobsInTest
+
+ADD = """
+    INSERT INTO audit_entries (occurred_at, id, action, actor_kind, before, after, details)
+    VALUES ($1, gen_random_uuid(), 'thing.made', 'system', '{}', '{}', '{}')
+"""
+ADD_APART = "INSERT INTO audit_personal VALUES ($1, gen_random_uuid(), 'origin', NULL, '{}')"
+OLD = datetime(2020, 3, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+async def owner(database: Database, owner_url: str) -> asyncpg.Connection:
+    """The owner, and a month of 2020 that is gone after the test."""
+    connection = await asyncpg.connect(owner_url)
+    for table in ("audit_entries", "audit_personal"):
+        bounds = "FOR VALUES FROM (''2020-03-01Z'') TO (''2020-04-01Z'')"
+        await connection.execute(f"SELECT audit_partition('{table}', '{table}_2020_03', '{bounds}')")
+    yield connection
+    for table in ("audit_entries", "audit_personal"):
+        await connection.execute(f"DROP TABLE IF EXISTS {table}_2020_03")
+    await connection.close()
+
+
+@pytest.fixture
+async def as_owner(owner_url: str) -> Database:
+    database = Database(load(DatabaseSettings), owner_url)
+    yield database
+    await database.close()
+
+
+async def tables(connection: asyncpg.Connection) -> set[str]:
+    return {row[0] for row in await connection.fetch("SELECT relname FROM pg_class WHERE relname LIKE 'audit\\_%'")}
+
+
+async def test_old_months_go_with_what_was_kept_apart_and_that_is_recorded(
+    database: Database, as_owner: Database, owner: asyncpg.Connection
+) -> None:
+    for statement in (ADD, ADD, ADD_APART):
+        await owner.execute(statement, OLD)
+    await owner.execute(ADD, datetime.now(UTC))
+    shown = await prune(as_owner, keep_months=24, dry_run=True)
+    assert [(month.label, month.count) for month in shown] == [("2020-03", 2)]
+    assert len(await entries(database)) == 3
+
+    assert await prune(as_owner, keep_months=24) == shown
+    left = await entries(database)
+    assert [entry["action"] for entry in left] == ["thing.made", "audit.pruned"]
+    assert left[-1]["before"] == {"months": ["2020-03"], "entries": 2}
+    assert not {"audit_entries_2020_03", "audit_personal_2020_03"} & await tables(owner)
+    assert await owner.fetchval("SELECT count(*) FROM audit_personal") == 0
+    assert await prune(as_owner, keep_months=24) == []
+
+
+async def test_the_month_at_the_edge_stays(as_owner: Database, owner: asyncpg.Connection) -> None:
+    now = datetime.now(UTC)
+    since = (now.year - 2020) * 12 + now.month - 3
+    assert await prune(as_owner, keep_months=since) == []
+    assert len(await prune(as_owner, keep_months=since - 1)) == 1
+
+
+async def test_none_goes_when_all_is_kept(as_owner: Database, owner: asyncpg.Connection) -> None:
+    assert await prune(as_owner, keep_months=0) == []
+    assert "audit_entries_2020_03" in await tables(owner)
+
+
+@pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all")
+async def test_nobody_but_the_owner_drops(database: Database, owner: asyncpg.Connection) -> None:
+    with pytest.raises(ConfigurationError, match="MIGRATION_DATABASE_URL"):
+        await prune(database, keep_months=24)
+    assert "audit_entries_2020_03" in await tables(owner)
+
+
+async def test_what_fits_no_month_is_caught_and_goes_when_all_of_it_is_old(
+    database: Database, as_owner: Database, owner: asyncpg.Connection
+) -> None:
+    await owner.execute(ADD, OLD - timedelta(days=300))
+    await owner.execute(ADD_APART, OLD - timedelta(days=300))
+    assert await owner.fetchval("SELECT count(*) FROM audit_entries_default") == 1
+    gone = await prune(as_owner, keep_months=24)
+    assert {month.label for month in gone} == {"2020-03", "unsorted"}
+    assert await owner.fetchval("SELECT count(*) FROM audit_entries_default") == 0
+    await owner.execute(ADD, OLD - timedelta(days=300))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await owner.execute("DELETE FROM audit_entries_default")
+
+
+async def test_a_month_that_the_default_partition_holds_stays_there(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    last = await owner.fetchval("SELECT max(relname) FROM pg_class WHERE relname ~ '^audit_entries_[0-9_]+$'")
+    year, month = (int(part) for part in last.split("_")[-2:])
+    apart = last.replace("entries", "personal")
+    await owner.execute(f"DROP TABLE {last}; DROP TABLE {apart}")
+    await owner.execute(ADD, datetime(year, month, 2, tzinfo=UTC))
+    async with database.session() as session:
+        assert await add_partitions(session) == 1
+    assert last not in await tables(owner)
+    await owner.execute(f"DROP TABLE {apart}; DROP TABLE audit_entries_default")
+    await owner.execute("SELECT audit_partition('audit_entries', 'audit_entries_default', 'DEFAULT')")
+    async with database.session() as session:
+        assert await add_partitions(session) == 2
+
+
+async def test_a_scheduled_job_makes_them(database: Database, jobs: JobsInTest) -> None:
+    from undercroft.app.worker import load_tasks
+    from undercroft.jobs import enqueue
+
+    load_tasks()
+    task = find("audit.add_partitions")
+    assert task.cron is not None
+    async with database.session() as session:
+        job = await enqueue(session, task)
+    await jobs.run_all()
+    assert (await jobs.get(job.id)).result == {"partitions": 0}

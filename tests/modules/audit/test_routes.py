@@ -1,0 +1,240 @@
+"""Reading the log and taking it out."""
+
+import csv
+import json
+from collections.abc import Awaitable, Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+
+from tests.modules.audit.entries import entries
+from undercroft.core.audit import Actor, ActorKind, Entry, acting_as, record
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db import Database
+from undercroft.core.ids import new_id
+from undercroft.modules.audit import service
+from undercroft.testing.people import Person
+
+SignIn = Callable[..., Awaitable[Person]]
+
+LOGS = "/api/v1/admin/audit-logs"
+EXPORT = f"{LOGS}/export"
+PROJECTS = "/api/v1/app/projects"
+
+
+def team_log(team_id: Any) -> str:
+    return f"/api/v1/app/teams/{team_id}/audit-logs"
+
+
+async def actions(client: AsyncClient, path: str = LOGS, **asked: Any) -> list[str]:
+    answer = await client.get(path, params=asked)
+    assert answer.status_code == 200, answer.text
+    return [entry["action"] for entry in answer.json()["items"]]
+
+
+@pytest.fixture
+async def ada(somebody: SignIn) -> Person:
+    """Somebody who made a project and changed it."""
+    person = await somebody()
+    made = await person.client.post(PROJECTS, json={"name": "Website"})
+    await person.client.patch(f"{PROJECTS}/{made.json()['id']}", json={"status": "done"})
+    return person
+
+
+async def test_an_entry_is_told_whole(admin: AsyncClient, ada: Person) -> None:
+    (entry,) = (await admin.get(LOGS, params={"action": "project.changed"})).json()["items"]
+    assert entry["actor"]["kind"] == "user"
+    assert entry["actor"]["user_id"] == str(ada.user_id)
+    assert (entry["actor"]["email"], entry["actor"]["full_name"]) == (ada.email, "Somebody")
+    assert (entry["before"], entry["after"]) == ({"status": "active"}, {"status": "done"})
+    assert (entry["target_type"], entry["team_id"]) == ("project", str(ada.team_id))
+    assert entry["ip"] == "192.0.2.1"
+    assert entry["user_agent"].startswith("python-httpx")
+    assert set(entry) == {
+        *("id", "occurred_at", "action", "actor", "target_type", "target_id", "team_id", "request_id"),
+        *("before", "after", "details", "ip", "user_agent"),
+    }
+
+
+async def test_filters(admin: AsyncClient, ada: Person, database: Database) -> None:
+    changed = next(entry for entry in await entries(database) if entry["action"] == "project.changed")
+    both = ["project.changed", "project.created"]
+    assert await actions(admin, action="project.created") == ["project.created"]
+    assert await actions(admin, action="project.*") == both
+    assert await actions(admin, action="pro.*") == []
+    assert await actions(admin, actor=ada.user_id, action="project.*") == both
+    assert await actions(admin, actor=new_id()) == []
+    assert await actions(admin, actor="command") == []
+    assert await actions(admin, target="project") == both
+    assert await actions(admin, target=str(changed["target_id"])) == both
+    assert await actions(admin, target=f"project:{changed['target_id']}") == both
+    assert await actions(admin, target=f"team:{changed['target_id']}") == []
+    assert await actions(admin, team_id=ada.team_id) == both
+    assert await actions(admin, request_id=changed["request_id"]) == ["project.changed"]
+    moment = changed["occurred_at"].isoformat()
+    assert await actions(admin, **{"from": moment, "action": "project.*"}) == ["project.changed"]
+    assert await actions(admin, to=moment, action="project.*") == ["project.created"]
+
+
+async def test_who_acts_as_somebody_and_what_acts_by_itself_are_found_by_id(
+    admin: AsyncClient, database: Database
+) -> None:
+    ids = {name: new_id() for name in ("impersonator_id", "api_key_id", "job_id")}
+    for name, value in ids.items():
+        with acting_as(Actor(ActorKind.USER, user_id=new_id(), **{name: value})):
+            async with database.session() as session:
+                await record(session, Entry("thing.made", details={"by": name}))
+    for name, value in ids.items():
+        (entry,) = (await admin.get(LOGS, params={"actor": str(value)})).json()["items"]
+        assert entry["actor"][name] == str(value)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"actor": "somebody"},
+        {"action": "created"},
+        {"action": "x'; DROP TABLE users; --"},
+        {"action": "a." + "b" * 200},
+        {"target": "project:123"},
+        {"target": "g" * 36},
+        {"team_id": "1"},
+        {"request_id": "a b"},
+        {"from": "yesterday"},
+        {"to": "2026-13-01"},
+        {"from": "2026-11-02", "to": "2026-11-01"},
+        {"page": 0},
+        {"size": 101},
+        {"limit": 0},
+        {"cursor": "made-up"},
+    ],
+    ids=str,
+)
+async def test_filters_that_make_no_sense_are_refused(admin: AsyncClient, asked: dict[str, Any]) -> None:
+    assert (await admin.get(LOGS, params=asked)).status_code == 422
+    if not {"page", "size", "limit", "cursor"} & set(asked):
+        assert (await admin.get(EXPORT, params=asked)).status_code == 422
+
+
+async def test_times_may_be_days_and_may_have_lost_their_plus(admin: AsyncClient) -> None:
+    for moment in ("2020-01-01", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00 02:00", "2020-01-01T00:00:00-02:00"):
+        assert (await admin.get(f"{LOGS}?from={moment}")).status_code == 200, moment
+
+
+async def test_pages_and_stretches_tell_every_entry_once(admin: AsyncClient, database: Database) -> None:
+    async with database.session() as session:
+        for number in range(7):
+            await record(session, Entry("thing.made", details={"number": number}))
+    asked = {"action": "thing.made"}
+    paged: list[int] = []
+    for page in (1, 2, 3):
+        answer = (await admin.get(LOGS, params={**asked, "page": page, "size": 3})).json()
+        assert (answer["total"], answer["pages"]) == (7, 3)
+        paged += [entry["details"]["number"] for entry in answer["items"]]
+    walked, cursor = [], None
+    while True:
+        answer = (await admin.get(LOGS, params={**asked, "limit": 3, **({"cursor": cursor} if cursor else {})})).json()
+        walked += [entry["details"]["number"] for entry in answer["items"]]
+        if (cursor := answer["next_cursor"]) is None:
+            break
+    assert paged == walked == [6, 5, 4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("asked", [{}, {"limit": "5"}])
+async def test_a_list_costs_one_statement_beside_the_principal(
+    admin: AsyncClient, ada: Person, statements: Any, asked: dict[str, str]
+) -> None:
+    await statements.clear()
+    await admin.get(LOGS, params=asked)
+    assert statements.count == 2, str(statements)
+
+
+async def test_only_administrators_read_all_of_it(user: AsyncClient, client: AsyncClient) -> None:
+    for path in (LOGS, EXPORT):
+        assert (await user.get(path)).status_code == 403
+        assert (await client.get(path)).status_code == 401
+
+
+async def test_a_team_reads_its_own(ada: Person, stranger: AsyncClient, client: AsyncClient) -> None:
+    await stranger.post(PROJECTS, json={"name": "Theirs"})
+    assert await actions(ada.client, team_log(ada.team_id)) == ["project.changed", "project.created"]
+    assert (await stranger.get(team_log(ada.team_id))).status_code == 404
+    assert (await stranger.get(team_log(new_id()))).status_code == 404
+    assert (await client.get(team_log(ada.team_id))).status_code == 401
+
+
+async def test_a_team_cannot_ask_for_another_teams(ada: Person, somebody: SignIn) -> None:
+    other = await somebody()
+    await other.client.post(PROJECTS, json={"name": "Theirs"})
+    assert await actions(ada.client, team_log(ada.team_id), team_id=other.team_id) == [
+        "project.changed",
+        "project.created",
+    ]
+
+
+async def test_a_team_is_not_told_where_staff_sits_nor_addresses(ada: Person, database: Database) -> None:
+    staff = new_id()
+    scope = {"state": {"request_id": "r" * 8, "request_headers": {b"user-agent": b"Staff"}}, "client": ("10.1.2.3", 1)}
+    from undercroft.core.audit import Answering
+
+    with Answering(scope), acting_as(Actor(ActorKind.USER, user_id=ada.user_id, impersonator_id=staff)):
+        async with database.session() as session:
+            await record(session, Entry("thing.seen", team_id=ada.team_id))
+    newest = (await ada.client.get(team_log(ada.team_id))).json()["items"][0]
+    assert newest["actor"]["impersonator_id"] == str(staff)
+    assert (newest["ip"], newest["user_agent"], newest["actor"].get("email")) == (None, None, None)
+
+
+@pytest.mark.parametrize(("role", "status"), [("owner", 200), ("admin", 200), ("member", 403), ("viewer", 403)])
+async def test_owners_and_admins_of_a_team_read_its_log(
+    somebody: SignIn, database: Database, role: str, status: int
+) -> None:
+    from undercroft.modules.teams import Membership
+
+    owner, person = await somebody(), await somebody()
+    team_id = (await owner.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
+    async with database.session() as session:
+        session.add(Membership(team_id=team_id, user_id=person.user_id, role=role))
+    assert (await person.client.get(team_log(team_id))).status_code == status
+
+
+async def test_csv_has_every_entry_and_no_formula(
+    admin: AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "BATCH", 2)
+    bad = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", 'quote",', "läuft\nweiter")
+    async with database.session() as session:
+        for value in bad:
+            await record(session, Entry("thing.made", target_type=value, details={"value": value}))
+    answer = await admin.get(EXPORT, params={"action": "thing.made"})
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in answer.headers["content-disposition"]
+    lines = list(csv.DictReader(StringIO(answer.text)))
+    assert [json.loads(line["details"])["value"] for line in reversed(lines)] == list(bad)
+    assert [line["target_type"] for line in reversed(lines)] == [
+        *("'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", 'quote",', "läuft\nweiter")
+    ]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line.values())
+
+
+async def test_json_lines_are_what_the_list_tells(admin: AsyncClient, ada: Person) -> None:
+    listed = (await admin.get(LOGS, params={"team_id": ada.team_id})).json()["items"]
+    answer = await admin.get(EXPORT, params={"team_id": str(ada.team_id), "format": "jsonl"})
+    assert [json.loads(line) for line in answer.text.splitlines()] == listed
+
+
+async def test_an_export_is_an_entry_itself(somebody: SignIn, database: Database) -> None:
+    admin = await somebody(role=PlatformRole.ADMIN)
+    await admin.client.get(EXPORT, params={"action": "project.*", "from": "2026-01-01", "format": "jsonl"})
+    (entry,) = await entries(database, action="audit.exported")
+    assert entry["user_id"] == admin.user_id
+    assert entry["details"] == {"action": "project.*", "from": "2026-01-01T00:00:00Z", "format": "jsonl"}
+
+
+async def test_reading_leaves_no_entry(admin: AsyncClient, ada: Person, database: Database) -> None:
+    before = len(await entries(database))
+    await admin.get(LOGS)
+    await ada.client.get(team_log(ada.team_id))
+    assert len(await entries(database)) == before

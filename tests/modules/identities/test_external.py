@@ -1,0 +1,468 @@
+"""AUTH_PROVIDER: another service keeps the accounts, and its tokens are what requests bear."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from tests.modules.identities import worlds
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.devstack.standins.oidc import Fault, OidcIssuer, Somebody
+from undercroft.modules.identities.models import ExternalIdentity
+from undercroft.modules.teams import Team
+from undercroft.modules.users import User
+from undercroft.testing.people import client_of
+from undercroft.testing.statements import Statements
+
+ME = "/api/v1/app/users/me"
+JWKS = "/.well-known/jwks.json"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[Api]:
+    async with worlds.application(database, worlds.oidc(oidc_issuer)) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http(world: Api) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(world) as client:
+        yield client
+
+
+async def asked(http: httpx.AsyncClient, token: str, path: str = ME, **more: Any) -> httpx.Response:
+    return await http.get(path, headers={"Authorization": f"Bearer {token}", **more})
+
+
+async def count(database: Database, model: Any) -> int:
+    async with database.reading() as session:
+        number: int = await session.scalar(select(func.count()).select_from(model))
+        return number
+
+
+async def user_of(database: Database, person: Somebody) -> User | None:
+    async with database.reading() as session:
+        query = select(User).join(ExternalIdentity, col(ExternalIdentity.user_id) == col(User.id))
+        found: User | None = (
+            await session.scalars(query.where(col(ExternalIdentity.subject) == person.subject))
+        ).first()
+        return found
+
+
+def code(answer: httpx.Response) -> str:
+    said: str = answer.json()["error"]["code"]
+    return said
+
+
+async def test_somebody_new_is_made_at_the_first_request_with_a_personal_team(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    person = oidc_issuer.person(name="Ada Lovelace")
+
+    answer = await asked(http, oidc_issuer.token(person))
+
+    assert answer.status_code == 200
+    assert answer.json()["email"] == person.email
+    assert answer.json()["full_name"] == "Ada Lovelace"
+    assert (await asked(http, oidc_issuer.token(person), "/api/v1/app/teams")).json()["total"] == 1
+    assert await count(database, User) == 1
+
+
+async def test_both_algorithms_are_accepted(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    person = oidc_issuer.person()
+    for oidc_issuer.alg in ("RS256", "ES256"):
+        assert (await asked(http, oidc_issuer.token(person))).status_code == 200
+
+
+async def test_fifty_first_requests_at_once_make_one_person_with_one_team(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    person = oidc_issuer.person()
+    tokens = [oidc_issuer.token(person) for _ in range(50)]
+
+    answers = await asyncio.gather(*(asked(http, token) for token in tokens))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert (await count(database, User), await count(database, Team)) == (1, 1)
+    assert oidc_issuer.traffic.hits[JWKS] == 1
+
+
+async def test_first_requests_at_two_processes_at_once_make_one_person(
+    world: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    person = oidc_issuer.person()
+    async with worlds.application(database, worlds.oidc(oidc_issuer)) as another, client_of(another) as other:
+        answers = await asyncio.gather(
+            *(asked(each, oidc_issuer.token(person)) for each in [http, other] * 10),
+        )
+    assert {answer.status_code for answer in answers} == {200}
+    assert (await count(database, User), await count(database, ExternalIdentity)) == (1, 1)
+
+
+async def test_a_known_person_costs_one_statement(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, statements: Statements
+) -> None:
+    token = oidc_issuer.token(oidc_issuer.person())
+    await asked(http, token)
+    await statements.clear()
+
+    assert (await asked(http, token)).status_code == 200
+
+    await statements.recorded()
+    assert statements.count == 1, str(statements)
+
+
+WRONG = [
+    Fault.ALG_NONE,
+    Fault.ALG_HS256,
+    Fault.WRONG_AUDIENCE,
+    Fault.WRONG_ISSUER,
+    Fault.EXPIRED,
+    Fault.NOT_YET_VALID,
+    Fault.UNKNOWN_KEY,
+    Fault.WRONG_KEY_TYPE,
+]
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256"])
+@pytest.mark.parametrize("fault", WRONG)
+async def test_a_wrong_token_is_refused(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, fault: Fault, alg: str
+) -> None:
+    oidc_issuer.alg = alg
+    answer = await asked(http, oidc_issuer.token(oidc_issuer.person(), fault))
+
+    assert answer.status_code == 401
+    assert code(answer) == ("TOKEN_EXPIRED" if fault is Fault.EXPIRED else "INVALID_TOKEN")
+    assert "invalid_token" in answer.headers["WWW-Authenticate"]
+    assert await count(database, User) == 0
+
+
+MALFORMED = [
+    {"sub": ""},
+    {"sub": "a\x00b"},
+    {"sub": "x" * 300},
+    {"sub": 7},
+    {"sub": None},
+    {"exp": None},
+    {"exp": "tomorrow"},
+    {"iss": None},
+    {"aud": None},
+    {"aud": []},
+    {"aud": ["others"]},
+    {"iat": 9_999_999_999},
+]
+
+
+@pytest.mark.parametrize("claims", MALFORMED, ids=str)
+async def test_a_token_with_odd_claims_is_refused(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, claims: dict[str, Any]
+) -> None:
+    oidc_issuer.alg = "ES256"
+    said = oidc_issuer.claims(oidc_issuer.person()) | claims
+    token = oidc_issuer.sign({name: value for name, value in said.items() if value is not None})
+    assert (await asked(http, token)).status_code == 401
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 20_000, "eyJhbGciOiJSUzI1NiJ9.e30."])
+async def test_what_is_no_token_is_refused(http: httpx.AsyncClient, token: str) -> None:
+    headers = {b"authorization": f"Bearer {token}".encode()}
+    assert (await http.get(ME, headers=list(headers.items()))).status_code == 401
+
+
+async def test_a_changed_token_is_refused(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    head, _, signature = oidc_issuer.token(oidc_issuer.person()).split(".")
+    _, body, _ = oidc_issuer.token(oidc_issuer.person()).split(".")
+    assert (await asked(http, f"{head}.{body}.{signature}")).status_code == 401
+
+
+async def test_a_token_of_ours_is_not_an_issuers(http: httpx.AsyncClient, world: Api, app: Api, somebody: Any) -> None:
+    person = await somebody()
+    assert (await asked(http, person.token)).status_code == 401
+
+
+async def test_keys_rotated_in_the_middle_of_traffic_refuse_nobody(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    person = oidc_issuer.person()
+    before = [oidc_issuer.token(person) for _ in range(20)]
+    answers = list(await asyncio.gather(*(asked(http, token) for token in before)))
+    oidc_issuer.rotate()
+    after = [oidc_issuer.token(person) for _ in range(40)]
+
+    answers += await asyncio.gather(
+        *(asked(http, token) for pair in zip(before, after[:20], strict=True) for token in pair)
+    )
+    answers += await asyncio.gather(*(asked(http, token) for token in after))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert oidc_issuer.traffic.hits[JWKS] == 2
+    assert oidc_issuer.traffic.at_once[JWKS] == 1
+
+
+async def test_a_withdrawn_keys_tokens_end_once_that_is_known(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    person = oidc_issuer.person()
+    old = oidc_issuer.token(person)
+    assert (await asked(http, old)).status_code == 200
+    oidc_issuer.keys.rotate(withdraw=True)
+    assert (await asked(http, oidc_issuer.token(person))).status_code == 200
+
+    assert (await asked(http, old)).status_code == 401
+
+
+async def test_two_hundred_unknown_key_ids_at_once_ask_the_issuer_once(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    person = oidc_issuer.person()
+    oidc_issuer.alg = "ES256"
+    tokens = [oidc_issuer.token(person, kid=f"made-up-{number}") for number in range(200)]
+
+    answers = await asyncio.gather(*(asked(http, token) for token in tokens))
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert oidc_issuer.traffic.hits[JWKS] == 1
+    assert oidc_issuer.traffic.at_once[JWKS] == 1
+    await asyncio.gather(*(asked(http, token) for token in tokens))
+    assert oidc_issuer.traffic.hits[JWKS] == 2
+    await asyncio.gather(*(asked(http, token) for token in tokens))
+    assert oidc_issuer.traffic.hits[JWKS] == 2
+
+
+DOWN = [Fault.JWKS_DOWN, Fault.JWKS_HUGE, Fault.JWKS_WRONG, Fault.JWKS_REDIRECT]
+
+
+@pytest.mark.parametrize("fault", DOWN)
+async def test_without_keys_the_answer_is_503_and_the_issuer_is_left_in_peace(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, fault: Fault
+) -> None:
+    oidc_issuer.misbehave(fault)
+    person = oidc_issuer.person()
+    tokens = [oidc_issuer.token(person) for _ in range(30)]
+
+    answers = await asyncio.gather(*(asked(http, token) for token in tokens))
+    answers += await asyncio.gather(*(asked(http, token) for token in tokens))
+
+    assert {(answer.status_code, code(answer)) for answer in answers} == {(503, "IDENTITY_PROVIDER_UNAVAILABLE")}
+    assert all(1 <= int(answer.headers["Retry-After"]) <= 10 for answer in answers)
+    assert oidc_issuer.traffic.hits[JWKS] == 1
+    assert oidc_issuer.traffic.hits[f"/elsewhere{JWKS}"] == 0
+
+
+@pytest.mark.parametrize("fault", DOWN)
+async def test_known_keys_go_on_while_the_endpoint_is_down(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, fault: Fault
+) -> None:
+    person = oidc_issuer.person()
+    await asked(http, oidc_issuer.token(person))
+    oidc_issuer.misbehave(fault)
+
+    known = await asyncio.gather(*(asked(http, oidc_issuer.token(person)) for _ in range(20)))
+    unknown = await asyncio.gather(*(asked(http, oidc_issuer.token(person, kid=f"no-{n}")) for n in range(20)))
+    again = await asyncio.gather(*(asked(http, oidc_issuer.token(person)) for _ in range(20)))
+
+    assert {answer.status_code for answer in [*known, *again]} == {200}
+    assert {answer.status_code for answer in unknown} == {503}
+    assert oidc_issuer.traffic.hits[JWKS] == 2
+
+
+async def test_a_slow_endpoint_is_given_up_and_asked_by_one_request_at_a_time(
+    world: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    person = oidc_issuer.person()
+    assert (await asked(http, oidc_issuer.token(person))).status_code == 200
+    world.state.identity_connections.outgoing._timeout = 0.3
+    oidc_issuer.misbehave(Fault.JWKS_SLOW)
+
+    answers = await asyncio.gather(*(asked(http, oidc_issuer.token(person, kid=f"no-{n}")) for n in range(30)))
+
+    assert {answer.status_code for answer in answers} == {503}
+    assert (oidc_issuer.traffic.hits[JWKS], oidc_issuer.traffic.at_once[JWKS]) == (2, 1)
+
+
+async def test_a_slow_endpoint_holds_up_nobody_whose_key_is_known(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    person = oidc_issuer.person()
+    await asked(http, oidc_issuer.token(person))
+    oidc_issuer.misbehave(Fault.JWKS_SLOW)
+    waiting = asyncio.create_task(asked(http, oidc_issuer.token(person, kid="made-up")))
+
+    assert (await asked(http, oidc_issuer.token(person))).status_code == 200
+
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_health_tells_of_an_issuer_that_cannot_be_asked(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    oidc_issuer.misbehave(Fault.JWKS_DOWN)
+    assert (await http.get("/api/v1/public/health/ready")).status_code == 200
+    readings = {each.component.name: each.up for each in await http._transport.app.state.health.read()}  # type: ignore[attr-defined]
+    assert readings["identity_provider"] is False
+
+
+@pytest.mark.parametrize("fault", [Fault.EMAIL_UNVERIFIED, Fault.EMAIL_MISSING])
+async def test_nobody_gets_an_account_for_an_address_that_is_not_theirs(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, fault: Fault
+) -> None:
+    oidc_issuer.misbehave(fault)
+    person = oidc_issuer.person()
+
+    answers = await asyncio.gather(*(asked(http, oidc_issuer.token(person)) for _ in range(5)))
+
+    assert {(answer.status_code, code(answer)) for answer in answers} == {(409, "EMAIL_UNVERIFIED")}
+    assert await count(database, User) == 0
+
+
+async def a_local_account(database: Database, email: str, *, verified: bool) -> User:
+    from undercroft.modules.users import NewUser, UserService
+
+    async with database.session() as session:
+        user = await UserService(session).create(NewUser(email=email, password_hash="$argon2id$none"))
+        if not verified:
+            user.email_verified_at = None
+        return user
+
+
+async def test_an_account_with_the_same_address_is_linked_when_both_are_verified(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    person = oidc_issuer.person()
+    local = await a_local_account(database, person.email, verified=True)
+
+    answer = await asked(http, oidc_issuer.token(person))
+
+    assert answer.json()["id"] == str(local.id)
+
+
+async def test_an_unverified_address_takes_nobodys_account_and_does_not_tell_of_it(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    victim = await a_local_account(database, "victim@example.com", verified=True)
+    thief = oidc_issuer.person(email="Victim@Example.com", email_verified=False)
+    nobody = oidc_issuer.person(email="nobody@example.com", email_verified=False)
+
+    taken = await asked(http, oidc_issuer.token(thief))
+    free = await asked(http, oidc_issuer.token(nobody))
+
+    assert taken.status_code == free.status_code == 409
+    assert taken.json()["error"] == free.json()["error"]
+    assert await count(database, ExternalIdentity) == 0
+    assert await count(database, User) == 1, victim
+
+
+async def test_a_local_account_that_is_unverified_itself_is_not_linked(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    person = oidc_issuer.person()
+    await a_local_account(database, person.email, verified=False)
+
+    answer = await asked(http, oidc_issuer.token(person))
+
+    assert (answer.status_code, code(answer)) == (409, "IDENTITY_CONFLICT")
+    assert await count(database, ExternalIdentity) == 0
+
+
+async def test_somebody_deactivated_is_out_at_the_next_request(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    person = oidc_issuer.person()
+    token = oidc_issuer.token(person)
+    await asked(http, token)
+    async with database.session() as session:
+        user = await user_of(database, person)
+        assert user is not None
+        from undercroft.modules.users import UserRepository
+
+        await UserRepository(session).update(await UserRepository(session).lock(user.id), {"is_active": False})
+
+    answer = await asked(http, token)
+
+    assert (answer.status_code, code(answer)) == (401, "ACCOUNT_INACTIVE")
+    assert await count(database, User) == 1
+
+
+async def test_another_team_is_named_by_the_header_and_others_are_not_found(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    mine, theirs = (oidc_issuer.token(oidc_issuer.person()) for _ in range(2))
+    teams = [(await asked(http, token, "/api/v1/app/teams")).json()["items"][0]["id"] for token in (mine, theirs)]
+
+    assert (await asked(http, mine, **{"X-Team-ID": teams[0]})).status_code == 200
+    assert (await asked(http, mine, "/api/v1/app/projects", **{"X-Team-ID": teams[1]})).status_code == 404
+
+
+LOCAL = [
+    ("/api/v1/auth/register", {"email": "a@example.com", "password": "three otters in a boat"}),
+    ("/api/v1/auth/login", {"email": "a@example.com", "password": "three otters in a boat"}),
+    ("/api/v1/auth/password/forgot", {"email": "a@example.com"}),
+    ("/api/v1/auth/password/reset", {"token": "x", "password": "three otters in a boat"}),
+    ("/api/v1/auth/refresh", {"refresh_token": "x"}),
+    ("/api/v1/auth/verify-email", {"token": "x"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), LOCAL)
+async def test_local_accounts_are_off(http: httpx.AsyncClient, path: str, body: dict[str, str]) -> None:
+    answer = await http.post(path, json=body)
+    assert (answer.status_code, code(answer)) == (403, "LOCAL_ACCOUNTS_OFF")
+
+
+async def test_pages_of_local_accounts_are_off(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/reset-password")).status_code == 403
+
+
+async def test_a_cookie_of_before_signs_nobody_in(
+    http: httpx.AsyncClient, database: Database, oidc_issuer: OidcIssuer
+) -> None:
+    from undercroft.core.db import utc_now
+    from undercroft.modules.auth.client import Client
+    from undercroft.modules.auth.models import SessionKind
+    from undercroft.modules.auth.sessions import start_session
+
+    local = await a_local_account(database, "before@example.com", verified=True)
+    async with database.session() as session:
+        here = Client("192.0.2.1", "before", utc_now())
+        started = await start_session(session, local, here, SessionKind.COOKIE)
+
+    answer = await http.get(ME, headers={"Cookie": f"uc_session={started.secret}"})
+
+    assert answer.status_code == 401
+
+
+async def test_sessions_are_elsewhere(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    token = oidc_issuer.token(oidc_issuer.person())
+    listed = await asked(http, token, "/api/v1/auth/sessions")
+    ended = await http.post("/api/v1/auth/logout", headers={"Authorization": f"Bearer {token}"})
+
+    assert listed.json()["items"] == []
+    assert (ended.status_code, code(ended)) == (403, "LOCAL_ACCOUNTS_OFF")
+
+
+async def test_an_address_that_changed_elsewhere_does_not_lose_the_account(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    person = oidc_issuer.person()
+    before = await asked(http, oidc_issuer.token(person))
+    moved = oidc_issuer.person(person.subject, email="moved@example.com")
+
+    after = await asked(http, oidc_issuer.token(moved))
+
+    assert after.json()["id"] == before.json()["id"]
+
+
+async def test_another_subject_with_the_same_address_is_another_identity_of_the_same_person(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    person = oidc_issuer.person()
+    first = await asked(http, oidc_issuer.token(person))
+    second = await asked(http, oidc_issuer.token(person, Fault.CHANGED_SUBJECT))
+
+    assert first.json()["id"] == second.json()["id"]
+    assert await count(database, ExternalIdentity) == 2

@@ -1,0 +1,493 @@
+"""Signing in with others: through the browser, to the provider and back."""
+
+import asyncio
+import hashlib
+import re
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.modules.identities import worlds
+from tests.modules.identities.test_external import a_local_account, code, count
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.devstack.standins.oidc import Fault, OidcIssuer
+from undercroft.modules.auth.models import AuthSession
+from undercroft.modules.identities.models import ExternalIdentity
+from undercroft.modules.users import User
+from undercroft.testing.configuration import PUBLIC_URL
+from undercroft.testing.people import client_of
+
+ME = "/api/v1/app/users/me"
+ALL = ["google", "apple", "microsoft", "github", "oidc"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def one_world(worker_app: Api, worker_database: Database, worker_oidc_issuer: OidcIssuer) -> AsyncIterator[Api]:
+    async with worlds.application(worker_database, *worlds.social(worker_oidc_issuer)) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(one_world: Api, database: Database) -> Api:
+    await one_world.state.identity.keys.load()
+    return one_world
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(world: Api) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(world) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def another(world: Api) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(world) as client:
+        yield client
+
+
+async def start(browser: httpx.AsyncClient, provider: str = "oidc", **asked: str) -> str:
+    """Where the provider is, with everything that it is told."""
+    answer = await browser.get(f"/api/v1/auth/social/{provider}", params=asked)
+    assert answer.status_code == 302, answer.text
+    return answer.headers["Location"]
+
+
+async def agree(address: str) -> str:
+    """Say yes at the provider; where that sends the browser."""
+    async with httpx.AsyncClient() as outside:
+        answer = await outside.get(address)
+    if answer.status_code == 302:
+        return answer.headers["Location"]
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', answer.text))
+    action = re.search(r'action="([^"]+)"', answer.text)
+    assert action, answer.text
+    return f"{action[1]}?{httpx.QueryParams(fields)}"
+
+
+async def sign_in(browser: httpx.AsyncClient, provider: str = "oidc", **asked: str) -> httpx.Response:
+    return await browser.get(await agree(await start(browser, provider, **asked)))
+
+
+def answer_of(callback: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(callback).query).items()}
+
+
+@pytest.mark.parametrize("provider", ALL)
+async def test_somebody_new_comes_back_signed_in(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str
+) -> None:
+    oidc_issuer.approving = person = oidc_issuer.person(name="Ada Lovelace")
+
+    answer = await sign_in(browser, provider, return_to="/welcome?step=1")
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/welcome?step=1")
+    me = (await browser.get(ME)).json()
+    assert (me["email"], me["full_name"]) == (person.email, "Ada Lovelace")
+    assert [name for name in browser.cookies if name.startswith("uc_flow")] == []
+
+
+@pytest.mark.parametrize("provider", ALL)
+async def test_somebody_known_comes_back_to_the_same_account(
+    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, provider: str
+) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    await sign_in(browser, provider)
+    await sign_in(another, provider)
+
+    assert (await browser.get(ME)).json()["id"] == (await another.get(ME)).json()["id"]
+    assert await count(database, User) == await count(database, ExternalIdentity) == 1
+
+
+@pytest.mark.parametrize("provider", ALL)
+async def test_what_is_said_to_the_provider(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str) -> None:
+    said = answer_of(await start(browser, provider))
+    cookie = (await browser.get(f"/api/v1/auth/social/{provider}")).headers["Set-Cookie"]
+
+    assert said["response_type"] == "code"
+    assert said["code_challenge_method"] == "S256"
+    assert len(said["state"]) >= 43
+    assert "nonce" in said or provider == "github"
+    assert said["redirect_uri"] == f"{PUBLIC_URL}/api/v1/auth/social/{provider}/callback"
+    assert "client_secret" not in said
+    assert {"HttpOnly", "Max-Age=600", "SameSite=lax"} <= set(cookie.split("; "))
+    assert not any(value in cookie for value in (said["state"], said.get("nonce", said["state"])))
+
+
+async def test_those_who_are_on_are_listed(browser: httpx.AsyncClient) -> None:
+    listed = (await browser.get("/api/v1/auth/social")).json()["items"]
+    assert [each["name"] for each in listed] == ["google", "apple", "microsoft", "github", "oidc"]
+    assert listed[0] == {"name": "google", "label": "Google", "url": "/api/v1/auth/social/google"}
+
+
+async def test_nobody_is_on_without_settings(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/api/v1/auth/social")).json() == {"items": []}
+    assert (await client.get("/api/v1/auth/social/google")).status_code == 404
+
+
+@pytest.mark.parametrize("provider", ALL)
+@pytest.mark.parametrize("fault", [Fault.EMAIL_UNVERIFIED, Fault.EMAIL_MISSING])
+async def test_an_address_that_is_not_proven_is_not_linked_and_makes_nobody(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, provider: str, fault: Fault
+) -> None:
+    victim = await a_local_account(database, "victim@example.com", verified=True)
+    oidc_issuer.approving = oidc_issuer.person(email=victim.email)
+    oidc_issuer.misbehave(fault)
+
+    answer = await sign_in(browser, provider)
+
+    assert (answer.status_code, code(answer)) == (409, "EMAIL_UNVERIFIED")
+    assert (await browser.get(ME)).status_code == 401
+    assert (await count(database, ExternalIdentity), await count(database, User)) == (0, 1)
+    assert await count(database, AuthSession) == 0
+
+
+async def test_a_proven_address_links_a_proven_account(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    local = await a_local_account(database, "both@example.com", verified=True)
+    oidc_issuer.approving = oidc_issuer.person(email="Both@Example.com")
+
+    await sign_in(browser)
+
+    assert (await browser.get(ME)).json()["id"] == str(local.id)
+
+
+async def test_a_proven_address_does_not_link_an_account_whose_own_is_not(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    await a_local_account(database, "half@example.com", verified=False)
+    oidc_issuer.approving = oidc_issuer.person(email="half@example.com")
+
+    answer = await sign_in(browser)
+
+    assert (answer.status_code, code(answer)) == (409, "IDENTITY_CONFLICT")
+
+
+async def test_a_callback_works_once(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    address = await start(browser)
+    jar = httpx.Cookies(browser.cookies)
+    callback = await agree(address)
+    assert (await browser.get(callback)).status_code == 303
+    browser.cookies = jar
+
+    again = await browser.get(callback)
+    with_another_code = await browser.get(await agree(address))
+
+    assert (again.status_code, code(again)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (with_another_code.status_code, code(with_another_code)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert await count(database, AuthSession) == 1
+
+
+async def test_two_callbacks_at_once_begin_one_session(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    callback = await agree(await start(browser))
+
+    answers = await asyncio.gather(*(browser.get(callback) for _ in range(10)))
+
+    assert sorted(answer.status_code for answer in answers) == [303] + [400] * 9
+    assert await count(database, AuthSession) == 1
+    assert oidc_issuer.traffic.hits["/token"] == 1
+
+
+async def test_a_state_of_another_browser_is_refused(
+    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    """Somebody has a victim finish what they began, so that the victim works in their account."""
+    oidc_issuer.approving = oidc_issuer.person()
+    callback = await agree(await start(another))
+    await start(browser)
+
+    answer = await browser.get(callback)
+
+    assert (answer.status_code, code(answer)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert await count(database, AuthSession) == 0
+
+
+async def test_a_stolen_code_is_of_no_use(
+    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    """With a state of one's own, the verifier is one's own as well."""
+    oidc_issuer.approving = oidc_issuer.person()
+    stolen = answer_of(await agree(await start(browser)))["code"]
+    own = answer_of(await start(another))["state"]
+
+    answer = await another.get(
+        "/api/v1/auth/social/oidc/callback", params={"code": stolen, "state": own, "iss": oidc_issuer.url}
+    )
+
+    assert (answer.status_code, code(answer)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert await count(database, User) == 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.WRONG_NONCE,
+        Fault.WRONG_AUDIENCE,
+        Fault.WRONG_ISSUER,
+        Fault.EXPIRED,
+        Fault.NOT_YET_VALID,
+        Fault.ALG_NONE,
+        Fault.ALG_HS256,
+        Fault.UNKNOWN_KEY,
+        Fault.WRONG_KEY_TYPE,
+        Fault.WRONG_ISS_PARAMETER,
+    ],
+)
+async def test_an_id_token_that_does_not_fit_is_refused(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, fault: Fault
+) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.misbehave(fault)
+
+    answer = await sign_in(browser)
+
+    assert (answer.status_code, code(answer)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert await count(database, User) == 0
+
+
+async def test_an_issuer_that_names_itself_must_do_so(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    callback = httpx.URL(await agree(await start(browser))).copy_remove_param("iss")
+    assert (await browser.get(callback)).status_code == 400
+
+
+async def test_an_answer_to_one_provider_is_not_taken_for_anothers(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    callback = await agree(await start(browser, "google"))
+    assert (await browser.get(callback.replace("/google/callback", "/microsoft/callback"))).status_code == 400
+
+
+async def test_a_provider_that_cannot_be_reached_is_503(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.misbehave(Fault.TOKEN_DOWN)
+    answer = await sign_in(browser)
+    assert (answer.status_code, code(answer)) == (503, "IDENTITY_PROVIDER_UNAVAILABLE")
+
+
+async def test_who_does_not_agree_is_told_so(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    oidc_issuer.misbehave(Fault.DENY)
+    answer = await sign_in(browser)
+    assert (answer.status_code, code(answer)) == (400, "SOCIAL_SIGN_IN_DENIED")
+
+
+async def test_browsers_get_a_page(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    oidc_issuer.approving = oidc_issuer.person(email_verified=False)
+    callback = await agree(await start(browser))
+
+    answer = await browser.get(callback, headers={"Accept": "text/html,*/*"})
+
+    assert answer.status_code == 409
+    assert "verified" in answer.text
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+ELSEWHERE = [
+    "https://evil.example.com",
+    "//evil.example.com",
+    "/\\evil.example.com",
+    "\\\\evil.example.com",
+    "javascript:alert(1)",
+    "evil",
+    "",
+    "/a\r\nSet-Cookie: x=y",
+    "/\t/evil.example.com",
+    "myapp://signed-in",
+]
+
+
+@pytest.mark.parametrize("target", ELSEWHERE)
+async def test_nobody_is_sent_elsewhere(browser: httpx.AsyncClient, target: str) -> None:
+    answer = await browser.get("/api/v1/auth/social/oidc", params={"return_to": target})
+    assert (answer.status_code, code(answer)) == (400, "RETURN_NOT_ALLOWED")
+
+
+@pytest.mark.parametrize("target", ["myapp://signed-in/", "myapp://signed-in?x=1", "https://evil.example.com"])
+async def test_an_app_is_only_sent_to_an_address_that_is_listed(browser: httpx.AsyncClient, target: str) -> None:
+    asked = {"return_to": target, "session": "bearer", "code_challenge": "x" * 43}
+    assert (await browser.get("/api/v1/auth/social/oidc", params=asked)).status_code == 400
+
+
+def pkce() -> tuple[str, str]:
+    verifier = secrets.token_urlsafe(48)
+    return verifier, urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+async def a_code(browser: httpx.AsyncClient, challenge: str) -> str:
+    asked = {"return_to": "myapp://signed-in", "session": "bearer", "code_challenge": challenge}
+    answer = await sign_in(browser, **asked)
+    assert answer.headers["Location"].startswith("myapp://signed-in?code=")
+    return answer_of(answer.headers["Location"])["code"]
+
+
+async def exchanged(browser: httpx.AsyncClient, given: str, verifier: str) -> httpx.Response:
+    body = {"code": given, "code_verifier": verifier}
+    return await browser.post("/api/v1/auth/social/exchange", json=body)
+
+
+async def test_an_app_exchanges_a_code_once_for_tokens(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    oidc_issuer.approving = person = oidc_issuer.person()
+    verifier, challenge = pkce()
+    given = await a_code(browser, challenge)
+
+    answers = await asyncio.gather(*(exchanged(browser, given, verifier) for _ in range(5)))
+
+    assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400, 400]
+    pair = next(answer.json() for answer in answers if answer.status_code == 200)
+    me = await browser.get(ME, headers={"Authorization": f"Bearer {pair['access_token']}"})
+    assert me.json()["email"] == person.email
+    assert "set-cookie" not in answers[0].headers
+
+
+async def test_a_code_without_its_verifier_is_spent(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    verifier, challenge = pkce()
+    given = await a_code(browser, challenge)
+
+    stolen = await exchanged(browser, given, pkce()[0])
+    right = await exchanged(browser, given, verifier)
+
+    assert (stolen.status_code, code(stolen)) == (400, "INVALID_CODE")
+    assert right.status_code == 400
+
+
+async def test_an_app_must_bring_a_challenge(browser: httpx.AsyncClient) -> None:
+    answer = await browser.get("/api/v1/auth/social/oidc", params={"session": "bearer"})
+    assert (answer.status_code, code(answer)) == (422, "CHALLENGE_MISSING")
+
+
+async def test_apple_posts_its_answer_from_its_own_site(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    """The post comes without our cookies; the redirect after it comes with them."""
+    oidc_issuer.approving = person = oidc_issuer.person(name="")
+    fields = answer_of(await agree(await start(browser, "apple")))
+    fields["user"] = '{"name": {"firstName": "Ada", "lastName": "Lovelace"}}'
+    oidc_issuer.approving = person
+    posted = await browser.post(
+        "/api/v1/auth/social/apple/callback",
+        data=fields,
+        headers={"Origin": "https://appleid.apple.com", "Sec-Fetch-Site": "cross-site", "Cookie": ""},
+    )
+
+    assert posted.status_code == 303
+    assert (await browser.get(posted.headers["Location"])).status_code == 303
+    assert (await browser.get(ME)).json()["full_name"] == "Ada Lovelace"
+
+
+async def test_a_deactivated_account_does_not_come_in(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    local = await a_local_account(database, "out@example.com", verified=True)
+    oidc_issuer.approving = oidc_issuer.person(email="out@example.com")
+    async with database.session() as session:
+        from undercroft.modules.users import UserRepository
+
+        await UserRepository(session).update(await UserRepository(session).lock(local.id), {"is_active": False})
+
+    answer = await sign_in(browser)
+
+    assert (answer.status_code, code(answer)) == (401, "ACCOUNT_INACTIVE")
+
+
+async def signed_in_people(browser: httpx.AsyncClient, issuer: OidcIssuer, provider: str) -> dict[str, Any]:
+    issuer.approving = issuer.person()
+    await sign_in(browser, provider)
+    token = (await browser.get("/api/v1/auth/csrf")).json()["csrf_token"]
+    return {"headers": {"X-CSRF-Token": token, "Sec-Fetch-Site": "same-origin"}}
+
+
+async def test_another_identity_is_linked_listed_and_unlinked(
+    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    safe = await signed_in_people(browser, oidc_issuer, "google")
+    oidc_issuer.approving = oidc_issuer.person(email="elsewhere@example.com", email_verified=False)
+    begun = await browser.post("/api/v1/auth/identities/github", json={"return_to": "/settings"}, **safe)
+    answer = await browser.get(await agree(begun.json()["redirect_url"]))
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/settings")
+
+    listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
+    await sign_in(another, "github")
+
+    assert [each["provider"] for each in listed] == ["github", "google"]
+    assert (await another.get(ME)).json()["id"] == (await browser.get(ME)).json()["id"]
+    for each, status in zip(listed, (204, 409), strict=True):
+        answer = await browser.delete(f"/api/v1/auth/identities/{each['id']}", **safe)
+        assert answer.status_code == status
+    assert code(answer) == "LAST_WAY_IN"
+
+
+async def test_of_two_unlinked_at_once_one_stays(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    safe = await signed_in_people(browser, oidc_issuer, "google")
+    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    await browser.get(await agree(begun.json()["redirect_url"]))
+    listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
+
+    answers = await asyncio.gather(
+        *(browser.delete(f"/api/v1/auth/identities/{each['id']}", **safe) for each in listed)
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [204, 409]
+
+
+async def test_an_identity_of_somebody_else_is_not_taken_over(
+    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    await signed_in_people(another, oidc_issuer, "github")
+    theirs = oidc_issuer.approving
+    safe = await signed_in_people(browser, oidc_issuer, "google")
+    oidc_issuer.approving = theirs
+    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+
+    answer = await browser.get(await agree(begun.json()["redirect_url"]))
+
+    assert (answer.status_code, code(answer)) == (409, "IDENTITY_TAKEN")
+    listed = (await another.get("/api/v1/auth/identities")).json()["items"]
+    foreign = await browser.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)
+    assert foreign.status_code == 404
+
+
+async def test_nothing_is_linked_for_somebody_who_signed_out_meanwhile(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    safe = await signed_in_people(browser, oidc_issuer, "google")
+    oidc_issuer.approving = oidc_issuer.person()
+    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    jar = httpx.Cookies(browser.cookies)
+    await browser.post("/api/v1/auth/logout", **safe)
+    browser.cookies = jar
+
+    answer = await browser.get(await agree(begun.json()["redirect_url"]))
+
+    assert (answer.status_code, code(answer)) == (403, "LINKING_NEEDS_SESSION")
+    assert await count(database, ExternalIdentity) == 1
+
+
+async def test_linking_is_not_for_other_sites(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    await signed_in_people(browser, oidc_issuer, "google")
+    answer = await browser.post("/api/v1/auth/identities/github", json={}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "é", "A" * 5000])
+async def test_a_cookie_that_is_none_of_ours_is_refused(browser: httpx.AsyncClient, cookie: str) -> None:
+    state = answer_of(await start(browser))["state"]
+    name = next(name for name in browser.cookies)
+    browser.cookies.clear()
+    answer = await browser.get(
+        "/api/v1/auth/social/oidc/callback",
+        params={"state": state, "code": "x"},
+        headers=[("Cookie", f"{name}={cookie}".encode())],
+    )
+    assert answer.status_code == 400
