@@ -162,6 +162,10 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
+async def _themselves(owner: Owner) -> UUID:
+    return owner.person.user_id
+
+
 async def _own_session(owner: Owner) -> UUID:
     from undercroft.modules.auth.models import AuthSession
 
@@ -176,10 +180,13 @@ async def _own_session(owner: Owner) -> UUID:
 def _declare() -> None:
     """What the product's own ids stand for."""
     from undercroft.modules.api_keys.models import ApiKey
+    from undercroft.modules.identities.models import ExternalIdentity
     from undercroft.modules.mfa.models import Passkey
     from undercroft.modules.teams.models import Invitation, OwnRole, Team
 
+    objects["actor"] = _themselves
     objects["session_id"] = _own_session
+    stands_for("identity_id", ExternalIdentity, user_id=lambda owner: owner.person.user_id)
     stands_for("deleted_team_id", Team, slug=lambda _: secrets.token_hex(8), deleted_at=lambda _: utc_now())
     stands_for("invitation_id", Invitation)
     stands_for("role_id", OwnRole)

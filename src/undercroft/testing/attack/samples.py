@@ -19,6 +19,7 @@ def belongs_to_nobody(name: str, because: str) -> None:
 
 
 belongs_to_nobody("client_id", because="OAuth 2.0 names the program by it that asks for a token")
+belongs_to_nobody("request_id", because="whoever sends a request may name it, and finds it in their own entries only")
 belongs_to_nobody("mail_id", because="the mailbox is everybody's, and exists in development only")
 
 
