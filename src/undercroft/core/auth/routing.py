@@ -45,8 +45,8 @@ class Router(APIRouter):
 
         router = Router(surface="app", prefix="/projects", tag="Projects")
 
-    A route on `app` declares the permission that it needs by `require_permission`. Routes that are `personal`, about
-    whoever asks and not about the current team, say so instead. A test walks all routes.
+    A route on `app` declares the permission that it needs by `require_permission`. Routes that are about whoever asks
+    say `oneself` instead, or `personal` when they are not about the current team either. A test walks all routes.
 
     `root` is for pages and well-known documents outside `/api`; such a router's routes stay out of the schema unless
     it says `include_in_schema=True`.
@@ -56,9 +56,17 @@ class Router(APIRouter):
     """
 
     def __init__(
-        self, *, surface: str, prefix: str = "", tag: str | None = None, personal: bool = False, **kwargs: Any
+        self,
+        *,
+        surface: str,
+        prefix: str = "",
+        tag: str | None = None,
+        oneself: bool = False,
+        personal: bool = False,
+        **kwargs: Any,
     ) -> None:
         self.surface = Surface(surface)
+        self.oneself = oneself
         self.personal = personal or self.surface is not Surface.APP
         super().__init__(
             prefix=self.surface.prefix + prefix,
@@ -71,4 +79,5 @@ class Router(APIRouter):
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
         endpoint.__personal__ = self.personal  # type: ignore[attr-defined]
+        endpoint.__oneself__ = self.oneself or self.personal  # type: ignore[attr-defined]
         super().add_api_route(path, endpoint, **kwargs)

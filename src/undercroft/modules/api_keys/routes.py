@@ -1,4 +1,7 @@
-"""API keys over HTTP. Only somebody who signed in gets here: no key makes, changes or sees keys."""
+"""API keys over HTTP. Only somebody who signed in gets here: no key makes, changes or sees keys.
+
+Everybody has keys of their own; what the team's keys need beyond that, the service asks for.
+"""
 
 from datetime import timedelta
 from typing import Annotated
@@ -33,7 +36,7 @@ from undercroft.modules.api_keys.service import ApiKeys, ApiKeyService
 API_KEYS = Tag("API keys", "What programs present themselves with.", group="Account")
 PREFIX = "/api-keys"
 
-router = Router(surface="app", prefix=PREFIX, tag=API_KEYS, dependencies=[INTERACTIVE])
+router = Router(surface="app", prefix=PREFIX, tag=API_KEYS, oneself=True, dependencies=[INTERACTIVE])
 
 FIELDS = (UnknownScope, ScopesExceedRole, ExpiryInPast)
 

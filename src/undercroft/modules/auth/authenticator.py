@@ -1,10 +1,10 @@
 """The guard of every request: an access token, an API key or a session cookie becomes a principal, by one statement."""
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from undercroft.core.auth import PlatformRole, Principal, Surface
@@ -56,7 +56,24 @@ class TokenAuthenticator:
         if authorization is not None:
             token = _bearer(authorization)
             return await (self._by_key if token.startswith(API_KEY_MARK) else self._by_token)(request, token)
-        return await self._by_cookie(request, self._secret(request))
+        return await self._by_cookie(request, self._secret(request), _header(request, b"x-csrf-token"))
+
+    async def authenticate_form(self, request: Request, csrf_token: str) -> Principal:
+        """The principal of the cookie with which a page of ours posted a form that carries the token itself.
+
+        Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`.
+        """
+        return await self._by_cookie(request, self._secret(request), csrf_token)
+
+    async def visitor(self, request: Request) -> Principal | None:
+        """Who opened a page, by the session's cookie; None for nobody.
+
+        A form that acts for them carries the session's CSRF token as a field: `csrf.issue`, `csrf.require`.
+        """
+        try:
+            return await self._of_cookie(request, self._secret(request))
+        except Unauthorized:
+            return None
 
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.
@@ -132,13 +149,13 @@ class TokenAuthenticator:
             raise Unauthorized
         return secret
 
-    async def _by_cookie(self, request: Request, secret: str) -> Principal:
+    async def _by_cookie(self, request: Request, secret: str, csrf_token: str | None) -> Principal:
         unsafe = request.method not in SAFE_METHODS
         if unsafe:
             require_same_site(request)
         principal = await self._of_cookie(request, secret)
         if unsafe:
-            self.csrf.require(principal.session_id, _header(request, b"x-csrf-token"))
+            self.csrf.require(principal.session_id, csrf_token)
         return principal
 
     async def _of_cookie(self, request: Request, secret: str) -> Principal:

@@ -19,12 +19,13 @@ from undercroft.modules.auth.outbox import request_mail
 from undercroft.modules.auth.repository import RegistrationRepository
 from undercroft.modules.auth.sessions import Started, start_session
 from undercroft.modules.auth.settings import AuthSettings
-from undercroft.modules.auth.tasks import send_verification
 from undercroft.modules.users import EmailTaken, NewUser, User, UserRepository, UserService
 
 
 async def register(database: Database, *, email: str, password: str, full_name: str) -> None:
     """Keep a registration and have its link mailed. Raises `WeakPassword`, `TooBusy`."""
+    from undercroft.modules.auth.tasks import send_verification  # only here: what others use of this loads no tasks
+
     passwords.require_good(password, email=email)
     password_hash = await passwords.hash(password, subject=email)
     registration = Registration(

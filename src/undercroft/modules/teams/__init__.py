@@ -3,7 +3,7 @@
 How many may belong to a team is for a module that knows plans to say: `bind_seats` (see `seats.py`).
 """
 
-from undercroft.modules.teams.acceptance import OpenInvitation, accept_invitation, open_invitation
+from undercroft.modules.teams.acceptance import INVITATION_PAGE, OpenInvitation, accept_invitation, open_invitation
 from undercroft.modules.teams.access import NAMED_TEAM
 from undercroft.modules.teams.errors import (
     InvitationForAnother,
@@ -21,6 +21,7 @@ from undercroft.modules.teams.service import create_team
 REQUIRES = ("users",)
 
 __all__ = [
+    "INVITATION_PAGE",
     "NAMED_TEAM",
     "REQUIRES",
     "ROLE_GRANTS",

@@ -19,6 +19,9 @@ from undercroft.modules.teams.repository import (
 )
 from undercroft.modules.users import UserRepository
 
+INVITATION_PAGE = "/invitation"
+"""Where mailed links lead."""
+
 
 class OpenInvitation(Struct, frozen=True):
     """An invitation that can be accepted, as its holder sees it."""

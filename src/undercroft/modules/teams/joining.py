@@ -3,12 +3,12 @@
 from uuid import UUID
 
 from undercroft.core.audit import Entry, record
-from undercroft.core.db import Session
+from undercroft.core.db import Session, utc_now
 from undercroft.modules.teams.errors import SeatLimitReached
 from undercroft.modules.teams.models import Membership, Team
-from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
+from undercroft.modules.teams.repository import InvitationRepository, MembershipRepository, TeamRepository
 from undercroft.modules.teams.seats import require_seat
-from undercroft.modules.users import UserRepository
+from undercroft.modules.users import User, UserRepository
 
 
 async def join(session: Session, team: Team, user_id: UUID, role: str) -> bool:
@@ -31,17 +31,25 @@ async def join_by_domain(session: Session, user_id: UUID) -> None:
     for team_id in await teams.with_domain(domain):
         team = await teams.hold(team_id)
         if domain in team.auto_join_domains:
-            await _join(session, team, user_id, domain)
+            await _join(session, team, user)
 
 
-async def _join(session: Session, team: Team, user_id: UUID, domain: str) -> None:
+async def _join(session: Session, team: Team, user: User) -> None:
+    """In the role of an invitation that waits for this address, if there is one, which is used up by it."""
+    invitation = await InvitationRepository(session, team.id).waiting_for(user.email)
+    role = invitation.role if invitation else team.auto_join_role
     try:
-        joined = await join(session, team, user_id, team.auto_join_role)
+        joined = await join(session, team, user.id, role)
     except SeatLimitReached:
         return
-    if joined:
-        after, details = {"role": team.auto_join_role}, {"domain": domain}
-        await record(session, Entry("member.joined", user_id, "user", user_id, team.id, after=after, details=details))
+    if not joined:
+        return
+    details = {"domain": domain_of(user.email)}
+    if invitation is not None:
+        invitation.accepted_at, invitation.accepted_by = utc_now(), user.id
+        details["invitation_id"] = str(invitation.id)
+    entry = Entry("member.joined", user.id, "user", user.id, team.id, after={"role": role}, details=details)
+    await record(session, entry)
 
 
 def domain_of(email: str) -> str:

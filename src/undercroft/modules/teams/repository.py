@@ -203,6 +203,11 @@ class InvitationRepository(Repository[Invitation]):
         rows: Sequence[Any] = (await self._session.execute(query)).all()
         return Slice(rows, rows[0][2] if rows else await self.count())
 
+    async def waiting_for(self, email: str) -> Invitation | None:
+        """The invitation that an address can still accept."""
+        query = self._query().where(col(Invitation.email) == email, col(Invitation.expires_at) > func.now())
+        return await self._first(query)
+
     async def replace(self, email: str) -> UUID | None:
         """Remove the pending invitation of an address; which it was."""
         removed = delete(Invitation).where(*self._pending(), col(Invitation.email) == email)

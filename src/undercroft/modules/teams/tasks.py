@@ -11,11 +11,11 @@ from undercroft.core.db import utc_now
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
 from undercroft.jobs import CurrentJob, cron, task
+from undercroft.modules.teams.acceptance import INVITATION_PAGE
 from undercroft.modules.teams.models import InvitationToken
 from undercroft.modules.teams.repository import InvitationTokenRepository, TeamRepository
 from undercroft.modules.teams.service import restorable_since
 
-INVITATION_PAGE = "/invitation"
 KEPT = timedelta(days=30)
 AT_ONCE = 1000
 """Teams that are purged in one night; the others wait for the next."""

@@ -24,6 +24,7 @@ from undercroft.modules.auth import (
     SessionKind,
     TokenPair,
     require_local_accounts,
+    second_factor_page,
     set_session_cookie,
     token_pair,
 )
@@ -136,7 +137,7 @@ async def come_back(
     async def work() -> Response:
         begun = flows.resume(request, provider, state)
         profile = await service.finish(identity.database, connections.provider(provider), begun, answer)
-        return await _welcomed(identity, begun, profile, client)
+        return await _welcomed(request, identity, begun, profile, client)
 
     response = await shown(request, work())
     flows.forget(response, state)
@@ -172,7 +173,9 @@ async def shown(request: Request, work: Awaitable[Response]) -> Response:
         return answer
 
 
-async def _welcomed(identity: IdentityDep, begun: Begun, profile: Profile, client: Client) -> Response:
+async def _welcomed(
+    request: Request, identity: IdentityDep, begun: Begun, profile: Profile, client: Client
+) -> Response:
     async with identity.database.session() as session:
         if begun.user_id is not None:
             await service.link(session, begun, profile)
@@ -184,6 +187,8 @@ async def _welcomed(identity: IdentityDep, begun: Begun, profile: Profile, clien
         async with identity.database.session() as session:
             started = await service.sign_in(session, begun.provider, profile, client)
     except MfaRequired as error:
+        if shown_page := second_factor_page(request, error, begun.return_to):
+            return shown_page
         return RedirectResponse(f"{urldefrag(begun.return_to).url}#{urlencode(error.details or {}, doseq=True)}", 303)
     response = RedirectResponse(begun.return_to, 303)
     set_session_cookie(response, started.secret)

@@ -1,0 +1,3 @@
+"""The page behind a mailed invitation: accept it as who one is, or as somebody new."""
+
+REQUIRES = ("users", "teams", "auth")

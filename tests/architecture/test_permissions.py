@@ -1,0 +1,147 @@
+"""The permission matrix: on every route of `app`, whoever may is let in and everybody else is not.
+
+What a route needs is read off the route itself: the permission that its guard names, or its router's `oneself`.
+Requests are empty, so that a route which lets somebody in refuses what was sent (422) or finds nothing there (404);
+that is not what is asked here. Whoever may do least comes first, because the last may delete the team.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from httpx import AsyncClient, Response
+
+from undercroft.app.api import offline_app
+from undercroft.core.auth import PlatformRole, Surface
+from undercroft.core.auth.permissions import TeamRole, declared, permissions_of
+from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
+from undercroft.modules.teams.models import Membership, OwnRole, Team
+from undercroft.testing.people import Person
+
+OWN_ROLE = "own_role"
+GRANTED = ("projects:read", "members:write", "invitations:read")
+ROLES = (TeamRole.VIEWER.value, OWN_ROLE, TeamRole.MEMBER.value, TeamRole.ADMIN.value, TeamRole.OWNER.value)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One method of one route of `app`."""
+
+    method: str
+    path: str
+    oneself: bool
+    permissions: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path.removeprefix(Surface.APP.prefix)}"
+
+
+def needs(dependant: Dependant) -> Iterator[str]:
+    needed = getattr(dependant.call, "needs", None)
+    if needed is not None:
+        yield str(needed)
+    for child in dependant.dependencies:
+        yield from needs(child)
+
+
+def asked() -> list[Asked]:
+    routes = offline_app().routes
+    names = {permission.name for permission in declared()}
+    return [
+        Asked(
+            method,
+            route.path,
+            getattr(route.endpoint, "__oneself__", False),
+            frozenset(needs(route.dependant)) & names,
+        )
+        for route in routes
+        if isinstance(route, APIRoute) and route.path.startswith(f"{Surface.APP.prefix}/")
+        for method in sorted(route.methods)
+    ]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Two teams, one of them deleted, with the same people in the same roles."""
+
+    team_id: UUID
+    deleted_team_id: UUID
+    people: dict[str, Person]
+    stranger: Person
+
+    async def ask(self, client: AsyncClient, route: Asked) -> Response:
+        """An empty request about things that are not there, in the living team."""
+        given = {"team_id": self.team_id, "deleted_team_id": self.deleted_team_id}
+        names = [part.partition("}")[0].partition(":")[0] for part in route.path.split("{")[1:]]
+        path = route.path.format(**{name: given.get(name, new_id()) for name in names})
+        return await client.request(route.method, path, headers={"X-Team-ID": str(self.team_id)})
+
+
+@pytest.fixture
+async def place(app: Api, somebody: Any) -> Place:
+    people = {role: await somebody() for role in ROLES}
+    place = Place(new_id(), new_id(), people, await somebody())
+    async with app.state.database.session() as session:
+        for team_id in (place.team_id, place.deleted_team_id):
+            session.add(Team(id=team_id, name="Acme", slug=f"acme-{team_id.hex}"))
+            await session.flush()
+            session.add(OwnRole(team_id=team_id, name=OWN_ROLE, permissions=list(GRANTED)))
+            session.add_all(
+                [Membership(team_id=team_id, user_id=person.user_id, role=role) for role, person in people.items()]
+            )
+        await (await session.raw()).execute("UPDATE teams SET deleted_at = now() WHERE id = $1", place.deleted_team_id)
+    return place
+
+
+def may(role: str, route: Asked) -> bool:
+    granted = frozenset(GRANTED) if role == OWN_ROLE else permissions_of(role)
+    return route.permissions <= granted if route.permissions else route.oneself
+
+
+def was_let_in(answer: Response) -> bool:
+    """Whether the guard let somebody pass; what the route says after that is its own business."""
+    if answer.status_code == 403:
+        code = answer.json()["error"]["code"]
+        assert code in ("PERMISSION_DENIED", *AFTER_THE_GUARD), answer.text
+        return code in AFTER_THE_GUARD
+    return answer.status_code != 401
+
+
+AFTER_THE_GUARD = ("STEP_UP_REQUIRED", "MFA_REQUIRED", "WRONG_PASSWORD")
+"""Refusals of who is known and permitted, but has to prove it again."""
+
+
+def test_every_route_of_app_declares_a_permission_or_that_it_is_about_oneself() -> None:
+    undeclared = [str(route) for route in asked() if not route.oneself and not route.permissions]
+    assert undeclared == [], "Add require_permission(…), or Router(…, oneself=True) if it is about whoever asks."
+    assert len(asked()) > 20
+
+
+def test_a_route_that_is_about_oneself_names_no_team() -> None:
+    named = [str(route) for route in asked() if not route.permissions and "team_id}" in route.path]
+    assert named == []
+
+
+@pytest.mark.parametrize("route", asked(), ids=str)
+async def test_everybody_is_let_in_or_refused_as_declared(client: AsyncClient, place: Place, route: Asked) -> None:
+    assert (await place.ask(client, route)).status_code == 401
+    if route.permissions:
+        answer = await place.ask(place.stranger.client, route)
+        assert answer.status_code == 404, answer.text
+        assert answer.json()["error"]["code"] == "TEAM_NOT_FOUND"
+    for role, person in place.people.items():
+        answer = await place.ask(person.client, route)
+        assert answer.status_code < 500, (role, answer.text)
+        assert was_let_in(answer) == may(role, route), (role, answer.text)
+
+
+async def test_an_administrator_of_the_platform_is_a_stranger_to_teams(place: Place, somebody: Any) -> None:
+    admin = await somebody(role=PlatformRole.SUPERADMIN)
+    for route in asked():
+        if route.permissions:
+            assert (await place.ask(admin.client, route)).status_code == 404, str(route)

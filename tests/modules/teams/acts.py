@@ -1,0 +1,69 @@
+"""What tests of teams do again and again."""
+
+from typing import Any
+from uuid import UUID
+
+from httpx import AsyncClient, Response
+
+from tests.modules.auth.people import Mailbox
+from undercroft.core.http.application import Api
+from undercroft.modules.teams.models import Membership
+from undercroft.testing.people import Person
+
+TEAMS = "/api/v1/app/teams"
+PROJECTS = "/api/v1/app/projects"
+ACCEPT = "/api/v1/app/invitations/accept"
+
+
+def refused(response: Response, status: int, code: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.json()["error"]["code"] == code
+
+
+def done(response: Response) -> Any:
+    assert response.is_success, response.text
+    return response.json() if response.content else None
+
+
+async def make_team(client: AsyncClient, **fields: object) -> dict[str, Any]:
+    made: dict[str, Any] = done(await client.post(TEAMS, json={"name": "Acme", **fields}))
+    return made
+
+
+async def make_role(client: AsyncClient, team: dict[str, Any], name: str, *permissions: str) -> dict[str, Any]:
+    body = {"name": name, "permissions": permissions}
+    made: dict[str, Any] = done(await client.post(f"{TEAMS}/{team['id']}/roles", json=body))
+    return made
+
+
+async def join(app: Api, team: dict[str, Any], person: Person, role: str) -> None:
+    """Written straight to the table: for tests about something else."""
+    async with app.state.database.session() as session:
+        session.add(Membership(team_id=UUID(team["id"]), user_id=person.user_id, role=str(role)))
+
+
+async def invite(client: AsyncClient, team: dict[str, Any], email: str, role: str = "member") -> dict[str, Any]:
+    made: dict[str, Any] = done(
+        await client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": email, "role": role})
+    )
+    return made
+
+
+async def invited(client: AsyncClient, team: dict[str, Any], email: str, mailbox: Mailbox, role: str = "member") -> str:
+    """The token that somebody was mailed."""
+    await invite(client, team, email, role)
+    return (await mailbox.latest(email)).token
+
+
+async def accept(person: Person, token: str) -> Response:
+    return await person.client.post(ACCEPT, json={"token": token})
+
+
+async def roles_in(client: AsyncClient, team: dict[str, Any]) -> dict[str, str]:
+    """Who has which role, by address."""
+    listed = done(await client.get(f"{TEAMS}/{team['id']}/members", params={"size": 100}))
+    return {member["email"]: member["role"] for member in listed["items"]}
+
+
+def in_team(team: dict[str, Any]) -> dict[str, str]:
+    return {"X-Team-ID": team["id"]}

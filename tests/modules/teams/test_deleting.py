@@ -1,0 +1,106 @@
+"""Deleted teams: restored for a while, then gone for good."""
+
+import asyncio
+from uuid import UUID
+
+from asyncpg import Record
+from httpx import AsyncClient
+from sqlalchemy import text
+
+from tests.modules.teams.acts import PROJECTS, TEAMS, done, in_team, join, make_role, make_team, refused
+from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.http.application import Api
+from undercroft.jobs import enqueue
+from undercroft.modules.teams.tasks import clean_up
+from undercroft.testing.jobs import JobsInTest
+
+
+async def age(app: Api, team: dict, days: int) -> None:
+    async with app.state.database.session() as session:
+        changed = text(f"UPDATE teams SET deleted_at = now() - interval '{days} days' WHERE id = :id")
+        await session.execute(changed, {"id": UUID(team["id"])})
+
+
+async def entries(app: Api) -> list[Record]:
+    async with app.state.database.session() as session:
+        raw = await session.raw()
+        return await raw.fetch("SELECT * FROM audit_entries WHERE team_id IS NOT NULL ORDER BY id")
+
+
+async def tidy_up(app: Api, jobs: JobsInTest) -> None:
+    async with app.state.database.session() as session:
+        await enqueue(session, clean_up)
+    await jobs.run_all()
+
+
+async def test_a_deleted_team_comes_back_with_what_it_owned(user: AsyncClient) -> None:
+    team = await make_team(user)
+    done(await user.post(PROJECTS, json={"name": "x"}, headers=in_team(team)))
+    done(await user.delete(f"{TEAMS}/{team['id']}"))
+    (listed,) = done(await user.get(TEAMS, params={"deleted": True}))["items"]
+    assert (listed["id"], listed["deleted_at"] is not None) == (team["id"], True)
+    restored = done(await user.post(f"{TEAMS}/{team['id']}/restore"))
+    assert (restored["slug"], restored["role"], restored["deleted_at"]) == ("acme", "owner", None)
+    assert done(await user.get(PROJECTS, headers=in_team(team)))["total"] == 1
+    assert done(await user.get(TEAMS, params={"deleted": True}))["items"] == []
+    refused(await user.post(f"{TEAMS}/{team['id']}/restore"), 404, "TEAM_NOT_FOUND")
+
+
+async def test_a_slug_that_was_taken_meanwhile_gives_way(user: AsyncClient) -> None:
+    team = await make_team(user, slug="the-one")
+    done(await user.delete(f"{TEAMS}/{team['id']}"))
+    await make_team(user, slug="the-one")
+    restored = done(await user.post(f"{TEAMS}/{team['id']}/restore"))
+    assert restored["slug"].startswith("the-one-")
+
+
+async def test_only_who_could_delete_it_restores_it(app: Api, somebody) -> None:
+    owner, admin, keeper, stranger = [await somebody() for _ in range(4)]
+    team = await make_team(owner.client)
+    await make_role(owner.client, team, "keeper", "teams:delete")
+    await join(app, team, admin, TeamRole.ADMIN)
+    await join(app, team, keeper, "keeper")
+    done(await owner.client.delete(f"{TEAMS}/{team['id']}"))
+    refused(await admin.client.post(f"{TEAMS}/{team['id']}/restore"), 403, "PERMISSION_DENIED")
+    refused(await stranger.client.post(f"{TEAMS}/{team['id']}/restore"), 404, "TEAM_NOT_FOUND")
+    done(await keeper.client.post(f"{TEAMS}/{team['id']}/restore"))
+
+
+async def test_after_thirty_days_there_is_nothing_to_restore_and_then_nothing_at_all(
+    app: Api, user: AsyncClient, jobs: JobsInTest
+) -> None:
+    recent, old = await make_team(user), await make_team(user)
+    done(await user.post(PROJECTS, json={"name": "x"}, headers=in_team(old)))
+    for team, days in ((recent, 29), (old, 31)):
+        done(await user.delete(f"{TEAMS}/{team['id']}"))
+        await age(app, team, days)
+    refused(await user.post(f"{TEAMS}/{old['id']}/restore"), 404, "TEAM_NOT_FOUND")
+    await tidy_up(app, jobs)
+    async with app.state.database.session() as session:
+        raw = await session.raw()
+        assert await raw.fetchval("SELECT count(*) FROM teams WHERE id = $1", UUID(old["id"])) == 0
+        assert await raw.fetchval("SELECT count(*) FROM projects") == 0
+        entry = await raw.fetchrow("SELECT * FROM audit_entries WHERE action = 'team.purged'")
+    assert str(entry["target_id"]) == old["id"]
+    done(await user.post(f"{TEAMS}/{recent['id']}/restore"))
+
+
+async def test_restored_many_times_at_once_it_is_restored_once(app: Api, user: AsyncClient) -> None:
+    team = await make_team(user)
+    done(await user.delete(f"{TEAMS}/{team['id']}"))
+    answers = await asyncio.gather(*(user.post(f"{TEAMS}/{team['id']}/restore") for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404, 404]
+    async with app.state.database.session() as session:
+        found = await (await session.raw()).fetchval(
+            "SELECT count(*) FROM audit_entries WHERE action = 'team.restored'"
+        )
+    assert found == 1
+
+
+async def test_nothing_changed_leaves_no_entry(app: Api, user: AsyncClient) -> None:
+    team = await make_team(user)
+    done(await user.patch(f"{TEAMS}/{team['id']}", json={"name": "Acme", "slug": "acme"}))
+    done(await user.patch(f"{TEAMS}/{team['id']}", json={"name": "Acme Ltd"}))
+    rows = await entries(app)
+    assert [row["action"] for row in rows] == ["team.created", "team.changed"]
+    assert (rows[1]["before"], rows[1]["after"]) == ({"name": "Acme"}, {"name": "Acme Ltd"})

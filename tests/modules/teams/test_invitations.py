@@ -1,0 +1,324 @@
+"""Invitations: who may send and who may accept them, and what happens when several things happen at once."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from httpx import AsyncClient
+from sqlalchemy import text
+
+from tests.modules.auth.people import Mailbox, new_address
+from tests.modules.teams.acts import (
+    TEAMS,
+    accept,
+    done,
+    invite,
+    invited,
+    join,
+    make_role,
+    make_team,
+    refused,
+    roles_in,
+)
+from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.http.application import Api
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import load, use
+from undercroft.jobs import enqueue
+from undercroft.modules.teams.settings import TeamSettings
+from undercroft.modules.teams.tasks import clean_up, send_invitation
+from undercroft.testing.jobs import JobsInTest
+
+LOOKUP = "/api/v1/public/invitations/lookup"
+READABLE = (
+    "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace "
+    "AND has_table_privilege(oid, 'SELECT')"
+)
+
+
+async def sql(app: Api, statement: str, **values: Any) -> list[Any]:
+    async with app.state.database.session() as session:
+        answer = await session.execute(text(statement), values)
+        return list(answer.all()) if answer.returns_rows else []
+
+
+async def test_who_is_invited_joins_in_the_role_by_the_mailed_link(somebody, mailbox: Mailbox) -> None:
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await make_role(owner.client, team, "reader", "teams:read", "projects:read")
+    await invite(owner.client, team, guest.email.upper(), "reader")
+    mail = await mailbox.latest(guest.email)
+    assert "Acme" in mail.subject
+    assert "reader" in mail.text
+    joined = done(await accept(guest, mail.token))
+    assert (joined["id"], joined["role"]) == (team["id"], "reader")
+    assert (await roles_in(owner.client, team))[guest.email] == "reader"
+    listed = done(await owner.client.get(f"{TEAMS}/{team['id']}/invitations"))
+    assert listed["items"] == []
+
+
+async def test_the_token_is_kept_as_its_hash_alone(app: Api, somebody, mailbox: Mailbox) -> None:
+    owner = await somebody()
+    token = await invited(owner.client, await make_team(owner.client), new_address(), mailbox)
+    tables = [row[0] for row in await sql(app, READABLE)]
+    assert "team_invitations" in tables
+    for table in tables:
+        found = await sql(app, f"SELECT 1 FROM {table} AS t WHERE t::text LIKE :token", token=f"%{token}%")
+        assert found == [], table
+
+
+async def test_accepting_again_changes_nothing_and_only_who_accepted_may(somebody, mailbox: Mailbox) -> None:
+    owner, guest, other = await somebody(), await somebody(), await somebody()
+    team = await make_team(owner.client)
+    token = await invited(owner.client, team, guest.email, mailbox)
+    first, second = done(await accept(guest, token)), done(await accept(guest, token))
+    assert first["role"] == second["role"] == "member"
+    refused(await accept(other, token), 403, "INVITATION_FOR_ANOTHER")
+    done(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{guest.user_id}"))
+    refused(await accept(guest, token), 400, "INVITATION_INVALID")
+    assert guest.email not in await roles_in(owner.client, team)
+
+
+async def test_only_the_invited_address_may_accept(somebody, mailbox: Mailbox) -> None:
+    owner, other = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    token = await invited(owner.client, team, new_address(), mailbox)
+    refused(await accept(other, token), 403, "INVITATION_FOR_ANOTHER")
+    refused(await accept(owner, token), 403, "INVITATION_FOR_ANOTHER")
+    assert len(await roles_in(owner.client, team)) == 1
+
+
+@pytest.mark.parametrize("token", ["x", "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", "\x00", "é" * 200])
+async def test_a_token_that_is_none_opens_nothing(client: AsyncClient, somebody, token: str) -> None:
+    person = await somebody()
+    refused(await accept(person, token), 400, "INVITATION_INVALID")
+    refused(await client.post(LOOKUP, json={"token": token}), 400, "INVITATION_INVALID")
+
+
+async def test_an_invitation_runs_out(app: Api, somebody, mailbox: Mailbox) -> None:
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    token = await invited(owner.client, team, guest.email, mailbox)
+    await sql(app, "UPDATE team_invitations SET expires_at = now() - interval '1 second'")
+    refused(await accept(guest, token), 400, "INVITATION_INVALID")
+    (listed,) = done(await owner.client.get(f"{TEAMS}/{team['id']}/invitations"))["items"]
+    assert listed["expired"]
+
+
+async def test_a_new_invitation_replaces_the_one_that_waits(somebody, mailbox: Mailbox) -> None:
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    first = await invited(owner.client, team, guest.email, mailbox, "viewer")
+    second = await invited(owner.client, team, guest.email, mailbox, "admin")
+    (listed,) = done(await owner.client.get(f"{TEAMS}/{team['id']}/invitations"))["items"]
+    assert listed["role"] == "admin"
+    refused(await accept(guest, first), 400, "INVITATION_INVALID")
+    assert done(await accept(guest, second))["role"] == "admin"
+
+
+async def test_sending_again_makes_a_new_link_and_a_new_time(app: Api, somebody, mailbox: Mailbox) -> None:
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    made = await invite(owner.client, team, guest.email)
+    first = (await mailbox.latest(guest.email)).token
+    await sql(app, "UPDATE team_invitations SET expires_at = now() - interval '1 second'")
+    address = f"{TEAMS}/{team['id']}/invitations/{made['id']}"
+    sent = done(await owner.client.post(f"{address}/resend"))
+    assert not sent["expired"]
+    second = (await mailbox.latest(guest.email)).token
+    refused(await accept(guest, first), 400, "INVITATION_INVALID")
+    done(await accept(guest, second))
+    refused(await owner.client.post(f"{address}/resend"), 404, "INVITATION_NOT_FOUND")
+
+
+async def test_a_mail_that_is_sent_twice_works_twice(somebody, mailbox: Mailbox, app: Api) -> None:
+    """A worker that dies after sending sends again: whichever mail is opened, its link is good."""
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    made = await invite(owner.client, team, guest.email)
+    token = (await mailbox.latest(guest.email)).token
+    async with app.state.database.session() as session:
+        await enqueue(session, send_invitation, invitation_id=UUID(made["id"]))
+    again = (await mailbox.latest(guest.email)).token
+    assert token != again
+    done(await accept(guest, token))
+    done(await accept(guest, again))
+
+
+async def test_a_revoked_invitation_is_void_and_no_mail_goes_out_any_more(somebody, mailbox: Mailbox) -> None:
+    owner, guest, late = await somebody(), await somebody(), new_address()
+    team = await make_team(owner.client)
+    made = await invite(owner.client, team, guest.email)
+    token = (await mailbox.latest(guest.email)).token
+    address = f"{TEAMS}/{team['id']}/invitations"
+    assert (await owner.client.delete(f"{address}/{made['id']}")).status_code == 204
+    refused(await owner.client.delete(f"{address}/{made['id']}"), 404, "INVITATION_NOT_FOUND")
+    refused(await accept(guest, token), 400, "INVITATION_INVALID")
+    unsent = await invite(owner.client, team, late)
+    done(await owner.client.delete(f"{address}/{unsent['id']}"))
+    assert await mailbox.arrived(late) == []
+
+
+async def test_inviting_tells_members_from_others_and_nothing_else(somebody, mailbox: Mailbox) -> None:
+    owner, known = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    address = f"{TEAMS}/{team['id']}/invitations"
+    refused(await owner.client.post(address, json={"email": owner.email}), 409, "ALREADY_MEMBER")
+    answers = [await invite(owner.client, team, email) for email in (known.email, new_address())]
+    told = [{key: value for key, value in answer.items() if key in ("role", "expired")} for answer in answers]
+    assert told[0] == told[1]
+    assert answers[0].keys() == answers[1].keys()
+    mails = await mailbox.arrived()
+    assert len({mail.text.replace(mail.token, "") for mail in mails}) == 1
+
+
+async def test_known_and_unknown_addresses_take_the_same_statements(somebody, statements) -> None:
+    owner, known = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    counted = []
+    for email in (known.email, new_address()):
+        await statements.clear()
+        await invite(owner.client, team, email)
+        counted.append([" ".join(each.split())[:60] for each in await statements.recorded()])
+    assert counted[0] == counted[1]
+
+
+async def test_the_holder_of_a_link_is_told_what_it_leads_to(client: AsyncClient, somebody, mailbox: Mailbox) -> None:
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    for email, has_account in ((guest.email, True), (new_address(), False)):
+        token = await invited(owner.client, team, email, mailbox)
+        told = done(await client.post(LOOKUP, json={"token": token}))
+        assert (told["team_name"], told["email"], told["has_account"]) == ("Acme", email, has_account)
+
+
+async def test_a_personal_team_invites_nobody(somebody) -> None:
+    person = await somebody()
+    address = f"{TEAMS}/{person.team_id}/invitations"
+    refused(await person.client.post(address, json={"email": new_address()}), 409, "PERSONAL_TEAM")
+
+
+async def test_a_deleted_team_takes_nobody_in_and_a_restored_one_does(somebody, mailbox: Mailbox) -> None:
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    token = await invited(owner.client, team, guest.email, mailbox)
+    done(await owner.client.delete(f"{TEAMS}/{team['id']}"))
+    refused(await accept(guest, token), 400, "INVITATION_INVALID")
+    done(await owner.client.post(f"{TEAMS}/{team['id']}/restore"))
+    done(await accept(guest, token))
+
+
+async def test_invitations_of_who_is_removed_are_void(app: Api, somebody, mailbox: Mailbox) -> None:
+    owner, admin, guest = await somebody(), await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await join(app, team, admin, TeamRole.ADMIN)
+    token = await invited(admin.client, team, guest.email, mailbox, "admin")
+    done(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{admin.user_id}"))
+    refused(await accept(guest, token), 400, "INVITATION_INVALID")
+
+
+async def test_strangers_see_no_invitation(user: AsyncClient, stranger: AsyncClient) -> None:
+    mine, theirs = await make_team(user), await make_team(stranger)
+    made = await invite(stranger, theirs, new_address())
+    for team in (mine, theirs):
+        path = f"{TEAMS}/{team['id']}/invitations/{made['id']}"
+        for answer in (await user.delete(path), await user.post(f"{path}/resend")):
+            assert answer.status_code == 404
+    assert (await user.get(f"{TEAMS}/{theirs['id']}/invitations")).status_code == 404
+
+
+async def test_the_list_takes_the_same_statements_however_many_there_are(user: AsyncClient, statements) -> None:
+    team = await make_team(user)
+    for _ in range(4):
+        await invite(user, team, new_address())
+    await statements.clear()
+    listed = done(await user.get(f"{TEAMS}/{team['id']}/invitations", params={"size": 3}))
+    assert len(await statements.recorded()) <= 3
+    assert (listed["total"], len(listed["items"])) == (4, 3)
+
+
+async def test_a_mailbox_is_not_flooded_however_many_invite(app: Api, somebody, request) -> None:
+    before = load(HttpSettings)
+    request.addfinalizer(lambda: use(before))
+    use(before.model_copy(update={"rate_limit_scale": 1}))
+    email, answers = new_address(), []
+    for _ in range(6):
+        person = await somebody()
+        team = await make_team(person.client)
+        answers.append(await person.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": email}))
+    assert [answer.status_code for answer in answers] == [201] * 5 + [429]
+
+
+async def test_an_invitation_accepted_many_times_at_once_makes_one_member(app: Api, somebody, mailbox: Mailbox) -> None:
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    token = await invited(owner.client, team, guest.email, mailbox)
+    answers = await asyncio.gather(*(accept(guest, token) for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+    count = "SELECT count(*) FROM memberships WHERE team_id = CAST(:team AS uuid)"
+    assert await sql(app, count, team=team["id"]) == [(2,)]
+    entries = "SELECT count(*) FROM audit_entries WHERE action = 'invitation.accepted'"
+    assert await sql(app, entries) == [(1,)]
+
+
+async def test_accepting_and_revoking_at_once_one_of_them_wins(somebody, mailbox: Mailbox) -> None:
+    for _ in range(6):
+        owner, guest = await somebody(), await somebody()
+        team = await make_team(owner.client)
+        made = await invite(owner.client, team, guest.email)
+        token = (await mailbox.latest(guest.email)).token
+        revoked, accepted = await asyncio.gather(
+            owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{made['id']}"), accept(guest, token)
+        )
+        assert (revoked.status_code, accepted.status_code) in {(204, 400), (404, 200)}
+        assert (guest.email in await roles_in(owner.client, team)) == (accepted.status_code == 200)
+
+
+async def test_what_is_long_over_is_forgotten(app: Api, somebody, mailbox: Mailbox, jobs: JobsInTest) -> None:
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await accept(guest, await invited(owner.client, team, guest.email, mailbox))
+    await invite(owner.client, team, new_address())
+    recent = await invite(owner.client, team, new_address())
+    long_ago = "now() - interval '31 days'"
+    await sql(app, f"UPDATE team_invitations SET accepted_at = {long_ago} WHERE accepted_at IS NOT NULL")
+    await sql(
+        app, f"UPDATE team_invitations SET expires_at = {long_ago} WHERE id <> CAST(:id AS uuid)", id=recent["id"]
+    )
+    async with app.state.database.session() as session:
+        await enqueue(session, clean_up)
+    await jobs.run_all()
+    assert [str(row[0]) for row in await sql(app, "SELECT id FROM team_invitations")] == [recent["id"]]
+
+
+async def test_every_change_leaves_one_entry_without_the_address(app: Api, somebody, mailbox: Mailbox) -> None:
+    owner, guest = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    made = await invite(owner.client, team, guest.email)
+    address = f"{TEAMS}/{team['id']}/invitations/{made['id']}"
+    done(await owner.client.post(f"{address}/resend"))
+    refused(
+        await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": owner.email}), 409, "ALREADY_MEMBER"
+    )
+    done(await accept(guest, (await mailbox.latest(guest.email)).token))
+    rows = await sql(
+        app,
+        "SELECT action, user_id, target_id, t::text FROM audit_entries AS t "
+        "WHERE team_id = CAST(:team AS uuid) ORDER BY id",
+        team=team["id"],
+    )
+    assert [row[0] for row in rows] == [
+        "team.created",
+        "invitation.created",
+        "invitation.resent",
+        "invitation.accepted",
+    ]
+    assert [row[1] for row in rows] == [owner.user_id] * 3 + [guest.user_id]
+    assert {str(row[2]) for row in rows[1:]} == {made["id"]}
+    assert not any(guest.email in row[3] for row in rows)
+
+
+def test_an_invitation_works_for_a_week_unless_told_otherwise() -> None:
+    assert TeamSettings().invitation_life == timedelta(days=7)
