@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from tests import trail
 from tests.audited import LEAVES, leaves, nothing
 from tests.trail import Seen, _fault
-from undercroft.app.api import offline_app
+from undercroft.core.http.application import Api
 
 HOW = """
 These routes are not declared in tests/audited.py. Add a line for each:
@@ -18,13 +18,13 @@ These routes are not declared in tests/audited.py. Add a line for each:
 """
 
 
-def test_every_route_that_may_change_something_is_declared() -> None:
-    missing = trail.undeclared(offline_app())
+def test_every_route_that_may_change_something_is_declared(app: Api) -> None:
+    missing = trail.undeclared(app)
     assert not missing, HOW + "\n".join(missing)
 
 
-def test_nothing_is_declared_of_routes_that_are_gone() -> None:
-    assert trail.stale(offline_app()) == []
+def test_nothing_is_declared_of_routes_that_are_gone(app: Api) -> None:
+    assert trail.stale(app) == []
 
 
 def test_a_planted_route_is_noticed() -> None:
