@@ -58,6 +58,11 @@ async def by_id(key: UUID) -> str:
     return str(key)
 
 
+@router.put("/by-id/{name}")
+async def put_by_name(name: str) -> str:
+    return name
+
+
 @router.get("/files/{path:path}")
 async def file(path: str) -> str:
     return path
@@ -132,6 +137,9 @@ class TestFinding:
     async def test_parameters_in_the_middle(self, ask: Ask) -> None:
         assert (await ask.get(f"{PATH}/7/parts/9")).json == {"thing": "7", "part": 9}
         assert (await ask.get(f"{PATH}/7/parts/first")).json == "first of 7"
+
+    async def test_methods_of_one_address_may_name_its_parameter_differently(self, ask: Ask) -> None:
+        assert (await ask("PUT", f"{PATH}/by-id/anything")).json == "anything"
 
     async def test_a_path_parameter_takes_slashes(self, ask: Ask) -> None:
         assert (await ask.get(f"{PATH}/files/a/b/c.txt")).json == "a/b/c.txt"

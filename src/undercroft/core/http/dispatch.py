@@ -10,7 +10,6 @@ A path without parameters is found in one look; one with parameters by its longe
 - Paths are matched decoded, as the server gives them; a `%2F` is a slash and separates segments.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,7 +24,6 @@ from undercroft.core.http.errors import MethodNotAllowed
 from undercroft.core.http.handling import app_of
 from undercroft.core.http.limits import Rule, enforce, enforce_failure, rule_for
 
-_PARAMETER = re.compile(r"{[^:}]*")
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -133,11 +131,10 @@ class Dispatch:
         self._size = len(self._routes)
 
     def _add(self, route: Route, known: dict[str, Path]) -> None:
-        shape = _PARAMETER.sub("{", route.path)
-        path = known.get(shape)
+        path = known.get(route.path)
         if path is None:
-            path = known[shape] = Path(route)
-            if "{" in shape:
+            path = known[route.path] = Path(route)
+            if "{" in route.path:
                 beginning = route.path.partition("{")[0]
                 self._dynamic.setdefault(beginning[: beginning.rfind("/") + 1], []).append(path)
             else:

@@ -15,12 +15,12 @@ from undercroft.core.http.pages import add_templates, page
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.validation import Email
 from undercroft.modules.admin_ui.gate import FRONT, SIGN_IN, Gate
-from undercroft.modules.auth import InvalidCredentials, MfaRequired, browser
+from undercroft.modules.auth import InvalidCredentials, MfaRequired, Started, browser
+from undercroft.modules.mfa import MfaTokenInvalid, finish_in_browser
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
-METHODS = {"totp": "the code of your authenticator app", "recovery_code": "a recovery code"}
 
 _email: TypeAdapter[str] = TypeAdapter(Email)
 
@@ -31,6 +31,7 @@ def routes(gate: Gate) -> list[BaseRoute]:
         Route("/admin", to_front, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in_page, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in, methods=["POST"], include_in_schema=False),
+        Route(f"{SIGN_IN}/code", second_step, methods=["POST"], include_in_schema=False),
         Route("/admin/logout", sign_out, methods=["POST"], include_in_schema=False),
         Mount("/admin", app=gate, name="admin"),
     ]
@@ -47,16 +48,28 @@ async def sign_in_page(request: Request) -> Response:
 @limit("sign_in")
 async def sign_in(request: Request) -> Response:
     """Begin a session, or ask for the second factor. Who may come in is the gate's to say."""
-    form = {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
+    form = await _fields(request)
     try:
         started = await browser.sign_in(request, email=_address(form), password=form.get("password", "")[:MAX_LENGTH])
     except MfaRequired as error:
         return _code_form(request, error.details or {})
     except AppError as error:
         return _form(request, error, email=form.get("email", ""))
-    response = RedirectResponse(FRONT, 303, NO_STORE)
-    browser.remember(response, started)
-    return response
+    return _entered(started)
+
+
+@limit("sign_in")
+async def second_step(request: Request) -> Response:
+    """Begin the session that the second factor was asked for."""
+    form = await _fields(request)
+    token = form.get("mfa_token", "")
+    try:
+        started = await finish_in_browser(request, token=token, code=form.get("code", ""))
+    except MfaTokenInvalid as error:
+        return _form(request, error)
+    except AppError as error:
+        return _code_form(request, {"mfa_token": token}, error)
+    return _entered(started)
 
 
 async def sign_out(request: Request) -> Response:
@@ -66,6 +79,16 @@ async def sign_out(request: Request) -> Response:
         await browser.sign_out(request, response)
     except Unauthorized:
         return response
+    return response
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    return {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
+
+
+def _entered(started: Started) -> Response:
+    response = RedirectResponse(FRONT, 303, NO_STORE)
+    browser.remember(response, started)
     return response
 
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncpg
+from msgspec import Struct
 from sqlalchemy import text
 
 from undercroft.core.audit import Entry, record
@@ -25,8 +25,7 @@ _PARTITIONS = Statement(
 _MONTH = re.compile(r"_(\d{4})_(\d{2})$")
 
 
-@dataclass(frozen=True)
-class Month:
+class Month(Struct, frozen=True):
     """A partition of entries whose time is over, how many there are, and the partition of what is kept apart."""
 
     entries: str

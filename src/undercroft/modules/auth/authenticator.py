@@ -1,10 +1,10 @@
 """The guard of every request: an access token, an API key or a session cookie becomes a principal, by one statement."""
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from undercroft.core.auth import PlatformRole, Principal, Surface

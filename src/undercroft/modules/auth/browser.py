@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from undercroft.core.auth import Principal
 from undercroft.modules.auth.answers import seconds_to_wait
-from undercroft.modules.auth.client import current_client
+from undercroft.modules.auth.client import Client, current_client
 from undercroft.modules.auth.cookies import clear_session_cookie, require_same_site, set_session_cookie
 from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import SessionKind
@@ -20,16 +20,21 @@ from undercroft.modules.auth.sessions import Started, end_session
 
 async def sign_in(request: Request, *, email: str, password: str) -> Started:
     """Begin a session with a cookie. Raises `CsrfFailed` and what `SignIn.sign_in` raises."""
-    require_same_site(request)
-    identity = identity_of(request)
+    identity, client = await asked_by(request)
     _, started = await identity.sign_in.sign_in(
         email=email,
         password=password,
-        client=await current_client(request),
+        client=client,
         kind=SessionKind.COOKIE,
         account_waits=await seconds_to_wait(request, email),
     )
     return started
+
+
+async def asked_by(request: Request) -> tuple[Identity, Client]:
+    """Who signs people in, and who asks, by a form of our own. Raises `CsrfFailed`."""
+    require_same_site(request)
+    return identity_of(request), await current_client(request)
 
 
 async def sign_out(request: Request, response: Response) -> None:

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
+from undercroft.core.validation import Schema
 from undercroft.modules.auth import Token
 
 CHALLENGE = r"^[A-Za-z0-9_-]{43}$"
@@ -13,17 +14,17 @@ CHALLENGE = r"^[A-Za-z0-9_-]{43}$"
 Verifier = Annotated[SecretStr, Field(min_length=43, max_length=128)]
 
 
-class ProviderRead(BaseModel):
+class ProviderRead(Schema):
     name: str = Field(examples=["google"])
     label: str = Field(description="What people call it.", examples=["Google"])
     url: str = Field(description="Where a link or a button leads.", examples=["/api/v1/auth/social/google"])
 
 
-class Providers(BaseModel):
+class Providers(Schema):
     items: list[ProviderRead]
 
 
-class IdentityRead(BaseModel):
+class IdentityRead(Schema):
     """An identity that signs in to this account."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -35,14 +36,14 @@ class IdentityRead(BaseModel):
     last_used_at: datetime | None
 
 
-class LinkRequest(BaseModel):
+class LinkRequest(Schema):
     return_to: str = Field("/", max_length=2000, description="A path of this installation to come back to.")
 
 
-class Redirect(BaseModel):
+class Redirect(Schema):
     redirect_url: str = Field(description="Where to send the browser.")
 
 
-class ExchangeRequest(BaseModel):
+class ExchangeRequest(Schema):
     code: Token
     code_verifier: Verifier = Field(description="What the `code_challenge` was made of (RFC 7636).")

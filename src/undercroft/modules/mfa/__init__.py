@@ -1,9 +1,17 @@
 """The second step of signing in: codes of an authenticator app, passkeys, recovery codes, and proving oneself anew."""
 
 from undercroft.modules.mfa.errors import InvalidCode, MfaTokenInvalid
-from undercroft.modules.mfa.forms import finish_sign_in
+from undercroft.modules.mfa.forms import finish_in_browser, finish_sign_in
 from undercroft.modules.mfa.reset import reset, reset_by_email
 
 REQUIRES = ("users", "teams", "auth")
 
-__all__ = ["REQUIRES", "InvalidCode", "MfaTokenInvalid", "finish_sign_in", "reset", "reset_by_email"]
+__all__ = [
+    "REQUIRES",
+    "InvalidCode",
+    "MfaTokenInvalid",
+    "finish_in_browser",
+    "finish_sign_in",
+    "reset",
+    "reset_by_email",
+]

@@ -6,12 +6,12 @@ with another one, or with one that was used, has not been asked.
 
 import asyncio
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from undercroft.core.db import Session
 from undercroft.core.security.tokens import hash_token, new_token
@@ -31,8 +31,7 @@ class Unfit(Exception):
     """The authenticator's answer does not fit: a wrong origin, a wrong domain, a wrong signature, or nonsense."""
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(Struct, frozen=True):
     """A new credential."""
 
     credential_id: bytes
@@ -42,8 +41,7 @@ class Made:
     backed_up: bool
 
 
-@dataclass(frozen=True)
-class Signed:
+class Signed(Struct, frozen=True):
     """What an authenticator signed; whether that fits its counter is for the table to say."""
 
     sign_count: int

@@ -1,9 +1,10 @@
 """One's own second factors: added, renamed, removed, each with the person's row held."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+
+from msgspec import Struct
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
@@ -37,8 +38,7 @@ PENDING_LIFE = timedelta(minutes=15)
 MOST_PASSKEYS = 20
 
 
-@dataclass(frozen=True)
-class Overview:
+class Overview(Struct, frozen=True):
     totp: bool
     passkeys: list[Passkey]
     recovery_codes_left: int

@@ -4,8 +4,9 @@
 changes at once leave it wrong.
 """
 
-from dataclasses import dataclass
 from uuid import UUID
+
+from msgspec import Struct
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import PlatformRole
@@ -26,8 +27,7 @@ from undercroft.modules.teams import TeamRepository
 from undercroft.modules.users import User, UserRepository
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Struct, frozen=True):
     """The kinds of factor before and after; `codes` are new recovery codes, where there were none."""
 
     before: list[str]

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
-from undercroft.core.validation import one_line
+from undercroft.core.validation import Schema, one_line
 from undercroft.modules.auth import Kind, Password, SessionKind, Token
 from undercroft.modules.mfa.models import NAME_LENGTH, Passkey
 
@@ -40,14 +40,14 @@ RecoveryCode = Annotated[
 ]
 
 
-class AssertionResponse(BaseModel):
+class AssertionResponse(Schema):
     client_data_json: LongBase64Url = Field(alias="clientDataJSON")
     authenticator_data: LongBase64Url = Field(alias="authenticatorData")
     signature: Base64Url
     user_handle: Base64Url | None = Field(None, alias="userHandle")
 
 
-class Assertion(BaseModel):
+class Assertion(Schema):
     """What `navigator.credentials.get()` gave, by its `toJSON()` (WebAuthn 3, AuthenticationResponseJSON)."""
 
     id: Base64Url
@@ -56,13 +56,13 @@ class Assertion(BaseModel):
     response: AssertionResponse
 
 
-class AttestationResponse(BaseModel):
+class AttestationResponse(Schema):
     client_data_json: LongBase64Url = Field(alias="clientDataJSON")
     attestation_object: LongBase64Url = Field(alias="attestationObject")
     transports: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=20)] = []
 
 
-class Attestation(BaseModel):
+class Attestation(Schema):
     """What `navigator.credentials.create()` gave, by its `toJSON()` (WebAuthn 3, RegistrationResponseJSON)."""
 
     id: Base64Url
@@ -71,7 +71,7 @@ class Attestation(BaseModel):
     response: AttestationResponse
 
 
-class Proof(BaseModel):
+class Proof(Schema):
     """One second factor."""
 
     code: Code | None = None
@@ -106,29 +106,29 @@ class VerifySignIn(Proof):
     mfa_token: Token
 
 
-class MfaToken(BaseModel):
+class MfaToken(Schema):
     mfa_token: Token
 
 
-class PasskeySignIn(BaseModel):
+class PasskeySignIn(Schema):
     passkey: Assertion
     session: Kind = SessionKind.BEARER
 
 
-class PasskeyCreate(BaseModel):
+class PasskeyCreate(Schema):
     model_config = ConfigDict(extra="forbid")
 
     name: PasskeyName = "Passkey"
     credential: Attestation
 
 
-class PasskeyUpdate(BaseModel):
+class PasskeyUpdate(Schema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "Blue key"}]})
 
     name: PasskeyName
 
 
-class PasskeyRead(BaseModel):
+class PasskeyRead(Schema):
     id: UUID
     name: str
     created_at: datetime
@@ -140,7 +140,7 @@ class PasskeyRead(BaseModel):
         return cls.model_validate(passkey, from_attributes=True)
 
 
-class MfaRead(BaseModel):
+class MfaRead(Schema):
     """What signing in asks for besides the password."""
 
     enabled: bool
@@ -150,7 +150,7 @@ class MfaRead(BaseModel):
     required_by: list[str] = Field(description="The teams that let in only who passed two-step sign-in.")
 
 
-class TotpStarted(BaseModel):
+class TotpStarted(Schema):
     """For an authenticator app. Shown once."""
 
     secret: str = Field(description="Base32, to be typed where nothing can be scanned.")
@@ -159,24 +159,24 @@ class TotpStarted(BaseModel):
     expires_in: int = Field(description="Seconds in which to confirm it.")
 
 
-class ConfirmTotp(BaseModel):
+class ConfirmTotp(Schema):
     code: Code
 
 
-class RecoveryCodes(BaseModel):
+class RecoveryCodes(Schema):
     """Shown once; the earlier ones are void."""
 
     recovery_codes: list[str]
 
 
-class TotpConfirmed(BaseModel):
+class TotpConfirmed(Schema):
     recovery_codes: list[str] | None = Field(description="Shown once; null where there are some already.")
 
 
-class PasskeyCreated(BaseModel):
+class PasskeyCreated(Schema):
     passkey: PasskeyRead
     recovery_codes: list[str] | None = Field(description="Shown once; null where there are some already.")
 
 
-class OptionsAnswer(BaseModel):
+class OptionsAnswer(Schema):
     options: Options

@@ -61,10 +61,17 @@ class SecondStep:
             known = list(await PasskeyRepository(session, user.id).all())
             return await ceremonies.options_to_sign(session, Purpose.SECOND_STEP, halfway.id, known)
 
-    async def verify(self, token: str, proof: Proof) -> tuple[User, Started, SessionKind]:
-        """Begin the session that was asked for. Raises `MfaTokenInvalid`, `InvalidCode`, `TooManyAttempts`."""
+    async def verify(
+        self, token: str, proof: Proof, *, only: SessionKind | None = None
+    ) -> tuple[User, Started, SessionKind]:
+        """Begin the session that was asked for, `only` of this kind if one is named.
+
+        Raises `MfaTokenInvalid`, `InvalidCode`, `TooManyAttempts`.
+        """
         async with self._identity.database.reading() as reading:
-            _, user = await _halfway(reading, token)
+            halfway, user = await _halfway(reading, token)
+        if only not in (None, halfway.kind):
+            raise MfaTokenInvalid
         attempt = await self._identity.throttle.begin(user.email, self._client.ip)
         async with self._identity.database.session() as session:
             user = await UserRepository(session).lock(user.id)

@@ -1,7 +1,8 @@
 """What an issuer says about itself (OpenID Connect Discovery 1.0)."""
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from undercroft.providers.identity.documents import Document
 from undercroft.providers.identity.outgoing import Outgoing, Unreachable, require_https
@@ -9,8 +10,7 @@ from undercroft.providers.identity.outgoing import Outgoing, Unreachable, requir
 FRESH = 3600
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(Struct, frozen=True):
     issuer: str
     authorization_endpoint: str
     token_endpoint: str

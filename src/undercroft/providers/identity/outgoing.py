@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load
@@ -22,8 +23,7 @@ class Unreachable(Exception):
     """No answer, or none that can be used: too slow, too large, a redirect, a server's fault, not JSON."""
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     status: int
     content: Any
 

@@ -1,15 +1,15 @@
 """Who somebody is at an identity provider."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from undercroft.core.validation import normalise_email
 from undercroft.core.validation.address import EMAIL_LENGTH
 from undercroft.core.validation.text import NAME_LENGTH, tidy_line
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """`issuer` and `subject` are who it is for ever; the address may change and is only theirs when it is verified.
 
     `at` is when the provider knew this, so that older news never overwrite later ones.

@@ -1,9 +1,10 @@
 """What every provider is that keeps the accounts instead of this installation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from undercroft.providers.identity.profile import Profile
 
@@ -16,8 +17,7 @@ class News(StrEnum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """What a webhook tells: somebody's profile as it is now, or that they are gone. `id` names it for ever."""
 
     id: str

@@ -4,9 +4,10 @@ import hashlib
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlencode
+
+from msgspec import Struct, field
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import load
@@ -15,8 +16,7 @@ from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.settings import SHARED_TENANTS, SocialSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """One sign-in under way: what was sent along with the browser, and what must come back."""
 
     redirect_uri: str

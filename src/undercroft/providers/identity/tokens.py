@@ -4,12 +4,12 @@ import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from jwt import InvalidTokenError, PyJWS
+from msgspec import Struct
 
 from undercroft.providers.identity.errors import BadToken, ExpiredToken
 from undercroft.providers.identity.jwks import Jwks, PublicKey
@@ -80,8 +80,7 @@ class _Header(msgspec.Struct):
     crit: list[str] | None = None
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """What fits. `issuer` gives the one that these claims must name; no `audiences` means that none is asked for.
 
     `parties` are those that `azp` may name, if it names one. `secret` verifies HS256; without, HS256 is refused.

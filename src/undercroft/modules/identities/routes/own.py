@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from undercroft.core.auth import CurrentPrincipal, Router, require_recent_proof
 from undercroft.core.auth.proof import StepUpRequired
@@ -13,6 +13,7 @@ from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import MAX_PAGE, MAX_SIZE, Page
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
+from undercroft.core.validation import Schema
 from undercroft.modules.auth import SessionKind
 from undercroft.modules.identities import flows, service
 from undercroft.modules.identities.connections import ConnectionsDep
@@ -25,7 +26,7 @@ IDENTITIES = Tag("Identities", "Whom one signs in with.", group="Account")
 own = Router(surface="auth", prefix="/identities", tag=IDENTITIES)
 
 
-class IdentityQuery(BaseModel):
+class IdentityQuery(Schema):
     page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
     size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
 

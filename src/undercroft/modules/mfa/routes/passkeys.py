@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_recent_proof
 from undercroft.core.db import ReadSessionDep, SessionDep
@@ -11,6 +11,7 @@ from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.pagination import MAX_PAGE, MAX_SIZE, Page
 from undercroft.core.http.query import query
+from undercroft.core.validation import Schema
 from undercroft.modules.mfa import enrolment
 from undercroft.modules.mfa.enrolment import Enrolment
 from undercroft.modules.mfa.errors import MfaNeeded, PasskeyKnown, PasskeyNotFound, PasskeyRefused, TooManyPasskeys
@@ -22,7 +23,7 @@ PROVEN = [require_recent_proof()]
 passkeys = Router(surface="auth", prefix="/passkeys", tag=TWO_STEPS)
 
 
-class PasskeyQuery(BaseModel):
+class PasskeyQuery(Schema):
     page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
     size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
 
