@@ -12,7 +12,7 @@ from undercroft.providers.identity.outgoing import Outgoing, require_client
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.protocol import Event, ExternalIssuer, News
 from undercroft.providers.identity.settings import AuthProviderName, IdentitySettings, SocialSettings
-from undercroft.providers.identity.social import Flow, SocialProvider, make_social
+from undercroft.providers.identity.social import Flow, SocialProvider, label_of, make_social
 
 __all__ = [
     "AuthProviderName",
@@ -30,6 +30,7 @@ __all__ = [
     "SocialProvider",
     "SocialSettings",
     "SocialSignInFailed",
+    "label_of",
     "make_external",
     "make_social",
     "require_client",
