@@ -79,5 +79,6 @@ class Router(APIRouter):
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
         endpoint.__personal__ = self.personal  # type: ignore[attr-defined]
+        endpoint.__in_person__ = self.surface in (Surface.AUTH, Surface.ADMIN)  # type: ignore[attr-defined]
         endpoint.__oneself__ = self.oneself or self.personal  # type: ignore[attr-defined]
         super().add_api_route(path, endpoint, **kwargs)

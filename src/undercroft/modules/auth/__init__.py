@@ -45,7 +45,15 @@ from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
 from undercroft.modules.auth.second_factor import bind_page as bind_second_factor_page
 from undercroft.modules.auth.second_factor import page_for as second_factor_page
-from undercroft.modules.auth.sessions import Started, end_session, prove_session, session_lives, start_session
+from undercroft.modules.auth.sessions import (
+    Started,
+    end_session,
+    prove_session,
+    revoke_session,
+    session_lives,
+    start_impersonation,
+    start_session,
+)
 from undercroft.modules.auth.settings import AuthSettings
 
 REQUIRES = ("users", "teams", "api_keys")
@@ -100,11 +108,13 @@ __all__ = [
     "require_human_at_form",
     "require_local_accounts",
     "require_own_page",
+    "revoke_session",
     "second_factor_page",
     "session_lives",
     "set_session_cookie",
     "sign_in_by_link",
     "signed_in",
+    "start_impersonation",
     "start_session",
     "token_pair",
 ]

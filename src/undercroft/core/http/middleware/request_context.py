@@ -54,4 +54,4 @@ class RequestContext:
             with Answering(scope):
                 await self.app(scope, receive, send_head if scope["type"] == "http" else send)
         finally:
-            unbind_contextvars("request_id", "user_id", "team_id")
+            unbind_contextvars("request_id", "user_id", "team_id", "api_key_id", "impersonator_id")
