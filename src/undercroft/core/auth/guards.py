@@ -18,6 +18,7 @@ from undercroft.core.auth.principal import (
     Principal,
 )
 from undercroft.core.auth.proof import require_mfa_of_admin, require_open_team, require_recent
+from undercroft.core.db.tenancy import EVERY_TEAM, act_for
 from undercroft.core.errors import Forbidden
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,6 +32,7 @@ async def current_principal(request: Request) -> Principal:
     principal = await authenticator.authenticate(request)
     request.state.principal = principal
     act_as(principal.actor)
+    act_for(principal.team_id)
     bind_contextvars(user_id=principal.person_id, team_id=principal.team_id)
     if principal.api_key_id is not None:
         bind_contextvars(api_key_id=principal.api_key_id)
@@ -156,6 +158,11 @@ def require_role(role: PlatformRole) -> Any:
 
     check.needs = role.value  # type: ignore[attr-defined]
     return Depends(check)
+
+
+async def administer_every_team() -> None:
+    """What follows works on every team's rows; behind the guard of the admin surface, and nowhere else."""
+    act_for(EVERY_TEAM)
 
 
 async def recently_proven(principal: CurrentPrincipal) -> Principal:

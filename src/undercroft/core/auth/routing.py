@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from undercroft.core.auth.guards import current_principal, refuse_api_keys, require_role
+from undercroft.core.auth.guards import administer_every_team, current_principal, refuse_api_keys, require_role
 from undercroft.core.auth.principal import PlatformRole
 from undercroft.core.http.lazy_route import LazyRoute
 
@@ -32,7 +32,7 @@ class Surface(StrEnum):
             case Surface.AUTH:
                 return [Depends(refuse_api_keys)]
             case Surface.ADMIN:
-                return [require_role(PlatformRole.ADMIN)]
+                return [require_role(PlatformRole.ADMIN), Depends(administer_every_team)]
             case _:
                 return []
 

@@ -31,6 +31,7 @@ from undercroft.modules.auth.errors import (
     WrongPassword,
 )
 from undercroft.modules.auth.external import Bearer, LocalAccountsOff, require_local_accounts
+from undercroft.modules.auth.human import captcha_of, require_human_at_form
 from undercroft.modules.auth.identity import Identity, IdentityDep
 from undercroft.modules.auth.magic_links import ask as ask_for_link
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
@@ -91,6 +92,7 @@ __all__ = [
     "bind_second_factor",
     "bind_second_factor_page",
     "browser",
+    "captcha_of",
     "clear_session_cookie",
     "cookie_name",
     "count_account",
@@ -103,6 +105,7 @@ __all__ = [
     "refuse_cross_site",
     "register",
     "register_proven",
+    "require_human_at_form",
     "require_local_accounts",
     "require_own_page",
     "revoke_session",
