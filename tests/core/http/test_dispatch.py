@@ -43,6 +43,11 @@ async def delete_thing(thing_id: str) -> None:
     done.append(thing_id)
 
 
+@router.patch("/{name}")
+async def rename_thing(name: str) -> dict[str, str]:
+    return {"name": name}
+
+
 @router.get("/{thing_id}/parts/{part:int}")
 async def read_part(thing_id: str, part: int) -> dict[str, Any]:
     return {"thing": thing_id, "part": part}
@@ -134,6 +139,10 @@ class TestFinding:
         assert (await ask("DELETE", f"{PATH}/newest")).status == 204
         assert done == ["newest"]
 
+    async def test_each_method_of_an_address_calls_its_parameter_as_it_likes(self, ask: Ask) -> None:
+        assert (await ask.get(f"{PATH}/7")).json["path_params"] == {"thing_id": "7"}
+        assert (await ask("PATCH", f"{PATH}/7")).json == {"name": "7"}
+
     async def test_parameters_in_the_middle(self, ask: Ask) -> None:
         assert (await ask.get(f"{PATH}/7/parts/9")).json == {"thing": "7", "part": 9}
         assert (await ask.get(f"{PATH}/7/parts/first")).json == "first of 7"
@@ -195,7 +204,7 @@ class TestMethods:
         assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
     async def test_methods_are_united_over_all_routes_that_share_the_address(self, ask: Ask) -> None:
-        assert (await ask("PUT", f"{PATH}/newest")).headers["allow"] == "DELETE, GET, HEAD, OPTIONS"
+        assert (await ask("PUT", f"{PATH}/newest")).headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
 
     async def test_options_tells_the_methods(self, ask: Ask) -> None:
         answer = await ask("OPTIONS", PATH)

@@ -14,6 +14,7 @@ Templates extend `base.html`. One with the same name in a folder added with `ove
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -37,6 +38,7 @@ POLICY = {
 }
 MAILED = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
+_sign_in_page = ""
 _folders: list[Path] = [HERE / "templates"]
 
 
@@ -46,6 +48,12 @@ def add_templates(folder: Path, *, override: bool = False) -> None:
         return
     _folders.insert(0 if override else len(_folders), folder)
     environment.cache_clear()
+
+
+def name_sign_in_page(path: str) -> None:
+    """Let pages that ask for a sign-in lead there, with the address that was wanted as `next`."""
+    global _sign_in_page
+    _sign_in_page = path
 
 
 @lru_cache(maxsize=1)
@@ -93,5 +101,8 @@ def mailed_page(_request: Request, _name: str, *, status: int = 200, **context: 
 def error_page(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
     """An error for a browser: the page and the headers it needs."""
     request_id = scope.get("state", {}).get("request_id")
-    response = page(Request(scope), "error.html", status=error.status, error=error, request_id=request_id)
+    sign_in = f"{_sign_in_page}?{urlencode({'next': scope['path']})}" if _sign_in_page else ""
+    response = page(
+        Request(scope), "error.html", status=error.status, error=error, request_id=request_id, sign_in=sign_in
+    )
     return bytes(response.body), {"Content-Security-Policy": policy()}

@@ -4,9 +4,22 @@ Other ways to sign in prove who somebody is and then call `start_session`.
 """
 
 from undercroft.modules.auth import browser
-from undercroft.modules.auth.answers import SIGN_IN, require_own_page, signed_in, token_pair
+from undercroft.modules.auth.answers import (
+    SENT,
+    SIGN_IN,
+    count_account,
+    require_own_page,
+    signed_in,
+    token_pair,
+)
 from undercroft.modules.auth.client import Client, CurrentClient
-from undercroft.modules.auth.cookies import clear_session_cookie, is_secure, refuse_cross_site, set_session_cookie
+from undercroft.modules.auth.cookies import (
+    clear_session_cookie,
+    cookie_name,
+    is_secure,
+    refuse_cross_site,
+    set_session_cookie,
+)
 from undercroft.modules.auth.errors import (
     CsrfFailed,
     InvalidCredentials,
@@ -18,16 +31,30 @@ from undercroft.modules.auth.errors import (
     WrongPassword,
 )
 from undercroft.modules.auth.external import Bearer, LocalAccountsOff, require_local_accounts
+from undercroft.modules.auth.human import captcha_of, require_human_at_form
 from undercroft.modules.auth.identity import Identity, IdentityDep
+from undercroft.modules.auth.magic_links import ask as ask_for_link
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
 from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.auth.principals import principal_statement
 from undercroft.modules.auth.proven import register_proven
+from undercroft.modules.auth.registration import register
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
-from undercroft.modules.auth.sessions import Started, end_session, prove_session, session_lives, start_session
+from undercroft.modules.auth.second_factor import bind_page as bind_second_factor_page
+from undercroft.modules.auth.second_factor import page_for as second_factor_page
+from undercroft.modules.auth.sessions import (
+    Started,
+    end_session,
+    prove_session,
+    revoke_session,
+    session_lives,
+    start_impersonation,
+    start_session,
+)
+from undercroft.modules.auth.settings import AuthSettings
 
 REQUIRES = ("users", "teams", "api_keys")
 
@@ -35,8 +62,10 @@ __all__ = [
     "MAGIC_PAGE",
     "REQUIRES",
     "RESET_PAGE",
+    "SENT",
     "SIGN_IN",
     "AuthSession",
+    "AuthSettings",
     "Bearer",
     "Client",
     "CookieSession",
@@ -59,9 +88,14 @@ __all__ = [
     "TokenPair",
     "TooManyAttempts",
     "WrongPassword",
+    "ask_for_link",
     "bind_second_factor",
+    "bind_second_factor_page",
     "browser",
+    "captcha_of",
     "clear_session_cookie",
+    "cookie_name",
+    "count_account",
     "end_session",
     "in_words",
     "is_secure",
@@ -69,13 +103,18 @@ __all__ = [
     "principal_statement",
     "prove_session",
     "refuse_cross_site",
+    "register",
     "register_proven",
+    "require_human_at_form",
     "require_local_accounts",
     "require_own_page",
+    "revoke_session",
+    "second_factor_page",
     "session_lives",
     "set_session_cookie",
     "sign_in_by_link",
     "signed_in",
+    "start_impersonation",
     "start_session",
     "token_pair",
 ]

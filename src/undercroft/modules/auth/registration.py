@@ -13,18 +13,21 @@ from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.disposable import require_lasting
 from undercroft.modules.auth.errors import LinkInvalid
 from undercroft.modules.auth.models import MailPurpose, Registration, SessionKind
 from undercroft.modules.auth.outbox import request_mail
 from undercroft.modules.auth.repository import RegistrationRepository
 from undercroft.modules.auth.sessions import Started, start_session
 from undercroft.modules.auth.settings import AuthSettings
-from undercroft.modules.auth.tasks import send_verification
 from undercroft.modules.users import EmailTaken, NewUser, User, UserRepository, UserService
 
 
 async def register(database: Database, *, email: str, password: str, full_name: str) -> None:
-    """Keep a registration and have its link mailed. Raises `WeakPassword`, `TooBusy`."""
+    """Keep a registration and have its link mailed. Raises `DisposableAddress`, `WeakPassword`, `TooBusy`."""
+    from undercroft.modules.auth.tasks import send_verification  # only here: what others use of this loads no tasks
+
+    require_lasting(email)
     passwords.require_good(password, email=email)
     password_hash = await passwords.hash(password, subject=email)
     registration = Registration(

@@ -1,6 +1,10 @@
 """Where signing in asks for a second factor. Whoever keeps second factors binds itself here when the process starts."""
 
+from collections.abc import Callable
 from typing import NoReturn, Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
 
 from undercroft.core.db import Session
 from undercroft.modules.auth.client import Client
@@ -25,6 +29,24 @@ def bind(second_factor: SecondFactor) -> None:
     """Ask here from now on."""
     global _bound
     _bound = second_factor
+
+
+Page = Callable[[Request, MfaRequired, str], Response]
+"""Shows where somebody takes the second step in a browser, and goes on to a path afterwards."""
+
+_page: Page | None = None
+
+
+def bind_page(page: Page) -> None:
+    """Let browsers be shown this page from now on."""
+    global _page
+    _page = page
+
+
+def page_for(request: Request, asked: MfaRequired, wanted: str) -> Response | None:
+    """The page for a browser; None for others, and where there is none."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    return _page(request, asked, wanted) if _page is not None and wants_page else None
 
 
 async def demand(session: Session, user: User, client: Client, kind: SessionKind) -> NoReturn:

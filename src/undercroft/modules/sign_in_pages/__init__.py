@@ -1,3 +1,3 @@
 """Pages on which people sign in and out in a browser, without a script."""
 
-REQUIRES = ("auth",)
+REQUIRES = ("auth", "mfa", "identities")

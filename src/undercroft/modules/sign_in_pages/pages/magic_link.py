@@ -1,42 +1,45 @@
 """The page behind a mailed link that signs somebody in. Opening it changes nothing: a button posts."""
 
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
 
 from undercroft.core.auth import Router
+from undercroft.core.errors import AppError
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
-from undercroft.core.http.pages import add_templates, mailed_page
+from undercroft.core.http.pages import mailed_page
 from undercroft.modules.auth import (
     MAGIC_PAGE,
     CurrentClient,
     IdentityDep,
+    MfaRequired,
     SessionKind,
     refuse_cross_site,
-    set_session_cookie,
+    require_local_accounts,
     sign_in_by_link,
 )
+from undercroft.modules.sign_in_pages.answers import SIGN_IN_PAGE, entered, form_page, second_step_asked
 
-add_templates(Path(__file__).parent / "templates")
-
-pages = Router(surface="root")
+magic_link = Router(surface="root", dependencies=[require_local_accounts()])
 
 
-@pages.get(MAGIC_PAGE)
+@magic_link.get(MAGIC_PAGE)
 async def magic_link_page(request: Request, token: Annotated[str, Query(max_length=512)] = "") -> Response:
     return mailed_page(request, "sign_in_pages/magic_link.html", token=token, action=MAGIC_PAGE)
 
 
-@pages.post(MAGIC_PAGE)
+@magic_link.post(MAGIC_PAGE)
 @limit("sign_in")
 @not_idempotent("The link works once.")
 async def sign_in_by_magic_link(
     request: Request, client: CurrentClient, identity: IdentityDep, token: Annotated[str, Form(max_length=512)] = ""
 ) -> Response:
     refuse_cross_site(request, from_mail=True)
-    _, started = await sign_in_by_link(identity.database, token=token, client=client, kind=SessionKind.COOKIE)
-    answer = mailed_page(request, "sign_in_pages/done.html", title="You are signed in", text="Carry on where you were.")
-    set_session_cookie(answer, started.secret)
-    return answer
+    try:
+        _, started = await sign_in_by_link(identity.database, token=token, client=client, kind=SessionKind.COOKIE)
+    except MfaRequired as asked:
+        return second_step_asked(request, asked, "")
+    except AppError as fault:
+        return form_page(request, "refused", fault=fault, sign_in=SIGN_IN_PAGE)
+    return entered(started, "")

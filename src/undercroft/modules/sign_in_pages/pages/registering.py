@@ -1,0 +1,92 @@
+"""Registering on a page."""
+
+from typing import Annotated
+
+from fastapi import Form, Request, Response
+
+from undercroft.core.auth import Router
+from undercroft.core.errors import AppError, Unprocessable
+from undercroft.core.http.idempotency import not_idempotent
+from undercroft.core.http.limits import limit
+from undercroft.core.security.passwords import MAX_LENGTH
+from undercroft.core.security.settings import PasswordSettings
+from undercroft.core.settings import load
+from undercroft.core.validation import normalise_email
+from undercroft.core.validation.text import tidy_line
+from undercroft.modules.auth import (
+    IdentityDep,
+    captcha_of,
+    count_account,
+    refuse_cross_site,
+    register,
+    require_human_at_form,
+    require_local_accounts,
+)
+from undercroft.modules.sign_in_pages.answers import REGISTER_PAGE, SIGN_IN_PAGE, done_page, form_page
+from undercroft.modules.users import NAME_LENGTH
+
+registering = Router(surface="root", dependencies=[require_local_accounts()])
+
+
+class NoAddress(Unprocessable):
+    message = "This is not a mail address."
+
+
+class NoName(Unprocessable):
+    message = "Write the name in one line, without control characters."
+
+
+@registering.get(REGISTER_PAGE)
+async def register_page(request: Request) -> Response:
+    return _form(request)
+
+
+@registering.post(REGISTER_PAGE)
+@limit("sign_in")
+@not_idempotent("It only asks for a mail: the link makes the account, once.")
+async def register_by_page(
+    request: Request,
+    identity: IdentityDep,
+    email: Annotated[str, Form(max_length=300)] = "",
+    full_name: Annotated[str, Form(max_length=NAME_LENGTH)] = "",
+    password: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
+) -> Response:
+    """The answer is the same whether the address has an account or not."""
+    refuse_cross_site(request)
+    try:
+        await require_human_at_form(request)
+        address, name = _address(email), _name(full_name)
+        await count_account(request, address)
+        await register(identity.database, email=address, password=password, full_name=name)
+    except AppError as fault:
+        return _form(request, fault, email=email, full_name=full_name)
+    return done_page(request, "Look into your mailbox", "A link is on its way. It makes your account.")
+
+
+def _form(request: Request, fault: AppError | None = None, *, email: str = "", full_name: str = "") -> Response:
+    return form_page(
+        request,
+        "register",
+        fault=fault,
+        action=REGISTER_PAGE,
+        sign_in=SIGN_IN_PAGE,
+        email=email,
+        full_name=full_name,
+        shortest=load(PasswordSettings).password_min_length,
+        longest=MAX_LENGTH,
+        **captcha_of(request),
+    )
+
+
+def _address(text: str) -> str:
+    try:
+        return normalise_email(text)
+    except ValueError:
+        raise NoAddress from None
+
+
+def _name(text: str) -> str:
+    try:
+        return tidy_line(text)
+    except ValueError:
+        raise NoName from None

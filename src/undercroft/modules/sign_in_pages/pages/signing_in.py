@@ -1,0 +1,189 @@
+"""Signing in and out on pages."""
+
+from typing import Annotated
+
+from fastapi import Form, Query, Request, Response
+from starlette.responses import RedirectResponse
+
+from undercroft.core.auth import Router
+from undercroft.core.db import SessionDep
+from undercroft.core.errors import AppError
+from undercroft.core.http.idempotency import not_idempotent
+from undercroft.core.http.limits import limit
+from undercroft.core.security.passwords import MAX_LENGTH
+from undercroft.core.settings import load
+from undercroft.core.validation import normalise_email
+from undercroft.modules.auth import (
+    RESET_PAGE,
+    SENT,
+    AuthSettings,
+    CurrentClient,
+    IdentityDep,
+    InvalidCredentials,
+    MfaRequired,
+    TooManyAttempts,
+    ask_for_link,
+    browser,
+    captcha_of,
+    clear_session_cookie,
+    count_account,
+    end_session,
+    refuse_cross_site,
+    require_human_at_form,
+    require_local_accounts,
+)
+from undercroft.modules.mfa import InvalidCode, finish_sign_in
+from undercroft.modules.sign_in_pages.answers import (
+    NOT_KEPT,
+    REGISTER_PAGE,
+    SECOND_STEP_PAGE,
+    SIGN_IN_PAGE,
+    SIGN_OUT_PAGE,
+    done_page,
+    entered,
+    form_page,
+    second_step_asked,
+    second_step_page,
+)
+from undercroft.modules.sign_in_pages.social import social_links
+from undercroft.modules.sign_in_pages.targets import LONGEST, local_path
+from undercroft.modules.sign_in_pages.visitors import Visitor
+
+signing_in = Router(surface="root", dependencies=[require_local_accounts()])
+
+LINK_PAGE = f"{SIGN_IN_PAGE}/link"
+Address = Annotated[str, Form(max_length=300)]
+Wanted = Annotated[str, Form(alias="next", max_length=LONGEST)]
+
+
+@signing_in.get(SIGN_IN_PAGE)
+async def sign_in_page(
+    request: Request,
+    visitor: Visitor,
+    wanted: Annotated[str, Query(alias="next", max_length=LONGEST)] = "",
+) -> Response:
+    """Who is signed in already is sent on."""
+    if visitor is not None:
+        return RedirectResponse(local_path(wanted), 303, NOT_KEPT)
+    return _form(request, wanted)
+
+
+@signing_in.post(SIGN_IN_PAGE)
+@limit("sign_in")
+@not_idempotent("Forms of browsers do not send it.")
+async def sign_in(
+    request: Request,
+    email: Address = "",
+    password: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
+    wanted: Wanted = "",
+) -> Response:
+    try:
+        started = await browser.sign_in(request, email=_address(email), password=password)
+    except MfaRequired as asked:
+        return second_step_asked(request, asked, wanted)
+    except AppError as fault:
+        return _form(request, wanted, fault, email=email)
+    return entered(started, wanted)
+
+
+@signing_in.post(SECOND_STEP_PAGE)
+@limit("sign_in")
+@not_idempotent("A code works once.")
+async def second_step(
+    request: Request,
+    client: CurrentClient,
+    identity: IdentityDep,
+    mfa_token: Annotated[str, Form(max_length=512)] = "",
+    code: Annotated[str, Form(max_length=64)] = "",
+    recovery_code: Annotated[str, Form(max_length=64)] = "",
+    with_code: Annotated[str, Form(max_length=8)] = "",
+    wanted: Wanted = "",
+) -> Response:
+    """A wrong code may be mended a few times; then signing in begins anew."""
+    refuse_cross_site(request)
+    try:
+        _, started, _ = await finish_sign_in(identity, client, token=mfa_token, code=code, recovery_code=recovery_code)
+    except (InvalidCode, TooManyAttempts) as fault:
+        return second_step_page(request, mfa_token, wanted, with_code=bool(with_code), fault=fault)
+    except AppError as fault:
+        return _form(request, wanted, fault)
+    return entered(started, wanted)
+
+
+@signing_in.get(SECOND_STEP_PAGE)
+async def second_step_left() -> Response:
+    """There is nothing to see here without the first step."""
+    return RedirectResponse(SIGN_IN_PAGE, 303, NOT_KEPT)
+
+
+@signing_in.post(LINK_PAGE)
+@limit("sign_in")
+@not_idempotent("It only asks for a mail.")
+async def send_magic_link(request: Request, identity: IdentityDep, email: Address = "") -> Response:
+    """The answer is the same whatever the address."""
+    refuse_cross_site(request)
+    try:
+        address = normalise_email(email)
+    except ValueError:
+        return done_page(request, "Look into your mailbox", SENT)
+    try:
+        await require_human_at_form(request)
+        await count_account(request, address)
+        await ask_for_link(identity.database, email=address)
+    except AppError as fault:
+        return _form(request, "", fault, email=email)
+    return done_page(request, "Look into your mailbox", SENT)
+
+
+@signing_in.get("/forgot-password")
+async def forgot_password_page() -> Response:
+    return RedirectResponse(RESET_PAGE, 303)
+
+
+@signing_in.get(SIGN_OUT_PAGE)
+async def sign_out_page(request: Request, visitor: Visitor, identity: IdentityDep) -> Response:
+    if visitor is None:
+        return RedirectResponse(SIGN_IN_PAGE, 303, NOT_KEPT)
+    csrf_token = identity.authenticator.csrf.issue(visitor.session_id)
+    return form_page(request, "sign_out", action=SIGN_OUT_PAGE, csrf_token=csrf_token, email=visitor.subject["email"])
+
+
+@signing_in.post(SIGN_OUT_PAGE)
+@not_idempotent("A session that has ended cannot end again.")
+async def sign_out(
+    request: Request,
+    session: SessionDep,
+    identity: IdentityDep,
+    csrf_token: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    principal = await identity.authenticator.authenticate_form(request, csrf_token)
+    await end_session(session, principal, principal.session_id)
+    answer = RedirectResponse(SIGN_IN_PAGE, 303, NOT_KEPT)
+    clear_session_cookie(answer)
+    return answer
+
+
+def _form(request: Request, wanted: str, fault: AppError | None = None, *, email: str = "") -> Response:
+    wanted = local_path(wanted)
+    return form_page(
+        request,
+        "sign_in",
+        fault=fault,
+        action=SIGN_IN_PAGE,
+        link_action=LINK_PAGE if load(AuthSettings).magic_links else "",
+        forgot=RESET_PAGE,
+        register=REGISTER_PAGE,
+        email=email,
+        longest=MAX_LENGTH,
+        social=social_links(request.app.state.identity_connections, wanted),
+        wanted=wanted,
+        **captcha_of(request),
+    )
+
+
+def _address(text: str) -> str:
+    """What is no address is nobody's."""
+    try:
+        return normalise_email(text)
+    except ValueError:
+        raise InvalidCredentials from None

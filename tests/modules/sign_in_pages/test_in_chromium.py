@@ -1,0 +1,111 @@
+"""The pages as people use them: a real Chromium without scripts against a real server."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from granian.server.embed import Server
+
+from tests.modules.auth.people import PASSWORD, Person
+from tests.modules.mfa.conftest import Clock, Guarded
+from undercroft.core.http.application import Api
+from undercroft.core.settings import use
+from undercroft.devstack.machine import free_port
+from undercroft.modules.auth.settings import AuthSettings
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SCREENS: dict[str, dict[str, Any]] = {
+    "wide": {"viewport": {"width": 1280, "height": 850}},
+    "phone": {"viewport": {"width": 375, "height": 720}},
+    "dark": {"viewport": {"width": 1280, "height": 850}, "color_scheme": "dark"},
+}
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="There is no Chromium at /usr/bin/chromium.")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def address(app: Api) -> AsyncIterator[str]:
+    port = free_port()
+    server: Any = Server(app, "127.0.0.1", port, interface="asginl", log_enabled=False)
+    serving = asyncio.create_task(server.serve())
+    use(AuthSettings(magic_links=True))
+    yield f"http://127.0.0.1:{port}"
+    use(AuthSettings())
+    server.stop()
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium() -> AsyncIterator[Any]:
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+async def shot(page: Any, name: str) -> None:
+    """A picture to look at, where SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_somebody_signs_in_and_out_without_a_script(
+    chromium: Any, address: str, ada: Person, screen: str
+) -> None:
+    context = await chromium.new_context(java_script_enabled=False, **SCREENS[screen])
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text))
+    for path, name in (("/", "welcome"), ("/register", "register"), ("/magic-link?token=x", "link")):
+        assert (await page.goto(address + path)).status == 200
+        await shot(page, f"{screen}-{name}")
+        assert await page.locator("body").evaluate("body => body.scrollWidth <= window.innerWidth")
+    await page.goto(f"{address}/sign-in")
+    await page.fill("input[name=email]", ada.email)
+    await page.fill("input[name=password]", "not my password")
+    await page.press("input[name=password]", "Enter")
+    assert await page.locator("[role=alert]").count() == 1
+    await shot(page, f"{screen}-wrong")
+    await page.fill("input[name=password]", PASSWORD)
+    await page.press("input[name=password]", "Enter")
+    assert page.url == f"{address}/"
+    await shot(page, f"{screen}-signed-in")
+    await page.click("text=Sign out")
+    await shot(page, f"{screen}-sign-out")
+    await page.click("button")
+    assert page.url == f"{address}/sign-in"
+    await page.fill("input[name=email]", ada.email)
+    await page.click("text=Mail me a link")
+    assert "mailbox" in await page.inner_text("h1")
+    await page.goto(f"{address}/nothing-here")
+    await shot(page, f"{screen}-error")
+    assert [each for each in complaints if "401" not in each and "404" not in each] == []
+    await context.close()
+
+
+async def test_the_second_step_is_taken_on_a_phone(chromium: Any, address: str, guarded: Guarded, clock: Clock) -> None:
+    clock.next_step()
+    context = await chromium.new_context(java_script_enabled=False, **SCREENS["phone"])
+    page = await context.new_page()
+    await page.goto(f"{address}/sign-in?next=/register")
+    await page.fill("input[name=email]", guarded.person.email)
+    await page.fill("input[name=password]", PASSWORD)
+    await page.press("input[name=password]", "Enter")
+    await shot(page, "phone-second-step")
+    await page.fill("input[name=code]", guarded.app.wrong())
+    await page.press("input[name=code]", "Enter")
+    await page.click("summary")
+    await shot(page, "phone-second-step-wrong")
+    await page.fill("input[name=code]", guarded.app.code())
+    await page.press("input[name=code]", "Enter")
+    assert page.url == f"{address}/register"
+    await context.close()

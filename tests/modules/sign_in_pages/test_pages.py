@@ -1,0 +1,185 @@
+"""Signing in and out in a browser, without a script."""
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import select
+from sqlmodel import col
+
+from tests.modules.auth.people import PASSWORD, Mailbox, Person, client_of, new_address
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.core.settings import use
+from undercroft.modules.auth.models import AuthSession
+from undercroft.modules.auth.settings import AuthSettings
+from undercroft.testing.statements import Statements
+
+BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+EVIL = [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}]
+PAGES = ["/", "/sign-in", "/register", "/magic-link?token=x"]
+
+
+@pytest.fixture
+def links() -> Iterator[None]:
+    use(AuthSettings(magic_links=True))
+    yield
+    use(AuthSettings())
+
+
+async def sign_in(http: httpx.AsyncClient, email: str, password: str = PASSWORD, **more: str) -> httpx.Response:
+    return await http.post("/sign-in", data={"email": email, "password": password, **more}, headers=BROWSER)
+
+
+async def csrf_of(http: httpx.AsyncClient) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', (await http.get("/sign-out", headers=BROWSER)).text)
+    assert found
+    return found[1]
+
+
+async def test_somebody_signs_in_and_out_by_pages_alone(http: httpx.AsyncClient, ada: Person) -> None:
+    page = await http.get("/sign-in", params={"next": "/docs"}, headers=BROWSER)
+    assert 'name="next" value="/docs"' in page.text
+    answer = await sign_in(http, ada.email.upper(), next="/docs")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/docs")
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    assert "Ada Lovelace" in (await http.get("/", headers=BROWSER)).text
+    assert (await http.get("/sign-in", headers=BROWSER)).headers["location"] == "/"
+    out = await http.post("/sign-out", data={"csrf_token": await csrf_of(http)}, headers=BROWSER)
+    assert (out.status_code, out.headers["location"]) == (303, "/sign-in")
+    assert (await http.get("/api/v1/app/users/me")).status_code == 401
+    assert (await http.get("/sign-out", headers=BROWSER)).headers["location"] == "/sign-in"
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_asks_the_database_nothing_about_strangers_and_runs_no_script(
+    http: httpx.AsyncClient, statements: Statements, path: str
+) -> None:
+    answer = await http.get(path, headers=BROWSER)
+    assert answer.status_code == 200
+    assert await statements.recorded() == []
+    assert "<script" not in answer.text
+    assert "style=" not in answer.text
+    assert "script-src" not in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_wrong_password_and_an_unknown_address_look_the_same(http: httpx.AsyncClient, ada: Person) -> None:
+    wrong, unknown, nonsense = [
+        await sign_in(http, email, "no such password") for email in (ada.email, "nobody@example.com", "nobody")
+    ]
+    assert wrong.status_code == unknown.status_code == nonsense.status_code == 401
+    assert wrong.text.replace(ada.email, "nobody") == unknown.text.replace("nobody@example.com", "nobody")
+    assert wrong.text.replace(ada.email, "nobody") == nonsense.text
+    assert "no such password" not in wrong.text
+    assert "set-cookie" not in wrong.headers
+
+
+async def test_what_was_typed_comes_back_escaped(http: httpx.AsyncClient) -> None:
+    hostile = '"><script>alert(1)</script>@example.com'
+    for path in ("/sign-in", "/register"):
+        answer = await http.post(path, data={"email": hostile, "full_name": hostile, "next": hostile}, headers=BROWSER)
+        assert answer.status_code in (401, 422)
+        assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize("wanted", ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example"])
+async def test_nobody_is_sent_to_another_site(http: httpx.AsyncClient, ada: Person, wanted: str) -> None:
+    assert "evil" not in (await http.get("/sign-in", params={"next": wanted}, headers=BROWSER)).text
+    assert (await sign_in(http, ada.email, next=wanted)).headers["location"] == "/"
+    assert (await http.get("/sign-in", params={"next": wanted}, headers=BROWSER)).headers["location"] == "/"
+
+
+@pytest.mark.parametrize("headers", EVIL)
+async def test_another_site_signs_nobody_in_or_out(
+    http: httpx.AsyncClient, ada: Person, database: Database, headers: dict[str, str]
+) -> None:
+    data = {"email": ada.email, "password": PASSWORD}
+    for path in ("/sign-in", "/register", "/sign-in/link"):
+        answer = await http.post(path, data=data, headers=headers)
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
+    await sign_in(http, ada.email)
+    token = await csrf_of(http)
+    assert (await http.post("/sign-out", data={"csrf_token": token}, headers=headers)).status_code == 403
+    assert (await http.post("/sign-out", data={"csrf_token": "guess"}, headers=BROWSER)).status_code == 403
+    assert (await http.post("/sign-out", headers=BROWSER)).status_code == 403
+    assert (await http.get("/api/v1/app/users/me")).status_code == 200
+    async with database.reading() as session:
+        cookies = await session.scalars(select(AuthSession).where(col(AuthSession.kind) == "cookie"))
+        assert len(cookies.all()) == 1
+
+
+async def test_the_token_of_another_session_signs_nobody_out(app: Api, http: httpx.AsyncClient, ada: Person) -> None:
+    await sign_in(http, ada.email)
+    async with client_of(app) as other:
+        await sign_in(other, ada.email)
+        foreign = await csrf_of(other)
+    assert (await http.post("/sign-out", data={"csrf_token": foreign}, headers=BROWSER)).status_code == 403
+
+
+async def test_somebody_registers_on_the_page(http: httpx.AsyncClient, mailbox: Mailbox, ada: Person) -> None:
+    email = new_address()
+    data = {"email": email, "password": PASSWORD, "full_name": "Grace Hopper"}
+    weak = await http.post("/register", data={**data, "password": "password123"}, headers=BROWSER)
+    assert weak.status_code == 422
+    assert "password123" not in weak.text
+    assert email in weak.text
+    done = await http.post("/register", data=data, headers=BROWSER)
+    known = await http.post("/register", data={**data, "email": ada.email}, headers=BROWSER)
+    assert (done.status_code, done.text) == (known.status_code, known.text)
+    token = (await mailbox.latest(email)).token
+    assert (await http.post("/verify-email", data={"token": token}, headers=BROWSER)).status_code == 200
+    assert (await sign_in(http, email)).status_code == 303
+
+
+@pytest.mark.parametrize("data", [{"email": "nobody"}, {"email": ""}, {"email": "a@b.example", "full_name": "a\nb"}])
+async def test_what_cannot_register_is_told_on_the_page(http: httpx.AsyncClient, data: dict[str, str]) -> None:
+    answer = await http.post("/register", data={"password": PASSWORD, **data}, headers=BROWSER)
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text
+
+
+async def test_a_link_is_mailed_from_the_page_where_links_are_offered(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, links: None
+) -> None:
+    assert "Mail me a link" in (await http.get("/sign-in", headers=BROWSER)).text
+    pages = [
+        await http.post("/sign-in/link", data={"email": email}, headers=BROWSER)
+        for email in (ada.email, new_address(), "nobody")
+    ]
+    assert {page.status_code for page in pages} == {200}
+    assert len({page.text for page in pages}) == 1
+    token = (await mailbox.latest(ada.email)).token
+    answer = await http.post("/magic-link", data={"token": token}, headers={**BROWSER, "Origin": "null"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (await http.get("/api/v1/app/users/me")).json()["email"] == ada.email
+    again = await http.post("/magic-link", data={"token": token}, headers=BROWSER)
+    assert again.status_code == 400
+    assert 'role="alert"' in again.text
+
+
+async def test_links_are_not_offered_where_they_are_off(http: httpx.AsyncClient, ada: Person) -> None:
+    assert "Mail me a link" not in (await http.get("/sign-in", headers=BROWSER)).text
+    assert (await http.post("/sign-in/link", data={"email": ada.email}, headers=BROWSER)).status_code == 404
+
+
+async def test_a_forgotten_password_leads_to_its_page(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/forgot-password", headers=BROWSER)).headers["location"] == "/reset-password"
+
+
+async def test_a_cookie_of_nobody_is_nobody(http: httpx.AsyncClient) -> None:
+    http.cookies.set("uc_session", "anything")
+    assert (await http.get("/sign-in", headers=BROWSER)).status_code == 200
+    assert "Register" in (await http.get("/", headers=BROWSER)).text
+    assert (await http.post("/sign-out", data={"csrf_token": "x"}, headers=BROWSER)).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/nothing-here", "/admin-nothing"])
+async def test_a_browser_that_lost_its_way_gets_a_page(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.get(path, headers=BROWSER)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert 'href="/"' in answer.text
+    assert (await http.get(path)).json()["error"]["code"] == "NOT_FOUND"
