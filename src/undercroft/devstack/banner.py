@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -22,8 +23,8 @@ DEMO_ACCOUNTS = ("demo@example.com", "admin@example.com")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def banner(place: Place, demo_password: str) -> str:
-    """Where things are and how to sign in; in colour on a terminal."""
+def banner(place: Place, demo_password: str, standins: Mapping[str, int]) -> str:
+    """Where things are (stand-ins by their ports) and how to sign in; in colour on a terminal."""
     bold, dim, cyan, off = ("\033[1m", "\033[2m", "\033[36m", "\033[0m") if sys.stderr.isatty() else ("",) * 4
     took = f" {dim}(ready in {time.monotonic() - place.started:.1f} s){off}" if place.started else ""
     rows = [
@@ -32,6 +33,7 @@ def banner(place: Place, demo_password: str) -> str:
         ("Mailbox", f"{cyan}{place.url}/dev/mailbox{off}"),
         ("Sign in", f"{' or '.join(DEMO_ACCOUNTS)}, password {bold}{demo_password}{off}"),
     ]
+    rows += [("Stand-in", f"{name} at {cyan}http://127.0.0.1:{port}{off}") for name, port in standins.items()]
     lines = ["", f"  {bold}Undercroft is running{off}{took}", ""]
     lines += [f"  {dim}{name:<9}{off}{value}" for name, value in rows]
     lines += [

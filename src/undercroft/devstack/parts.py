@@ -31,8 +31,10 @@ class Program:
     Its standard input is the leash; `environment` is added to ours. A quiet one prints nothing but errors.
     """
 
-    def __init__(self, *arguments: str, environment: Mapping[str, str], quiet: bool = False) -> None:
-        self._command = [sys.executable, "-m", "undercroft.cli", *arguments]
+    def __init__(
+        self, *arguments: str, environment: Mapping[str, str], quiet: bool = False, module: str = "undercroft.cli"
+    ) -> None:
+        self._command = [sys.executable, "-m", module, *arguments]
         self._environment = environment
         self._output = subprocess.DEVNULL if quiet else None
         self.process: subprocess.Popen[bytes] | None = None

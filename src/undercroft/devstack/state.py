@@ -42,6 +42,7 @@ class DevState:
     roles_made: bool = False
     valkey_port: int = 0
     valkey_password: str = field(default_factory=_password)
+    oidc_port: int = 0
     seeded: list[str] = field(default_factory=list)
 
     @classmethod
@@ -84,6 +85,8 @@ class DevState:
             self.postgres_port = machine.free_port()
         if not self.valkey_port or not machine.port_is_free(self.valkey_port):
             self.valkey_port = machine.free_port()
+        if not self.oidc_port or not machine.port_is_free(self.oidc_port):
+            self.oidc_port = machine.free_port()
 
 
 def prepare(folder: Path) -> None:

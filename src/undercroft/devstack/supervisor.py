@@ -23,6 +23,7 @@ from undercroft.devstack.changes import Changes
 from undercroft.devstack.kin import Kin
 from undercroft.devstack.parts import Care, Guard, Program
 from undercroft.devstack.postgres import PostgresServer
+from undercroft.devstack.standins import catalogue
 from undercroft.devstack.state import DevState
 from undercroft.devstack.surroundings import Surroundings
 from undercroft.devstack.valkey import ValkeyServer
@@ -36,13 +37,14 @@ class Ended(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """Where to listen, whether to reload on changes, where the state is, and the commands to keep running."""
+    """Where to listen, whether to reload on changes, where the state is, and which outside services to stand in for."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     reload: bool = True
     folder: Path = Path(".undercroft")
     started: float = 0.0
+    standins: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -68,6 +70,8 @@ class Supervisor:
 
         Raises `ConfigurationError` when something does not allow it.
         """
+        for name in self.options.standins:
+            catalogue.require_known(name)
         _require_port(self.options)
         surroundings = Surroundings()
         state.prepare(self._folder)
@@ -86,9 +90,11 @@ class Supervisor:
         self._guard.start()
         environment = surroundings.environment(kept, self.options.url)
         environment |= self._start_servers(surroundings, kept)
+        environment |= self._start_standins(surroundings, kept)
         self._fill_database(surroundings, kept, environment)
         self._start_programs(environment)
-        self._say(banner(self.options, surroundings.value("DEMO_PASSWORD") or kept.demo_password))
+        standins = {name: catalogue.port_of(name, kept) for name in self.options.standins}
+        self._say(banner(self.options, surroundings.value("DEMO_PASSWORD") or kept.demo_password, standins))
         self._look_after()
 
     def _start_servers(self, surroundings: Surroundings, kept: DevState) -> dict[str, str]:
@@ -107,6 +113,16 @@ class Supervisor:
             return {}
         self._wait(redis.is_ready, "Valkey")
         return {"REDIS_URL": redis.url}
+
+    def _start_standins(self, surroundings: Surroundings, kept: DevState) -> dict[str, str]:
+        """Start them; returns the settings that lead there, but for those that the project sets itself."""
+        told: dict[str, str] = {}
+        for name in self.options.standins:
+            told |= catalogue.settings_of(name, kept)
+            port = str(catalogue.port_of(name, kept))
+            standin = Program(port, environment={}, module=f"undercroft.devstack.standins.{name}")
+            self._begin(self._servers, Care(f"The stand-in {name}", standin, self._guard))
+        return {name: value for name, value in told.items() if not surroundings.value(name)}
 
     def _postgres(self, kept: DevState) -> PostgresServer:
         postgres = PostgresServer(self._folder, kept.postgres_port, kept.postgres_password)

@@ -71,10 +71,6 @@ class Traffic:
     def end(self, path: str) -> None:
         self._now[path] -= 1
 
-    def clear(self) -> None:
-        self.hits.clear()
-        self.at_once.clear()
-
 
 class LocalServer:
     """Serves a handler on the loopback interface, in the event loop that starts it."""
@@ -92,13 +88,18 @@ class LocalServer:
         self.url = f"http://{host}:{self._server.sockets[0].getsockname()[1]}"
         return self.url
 
+    def forget(self) -> None:
+        """Drop what is under way and count anew."""
+        for task in self._open:
+            task.cancel()
+        self.traffic = Traffic()
+
     async def stop(self) -> None:
         """Stop listening and drop what is under way."""
         if self._server is None:
             return
         self._server.close()
-        for task in self._open:
-            task.cancel()
+        self.forget()
         await asyncio.gather(*self._open, return_exceptions=True)
         await self._server.wait_closed()
         self._server = None
@@ -118,11 +119,19 @@ class LocalServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await _read(reader)
-        self.traffic.begin(request.path)
+        traffic = self.traffic
+        traffic.begin(request.path)
         try:
-            await _write(writer, await self._handle(request))
-        finally:
-            self.traffic.end(request.path)
+            answer = await self._handle(request)
+            pieces = answer.body if isinstance(answer.body, AsyncIterator) else None
+            if pieces is not None:
+                writer.write(_head(answer))
+                await _trickle(writer, pieces)
+        finally:  # before the last byte leaves, because who has got that may come again at once
+            traffic.end(request.path)
+        if isinstance(answer.body, bytes):
+            writer.write(_head(answer) + answer.body)
+        await writer.drain()
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:
@@ -136,17 +145,16 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     return Request(method, parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)), headers, body)
 
 
-async def _write(writer: asyncio.StreamWriter, answer: Answer) -> None:
+def _head(answer: Answer) -> bytes:
     headers = {**answer.headers, "Connection": "close", "Cache-Control": "no-store"}
     if isinstance(answer.body, bytes):
         headers["Content-Length"] = str(len(answer.body))
     lines = [f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-    if isinstance(answer.body, bytes):
-        writer.write(answer.body)
-    else:
-        async for piece in answer.body:
-            writer.write(piece)
-            await writer.drain()
-    await writer.drain()
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+async def _trickle(writer: asyncio.StreamWriter, pieces: AsyncIterator[bytes]) -> None:
+    async for piece in pieces:
+        writer.write(piece)
+        await writer.drain()

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 
+from undercroft.devstack.leash import hold_on
 from undercroft.devstack.standins.oidc.issuer import OidcIssuer
 
 PEOPLE = (
@@ -28,4 +30,6 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
+    if os.environ.get("UNDERCROFT_LEASH"):
+        hold_on()
     asyncio.run(serve(int(sys.argv[1])))

@@ -117,7 +117,7 @@ class OidcIssuer:
         self.alg = "RS256"
         self.slowness = 30.0
         self.clock_offset = 0.0
-        self.traffic.clear()
+        self.server.forget()
 
     def misbehave(self, *faults: Fault) -> None:
         """Do exactly this wrong from now on; nothing, when nothing is named."""

@@ -18,6 +18,7 @@ from undercroft.modules.auth import (
     SIGN_IN,
     Client,
     CurrentClient,
+    Identity,
     IdentityDep,
     Kind,
     MfaRequired,
@@ -173,9 +174,7 @@ async def shown(request: Request, work: Awaitable[Response]) -> Response:
         return answer
 
 
-async def _welcomed(
-    request: Request, identity: IdentityDep, begun: Begun, profile: Profile, client: Client
-) -> Response:
+async def _welcomed(request: Request, identity: Identity, begun: Begun, profile: Profile, client: Client) -> Response:
     async with identity.database.session() as session:
         if begun.user_id is not None:
             await service.link(session, begun, profile)
@@ -187,12 +186,15 @@ async def _welcomed(
         async with identity.database.session() as session:
             started = await service.sign_in(session, begun.provider, profile, client)
     except MfaRequired as error:
-        if shown_page := second_factor_page(request, error, begun.return_to):
-            return shown_page
-        return RedirectResponse(f"{urldefrag(begun.return_to).url}#{urlencode(error.details or {}, doseq=True)}", 303)
+        return second_factor_page(request, error, begun.return_to) or _in_fragment(begun.return_to, error)
     response = RedirectResponse(begun.return_to, 303)
     set_session_cookie(response, started.secret)
     return response
+
+
+def _in_fragment(target: str, asked: MfaRequired) -> Response:
+    """For a page of somebody's own: what `POST /auth/mfa/verify` wants, where no server's log sees it."""
+    return RedirectResponse(f"{urldefrag(target).url}#{urlencode(asked.details or {}, doseq=True)}", 303)
 
 
 def _answer(said: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,112 @@
+"""The stand-in of an identity provider, as a client of its own meets it."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import jwt
+import pytest
+import pytest_asyncio
+
+from undercroft.devstack.standins.oidc import CLIENT_ID, CLIENT_SECRET, Fault, OidcIssuer
+
+BACK = "https://app.example.com/back"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http(oidc_issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=oidc_issuer.url) as client:
+        yield client
+
+
+async def a_code(http: httpx.AsyncClient, **more: str) -> str:
+    asked = {"response_type": "code", "client_id": CLIENT_ID, "redirect_uri": BACK, "state": "s", "nonce": "n", **more}
+    answer = await http.get("/authorize", params=asked)
+    return parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
+
+
+async def redeemed(http: httpx.AsyncClient, code: str, **more: str) -> httpx.Response:
+    return await http.post(
+        "/token", data={"code": code, "redirect_uri": BACK, **more}, auth=(CLIENT_ID, "stand-in secret")
+    )
+
+
+async def test_discovery_leads_to_keys_that_verify_its_tokens(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    said = (await http.get("/.well-known/openid-configuration")).json()
+    token = oidc_issuer.token(oidc_issuer.person())
+    keys = jwt.PyJWKSet.from_dict((await http.get(said["jwks_uri"])).json())
+
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+
+    assert jwt.decode(token, key, audience="undercroft-api", issuer=said["issuer"])["email_verified"] is True
+
+
+async def test_a_code_works_once_for_its_client_its_address_and_its_verifier(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    code = await a_code(http)
+    assert (await redeemed(http, code)).json()["id_token"]
+    assert (await redeemed(http, code)).json() == {"error": "invalid_grant"}
+    assert (await redeemed(http, await a_code(http), redirect_uri="https://other")).status_code == 400
+    challenged = await a_code(http, code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
+    assert (await redeemed(http, challenged, code_verifier="wrong")).status_code == 400
+    right = await a_code(http, code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
+    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    assert (await redeemed(http, right, code_verifier=verifier)).status_code == 200
+
+
+@pytest.mark.parametrize("secret", ["", "wrong"])
+async def test_a_client_must_know_its_secret(http: httpx.AsyncClient, oidc_issuer: OidcIssuer, secret: str) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    form = {"code": await a_code(http), "redirect_uri": BACK, "client_id": CLIENT_ID, "client_secret": secret}
+    assert (await http.post("/token", data=form)).status_code == 401
+    assert secret != CLIENT_SECRET
+
+
+async def test_the_approval_page_asks_who_one_is_and_escapes_what_it_is_given(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    oidc_issuer.person("ada", name="<script>")
+    asked = {"client_id": CLIENT_ID, "redirect_uri": BACK, "state": '"><script>'}
+    page = (await http.get("/authorize", params=asked)).text
+    assert "<script>" not in page
+    chosen = await http.post("/authorize", params=asked, data={"person": "ada"})
+    assert chosen.status_code == 302
+
+
+async def test_it_is_told_over_http_what_to_do_wrong(http: httpx.AsyncClient) -> None:
+    await http.post("/control/people", json={"subject": "ada", "email": "ada@example.com"})
+    await http.post("/control/faults", json={"faults": ["jwks_down"]})
+    assert (await http.get("/.well-known/jwks.json")).status_code == 503
+    state = (await http.get("/control/state")).json()
+    assert state["faults"] == ["jwks_down"]
+    assert state["hits"]["/.well-known/jwks.json"] == 1
+    token = (await http.post("/control/token", json={"subject": "ada", "claims": {"aud": "x"}})).json()["token"]
+    assert jwt.decode(token, options={"verify_signature": False})["aud"] == "x"
+    assert (await http.post("/control/faults", json={"faults": ["nonsense"]})).status_code == 400
+    assert (await http.post("/control/nonsense", json={})).status_code == 400
+    assert (await http.post("/control/reset", json={})).json()["people"] == []
+
+
+async def test_its_clock_can_be_moved(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    person = oidc_issuer.person()
+    before = jwt.decode(oidc_issuer.token(person), options={"verify_signature": False})["exp"]
+    await http.post("/control/clock", json={"offset": -7200})
+    after = jwt.decode(oidc_issuer.token(person), options={"verify_signature": False})["exp"]
+    assert 7100 < before - after < 7300
+
+
+async def test_its_keys_rotate_and_are_withdrawn(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    before = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
+    oidc_issuer.rotate()
+    both = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
+    oidc_issuer.rotate(withdraw=True)
+    after = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
+    assert before < both
+    assert not both & after
+
+
+def test_each_fault_has_a_name(oidc_issuer: OidcIssuer) -> None:
+    oidc_issuer.misbehave(*Fault)
+    assert len(oidc_issuer.state()["faults"]) == len(Fault)

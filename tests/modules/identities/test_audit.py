@@ -1,0 +1,61 @@
+"""Every change of identities leaves one entry, and nothing secret in it."""
+
+import httpx
+
+from tests.modules.audit.entries import entries
+from tests.modules.identities.test_external import code
+from tests.modules.identities.test_social import (
+    agree,
+    answer_of,
+    browser,
+    one_world,
+    sign_in,
+    signed_in_people,
+    start,
+    world,
+)
+from undercroft.core.db import Database
+from undercroft.devstack.standins.oidc import Fault, OidcIssuer
+
+__all__ = ["browser", "one_world", "world"]
+
+
+async def test_a_first_sign_in(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    await sign_in(browser)
+    me = (await browser.get("/api/v1/app/users/me")).json()["id"]
+
+    written = await entries(database)
+
+    assert [entry["action"] for entry in written][-3:] == ["user.registered", "identity.linked", "session.started"]
+    linked = written[-2]
+    assert str(linked["user_id"]) == me
+    assert linked["after"] == {"provider": "oidc", "issuer": oidc_issuer.url}
+    assert oidc_issuer.approving.subject not in str([entry["after"] for entry in written])
+
+
+async def test_linking_and_unlinking(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database) -> None:
+    safe = await signed_in_people(browser, oidc_issuer, "google")
+    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    await browser.get(await agree(begun.json()["redirect_url"]))
+    listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
+    await browser.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)
+    refused = await browser.delete(f"/api/v1/auth/identities/{listed[1]['id']}", **safe)
+
+    written = await entries(database)
+
+    assert refused.status_code == 409
+    assert len([entry for entry in written if entry["action"] == "identity.linked"]) == 2
+    unlinked = [entry for entry in written if entry["action"] == "identity.unlinked"]
+    assert [entry["before"] for entry in unlinked] == [{"provider": "github", "issuer": f"{oidc_issuer.url}/github"}]
+
+
+async def test_what_was_refused_leaves_nothing(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.misbehave(Fault.EMAIL_UNVERIFIED)
+    refused = await browser.get(await agree(await start(browser)))
+    assert code(refused) == "EMAIL_UNVERIFIED"
+    assert [entry for entry in await entries(database) if entry["action"].startswith(("user.", "identity."))] == []
+    assert answer_of(str(refused.request.url))["state"] not in str(await entries(database))

@@ -1,0 +1,71 @@
+import pytest
+
+from undercroft.core import settings
+from undercroft.core.errors import ConfigurationError
+from undercroft.providers.identity import IdentitySettings, Outgoing, SocialSettings, make_external, make_social
+
+FIT: list[settings.SettingsBase] = [
+    IdentitySettings(),
+    SocialSettings(),
+    IdentitySettings(auth_provider="oidc", oidc_issuer="https://id.example.com", oidc_audience="api"),
+    IdentitySettings(
+        auth_provider="clerk", clerk_issuer="https://clerk.example.com", clerk_authorized_parties="https://example.com"
+    ),
+    SocialSettings(google_client_id="x", google_client_secret="y"),
+]
+UNFIT: list[tuple[settings.SettingsBase, str]] = [
+    (IdentitySettings(oidc_issuer="http://id.example.com"), "OIDC_ISSUER"),
+    (IdentitySettings(auth_provider="supabase", supabase_url="http://x.supabase.co"), "SUPABASE_URL"),
+    (IdentitySettings(supabase_jwt_secret="short"), "SUPABASE_JWT_SECRET"),
+    (
+        IdentitySettings(auth_provider="clerk", clerk_issuer="https://clerk.example.com"),
+        "CLERK_AUTHORIZED_PARTIES",
+    ),
+    *[
+        (SocialSettings(**{f"{name}_client_id": "x"}), f"{name.upper()}_CLIENT_SECRET")
+        for name in ("google", "github", "microsoft", "oidc")
+    ],
+    (SocialSettings(apple_client_id="x", apple_team_id="y"), "APPLE_PRIVATE_KEY"),
+    (SocialSettings(google_issuer="http://127.0.0.1:1"), "GOOGLE_ISSUER"),
+]
+
+
+@pytest.mark.parametrize("fit", FIT, ids=repr)
+def test_what_is_fit_for_production(fit: settings.SettingsBase) -> None:
+    assert list(fit.production_faults()) == []
+
+
+@pytest.mark.parametrize(("unfit", "name"), UNFIT, ids=lambda each: each if isinstance(each, str) else "")
+def test_what_is_not_fit_for_production_is_named(unfit: settings.SettingsBase, name: str) -> None:
+    assert any(name in fault for fault in unfit.production_faults())
+
+
+@pytest.mark.parametrize("provider", ["oidc", "supabase", "clerk"])
+def test_a_provider_without_its_address_is_refused_everywhere(provider: str) -> None:
+    with pytest.raises(ValueError, match=f"AUTH_PROVIDER={provider} needs"):
+        IdentitySettings(auth_provider=provider)
+
+
+def test_an_audience_must_be_named(test_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        settings._loaded,
+        IdentitySettings,
+        IdentitySettings(auth_provider="oidc", oidc_issuer="https://id.example.com"),
+    )
+    with pytest.raises(ConfigurationError, match="OIDC_AUDIENCE"):
+        make_external(Outgoing())
+
+
+def test_a_key_of_apple_that_is_none_is_refused(test_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    unfit = SocialSettings(apple_client_id="x", apple_private_key="not a key")
+    monkeypatch.setitem(settings._loaded, SocialSettings, unfit)
+    with pytest.raises(ConfigurationError, match="APPLE_PRIVATE_KEY"):
+        make_social(Outgoing())
+
+
+def test_a_missing_http_client_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from undercroft.providers.identity import require_client
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match=r"undercroft\[identity\]"):
+        require_client("AUTH_PROVIDER")
