@@ -136,6 +136,8 @@ LEAVES: dict[str, Leaves] = {
     "DELETE /api/v1/admin/users/{user_id}/sessions/{session_id}": leaves("session.ended"),
     "DELETE /api/v1/admin/teams/{team_id}": leaves("team.deleted", unless=SAME),
     "POST /api/v1/admin/teams/{team_id}/restore": leaves("team.restored", unless=SAME),
+    "POST /api/v1/admin/users/{user_id}/impersonate": leaves("impersonation.started"),
+    "POST /api/v1/auth/impersonation/end": leaves("impersonation.ended", unless="it has ended already"),
     "POST /admin/login": leaves("session.started", "mfa.asked", refused=GUESS),
     "POST /admin/login/code": leaves("session.started", also=("mfa.recovery_code_used",), refused=SECOND),
     "POST /admin/logout": leaves("session.ended", unless=UNKNOWN),
