@@ -45,6 +45,9 @@ GUESS = ("sign_in.failed", "sign_in.slowed")
 SECOND = ("mfa.failed", "passkey.cloned", *GUESS)
 """What a wrong second factor leaves."""
 
+ARRIVED = frozenset({"user.registered", "identity.linked"})
+"""Where accounts are kept elsewhere, the first request of somebody makes theirs here, whatever it asks for."""
+
 SAME = "nothing differs from what was there"
 UNKNOWN = "there is nothing that this names, which is not told"
 
@@ -120,12 +123,7 @@ LEAVES: dict[str, Leaves] = {
         unless="it was refused, and the browser is sent on to where that is said",
     ),
     "POST /api/v1/auth/social/exchange": leaves("session.started", refused=("mfa.asked",)),
-    "POST /api/v1/public/identity/webhooks/{provider}": leaves(
-        *("user.registered", "user.email_changed", "user.profile_changed", "identity.ended"),
-        also=("identity.linked", "user.deleted"),
-        many=("team.deleted", "member.left", "member.joined"),
-        unless="it is known already",
-    ),
+    "POST /api/v1/public/identity/webhooks/{provider}": leaves(ANY, unless="it is known already"),
     # administration
     "POST /api/v1/admin/jobs/{job_id}/retry": leaves("job.retried"),
     "DELETE /api/v1/admin/jobs/{job_id}": leaves("job.cancelled"),
@@ -138,6 +136,8 @@ LEAVES: dict[str, Leaves] = {
     "DELETE /api/v1/admin/users/{user_id}/sessions/{session_id}": leaves("session.ended"),
     "DELETE /api/v1/admin/teams/{team_id}": leaves("team.deleted", unless=SAME),
     "POST /api/v1/admin/teams/{team_id}/restore": leaves("team.restored", unless=SAME),
+    "POST /api/v1/admin/users/{user_id}/impersonate": leaves("impersonation.started"),
+    "POST /api/v1/auth/impersonation/end": leaves("impersonation.ended", unless="it has ended already"),
     "POST /admin/login": leaves("session.started", "mfa.asked", refused=GUESS),
     "POST /admin/login/code": leaves("session.started", also=("mfa.recovery_code_used",), refused=SECOND),
     "POST /admin/logout": leaves("session.ended", unless=UNKNOWN),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from undercroft.core.db import Database
 from undercroft.testing.plugin import RUN_FOLDER
 
 DRIVEN = "driven"
@@ -17,12 +18,12 @@ def driven_folder(config: pytest.Config) -> Path:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def app(app, database, request: pytest.FixtureRequest) -> AsyncIterator:
-    """The whole application; what a test's requests leave in the audit log is looked at after it."""
+async def database(database: Database, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """This worker's database; what requests on it leave in the audit log is looked at after the test."""
     from tests import trail
 
     with trail.watching() as seen:
-        yield app
+        yield database
     await trail.check(seen, database, driven_folder(request.config))
 
 
