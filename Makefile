@@ -22,6 +22,7 @@ check: install  ## everything that reads the code without running the product
 	@$(RUN) ruff check .
 	@$(RUN) mypy
 	@$(RUN) lint-imports
+	@$(RUN) undercroft check
 	@$(RUN) undercroft env --check
 	@$(RUN) undercroft migrate check --temporary
 

@@ -36,7 +36,7 @@ class OurTarget(Target):
         server = superuser_url.rsplit("/", 1)[0].rsplit(":", 1)[1]
         self._urls = {role: self.roles.url(role, "127.0.0.1", int(server)) for role in ("owner", "app", "admin")}
         self.database = f"{superuser_url.rsplit('/', 1)[0]}/{self.roles.database}"
-        self.environment = self._environment()
+        self.environment: Mapping[str, str] = self._environment()
 
     def _environment(self) -> Mapping[str, str]:
         return {
@@ -57,15 +57,22 @@ class OurTarget(Target):
 
     async def fill(self) -> None:
         await ensure(self._superuser, self.roles)
-        migrated = spawn([*UNDERCROFT, "migrate", "upgrade"], self.environment, self._log, core=1).wait(120)
-        if migrated:
-            raise BenchmarkFault(f"The migrations failed:\n{self._log.read_text(errors='replace')[-3000:]}")
+        self._migrate()
         connection = await asyncpg.connect(self.database)
         try:
             await _fill(connection)
         finally:
             await connection.close()
         await execute(self.database, "VACUUM ANALYZE")
+
+    def secure_rows(self) -> None:
+        """From now on with TENANT_RLS=on."""
+        self.environment = {**self.environment, "TENANT_RLS": "on"}
+        self._migrate()
+
+    def _migrate(self) -> None:
+        if spawn([*UNDERCROFT, "migrate", "upgrade"], self.environment, self._log, core=1).wait(120):
+            raise BenchmarkFault(f"The migrations failed:\n{self._log.read_text(errors='replace')[-3000:]}")
 
     @contextmanager
     def serve(self) -> Iterator[Running]:

@@ -1,6 +1,6 @@
 """Rounds of load, floor and application in turns, so that whatever else the machine does hits both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -36,9 +36,10 @@ async def measure(
     seconds: float,
     say: Callable[[str], None],
     rounds: int = 3,
+    endpoints: Sequence[str] = ENDPOINTS,
 ) -> dict[str, Pairs]:
     """One run: for each endpoint so many pairs of rounds."""
-    results = {endpoint: Pairs() for endpoint in ENDPOINTS}
+    results = {endpoint: Pairs() for endpoint in endpoints}
     for endpoint, pairs in results.items():
         for number in range(1, rounds + 1):
             for (target, running), kept in ((floor, pairs.floor), (ours, pairs.ours)):

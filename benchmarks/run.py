@@ -88,7 +88,22 @@ class Benchmark:
             "Requests per second, as a share of the floor": figures.shares(runs),
             "Other": others,
             "Signing in": sign_in,
+            "With TENANT_RLS=on, as a share of the floor": await self._with_row_security(),
         }
+
+    async def _with_row_security(self) -> Sequence[Figure]:
+        """Last of all: the policies stay up."""
+        self._say("TENANT_RLS=on")
+        self._ours.secure_rows()
+        runs = []
+        for number in range(self._plan.runs):
+            with self._floor.serve() as floor, self._ours.serve() as ours:
+                if number == 0:
+                    counted = await self._statements(ours)
+                pair = ((self._floor, floor), (self._ours, ours))
+                seconds, times = self._plan.seconds, self._plan.rounds
+                runs.append(await rounds.measure(*pair, seconds, self._say, times, figures.SECURED))
+        return figures.with_row_security(runs, counted)
 
     async def _statements(self, ours: Running) -> dict[str, float]:
         """What the database counted per request, over so many requests one after another."""

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from undercroft.app import migrations
 from undercroft.app.loader import check_settings
+from undercroft.app.schema import require_row_security
 from undercroft.core.cache import Cache, RedisSettings
 from undercroft.core.db import DatabaseSettings
 from undercroft.core.db.errors import unreachable
@@ -109,6 +110,14 @@ async def schema() -> tuple[Verdict, str, str]:
     return Verdict.GOOD, "up to date", ""
 
 
+async def isolation() -> tuple[Verdict, str, str]:
+    await require_row_security()
+    if load(DatabaseSettings).tenant_rls:
+        return Verdict.GOOD, "row-level security is on: PostgreSQL keeps teams apart too", ""
+    says = "row-level security is off: the repositories alone keep teams apart"
+    return Verdict.WEAK, says, "For a second wall set TENANT_RLS=on and run `undercroft migrate upgrade`."
+
+
 async def redis() -> tuple[Verdict, str, str]:
     cache = Cache(load(RedisSettings))
     if not cache:
@@ -141,11 +150,12 @@ CHECKS: dict[str, Look] = {
     "database": database,
     "roles": roles,
     "schema": schema,
+    "isolation": isolation,
     "redis": redis,
     "e-mail": mail,
 }
 
-RESTS_ON = {"roles": {"database"}, "schema": {"database"}}
+RESTS_ON = {"roles": {"database"}, "schema": {"database"}, "isolation": {"database", "schema"}}
 
 MENDS = {
     "redis": "Is the server running, and is REDIS_URL right? Without Redis, leave REDIS_URL empty.",

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from sqlmodel import SQLModel
 
 from undercroft.app.loader import Module, load_models, modules
-from undercroft.core.db import migrations
+from undercroft.app.schema import wanted_row_security
+from undercroft.core.db import migrations, row_security
 from undercroft.core.db.migrations import ENVIRONMENT, History, Status
+from undercroft.core.db.row_security import Wanted
 from undercroft.core.errors import ConfigurationError
 
 
@@ -30,9 +32,19 @@ def history(name: str) -> History:
     return known[name]
 
 
-async def upgrade_all(url: str, *, told: Callable[[str], None] | None = None) -> list[str]:
-    """Bring a database to the newest schema as its owner; returns the revisions that were run."""
-    return await migrations.upgrade(url, histories(), told=told)
+async def upgrade_all(
+    url: str, *, told: Callable[[str], None] | None = None, wanted: Wanted | None = None
+) -> list[str]:
+    """Bring a database to the newest schema as its owner; returns the revisions that were run.
+
+    Then its row-level security is made what is `wanted`, or else what TENANT_RLS says.
+    """
+    run = await migrations.upgrade(url, histories(), told=told)
+    wanted = wanted or wanted_row_security()
+    for table in await row_security.sync(url, wanted):
+        if told is not None:
+            told(f"row-level security {'on' if wanted.on else 'off'}: {table}")
+    return run
 
 
 async def statuses(url: str) -> list[Status]:

@@ -3,14 +3,23 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec.structs import replace
+
 import undercroft
-from undercroft.app.loader import modules
+from undercroft.app.loader import load_models, modules
+from undercroft.core.db import DatabaseSettings, row_security
+from undercroft.core.db.row_security import Wanted
+from undercroft.core.db.tenancy import tenant_tables
+from undercroft.core.settings import load
 
 CORE = Path(undercroft.__file__).parent / "migrations" / "versions"
 
 
 async def is_newest(url: str) -> bool:
-    """Whether every history stands at its last file; False may also mean that only a migration's tools can tell why."""
+    """Whether every history stands at its last file, and row-level security as it is set.
+
+    False may also mean that only a migration's tools can tell why.
+    """
     import asyncpg
 
     try:
@@ -21,11 +30,29 @@ async def is_newest(url: str) -> bool:
         for name, revision in _last_files():
             if await connection.fetchval(f'SELECT version_num FROM "{name}_alembic_version"') != revision:  # noqa: S608
                 return False
+        return await row_security.stands(connection, replace(wanted_row_security(), admin_role=""))
     except asyncpg.UndefinedTableError:
         return False
     finally:
         await connection.close()
-    return True
+
+
+async def require_row_security() -> None:
+    """Raise `ConfigurationError` when the database does not do what TENANT_RLS says."""
+    await row_security.require(load(DatabaseSettings).direct_url, wanted_row_security())
+
+
+def wanted_row_security() -> Wanted:
+    """Row-level security as the settings want it; the tables are only looked for when it is on."""
+    return row_security_of(on=True) if load(DatabaseSettings).tenant_rls else Wanted(on=False, tables=())
+
+
+def row_security_of(*, on: bool) -> Wanted:
+    """Row-level security on every team's table, for the roles of the settings."""
+    load_models()
+    settings = load(DatabaseSettings)
+    admin = row_security.role_of(settings.admin_url)
+    return Wanted(on, tenant_tables(), admin if admin != row_security.role_of(settings.url) else "")
 
 
 def _last_files() -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from undercroft.app.api import create_app
 from undercroft.app.loader import check_settings
-from undercroft.app.schema import is_newest
+from undercroft.app.schema import is_newest, require_row_security
 from undercroft.app.settings import ServerSettings
 from undercroft.core.db import DatabaseSettings
 from undercroft.core.db.settings import required
@@ -44,19 +44,21 @@ def serve(surface: str, host: str | None = None, port: int | None = None) -> Non
 
 
 async def ready_database() -> None:
-    """See that the schema is the newest, or with MIGRATE_ON_START make it so.
+    """See that the schema is the newest and rows are secured as set, or with MIGRATE_ON_START make it so.
 
     Raises `ConfigurationError` that says what to do instead.
     """
     database = load(DatabaseSettings)
-    if await is_newest(required(database.direct_url)):
-        return
-    from undercroft.app.migrations import require_current, upgrade_all
+    newest = await is_newest(required(database.direct_url))
+    if not newest:
+        from undercroft.app.migrations import require_current, upgrade_all
 
-    if load(ServerSettings).migrate_on_start:
-        await upgrade_all(required(database.migration_url))
-    else:
-        await require_current(database.direct_url)
+        if load(ServerSettings).migrate_on_start:
+            await upgrade_all(required(database.migration_url))
+        else:
+            await require_current(database.direct_url)
+    if database.tenant_rls or not newest:
+        await require_row_security()
 
 
 def application() -> Any:

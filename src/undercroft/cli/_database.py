@@ -25,6 +25,7 @@ def with_database(work: "Callable[[Database], Awaitable[R]]", *, as_owner: bool 
 async def _do(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
     from undercroft.app.loader import prepare
     from undercroft.app.migrations import require_current
+    from undercroft.app.schema import require_row_security
     from undercroft.core.audit import Actor, ActorKind, act_as
     from undercroft.core.db import Database, DatabaseSettings
     from undercroft.core.settings import load
@@ -37,6 +38,7 @@ async def _do(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
         database = Database(settings)
     prepare()
     await require_current(settings.direct_url)
+    await require_row_security()
     act_as(Actor(ActorKind.COMMAND))
     try:
         return await work(database)

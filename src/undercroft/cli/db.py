@@ -10,7 +10,7 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import STATE_FOLDER
 
 app = typer.Typer(
-    help="Stop, start or empty the PostgreSQL of `undercroft dev`; print its URL or the roles' SQL.",
+    help="Stop, start or empty the PostgreSQL of `undercroft dev`; print its URL, or SQL of roles and policies.",
     no_args_is_help=True,
 )
 
@@ -90,6 +90,18 @@ def roles() -> None:
     from undercroft.devstack.roles import Roles, script
 
     typer.echo(script(Roles(*(secrets.token_urlsafe(24) for _ in range(3)))), nl=False)
+
+
+@app.command()
+def rls(
+    off: Annotated[bool, typer.Option("--off", help="What takes it down again.")] = False,
+) -> None:
+    """Print the SQL of row-level security on teams' tables, which `undercroft migrate upgrade` runs by TENANT_RLS."""
+    from undercroft.app.schema import row_security_of
+    from undercroft.core.db.row_security import statements
+
+    for statement in statements(row_security_of(on=not off)):
+        typer.echo(f"{statement};")
 
 
 def _require_embedded() -> None:

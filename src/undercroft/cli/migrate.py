@@ -21,7 +21,10 @@ app = typer.Typer(
 def upgrade(
     dry_run: Annotated[bool, typer.Option("--sql", help="Print the SQL instead of running it.")] = False,
 ) -> None:
-    """Run every migration that the database has not seen, one transaction each; safe from several machines at once."""
+    """Run every migration that the database has not seen, one transaction each; safe from several machines at once.
+
+    Row-level security is then made what TENANT_RLS says: `undercroft db rls` prints its SQL.
+    """
     from undercroft.app.migrations import histories, upgrade_all
     from undercroft.core.db.migrations import pending_sql
 
@@ -92,6 +95,7 @@ def check(
     Without DATABASE_URL it runs all migrations on an embedded PostgreSQL made for it.
     """
     from undercroft.app.migrations import disagreements, require_current, upgrade_all
+    from undercroft.core.db.row_security import Wanted
     from undercroft.core.db.settings import DatabaseSettings
     from undercroft.core.settings import load
 
@@ -103,7 +107,7 @@ def check(
         from undercroft.devstack.temporary import temporary_database
 
         with temporary_database() as url:
-            asyncio.run(upgrade_all(url))
+            asyncio.run(upgrade_all(url, wanted=Wanted(on=False, tables=())))
             found = asyncio.run(disagreements(url))
     for each in found:
         console().print(each, markup=False)

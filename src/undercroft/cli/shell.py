@@ -22,15 +22,20 @@ def _names(runner: asyncio.Runner) -> dict[str, Any]:
     from sqlmodel import SQLModel, func, select
 
     from undercroft.app.loader import load_models
-    from undercroft.core.db import Database, DatabaseSettings
+    from undercroft.core.db import Database, DatabaseSettings, every_tenant, tenant
     from undercroft.core.settings import load
 
     load_models()
     database = Database(load(DatabaseSettings))
 
     async def count(model: type[SQLModel]) -> int:
+        with every_tenant():
+            return await _count(model)
+
+    async def _count(model: type[SQLModel]) -> int:
         async with database.reading() as session:
             return int(await session.scalar(select(func.count()).select_from(model)))
 
     models = {mapper.class_.__name__: mapper.class_ for mapper in SQLModel._sa_registry.mappers}
-    return {**models, "database": database, "load": load, "run": runner.run, "select": select, "count": count}
+    teams = {"tenant": tenant, "every_tenant": every_tenant}
+    return {**models, **teams, "database": database, "load": load, "run": runner.run, "select": select, "count": count}

@@ -12,7 +12,10 @@ PUBLIC_URL = "http://test.local"
 
 
 def configure(*, app_url: str, owner_url: str, admin_url: str, mailbox: Path) -> None:
-    """Let `settings.load` answer for a test run on this database, with mails kept in this folder."""
+    """Let `settings.load` answer for a test run on this database, with mails kept in this folder.
+
+    Of the environment TENANT_RLS counts: every test should hold with row-level security on and off.
+    """
     from undercroft.core.security.settings import PasswordSettings
     from undercroft.providers.email import EmailSettings
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from undercroft.core.db import Database
     from undercroft.core.http.application import Api
     from undercroft.devstack.standins.oidc import OidcIssuer
+    from undercroft.testing.attack import Attack
     from undercroft.testing.jobs import JobsInTest
     from undercroft.testing.people import Person
     from undercroft.testing.servers import Servers
@@ -184,6 +185,15 @@ def statements() -> Iterator["Statements"]:
         yield recorded
 
 
+@pytest.fixture(scope="session")
+def rows_secured(test_settings: None) -> bool:  # noqa: ARG001
+    """Whether this run has TENANT_RLS=on, where statements about a team's rows have two more around them."""
+    from undercroft.core.db import DatabaseSettings
+    from undercroft.core.settings import load
+
+    return load(DatabaseSettings).tenant_rls
+
+
 @pytest.fixture
 def jobs(database: "Database") -> Iterator["JobsInTest"]:
     """Captures the jobs that the test enqueues and runs them on demand: `jobs.captured`, `await jobs.run_all()`."""
@@ -209,6 +219,14 @@ async def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
     """The whole application on this worker's clean database."""
     await worker_app.state.identity.keys.load()
     return worker_app
+
+
+@pytest.fixture
+def attack(app: "Api", owner_url: str) -> "Attack":
+    """Attacks every route of the application with another tenant's identifiers: `await attack()`."""
+    from undercroft.testing.attack import Attack
+
+    return Attack(app, owner_url)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,9 +1,10 @@
 """People who are signed in, made without a password or a mail, for tests about something else."""
 
+import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
-from httpx import ASGITransport, AsyncClient
+from httpx import ASGITransport, AsyncClient, Request, Response
 
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import utc_now
@@ -32,9 +33,16 @@ class Person:
     token: str
 
 
-def client_of(app: Api, **headers: str) -> AsyncClient:
+class Transport(ASGITransport):
+    """Each request runs in a task of its own, as on a server, so that what it binds to its context ends with it."""
+
+    async def handle_async_request(self, request: Request) -> Response:
+        return await asyncio.create_task(super().handle_async_request(request))
+
+
+def client_of(app: Api, *, address: str = ADDRESS, **headers: str) -> AsyncClient:
     """A client of an application in this process; an error inside it is answered, not raised."""
-    transport = ASGITransport(app, raise_app_exceptions=False, client=(ADDRESS, 50_000))
+    transport = Transport(app, raise_app_exceptions=False, client=(address, 50_000))
     return AsyncClient(transport=transport, base_url=PUBLIC_URL, headers=headers)
 
 

@@ -161,19 +161,16 @@ class Keeper:
             await manager.execute(f'CREATE DATABASE "{servers.template}"')
             await manager.close()
             self._databases.append(servers.template)
+        _configure(servers, self._folder)
         await upgrade_all(servers.owner_url)
-        await self._make_signing_keys(servers)
+        await self._make_signing_keys()
 
-    async def _make_signing_keys(self, servers: Servers) -> None:
+    async def _make_signing_keys(self) -> None:
         """Once for all workers and tests: making them takes long."""
         from undercroft.core.db import Database, DatabaseSettings
         from undercroft.core.settings import load
         from undercroft.modules.auth.identity import Identity
-        from undercroft.testing.configuration import configure
 
-        configure(
-            app_url=servers.app_url, owner_url=servers.owner_url, admin_url=servers.admin_url, mailbox=self._folder
-        )
         database = Database(load(DatabaseSettings))
         await Identity.over(database).keys.ensure()
         await database.close()
@@ -186,6 +183,20 @@ class Keeper:
             server.stop()
         for name in ("postgres", "valkey"):
             place.discard(self._folder, name)
+
+
+def _configure(servers: Servers, folder: Path) -> None:
+    """Settings as the tests will have them. Raises `ConfigurationError` when row-level security cannot be tried."""
+    from undercroft.core.db import DatabaseSettings
+    from undercroft.core.settings import load
+    from undercroft.testing.configuration import configure
+
+    configure(app_url=servers.app_url, owner_url=servers.owner_url, admin_url=servers.admin_url, mailbox=folder)
+    if load(DatabaseSettings).tenant_rls and servers.app_url == servers.owner_url:
+        raise ConfigurationError(
+            "TENANT_RLS is on, but the one role of TEST_DATABASE_URL owns the tables, and row-level security does not "
+            "bind it. Leave TEST_DATABASE_URL out: the embedded PostgreSQL has the roles for it."
+        )
 
 
 async def _drop_all(url: str, template: str) -> None:

@@ -64,7 +64,9 @@ class Tables:
             )
         except asyncpg.InsufficientPrivilegeError:
             await self._connection.execute("ROLLBACK")
-            await self._connection.execute(f"SET lock_timeout = '5s'; TRUNCATE {', '.join(dirty)} CASCADE")
+            await self._connection.execute(
+                f"BEGIN; SET LOCAL lock_timeout = '5s'; TRUNCATE {', '.join(dirty)} CASCADE; COMMIT"
+            )
         except asyncpg.LockNotAvailableError:
             await self._connection.execute("ROLLBACK")
             raise

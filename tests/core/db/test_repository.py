@@ -3,12 +3,19 @@
 import pytest
 
 from tests.factories import Somebody, somebody
-from undercroft.core.db import Database
-from undercroft.core.db.repository import UnknownSort
+from undercroft.core.db import Database, every_tenant
+from undercroft.core.db.repository import Repository, UnknownSort
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project, ProjectStatus
 from undercroft.modules.projects.repository import ProjectRepository
+
+
+@pytest.fixture(autouse=True)
+def every_teams_rows():
+    """The repositories must keep teams apart by themselves, whatever the database would show them."""
+    with every_tenant():
+        yield
 
 
 @pytest.fixture
@@ -124,11 +131,20 @@ async def test_a_repository_on_a_reading_session_refuses_to_write(database: Data
 
 @pytest.mark.parametrize("size", [1, 50])
 async def test_a_page_takes_one_statement_however_long(
-    database: Database, owner: Somebody, statements, size: int
+    database: Database, owner: Somebody, statements, size: int, rows_secured: bool
 ) -> None:
     await fill(database, owner, *(f"p{n}" for n in range(size)))
     async with database.reading() as session:
         await statements.clear()
         active = Project.status == ProjectStatus.ACTIVE.value
         await ProjectRepository(session, owner.team_id).list(active, q="p", size=size)
-    assert len(await statements.recorded()) == 1
+    await statements.recorded()
+    assert statements.count == 1
+    assert len(statements.all) == (3 if rows_secured else 1)
+
+
+def test_a_repository_of_a_teams_rows_cannot_do_without_the_team() -> None:
+    with pytest.raises(TypeError, match="TenantRepository"):
+
+        class Projects(Repository[Project]):
+            model = Project

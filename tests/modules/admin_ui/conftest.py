@@ -1,5 +1,6 @@
 """Administrators in front of `/admin`, with a cookie as a browser has it."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest_asyncio
 from httpx import AsyncClient
 
+from tests.modules.mfa.conftest import App, Clock
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
@@ -28,6 +30,16 @@ async def set_password(database: Database, person: Person) -> None:
 
 async def sign_in(client: AsyncClient, email: str, password: str = PASSWORD) -> Any:
     return await client.post("/admin/login", data={"email": email, "password": password}, headers=HERE)
+
+
+async def two_steps(person: Person) -> App:
+    """Turn two-step sign-in on for somebody; the app's code of now is not used yet."""
+    clock = Clock(time.time())
+    started = await person.client.post("/api/v1/auth/mfa/totp")
+    app = App(started.json()["secret"], clock)
+    confirmed = await person.client.post("/api/v1/auth/mfa/totp/confirm", json={"code": app.code(-1)})
+    assert confirmed.status_code == 200, confirmed.text
+    return app
 
 
 @pytest_asyncio.fixture(loop_scope="session")

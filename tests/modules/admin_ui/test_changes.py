@@ -131,6 +131,20 @@ async def test_a_session_is_ended_and_its_row_stays(browser: Browser, somebody: 
     assert len(await entries(database, action="session.ended")) == 1
 
 
+async def test_an_api_key_is_revoked_at_its_next_request(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, person = await browser(), await somebody()
+    made = await person.client.post("/api/v1/app/api-keys", json={"name": "CI"})
+    assert made.status_code == 201, made.text
+    text, key = made.json()["key"], made.json()["id"]
+    listed = await admin.get("/admin/api-key/list")
+    assert "CI" in listed.text
+    assert text not in listed.text
+    assert (await admin.delete(f"/admin/api-key/delete?pks={key}")).status_code == 200
+    person.client.headers["Authorization"] = f"Bearer {text}"
+    assert (await person.client.get("/api/v1/app/users/me")).status_code == 401
+    assert len(await entries(database, action="api_key.revoked")) == 1
+
+
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.test", "http://test.local.evil.test"])
 async def test_another_sites_request_changes_nothing(
     browser: Browser, somebody: Any, database: Database, origin: str | None
@@ -155,6 +169,8 @@ async def test_a_bearer_token_is_no_way_in(admin: AsyncClient) -> None:
 async def test_an_export_is_harmless_filtered_and_audited(browser: Browser, somebody: Any, database: Database) -> None:
     admin, (person, _) = await browser(), await project(somebody, "=cmd|'/c calc'!A0")
     await person.client.post("/api/v1/app/projects", json={"name": "Other"})
+    listed = await admin.get("/admin/project/list?search=calc")
+    assert "/admin/project/export/csv?search=calc" in listed.text
     answer = await admin.get("/admin/project/export/csv?search=calc")
     assert answer.headers["content-disposition"].startswith("attachment")
     header, *rows = csv.reader(StringIO(answer.text))

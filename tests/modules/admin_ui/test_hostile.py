@@ -5,7 +5,7 @@ import pytest
 from tests.modules.admin_ui.conftest import Browser
 from undercroft.core.ids import new_id
 
-VIEWS = ["user", "team", "membership", "project", "auth-session", "job", "schedule", "audit-entry"]
+VIEWS = ["user", "team", "membership", "project", "auth-session", "api-key", "job", "schedule", "audit-entry"]
 QUERIES = [
     "sort=x",
     "sortBy=email&sort=%00",

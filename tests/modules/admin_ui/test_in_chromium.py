@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from granian.server.embed import Server
 
-from tests.modules.admin_ui.conftest import PASSWORD, set_password
+from tests.modules.admin_ui.conftest import PASSWORD, set_password, two_steps
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
@@ -86,16 +86,19 @@ async def made(somebody: Any, database: Database, role: PlatformRole, **who: Any
     return person
 
 
-async def test_an_administrator_lists_searches_filters_edits_and_exports(
+async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_edits_and_exports(
     chromium: Any, address: str, somebody: Any, database: Database
 ) -> None:
     admin = await made(somebody, database, PlatformRole.ADMIN, email="admin@example.com")
     other = await made(somebody, database, PlatformRole.USER, email="ada@example.com")
     await other.client.post("/api/v1/app/projects", json={"name": "=HYPERLINK(1)"})
+    authenticator = await two_steps(admin)
     here = await visit(chromium, address)
     page = here.page
-    await here.shot("nothing")
     await here.sign_in(admin.email)
+    await here.shot("code")
+    await page.fill("input[name=code]", authenticator.code())
+    await page.click("button[type=submit]")
     await page.wait_for_url("**/admin/")
     await here.shot("dashboard")
     assert await page.locator(".chart svg").count() >= 3
@@ -122,7 +125,6 @@ async def test_an_administrator_lists_searches_filters_edits_and_exports(
 
     await here.goto("/admin/project/list")
     await here.shot("projects")
-    await page.click("text=Export")
     async with page.expect_download() as download:
         await page.click("a:has-text('CSV')")
     text = Path(await (await download.value).path()).read_text()

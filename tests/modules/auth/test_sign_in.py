@@ -18,7 +18,7 @@ from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.teams import Team
 from undercroft.modules.users.models import User
-from undercroft.modules.users.schemas import UserRead
+from undercroft.modules.users.schemas import ProfileRead
 from undercroft.testing.statements import Statements
 
 
@@ -85,8 +85,8 @@ async def test_reading_oneself_costs_one_statement_and_answers_what_the_model_pr
     answer = await ada.get("/app/users/me")
     await statements.recorded()
     assert len(statements.all) == 1, statements
-    assert UserRead.model_validate_json(answer.content, strict=True).model_dump(mode="json") == answer.json()
-    assert list(answer.json()) == list(UserRead.model_fields)
+    assert ProfileRead.model_validate_json(answer.content, strict=True).model_dump(mode="json") == answer.json()
+    assert list(answer.json()) == list(ProfileRead.model_fields)
 
 
 async def test_who_asks_is_found_out_without_a_write_and_last_seen_is_written_in_one_batch(

@@ -1,8 +1,10 @@
 """Who is asking and what they may do; the product's `auth` module answers the first question."""
 
 from undercroft.core.auth.guards import (
+    IN_PERSON,
     INTERACTIVE,
     CurrentPrincipal,
+    open_to_impersonation,
     require_permission,
     require_permission_unless_oneself,
     require_recent_proof,
@@ -14,6 +16,7 @@ from undercroft.core.auth.routing import Router, Surface
 
 __all__ = [
     "INTERACTIVE",
+    "IN_PERSON",
     "Authenticator",
     "CurrentPrincipal",
     "PlatformRole",
@@ -21,6 +24,7 @@ __all__ = [
     "Router",
     "StepUpRequired",
     "Surface",
+    "open_to_impersonation",
     "require_permission",
     "require_permission_unless_oneself",
     "require_recent_proof",

@@ -1,6 +1,7 @@
 """One-line guards for a route's signature."""
 
-from typing import Annotated, Any, cast
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -11,12 +12,16 @@ from undercroft.core.audit import act_as
 from undercroft.core.auth.principal import (
     API_KEY_MARK,
     Authenticator,
+    ImpersonationForbidden,
     InteractiveSessionRequired,
     PlatformRole,
     Principal,
 )
 from undercroft.core.auth.proof import require_mfa_of_admin, require_open_team, require_recent
+from undercroft.core.db.tenancy import EVERY_TEAM, act_for
 from undercroft.core.errors import Forbidden
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SIGNED_IN = "signed in"
 """What a guard needs that lets every principal pass; each guard says what it needs in its attribute `needs`."""
@@ -27,10 +32,14 @@ async def current_principal(request: Request) -> Principal:
     principal = await authenticator.authenticate(request)
     request.state.principal = principal
     act_as(principal.actor)
+    act_for(principal.team_id)
     bind_contextvars(user_id=principal.person_id, team_id=principal.team_id)
     if principal.api_key_id is not None:
         bind_contextvars(api_key_id=principal.api_key_id)
         _require_within_scopes(principal, request)
+    if principal.impersonator_id is not None:
+        bind_contextvars(impersonator_id=principal.impersonator_id)
+        _require_open_to_impersonation(request)
     if principal.closed_team and not getattr(request.scope.get("endpoint"), "__personal__", False):
         require_open_team(principal)
     return principal
@@ -63,17 +72,44 @@ def _names_permission(dependant: Dependant) -> bool:
     return ":" in needs or any(_names_permission(each) for each in dependant.dependencies)
 
 
+def _require_open_to_impersonation(request: Request) -> None:
+    """Signing in and administering is nothing to be done as somebody else, whatever the route's own guards are."""
+    endpoint = request.scope.get("endpoint")
+    if getattr(endpoint, "__in_person__", False) and not getattr(endpoint, "__open_to_impersonation__", False):
+        raise ImpersonationForbidden
+
+
+async def in_person(principal: CurrentPrincipal) -> Principal:
+    """Lets everybody pass but an administrator who acts as somebody else."""
+    if principal.impersonator_id is not None:
+        raise ImpersonationForbidden
+    return principal
+
+
+IN_PERSON = Depends(in_person)
+"""In a route's or a router's `dependencies`, for what is sensitive: nobody who impersonates gets here.
+
+`INTERACTIVE`, `require_recent_proof()` and the surfaces `auth` and `admin` say it as well.
+"""
+
+
+def open_to_impersonation(endpoint: F) -> F:
+    """Declare that a route on `auth` is for those who impersonate, too. Put it under the route's decorator."""
+    endpoint.__open_to_impersonation__ = True  # type: ignore[attr-defined]
+    return endpoint
+
+
 async def interactive(principal: CurrentPrincipal) -> Principal:
-    """Lets a principal pass who signed in; API keys get 403."""
+    """Lets a principal pass who signed in; API keys and those who impersonate get 403."""
     if principal.api_key_id is not None:
         raise InteractiveSessionRequired
-    return principal
+    return await in_person(principal)
 
 
 interactive.needs = "signed in, no API key"  # type: ignore[attr-defined]
 
 INTERACTIVE = Depends(interactive)
-"""In a route's or a router's `dependencies`: no API key gets here."""
+"""In a route's or a router's `dependencies`: no API key gets here, and nobody who impersonates."""
 
 
 async def refuse_api_keys(request: Request) -> None:
@@ -124,8 +160,13 @@ def require_role(role: PlatformRole) -> Any:
     return Depends(check)
 
 
+async def administer_every_team() -> None:
+    """What follows works on every team's rows; behind the guard of the admin surface, and nowhere else."""
+    act_for(EVERY_TEAM)
+
+
 async def recently_proven(principal: CurrentPrincipal) -> Principal:
-    require_recent(principal)
+    require_recent(await in_person(principal))
     return principal
 
 

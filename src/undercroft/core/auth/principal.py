@@ -35,6 +35,13 @@ class InteractiveSessionRequired(Forbidden):
     message = "An API key cannot do this: sign in."
 
 
+class ImpersonationForbidden(Forbidden):
+    """What only a person may do for themselves, and no administrator who acts as them."""
+
+    code = "IMPERSONATION_FORBIDDEN"
+    message = "An administrator who acts as somebody cannot do this."
+
+
 class UserRequired(Forbidden):
     code = "USER_REQUIRED"
     message = "A team's API key cannot do this: it acts for no user."
@@ -53,6 +60,8 @@ class Principal(Struct, frozen=True):
 
     `proven_at` is when the session last saw a password or a factor, `second_factors` are those that the person has, and
     `passed_mfa` says whether this session saw one. `closed_team` says that the current team asks for that in vain.
+
+    `impersonator_id` is the administrator who acts as this person.
     """
 
     person_id: UUID | None
@@ -68,6 +77,7 @@ class Principal(Struct, frozen=True):
     closed_team: bool = False
     api_key_id: UUID | None = None
     scopes: frozenset[str] | None = None
+    impersonator_id: UUID | None = None
 
     @property
     def user_id(self) -> UUID:
@@ -90,7 +100,13 @@ class Principal(Struct, frozen=True):
     @property
     def actor(self) -> Actor:
         kind = ActorKind.USER if self.api_key_id is None else ActorKind.API_KEY
-        return Actor(kind, user_id=self.person_id, session_id=self.own_session_id, api_key_id=self.api_key_id)
+        return Actor(
+            kind,
+            user_id=self.person_id,
+            session_id=self.own_session_id,
+            api_key_id=self.api_key_id,
+            impersonator_id=self.impersonator_id,
+        )
 
 
 class Authenticator(Protocol):

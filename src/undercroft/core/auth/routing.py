@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from undercroft.core.auth.guards import current_principal, refuse_api_keys, require_role
+from undercroft.core.auth.guards import administer_every_team, current_principal, refuse_api_keys, require_role
 from undercroft.core.auth.principal import PlatformRole
 from undercroft.core.http.lazy_route import LazyRoute
 
@@ -32,7 +32,7 @@ class Surface(StrEnum):
             case Surface.AUTH:
                 return [Depends(refuse_api_keys)]
             case Surface.ADMIN:
-                return [require_role(PlatformRole.ADMIN)]
+                return [require_role(PlatformRole.ADMIN), Depends(administer_every_team)]
             case _:
                 return []
 
@@ -79,5 +79,6 @@ class Router(APIRouter):
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
         endpoint.__personal__ = self.personal  # type: ignore[attr-defined]
+        endpoint.__in_person__ = self.surface in (Surface.AUTH, Surface.ADMIN)  # type: ignore[attr-defined]
         endpoint.__oneself__ = self.oneself or self.personal  # type: ignore[attr-defined]
         super().add_api_route(path, endpoint, **kwargs)

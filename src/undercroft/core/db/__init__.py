@@ -5,6 +5,7 @@ from undercroft.core.db.models import Identified, SoftDeleted, TenantOwned, Time
 from undercroft.core.db.session import Database, ReadSession, Session
 from undercroft.core.db.settings import DatabaseSettings
 from undercroft.core.db.statement import Statement
+from undercroft.core.db.tenancy import every_tenant, tenant
 
 __all__ = [
     "Database",
@@ -20,5 +21,7 @@ __all__ = [
     "TenantOwned",
     "Timestamped",
     "Versioned",
+    "every_tenant",
+    "tenant",
     "utc_now",
 ]

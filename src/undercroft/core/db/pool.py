@@ -16,6 +16,7 @@ from sqlalchemy.util import greenlet_spawn
 from undercroft.core.db.errors import DatabaseUnavailable, is_lost
 from undercroft.core.db.settings import DatabaseSettings
 from undercroft.core.db.statement import Statement
+from undercroft.core.db.tenancy import current_tenant, telling
 
 log = structlog.get_logger("undercroft.performance")
 
@@ -52,6 +53,18 @@ class Borrowed:
         """To SQLAlchemy's pool."""
         self._fairy.close()
 
+    async def roll_back(self, cause: BaseException) -> None:
+        """End its transaction after this error, for the next borrower; close it when that cannot be relied on."""
+        if not isinstance(cause, asyncpg.PostgresError) or is_lost(cause):
+            self.discard()
+            return
+        try:
+            await self.raw.execute("ROLLBACK")
+        except BaseException:
+            self.discard()
+            raise
+        self.release()
+
     def discard(self) -> None:
         """Close it instead of giving it back: its state is not known."""
         if self._fairy.is_valid:
@@ -62,6 +75,7 @@ class Borrowed:
 class Pool:
     """A bounded set of autocommit connections to one database as one role.
 
+    `secures_rows`: row-level security is on, so that a team's rows are only there inside a transaction that names it.
     Raises `DatabaseUnavailable` when none is free in time or none can be made.
     """
 
@@ -76,6 +90,7 @@ class Pool:
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
+        self.secures_rows = settings.tenant_rls
         self._slow = settings.db_slow_statement
         server = _server_settings(settings, name=name, read_only=read_only, more=server_settings or {})
         self.engine = _create_engine(url, settings, size=size, server_settings=server)
@@ -140,14 +155,19 @@ class Pool:
             borrowed.discard()
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
-        """Run one statement on a connection held only for it; a read whose connection broke is tried twice."""
+        """Run one statement on a connection held only for it; a read whose connection broke is tried twice.
+
+        With row-level security on, a read that names a team's table runs in a transaction for the current tenant.
+        """
+        inside = self.secures_rows and self._may_repeat and statement.is_tenants
+        fetch_once = self._fetch_inside if inside else self._fetch_once
         try:
-            return await self._fetch_once(statement, values)
+            return await fetch_once(statement, values)
         except Exception as error:
             if not is_lost(error) or not self._may_repeat:
                 raise
             self.discard_idle()
-            return await self._fetch_once(statement, values)
+            return await fetch_once(statement, values)
 
     async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
         rows = await self.fetch(statement, **values)
@@ -178,6 +198,19 @@ class Pool:
             raise
         except BaseException:
             borrowed.discard()
+            raise
+        borrowed.release()
+        return rows
+
+    async def _fetch_inside(self, statement: Statement, values: dict[str, Any]) -> list[asyncpg.Record]:
+        """The same in a transaction that says whose rows it reads."""
+        borrowed = await self.acquire()
+        try:
+            await borrowed.raw.execute(f"BEGIN READ ONLY; {telling(current_tenant())}")
+            rows = await self.run(borrowed, statement, values)
+            await borrowed.raw.execute("COMMIT")
+        except BaseException as error:
+            await borrowed.roll_back(error)
             raise
         borrowed.release()
         return rows

@@ -21,6 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from undercroft.core.db.models import Identified, SoftDeleted, TenantOwned, Timestamped, utc_now
 from undercroft.core.db.session import ReadSession, Session
+from undercroft.core.db.tenancy import EVERY_TEAM, current_tenant
 from undercroft.core.errors import NotFound, Unprocessable
 
 M = TypeVar("M", bound=Identified)
@@ -30,6 +31,10 @@ T = TypeVar("T", bound=TenantOwned)
 class UnknownSort(Unprocessable):
     code = "UNKNOWN_SORT"
     message = "That is not something to sort by."
+
+
+class TenantUnsaid(RuntimeError):
+    """Rows of a team were asked for by code that has not said that it works for that team."""
 
 
 class Slice(Struct, Generic[M], frozen=True):
@@ -61,6 +66,12 @@ class Repository(Generic[M]):
     searchable: ClassVar[tuple[str, ...]] = ()
     sortable: ClassVar[tuple[str, ...]] = ("created_at",)
     default_sort: ClassVar[str] = "-created_at"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        model = cls.__dict__.get("model")
+        if isinstance(model, type) and issubclass(model, TenantOwned) and not issubclass(cls, TenantRepository):
+            raise TypeError(f"{cls.__name__} is for {model.__name__}, a team's rows: derive it from TenantRepository.")
 
     def __init__(self, session: ReadSession) -> None:
         self._session = session
@@ -216,11 +227,17 @@ class OwnedRepository(Repository[M]):
 
 
 class TenantRepository(Repository[T]):
-    """Rows of one team. It cannot be built without one, and neither reads nor writes another's."""
+    """Rows of one team. It cannot be built without one, and neither reads nor writes another's.
+
+    With row-level security on it also wants the code around it to work for that team: in a request the current one,
+    elsewhere `with tenant(team_id)`. Raises `TenantUnsaid` where that is not so and the database would show nothing.
+    """
 
     def __init__(self, session: ReadSession, team_id: UUID) -> None:
         super().__init__(session)
         self.team_id = team_id
+        if session.secures_rows and current_tenant() not in (team_id, EVERY_TEAM):
+            raise TenantUnsaid(f"{type(self).__name__} is for team {team_id}, in code that works for {_said()}.")
 
     async def create(self, row: T) -> T:
         row.team_id = self.team_id
@@ -240,3 +257,9 @@ class TenantRepository(Repository[T]):
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
         return super()._query(deleted=deleted).where(self._column("team_id") == self.team_id)
+
+
+def _said() -> str:
+    """Who this code works for, and what to write when that is nobody."""
+    team = current_tenant()
+    return f"team {team}" if isinstance(team, UUID) else "no team; put `with tenant(team_id):` around it"

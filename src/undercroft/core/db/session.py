@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 import asyncpg
-from sqlalchemy import CursorResult, Result, ScalarResult
+from sqlalchemy import CursorResult, Result, ScalarResult, event
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
@@ -13,9 +13,11 @@ from undercroft.core.db.errors import OutcomeUnknown, is_lost, raise_translated
 from undercroft.core.db.pool import Borrowed, Pool
 from undercroft.core.db.settings import DatabaseSettings, required
 from undercroft.core.db.statement import Statement
+from undercroft.core.db.tenancy import current_tenant, telling
 from undercroft.core.errors import AppError
 
 T = TypeVar("T")
+_UNKNOWN = object()
 BeginHook = Callable[[asyncpg.Connection], Awaitable[None]]
 
 
@@ -24,18 +26,33 @@ class ReadSession:
 
     A connection is taken at the first statement. Compiled statements give it back at once; the first Core or ORM
     statement keeps it until the session closes. Relations must be loaded on purpose: nothing loads lazily.
+
+    With row-level security on there is a transaction around what reads a team's rows, which says whose they are.
     """
+
+    _BEGIN = "BEGIN READ ONLY"
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._borrowed: Borrowed | None = None
         self._orm: AsyncSession | None = None
+        self._told: object = None
+        self._in_transaction = False
+
+    @property
+    def secures_rows(self) -> bool:
+        """Whether row-level security is on."""
+        return self._pool.secures_rows
 
     async def orm(self) -> AsyncSession:
         """SQLAlchemy's session on this session's connection. Never commit or roll back through it."""
+        if self._orm is not None and not self._pool.secures_rows:
+            return self._orm
+        borrowed = await self._hold()
         if self._orm is None:
-            borrowed = await self._hold()
             self._orm = AsyncSession(borrowed.connection(), expire_on_commit=False)
+            if self._pool.secures_rows:
+                event.listen(self._orm.sync_session, "after_soft_rollback", self._forget_tenant)
         return self._orm
 
     async def execute(self, statement: Executable, values: Any = None) -> Result[Any]:
@@ -54,23 +71,76 @@ class ReadSession:
         """The rows of a compiled statement, as the driver gives them."""
         if self._borrowed is None:
             return await self._pool.fetch(statement, **values)
-        return await self._pool.run(self._borrowed, statement, values)
+        return await self._pool.run(await self._hold(), statement, values)
 
     async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
         rows = await self.fetch(statement, **values)
         return rows[0] if rows else None
 
     async def _hold(self) -> Borrowed:
+        if not self._pool.secures_rows:
+            if self._borrowed is None:
+                self._borrowed = await self._pool.acquire()
+            return self._borrowed
+        return await self._hold_told()
+
+    async def _hold_told(self) -> Borrowed:
+        """Begin, or say anew whose rows the transaction works on when that is not who it was."""
         if self._borrowed is None:
-            self._borrowed = await self._pool.acquire()
+            self._borrowed = await self._begin_anew() or await self._begin()
+        tenant = current_tenant()
+        if tenant is not self._told and tenant != self._told:
+            await self._borrowed.raw.execute(telling(tenant))
+            self._told = tenant
         return self._borrowed
+
+    async def _begin_anew(self) -> Borrowed | None:
+        """Begin; None when the connection was broken, which is worth one more try: nothing was sent yet."""
+        try:
+            return await self._begin()
+        except Exception as error:
+            if not is_lost(error):
+                raise
+            self._pool.discard_idle()
+            return None
+
+    async def _begin(self) -> Borrowed:
+        """Begin the transaction and say whose rows it works on, in one round trip."""
+        borrowed = await self._pool.acquire()
+        tenant = current_tenant()
+        try:
+            await borrowed.raw.execute(f"{self._BEGIN}; {telling(tenant)}" if self._pool.secures_rows else self._BEGIN)
+            await self._begun(borrowed)
+        except BaseException:
+            borrowed.discard()
+            raise
+        self._told, self._in_transaction = tenant, True
+        return borrowed
+
+    async def _begun(self, borrowed: Borrowed) -> None:
+        """What else comes first in a transaction."""
+
+    def _forget_tenant(self, *_: Any) -> None:
+        """Rolling back to a savepoint took back what was said after it."""
+        self._told = _UNKNOWN
 
     async def _close(self, *, broken: bool) -> None:
         if self._orm is not None and not broken:
             await self._orm.close()
+        if self._in_transaction and not broken and self._borrowed is not None:
+            broken = not await _ended(self._borrowed)
         if self._borrowed is not None:
             (self._borrowed.discard if broken else self._borrowed.release)()
         self._borrowed = self._orm = None
+
+
+async def _ended(borrowed: Borrowed, how: str = "COMMIT") -> bool:
+    """End a transaction of which nothing is to be kept, and say whether that went well."""
+    try:
+        await borrowed.raw.execute(how)
+    except Exception:
+        return False
+    return True
 
 
 class Session(ReadSession):
@@ -79,10 +149,11 @@ class Session(ReadSession):
     Raw, Core and ORM statements share it. It has no `commit`: raise to roll back.
     """
 
+    _BEGIN = "BEGIN"
+
     def __init__(self, pool: Pool, on_begin: BeginHook | None = None) -> None:
         super().__init__(pool)
         self._on_begin = on_begin
-        self._transaction: Any = None
         self._pending: list[object] = []
         self._spent = False
         self._shared = False
@@ -125,12 +196,18 @@ class Session(ReadSession):
     async def write_one(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
         """Run the only statement of this session, atomic by itself, without BEGIN and COMMIT; returns its first row.
 
+        With row-level security on, one that names a team's table has them after all.
+
         Raises `RuntimeError` when the session has run or is given another statement, unless it is shared.
         """
         if self._shared:
             return await self.fetchrow(statement, **values)
         if self._borrowed is not None or self._pending:
             raise RuntimeError("write_one is for a session's only statement.")
+        if self._pool.secures_rows and statement.is_tenants:
+            rows = await self.fetch(statement, **values)
+            self._spent = True
+            return rows[0] if rows else None
         self._spent = True
         return await self._pool.fetchrow(statement, **values)
 
@@ -152,43 +229,26 @@ class Session(ReadSession):
     async def _hold(self) -> Borrowed:
         if self._spent:
             raise RuntimeError("This session has already run its only statement.")
+        if self._pool.secures_rows:
+            return await self._hold_told()
         if self._borrowed is None:
             self._borrowed = await self._begin_anew() or await self._begin()
         return self._borrowed
 
-    async def _begin_anew(self) -> Borrowed | None:
-        """Begin; None when the connection was broken, which is worth one more try: nothing was sent yet."""
-        try:
-            return await self._begin()
-        except Exception as error:
-            if not is_lost(error):
-                raise
-            self._pool.discard_idle()
-            return None
-
-    async def _begin(self) -> Borrowed:
-        borrowed = await self._pool.acquire()
-        try:
-            transaction = borrowed.raw.transaction()
-            await transaction.start()
-            if self._on_begin is not None:
-                await self._on_begin(borrowed.raw)
-        except BaseException:
-            borrowed.discard()
-            raise
-        self._transaction = transaction
-        return borrowed
+    async def _begun(self, borrowed: Borrowed) -> None:
+        if self._on_begin is not None:
+            await self._on_begin(borrowed.raw)
 
     async def _commit(self) -> None:
         await self._write_pending()
-        if self._transaction is not None:
+        if self._in_transaction and self._borrowed is not None:
             try:
-                await self._transaction.commit()
+                await self._borrowed.raw.execute("COMMIT")
             except Exception as error:
                 if is_lost(error) or isinstance(error, TimeoutError):
                     raise OutcomeUnknown from error
                 raise
-            self._transaction = None
+            self._in_transaction = False
         await self._close(broken=False)
         for callback in self._after_commit:
             callback()
@@ -196,12 +256,9 @@ class Session(ReadSession):
     async def _roll_back(self, cause: BaseException) -> None:
         """Undo everything; a connection in the middle of something is closed, which undoes it too."""
         broken = not isinstance(cause, Exception) or isinstance(cause, TimeoutError) or is_lost(cause)
-        if self._transaction is not None and not broken:
-            try:
-                await self._transaction.rollback()
-            except Exception:
-                broken = True
-        self._transaction = None
+        if self._in_transaction and self._borrowed is not None and not broken:
+            broken = not await _ended(self._borrowed, "ROLLBACK")
+        self._in_transaction = False
         await self._close(broken=broken)
 
 

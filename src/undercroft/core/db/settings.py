@@ -42,6 +42,13 @@ class DatabaseSettings(SettingsBase):
     postgres_password: SecretStr = SecretStr("")
     postgres_db: str = "postgres"
 
+    tenant_rls: bool = Field(
+        False,
+        description="`on`: PostgreSQL itself shows and takes a team's rows only in a transaction for that team "
+        "(row-level security), a second wall behind the repositories. `undercroft migrate upgrade` puts it up and "
+        "takes it down; DATABASE_URL must name a role that neither owns the tables nor is a superuser.",
+    )
+
     db_pool_size: int = Field(8, ge=1, le=500, description="The most connections for writing, per process.")
     db_read_pool_size: int = Field(16, ge=1, le=500, description="The most connections for reading, per process.")
     db_pool: Literal["queue", "null"] = Field(

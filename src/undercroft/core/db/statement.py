@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.sql import ClauseElement, Executable
 
+from undercroft.core.db.tenancy import names_tenant_table
+
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 _NAMED = re.compile(r":(\w+)\b")
 
@@ -38,6 +40,11 @@ class Statement:
     @property
     def sql(self) -> str:
         return self._compiled[0]
+
+    @cached_property
+    def is_tenants(self) -> bool:
+        """Whether it names a table of a team's rows."""
+        return names_tenant_table(self.sql)
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
         """The values in the order of `$1, $2, …`; one that is not given keeps what the statement was built with."""

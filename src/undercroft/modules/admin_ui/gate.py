@@ -19,6 +19,7 @@ from undercroft.core.audit import act_as
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.proof import require_mfa_of_admin
 from undercroft.core.db import Database, DatabaseSettings
+from undercroft.core.db.tenancy import EVERY_TEAM, act_for
 from undercroft.core.errors import Forbidden, Unauthorized
 from undercroft.core.http.pages import policy
 from undercroft.core.http.same_site import same_site
@@ -82,6 +83,7 @@ class Gate:
             await RedirectResponse(SIGN_IN, 303, {"Cache-Control": "no-store"})(scope, receive, send)
             return
         scope["state"]["principal"] = principal
+        act_for(EVERY_TEAM)
         await (await self._ready()).admin.router(scope, receive, _with(HEADERS, send))
 
     async def principal(self, request: Request) -> Principal:

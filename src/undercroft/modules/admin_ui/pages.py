@@ -15,7 +15,7 @@ from undercroft.core.http.pages import add_templates, page
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.validation import Email
 from undercroft.modules.admin_ui.gate import FRONT, SIGN_IN, Gate
-from undercroft.modules.auth import InvalidCredentials, MfaRequired, Started, browser
+from undercroft.modules.auth import InvalidCredentials, MfaRequired, Started, browser, captcha_of
 from undercroft.modules.mfa import MfaTokenInvalid, finish_in_browser
 
 add_templates(Path(__file__).parent / "templates" / "pages")
@@ -103,7 +103,13 @@ def _form(request: Request, error: AppError | None = None, *, email: str = "") -
     status, headers = (error.status, error.headers) if error else (200, {})
     fault = error.text if error else ""
     return page(
-        request, "admin_ui/sign_in.html", status=status, headers={**headers, **NO_STORE}, fault=fault, email=email[:254]
+        request,
+        "admin_ui/sign_in.html",
+        status=status,
+        headers={**headers, **NO_STORE},
+        fault=fault,
+        email=email[:254],
+        **captcha_of(request),
     )
 
 

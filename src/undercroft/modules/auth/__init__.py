@@ -31,6 +31,7 @@ from undercroft.modules.auth.errors import (
     WrongPassword,
 )
 from undercroft.modules.auth.external import Bearer, LocalAccountsOff, require_local_accounts
+from undercroft.modules.auth.human import captcha_of, require_human_at_form
 from undercroft.modules.auth.identity import Identity, IdentityDep
 from undercroft.modules.auth.magic_links import ask as ask_for_link
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
@@ -44,7 +45,15 @@ from undercroft.modules.auth.second_factor import SecondFactor
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
 from undercroft.modules.auth.second_factor import bind_page as bind_second_factor_page
 from undercroft.modules.auth.second_factor import page_for as second_factor_page
-from undercroft.modules.auth.sessions import Started, end_session, prove_session, session_lives, start_session
+from undercroft.modules.auth.sessions import (
+    Started,
+    end_session,
+    prove_session,
+    revoke_session,
+    session_lives,
+    start_impersonation,
+    start_session,
+)
 from undercroft.modules.auth.settings import AuthSettings
 
 REQUIRES = ("users", "teams", "api_keys")
@@ -83,6 +92,7 @@ __all__ = [
     "bind_second_factor",
     "bind_second_factor_page",
     "browser",
+    "captcha_of",
     "clear_session_cookie",
     "cookie_name",
     "count_account",
@@ -95,13 +105,16 @@ __all__ = [
     "refuse_cross_site",
     "register",
     "register_proven",
+    "require_human_at_form",
     "require_local_accounts",
     "require_own_page",
+    "revoke_session",
     "second_factor_page",
     "session_lives",
     "set_session_cookie",
     "sign_in_by_link",
     "signed_in",
+    "start_impersonation",
     "start_session",
     "token_pair",
 ]

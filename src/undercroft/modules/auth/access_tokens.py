@@ -25,7 +25,13 @@ CLOCK_TOLERANCE = 5
 LONGEST = 4096
 
 
-class Claims(msgspec.Struct, frozen=True):
+class Acting(msgspec.Struct, frozen=True):
+    """Who acts as the subject (RFC 8693, 4.1)."""
+
+    sub: UUID
+
+
+class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a token says; `sid` is the session that it was issued to. Times are Unix seconds."""
 
     iss: str
@@ -36,6 +42,7 @@ class Claims(msgspec.Struct, frozen=True):
     exp: int
     jti: str
     nbf: int = 0
+    act: Acting | None = None
 
 
 class _Header(msgspec.Struct):
@@ -71,13 +78,16 @@ class AccessTokens:
         self._decode_header = msgspec.json.Decoder(_Header).decode
         self._decode_claims = msgspec.json.Decoder(Claims).decode
 
-    async def issue(self, user_id: UUID, session_id: UUID) -> Issued:
-        """A token for this session, signed by the active key."""
-        key, now = await self._keys.active(), int(self._clock())
-        claims = Claims(self._issuer, self._audience, user_id, session_id, now, now + self._life, new_id().hex, now)
+    async def issue(
+        self, user_id: UUID, session_id: UUID, *, impersonator_id: UUID | None = None, life: int | None = None
+    ) -> Issued:
+        """A token for this session, signed by the active key; `life` is in seconds."""
+        key, now, life = await self._keys.active(), int(self._clock()), life or self._life
+        act = Acting(impersonator_id) if impersonator_id else None
+        claims = Claims(self._issuer, self._audience, user_id, session_id, now, now + life, new_id().hex, now, act)
         headers = {"kid": key.kid, "typ": TYPE}
         token = self._jws.encode(msgspec.json.encode(claims), key.private, algorithm=ALGORITHM, headers=headers)
-        return Issued(token, self._life)
+        return Issued(token, life)
 
     async def verify(self, token: str) -> Claims:
         """What the token says. Raises `InvalidToken`, or `TokenExpired` for one that was valid."""

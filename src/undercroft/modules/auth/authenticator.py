@@ -27,6 +27,8 @@ from undercroft.modules.auth.principals import (
     BEARER_PERSONAL,
     COOKIE_NAMED,
     COOKIE_PERSONAL,
+    IMPERSONATED_NAMED,
+    IMPERSONATED_PERSONAL,
     KEY_NAMED,
     KEY_PERSONAL,
 )
@@ -112,10 +114,16 @@ class TokenAuthenticator:
         return principal
 
     async def _by_token(self, request: Request, token: str) -> Principal:
-        if self.external is not None:
-            return await self._by_external_token(self.external, request, token)
-        claims = await self.tokens.verify(token)
+        if self.external is None:
+            claims = await self.tokens.verify(token)
+        else:
+            known = self.tokens.verify_known(token)
+            if known is None or known.act is None:
+                return await self._by_external_token(self.external, request, token)
+            claims = known
         values = {"session_id": claims.sid, "user_id": claims.sub}
+        if claims.act is not None:
+            return await self._principal(request, IMPERSONATED_PERSONAL, IMPERSONATED_NAMED, values)
         return await self._principal(request, BEARER_PERSONAL, BEARER_NAMED, values)
 
     async def _by_external_token(self, accounts: ExternalAccounts, request: Request, token: str) -> Principal:
@@ -173,7 +181,7 @@ class TokenAuthenticator:
             raise SessionEnded
         if row["team_id"] is None:
             raise TeamNotFound
-        if row["session_id"] is not None:
+        if row["session_id"] is not None and row["impersonator_id"] is None:
             self._last_seen.note(row["session_id"], client_ip(request))
         passed_mfa = row["passed_mfa"] and bool(row["second_factors"])
         return Principal(
@@ -188,6 +196,7 @@ class TokenAuthenticator:
             second_factors=tuple(row["second_factors"]),
             passed_mfa=passed_mfa,
             closed_team=row["require_mfa"] and not passed_mfa,
+            impersonator_id=row["impersonator_id"],
         )
 
     async def _row(self, statement: Statement, values: dict[str, Any]) -> asyncpg.Record | None:

@@ -13,14 +13,16 @@ from undercroft.core.auth import Principal
 from undercroft.modules.auth.answers import seconds_to_wait
 from undercroft.modules.auth.client import Client, current_client
 from undercroft.modules.auth.cookies import clear_session_cookie, require_same_site, set_session_cookie
+from undercroft.modules.auth.human import require_human_at_form
 from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import SessionKind
 from undercroft.modules.auth.sessions import Started, end_session
 
 
 async def sign_in(request: Request, *, email: str, password: str) -> Started:
-    """Begin a session with a cookie. Raises `CsrfFailed` and what `SignIn.sign_in` raises."""
+    """Begin a session with a cookie. Raises `CsrfFailed`, what a captcha raises, and what `SignIn.sign_in` raises."""
     identity, client = await asked_by(request)
+    await require_human_at_form(request)
     _, started = await identity.sign_in.sign_in(
         email=email,
         password=password,

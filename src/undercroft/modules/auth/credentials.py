@@ -8,6 +8,7 @@ from undercroft.core.db import Database, Session
 from undercroft.core.security import passwords
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.disposable import require_lasting
 from undercroft.modules.auth.errors import LinkInvalid, WrongPassword
 from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.outbox import request_mail
@@ -81,6 +82,7 @@ class Account:
 
         An earlier request is void. A taken address is not told here.
         """
+        require_lasting(new_email)
         proven = await self._prove(current)
         async with self._database.session() as session:
             await self._hold(session, proven)

@@ -19,6 +19,7 @@ from undercroft.modules.auth.refresh import RefreshTokens
 from undercroft.modules.auth.sign_in import SignIn
 from undercroft.modules.auth.signing import RELOAD_SECONDS, SigningKeys
 from undercroft.modules.auth.throttle import Throttle
+from undercroft.providers.captcha import Captcha
 
 FLUSH_SECONDS = 15
 
@@ -35,6 +36,7 @@ class Identity(Struct, frozen=True):
     throttle: Throttle
     sign_in: SignIn
     refresh_tokens: RefreshTokens
+    captcha: Captcha
 
     @classmethod
     def over(cls, database: Database) -> "Identity":
@@ -52,6 +54,7 @@ class Identity(Struct, frozen=True):
             throttle=throttle,
             sign_in=SignIn(database, throttle),
             refresh_tokens=RefreshTokens(database),
+            captcha=Captcha(),
         )
 
     async def keep(self) -> None:

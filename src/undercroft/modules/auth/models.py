@@ -33,6 +33,11 @@ class AuthSession(Identified, Created, table=True):
         CheckConstraint("(kind = 'cookie') = (cookie_hash IS NOT NULL)", "cookie"),
         Index("ix_auth_sessions_user_id_created_at", "user_id", "created_at"),
         Index("ix_auth_sessions_expires_at", "expires_at"),
+        Index(
+            "ix_auth_sessions_impersonator_id",
+            "impersonator_id",
+            postgresql_where=text("impersonator_id IS NOT NULL"),
+        ),
     )
 
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False)
@@ -52,6 +57,13 @@ class AuthSession(Identified, Created, table=True):
         nullable=False,
         sa_column_kwargs={"server_default": text("false")},
         description="Saw two factors.",
+    )
+    impersonator_id: UUID | None = Field(
+        default=None,
+        foreign_key="users.id",
+        ondelete="CASCADE",
+        nullable=True,
+        description="The administrator who acts as this person; such a session is neither continued nor shown to them.",
     )
 
 

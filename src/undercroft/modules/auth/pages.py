@@ -22,6 +22,7 @@ from undercroft.modules.auth.answers import SENT, count_account
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import refuse_cross_site
 from undercroft.modules.auth.external import require_local_accounts
+from undercroft.modules.auth.human import captcha_of, require_human_at_form
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.mailing import CONFIRM_PAGE, RESET_PAGE, VERIFY_PAGE
 
@@ -91,6 +92,7 @@ async def reset_password(
 
 
 async def _forgot(request: Request, identity: IdentityDep, email: str) -> None:
+    await require_human_at_form(request)
     try:
         address = normalise_email(email)
     except ValueError:
@@ -120,6 +122,7 @@ def _reset_form(request: Request, token: str, *, status: int = 200, fault: str =
         fault=fault,
         shortest=shortest,
         longest=MAX_LENGTH,
+        **captcha_of(request),
     )
 
 

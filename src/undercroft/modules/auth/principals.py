@@ -4,10 +4,11 @@ there are."""
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import DateTime, LargeBinary, String, Uuid, bindparam, false, func, null, select
+from sqlalchemy import DateTime, LargeBinary, String, Uuid, bindparam, exists, false, func, null, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Statement
 from undercroft.modules.api_keys import ApiKey
 from undercroft.modules.auth.models import AuthSession, SessionKind
@@ -27,12 +28,36 @@ _PERSONAL = col(Team.personal_user_id) == col(User.id)
 _NAMED = col(Team.id) == bindparam("team_id", type_=Uuid)
 
 
-_SESSION: Any = (col(AuthSession.id).label("session_id"), col(AuthSession.proven_at), col(AuthSession.passed_mfa))
+_SESSION: Any = (
+    col(AuthSession.id).label("session_id"),
+    col(AuthSession.proven_at),
+    col(AuthSession.passed_mfa),
+    col(AuthSession.impersonator_id),
+)
 _LIVING = (col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now())
+_OWN = (*_LIVING, col(AuthSession.impersonator_id).is_(None))
+
+_Impersonator = aliased(User)
+_IMPERSONATED = (
+    *_LIVING,
+    exists().where(
+        col(_Impersonator.id) == col(AuthSession.impersonator_id),
+        col(_Impersonator.is_active),
+        col(_Impersonator.deleted_at).is_(None),
+        or_(
+            (col(_Impersonator.role) == PlatformRole.SUPERADMIN.value)
+            & (col(User.role) != PlatformRole.SUPERADMIN.value),
+            (col(_Impersonator.role) == PlatformRole.ADMIN.value) & (col(User.role) == PlatformRole.USER.value),
+        ),
+    ),
+)
+"""An administrator who was deactivated or has lost the role acts as nobody any more, from the next request on."""
+
 _NO_SESSION: Any = (
     null().cast(Uuid).label("session_id"),
     null().cast(DateTime(timezone=True)).label("proven_at"),
     false().label("passed_mfa"),
+    null().cast(Uuid).label("impersonator_id"),
 )
 
 
@@ -94,9 +119,11 @@ def _by_key(team: Any) -> Statement:
     )
 
 
-BEARER_PERSONAL = _principal(*_BEARER, *_LIVING, team=_PERSONAL)
-BEARER_NAMED = _principal(*_BEARER, *_LIVING, team=_NAMED)
-COOKIE_PERSONAL = _principal(*_COOKIE, *_LIVING, team=_PERSONAL)
-COOKIE_NAMED = _principal(*_COOKIE, *_LIVING, team=_NAMED)
+BEARER_PERSONAL = _principal(*_BEARER, *_OWN, team=_PERSONAL)
+BEARER_NAMED = _principal(*_BEARER, *_OWN, team=_NAMED)
+COOKIE_PERSONAL = _principal(*_COOKIE, *_OWN, team=_PERSONAL)
+COOKIE_NAMED = _principal(*_COOKIE, *_OWN, team=_NAMED)
+IMPERSONATED_PERSONAL = _principal(*_BEARER, *_IMPERSONATED, team=_PERSONAL)
+IMPERSONATED_NAMED = _principal(*_BEARER, *_IMPERSONATED, team=_NAMED)
 KEY_PERSONAL = _by_key(_PERSONAL)
 KEY_NAMED = _by_key(_NAMED)

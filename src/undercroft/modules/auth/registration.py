@@ -13,6 +13,7 @@ from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.disposable import require_lasting
 from undercroft.modules.auth.errors import LinkInvalid
 from undercroft.modules.auth.models import MailPurpose, Registration, SessionKind
 from undercroft.modules.auth.outbox import request_mail
@@ -23,9 +24,10 @@ from undercroft.modules.users import EmailTaken, NewUser, User, UserRepository, 
 
 
 async def register(database: Database, *, email: str, password: str, full_name: str) -> None:
-    """Keep a registration and have its link mailed. Raises `WeakPassword`, `TooBusy`."""
+    """Keep a registration and have its link mailed. Raises `DisposableAddress`, `WeakPassword`, `TooBusy`."""
     from undercroft.modules.auth.tasks import send_verification  # only here: what others use of this loads no tasks
 
+    require_lasting(email)
     passwords.require_good(password, email=email)
     password_hash = await passwords.hash(password, subject=email)
     registration = Registration(

@@ -29,8 +29,8 @@ class SessionRepository(Repository[AuthSession]):
     sortable = ("last_seen_at",)
 
     async def living(self, user_id: UUID, *, page: int, size: int) -> Slice[AuthSession]:
-        """Somebody's sessions that can still be used, the latest seen first."""
-        where = (col(AuthSession.user_id) == user_id, *_LIVING)
+        """Somebody's own sessions that can still be used, the latest seen first."""
+        where = (col(AuthSession.user_id) == user_id, col(AuthSession.impersonator_id).is_(None), *_LIVING)
         return await self.list(*where, sort="-last_seen_at", page=page, size=size)
 
     async def was_begun_from(self, ip: str, *, email: str) -> bool:

@@ -49,10 +49,16 @@ Kind = Annotated[
 ]
 
 
+CaptchaToken = Annotated[
+    str | None, Field(max_length=4096, description="What the captcha answered, where one is on.", examples=[None])
+]
+
+
 class Register(Schema):
     email: Email
     password: NewPassword
     full_name: PersonName = ""
+    captcha_token: CaptchaToken = None
 
 
 class VerifyEmail(Schema):
@@ -64,10 +70,12 @@ class SignInRequest(Schema):
     email: Email
     password: Password
     session: Kind = SessionKind.BEARER
+    captcha_token: CaptchaToken = None
 
 
 class EmailOnly(Schema):
     email: Email
+    captcha_token: CaptchaToken = None
 
 
 class RefreshRequest(Schema):

@@ -1,6 +1,7 @@
 """Sessions: begun at sign-in, listed and ended by their owner."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 from undercroft.core.audit import Entry, record
@@ -63,6 +64,33 @@ async def start_session(
         session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
     await record(session, Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}))
     return Started(user.id, started.id, secret)
+
+
+async def start_impersonation(session: Session, user_id: UUID, *, by: Principal, life: timedelta) -> AuthSession:
+    """Begin a session in which an administrator acts as somebody. Nothing continues it, and it is not moved on by use.
+
+    Where the administrator sits is not noted: the address would count as one that the person signed in from.
+    """
+    now = utc_now()
+    started = AuthSession(
+        id=new_id(),
+        user_id=user_id,
+        kind=SessionKind.BEARER,
+        last_seen_at=now,
+        expires_at=now + life,
+        ends_at=now + life,
+        proven_at=now,
+        passed_mfa=by.passed_mfa,
+        impersonator_id=by.user_id,
+    )
+    session.add(started)
+    await session.flush()
+    return started
+
+
+async def revoke_session(session: Session, session_id: UUID) -> bool:
+    """End a session; whether there was one to end. Who asks for it records it."""
+    return await SessionRepository(session).revoke(session_id)
 
 
 async def list_sessions(session: ReadSession, principal: Principal, *, page: int, size: int) -> Slice[AuthSession]:

@@ -1,8 +1,11 @@
 """How long people stay signed in, and how long mailed links work."""
 
 from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from undercroft.core.settings import CoreSettings, SettingsBase, load
 
@@ -56,3 +59,29 @@ class AuthSettings(SettingsBase):
     @property
     def reset_link_life(self) -> timedelta:
         return timedelta(minutes=self.reset_link_minutes)
+
+
+class DisposableMail(StrEnum):
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip().lower() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Domains = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class DisposableMailSettings(SettingsBase):
+    section = "Sign-in"
+
+    disposable_mail: DisposableMail = Field(
+        DisposableMail.ALLOW,
+        description="`refuse` takes no addresses of mailboxes that are thrown away after use, for new accounts and "
+        "changed addresses (install `undercroft[disposable-mail]`).",
+    )
+    disposable_mail_domains: Domains = Field(
+        (), description="Domains to refuse besides the listed ones, separated by commas; those below them as well."
+    )
+    disposable_mail_allowed: Domains = Field((), description="Domains to take although they are listed.")

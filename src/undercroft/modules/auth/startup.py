@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from undercroft.core.errors import ServiceUnavailable
 from undercroft.core.security.health import crypto_component
+from undercroft.modules.auth import disposable
 from undercroft.modules.auth.identity import Identity
 
 log = structlog.get_logger("undercroft.application")
@@ -18,6 +19,7 @@ async def start(app: FastAPI) -> None:
 
     A database that cannot be reached now is asked again when somebody signs in.
     """
+    disposable.prepare()
     made = Identity.over(app.state.database)
     try:
         await made.keys.ensure()
@@ -37,3 +39,4 @@ async def stop(app: FastAPI) -> None:
     for seen in (app.state.identity.last_seen, app.state.identity.last_used):
         with suppress(Exception):
             await seen.flush(app.state.database)
+    await app.state.identity.captcha.close()

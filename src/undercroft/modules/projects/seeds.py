@@ -1,7 +1,7 @@
 """A few projects for the demo account."""
 
 from undercroft.core.audit import Entry, record
-from undercroft.core.db import Session
+from undercroft.core.db import Session, tenant
 from undercroft.modules.projects.models import Project, ProjectStatus
 from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.teams import TeamRepository
@@ -20,13 +20,14 @@ async def seed(session: Session) -> None:
     team = await TeamRepository(session).personal_of(user.id) if user else None
     if user is None or team is None:
         return
-    projects = ProjectRepository(session, team.id)
-    if await projects.count() or await projects.count(deleted=True):
-        return
-    made = await projects.create_many(
-        Project(name=name, description=description, status=status, team_id=team.id, created_by=user.id)
-        for name, description, status in DEMO
-    )
-    for project in made:
-        after = {"name": project.name, "description": project.description, "status": project.status}
-        await record(session, Entry("project.created", user.id, "project", project.id, team.id, after=after))
+    with tenant(team.id):
+        projects = ProjectRepository(session, team.id)
+        if await projects.count() or await projects.count(deleted=True):
+            return
+        made = await projects.create_many(
+            Project(name=name, description=description, status=status, team_id=team.id, created_by=user.id)
+            for name, description, status in DEMO
+        )
+        for project in made:
+            after = {"name": project.name, "description": project.description, "status": project.status}
+            await record(session, Entry("project.created", user.id, "project", project.id, team.id, after=after))

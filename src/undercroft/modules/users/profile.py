@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Text, cast
@@ -27,8 +28,8 @@ PROFILE: tuple[Any, ...] = (
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_profile(row: Mapping[str, Any]) -> bytes:
-    """A row of `PROFILE`, as the driver gives it, in the form of `UserRead`."""
+def encode_profile(row: Mapping[str, Any], impersonated_by: UUID | None = None) -> bytes:
+    """A row of `PROFILE`, as the driver gives it, in the form of `ProfileRead`."""
     return _encode(
         {
             "full_name": row["full_name"],
@@ -42,5 +43,6 @@ def encode_profile(row: Mapping[str, Any]) -> bytes:
             "email_verified": row["email_verified_at"] is not None,
             "created_at": row["created_at"],
             "updated_at": row["updated_at"],
+            "impersonated_by": impersonated_by,
         }
     )

@@ -17,7 +17,7 @@ from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNot
 from undercroft.modules.users.models import User
 from undercroft.modules.users.profile import encode_profile
 from undercroft.modules.users.repository import UserRepository, matching
-from undercroft.modules.users.schemas import UserAdminRead, UserAdminUpdate, UserRead, UserUpdate
+from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserUpdate
 from undercroft.modules.users.service import UserDirectory, UserService
 
 PROFILE = Tag("Profile", "Who one is.", group="Account")
@@ -27,16 +27,17 @@ me = Router(surface="app", prefix="/users", tag=PROFILE, personal=True)
 admin = Router(surface="admin", prefix="/users", tag=USERS)
 
 
-@me.get("/me", response_model=UserRead, summary="Read one's own profile")
+@me.get("/me", response_model=ProfileRead, summary="Read one's own profile")
 async def read_profile(principal: CurrentPrincipal) -> Response:
     """Costs no statement beyond the one that authenticates."""
-    return Response(encode_profile(principal.subject), media_type="application/json")
+    return Response(encode_profile(principal.subject, principal.impersonator_id), media_type="application/json")
 
 
-@me.patch("/me", response_model=UserRead, summary="Change one's own profile")
-async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> User:
+@me.patch("/me", response_model=ProfileRead, summary="Change one's own profile")
+async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> ProfileRead:
     """Only the fields that are given are changed. The address and the password have routes of their own."""
-    return await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
+    user = await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
+    return ProfileRead.model_validate(user).model_copy(update={"impersonated_by": principal.impersonator_id})
 
 
 class UserQuery(ListQuery):

@@ -30,6 +30,12 @@ class UserRead(UserBase):
     updated_at: datetime
 
 
+class ProfileRead(UserRead):
+    """Oneself."""
+
+    impersonated_by: UUID | None = Field(None, description="The administrator who acts as this person, if one does.")
+
+
 class UserAdminRead(UserRead):
     """A person, as told to administrators."""
 

@@ -8,11 +8,11 @@ from undercroft.providers.identity.errors import (
     SocialSignInFailed,
 )
 from undercroft.providers.identity.external import make_external
-from undercroft.providers.identity.outgoing import Outgoing, require_client
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.protocol import Event, ExternalIssuer, News
 from undercroft.providers.identity.settings import AuthProviderName, IdentitySettings, SocialSettings
 from undercroft.providers.identity.social import Flow, SocialProvider, label_of, make_social
+from undercroft.providers.outgoing import Outgoing, require_client
 
 __all__ = [
     "AuthProviderName",

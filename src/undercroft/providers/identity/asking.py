@@ -8,8 +8,8 @@ import msgspec
 
 from undercroft.providers.identity.errors import IdentityProviderUnavailable
 from undercroft.providers.identity.jwks import Jwks
-from undercroft.providers.identity.outgoing import Outgoing, Reply, Unreachable
 from undercroft.providers.identity.tokens import Rules, Tokens, is_subject
+from undercroft.providers.outgoing import Outgoing, Reply, Unreachable
 
 NOTHING: Any = {"email": None, "verified": False, "name": None}
 """What is left of the profile of somebody who is gone."""

@@ -6,12 +6,12 @@ from urllib.parse import quote
 
 from undercroft.core.settings import load
 from undercroft.providers.identity.asking import NOTHING, ask, has_subject, json_object, tokens_of
-from undercroft.providers.identity.outgoing import Outgoing
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.protocol import Event, News
 from undercroft.providers.identity.settings import IdentitySettings
 from undercroft.providers.identity.signatures import verified_id
 from undercroft.providers.identity.tokens import Claims
+from undercroft.providers.outgoing import Outgoing
 
 
 class Clerk:

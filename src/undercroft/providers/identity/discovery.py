@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from undercroft.providers.identity.documents import Document
-from undercroft.providers.identity.outgoing import Outgoing, Unreachable, require_https
+from undercroft.providers.outgoing import Outgoing, Unreachable, require_https
 
 FRESH = 3600
 

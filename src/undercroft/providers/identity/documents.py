@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from undercroft.providers.identity.errors import IdentityProviderUnavailable
-from undercroft.providers.identity.outgoing import Unreachable
+from undercroft.providers.outgoing import Unreachable
 
 log = structlog.get_logger("undercroft.application")
 

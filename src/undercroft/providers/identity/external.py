@@ -1,9 +1,9 @@
 """The provider that AUTH_PROVIDER names."""
 
 from undercroft.core.settings import load
-from undercroft.providers.identity.outgoing import Outgoing
 from undercroft.providers.identity.protocol import ExternalIssuer
 from undercroft.providers.identity.settings import AuthProviderName, IdentitySettings
+from undercroft.providers.outgoing import Outgoing
 
 
 def make_external(outgoing: Outgoing) -> ExternalIssuer:

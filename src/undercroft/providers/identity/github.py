@@ -7,10 +7,10 @@ import structlog
 
 from undercroft.core.settings import load
 from undercroft.providers.identity.errors import IdentityProviderUnavailable, SocialSignInFailed
-from undercroft.providers.identity.outgoing import Outgoing, Reply, Unreachable
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.settings import SocialSettings
 from undercroft.providers.identity.social import Flow
+from undercroft.providers.outgoing import Outgoing, Reply, Unreachable
 
 log = structlog.get_logger("undercroft.security")
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
 from undercroft.providers.identity.documents import Document
-from undercroft.providers.identity.outgoing import Outgoing, Unreachable
+from undercroft.providers.outgoing import Outgoing, Unreachable
 
 MOST_KEYS = 100
 RSA_BITS = range(2048, 8193)

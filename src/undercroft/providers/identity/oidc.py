@@ -7,11 +7,11 @@ from undercroft.core.settings import load
 from undercroft.providers.identity.asking import ask, tokens_of
 from undercroft.providers.identity.discovery import Discovery
 from undercroft.providers.identity.errors import BadSignature
-from undercroft.providers.identity.outgoing import Outgoing
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.protocol import Event
 from undercroft.providers.identity.settings import IdentitySettings, SocialSettings
 from undercroft.providers.identity.tokens import Claims
+from undercroft.providers.outgoing import Outgoing
 
 
 class Oidc:

@@ -13,10 +13,10 @@ from undercroft.core.security.tokens import equal
 from undercroft.providers.identity.discovery import Discovery, Metadata
 from undercroft.providers.identity.errors import BadToken, IdentityProviderUnavailable, SocialSignInFailed
 from undercroft.providers.identity.jwks import Jwks
-from undercroft.providers.identity.outgoing import Outgoing, Unreachable
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.social import Flow
 from undercroft.providers.identity.tokens import Claims, Rules, Tokens
+from undercroft.providers.outgoing import Outgoing, Unreachable
 
 log = structlog.get_logger("undercroft.security")
 

@@ -11,9 +11,9 @@ from msgspec import Struct, field
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import load
-from undercroft.providers.identity.outgoing import Outgoing
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.settings import SHARED_TENANTS, SocialSettings
+from undercroft.providers.outgoing import Outgoing
 
 
 class Flow(Struct, frozen=True):

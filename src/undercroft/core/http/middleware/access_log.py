@@ -51,7 +51,7 @@ def _facts(scope: Scope, seconds: float) -> dict[str, Any]:
     state = scope["state"]
     status = state.get("status", 499)
     principal, client = state.get("principal"), scope.get("client")
-    return {
+    facts = {
         "timestamp": datetime.now(UTC),
         "level": "info" if status < 500 else "error",
         "category": "access",
@@ -65,3 +65,6 @@ def _facts(scope: Scope, seconds: float) -> dict[str, Any]:
         "client": client[0] if client else None,
         "user_id": principal.person_id if principal is not None else None,
     }
+    if principal is not None and principal.impersonator_id is not None:
+        facts["impersonator_id"] = principal.impersonator_id
+    return facts

@@ -15,8 +15,10 @@ from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie
 from undercroft.modules.auth.credentials import Account
+from undercroft.modules.auth.disposable import DisposableAddress
 from undercroft.modules.auth.errors import LinkInvalid, TooManyAttempts, WrongPassword
 from undercroft.modules.auth.external import LocalAccountsOff, require_local_accounts
+from undercroft.modules.auth.human import CAPTCHA, require_human
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.schemas import (
     Accepted,
@@ -45,12 +47,17 @@ PROOF = (WrongPassword, TooManyAttempts, TooBusy)
 
 
 @passwords.post(
-    "/password/forgot", status_code=202, response_model=Accepted, summary="Ask for a link to set a password"
+    "/password/forgot",
+    status_code=202,
+    response_model=Accepted,
+    summary="Ask for a link to set a password",
+    responses=responses(*CAPTCHA),
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
 async def forgot_password(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
     """The answer is the same whether the address has an account or not."""
+    await require_human(request, body.captcha_token)
     await count_account(request, body.email)
     await credentials.forgot_password(identity.database, email=body.email)
     return Accepted(message=SENT)
@@ -92,7 +99,7 @@ async def change_password(body: ChangePassword, own: AccountDep) -> None:
     status_code=202,
     response_model=Accepted,
     summary="Ask to move to another address",
-    responses=responses(*PROOF),
+    responses=responses(*PROOF, DisposableAddress),
 )
 @limit("sign_in")
 async def change_email(body: ChangeEmail, own: AccountDep) -> Accepted:

@@ -11,6 +11,7 @@ from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account, requir
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, MagicLinksOff, MfaRequired
 from undercroft.modules.auth.external import LocalAccountsOff
+from undercroft.modules.auth.human import CAPTCHA, require_human
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.schemas import Accepted, CookieSession, EmailOnly, MagicLinkVerify, TokenPair
 
@@ -22,13 +23,14 @@ magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN)
     status_code=202,
     response_model=Accepted,
     summary="Ask for a link to sign in by",
-    responses=responses(MagicLinksOff, LocalAccountsOff),
+    responses=responses(MagicLinksOff, LocalAccountsOff, *CAPTCHA),
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
 async def ask_for_magic_link(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
     """The answer is the same whether the address has an account or not. A newer link makes earlier ones void."""
     service.require_on()
+    await require_human(request, body.captcha_token)
     await count_account(request, body.email)
     await service.ask(identity.database, email=body.email)
     return Accepted(message=SENT)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Form, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import TypeAdapter, ValidationError
@@ -28,6 +28,7 @@ from undercroft.modules.auth.answers import (
 )
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie
+from undercroft.modules.auth.disposable import DisposableAddress
 from undercroft.modules.auth.errors import (
     CsrfFailed,
     InvalidCredentials,
@@ -39,6 +40,7 @@ from undercroft.modules.auth.errors import (
     TooManyAttempts,
 )
 from undercroft.modules.auth.external import LocalAccountsOff, require_local_accounts
+from undercroft.modules.auth.human import CAPTCHA, require_human
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.models import SessionKind
 from undercroft.modules.auth.schemas import (
@@ -63,13 +65,14 @@ _email: TypeAdapter[str] = TypeAdapter(Email)
     status_code=202,
     response_model=Accepted,
     summary="Register",
-    responses=responses(LocalAccountsOff, WeakPassword, TooBusy),
+    responses=responses(LocalAccountsOff, DisposableAddress, WeakPassword, *CAPTCHA, TooBusy),
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail: the link makes the account, once.")
 async def register(body: Register, request: Request, identity: IdentityDep) -> Accepted:
     """Sends a link to the address. The answer is the same whether it has an account or not."""
+    await require_human(request, body.captcha_token)
     await count_account(request, body.email)
     await registration.register(
         identity.database, email=body.email, password=body.password.get_secret_value(), full_name=body.full_name
@@ -101,13 +104,14 @@ async def verify_email(
     status_code=202,
     response_model=Accepted,
     summary="Send the link to verify once more",
-    responses=responses(LocalAccountsOff),
+    responses=responses(LocalAccountsOff, *CAPTCHA),
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
 async def resend_verification(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
     """The answer is the same whether the address was registered or not."""
+    await require_human(request, body.captcha_token)
     await count_account(request, body.email)
     await registration.resend(identity.database, email=body.email)
     return Accepted(message=SENT)
@@ -117,7 +121,9 @@ async def resend_verification(body: EmailOnly, request: Request, identity: Ident
     "/login",
     response_model=TokenPair | CookieSession,
     summary="Sign in",
-    responses=responses(LocalAccountsOff, InvalidCredentials, MfaRequired, CsrfFailed, TooManyAttempts, TooBusy),
+    responses=responses(
+        LocalAccountsOff, InvalidCredentials, MfaRequired, CsrfFailed, *CAPTCHA, TooManyAttempts, TooBusy
+    ),
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
@@ -130,6 +136,7 @@ async def login(
     Two-step sign-in: 401 `MFA_REQUIRED`, and `POST /auth/mfa/verify` takes `details.mfa_token` with a second factor.
     """
     require_own_page(request, body.session)
+    await require_human(request, body.captcha_token)
     user, started = await identity.sign_in.sign_in(
         email=body.email,
         password=body.password.get_secret_value(),
@@ -144,7 +151,7 @@ async def login(
     "/token",
     response_model=TokenPair,
     summary="Sign in by an OAuth 2 password form",
-    responses=responses(LocalAccountsOff, InvalidCredentials, MfaRequired, TooManyAttempts, TooBusy),
+    responses=responses(LocalAccountsOff, InvalidCredentials, MfaRequired, *CAPTCHA, TooManyAttempts, TooBusy),
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
@@ -154,8 +161,10 @@ async def token(
     request: Request,
     client: CurrentClient,
     identity: IdentityDep,
+    captcha_token: Annotated[str, Form(max_length=4096)] = "",
 ) -> TokenPair:
     """For documentation pages and generic clients (RFC 6749, 4.3); `username` is the address."""
+    await require_human(request, captcha_token)
     email = _address_in(form.username)
     if len(form.password) > MAX_LENGTH:
         raise InvalidCredentials

@@ -13,7 +13,15 @@ from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
 from undercroft.core.validation.text import tidy_line
-from undercroft.modules.auth import IdentityDep, count_account, refuse_cross_site, register, require_local_accounts
+from undercroft.modules.auth import (
+    IdentityDep,
+    captcha_of,
+    count_account,
+    refuse_cross_site,
+    register,
+    require_human_at_form,
+    require_local_accounts,
+)
 from undercroft.modules.sign_in_pages.answers import REGISTER_PAGE, SIGN_IN_PAGE, done_page, form_page
 from undercroft.modules.users import NAME_LENGTH
 
@@ -46,6 +54,7 @@ async def register_by_page(
     """The answer is the same whether the address has an account or not."""
     refuse_cross_site(request)
     try:
+        await require_human_at_form(request)
         address, name = _address(email), _name(full_name)
         await count_account(request, address)
         await register(identity.database, email=address, password=password, full_name=name)
@@ -65,6 +74,7 @@ def _form(request: Request, fault: AppError | None = None, *, email: str = "", f
         full_name=full_name,
         shortest=load(PasswordSettings).password_min_length,
         longest=MAX_LENGTH,
+        **captcha_of(request),
     )
 
 

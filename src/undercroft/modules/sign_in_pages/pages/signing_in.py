@@ -24,10 +24,12 @@ from undercroft.modules.auth import (
     TooManyAttempts,
     ask_for_link,
     browser,
+    captcha_of,
     clear_session_cookie,
     count_account,
     end_session,
     refuse_cross_site,
+    require_human_at_form,
     require_local_accounts,
 )
 from undercroft.modules.mfa import InvalidCode, finish_sign_in
@@ -125,6 +127,7 @@ async def send_magic_link(request: Request, identity: IdentityDep, email: Addres
     except ValueError:
         return done_page(request, "Look into your mailbox", SENT)
     try:
+        await require_human_at_form(request)
         await count_account(request, address)
         await ask_for_link(identity.database, email=address)
     except AppError as fault:
@@ -174,6 +177,7 @@ def _form(request: Request, wanted: str, fault: AppError | None = None, *, email
         longest=MAX_LENGTH,
         social=social_links(request.app.state.identity_connections, wanted),
         wanted=wanted,
+        **captcha_of(request),
     )
 
 

@@ -6,7 +6,14 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission, require_recent_proof
+from undercroft.core.auth import (
+    IN_PERSON,
+    CurrentPrincipal,
+    Router,
+    StepUpRequired,
+    require_permission,
+    require_recent_proof,
+)
 from undercroft.core.auth.proof import MfaEnrollmentRequired, MfaRequiredByTeam
 from undercroft.core.auth.routing import Surface
 from undercroft.core.db import ReadSessionDep, SessionDep
@@ -131,7 +138,7 @@ async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     "/restore",
     response_model=TeamRead,
     summary="Restore a deleted team",
-    dependencies=[require_in_deleted_team("teams:delete")],
+    dependencies=[IN_PERSON, require_in_deleted_team("teams:delete")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, SlugTaken),
 )
 async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:

@@ -10,7 +10,7 @@ from undercroft.devstack.standins.oidc import Fault, OidcIssuer
 from undercroft.providers.identity.documents import Document
 from undercroft.providers.identity.errors import IdentityProviderUnavailable
 from undercroft.providers.identity.jwks import Jwks, usable_keys
-from undercroft.providers.identity.outgoing import Outgoing, Unreachable
+from undercroft.providers.outgoing import Outgoing, Unreachable
 
 JWKS = "/.well-known/jwks.json"
 FAULTS = [Fault.JWKS_DOWN, Fault.JWKS_SLOW, Fault.JWKS_HUGE, Fault.JWKS_WRONG, Fault.JWKS_REDIRECT]

@@ -1,4 +1,4 @@
-"""HTTP requests to identity providers: few bytes, little time, no redirects, and https only in production."""
+"""HTTP requests to services that answer with JSON: few bytes, little time, no redirects, only https in production."""
 
 import asyncio
 import json
@@ -112,11 +112,11 @@ def require_https(url: str) -> None:
         raise Unreachable(f"{url} is not an https address")
 
 
-def require_client(setting: str) -> None:
+def require_client(setting: str, *, extra: str = "identity") -> None:
     """Raises `ConfigurationError` when the HTTP client is not installed."""
     from importlib.util import find_spec
 
     if find_spec("httpx") is None:
         raise ConfigurationError(
-            f"{setting} needs an HTTP client: pip install 'undercroft[identity]'. Without it, unset {setting}."
+            f"{setting} needs an HTTP client: pip install 'undercroft[{extra}]'. Without it, unset {setting}."
         )

@@ -1,0 +1,90 @@
+"""Whose rows this code works on, as row-level security sees it: one team's, every team's, or nobody's.
+
+A request's guard says it for the principal's team. Jobs, seeds, commands and maintenance say it themselves:
+
+    with tenant(team_id):
+        async with database.session() as session: ...
+
+Sessions look at it when a statement is sent, not when they are opened. What was only added is written when the session
+flushes, so flush inside the block. It guards nothing by itself: repositories filter whether TENANT_RLS is on or not.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import Enum
+from functools import cache
+from typing import Final
+from uuid import UUID
+
+from undercroft.core.db.models import TenantOwned
+
+SETTING: Final = "undercroft.team_id"
+"""The transaction-local setting that the policies read."""
+
+
+class Every(Enum):
+    """Every team's rows."""
+
+    TEAM = "*"
+
+
+EVERY_TEAM: Final = Every.TEAM
+Tenant = UUID | Every
+
+_tenant: ContextVar[Tenant | None] = ContextVar("undercroft_tenant", default=None)
+current_tenant = _tenant.get
+
+
+def act_for(team: Tenant | None) -> None:
+    """From here on, in this task, work on this team's rows."""
+    _tenant.set(team)
+
+
+@contextmanager
+def tenant(team_id: UUID) -> Iterator[None]:
+    """Within this block work on this team's rows."""
+    yield from _within(team_id)
+
+
+@contextmanager
+def every_tenant() -> Iterator[None]:
+    """Within this block work on every team's rows: for maintenance and administration, never for a member's request."""
+    yield from _within(EVERY_TEAM)
+
+
+def _within(team: Tenant) -> Iterator[None]:
+    token = _tenant.set(team)
+    try:
+        yield
+    finally:
+        _tenant.reset(token)
+
+
+def telling(team: Tenant | None) -> str:
+    """The statement that tells the transaction whose rows it works on."""
+    value = "" if team is None else team.value if isinstance(team, Every) else str(UUID(int=team.int))
+    return f"SELECT set_config('{SETTING}', '{value}', true)"
+
+
+def tenant_tables() -> tuple[str, ...]:
+    """The names of the tables whose models say that they are a team's, in order."""
+    return tuple(sorted({str(model.__tablename__) for model in _models(TenantOwned) if hasattr(model, "__table__")}))
+
+
+def _models(base: type[TenantOwned]) -> Iterator[type[TenantOwned]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
+def names_tenant_table(sql: str) -> bool:
+    """Whether a statement may touch a team's rows; one too many costs a transaction, and too few finds no rows."""
+    tables = tenant_tables()
+    return bool(tables) and _any_of(tables).search(sql) is not None
+
+
+@cache
+def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")

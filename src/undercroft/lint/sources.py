@@ -1,0 +1,170 @@
+"""Python files, what their names mean, and which classes are teams' models."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+TENANT_OWNED = "undercroft.core.db.models.TenantOwned"
+TENANT_REPOSITORY = "undercroft.core.db.repository.TenantRepository"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A team's model: its table and the package whose repository may ask about it."""
+
+    name: str
+    table: str
+    package: str
+
+
+class Source:
+    """One parsed file. `module` is its dotted name as far as packages go up."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = path.read_text(encoding="utf-8")
+        self.tree = ast.parse(self.text, filename=str(path))
+        self.module = _module_of(path)
+
+    @property
+    def package(self) -> str:
+        return self.module if self.path.name == "__init__.py" else self.module.rpartition(".")[0]
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
+    @cached_property
+    def imported(self) -> dict[str, str]:
+        """Local names of what is imported anywhere in the file, with their dotted origin."""
+        return dict(_imports(self.tree, self.package))
+
+    @cached_property
+    def starred(self) -> list[str]:
+        """Modules of which everything is imported."""
+        nodes = (node for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom))
+        return [_from(node, self.package) for node in nodes if any(alias.name == "*" for alias in node.names)]
+
+    def dotted(self, node: ast.AST) -> str | None:
+        """What a name or a chain of attributes stands for, as far as imports tell."""
+        if isinstance(node, ast.Subscript):
+            return self.dotted(node.value)
+        if isinstance(node, ast.Attribute):
+            whole = self.dotted(node.value)
+            return f"{whole}.{node.attr}" if whole else None
+        if isinstance(node, ast.Name):
+            return self.imported.get(node.id, f"{self.module}.{node.id}")
+        return None
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        while node in self.parents:
+            node = self.parents[node]
+            yield node
+
+
+class Index:
+    """Everything that was read, to follow a name through imports and re-exports to the class that it is."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._sources = {source.module: source for source in sources}
+        self._classes = {
+            f"{source.module}.{node.name}": (source, node)
+            for source in self._sources.values()
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.ClassDef)
+        }
+        self.models = dict(self._tenants_models())
+
+    def origin(self, dotted: str | None) -> str | None:
+        """The dotted name of the class itself; None when it is not among what was read."""
+        seen: set[str] = set()
+        while dotted and dotted not in self._classes and dotted not in seen:
+            seen.add(dotted)
+            dotted = self._one_step(dotted)
+        return dotted if dotted in self._classes else None
+
+    def model(self, dotted: str | None) -> Model | None:
+        return self.models.get(self.origin(dotted) or "")
+
+    def derives(self, source: Source, node: ast.ClassDef, base: str) -> bool:
+        """Whether a class derives from the one of this name, however far up."""
+        return any(self._is_or_derives(source.dotted(each), base, set()) for each in node.bases)
+
+    def _is_or_derives(self, dotted: str | None, base: str, seen: set[str]) -> bool:
+        found = self.origin(dotted)
+        if base in (found, dotted):
+            return True
+        if found is None or found in seen:
+            return False
+        seen.add(found)
+        source, node = self._classes[found]
+        return any(self._is_or_derives(source.dotted(each), base, seen) for each in node.bases)
+
+    def _one_step(self, dotted: str) -> str | None:
+        module, _, name = dotted.rpartition(".")
+        source = self._sources.get(module)
+        if source is None:
+            return None
+        if name in source.imported:
+            return source.imported[name]
+        return next((f"{each}.{name}" for each in source.starred if self.origin(f"{each}.{name}")), None)
+
+    def _tenants_models(self) -> Iterator[tuple[str, Model]]:
+        for dotted, (source, node) in self._classes.items():
+            is_table = any(word.arg == "table" and _is_true(word.value) for word in node.keywords)
+            if is_table and self.derives(source, node, TENANT_OWNED):
+                yield dotted, Model(node.name, _table_of(node), source.module.rpartition(".")[0])
+
+
+def read(paths: Iterable[Path]) -> Iterator[Source]:
+    """Every Python file under these paths."""
+    for path in paths:
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        yield from (Source(file) for file in files if not _is_hidden(file, path))
+
+
+def _is_hidden(file: Path, root: Path) -> bool:
+    inside = file.relative_to(root).parts if root.is_dir() else ()
+    return any(part.startswith(".") or part in ("node_modules", "__pycache__") for part in inside)
+
+
+def _module_of(path: Path) -> str:
+    names = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.resolve().parent
+    while (folder / "__init__.py").exists():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(names)
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
+        elif isinstance(node, ast.ImportFrom):
+            origin = _from(node, package)
+            yield from ((alias.asname or alias.name, f"{origin}.{alias.name}") for alias in node.names)
+
+
+def _from(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    above = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _is_true(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+def _table_of(node: ast.ClassDef) -> str:
+    for each in node.body:
+        targets = each.targets if isinstance(each, ast.Assign) else [getattr(each, "target", None)]
+        value = getattr(each, "value", None)
+        named = any(isinstance(target, ast.Name) and target.id == "__tablename__" for target in targets)
+        if named and isinstance(value, ast.Constant):
+            return str(value.value)
+    return node.name.lower()

@@ -1,0 +1,39 @@
+"""Strings in source code that a database will read."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from undercroft.lint.sources import Source
+
+_RUNS_TEXT = frozenset(
+    {"text", "execute", "executemany", "fetch", "fetchrow", "fetchval", "cursor", "exec_driver_sql", "DDL", "scalar"}
+)
+_VERB = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|LOCK|TABLE|WITH|SET)\b")
+
+
+def sql_texts(source: Source) -> Iterator[tuple[ast.expr, str]]:
+    """Every string that may be SQL, f-strings with `x` for what is filled in; no docstrings."""
+    for node in ast.walk(source.tree):
+        text = _text_of(node)
+        parent = source.parents.get(node)
+        if text is None or isinstance(parent, ast.Expr | ast.JoinedStr):
+            continue
+        assert isinstance(node, ast.expr)
+        if _VERB.search(text):
+            yield node, text
+        elif isinstance(parent, ast.Call) and _called(parent) in _RUNS_TEXT and _VERB.search(text.upper()):
+            yield node, text.upper()
+
+
+def _text_of(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text_of(part) or "x" for part in node.values)
+    return None
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

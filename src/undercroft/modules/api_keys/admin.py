@@ -1,0 +1,32 @@
+"""API keys in `/admin`: to look at, and to revoke."""
+
+from typing import Any
+
+from undercroft.core.admin import AdminView
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import Principal
+from undercroft.core.db import Session
+from undercroft.modules.api_keys.models import ApiKey
+
+
+class ApiKeyView(AdminView, model=ApiKey):
+    name = "API key"
+    name_plural = "API keys"
+    icon = "fa-solid fa-key"
+    category = "People"
+    noun = "api_key"
+    can_delete = True
+    references = {"user_id": "user", "team_id": "team", "created_by": "user"}
+    column_list = ["name", "prefix", "user_id", "team_id", "scopes", "expires_at", "last_used_at", "created_at"]
+    column_searchable_list = ["name", "prefix"]
+    column_sortable_list = ["name", "expires_at", "last_used_at", "created_at"]
+    column_default_sort = ("created_at", True)
+
+    async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
+        """End a key from its next request on; one that is revoked is removed."""
+        await session.delete(row)
+        await session.flush()
+        before = {"name": row.name, "prefix": row.prefix}
+        await record(
+            session, Entry("api_key.revoked", by.user_id, "api_key", row.id, team_id=row.team_id, before=before)
+        )

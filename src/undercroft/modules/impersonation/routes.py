@@ -1,0 +1,50 @@
+"""Acting as somebody, over HTTP."""
+
+from uuid import UUID
+
+from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, open_to_impersonation, require_recent_proof
+from undercroft.core.db import SessionDep
+from undercroft.core.http.errors import responses
+from undercroft.core.http.idempotency import answers_secret
+from undercroft.core.http.tags import Tag
+from undercroft.modules.auth import IdentityDep
+from undercroft.modules.impersonation.errors import ImpersonationNotAllowed, NotImpersonating, PersonInactive
+from undercroft.modules.impersonation.schemas import Impersonate, ImpersonationToken
+from undercroft.modules.impersonation.service import ImpersonationService
+from undercroft.modules.users import UserNotFound
+
+IMPERSONATION = Tag("Impersonation", "Administrators who act as somebody.", group="Administration")
+
+admin = Router(surface="admin", prefix="/users", tag=IMPERSONATION)
+auth = Router(surface="auth", prefix="/impersonation", tag=IMPERSONATION)
+
+
+@admin.post(
+    "/{user_id}/impersonate",
+    response_model=ImpersonationToken,
+    summary="Act as a person",
+    responses=responses(UserNotFound, ImpersonationNotAllowed, PersonInactive, StepUpRequired),
+    dependencies=[require_recent_proof()],
+)
+@answers_secret
+async def impersonate(
+    user_id: UUID, body: Impersonate, principal: CurrentPrincipal, session: SessionDep, identity: IdentityDep
+) -> ImpersonationToken:
+    """A token for a short time, which opens what the person sees and nothing that is sensitive.
+
+    An admin acts as people without a role on the platform, a superadmin as admins, too. It ends with
+    `POST /auth/impersonation/end`, and when the administrator is deactivated or loses the role.
+    """
+    started = await ImpersonationService(session, principal).start(user_id, reason=body.reason)
+    life = int((started.ends_at - started.created_at).total_seconds())
+    issued = await identity.tokens.issue(user_id, started.id, impersonator_id=principal.user_id, life=life)
+    return ImpersonationToken(
+        access_token=issued.token, expires_in=issued.expires_in, user_id=user_id, session_id=started.id
+    )
+
+
+@auth.post("/end", status_code=204, summary="Stop acting as a person", responses=responses(NotImpersonating))
+@open_to_impersonation
+async def end_impersonation(principal: CurrentPrincipal, session: SessionDep) -> None:
+    """From the next request on, on every process."""
+    await ImpersonationService(session, principal).end()

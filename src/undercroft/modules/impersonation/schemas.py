@@ -1,0 +1,26 @@
+"""What comes in and goes out about acting as somebody."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from undercroft.core.validation import one_line
+
+REASON = "Ticket 4711: the export of invoices stays empty."
+
+
+class Impersonate(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": REASON}]})
+
+    reason: Annotated[str, one_line(500, min_length=3)] = Field(description="Kept in the audit log.")
+
+
+class ImpersonationToken(BaseModel):
+    """There is no refresh token: it ends when it ends."""
+
+    access_token: str = Field(description="A JWT whose claim `act` names the administrator.")
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105
+    expires_in: int = Field(description="Seconds.")
+    user_id: UUID = Field(description="Whom it acts as.")
+    session_id: UUID

@@ -1,0 +1,46 @@
+"""Who may act as whom, and until when."""
+
+from uuid import UUID
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.db import Session
+from undercroft.core.settings import load
+from undercroft.modules.auth import AuthSession, revoke_session, start_impersonation
+from undercroft.modules.impersonation.errors import ImpersonationNotAllowed, NotImpersonating, PersonInactive
+from undercroft.modules.impersonation.settings import ImpersonationSettings
+from undercroft.modules.users import User, UserRepository
+
+
+class ImpersonationService:
+    def __init__(self, session: Session, principal: Principal) -> None:
+        self._session = session
+        self._principal = principal
+
+    async def start(self, user_id: UUID, *, reason: str) -> AuthSession:
+        """Begin to act as somebody. Raises `UserNotFound`, `ImpersonationNotAllowed`, `PersonInactive`."""
+        user = await UserRepository(self._session).lock(user_id)
+        _require_allowed(self._principal, user)
+        life = load(ImpersonationSettings).life
+        started = await start_impersonation(self._session, user.id, by=self._principal, life=life)
+        details = {"reason": reason, "session_id": started.id, "expires_at": started.expires_at}
+        entry = Entry("impersonation.started", self._principal.user_id, "user", user.id, details=details)
+        await record(self._session, entry)
+        return started
+
+    async def end(self) -> None:
+        """Act as oneself again, from the next request on. Raises `NotImpersonating`."""
+        if self._principal.impersonator_id is None:
+            raise NotImpersonating
+        if await revoke_session(self._session, self._principal.session_id):
+            entry = Entry("impersonation.ended", target_type="user", target_id=self._principal.user_id)
+            await record(self._session, entry)
+
+
+def _require_allowed(by: Principal, user: User) -> None:
+    """The statement that finds the principal asks the same of every later request."""
+    below = {PlatformRole.USER} | ({PlatformRole.ADMIN} if by.role is PlatformRole.SUPERADMIN else set())
+    if by.impersonator_id is not None or by.user_id == user.id or user.role not in below:
+        raise ImpersonationNotAllowed
+    if not user.is_active:
+        raise PersonInactive

@@ -1,0 +1,89 @@
+"""What an application can be asked, and where in it ids go."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from undercroft.core.auth import Surface
+from undercroft.core.auth.guards import current_principal
+from undercroft.core.http.application import Api
+from undercroft.testing.attack.samples import Samples, is_id
+
+BODIES = ("application/json", "application/x-www-form-urlencoded")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path. `path_ids`, `query_ids` and `body_ids` are the names of ids in them."""
+
+    method: str
+    path: str
+    path_ids: tuple[str, ...]
+    path_others: tuple[str, ...]
+    query: Mapping[str, Any]
+    query_ids: tuple[str, ...]
+    body: Any
+    body_kind: str
+    body_ids: tuple[tuple[str, ...], ...]
+    guarded: bool
+
+    @property
+    def is_administration(self) -> bool:
+        return self.path.startswith(f"{Surface.ADMIN.prefix}/")
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def operations(app: Api) -> Iterator[Operation]:
+    """All of them, those left out of the schema too."""
+    document = app.openapi()
+    samples = Samples(document.get("components", {}).get("schemas", {}))
+    for route in app.router.routes:
+        if isinstance(route, APIRoute):
+            for method in sorted(route.methods or ()):
+                described = document["paths"].get(route.path_format, {}).get(method.lower(), {})
+                yield _operation(route, method, described, samples)
+
+
+def _operation(route: APIRoute, method: str, described: Mapping[str, Any], samples: Samples) -> Operation:
+    names = list(route.param_convertors)
+    parameters = (field for each in _all(route.dependant) for field in each.path_params)
+    typed = {field.alias for field in parameters if field.field_info.annotation is UUID}
+    ids = tuple(name for name in names if name in typed or name == "id" or is_id(name, {}))
+    query = [each for each in described.get("parameters", ()) if each["in"] == "query"]
+    kind, schema = _body(described)
+    return Operation(
+        method=method,
+        path=route.path_format,
+        path_ids=ids,
+        path_others=tuple(name for name in names if name not in ids),
+        query={each["name"]: samples.of(each["schema"]) for each in query if each.get("required")},
+        query_ids=tuple(each["name"] for each in query if is_id(each["name"], samples._plain(each["schema"]))),
+        body=samples.of(schema) if schema else None,
+        body_kind=kind,
+        body_ids=tuple(samples.ids(schema)) if schema else (),
+        guarded=any(each.call is current_principal for each in _all(route.dependant)),
+    )
+
+
+def _body(described: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
+    content = described.get("requestBody", {}).get("content", {})
+    for kind in BODIES:
+        if kind in content:
+            schema = dict(content[kind].get("schema", {}))
+            examples = content[kind].get("examples")
+            if isinstance(examples, dict) and examples:
+                schema["examples"] = [next(iter(examples.values()))["value"]]
+            return kind, schema
+    return "", None
+
+
+def _all(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for each in dependant.dependencies:
+        yield from _all(each)

@@ -1,0 +1,115 @@
+"""Values that fit a JSON schema, and where ids are in it."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+from uuid import uuid4
+
+Schema = Mapping[str, Any]
+DEEPEST = 6
+
+NOBODYS: dict[str, str] = {}
+"""Names that look like ids of somebody's objects and are not, each with the reason."""
+
+
+def belongs_to_nobody(name: str, because: str) -> None:
+    """Let no id of this name be attacked, for a reason that somebody else can judge."""
+    NOBODYS[name] = because
+
+
+belongs_to_nobody("client_id", because="OAuth 2.0 names the program by it that asks for a token")
+belongs_to_nobody("request_id", because="whoever sends a request may name it, and finds it in their own entries only")
+belongs_to_nobody("mail_id", because="the mailbox is everybody's, and exists in development only")
+
+
+class Samples:
+    """Makes bodies for an application's operations; `schemas` are its components."""
+
+    def __init__(self, schemas: Schema) -> None:
+        self._schemas = schemas
+
+    def of(self, schema: Schema, depth: int = 0) -> Any:
+        """A value that fits: an example where there is one, all of an object's properties otherwise."""
+        schema = self._plain(schema)
+        given = next((schema[word] for word in ("example", "const", "default") if schema.get(word) is not None), None)
+        listed = schema.get("examples") or schema.get("enum")
+        if isinstance(listed, list) and listed:
+            given = listed[0]
+        return self._made(schema, depth) if given is None else deepcopy(given)
+
+    def _made(self, schema: Schema, depth: int) -> Any:
+        match schema.get("type"):
+            case "object":
+                return self._object(schema, depth)
+            case "array":
+                return [self.of(schema.get("items", {}), depth + 1)] if depth < DEEPEST else []
+            case "integer" | "number":
+                return schema.get("minimum", 1)
+            case "boolean":
+                return True
+            case "string":
+                return _string(schema)
+        return None
+
+    def ids(self, schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+        """Where in a body ids are, as paths of names."""
+        schema = self._plain(schema)
+        if len(path) > DEEPEST:
+            return
+        for name, inner in schema.get("properties", {}).items():
+            inner = self._plain(inner)
+            items = self._plain(inner.get("items", {})) if inner.get("type") == "array" else {}
+            if is_id(name, inner) or is_id(name.removesuffix("s"), items):
+                yield (*path, name)
+            elif inner.get("type") == "object":
+                yield from self.ids(inner, (*path, name))
+
+    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
+        if depth >= DEEPEST:
+            return {}
+        return {name: self.of(inner, depth + 1) for name, inner in schema.get("properties", {}).items()}
+
+    def _plain(self, schema: Schema) -> Schema:
+        """Without references, and of several kinds the first that is not null."""
+        while True:
+            if "$ref" in schema:
+                schema = self._schemas[schema["$ref"].rpartition("/")[2]]
+            elif kinds := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
+                others = {name: value for name, value in schema.items() if name not in ("anyOf", "oneOf", "allOf")}
+                schema = {**next((kind for kind in kinds if kind.get("type") != "null"), {}), **others}
+            else:
+                return schema
+
+
+def is_id(name: str, schema: Schema) -> bool:
+    """Whether a string of this name and schema is somebody's object; a plain `id` may be a browser's key too."""
+    if schema.get("type", "string") != "string" or name in NOBODYS:
+        return False
+    return schema.get("format") == "uuid" or name.endswith("_id")
+
+
+def put(body: Any, path: tuple[str, ...], value: str) -> Any:
+    """The body with this value where the path leads; in a list where a list is."""
+    changed = deepcopy(body) if isinstance(body, dict) else {}
+    inside = changed
+    for name in path[:-1]:
+        if not isinstance(inside.get(name), dict):
+            inside[name] = {}
+        inside = inside[name]
+    inside[path[-1]] = [value] if path[-1].endswith("s") and not path[-1].endswith("_id") else value
+    return changed
+
+
+def _string(schema: Schema) -> str:
+    match schema.get("format"):
+        case "uuid":
+            return str(uuid4())
+        case "email":
+            return f"{secrets.token_hex(6)}@example.com"
+        case "date-time":
+            return "2090-01-01T00:00:00Z"
+        case "uri":
+            return "https://example.com/"
+    least, most = schema.get("minLength", 1), schema.get("maxLength", 1000)
+    return str(("sample" + "x" * least)[: max(least, min(most, 10))])

@@ -1,0 +1,101 @@
+"""Signing in at `/admin/login`: as well protected as anywhere else."""
+
+import re
+from typing import Any
+
+import pytest
+from httpx import AsyncClient
+
+from tests.modules.admin_ui.conftest import HERE, PASSWORD, Browser, set_password, sign_in, two_steps
+from tests.modules.audit.entries import entries
+from undercroft.core import settings
+from undercroft.core.auth import PlatformRole
+from undercroft.core.auth.settings import ProofSettings
+from undercroft.core.db import Database
+
+TOKEN = re.compile(r'name="mfa_token" value="([^"]+)"')
+
+
+async def second_step(client: AsyncClient, token: str, code: str) -> Any:
+    return await client.post("/admin/login/code", data={"mfa_token": token, "code": code}, headers=HERE)
+
+
+async def test_with_two_step_sign_in_the_password_alone_opens_nothing(
+    client: AsyncClient, somebody: Any, database: Database
+) -> None:
+    person = await somebody(role=PlatformRole.ADMIN)
+    await set_password(database, person)
+    app = await two_steps(person)
+    first = await sign_in(client, person.email)
+    assert (first.status_code, "set-cookie" in first.headers) == (200, False)
+    found = TOKEN.search(first.text)
+    assert found
+    assert (await client.get("/admin/")).status_code == 303
+    wrong = await second_step(client, found[1], app.wrong())
+    assert (wrong.status_code, "set-cookie" in wrong.headers) == (401, False)
+    assert (await second_step(client, "nonsense", app.code())).status_code == 401
+    right = await second_step(client, found[1], app.code())
+    assert (right.status_code, right.headers["location"]) == (303, "/admin/")
+    assert (await client.get("/admin/")).status_code == 200
+    assert (await second_step(client, found[1], app.code())).status_code == 401
+
+
+@pytest.mark.parametrize("code", ["", "      ", "abc", "x" * 5000, "\0", "'; --", "١٢٣٤٥٦"])
+async def test_what_is_no_code_is_wrong(client: AsyncClient, somebody: Any, database: Database, code: str) -> None:
+    person = await somebody(role=PlatformRole.ADMIN)
+    await set_password(database, person)
+    await two_steps(person)
+    found = TOKEN.search((await sign_in(client, person.email)).text)
+    assert found
+    assert (await second_step(client, found[1], code)).status_code == 401
+
+
+async def test_administrators_must_have_a_second_factor_where_that_is_asked_for(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = await browser()
+    monkeypatch.setitem(settings._loaded, ProofSettings, ProofSettings(admin_requires_mfa=True))
+    answer = await admin.get("/admin/")
+    assert answer.status_code == 403
+    assert "Users" not in answer.text
+
+
+async def test_wrong_passwords_are_refused_counted_and_audited(
+    client: AsyncClient, somebody: Any, database: Database
+) -> None:
+    person = await somebody(role=PlatformRole.ADMIN)
+    await set_password(database, person)
+    for email, password in (
+        (person.email, "wrong"),
+        ("nobody@example.com", PASSWORD),
+        ("no address", PASSWORD),
+        ("", ""),
+    ):
+        answer = await sign_in(client, email, password)
+        assert answer.status_code == 401
+        assert "The address or the password is wrong." in answer.text
+    assert len(await entries(database, action="sign_in.failed")) == 2
+
+
+async def test_another_site_cannot_sign_a_browser_in(client: AsyncClient, somebody: Any, database: Database) -> None:
+    person = await somebody(role=PlatformRole.ADMIN)
+    await set_password(database, person)
+    form = {"email": person.email, "password": PASSWORD}
+    for headers in ({}, {"Origin": "http://evil.test"}, {"Sec-Fetch-Site": "cross-site"}):
+        answer = await client.post("/admin/login", data=form, headers=headers)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+
+
+async def test_signing_out_ends_the_session(browser: Browser) -> None:
+    admin = await browser()
+    cookie = dict(admin.cookies)
+    assert (await admin.post("/admin/logout")).headers["location"] == "/admin/login"
+    admin.cookies.update(cookie)
+    assert (await admin.get("/admin/")).status_code == 303
+
+
+async def test_who_loses_the_role_is_out_at_the_next_request(browser: Browser, database: Database) -> None:
+    admin = await browser()
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE users SET role = 'user' WHERE id = $1", admin.person.user_id)  # type: ignore[attr-defined]
+    assert (await admin.get("/admin/user/list")).status_code == 403

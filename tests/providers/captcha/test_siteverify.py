@@ -1,0 +1,101 @@
+"""What providers of captchas say, and what becomes of it."""
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+from pydantic import ValidationError
+
+from undercroft.core.settings import use
+from undercroft.devstack.standins.captcha import SECRET, SITE_KEY, CaptchaService, Fault
+from undercroft.providers.captcha import Captcha, CaptchaSettings, CaptchaUnavailable
+
+Make = Callable[..., Captcha]
+IP = "192.0.2.7"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service() -> AsyncIterator[CaptchaService]:
+    made = CaptchaService()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def make(service: CaptchaService, test_settings: None) -> AsyncIterator[Make]:
+    made: list[Captcha] = []
+
+    def captcha(**settings: object) -> Captcha:
+        given = {
+            "captcha_provider": "turnstile",
+            "captcha_site_key": SITE_KEY,
+            "captcha_secret": SECRET,
+            "captcha_verify_url": f"{service.server.url}/siteverify",
+            "captcha_seconds": 20,
+            **settings,
+        }
+        use(CaptchaSettings(**given))
+        made.append(Captcha())
+        return made[-1]
+
+    yield captcha
+    use(CaptchaSettings())
+    for each in made:
+        await each.close()
+
+
+@pytest.mark.parametrize("provider", ["turnstile", "hcaptcha", "recaptcha"])
+async def test_a_solved_captcha_counts_once(make: Make, service: CaptchaService, provider: str) -> None:
+    captcha, token = make(captcha_provider=provider), service.solve()
+    assert await captcha.verify(token, IP) is True
+    assert await captcha.verify(token, IP) is False
+    assert service.asked[0] == {"response": token, "remoteip": IP}
+
+
+@pytest.mark.parametrize("token", ["", "guess", "x" * 5000, "\0", "é"])
+async def test_anything_else_does_not(make: Make, token: str) -> None:
+    assert await make().verify(token, IP) is False
+
+
+async def test_what_cannot_be_a_token_is_not_sent_anywhere(make: Make, service: CaptchaService) -> None:
+    assert await make().verify("x" * 5000, IP) is False
+    assert service.asked == []
+
+
+async def test_a_low_score_is_no_person(make: Make, service: CaptchaService) -> None:
+    captcha = make(captcha_provider="recaptcha", captcha_min_score=0.5)
+    service.score = 0.4
+    assert await captcha.verify(service.solve(), IP) is False
+    service.score = 0.9
+    assert await captcha.verify(service.solve(), IP) is True
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_a_provider_out_of_reach_lets_pass_or_not_as_the_setting_says(
+    make: Make, service: CaptchaService, fault: Fault
+) -> None:
+    service.fault = fault
+    seconds = 0.3 if fault is Fault.SLOW else 20
+    assert await make(captcha_seconds=seconds).verify("anything", IP) is True
+    with pytest.raises(CaptchaUnavailable):
+        await make(captcha_seconds=seconds, captcha_when_down="refuse").verify("anything", IP)
+
+
+async def test_nobody_listening_is_out_of_reach(make: Make) -> None:
+    assert await make(captcha_verify_url="http://127.0.0.1:1/siteverify").verify("anything", IP) is True
+
+
+async def test_a_wrong_secret_of_ours_lets_nobody_pass(make: Make, service: CaptchaService) -> None:
+    with pytest.raises(CaptchaUnavailable):
+        await make(captcha_secret="wrong").verify(service.solve(), IP)
+
+
+async def test_none_asks_nobody(make: Make, service: CaptchaService) -> None:
+    assert await make(captcha_provider="none").verify("", IP) is True
+    assert service.asked == []
+
+
+def test_a_provider_without_its_keys_is_refused() -> None:
+    with pytest.raises(ValidationError, match="CAPTCHA_SECRET"):
+        CaptchaSettings(captcha_provider="turnstile", captcha_site_key="x")

@@ -1,0 +1,155 @@
+"""Every route is attacked with another tenant's identifiers; planted holes prove that the attack would notice."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+import pytest
+from fastapi import Header, Response
+from pydantic import BaseModel
+from sqlmodel import col, select
+
+from undercroft.app.api import create_app
+from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.db import Database, ReadSessionDep, SessionDep, every_tenant
+from undercroft.core.errors import Forbidden
+from undercroft.modules.projects.errors import ProjectNotFound
+from undercroft.modules.projects.models import Project
+from undercroft.testing.attack import Attack
+from undercroft.testing.lifespan import running
+
+
+async def test_no_route_yields_or_hints_at_or_changes_what_is_anothers(attack: Attack) -> None:
+    await attack()
+
+
+leaky = Router(surface="app", prefix="/leaky")
+
+
+class Chosen(BaseModel):
+    project_id: UUID
+
+
+async def any_project(session: ReadSessionDep, project_id: UUID) -> Project:
+    """What no module may do: not even row-level security is in its way."""
+    with every_tenant():
+        found = (await session.scalars(select(Project).where(col(Project.id) == project_id))).first()
+    if found is None:
+        raise ProjectNotFound
+    return found
+
+
+@leaky.get("/read/{project_id}")
+async def read(project_id: UUID, session: ReadSessionDep) -> str:
+    return (await any_project(session, project_id)).name
+
+
+@leaky.get("/always/{project_id}")
+async def always(project_id: UUID) -> None: ...
+
+
+@leaky.get("/hint/{project_id}")
+async def hint(project_id: UUID, session: ReadSessionDep, principal: CurrentPrincipal) -> None:
+    if (await any_project(session, project_id)).team_id != principal.team_id:
+        raise Forbidden
+
+
+@leaky.get("/words/{project_id}")
+async def words(project_id: UUID, session: ReadSessionDep, principal: CurrentPrincipal) -> None:
+    if (await any_project(session, project_id)).team_id != principal.team_id:
+        raise ProjectNotFound("This project is another team's.")
+
+
+@leaky.delete("/change/{project_id}", status_code=204)
+async def change(project_id: UUID, session: SessionDep, principal: CurrentPrincipal) -> None:
+    project = await any_project(session, project_id)
+    with every_tenant():
+        project.description = "changed"
+        await session.flush()
+    if project.team_id != principal.team_id:
+        raise Quiet
+
+
+class Quiet(ProjectNotFound):
+    commits = True
+
+
+@leaky.get("/location/{project_id}", status_code=404)
+async def location(project_id: UUID, session: ReadSessionDep, response: Response) -> None:
+    with every_tenant():
+        found = (await session.scalars(select(Project).where(col(Project.id) == project_id))).first()
+    response.headers["Location"] = found.name if found else "nowhere"
+
+
+@leaky.post("/body")
+async def body(chosen: Chosen, session: ReadSessionDep) -> str:
+    return (await any_project(session, chosen.project_id)).name
+
+
+@leaky.get("/query")
+async def query(session: ReadSessionDep, project_id: UUID | None = None) -> str:
+    return (await any_project(session, project_id)).name if project_id else ""
+
+
+@leaky.get("/list")
+async def everybodys(session: ReadSessionDep) -> list[str]:
+    with every_tenant():
+        return list((await session.scalars(select(col(Project.name)))).all())
+
+
+async def header(session: ReadSessionDep, x_team_id: Annotated[UUID, Header()]) -> list[str]:
+    with every_tenant():
+        return list((await session.scalars(select(col(Project.name)).where(col(Project.team_id) == x_team_id))).all())
+
+
+@leaky.get("/unknown/{gizmo_id}")
+async def unknown(gizmo_id: UUID) -> None: ...
+
+
+@leaky.get("/broken/{project_id}")
+async def broken(project_id: UUID, session: ReadSessionDep, principal: CurrentPrincipal) -> None:
+    if (await any_project(session, project_id)).team_id != principal.team_id:
+        raise ZeroDivisionError
+
+
+unguarded = Router(surface="public", prefix="/leaky")
+unguarded.add_api_route("/header", header)
+
+HOLES = {
+    "/app/leaky/read/{project_id}": ["holds something of the victim's", "200, and 404"],
+    "/app/leaky/always/{project_id}": ["200, as if it were the attacker's"],
+    "/app/leaky/hint/{project_id}": ["403, and 404 for what does not exist"],
+    "/app/leaky/words/{project_id}": ["differs from that for what does not exist"],
+    "/app/leaky/change/{project_id}": ["rows in public.projects were changed"],
+    "/app/leaky/location/{project_id}": ["holds something of the victim's"],
+    "/app/leaky/body": ["holds something of the victim's", "200, and 404"],
+    "/app/leaky/query": ["holds something of the victim's", "200, and 404"],
+    "/app/leaky/list": ["holds something of the victim's"],
+    "/public/leaky/header": ["holds something of the victim's"],
+    "/app/leaky/unknown/{gizmo_id}": ['stands_for("gizmo_id", Model)'],
+    "/app/leaky/broken/{project_id}": ["the answer is 500"],
+}
+
+
+@pytest.fixture
+async def leaking(database: Database, owner_url: str) -> AsyncIterator[Attack]:
+    app = create_app(database=database)
+    app.add([leaky, unguarded])
+    async with running(app):
+        yield Attack(app, owner_url)
+
+
+@pytest.mark.parametrize(("path", "found"), HOLES.items(), ids=HOLES.keys())
+async def test_a_planted_hole_is_found(leaking: Attack, path: str, found: list[str]) -> None:
+    with pytest.raises(AssertionError, match="Teams are not kept apart") as failed:
+        await leaking(lambda operation: operation.path == f"/api/v1{path}")
+    for words in found:
+        assert words in str(failed.value)
+
+
+async def test_a_route_is_excused_with_a_reason_only(leaking: Attack) -> None:
+    path = "/api/v1/app/leaky/list"
+    with pytest.raises(ValueError, match="Say why"):
+        leaking.excuse("GET", path, because="")
+    leaking.excuse("GET", path, because="it is a list of what everybody may see")
+    await leaking(lambda operation: operation.path == path)
