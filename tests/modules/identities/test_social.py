@@ -17,10 +17,12 @@ import pytest_asyncio
 from tests.modules.auth.people import Mailbox
 from tests.modules.identities import worlds
 from tests.modules.identities.test_external import a_local_account, code, count
+from undercroft.core import settings
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.devstack.standins.oidc import Fault, OidcIssuer
 from undercroft.modules.auth.models import AuthSession
+from undercroft.modules.auth.settings import DisposableMailSettings
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.users import User
 from undercroft.testing.configuration import PUBLIC_URL
@@ -519,3 +521,18 @@ async def test_who_has_the_account_is_told_of_what_is_linked_and_unlinked(
         (local.email, "Google"),
         (local.email, "You"),
     ]
+
+
+async def test_a_mailbox_that_is_thrown_away_makes_no_account_where_those_are_refused(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = DisposableMailSettings(disposable_mail="refuse", disposable_mail_domains=("thrown.example.com",))
+    monkeypatch.setitem(settings._loaded, DisposableMailSettings, refused)
+    await a_local_account(database, "known@thrown.example.com", verified=True)
+    oidc_issuer.approving = oidc_issuer.person(email="new@thrown.example.com")
+    answer = await sign_in(browser)
+    oidc_issuer.approving = oidc_issuer.person(email="known@thrown.example.com")
+
+    assert (answer.status_code, code(answer)) == (422, "DISPOSABLE_EMAIL")
+    assert (await sign_in(browser)).status_code == 303
+    assert await count(database, User) == 1

@@ -12,6 +12,8 @@ import structlog
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Session, utc_now
 from undercroft.core.ids import new_id
+from undercroft.core.settings import load
+from undercroft.modules.auth import require_lasting
 from undercroft.modules.identities.errors import (
     AccountInactive,
     EmailUnverified,
@@ -22,7 +24,7 @@ from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.identities.notices import Notice, tell
 from undercroft.modules.identities.repository import IdentityRepository, own_identities
 from undercroft.modules.users import EmailTaken, LastSuperadmin, NewUser, User, UserRepository, UserService
-from undercroft.providers.identity import Profile
+from undercroft.providers.identity import IdentitySettings, Profile
 
 log = structlog.get_logger("undercroft.security")
 
@@ -39,7 +41,7 @@ class People:
     async def sign_in(self, profile: Profile) -> User:
         """Who this is here, made or linked when seen for the first time.
 
-        Raises `AccountInactive`, and for newcomers `EmailUnverified` and `IdentityConflict`.
+        Raises `AccountInactive`, and for newcomers `EmailUnverified`, `DisposableAddress` and `IdentityConflict`.
         """
         identity = await self._identities.hold(profile.issuer, profile.subject)
         if identity is None:
@@ -134,6 +136,9 @@ class People:
         if profile.email is None or not profile.email_verified:
             raise EmailUnverified
         try:
+            await self._users.reserve_email(profile.email)
+            if not load(IdentitySettings).is_external:  # whom another service lets in is that service's to say
+                require_lasting(profile.email)
             new = NewUser(email=profile.email, password_hash=None, full_name=profile.full_name)
             return await UserService(self._session).create(new), True
         except EmailTaken:
