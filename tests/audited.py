@@ -155,6 +155,10 @@ LEAVES: dict[str, Leaves] = {
     "POST /sign-in/second-step": leaves("session.started", also=("mfa.recovery_code_used",), refused=SECOND),
     "POST /sign-out": leaves("session.ended", unless=UNKNOWN),
     "POST /invitation": leaves("invitation.accepted", unless="one belongs to the team already"),
-    "POST /invitation/register": leaves("registration.requested"),
+    "POST /invitation/register": leaves(
+        "invitation.accepted",
+        also=("user.registered", "session.started"),
+        unless="the address has an account, which is asked to sign in",
+    ),
     "POST /invitation/sign-out": leaves("session.ended", unless=UNKNOWN),
 }
