@@ -116,12 +116,7 @@ LEAVES: dict[str, Leaves] = {
     # identities
     "POST /api/v1/auth/identities/{provider}": nothing("it begins a way through somebody else's pages"),
     "DELETE /api/v1/auth/identities/{identity_id}": leaves("identity.unlinked"),
-    "POST /api/v1/auth/social/{provider}/callback": leaves(
-        "session.started",
-        "identity.linked",
-        also=("user.registered",),
-        unless="it was refused, and the browser is sent on to where that is said",
-    ),
+    "POST /api/v1/auth/social/{provider}/callback": nothing("it sends the browser on to the GET, which signs in"),
     "POST /api/v1/auth/social/exchange": leaves("session.started", refused=("mfa.asked",)),
     "POST /api/v1/public/identity/webhooks/{provider}": leaves(ANY, unless="it is known already"),
     # administration
@@ -156,9 +151,10 @@ LEAVES: dict[str, Leaves] = {
     "POST /sign-out": leaves("session.ended", unless=UNKNOWN),
     "POST /invitation": leaves("invitation.accepted", unless="one belongs to the team already"),
     "POST /invitation/register": leaves(
-        "invitation.accepted",
-        also=("user.registered", "session.started"),
-        unless="the address has an account, which is asked to sign in",
+        "user.registered",
+        also=("invitation.accepted", "session.started"),
+        many=("member.joined",),
+        unless="the address has an account, and one is asked to sign in",
     ),
     "POST /invitation/sign-out": leaves("session.ended", unless=UNKNOWN),
 }
