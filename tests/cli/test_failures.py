@@ -37,7 +37,7 @@ MISTYPED = [
     Mistake("worker --concurrency 0", ("'--concurrency'",)),
     Mistake("migrate sideways", ("No such command 'sideways'", "undercroft migrate --help")),
     Mistake("migrate new", ("Missing argument 'message'",)),
-    Mistake("migrate new x --module nowhere", ("no history called nowhere", "core, projects")),
+    Mistake("migrate new x --module nowhere", ("no history called nowhere", "core", "projects")),
     Mistake("migrate downgrade nowhere base", ("no history called nowhere",)),
     Mistake("db url nobody", ("'nobody' is not one of 'app', 'owner', 'admin'",)),
     Mistake("user create-admin nonsense", ("nonsense is not a mail address",)),

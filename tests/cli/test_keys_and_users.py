@@ -20,7 +20,10 @@ def test_a_secret_is_long_and_never_comes_twice() -> None:
 
 @pytest.fixture
 async def signing_keys(database: Database) -> None:
+    """As if they had been made just now, however long the test run has gone on."""
     await SigningKeys(database).ensure()
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE auth_signing_keys SET created_at = now()")
 
 
 def test_keys_are_listed_and_rotated_and_too_early_a_rotation_says_how_long_to_wait(

@@ -67,7 +67,7 @@ class Outgoing:
         import httpx
 
         require_https(url)
-        sent = {"Accept": "application/json", **(headers or {})}
+        sent = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
         try:
             async with asyncio.timeout(self._timeout):
                 async with self._opened().stream(method, url, headers=sent, data=form) as response:
@@ -80,8 +80,8 @@ class Outgoing:
             raise Unreachable(f"{url}: {type(error).__name__} {error}".strip()) from None
 
     async def _content(self, response: Any, url: str) -> Any:
-        body = bytearray()
-        async for piece in response.aiter_bytes(65_536):
+        body = bytearray()  # as it comes: nothing is unpacked, because little can become very much
+        async for piece in response.aiter_raw(65_536):
             body += piece
             if len(body) > self._largest:
                 raise Unreachable(f"{url} answered more than {self._largest} bytes")

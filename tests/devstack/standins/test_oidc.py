@@ -1,5 +1,8 @@
 """The stand-in of an identity provider, as a client of its own meets it."""
 
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,7 +11,12 @@ import jwt
 import pytest
 import pytest_asyncio
 
+from tests.devstack.stack import until
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack.machine import free_port
+from undercroft.devstack.standins import catalogue
 from undercroft.devstack.standins.oidc import CLIENT_ID, CLIENT_SECRET, Fault, OidcIssuer
+from undercroft.devstack.state import DevState
 
 BACK = "https://app.example.com/back"
 
@@ -110,3 +118,38 @@ async def test_its_keys_rotate_and_are_withdrawn(http: httpx.AsyncClient, oidc_i
 def test_each_fault_has_a_name(oidc_issuer: OidcIssuer) -> None:
     oidc_issuer.misbehave(*Fault)
     assert len(oidc_issuer.state()["faults"]) == len(Fault)
+
+
+def test_it_runs_as_a_process_and_ends_with_who_started_it() -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "undercroft.devstack.standins.oidc", str(port)],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "UNDERCROFT_LEASH": "1"},
+    )
+    try:
+        until(lambda: _answers(port), 30)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(15)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/.well-known/openid-configuration").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_stand_in_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigurationError, match="oidc"):
+        catalogue.require_known("stripe-of-tomorrow")
+
+
+def test_what_programs_are_told_leads_to_it() -> None:
+    told = catalogue.settings_of("oidc", DevState(oidc_port=4711))
+    assert told["OIDC_ISSUER"] == f"http://127.0.0.1:{catalogue.port_of('oidc', DevState(oidc_port=4711))}"
+    assert (told["OIDC_CLIENT_ID"], told["OIDC_CLIENT_SECRET"]) == (CLIENT_ID, CLIENT_SECRET)

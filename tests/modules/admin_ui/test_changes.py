@@ -169,6 +169,8 @@ async def test_a_bearer_token_is_no_way_in(admin: AsyncClient) -> None:
 async def test_an_export_is_harmless_filtered_and_audited(browser: Browser, somebody: Any, database: Database) -> None:
     admin, (person, _) = await browser(), await project(somebody, "=cmd|'/c calc'!A0")
     await person.client.post("/api/v1/app/projects", json={"name": "Other"})
+    listed = await admin.get("/admin/project/list?search=calc")
+    assert "/admin/project/export/csv?search=calc" in listed.text
     answer = await admin.get("/admin/project/export/csv?search=calc")
     assert answer.headers["content-disposition"].startswith("attachment")
     header, *rows = csv.reader(StringIO(answer.text))

@@ -11,9 +11,9 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from tests.modules.api_keys.acting import KEYS, ME, PROJECTS, join, make_key, make_team, of_team, program, refused
+from tests.modules.audit.entries import entries
 from tests.modules.auth.people import PASSWORD, Person
 from undercroft.app.api import create_app
-from undercroft.core.audit import Entry
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
@@ -168,19 +168,8 @@ async def test_deleting_an_account_ends_its_keys(app: Api, ada: Person, database
         assert (await session.scalars(select(ApiKey))).all() == []
 
 
-async def test_every_change_of_a_key_is_audited_once_without_its_secret(
-    user: AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from undercroft.core import audit
-
-    written: list[Entry] = []
-
-    class Sink:
-        async def write(self, _session: object, entry: Entry) -> None:
-            written.append(entry)
-
+async def test_every_change_of_a_key_is_audited_once_without_its_secret(user: AsyncClient, database: Database) -> None:
     team = await make_team(user)
-    monkeypatch.setattr(audit, "_sink", Sink())
     made = await make_key(user, team=team, kind="team", scopes=["projects:read"])
     path, here = f"{KEYS}/{made['id']}", of_team(team)
     for body in ({"name": "Other"}, {"name": "Other"}, {}):
@@ -188,11 +177,12 @@ async def test_every_change_of_a_key_is_audited_once_without_its_secret(
     again = (await user.post(f"{path}/rotate", headers=here)).json()
     assert (await user.post(f"{path}/rotate", headers=here)).status_code == 409
     await user.delete(path, headers=here)
-    actions = [entry.action for entry in written]
+    written = [entry for entry in await entries(database) if entry["target_type"] == "api_key"]
+    actions = [entry["action"] for entry in written]
     assert actions == ["api_key.created", "api_key.changed", "api_key.rotated", "api_key.revoked"]
-    assert {str(entry.target_id) for entry in written} == {made["id"]}
-    assert {str(entry.team_id) for entry in written} == {team}
-    assert (written[1].before, written[1].after) == ({"name": "Import"}, {"name": "Other"})
+    assert {str(entry["target_id"]) for entry in written} == {made["id"]}
+    assert {str(entry["team_id"]) for entry in written} == {team}
+    assert (written[1]["before"], written[1]["after"]) == ({"name": "Import"}, {"name": "Other"})
     for secret in (made["key"], again["key"]):
         assert secret[15:] not in repr(written)
 

@@ -22,7 +22,7 @@ from tests.modules.api_keys.acting import (
     program,
     refused,
 )
-from undercroft.core.audit import Entry, current_actor
+from tests.modules.audit.entries import entries
 from undercroft.core.auth import PlatformRole
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Database, utc_now
@@ -210,24 +210,13 @@ async def test_a_key_never_falls_through_to_the_cookie(app: Api, client: AsyncCl
     assert (await client.get(ME, headers=headers)).status_code == 401
 
 
-async def test_what_a_key_does_is_audited_as_the_keys_doing(
-    app: Api, user: AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from undercroft.core import audit
-
-    actors = []
-
-    class Sink:
-        async def write(self, _session: object, _entry: Entry) -> None:
-            actors.append(current_actor())
-
+async def test_what_a_key_does_is_audited_as_the_keys_doing(app: Api, user: AsyncClient, database: Database) -> None:
     made = await make_key(user)
-    monkeypatch.setattr(audit, "_sink", Sink())
     async with program(app, made["key"]) as http:
         assert (await http.post(TEAMS, json={"name": "Acme"})).status_code == 201
-    (actor,) = set(actors)
-    assert (actor.kind.value, str(actor.api_key_id), actor.session_id) == ("api_key", made["id"], None)
-    assert str(actor.user_id) == (await user.get(ME)).json()["id"]
+    (entry,) = await entries(database, action="team.created")
+    assert (entry["actor_kind"], str(entry["api_key_id"]), entry["session_id"]) == ("api_key", made["id"], None)
+    assert str(entry["user_id"]) == (await user.get(ME)).json()["id"]
 
 
 async def test_when_and_where_a_key_was_last_used_is_seen_a_little_later(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from httpx import AsyncClient
 from tests.modules.auth.people import PASSWORD, Mailbox, Person, code_of, post, sign_in
 from undercroft.core import audit
 from undercroft.core.auth import PlatformRole
+from undercroft.core.db import Session
 from undercroft.testing.people import Person as SignedIn
 from undercroft.testing.statements import Statements
 
@@ -26,9 +28,12 @@ async def path_of(person: Person) -> str:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[audit.Entry]:
     entries: list[audit.Entry] = []
 
+    table: Any = audit._sink
+
     class Sink:
-        async def write(self, _session: object, entry: audit.Entry) -> None:
+        async def write(self, session: Session, entry: audit.Entry) -> None:
             entries.append(entry)
+            await table.write(session, entry)
 
     monkeypatch.setattr(audit, "_sink", Sink())
     return entries

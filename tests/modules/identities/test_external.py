@@ -13,7 +13,7 @@ from sqlmodel import col
 from tests.modules.identities import worlds
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.standins.oidc import Fault, OidcIssuer, Somebody
+from undercroft.devstack.standins.oidc import Fault, OidcIssuer, Somebody, dresses
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.teams import Team
 from undercroft.modules.users import User
@@ -466,3 +466,14 @@ async def test_another_subject_with_the_same_address_is_another_identity_of_the_
 
     assert first.json()["id"] == second.json()["id"]
     assert await count(database, ExternalIdentity) == 2
+
+
+async def test_an_issuer_whose_name_ends_with_a_slash(
+    worker_app: Api, database: Database, oidc_issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = worlds.oidc(oidc_issuer).model_copy(update={"oidc_issuer": f"{oidc_issuer.url}/"})
+    monkeypatch.setattr(dresses, "shown_issuer", lambda issuer, _prefix: f"{issuer.url}/")
+    async with worlds.application(database, settings) as app, client_of(app) as client:
+        person = oidc_issuer.person()
+        assert (await asked(client, oidc_issuer.token(person, iss=f"{oidc_issuer.url}/"))).status_code == 200
+        assert (await asked(client, oidc_issuer.token(person))).status_code == 401

@@ -6,6 +6,7 @@ import re
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,15 +14,19 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.modules.auth.people import Mailbox
 from tests.modules.identities import worlds
 from tests.modules.identities.test_external import a_local_account, code, count
+from undercroft.core import settings
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.devstack.standins.oidc import Fault, OidcIssuer
 from undercroft.modules.auth.models import AuthSession
+from undercroft.modules.auth.settings import DisposableMailSettings
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.users import User
 from undercroft.testing.configuration import PUBLIC_URL
+from undercroft.testing.jobs import JobsInTest
 from undercroft.testing.people import client_of
 
 ME = "/api/v1/app/users/me"
@@ -403,6 +408,11 @@ async def test_a_deactivated_account_does_not_come_in(
 
 async def signed_in_people(browser: httpx.AsyncClient, issuer: OidcIssuer, provider: str) -> dict[str, Any]:
     issuer.approving = issuer.person()
+    return await signed_in_as(browser, provider)
+
+
+async def signed_in_as(browser: httpx.AsyncClient, provider: str) -> dict[str, Any]:
+    """Whoever says yes now; what unsafe requests send."""
     await sign_in(browser, provider)
     token = (await browser.get("/api/v1/auth/csrf")).json()["csrf_token"]
     return {"headers": {"X-CSRF-Token": token, "Sec-Fetch-Site": "same-origin"}}
@@ -491,3 +501,38 @@ async def test_a_cookie_that_is_none_of_ours_is_refused(browser: httpx.AsyncClie
         headers=[("Cookie", f"{name}={cookie}".encode())],
     )
     assert answer.status_code == 400
+
+
+async def test_who_has_the_account_is_told_of_what_is_linked_and_unlinked(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, jobs: JobsInTest, mailbox_folder: Path, database: Database
+) -> None:
+    mailbox = Mailbox.from_now_on(mailbox_folder, jobs)
+    local = await a_local_account(database, "told@example.com", verified=True)
+    await signed_in_people(browser, oidc_issuer, "google")
+    oidc_issuer.approving = oidc_issuer.person(email=local.email)
+    async with client_of(browser._transport.app) as another:  # type: ignore[attr-defined]
+        safe = await signed_in_as(another, "google")
+        listed = (await another.get("/api/v1/auth/identities")).json()["items"]
+        await another.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)
+
+    arrived = await mailbox.arrived()
+
+    assert sorted((mail.to, mail.subject.partition(" ")[0]) for mail in arrived) == [
+        (local.email, "Google"),
+        (local.email, "You"),
+    ]
+
+
+async def test_a_mailbox_that_is_thrown_away_makes_no_account_where_those_are_refused(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = DisposableMailSettings(disposable_mail="refuse", disposable_mail_domains=("thrown.example.com",))
+    monkeypatch.setitem(settings._loaded, DisposableMailSettings, refused)
+    await a_local_account(database, "known@thrown.example.com", verified=True)
+    oidc_issuer.approving = oidc_issuer.person(email="new@thrown.example.com")
+    answer = await sign_in(browser)
+    oidc_issuer.approving = oidc_issuer.person(email="known@thrown.example.com")
+
+    assert (answer.status_code, code(answer)) == (422, "DISPOSABLE_EMAIL")
+    assert (await sign_in(browser)).status_code == 303
+    assert await count(database, User) == 1

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
-import pytest
 from httpx import AsyncClient, Response
 
-from undercroft.core import audit
+from tests.modules.audit.entries import entries
+from undercroft.core.db import Database
 from undercroft.testing.people import Person
 from undercroft.testing.statements import Statements
 
@@ -90,16 +90,10 @@ async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClie
 
 
 async def test_each_change_is_audited_once_however_many_ask_at_once(
-    user: AsyncClient, admin: AsyncClient, monkeypatch: pytest.MonkeyPatch
+    user: AsyncClient, admin: AsyncClient, database: Database
 ) -> None:
-    written: list[audit.Entry] = []
-
-    class Sink:
-        async def write(self, _session: object, entry: audit.Entry) -> None:
-            written.append(entry)
-
     path = f"{TEAMS}/{(await make_team(user))['id']}"
-    monkeypatch.setattr(audit, "_sink", Sink())
     await asyncio.gather(*(admin.delete(path) for _ in range(5)))
     await asyncio.gather(*(admin.post(f"{path}/restore") for _ in range(5)))
-    assert [entry.action for entry in written] == ["team.deleted", "team.restored"]
+    written = [entry["action"] for entry in await entries(database) if entry["target_type"] == "team"]
+    assert written == ["team.created", "team.deleted", "team.restored"]

@@ -102,6 +102,14 @@ async def test_a_weaker_role_does_not_touch_a_stronger_member(app: Api, somebody
         refused(await keeper.client.delete(f"{members}/{person.user_id}"), 403, "PERMISSION_DENIED")
 
 
+async def test_whoever_has_a_role_that_is_gone_can_do_nothing_and_be_removed(app: Api, somebody) -> None:
+    owner, person = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await join(app, team, person, "gone")
+    refused(await person.client.get(PROJECTS, headers=in_team(team)), 403, "PERMISSION_DENIED")
+    done(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{person.user_id}"))
+
+
 @pytest.mark.parametrize("name", ["owners:write", "things:never", "", "projects"])
 async def test_what_nobody_declared_or_no_team_can_grant_is_told(user: AsyncClient, name: str) -> None:
     team = await make_team(user)

@@ -20,17 +20,17 @@ import structlog
 
 from undercroft.core.settings import CoreSettings, load
 from undercroft.core.telemetry.lines import LineWriter
-from undercroft.core.telemetry.redaction import clean, redact
+from undercroft.core.telemetry.redaction import clean, looks_clean, redact
 from undercroft.core.telemetry.settings import TelemetrySettings
 
 CATEGORIES = frozenset({"application", "security", "performance", "audit", "error", "access"})
 NOISY = ("alembic", "httpx", "httpcore", "asyncio", "watchfiles")
-_NOT_TOLD = frozenset({"apart", "occurred_at", "action"})
+_AUDIT = {"level": "info", "category": "audit", "logger": "undercroft.audit"}
 URGENT = frozenset({"error", "critical", "exception"})
 
 WRITER = LineWriter()
 _render_access: list[Callable[[dict[str, Any]], str]] = []
-_render_audit: list[Callable[[dict[str, Any]], str]] = []
+_render_audit: list[Callable[[dict[str, Any], str], str]] = []
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -53,7 +53,7 @@ def configure(*, stream: TextIO | None = None) -> None:
     )
     _route_standard_library(level, render)
     _render_access[:] = [encode if as_json else _access_line]
-    _render_audit[:] = [encode if as_json else _audit_line] if level <= logging.INFO else []
+    _render_audit[:] = [_audit_json if as_json else _audit_line] if level <= logging.INFO else []
 
 
 def write_access(facts: dict[str, Any]) -> None:
@@ -62,12 +62,10 @@ def write_access(facts: dict[str, Any]) -> None:
         WRITER.write(render(facts), urgent=facts["status"] >= 500)
 
 
-def write_audit(entry: dict[str, Any]) -> None:
-    """Write the line of one audit entry, without what is kept `apart` from it; nothing before `configure`."""
+def write_audit(entry: dict[str, Any], encoded: str) -> None:
+    """Write the line of one audit entry, given as JSON too; nothing before `configure`."""
     for render in _render_audit:
-        head = {"timestamp": entry["occurred_at"], "level": "info", "category": "audit", "logger": "undercroft.audit"}
-        told = {name: clean(value) for name, value in entry.items() if value and name not in _NOT_TOLD}
-        WRITER.write(render({**head, "event": entry["action"], **told}))
+        WRITER.write(render(entry, encoded))
 
 
 def flush() -> None:
@@ -150,11 +148,20 @@ def _access_line(facts: dict[str, Any]) -> str:
     return f"{facts['timestamp']:%H:%M:%S} {facts['method']} {facts['status']} {printable} {facts['ms']} ms"
 
 
-def _audit_line(facts: dict[str, Any]) -> str:
+def _audit_json(entry: dict[str, Any], encoded: str) -> str:
+    """The entry as it was encoded already, unless something in it must be taken out."""
+    if not looks_clean(encoded):
+        encoded = encode({name: clean(value) for name, value in entry.items()})
+    head = encode({"timestamp": entry["occurred_at"], **_AUDIT, "event": entry["action"]})
+    return f"{head[:-1]},{encoded[1:]}"
+
+
+def _audit_line(entry: dict[str, Any], _encoded: str) -> str:
     """`14:03:07 audit project.created user=… project=…`, for people."""
-    who = facts.get("user_id") or facts.get("job_id") or ""
-    target = f" {facts['target_type']}={facts.get('target_id', '')}" if "target_type" in facts else ""
-    return f"{facts['timestamp']:%H:%M:%S} audit {facts['event']} {facts['actor_kind']}={who}{target}"
+    who = entry["user_id"] or entry["job_id"] or ""
+    target = f" {entry['target_type']}={entry['target_id'] or ''}" if entry["target_type"] else ""
+    line = f"{entry['occurred_at']:%H:%M:%S} audit {entry['action']} {entry['actor_kind']}={who}{target}"
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 class _StandardHandler(logging.Handler):

@@ -59,18 +59,17 @@ class AuditTable:
     """The `Sink` of this product: an entry costs one statement, or none more beside a statement of its own."""
 
     async def write(self, session: Session, entry: Entry) -> None:
-        row = row_of(entry)
-        await session.fetch(ALONE, audit=_encode(row).decode())
-        _tell(session, row)
+        row, encoded, whole = written(entry)
+        await session.fetch(ALONE, audit=whole)
+        session.after_commit(lambda: logs.write_audit(row, encoded))
 
     async def write_one(
         self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]
     ) -> Record | None:
-        row = row_of(entry)
-        values["audit"] = _encode(row).decode()
+        row, encoded, values["audit"] = written(entry)
         made = await session.write_one(_audited(statement), **values)
         if made is not None:
-            _tell(session, row)
+            session.after_commit(lambda: logs.write_audit(row, encoded))
         return made
 
 
@@ -79,8 +78,15 @@ def _audited(statement: Statement) -> Statement:
     return Accompanied(statement, KEEP)
 
 
-def row_of(entry: Entry) -> dict[str, Any]:
-    """An entry as the tables keep it: its columns, and under `apart` the personal values."""
+def written(entry: Entry) -> tuple[dict[str, Any], str, str]:
+    """An entry as its columns, the same as JSON, and that with what is kept `apart` from it."""
+    row, apart = row_of(entry)
+    encoded = _encode(row).decode()
+    return row, encoded, f'{encoded[:-1]},"apart":{_encode(apart).decode()}}}'
+
+
+def row_of(entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """An entry as the tables keep it: its columns, and the personal values apart from them."""
     actor, origin = entry.actor, current_origin()
     before, after, details = entry.before, entry.after, entry.details
     fields: dict[str, Mapping[str, Any]] = {}
@@ -90,7 +96,7 @@ def row_of(entry: Entry) -> dict[str, Any]:
         after, fields["after"] = split(after, entry.personal)
     if details:
         details, fields["details"] = split(details, entry.personal)
-    return {
+    row = {
         "occurred_at": utc_now(),
         "id": new_id(),
         "action": entry.action,
@@ -107,8 +113,8 @@ def row_of(entry: Entry) -> dict[str, Any]:
         "before": before,
         "after": after,
         "details": details,
-        "apart": _apart(entry, actor, origin, {name: values for name, values in fields.items() if values}),
     }
+    return row, _apart(entry, actor, origin, {name: values for name, values in fields.items() if values})
 
 
 def _apart(entry: Entry, actor: Actor, origin: Origin, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -126,8 +132,3 @@ def _apart(entry: Entry, actor: Actor, origin: Origin, fields: Mapping[str, Any]
 
 def _part(part: Part, person_id: UUID | None, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"part": part, "person_id": person_id, "values": values}
-
-
-def _tell(session: Session, row: dict[str, Any]) -> None:
-    """A line of the log once it is certain, without the personal values."""
-    session.after_commit(lambda: logs.write_audit(row))

@@ -20,6 +20,7 @@ from undercroft.modules.auth.cookies import (
     refuse_cross_site,
     set_session_cookie,
 )
+from undercroft.modules.auth.disposable import DisposableAddress, require_lasting
 from undercroft.modules.auth.errors import (
     CsrfFailed,
     InvalidCredentials,
@@ -71,6 +72,7 @@ __all__ = [
     "CookieSession",
     "CsrfFailed",
     "CurrentClient",
+    "DisposableAddress",
     "Identity",
     "IdentityDep",
     "InvalidCredentials",
@@ -106,6 +108,7 @@ __all__ = [
     "register",
     "register_proven",
     "require_human_at_form",
+    "require_lasting",
     "require_local_accounts",
     "require_own_page",
     "revoke_session",

@@ -1,5 +1,6 @@
 """Signing in by a mailed link: whoever reads the mailbox is in, unless there is a second factor to be shown as well."""
 
+from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
@@ -25,7 +26,8 @@ async def ask(database: Database, *, email: str) -> None:
     """Have a link mailed to whoever has this address; whether anybody has is found out by the job that mails it."""
     require_on()
     async with database.session() as session:
-        await request_mail(session, MailPurpose.MAGIC_LINK, email)
+        request_id = await request_mail(session, MailPurpose.MAGIC_LINK, email)
+        await record(session, Entry("sign_in.link_requested", None, "mail_request", request_id))
 
 
 async def sign_in(database: Database, *, token: str, client: Client, kind: SessionKind) -> tuple[User, Started]:

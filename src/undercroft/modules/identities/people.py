@@ -12,6 +12,8 @@ import structlog
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Session, utc_now
 from undercroft.core.ids import new_id
+from undercroft.core.settings import load
+from undercroft.modules.auth import require_lasting
 from undercroft.modules.identities.errors import (
     AccountInactive,
     EmailUnverified,
@@ -19,9 +21,10 @@ from undercroft.modules.identities.errors import (
     IdentityTaken,
 )
 from undercroft.modules.identities.models import ExternalIdentity
+from undercroft.modules.identities.notices import Notice, tell
 from undercroft.modules.identities.repository import IdentityRepository, own_identities
 from undercroft.modules.users import EmailTaken, LastSuperadmin, NewUser, User, UserRepository, UserService
-from undercroft.providers.identity import Profile
+from undercroft.providers.identity import IdentitySettings, Profile
 
 log = structlog.get_logger("undercroft.security")
 
@@ -38,12 +41,12 @@ class People:
     async def sign_in(self, profile: Profile) -> User:
         """Who this is here, made or linked when seen for the first time.
 
-        Raises `AccountInactive`, and for newcomers `EmailUnverified` and `IdentityConflict`.
+        Raises `AccountInactive`, and for newcomers `EmailUnverified`, `DisposableAddress` and `IdentityConflict`.
         """
         identity = await self._identities.hold(profile.issuer, profile.subject)
         if identity is None:
-            user = await self._newcomer(profile)
-            await self.link(user.id, profile)
+            user, is_new = await self._newcomer(profile)
+            await self.link(user.id, profile, tell_them=not is_new)
             return user
         user_of = await self._users.find(identity.user_id) if identity.user_id else None
         if user_of is None or not user_of.is_active:
@@ -51,8 +54,8 @@ class People:
         await self._note(identity, profile)
         return user_of
 
-    async def link(self, user_id: UUID, profile: Profile) -> ExternalIdentity:
-        """Let this identity sign in to this account from now on. Raises `IdentityTaken`."""
+    async def link(self, user_id: UUID, profile: Profile, *, tell_them: bool = True) -> ExternalIdentity:
+        """Let this identity sign in to this account from now on; its owner gets a mail. Raises `IdentityTaken`."""
         known = await self._identities.hold(profile.issuer, profile.subject)
         if known is not None:
             if known.user_id != user_id:
@@ -74,6 +77,8 @@ class People:
         after = {"provider": self._provider, "issuer": profile.issuer}
         entry = Entry("identity.linked", user_id, "identity", identity.id, after=after, person_id=user_id)
         await record(self._session, entry)
+        if tell_them:
+            await tell(self._session, user_id, Notice.IDENTITY_LINKED, self._provider)
         return identity
 
     async def sync(self, profile: Profile) -> User | None:
@@ -123,20 +128,26 @@ class People:
                 "identity.ended_of_last_superadmin", user_id=str(user_id), hint="The account stays, unreachable."
             )
 
-    async def _newcomer(self, profile: Profile) -> User:
-        """A new account, or the one with this address. Who has it is only looked at once the address is proven."""
+    async def _newcomer(self, profile: Profile) -> tuple[User, bool]:
+        """A new account and True, or the one with this address and False.
+
+        Who has the address is only looked at once it is proven.
+        """
         if profile.email is None or not profile.email_verified:
             raise EmailUnverified
         try:
+            await self._users.reserve_email(profile.email)
+            if not load(IdentitySettings).is_external:  # whom another service lets in is that service's to say
+                require_lasting(profile.email)
             new = NewUser(email=profile.email, password_hash=None, full_name=profile.full_name)
-            return await UserService(self._session).create(new)
+            return await UserService(self._session).create(new), True
         except EmailTaken:
             user = await self._users.by_email(profile.email)
         if user is None or not user.email_verified:
             raise IdentityConflict
         if not user.is_active:
             raise AccountInactive
-        return await self._users.lock(user.id)
+        return await self._users.lock(user.id), False
 
     async def _move(self, user: User, email: str) -> None:
         """To an address that is free; of one that somebody has here, nothing is taken."""

@@ -22,6 +22,7 @@ from undercroft.modules.identities.errors import (
 )
 from undercroft.modules.identities.flows import LIFE, Begun
 from undercroft.modules.identities.models import ExchangeCode, ExternalIdentity
+from undercroft.modules.identities.notices import Notice, tell
 from undercroft.modules.identities.people import People
 from undercroft.modules.identities.repository import (
     IdentityRepository,
@@ -107,6 +108,7 @@ async def unlink(session: Session, principal: Principal, identity_id: UUID) -> N
     before = {"provider": identity.provider, "issuer": identity.issuer}
     await IdentityRepository(session).delete(identity)
     await record(session, Entry("identity.unlinked", user.id, "identity", identity_id, before=before))
+    await tell(session, user.id, Notice.IDENTITY_UNLINKED, identity.provider)
 
 
 def challenge_of(verifier: str) -> str:

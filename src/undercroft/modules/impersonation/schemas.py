@@ -3,20 +3,20 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from undercroft.core.validation import one_line
+from undercroft.core.validation import Schema, one_line
 
 REASON = "Ticket 4711: the export of invoices stays empty."
 
 
-class Impersonate(BaseModel):
+class Impersonate(Schema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": REASON}]})
 
     reason: Annotated[str, one_line(500, min_length=3)] = Field(description="Kept in the audit log.")
 
 
-class ImpersonationToken(BaseModel):
+class ImpersonationToken(Schema):
     """There is no refresh token: it ends when it ends."""
 
     access_token: str = Field(description="A JWT whose claim `act` names the administrator.")

@@ -1,15 +1,15 @@
 """Whom one can sign in with besides us, as links for a page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urlencode
+
+from msgspec import Struct
 
 from undercroft.core.auth import Surface
 from undercroft.modules.identities import Connections
 
 
-@dataclass(frozen=True, slots=True)
-class SocialLink:
+class SocialLink(Struct, frozen=True):
     label: str
     address: str
 

@@ -31,21 +31,23 @@ class Acting(Struct, frozen=True):
         if missing:
             raise TeamRoleTooWeak(details={"permissions": missing})
 
-    async def require_role(self, role: str) -> None:
-        """Only what one has oneself can be given, and only owners make or unmake owners.
+    async def require_to_give(self, role: str) -> None:
+        """Only a role that may do no more than oneself can be given. Raises `UnknownRole`, `TeamRoleTooWeak`."""
+        permissions = await self._permissions_of(role)
+        if permissions is None:
+            raise UnknownRole(details={"role": role})
+        self.require(*permissions)
 
-        Raises `UnknownRole` for a role that the team does not have, and `TeamRoleTooWeak`.
-        """
-        self.require(*(await self.permissions_of(role)))
+    async def require_to_take(self, role: str) -> None:
+        """Only a role that may do no more than oneself can be taken or changed. Raises `TeamRoleTooWeak`."""
+        self.require(*(await self._permissions_of(role) or ()))
 
-    async def permissions_of(self, role: str) -> frozenset[str]:
-        """What somebody in this role may do. Raises `UnknownRole`."""
+    async def _permissions_of(self, role: str) -> frozenset[str] | None:
+        """What somebody in this role may do; None for a role that the team does not have."""
         if role in BUILT_IN:
             return permissions_of(role)
         own = await RoleRepository(self.session, self.team.id).named(role)
-        if own is None:
-            raise UnknownRole(details={"role": role})
-        return granted(" ".join(own.permissions))
+        return None if own is None else granted(" ".join(own.permissions))
 
     def require_shared(self) -> None:
         """Raises `PersonalTeam`: such a team stays with its user, alone."""

@@ -45,7 +45,7 @@ class InvitationService:
         """
         acting = await self._hold()
         acting.require_shared()
-        await acting.require_role(data.role)
+        await acting.require_to_give(data.role)
         if await MembershipRepository(self._session).has_address(acting.team.id, data.email):
             raise AlreadyMember
         await require_seat(self._session, acting.team.id)
@@ -74,7 +74,7 @@ class InvitationService:
         """
         acting = await self._hold()
         invitation = await self._invitations.get(invitation_id)
-        await acting.require_role(invitation.role)
+        await acting.require_to_give(invitation.role)
         before = invitation.expires_at
         await InvitationTokenRepository(self._session).void(invitation.id)
         await self._invitations.update(invitation, {"expires_at": utc_now() + load(TeamSettings).invitation_life})
@@ -88,10 +88,10 @@ class InvitationService:
         return invitation
 
     async def revoke(self, invitation_id: UUID) -> None:
-        """The mailed link leads nowhere any more. Raises `InvitationNotFound`, `UnknownRole`, `TeamRoleTooWeak`."""
+        """The mailed link leads nowhere any more. Raises `InvitationNotFound`, `TeamRoleTooWeak`."""
         acting = await self._hold()
         invitation = await self._invitations.get(invitation_id)
-        await acting.require_role(invitation.role)
+        await acting.require_to_take(invitation.role)
         await self._invitations.delete(invitation)
         before = {"email": invitation.email, "role": invitation.role}
         await acting.record("invitation.revoked", target=("invitation", invitation.id), before=before)

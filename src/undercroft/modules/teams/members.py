@@ -35,7 +35,7 @@ class MemberService:
         member = await self._members.member(acting.team.id, user_id)
         acting.require("members:write")
         before = member.role
-        await acting.require_role(role)
+        await acting.require_to_give(role)
         if before == role:
             return
         await self._require_changeable(acting, member)
@@ -67,7 +67,7 @@ class MemberService:
     async def _require_changeable(self, acting: Acting, member: Membership, *, leaving: bool = False) -> None:
         """Only the as strong touch somebody's role; a team keeps an owner, and a personal team its own."""
         if not leaving:
-            await acting.require_role(member.role)
+            await acting.require_to_take(member.role)
         if acting.team.personal_user_id == member.user_id:
             raise PersonalTeam
         if member.role == TeamRole.OWNER and await self._members.owners(acting.team.id) == 1:

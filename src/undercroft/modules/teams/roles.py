@@ -49,7 +49,7 @@ class RoleService:
         given = data.model_dump(exclude_unset=True, exclude_none=True)
         if "permissions" in given:
             given["permissions"] = _known(given["permissions"])
-        await acting.require_role(role.name)
+        await acting.require_to_take(role.name)
         acting.require(*given.get("permissions", ()))
         changes = {name: value for name, value in given.items() if getattr(role, name) != value}
         if changes:
@@ -60,7 +60,7 @@ class RoleService:
         """Raises `RoleNotFound`, `RoleInUse`, `TeamRoleTooWeak`."""
         acting = await self._hold()
         role = await self._roles.get(role_id)
-        await acting.require_role(role.name)
+        await acting.require_to_take(role.name)
         members = await MembershipRepository(self._session).with_role(acting.team.id, role.name)
         invitations = await InvitationRepository(self._session, acting.team.id).with_role(role.name)
         joining = acting.team.auto_join_role == role.name

@@ -131,7 +131,7 @@ class TeamService(TeamReads):
             return
         acting.require("owners:write")
         acting.require_shared()
-        await acting.require_role(changes.get("auto_join_role", acting.team.auto_join_role))
+        await acting.require_to_give(changes.get("auto_join_role", acting.team.auto_join_role))
         added = set(changes.get("auto_join_domains", ())) - set(acting.team.auto_join_domains)
         require_own(sorted(added), await UserRepository(self._session).get(acting.user_id))
 

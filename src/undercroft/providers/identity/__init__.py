@@ -11,7 +11,7 @@ from undercroft.providers.identity.external import make_external
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.protocol import Event, ExternalIssuer, News
 from undercroft.providers.identity.settings import AuthProviderName, IdentitySettings, SocialSettings
-from undercroft.providers.identity.social import Flow, SocialProvider, make_social
+from undercroft.providers.identity.social import Flow, SocialProvider, label_of, make_social
 from undercroft.providers.outgoing import Outgoing, require_client
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "SocialProvider",
     "SocialSettings",
     "SocialSignInFailed",
+    "label_of",
     "make_external",
     "make_social",
     "require_client",

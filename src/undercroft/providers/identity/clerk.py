@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from undercroft.core.settings import load
 from undercroft.providers.identity.asking import NOTHING, ask, has_subject, json_object, tokens_of
@@ -30,7 +31,7 @@ class Clerk:
         settings = load(IdentitySettings)
         key = settings.clerk_secret_key.get_secret_value()
         if claims.email is None and key:
-            reply = await ask(self._outgoing, f"{settings.clerk_api_url}/v1/users/{claims.sub}", key)
+            reply = await ask(self._outgoing, f"{settings.clerk_api_url}/v1/users/{quote(claims.sub, safe='')}", key)
             if reply.ok and reply.content.get("id") == claims.sub:
                 return self._of(reply.content, claims.iat)
         verified = claims.says_verified or settings.auth_trust_email

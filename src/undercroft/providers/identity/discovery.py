@@ -37,7 +37,7 @@ class Discovery:
         return (await self.document.get()).jwks_uri
 
     async def _fetch(self) -> Metadata:
-        said = await self._outgoing.document(f"{self.issuer}/.well-known/openid-configuration")
+        said = await self._outgoing.document(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         if said.get("issuer") != self._shown:
             raise Unreachable(f"{self.issuer} calls itself {str(said.get('issuer'))[:200]!r}")
         userinfo = _address(said, "userinfo_endpoint") if said.get("userinfo_endpoint") else None

@@ -17,6 +17,8 @@ GITHUB_API = "https://api.github.com"
 MICROSOFT = "https://login.microsoftonline.com"
 CLERK_API = "https://api.clerk.com"
 URL = r"^(https?://[^\s]*[^\s/])?$"
+ISSUER = r"^(https?://[^\s]+)?$"
+"""Some issuers end with a slash, which then belongs to their name."""
 SHARED_TENANTS = ("common", "organizations", "consumers")
 
 
@@ -51,7 +53,7 @@ class IdentitySettings(SettingsBase):
         description="Take the addresses of AUTH_PROVIDER as proven although its tokens do not say `email_verified`; "
         "only for an issuer that lets nobody choose an address.",
     )
-    oidc_issuer: str = Field("", pattern=URL, description="The issuer for `oidc`, as in its tokens' claim `iss`.")
+    oidc_issuer: str = Field("", pattern=ISSUER, description="The issuer for `oidc`, as in its tokens' claim `iss`.")
     oidc_audience: Texts = Field(
         (), description="The claim `aud` of tokens that are accepted, separated by commas; OIDC_CLIENT_ID when empty."
     )

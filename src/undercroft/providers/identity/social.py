@@ -61,6 +61,13 @@ class SocialProvider(Protocol):
         ...
 
 
+def label_of(name: str) -> str:
+    """What people call a provider, whether it is on or not."""
+    labels = {"google": "Google", "github": "GitHub", "microsoft": "Microsoft", "apple": "Apple"}
+    labels |= {"supabase": "Supabase", "clerk": "Clerk"}
+    return labels.get(name) or load(SocialSettings).oidc_name
+
+
 def make_social(outgoing: Outgoing) -> dict[str, SocialProvider]:
     """The providers that are on, by their names, in the order in which buttons are shown.
 
@@ -77,7 +84,7 @@ def _google(outgoing: Outgoing) -> SocialProvider:
     return OpenId(
         outgoing,
         name="google",
-        label="Google",
+        label=label_of("google"),
         issuer=settings.google_issuer,
         client_id=settings.google_client_id,
         secret=settings.google_client_secret.get_secret_value,
@@ -95,7 +102,7 @@ def _microsoft(outgoing: Outgoing) -> SocialProvider:
     return OpenId(
         outgoing,
         name="microsoft",
-        label="Microsoft",
+        label=label_of("microsoft"),
         issuer=f"{base}/{settings.microsoft_tenant}/v2.0",
         shown_issuer=f"{base}/{{tenantid}}/v2.0" if shared else None,
         client_id=settings.microsoft_client_id,
@@ -112,7 +119,7 @@ def _apple(outgoing: Outgoing) -> SocialProvider:
     return OpenId(
         outgoing,
         name="apple",
-        label="Apple",
+        label=label_of("apple"),
         issuer=settings.apple_issuer,
         client_id=settings.apple_client_id,
         secret=AppleSecret(settings),
@@ -138,7 +145,7 @@ def _oidc(outgoing: Outgoing) -> SocialProvider:
     return OpenId(
         outgoing,
         name="oidc",
-        label=settings.oidc_name,
+        label=label_of("oidc"),
         issuer=issuer,
         client_id=settings.oidc_client_id,
         secret=settings.oidc_client_secret.get_secret_value,

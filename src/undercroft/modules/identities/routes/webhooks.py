@@ -6,6 +6,7 @@ from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import not_idempotent
+from undercroft.core.http.limits import limit
 from undercroft.core.settings import load
 from undercroft.modules.identities import news
 from undercroft.modules.identities.connections import ConnectionsDep
@@ -22,6 +23,7 @@ webhooks = Router(surface="public", prefix="/identity/webhooks", tag=IDENTITIES)
     summary="Hear of a change at the identity provider",
     responses=responses(UnknownProvider, InvalidWebhook),
 )
+@limit("600/minute")
 @not_idempotent("Every event has an id, which works once.")
 async def hear(provider: str, request: Request, connections: ConnectionsDep, session: SessionDep) -> Response:
     """Signed as svix and Standard Webhooks do. What comes again changes nothing, what comes late neither."""

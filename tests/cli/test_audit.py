@@ -1,0 +1,73 @@
+"""What commands do is audited, and `undercroft audit prune`."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+from typer.testing import CliRunner
+
+from tests.modules.audit.entries import entries, personal
+from undercroft.cli import audit, keys, user
+from undercroft.core import settings
+from undercroft.core.db import Database
+from undercroft.modules.audit.settings import AuditSettings
+from undercroft.modules.auth.signing import SigningKeys
+
+PASSWORD = "three otters in a boat"
+
+
+async def run(*words: Any, **how: Any) -> str:
+    """The output of a command that goes well, run beside this test's event loop."""
+    result = await asyncio.to_thread(CliRunner().invoke, *words, **how)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+async def test_every_command_that_changes_something_leaves_one_entry(database: Database) -> None:
+    await SigningKeys(database).ensure()
+    for app, words, typed in (
+        (user.app, ["create-admin", "root@example.com", "--password-stdin"], PASSWORD),
+        (user.app, ["create-admin", "root@example.com"], ""),
+        (user.app, ["set-password", "root@example.com", "--password-stdin"], "another good sentence"),
+        (keys.app, ["rotate", "--early"], ""),
+        (keys.app, ["list"], ""),
+    ):
+        await run(app, words, input=f"{typed}\n")
+    left = [entry for entry in await entries(database) if entry["actor_kind"] == "command"]
+    assert [entry["action"] for entry in left] == ["user.registered", "user.password_changed", "signing_keys.rotated"]
+    assert {entry["user_id"] for entry in left} == {None}
+    assert all(entry["after"] for entry in left)
+    (about_root,) = await personal(database, left[0])
+    assert about_root["person_id"] == left[0]["target_id"]
+    assert about_root["values"]["after"]["email"] == "root@example.com"
+
+
+async def test_prune_shows_what_would_go_and_drops_it(database: Database, owner_url: str) -> None:
+    owner = await asyncpg.connect(owner_url)
+    for table in ("audit_entries", "audit_personal"):
+        bounds = "FOR VALUES FROM (''2019-03-01Z'') TO (''2019-04-01Z'')"
+        await owner.execute(f"SELECT audit_partition('{table}', '{table}_2019_03', '{bounds}')")
+    try:
+        shown = await run(audit.app, ["prune", "--dry-run"])
+        assert "2019-03" in shown
+        assert "would be dropped" in shown
+        assert await entries(database) == []
+        assert "Dropped" in await run(audit.app, ["prune"])
+        (entry,) = await entries(database)
+        assert (entry["action"], entry["actor_kind"]) == ("audit.pruned", "command")
+        assert "Nothing is older" in await run(audit.app, ["prune"])
+    finally:
+        await owner.execute("DROP TABLE IF EXISTS audit_entries_2019_03, audit_personal_2019_03")
+        await owner.close()
+
+
+@pytest.fixture
+def kept_for_ever() -> Any:
+    settings.use(AuditSettings(audit_keep_months=0))
+    yield
+    settings.use(AuditSettings())
+
+
+async def test_prune_says_that_all_is_kept(database: Database, kept_for_ever: None) -> None:
+    assert "all of it is kept" in await run(audit.app, ["prune"])

@@ -1,0 +1,75 @@
+"""Entries are streamed to the log: after the commit, whole, and without what is personal."""
+
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+from httpx import AsyncClient
+
+from undercroft.core import settings
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import Database
+from undercroft.core.ids import new_id
+from undercroft.core.telemetry import logs
+from undercroft.core.telemetry.settings import TelemetrySettings
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    settings.use(TelemetrySettings(log_format="json"))
+    logs.configure(stream=stream)
+    yield stream
+    settings.use(TelemetrySettings())
+    logs.configure()
+
+
+def told(stream: io.StringIO) -> list[dict[str, object]]:
+    logs.flush()
+    return [line for line in map(json.loads, stream.getvalue().splitlines()) if line["category"] == "audit"]
+
+
+async def test_an_entry_is_one_line_of_the_audit_category(user: AsyncClient, lines: io.StringIO) -> None:
+    answer = await user.post("/api/v1/app/projects", json={"name": "Website"})
+    (line,) = told(lines)
+    assert (line["event"], line["logger"], line["level"]) == ("project.created", "undercroft.audit", "info")
+    assert (line["actor_kind"], line["target_id"]) == ("user", answer.json()["id"])
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert line["after"] == {"name": "Website", "description": "", "status": "active"}
+    assert "python-httpx" not in json.dumps(line)
+    assert "192.0.2.1" not in json.dumps(line)
+
+
+async def test_what_is_rolled_back_is_not_told(database: Database, lines: io.StringIO) -> None:
+    with pytest.raises(LookupError):
+        async with database.session() as session:
+            await record(session, Entry("thing.made"))
+            raise LookupError
+    assert told(lines) == []
+
+
+async def test_no_line_holds_an_address_or_a_secret(database: Database, lines: io.StringIO) -> None:
+    after = {"email": "ada@example.com", "note": "ask ada@example.com", "token": "t0", "url": "postgresql://a:b@h/d"}
+    async with database.session() as session:
+        await record(session, Entry("user.changed", None, "user", new_id(), after=after))
+    (line,) = told(lines)
+    assert line["event"] == "user.changed"
+    assert not any(secret in json.dumps(line) for secret in ("ada@", "t0", "a:b"))
+
+
+@pytest.mark.parametrize("name", ['quote" and \\', "line\nbreak", "läuft", '","apart":[{"x":"'])
+async def test_whatever_a_name_holds_the_line_is_one_object(
+    user: AsyncClient, lines: io.StringIO, database: Database, name: str
+) -> None:
+    async with database.session() as session:
+        await record(session, Entry("thing.made", after={"name": name, "email": "ada@example.com"}))
+    (line,) = told(lines)
+    assert line["after"] == {"name": name, "email": "[personal]"}
+
+
+async def test_half_a_character_is_refused_and_not_an_error_of_ours(user: AsyncClient) -> None:
+    answer = await user.post(
+        "/api/v1/app/projects", content=b'{"name": "\\ud800"}', headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422
