@@ -274,7 +274,8 @@ async def test_keys_are_forgotten_by_the_clock(user: AsyncClient, database: Data
     await user.post(PROJECTS, json=BODY, headers=key())
     async with database.session() as session:
         await (await session.raw()).execute(
-            "UPDATE idempotency_keys SET expires_at = now() WHERE digest = (SELECT max(digest) FROM idempotency_keys)"
+            "UPDATE idempotency_keys SET expires_at = now() "
+            "WHERE digest = (SELECT digest FROM idempotency_keys LIMIT 1)"
         )
         job = await enqueue(session, clean_up)
     await jobs.run_all()

@@ -90,6 +90,7 @@ async def test_a_mailed_link_is_the_first_step_only(
 ) -> None:
     clock.next_step()
     http, email = guarded.person.http, guarded.person.email
+    await mailbox.arrived(email)
     await http.post("/sign-in/link", data={"email": email}, headers=BROWSER)
     token = (await mailbox.latest(email)).token
     page = await http.post("/magic-link", data={"token": token}, headers=BROWSER)

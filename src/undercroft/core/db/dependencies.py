@@ -1,6 +1,6 @@
 """How a route asks for the database: by the type in its signature."""
 
-from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -15,18 +15,24 @@ async def database(request: Request) -> Database:
 DatabaseDep = Annotated[Database, Depends(database)]
 
 
-async def open_session(database: DatabaseDep) -> AsyncIterator[Session]:
-    async with database.session() as session:
-        yield session
+async def open_session(request: Request) -> Session:
+    return await _until_answered(request).enter_async_context(request.app.state.database.session())
 
 
-async def open_read_session(database: DatabaseDep) -> AsyncIterator[ReadSession]:
-    async with database.reading() as session:
-        yield session
+async def open_read_session(request: Request) -> ReadSession:
+    return await _until_answered(request).enter_async_context(request.app.state.database.reading())
 
 
-SessionDep = Annotated[Session, Depends(open_session, scope="function")]
+def _until_answered(request: Request) -> AsyncExitStack:
+    """What ends after the handler and before the answer, as FastAPI's function-scoped dependencies do.
+
+    Put there by hand, a session costs less than half of what it costs as a dependency that yields.
+    """
+    return cast(AsyncExitStack, request.scope["fastapi_function_astack"])
+
+
+SessionDep = Annotated[Session, Depends(open_session)]
 """One transaction, committed after the handler and before the first byte of the answer."""
 
-ReadSessionDep = Annotated[ReadSession, Depends(open_read_session, scope="function")]
+ReadSessionDep = Annotated[ReadSession, Depends(open_read_session)]
 """Reads without a transaction; for every GET."""

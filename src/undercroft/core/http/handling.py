@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from undercroft.core.http.body import JsonRequest
 from undercroft.core.http.idempotency import HEADER, Handling, handling_of, is_secret
+from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.middleware.body_limit import BodyLimit
 
 
@@ -106,7 +107,7 @@ def _bare(route: APIRoute) -> ASGIApp:
 
 def _is_bare(route: APIRoute) -> bool:
     return (
-        type(route) is APIRoute
+        type(route) in (APIRoute, LazyRoute)
         and inspect.iscoroutinefunction(route.endpoint)
         and not route.dependant.dependencies
         and not inspect.signature(route.endpoint).parameters

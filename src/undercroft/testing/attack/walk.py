@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import asyncpg
-from httpx import AsyncClient, Response
+from httpx import Response
 
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
@@ -18,6 +18,10 @@ from undercroft.testing.attack.rows import Rows
 from undercroft.testing.attack.samples import put
 from undercroft.testing.people import client_of
 
+UNKNOWN = (
+    "nobody knows how to make such an object of the victim's; say what it stands for, "
+    'stands_for("{name}", Model), beside the tests (undercroft.testing.attack)'
+)
 TEAM_HEADER = "X-Team-ID"
 _VARIES = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -101,7 +105,6 @@ class Battle:
         self._victim = victim
         self._connection = connection
         self._before: dict[str, str] = {}
-        self._kept: list[AsyncClient] = []
 
     @classmethod
     async def begin(cls, app: Api, connection: asyncpg.Connection) -> "Battle":
@@ -121,20 +124,17 @@ class Battle:
                 yield Finding(operation, str(shot), what)
 
     async def _unknown(self, operation: Operation) -> AsyncIterator[Finding]:
-        """Ids of which nobody knows what they stand for; administrators' routes refuse before they look."""
-        if operation.is_administration:
-            return
+        """Makes the victim's objects, and finds ids of which nobody knows what they stand for.
+
+        Routes for administrators need none: they refuse before they look.
+        """
         bodies = (path[-1].removesuffix("s") for path in operation.body_ids)
         for name in sorted({*operation.path_ids, *operation.query_ids, *bodies}):
             try:
                 await self._victim.object(name)
             except LookupError:
-                how = (
-                    f'say what it stands for, stands_for("{name}", Model), beside the tests (undercroft.testing.attack)'
-                )
-                yield Finding(
-                    operation, f"{{{name}}}", f"nobody knows how to make such an object of the victim's; {how}"
-                )
+                if not operation.is_administration:
+                    yield Finding(operation, f"{{{name}}}", UNKNOWN.format(name=name))
 
     async def _fire(self, operation: Operation, shot: Shot) -> list[str]:
         theirs = {name: str(await self._id_of(self._victim, name)) for name in shot.names}
@@ -172,9 +172,8 @@ class Battle:
         headers = {TEAM_HEADER: str(team_id if shot.header else attacker.team_id)}
         headers["Authorization"] = f"Bearer {attacker.person.token}"
         how: dict[str, Any] = {} if body is None else {"json" if operation.body_kind.endswith("json") else "data": body}
-        async with client_of(
-            self._app, address=f"198.18.{next(_addresses) // 250 % 250}.{next(_addresses) % 250}"
-        ) as http:
+        number = next(_addresses)
+        async with client_of(self._app, address=f"198.18.{number // 250 % 250}.{number % 250}") as http:
             answer = await http.request(operation.method, path, params=query, headers=headers, **how)
         answer.extensions["attacker"] = attacker
         return answer
