@@ -21,6 +21,7 @@ NAMES = Statement(select(col(Project.name)).where(col(Project.team_id) == bindpa
 CUT = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND application_name = 'undercroft ' || :pool"
+    " AND usename = current_user"
 )
 ALONE = {"name": "alone", "description": "", "status": "active"}
 

@@ -13,6 +13,7 @@ from tests.modules.audit.entries import entries, personal
 from undercroft.core.audit import Actor, ActorKind, Entry, acting_as, record, write_one
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import DatabaseConflict, UnstorableValue
+from undercroft.core.db.tenancy import tenant
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.teams import Team, create_team
@@ -65,20 +66,21 @@ async def test_a_commit_that_fails_leaves_neither_change_nor_entry(client: Async
 async def test_an_entry_that_cannot_be_kept_undoes_the_change(user: AsyncClient, database: Database) -> None:
     owner = await make_somebody(database)
     bad = Entry("project.created", target_id=new_id(), details={"value": "a\0b"})
-    with pytest.raises(UnstorableValue):
-        async with database.session() as session:
-            await ProjectRepository(session, owner.team_id).insert(WEBSITE, bad, created_by=owner.user_id)
-    async with database.reading() as session:
-        assert await ProjectRepository(session, owner.team_id).count() == 0
+    with tenant(owner.team_id):
+        with pytest.raises(UnstorableValue):
+            async with database.session() as session:
+                await ProjectRepository(session, owner.team_id).insert(WEBSITE, bad, created_by=owner.user_id)
+        async with database.reading() as session:
+            assert await ProjectRepository(session, owner.team_id).count() == 0
 
 
 async def test_making_a_project_and_its_entry_is_one_statement(
-    user: AsyncClient, database: Database, statements: Statements
+    user: AsyncClient, database: Database, statements: Statements, rows_secured: bool
 ) -> None:
     await user.post("/api/v1/app/projects", json=WEBSITE)
     await statements.clear()
     await user.post("/api/v1/app/projects", json=WEBSITE)
-    assert len(await statements.recorded()) == 2, str(statements)
+    assert len(await statements.recorded()) == 2 + 2 * rows_secured, str(statements)
     first, second = await entries(database, action="project.created")
     assert first["after"] == second["after"] == WEBSITE
     assert first["target_id"] != second["target_id"]

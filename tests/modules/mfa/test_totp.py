@@ -239,6 +239,7 @@ async def test_a_password_set_by_a_mailed_link_does_not_get_round_the_second_ste
 ) -> None:
     email = guarded.person.email
     token = await guarded.token()
+    await mailbox.arrived(email)
     await post(http, "/password/forgot", {"email": email})
     link = (await mailbox.latest(email)).token
     changed = await post(http, "/password/reset", {"token": link, "password": "four otters in a boat"})

@@ -229,13 +229,15 @@ async def test_strangers_see_no_invitation(user: AsyncClient, stranger: AsyncCli
     assert (await user.get(f"{TEAMS}/{theirs['id']}/invitations")).status_code == 404
 
 
-async def test_the_list_takes_the_same_statements_however_many_there_are(user: AsyncClient, statements) -> None:
+async def test_the_list_takes_the_same_statements_however_many_there_are(
+    user: AsyncClient, statements, rows_secured: bool
+) -> None:
     team = await make_team(user)
     for _ in range(4):
         await invite(user, team, new_address())
     await statements.clear()
     listed = done(await user.get(f"{TEAMS}/{team['id']}/invitations", params={"size": 3}))
-    assert len(await statements.recorded()) <= 3
+    assert len(await statements.recorded()) <= 3 + 2 * rows_secured
     assert (listed["total"], len(listed["items"])) == (4, 3)
 
 
