@@ -28,6 +28,7 @@ def client_of(app: Api, *, ip: str = "192.0.2.1", **headers: str) -> httpx.Async
 
 @dataclass
 class Mail:
+    id: str
     to: str
     subject: str
     text: str
@@ -41,7 +42,7 @@ class Mail:
 
 @dataclass
 class Mailbox:
-    """What was sent, after the worker has done what there is to do."""
+    """What was sent, after the worker has done what there is to do; in the order of the jobs, whose ids they bear."""
 
     folder: Path
     jobs: JobsInTest
@@ -73,14 +74,14 @@ class Mailbox:
             if to is None or mail.to == to:
                 self._seen.add(path.name)
                 mails.append(mail)
-        return mails
+        return sorted(mails, key=lambda mail: mail.id)
 
 
 def _parsed(path: Path) -> Mail:
     message = message_from_bytes(path.read_bytes(), policy=policy.default)
     body = message.get_body(("plain",))
     assert body is not None
-    return Mail(str(message["To"]), str(message["Subject"]), body.get_content())
+    return Mail(str(message["Message-ID"]), str(message["To"]), str(message["Subject"]), body.get_content())
 
 
 @dataclass
