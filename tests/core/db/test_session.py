@@ -1,15 +1,23 @@
 """The unit of work: what is kept, what is undone, and what a client hears when the database fails."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
+from asyncpg import DivisionByZeroError
 from sqlalchemy import bindparam, func, insert, select, text
 from sqlmodel import col
 
 from tests.factories import somebody
 from undercroft.core.audit import Entry
 from undercroft.core.db import Database, Statement, every_tenant
-from undercroft.core.db.errors import DatabaseConflict, DatabaseUnavailable, OutcomeUnknown, UnstorableValue
+from undercroft.core.db.errors import (
+    DatabaseConflict,
+    DatabaseUnavailable,
+    NothingCommitted,
+    OutcomeUnknown,
+    UnstorableValue,
+)
 from undercroft.core.errors import Conflict
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project
@@ -81,6 +89,25 @@ async def test_an_ordinary_refusal_rolls_back(database: Database) -> None:
             await session.flush()
             raise Conflict
     assert await count(database) == 0
+
+
+@pytest.mark.parametrize("refusal", [None, Refused])
+async def test_a_transaction_that_a_caught_error_aborted_does_not_pass_for_committed(
+    database: Database, refusal: type[Refused] | None
+) -> None:
+    owner = await somebody(database)
+    told: list[str] = []
+    with pytest.raises(NothingCommitted):
+        async with database.session() as session:
+            session.after_commit(lambda: told.append("committed"))
+            session.add(Project(name="lost", team_id=owner.team_id))
+            with suppress(DivisionByZeroError):
+                await (await session.raw()).execute("SELECT 1 / 0")
+            if refusal:
+                raise refusal
+    assert await count(database) == 0
+    assert told == []
+    assert database.write.in_use == 0
 
 
 async def test_callbacks_run_after_the_commit_and_never_after_a_rollback(database: Database) -> None:

@@ -1,48 +1,13 @@
 """`/admin` as people use it: a real Chromium against a real server."""
 
-import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
-import pytest_asyncio
-from granian.server.embed import Server
-
 from tests.modules.admin_ui.conftest import PASSWORD, set_password, two_steps
+from tests.modules.conftest import shot
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
-from undercroft.core.http.application import Api
-from undercroft.devstack.machine import free_port
 from undercroft.testing.people import Person
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="There is no Chromium at /usr/bin/chromium.")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def address(app: Api) -> AsyncIterator[str]:
-    """The application at a real port."""
-    port = free_port()
-    server: Any = Server(app, "127.0.0.1", port, interface="asginl", log_enabled=False)
-    serving = asyncio.create_task(server.serve())
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-    with suppress(asyncio.CancelledError):
-        await serving
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def chromium() -> AsyncIterator[Any]:
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        await browser.close()
 
 
 class Visit:
@@ -69,11 +34,6 @@ class Visit:
         await self.page.fill("input[name=password]", PASSWORD)
         await self.page.click("button[type=submit]")
 
-    async def shot(self, name: str) -> None:
-        """A picture to look at, where SCREENSHOTS names a folder."""
-        if folder := os.environ.get("SCREENSHOTS"):
-            await self.page.screenshot(path=f"{folder}/{name}.png", full_page=True)
-
 
 async def visit(chromium: Any, address: str, width: int = 1280) -> Visit:
     context = await chromium.new_context(viewport={"width": width, "height": 850}, accept_downloads=True)
@@ -96,17 +56,17 @@ async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_e
     here = await visit(chromium, address)
     page = here.page
     await here.sign_in(admin.email)
-    await here.shot("code")
+    await shot(here.page, "code")
     await page.fill("input[name=code]", authenticator.code())
     await page.click("button[type=submit]")
     await page.wait_for_url("**/admin/")
-    await here.shot("dashboard")
+    await shot(here.page, "dashboard")
     assert await page.locator(".chart svg").count() >= 3
 
     await page.click("text=People")
     await page.click("a.nav-link:has-text('Users')")
     await page.wait_for_selector("td:has-text('ada@example.com')")
-    await here.shot("users")
+    await shot(here.page, "users")
     await page.fill("#search-input", "ada@")
     await page.click("#search-button")
     await page.wait_for_url("**search=ada**")
@@ -118,20 +78,20 @@ async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_e
     assert await page.locator("td:has-text('ada@example.com')").count() == 0
 
     await here.goto(f"/admin/user/edit/{other.user_id}")
-    await here.shot("edit")
+    await shot(here.page, "edit")
     await page.fill("#full_name", "Ada Lovelace")
     await page.click("input[value=Save]")
     await page.wait_for_selector("td:has-text('Ada Lovelace')")
 
     await here.goto("/admin/project/list")
-    await here.shot("projects")
+    await shot(here.page, "projects")
     async with page.expect_download() as download:
         await page.click("a:has-text('CSV')")
     text = Path(await (await download.value).path()).read_text()
     assert "'=HYPERLINK(1)" in text
 
     await here.goto(f"/admin/user/details/{other.user_id}")
-    await here.shot("details")
+    await shot(here.page, "details")
     assert "argon2" not in await page.content()
     await page.click("text=Sign out")
     await page.wait_for_url("**/admin/login")
@@ -143,7 +103,7 @@ async def test_it_fits_a_telephone(chromium: Any, address: str, somebody: Any, d
     admin = await made(somebody, database, PlatformRole.ADMIN)
     here = await visit(chromium, address, width=375)
     await here.goto("/admin/login")
-    await here.shot("small_login")
+    await shot(here.page, "small_login")
     await here.sign_in(admin.email)
     await here.page.wait_for_url("**/admin/")
     for name, path in (
@@ -153,7 +113,7 @@ async def test_it_fits_a_telephone(chromium: Any, address: str, somebody: Any, d
         ("details", f"/admin/user/details/{admin.user_id}"),
     ):
         await here.goto(path)
-        await here.shot(f"small_{name}")
+        await shot(here.page, f"small_{name}")
         assert await here.page.evaluate("document.documentElement.scrollWidth") <= 375, name
     assert here.complaints == []
 
@@ -163,7 +123,7 @@ async def test_a_plain_user_sees_no_name(chromium: Any, address: str, somebody: 
     here = await visit(chromium, address)
     await here.sign_in(plain.email)
     await here.page.wait_for_url("**/admin/")
-    await here.shot("refused")
+    await shot(here.page, "refused")
     text = (await here.page.content()).lower()
     assert not any(word in text for word in ("membership", "project", "audit log", "sqladmin"))
 

@@ -1,6 +1,5 @@
 """Passkeys as a real browser makes them, with an authenticator that Chromium simulates."""
 
-import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest_asyncio
 from tests.modules.auth.people import Person, code_of, post
 from undercroft.core.settings import CoreSettings, load, use
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 PAGE = "http://localhost:8765"
 AUTHENTICATOR = {
     "protocol": "ctap2",
@@ -30,24 +28,17 @@ GET = """async options => {
     return (await navigator.credentials.get({publicKey: wanted})).toJSON()
 }"""
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine")
-
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page() -> AsyncIterator[Any]:
+async def page(chromium: Any) -> AsyncIterator[Any]:
     """A page of ours in a browser that has a passkey authenticator."""
-    api = pytest.importorskip("playwright.async_api")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    async with api.async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        opened = await browser.new_page()
-        await opened.route("**/*", lambda route: route.fulfill(content_type="text/html", body="<title>Ours</title>"))
-        devtools = await opened.context.new_cdp_session(opened)
-        await devtools.send("WebAuthn.enable")
-        await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
-        await opened.goto(PAGE)
-        yield opened
-        await browser.close()
+    opened = await chromium.new_page()
+    await opened.route("**/*", lambda route: route.fulfill(content_type="text/html", body="<title>Ours</title>"))
+    devtools = await opened.context.new_cdp_session(opened)
+    await devtools.send("WebAuthn.enable")
+    await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    await opened.goto(PAGE)
+    yield opened
 
 
 @pytest.fixture(autouse=True)

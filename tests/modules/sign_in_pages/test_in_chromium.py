@@ -1,60 +1,29 @@
 """The pages as people use them: a real Chromium without scripts against a real server."""
 
-import asyncio
-import os
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from granian.server.embed import Server
 
 from tests.modules.auth.people import PASSWORD, Person
+from tests.modules.conftest import shot
 from tests.modules.mfa.conftest import Clock, Guarded
-from undercroft.core.http.application import Api
 from undercroft.core.settings import use
-from undercroft.devstack.machine import free_port
 from undercroft.modules.auth.settings import AuthSettings
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SCREENS: dict[str, dict[str, Any]] = {
     "wide": {"viewport": {"width": 1280, "height": 850}},
     "phone": {"viewport": {"width": 375, "height": 720}},
     "dark": {"viewport": {"width": 1280, "height": 850}, "color_scheme": "dark"},
 }
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="There is no Chromium at /usr/bin/chromium.")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def address(app: Api) -> AsyncIterator[str]:
-    port = free_port()
-    server: Any = Server(app, "127.0.0.1", port, interface="asginl", log_enabled=False)
-    serving = asyncio.create_task(server.serve())
+async def address(address: str) -> AsyncIterator[str]:
     use(AuthSettings(magic_links=True))
-    yield f"http://127.0.0.1:{port}"
+    yield address
     use(AuthSettings())
-    server.stop()
-    with suppress(asyncio.CancelledError):
-        await serving
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def chromium() -> AsyncIterator[Any]:
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-async def shot(page: Any, name: str) -> None:
-    """A picture to look at, where SCREENSHOTS names a folder."""
-    if folder := os.environ.get("SCREENSHOTS"):
-        await page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize("screen", SCREENS)

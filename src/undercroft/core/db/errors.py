@@ -25,6 +25,13 @@ class OutcomeUnknown(ServiceUnavailable):
     message = "The connection was lost while saving. Look before you try again."
 
 
+class NothingCommitted(RuntimeError):
+    """A statement failed, its error was caught, and the transaction was ended as if it had not: all was rolled back.
+
+    A fault in the program: let the error out, or put the statement into a savepoint.
+    """
+
+
 class DatabaseConflict(Conflict):
     code = "CONFLICT"
     message = "This clashes with something that exists or was changed at the same moment."

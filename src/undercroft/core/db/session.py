@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, Result, ScalarResult, event
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
-from undercroft.core.db.errors import OutcomeUnknown, is_lost, raise_translated
+from undercroft.core.db.errors import NothingCommitted, OutcomeUnknown, is_lost, raise_translated
 from undercroft.core.db.pool import Borrowed, Pool
 from undercroft.core.db.settings import DatabaseSettings, required
 from undercroft.core.db.statement import Statement
@@ -243,12 +243,14 @@ class Session(ReadSession):
         await self._write_pending()
         if self._in_transaction and self._borrowed is not None:
             try:
-                await self._borrowed.raw.execute("COMMIT")
+                ended = await self._borrowed.raw.execute("COMMIT")
             except Exception as error:
                 if is_lost(error) or isinstance(error, TimeoutError):
                     raise OutcomeUnknown from error
                 raise
             self._in_transaction = False
+            if ended == "ROLLBACK":
+                raise NothingCommitted
         await self._close(broken=False)
         for callback in self._after_commit:
             callback()

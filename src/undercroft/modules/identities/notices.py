@@ -3,8 +3,9 @@
 from enum import StrEnum
 from uuid import UUID
 
-from undercroft.core.db import Session, utc_now
-from undercroft.jobs import enqueue
+from undercroft.core.db import Session
+from undercroft.modules import users
+from undercroft.providers.identity import label_of
 
 
 class Notice(StrEnum):
@@ -16,6 +17,4 @@ class Notice(StrEnum):
 
 async def tell(session: Session, user_id: UUID, notice: Notice, provider: str) -> None:
     """Have a mail written to somebody once the session's transaction has committed."""
-    from undercroft.modules.identities.tasks import send_notice
-
-    await enqueue(session, send_notice, user_id=user_id, notice=notice, provider=provider, when=utc_now())
+    await users.tell(session, user_id, notice, provider=label_of(provider))

@@ -3,8 +3,9 @@
 from enum import StrEnum
 from uuid import UUID
 
-from undercroft.core.db import Session, utc_now
-from undercroft.jobs import enqueue
+from undercroft.core.db import Session
+from undercroft.modules import users
+from undercroft.modules.auth import RESET_PAGE, link
 
 
 class Notice(StrEnum):
@@ -22,6 +23,4 @@ class Notice(StrEnum):
 
 async def tell(session: Session, user_id: UUID, notice: Notice, **facts: str) -> None:
     """Have a mail written to somebody once the session's transaction has committed."""
-    from undercroft.modules.mfa.tasks import send_notice
-
-    await enqueue(session, send_notice, user_id=user_id, notice=notice, when=utc_now(), facts=facts)
+    await users.tell(session, user_id, notice, reset_link=link(RESET_PAGE), **facts)

@@ -6,6 +6,7 @@ Others use the service, the events and the repository from here on down; nobody 
 from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
 from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
+from undercroft.modules.users.notices import tell
 from undercroft.modules.users.profile import PROFILE, encode_profile
 from undercroft.modules.users.repository import UserRepository
 from undercroft.modules.users.schemas import PersonName, UserRead
@@ -32,4 +33,5 @@ __all__ = [
     "UserRepository",
     "UserService",
     "encode_profile",
+    "tell",
 ]

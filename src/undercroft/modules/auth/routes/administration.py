@@ -6,10 +6,9 @@ from uuid import UUID
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
-from undercroft.core.http.pagination import Page
+from undercroft.core.http.pagination import NumberedQuery, Page
 from undercroft.core.http.query import query
 from undercroft.modules.auth import administration as service
-from undercroft.modules.auth.routes.sessions import SessionQuery
 from undercroft.modules.auth.schemas import SessionRead, SignedOut
 from undercroft.modules.auth.sessions import SessionNotFound
 from undercroft.modules.users import RoleTooWeak, UserNotFound
@@ -24,7 +23,7 @@ REFUSALS = (UserNotFound, RoleTooWeak)
 )
 async def list_user_sessions(
     user_id: UUID,
-    query: Annotated[SessionQuery, query(SessionQuery)],
+    query: Annotated[NumberedQuery, query(NumberedQuery)],
     principal: CurrentPrincipal,
     session: ReadSessionDep,
 ) -> Page[SessionRead]:

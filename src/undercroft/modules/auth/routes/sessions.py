@@ -3,15 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
-
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
-from undercroft.core.http.pagination import MAX_PAGE, MAX_SIZE, Page
+from undercroft.core.http.pagination import NumberedQuery, Page
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
-from undercroft.core.validation import Schema
 from undercroft.modules.auth import sessions as service
 from undercroft.modules.auth.schemas import SessionRead
 from undercroft.modules.auth.sessions import SessionNotFound
@@ -21,14 +18,9 @@ SESSIONS = Tag("Sessions", "Where one is signed in.", group="Account")
 sessions = Router(surface="auth", prefix="/sessions", tag=SESSIONS)
 
 
-class SessionQuery(Schema):
-    page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
-    size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
-
-
 @sessions.get("", response_model=Page[SessionRead], summary="List one's own sessions")
 async def list_sessions(
-    query: Annotated[SessionQuery, query(SessionQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: Annotated[NumberedQuery, query(NumberedQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[SessionRead]:
     """Those that can still be used, the latest seen first."""
     found = await service.list_sessions(session, principal, page=query.page, size=query.size)

@@ -4,16 +4,14 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import Field
 
 from undercroft.core.auth import CurrentPrincipal, Router, require_recent_proof
 from undercroft.core.auth.proof import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
-from undercroft.core.http.pagination import MAX_PAGE, MAX_SIZE, Page
+from undercroft.core.http.pagination import NumberedQuery, Page
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
-from undercroft.core.validation import Schema
 from undercroft.modules.auth import SessionKind
 from undercroft.modules.identities import flows, service
 from undercroft.modules.identities.connections import ConnectionsDep
@@ -26,14 +24,9 @@ IDENTITIES = Tag("Identities", "Whom one signs in with.", group="Account")
 own = Router(surface="auth", prefix="/identities", tag=IDENTITIES)
 
 
-class IdentityQuery(Schema):
-    page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
-    size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
-
-
 @own.get("", response_model=Page[IdentityRead], summary="List one's own identities")
 async def list_identities(
-    query: Annotated[IdentityQuery, query(IdentityQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: Annotated[NumberedQuery, query(NumberedQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[IdentityRead]:
     """Those that sign in to this account, the latest linked first."""
     found = await service.list_identities(session, principal, page=query.page, size=query.size)

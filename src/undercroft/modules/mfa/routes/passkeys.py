@@ -3,15 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
-
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_recent_proof
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
-from undercroft.core.http.pagination import MAX_PAGE, MAX_SIZE, Page
+from undercroft.core.http.pagination import NumberedQuery, Page
 from undercroft.core.http.query import query
-from undercroft.core.validation import Schema
 from undercroft.modules.mfa import enrolment
 from undercroft.modules.mfa.enrolment import Enrolment
 from undercroft.modules.mfa.errors import MfaNeeded, PasskeyKnown, PasskeyNotFound, PasskeyRefused, TooManyPasskeys
@@ -23,14 +20,9 @@ PROVEN = [require_recent_proof()]
 passkeys = Router(surface="auth", prefix="/passkeys", tag=TWO_STEPS)
 
 
-class PasskeyQuery(Schema):
-    page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
-    size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
-
-
 @passkeys.get("", response_model=Page[PasskeyRead], summary="List one's own passkeys")
 async def list_passkeys(
-    query: Annotated[PasskeyQuery, query(PasskeyQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: Annotated[NumberedQuery, query(NumberedQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[PasskeyRead]:
     """The oldest first."""
     found = await enrolment.passkeys(session, principal.user_id, page=query.page, size=query.size)
