@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -53,9 +54,10 @@ async def _kill_the_worker(stack: Stack) -> bool:
     while time.monotonic() < limit:
         if workers := [process for process in stack.processes if PARTS["the worker"](process)]:
             await asyncio.sleep(1.5)
-            workers[-1].kill()
-            await asyncio.sleep(0.3)
-            return True
+            with suppress(ProcessLookupError):  # it has ended by itself, with the database, and another one comes
+                workers[-1].kill()
+                await asyncio.sleep(0.3)
+                return True
         await asyncio.sleep(0.1)
     return False
 
