@@ -114,7 +114,7 @@ LEAVES: dict[str, Leaves] = {
     "POST /api/v1/auth/step-up": leaves("session.proven", also=("mfa.recovery_code_used",), refused=SECOND),
     "POST /api/v1/auth/step-up/options": nothing("it asks for a passkey"),
     # identities
-    "POST /api/v1/auth/identities/{provider}": nothing("it begins a way through somebody else's pages"),
+    "POST /api/v1/auth/identities": nothing("it begins a way through somebody else's pages"),
     "DELETE /api/v1/auth/identities/{identity_id}": leaves("identity.unlinked"),
     "POST /api/v1/auth/social/{provider}/callback": nothing("it sends the browser on to the GET, which signs in"),
     "POST /api/v1/auth/social/exchange": leaves("session.started", refused=("mfa.asked",)),

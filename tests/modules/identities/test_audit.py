@@ -36,7 +36,7 @@ async def test_a_first_sign_in(browser: httpx.AsyncClient, oidc_issuer: OidcIssu
 
 async def test_linking_and_unlinking(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database) -> None:
     safe = await signed_in_people(browser, oidc_issuer, "google")
-    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
     await browser.get(await agree(begun.json()["redirect_url"]))
     listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
     await browser.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)

@@ -423,7 +423,7 @@ async def test_another_identity_is_linked_listed_and_unlinked(
 ) -> None:
     safe = await signed_in_people(browser, oidc_issuer, "google")
     oidc_issuer.approving = oidc_issuer.person(email="elsewhere@example.com", email_verified=False)
-    begun = await browser.post("/api/v1/auth/identities/github", json={"return_to": "/settings"}, **safe)
+    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github", "return_to": "/settings"}, **safe)
     answer = await browser.get(await agree(begun.json()["redirect_url"]))
     assert (answer.status_code, answer.headers["Location"]) == (303, "/settings")
 
@@ -440,7 +440,7 @@ async def test_another_identity_is_linked_listed_and_unlinked(
 
 async def test_of_two_unlinked_at_once_one_stays(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     safe = await signed_in_people(browser, oidc_issuer, "google")
-    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
     await browser.get(await agree(begun.json()["redirect_url"]))
     listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
 
@@ -458,7 +458,7 @@ async def test_an_identity_of_somebody_else_is_not_taken_over(
     theirs = oidc_issuer.approving
     safe = await signed_in_people(browser, oidc_issuer, "google")
     oidc_issuer.approving = theirs
-    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
 
     answer = await browser.get(await agree(begun.json()["redirect_url"]))
 
@@ -473,7 +473,7 @@ async def test_nothing_is_linked_for_somebody_who_signed_out_meanwhile(
 ) -> None:
     safe = await signed_in_people(browser, oidc_issuer, "google")
     oidc_issuer.approving = oidc_issuer.person()
-    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
     jar = httpx.Cookies(browser.cookies)
     await browser.post("/api/v1/auth/logout", **safe)
     browser.cookies = jar
@@ -486,7 +486,9 @@ async def test_nothing_is_linked_for_somebody_who_signed_out_meanwhile(
 
 async def test_linking_is_not_for_other_sites(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     await signed_in_people(browser, oidc_issuer, "google")
-    answer = await browser.post("/api/v1/auth/identities/github", json={}, headers={"Sec-Fetch-Site": "cross-site"})
+    answer = await browser.post(
+        "/api/v1/auth/identities", json={"provider": "github"}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
     assert answer.status_code == 403
 
 

@@ -2,8 +2,9 @@
 
 A path without parameters is found in one look; one with parameters by its longest literal beginning. Decisions:
 
-- Of several paths that fit, a literal one wins over one with parameters, a longer literal beginning over a shorter one;
-  then the order of registration. A path that fits but lacks the method gives way to the next that has it.
+- A literal path is what it says and never a value of a parameter: `DELETE /things/newest` is 405, not a thing of that name.
+  Of several paths with parameters that fit, a longer literal beginning wins over a shorter one, then the order of
+  registration; one that lacks the method gives way to the next that has it.
 - HEAD is answered by the GET route, without the body (RFC 9110, 9.3.2). OPTIONS gets 204 and `Allow`.
 - 405 carries `Allow` with every method of the path, over all routes that share it.
 - A path with a slash too many is not found, under `/api/`; elsewhere it is sent on (308) to the page without it.
@@ -95,6 +96,7 @@ class Dispatch:
         known = self._static.get(path)
         if known is not None:
             yield known, {}
+            return
         end = path.rfind("/")
         while end >= 0:
             for known in self._dynamic.get(path[: end + 1], ()):

@@ -37,6 +37,7 @@ class IdentityRead(Schema):
 
 
 class LinkRequest(Schema):
+    provider: str = Field(max_length=64, description="Its name in the list of providers.")
     return_to: str = Field("/", max_length=2000, description="A path of this installation to come back to.")
 
 

@@ -35,24 +35,24 @@ async def list_identities(
 
 
 @own.post(
-    "/{provider}",
+    "",
     response_model=Redirect,
     summary="Link another identity",
     responses=responses(UnknownProvider, ReturnNotAllowed, StepUpRequired, IdentityProviderUnavailable),
     dependencies=[require_recent_proof()],
 )
 async def link(
-    provider: str, body: LinkRequest, principal: CurrentPrincipal, connections: ConnectionsDep, response: Response
+    body: LinkRequest, principal: CurrentPrincipal, connections: ConnectionsDep, response: Response
 ) -> Redirect:
     """Says where to send this browser, and gives it a cookie to come back with. The addresses need not be the same."""
     begun = flows.begin(
-        provider,
+        body.provider,
         return_to=body.return_to,
         kind=SessionKind.COOKIE,
         user_id=principal.user_id,
         session_id=principal.session_id,
     )
-    address = await connections.provider(provider).address(begun.flow)
+    address = await connections.provider(body.provider).address(begun.flow)
     flows.keep(response, begun)
     return Redirect(redirect_url=address)
 

@@ -147,7 +147,12 @@ async def come_back(
     return response
 
 
-@social.post("/{provider}/callback", status_code=303, response_class=RedirectResponse, include_in_schema=False)
+@social.post(
+    "/{provider}/callback",
+    status_code=303,
+    response_class=RedirectResponse,
+    summary="Come back from the provider by a form",
+)
 @not_idempotent("It changes nothing: it sends the browser on.")
 async def come_back_by_form(provider: str, request: Request) -> Response:
     """Apple has the browser post from its own site, without our cookies: the same once more as a GET, with them."""
