@@ -88,7 +88,8 @@ def test_commands_of_this_folder_work_on_the_stack_that_runs_here(stack: Stack):
     status = stack.undercroft("migrate", "status")
     assert (status.returncode, "core" in status.stdout) == (0, True), status.stderr
     assert "the `undercroft dev` that runs here" in status.stderr
-    assert stack.undercroft("doctor").returncode == 0
+    doctor = stack.undercroft("doctor")
+    assert (doctor.returncode, f":{stack.port}" in doctor.stdout) == (0, True), doctor.stdout
     assert stack.undercroft("seed").returncode == 0
 
 

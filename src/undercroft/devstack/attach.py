@@ -18,7 +18,7 @@ def attach(folder: Path) -> bool:
     if surroundings.has_database or surroundings.value("ENVIRONMENT") or not state.is_running(folder):
         return False
     kept = DevState.read(folder)
-    os.environ.update(surroundings.environment(kept, settings.load(settings.CoreSettings).public_url))
+    os.environ.update(surroundings.environment(kept))
     if not surroundings.has_redis and kept.valkey_port:
         os.environ["REDIS_URL"] = f"redis://:{kept.valkey_password}@127.0.0.1:{kept.valkey_port}/0"
     settings.reset()

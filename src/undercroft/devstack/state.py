@@ -30,7 +30,7 @@ _ANEW = "Put it back from a copy, or delete all development data with `undercrof
 
 @dataclass
 class DevState:
-    """Secrets, ports, and which databases have had their demo data."""
+    """Secrets, ports, where it was served last, and which databases have had their demo data."""
 
     secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     demo_password: str = field(default_factory=_demo_password)
@@ -43,6 +43,7 @@ class DevState:
     valkey_port: int = 0
     valkey_password: str = field(default_factory=_password)
     oidc_port: int = 0
+    url: str = ""
     seeded: list[str] = field(default_factory=list)
 
     @classmethod

@@ -85,10 +85,11 @@ class Supervisor:
     def _run(self, surroundings: Surroundings) -> None:
         kept = DevState.of(self._folder)
         kept.choose_ports()
+        kept.url = self.options.url
         kept.write(self._folder)
         control.wake(self._folder)
         self._guard.start()
-        environment = surroundings.environment(kept, self.options.url)
+        environment = surroundings.environment(kept)
         environment |= self._start_servers(surroundings, kept)
         environment |= self._start_standins(surroundings, kept)
         self._fill_database(surroundings, kept, environment)

@@ -37,9 +37,9 @@ class Surroundings:
     def has_redis(self) -> bool:
         return bool(self.value("REDIS_URL"))
 
-    def environment(self, state: DevState, url: str) -> dict[str, str]:
+    def environment(self, state: DevState) -> dict[str, str]:
         """What our programs are given on top: development, and whatever the project does not set itself."""
-        made = {"SECRET_KEY": state.secret_key, "DEMO_PASSWORD": state.demo_password, "PUBLIC_URL": url}
+        made = {"SECRET_KEY": state.secret_key, "DEMO_PASSWORD": state.demo_password, "PUBLIC_URL": state.url}
         if not self.has_database:
             made["DATABASE_URL"] = state.roles.url("app", "127.0.0.1", state.postgres_port)
             made["MIGRATION_DATABASE_URL"] = state.roles.url("owner", "127.0.0.1", state.postgres_port)

@@ -2,7 +2,7 @@
 
 A path without parameters is found in one look; one with parameters by its longest literal beginning. Decisions:
 
-- A literal path is what it says and never a value of a parameter: `DELETE /things/newest` is 405, not a thing of that name.
+- A literal path is never the value of a parameter: `DELETE /things/newest` is 405, not a thing of that name.
   Of several paths with parameters that fit, a longer literal beginning wins over a shorter one, then the order of
   registration; one that lacks the method gives way to the next that has it.
 - HEAD is answered by the GET route, without the body (RFC 9110, 9.3.2). OPTIONS gets 204 and `Allow`.
