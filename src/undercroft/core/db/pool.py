@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 from uuid import uuid4
@@ -52,6 +53,7 @@ class Borrowed:
     def give_back(self) -> None:
         """To SQLAlchemy's pool."""
         self._fairy.close()
+        self._pool.make_room()
 
     async def roll_back(self, cause: BaseException) -> None:
         """End its transaction after this error, for the next borrower; close it when that cannot be relied on."""
@@ -69,7 +71,7 @@ class Borrowed:
         """Close it instead of giving it back: its state is not known."""
         if self._fairy.is_valid:
             self._fairy.invalidate()
-        self._fairy.close()
+        self.give_back()
 
 
 class Pool:
@@ -94,10 +96,13 @@ class Pool:
         self._slow = settings.db_slow_statement
         server = _server_settings(settings, name=name, read_only=read_only, more=server_settings or {})
         self.engine = _create_engine(url, settings, size=size, server_settings=server)
+        self._size = size
         self._ready: list[Borrowed] = []
+        self._waiting: deque[asyncio.Future[Borrowed | None]] = deque()
+        self._connecting = 0
+        self._patience = settings.db_acquire_timeout
         self._closes = settings.db_pool == "null"
         self._closing: set[asyncio.Task[None]] = set()
-        self._waiting = 0
         passes_on = not self._closes and not settings.db_pool_pre_ping
         self._kept_ready = min(KEPT_READY, settings.db_pool_recycle) if passes_on else 0.0
         self.on_connect: list[Callable[[asyncpg.Connection], None]] = []
@@ -106,25 +111,61 @@ class Pool:
         event.listen(self.engine.sync_engine, "after_cursor_execute", self._finished)
 
     async def acquire(self) -> Borrowed:
-        """Borrow a connection that is not known to be dead."""
+        """Borrow a connection that is not known to be dead; when all are lent, after those who came before."""
         while self._ready:
             borrowed = self._ready.pop()
             if not borrowed.raw.is_closed():
                 return borrowed
             borrowed.discard()
-        self._waiting += 1
+        if not self._closes and self.in_use >= self._size and (handed := await self._turn()):
+            return handed
+        self._connecting += 1
         try:
-            return await self._acquire()
+            return await self._connect()
+        except BaseException:
+            self.make_room()
+            raise
         finally:
-            self._waiting -= 1
+            self._connecting -= 1
+
+    async def _turn(self) -> Borrowed | None:
+        """The connection that somebody gives back; None when there is room for another one instead."""
+        turn: asyncio.Future[Borrowed | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self._patience):
+                handed = await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._hand_on(turn.result())
+            if isinstance(error, TimeoutError):
+                raise DatabaseUnavailable("All connections to the database are busy.") from None
+            raise
+        if handed is None or not handed.raw.is_closed():
+            return handed
+        handed.discard()
+        return None
 
     def keep_ready(self, borrowed: Borrowed) -> None:
-        """Keep a connection for the next borrower, unless somebody waits at SQLAlchemy's pool or it is due there."""
+        """Keep a connection for the next borrower, unless it is due at SQLAlchemy's pool or somebody asks there."""
         if self._closes:
             self._close_soon(borrowed)
-        elif self._waiting or time.monotonic() - borrowed.since >= self._kept_ready:
+        elif self._connecting or time.monotonic() - borrowed.since >= self._kept_ready:
             borrowed.give_back()
         else:
+            self._hand_on(borrowed)
+
+    def make_room(self) -> None:
+        """One connection less is lent: whoever waits longest may ask SQLAlchemy's pool."""
+        self._hand_on(None)
+
+    def _hand_on(self, borrowed: Borrowed | None) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(borrowed)
+                return
+        if borrowed is not None:
             self._ready.append(borrowed)
 
     def _close_soon(self, borrowed: Borrowed) -> None:
@@ -139,7 +180,7 @@ class Pool:
             self._ready.pop().discard()
         self.engine.sync_engine.pool._invalidate_time = time.time()
 
-    async def _acquire(self) -> Borrowed:
+    async def _connect(self) -> Borrowed:
         while True:
             try:
                 fairy = await greenlet_spawn(self.engine.sync_engine.pool.connect)
