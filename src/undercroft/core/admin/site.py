@@ -54,7 +54,7 @@ class Site(Admin):
     def routes(self) -> list[BaseRoute]:
         return self.admin.router.routes
 
-    def view_of(self, identity: str) -> AdminView | None:
+    def view_of(self, identity: str | None) -> AdminView | None:
         return next((view for view in self.views if isinstance(view, AdminView) and view.identity == identity), None)
 
     def init_templating_engine(self) -> Any:

@@ -12,6 +12,7 @@ class AuditView(AdminView, model=AuditEntry):
     name_plural = "Audit log"
     icon = "fa-solid fa-book"
     category = "Operation"
+    label = "action"
     references = {"user_id": "user", "impersonator_id": "user", "team_id": "team"}
     column_list = ["occurred_at", "action", "user_id", "impersonator_id", "target_type", "target_id", "team_id"]
     column_searchable_list = ["action", "target_type", "target_id", "user_id", "request_id"]

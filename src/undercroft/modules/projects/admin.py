@@ -15,6 +15,7 @@ class ProjectView(AdminView, model=Project):
     schema = ProjectUpdate
     choices = {"status": ProjectStatus}
     can_delete = True
+    removal = "It is hidden from its team, which can restore it."
     references = {"team_id": "team", "created_by": "user"}
     column_list = ["name", "team_id", "status", "created_by", "created_at", "deleted_at"]
     column_searchable_list = ["name", "description"]
