@@ -63,6 +63,7 @@ class Site(Admin):
         assert templates.env.loader is not None
         templates.env.loader = ChoiceLoader([*ours, templates.env.loader])
         templates.env.globals["own_style"] = asset(HERE / "assets" / "admin.css")
+        templates.env.globals["own_script"] = asset(HERE / "assets" / "theme.js")
         return templates
 
     async def index(self, request: Request) -> Response:
