@@ -125,7 +125,9 @@ async def test_a_project_is_deleted_so_that_it_can_be_restored(
     admin, (person, key) = await browser(), await project(somebody)
     answer = await admin.delete(f"/admin/project/delete?pks={key}")
     assert (answer.status_code, answer.text.endswith("/admin/project/list")) == (200, True)
-    assert len(await entries(database, action="project.deleted")) == 1
+    assert (await admin.delete(f"/admin/project/delete?pks={key},{key}")).status_code == 200
+    (entry,) = await entries(database, action="project.deleted")
+    assert (entry["before"], entry["after"]) == ({"deleted": False}, {"deleted": True})
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).status_code == 404
     assert (await person.client.post(f"/api/v1/app/projects/{key}/restore")).status_code == 200
 

@@ -318,14 +318,15 @@ class AdminView(ModelView):
         return row
 
     async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
-        """Hide a row that can be restored, else delete it, and record it."""
-        if isinstance(row, SoftDeleted):
-            row.deleted_at = utc_now()
-            await session.flush()
-        else:
+        """Hide a row that can be restored, unless it is hidden already; else delete it. Record it."""
+        if not isinstance(row, SoftDeleted):
             await session.delete(row)
-            await session.flush()
-        await record(session, self._entry("deleted", row, by))
+        elif row.deleted_at is None:
+            row.deleted_at = utc_now()
+        else:
+            return
+        await session.flush()
+        await record(session, self._entry("deleted", row, by, before={"deleted": False}, after={"deleted": True}))
 
     def _entry(self, verb: str, row: Any, by: Principal, **values: Any) -> Entry:
         return Entry(
