@@ -95,7 +95,7 @@ class Site(Admin):
         """Remove rows, each in a transaction of its own; the first refusal ends it and is told."""
         pks = [pk for pk in request.query_params.get("pks", "").split(",") if pk]
         if not pks or len(pks) > MAX_DELETED:
-            raise BadRequest("Name between 1 and 100 rows.")
+            return PlainTextResponse(f"Choose between 1 and {MAX_DELETED} rows.", 400)
         await self._delete(request)
         view = self.view_of(request.path_params["identity"])
         if view is None:
