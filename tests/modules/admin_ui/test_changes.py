@@ -199,6 +199,15 @@ async def test_what_refers_to_somebody_is_found_by_their_address(browser: Browse
         assert "bob@example.com" not in found.text, view
 
 
+async def test_what_a_column_says_is_shown_in_words(browser: Browser, somebody: Any) -> None:
+    admin, (person, key) = await browser(), await project(somebody)
+    await person.client.patch(f"/api/v1/app/projects/{key}", json={"status": "on_hold"})
+    for path in ("list?status=on_hold", f"details/{key}"):
+        text = (await admin.get(f"/admin/project/{path}")).text
+        assert "On hold" in text, path
+        assert "on_hold<" not in text, path
+
+
 async def test_a_search_in_vain_says_so(browser: Browser) -> None:
     admin = await browser()
     assert "Nothing was found." in (await admin.get("/admin/project/list?search=zzz")).text

@@ -12,12 +12,22 @@ LINE = 255
 
 def choice(values: type[Enum]) -> dict[str, Any]:
     """For `form_args`: a field that offers the values of an enum. Its column goes into `choices` of the view, too."""
-    return {"choices": [(each.value, str(each.value).replace("_", " ").capitalize()) for each in values]}
+    return {"choices": options(values)}
+
+
+def options(values: type[Enum]) -> list[tuple[str, str]]:
+    """The values of an enum, each with what people read, for a field or a filter."""
+    return [(each.value, words(each.value)) for each in values]
+
+
+def words(value: str) -> str:
+    """`on_hold` as people read it: On hold."""
+    return value.replace("_", " ").capitalize()
 
 
 def label_of(name: str) -> str:
     """`full_name` as people read it: Full name; a reference without its `_id`."""
-    return name.removesuffix("_id").replace("_", " ").capitalize() if name != "id" else "Id"
+    return words(name.removesuffix("_id") if name != "id" else name)
 
 
 def title_of(column_filter: Any) -> str:

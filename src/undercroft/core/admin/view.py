@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from wtforms import SelectField, TextAreaField
 
-from undercroft.core.admin.columns import choice, holds, label_of, long_texts, title_of
+from undercroft.core.admin.columns import choice, holds, label_of, long_texts, title_of, words
 from undercroft.core.admin.export import csv_lines
 from undercroft.core.admin.secrets import hidden
 from undercroft.core.audit import Entry, changes, record
@@ -66,8 +66,8 @@ class AdminView(ModelView):
 
     `schema` names the fields that may be edited and checks them; without one nothing may. `references` says which
     columns point to a row of another view (by its `identity`); they are shown as links with that view's `label`.
-    `groups` are the headings under which a row's columns are shown, all others following. `removal` tells what deleting
-    does, before it is done.
+    `choices` are the columns that hold a value of an enum, which is shown in words. `groups` are the headings under
+    which a row's columns are shown, all others following. `removal` tells what deleting does, before it is done.
     `change`, `make` and `remove` are the use cases: override them where a service has them, which then records the
     audit entry; what is here records `noun.changed`, `noun.created` and `noun.deleted`.
     """
@@ -104,15 +104,13 @@ class AdminView(ModelView):
             **self.form_overrides,
         }
         own.form_args = {**{name: choice(values) for name, values in self.choices.items()}, **self.form_args}
-        own.column_formatters = {**dict.fromkeys(self.references, self._linked), **self.column_formatters}
+        formatters = {**dict.fromkeys(self.choices, _worded), **dict.fromkeys(self.references, self._linked)}
+        own.column_formatters = {**formatters, **self.column_formatters}
         own.column_labels = {
             **{name: label_of(name) for name in map(str, inspect(self.model).columns.keys())},
             **self.column_labels,
         }
-        own.column_formatters_detail = {
-            **dict.fromkeys(self.references, self._linked),
-            **self.column_formatters_detail,
-        }
+        own.column_formatters_detail = {**formatters, **self.column_formatters_detail}
         for each in self.column_filters:
             each.title = title_of(each)
         super().__init__()
@@ -368,6 +366,10 @@ class AdminView(ModelView):
             if for_client is None:
                 log.error("unhandled error", exc_info=error, view=self.identity)
             raise for_client or CouldNotBeSaved() from error
+
+
+def _worded(row: Any, name: str, _request: Request) -> str:
+    return words(str(getattr(row, name) or ""))
 
 
 def principal_of(request: Request) -> Principal:
