@@ -69,6 +69,34 @@ async def test_a_change_that_came_in_between_is_not_lost(browser: Browser, someb
     assert [entry["after"] for entry in await entries(database, action="project.changed")] == [{"name": "Theirs"}]
 
 
+async def test_a_refused_form_saved_again_is_refused_again(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, (person, key) = await browser(), await project(somebody)
+    path = f"/admin/project/edit/{key}"
+    form = {**await form_of(admin, path), "name": "Mine", "description": "", "status": "active"}
+    await person.client.patch(f"/api/v1/app/projects/{key}", json={"name": "Theirs"})
+    for _ in range(2):
+        answer = await admin.post(path, data=form)
+        assert answer.status_code == 400
+        found = SEEN.search(answer.text)
+        assert found
+        form["seen"] = found[1]
+    assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Theirs"
+
+
+async def test_a_text_of_several_lines_stays_one(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, person = await browser(), await somebody()
+    sent = {"name": "Website", "description": "One.\n\nTwo."}
+    key = (await person.client.post("/api/v1/app/projects", json=sent)).json()["id"]
+    path = f"/admin/project/edit/{key}"
+    shown = re.search(r"<textarea[^>]* name=\"description\"[^>]*>\s*([^<]*)</textarea>", (await admin.get(path)).text)
+    assert shown
+    form = {**await form_of(admin, path), "name": "Website", "description": "One.\r\n\r\nTwo.", "status": "done"}
+    assert shown[1].replace("\r", "") == "One.\n\nTwo."
+    assert (await admin.post(path, data=form)).status_code == 302
+    (entry,) = await entries(database, action="project.changed")
+    assert entry["after"] == {"status": "done"}
+
+
 async def test_of_ten_who_save_at_once_one_does(browser: Browser, somebody: Any, database: Database) -> None:
     admin, (_, key) = await browser(), await project(somebody)
     path = f"/admin/project/edit/{key}"
@@ -97,7 +125,9 @@ async def test_a_project_is_deleted_so_that_it_can_be_restored(
     admin, (person, key) = await browser(), await project(somebody)
     answer = await admin.delete(f"/admin/project/delete?pks={key}")
     assert (answer.status_code, answer.text.endswith("/admin/project/list")) == (200, True)
-    assert len(await entries(database, action="project.deleted")) == 1
+    assert (await admin.delete(f"/admin/project/delete?pks={key},{key}")).status_code == 200
+    (entry,) = await entries(database, action="project.deleted")
+    assert (entry["before"], entry["after"]) == ({"deleted": False}, {"deleted": True})
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).status_code == 404
     assert (await person.client.post(f"/api/v1/app/projects/{key}/restore")).status_code == 200
 
@@ -143,6 +173,44 @@ async def test_an_api_key_is_revoked_at_its_next_request(browser: Browser, someb
     person.client.headers["Authorization"] = f"Bearer {text}"
     assert (await person.client.get("/api/v1/app/users/me")).status_code == 401
     assert len(await entries(database, action="api_key.revoked")) == 1
+
+
+async def test_an_admin_ends_nothing_of_those_above(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, above = await browser(), await somebody(role=PlatformRole.SUPERADMIN)
+    key = (await above.client.post("/api/v1/app/api-keys", json={"name": "CI"})).json()["id"]
+    async with database.session() as session:
+        raw = await session.raw()
+        begun = await raw.fetchval("SELECT id FROM auth_sessions WHERE user_id = $1", above.user_id)
+        own = await raw.fetchval("SELECT id FROM auth_sessions WHERE user_id = $1", admin.person.user_id)  # type: ignore[attr-defined]
+    assert (await admin.delete(f"/admin/auth-session/delete?pks={begun}")).status_code == 403
+    assert (await admin.delete(f"/admin/api-key/delete?pks={key}")).status_code == 403
+    assert (await admin.delete(f"/admin/auth-session/delete?pks={own}")).status_code == 200
+    assert (await above.client.get(f"/api/v1/app/api-keys/{key}")).status_code == 200
+    assert [entry["target_id"] for entry in await entries(database, action="session.ended")] == [own]
+
+
+async def test_what_refers_to_somebody_is_found_by_their_address(browser: Browser, somebody: Any) -> None:
+    admin, ada, _ = await browser(), await somebody(email="ada@example.com"), await somebody(email="bob@example.com")
+    for person in (ada, admin.person):  # type: ignore[attr-defined]
+        await person.client.post("/api/v1/app/api-keys", json={"name": "CI"})
+    for view in ("membership", "auth-session", "api-key", "audit-entry"):
+        found = await admin.get(f"/admin/{view}/list?search=ADA@example")
+        assert "ada@example.com" in found.text, view
+        assert "bob@example.com" not in found.text, view
+
+
+async def test_what_a_column_says_is_shown_in_words(browser: Browser, somebody: Any) -> None:
+    admin, (person, key) = await browser(), await project(somebody)
+    await person.client.patch(f"/api/v1/app/projects/{key}", json={"status": "on_hold"})
+    for path in ("list?status=on_hold", f"details/{key}"):
+        text = (await admin.get(f"/admin/project/{path}")).text
+        assert "On hold" in text, path
+        assert "on_hold<" not in text, path
+
+
+async def test_a_search_in_vain_says_so(browser: Browser) -> None:
+    admin = await browser()
+    assert "Nothing was found." in (await admin.get("/admin/project/list?search=zzz")).text
 
 
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.test", "http://test.local.evil.test"])

@@ -88,6 +88,21 @@ async def test_no_method_breaks_a_page(browser: Browser, method: str) -> None:
         assert answer.status_code < 500, (method, path, answer.status_code)
 
 
+async def test_deleting_nothing_is_told_in_a_line(browser: Browser) -> None:
+    admin = await browser()
+    for pks in ("", ",,", ",".join(["x"] * 101)):
+        answer = await admin.delete(f"/admin/project/delete?pks={pks}")
+        assert (answer.status_code, answer.text) == (400, "Choose between 1 and 100 rows.")
+
+
+async def test_a_file_is_no_text(browser: Browser) -> None:
+    admin = await browser()
+    key = (await admin.person.client.post("/api/v1/app/projects", json={"name": "Website"})).json()["id"]  # type: ignore[attr-defined]
+    for path in (f"project/edit/{key}", "project/create"):
+        answer = await admin.post(f"/admin/{path}", files={"name": ("name.txt", b"Evil")})
+        assert answer.status_code in (400, 403), (path, answer.status_code)
+
+
 async def test_what_may_not_be_changed_cannot_be(browser: Browser) -> None:
     admin = await browser()
     for view in ("audit-entry", "team", "membership", "job", "schedule"):

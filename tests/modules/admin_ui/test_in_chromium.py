@@ -1,5 +1,6 @@
 """`/admin` as people use it: a real Chromium against a real server."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ class Visit:
         await self.page.click("button[type=submit]")
 
 
-async def visit(chromium: Any, address: str, width: int = 1280) -> Visit:
-    context = await chromium.new_context(viewport={"width": width, "height": 850}, accept_downloads=True)
+async def visit(chromium: Any, address: str, width: int = 1280, **wishes: Any) -> Visit:
+    context = await chromium.new_context(viewport={"width": width, "height": 850}, accept_downloads=True, **wishes)
     return Visit(await context.new_page(), address)
 
 
@@ -97,6 +98,51 @@ async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_e
     await page.wait_for_url("**/admin/login")
     assert here.complaints == []
     assert here.outside == []
+
+
+async def test_a_project_keeps_its_lines_when_edited_and_is_deleted_after_a_question(
+    chromium: Any, address: str, somebody: Any, database: Database
+) -> None:
+    admin = await made(somebody, database, PlatformRole.ADMIN)
+    sent = {"name": "Website", "description": "One.\n\nTwo."}
+    answer = await admin.client.post("/api/v1/app/projects", json=sent)
+    key = answer.json()["id"]
+    here = await visit(chromium, address)
+    page = here.page
+    await here.sign_in(admin.email)
+    await page.wait_for_url("**/admin/")
+    await here.goto(f"/admin/project/edit/{key}")
+    assert await page.text_content(".page-title") == "Website"
+    await page.select_option("select[name=status]", "done")
+    await page.click("input[value=Save]")
+    await page.wait_for_url("**/admin/project/list")
+    kept = (await admin.client.get(f"/api/v1/app/projects/{key}")).json()
+    assert (kept["status"], kept["description"]) == ("done", "One.\n\nTwo.")
+
+    await here.goto(f"/admin/project/details/{key}")
+    await page.click(".btn-danger:has-text('Delete')")
+    await page.wait_for_selector("#modal-delete :text('which can restore it')")
+    await shot(here.page, "question")
+    await page.click("#modal-delete-button")
+    await page.wait_for_url("**/admin/project/list")
+    assert (await admin.client.get(f"/api/v1/app/projects/{key}")).status_code == 404
+    assert here.complaints == []
+
+
+async def test_it_is_as_dark_as_the_browser_wishes(
+    chromium: Any, address: str, somebody: Any, database: Database
+) -> None:
+    admin = await made(somebody, database, PlatformRole.ADMIN)
+    shades = {}
+    for scheme in ("light", "dark"):
+        here = await visit(chromium, address, color_scheme=scheme)
+        await here.sign_in(admin.email)
+        await here.page.wait_for_url("**/admin/")
+        await shot(here.page, scheme)
+        shade = await here.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades[scheme] = sum(map(int, re.findall(r"\d+", shade)[:3]))
+        assert here.complaints == []
+    assert shades["dark"] < 200 < 600 < shades["light"]
 
 
 async def test_it_fits_a_telephone(chromium: Any, address: str, somebody: Any, database: Database) -> None:

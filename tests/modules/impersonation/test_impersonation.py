@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from httpx import AsyncClient, Response
 
 from tests.modules.audit.entries import entries
+from tests.modules.teams.acts import join, make_team
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
@@ -99,6 +100,46 @@ async def test_every_line_of_the_log_says_who_did_it(
     assert told[2]["impersonator_id"] == admin.user_id
     await admin.client.get(ME)
     assert "impersonator_id" not in told[-1]
+
+
+async def test_lines_for_people_say_who_did_it_too(app: Api, somebody: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    admin, person = await somebody(role=ADMIN), await somebody()
+    async with await acting(app, admin, person) as client:
+        logs.flush()
+        capsys.readouterr()
+        await client.post("/api/v1/app/projects", json={"name": "For them"})
+    logs.flush()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.endswith(f" impersonator={admin.user_id}") for line in lines), lines
+
+
+async def test_ownership_is_not_handed_on_by_somebody_else(app: Api, somebody: Any) -> None:
+    admin, owner, other, member = await somebody(role=ADMIN), await somebody(), await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await join(app, team, member, "member")
+    await join(app, team, other, "owner")
+    path = f"/api/v1/app/teams/{team['id']}"
+    async with await acting(app, admin, owner) as client:
+        for method, at, body in (
+            ("POST", "/invitations", {"email": "eve@example.com", "role": "owner"}),
+            ("PATCH", f"/members/{member.user_id}", {"role": "owner"}),
+            ("DELETE", f"/members/{other.user_id}", None),
+            ("PATCH", "", {"auto_join_domains": ["example.com"]}),
+            ("POST", "/transfer", {"user_id": str(member.user_id)}),
+        ):
+            refused(await client.request(method, path + at, json=body), 403, "IMPERSONATION_FORBIDDEN")
+        invited = await client.post(f"{path}/invitations", json={"email": "ada@example.com", "role": "member"})
+        assert invited.status_code == 201, invited.text
+
+
+async def test_it_ends_when_the_administrator_ends_all_sessions(app: Api, somebody: Any) -> None:
+    admin, person = await somebody(role=ADMIN), await somebody()
+    async with await acting(app, admin, person) as client:
+        assert (await admin.client.delete("/api/v1/auth/sessions")).status_code == 204
+        refused(await client.get(ME), 401, "SESSION_ENDED")
+    assert (await admin.client.get(ME)).status_code == 200
+    assert (await person.client.get(ME)).status_code == 200
 
 
 async def test_it_ends_on_demand(app: Api, somebody: Any, database: Database) -> None:

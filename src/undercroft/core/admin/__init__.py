@@ -11,6 +11,7 @@ CHARTS = (per_day("New projects", Project),)
 """
 
 from undercroft.core.admin.charts import Chart, Line, per_day
-from undercroft.core.admin.view import AdminView, choice
+from undercroft.core.admin.columns import choice, options
+from undercroft.core.admin.view import AdminView
 
-__all__ = ["AdminView", "Chart", "Line", "choice", "per_day"]
+__all__ = ["AdminView", "Chart", "Line", "choice", "options", "per_day"]

@@ -2,7 +2,7 @@
 
 What SQLAdmin does otherwise and is mended here: rows are deleted in the way of their view, and a refusal is told
 instead of put into an address that anybody may write; there is no sign-in, sign-out or import of its own; errors go to
-the application's own pages; a missing `pks` is not a fault of the program.
+the application's own pages; a missing `pks` and a file in place of a text are no faults of the program.
 """
 
 import logging
@@ -14,6 +14,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 from sqladmin import Admin
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
@@ -54,7 +55,7 @@ class Site(Admin):
     def routes(self) -> list[BaseRoute]:
         return self.admin.router.routes
 
-    def view_of(self, identity: str) -> AdminView | None:
+    def view_of(self, identity: str | None) -> AdminView | None:
         return next((view for view in self.views if isinstance(view, AdminView) and view.identity == identity), None)
 
     def init_templating_engine(self) -> Any:
@@ -63,6 +64,7 @@ class Site(Admin):
         assert templates.env.loader is not None
         templates.env.loader = ChoiceLoader([*ours, templates.env.loader])
         templates.env.globals["own_style"] = asset(HERE / "assets" / "admin.css")
+        templates.env.globals["own_script"] = asset(HERE / "assets" / "theme.js")
         return templates
 
     async def index(self, request: Request) -> Response:
@@ -79,11 +81,21 @@ class Site(Admin):
         answer: Response = await super().list(request)
         return answer
 
+    async def create(self, request: Request) -> Response:
+        await _refuse_files(request)
+        answer: Response = await super().create(request)
+        return answer
+
+    async def edit(self, request: Request) -> Response:
+        await _refuse_files(request)
+        answer: Response = await super().edit(request)
+        return answer
+
     async def delete(self, request: Request) -> Response:
         """Remove rows, each in a transaction of its own; the first refusal ends it and is told."""
         pks = [pk for pk in request.query_params.get("pks", "").split(",") if pk]
         if not pks or len(pks) > MAX_DELETED:
-            raise BadRequest("Name between 1 and 100 rows.")
+            return PlainTextResponse(f"Choose between 1 and {MAX_DELETED} rows.", 400)
         await self._delete(request)
         view = self.view_of(request.path_params["identity"])
         if view is None:
@@ -94,6 +106,13 @@ class Site(Admin):
         except AppError as error:
             return PlainTextResponse(error.text, error.status)
         return PlainTextResponse(str(request.url_for("admin:list", identity=view.identity)))
+
+
+async def _refuse_files(request: Request) -> None:
+    """SQLAdmin would take a file for what the row holds. Raises `BadRequest`: no field of ours takes one."""
+    if any(isinstance(value, UploadFile) for value in (await request.form()).values()):
+        await request.close()
+        raise BadRequest
 
 
 class _Sessions:

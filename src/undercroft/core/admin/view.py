@@ -5,7 +5,7 @@ somebody else changed since the form was opened is not overwritten. Secrets are 
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import Enum
@@ -17,14 +17,14 @@ from markupsafe import Markup
 from pydantic import BaseModel, ValidationError
 from sqladmin import ModelView
 from sqladmin.formatters import BASE_FORMATTERS
-from sqladmin.helpers import get_primary_keys, secure_filename
+from sqladmin.helpers import get_object_identifier, get_primary_keys, secure_filename
 from sqladmin.pagination import Pagination
-from sqlalchemy import Select, String, false, func, inspect, or_, select
-from sqlalchemy import cast as as_type
+from sqlalchemy import ColumnElement, Select, false, func, inspect, or_, select
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
-from wtforms import SelectField
+from wtforms import SelectField, TextAreaField
 
+from undercroft.core.admin.columns import choice, holds, label_of, long_texts, title_of, words
 from undercroft.core.admin.export import csv_lines
 from undercroft.core.admin.secrets import hidden
 from undercroft.core.audit import Entry, changes, record
@@ -61,17 +61,13 @@ class CouldNotBeSaved(AppError):
     message = "This could not be saved. What went wrong is in the log."
 
 
-def choice(values: type[Enum]) -> dict[str, Any]:
-    """For `form_args`: a field that offers the values of an enum. Its column goes into `choices` of the view, too."""
-    return {"choices": [(each.value, str(each.value).replace("_", " ").capitalize()) for each in values]}
-
-
 class AdminView(ModelView):
     """A `ModelView` of SQLAdmin that keeps this product's promises.
 
     `schema` names the fields that may be edited and checks them; without one nothing may. `references` says which
     columns point to a row of another view (by its `identity`); they are shown as links with that view's `label`.
-    `groups` are the headings under which a row's columns are shown, all others following.
+    `choices` are the columns that hold a value of an enum, which is shown in words. `groups` are the headings under
+    which a row's columns are shown, all others following. `removal` tells what deleting does, before it is done.
     `change`, `make` and `remove` are the use cases: override them where a service has them, which then records the
     audit entry; what is here records `noun.changed`, `noun.created` and `noun.deleted`.
     """
@@ -82,6 +78,7 @@ class AdminView(ModelView):
     groups: ClassVar[Mapping[str, Sequence[str]]] = {}
     label: ClassVar[str] = ""
     noun: ClassVar[str] = ""
+    removal: ClassVar[str] = "It is gone for good."
 
     can_create = False
     can_edit = False
@@ -101,17 +98,21 @@ class AdminView(ModelView):
         self._hidden = hidden(inspect(self.model))
         own: Any = self
         own.can_edit = self.schema is not None
-        own.form_overrides = {**self.form_overrides, **dict.fromkeys(self.choices, SelectField)}
+        own.form_overrides = {
+            **dict.fromkeys(long_texts(inspect(self.model)), TextAreaField),
+            **dict.fromkeys(self.choices, SelectField),
+            **self.form_overrides,
+        }
         own.form_args = {**{name: choice(values) for name, values in self.choices.items()}, **self.form_args}
-        own.column_formatters = {**dict.fromkeys(self.references, self._linked), **self.column_formatters}
+        formatters = {**dict.fromkeys(self.choices, _worded), **dict.fromkeys(self.references, self._linked)}
+        own.column_formatters = {**formatters, **self.column_formatters}
         own.column_labels = {
-            **{name: _label(name) for name in map(str, inspect(self.model).columns.keys())},
+            **{name: label_of(name) for name in map(str, inspect(self.model).columns.keys())},
             **self.column_labels,
         }
-        own.column_formatters_detail = {
-            **dict.fromkeys(self.references, self._linked),
-            **self.column_formatters_detail,
-        }
+        own.column_formatters_detail = {**formatters, **self.column_formatters_detail}
+        for each in self.column_filters:
+            each.title = title_of(each)
         super().__init__()
 
     @property
@@ -119,6 +120,10 @@ class AdminView(ModelView):
         return self.noun or self.identity.replace("-", "_")
 
     # What is shown
+
+    def name_of(self, row: Any) -> str:
+        """What people know a row by, else its id."""
+        return str((self.label and getattr(row, self.label)) or get_object_identifier(row))
 
     def get_list_columns(self) -> Names:
         return self._visible(super().get_list_columns() if self._says("column_list") else self._prop_names)
@@ -166,9 +171,16 @@ class AdminView(ModelView):
             raise NotFound from None
 
     def search_query(self, stmt: Select[Any], term: str) -> Select[Any]:
-        """Rows in which a searchable column holds the term, literally."""
-        columns = [as_type(getattr(self.model, name), String) for name in self._search_fields]
-        return stmt.where(or_(false(), *(column.icontains(term, autoescape=True) for column in columns)))
+        """Rows in which a searchable column holds the term, literally, or refers to a row whose label does."""
+        columns = [getattr(self.model, name) for name in self._search_fields]
+        return stmt.where(or_(false(), *(holds(column, term) for column in columns), *self._referring(term)))
+
+    def _referring(self, term: str) -> Iterator[ColumnElement[bool]]:
+        for name in self._search_fields:
+            view = self.site.view_of(self.references.get(name))
+            if view is not None and view.label:
+                key, label = get_primary_keys(view.model)[0], getattr(view.model, view.label)
+                yield getattr(self.model, name).in_(select(key).where(holds(label, term)))
 
     async def selected(self, request: Request) -> Select[Any]:
         """What the list's address asks for: filtered, searched and sorted."""
@@ -263,6 +275,10 @@ class AdminView(ModelView):
         state = "\0".join(f"{name}={getattr(row, name)!r}" for name in sorted(self._mapper.columns.keys()))
         return sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
 
+    async def edit_context(self, request: Request) -> dict[str, Any]:
+        """A form that is shown again goes on from what was seen when it was opened, not from what is there now."""
+        return {} if request.method == "GET" else {"seen": (await request.form()).get("seen", "")}
+
     async def update_model(self, request: Request, pk: str, data: dict[str, Any]) -> Any:
         seen = (await request.form()).get("seen")
         async with self._writing() as session:
@@ -300,14 +316,15 @@ class AdminView(ModelView):
         return row
 
     async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
-        """Hide a row that can be restored, else delete it, and record it."""
-        if isinstance(row, SoftDeleted):
-            row.deleted_at = utc_now()
-            await session.flush()
-        else:
+        """Hide a row that can be restored, unless it is hidden already; else delete it. Record it."""
+        if not isinstance(row, SoftDeleted):
             await session.delete(row)
-            await session.flush()
-        await record(session, self._entry("deleted", row, by))
+        elif row.deleted_at is None:
+            row.deleted_at = utc_now()
+        else:
+            return
+        await session.flush()
+        await record(session, self._entry("deleted", row, by, before={"deleted": False}, after={"deleted": True}))
 
     def _entry(self, verb: str, row: Any, by: Principal, **values: Any) -> Entry:
         return Entry(
@@ -351,9 +368,8 @@ class AdminView(ModelView):
             raise for_client or CouldNotBeSaved() from error
 
 
-def _label(name: str) -> str:
-    """`full_name` as people read it: Full name; a reference without its `_id`."""
-    return name.removesuffix("_id").replace("_", " ").capitalize() if name != "id" else "Id"
+def _worded(row: Any, name: str, _request: Request) -> str:
+    return words(str(getattr(row, name) or ""))
 
 
 def principal_of(request: Request) -> Principal:

@@ -142,10 +142,11 @@ def _console_renderer(stream: TextIO) -> Any:
 
 
 def _access_line(facts: dict[str, Any]) -> str:
-    """`14:03:07 GET 200 /api/v1/app/projects 3.1 ms`, for people."""
+    """`14:03:07 GET 200 /api/v1/app/projects 3.1 ms`, for people; whoever acts as somebody is named."""
     path = facts["path"].encode("utf-8", "replace").decode()
     printable = "".join(character if character.isprintable() else "?" for character in path)
-    return f"{facts['timestamp']:%H:%M:%S} {facts['method']} {facts['status']} {printable} {facts['ms']} ms"
+    line = f"{facts['timestamp']:%H:%M:%S} {facts['method']} {facts['status']} {printable} {facts['ms']} ms"
+    return line + _acting(facts)
 
 
 def _audit_json(entry: dict[str, Any], encoded: str) -> str:
@@ -161,7 +162,12 @@ def _audit_line(entry: dict[str, Any], _encoded: str) -> str:
     who = entry["user_id"] or entry["job_id"] or ""
     target = f" {entry['target_type']}={entry['target_id'] or ''}" if entry["target_type"] else ""
     line = f"{entry['occurred_at']:%H:%M:%S} audit {entry['action']} {entry['actor_kind']}={who}{target}"
+    line += _acting(entry)
     return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def _acting(facts: dict[str, Any]) -> str:
+    return f" impersonator={facts['impersonator_id']}" if facts.get("impersonator_id") else ""
 
 
 class _StandardHandler(logging.Handler):

@@ -7,6 +7,7 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import Session
 from undercroft.modules.api_keys.models import ApiKey
+from undercroft.modules.users import UserService
 
 
 class ApiKeyView(AdminView, model=ApiKey):
@@ -15,15 +16,19 @@ class ApiKeyView(AdminView, model=ApiKey):
     icon = "fa-solid fa-key"
     category = "People"
     noun = "api_key"
+    label = "name"
     can_delete = True
+    removal = "Programs that use the key are refused from their next request on."
     references = {"user_id": "user", "team_id": "team", "created_by": "user"}
     column_list = ["name", "prefix", "user_id", "team_id", "scopes", "expires_at", "last_used_at", "created_at"]
-    column_searchable_list = ["name", "prefix"]
+    column_searchable_list = ["name", "prefix", "user_id", "team_id"]
     column_sortable_list = ["name", "expires_at", "last_used_at", "created_at"]
     column_default_sort = ("created_at", True)
 
     async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
-        """End a key from its next request on; one that is revoked is removed."""
+        """End a key from its next request on; one that is revoked is removed. Raises `RoleTooWeak`."""
+        if row.user_id is not None:
+            await UserService(session).require_rank(row.user_id, by=by)
         await session.delete(row)
         await session.flush()
         before = {"name": row.name, "prefix": row.prefix}

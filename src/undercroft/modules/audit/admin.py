@@ -2,7 +2,7 @@
 
 from sqladmin.filters import StaticValuesFilter
 
-from undercroft.core.admin import AdminView
+from undercroft.core.admin import AdminView, options
 from undercroft.core.audit import ActorKind
 from undercroft.modules.audit.models import AuditEntry
 
@@ -12,9 +12,11 @@ class AuditView(AdminView, model=AuditEntry):
     name_plural = "Audit log"
     icon = "fa-solid fa-book"
     category = "Operation"
+    label = "action"
+    choices = {"actor_kind": ActorKind}
     references = {"user_id": "user", "impersonator_id": "user", "team_id": "team"}
     column_list = ["occurred_at", "action", "user_id", "impersonator_id", "target_type", "target_id", "team_id"]
     column_searchable_list = ["action", "target_type", "target_id", "user_id", "request_id"]
     column_sortable_list = ["occurred_at", "action"]
     column_default_sort = ("occurred_at", True)
-    column_filters = [StaticValuesFilter("actor_kind", values=[(each.value, each.value) for each in ActorKind])]
+    column_filters = [StaticValuesFilter("actor_kind", values=options(ActorKind))]

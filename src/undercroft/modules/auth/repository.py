@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlmodel import col
 
 from undercroft.core.db import ReadSession, Session, utc_now
@@ -54,8 +54,8 @@ class SessionRepository(Repository[AuthSession]):
         return await self._revoke(where) > 0
 
     async def revoke_all(self, user_id: UUID, *, but: UUID | None = None) -> int:
-        """End somebody's sessions, but one; how many were ended."""
-        where = [col(AuthSession.user_id) == user_id]
+        """End somebody's sessions, but one, and those in which they act as others; how many were ended."""
+        where = [or_(col(AuthSession.user_id) == user_id, col(AuthSession.impersonator_id) == user_id)]
         if but is not None:
             where.append(col(AuthSession.id) != but)
         return await self._revoke(where)

@@ -9,7 +9,8 @@ from msgspec import Struct
 from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
-from undercroft.core.auth.permissions import BUILT_IN, granted, permissions_of
+from undercroft.core.auth.permissions import BUILT_IN, granted, permissions_of, reserved
+from undercroft.core.auth.principal import ImpersonationForbidden
 from undercroft.core.db import Session
 from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
 from undercroft.modules.teams.models import Team
@@ -18,18 +19,26 @@ from undercroft.modules.teams.repository import MembershipRepository, RoleReposi
 
 class Acting(Struct, frozen=True):
     """Somebody and the team that they hold. `permissions` are what both the request and the role at this moment allow:
-    whoever lost a right while waiting for the team does not use it."""
+    whoever lost a right while waiting for the team does not use it. `in_person` says that it is they themselves, and no
+    administrator who acts as them.
+    """
 
     session: Session
     team: Team
     user_id: UUID
     permissions: frozenset[str]
+    in_person: bool
 
     def require(self, *permissions: str) -> None:
-        """Nobody gives, takes or touches what is beyond their own rights. Raises `TeamRoleTooWeak`."""
+        """Nobody gives, takes or touches what is beyond their own rights; what is the owners' alone, only in person.
+
+        Raises `TeamRoleTooWeak`, `ImpersonationForbidden`.
+        """
         missing = sorted(set(permissions) - self.permissions)
         if missing:
             raise TeamRoleTooWeak(details={"permissions": missing})
+        if not self.in_person and not reserved().isdisjoint(permissions):
+            raise ImpersonationForbidden
 
     async def require_to_give(self, role: str) -> None:
         """Only a role that may do no more than oneself can be given. Raises `UnknownRole`, `TeamRoleTooWeak`."""
@@ -84,4 +93,5 @@ async def hold_team(session: Session, principal: Principal) -> Acting:
     found = await MembershipRepository(session).permissions(team.id, principal.user_id)
     if found is None:
         raise TeamNotFound
-    return Acting(session, team, principal.user_id, found[1] & principal.permissions)
+    in_person = principal.impersonator_id is None
+    return Acting(session, team, principal.user_id, found[1] & principal.permissions, in_person)

@@ -5,14 +5,12 @@ from typing import Any
 
 from sqladmin.filters import BooleanFilter, StaticValuesFilter
 
-from undercroft.core.admin import AdminView, per_day
+from undercroft.core.admin import AdminView, options, per_day
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import Session
 from undercroft.modules.users.models import User
 from undercroft.modules.users.schemas import UserAdminUpdate
 from undercroft.modules.users.service import UserService
-
-ROLES = [(role.value, role.value.capitalize()) for role in PlatformRole]
 
 
 class UserEdit(UserAdminUpdate):
@@ -34,7 +32,7 @@ class UserView(AdminView, model=User):
     column_searchable_list = ["email", "full_name"]
     column_sortable_list = ["email", "full_name", "role", "created_at"]
     column_default_sort = ("created_at", True)
-    column_filters = [StaticValuesFilter("role", values=ROLES), BooleanFilter("is_active")]
+    column_filters = [StaticValuesFilter("role", values=options(PlatformRole)), BooleanFilter("is_active")]
 
     async def change(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:
         """Raises `RoleTooWeak`, `LastSuperadmin`."""

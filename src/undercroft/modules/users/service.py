@@ -112,6 +112,12 @@ class UserService:
         _require_rank(by, user, user.role)
         return user
 
+    async def require_rank(self, user_id: UUID, *, by: Principal) -> None:
+        """Nothing, for oneself and for whom this administrator may change. Raises `UserNotFound`, `RoleTooWeak`."""
+        if user_id != by.user_id:
+            user = await self._users.get(user_id)
+            _require_rank(by, user, user.role)
+
     async def make_superadmin(self, user_id: UUID) -> User:
         """Give somebody every right on the platform, as a command does. Raises `UserNotFound`."""
         user = await self._users.lock(user_id)
