@@ -1,21 +1,15 @@
 """One table in `/admin`. It is read-only until it says by what its rows may be changed.
 
-Everything runs on this product's sessions: reads without a transaction, a change and its audit entry in one. A row that
-somebody else changed since the form was opened is not overwritten. Secrets are left out by their names.
+It reads on this product's sessions, without a transaction. Secrets are left out by their names.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from hashlib import sha256
 from typing import Any, ClassVar, cast
 
-import structlog
 from markupsafe import Markup
-from pydantic import BaseModel, ValidationError
-from sqladmin import ModelView
 from sqladmin.formatters import BASE_FORMATTERS
 from sqladmin.helpers import get_object_identifier, get_primary_keys, secure_filename
 from sqladmin.pagination import Pagination
@@ -24,19 +18,15 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from wtforms import SelectField, TextAreaField
 
+from undercroft.core.admin.changing import ChangingView
 from undercroft.core.admin.columns import choice, holds, label_of, long_texts, title_of, words
 from undercroft.core.admin.export import csv_lines
 from undercroft.core.admin.secrets import hidden
-from undercroft.core.audit import Entry, changes, record
-from undercroft.core.auth import Principal
-from undercroft.core.db import Database, Session, SoftDeleted, utc_now
-from undercroft.core.db.errors import translated
-from undercroft.core.errors import AppError, Conflict, NotFound, Unprocessable
+from undercroft.core.audit import Entry, record
+from undercroft.core.errors import NotFound
 
 Names = list[str]
 Rows = list[Any]
-
-log = structlog.get_logger("undercroft.error")
 
 MAX_EXPORT = 20_000
 TYPE_FORMATTERS: dict[type, Any] = {
@@ -46,22 +36,7 @@ TYPE_FORMATTERS: dict[type, Any] = {
 }
 
 
-class ChangedMeanwhile(Conflict):
-    code = "CHANGED_MEANWHILE"
-    message = "Somebody has changed this since you opened it. Nothing was saved: open it again to see how it is now."
-
-
-class NotAllowedHere(Unprocessable):
-    code = "NOT_ALLOWED_HERE"
-    message = "This does not fit."
-
-
-class CouldNotBeSaved(AppError):
-    code = "COULD_NOT_BE_SAVED"
-    message = "This could not be saved. What went wrong is in the log."
-
-
-class AdminView(ModelView):
+class AdminView(ChangingView):
     """A `ModelView` of SQLAdmin that keeps this product's promises.
 
     `schema` names the fields that may be edited and checks them; without one nothing may. `references` says which
@@ -72,12 +47,10 @@ class AdminView(ModelView):
     audit entry; what is here records `noun.changed`, `noun.created` and `noun.deleted`.
     """
 
-    schema: ClassVar[type[BaseModel] | None] = None
     references: ClassVar[Mapping[str, str]] = {}
     choices: ClassVar[Mapping[str, type[Enum]]] = {}
     groups: ClassVar[Mapping[str, Sequence[str]]] = {}
     label: ClassVar[str] = ""
-    noun: ClassVar[str] = ""
     removal: ClassVar[str] = "It is gone for good."
 
     can_create = False
@@ -91,7 +64,6 @@ class AdminView(ModelView):
 
     column_type_formatters: ClassVar[dict[type, Any]] = {**BASE_FORMATTERS, **TYPE_FORMATTERS}
 
-    database: ClassVar[Database]
     site: ClassVar[Any]
 
     def __init__(self) -> None:
@@ -114,10 +86,6 @@ class AdminView(ModelView):
         for each in self.column_filters:
             each.title = title_of(each)
         super().__init__()
-
-    @property
-    def target_type(self) -> str:
-        return self.noun or self.identity.replace("-", "_")
 
     # What is shown
 
@@ -152,6 +120,18 @@ class AdminView(ModelView):
 
     def _visible(self, names: Sequence[str]) -> Names:
         return [name for name in names if name not in self._hidden]
+
+    def _linked(self, row: Any, name: str, request: Request) -> Any:
+        """A reference as a link with the label of what it refers to."""
+        value = getattr(row, name)
+        identity = self.references[name]
+        if value is None:
+            return ""
+        text = request.scope["state"].get("admin_labels", {}).get((identity, value)) or value
+        if self.site.view_of(identity) is None:
+            return text
+        url = request.url_for("admin:details", identity=identity, pk=str(value))
+        return Markup('<a href="{}">{}</a>').format(url, text)
 
     # Reading
 
@@ -256,122 +236,6 @@ class AdminView(ModelView):
         headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "no-store"}
         return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
-    # Changing
-
-    def _linked(self, row: Any, name: str, request: Request) -> Any:
-        """A reference as a link with the label of what it refers to."""
-        value = getattr(row, name)
-        identity = self.references[name]
-        if value is None:
-            return ""
-        text = request.scope["state"].get("admin_labels", {}).get((identity, value)) or value
-        if self.site.view_of(identity) is None:
-            return text
-        url = request.url_for("admin:details", identity=identity, pk=str(value))
-        return Markup('<a href="{}">{}</a>').format(url, text)
-
-    def seen(self, row: Any) -> str:
-        """What tells this state of the row from every other; the form brings it back."""
-        state = "\0".join(f"{name}={getattr(row, name)!r}" for name in sorted(self._mapper.columns.keys()))
-        return sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
-
-    async def edit_context(self, request: Request) -> dict[str, Any]:
-        """A form that is shown again goes on from what was seen when it was opened, not from what is there now."""
-        return {} if request.method == "GET" else {"seen": (await request.form()).get("seen", "")}
-
-    async def update_model(self, request: Request, pk: str, data: dict[str, Any]) -> Any:
-        seen = (await request.form()).get("seen")
-        async with self._writing() as session:
-            row = await self._hold(session, pk)
-            if seen != self.seen(row):
-                raise ChangedMeanwhile
-            wanted = self._checked({name: data[name] for name in self.get_form_columns() if name in data})
-            _, differing = changes(row, wanted)
-            if differing:
-                await self.change(session, row, differing, by=principal_of(request))
-        return row
-
-    async def insert_model(self, request: Request, data: dict[str, Any]) -> Any:
-        async with self._writing() as session:
-            return await self.make(session, self._checked(data), by=principal_of(request))
-
-    async def delete_model(self, request: Request, pk: Any) -> None:
-        async with self._writing() as session:
-            await self.remove(session, await self._hold(session, str(pk)), by=principal_of(request))
-
-    async def change(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:
-        """Change these fields of a row that is held, and record it."""
-        before, after = changes(row, values)
-        for name, value in values.items():
-            setattr(row, name, value)
-        await session.flush()
-        await record(session, self._entry("changed", row, by, before=before, after=after))
-
-    async def make(self, session: Session, values: Mapping[str, Any], *, by: Principal) -> Any:
-        """Make a row and record it."""
-        row = self.model(**values)
-        session.add(row)
-        await session.flush()
-        await record(session, self._entry("created", row, by, after=values))
-        return row
-
-    async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
-        """Hide a row that can be restored, unless it is hidden already; else delete it. Record it."""
-        if not isinstance(row, SoftDeleted):
-            await session.delete(row)
-        elif row.deleted_at is None:
-            row.deleted_at = utc_now()
-        else:
-            return
-        await session.flush()
-        await record(session, self._entry("deleted", row, by, before={"deleted": False}, after={"deleted": True}))
-
-    def _entry(self, verb: str, row: Any, by: Principal, **values: Any) -> Entry:
-        return Entry(
-            f"{self.target_type}.{verb}",
-            by.user_id,
-            self.target_type,
-            getattr(row, "id", None),
-            team_id=getattr(row, "team_id", None),
-            **values,
-        )
-
-    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values as the schema has them. Raises `NotAllowedHere` saying what does not fit."""
-        if self.schema is None:
-            raise NotAllowedHere("This cannot be changed here.")
-        try:
-            return self.schema.model_validate(values).model_dump(exclude_unset=True)
-        except ValidationError as error:
-            faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-            raise NotAllowedHere("; ".join(faults)) from None
-
-    async def _hold(self, session: Session, pk: str) -> Any:
-        query = self._stmt_by_identifier(pk).with_for_update().execution_options(populate_existing=True)
-        row = (await session.scalars(query)).first()
-        if row is None:
-            raise NotFound
-        return row
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[Session]:
-        """One transaction. What a person is not to blame for is logged, and told without saying what it was."""
-        try:
-            async with self.database.session() as session:
-                yield session
-        except AppError:
-            raise
-        except Exception as error:
-            for_client = translated(error)
-            if for_client is None:
-                log.error("unhandled error", exc_info=error, view=self.identity)
-            raise for_client or CouldNotBeSaved() from error
-
 
 def _worded(row: Any, name: str, _request: Request) -> str:
     return words(str(getattr(row, name) or ""))
-
-
-def principal_of(request: Request) -> Principal:
-    """The administrator, as the gate in front of `/admin` found out."""
-    return cast(Principal, request.scope["state"]["principal"])

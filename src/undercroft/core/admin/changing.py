@@ -1,0 +1,151 @@
+"""How the rows of a view in `/admin` are changed: each change and its audit entry in one transaction.
+
+A row that somebody else changed since the form was opened is not overwritten.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import Any, ClassVar, cast
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from sqladmin import ModelView
+from starlette.requests import Request
+
+from undercroft.core.audit import Entry, changes, record
+from undercroft.core.auth import Principal
+from undercroft.core.db import Database, Session, SoftDeleted, utc_now
+from undercroft.core.db.errors import translated
+from undercroft.core.errors import AppError, Conflict, NotFound, Unprocessable
+
+log = structlog.get_logger("undercroft.error")
+
+
+class ChangedMeanwhile(Conflict):
+    code = "CHANGED_MEANWHILE"
+    message = "Somebody has changed this since you opened it. Nothing was saved: open it again to see how it is now."
+
+
+class NotAllowedHere(Unprocessable):
+    code = "NOT_ALLOWED_HERE"
+    message = "This does not fit."
+
+
+class CouldNotBeSaved(AppError):
+    code = "COULD_NOT_BE_SAVED"
+    message = "This could not be saved. What went wrong is in the log."
+
+
+class ChangingView(ModelView):
+    """A `ModelView` of SQLAdmin whose rows change by use cases; see `AdminView` for what they are."""
+
+    schema: ClassVar[type[BaseModel] | None] = None
+    noun: ClassVar[str] = ""
+    database: ClassVar[Database]
+
+    @property
+    def target_type(self) -> str:
+        return self.noun or self.identity.replace("-", "_")
+
+    def seen(self, row: Any) -> str:
+        """What tells this state of the row from every other; the form brings it back."""
+        state = "\0".join(f"{name}={getattr(row, name)!r}" for name in sorted(self._mapper.columns.keys()))
+        return sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
+
+    async def edit_context(self, request: Request) -> dict[str, Any]:
+        """A form that is shown again goes on from what was seen when it was opened, not from what is there now."""
+        return {} if request.method == "GET" else {"seen": (await request.form()).get("seen", "")}
+
+    async def update_model(self, request: Request, pk: str, data: dict[str, Any]) -> Any:
+        seen = (await request.form()).get("seen")
+        async with self._writing() as session:
+            row = await self._hold(session, pk)
+            if seen != self.seen(row):
+                raise ChangedMeanwhile
+            wanted = self._checked({name: data[name] for name in self.get_form_columns() if name in data})
+            _, differing = changes(row, wanted)
+            if differing:
+                await self.change(session, row, differing, by=principal_of(request))
+        return row
+
+    async def insert_model(self, request: Request, data: dict[str, Any]) -> Any:
+        async with self._writing() as session:
+            return await self.make(session, self._checked(data), by=principal_of(request))
+
+    async def delete_model(self, request: Request, pk: Any) -> None:
+        async with self._writing() as session:
+            await self.remove(session, await self._hold(session, str(pk)), by=principal_of(request))
+
+    async def change(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:
+        """Change these fields of a row that is held, and record it."""
+        before, after = changes(row, values)
+        for name, value in values.items():
+            setattr(row, name, value)
+        await session.flush()
+        await record(session, self._entry("changed", row, by, before=before, after=after))
+
+    async def make(self, session: Session, values: Mapping[str, Any], *, by: Principal) -> Any:
+        """Make a row and record it."""
+        row = self.model(**values)
+        session.add(row)
+        await session.flush()
+        await record(session, self._entry("created", row, by, after=values))
+        return row
+
+    async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
+        """Hide a row that can be restored, unless it is hidden already; else delete it. Record it."""
+        if not isinstance(row, SoftDeleted):
+            await session.delete(row)
+        elif row.deleted_at is None:
+            row.deleted_at = utc_now()
+        else:
+            return
+        await session.flush()
+        await record(session, self._entry("deleted", row, by, before={"deleted": False}, after={"deleted": True}))
+
+    def _entry(self, verb: str, row: Any, by: Principal, **values: Any) -> Entry:
+        return Entry(
+            f"{self.target_type}.{verb}",
+            by.user_id,
+            self.target_type,
+            getattr(row, "id", None),
+            team_id=getattr(row, "team_id", None),
+            **values,
+        )
+
+    def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values as the schema has them. Raises `NotAllowedHere` saying what does not fit."""
+        if self.schema is None:
+            raise NotAllowedHere("This cannot be changed here.")
+        try:
+            return self.schema.model_validate(values).model_dump(exclude_unset=True)
+        except ValidationError as error:
+            faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+            raise NotAllowedHere("; ".join(faults)) from None
+
+    async def _hold(self, session: Session, pk: str) -> Any:
+        query = self._stmt_by_identifier(pk).with_for_update().execution_options(populate_existing=True)
+        row = (await session.scalars(query)).first()
+        if row is None:
+            raise NotFound
+        return row
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Session]:
+        """One transaction. What a person is not to blame for is logged, and told without saying what it was."""
+        try:
+            async with self.database.session() as session:
+                yield session
+        except AppError:
+            raise
+        except Exception as error:
+            for_client = translated(error)
+            if for_client is None:
+                log.error("unhandled error", exc_info=error, view=self.identity)
+            raise for_client or CouldNotBeSaved() from error
+
+
+def principal_of(request: Request) -> Principal:
+    """The administrator, as the gate in front of `/admin` found out."""
+    return cast(Principal, request.scope["state"]["principal"])
