@@ -171,6 +171,14 @@ async def test_a_token_with_odd_claims_is_refused(
     assert (await asked(http, token)).status_code == 401
 
 
+@pytest.mark.parametrize("moment", [1e300, -1e300, -1e18, -1e11])
+async def test_a_time_that_no_calendar_has_tells_nothing(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, moment: float
+) -> None:
+    times = {"auth_time": moment} | ({"iat": moment} if moment < 0 else {})
+    assert (await asked(http, oidc_issuer.token(oidc_issuer.person(), **times))).status_code == 200
+
+
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 20_000, "eyJhbGciOiJSUzI1NiJ9.e30."])
 async def test_what_is_no_token_is_refused(http: httpx.AsyncClient, token: str) -> None:
     headers = {b"authorization": f"Bearer {token}".encode()}
