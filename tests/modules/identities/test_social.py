@@ -153,6 +153,15 @@ async def test_an_address_that_is_not_proven_is_not_linked_and_makes_nobody(
     assert await count(database, AuthSession) == 0
 
 
+@pytest.mark.parametrize("provider", ALL)
+async def test_somebody_whose_address_alone_is_not_proven_is_not_let_in(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str
+) -> None:
+    oidc_issuer.approving = oidc_issuer.person(email_verified=False)
+    answer = await sign_in(browser, provider)
+    assert (answer.status_code, code(answer)) == (409, "EMAIL_UNVERIFIED")
+
+
 async def test_a_proven_address_links_a_proven_account(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
