@@ -41,7 +41,12 @@ class MfaRequiredForAdmins(Forbidden):
 
 
 def ways_of(principal: Principal) -> dict[str, Any]:
-    """How this person can prove to be it: by a second factor where there is one, else by the password."""
+    """How this person can prove to be it: by a second factor where there is one, else by the password.
+
+    Who bears the token of another issuer has no session of ours to be proven: that issuer gives a new one.
+    """
+    if principal.own_session_id is None:
+        return {"ways": [SIGN_IN_AGAIN]}
     factors = {"totp": "code", "passkey": "passkey"}
     ways = [factors[each] for each in principal.second_factors if each in factors]
     return {"ways": [*ways, *(["recovery_code"] if ways else ["password"]), SIGN_IN_AGAIN]}
