@@ -493,6 +493,19 @@ async def test_nothing_is_linked_for_somebody_who_signed_out_meanwhile(
     assert await count(database, ExternalIdentity) == 1
 
 
+async def test_nothing_is_linked_in_a_browser_with_which_somebody_else_signed_in_meanwhile(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    safe = await signed_in_people(browser, oidc_issuer, "google")
+    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    await signed_in_people(browser, oidc_issuer, "google")
+
+    answer = await browser.get(await agree(begun.json()["redirect_url"]))
+
+    assert (answer.status_code, code(answer)) == (403, "LINKING_NEEDS_SESSION")
+    assert await count(database, ExternalIdentity) == 2
+
+
 async def test_linking_is_not_for_other_sites(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     await signed_in_people(browser, oidc_issuer, "google")
     answer = await browser.post("/api/v1/auth/identities/github", json={}, headers={"Sec-Fetch-Site": "cross-site"})
