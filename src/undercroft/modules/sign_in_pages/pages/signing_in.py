@@ -21,6 +21,7 @@ from undercroft.modules.auth import (
     IdentityDep,
     InvalidCredentials,
     MfaRequired,
+    SessionKind,
     TooManyAttempts,
     ask_for_link,
     browser,
@@ -105,7 +106,9 @@ async def second_step(
     """A wrong code may be mended a few times; then signing in begins anew."""
     refuse_cross_site(request)
     try:
-        _, started, _ = await finish_sign_in(identity, client, token=mfa_token, code=code, recovery_code=recovery_code)
+        _, started, _ = await finish_sign_in(
+            identity, client, token=mfa_token, code=code, recovery_code=recovery_code, only=SessionKind.COOKIE
+        )
     except (InvalidCode, TooManyAttempts) as fault:
         return second_step_page(request, mfa_token, wanted, with_code=bool(with_code), fault=fault)
     except AppError as fault:
