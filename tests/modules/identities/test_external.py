@@ -191,8 +191,10 @@ async def test_what_is_sensitive_takes_a_token_whose_bearer_was_proven_lately(
         nowhere = await http.post("/api/v1/auth/step-up", headers=headers, json=proof)
         assert (nowhere.status_code, code(nowhere)) == (403, "INTERACTIVE_SESSION_REQUIRED")
 
-    headers = {"Authorization": f"Bearer {oidc_issuer.token(person, auth_time=oidc_issuer.now())}"}
-    assert (await http.post("/api/v1/auth/passkeys/options", headers=headers)).status_code == 200
+    for seconds, status in ((-3600, 403), (0, 200), (3600, 403)):
+        token = oidc_issuer.token(person, auth_time=oidc_issuer.now() + seconds)
+        answer = await http.post("/api/v1/auth/passkeys/options", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == status, seconds
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 20_000, "eyJhbGciOiJSUzI1NiJ9.e30."])

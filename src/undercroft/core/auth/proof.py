@@ -53,9 +53,9 @@ def ways_of(principal: Principal) -> dict[str, Any]:
 
 
 def require_recent(principal: Principal) -> None:
-    """Raises `StepUpRequired` unless this session was proven within STEP_UP_MINUTES."""
+    """Raises `StepUpRequired` unless this session was proven within STEP_UP_MINUTES, by clocks that agree so far."""
     settings = load(ProofSettings)
-    if principal.proven_at is None or utc_now() - principal.proven_at > settings.step_up_life:
+    if principal.proven_at is None or abs(utc_now() - principal.proven_at) > settings.step_up_life:
         raise StepUpRequired(details=ways_of(principal))
 
 
