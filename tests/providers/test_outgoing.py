@@ -33,10 +33,23 @@ async def test_an_answer_that_is_of_no_use_is_none(test_settings: None, oidc_iss
     await outgoing.close()
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "ftp://example.com/", "file:///etc/passwd", "https:///x", ""])
+NO_ADDRESSES = ["http://127.0.0.1:1/", "ftp://example.com/", "file:///etc/passwd", "https:///x", "http://[", ""]
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
 async def test_an_address_that_is_no_address_is_unreachable(test_settings: None, url: str) -> None:
     with pytest.raises(Unreachable):
         await Outgoing(timeout=0.5).get(url)
+
+
+@pytest.mark.parametrize("token", ["a secret\r\n", "a secret\ud800"])
+async def test_what_no_header_can_hold_is_not_sent_and_not_told(
+    test_settings: None, oidc_issuer: OidcIssuer, token: str
+) -> None:
+    with pytest.raises(Unreachable) as refused:
+        await Outgoing().get(f"{oidc_issuer.url}{JWKS}", headers={"Authorization": f"Bearer {token}"})
+    assert "secret" not in str(refused.value)
+    assert oidc_issuer.traffic.hits[JWKS] == 0
 
 
 async def test_in_production_only_https_is_asked(

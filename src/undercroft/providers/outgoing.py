@@ -76,6 +76,8 @@ class Outgoing:
                     return Reply(response.status_code, await self._content(response, url))
         except TimeoutError:
             raise Unreachable(f"{url} did not answer within {self._timeout:g} s") from None
+        except (httpx.LocalProtocolError, ValueError):  # says what no header can hold, which may be a secret
+            raise Unreachable(f"{url} cannot be asked with such headers") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Unreachable(f"{url}: {type(error).__name__} {error}".strip()) from None
 
@@ -106,8 +108,11 @@ class Outgoing:
 
 def require_https(url: str) -> None:
     """Raises `Unreachable` for an address that is not https, in production."""
-    parts = urlsplit(url)
     allowed = ("https",) if load(CoreSettings).is_production else ("https", "http")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise Unreachable(f"{url} is not an address") from None
     if parts.scheme not in allowed or not parts.hostname:
         raise Unreachable(f"{url} is not an https address")
 

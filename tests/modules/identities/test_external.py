@@ -171,6 +171,32 @@ async def test_a_token_with_odd_claims_is_refused(
     assert (await asked(http, token)).status_code == 401
 
 
+@pytest.mark.parametrize("moment", [1e300, -1e300, -1e18, -1e11])
+async def test_a_time_that_no_calendar_has_tells_nothing(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, moment: float
+) -> None:
+    times = {"auth_time": moment} | ({"iat": moment} if moment < 0 else {})
+    assert (await asked(http, oidc_issuer.token(oidc_issuer.person(), **times))).status_code == 200
+
+
+async def test_what_is_sensitive_takes_a_token_whose_bearer_was_proven_lately(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    person = oidc_issuer.person()
+    headers = {"Authorization": f"Bearer {oidc_issuer.token(person)}"}
+    refused = await http.post("/api/v1/auth/passkeys/options", headers=headers)
+    assert (refused.status_code, code(refused)) == (403, "STEP_UP_REQUIRED")
+    assert refused.json()["error"]["details"] == {"ways": ["sign_in"]}
+    for proof in ({"password": "three otters in a boat"}, {"recovery_code": "k7fp-2mxq-9trw-hd4v"}):
+        nowhere = await http.post("/api/v1/auth/step-up", headers=headers, json=proof)
+        assert (nowhere.status_code, code(nowhere)) == (403, "INTERACTIVE_SESSION_REQUIRED")
+
+    for seconds, status in ((-3600, 403), (0, 200), (3600, 403)):
+        token = oidc_issuer.token(person, auth_time=oidc_issuer.now() + seconds)
+        answer = await http.post("/api/v1/auth/passkeys/options", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == status, seconds
+
+
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 20_000, "eyJhbGciOiJSUzI1NiJ9.e30."])
 async def test_what_is_no_token_is_refused(http: httpx.AsyncClient, token: str) -> None:
     headers = {b"authorization": f"Bearer {token}".encode()}

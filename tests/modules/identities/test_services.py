@@ -329,6 +329,18 @@ async def test_what_is_signed_but_strange_changes_nothing(
     assert await count(database, User) == 0
 
 
+@pytest.mark.parametrize("moment", [1e300, -1e300, 10**400, -62135596800001, "9999-12-31T23:59:59-23:59", "soon", None])
+async def test_a_change_at_a_time_that_no_calendar_has_is_taken_in(
+    http: httpx.AsyncClient, service: Service, database: Database, moment: object
+) -> None:
+    person = service.issuer.person()
+    said = service.body("created", person)
+    said["data" if service.name == "clerk" else "record"]["updated_at"] = moment
+    body, headers = service.signed(said)
+    assert (await http.post(service.path, content=body, headers=headers)).status_code == 204
+    assert await user_of(database, person) is not None
+
+
 async def test_webhooks_of_others_are_not_there(http: httpx.AsyncClient, service: Service) -> None:
     other = "supabase" if service.name == "clerk" else "clerk"
     assert (await http.post(f"/api/v1/public/identity/webhooks/{other}", content=b"{}")).status_code == 404

@@ -153,6 +153,15 @@ async def test_an_address_that_is_not_proven_is_not_linked_and_makes_nobody(
     assert await count(database, AuthSession) == 0
 
 
+@pytest.mark.parametrize("provider", ALL)
+async def test_somebody_whose_address_alone_is_not_proven_is_not_let_in(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str
+) -> None:
+    oidc_issuer.approving = oidc_issuer.person(email_verified=False)
+    answer = await sign_in(browser, provider)
+    assert (answer.status_code, code(answer)) == (409, "EMAIL_UNVERIFIED")
+
+
 async def test_a_proven_address_links_a_proven_account(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
@@ -482,6 +491,19 @@ async def test_nothing_is_linked_for_somebody_who_signed_out_meanwhile(
 
     assert (answer.status_code, code(answer)) == (403, "LINKING_NEEDS_SESSION")
     assert await count(database, ExternalIdentity) == 1
+
+
+async def test_nothing_is_linked_in_a_browser_with_which_somebody_else_signed_in_meanwhile(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
+    safe = await signed_in_people(browser, oidc_issuer, "google")
+    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    await signed_in_people(browser, oidc_issuer, "google")
+
+    answer = await browser.get(await agree(begun.json()["redirect_url"]))
+
+    assert (answer.status_code, code(answer)) == (403, "LINKING_NEEDS_SESSION")
+    assert await count(database, ExternalIdentity) == 2
 
 
 async def test_linking_is_not_for_other_sites(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:

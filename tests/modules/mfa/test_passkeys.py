@@ -169,6 +169,8 @@ async def ada_again(ada: Person, key: Authenticator) -> Person:
         {"challenge": "bm90IGFza2VkIGZvcg"},
         {"challenge": 7},
         {"challenge": "%%%"},
+        {"crossOrigin": True},
+        {"crossOrigin": True, "topOrigin": "https://evil.example"},
     ],
 )
 async def test_what_was_signed_elsewhere_or_for_something_else_is_refused(
@@ -232,6 +234,13 @@ async def test_a_registration_is_for_whoever_asked_for_it(
     eve = await a_person(http, mailbox)
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     refused = await eve.send("POST", "/auth/passkeys", {"credential": key.create(options)})
+    assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
+
+
+async def test_a_passkey_that_was_made_in_another_sites_frame_is_refused(ada: Person, key: Authenticator) -> None:
+    options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
+    made = key.create(options, crossOrigin=True, topOrigin="https://evil.example")
+    refused = await ada.send("POST", "/auth/passkeys", {"credential": made})
     assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
 
 

@@ -119,6 +119,25 @@ async def test_strangers_cannot_step_up(client: AsyncClient) -> None:
         assert (await client.post(f"/api/v1/auth{path}", json={"password": "x"})).status_code == 401
 
 
+ACCOUNT = [
+    ("POST", "/auth/email/change", {"new_email": "another@example.com"}),
+    ("POST", "/auth/password/change", {"new_password": "a very new sentence"}),
+    ("DELETE", "/app/users/me", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ACCOUNT)
+async def test_with_a_second_factor_the_password_alone_does_not_move_or_end_the_account(
+    guarded: Guarded, database: Database, method: str, path: str, body: dict[str, str]
+) -> None:
+    body = body | {"current_password": guarded.person.password}
+    await grow_stale(database)
+    refused = await guarded.person.send(method, path, body)
+    assert (refused.status_code, code_of(refused)) == (403, "STEP_UP_REQUIRED")
+    await guarded.person.send("POST", "/auth/step-up", {"recovery_code": guarded.recovery_codes[0]})
+    assert (await guarded.person.send(method, path, body)).status_code in (202, 204)
+
+
 async def test_the_setting_says_how_long_proof_lasts(stale: Person) -> None:
     settings = load(ProofSettings)
     use(settings.model_copy(update={"step_up_minutes": 60.0}))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.modules.auth.people import PASSWORD, Mailbox
+from tests.modules.auth.people import PASSWORD, Mailbox, post
 from tests.modules.mfa.conftest import Clock, Guarded
 from undercroft.core.settings import use
 from undercroft.modules.auth.settings import AuthSettings
@@ -63,6 +63,14 @@ async def test_what_is_no_code_is_refused(guarded: Guarded, factor: dict[str, st
     answer = await go_on(guarded, await begin(guarded), **factor)
     assert answer.status_code in (401, 422)
     assert "set-cookie" not in answer.headers
+
+
+async def test_what_a_program_began_is_not_finished_on_a_page(guarded: Guarded) -> None:
+    begun = await post(guarded.person.http, "/login", {"email": guarded.person.email, "password": PASSWORD})
+    proof = {"mfa_token": begun.json()["error"]["details"]["mfa_token"], "recovery_code": guarded.recovery_codes[0]}
+    refused = await guarded.person.http.post(STEP, data=proof, headers=BROWSER)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
+    assert (await post(guarded.person.http, "/mfa/verify", proof)).status_code == 200
 
 
 async def test_after_too_many_wrong_codes_signing_in_begins_anew(guarded: Guarded, clock: Clock) -> None:

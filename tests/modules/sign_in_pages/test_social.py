@@ -1,16 +1,31 @@
 """Signing in with others from the page, and what comes after it."""
 
 import re
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
+import pytest_asyncio
+from pyotp import TOTP
 from sqlalchemy import update
 
-from tests.modules.identities.test_social import agree, another, browser, one_world, world
+from tests.modules.identities import worlds
+from tests.modules.identities.test_social import (
+    agree,
+    another,
+    browser,
+    one_world,
+    signed_in_people,
+    start,
+    world,
+)
 from undercroft.core.db import Database
+from undercroft.core.http.application import Api
 from undercroft.core.settings import use
 from undercroft.devstack.standins.oidc import OidcIssuer
 from undercroft.modules.users import User
 from undercroft.providers.identity import IdentitySettings
+from undercroft.testing.people import client_of
 
 __all__ = ["another", "browser", "one_world", "world"]
 
@@ -47,6 +62,54 @@ async def test_a_second_factor_is_asked_for_on_our_page(
     assert 'name="next" value="/docs"' in page.text
     assert "session" not in page.headers.get("set-cookie", "")
     assert (await another.get("/api/v1/app/users/me")).status_code == 401
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def elsewhere(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[Api]:
+    """An issuer keeps the accounts, and browsers sign in with it as well."""
+    _, buttons = worlds.social(oidc_issuer)
+    async with worlds.application(database, worlds.oidc(oidc_issuer), buttons) as app:
+        yield app
+
+
+async def recovery_codes(browser: httpx.AsyncClient, safe: dict[str, Any]) -> list[str]:
+    """Those of an authenticator app that is turned on."""
+    secret = (await browser.post("/api/v1/auth/mfa/totp", **safe)).json()["secret"]
+    body = {"code": TOTP(secret).now()}
+    codes: list[str] = (await browser.post("/api/v1/auth/mfa/totp/confirm", json=body, **safe)).json()["recovery_codes"]
+    return codes
+
+
+async def test_where_others_keep_the_accounts_their_buttons_are_all_there_is(elsewhere: Api) -> None:
+    async with client_of(elsewhere) as stranger:
+        assert "Sign in" in (await stranger.get("/", headers=PAGE)).text
+        page = (await stranger.get("/sign-in", headers=PAGE)).text
+        assert "Continue with Google" in page
+        assert not [name for name in ("<form", "Password", "/register") if name in page]
+        for path in ("/sign-in", "/sign-in/link", "/register"):
+            answer = await stranger.post(path, data={"email": "a@example.com"}, headers=PAGE)
+            assert answer.status_code == 403, path
+
+
+async def test_who_came_from_elsewhere_takes_the_second_step_and_signs_out(
+    elsewhere: Api, oidc_issuer: OidcIssuer
+) -> None:
+    async with client_of(elsewhere) as browser:
+        codes = await recovery_codes(browser, await signed_in_people(browser, oidc_issuer, "oidc"))
+    async with client_of(elsewhere) as browser:
+        page = (await browser.get(await agree(await start(browser)), headers=PAGE)).text
+        proof = {"mfa_token": value_of("mfa_token", page), "recovery_code": codes[0]}
+        assert (await browser.post("/sign-in/second-step", data=proof, headers=PAGE)).status_code == 303
+        again = await browser.post("/sign-in/second-step", data=proof, headers=PAGE)
+        assert (again.status_code, "Continue with Google" in again.text) == (401, True)
+
+        csrf = {"csrf_token": value_of("csrf_token", (await browser.get("/sign-out", headers=PAGE)).text)}
+        assert (await browser.post("/sign-out", data=csrf, headers=PAGE)).status_code == 303
+        assert (await browser.get("/api/v1/app/users/me")).status_code == 401
+
+
+def value_of(field: str, page: str) -> str:
+    return re.findall(rf'name="{field}" value="([^"]+)"', page)[0]
 
 
 async def test_where_others_keep_the_accounts_there_is_nothing_to_sign_in_with(

@@ -29,10 +29,11 @@ API_KEY_MARK = "uc_"
 
 
 class InteractiveSessionRequired(Forbidden):
-    """What belongs to a person at a screen is out of reach of API keys, whatever their scopes."""
+    """What belongs to a person at a screen is out of reach of API keys, whatever their scopes, and what belongs to a
+    session of ours of tokens that another issuer gave."""
 
     code = "INTERACTIVE_SESSION_REQUIRED"
-    message = "An API key cannot do this: sign in."
+    message = "This is for people who signed in here: no API key can do it, and no token of another issuer."
 
 
 class ImpersonationForbidden(Forbidden):
@@ -88,7 +89,7 @@ class Principal(Struct, frozen=True):
 
     @property
     def session_id(self) -> UUID:
-        """The session of the sign-in. Raises `InteractiveSessionRequired` for an API key."""
+        """The session of the sign-in. Raises `InteractiveSessionRequired` where there is none."""
         if self.own_session_id is None:
             raise InteractiveSessionRequired
         return self.own_session_id

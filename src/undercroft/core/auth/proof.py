@@ -41,16 +41,21 @@ class MfaRequiredForAdmins(Forbidden):
 
 
 def ways_of(principal: Principal) -> dict[str, Any]:
-    """How this person can prove to be it: by a second factor where there is one, else by the password."""
+    """How this person can prove to be it: by a second factor where there is one, else by the password.
+
+    Who bears the token of another issuer has no session of ours to be proven: that issuer gives a new one.
+    """
+    if principal.own_session_id is None:
+        return {"ways": [SIGN_IN_AGAIN]}
     factors = {"totp": "code", "passkey": "passkey"}
     ways = [factors[each] for each in principal.second_factors if each in factors]
     return {"ways": [*ways, *(["recovery_code"] if ways else ["password"]), SIGN_IN_AGAIN]}
 
 
 def require_recent(principal: Principal) -> None:
-    """Raises `StepUpRequired` unless this session was proven within STEP_UP_MINUTES."""
+    """Raises `StepUpRequired` unless this session was proven within STEP_UP_MINUTES, by clocks that agree so far."""
     settings = load(ProofSettings)
-    if principal.proven_at is None or utc_now() - principal.proven_at > settings.step_up_life:
+    if principal.proven_at is None or abs(utc_now() - principal.proven_at) > settings.step_up_life:
         raise StepUpRequired(details=ways_of(principal))
 
 

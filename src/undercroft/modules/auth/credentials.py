@@ -4,6 +4,7 @@ from uuid import UUID
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
+from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import Database, Session
 from undercroft.core.security import passwords
 from undercroft.core.security.tokens import hash_token
@@ -48,7 +49,11 @@ async def reset_password(database: Database, *, token: str, password: str, clien
 
 
 class Account:
-    """What somebody signed in may do with the account, after showing the password again."""
+    """What somebody signed in may do with the account, after showing the password again.
+
+    Who has second factors has shown one of those lately, too: a password that somebody else knows must not be enough.
+    Else `StepUpRequired` is raised.
+    """
 
     def __init__(self, database: Database, sign_in: SignIn, principal: Principal, client: Client) -> None:
         self._database = database
@@ -107,6 +112,8 @@ class Account:
         return email
 
     async def _prove(self, password: str) -> str:
+        if self._principal.second_factors:
+            require_recent(self._principal)
         return await self._sign_in.require_password(self._user_id, self._email, password, self._client)
 
     async def _hold(self, session: Session, proven: str) -> None:

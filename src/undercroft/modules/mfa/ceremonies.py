@@ -104,15 +104,19 @@ async def _use_challenge(session: Session, purpose: Purpose, subject_id: UUID | 
     return _bytes(challenge)
 
 
-class _ClientData(msgspec.Struct):
+class _ClientData(msgspec.Struct, rename="camel"):
     challenge: str
+    cross_origin: bool = False
 
 
 def _challenge_in(client_data: str) -> str:
     try:
-        return msgspec.json.decode(_bytes(client_data), type=_ClientData).challenge.rstrip("=")
+        told = msgspec.json.decode(_bytes(client_data), type=_ClientData)
     except (msgspec.MsgspecError, ValueError):
         raise Unfit("The client data is not JSON with a challenge.") from None
+    if told.cross_origin:
+        raise Unfit("Our pages ask for passkeys in no other site's frame.")
+    return told.challenge.rstrip("=")
 
 
 def _bytes(text: str) -> bytes:

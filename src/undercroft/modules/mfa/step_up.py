@@ -20,16 +20,19 @@ from undercroft.modules.users import UserRepository
 
 
 class StepUpService:
+    """Raises `InteractiveSessionRequired` where there is no session that could be proven."""
+
     def __init__(self, identity: Identity, principal: Principal, client: Client) -> None:
         self._identity = identity
         self._principal = principal
         self._client = client
+        self._session_id = principal.session_id
 
     async def options(self) -> dict[str, Any]:
         """What a browser needs to sign with one of the passkeys."""
         async with self._identity.database.session() as session:
             known = list(await PasskeyRepository(session, self._principal.user_id).all())
-            return await ceremonies.options_to_sign(session, Purpose.STEP_UP, self._principal.session_id, known)
+            return await ceremonies.options_to_sign(session, Purpose.STEP_UP, self._session_id, known)
 
     async def by_password(self, password: str) -> None:
         """Raises `WrongPassword`, `TooManyAttempts`, `TooBusy`, and `StepUpRequired` to those with second factors."""
@@ -48,7 +51,7 @@ class StepUpService:
         attempt = await self._identity.throttle.begin(self._email, self._client.ip)
         async with self._identity.database.session() as session:
             user = await UserRepository(session).lock(self._principal.user_id)
-            if not await fits(session, user, proof, Purpose.STEP_UP, self._principal.session_id):
+            if not await fits(session, user, proof, Purpose.STEP_UP, self._session_id):
                 details = {"ip": self._client.ip, "way": proof.given[0]}
                 await record(session, Entry("mfa.failed", None, "user", user.id, details=details))
                 raise WrongCode
@@ -57,7 +60,7 @@ class StepUpService:
 
     async def _prove(self, session: Session, way: str, *, passed_mfa: bool) -> None:
         await prove_session(session, self._principal, passed_mfa=passed_mfa)
-        entry = Entry("session.proven", None, "session", self._principal.session_id, details={"way": way})
+        entry = Entry("session.proven", None, "session", self._session_id, details={"way": way})
         await record(session, entry)
 
     @property

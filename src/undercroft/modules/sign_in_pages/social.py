@@ -1,12 +1,17 @@
-"""Whom one can sign in with besides us, as links for a page."""
+"""Whom one can sign in with besides us, as links for a page; where others keep the accounts they are all there is."""
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlencode
 
+from fastapi import Depends
 from msgspec import Struct
 
 from undercroft.core.auth import Surface
-from undercroft.modules.identities import Connections
+from undercroft.core.settings import load
+from undercroft.modules.auth import LocalAccountsOff
+from undercroft.modules.identities import Connections, ConnectionsDep
+from undercroft.providers.identity import IdentitySettings
 
 
 class SocialLink(Struct, frozen=True):
@@ -19,3 +24,13 @@ def social_links(connections: Connections, wanted: str) -> Sequence[SocialLink]:
     query = urlencode({"return_to": wanted})
     base = f"{Surface.AUTH.prefix}/social"
     return [SocialLink(each.label, f"{base}/{each.name}?{query}") for each in connections.social.values()]
+
+
+async def _way_in(connections: ConnectionsDep) -> None:
+    if load(IdentitySettings).is_external and not connections.social:
+        raise LocalAccountsOff
+
+
+def require_way_in() -> Any:
+    """A dependency for pages that make no sense where nobody signs in with a browser; else 403."""
+    return Depends(_way_in)

@@ -44,6 +44,14 @@ def has_subject(value: object) -> bool:
     return isinstance(value, str) and is_subject(value)
 
 
+def unix_milliseconds(value: object) -> float | None:
+    """Unix milliseconds in seconds; None for anything else."""
+    try:
+        return value / 1000 if isinstance(value, int | float) else None
+    except OverflowError:
+        return None
+
+
 def unix_time(value: object) -> float | None:
     """An ISO 8601 time in Unix seconds, UTC unless it says otherwise; None for anything else."""
     try:

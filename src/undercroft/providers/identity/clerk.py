@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from undercroft.core.settings import load
-from undercroft.providers.identity.asking import NOTHING, ask, has_subject, json_object, tokens_of
+from undercroft.providers.identity.asking import NOTHING, ask, has_subject, json_object, tokens_of, unix_milliseconds
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.protocol import Event, News
 from undercroft.providers.identity.settings import IdentitySettings
@@ -50,9 +50,7 @@ class Clerk:
             return Event(name, News.DELETED, Profile.of(self.issuer, user["id"], **NOTHING, at=sent_at))
         if kind not in ("user.created", "user.updated"):
             return None
-        changed_at = user.get("updated_at")
-        at = changed_at / 1000 if isinstance(changed_at, int | float) else sent_at
-        return Event(name, News.CHANGED, self._of(user, at))
+        return Event(name, News.CHANGED, self._of(user, unix_milliseconds(user.get("updated_at")) or sent_at))
 
     def _of(self, user: Mapping[str, Any], at: float) -> Profile:
         listed = user.get("email_addresses")

@@ -28,8 +28,15 @@ class Profile(Struct, frozen=True):
     ) -> "Profile":
         """Brings what the provider says into our form; an address that is none is left out."""
         address = _address(email)
-        moment = datetime.fromtimestamp(at, UTC) if at else None
-        return cls(issuer, subject, address, verified and address is not None, _name(name), moment)
+        return cls(issuer, subject, address, verified and address is not None, _name(name), moment_of(at or None))
+
+
+def moment_of(seconds: float | None) -> datetime | None:
+    """Unix seconds as a time in UTC; None for none, and for what no calendar has."""
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _address(value: object) -> str | None:

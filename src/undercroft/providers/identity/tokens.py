@@ -4,7 +4,7 @@ import time
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from undercroft.providers.identity.errors import BadToken, ExpiredToken
 from undercroft.providers.identity.jwks import Jwks, PublicKey
+from undercroft.providers.identity.profile import moment_of
 
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
 CLOCK_TOLERANCE = 5
@@ -61,9 +62,8 @@ class Claims(msgspec.Struct, frozen=True):
         if self.fva and self.fva[0] >= 0:
             times.append(self.iat - 60 * self.fva[0])
         try:
-            moment = self.auth_time if self.auth_time is not None else max(times, default=None)
-            return None if moment is None else datetime.fromtimestamp(moment, UTC)
-        except (TypeError, ValueError, OverflowError, OSError):
+            return moment_of(self.auth_time if self.auth_time is not None else max(times, default=None))
+        except TypeError:
             return None
 
     @property

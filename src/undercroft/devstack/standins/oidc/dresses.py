@@ -24,12 +24,12 @@ def shown_issuer(issuer: "OidcIssuer", prefix: str) -> str:
     return f"{issuer.url}{prefix.replace('/common/', '/{tenantid}/')}"
 
 
-def more_claims(issuer: "OidcIssuer", prefix: str) -> dict[str, Any]:
+def more_claims(issuer: "OidcIssuer", prefix: str, person: "Somebody") -> dict[str, Any]:
     """What an ID token says besides; Microsoft names the directory and does not say whether an address is verified."""
     from undercroft.devstack.standins.oidc.issuer import TENANT, Fault
 
+    verified = person.email_verified and Fault.EMAIL_UNVERIFIED not in issuer.faults
     if prefix.startswith("/microsoft/"):
-        verified = Fault.EMAIL_UNVERIFIED not in issuer.faults
         return {
             "iss": f"{issuer.url}{prefix.replace('/common/', f'/{TENANT}/')}",
             "tid": TENANT,
@@ -37,7 +37,7 @@ def more_claims(issuer: "OidcIssuer", prefix: str) -> dict[str, Any]:
             "xms_edov": verified,
         }
     if prefix == "/apple":
-        return {"email_verified": "false" if Fault.EMAIL_UNVERIFIED in issuer.faults else "true"}
+        return {"email_verified": "true" if verified else "false"}
     return {}
 
 

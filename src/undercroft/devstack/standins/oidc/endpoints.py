@@ -111,7 +111,11 @@ class Endpoints:
         nonce = "of-another-flow" if "wrong_nonce" in self._issuer.faults else grant.nonce
         audience = {} if "wrong_audience" in self._issuer.faults else {"aud": client_id}
         id_token = self._issuer.token(
-            grant.person, prefix=prefix, nonce=nonce, **audience, **dresses.more_claims(self._issuer, prefix)
+            grant.person,
+            prefix=prefix,
+            nonce=nonce,
+            **audience,
+            **dresses.more_claims(self._issuer, prefix, grant.person),
         )
         return Answer.json(
             {

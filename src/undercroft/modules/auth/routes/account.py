@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router
+from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router, StepUpRequired
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
@@ -43,7 +43,7 @@ async def own_account(principal: CurrentPrincipal, identity: IdentityDep, client
 
 
 AccountDep = Annotated[Account, Depends(own_account)]
-PROOF = (WrongPassword, TooManyAttempts, TooBusy)
+PROOF = (WrongPassword, StepUpRequired, TooManyAttempts, TooBusy)
 
 
 @passwords.post(

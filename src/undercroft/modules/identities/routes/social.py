@@ -182,6 +182,7 @@ async def shown(request: Request, work: Awaitable[Response]) -> Response:
 
 
 async def _welcomed(request: Request, identity: Identity, begun: Begun, profile: Profile, client: Client) -> Response:
+    await _require_nobody_else(request, identity, begun)
     async with identity.database.session() as session:
         if begun.user_id is not None:
             await service.link(session, begun, profile)
@@ -197,6 +198,13 @@ async def _welcomed(request: Request, identity: Identity, begun: Begun, profile:
     response = RedirectResponse(begun.return_to, 303)
     set_session_cookie(response, started.secret)
     return response
+
+
+async def _require_nobody_else(request: Request, identity: Identity, begun: Begun) -> None:
+    """Raises `LinkingNeedsSession` when somebody else signed in with this browser after the linking was begun."""
+    visitor = await identity.authenticator.visitor(request) if begun.user_id is not None else None
+    if visitor is not None and visitor.person_id != begun.user_id:
+        raise LinkingNeedsSession
 
 
 def _in_fragment(target: str, asked: MfaRequired) -> Response:

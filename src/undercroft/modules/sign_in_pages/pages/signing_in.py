@@ -21,6 +21,7 @@ from undercroft.modules.auth import (
     IdentityDep,
     InvalidCredentials,
     MfaRequired,
+    SessionKind,
     TooManyAttempts,
     ask_for_link,
     browser,
@@ -45,11 +46,14 @@ from undercroft.modules.sign_in_pages.answers import (
     second_step_asked,
     second_step_page,
 )
-from undercroft.modules.sign_in_pages.social import social_links
+from undercroft.modules.sign_in_pages.social import require_way_in, social_links
 from undercroft.modules.sign_in_pages.targets import LONGEST, local_path
 from undercroft.modules.sign_in_pages.visitors import Visitor
+from undercroft.providers.identity import IdentitySettings
 
-signing_in = Router(surface="root", dependencies=[require_local_accounts()])
+signing_in = Router(surface="root", dependencies=[require_way_in()])
+
+LOCAL = [require_local_accounts()]
 
 LINK_PAGE = f"{SIGN_IN_PAGE}/link"
 Address = Annotated[str, Form(max_length=300)]
@@ -68,7 +72,7 @@ async def sign_in_page(
     return _form(request, wanted)
 
 
-@signing_in.post(SIGN_IN_PAGE)
+@signing_in.post(SIGN_IN_PAGE, dependencies=LOCAL)
 @limit("sign_in")
 @not_idempotent("Forms of browsers do not send it.")
 async def sign_in(
@@ -102,7 +106,9 @@ async def second_step(
     """A wrong code may be mended a few times; then signing in begins anew."""
     refuse_cross_site(request)
     try:
-        _, started, _ = await finish_sign_in(identity, client, token=mfa_token, code=code, recovery_code=recovery_code)
+        _, started, _ = await finish_sign_in(
+            identity, client, token=mfa_token, code=code, recovery_code=recovery_code, only=SessionKind.COOKIE
+        )
     except (InvalidCode, TooManyAttempts) as fault:
         return second_step_page(request, mfa_token, wanted, with_code=bool(with_code), fault=fault)
     except AppError as fault:
@@ -116,7 +122,7 @@ async def second_step_left() -> Response:
     return RedirectResponse(SIGN_IN_PAGE, 303, NOT_KEPT)
 
 
-@signing_in.post(LINK_PAGE)
+@signing_in.post(LINK_PAGE, dependencies=LOCAL)
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
 async def send_magic_link(request: Request, identity: IdentityDep, email: Address = "") -> Response:
@@ -135,7 +141,7 @@ async def send_magic_link(request: Request, identity: IdentityDep, email: Addres
     return done_page(request, "Look into your mailbox", SENT)
 
 
-@signing_in.get("/forgot-password")
+@signing_in.get("/forgot-password", dependencies=LOCAL)
 async def forgot_password_page() -> Response:
     return RedirectResponse(RESET_PAGE, 303)
 
@@ -170,6 +176,7 @@ def _form(request: Request, wanted: str, fault: AppError | None = None, *, email
         "sign_in",
         fault=fault,
         action=SIGN_IN_PAGE,
+        is_local=not load(IdentitySettings).is_external,
         link_action=LINK_PAGE if load(AuthSettings).magic_links else "",
         forgot=RESET_PAGE,
         register=REGISTER_PAGE,
