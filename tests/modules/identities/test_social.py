@@ -497,7 +497,7 @@ async def test_nothing_is_linked_in_a_browser_with_which_somebody_else_signed_in
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     safe = await signed_in_people(browser, oidc_issuer, "google")
-    begun = await browser.post("/api/v1/auth/identities/github", json={}, **safe)
+    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
     await signed_in_people(browser, oidc_issuer, "google")
 
     answer = await browser.get(await agree(begun.json()["redirect_url"]))
