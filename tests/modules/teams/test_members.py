@@ -1,15 +1,18 @@
 """Members: transfers, leaving, giving up the account, and what happens when several do so at once."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
-from httpx import Response
+from httpx import AsyncClient, Response
 
+from tests.jobs.processes import eventually
 from tests.modules.auth.people import Mailbox, a_person, client_of
 from tests.modules.auth.people import Person as Registered
 from tests.modules.teams.acts import TEAMS, done, in_team, join, make_role, make_team, refused, roles_in
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.http.application import Api
+from undercroft.modules.teams.repository import TeamRepository
 from undercroft.testing.people import Person
 
 ME = "/app/users/me"
@@ -199,3 +202,40 @@ async def test_of_two_owners_who_give_up_their_accounts_at_once_one_stays(
     answers = await asyncio.gather(give_up(one), give_up(other))
     assert sorted(answer.status_code for answer in answers) == [204, 409]
     assert list((await roles_in(member.client, team)).values()).count("owner") == 1
+
+
+async def test_a_team_that_nobody_owns_any_more_is_not_restored(
+    app: Api, http, mailbox: Mailbox, somebody, admin: AsyncClient
+) -> None:
+    owner, keeper = await a_person(http, mailbox), await somebody()
+    team, alone = await make(owner), await make(owner, "Alone")
+    done(await owner.send("POST", f"/app/teams/{team['id']}/roles", {"name": "keeper", "permissions": ["teams:delete"]}))
+    await join(app, team, keeper, "keeper")
+    done(await owner.send("DELETE", f"/app/teams/{team['id']}"))
+    assert (await give_up(owner)).status_code == 204
+    refused(await keeper.client.post(f"{TEAMS}/{team['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
+    for each in (team, alone):
+        refused(await admin.post(f"/api/v1/admin/teams/{each['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
+
+
+async def waiting(app: Api, number: int) -> bool:
+    """Whether so many transactions wait for one another."""
+    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with app.state.database.session() as session:
+        return await (await session.raw()).fetchval(count) == number
+
+
+async def test_a_team_restored_while_its_owner_gives_up_the_account_is_not_left_alone(
+    app: Api, http, mailbox: Mailbox
+) -> None:
+    owner = await a_person(http, mailbox)
+    team = await make(owner)
+    done(await owner.send("DELETE", f"/app/teams/{team['id']}"))
+    async with app.state.database.session() as session:
+        await TeamRepository(session).hold_any(UUID(team["id"]))
+        going = asyncio.create_task(give_up(owner))
+        await eventually(lambda: waiting(app, 1))
+        coming = asyncio.create_task(owner.send("POST", f"/app/teams/{team['id']}/restore"))
+        await eventually(lambda: waiting(app, 2))
+    assert (await going).status_code == 204
+    refused(await coming, 404, "TEAM_NOT_FOUND")

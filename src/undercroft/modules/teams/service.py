@@ -106,14 +106,17 @@ class TeamService(TeamReads):
     async def restore(self, team_id: UUID) -> Belonging:
         """Bring a deleted team back, under another slug when its own was taken meanwhile.
 
-        Raises `TeamNotFound` (to all who did not belong to it, and when its time is over), `TeamRoleTooWeak`.
+        Raises `TeamNotFound` (to all who did not belong to it, and when its time is over), `TeamRoleTooWeak` and
+        `TeamWithoutOwner`.
         """
-        found = await MembershipRepository(self._session).permissions(team_id, self._principal.user_id)
         team = await self._teams.hold(team_id, deleted=True)
+        members = MembershipRepository(self._session)
+        found = await members.permissions(team_id, self._principal.user_id)
         if found is None or team.deleted_at is None or team.deleted_at < restorable_since():
             raise TeamNotFound
         if "teams:delete" not in found[1]:
             raise TeamRoleTooWeak(details={"permissions": ["teams:delete"]})
+        await members.require_owner(team_id)
         before, slug = team.slug, team.slug
         if await self._teams.slug_exists(slug):
             slug = _lengthened(slug)
