@@ -97,6 +97,18 @@ async def test_restored_many_times_at_once_it_is_restored_once(app: Api, user: A
     assert found == 1
 
 
+async def test_its_entries_say_what_was_before_and_after(app: Api, user: AsyncClient, somebody) -> None:
+    team = await make_team(user, slug="the-one")
+    done(await user.delete(f"{TEAMS}/{team['id']}"))
+    await make_team((await somebody()).client, slug="the-one")
+    slug = done(await user.post(f"{TEAMS}/{team['id']}/restore"))["slug"]
+    rows = [row for row in await entries(app) if str(row["target_id"]) == team["id"]][1:]
+    assert [(row["action"], row["before"], row["after"]) for row in rows] == [
+        ("team.deleted", {"deleted": False}, {"deleted": True}),
+        ("team.restored", {"deleted": True, "slug": "the-one"}, {"deleted": False, "slug": slug}),
+    ]
+
+
 async def test_nothing_changed_leaves_no_entry(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     done(await user.patch(f"{TEAMS}/{team['id']}", json={"name": "Acme", "slug": "acme"}))

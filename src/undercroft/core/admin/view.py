@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from wtforms import SelectField
 
-from undercroft.core.admin.export import csv_lines
+from undercroft.core.spreadsheets import csv_lines
 from undercroft.core.admin.secrets import hidden
 from undercroft.core.audit import Entry, changes, record
 from undercroft.core.auth import Principal

@@ -101,7 +101,7 @@ class TeamService(TeamReads):
         acting.require("teams:delete")
         acting.require_shared()
         await self._teams.soft_delete(acting.team)
-        await acting.record("team.deleted")
+        await acting.record("team.deleted", before={"deleted": False}, after={"deleted": True})
 
     async def restore(self, team_id: UUID) -> Belonging:
         """Bring a deleted team back, under another slug when its own was taken meanwhile.
@@ -117,12 +117,11 @@ class TeamService(TeamReads):
         if "teams:delete" not in found[1]:
             raise TeamRoleTooWeak(details={"permissions": ["teams:delete"]})
         await members.require_owner(team_id)
-        before, slug = team.slug, team.slug
-        if await self._teams.slug_exists(slug):
-            slug = _lengthened(slug)
-        await self._write(team, {"deleted_at": None, "slug": slug})
-        changed = {} if slug == before else {"before": {"slug": before}, "after": {"slug": slug}}
-        await self._record("team.restored", team, **changed)
+        slug = _lengthened(team.slug) if await self._teams.slug_exists(team.slug) else team.slug
+        moved = {} if slug == team.slug else {"slug": slug}
+        before = {"deleted": True, **{name: getattr(team, name) for name in moved}}
+        await self._write(team, {"deleted_at": None, **moved})
+        await self._record("team.restored", team, before=before, after={"deleted": False, **moved})
         return Belonging(team, found[0])
 
     async def _check_joining(self, acting: Acting, changes: Mapping[str, Any]) -> None:
