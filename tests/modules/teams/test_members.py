@@ -209,7 +209,8 @@ async def test_a_team_that_nobody_owns_any_more_is_not_restored(
 ) -> None:
     owner, keeper = await a_person(http, mailbox), await somebody()
     team, alone = await make(owner), await make(owner, "Alone")
-    done(await owner.send("POST", f"/app/teams/{team['id']}/roles", {"name": "keeper", "permissions": ["teams:delete"]}))
+    role = {"name": "keeper", "permissions": ["teams:delete"]}
+    done(await owner.send("POST", f"/app/teams/{team['id']}/roles", role))
     await join(app, team, keeper, "keeper")
     done(await owner.send("DELETE", f"/app/teams/{team['id']}"))
     assert (await give_up(owner)).status_code == 204

@@ -25,13 +25,13 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from wtforms import SelectField
 
-from undercroft.core.spreadsheets import csv_lines
 from undercroft.core.admin.secrets import hidden
 from undercroft.core.audit import Entry, changes, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import Database, Session, SoftDeleted, utc_now
 from undercroft.core.db.errors import translated
 from undercroft.core.errors import AppError, Conflict, NotFound, Unprocessable
+from undercroft.core.spreadsheets import csv_lines
 
 Names = list[str]
 Rows = list[Any]
