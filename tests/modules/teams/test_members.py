@@ -1,6 +1,7 @@
 """Members: transfers, leaving, giving up the account, and what happens when several do so at once."""
 
 import asyncio
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,7 +10,7 @@ from httpx import AsyncClient, Response
 from tests.jobs.processes import eventually
 from tests.modules.auth.people import Mailbox, a_person, client_of
 from tests.modules.auth.people import Person as Registered
-from tests.modules.teams.acts import TEAMS, done, in_team, join, make_role, make_team, refused, roles_in
+from tests.modules.teams.acts import TEAMS, done, in_team, invited, join, make_role, make_team, refused, roles_in
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.http.application import Api
 from undercroft.modules.teams.repository import TeamRepository
@@ -226,17 +227,38 @@ async def waiting(app: Api, number: int) -> bool:
         return await (await session.raw()).fetchval(count) == number
 
 
+async def while_giving_up(app: Api, owner: Registered, team_id: UUID, path: str, body: Any = None) -> Response:
+    """What is answered to somebody who sends this while their account is about to be gone."""
+    async with app.state.database.session() as session:
+        await TeamRepository(session).hold_any(team_id)
+        going = asyncio.create_task(give_up(owner))
+        await eventually(lambda: waiting(app, 1))
+        sent = asyncio.create_task(owner.send("POST", path, body))
+        await eventually(lambda: waiting(app, 2))
+    assert (await going).status_code == 204
+    return await sent
+
+
 async def test_a_team_restored_while_its_owner_gives_up_the_account_is_not_left_alone(
     app: Api, http, mailbox: Mailbox
 ) -> None:
     owner = await a_person(http, mailbox)
     team = await make(owner)
     done(await owner.send("DELETE", f"/app/teams/{team['id']}"))
+    restored = await while_giving_up(app, owner, UUID(team["id"]), f"/app/teams/{team['id']}/restore")
+    refused(restored, 404, "TEAM_NOT_FOUND")
+
+
+async def test_nobody_joins_or_makes_a_team_while_giving_up_the_account(
+    app: Api, http, mailbox: Mailbox, user: AsyncClient
+) -> None:
+    team = await make_team(user)
+    for path in ("/app/invitations/accept", "/app/teams"):
+        guest = await a_person(http, mailbox)
+        body = {"name": "Late"} if path == "/app/teams" else {"token": await invited(user, team, guest.email, mailbox)}
+        own = done(await guest.get("/app/teams"))["items"][0]
+        refused(await while_giving_up(app, guest, UUID(own["id"]), path, body), 404, "USER_NOT_FOUND")
+    assert len(await roles_in(user, team)) == 1
     async with app.state.database.session() as session:
-        await TeamRepository(session).hold_any(UUID(team["id"]))
-        going = asyncio.create_task(give_up(owner))
-        await eventually(lambda: waiting(app, 1))
-        coming = asyncio.create_task(owner.send("POST", f"/app/teams/{team['id']}/restore"))
-        await eventually(lambda: waiting(app, 2))
-    assert (await going).status_code == 204
-    refused(await coming, 404, "TEAM_NOT_FOUND")
+        raw = await session.raw()
+        assert await raw.fetchval("SELECT count(*) FROM teams WHERE name = 'Late'") == 0

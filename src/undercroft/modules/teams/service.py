@@ -55,7 +55,8 @@ class TeamService(TeamReads):
         self._session = session
 
     async def create(self, data: TeamCreate) -> Belonging:
-        """A new team, whose owner one is. Raises `SlugTaken`."""
+        """A new team, whose owner one is. Raises `SlugTaken`, `UserNotFound` (the account was given up meanwhile)."""
+        await UserRepository(self._session).hold(self._principal.user_id)
         team = await create_team(self._session, name=data.name, slug=data.slug, owner_id=self._principal.user_id)
         await self._record("team.created", team, after={"name": team.name, "slug": team.slug})
         return Belonging(team, TeamRole.OWNER)
