@@ -262,3 +262,15 @@ async def test_nobody_joins_or_makes_a_team_while_giving_up_the_account(
     async with app.state.database.session() as session:
         raw = await session.raw()
         assert await raw.fetchval("SELECT count(*) FROM teams WHERE name = 'Late'") == 0
+
+
+async def test_who_gives_up_the_account_and_invites_at_once_does_not_block_themselves(
+    app: Api, http, mailbox: Mailbox, somebody
+) -> None:
+    owner, other = await a_person(http, mailbox), await somebody()
+    team = await make(owner)
+    await join(app, team, other, TeamRole.OWNER)
+    own = next(each for each in done(await owner.get("/app/teams"))["items"] if each["is_personal"])
+    body = {"email": "guest@example.com", "role": "member"}
+    sent = await while_giving_up(app, owner, UUID(own["id"]), f"/app/teams/{team['id']}/invitations", body)
+    refused(sent, 404, "USER_NOT_FOUND")

@@ -20,6 +20,7 @@ from undercroft.modules.teams.schemas import InvitationCreate
 from undercroft.modules.teams.seats import require_seat
 from undercroft.modules.teams.settings import TeamSettings
 from undercroft.modules.teams.tasks import send_invitation
+from undercroft.modules.users import UserRepository
 
 
 async def list_invitations(session: ReadSession, team_id: UUID, *, page: int, size: int) -> Slice[Any]:
@@ -41,8 +42,10 @@ class InvitationService:
     async def create(self, data: InvitationCreate) -> Invitation:
         """Have an invitation mailed; an earlier one to the same address is void.
 
-        Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak`.
+        Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak` and `UserNotFound`
+        (the account was given up meanwhile).
         """
+        await UserRepository(self._session).hold(self._principal.user_id)
         acting = await self._hold()
         acting.require_shared()
         await acting.require_to_give(data.role)
