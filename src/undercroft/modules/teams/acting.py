@@ -10,10 +10,14 @@ from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import BUILT_IN, granted, permissions_of
+from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import Session
 from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
 from undercroft.modules.teams.models import Team
 from undercroft.modules.teams.repository import MembershipRepository, RoleRepository, TeamRepository
+
+OWNERS_ALONE = "owners:write"
+"""What takes this permission takes a fresh proof as well, for whoever makes an owner can lose the team to them."""
 
 
 class Acting(Struct, frozen=True):
@@ -22,14 +26,23 @@ class Acting(Struct, frozen=True):
 
     session: Session
     team: Team
-    user_id: UUID
+    principal: Principal
     permissions: frozenset[str]
 
+    @property
+    def user_id(self) -> UUID:
+        return self.principal.user_id
+
     def require(self, *permissions: str) -> None:
-        """Nobody gives, takes or touches what is beyond their own rights. Raises `TeamRoleTooWeak`."""
+        """Nobody gives, takes or touches what is beyond their own rights.
+
+        Raises `TeamRoleTooWeak`, and what `require_recent` raises where it is for owners alone.
+        """
         missing = sorted(set(permissions) - self.permissions)
         if missing:
             raise TeamRoleTooWeak(details={"permissions": missing})
+        if OWNERS_ALONE in permissions:
+            require_recent(self.principal)
 
     async def require_to_give(self, role: str) -> None:
         """Only a role that may do no more than oneself can be given. Raises `UnknownRole`, `TeamRoleTooWeak`."""
@@ -84,4 +97,4 @@ async def hold_team(session: Session, principal: Principal) -> Acting:
     found = await MembershipRepository(session).permissions(team.id, principal.user_id)
     if found is None:
         raise TeamNotFound
-    return Acting(session, team, principal.user_id, found[1] & principal.permissions)
+    return Acting(session, team, principal, found[1] & principal.permissions)

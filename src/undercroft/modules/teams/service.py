@@ -11,12 +11,12 @@ from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import TeamRole
-from undercroft.core.auth.proof import MfaRequiredByTeam, require_recent, require_second_factor
+from undercroft.core.auth.proof import MfaRequiredByTeam, require_second_factor
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
 from undercroft.core.validation import slug_from
-from undercroft.modules.teams.acting import Acting, hold_team
+from undercroft.modules.teams.acting import OWNERS_ALONE, Acting, hold_team
 from undercroft.modules.teams.domains import require_own
 from undercroft.modules.teams.errors import SlugTaken, TeamNotFound, TeamRoleTooWeak
 from undercroft.modules.teams.models import Membership, Team
@@ -81,7 +81,7 @@ class TeamService(TeamReads):
         Raises `MemberNotFound`, `PersonalTeam`, `TeamRoleTooWeak`.
         """
         acting = await hold_team(self._session, self._principal)
-        acting.require("owners:write")
+        acting.require(OWNERS_ALONE)
         acting.require_shared()
         members = MembershipRepository(self._session)
         heir = await members.member(acting.team.id, user_id)
@@ -132,25 +132,23 @@ class TeamService(TeamReads):
         """
         if not changes.keys() & {"auto_join_domains", "auto_join_role"}:
             return
-        acting.require("owners:write")
+        acting.require(OWNERS_ALONE)
         acting.require_shared()
         await acting.require_to_give(changes.get("auto_join_role", acting.team.auto_join_role))
         added = set(changes.get("auto_join_domains", ())) - set(acting.team.auto_join_domains)
         require_own(sorted(added), await UserRepository(self._session).get(acting.user_id))
 
     def _check_mfa(self, acting: Acting, changes: Mapping[str, Any]) -> None:
-        """Owners alone ask for two-step sign-in, having passed it; who lets go of it has proven it lately.
+        """Owners alone ask for two-step sign-in, having passed it.
 
         Raises `TeamRoleTooWeak`, `PersonalTeam`, `MfaEnrollmentRequired`, `MfaRequiredByTeam`, `StepUpRequired`.
         """
         if "require_mfa" not in changes:
             return
-        acting.require("owners:write")
+        acting.require(OWNERS_ALONE)
         acting.require_shared()
         if changes["require_mfa"]:
             require_second_factor(self._principal, MfaRequiredByTeam)
-        else:
-            require_recent(self._principal)
 
     async def _write(self, team: Team, changes: Mapping[str, Any]) -> None:
         try:

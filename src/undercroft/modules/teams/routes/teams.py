@@ -103,7 +103,7 @@ async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> Tea
     ),
 )
 async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
-    """Only the fields that are given are changed. Who joins by a domain is for owners to say.
+    """Only the fields that are given are changed. Who joins by a domain is for owners to say, with a fresh proof.
 
     So is `require_mfa`, for those who have passed two-step sign-in: to all others the team is closed with their next
     request.
