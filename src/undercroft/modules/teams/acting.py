@@ -75,6 +75,7 @@ class Acting(Struct, frozen=True):
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
         details: Mapping[str, Any] | None = None,
+        person_id: UUID | None = None,
     ) -> None:
         """The audit entry of a change, of the team itself unless another target is named."""
         kind, target_id = target or ("team", self.team.id)
@@ -87,6 +88,7 @@ class Acting(Struct, frozen=True):
             before=before or {},
             after=after or {},
             details=details or {},
+            person_id=person_id,
         )
         await audit.record(self.session, entry)
 

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from undercroft.core.audit import person_of
 from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.db.repository import Slice
@@ -67,6 +68,7 @@ class InvitationService:
             target=("invitation", invitation.id),
             after={"email": invitation.email, "role": invitation.role},
             details={"replaces": str(replaced)} if replaced else None,
+            person_id=person_of(invitation.email),
         )
         return invitation
 
@@ -97,7 +99,12 @@ class InvitationService:
         await acting.require_to_take(invitation.role)
         await self._invitations.delete(invitation)
         before = {"email": invitation.email, "role": invitation.role}
-        await acting.record("invitation.revoked", target=("invitation", invitation.id), before=before)
+        await acting.record(
+            "invitation.revoked",
+            target=("invitation", invitation.id),
+            before=before,
+            person_id=person_of(invitation.email),
+        )
 
     async def _hold(self) -> Acting:
         acting = await hold_team(self._session, self._principal)
