@@ -20,7 +20,7 @@ class UserDeactivated(Event, frozen=True):
 
 
 class UserDeleted(Event, frozen=True):
-    """The row is anonymised already; whoever keeps data of this person, or of the `email` that was theirs, erases it."""
+    """The row is anonymised already; whoever keeps data of this person, whose address was `email`, erases it now."""
 
     user_id: UUID
     email: str
