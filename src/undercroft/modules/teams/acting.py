@@ -14,7 +14,12 @@ from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import Session
 from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.repository import MembershipRepository, RoleRepository, TeamRepository
+from undercroft.modules.teams.repository import (
+    InvitationRepository,
+    MembershipRepository,
+    RoleRepository,
+    TeamRepository,
+)
 
 OWNERS_ALONE = "owners:write"
 """What takes this permission takes a fresh proof as well, for whoever makes an owner can lose the team to them."""
@@ -54,6 +59,14 @@ class Acting(Struct, frozen=True):
     async def require_to_take(self, role: str) -> None:
         """Only a role that may do no more than oneself can be taken or changed. Raises `TeamRoleTooWeak`."""
         self.require(*(await self._permissions_of(role) or ()))
+
+    async def void_beyond(self, user_id: UUID, role: str) -> int:
+        """Void somebody's invitations into roles that nobody in this one could give; how many there were."""
+        invitations = InvitationRepository(self.session, self.team.id)
+        allowed = await self._permissions_of(role) or frozenset()
+        offered = await invitations.roles_by(user_id)
+        beyond = [each for each in offered if not (await self._permissions_of(each) or frozenset()) <= allowed]
+        return await invitations.revoke_of(user_id, roles=beyond) if beyond else 0
 
     async def _permissions_of(self, role: str) -> frozenset[str] | None:
         """What somebody in this role may do; None for a role that the team does not have."""

@@ -1,6 +1,6 @@
 """Every query about teams, their members, roles and invitations."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -225,9 +225,16 @@ class InvitationRepository(Repository[Invitation]):
         found: UUID | None = await self._writing.scalar(removed.returning(col(Invitation.id)))
         return found
 
-    async def revoke_of(self, user_id: UUID) -> int:
-        """Remove the pending invitations that somebody made; how many there were."""
+    async def roles_by(self, user_id: UUID) -> Sequence[str]:
+        """The roles into which somebody's pending invitations invite."""
+        query = self._query().where(col(Invitation.invited_by) == user_id)
+        return (await self._session.scalars(query.with_only_columns(col(Invitation.role)).distinct())).all()
+
+    async def revoke_of(self, user_id: UUID, *, roles: Collection[str] | None = None) -> int:
+        """Remove the pending invitations that somebody made, those into some roles if named; how many there were."""
         removed = delete(Invitation).where(*self._pending(), col(Invitation.invited_by) == user_id)
+        if roles is not None:
+            removed = removed.where(col(Invitation.role).in_(roles))
         return await self._writing.rowcount(removed)
 
     async def with_role(self, role: str) -> int:

@@ -76,7 +76,7 @@ class TeamService(TeamReads):
         return Belonging(team, self._principal.team_role)
 
     async def transfer(self, user_id: UUID) -> None:
-        """Make a member the owner in one's own place; one stays as an admin.
+        """Make a member the owner in one's own place; one stays as an admin, and has invited no owners.
 
         Raises `MemberNotFound`, `PersonalTeam`, `TeamRoleTooWeak`.
         """
@@ -90,10 +90,12 @@ class TeamService(TeamReads):
         before = heir.role
         await members.update(heir, {"role": TeamRole.OWNER.value})
         await members.update(await members.member(acting.team.id, acting.user_id), {"role": TeamRole.ADMIN.value})
+        voided = await acting.void_beyond(acting.user_id, TeamRole.ADMIN)
         await acting.record(
             "team.transferred",
             before={"owner": str(acting.user_id), "role": before},
             after={"owner": str(user_id), "role": TeamRole.OWNER.value},
+            details={"revoked_invitations": voided} if voided else None,
         )
 
     async def delete(self) -> None:

@@ -66,7 +66,8 @@ async def list_members(
 async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPrincipal, session: SessionDep) -> None:
     """To a built-in role or one of the team's own, from the next request on.
 
-    Nobody gives or takes a role that may do more than they may; a team keeps at least one owner.
+    Nobody gives or takes a role that may do more than they may; a team keeps at least one owner. What the member has
+    offered by invitations that were not accepted yet, and could not offer in the new role, is void.
     To make and to unmake an owner takes a fresh proof.
     """
     await MemberService(session, principal).change_role(user_id, body.role)
