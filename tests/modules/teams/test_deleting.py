@@ -75,6 +75,8 @@ async def test_after_thirty_days_there_is_nothing_to_restore_and_then_nothing_at
         done(await user.delete(f"{TEAMS}/{team['id']}"))
         await age(app, team, days)
     refused(await user.post(f"{TEAMS}/{old['id']}/restore"), 404, "TEAM_NOT_FOUND")
+    listed = done(await user.get(TEAMS, params={"deleted": True}))
+    assert ([each["id"] for each in listed["items"]], listed["total"]) == ([recent["id"]], 1)
     await tidy_up(app, jobs)
     async with app.state.database.session() as session:
         raw = await session.raw()

@@ -48,14 +48,16 @@ class TeamRepository(Repository[Team]):
     sortable = ("created_at", "name")
 
     async def of_user(
-        self, user_id: UUID, *, page: int, size: int, sort: str | None, deleted: bool = False
+        self, user_id: UUID, *, page: int, size: int, sort: str | None, deleted_since: datetime | None = None
     ) -> tuple[Sequence[Belonging], int]:
-        """The teams that somebody belongs to, one page of them, and how many there are; the deleted ones if asked."""
+        """The teams that somebody belongs to, one page, and how many there are; those deleted since then if asked."""
         joined = (
-            self._query(deleted=deleted)
+            self._query(deleted=deleted_since is not None)
             .join(Membership, col(Membership.team_id) == col(Team.id))
             .where(col(Membership.user_id) == user_id)
         )
+        if deleted_since is not None:
+            joined = joined.where(col(Team.deleted_at) >= deleted_since)
         total = select(func.count()).select_from(joined.subquery()).scalar_subquery()
         query = joined.order_by(*self._order(sort)).limit(size).offset((page - 1) * size)
         rows: Sequence[Any] = (await self._session.execute(query.add_columns(col(Membership.role), total))).all()

@@ -40,7 +40,8 @@ class TeamReads:
         self, *, page: int, size: int, sort: str | None, deleted: bool = False
     ) -> tuple[Sequence[Belonging], int]:
         """The teams that one belongs to; the deleted ones, which can still be restored, if asked."""
-        return await self._teams.of_user(self._principal.user_id, page=page, size=size, sort=sort, deleted=deleted)
+        since = restorable_since() if deleted else None
+        return await self._teams.of_user(self._principal.user_id, page=page, size=size, sort=sort, deleted_since=since)
 
     async def read(self) -> Belonging:
         """The current team."""
