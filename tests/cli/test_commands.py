@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -85,6 +86,34 @@ def test_the_first_steps_on_a_database_of_ones_own(empty_database_url: str, tmp_
     assert "is a superadmin now" in good(again)
     counted = typed("shell", folder=tmp_path, stdin="print('people:', run(count(User)))\n", **ours)
     assert "people: 1" in good(counted)
+
+
+def test_what_is_done_in_a_shell_is_told_to_all_modules_and_works_on_the_team_of_its_block(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    ours = {"DATABASE_URL": empty_database_url, **PRODUCTION}
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    lines = (
+        "from uuid import UUID",
+        "from undercroft.core.db.tenancy import current_tenant",
+        "from undercroft.modules.users import NewUser, UserService",
+        "async def make():",
+        "  async with database.session() as s:",
+        "    await UserService(s).create(NewUser(email='ada@example.com', password_hash=None))",
+        "",
+        "async def look():",
+        "  async with database.reading() as s:",
+        "    kind = (await s.scalars(select(AuditEntry))).one().actor_kind",
+        "    print('left:', kind, current_tenant())",
+        "",
+        "run(make())",
+        "with tenant(UUID(int=7)): run(look())",
+        "",
+        "print('teams:', run(count(Team)))",
+    )
+    out = good(typed("shell", folder=tmp_path, stdin="\n".join(lines) + "\n", **ours))
+    assert f"left: command {UUID(int=7)}" in out
+    assert "teams: 1" in out
 
 
 def test_a_weak_or_empty_password_is_refused_with_the_reason(empty_database_url: str, tmp_path: Path) -> None:

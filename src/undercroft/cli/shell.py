@@ -2,6 +2,8 @@
 
 import asyncio
 import code
+from collections.abc import Coroutine
+from contextvars import copy_context
 from typing import Any
 
 ATTACHES = True
@@ -21,12 +23,18 @@ def shell() -> None:
 def _names(runner: asyncio.Runner) -> dict[str, Any]:
     from sqlmodel import SQLModel, func, select
 
-    from undercroft.app.loader import load_models
+    from undercroft.app.loader import prepare
+    from undercroft.core.audit import Actor, ActorKind, act_as
     from undercroft.core.db import Database, DatabaseSettings, every_tenant, tenant
     from undercroft.core.settings import load
 
-    load_models()
+    prepare()
+    act_as(Actor(ActorKind.COMMAND))
     database = Database(load(DatabaseSettings))
+
+    def run(work: Coroutine[Any, Any, Any]) -> Any:
+        """What it returns, as the prompt's context says: for the team of a `with tenant(…):` around it."""
+        return runner.run(work, context=copy_context())
 
     async def count(model: type[SQLModel]) -> int:
         with every_tenant():
@@ -38,4 +46,4 @@ def _names(runner: asyncio.Runner) -> dict[str, Any]:
 
     models = {mapper.class_.__name__: mapper.class_ for mapper in SQLModel._sa_registry.mappers}
     teams = {"tenant": tenant, "every_tenant": every_tenant}
-    return {**models, **teams, "database": database, "load": load, "run": runner.run, "select": select, "count": count}
+    return {**models, **teams, "database": database, "load": load, "run": run, "select": select, "count": count}

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, Protocol
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import structlog
 from asyncpg import Record
@@ -140,6 +140,14 @@ class Entry(Struct, frozen=True):
         if self.actor_id is None or actor.kind not in (ActorKind.SYSTEM, ActorKind.ANONYMOUS):
             return actor
         return Actor(ActorKind.USER, user_id=self.actor_id)
+
+
+def person_of(email: str) -> UUID:
+    """Stands as `person_id` for whoever has an address, of whom it is not known, or not to be told, if they are a user.
+
+    What is kept apart for it is erased when an account with this address is given up.
+    """
+    return uuid5(NAMESPACE_URL, f"mailto:{email}")
 
 
 class Sink(Protocol):

@@ -50,6 +50,15 @@ async def test_no_key_reaches_what_belongs_to_a_person_at_a_screen(app: Api, use
                 )
 
 
+async def test_a_key_is_not_asked_to_prove_itself_but_told_to_leave_it_to_a_person(app: Api, user: AsyncClient) -> None:
+    team = await make_team(user)
+    path = f"/api/v1/app/teams/{team}"
+    async with program(app, (await make_key(user))["key"]) as http:
+        refused(await http.delete(path), 403, "INTERACTIVE_SESSION_REQUIRED")
+        answer = await http.post(f"{path}/transfer", json={"user_id": str(new_id())})
+        refused(answer, 403, "INTERACTIVE_SESSION_REQUIRED")
+
+
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_signing_in_with_a_key_in_hand_is_refused_however_it_is_written(
     app: Api, user: AsyncClient, client: AsyncClient, scheme: str

@@ -46,6 +46,19 @@ async def test_what_is_recorded_of_somebody_afterwards_is_erased_by_a_job(
     assert await personal(database, late) == []
 
 
+async def test_who_was_invited_is_erased_too(ada: Person, user: AsyncClient, database: Database) -> None:
+    team = (await user.post("/api/v1/app/teams", json={"name": "Acme"})).json()
+    path = f"/api/v1/app/teams/{team['id']}"
+    made = await user.post(f"{path}/invitations", json={"email": ada.email})
+    assert (await user.delete(f"{path}/invitations/{made.json()['id']}")).status_code == 204
+    invited = [entry for entry in await entries(database) if entry["target_type"] == "invitation"]
+    assert [entry["action"] for entry in invited] == ["invitation.created", "invitation.revoked"]
+    assert ada.email in str([await personal(database, entry) for entry in invited])
+    await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})
+    kept = [await personal(database, entry) for entry in invited]
+    assert [[each["part"] for each in about] for about in kept] == [["origin"], ["origin"]]
+
+
 async def test_what_was_erased_is_shown_as_such(ada: Person, admin: AsyncClient) -> None:
     await ada.send("PATCH", "/app/users/me", {"full_name": "Countess"})
     asked = {"action": "user.profile_changed"}

@@ -1,5 +1,6 @@
 """Months: what fits none is caught, and what is old goes as a whole, by the owner, which is an entry itself."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -62,6 +63,15 @@ async def test_old_months_go_with_what_was_kept_apart_and_that_is_recorded(
     assert not {"audit_entries_2020_03", "audit_personal_2020_03"} & await tables(owner)
     assert await owner.fetchval("SELECT count(*) FROM audit_personal WHERE occurred_at < '2021-01-01'") == 0
     assert await prune(as_owner, keep_months=24) == []
+
+
+async def test_of_several_who_prune_at_once_one_does(
+    database: Database, as_owner: Database, owner: asyncpg.Connection
+) -> None:
+    await owner.execute(ADD, OLD)
+    gone = await asyncio.gather(*(prune(as_owner, keep_months=24) for _ in range(4)))
+    assert sorted(len(each) for each in gone) == [0, 0, 0, 1]
+    assert len(await entries(database, action="audit.pruned")) == 1
 
 
 async def test_the_month_at_the_edge_stays(as_owner: Database, owner: asyncpg.Connection) -> None:

@@ -48,6 +48,17 @@ OWNERS = (
     "INSERT INTO {table} SELECT * FROM audit_entries ON CONFLICT (occurred_at, id) DO UPDATE SET action = 'x.y'",
 )
 
+TYPES = ("text", "regclass", "timestamptz", "uuid")
+INTRUDER = """
+CREATE FUNCTION pg_temp.intrude(value pg_catalog.{kind}) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_user <> session_user THEN RAISE EXCEPTION 'this ran as %', current_user; END IF;
+    RETURN true;
+END $$;
+CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CHECK (pg_temp.intrude(VALUE))
+"""
+OF_THE_OWNER = ("SELECT audit_add_partitions(24)", "SELECT audit_erase(gen_random_uuid())")
+
 
 @pytest.fixture(autouse=True)
 async def one_entry(database: Database) -> None:
@@ -101,6 +112,22 @@ async def test_they_give_themselves_no_right(request: pytest.FixtureRequest, rol
     await connection.execute("GRANT ALL ON audit_entries TO PUBLIC")  # PostgreSQL warns that it granted nothing
     for right in ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES"):
         assert not await connection.fetchval("SELECT has_table_privilege('audit_entries', $1)", right)
+    await connection.close()
+
+
+@pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all")
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("statement", OF_THE_OWNER)
+@pytest.mark.parametrize("role", ["app", "admin"])
+async def test_temporary_objects_run_nothing_as_the_owner(
+    request: pytest.FixtureRequest, role: str, statement: str, kind: str
+) -> None:
+    connection = await asyncpg.connect(url_of(role, request))
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute(INTRUDER.format(kind=kind))
+    await connection.execute(statement)
+    await transaction.rollback()
     await connection.close()
 
 

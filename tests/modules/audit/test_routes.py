@@ -204,7 +204,7 @@ async def test_csv_has_every_entry_and_no_formula(
     admin: AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "BATCH", 2)
-    bad = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", 'quote",', "läuft\nweiter")
+    bad = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\uff1d1", "|calc", 'quote",', "läuft\nweiter")
     async with database.session() as session:
         for value in bad:
             await record(session, Entry("thing.made", target_type=value, details={"value": value}))
@@ -214,7 +214,7 @@ async def test_csv_has_every_entry_and_no_formula(
     lines = list(csv.DictReader(StringIO(answer.text)))
     assert [json.loads(line["details"])["value"] for line in reversed(lines)] == list(bad)
     assert [line["target_type"] for line in reversed(lines)] == [
-        *("'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", 'quote",', "läuft\nweiter")
+        *("'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "' =1", "'\uff1d1", "'|calc", 'quote",', "läuft\nweiter")
     ]
     assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line.values())
 

@@ -299,3 +299,17 @@ def _needs_principal(route: APIRoute) -> bool:
     from undercroft.core.http.schema import _needs_principal as needs
 
     return needs(route.dependant)
+
+
+async def test_nobody_is_made_an_owner_by_who_acts_as_one(app: Api, somebody: Any) -> None:
+    admin, person = await somebody(role=ADMIN), await somebody()
+    team = (await person.client.post("/api/v1/app/teams", json={"name": "Theirs"})).json()["id"]
+    path = f"/api/v1/app/teams/{team}"
+    async with await acting(app, admin, person) as client:
+        for method, end, body in (
+            ("POST", "/invitations", {"email": admin.email, "role": "owner"}),
+            ("PATCH", f"/members/{person.user_id}", {"role": "admin"}),
+            ("PATCH", "", {"auto_join_domains": ["example.com"]}),
+        ):
+            refused(await client.request(method, path + end, json=body), 403, "IMPERSONATION_FORBIDDEN")
+        assert (await client.post(f"{path}/invitations", json={"email": admin.email})).status_code == 201

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest_asyncio
 from httpx import AsyncClient, Response
 
-from tests.modules.auth.people import Mailbox, Person, a_person, code_of
+from tests.modules.auth.people import PASSWORD, Mailbox, Person, a_person, code_of
 from tests.modules.mfa.conftest import Clock, Guarded, add_passkey, turn_on
 from tests.modules.mfa.test_step_up import grow_stale
 from undercroft.core.auth import PlatformRole
@@ -124,6 +124,27 @@ async def test_deleting_a_team_and_handing_it_over_take_recent_proof(ada: Person
         await ada.send("POST", f"/app/teams/{team}/transfer", {"user_id": team}),
     ):
         assert (answer.status_code, code_of(answer)) == (403, "STEP_UP_REQUIRED")
+
+
+async def test_making_and_unmaking_owners_takes_recent_proof(ada: Person, bob: Person, database: Database) -> None:
+    team = (await ada.send("POST", "/app/teams", {"name": "Ours"})).json()["id"]
+    bob_id = (await bob.get("/app/users/me")).json()["id"]
+    async with database.session() as session:
+        session.add(Membership(team_id=team, user_id=bob_id, role="member"))
+    member, guest = f"/app/teams/{team}/members/{bob_id}", {"email": "guest@example.com", "role": "owner"}
+    await grow_stale(database)
+    for answer in (
+        await ada.send("PATCH", member, {"role": "owner"}),
+        await ada.send("POST", f"/app/teams/{team}/invitations", guest),
+        await ada.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": ["example.com"]}),
+    ):
+        assert (answer.status_code, code_of(answer)) == (403, "STEP_UP_REQUIRED")
+    assert (await ada.send("PATCH", member, {"role": "admin"})).status_code == 204
+    await ada.send("POST", "/auth/step-up", {"password": PASSWORD})
+    assert (await ada.send("PATCH", member, {"role": "owner"})).status_code == 204
+    await grow_stale(database)
+    answer = await ada.send("DELETE", member)
+    assert (answer.status_code, code_of(answer)) == (403, "STEP_UP_REQUIRED")
 
 
 async def test_a_personal_team_is_not_closed(guarded: Guarded) -> None:

@@ -75,6 +75,8 @@ async def test_after_thirty_days_there_is_nothing_to_restore_and_then_nothing_at
         done(await user.delete(f"{TEAMS}/{team['id']}"))
         await age(app, team, days)
     refused(await user.post(f"{TEAMS}/{old['id']}/restore"), 404, "TEAM_NOT_FOUND")
+    listed = done(await user.get(TEAMS, params={"deleted": True}))
+    assert ([each["id"] for each in listed["items"]], listed["total"]) == ([recent["id"]], 1)
     await tidy_up(app, jobs)
     async with app.state.database.session() as session:
         raw = await session.raw()
@@ -95,6 +97,18 @@ async def test_restored_many_times_at_once_it_is_restored_once(app: Api, user: A
             "SELECT count(*) FROM audit_entries WHERE action = 'team.restored'"
         )
     assert found == 1
+
+
+async def test_its_entries_say_what_was_before_and_after(app: Api, user: AsyncClient, somebody) -> None:
+    team = await make_team(user, slug="the-one")
+    done(await user.delete(f"{TEAMS}/{team['id']}"))
+    await make_team((await somebody()).client, slug="the-one")
+    slug = done(await user.post(f"{TEAMS}/{team['id']}/restore"))["slug"]
+    rows = [row for row in await entries(app) if str(row["target_id"]) == team["id"]][1:]
+    assert [(row["action"], row["before"], row["after"]) for row in rows] == [
+        ("team.deleted", {"deleted": False}, {"deleted": True}),
+        ("team.restored", {"deleted": True, "slug": "the-one"}, {"deleted": False, "slug": slug}),
+    ]
 
 
 async def test_nothing_changed_leaves_no_entry(app: Api, user: AsyncClient) -> None:

@@ -219,6 +219,28 @@ async def test_invitations_of_who_is_removed_are_void(app: Api, somebody, mailbo
     refused(await accept(guest, token), 400, "INVITATION_INVALID")
 
 
+async def test_invitations_beyond_a_new_role_are_void_and_the_others_are_not(
+    app: Api, somebody, mailbox: Mailbox
+) -> None:
+    owner, admin, heir, strong, weak = [await somebody() for _ in range(5)]
+    team = await make_team(owner.client)
+    await join(app, team, admin, TeamRole.ADMIN)
+    await join(app, team, heir, TeamRole.MEMBER)
+    strongly = await invited(admin.client, team, strong.email, mailbox, "admin")
+    weakly = await invited(admin.client, team, weak.email, mailbox, "viewer")
+    done(await owner.client.patch(f"{TEAMS}/{team['id']}/members/{admin.user_id}", json={"role": "member"}))
+    refused(await accept(strong, strongly), 400, "INVITATION_INVALID")
+    done(await accept(weak, weakly))
+    stronger = await invited(owner.client, team, strong.email, mailbox, "owner")
+    done(await owner.client.post(f"{TEAMS}/{team['id']}/transfer", json={"user_id": str(heir.user_id)}))
+    refused(await accept(strong, stronger), 400, "INVITATION_INVALID")
+    told = done(await heir.client.get(f"{TEAMS}/{team['id']}/audit-logs"))["items"]
+    assert [(each["action"], each["details"]) for each in told if "revoked_invitations" in each["details"]] == [
+        ("team.transferred", {"revoked_invitations": 1}),
+        ("member.role_changed", {"revoked_invitations": 1}),
+    ]
+
+
 async def test_strangers_see_no_invitation(user: AsyncClient, stranger: AsyncClient) -> None:
     mine, theirs = await make_team(user), await make_team(stranger)
     made = await invite(stranger, theirs, new_address())

@@ -1,15 +1,19 @@
 """Members: transfers, leaving, giving up the account, and what happens when several do so at once."""
 
 import asyncio
+from typing import Any
+from uuid import UUID
 
 import pytest
-from httpx import Response
+from httpx import AsyncClient, Response
 
+from tests.jobs.processes import eventually
 from tests.modules.auth.people import Mailbox, a_person, client_of
 from tests.modules.auth.people import Person as Registered
-from tests.modules.teams.acts import TEAMS, done, in_team, join, make_role, make_team, refused, roles_in
+from tests.modules.teams.acts import TEAMS, done, in_team, invited, join, make_role, make_team, refused, roles_in
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.http.application import Api
+from undercroft.modules.teams.repository import TeamRepository
 from undercroft.testing.people import Person
 
 ME = "/app/users/me"
@@ -199,3 +203,74 @@ async def test_of_two_owners_who_give_up_their_accounts_at_once_one_stays(
     answers = await asyncio.gather(give_up(one), give_up(other))
     assert sorted(answer.status_code for answer in answers) == [204, 409]
     assert list((await roles_in(member.client, team)).values()).count("owner") == 1
+
+
+async def test_a_team_that_nobody_owns_any_more_is_not_restored(
+    app: Api, http, mailbox: Mailbox, somebody, admin: AsyncClient
+) -> None:
+    owner, keeper = await a_person(http, mailbox), await somebody()
+    team, alone = await make(owner), await make(owner, "Alone")
+    role = {"name": "keeper", "permissions": ["teams:delete"]}
+    done(await owner.send("POST", f"/app/teams/{team['id']}/roles", role))
+    await join(app, team, keeper, "keeper")
+    done(await owner.send("DELETE", f"/app/teams/{team['id']}"))
+    assert (await give_up(owner)).status_code == 204
+    refused(await keeper.client.post(f"{TEAMS}/{team['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
+    for each in (team, alone):
+        refused(await admin.post(f"/api/v1/admin/teams/{each['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
+
+
+async def waiting(app: Api, number: int) -> bool:
+    """Whether so many transactions wait for one another."""
+    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with app.state.database.session() as session:
+        return await (await session.raw()).fetchval(count) == number
+
+
+async def while_giving_up(app: Api, owner: Registered, team_id: UUID, path: str, body: Any = None) -> Response:
+    """What is answered to somebody who sends this while their account is about to be gone."""
+    async with app.state.database.session() as session:
+        await TeamRepository(session).hold_any(team_id)
+        going = asyncio.create_task(give_up(owner))
+        await eventually(lambda: waiting(app, 1))
+        sent = asyncio.create_task(owner.send("POST", path, body))
+        await eventually(lambda: waiting(app, 2))
+    assert (await going).status_code == 204
+    return await sent
+
+
+async def test_a_team_restored_while_its_owner_gives_up_the_account_is_not_left_alone(
+    app: Api, http, mailbox: Mailbox
+) -> None:
+    owner = await a_person(http, mailbox)
+    team = await make(owner)
+    done(await owner.send("DELETE", f"/app/teams/{team['id']}"))
+    restored = await while_giving_up(app, owner, UUID(team["id"]), f"/app/teams/{team['id']}/restore")
+    refused(restored, 404, "TEAM_NOT_FOUND")
+
+
+async def test_nobody_joins_or_makes_a_team_while_giving_up_the_account(
+    app: Api, http, mailbox: Mailbox, user: AsyncClient
+) -> None:
+    team = await make_team(user)
+    for path in ("/app/invitations/accept", "/app/teams"):
+        guest = await a_person(http, mailbox)
+        body = {"name": "Late"} if path == "/app/teams" else {"token": await invited(user, team, guest.email, mailbox)}
+        own = done(await guest.get("/app/teams"))["items"][0]
+        refused(await while_giving_up(app, guest, UUID(own["id"]), path, body), 404, "USER_NOT_FOUND")
+    assert len(await roles_in(user, team)) == 1
+    async with app.state.database.session() as session:
+        raw = await session.raw()
+        assert await raw.fetchval("SELECT count(*) FROM teams WHERE name = 'Late'") == 0
+
+
+async def test_who_gives_up_the_account_and_invites_at_once_does_not_block_themselves(
+    app: Api, http, mailbox: Mailbox, somebody
+) -> None:
+    owner, other = await a_person(http, mailbox), await somebody()
+    team = await make(owner)
+    await join(app, team, other, TeamRole.OWNER)
+    own = next(each for each in done(await owner.get("/app/teams"))["items"] if each["is_personal"])
+    body = {"email": "guest@example.com", "role": "member"}
+    sent = await while_giving_up(app, owner, UUID(own["id"]), f"/app/teams/{team['id']}/invitations", body)
+    refused(sent, 404, "USER_NOT_FOUND")

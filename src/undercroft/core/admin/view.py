@@ -20,10 +20,10 @@ from wtforms import SelectField, TextAreaField
 
 from undercroft.core.admin.changing import ChangingView
 from undercroft.core.admin.columns import choice, holds, label_of, long_texts, title_of, words
-from undercroft.core.admin.export import csv_lines
 from undercroft.core.admin.secrets import hidden
 from undercroft.core.audit import Entry, record
 from undercroft.core.errors import NotFound
+from undercroft.core.spreadsheets import csv_lines
 
 Names = list[str]
 Rows = list[Any]

@@ -52,11 +52,6 @@ def declared() -> list[Permission]:
     return sorted(_declared.values(), key=lambda permission: permission.name)
 
 
-def reserved() -> frozenset[str]:
-    """The names of the permissions that belong to built-in roles alone."""
-    return frozenset(permission.name for permission in _declared.values() if permission.reserved)
-
-
 @lru_cache(maxsize=64)
 def permissions_of(role: str) -> frozenset[str]:
     """The names of the permissions that one of the built-in roles has; none for a name that is not one of theirs."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from undercroft.core.auth.principal import Principal
+from undercroft.core.auth.principal import ImpersonationForbidden, InteractiveSessionRequired, Principal
 from undercroft.core.auth.settings import ProofSettings
 from undercroft.core.db.models import utc_now
 from undercroft.core.errors import Forbidden
@@ -53,7 +53,14 @@ def ways_of(principal: Principal) -> dict[str, Any]:
 
 
 def require_recent(principal: Principal) -> None:
-    """Raises `StepUpRequired` unless this session was proven within STEP_UP_MINUTES, by clocks that agree so far."""
+    """Raises `StepUpRequired` unless this session was proven within STEP_UP_MINUTES, by clocks that agree so far.
+
+    `InteractiveSessionRequired` and `ImpersonationForbidden` for those who cannot prove to be this person at all.
+    """
+    if principal.api_key_id is not None:
+        raise InteractiveSessionRequired
+    if principal.impersonator_id is not None:
+        raise ImpersonationForbidden
     settings = load(ProofSettings)
     if principal.proven_at is None or abs(utc_now() - principal.proven_at) > settings.step_up_life:
         raise StepUpRequired(details=ways_of(principal))

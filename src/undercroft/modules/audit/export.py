@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from undercroft.core.spreadsheets import cell
 from undercroft.modules.audit.schemas import ExportFormat
 
 COLUMNS = (
@@ -31,7 +32,6 @@ COLUMNS = (
     "after",
     "details",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -72,11 +72,4 @@ def _flat(entry: dict[str, Any]) -> list[Any]:
 
 def _cell(value: Any) -> str:
     """A cell that a spreadsheet takes for text, whatever somebody put into it."""
-    if value is None:
-        return ""
-    text = _encode(value).decode() if isinstance(value, dict) else _text(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _text(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return cell(_encode(value).decode() if isinstance(value, dict) else value)

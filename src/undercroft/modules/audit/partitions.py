@@ -16,6 +16,8 @@ MONTHS_AHEAD = 12
 PARENTS = ("audit_entries", "audit_personal")
 
 _ADD = Statement(text("SELECT audit_add_partitions(CAST(:months AS integer)) AS made"))
+_ALONE = Statement(text("SELECT pg_advisory_xact_lock(hashtextextended('audit.partitions', 0)) AS held"))
+"""Nobody else makes or drops months until the transaction ends; `audit_add_partitions` asks for the same."""
 _PARTITIONS = Statement(
     text(
         "SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
@@ -58,6 +60,7 @@ async def prune(database: Database, *, keep_months: int, dry_run: bool = False) 
     first_kept = _first_of_month(utc_now(), keep_months)
     try:
         async with database.session() as session:
+            await session.fetchrow(_ALONE)
             over = await _over(session, first_kept)
             if over and not dry_run:
                 await _drop(session, over)

@@ -1,6 +1,7 @@
 """Binds the audit log to every process, and erases from it who has gone."""
 
 from undercroft.core import audit
+from undercroft.core.audit import person_of
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.audit.erasure import erase_values
@@ -22,5 +23,6 @@ async def erase_person(session: Session, event: UserDeleted) -> None:
     from undercroft.jobs import enqueue
     from undercroft.modules.audit.tasks import erase
 
-    await erase_values(session, event.user_id)
-    await enqueue(session, erase, user_id=event.user_id, delay=AFTERWARDS)
+    for person_id in (event.user_id, person_of(event.email)):
+        await erase_values(session, person_id)
+        await enqueue(session, erase, user_id=person_id, delay=AFTERWARDS)

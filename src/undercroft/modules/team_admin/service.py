@@ -72,9 +72,13 @@ class TeamControl(TeamDirectory):
             await self._record("team.deleted", team, before={"deleted": False}, after={"deleted": True})
 
     async def restore(self, team_id: UUID) -> Counted:
-        """Bring a team back, under another slug if its own was taken meanwhile. Raises `TeamNotFound`."""
+        """Bring a team back, under another slug if its own was taken meanwhile.
+
+        Raises `TeamNotFound`, `TeamWithoutOwner`.
+        """
         team = await self._teams.lock(team_id)
         if team.deleted_at is not None:
+            await self._members.require_owner(team_id)
             before, slug = team.slug, team.slug
             if await self._teams.slug_taken(slug):
                 slug = f"{slug[:SLUG_STEM].strip('-')}-{new_id().hex[-8:]}"

@@ -11,6 +11,7 @@ from undercroft.modules.teams.errors import (
     LastOwner,
     PersonalTeam,
     TeamNotFound,
+    TeamWithoutOwner,
 )
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import ROLE_GRANTS, Belonging, MembershipRepository, TeamRepository
@@ -38,6 +39,7 @@ __all__ = [
     "Team",
     "TeamNotFound",
     "TeamRepository",
+    "TeamWithoutOwner",
     "accept_invitation",
     "bind_seats",
     "create_team",

@@ -47,10 +47,10 @@ async def accept_invitation(session: Session, token: str, user_id: UUID) -> Belo
     """Join the team that a mailed link invites to. Doing it again changes nothing, for as long as one is a member.
 
     Raises `InvitationInvalid` (unknown, revoked, expired, used by somebody who is no member any more),
-    `InvitationForAnother` and `SeatLimitReached`.
+    `InvitationForAnother`, `SeatLimitReached` and `UserNotFound` (the account was given up meanwhile).
     """
+    user = await UserRepository(session).hold(user_id)
     team, invitation = await _hold(session, token)
-    user = await UserRepository(session).get(user_id)
     if user.email != invitation.email:
         raise InvitationForAnother
     if invitation.accepted_at is None:

@@ -9,36 +9,45 @@ from msgspec import Struct
 from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
-from undercroft.core.auth.permissions import BUILT_IN, granted, permissions_of, reserved
-from undercroft.core.auth.principal import ImpersonationForbidden
+from undercroft.core.auth.permissions import BUILT_IN, granted, permissions_of
+from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import Session
 from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.repository import MembershipRepository, RoleRepository, TeamRepository
+from undercroft.modules.teams.repository import (
+    InvitationRepository,
+    MembershipRepository,
+    RoleRepository,
+    TeamRepository,
+)
+
+OWNERS_ALONE = "owners:write"
+"""What takes this permission takes a fresh proof as well, for whoever makes an owner can lose the team to them."""
 
 
 class Acting(Struct, frozen=True):
     """Somebody and the team that they hold. `permissions` are what both the request and the role at this moment allow:
-    whoever lost a right while waiting for the team does not use it. `in_person` says that it is they themselves, and no
-    administrator who acts as them.
-    """
+    whoever lost a right while waiting for the team does not use it."""
 
     session: Session
     team: Team
-    user_id: UUID
+    principal: Principal
     permissions: frozenset[str]
-    in_person: bool
+
+    @property
+    def user_id(self) -> UUID:
+        return self.principal.user_id
 
     def require(self, *permissions: str) -> None:
-        """Nobody gives, takes or touches what is beyond their own rights; what is the owners' alone, only in person.
+        """Nobody gives, takes or touches what is beyond their own rights.
 
-        Raises `TeamRoleTooWeak`, `ImpersonationForbidden`.
+        Raises `TeamRoleTooWeak`, and what `require_recent` raises where it is for owners alone.
         """
         missing = sorted(set(permissions) - self.permissions)
         if missing:
             raise TeamRoleTooWeak(details={"permissions": missing})
-        if not self.in_person and not reserved().isdisjoint(permissions):
-            raise ImpersonationForbidden
+        if OWNERS_ALONE in permissions:
+            require_recent(self.principal)
 
     async def require_to_give(self, role: str) -> None:
         """Only a role that may do no more than oneself can be given. Raises `UnknownRole`, `TeamRoleTooWeak`."""
@@ -50,6 +59,14 @@ class Acting(Struct, frozen=True):
     async def require_to_take(self, role: str) -> None:
         """Only a role that may do no more than oneself can be taken or changed. Raises `TeamRoleTooWeak`."""
         self.require(*(await self._permissions_of(role) or ()))
+
+    async def void_beyond(self, user_id: UUID, role: str) -> int:
+        """Void somebody's invitations into roles that nobody in this one could give; how many there were."""
+        invitations = InvitationRepository(self.session, self.team.id)
+        allowed = await self._permissions_of(role) or frozenset()
+        offered = await invitations.roles_by(user_id)
+        beyond = [each for each in offered if not (await self._permissions_of(each) or frozenset()) <= allowed]
+        return await invitations.revoke_of(user_id, roles=beyond) if beyond else 0
 
     async def _permissions_of(self, role: str) -> frozenset[str] | None:
         """What somebody in this role may do; None for a role that the team does not have."""
@@ -71,6 +88,7 @@ class Acting(Struct, frozen=True):
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
         details: Mapping[str, Any] | None = None,
+        person_id: UUID | None = None,
     ) -> None:
         """The audit entry of a change, of the team itself unless another target is named."""
         kind, target_id = target or ("team", self.team.id)
@@ -83,6 +101,7 @@ class Acting(Struct, frozen=True):
             before=before or {},
             after=after or {},
             details=details or {},
+            person_id=person_id,
         )
         await audit.record(self.session, entry)
 
@@ -93,5 +112,4 @@ async def hold_team(session: Session, principal: Principal) -> Acting:
     found = await MembershipRepository(session).permissions(team.id, principal.user_id)
     if found is None:
         raise TeamNotFound
-    in_person = principal.impersonator_id is None
-    return Acting(session, team, principal.user_id, found[1] & principal.permissions, in_person)
+    return Acting(session, team, principal, found[1] & principal.permissions)

@@ -33,6 +33,11 @@ class LastOwner(Conflict):
     message = "A team needs an owner: make somebody else one first."
 
 
+class TeamWithoutOwner(Conflict):
+    code = "TEAM_WITHOUT_OWNER"
+    message = "Nobody who owned this team has an account any more, so it cannot be restored. Make a new one."
+
+
 class PersonalTeam(Conflict):
     code = "PERSONAL_TEAM"
     message = "A personal team stays with its user, alone."

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from undercroft.core.audit import person_of
 from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.db.repository import Slice
@@ -20,6 +21,7 @@ from undercroft.modules.teams.schemas import InvitationCreate
 from undercroft.modules.teams.seats import require_seat
 from undercroft.modules.teams.settings import TeamSettings
 from undercroft.modules.teams.tasks import send_invitation
+from undercroft.modules.users import UserRepository
 
 
 async def list_invitations(session: ReadSession, team_id: UUID, *, page: int, size: int) -> Slice[Any]:
@@ -41,8 +43,10 @@ class InvitationService:
     async def create(self, data: InvitationCreate) -> Invitation:
         """Have an invitation mailed; an earlier one to the same address is void.
 
-        Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak`.
+        Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak` and `UserNotFound`
+        (the account was given up meanwhile).
         """
+        await UserRepository(self._session).hold(self._principal.user_id)
         acting = await self._hold()
         acting.require_shared()
         await acting.require_to_give(data.role)
@@ -64,6 +68,7 @@ class InvitationService:
             target=("invitation", invitation.id),
             after={"email": invitation.email, "role": invitation.role},
             details={"replaces": str(replaced)} if replaced else None,
+            person_id=person_of(invitation.email),
         )
         return invitation
 
@@ -94,7 +99,12 @@ class InvitationService:
         await acting.require_to_take(invitation.role)
         await self._invitations.delete(invitation)
         before = {"email": invitation.email, "role": invitation.role}
-        await acting.record("invitation.revoked", target=("invitation", invitation.id), before=before)
+        await acting.record(
+            "invitation.revoked",
+            target=("invitation", invitation.id),
+            before=before,
+            person_id=person_of(invitation.email),
+        )
 
     async def _hold(self) -> Acting:
         acting = await hold_team(self._session, self._principal)

@@ -42,7 +42,8 @@ async def _leave(session: Session, team: Team, user_id: UUID) -> bool:
     await InvitationRepository(session, team.id).revoke_of(user_id)
     if living and alone:
         await TeamRepository(session).soft_delete(team)
-        await record(session, Entry("team.deleted", user_id, "team", team.id, team.id))
+        gone = Entry("team.deleted", user_id, "team", team.id, team.id, {"deleted": False}, {"deleted": True})
+        await record(session, gone)
     else:
         before = {"role": member.role}
         await record(session, Entry("member.left", user_id, "user", user_id, team.id, before=before))

@@ -29,7 +29,8 @@ class MemberService:
     async def change_role(self, user_id: UUID, role: str) -> None:
         """Raises `MemberNotFound`, `UnknownRole`, `TeamRoleTooWeak`, `LastOwner`, `PersonalTeam`.
 
-        Nobody gives a role that may do more than they may, or takes one away.
+        Nobody gives a role that may do more than they may, or takes one away. Invitations into roles beyond the new
+        one, made by who gets it, are void.
         """
         acting = await hold_team(self._session, self._principal)
         member = await self._members.member(acting.team.id, user_id)
@@ -40,8 +41,13 @@ class MemberService:
             return
         await self._require_changeable(acting, member)
         await self._members.update(member, {"role": role})
+        voided = await acting.void_beyond(user_id, role)
         await acting.record(
-            "member.role_changed", target=("user", user_id), before={"role": before}, after={"role": role}
+            "member.role_changed",
+            target=("user", user_id),
+            before={"role": before},
+            after={"role": role},
+            details={"revoked_invitations": voided} if voided else None,
         )
 
     async def remove(self, user_id: UUID) -> None:

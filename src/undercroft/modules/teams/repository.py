@@ -1,6 +1,6 @@
 """Every query about teams, their members, roles and invitations."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,13 @@ from sqlmodel import col
 
 from undercroft.core.auth.permissions import TeamRole, permissions_in
 from undercroft.core.db.repository import Repository, Slice
-from undercroft.modules.teams.errors import InvitationNotFound, MemberNotFound, RoleNotFound, TeamNotFound
+from undercroft.modules.teams.errors import (
+    InvitationNotFound,
+    MemberNotFound,
+    RoleNotFound,
+    TeamNotFound,
+    TeamWithoutOwner,
+)
 from undercroft.modules.teams.models import Invitation, InvitationToken, Membership, OwnRole, Team
 from undercroft.modules.users import User
 
@@ -42,14 +48,16 @@ class TeamRepository(Repository[Team]):
     sortable = ("created_at", "name")
 
     async def of_user(
-        self, user_id: UUID, *, page: int, size: int, sort: str | None, deleted: bool = False
+        self, user_id: UUID, *, page: int, size: int, sort: str | None, deleted_since: datetime | None = None
     ) -> tuple[Sequence[Belonging], int]:
-        """The teams that somebody belongs to, one page of them, and how many there are; the deleted ones if asked."""
+        """The teams that somebody belongs to, one page, and how many there are; those deleted since then if asked."""
         joined = (
-            self._query(deleted=deleted)
+            self._query(deleted=deleted_since is not None)
             .join(Membership, col(Membership.team_id) == col(Team.id))
             .where(col(Membership.user_id) == user_id)
         )
+        if deleted_since is not None:
+            joined = joined.where(col(Team.deleted_at) >= deleted_since)
         total = select(func.count()).select_from(joined.subquery()).scalar_subquery()
         query = joined.order_by(*self._order(sort)).limit(size).offset((page - 1) * size)
         rows: Sequence[Any] = (await self._session.execute(query.add_columns(col(Membership.role), total))).all()
@@ -146,6 +154,11 @@ class MembershipRepository(Repository[Membership]):
     async def owners(self, team_id: UUID) -> int:
         return await self.with_role(team_id, TeamRole.OWNER)
 
+    async def require_owner(self, team_id: UUID) -> None:
+        """Raises `TeamWithoutOwner`."""
+        if not await self.owners(team_id):
+            raise TeamWithoutOwner
+
     async def with_role(self, team_id: UUID, role: str) -> int:
         return await self.count(col(Membership.team_id) == team_id, col(Membership.role) == role)
 
@@ -214,9 +227,16 @@ class InvitationRepository(Repository[Invitation]):
         found: UUID | None = await self._writing.scalar(removed.returning(col(Invitation.id)))
         return found
 
-    async def revoke_of(self, user_id: UUID) -> int:
-        """Remove the pending invitations that somebody made; how many there were."""
+    async def roles_by(self, user_id: UUID) -> Sequence[str]:
+        """The roles into which somebody's pending invitations invite."""
+        query = self._query().where(col(Invitation.invited_by) == user_id)
+        return (await self._session.scalars(query.with_only_columns(col(Invitation.role)).distinct())).all()
+
+    async def revoke_of(self, user_id: UUID, *, roles: Collection[str] | None = None) -> int:
+        """Remove the pending invitations that somebody made, those into some roles if named; how many there were."""
         removed = delete(Invitation).where(*self._pending(), col(Invitation.invited_by) == user_id)
+        if roles is not None:
+            removed = removed.where(col(Invitation.role).in_(roles))
         return await self._writing.rowcount(removed)
 
     async def with_role(self, role: str) -> int:

@@ -11,12 +11,12 @@ from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import TeamRole
-from undercroft.core.auth.proof import MfaRequiredByTeam, require_recent, require_second_factor
+from undercroft.core.auth.proof import MfaRequiredByTeam, require_second_factor
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
 from undercroft.core.validation import slug_from
-from undercroft.modules.teams.acting import Acting, hold_team
+from undercroft.modules.teams.acting import OWNERS_ALONE, Acting, hold_team
 from undercroft.modules.teams.domains import require_own
 from undercroft.modules.teams.errors import SlugTaken, TeamNotFound, TeamRoleTooWeak
 from undercroft.modules.teams.models import Membership, Team
@@ -40,7 +40,8 @@ class TeamReads:
         self, *, page: int, size: int, sort: str | None, deleted: bool = False
     ) -> tuple[Sequence[Belonging], int]:
         """The teams that one belongs to; the deleted ones, which can still be restored, if asked."""
-        return await self._teams.of_user(self._principal.user_id, page=page, size=size, sort=sort, deleted=deleted)
+        since = restorable_since() if deleted else None
+        return await self._teams.of_user(self._principal.user_id, page=page, size=size, sort=sort, deleted_since=since)
 
     async def read(self) -> Belonging:
         """The current team."""
@@ -55,7 +56,8 @@ class TeamService(TeamReads):
         self._session = session
 
     async def create(self, data: TeamCreate) -> Belonging:
-        """A new team, whose owner one is. Raises `SlugTaken`."""
+        """A new team, whose owner one is. Raises `SlugTaken`, `UserNotFound` (the account was given up meanwhile)."""
+        await UserRepository(self._session).hold(self._principal.user_id)
         team = await create_team(self._session, name=data.name, slug=data.slug, owner_id=self._principal.user_id)
         await self._record("team.created", team, after={"name": team.name, "slug": team.slug})
         return Belonging(team, TeamRole.OWNER)
@@ -75,12 +77,12 @@ class TeamService(TeamReads):
         return Belonging(team, self._principal.team_role)
 
     async def transfer(self, user_id: UUID) -> None:
-        """Make a member the owner in one's own place; one stays as an admin.
+        """Make a member the owner in one's own place; one stays as an admin, and has invited no owners.
 
         Raises `MemberNotFound`, `PersonalTeam`, `TeamRoleTooWeak`.
         """
         acting = await hold_team(self._session, self._principal)
-        acting.require("owners:write")
+        acting.require(OWNERS_ALONE)
         acting.require_shared()
         members = MembershipRepository(self._session)
         heir = await members.member(acting.team.id, user_id)
@@ -89,10 +91,12 @@ class TeamService(TeamReads):
         before = heir.role
         await members.update(heir, {"role": TeamRole.OWNER.value})
         await members.update(await members.member(acting.team.id, acting.user_id), {"role": TeamRole.ADMIN.value})
+        voided = await acting.void_beyond(acting.user_id, TeamRole.ADMIN)
         await acting.record(
             "team.transferred",
             before={"owner": str(acting.user_id), "role": before},
             after={"owner": str(user_id), "role": TeamRole.OWNER.value},
+            details={"revoked_invitations": voided} if voided else None,
         )
 
     async def delete(self) -> None:
@@ -101,25 +105,27 @@ class TeamService(TeamReads):
         acting.require("teams:delete")
         acting.require_shared()
         await self._teams.soft_delete(acting.team)
-        await acting.record("team.deleted")
+        await acting.record("team.deleted", before={"deleted": False}, after={"deleted": True})
 
     async def restore(self, team_id: UUID) -> Belonging:
         """Bring a deleted team back, under another slug when its own was taken meanwhile.
 
-        Raises `TeamNotFound` (to all who did not belong to it, and when its time is over), `TeamRoleTooWeak`.
+        Raises `TeamNotFound` (to all who did not belong to it, and when its time is over), `TeamRoleTooWeak` and
+        `TeamWithoutOwner`.
         """
-        found = await MembershipRepository(self._session).permissions(team_id, self._principal.user_id)
         team = await self._teams.hold(team_id, deleted=True)
+        members = MembershipRepository(self._session)
+        found = await members.permissions(team_id, self._principal.user_id)
         if found is None or team.deleted_at is None or team.deleted_at < restorable_since():
             raise TeamNotFound
         if "teams:delete" not in found[1]:
             raise TeamRoleTooWeak(details={"permissions": ["teams:delete"]})
-        before, slug = team.slug, team.slug
-        if await self._teams.slug_exists(slug):
-            slug = _lengthened(slug)
-        await self._write(team, {"deleted_at": None, "slug": slug})
-        changed = {} if slug == before else {"before": {"slug": before}, "after": {"slug": slug}}
-        await self._record("team.restored", team, **changed)
+        await members.require_owner(team_id)
+        slug = _lengthened(team.slug) if await self._teams.slug_exists(team.slug) else team.slug
+        moved = {} if slug == team.slug else {"slug": slug}
+        before = {"deleted": True, **{name: getattr(team, name) for name in moved}}
+        await self._write(team, {"deleted_at": None, **moved})
+        await self._record("team.restored", team, before=before, after={"deleted": False, **moved})
         return Belonging(team, found[0])
 
     async def _check_joining(self, acting: Acting, changes: Mapping[str, Any]) -> None:
@@ -129,25 +135,23 @@ class TeamService(TeamReads):
         """
         if not changes.keys() & {"auto_join_domains", "auto_join_role"}:
             return
-        acting.require("owners:write")
+        acting.require(OWNERS_ALONE)
         acting.require_shared()
         await acting.require_to_give(changes.get("auto_join_role", acting.team.auto_join_role))
         added = set(changes.get("auto_join_domains", ())) - set(acting.team.auto_join_domains)
         require_own(sorted(added), await UserRepository(self._session).get(acting.user_id))
 
     def _check_mfa(self, acting: Acting, changes: Mapping[str, Any]) -> None:
-        """Owners alone ask for two-step sign-in, having passed it; who lets go of it has proven it lately.
+        """Owners alone ask for two-step sign-in, having passed it.
 
         Raises `TeamRoleTooWeak`, `PersonalTeam`, `MfaEnrollmentRequired`, `MfaRequiredByTeam`, `StepUpRequired`.
         """
         if "require_mfa" not in changes:
             return
-        acting.require("owners:write")
+        acting.require(OWNERS_ALONE)
         acting.require_shared()
         if changes["require_mfa"]:
             require_second_factor(self._principal, MfaRequiredByTeam)
-        else:
-            require_recent(self._principal)
 
     async def _write(self, team: Team, changes: Mapping[str, Any]) -> None:
         try:

@@ -20,6 +20,7 @@ class UserDeactivated(Event, frozen=True):
 
 
 class UserDeleted(Event, frozen=True):
-    """The row is anonymised already; whoever keeps data of this person erases it now."""
+    """The row is anonymised already; whoever keeps data of this person, whose address was `email`, erases it now."""
 
     user_id: UUID
+    email: str

@@ -30,6 +30,17 @@ class UserRepository(Repository[User]):
         if await self.by_email(email) is not None:
             raise EmailTaken
 
+    async def hold(self, user_id: UUID) -> User:
+        """The person, held against change until the transaction ends. Raises `UserNotFound`.
+
+        Before any team is held: whoever gives up the account holds the person first and their teams then.
+        """
+        query = self._query().where(col(User.id) == user_id).with_for_update(key_share=True)
+        user = await self._first(query.execution_options(populate_existing=True))
+        if user is None:
+            raise UserNotFound
+        return user
+
     async def hold_with(self, user_id: UUID, password_hash: str) -> User | None:
         """The person, held against change until the transaction ends, if the password is the one that was proven."""
         query = self._query().where(

@@ -150,10 +150,11 @@ class UserService:
         user, is_last = await self._lock_with_superadmins(user_id)
         if is_last:
             raise LastSuperadmin
+        email = user.email
         await self._users.update(user, _anonymous(user_id))
         # before the event, so that what subscribers erase includes where this came from
         await self._audit("user.deleted", user_id, user_id, before={"deleted": False}, after={"deleted": True})
-        await publish(self._session, UserDeleted(user_id))
+        await publish(self._session, UserDeleted(user_id, email))
 
     async def _lock_with_superadmins(self, user_id: UUID) -> tuple[User, bool]:
         """The person, and whether no other superadmin may come in. Superadmins are held first, in one order for all."""

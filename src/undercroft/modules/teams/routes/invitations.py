@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Request
 
-from undercroft.core.auth import CurrentPrincipal, Router, require_permission
+from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission
 from undercroft.core.db import ReadSessionDep, SessionDep, utc_now
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import not_idempotent
@@ -71,7 +71,9 @@ async def list_invitations(
     response_model=InvitationRead,
     summary="Invite somebody",
     dependencies=[require_permission("invitations:write")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, UnknownRole, AlreadyMember, SeatLimitReached, PersonalTeam),
+    responses=responses(
+        TeamNotFound, TeamRoleTooWeak, UnknownRole, AlreadyMember, SeatLimitReached, PersonalTeam, StepUpRequired
+    ),
 )
 @limit("invitations")
 async def create_invitation(
@@ -79,7 +81,8 @@ async def create_invitation(
 ) -> InvitationRead:
     """Mails a link that lets this address join. An earlier invitation of the address is void.
 
-    Nobody invites into a role that may do more than they may. Whether the address has an account is not told.
+    Nobody invites into a role that may do more than they may; inviting an owner takes a fresh proof. Whether the
+    address has an account is not told.
     """
     await _count_mail(request, body.email)
     made = await InvitationService(session, principal).create(body)
@@ -91,7 +94,7 @@ async def create_invitation(
     response_model=InvitationRead,
     summary="Send an invitation once more",
     dependencies=[require_permission("invitations:write")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, UnknownRole, InvitationNotFound),
+    responses=responses(TeamNotFound, TeamRoleTooWeak, UnknownRole, InvitationNotFound, StepUpRequired),
 )
 @limit("invitations")
 async def resend_invitation(
@@ -108,7 +111,7 @@ async def resend_invitation(
     status_code=204,
     summary="Revoke an invitation",
     dependencies=[require_permission("invitations:write")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, InvitationNotFound),
+    responses=responses(TeamNotFound, TeamRoleTooWeak, InvitationNotFound, StepUpRequired),
 )
 async def revoke_invitation(invitation_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """The link leads nowhere from now on."""

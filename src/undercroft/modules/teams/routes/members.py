@@ -3,7 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from undercroft.core.auth import CurrentPrincipal, Router, require_permission, require_permission_unless_oneself
+from undercroft.core.auth import (
+    CurrentPrincipal,
+    Router,
+    StepUpRequired,
+    require_permission,
+    require_permission_unless_oneself,
+)
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageQuery
@@ -53,12 +59,16 @@ async def list_members(
     status_code=204,
     summary="Change a member's role",
     dependencies=[require_permission("members:write")],
-    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, UnknownRole),
+    responses=responses(
+        TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, UnknownRole, StepUpRequired
+    ),
 )
 async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPrincipal, session: SessionDep) -> None:
     """To a built-in role or one of the team's own, from the next request on.
 
-    Nobody gives or takes a role that may do more than they may; a team keeps at least one owner.
+    Nobody gives or takes a role that may do more than they may; a team keeps at least one owner. What the member has
+    offered by invitations that were not accepted yet, and could not offer in the new role, is void.
+    To make and to unmake an owner takes a fresh proof.
     """
     await MemberService(session, principal).change_role(user_id, body.role)
 
@@ -68,8 +78,8 @@ async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPri
     status_code=204,
     summary="Remove a member, or leave",
     dependencies=[require_permission_unless_oneself("members:write")],
-    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam),
+    responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, StepUpRequired),
 )
 async def remove_member(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """From the next request on. Everybody may leave, but the last owner."""
+    """From the next request on. Everybody may leave, but the last owner. To remove an owner takes a fresh proof."""
     await MemberService(session, principal).remove(user_id)

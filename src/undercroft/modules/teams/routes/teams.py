@@ -31,6 +31,7 @@ from undercroft.modules.teams.errors import (
     SlugTaken,
     TeamNotFound,
     TeamRoleTooWeak,
+    TeamWithoutOwner,
     UnknownRole,
 )
 from undercroft.modules.teams.repository import Belonging, TeamRepository
@@ -102,7 +103,7 @@ async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> Tea
     ),
 )
 async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
-    """Only the fields that are given are changed. Who joins by a domain is for owners to say.
+    """Only the fields that are given are changed. Who joins by a domain is for owners to say, with a fresh proof.
 
     So is `require_mfa`, for those who have passed two-step sign-in: to all others the team is closed with their next
     request.
@@ -139,7 +140,7 @@ async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     response_model=TeamRead,
     summary="Restore a deleted team",
     dependencies=[IN_PERSON, require_in_deleted_team("teams:delete")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, SlugTaken),
+    responses=responses(TeamNotFound, TeamRoleTooWeak, TeamWithoutOwner, SlugTaken),
 )
 async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """With all that it owned, under another slug when its own was taken meanwhile."""

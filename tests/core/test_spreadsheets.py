@@ -6,7 +6,7 @@ from io import StringIO
 
 import pytest
 
-from undercroft.core.admin.export import cell, csv_lines
+from undercroft.core.spreadsheets import cell, csv_lines
 
 
 @pytest.mark.parametrize(
