@@ -153,6 +153,24 @@ async def _no_longer_listens(server: Server) -> None:
             await asyncio.sleep(0.02)
 
 
+async def test_a_refusal_reaches_a_client_that_is_still_sending(tmp_path: Path, database_url: str):
+    server = Server(tmp_path, DATABASE_URL=database_url)
+    await server.start()
+    try:
+        await server.healthy()
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            for path, size, status in (
+                ("/api/v1/nothing", 1 << 20, 404),
+                ("/health", 1 << 20, 405),
+                ("/api/v1/app/projects", 1 << 20, 401),
+                ("/api/v1/auth/login", 8 << 20, 413),
+            ):
+                answers = [await http.post(path, content=b"x" * size) for _ in range(10)]
+                assert {answer.status_code for answer in answers} == {status}
+    finally:
+        server.kill()
+
+
 async def test_workers_go_when_their_main_process_is_killed(tmp_path: Path, database_url: str):
     server = Server(tmp_path, DATABASE_URL=database_url, WEB_CONCURRENCY="2", SHUTDOWN_TIMEOUT="2")
     await server.start()

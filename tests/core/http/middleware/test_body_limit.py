@@ -1,11 +1,16 @@
+import asyncio
+
 import pytest
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.core.http.asking import Ask
 from tests.core.http.conftest import Build
 from tests.core.http.middleware.shelf import router
+from undercroft.core.http.middleware import body_limit
+from undercroft.core.http.middleware.body_limit import BodyLimit
 from undercroft.core.http.settings import HttpSettings
 
 PATH = "/api/v1/public/shelf"
@@ -60,3 +65,75 @@ async def test_an_answer_that_has_begun_is_torn_and_not_begun_again(ask: Ask) ->
 
     with pytest.raises(HTTPException):
         await ask.post("/eager", body=[b"x" * 1500] * 3)
+
+
+class Tap:
+    """A body that comes in pieces, and what has been sent when each of them was asked for."""
+
+    def __init__(self, pieces: int, *, headers: list[tuple[bytes, bytes]]) -> None:
+        self.left = pieces
+        self.sent: list[str] = []
+        self.sent_by_then: list[list[str]] = []
+        state = {"request_headers": dict(headers), "request_id": "1"}
+        self.scope: Scope = {"type": "http", "method": "POST", "path": "/api/v1", "state": state, "headers": headers}
+
+    async def receive(self) -> Message:
+        self.left -= 1
+        self.sent_by_then.append([*self.sent])
+        return {"type": "http.request", "body": b"x", "more_body": self.left > 0}
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message["type"])
+
+
+async def answers_unread(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("no", 404)(scope, receive, send)
+
+
+async def test_what_is_left_of_a_body_is_read_before_an_answer_that_did_not_need_it() -> None:
+    tap = Tap(5, headers=[(b"content-length", b"5")])
+
+    await BodyLimit(answers_unread, LIMIT)(tap.scope, tap.receive, tap.send)
+
+    assert tap.sent_by_then == [[]] * 5
+    assert tap.sent == ["http.response.start", "http.response.body"]
+
+
+@pytest.mark.parametrize("headers", [[(b"expect", b"100-continue")], [(b"content-length", b"9" * 12)]], ids=str)
+async def test_a_client_that_waits_for_leave_or_sends_too_much_is_answered_at_once(
+    headers: list[tuple[bytes, bytes]],
+) -> None:
+    tap = Tap(5, headers=headers)
+
+    await BodyLimit(answers_unread, LIMIT)(tap.scope, tap.receive, tap.send)
+
+    assert tap.left == 5
+    assert tap.sent == ["http.response.start", "http.response.body"]
+
+
+async def test_a_client_that_stops_sending_is_answered_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(body_limit, "DRAIN_SECONDS", 0.05)
+    tap = Tap(5, headers=[(b"content-length", b"5")])
+
+    await BodyLimit(answers_unread, LIMIT)(tap.scope, never, tap.send)
+
+    assert tap.sent == ["http.response.start", "http.response.body"]
+
+
+async def test_an_answer_in_parts_does_not_wait_for_the_body() -> None:
+    async def echoes(_scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        more = True
+        while more:
+            more = (await receive())["more_body"]
+            await send({"type": "http.response.body", "body": b"x", "more_body": more})
+
+    tap = Tap(3, headers=[(b"content-length", b"3")])
+
+    await BodyLimit(echoes, LIMIT)(tap.scope, tap.receive, tap.send)
+
+    assert tap.sent_by_then == [[], ["http.response.start", "http.response.body"], [*tap.sent[:3]]]

@@ -1,4 +1,11 @@
-"""No request's body is larger than allowed, whether it says its size or not."""
+"""No request's body is larger than allowed, whether it says its size or not, and every refusal reaches its client.
+
+A client that is still sending reads no answer, and a server that has answered closes on what it has not read. So what
+is left of a body is read before an answer that did not need it, within bounds.
+"""
+
+import asyncio
+from contextlib import suppress
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -6,10 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from undercroft.core.http.errors import PayloadTooLarge, answer
 
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+MOST_DRAINED = 32 << 20
+"""Bytes that are read to no purpose before an answer."""
+DRAIN_SECONDS = 5
 
 
 class BodyLimit:
-    """Answers 413 at once when Content-Length is too large, or as soon as more has come than allowed.
+    """Answers 413 when Content-Length is too large, or as soon as more has come than allowed.
 
     Whatever the application makes of a body that was cut off, the client gets the 413.
     """
@@ -26,29 +36,37 @@ class BodyLimit:
         length = headers.get(b"content-length")
         if length is None and scope["method"] in WITHOUT_BODY and b"transfer-encoding" not in headers:
             await self.app(scope, receive, send)
-        elif length is not None and _number(length) > self._max_size:
-            await answer(self._too_large(), scope, send)
-        else:
-            counted = _Counted(self._max_size, receive, send)
-            try:
-                await self.app(scope, counted.receive, counted.send)
-            except Exception:
-                if not counted.exceeded or counted.started:
-                    raise
-            if counted.exceeded and not counted.started:
-                await answer(self._too_large(), scope, send)
+            return
+        size = 0 if length is None else _number(length)
+        drains = size <= MOST_DRAINED and b"expect" not in headers
+        counted = _Counted(self._max_size, receive, send, drains=drains)
+        if size > self._max_size:
+            await self._refuse(counted, scope, send)
+            return
+        try:
+            await self.app(scope, counted.receive, counted.send)
+        except Exception:
+            if not counted.exceeded or counted.started:
+                raise
+        if counted.exceeded and not counted.started:
+            await self._refuse(counted, scope, send)
 
-    def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(details={"max_bytes": self._max_size}, headers={"Connection": "close"})
+    async def _refuse(self, counted: "_Counted", scope: Scope, send: Send) -> None:
+        await counted.drain()
+        error = PayloadTooLarge(details={"max_bytes": self._max_size}, headers={"Connection": "close"})
+        await answer(error, scope, send)
 
 
 class _Counted:
-    __slots__ = ("_left", "_receive", "_send", "exceeded", "started")
+    __slots__ = ("_drains", "_ended", "_held", "_left", "_receive", "_send", "exceeded", "started")
 
-    def __init__(self, max_size: int, receive: Receive, send: Send) -> None:
+    def __init__(self, max_size: int, receive: Receive, send: Send, *, drains: bool) -> None:
         self._left = max_size
         self._receive = receive
         self._send = send
+        self._drains = drains
+        self._ended = False
+        self._held: Message | None = None
         self.exceeded = False
         self.started = False
 
@@ -56,6 +74,7 @@ class _Counted:
         if self.exceeded:
             raise HTTPException(413)
         message = await self._receive()
+        self._ended = not message.get("more_body", False)
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
@@ -64,10 +83,30 @@ class _Counted:
         return message
 
     async def send(self, message: Message) -> None:
+        """What begins before the body has ended waits for its first part; if that is all, the rest is read."""
         if self.exceeded and not self.started:
             return
+        if not self.started and not self._ended and self._held is None:
+            self._held = message
+            return
+        if self._held is not None:
+            if not message.get("more_body", False):
+                await self.drain()
+            held, self._held = self._held, None
+            self.started = True
+            await self._send(held)
         self.started = True
         await self._send(message)
+
+    async def drain(self) -> None:
+        """Read what is left of the body, unless its client waits for leave to send it."""
+        left = MOST_DRAINED if self._drains else 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self._ended and left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self._ended = not message.get("more_body", False)
 
 
 def _number(text: bytes) -> int:
