@@ -3,8 +3,8 @@
 import httpx
 
 from tests.modules.audit.entries import entries
-from tests.modules.identities.test_external import code
-from tests.modules.identities.test_social import (
+from tests.modules.identities.acts import code
+from tests.modules.identities.browsers import (
     agree,
     answer_of,
     browser,

@@ -7,21 +7,17 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import func, select
-from sqlmodel import col
 
 from tests.modules.identities import worlds
+from tests.modules.identities.acts import JWKS, ME, a_local_account, asked, code, count, user_of
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.standins.oidc import Fault, OidcIssuer, Somebody, dresses
+from undercroft.devstack.standins.oidc import Fault, OidcIssuer, dresses
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.teams import Team
 from undercroft.modules.users import User
 from undercroft.testing.people import client_of
 from undercroft.testing.statements import Statements
-
-ME = "/api/v1/app/users/me"
-JWKS = "/.well-known/jwks.json"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -34,30 +30,6 @@ async def world(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) ->
 async def http(world: Api) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(world) as client:
         yield client
-
-
-async def asked(http: httpx.AsyncClient, token: str, path: str = ME, **more: Any) -> httpx.Response:
-    return await http.get(path, headers={"Authorization": f"Bearer {token}", **more})
-
-
-async def count(database: Database, model: Any) -> int:
-    async with database.reading() as session:
-        number: int = await session.scalar(select(func.count()).select_from(model))
-        return number
-
-
-async def user_of(database: Database, person: Somebody) -> User | None:
-    async with database.reading() as session:
-        query = select(User).join(ExternalIdentity, col(ExternalIdentity.user_id) == col(User.id))
-        found: User | None = (
-            await session.scalars(query.where(col(ExternalIdentity.subject) == person.subject))
-        ).first()
-        return found
-
-
-def code(answer: httpx.Response) -> str:
-    said: str = answer.json()["error"]["code"]
-    return said
 
 
 async def test_somebody_new_is_made_at_the_first_request_with_a_personal_team(
@@ -344,16 +316,6 @@ async def test_nobody_gets_an_account_for_an_address_that_is_not_theirs(
 
     assert {(answer.status_code, code(answer)) for answer in answers} == {(409, "EMAIL_UNVERIFIED")}
     assert await count(database, User) == 0
-
-
-async def a_local_account(database: Database, email: str, *, verified: bool) -> User:
-    from undercroft.modules.users import NewUser, UserService
-
-    async with database.session() as session:
-        user = await UserService(session).create(NewUser(email=email, password_hash="$argon2id$none"))
-        if not verified:
-            user.email_verified_at = None
-        return user
 
 
 async def test_an_account_with_the_same_address_is_linked_when_both_are_verified(

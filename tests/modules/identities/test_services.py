@@ -11,7 +11,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from tests.modules.identities import worlds
-from tests.modules.identities.test_external import JWKS, asked, code, count, user_of
+from tests.modules.identities.acts import JWKS, asked, code, count, user_of
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.devstack.standins.oidc import Fault, OidcIssuer, Somebody

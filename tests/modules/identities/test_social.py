@@ -2,86 +2,35 @@
 
 import asyncio
 import hashlib
-import re
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-import pytest_asyncio
 
-from tests.modules.auth.people import Mailbox
-from tests.modules.identities import worlds
-from tests.modules.identities.test_external import a_local_account, code, count
+from tests.modules.identities.acts import ME, a_local_account, code, count
+from tests.modules.identities.browsers import (
+    agree,
+    another,
+    answer_of,
+    browser,
+    one_world,
+    sign_in,
+    start,
+    world,
+)
 from undercroft.core import settings
 from undercroft.core.db import Database
-from undercroft.core.http.application import Api
 from undercroft.devstack.standins.oidc import Fault, OidcIssuer
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.auth.settings import DisposableMailSettings
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.users import User
 from undercroft.testing.configuration import PUBLIC_URL
-from undercroft.testing.jobs import JobsInTest
-from undercroft.testing.people import client_of
 
-ME = "/api/v1/app/users/me"
+__all__ = ["another", "browser", "one_world", "world"]
+
 ALL = ["google", "apple", "microsoft", "github", "oidc"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def one_world(worker_app: Api, worker_database: Database, worker_oidc_issuer: OidcIssuer) -> AsyncIterator[Api]:
-    async with worlds.application(worker_database, *worlds.social(worker_oidc_issuer)) as app:
-        yield app
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def world(one_world: Api, database: Database) -> Api:
-    await one_world.state.identity.keys.load()
-    return one_world
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def browser(world: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(world) as client:
-        yield client
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def another(world: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(world) as client:
-        yield client
-
-
-async def start(browser: httpx.AsyncClient, provider: str = "oidc", **asked: str) -> str:
-    """Where the provider is, with everything that it is told."""
-    answer = await browser.get(f"/api/v1/auth/social/{provider}", params=asked)
-    assert answer.status_code == 302, answer.text
-    return answer.headers["Location"]
-
-
-async def agree(address: str) -> str:
-    """Say yes at the provider; where that sends the browser."""
-    async with httpx.AsyncClient() as outside:
-        answer = await outside.get(address)
-    if answer.status_code == 302:
-        return answer.headers["Location"]
-    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', answer.text))
-    action = re.search(r'action="([^"]+)"', answer.text)
-    assert action, answer.text
-    return f"{action[1]}?{httpx.QueryParams(fields)}"
-
-
-async def sign_in(browser: httpx.AsyncClient, provider: str = "oidc", **asked: str) -> httpx.Response:
-    return await browser.get(await agree(await start(browser, provider, **asked)))
-
-
-def answer_of(callback: str) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(callback).query).items()}
 
 
 @pytest.mark.parametrize("provider", ALL)
@@ -415,105 +364,6 @@ async def test_a_deactivated_account_does_not_come_in(
     assert (answer.status_code, code(answer)) == (401, "ACCOUNT_INACTIVE")
 
 
-async def signed_in_people(browser: httpx.AsyncClient, issuer: OidcIssuer, provider: str) -> dict[str, Any]:
-    issuer.approving = issuer.person()
-    return await signed_in_as(browser, provider)
-
-
-async def signed_in_as(browser: httpx.AsyncClient, provider: str) -> dict[str, Any]:
-    """Whoever says yes now; what unsafe requests send."""
-    await sign_in(browser, provider)
-    token = (await browser.get("/api/v1/auth/csrf")).json()["csrf_token"]
-    return {"headers": {"X-CSRF-Token": token, "Sec-Fetch-Site": "same-origin"}}
-
-
-async def test_another_identity_is_linked_listed_and_unlinked(
-    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer
-) -> None:
-    safe = await signed_in_people(browser, oidc_issuer, "google")
-    oidc_issuer.approving = oidc_issuer.person(email="elsewhere@example.com", email_verified=False)
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github", "return_to": "/settings"}, **safe)
-    answer = await browser.get(await agree(begun.json()["redirect_url"]))
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/settings")
-
-    listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
-    await sign_in(another, "github")
-
-    assert [each["provider"] for each in listed] == ["github", "google"]
-    assert (await another.get(ME)).json()["id"] == (await browser.get(ME)).json()["id"]
-    for each, status in zip(listed, (204, 409), strict=True):
-        answer = await browser.delete(f"/api/v1/auth/identities/{each['id']}", **safe)
-        assert answer.status_code == status
-    assert code(answer) == "LAST_WAY_IN"
-
-
-async def test_of_two_unlinked_at_once_one_stays(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    safe = await signed_in_people(browser, oidc_issuer, "google")
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
-    await browser.get(await agree(begun.json()["redirect_url"]))
-    listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
-
-    answers = await asyncio.gather(
-        *(browser.delete(f"/api/v1/auth/identities/{each['id']}", **safe) for each in listed)
-    )
-
-    assert sorted(answer.status_code for answer in answers) == [204, 409]
-
-
-async def test_an_identity_of_somebody_else_is_not_taken_over(
-    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer
-) -> None:
-    await signed_in_people(another, oidc_issuer, "github")
-    theirs = oidc_issuer.approving
-    safe = await signed_in_people(browser, oidc_issuer, "google")
-    oidc_issuer.approving = theirs
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
-
-    answer = await browser.get(await agree(begun.json()["redirect_url"]))
-
-    assert (answer.status_code, code(answer)) == (409, "IDENTITY_TAKEN")
-    listed = (await another.get("/api/v1/auth/identities")).json()["items"]
-    foreign = await browser.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)
-    assert foreign.status_code == 404
-
-
-async def test_nothing_is_linked_for_somebody_who_signed_out_meanwhile(
-    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
-) -> None:
-    safe = await signed_in_people(browser, oidc_issuer, "google")
-    oidc_issuer.approving = oidc_issuer.person()
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
-    jar = httpx.Cookies(browser.cookies)
-    await browser.post("/api/v1/auth/logout", **safe)
-    browser.cookies = jar
-
-    answer = await browser.get(await agree(begun.json()["redirect_url"]))
-
-    assert (answer.status_code, code(answer)) == (403, "LINKING_NEEDS_SESSION")
-    assert await count(database, ExternalIdentity) == 1
-
-
-async def test_nothing_is_linked_in_a_browser_with_which_somebody_else_signed_in_meanwhile(
-    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
-) -> None:
-    safe = await signed_in_people(browser, oidc_issuer, "google")
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
-    await signed_in_people(browser, oidc_issuer, "google")
-
-    answer = await browser.get(await agree(begun.json()["redirect_url"]))
-
-    assert (answer.status_code, code(answer)) == (403, "LINKING_NEEDS_SESSION")
-    assert await count(database, ExternalIdentity) == 2
-
-
-async def test_linking_is_not_for_other_sites(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    await signed_in_people(browser, oidc_issuer, "google")
-    answer = await browser.post(
-        "/api/v1/auth/identities", json={"provider": "github"}, headers={"Sec-Fetch-Site": "cross-site"}
-    )
-    assert answer.status_code == 403
-
-
 @pytest.mark.parametrize("cookie", ["", "x", "é", "A" * 5000])
 async def test_a_cookie_that_is_none_of_ours_is_refused(browser: httpx.AsyncClient, cookie: str) -> None:
     state = answer_of(await start(browser))["state"]
@@ -525,26 +375,6 @@ async def test_a_cookie_that_is_none_of_ours_is_refused(browser: httpx.AsyncClie
         headers=[("Cookie", f"{name}={cookie}".encode())],
     )
     assert answer.status_code == 400
-
-
-async def test_who_has_the_account_is_told_of_what_is_linked_and_unlinked(
-    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, jobs: JobsInTest, mailbox_folder: Path, database: Database
-) -> None:
-    mailbox = Mailbox.from_now_on(mailbox_folder, jobs)
-    local = await a_local_account(database, "told@example.com", verified=True)
-    await signed_in_people(browser, oidc_issuer, "google")
-    oidc_issuer.approving = oidc_issuer.person(email=local.email)
-    async with client_of(browser._transport.app) as another:  # type: ignore[attr-defined]
-        safe = await signed_in_as(another, "google")
-        listed = (await another.get("/api/v1/auth/identities")).json()["items"]
-        await another.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)
-
-    arrived = await mailbox.arrived()
-
-    assert sorted((mail.to, mail.subject.partition(" ")[0]) for mail in arrived) == [
-        (local.email, "Google"),
-        (local.email, "You"),
-    ]
 
 
 async def test_a_mailbox_that_is_thrown_away_makes_no_account_where_those_are_refused(

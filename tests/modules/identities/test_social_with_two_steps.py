@@ -7,17 +7,19 @@ import httpx
 import pytest
 from pyotp import HOTP
 
-from tests.modules.identities.test_external import code, count
-from tests.modules.identities.test_social import (
-    a_code,
+from tests.modules.identities.acts import code, count
+from tests.modules.identities.browsers import (
     another,
     browser,
-    exchanged,
     one_world,
-    pkce,
     sign_in,
     signed_in_people,
     world,
+)
+from tests.modules.identities.test_social import (
+    a_code,
+    exchanged,
+    pkce,
 )
 from undercroft.core.db import Database
 from undercroft.devstack.standins.oidc import OidcIssuer

@@ -10,7 +10,7 @@ from pyotp import TOTP
 from sqlalchemy import update
 
 from tests.modules.identities import worlds
-from tests.modules.identities.test_social import (
+from tests.modules.identities.browsers import (
     agree,
     another,
     browser,
