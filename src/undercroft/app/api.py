@@ -68,6 +68,8 @@ def _collector_resting() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # and thawed it is old, so that it is not looked through as soon as the collector is back
+        gc.unfreeze()
         if resting:
             gc.enable()
 
