@@ -65,6 +65,13 @@ def test_a_modules_front_door_opens_without_routes_tasks_or_admin(module: Module
     assert done.stdout.strip() == "[]"
 
 
+def test_an_application_is_put_together_without_what_only_its_requests_need():
+    later = {"argon2", "cryptography", "html.parser", "http.cookiejar", "httpx", "jinja2", "prometheus_client", "redis"}
+    code = f"import sys; from undercroft.app.api import offline_app; offline_app(); print({later} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 PLANTED = [
     ("core/ids.py", "import undercroft.jobs"),
     ("core/ids.py", "import undercroft.modules.users"),

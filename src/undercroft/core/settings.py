@@ -72,7 +72,7 @@ class CoreSettings(SettingsBase):
         "`undercroft keys secret` prints some.",
     )
     secret_keys: list[SecretStr] = Field(
-        default_factory=list,
+        [],
         description='Earlier values of SECRET_KEY, which still decrypt after it was changed: ["the one before"].',
     )
 

@@ -70,11 +70,12 @@ class Api(FastAPI):
         return self.openapi_schema
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            scope["app"] = self
+            await self.router.lifespan(scope, receive, send)
+            return
         if self.middleware_stack is None:
             self.middleware_stack = self.build_middleware_stack()
         scope["app"] = self
-        if scope["type"] == "lifespan":
-            await self.router.lifespan(scope, receive, send)
-            return
         scope["router"] = self.router
         await self.middleware_stack(scope, receive, send)
