@@ -1,6 +1,7 @@
 """The rooms and their doors: which code may import which, and that the checks notice when it does not hold."""
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,26 @@ def test_a_modules_front_door_opens_without_routes_tasks_or_admin(module: Module
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+LATER = {
+    "argon2",
+    "cryptography",
+    "email_validator",
+    "html.parser",
+    "http.cookiejar",
+    "httpx",
+    "jinja2",
+    "prometheus_client",
+    "redis",
+}
+
+
+def test_an_application_is_put_together_without_what_only_its_requests_need():
+    code = f"import sys; from undercroft.app.api import offline_app; offline_app(); print({LATER} & set(sys.modules))"
+    environment = os.environ | {"ENVIRONMENT": "production"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 PLANTED = [

@@ -68,6 +68,8 @@ def _collector_resting() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # and thawed it is old, so that it is not looked through as soon as the collector is back
+        gc.unfreeze()
         if resting:
             gc.enable()
 
@@ -104,6 +106,7 @@ def _routers_in(part: ModuleType) -> Iterator[Router]:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    app.middleware_stack = app.build_middleware_stack()
     async with AsyncExitStack() as stack:
         if app.state.database is None:
             app.state.database = _open_database(app.state.surface)

@@ -35,7 +35,12 @@ class SettingsBase(BaseSettings):
     declared: ClassVar[list[type["SettingsBase"]]] = []
 
     model_config = SettingsConfigDict(
-        extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True, validate_default=True
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        env_ignore_empty=True,
+        validate_default=True,
+        defer_build=True,
     )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -67,7 +72,7 @@ class CoreSettings(SettingsBase):
         "`undercroft keys secret` prints some.",
     )
     secret_keys: list[SecretStr] = Field(
-        default_factory=list,
+        [],
         description='Earlier values of SECRET_KEY, which still decrypt after it was changed: ["the one before"].',
     )
 

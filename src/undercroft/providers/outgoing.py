@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -96,6 +95,8 @@ class Outgoing:
 
     def _opened(self) -> "AsyncClient":
         if self._client is None:
+            from http.cookiejar import DefaultCookiePolicy
+
             import httpx
 
             limits = httpx.Limits(max_connections=20, max_keepalive_connections=5)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 from asyncpg import DivisionByZeroError
-from sqlalchemy import bindparam, func, insert, select, text
+from sqlalchemy import Executable, bindparam, func, insert, select, text
 from sqlmodel import col
 
 from tests.factories import somebody
@@ -63,6 +63,21 @@ async def test_raw_core_and_orm_statements_share_one_transaction(database: Datab
             assert {row["name"] for row in rows} == {"orm", "core"}
             raise ZeroDivisionError
     assert await count(database) == 0
+
+
+async def test_a_statement_given_as_a_function_is_put_together_once_at_its_first_use(database: Database) -> None:
+    made: list[Executable] = []
+
+    def make() -> Executable:
+        made.append(select(func.count()).select_from(Project))
+        return made[-1]
+
+    statement = Statement(make)
+    assert not made
+    async with database.session() as session:
+        for _ in range(2):
+            await session.fetch(statement)
+    assert len(made) == 1
 
 
 async def test_leaving_the_block_commits(database: Database) -> None:

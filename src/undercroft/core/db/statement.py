@@ -24,15 +24,18 @@ class Statement:
 
     Bind values go to asyncpg as they are, after the column type's own bind processor if it has one; rows come back
     as asyncpg gives them (JSONB decoded). Lists are passed with `= ANY(:ids)`: expanding `IN` cannot be compiled once.
+
+    A large one is given as a function, so that it is not even put together before its first use.
     """
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: Executable | Callable[[], Executable]) -> None:
         self._statement = statement
 
     @cached_property
     def _compiled(self) -> tuple[str, Sequence[Bind]]:
-        assert isinstance(self._statement, ClauseElement)
-        compiled = self._statement.compile(dialect=_DIALECT)
+        statement = self._statement() if callable(self._statement) else self._statement
+        assert isinstance(statement, ClauseElement)
+        compiled = statement.compile(dialect=_DIALECT)
         processors = compiled._bind_processors  # type: ignore[attr-defined]
         names = compiled.positiontup or ()  # type: ignore[attr-defined]
         return compiled.string, [(name, compiled.params.get(name), processors.get(name)) for name in names]

@@ -27,7 +27,6 @@ from undercroft.core.http.middleware.trusted_proxies import client_key
 from undercroft.core.http.rates import Rate
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import load
-from undercroft.core.telemetry import metrics
 
 log = structlog.get_logger("undercroft.security")
 
@@ -131,5 +130,7 @@ async def _count(rule: Rule, key: str, scope: Scope) -> None:
     verdict = await scope["app"].state.limiter.hit(key, rule.rate)
     scope["state"]["rate_limit"] = verdict
     if not verdict.allowed:
-        metrics.RATE_LIMITED.labels(rule.group).inc()
+        from undercroft.core.telemetry.metrics import RATE_LIMITED
+
+        RATE_LIMITED.labels(rule.group).inc()
         raise TooManyRequests(retry_after=verdict.retry_after)

@@ -10,7 +10,6 @@ from undercroft.core.errors import Forbidden, Unauthorized
 from undercroft.core.http.limits import limit
 from undercroft.core.http.middleware.trusted_proxies import parse_address
 from undercroft.core.settings import load
-from undercroft.core.telemetry import metrics
 from undercroft.core.telemetry.settings import TelemetrySettings
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
@@ -23,6 +22,8 @@ class MetricsNotForYou(Forbidden):
 
 @limit(None)
 async def _metrics(request: Request) -> Response:
+    from undercroft.core.telemetry import metrics
+
     _require_operator(request)
     return Response(metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE, "Cache-Control": "no-store"})
 

@@ -3,14 +3,15 @@
 import os
 from functools import cache
 from importlib.resources import files
-
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from typing import TYPE_CHECKING
 
 from undercroft.core.errors import Unprocessable
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.security.threads import BoundedThreads
 from undercroft.core.settings import load
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 MAX_LENGTH = 256
 HASH_BYTES = 32
@@ -67,19 +68,23 @@ def _encoded(password: str) -> bytes:
 
 
 def _verify(stored: str, password: bytes) -> bool:
+    from argon2.exceptions import InvalidHashError, VerificationError
+
     try:
         return _hasher().verify(stored, password)
     except (VerificationError, InvalidHashError):
         return False
 
 
-def _hasher() -> PasswordHasher:
+def _hasher() -> "PasswordHasher":
     settings = load(PasswordSettings)
     return _hasher_with(settings.password_time_cost, settings.password_memory_kib, settings.password_parallelism)
 
 
 @cache
-def _hasher_with(time_cost: int, memory_kib: int, parallelism: int) -> PasswordHasher:
+def _hasher_with(time_cost: int, memory_kib: int, parallelism: int) -> "PasswordHasher":
+    from argon2 import PasswordHasher
+
     return PasswordHasher(time_cost, memory_kib, parallelism, HASH_BYTES, SALT_BYTES)
 
 

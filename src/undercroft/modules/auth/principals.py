@@ -4,7 +4,7 @@ there are."""
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import DateTime, LargeBinary, String, Uuid, bindparam, exists, false, func, null, or_, select
+from sqlalchemy import DateTime, LargeBinary, Select, String, Uuid, bindparam, exists, false, func, null, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -37,22 +37,6 @@ _SESSION: Any = (
 _LIVING = (col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now())
 _OWN = (*_LIVING, col(AuthSession.impersonator_id).is_(None))
 
-_Impersonator = aliased(User)
-_IMPERSONATED = (
-    *_LIVING,
-    exists().where(
-        col(_Impersonator.id) == col(AuthSession.impersonator_id),
-        col(_Impersonator.is_active),
-        col(_Impersonator.deleted_at).is_(None),
-        or_(
-            (col(_Impersonator.role) == PlatformRole.SUPERADMIN.value)
-            & (col(User.role) != PlatformRole.SUPERADMIN.value),
-            (col(_Impersonator.role) == PlatformRole.ADMIN.value) & (col(User.role) == PlatformRole.USER.value),
-        ),
-    ),
-)
-"""An administrator who was deactivated or has lost the role acts as nobody any more, from the next request on."""
-
 _NO_SESSION: Any = (
     null().cast(Uuid).label("session_id"),
     null().cast(DateTime(timezone=True)).label("proven_at"),
@@ -63,11 +47,11 @@ _NO_SESSION: Any = (
 
 def principal_statement(*where: Any, source: Any, named: bool) -> Statement:
     """The same for whoever is found by a row of another table that has a `user_id`, without a session of ours."""
-    return _principal(*where, team=_NAMED if named else _PERSONAL, source=source, session=_NO_SESSION)
+    return Statement(_principal(*where, team=_NAMED if named else _PERSONAL, source=source, session=_NO_SESSION))
 
 
-def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Sequence[Any] = _SESSION) -> Statement:
-    return Statement(
+def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Sequence[Any] = _SESSION) -> Select[Any]:
+    return (
         select(
             *PROFILE,
             col(User.second_factors),
@@ -85,16 +69,30 @@ def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Seque
     )
 
 
-_Owning = aliased(Team)
-_LIVING_USER = col(User.is_active) & col(User.deleted_at).is_(None)
+def _impersonated(team: Any) -> Select[Any]:
+    """An administrator who was deactivated or has lost the role acts as nobody any more, from the next request on."""
+    impersonator = aliased(User)
+    may = exists().where(
+        col(impersonator.id) == col(AuthSession.impersonator_id),
+        col(impersonator.is_active),
+        col(impersonator.deleted_at).is_(None),
+        or_(
+            (col(impersonator.role) == PlatformRole.SUPERADMIN.value)
+            & (col(User.role) != PlatformRole.SUPERADMIN.value),
+            (col(impersonator.role) == PlatformRole.ADMIN.value) & (col(User.role) == PlatformRole.USER.value),
+        ),
+    )
+    return _principal(*_BEARER, *_LIVING, may, team=team)
 
 
-def _by_key(team: Any) -> Statement:
+def _by_key(team: Any) -> Select[Any]:
     """What a key's prefix finds, whether it is valid or not: that is for who asks to see, with the hash.
 
     Of a user's key the person (if they may come in) and their membership in a team; of a team's key `owning_team_id`.
     """
-    return Statement(
+    owning = aliased(Team)
+    living = col(User.is_active) & col(User.deleted_at).is_(None)
+    return (
         select(
             *PROFILE,
             col(User.second_factors),
@@ -104,26 +102,26 @@ def _by_key(team: Any) -> Statement:
             (col(ApiKey.previous_until) > func.now()).label("previous_valid"),
             (col(ApiKey.expires_at) <= func.now()).label("expired"),
             col(ApiKey.scopes),
-            col(_Owning.id).label("owning_team_id"),
+            col(owning.id).label("owning_team_id"),
             col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
             ROLE_GRANTS.label("team_grants"),
         )
         .select_from(ApiKey)
-        .outerjoin(User, (col(User.id) == col(ApiKey.user_id)) & _LIVING_USER)
+        .outerjoin(User, (col(User.id) == col(ApiKey.user_id)) & living)
         .outerjoin(Team, team & col(Team.deleted_at).is_(None))
         .outerjoin(Membership, (col(Membership.team_id) == col(Team.id)) & (col(Membership.user_id) == col(User.id)))
-        .outerjoin(_Owning, (col(_Owning.id) == col(ApiKey.team_id)) & col(_Owning.deleted_at).is_(None))
+        .outerjoin(owning, (col(owning.id) == col(ApiKey.team_id)) & col(owning.deleted_at).is_(None))
         .where(col(ApiKey.prefix) == bindparam("prefix", type_=String))
     )
 
 
-BEARER_PERSONAL = _principal(*_BEARER, *_OWN, team=_PERSONAL)
-BEARER_NAMED = _principal(*_BEARER, *_OWN, team=_NAMED)
-COOKIE_PERSONAL = _principal(*_COOKIE, *_OWN, team=_PERSONAL)
-COOKIE_NAMED = _principal(*_COOKIE, *_OWN, team=_NAMED)
-IMPERSONATED_PERSONAL = _principal(*_BEARER, *_IMPERSONATED, team=_PERSONAL)
-IMPERSONATED_NAMED = _principal(*_BEARER, *_IMPERSONATED, team=_NAMED)
-KEY_PERSONAL = _by_key(_PERSONAL)
-KEY_NAMED = _by_key(_NAMED)
+BEARER_PERSONAL = Statement(lambda: _principal(*_BEARER, *_OWN, team=_PERSONAL))
+BEARER_NAMED = Statement(lambda: _principal(*_BEARER, *_OWN, team=_NAMED))
+COOKIE_PERSONAL = Statement(lambda: _principal(*_COOKIE, *_OWN, team=_PERSONAL))
+COOKIE_NAMED = Statement(lambda: _principal(*_COOKIE, *_OWN, team=_NAMED))
+IMPERSONATED_PERSONAL = Statement(lambda: _impersonated(_PERSONAL))
+IMPERSONATED_NAMED = Statement(lambda: _impersonated(_NAMED))
+KEY_PERSONAL = Statement(lambda: _by_key(_PERSONAL))
+KEY_NAMED = Statement(lambda: _by_key(_NAMED))

@@ -2,10 +2,8 @@
 
 import re
 from datetime import datetime
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import lru_cache
-from html.parser import HTMLParser
 from pathlib import Path
 
 from msgspec import Struct
@@ -35,7 +33,9 @@ class Mail(Struct, frozen=True):
     @property
     def links(self) -> list[str]:
         """Every address of the web in it, each once: those of the text in their order, then those only in the HTML."""
-        return list(dict.fromkeys([*links_in(self.text), *_targets(self.html or "")]))
+        from undercroft.modules.mailbox.anchors import targets_in
+
+        return list(dict.fromkeys([*links_in(self.text), *targets_in(self.html or "")]))
 
     def is_for(self, wanted: str) -> bool:
         """Whether a recipient is meant: a whole address is compared as such, less than one is searched for."""
@@ -52,6 +52,8 @@ def links_in(text: str) -> list[str]:
 @lru_cache(maxsize=2000)
 def read(file: MailFile) -> Mail | None:
     """The mail in this file; None when it is gone. Files never change, so each is read once."""
+    from email import message_from_bytes, policy
+
     try:
         mail = message_from_bytes(file.path.read_bytes(), policy=policy.default)
     except FileNotFoundError:
@@ -82,20 +84,3 @@ def _spelling(address: str) -> str:
         return normalise_email(address)
     except ValueError:
         return address.lower()
-
-
-def _targets(html: str) -> list[str]:
-    anchors = _Anchors()
-    anchors.feed(html)
-    return anchors.targets
-
-
-class _Anchors(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.targets: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        target = dict(attrs).get("href") if tag == "a" else None
-        if target and target.startswith(("http://", "https://")):
-            self.targets.append(target)

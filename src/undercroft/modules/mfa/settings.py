@@ -18,7 +18,7 @@ class MfaSettings(SettingsBase):
         "of another domain stop working.",
     )
     passkey_origins: list[str] = Field(
-        default_factory=list,
+        [],
         description='Pages besides PUBLIC_URL that may ask for passkeys of that domain: ["https://app.example.com"].',
     )
 

@@ -4,10 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import ConfigDict
-from sqlmodel import Field, SQLModel
+from pydantic import ConfigDict, Field
 
-from undercroft.core.validation import LongText, Name
+from undercroft.core.validation import LongText, Name, Schema
 from undercroft.modules.projects.models import ProjectFields, ProjectStatus
 
 EXAMPLE: Any = {"name": "Website", "description": "The new one.", "status": "active"}
@@ -17,10 +16,10 @@ class ProjectCreate(ProjectFields):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})  # type: ignore[assignment]
 
 
-class ProjectUpdate(SQLModel):
+class ProjectUpdate(Schema):
     """Only the fields that are given are changed."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "done"}]})  # type: ignore[assignment]
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "done"}]})
 
     name: Name = Field(default="", max_length=200)
     description: LongText = Field(default="", max_length=10_000)

@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, SecretStr, StringConstraints, field_validator
-from sqlmodel import Field, SQLModel
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
 from undercroft.core.auth.permissions import TeamRole, granted
 from undercroft.core.validation import Email, Name, Schema, Slug, one_line
@@ -32,7 +31,7 @@ class TeamCreate(TeamFields):
     slug: Slug | None = Field(default=None, max_length=60, description="Made from the name when left out.")
 
 
-class TeamUpdate(SQLModel):
+class TeamUpdate(Schema):
     model_config = _example(name="Acme Ltd")
 
     name: Name | None = Field(default=None, max_length=100)
@@ -74,7 +73,7 @@ class TeamRead(TeamFields):
     deleted_at: datetime | None = Field(description="Since when it is deleted; it can be restored for a while.")
 
 
-class MemberRead(SQLModel):
+class MemberRead(Schema):
     user_id: UUID
     email: str
     full_name: str
@@ -82,19 +81,19 @@ class MemberRead(SQLModel):
     joined_at: datetime
 
 
-class MemberUpdate(SQLModel):
+class MemberUpdate(Schema):
     model_config = _example(role="admin")
 
     role: RoleName = Field(description="A built-in role or one of the team's own.")
 
 
-class Transfer(SQLModel):
+class Transfer(Schema):
     model_config = _example(user_id="01930000-0000-7000-8000-000000000001")
 
     user_id: UUID = Field(description="The member who becomes the owner.")
 
 
-class RoleCreate(SQLModel):
+class RoleCreate(Schema):
     model_config = _example(name="editor", description="Writes.", permissions=["projects:read", "projects:write"])
 
     name: RoleName = Field(description="Unique in its team, and none of the built-in ones.")
@@ -102,7 +101,7 @@ class RoleCreate(SQLModel):
     permissions: list[PermissionName] = Field(max_length=MAX_PERMISSIONS, description="Of those that one has oneself.")
 
 
-class RoleUpdate(SQLModel):
+class RoleUpdate(Schema):
     model_config = _example(permissions=["projects:read"])
 
     name: RoleName | None = None
@@ -110,7 +109,7 @@ class RoleUpdate(SQLModel):
     permissions: list[PermissionName] | None = Field(default=None, max_length=MAX_PERMISSIONS)
 
 
-class RoleRead(SQLModel):
+class RoleRead(Schema):
     id: UUID
     name: str
     description: str
@@ -123,34 +122,34 @@ class RoleRead(SQLModel):
         return cls(**role.model_dump() | {"permissions": sorted(granted(" ".join(role.permissions)))})
 
 
-class PermissionRead(SQLModel):
+class PermissionRead(Schema):
     name: str
     description: str
     grantable: bool = Field(description="Whether a team can grant it to roles of its own.")
 
 
-class RoleGrants(SQLModel):
+class RoleGrants(Schema):
     name: str
     description: str
     built_in: bool
     permissions: list[str]
 
 
-class PermissionMatrix(SQLModel):
+class PermissionMatrix(Schema):
     """What there is to be granted, and which role of the current team was granted what."""
 
     permissions: list[PermissionRead]
     roles: list[RoleGrants]
 
 
-class InvitationCreate(SQLModel):
+class InvitationCreate(Schema):
     model_config = _example(email="ada@example.com", role="member")
 
     email: Email
     role: RoleName = Field(default=TeamRole.MEMBER.value, description="A built-in role or one of the team's own.")
 
 
-class InvitationRead(SQLModel):
+class InvitationRead(Schema):
     id: UUID
     email: str
     role: str
@@ -170,7 +169,7 @@ class InvitationToken(Schema):
     token: Token = Field(description="The secret of the mailed link.")
 
 
-class InvitationPreview(SQLModel):
+class InvitationPreview(Schema):
     """An invitation, as told to whoever holds its link."""
 
     team_name: str

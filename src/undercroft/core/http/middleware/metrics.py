@@ -5,8 +5,6 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from undercroft.core.telemetry import metrics
-
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -17,7 +15,10 @@ class RequestMetrics:
     """
 
     def __init__(self, app: ASGIApp) -> None:
+        from undercroft.core.telemetry.metrics import REQUESTS_IN_PROGRESS
+
         self.app = app
+        self._in_progress = REQUESTS_IN_PROGRESS
         self._children: dict[tuple[str, str | None, int], tuple[Any, Any]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -25,11 +26,11 @@ class RequestMetrics:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        metrics.REQUESTS_IN_PROGRESS.inc()
+        self._in_progress.inc()
         try:
             await self.app(scope, receive, send)
         finally:
-            metrics.REQUESTS_IN_PROGRESS.dec()
+            self._in_progress.dec()
             state = scope["state"]
             key = (scope["method"], state["route_template"], state.get("status", 499))
             count, observe = self._children.get(key) or self._add(key)
@@ -37,6 +38,8 @@ class RequestMetrics:
             observe(time.perf_counter() - started)
 
     def _add(self, key: tuple[str, str | None, int]) -> tuple[Any, Any]:
+        from undercroft.core.telemetry import metrics
+
         method, route, status = key
         method = method if method in METHODS else "OTHER"
         route = route or "unmatched"
