@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -21,8 +22,9 @@ class BenchmarkFault(Exception):
     """Something is missing or went wrong; the message says what to do."""
 
 
+@cache
 def can_pin() -> bool:
-    """Whether processes can be kept on cores here (Linux with two cores or more)."""
+    """Whether processes can be kept on cores here (Linux with two cores or more), as it was before any was kept."""
     return hasattr(os, "sched_setaffinity") and {SERVER_CORE, OTHER_CORE} <= os.sched_getaffinity(0)
 
 
