@@ -1,12 +1,13 @@
-"""Holds every test that talks to the application to what `tests/audited.py` declares."""
+"""Holds every test that talks to the application to what `tests/audited.py` declares, and to its own lines."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from undercroft.core.db import Database
+from undercroft.core.telemetry import logs
 from undercroft.testing.plugin import RUN_FOLDER
 
 DRIVEN = "driven"
@@ -25,6 +26,13 @@ async def database(database: Database, request: pytest.FixtureRequest) -> AsyncI
     with trail.watching() as seen:
         yield database
     await trail.check(seen, database, driven_folder(request.config))
+
+
+@pytest.fixture(autouse=True)
+def log_lines_stay_with_their_test() -> Iterator[None]:
+    """What waits in the log's buffer is written while this test's output is captured."""
+    yield
+    logs.flush()
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -1,8 +1,10 @@
 """Acting as somebody: short, with a reason, in full view, and never for what is sensitive."""
 
+import io
 import json
 import re
 from base64 import urlsafe_b64decode
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -102,14 +104,23 @@ async def test_every_line_of_the_log_says_who_did_it(
     assert "impersonator_id" not in told[-1]
 
 
-async def test_lines_for_people_say_who_did_it_too(app: Api, somebody: Any, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    logs.configure(stream=stream)
+    yield stream
+    logs.configure()
+
+
+async def test_lines_for_people_say_who_did_it_too(app: Api, somebody: Any, log: io.StringIO) -> None:
     admin, person = await somebody(role=ADMIN), await somebody()
     async with await acting(app, admin, person) as client:
         logs.flush()
-        capsys.readouterr()
+        log.seek(0)
+        log.truncate()
         await client.post("/api/v1/app/projects", json={"name": "For them"})
     logs.flush()
-    lines = capsys.readouterr().err.splitlines()
+    lines = log.getvalue().splitlines()
     assert len(lines) == 2
     assert all(line.endswith(f" impersonator={admin.user_id}") for line in lines), lines
 
