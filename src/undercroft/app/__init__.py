@@ -33,5 +33,5 @@ def _import_fastapi() -> None:
 
 
 _import_fastapi()
-for name in FROM_BELOW:
-    import_module(name)
+for _name in FROM_BELOW:
+    import_module(_name)

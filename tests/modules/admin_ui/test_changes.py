@@ -56,11 +56,17 @@ async def test_nothing_is_audited_when_nothing_changes(browser: Browser, somebod
     assert await entries(database, action="project.changed") == []
 
 
-async def test_a_change_that_came_in_between_is_not_lost(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, (person, key) = await browser(), await project(somebody)
+async def overtaken(admin: Any, person: Any, key: str) -> tuple[str, dict[str, str]]:
+    """Where an administrator's form goes, and its fields; the project was changed since it was opened."""
     path = f"/admin/project/edit/{key}"
     form = {**await form_of(admin, path), "name": "Mine", "description": "", "status": "active"}
     await person.client.patch(f"/api/v1/app/projects/{key}", json={"name": "Theirs"})
+    return path, form
+
+
+async def test_a_change_that_came_in_between_is_not_lost(browser: Browser, somebody: Any, database: Database) -> None:
+    admin, (person, key) = await browser(), await project(somebody)
+    path, form = await overtaken(admin, person, key)
     for _ in range(2):
         answer = await admin.post(path, data=form)
         assert answer.status_code == 400
@@ -71,9 +77,7 @@ async def test_a_change_that_came_in_between_is_not_lost(browser: Browser, someb
 
 async def test_a_refused_form_saved_again_is_refused_again(browser: Browser, somebody: Any, database: Database) -> None:
     admin, (person, key) = await browser(), await project(somebody)
-    path = f"/admin/project/edit/{key}"
-    form = {**await form_of(admin, path), "name": "Mine", "description": "", "status": "active"}
-    await person.client.patch(f"/api/v1/app/projects/{key}", json={"name": "Theirs"})
+    path, form = await overtaken(admin, person, key)
     for _ in range(2):
         answer = await admin.post(path, data=form)
         assert answer.status_code == 400
