@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,6 +18,7 @@ from undercroft.core.health import Component, Health
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
 from undercroft.core.telemetry import logs
+from undercroft.importing import collector_resting
 
 if TYPE_CHECKING:
     from undercroft.core.admin import AdminView, Chart
@@ -50,7 +51,7 @@ def offline_app() -> Api:
 
 
 def _assemble(surface: str) -> Api:
-    with _collector_resting():
+    with collector_resting():
         prepare()
         app = Api(version=__version__, lifespan=_lifespan)
         app.state.surface = surface
@@ -58,20 +59,6 @@ def _assemble(surface: str) -> Api:
         app.state.admin_parts = admin_parts
         app.add(_routers(SERVED[surface]))
     return app
-
-
-@contextmanager
-def _collector_resting() -> Iterator[None]:
-    """Nearly everything that is made while importing stays for ever: looking for garbage there only takes time."""
-    resting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()  # and thawed it is old, so that it is not looked through as soon as the collector is back
-        gc.unfreeze()
-        if resting:
-            gc.enable()
 
 
 def admin_parts() -> AdminParts:

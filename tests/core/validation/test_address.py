@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from undercroft.core.validation import Email, normalise_email
+from undercroft.core.validation import Email, normalise_email, read_email
 
 email = TypeAdapter(Email)
 
@@ -88,3 +88,9 @@ def test_the_schema_says_what_it_is() -> None:
 
     field = Body.model_json_schema()["properties"]["email"]
     assert (field["type"], field["format"], field["maxLength"]) == ("string", "email", 254)
+
+
+def test_an_address_without_a_schema_is_read_like_a_field():
+    assert read_email("  Ada@Example.COM ") == "ada@example.com"
+    with pytest.raises(ValidationError, match="This is not a mail address"):
+        read_email("ada@")

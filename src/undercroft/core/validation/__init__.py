@@ -3,7 +3,7 @@
 Libraries that only some of them need are imported when the first value is checked.
 """
 
-from undercroft.core.validation.address import Email, normalise_email
+from undercroft.core.validation.address import Email, normalise_email, read_email
 from undercroft.core.validation.place import Locale, TimeZone
 from undercroft.core.validation.schema import Schema
 from undercroft.core.validation.text import LongText, Name, Slug, lines, one_line, slug_from
@@ -26,6 +26,7 @@ __all__ = [
     "lines",
     "normalise_email",
     "one_line",
+    "read_email",
     "safe_filename",
     "slug_from",
     "sniff_content_type",

@@ -1,8 +1,10 @@
 """Mail addresses: one person, one spelling."""
 
 import unicodedata
+from functools import cache
 from typing import Annotated
 
+from pydantic import TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from undercroft.core.validation.tidied import Tidied
@@ -49,3 +51,13 @@ def _email(value: str) -> str:
 
 Email = Annotated[str, Tidied(_email, EMAIL_LENGTH, 3, format="email", example="ada@example.com")]
 """A mail address in the one spelling of `normalise_email`, so that a unique column is enough for one account each."""
+
+
+def read_email(value: str) -> str:
+    """What a field of this type makes of it, for addresses that come without a schema. Raises `ValidationError`."""
+    return _adapter().validate_python(value)
+
+
+@cache
+def _adapter() -> TypeAdapter[str]:
+    return TypeAdapter(Email)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -13,7 +13,7 @@ from undercroft.core.errors import AppError, Unauthorized
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import add_templates, page
 from undercroft.core.security.passwords import MAX_LENGTH
-from undercroft.core.validation import Email
+from undercroft.core.validation import read_email
 from undercroft.modules.admin_ui.gate import FRONT, SIGN_IN, Gate
 from undercroft.modules.auth import InvalidCredentials, MfaRequired, Started, browser, captcha_of
 from undercroft.modules.mfa import MfaTokenInvalid, finish_in_browser
@@ -21,8 +21,6 @@ from undercroft.modules.mfa import MfaTokenInvalid, finish_in_browser
 add_templates(Path(__file__).parent / "templates" / "pages")
 
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
-
-_email: TypeAdapter[str] = TypeAdapter(Email)
 
 
 def routes(gate: Gate) -> list[BaseRoute]:
@@ -94,7 +92,7 @@ def _entered(started: Started) -> Response:
 
 def _address(form: dict[str, str]) -> str:
     try:
-        return _email.validate_python(form.get("email", ""))
+        return read_email(form.get("email", ""))
     except ValidationError:
         raise InvalidCredentials from None
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Form, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import OAuth2PasswordRequestForm
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.auth.guards import current_principal
@@ -15,7 +15,7 @@ from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
 from undercroft.core.security.threads import TooBusy
-from undercroft.core.validation import Email
+from undercroft.core.validation import read_email
 from undercroft.modules.auth import registration
 from undercroft.modules.auth.answers import (
     SENT,
@@ -57,7 +57,6 @@ from undercroft.modules.auth.schemas import (
 from undercroft.modules.auth.sessions import end_session, sign_out
 
 sign_in = Router(surface="auth", tag=SIGN_IN)
-_email: TypeAdapter[str] = TypeAdapter(Email)
 
 
 @sign_in.post(
@@ -216,7 +215,7 @@ async def read_csrf_token(principal: CurrentPrincipal, identity: IdentityDep) ->
 
 def _address_in(username: str) -> str:
     try:
-        return _email.validate_python(username)
+        return read_email(username)
     except ValidationError as error:
         faults: list[Any] = [{**fault, "loc": ("body", "username")} for fault in error.errors(include_input=False)]
         raise RequestValidationError(faults) from None
