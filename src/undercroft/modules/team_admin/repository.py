@@ -23,10 +23,6 @@ class AllTeams(Repository[Team]):
     def _query(self, *, deleted: bool = False) -> Select[Any]:  # noqa: ARG002 - both kinds, always
         return select(Team)
 
-    async def slug_taken(self, slug: str) -> bool:
-        """Whether a living team has this slug."""
-        return await self.count(col(Team.slug) == slug, col(Team.deleted_at).is_(None)) > 0
-
 
 class MemberCounts:
     def __init__(self, session: ReadSession) -> None:

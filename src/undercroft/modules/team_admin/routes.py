@@ -15,7 +15,7 @@ from undercroft.core.http.tags import Tag
 from undercroft.modules.team_admin.repository import AllTeams, matching
 from undercroft.modules.team_admin.schemas import TeamAdminRead
 from undercroft.modules.team_admin.service import TeamControl, TeamDirectory
-from undercroft.modules.teams import MemberRead, PersonalTeam, TeamNotFound, TeamWithoutOwner
+from undercroft.modules.teams import MemberRead, PersonalTeam, SlugTaken, TeamNotFound, TeamWithoutOwner
 
 ALL_TEAMS = Tag("All teams", "Every team there is.", group="Administration")
 
@@ -83,7 +83,7 @@ async def delete_any_team(team_id: UUID, session: SessionDep) -> None:
     "/{team_id}/restore",
     response_model=TeamAdminRead,
     summary="Restore any team",
-    responses=responses(TeamNotFound, TeamWithoutOwner),
+    responses=responses(TeamNotFound, TeamWithoutOwner, SlugTaken),
 )
 async def restore_any_team(team_id: UUID, session: SessionDep) -> TeamAdminRead:
     """With its members and all that it owns; under another slug when its own was taken meanwhile."""

@@ -9,11 +9,8 @@ from sqlalchemy import ColumnElement
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.db.repository import Position, Slice
-from undercroft.core.ids import new_id
 from undercroft.modules.team_admin.repository import AllTeams, MemberCounts
-from undercroft.modules.teams import MembershipRepository, PersonalTeam, Team
-
-SLUG_STEM = 50
+from undercroft.modules.teams import MembershipRepository, PersonalTeam, Team, restore_team
 
 Counted = tuple[Team, int]
 
@@ -69,29 +66,12 @@ class TeamControl(TeamDirectory):
             raise PersonalTeam
         if team.deleted_at is None:
             await self._teams.update(team, {"deleted_at": utc_now()})
-            await self._record("team.deleted", team, before={"deleted": False}, after={"deleted": True})
+            deleted = Entry("team.deleted", None, "team", team_id, team_id, {"deleted": False}, {"deleted": True})
+            await record(self._session, deleted)
 
     async def restore(self, team_id: UUID) -> Counted:
-        """Bring a team back, under another slug if its own was taken meanwhile.
-
-        Raises `TeamNotFound`, `TeamWithoutOwner`.
-        """
+        """Raises `TeamNotFound`, and what `restore_team` raises."""
         team = await self._teams.lock(team_id)
         if team.deleted_at is not None:
-            await self._members.require_owner(team_id)
-            before, slug = team.slug, team.slug
-            if await self._teams.slug_taken(slug):
-                slug = f"{slug[:SLUG_STEM].strip('-')}-{new_id().hex[-8:]}"
-            await self._teams.update(team, {"deleted_at": None, "slug": slug})
-            moved = {} if slug == before else {"slug": slug}
-            await self._record(
-                "team.restored",
-                team,
-                before={"deleted": True, **({"slug": before} if moved else {})},
-                after={"deleted": False, **moved},
-            )
+            await restore_team(self._session, team)
         return await self.get(team_id)
-
-    async def _record(self, action: str, team: Team, *, before: dict[str, Any], after: dict[str, Any]) -> None:
-        about = Entry(action, target_type="team", target_id=team.id, team_id=team.id, before=before, after=after)
-        await record(self._session, about)

@@ -10,11 +10,13 @@ from undercroft.modules.teams.errors import (
     InvitationInvalid,
     LastOwner,
     PersonalTeam,
+    SlugTaken,
     TeamNotFound,
     TeamWithoutOwner,
 )
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import ROLE_GRANTS, Belonging, MembershipRepository, TeamRepository
+from undercroft.modules.teams.restoring import restore_team
 from undercroft.modules.teams.schemas import MemberRead
 from undercroft.modules.teams.seats import SeatLimit, bind_seats
 from undercroft.modules.teams.service import create_team
@@ -36,6 +38,7 @@ __all__ = [
     "OpenInvitation",
     "PersonalTeam",
     "SeatLimit",
+    "SlugTaken",
     "Team",
     "TeamNotFound",
     "TeamRepository",
@@ -44,4 +47,5 @@ __all__ = [
     "bind_seats",
     "create_team",
     "open_invitation",
+    "restore_team",
 ]

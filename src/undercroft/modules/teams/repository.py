@@ -16,7 +16,6 @@ from undercroft.modules.teams.errors import (
     MemberNotFound,
     RoleNotFound,
     TeamNotFound,
-    TeamWithoutOwner,
 )
 from undercroft.modules.teams.models import Invitation, InvitationToken, Membership, OwnRole, Team
 from undercroft.modules.users import User
@@ -153,11 +152,6 @@ class MembershipRepository(Repository[Membership]):
 
     async def owners(self, team_id: UUID) -> int:
         return await self.with_role(team_id, TeamRole.OWNER)
-
-    async def require_owner(self, team_id: UUID) -> None:
-        """Raises `TeamWithoutOwner`."""
-        if not await self.owners(team_id):
-            raise TeamWithoutOwner
 
     async def with_role(self, team_id: UUID, role: str) -> int:
         return await self.count(col(Membership.team_id) == team_id, col(Membership.role) == role)

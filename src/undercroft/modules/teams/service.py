@@ -5,28 +5,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-
 from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.auth.proof import MfaRequiredByTeam, require_second_factor
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.ids import new_id
 from undercroft.core.settings import load
-from undercroft.core.validation import slug_from
 from undercroft.modules.teams.acting import OWNERS_ALONE, Acting, hold_team
 from undercroft.modules.teams.domains import require_own
-from undercroft.modules.teams.errors import SlugTaken, TeamNotFound, TeamRoleTooWeak
+from undercroft.modules.teams.errors import TeamNotFound, TeamRoleTooWeak
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import Belonging, MembershipRepository, TeamRepository
+from undercroft.modules.teams.restoring import restore_team
 from undercroft.modules.teams.schemas import TeamCreate, TeamUpdate
 from undercroft.modules.teams.settings import TeamSettings
+from undercroft.modules.teams.slugs import free_slug, slug_for, unless_taken
 from undercroft.modules.users import UserRepository
-
-SLUG_STEM = 50
-"""Characters of a made-up slug, so that there is room for a few random ones."""
 
 
 class TeamReads:
@@ -110,22 +105,16 @@ class TeamService(TeamReads):
     async def restore(self, team_id: UUID) -> Belonging:
         """Bring a deleted team back, under another slug when its own was taken meanwhile.
 
-        Raises `TeamNotFound` (to all who did not belong to it, and when its time is over), `TeamRoleTooWeak` and
-        `TeamWithoutOwner`.
+        Raises `TeamNotFound` (to all who did not belong to it, and when its time is over), `TeamRoleTooWeak`, and what
+        `restore_team` raises.
         """
         team = await self._teams.hold(team_id, deleted=True)
-        members = MembershipRepository(self._session)
-        found = await members.permissions(team_id, self._principal.user_id)
+        found = await MembershipRepository(self._session).permissions(team_id, self._principal.user_id)
         if found is None or team.deleted_at is None or team.deleted_at < restorable_since():
             raise TeamNotFound
         if "teams:delete" not in found[1]:
             raise TeamRoleTooWeak(details={"permissions": ["teams:delete"]})
-        await members.require_owner(team_id)
-        slug = _lengthened(team.slug) if await self._teams.slug_exists(team.slug) else team.slug
-        moved = {} if slug == team.slug else {"slug": slug}
-        before = {"deleted": True, **{name: getattr(team, name) for name in moved}}
-        await self._write(team, {"deleted_at": None, **moved})
-        await self._record("team.restored", team, before=before, after={"deleted": False, **moved})
+        await restore_team(self._session, team)
         return Belonging(team, found[0])
 
     async def _check_joining(self, acting: Acting, changes: Mapping[str, Any]) -> None:
@@ -154,10 +143,8 @@ class TeamService(TeamReads):
             require_second_factor(self._principal, MfaRequiredByTeam)
 
     async def _write(self, team: Team, changes: Mapping[str, Any]) -> None:
-        try:
+        with unless_taken(changes.get("slug")):
             await self._teams.update(team, changes)
-        except IntegrityError as error:
-            raise SlugTaken(details={"slug": changes.get("slug")}) from error
 
     async def _record(self, action: str, team: Team, **changed: Any) -> None:
         entry = Entry(action, self._principal.user_id, "team", team.id, team.id, **changed)
@@ -174,20 +161,9 @@ async def create_team(
 ) -> Team:
     """A new team with its owner. Raises `SlugTaken` when a slug was asked for that another living team has."""
     teams = TeamRepository(session)
-    team = Team(name=name, slug=slug or await _free_slug(teams, name), personal_user_id=owner_id if personal else None)
-    try:
+    slug = slug or await free_slug(teams, slug_for(name))
+    team = Team(name=name, slug=slug, personal_user_id=owner_id if personal else None)
+    with unless_taken(slug):
         await teams.create(team)
-    except IntegrityError as error:
-        raise SlugTaken(details={"slug": team.slug}) from error
     await MembershipRepository(session).create(Membership(team_id=team.id, user_id=owner_id, role=TeamRole.OWNER.value))
     return team
-
-
-async def _free_slug(teams: TeamRepository, name: str) -> str:
-    """The name's slug, with a few random letters behind it unless it is still free."""
-    slug = slug_from(name, max_length=SLUG_STEM) or "team"
-    return _lengthened(slug) if await teams.slug_exists(slug) else slug
-
-
-def _lengthened(slug: str) -> str:
-    return f"{slug[:SLUG_STEM].rstrip('-')}-{new_id().hex[-8:]}"
