@@ -81,3 +81,13 @@ async def test_valkey_answers_to_its_password_only(redis_url: str, servers):
     async with Redis.from_url(redis_url.replace(redis_url.split("@")[0], "redis://:guessed")) as client:
         with pytest.raises(AuthenticationError):
             await client.ping()
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+async def test_rows_written_past_the_database_fixture_are_gone_in_the_next_test(time: str, owner_url: str):
+    connection = await asyncpg.connect(owner_url)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM auth_throttles") == 0, time
+        await connection.execute("INSERT INTO auth_throttles (key, failures, counted_at) VALUES ('left', 1, now())")
+    finally:
+        await connection.close()

@@ -170,6 +170,13 @@ async def clean_tables(worker_tables: "Tables") -> AsyncIterator[None]:
     await worker_tables.clean()
 
 
+@pytest.fixture(autouse=True)
+def clean_again(request: pytest.FixtureRequest) -> None:
+    """Tests that write by other ways than `database`, such as a server of their own, leave no rows either."""
+    if "database_name" in request.fixturenames:
+        request.getfixturevalue("clean_tables")
+
+
 @pytest.fixture
 def database(worker_database: "Database", clean_tables: None) -> "Database":  # noqa: ARG001
     """The application's database: migrated, empty but for what migrations put there, clean again after the test."""
