@@ -164,6 +164,22 @@ async def test_a_link_to_move_is_void_once_the_password_is_another(
     assert (await sign_in(http, to, NEW)).status_code == 401
 
 
+async def test_links_of_all_kinds_used_at_once_never_wait_for_each_other_in_a_ring(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox
+) -> None:
+    for turn in range(5):
+        to = new_address()
+        await move(ada, to, PASSWORD)
+        await forgot(http, ada.email)
+        mails = await mailbox.arrived()
+        to_move, to_reset = ([mail.token for mail in mails if mail.to == whose][-1] for whose in (to, ada.email))
+        answers = await asyncio.gather(
+            confirm(http, to_move), reset(http, to_reset, PASSWORD + "!"), change(ada, new=f"{NEW} {turn}")
+        )
+        assert "CONFLICT" not in [code_of(answer) for answer in answers if answer.status_code >= 400]
+        ada = await a_person(http, mailbox)
+
+
 async def test_an_address_taken_in_between_clashes(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
     to = new_address()
     await move(ada, to)
