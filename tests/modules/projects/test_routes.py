@@ -57,6 +57,14 @@ async def test_search_and_filter_and_sort(user: AsyncClient) -> None:
     assert [each["name"] for each in done["items"]] == ["Alpha"]
 
 
+async def test_the_schema_says_what_to_sort_by_and_all_of_it_is_taken(user: AsyncClient) -> None:
+    operation = (await user.get("/openapi.json")).json()["paths"][PROJECTS]["get"]
+    (sort,) = (each["schema"] for each in operation["parameters"] if each["name"] == "sort")
+    assert {"name", "-name", "-created_at"} <= set(sort["enum"])
+    for value in sort["enum"]:
+        assert (await user.get(PROJECTS, params={"sort": value})).status_code == 200
+
+
 async def test_a_name_is_found_by_typing_it_again_in_whatever_unicode_form(user: AsyncClient) -> None:
     for name in ("Zu\u0308rich", "Z\u00fcrich"):
         await create(user, name=name)
