@@ -59,10 +59,17 @@ async def test_a_key_is_not_asked_to_prove_itself_but_told_to_leave_it_to_a_pers
         refused(answer, 403, "INTERACTIVE_SESSION_REQUIRED")
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+@pytest.mark.parametrize("before", ["Bearer ", "bearer ", "BEARER ", "Bearer  ", "Bearer \t"])
 async def test_signing_in_with_a_key_in_hand_is_refused_however_it_is_written(
-    app: Api, user: AsyncClient, client: AsyncClient, scheme: str
+    app: Api, user: AsyncClient, client: AsyncClient, before: str
 ) -> None:
     key = (await make_key(user))["key"]
-    answer = await client.get("/api/v1/auth/sessions", headers={"Authorization": f"{scheme} {key}"})
-    refused(answer, 403, "INTERACTIVE_SESSION_REQUIRED")
+    for method in ("GET", "DELETE"):
+        answer = await client.request(method, "/api/v1/auth/sessions", headers={"Authorization": f"{before}{key}"})
+        refused(answer, 403, "INTERACTIVE_SESSION_REQUIRED")
+
+
+async def test_a_token_in_front_of_the_key_does_not_hide_it(app: Api, user: AsyncClient, client: AsyncClient) -> None:
+    key = (await make_key(user))["key"]
+    twice = [("Authorization", user.headers["Authorization"]), ("Authorization", f"Bearer {key}")]
+    refused(await client.delete("/api/v1/auth/sessions", headers=twice), 403, "INTERACTIVE_SESSION_REQUIRED")

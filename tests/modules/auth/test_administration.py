@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from httpx import AsyncClient
 
-from tests.modules.auth.people import PASSWORD, Mailbox, Person, code_of, post, sign_in
+from tests.modules.auth.people import PASSWORD, Mailbox, Person, code_of, new_address, post, sign_in
 from undercroft.core import audit
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Session
@@ -105,6 +105,18 @@ async def test_a_required_reset_leaves_no_way_in_but_the_link(
     assert (await post(ada.http, "/password/reset", {"token": mail.token, "password": NEW})).status_code == 204
     assert (await sign_in(ada.http, ada.email, PASSWORD)).status_code == 401
     assert (await sign_in(ada.http, ada.email, NEW)).status_code == 200
+
+
+@pytest.mark.parametrize("act", ["reset-password", "deactivate"])
+async def test_a_link_to_move_the_account_is_void_once_an_administrator_steps_in(
+    ada: Person, admin: AsyncClient, mailbox: Mailbox, act: str
+) -> None:
+    path, to = await path_of(ada), new_address()
+    await ada.send("POST", "/auth/email/change", {"new_email": to, "current_password": PASSWORD})
+    token = (await mailbox.latest(to)).token
+    assert (await admin.post(f"{path}/{act}")).status_code in (200, 202)
+    assert code_of(await post(ada.http, "/email/confirm", {"token": token})) == "LINK_INVALID"
+    assert (await admin.get(path)).json()["email"] == ada.email
 
 
 async def test_signing_in_while_a_reset_is_required_leaves_no_session(ada: Person, admin: AsyncClient) -> None:

@@ -146,6 +146,40 @@ async def test_asking_to_move_to_a_taken_address_tells_nothing_here_and_its_owne
     assert "already" in (await mailbox.latest(bob.email)).subject
 
 
+@pytest.mark.parametrize("by_mail", [False, True])
+async def test_a_link_to_move_is_void_once_the_password_is_another(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, by_mail: bool
+) -> None:
+    thief = await ada.sign_in_again()
+    to = new_address()
+    assert (await move(thief, to)).status_code == 202
+    token = (await mailbox.latest(to)).token
+    if by_mail:
+        await forgot(http, ada.email)
+        assert (await reset(http, (await mailbox.latest(ada.email)).token)).status_code == 204
+    else:
+        assert (await change(ada)).status_code == 204
+    assert code_of(await confirm(http, token)) == "LINK_INVALID"
+    assert (await sign_in(http, ada.email, NEW)).status_code == 200
+    assert (await sign_in(http, to, NEW)).status_code == 401
+
+
+async def test_links_of_all_kinds_used_at_once_never_wait_for_each_other_in_a_ring(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox
+) -> None:
+    for turn in range(5):
+        to = new_address()
+        await move(ada, to, PASSWORD)
+        await forgot(http, ada.email)
+        mails = await mailbox.arrived()
+        to_move, to_reset = ([mail.token for mail in mails if mail.to == whose][-1] for whose in (to, ada.email))
+        answers = await asyncio.gather(
+            confirm(http, to_move), reset(http, to_reset, PASSWORD + "!"), change(ada, new=f"{NEW} {turn}")
+        )
+        assert "CONFLICT" not in [code_of(answer) for answer in answers if answer.status_code >= 400]
+        ada = await a_person(http, mailbox)
+
+
 async def test_an_address_taken_in_between_clashes(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
     to = new_address()
     await move(ada, to)

@@ -60,6 +60,13 @@ async def test_signing_out_twice_or_with_a_stranger_token_is_no_error(http: http
     assert not await works(ada)
 
 
+async def test_signing_out_nobody_is_refused_as_the_schema_says(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/api/v1/auth/logout")
+    assert (answer.status_code, code_of(answer)) == (401, "UNAUTHORIZED")
+    told = (await http.get("/openapi.json")).json()["paths"]["/api/v1/auth/logout"]["post"]["responses"]
+    assert "401" in told
+
+
 async def test_a_thousand_characters_of_device_and_a_missing_one_are_fine(app: Api, ada: Person) -> None:
     for agent in ("x" * 5000, ""):
         async with client_of(app, **{"User-Agent": agent}) as client:

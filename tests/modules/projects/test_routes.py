@@ -57,6 +57,22 @@ async def test_search_and_filter_and_sort(user: AsyncClient) -> None:
     assert [each["name"] for each in done["items"]] == ["Alpha"]
 
 
+async def test_the_schema_says_what_to_sort_by_and_all_of_it_is_taken(user: AsyncClient) -> None:
+    operation = (await user.get("/openapi.json")).json()["paths"][PROJECTS]["get"]
+    (sort,) = (each["schema"] for each in operation["parameters"] if each["name"] == "sort")
+    assert {"name", "-name", "-created_at"} <= set(sort["enum"])
+    for value in sort["enum"]:
+        assert (await user.get(PROJECTS, params={"sort": value})).status_code == 200
+
+
+async def test_a_name_is_found_by_typing_it_again_in_whatever_unicode_form(user: AsyncClient) -> None:
+    for name in ("Zu\u0308rich", "Z\u00fcrich"):
+        await create(user, name=name)
+    for q in ("Zu\u0308rich", "Z\u00fcrich", "ZU\u0308R"):
+        found = (await user.get(PROJECTS, params={"q": q})).json()
+        assert [each["name"] for each in found["items"]] == ["Z\u00fcrich", "Z\u00fcrich"]
+
+
 async def test_a_cursor_walk_sees_each_project_once_while_others_insert(user: AsyncClient) -> None:
     before = {each["id"] for each in await create_many(user, 25)}
     seen: list[str] = []

@@ -16,6 +16,7 @@ from undercroft.core.auth.principal import (
     InteractiveSessionRequired,
     PlatformRole,
     Principal,
+    bearer_token,
 )
 from undercroft.core.auth.proof import require_mfa_of_admin, require_open_team, require_recent
 from undercroft.core.db.tenancy import EVERY_TEAM, act_for
@@ -114,8 +115,7 @@ INTERACTIVE = Depends(interactive)
 
 async def refuse_api_keys(request: Request) -> None:
     """For routes that nobody has to be signed in for, and no API key has any business at."""
-    authorization = request.headers.get("authorization", "")
-    if authorization.lower().startswith(f"bearer {API_KEY_MARK}"):
+    if (bearer_token(request) or "").startswith(API_KEY_MARK):
         raise InteractiveSessionRequired
 
 

@@ -28,6 +28,13 @@ API_KEY_MARK = "uc_"
 """How every API key begins: by this an `Authorization: Bearer` is told from an access token."""
 
 
+def bearer_token(request: Request) -> str | None:
+    """What follows `Authorization: Bearer`, read in one way by whoever looks at it; None for other schemes and none."""
+    header: bytes = request.scope["state"]["request_headers"].get(b"authorization", b"")
+    scheme, _, token = header.decode("latin-1").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 class InteractiveSessionRequired(Forbidden):
     """What belongs to a person at a screen is out of reach of API keys, whatever their scopes, and what belongs to a
     session of ours of tokens that another issuer gave."""

@@ -45,6 +45,14 @@ class RequestTimedOut(AppError):
     message = "This took too long and was given up."
 
 
+class BodyTimedOut(AppError):
+    """The client did not send all of its body in time; nothing happened (RFC 9110, 15.5.9)."""
+
+    status = 408
+    code = "BODY_TIMED_OUT"
+    message = "The request's body did not arrive in time."
+
+
 class PayloadTooLarge(AppError):
     status = 413
     code = "PAYLOAD_TOO_LARGE"

@@ -26,6 +26,7 @@ from pydantic import Field, field_validator
 from undercroft.core.db.repository import Position, UnknownSort
 from undercroft.core.errors import Unprocessable
 from undercroft.core.validation import Schema
+from undercroft.core.validation.text import normal
 
 T = TypeVar("T")
 
@@ -64,8 +65,9 @@ class PageQuery(NumberedQuery):
 
     @field_validator("q")
     @classmethod
-    def _strip(cls, value: str | None) -> str | None:
-        return value.strip() or None if value else None
+    def _tidy(cls, value: str | None) -> str | None:
+        """In the form in which text is kept: what was typed once is found by typing it again."""
+        return normal(value) or None if value else None
 
     @property
     def checked_sort(self) -> str | None:

@@ -9,7 +9,7 @@
 7. `Cors`             preflights, and what pages of other origins may see
 8. `Compression`      whole answers from a minimum size
 9. `BodyLimit`        413
-10. `Timeouts`        504
+10. `Timeouts`        504, or 408 when the body did not come
 
 Inside follow `Errors`, FastAPI's exit stack, and the dispatch table with the rate limits.
 """

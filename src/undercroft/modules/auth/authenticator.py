@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from undercroft.core.auth import PlatformRole, Principal, Surface
 from undercroft.core.auth.permissions import permissions_in
-from undercroft.core.auth.principal import API_KEY_MARK
+from undercroft.core.auth.principal import API_KEY_MARK, bearer_token
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import raise_translated
 from undercroft.core.errors import Unauthorized
@@ -54,9 +54,10 @@ class TokenAuthenticator:
 
     async def authenticate(self, request: Request) -> Principal:
         """Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`."""
-        authorization = _header(request, b"authorization")
-        if authorization is not None:
-            token = _bearer(authorization)
+        if _header(request, b"authorization") is not None:
+            token = bearer_token(request)
+            if token is None:
+                raise InvalidToken
             return await (self._by_key if token.startswith(API_KEY_MARK) else self._by_token)(request, token)
         return await self._by_cookie(request, self._secret(request), _header(request, b"x-csrf-token"))
 
@@ -82,10 +83,9 @@ class TokenAuthenticator:
 
         Nothing for cookies and for keys seen for the first time, which only the database knows.
         """
-        scheme, _, token = (_header(request, b"authorization") or "").partition(" ")
-        if scheme.lower() != "bearer":
+        token = bearer_token(request)
+        if token is None:
             return None
-        token = token.strip()
         if token.startswith(API_KEY_MARK):
             return self._verified_keys.prefix_of(token)
         if self.external is not None:
@@ -218,13 +218,6 @@ def _named_team(request: Request) -> str | None:
     if in_path is None or not request.scope["state"]["route_template"].startswith(Surface.APP.prefix):
         return _header(request, b"x-team-id")
     return in_path
-
-
-def _bearer(authorization: str) -> str:
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer":
-        raise InvalidToken
-    return token.strip()
 
 
 def _team_id(value: str) -> UUID:

@@ -37,6 +37,7 @@ async def reset_password(database: Database, *, token: str, password: str, clien
     passwords.require_good(password, email=user.email)
     password_hash = await passwords.hash(password, subject=user.email)
     async with database.session() as session:
+        await _hold(session, user.id)
         await _use_reset_link(session, token_hash, user.id)
         changed = await UserService(session).set_password(
             user.id, password_hash, action="user.password_reset", actor_id=user.id
@@ -131,14 +132,20 @@ async def confirm_email(database: Database, *, token: str) -> None:
         if request is None or request.user_id is None:
             raise LinkInvalid
         new_email, user_id = request.email, request.user_id
+        await _hold(session, user_id)
         if request.id not in await MailRequestRepository(session).take_all(user_id, MailPurpose.CONFIRM_EMAIL):
             raise LinkInvalid
-        try:
-            before = await UserService(session).change_email(user_id, new_email)
-        except UserNotFound:
-            raise LinkInvalid from None
+        before = await UserService(session).change_email(user_id, new_email)
         await MailTokenRepository(session).void_links(user_id)
         await request_mail(session, MailPurpose.EMAIL_CHANGED, before, user_id=user_id)
+
+
+async def _hold(session: Session, user_id: UUID) -> None:
+    """Hold the person before the links, as everything does that voids them: of two at once one waits for the other."""
+    try:
+        await UserRepository(session).lock(user_id)
+    except UserNotFound:
+        raise LinkInvalid from None
 
 
 async def _use_reset_link(session: Session, token_hash: bytes, user_id: UUID) -> None:

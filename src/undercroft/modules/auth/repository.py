@@ -186,9 +186,12 @@ class MailTokenRepository:
         return cast("UUID | None", await self._session.scalar(removed.returning(col(MailToken.subject_id))))
 
     async def void_links(self, user_id: UUID) -> None:
-        """Remove what was mailed to somebody to get in by: links that reset the password, and those that sign in."""
+        """Remove what was mailed to somebody to get in by: links that reset the password, those that sign in, and those
+        that move the account, for which somebody may have asked who should not have known the password.
+        """
         await self.consume(MailPurpose.RESET_PASSWORD, user_id)
         await self.consume(MailPurpose.MAGIC_LINK, user_id)
+        await MailRequestRepository(self._session).take_all(user_id, MailPurpose.CONFIRM_EMAIL)
 
     async def consume(self, purpose: MailPurpose, *subjects: UUID) -> int:
         """Remove all tokens of one purpose; how many there were. Of two that try at once, one removes them."""

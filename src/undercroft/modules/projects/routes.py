@@ -18,6 +18,7 @@ from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
 from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project, ProjectStatus
+from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.projects.schemas import ProjectCreate, ProjectRead, ProjectUpdate
 from undercroft.modules.projects.service import ProjectService
 
@@ -30,6 +31,8 @@ TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": {"ETag": {"schema": 
 
 
 class ProjectQuery(ListQuery):
+    sortable = ProjectRepository.sortable
+
     status: ProjectStatus | None = None
 
 

@@ -15,6 +15,20 @@ async def test_an_answer_that_does_not_begin_is_given_up(build: Build) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_a_body_that_does_not_arrive_is_the_clients_fault(build: Build) -> None:
+    headers = [("content-type", "application/json"), ("content-length", "500")]
+    answer = await build(router, settings=SHORT).post(f"{PATH}/echo", headers=headers, body=[])
+
+    assert (answer.status, answer.code) == (408, "BODY_TIMED_OUT")
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_body_that_nobody_read_is_not(build: Build) -> None:
+    answer = await build(router, settings=SHORT).get(f"{PATH}/slow", headers=[("content-length", "5")], body=[b"x" * 5])
+
+    assert (answer.status, answer.code) == (504, "TIMED_OUT")
+
+
 async def test_many_at_once_are_all_given_up_and_the_task_lives_on(build: Build) -> None:
     ask = build(router, settings=SHORT)
     answers = await asyncio.gather(*(ask.get(f"{PATH}/slow") for _ in range(20)))

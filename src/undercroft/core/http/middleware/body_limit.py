@@ -6,6 +6,7 @@ is left of a body is read before an answer that did not need it, within bounds.
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,7 +40,7 @@ class BodyLimit:
             return
         size = 0 if length is None else _number(length)
         drains = size <= MOST_DRAINED and b"expect" not in headers
-        counted = _Counted(self._max_size, receive, send, drains=drains)
+        counted = _Counted(self._max_size, scope["state"], receive, send, drains=drains)
         if size > self._max_size:
             await self._refuse(counted, scope, send)
             return
@@ -58,10 +59,11 @@ class BodyLimit:
 
 
 class _Counted:
-    __slots__ = ("_drains", "_ended", "_held", "_left", "_receive", "_send", "exceeded", "started")
+    __slots__ = ("_drains", "_ended", "_held", "_left", "_receive", "_send", "_state", "exceeded", "started")
 
-    def __init__(self, max_size: int, receive: Receive, send: Send, *, drains: bool) -> None:
+    def __init__(self, max_size: int, state: dict[str, Any], receive: Receive, send: Send, *, drains: bool) -> None:
         self._left = max_size
+        self._state = state
         self._receive = receive
         self._send = send
         self._drains = drains
@@ -73,7 +75,11 @@ class _Counted:
     async def receive(self) -> Message:
         if self.exceeded:
             raise HTTPException(413)
-        message = await self._receive()
+        try:
+            message = await self._receive()
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
         self._ended = not message.get("more_body", False)
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
@@ -81,6 +87,12 @@ class _Counted:
                 self.exceeded = True
                 raise HTTPException(413)
         return message
+
+    def _give_up(self) -> None:
+        """The time was up while we waited for the client: what it did not send until now, nobody waits for."""
+        if not self._ended:
+            self._drains = False
+            self._state["body_stalled"] = True
 
     async def send(self, message: Message) -> None:
         """What begins before the body has ended waits for its first part; if that is all, the rest is read."""

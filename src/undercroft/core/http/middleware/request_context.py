@@ -20,6 +20,7 @@ class RequestContext:
     UUIDv7; also bound to the log's context and sent back. `received_at`: aware datetime in UTC. `request_headers`: a
     dict of the headers (the last of several). `response_headers`: a list that anyone may add raw headers to until the
     answer begins. `rate_limit`: the `Verdict` that the head tells. `status`: that of the answer, once it has begun.
+    `body_stalled`: whether the time was up while the client still had to send its body.
     """
 
     def __init__(self, app: ASGIApp) -> None:

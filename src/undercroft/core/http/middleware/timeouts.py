@@ -4,13 +4,14 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from undercroft.core.http.errors import RequestTimedOut, answer
+from undercroft.core.http.errors import BodyTimedOut, RequestTimedOut, answer
 
 STEPS = 20
 
 
 class Timeouts:
-    """Cancels the application and answers 504 when an answer has not begun after so many seconds.
+    """Cancels the application and answers 504 when an answer has not begun after so many seconds, or 408 when it was
+    the client's body that had not arrived.
 
     Streams may take as long as they like once they have begun. One timer looks after all requests, so the limit is kept
     to a twentieth of itself; a timer for each would cost more than all other layers.
@@ -39,7 +40,9 @@ class Timeouts:
         except asyncio.CancelledError:
             if not waiting.expired or task.uncancel() > 0:
                 raise
-            await answer(RequestTimedOut(), scope, send)
+            stalled = scope["state"].get("body_stalled", False)
+            error = BodyTimedOut(headers={"Connection": "close"}) if stalled else RequestTimedOut()
+            await answer(error, scope, send)
         finally:
             self._waiting.discard(waiting)
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.auth.guards import current_principal
 from undercroft.core.db import SessionDep
+from undercroft.core.errors import Unauthorized
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.limits import limit
@@ -191,7 +192,12 @@ async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: 
     return await token_pair(identity, started)
 
 
-@sign_in.post("/logout", status_code=204, summary="Sign out", responses=responses(CsrfFailed, LocalAccountsOff))
+@sign_in.post(
+    "/logout",
+    status_code=204,
+    summary="Sign out",
+    responses=responses(Unauthorized, CsrfFailed, LocalAccountsOff),
+)
 @not_idempotent("A session that has ended cannot end again.")
 async def logout(request: Request, session: SessionDep, body: RefreshRequest | None = None) -> Response:
     """Ends the session of the refresh token; without a body that of the cookie or the access token."""
