@@ -14,7 +14,8 @@ from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import add_templates, page
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.validation import read_email
-from undercroft.modules.admin_ui.gate import FRONT, SIGN_IN, Gate
+from undercroft.modules.admin_ui.gate import Gate
+from undercroft.modules.admin_ui.targets import FRONT, SIGN_IN, place
 from undercroft.modules.auth import InvalidCredentials, MfaRequired, Started, browser, captcha_of
 from undercroft.modules.mfa import MfaTokenInvalid, finish_in_browser
 
@@ -40,34 +41,35 @@ async def to_front(_request: Request) -> Response:
 
 
 async def sign_in_page(request: Request) -> Response:
-    return _form(request)
+    return _form(request, request.query_params.get("next", ""))
 
 
 @limit("sign_in")
 async def sign_in(request: Request) -> Response:
     """Begin a session, or ask for the second factor. Who may come in is the gate's to say."""
     form = await _fields(request)
+    wanted = form.get("next", "")
     try:
         started = await browser.sign_in(request, email=_address(form), password=form.get("password", "")[:MAX_LENGTH])
     except MfaRequired as error:
-        return _code_form(request, error.details or {})
+        return _code_form(request, error.details or {}, wanted)
     except AppError as error:
-        return _form(request, error, email=form.get("email", ""))
-    return _entered(started)
+        return _form(request, wanted, error, email=form.get("email", ""))
+    return _entered(started, wanted)
 
 
 @limit("sign_in")
 async def second_step(request: Request) -> Response:
     """Begin the session that the second factor was asked for."""
     form = await _fields(request)
-    token = form.get("mfa_token", "")
+    token, wanted = form.get("mfa_token", ""), form.get("next", "")
     try:
         started = await finish_in_browser(request, token=token, code=form.get("code", ""))
     except MfaTokenInvalid as error:
-        return _form(request, error)
+        return _form(request, wanted, error)
     except AppError as error:
-        return _code_form(request, {"mfa_token": token}, error)
-    return _entered(started)
+        return _code_form(request, {"mfa_token": token}, wanted, error)
+    return _entered(started, wanted)
 
 
 async def sign_out(request: Request) -> Response:
@@ -84,8 +86,8 @@ async def _fields(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
 
 
-def _entered(started: Started) -> Response:
-    response = RedirectResponse(FRONT, 303, NO_STORE)
+def _entered(started: Started, wanted: str) -> Response:
+    response = RedirectResponse(place(wanted), 303, NO_STORE)
     browser.remember(response, started)
     return response
 
@@ -97,7 +99,7 @@ def _address(form: dict[str, str]) -> str:
         raise InvalidCredentials from None
 
 
-def _form(request: Request, error: AppError | None = None, *, email: str = "") -> Response:
+def _form(request: Request, wanted: str, error: AppError | None = None, *, email: str = "") -> Response:
     status, headers = (error.status, error.headers) if error else (200, {})
     fault = error.text if error else ""
     return page(
@@ -107,12 +109,20 @@ def _form(request: Request, error: AppError | None = None, *, email: str = "") -
         headers={**headers, **NO_STORE},
         fault=fault,
         email=email[:254],
+        action=SIGN_IN,
+        wanted=place(wanted),
         **captcha_of(request),
     )
 
 
-def _code_form(request: Request, details: dict[str, Any], error: AppError | None = None) -> Response:
+def _code_form(request: Request, details: dict[str, Any], wanted: str, error: AppError | None = None) -> Response:
     status, fault = (error.status, error.text) if error else (200, "")
     return page(
-        request, "admin_ui/code.html", status=status, headers=NO_STORE, fault=fault, token=details.get("mfa_token", "")
+        request,
+        "admin_ui/code.html",
+        status=status,
+        headers=NO_STORE,
+        fault=fault,
+        token=details.get("mfa_token", ""),
+        wanted=place(wanted),
     )

@@ -10,6 +10,7 @@ from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
+from undercroft.core.http.local_paths import LONGEST
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
@@ -47,7 +48,7 @@ from undercroft.modules.sign_in_pages.answers import (
     second_step_page,
 )
 from undercroft.modules.sign_in_pages.social import require_way_in, social_links
-from undercroft.modules.sign_in_pages.targets import LONGEST, local_path
+from undercroft.modules.sign_in_pages.targets import local_path
 from undercroft.modules.sign_in_pages.visitors import Visitor
 from undercroft.providers.identity import IdentitySettings
 
