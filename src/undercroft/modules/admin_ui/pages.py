@@ -1,7 +1,6 @@
 """Signing in to `/admin` and out of it. A session that is begun here is one like any other, and as well protected."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
@@ -16,11 +15,13 @@ from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.validation import read_email
 from undercroft.modules.admin_ui.gate import Gate
 from undercroft.modules.admin_ui.targets import FRONT, SIGN_IN, place
-from undercroft.modules.auth import InvalidCredentials, MfaRequired, Started, browser, captcha_of
-from undercroft.modules.mfa import MfaTokenInvalid, finish_in_browser
+from undercroft.modules.auth import CsrfFailed, InvalidCredentials, MfaRequired, Started, browser, captcha_of
+from undercroft.modules.mfa import LONGEST_PASSKEY, MfaTokenInvalid, finish_in_browser, second_step_of
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 
+SECOND_STEP = f"{SIGN_IN}/code"
+WAYS = ("code", "recovery_code", "passkey")
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
 
 
@@ -30,7 +31,7 @@ def routes(gate: Gate) -> list[BaseRoute]:
         Route("/admin", to_front, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in_page, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in, methods=["POST"], include_in_schema=False),
-        Route(f"{SIGN_IN}/code", second_step, methods=["POST"], include_in_schema=False),
+        Route(SECOND_STEP, second_step, methods=["POST"], include_in_schema=False),
         Route("/admin/logout", sign_out, methods=["POST"], include_in_schema=False),
         Mount("/admin", app=gate, name="admin"),
     ]
@@ -52,7 +53,7 @@ async def sign_in(request: Request) -> Response:
     try:
         started = await browser.sign_in(request, email=_address(form), password=form.get("password", "")[:MAX_LENGTH])
     except MfaRequired as error:
-        return _code_form(request, error.details or {}, wanted)
+        return await _second_step(request, (error.details or {})["mfa_token"], wanted)
     except AppError as error:
         return _form(request, wanted, error, email=form.get("email", ""))
     return _entered(started, wanted)
@@ -64,11 +65,11 @@ async def second_step(request: Request) -> Response:
     form = await _fields(request)
     token, wanted = form.get("mfa_token", ""), form.get("next", "")
     try:
-        started = await finish_in_browser(request, token=token, code=form.get("code", ""))
-    except MfaTokenInvalid as error:
+        started = await finish_in_browser(request, token=token, **_given(form))
+    except (MfaTokenInvalid, CsrfFailed) as error:
         return _form(request, wanted, error)
     except AppError as error:
-        return _code_form(request, {"mfa_token": token}, wanted, error)
+        return await _second_step(request, token, wanted, error)
     return _entered(started, wanted)
 
 
@@ -84,6 +85,10 @@ async def sign_out(request: Request) -> Response:
 
 async def _fields(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
+
+
+def _given(form: dict[str, str]) -> dict[str, str]:
+    return {name: form[name][:LONGEST_PASSKEY] for name in WAYS if name in form}
 
 
 def _entered(started: Started, wanted: str) -> Response:
@@ -115,14 +120,20 @@ def _form(request: Request, wanted: str, error: AppError | None = None, *, email
     )
 
 
-def _code_form(request: Request, details: dict[str, Any], wanted: str, error: AppError | None = None) -> Response:
-    status, fault = (error.status, error.text) if error else (200, "")
+async def _second_step(request: Request, token: str, wanted: str, error: AppError | None = None) -> Response:
+    """The forms for it, or the first ones where there is nothing to go on with."""
+    try:
+        shown = await second_step_of(request, token)
+    except MfaTokenInvalid as void:
+        return _form(request, wanted, void)
+    status, headers = (error.status, error.headers) if error else (200, {})
     return page(
         request,
         "admin_ui/code.html",
         status=status,
-        headers=NO_STORE,
-        fault=fault,
-        token=details.get("mfa_token", ""),
+        headers={**headers, **NO_STORE},
+        fault=error.text if error else "",
+        action=SECOND_STEP,
         wanted=place(wanted),
+        **shown,
     )

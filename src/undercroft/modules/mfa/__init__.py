@@ -1,12 +1,13 @@
 """The second step of signing in: codes of an authenticator app, passkeys, recovery codes, and proving oneself anew."""
 
 from undercroft.modules.mfa.errors import InvalidCode, MfaTokenInvalid
-from undercroft.modules.mfa.forms import finish_in_browser, finish_sign_in
+from undercroft.modules.mfa.forms import LONGEST_PASSKEY, finish_in_browser, finish_sign_in, second_step_of
 from undercroft.modules.mfa.reset import reset, reset_by_email
 
 REQUIRES = ("users", "teams", "auth")
 
 __all__ = [
+    "LONGEST_PASSKEY",
     "REQUIRES",
     "InvalidCode",
     "MfaTokenInvalid",
@@ -14,4 +15,5 @@ __all__ = [
     "finish_sign_in",
     "reset",
     "reset_by_email",
+    "second_step_of",
 ]
