@@ -23,7 +23,7 @@ LONGEST_PASSKEY = 16_384
 _SIX_DIGITS = re.compile("[0-9]{6}")
 
 SCRIPT = asset(HERE / "assets" / "passkey.js")
-"""Named when the process starts: a browser may ask another process for it than the one that showed the page."""
+"""Named when the process starts, as the stylesheet of pages is."""
 
 add_templates(HERE / "templates" / "pages")
 
