@@ -147,6 +147,7 @@ LEAVES: dict[str, Leaves] = {
     "POST /register": leaves("registration.requested"),
     "POST /sign-in": leaves("session.started", "mfa.asked", also=("sign_in.slowed",), refused=GUESS),
     "POST /sign-in/link": leaves("sign_in.link_requested", unless=UNKNOWN),
+    "POST /sign-in/passkey": leaves("session.started", unless="the passkey is asked for", refused=SECOND),
     "POST /sign-in/second-step": leaves("session.started", also=("mfa.recovery_code_used",), refused=SECOND),
     "POST /sign-out": leaves("session.ended", unless=UNKNOWN),
     "POST /invitation": leaves("invitation.accepted", unless="one belongs to the team already"),

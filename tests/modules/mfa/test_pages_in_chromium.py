@@ -167,3 +167,28 @@ async def test_without_scripts_a_recovery_code_is_what_is_left(
     await here.page.fill("input[name=code]", guarded.app.code())
     await here.page.keyboard.press("Enter")
     await here.page.wait_for_url(site + DOORS[door][1])
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_a_passkey_alone_lets_in(chromium: Any, site: str, ada: Person, screen: str) -> None:
+    here = await visit(chromium, **SCREENS[screen])
+    await here.make_passkey(site, ada)
+    await here.page.goto(f"{site}/sign-in?next=/register")
+    await shot(here.page, f"{screen}-first")
+    await here.page.click("text=Sign in with a passkey")
+    await here.page.wait_for_selector(BUTTON)
+    assert await here.focus() == "Use a passkey"
+    assert await here.fits()
+    await shot(here.page, f"{screen}-alone")
+    await here.page.keyboard.press("Enter")
+    await here.page.wait_for_url(f"{site}/register")
+    await here.lose_passkeys()
+    await here.page.context.clear_cookies()
+    await here.page.goto(f"{site}/sign-in")
+    await here.page.click("text=Sign in with a passkey")
+    await here.page.click(BUTTON)
+    await here.page.wait_for_selector("[role=alert]:has-text('or use your password')")
+    await shot(here.page, f"{screen}-alone-cancelled")
+    await here.page.click("text=Sign in another way")
+    await here.page.wait_for_selector("input[name=password]")
+    assert here.complaints == []

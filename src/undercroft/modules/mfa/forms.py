@@ -11,7 +11,7 @@ from starlette.requests import Request
 from undercroft.core.http.assets import asset
 from undercroft.core.http.pages import add_templates, policy
 from undercroft.modules.auth import Client, Identity, SessionKind, Started, browser
-from undercroft.modules.mfa.errors import InvalidCode
+from undercroft.modules.mfa.errors import InvalidCode, InvalidPasskey
 from undercroft.modules.mfa.models import Factor
 from undercroft.modules.mfa.schemas import Assertion, Proof
 from undercroft.modules.mfa.second_step import SecondStep
@@ -39,9 +39,13 @@ async def second_step_of(request: Request, token: str) -> dict[str, Any]:
     shown = {"mfa_token": token, "with_code": Factor.TOTP in factors, "passkey": None}
     if Factor.PASSKEY not in factors:
         return shown
-    options = await step.options(token)
-    passkey = {"options": json.dumps(options), "domain": options["rpId"], "script": SCRIPT}
-    return {**shown, "passkey": passkey, "csp": policy(script_src="'self'")}
+    return {**shown, **_asking(await step.options(token))}
+
+
+async def passkey_alone_of(request: Request) -> dict[str, Any]:
+    """What a page needs to include `mfa/_passkey.html` and let anybody in by a passkey alone."""
+    step = SecondStep(browser.identity_of(request), await browser.client_of(request))
+    return _asking(await step.passkey_options())
 
 
 async def finish_sign_in(
@@ -77,6 +81,22 @@ async def finish_in_browser(
         identity, client, token=token, code=code, recovery_code=recovery_code, passkey=passkey, only=kind
     )
     return started
+
+
+async def enter_by_passkey(request: Request, passkey: str) -> Started:
+    """Begin a session with a cookie for the owner of a passkey that answered. Raises `CsrfFailed`, `InvalidPasskey`."""
+    identity, client = await browser.asked_by(request)
+    try:
+        assertion = Assertion.model_validate_json(passkey)
+    except ValidationError:
+        raise InvalidPasskey from None
+    _, started = await SecondStep(identity, client).by_passkey(assertion, SessionKind.COOKIE)
+    return started
+
+
+def _asking(options: dict[str, Any]) -> dict[str, Any]:
+    passkey = {"options": json.dumps(options), "domain": options["rpId"], "script": SCRIPT}
+    return {"passkey": passkey, "csp": policy(script_src="'self'")}
 
 
 def _typed(code: str, recovery_code: str) -> Proof:

@@ -13,6 +13,7 @@ from undercroft.modules.sign_in_pages.targets import local_path
 
 SIGN_IN_PAGE = "/sign-in"
 SECOND_STEP_PAGE = "/sign-in/second-step"
+PASSKEY_PAGE = "/sign-in/passkey"
 SIGN_OUT_PAGE = "/sign-out"
 REGISTER_PAGE = "/register"
 NOT_KEPT = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}

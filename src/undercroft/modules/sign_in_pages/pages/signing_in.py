@@ -37,6 +37,7 @@ from undercroft.modules.auth import (
 from undercroft.modules.mfa import LONGEST_PASSKEY, InvalidCode, MfaTokenInvalid, finish_sign_in
 from undercroft.modules.sign_in_pages.answers import (
     NOT_KEPT,
+    PASSKEY_PAGE,
     REGISTER_PAGE,
     SECOND_STEP_PAGE,
     SIGN_IN_PAGE,
@@ -196,6 +197,7 @@ def _form(request: Request, wanted: str, fault: AppError | None = None, *, email
         register=REGISTER_PAGE,
         email=email,
         longest=MAX_LENGTH,
+        passkey_action=PASSKEY_PAGE,
         social=social_links(request.app.state.identity_connections, wanted),
         wanted=wanted,
         **captcha_of(request),
