@@ -135,6 +135,7 @@ LEAVES: dict[str, Leaves] = {
     "POST /api/v1/auth/impersonation/end": leaves("impersonation.ended", unless="it has ended already"),
     "POST /admin/login": leaves("session.started", "mfa.asked", also=("sign_in.slowed",), refused=GUESS),
     "POST /admin/login/code": leaves("session.started", also=("mfa.recovery_code_used",), refused=SECOND),
+    "POST /admin/login/passkey": leaves("session.started", unless="the passkey is asked for", refused=SECOND),
     "POST /admin/logout": leaves("session.ended", unless=UNKNOWN),
     "POST /admin/{path}": leaves(ANY, unless="the form is shown again, or nothing differs"),
     # development

@@ -1,6 +1,7 @@
 """Signing in to `/admin` and out of it. A session that is begun here is one like any other, and as well protected."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
@@ -16,11 +17,19 @@ from undercroft.core.validation import read_email
 from undercroft.modules.admin_ui.gate import Gate
 from undercroft.modules.admin_ui.targets import FRONT, SIGN_IN, place
 from undercroft.modules.auth import CsrfFailed, InvalidCredentials, MfaRequired, Started, browser, captcha_of
-from undercroft.modules.mfa import LONGEST_PASSKEY, MfaTokenInvalid, finish_in_browser, second_step_of
+from undercroft.modules.mfa import (
+    LONGEST_PASSKEY,
+    MfaTokenInvalid,
+    enter_by_passkey,
+    finish_in_browser,
+    passkey_alone_of,
+    second_step_of,
+)
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 
 SECOND_STEP = f"{SIGN_IN}/code"
+BY_PASSKEY = f"{SIGN_IN}/passkey"
 WAYS = ("code", "recovery_code", "passkey")
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
 
@@ -32,6 +41,9 @@ def routes(gate: Gate) -> list[BaseRoute]:
         Route(SIGN_IN, sign_in_page, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in, methods=["POST"], include_in_schema=False),
         Route(SECOND_STEP, second_step, methods=["POST"], include_in_schema=False),
+        Route(SECOND_STEP, to_sign_in, methods=["GET"], include_in_schema=False),
+        Route(BY_PASSKEY, sign_in_by_passkey, methods=["POST"], include_in_schema=False),
+        Route(BY_PASSKEY, to_sign_in, methods=["GET"], include_in_schema=False),
         Route("/admin/logout", sign_out, methods=["POST"], include_in_schema=False),
         Mount("/admin", app=gate, name="admin"),
     ]
@@ -39,6 +51,11 @@ def routes(gate: Gate) -> list[BaseRoute]:
 
 async def to_front(_request: Request) -> Response:
     return RedirectResponse(FRONT, 308)
+
+
+async def to_sign_in(_request: Request) -> Response:
+    """There is nothing to see at later steps without the first one."""
+    return RedirectResponse(SIGN_IN, 303, NO_STORE)
 
 
 async def sign_in_page(request: Request) -> Response:
@@ -70,6 +87,22 @@ async def second_step(request: Request) -> Response:
         return _form(request, wanted, error)
     except AppError as error:
         return await _second_step(request, token, wanted, error)
+    return _entered(started, wanted)
+
+
+@limit("sign_in")
+async def sign_in_by_passkey(request: Request) -> Response:
+    """Ask for a passkey, by a button of the first page, or begin the session of whoever has shown one."""
+    form = await _fields(request)
+    passkey, wanted = form.get("passkey", ""), form.get("next", "")
+    if not passkey:
+        return await _passkey_form(request, wanted)
+    try:
+        started = await enter_by_passkey(request, passkey[:LONGEST_PASSKEY])
+    except CsrfFailed as error:
+        return _form(request, wanted, error)
+    except AppError as error:
+        return await _passkey_form(request, wanted, error)
     return _entered(started, wanted)
 
 
@@ -105,17 +138,14 @@ def _address(form: dict[str, str]) -> str:
 
 
 def _form(request: Request, wanted: str, error: AppError | None = None, *, email: str = "") -> Response:
-    status, headers = (error.status, error.headers) if error else (200, {})
-    fault = error.text if error else ""
-    return page(
+    return _shown(
         request,
-        "admin_ui/sign_in.html",
-        status=status,
-        headers={**headers, **NO_STORE},
-        fault=fault,
-        email=email[:254],
+        "sign_in",
+        wanted,
+        error,
         action=SIGN_IN,
-        wanted=place(wanted),
+        passkey_action=BY_PASSKEY,
+        email=email[:254],
         **captcha_of(request),
     )
 
@@ -126,14 +156,22 @@ async def _second_step(request: Request, token: str, wanted: str, error: AppErro
         shown = await second_step_of(request, token)
     except MfaTokenInvalid as void:
         return _form(request, wanted, void)
+    return _shown(request, "code", wanted, error, action=SECOND_STEP, **shown)
+
+
+async def _passkey_form(request: Request, wanted: str, error: AppError | None = None) -> Response:
+    shown = await passkey_alone_of(request)
+    return _shown(request, "passkey", wanted, error, action=BY_PASSKEY, sign_in=SIGN_IN, **shown)
+
+
+def _shown(request: Request, name: str, wanted: str, error: AppError | None, **context: Any) -> Response:
     status, headers = (error.status, error.headers) if error else (200, {})
     return page(
         request,
-        "admin_ui/code.html",
+        f"admin_ui/{name}.html",
         status=status,
         headers={**headers, **NO_STORE},
         fault=error.text if error else "",
-        action=SECOND_STEP,
         wanted=place(wanted),
-        **shown,
+        **context,
     )

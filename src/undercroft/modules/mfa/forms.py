@@ -43,7 +43,7 @@ async def second_step_of(request: Request, token: str) -> dict[str, Any]:
 
 
 async def passkey_alone_of(request: Request) -> dict[str, Any]:
-    """What a page needs to include `mfa/_passkey.html` and let anybody in by a passkey alone."""
+    """What a page needs to include `mfa/_passkey_alone.html`, besides `action`, `wanted`, `sign_in` and `fault`."""
     step = SecondStep(browser.identity_of(request), await browser.client_of(request))
     return _asking(await step.passkey_options())
 
