@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 from httpx import AsyncClient
@@ -15,7 +16,7 @@ PLACES = ["/admin/", "/admin/user/list", "/admin/nothing/list", "/admin/user/det
 @pytest.mark.parametrize("path", PLACES)
 async def test_who_is_not_signed_in_is_sent_to_sign_in(client: AsyncClient, path: str) -> None:
     answer = await client.get(path)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/admin/login")
+    assert (answer.status_code, urlsplit(answer.headers["location"]).path) == (303, "/admin/login")
     assert answer.content == b""
 
 

@@ -129,6 +129,24 @@ async def test_a_project_keeps_its_lines_when_edited_and_is_deleted_after_a_ques
     assert here.complaints == []
 
 
+async def test_a_link_into_it_is_followed_after_signing_in(
+    chromium: Any, address: str, somebody: Any, database: Database
+) -> None:
+    admin = await made(somebody, database, PlatformRole.ADMIN)
+    authenticator = await two_steps(admin)
+    here = await visit(chromium, address)
+    page = here.page
+    await here.goto("/admin/user/list?search=ada@&page=1")
+    await page.fill("input[name=email]", admin.email)
+    await page.fill("input[name=password]", PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.fill("input[name=code]", authenticator.code())
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/admin/user/list?search=ada@&page=1")
+    assert await page.input_value("#search-input") == "ada@"
+    assert here.complaints == []
+
+
 async def test_it_is_as_dark_as_the_browser_wishes(
     chromium: Any, address: str, somebody: Any, database: Database
 ) -> None:

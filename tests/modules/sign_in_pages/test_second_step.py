@@ -1,12 +1,12 @@
 """The second step on a page."""
 
-import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from tests.modules.auth.people import PASSWORD, Mailbox, post
+from tests.modules.forms import hidden
 from tests.modules.mfa.conftest import Clock, Guarded
 from undercroft.core.settings import use
 from undercroft.modules.auth.settings import AuthSettings
@@ -20,12 +20,6 @@ def links() -> Iterator[None]:
     use(AuthSettings(magic_links=True))
     yield
     use(AuthSettings())
-
-
-def hidden(page: httpx.Response) -> dict[str, str]:
-    """The hidden fields of a page's first form."""
-    form = page.text.partition("<form")[2].partition("</form>")[0]
-    return dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
 
 
 async def begin(guarded: Guarded, **more: str) -> httpx.Response:

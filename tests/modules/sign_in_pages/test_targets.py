@@ -2,7 +2,8 @@
 
 import pytest
 
-from undercroft.modules.sign_in_pages.targets import LONGEST, local_path
+from undercroft.core.http.local_paths import LONGEST
+from undercroft.modules.sign_in_pages.targets import local_path
 
 
 @pytest.mark.parametrize("path", ["/", "/admin", "/app?x=1&y=/z", "/a//b", "/a%20b", "/a?u=https://evil.example"])

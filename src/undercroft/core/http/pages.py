@@ -38,6 +38,9 @@ POLICY = {
 }
 MAILED = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
+STYLESHEET = asset(HERE / "assets" / "pages.css")
+"""Named when the process starts: a browser may ask another process for it than the one that showed the page."""
+
 _sign_in_page = ""
 _folders: list[Path] = [HERE / "templates"]
 
@@ -69,7 +72,7 @@ def environment() -> "Environment":
         lstrip_blocks=True,
     )
     made.globals["asset"] = asset
-    made.globals["stylesheet"] = asset(HERE / "assets" / "pages.css")
+    made.globals["stylesheet"] = STYLESHEET
     return made
 
 

@@ -24,13 +24,12 @@ from undercroft.core.errors import Forbidden, Unauthorized
 from undercroft.core.http.pages import policy
 from undercroft.core.http.same_site import same_site
 from undercroft.core.settings import load
+from undercroft.modules.admin_ui.targets import sign_in_for
 from undercroft.modules.auth import browser
 
 if TYPE_CHECKING:
     from undercroft.core.admin.site import Site
 
-FRONT = "/admin/"
-SIGN_IN = "/admin/login"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 POOL_SIZE = 4
 POLICY = policy(script_src="'self'", font_src="'self'", connect_src="'self'")
@@ -80,7 +79,7 @@ class Gate:
         try:
             principal = await self.principal(request)
         except Unauthorized:
-            await RedirectResponse(SIGN_IN, 303, {"Cache-Control": "no-store"})(scope, receive, send)
+            await RedirectResponse(sign_in_for(request), 303, {"Cache-Control": "no-store"})(scope, receive, send)
             return
         scope["state"]["principal"] = principal
         act_for(EVERY_TEAM)

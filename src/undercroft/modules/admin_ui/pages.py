@@ -14,12 +14,23 @@ from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import add_templates, page
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.validation import read_email
-from undercroft.modules.admin_ui.gate import FRONT, SIGN_IN, Gate
-from undercroft.modules.auth import InvalidCredentials, MfaRequired, Started, browser, captcha_of
-from undercroft.modules.mfa import MfaTokenInvalid, finish_in_browser
+from undercroft.modules.admin_ui.gate import Gate
+from undercroft.modules.admin_ui.targets import FRONT, SIGN_IN, place
+from undercroft.modules.auth import CsrfFailed, InvalidCredentials, MfaRequired, Started, browser, captcha_of
+from undercroft.modules.mfa import (
+    LONGEST_PASSKEY,
+    MfaTokenInvalid,
+    enter_by_passkey,
+    finish_in_browser,
+    passkey_alone_of,
+    second_step_of,
+)
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 
+SECOND_STEP = f"{SIGN_IN}/code"
+BY_PASSKEY = f"{SIGN_IN}/passkey"
+WAYS = ("code", "recovery_code", "passkey")
 NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
 
 
@@ -29,7 +40,10 @@ def routes(gate: Gate) -> list[BaseRoute]:
         Route("/admin", to_front, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in_page, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in, methods=["POST"], include_in_schema=False),
-        Route(f"{SIGN_IN}/code", second_step, methods=["POST"], include_in_schema=False),
+        Route(SECOND_STEP, second_step, methods=["POST"], include_in_schema=False),
+        Route(SECOND_STEP, to_sign_in, methods=["GET"], include_in_schema=False),
+        Route(BY_PASSKEY, sign_in_by_passkey, methods=["POST"], include_in_schema=False),
+        Route(BY_PASSKEY, to_sign_in, methods=["GET"], include_in_schema=False),
         Route("/admin/logout", sign_out, methods=["POST"], include_in_schema=False),
         Mount("/admin", app=gate, name="admin"),
     ]
@@ -39,35 +53,57 @@ async def to_front(_request: Request) -> Response:
     return RedirectResponse(FRONT, 308)
 
 
+async def to_sign_in(_request: Request) -> Response:
+    """There is nothing to see at later steps without the first one."""
+    return RedirectResponse(SIGN_IN, 303, NO_STORE)
+
+
 async def sign_in_page(request: Request) -> Response:
-    return _form(request)
+    return _form(request, request.query_params.get("next", ""))
 
 
 @limit("sign_in")
 async def sign_in(request: Request) -> Response:
     """Begin a session, or ask for the second factor. Who may come in is the gate's to say."""
     form = await _fields(request)
+    wanted = form.get("next", "")
     try:
         started = await browser.sign_in(request, email=_address(form), password=form.get("password", "")[:MAX_LENGTH])
     except MfaRequired as error:
-        return _code_form(request, error.details or {})
+        return await _second_step(request, (error.details or {})["mfa_token"], wanted)
     except AppError as error:
-        return _form(request, error, email=form.get("email", ""))
-    return _entered(started)
+        return _form(request, wanted, error, email=form.get("email", ""))
+    return _entered(started, wanted)
 
 
 @limit("sign_in")
 async def second_step(request: Request) -> Response:
     """Begin the session that the second factor was asked for."""
     form = await _fields(request)
-    token = form.get("mfa_token", "")
+    token, wanted = form.get("mfa_token", ""), form.get("next", "")
     try:
-        started = await finish_in_browser(request, token=token, code=form.get("code", ""))
-    except MfaTokenInvalid as error:
-        return _form(request, error)
+        started = await finish_in_browser(request, token=token, **_given(form))
+    except (MfaTokenInvalid, CsrfFailed) as error:
+        return _form(request, wanted, error)
     except AppError as error:
-        return _code_form(request, {"mfa_token": token}, error)
-    return _entered(started)
+        return await _second_step(request, token, wanted, error)
+    return _entered(started, wanted)
+
+
+@limit("sign_in")
+async def sign_in_by_passkey(request: Request) -> Response:
+    """Ask for a passkey, by a button of the first page, or begin the session of whoever has shown one."""
+    form = await _fields(request)
+    passkey, wanted = form.get("passkey", ""), form.get("next", "")
+    if not passkey:
+        return await _passkey_form(request, wanted)
+    try:
+        started = await enter_by_passkey(request, passkey[:LONGEST_PASSKEY])
+    except CsrfFailed as error:
+        return _form(request, wanted, error)
+    except AppError as error:
+        return await _passkey_form(request, wanted, error)
+    return _entered(started, wanted)
 
 
 async def sign_out(request: Request) -> Response:
@@ -84,8 +120,12 @@ async def _fields(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if not isinstance(value, UploadFile)}
 
 
-def _entered(started: Started) -> Response:
-    response = RedirectResponse(FRONT, 303, NO_STORE)
+def _given(form: dict[str, str]) -> dict[str, str]:
+    return {name: form[name][:LONGEST_PASSKEY] for name in WAYS if name in form}
+
+
+def _entered(started: Started, wanted: str) -> Response:
+    response = RedirectResponse(place(wanted), 303, NO_STORE)
     browser.remember(response, started)
     return response
 
@@ -97,22 +137,41 @@ def _address(form: dict[str, str]) -> str:
         raise InvalidCredentials from None
 
 
-def _form(request: Request, error: AppError | None = None, *, email: str = "") -> Response:
-    status, headers = (error.status, error.headers) if error else (200, {})
-    fault = error.text if error else ""
-    return page(
+def _form(request: Request, wanted: str, error: AppError | None = None, *, email: str = "") -> Response:
+    return _shown(
         request,
-        "admin_ui/sign_in.html",
-        status=status,
-        headers={**headers, **NO_STORE},
-        fault=fault,
+        "sign_in",
+        wanted,
+        error,
+        action=SIGN_IN,
+        passkey_action=BY_PASSKEY,
         email=email[:254],
         **captcha_of(request),
     )
 
 
-def _code_form(request: Request, details: dict[str, Any], error: AppError | None = None) -> Response:
-    status, fault = (error.status, error.text) if error else (200, "")
+async def _second_step(request: Request, token: str, wanted: str, error: AppError | None = None) -> Response:
+    """The forms for it, or the first ones where there is nothing to go on with."""
+    try:
+        shown = await second_step_of(request, token)
+    except MfaTokenInvalid as void:
+        return _form(request, wanted, void)
+    return _shown(request, "code", wanted, error, action=SECOND_STEP, **shown)
+
+
+async def _passkey_form(request: Request, wanted: str, error: AppError | None = None) -> Response:
+    shown = await passkey_alone_of(request)
+    return _shown(request, "passkey", wanted, error, action=BY_PASSKEY, sign_in=SIGN_IN, **shown)
+
+
+def _shown(request: Request, name: str, wanted: str, error: AppError | None, **context: Any) -> Response:
+    status, headers = (error.status, error.headers) if error else (200, {})
     return page(
-        request, "admin_ui/code.html", status=status, headers=NO_STORE, fault=fault, token=details.get("mfa_token", "")
+        request,
+        f"admin_ui/{name}.html",
+        status=status,
+        headers={**headers, **NO_STORE},
+        fault=error.text if error else "",
+        wanted=place(wanted),
+        **context,
     )

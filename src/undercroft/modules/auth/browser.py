@@ -36,7 +36,7 @@ async def sign_in(request: Request, *, email: str, password: str) -> Started:
 async def asked_by(request: Request) -> tuple[Identity, Client]:
     """Who signs people in, and who asks, by a form of our own. Raises `CsrfFailed`."""
     require_same_site(request)
-    return identity_of(request), await current_client(request)
+    return identity_of(request), await client_of(request)
 
 
 async def sign_out(request: Request, response: Response) -> None:
@@ -56,6 +56,10 @@ async def principal_of(request: Request) -> Principal:
 def remember(response: Response, started: Started) -> None:
     """Let the browser keep the session that was begun."""
     set_session_cookie(response, started.secret)
+
+
+async def client_of(request: Request) -> Client:
+    return await current_client(request)
 
 
 def identity_of(request: Request) -> Identity:

@@ -1,6 +1,6 @@
 """Where signing in asks for a second factor. Whoever keeps second factors binds itself here when the process starts."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol
 
 from starlette.requests import Request
@@ -31,7 +31,7 @@ def bind(second_factor: SecondFactor) -> None:
     _bound = second_factor
 
 
-Page = Callable[[Request, MfaRequired, str], Response]
+Page = Callable[[Request, MfaRequired, str], Awaitable[Response]]
 """Shows where somebody takes the second step in a browser, and goes on to a path afterwards."""
 
 _page: Page | None = None
@@ -43,10 +43,10 @@ def bind_page(page: Page) -> None:
     _page = page
 
 
-def page_for(request: Request, asked: MfaRequired, wanted: str) -> Response | None:
+async def page_for(request: Request, asked: MfaRequired, wanted: str) -> Response | None:
     """The page for a browser; None for others, and where there is none."""
     wants_page = "text/html" in request.headers.get("accept", "")
-    return _page(request, asked, wanted) if _page is not None and wants_page else None
+    return await _page(request, asked, wanted) if _page is not None and wants_page else None
 
 
 async def demand(session: Session, user: User, client: Client, kind: SessionKind) -> NoReturn:

@@ -54,6 +54,12 @@ class SecondStep:
         self._identity = identity
         self._client = client
 
+    async def factors(self, token: str) -> list[str]:
+        """The kinds of factor that this sign-in can go on with. Raises `MfaTokenInvalid`."""
+        async with self._identity.database.reading() as reading:
+            _, user = await _halfway(reading, token)
+            return user.second_factors
+
     async def options(self, token: str) -> dict[str, Any]:
         """What a browser needs to sign with one of the passkeys. Raises `MfaTokenInvalid`."""
         async with self._identity.database.session() as session:

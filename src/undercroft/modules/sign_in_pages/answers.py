@@ -8,10 +8,12 @@ from starlette.responses import RedirectResponse, Response
 from undercroft.core.errors import AppError
 from undercroft.core.http.pages import page
 from undercroft.modules.auth import MfaRequired, Started, set_session_cookie
+from undercroft.modules.mfa import second_step_of
 from undercroft.modules.sign_in_pages.targets import local_path
 
 SIGN_IN_PAGE = "/sign-in"
 SECOND_STEP_PAGE = "/sign-in/second-step"
+PASSKEY_PAGE = "/sign-in/passkey"
 SIGN_OUT_PAGE = "/sign-out"
 REGISTER_PAGE = "/register"
 NOT_KEPT = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
@@ -38,22 +40,12 @@ def entered(started: Started, wanted: str) -> Response:
     return answer
 
 
-def second_step_asked(request: Request, asked: MfaRequired, wanted: str) -> Response:
+async def second_step_asked(request: Request, asked: MfaRequired, wanted: str) -> Response:
     """Where somebody shows the second factor that `MfaRequired` asks for."""
-    details = asked.details or {}
-    return second_step_page(request, details["mfa_token"], wanted, with_code="totp" in details["methods"])
+    return await second_step_page(request, (asked.details or {})["mfa_token"], wanted)
 
 
-def second_step_page(
-    request: Request, mfa_token: str, wanted: str, *, with_code: bool, fault: AppError | None = None
-) -> Response:
-    """The form for it; `with_code` where there is an authenticator app."""
-    return form_page(
-        request,
-        "second_step",
-        fault=fault,
-        action=SECOND_STEP_PAGE,
-        mfa_token=mfa_token,
-        with_code=with_code,
-        wanted=local_path(wanted),
-    )
+async def second_step_page(request: Request, mfa_token: str, wanted: str, *, fault: AppError | None = None) -> Response:
+    """The forms for it. Raises `MfaTokenInvalid`."""
+    shown = await second_step_of(request, mfa_token)
+    return form_page(request, "second_step", fault=fault, action=SECOND_STEP_PAGE, wanted=local_path(wanted), **shown)

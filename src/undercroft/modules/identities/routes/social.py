@@ -194,7 +194,8 @@ async def _welcomed(request: Request, identity: Identity, begun: Begun, profile:
         async with identity.database.session() as session:
             started = await service.sign_in(session, begun.provider, profile, client)
     except MfaRequired as error:
-        return second_factor_page(request, error, begun.return_to) or _in_fragment(begun.return_to, error)
+        page = await second_factor_page(request, error, begun.return_to)
+        return page or _in_fragment(begun.return_to, error)
     response = RedirectResponse(begun.return_to, 303)
     set_session_cookie(response, started.secret)
     return response

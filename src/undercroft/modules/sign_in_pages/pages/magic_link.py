@@ -39,7 +39,7 @@ async def sign_in_by_magic_link(
     try:
         _, started = await sign_in_by_link(identity.database, token=token, client=client, kind=SessionKind.COOKIE)
     except MfaRequired as asked:
-        return second_step_asked(request, asked, "")
+        return await second_step_asked(request, asked, "")
     except AppError as fault:
         return form_page(request, "refused", fault=fault, sign_in=SIGN_IN_PAGE)
     return entered(started, "")

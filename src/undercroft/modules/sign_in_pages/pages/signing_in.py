@@ -10,6 +10,7 @@ from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
+from undercroft.core.http.local_paths import LONGEST
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
@@ -33,9 +34,10 @@ from undercroft.modules.auth import (
     require_human_at_form,
     require_local_accounts,
 )
-from undercroft.modules.mfa import InvalidCode, finish_sign_in
+from undercroft.modules.mfa import LONGEST_PASSKEY, InvalidCode, MfaTokenInvalid, finish_sign_in
 from undercroft.modules.sign_in_pages.answers import (
     NOT_KEPT,
+    PASSKEY_PAGE,
     REGISTER_PAGE,
     SECOND_STEP_PAGE,
     SIGN_IN_PAGE,
@@ -47,7 +49,7 @@ from undercroft.modules.sign_in_pages.answers import (
     second_step_page,
 )
 from undercroft.modules.sign_in_pages.social import require_way_in, social_links
-from undercroft.modules.sign_in_pages.targets import LONGEST, local_path
+from undercroft.modules.sign_in_pages.targets import local_path
 from undercroft.modules.sign_in_pages.visitors import Visitor
 from undercroft.providers.identity import IdentitySettings
 
@@ -84,7 +86,7 @@ async def sign_in(
     try:
         started = await browser.sign_in(request, email=_address(email), password=password)
     except MfaRequired as asked:
-        return second_step_asked(request, asked, wanted)
+        return await second_step_asked(request, asked, wanted)
     except AppError as fault:
         return _form(request, wanted, fault, email=email)
     return entered(started, wanted)
@@ -92,7 +94,7 @@ async def sign_in(
 
 @signing_in.post(SECOND_STEP_PAGE)
 @limit("sign_in")
-@not_idempotent("A code works once.")
+@not_idempotent("A code works once, and so does a challenge.")
 async def second_step(
     request: Request,
     client: CurrentClient,
@@ -100,17 +102,23 @@ async def second_step(
     mfa_token: Annotated[str, Form(max_length=512)] = "",
     code: Annotated[str, Form(max_length=64)] = "",
     recovery_code: Annotated[str, Form(max_length=64)] = "",
-    with_code: Annotated[str, Form(max_length=8)] = "",
+    passkey: Annotated[str, Form(max_length=LONGEST_PASSKEY)] = "",
     wanted: Wanted = "",
 ) -> Response:
     """A wrong code may be mended a few times; then signing in begins anew."""
     refuse_cross_site(request)
     try:
         _, started, _ = await finish_sign_in(
-            identity, client, token=mfa_token, code=code, recovery_code=recovery_code, only=SessionKind.COOKIE
+            identity,
+            client,
+            token=mfa_token,
+            code=code,
+            recovery_code=recovery_code,
+            passkey=passkey,
+            only=SessionKind.COOKIE,
         )
     except (InvalidCode, TooManyAttempts) as fault:
-        return second_step_page(request, mfa_token, wanted, with_code=bool(with_code), fault=fault)
+        return await _asked_again(request, mfa_token, wanted, fault)
     except AppError as fault:
         return _form(request, wanted, fault)
     return entered(started, wanted)
@@ -169,6 +177,13 @@ async def sign_out(
     return answer
 
 
+async def _asked_again(request: Request, mfa_token: str, wanted: str, fault: AppError) -> Response:
+    try:
+        return await second_step_page(request, mfa_token, wanted, fault=fault)
+    except MfaTokenInvalid as void:
+        return _form(request, wanted, void)
+
+
 def _form(request: Request, wanted: str, fault: AppError | None = None, *, email: str = "") -> Response:
     wanted = local_path(wanted)
     return form_page(
@@ -182,6 +197,7 @@ def _form(request: Request, wanted: str, fault: AppError | None = None, *, email
         register=REGISTER_PAGE,
         email=email,
         longest=MAX_LENGTH,
+        passkey_action=PASSKEY_PAGE,
         social=social_links(request.app.state.identity_connections, wanted),
         wanted=wanted,
         **captcha_of(request),
