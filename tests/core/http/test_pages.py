@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +85,3 @@ def test_a_name_that_is_not_given_is_an_error(configure: Any, templates: Path) -
 
 def test_a_policy_can_be_widened_by_name() -> None:
     assert "frame-src 'self'" in policy(frame_src="'self'")
-
-
-def test_a_process_serves_what_the_pages_of_another_one_name() -> None:
-    program = (
-        "import undercroft.app.api; from undercroft.core.http import assets; undercroft.app.api.offline_app(); "
-        "print(*sorted(name.split('.')[0] for name in assets._files))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert {"pages", "passkey"} <= set(done.stdout.split())

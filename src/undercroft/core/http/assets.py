@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,42 +18,69 @@ PREFIX = "/assets/"
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 IMMUTABLE = "public, max-age=31536000, immutable"
 
+CORE = Path(__file__).parent / "assets"
+_folders = [CORE]
+_addresses: dict[Path, str] = {}
 _files: dict[str, Path] = {}
+
+
+def add_assets(folder: Path) -> None:
+    """Serve the files of this folder from every process: a browser may ask another one than showed it the page."""
+    if folder not in _folders:
+        _folders.append(folder)
 
 
 def asset(file: Path) -> str:
     """The address that this file is served at: `pages.css` as `/assets/pages.1f0c….css`.
 
-    A file that ends in `.gz` is kept and sent compressed, under the name without it.
+    It lies in a folder that was added. One that ends in `.gz` is kept and sent compressed, under the name without it.
     """
-    if str(file) not in _addresses:
+    if file not in _addresses:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-        stem, suffix = Path(file.name.removesuffix(".gz")).stem, Path(file.name.removesuffix(".gz")).suffix
+        stem, suffix = name_of(file)
         name = f"{stem}.{digest}{suffix}"
         _files[name] = file
-        _addresses[str(file)] = PREFIX + name
-    return _addresses[str(file)]
+        _addresses[file] = PREFIX + name
+    return _addresses[file]
 
 
-_addresses: dict[str, str] = {}
+def name_of(file: Path) -> tuple[str, str]:
+    """Stem and suffix under which a file is sent."""
+    plain = Path(file.name.removesuffix(".gz"))
+    return plain.stem, plain.suffix
+
+
+def _file(name: str) -> Path:
+    """The file of this name, looked for in all folders when no page of this process has named it. Raises `NotFound`."""
+    if name not in _files:
+        stem, _, rest = name.partition(".")
+        for file in _all_named(stem, Path(rest).suffix):
+            asset(file)
+    if name not in _files:
+        raise NotFound
+    return _files[name]
+
+
+def _all_named(stem: str, suffix: str) -> Iterator[Path]:
+    files = (file for folder in _folders for file in folder.rglob("*") if suffix in TYPES)
+    return (file for file in files if name_of(file) == (stem, suffix))
 
 
 @limit(None)
 async def _serve(request: Request) -> Response:
     name = request.path_params["name"]
-    if name not in _files:
-        raise NotFound
+    file = _file(name)
     headers = {"Cache-Control": IMMUTABLE, "Vary": "Accept-Encoding", "Cross-Origin-Resource-Policy": "same-origin"}
     media_type = TYPES[Path(name).suffix]
     if chosen(request.headers.get("accept-encoding", "").encode().replace(b"br", b"")):
-        return Response(_compressed(name), media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
-    return Response(gzip.decompress(_compressed(name)), media_type=media_type, headers=headers)
+        return Response(_compressed(file), media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(gzip.decompress(_compressed(file)), media_type=media_type, headers=headers)
 
 
 @lru_cache(maxsize=32)
-def _compressed(name: str) -> bytes:
-    content = _files[name].read_bytes()
-    return content if _files[name].suffix == ".gz" else gzip.compress(content, 9, mtime=0)
+def _compressed(file: Path) -> bytes:
+    content = file.read_bytes()
+    return content if file.suffix == ".gz" else gzip.compress(content, 9, mtime=0)
 
 
 def routes() -> list[Route]:

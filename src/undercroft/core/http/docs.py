@@ -1,14 +1,13 @@
 """The schema at `/openapi.json` and Scalar at `/docs`, without a request to anybody else."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from undercroft.core.http.assets import asset
+from undercroft.core.http.assets import CORE, asset
 from undercroft.core.http.conditional import is_unchanged, weak_etag
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import page, policy
@@ -16,7 +15,6 @@ from undercroft.core.http.pages import page, policy
 if TYPE_CHECKING:
     from undercroft.core.http.application import Api
 
-ASSETS = Path(__file__).parent / "assets"
 CONFIGURATION = {
     "url": "/openapi.json",
     "theme": "default",
@@ -49,8 +47,8 @@ async def _docs(request: Request) -> Response:
         csp=csp,
         headers={"Cache-Control": "no-cache"},
         configuration=json.dumps(CONFIGURATION),
-        scalar=asset(ASSETS / "scalar" / "scalar.js.gz"),
-        start=asset(ASSETS / "docs.js"),
+        scalar=asset(CORE / "scalar" / "scalar.js.gz"),
+        start=asset(CORE / "docs.js"),
     )
 
 

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import Scope
 
 from undercroft.core.errors import AppError
-from undercroft.core.http.assets import asset
+from undercroft.core.http.assets import CORE, asset
 from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ POLICY = {
     "base-uri": "'none'",
 }
 MAILED = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
-
-STYLESHEET = asset(HERE / "assets" / "pages.css")
-"""Named when the process starts: a browser may ask another process for it than the one that showed the page."""
 
 _sign_in_page = ""
 _folders: list[Path] = [HERE / "templates"]
@@ -72,7 +69,7 @@ def environment() -> "Environment":
         lstrip_blocks=True,
     )
     made.globals["asset"] = asset
-    made.globals["stylesheet"] = STYLESHEET
+    made.globals["stylesheet"] = asset(CORE / "pages.css")
     return made
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
 from undercroft.core.auth import Router
-from undercroft.core.http.assets import asset
+from undercroft.core.http.assets import add_assets, asset
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import add_templates, page, policy
 from undercroft.modules.mailbox.access import from_this_machine
@@ -28,6 +28,7 @@ MAIL_POLICY = "sandbox allow-popups allow-popups-to-escape-sandbox; " + policy(
 PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 add_templates(FOLDER / "templates")
+add_assets(FOLDER / "assets")
 
 router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)])
 

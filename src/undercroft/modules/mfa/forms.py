@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from undercroft.core.http.assets import asset
+from undercroft.core.http.assets import add_assets, asset
 from undercroft.core.http.pages import add_templates, policy
 from undercroft.modules.auth import Client, Identity, SessionKind, Started, browser
 from undercroft.modules.mfa.errors import InvalidCode, InvalidPasskey
@@ -22,10 +22,8 @@ LONGEST = 64
 LONGEST_PASSKEY = 16_384
 _SIX_DIGITS = re.compile("[0-9]{6}")
 
-SCRIPT = asset(HERE / "assets" / "passkey.js")
-"""Named when the process starts, as the stylesheet of pages is."""
-
 add_templates(HERE / "templates" / "pages")
+add_assets(HERE / "assets")
 
 
 async def second_step_of(request: Request, token: str) -> dict[str, Any]:
@@ -95,7 +93,11 @@ async def enter_by_passkey(request: Request, passkey: str) -> Started:
 
 
 def _asking(options: dict[str, Any]) -> dict[str, Any]:
-    passkey = {"options": json.dumps(options), "domain": options["rpId"], "script": SCRIPT}
+    passkey = {
+        "options": json.dumps(options),
+        "domain": options["rpId"],
+        "script": asset(HERE / "assets" / "passkey.js"),
+    }
     return {"passkey": passkey, "csp": policy(script_src="'self'")}
 
 
