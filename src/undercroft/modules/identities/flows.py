@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from undercroft.core.db import utc_now
+from undercroft.core.http.local_paths import is_local_path
 from undercroft.core.security.keyring import Unreadable, keyring
 from undercroft.core.security.tokens import equal, hash_token
 from undercroft.core.settings import CoreSettings, load
@@ -22,7 +23,6 @@ from undercroft.modules.identities.errors import ReturnNotAllowed
 from undercroft.providers.identity import Flow, SocialSettings, SocialSignInFailed
 
 LIFE = timedelta(minutes=10)
-LONGEST_PATH = 2000
 PURPOSE = "social sign-in"
 
 
@@ -110,8 +110,7 @@ def require_return(target: str, kind: SessionKind) -> None:
     """Raises `ReturnNotAllowed` unless this is a path of ours or, for an app with a code, a listed address."""
     if kind is SessionKind.BEARER and target in load(SocialSettings).social_redirect_uris:
         return
-    is_path = target.startswith("/") and not target.startswith(("//", "/\\")) and "\\" not in target
-    if not is_path or len(target) > LONGEST_PATH or not target.isascii() or not target.isprintable():
+    if not is_local_path(target):
         raise ReturnNotAllowed
 
 

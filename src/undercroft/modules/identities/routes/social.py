@@ -13,6 +13,7 @@ from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
+from undercroft.core.http.local_paths import LONGEST_PATH
 from undercroft.core.http.pages import add_templates, mailed_page
 from undercroft.modules.auth import (
     SIGN_IN,
@@ -108,7 +109,7 @@ async def begin(
     provider: str,
     request: Request,
     connections: ConnectionsDep,
-    return_to: Annotated[str, Query(max_length=flows.LONGEST_PATH, description="Where to come back to.")] = "/",
+    return_to: Annotated[str, Query(max_length=LONGEST_PATH, description="Where to come back to.")] = "/",
     session: Kind = SessionKind.COOKIE,
     code_challenge: Annotated[str | None, Query(pattern=CHALLENGE, description="Of an app: S256, RFC 7636.")] = None,
 ) -> Response:

@@ -9,7 +9,7 @@ from undercroft.core.auth import Router
 from undercroft.core.errors import AppError
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
-from undercroft.core.http.local_paths import LONGEST
+from undercroft.core.http.local_paths import LONGEST_PATH
 from undercroft.modules.auth import refuse_cross_site, require_local_accounts
 from undercroft.modules.mfa import LONGEST_PASSKEY, enter_by_passkey, passkey_alone_of
 from undercroft.modules.sign_in_pages.answers import NOT_KEPT, PASSKEY_PAGE, SIGN_IN_PAGE, entered, form_page
@@ -24,7 +24,7 @@ by_passkey = Router(surface="root", dependencies=[require_local_accounts()])
 async def sign_in_by_passkey(
     request: Request,
     passkey: Annotated[str, Form(max_length=LONGEST_PASSKEY)] = "",
-    wanted: Annotated[str, Form(alias="next", max_length=LONGEST)] = "",
+    wanted: Annotated[str, Form(alias="next", max_length=LONGEST_PATH)] = "",
 ) -> Response:
     """Ask for a passkey, by a button of the first page, or let in whoever has shown one."""
     refuse_cross_site(request)

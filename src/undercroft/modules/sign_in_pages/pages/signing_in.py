@@ -10,7 +10,7 @@ from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
-from undercroft.core.http.local_paths import LONGEST
+from undercroft.core.http.local_paths import LONGEST_PATH
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
@@ -59,14 +59,14 @@ LOCAL = [require_local_accounts()]
 
 LINK_PAGE = f"{SIGN_IN_PAGE}/link"
 Address = Annotated[str, Form(max_length=300)]
-Wanted = Annotated[str, Form(alias="next", max_length=LONGEST)]
+Wanted = Annotated[str, Form(alias="next", max_length=LONGEST_PATH)]
 
 
 @signing_in.get(SIGN_IN_PAGE)
 async def sign_in_page(
     request: Request,
     visitor: Visitor,
-    wanted: Annotated[str, Query(alias="next", max_length=LONGEST)] = "",
+    wanted: Annotated[str, Query(alias="next", max_length=LONGEST_PATH)] = "",
 ) -> Response:
     """Who is signed in already is sent on."""
     if visitor is not None:
