@@ -2,7 +2,7 @@
 
 import pytest
 
-from undercroft.core.http.local_paths import LONGEST
+from undercroft.core.http.local_paths import LONGEST_PATH
 from undercroft.modules.sign_in_pages.targets import local_path
 
 
@@ -14,7 +14,7 @@ def test_a_path_of_ours_is_kept(test_settings: None, path: str) -> None:
 @pytest.mark.parametrize(
     "wanted",
     ["", "admin", "https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
-     "/\n/evil.example", " /admin", "/a b", "javascript:alert(1)", "///evil.example", "/ü", "/\0", "/" + "x" * LONGEST,
+     "/\n/evil.example", " /admin", "/a b", "javascript:alert(1)", "///evil.example", "/ü", "/\0", "/" + "x" * LONGEST_PATH,
      "http:/evil.example", "/x\r\nSet-Cookie: a=b"],
 )  # fmt: skip
 def test_anything_else_is_not(test_settings: None, wanted: str) -> None:
