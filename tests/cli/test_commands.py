@@ -88,6 +88,13 @@ def test_the_first_steps_on_a_database_of_ones_own(empty_database_url: str, tmp_
     assert "people: 1" in good(counted)
 
 
+def test_a_database_url_may_say_more_than_where_the_database_is(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": f"{empty_database_url}?sslmode=prefer&application_name=ours", **PRODUCTION}
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    assert "up to date" in good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    good(typed("keys", "list", folder=tmp_path, **ours))
+
+
 def test_what_is_done_in_a_shell_is_told_to_all_modules_and_works_on_the_team_of_its_block(
     empty_database_url: str, tmp_path: Path
 ) -> None:

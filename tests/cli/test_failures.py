@@ -81,6 +81,11 @@ UNREACHABLE_DATABASE = [
     Mistake("worker", (UNREACHABLE,), environment=PRODUCTION | NOWHERE),
     Mistake("doctor", (UNREACHABLE,), 1, PRODUCTION | NOWHERE),
     Mistake("migrate status", ("no host of that name",), environment={"DATABASE_URL": "postgresql://a@no.invalid/x"}),
+    Mistake(
+        "migrate status",
+        ("The database at /nowhere:5432 cannot be used",),
+        environment={"DATABASE_URL": "postgresql:///x?host=/nowhere"},
+    ),
     Mistake("seed", ("DATABASE_URL must look like postgresql://",), environment={"DATABASE_URL": "mysql://a@b/c"}),
 ]
 CORRUPT = [

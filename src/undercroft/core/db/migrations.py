@@ -20,6 +20,7 @@ from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from undercroft.core.db.errors import unreachable
+from undercroft.core.db.settings import ENGINE_URL
 from undercroft.core.errors import ConfigurationError
 
 ENVIRONMENT = Path(__file__).parents[2] / "migrations"
@@ -126,9 +127,9 @@ async def connected(url: str) -> AsyncIterator[AsyncConnection]:
     """A connection of its own for migrations. Raises `ConfigurationError` when the database cannot be reached."""
     settings = {"application_name": "undercroft migrate", "timezone": "UTC", "lock_timeout": "10s"}
     engine = create_async_engine(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        ENGINE_URL,
         poolclass=NullPool,
-        connect_args={"timeout": 10, "server_settings": settings, "statement_cache_size": 0},
+        connect_args={"dsn": url, "timeout": 10, "server_settings": settings, "statement_cache_size": 0},
     )
     try:
         connection = await engine.connect()
