@@ -34,6 +34,8 @@ MISTYPED = [
     Mistake("serve --port 70000", ("'--port'", "65535")),
     Mistake("serve nowhere", ("'nowhere' is not one of 'all', 'public', 'admin'",)),
     Mistake("dev --port 0", ("'--port'", "greater than or equal to 1")),
+    Mistake("dev --port 51987 --host no.invalid", ("One cannot listen on no.invalid, port 51987", "--host")),
+    Mistake("dev --port 51987 --host 192.0.2.1", ("One cannot listen on 192.0.2.1, port 51987", "--host")),
     Mistake("worker --concurrency 0", ("'--concurrency'",)),
     Mistake("migrate sideways", ("No such command 'sideways'", "undercroft migrate --help")),
     Mistake("migrate new", ("Missing argument 'message'",)),
