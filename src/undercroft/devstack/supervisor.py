@@ -128,8 +128,9 @@ class Supervisor:
 
     def _postgres(self, kept: DevState) -> PostgresServer:
         postgres = PostgresServer(self._folder, kept.postgres_port, kept.postgres_password)
-        if postgres.has_data and not kept.roles_made:
-            postgres.discard_data()
+        if not postgres.has_data:
+            kept.forget_data()
+            kept.write(self._folder)
         self._begin(self._servers, Care("PostgreSQL", postgres, self._guard))
         return postgres
 
