@@ -1,11 +1,14 @@
 """What goes wrong for a person ends in one clear message, an honest exit code and no traceback."""
 
+import shlex
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import PRODUCTION, typed
+from tests.cli.terminal import PRODUCTION, bare, typed
 
 NOWHERE = {"DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1:1/none"}
 UNSET = "DATABASE_URL is not set"
@@ -153,11 +156,38 @@ def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
     assert "make dev PORT=" in developing.err
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_command_does_without_a_stream_that_is_closed(closed: str, tmp_path: Path) -> None:
+    reading = f"user create-admin a@example.com --password-stdin {closed}"
+    for words, code in ((f"routes {closed}", 0), (f"db reset {closed}", 1), (reading, 2)):
+        done = _in_shell(words, tmp_path)
+        assert done.returncode == code, done
+        assert "most likely ours" not in done.stdout + done.stderr
+
+
+def test_what_an_encoding_has_no_sign_for_is_still_printed(tmp_path: Path) -> None:
+    done = _in_shell("doctor", tmp_path, PYTHONIOENCODING="ascii")
+    assert "? settings" in done.stdout
+    assert "most likely ours" not in done.stderr
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("There is no /dev/full here")
+    done = _in_shell("routes > /dev/full", tmp_path)
+    assert done.returncode == 1
+    assert "could not be written: No space left on device." in done.stderr
+
+
+def _in_shell(words: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
+    command = f"{shlex.quote(sys.executable)} -m undercroft.cli {words}"
+    return subprocess.run(
+        ["/bin/sh", "-c", command], cwd=folder, env=bare(more), capture_output=True, text=True, check=False
+    )
+
+
 def test_an_error_of_ours_says_where_to_look(tmp_path: Path) -> None:
     broken = "from undercroft.cli import _run; _run.app.callback()(lambda: 1 / 0); _run.main()"
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-c", broken, "routes"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
