@@ -141,6 +141,17 @@ def test_weak_production_settings_are_named_all_at_once(tmp_path: Path) -> None:
     assert "hunter2" not in seen.everything
 
 
+@pytest.mark.parametrize(
+    "weak",
+    ["0123456789" * 4, "abcdefghijklmnopqrstuvwxyz0123456789", "your-secret-key-goes-here-1234567890", "CHANGEME-" * 5],
+)
+def test_a_secret_that_anybody_would_guess_is_refused_in_production(weak: str, tmp_path: Path) -> None:
+    seen = typed("serve", folder=tmp_path, **PRODUCTION | NOWHERE | {"SECRET_KEY": weak})
+    assert seen.code == 2
+    assert "SECRET_KEY is too weak" in seen.err
+    assert weak not in seen.everything
+
+
 def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
     import socket
 
