@@ -88,6 +88,38 @@ def test_the_first_steps_on_a_database_of_ones_own(empty_database_url: str, tmp_
     assert "people: 1" in good(counted)
 
 
+def test_a_history_goes_back_by_steps_and_names_its_revisions_where_it_cannot(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    ours = {"DATABASE_URL": empty_database_url}
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    for revision in ("nonsense", "", "-99", "+1"):
+        refused = typed("migrate", "downgrade", "projects", revision, "--yes", folder=tmp_path, **ours)
+        assert refused.code == 2, refused.everything
+        assert "projects cannot go back to" in refused.err
+        assert "base, 0001_projects" in refused.err
+    assert "projects is at -1" in good(
+        typed("migrate", "downgrade", "projects", "-1", "--yes", folder=tmp_path, **ours)
+    )
+    assert typed("migrate", "status", folder=tmp_path, **ours).code == 1
+
+
+@pytest.mark.parametrize("message", ["", "  ", "!!!", "\x07 bell"])
+def test_a_migration_wants_a_name(empty_database_url: str, tmp_path: Path, message: str) -> None:
+    ours = {"DATABASE_URL": empty_database_url}
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    refused = typed("migrate", "new", message, folder=tmp_path, **ours)
+    assert refused.code == 2
+    assert "Say in a few words what changes" in refused.err
+
+
+def test_a_database_url_may_say_more_than_where_the_database_is(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": f"{empty_database_url}?sslmode=prefer&application_name=ours", **PRODUCTION}
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    assert "up to date" in good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    good(typed("keys", "list", folder=tmp_path, **ours))
+
+
 def test_what_is_done_in_a_shell_is_told_to_all_modules_and_works_on_the_team_of_its_block(
     empty_database_url: str, tmp_path: Path
 ) -> None:

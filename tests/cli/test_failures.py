@@ -1,11 +1,14 @@
 """What goes wrong for a person ends in one clear message, an honest exit code and no traceback."""
 
+import shlex
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import PRODUCTION, typed
+from tests.cli.terminal import PRODUCTION, bare, typed
 
 NOWHERE = {"DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1:1/none"}
 UNSET = "DATABASE_URL is not set"
@@ -34,6 +37,8 @@ MISTYPED = [
     Mistake("serve --port 70000", ("'--port'", "65535")),
     Mistake("serve nowhere", ("'nowhere' is not one of 'all', 'public', 'admin'",)),
     Mistake("dev --port 0", ("'--port'", "greater than or equal to 1")),
+    Mistake("dev --port 51987 --host no.invalid", ("One cannot listen on no.invalid, port 51987", "--host")),
+    Mistake("dev --port 51987 --host 192.0.2.1", ("One cannot listen on 192.0.2.1, port 51987", "--host")),
     Mistake("worker --concurrency 0", ("'--concurrency'",)),
     Mistake("migrate sideways", ("No such command 'sideways'", "undercroft migrate --help")),
     Mistake("migrate new", ("Missing argument 'message'",)),
@@ -81,6 +86,11 @@ UNREACHABLE_DATABASE = [
     Mistake("worker", (UNREACHABLE,), environment=PRODUCTION | NOWHERE),
     Mistake("doctor", (UNREACHABLE,), 1, PRODUCTION | NOWHERE),
     Mistake("migrate status", ("no host of that name",), environment={"DATABASE_URL": "postgresql://a@no.invalid/x"}),
+    Mistake(
+        "migrate status",
+        ("The database at /nowhere:5432 cannot be used",),
+        environment={"DATABASE_URL": "postgresql:///x?host=/nowhere"},
+    ),
     Mistake("seed", ("DATABASE_URL must look like postgresql://",), environment={"DATABASE_URL": "mysql://a@b/c"}),
 ]
 CORRUPT = [
@@ -131,6 +141,17 @@ def test_weak_production_settings_are_named_all_at_once(tmp_path: Path) -> None:
     assert "hunter2" not in seen.everything
 
 
+@pytest.mark.parametrize(
+    "weak",
+    ["0123456789" * 4, "abcdefghijklmnopqrstuvwxyz0123456789", "your-secret-key-goes-here-1234567890", "CHANGEME-" * 5],
+)
+def test_a_secret_that_anybody_would_guess_is_refused_in_production(weak: str, tmp_path: Path) -> None:
+    seen = typed("serve", folder=tmp_path, **PRODUCTION | NOWHERE | {"SECRET_KEY": weak})
+    assert seen.code == 2
+    assert "SECRET_KEY is too weak" in seen.err
+    assert weak not in seen.everything
+
+
 def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
     import socket
 
@@ -146,11 +167,38 @@ def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
     assert "make dev PORT=" in developing.err
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_command_does_without_a_stream_that_is_closed(closed: str, tmp_path: Path) -> None:
+    reading = f"user create-admin a@example.com --password-stdin {closed}"
+    for words, code in ((f"routes {closed}", 0), (f"db reset {closed}", 1), (reading, 2)):
+        done = _in_shell(words, tmp_path)
+        assert done.returncode == code, done
+        assert "most likely ours" not in done.stdout + done.stderr
+
+
+def test_what_an_encoding_has_no_sign_for_is_still_printed(tmp_path: Path) -> None:
+    done = _in_shell("doctor", tmp_path, PYTHONIOENCODING="ascii")
+    assert "? settings" in done.stdout
+    assert "most likely ours" not in done.stderr
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("There is no /dev/full here")
+    done = _in_shell("routes > /dev/full", tmp_path)
+    assert done.returncode == 1
+    assert "could not be written: No space left on device." in done.stderr
+
+
+def _in_shell(words: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
+    command = f"{shlex.quote(sys.executable)} -m undercroft.cli {words}"
+    return subprocess.run(
+        ["/bin/sh", "-c", command], cwd=folder, env=bare(more), capture_output=True, text=True, check=False
+    )
+
+
 def test_an_error_of_ours_says_where_to_look(tmp_path: Path) -> None:
     broken = "from undercroft.cli import _run; _run.app.callback()(lambda: 1 / 0); _run.main()"
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-c", broken, "routes"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -10,7 +10,7 @@ from undercroft.core.db.settings import DatabaseSettings
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, Environment, load
 
-STRONG = "0123456789abcdefghijklmnopqrstuvwxyz"
+STRONG = "kJ8v2Qz7Xw1Rb5Nt9Ys3Lm6Pc4Hd0Gf8Ea"
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.devstack.stack import Stack, until
+from undercroft.devstack import place
 from undercroft.devstack.machine import free_port
 
 PARTS = {"API server": "serve all", "worker": " worker", "PostgreSQL": "postgres -D", "Valkey": "valkey-server"}
@@ -40,8 +41,8 @@ def project(tmp_path: Path) -> Iterator[Stack]:
 
 def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(stack: Stack):
     said, password = stack.said, stack.remembered["demo_password"]
-    for place in ("/docs", "/dev/mailbox", f"http://127.0.0.1:{stack.port}", "demo@example.com", password):
-        assert place in said
+    for told in ("/docs", "/dev/mailbox", f"http://127.0.0.1:{stack.port}", "demo@example.com", password):
+        assert told in said
     secrets = [value for name, value in stack.remembered.items() if name.endswith(("_password", "_key"))]
     assert not [secret for secret in secrets if secret != password and secret in said]
     assert (stack.folder / ".undercroft" / "dev.json").stat().st_mode & 0o777 == 0o600
@@ -147,6 +148,16 @@ def test_after_everything_is_killed_at_once_the_next_start_finds_all_data(stack:
     assert stack.signs_in()
 
 
+def test_data_that_somebody_deleted_are_made_anew(stack: Stack):
+    stack.kill_all()
+    stack.until_gone()
+    place.discard(stack.folder / ".undercroft", "postgres")
+
+    stack.start()
+
+    assert stack.signs_in()
+
+
 def test_without_its_passwords_it_says_how_to_begin_anew(stack: Stack):
     stack.kill_all()
     stack.until_gone()
@@ -158,6 +169,20 @@ def test_without_its_passwords_it_says_how_to_begin_anew(stack: Stack):
     assert "undercroft db reset" in refused.stderr
     assert stack.undercroft("db", "reset", "--yes").returncode == 0
     assert not list((stack.folder / ".undercroft").glob("postgres/*"))
+
+
+def test_a_first_start_that_was_killed_is_begun_again_at_once(project: Stack):
+    project.start(wait=False)
+    until(lambda: bool(project.find("bin/initdb")), 60, lambda: project.said)
+    assert project.leader is not None
+    for found in project.find("undercroft.cli dev"):
+        found.kill()
+    project.leader.wait(5)
+
+    project.start()
+
+    assert project.signs_in()
+    assert not list((project.folder / ".undercroft" / "postgres").resolve().parent.glob("postgres-*"))
 
 
 def _told(stack: Stack, *words: str, **extra: str) -> None:
@@ -180,9 +205,10 @@ def test_a_corrupt_env_file_is_told(project: Stack):
     _told(project, ".env")
 
 
-def test_a_damaged_memory_is_told(project: Stack):
+@pytest.mark.parametrize("written", ["", "{", "[]", "{}", '{"roles_made": true, "postgres_port": "5432"}'])
+def test_a_damaged_memory_is_told(project: Stack, written: str):
     (project.folder / ".undercroft").mkdir()
-    (project.folder / ".undercroft" / "dev.json").write_text("{")
+    (project.folder / ".undercroft" / "dev.json").write_text(written)
     _told(project, "dev.json")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import place
 from undercroft.devstack.machine import Identity, exclusive, readable, walkable
 
@@ -57,6 +58,38 @@ def test_data_of_a_deleted_project_are_not_found_by_the_next_one_of_that_name(cl
     (state / "postgres").unlink()
 
     assert not list(place.data_folder(state, "postgres", SOMEBODY).iterdir())
+
+
+def test_a_project_that_was_moved_keeps_its_data_although_another_takes_its_place(closed: Path):
+    (place.data_folder(closed / "shop", "postgres", SOMEBODY) / "precious").touch()
+    (closed / "shop").rename(closed / "moved")
+
+    assert not list(place.data_folder(closed / "shop", "postgres", SOMEBODY).iterdir())
+    assert [path.name for path in place.data_folder(closed / "moved", "postgres", SOMEBODY).iterdir()] == ["precious"]
+
+
+def test_data_that_were_moved_below_a_closed_folder_are_brought_outside(closed: Path):
+    state = closed / ".undercroft"
+    (state / "postgres").mkdir(parents=True)
+    (state / "postgres" / "precious").touch()
+
+    folder = place.data_folder(state, "postgres", SOMEBODY)
+
+    assert folder.is_relative_to(place.OUTSIDE.resolve())
+    assert [path.name for path in folder.iterdir()] == ["precious"]
+
+
+def test_a_copied_project_is_kept_away_from_the_data_of_the_other(closed: Path):
+    (place.data_folder(closed / "shop", "postgres", SOMEBODY) / "precious").touch()
+    (closed / "copy").mkdir()
+    (closed / "copy" / "postgres").symlink_to((closed / "shop" / "postgres").readlink())
+
+    with pytest.raises(ConfigurationError, match="undercroft db reset"):
+        place.data_folder(closed / "copy", "postgres", SOMEBODY)
+    place.discard(closed / "copy", "postgres")
+
+    assert not list(place.data_folder(closed / "copy", "postgres", SOMEBODY).iterdir())
+    assert [path.name for path in place.data_folder(closed / "shop", "postgres", SOMEBODY).iterdir()] == ["precious"]
 
 
 def test_discarded_data_leave_nothing_behind(closed: Path):

@@ -93,7 +93,7 @@ async def test_a_pid_file_that_names_another_process_is_no_obstacle(postgres: Po
         postgres.start()
         postgres.wait_until_ready()
         postgres.stop()
-    (postgres.data / "postmaster.pid").write_text(f"{os.getpid()}\n{postgres.data}\n")
+    (postgres.data / "postmaster.pid").write_bytes(f"{os.getpid()}\n{postgres.data}\n".encode() + b"\xff\n")
 
     postgres.start()
     postgres.wait_until_ready()

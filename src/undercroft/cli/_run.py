@@ -1,8 +1,10 @@
 """Finds the command that was typed, runs it and tells a person what went wrong."""
 
+import errno
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -72,6 +74,7 @@ def _options(
 
 def main() -> None:
     """Run what was typed. Exits with 2 when a person can mend it, with 1 when we made a mistake."""
+    _complete_streams()
     if os.environ.get(LEASH):
         from undercroft.devstack.leash import hold_on
 
@@ -85,6 +88,15 @@ def main() -> None:
         sys.exit(141)
     except Exception as error:
         sys.exit(_explained(error))
+
+
+def _complete_streams() -> None:
+    """A stream that was closed is an empty one, and what its encoding has no sign for becomes `?`."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it stays open
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _command(stem: str) -> "Command":
@@ -127,6 +139,8 @@ def _explained(error: Exception) -> int:
             return _told("Nothing was done.", 1)
         case OSError(filename=str(path), strerror=str(words)):
             return _told(f"{path}: {words}.", 1)
+        case OSError(errno=errno.ENOSPC, strerror=str(words)):
+            return _told(f"What was to be printed could not be written: {words}.", 1)
     return _unexpected(error)
 
 

@@ -37,7 +37,7 @@ def upgrade(
     console().print(f"Ran {len(run)} migration{'s' * (len(run) != 1)}." if run else "The schema is up to date.")
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # `-1` is a revision
 def downgrade(
     history: Annotated[str, typer.Argument(help="`core` or the module whose history goes back.")],
     revision: Annotated[str, typer.Argument(help="A revision, `-1` for one step, or `base` for all of it.")],

@@ -69,7 +69,16 @@ def _address(email: str) -> str:
 def _password(from_stdin: bool) -> str:
     """What is typed twice and not shown, or the first line of standard input."""
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        return _first_line()
     if not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to type a password at. Use --password-stdin.")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def _first_line() -> str:
+    try:
+        line = sys.stdin.readline().rstrip("\r\n")
+        line.encode()
+    except UnicodeError:
+        raise ConfigurationError("What standard input holds is not text in UTF-8.") from None
+    return line

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -94,8 +95,18 @@ def _secret_faults(name: str, secret: SecretStr) -> Iterator[str]:
     value = secret.get_secret_value()
     if not value:
         yield f"{name} is not set. `undercroft keys secret` prints a good one."
-    elif len(value) < 32 or len(set(value)) < 10:
+    elif len(value) < 32 or len(set(value)) < 10 or _is_run(value) or any(word in value.lower() for word in _EXAMPLES):
         yield f"{name} is too weak: use at least 32 random characters. `undercroft keys secret` prints a good one."
+
+
+_EXAMPLES = ("change", "secret", "replace", "random", "password", "example")
+"""Words of examples that were copied; a random value holds one of them once in millions of times."""
+
+
+def _is_run(value: str) -> bool:
+    """Whether most of it counts on: 0123456789, abcdefg."""
+    following = sum(ord(after) - ord(before) == 1 for before, after in pairwise(value))
+    return following > len(value) / 2
 
 
 S = TypeVar("S", bound=SettingsBase)

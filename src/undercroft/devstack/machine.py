@@ -165,15 +165,20 @@ def free_port() -> int:
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen there; a port left in TIME_WAIT counts as free."""
+    return listening_fault(port, host) is None
+
+
+def listening_fault(port: int, host: str) -> OSError | None:
+    """Why a server could not listen there; None when it could."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         if not WINDOWS:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as fault:
+            return fault
+    return None
 
 
 @contextlib.contextmanager

@@ -2,12 +2,13 @@
 
 Everything lives in the project's `.undercroft/`. Only when root works below a folder that is closed to others (a home
 with mode 0700) does the unprivileged server get a folder of its own under `/var/lib/undercroft`; a link in
-`.undercroft/` leads there. No folder is ever opened to others.
+`.undercroft/` leads there, and goes with the project when that is moved. No folder is ever opened to others.
 """
 
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,8 @@ OUTSIDE = Path("/var/lib/undercroft")
 def data_folder(state: Path, name: str, identity: Identity | None) -> Path:
     """The folder `name` for one server's data below the state folder, made if need be and owned by that server.
 
-    Raises `ConfigurationError` when it cannot be made.
+    Raises `ConfigurationError` when it cannot be made, or when this project is a copy and its link leads to the data of
+    the one that it was copied from.
     """
     try:
         return _data_folder(state.absolute(), name, identity)
@@ -39,7 +41,11 @@ def _data_folder(state: Path, name: str, identity: Identity | None) -> Path:
         return entry.resolve()
     if not entry.exists():
         _make(entry, identity)
+    elif not entry.is_symlink() and not walkable(state):
+        _move_outside(entry)
     folder = entry.resolve()
+    if folder.is_relative_to(OUTSIDE.resolve()):
+        _note_owner(entry, folder)
     if folder.stat().st_uid != identity.uid:
         _give(folder, identity)
     return folder
@@ -50,13 +56,50 @@ def _make(entry: Path, identity: Identity) -> None:
         entry.mkdir(mode=0o700)
         os.chown(entry, identity.uid, identity.gid)
         return
-    folder = OUTSIDE / "data" / hashlib.sha256(str(entry.parent).encode()).hexdigest()[:16] / entry.name
-    shutil.rmtree(folder, ignore_errors=True)  # left by a project folder that has been deleted since
-    _make_outside(folder.parent)
+    folder = _new_outside(entry.name)
     folder.mkdir(mode=0o700)
     os.chown(folder, identity.uid, identity.gid)
     entry.unlink(missing_ok=True)
     entry.symlink_to(folder)
+
+
+def _move_outside(entry: Path) -> None:
+    """The project was moved below a closed folder, where its server does not reach its data any more."""
+    folder = _new_outside(entry.name)
+    shutil.move(entry, folder)
+    entry.symlink_to(folder)
+
+
+def _new_outside(name: str) -> Path:
+    """Where nobody's data are: not even those of a project that was once here and has been moved away."""
+    folder = OUTSIDE / "data" / secrets.token_hex(8) / name
+    _make_outside(folder.parent)
+    return folder
+
+
+def _note_owner(entry: Path, folder: Path) -> None:
+    """Note whose data these are. Raises `ConfigurationError` when they are another project's."""
+    owner = _owner(entry, folder)
+    if owner != entry:
+        raise ConfigurationError(
+            f"{entry} leads to the data of {owner.parent.parent}, from which this folder was copied. "
+            "`undercroft db reset` gives this one data of its own and leaves those alone."
+        )
+    note = _note(folder)
+    note.touch(mode=0o600)
+    note.write_text(str(entry), encoding="utf-8")
+
+
+def _owner(entry: Path, folder: Path) -> Path:
+    """The link of the project that these data belong to: this one, unless another is noted that still leads here."""
+    note = _note(folder)
+    noted = Path(note.read_text(encoding="utf-8")) if note.exists() else entry
+    leads_here = noted.is_symlink() and noted.resolve() == folder
+    return noted if leads_here and not noted.parent.samefile(entry.parent) else entry
+
+
+def _note(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.owner")
 
 
 def _make_outside(folder: Path) -> None:
@@ -75,10 +118,12 @@ def _give(folder: Path, identity: Identity) -> None:
 
 
 def discard(state: Path, name: str) -> None:
-    """Delete the data of one server, wherever they are."""
+    """Delete the data of one server, wherever they are; of a copied project only the link to the other's."""
     entry = state.absolute() / name
     folder = entry.resolve()
-    shutil.rmtree(folder, ignore_errors=True)
+    if _owner(entry, folder) == entry:
+        shutil.rmtree(folder, ignore_errors=True)
+        _note(folder).unlink(missing_ok=True)
     if entry.is_symlink():
         entry.unlink()
         with contextlib.suppress(OSError):

@@ -60,6 +60,7 @@ class PostgresServer:
         Raises `ConfigurationError` when its data cannot be made or another server holds them.
         """
         self._settle_predecessor()
+        self._clear_leftovers()
         if not self.has_data:
             self._initialise()
         self._check_version()
@@ -94,29 +95,49 @@ class PostgresServer:
             machine.stop(self.process, signal.SIGINT, machine.QUIT, patience=2.5)
             self.process = None
 
-    def discard_data(self) -> None:
-        """Delete what an interrupted first start left; the server must not run."""
-        self._settle_predecessor()
-        for path in self.data.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
     def _initialise(self) -> None:
-        secret = self.data.parent / f"postgres-{secrets.token_hex(4)}.password"
+        """Make new data beside their place and move them there when they are whole.
+
+        An interrupted start may leave an `initdb` behind that still tidies up: it never meets the next one.
+        """
+        if any(self.data.iterdir()):
+            raise ConfigurationError(
+                f"{self.data} is not empty, and what is in it are no PostgreSQL data. `undercroft db reset` deletes it."
+            )
+        half = self._beside("half")
+        half.mkdir(mode=0o700)
+        if self.identity is not None:
+            os.chown(half, self.identity.uid, self.identity.gid)
+        self._run_initdb(half)
+        self.data.rmdir()
+        half.rename(self.data)
+
+    def _run_initdb(self, folder: Path) -> None:
+        secret = self._beside("password")
         options = ["-A", "scram-sha-256", f"--pwfile={secret}", "-U", SUPERUSER, "-E", "UTF8", "--locale=C"]
-        options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-D", str(self.data)]
+        options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-D", str(folder)]
         if self.options.get("fsync") == "off":
             options.append("--no-sync")
         try:
             self._write_secret(secret)
             with self.log.open("ab") as log:
-                made = machine.start(
-                    [str(self.bin / "initdb"), *options], log=log, cwd=self.data, identity=self.identity
-                )
+                made = machine.start([str(self.bin / "initdb"), *options], log=log, cwd=folder, identity=self.identity)
                 code = made.wait()
         finally:
             secret.unlink(missing_ok=True)
         if code != 0:
             raise ConfigurationError(f"PostgreSQL could not make its data; see {self.log}:\n{self._last_words()}")
+
+    def _beside(self, kind: str) -> Path:
+        return self.data.with_name(f"{self.data.name}-{secrets.token_hex(4)}.{kind}")
+
+    def _clear_leftovers(self) -> None:
+        """Delete what an interrupted first start left beside the data."""
+        for path in self.data.parent.glob(f"{self.data.name}-*"):
+            if path.suffix == ".half":
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.suffix == ".password":
+                path.unlink(missing_ok=True)
 
     def _write_secret(self, path: Path) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -161,7 +182,7 @@ class PostgresServer:
 
     def _pid_file(self) -> list[str]:
         try:
-            return (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            return (self.data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return []
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import machine
@@ -26,6 +26,10 @@ def _demo_password() -> str:
 
 
 _ANEW = "Put it back from a copy, or delete all development data with `undercroft db reset` and start anew."
+
+
+EMBEDDED = "embedded"
+"""The mark of the embedded database among those that have had their demo data."""
 
 
 @dataclass
@@ -51,12 +55,20 @@ class DevState:
         """What is remembered, or everything anew. Raises `ConfigurationError` when the file is damaged."""
         path = folder / "dev.json"
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{name: value for name, value in kept.items() if name in cls.__dataclass_fields__})
+            return cls._of_json(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return cls()
         except (ValueError, AttributeError, TypeError):
             raise ConfigurationError(f"{path} is damaged. {_ANEW}") from None
+
+    @classmethod
+    def _of_json(cls, kept: dict[str, Any]) -> Self:
+        """Raises `ValueError` where a value cannot be ours, or what decides over the data beside it is missing."""
+        anew = asdict(cls())
+        known = {name: value for name, value in kept.items() if name in anew}
+        if "roles_made" not in known or any(type(value) is not type(anew[name]) for name, value in known.items()):
+            raise ValueError
+        return cls(**known)
 
     @classmethod
     def of(cls, folder: Path) -> Self:
@@ -79,6 +91,11 @@ class DevState:
     @property
     def roles(self) -> Roles:
         return Roles(self.owner_password, self.app_password, self.admin_password)
+
+    def forget_data(self) -> None:
+        """Nothing is in the embedded database: it is new, or somebody deleted its folder."""
+        self.roles_made = False
+        self.seeded = [mark for mark in self.seeded if mark != EMBEDDED]
 
     def choose_ports(self) -> None:
         """Keep the ports of last time unless somebody else has them now."""

@@ -6,6 +6,7 @@ that a signal is answered at once, whatever is going on.
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -127,8 +128,9 @@ class Supervisor:
 
     def _postgres(self, kept: DevState) -> PostgresServer:
         postgres = PostgresServer(self._folder, kept.postgres_port, kept.postgres_password)
-        if postgres.has_data and not kept.roles_made:
-            postgres.discard_data()
+        if not postgres.has_data:
+            kept.forget_data()
+            kept.write(self._folder)
         self._begin(self._servers, Care("PostgreSQL", postgres, self._guard))
         return postgres
 
@@ -251,9 +253,14 @@ class Supervisor:
 
 
 def _require_port(options: Options, patience: float = 1.5) -> None:
-    """Raise `ConfigurationError` when somebody listens there already; a predecessor that is just going is awaited."""
+    """Raise `ConfigurationError` when we cannot listen there; a predecessor that is just going is awaited."""
     limit = time.monotonic() + patience
-    while not machine.port_is_free(options.port, options.host):
+    while (fault := machine.listening_fault(options.port, options.host)) is not None:
+        if fault.errno != errno.EADDRINUSE:
+            raise ConfigurationError(
+                f"One cannot listen on {options.host}, port {options.port}: {fault.strerror}. "
+                "Use another --port, or leave --host out."
+            )
         if time.monotonic() > limit:
             other = next((port for port in range(options.port + 1, 65536) if machine.port_is_free(port)), 0)
             raise ConfigurationError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import ENV_FILE, CoreSettings, load
-from undercroft.devstack.state import DevState
+from undercroft.devstack.state import EMBEDDED, DevState
 
 
 class Surroundings:
@@ -29,7 +29,7 @@ class Surroundings:
     def database_mark(self) -> str:
         """A name for the database, by which it is known again; it tells nothing of the URL."""
         if not self.has_database:
-            return "embedded"
+            return EMBEDDED
         parts = "".join(self.value(name) for name in ("DATABASE_URL", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB"))
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 

@@ -53,7 +53,7 @@ class ValkeyServer:
             **_ALWAYS,
             "port": str(self.port),
             "requirepass": self.password,
-            "dir": f'"{self.data}"',
+            "dir": ".",  # where it is started: the name of a folder may hold quotes
             **self.options,
         }
         with self.log.open("ab") as log:
@@ -68,7 +68,10 @@ class ValkeyServer:
         """Whether it answers. Raises `ConfigurationError` when it ended instead."""
         assert self.process is not None
         if self.process.poll() is not None:
-            raise ConfigurationError(f"Valkey did not start; see {self.log}.")
+            raise ConfigurationError(
+                f"Valkey did not start; see {self.log}. If its data are damaged, delete {self.data}: "
+                "caches and counters are all there is."
+            )
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())

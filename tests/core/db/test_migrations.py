@@ -1,5 +1,6 @@
 """Migrations: once however many start, each in its own transaction, and nothing left undescribed."""
 
+import ast
 import asyncio
 from pathlib import Path
 
@@ -109,6 +110,15 @@ async def test_the_dry_run_prints_only_what_is_left_and_runs_nothing(empty_datab
     assert "CREATE TABLE shelf" not in printed
     (status,) = await migrations.statuses(empty_database_url, [library])
     assert status.pending == ("0002_more",)
+
+
+async def test_a_new_migration_may_have_any_words_for_its_message(empty_database_url: str, library: History) -> None:
+    await migrations.upgrade(empty_database_url, [library])
+
+    path = await migrations.create(empty_database_url, library, 'say """hi"""\nto \\ and %s\\')
+
+    assert path.name == "0002_say_hi_to_and_s.py"
+    assert ast.get_docstring(ast.parse(path.read_text())) == 'say """hi""" to \\ and %s\\'
 
 
 async def test_an_unreachable_database_is_one_clear_message() -> None:

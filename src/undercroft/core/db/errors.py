@@ -2,7 +2,7 @@
 
 import socket
 from typing import NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from asyncpg import exceptions as pg
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
@@ -102,8 +102,9 @@ def raise_translated(error: BaseException) -> NoReturn:
 def unreachable(url: str, error: BaseException) -> ConfigurationError:
     """What a person at a terminal is told about a database that does not let us in; without user or password."""
     where = urlsplit(url)
+    host = where.hostname or parse_qs(where.query).get("host", ["?"])[0]
     return ConfigurationError(
-        f"The database at {where.hostname}:{where.port or 5432} cannot be used: {_reason(driver_error(error))}.\n"
+        f"The database at {host}:{where.port or 5432} cannot be used: {_reason(driver_error(error))}.\n"
         "Start that server or mend DATABASE_URL."
     )
 

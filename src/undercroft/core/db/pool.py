@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.util import greenlet_spawn
 
 from undercroft.core.db.errors import DatabaseUnavailable, is_lost
-from undercroft.core.db.settings import DatabaseSettings
+from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings
 from undercroft.core.db.statement import Statement
 from undercroft.core.db.tenancy import current_tenant, telling
 
@@ -283,6 +283,7 @@ def _create_engine(
 ) -> AsyncEngine:
     pooled = settings.database_pooler == "transaction"
     connect_args: dict[str, Any] = {
+        "dsn": url,
         "timeout": settings.db_connect_timeout,
         "command_timeout": settings.db_statement_timeout,
         "server_settings": dict(server_settings),
@@ -305,7 +306,7 @@ def _create_engine(
         }
     )
     return create_async_engine(
-        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        ENGINE_URL,
         isolation_level="AUTOCOMMIT",
         pool_reset_on_return=None,
         pool_pre_ping=settings.db_pool_pre_ping,

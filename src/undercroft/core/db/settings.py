@@ -10,6 +10,8 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import SettingsBase
 
 POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
+ENGINE_URL = "postgresql+asyncpg://"
+"""SQLAlchemy's URL of every engine: the driver reads the real one, the `dsn`, and what it says of TLS or a socket."""
 
 
 class DatabaseSettings(SettingsBase):

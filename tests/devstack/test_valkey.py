@@ -1,0 +1,47 @@
+"""The embedded Valkey on its own."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack import place
+from undercroft.devstack.machine import free_port
+from undercroft.devstack.valkey import ValkeyServer
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A folder that the server reaches, with a name that nobody would give one."""
+    folder = Path(tempfile.mkdtemp(prefix='it\'s "a" \\ $folder-')).resolve()
+    folder.chmod(0o755)
+    yield folder
+    place.discard(folder, "valkey")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def valkey(state: Path) -> Iterator[ValkeyServer]:
+    server = ValkeyServer(state, free_port(), secrets.token_hex(8))
+    yield server
+    server.stop()
+
+
+def test_it_keeps_its_data_in_a_folder_of_any_name(valkey: ValkeyServer):
+    valkey.start()
+    valkey.wait_until_ready()
+
+    assert (valkey.data / "appendonlydir").is_dir()
+
+
+def test_damaged_data_are_told_with_the_way_out(valkey: ValkeyServer):
+    (valkey.data / "appendonlydir").mkdir(mode=0o755)
+    (valkey.data / "appendonlydir" / "appendonly.aof.manifest").write_text("damaged\n")
+    valkey.start()
+
+    with pytest.raises(ConfigurationError, match="delete"):
+        valkey.wait_until_ready()
