@@ -114,7 +114,8 @@ def test_a_migration_wants_a_name(empty_database_url: str, tmp_path: Path, messa
 
 
 def test_a_database_url_may_say_more_than_where_the_database_is(empty_database_url: str, tmp_path: Path) -> None:
-    ours = {"DATABASE_URL": f"{empty_database_url}?sslmode=prefer&application_name=ours", **PRODUCTION}
+    more = "sslmode=prefer&channel_binding=prefer&connect_timeout=5&target_session_attrs=read-write&application_name=us"
+    ours = {"DATABASE_URL": f"{empty_database_url}?{more}", **PRODUCTION}
     good(typed("migrate", "upgrade", folder=tmp_path, **ours))
     assert "up to date" in good(typed("migrate", "upgrade", folder=tmp_path, **ours))
     good(typed("keys", "list", folder=tmp_path, **ours))

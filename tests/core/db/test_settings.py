@@ -23,6 +23,21 @@ def test_every_usual_scheme_is_taken(scheme: str) -> None:
     assert DatabaseSettings(database_url=SecretStr(f"{scheme}://u:p@h/d")).url == "postgresql://u:p@h/d"
 
 
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("sslmode=require&channel_binding=require", "sslmode=require"),
+        ("connect_timeout=10&keepalives=1&application_name=shop", "application_name=shop"),
+        ("target_session_attrs=read-write", "target_session_attrs=primary"),
+        ("target_session_attrs=any", "target_session_attrs=any"),
+        ("options=-c%20work_mem%3D8MB", "options=-c+work_mem%3D8MB"),
+    ],
+)
+def test_what_libpq_alone_does_is_left_out_of_the_query(query: str, kept: str) -> None:
+    settings = DatabaseSettings(database_url=SecretStr(f"postgresql://u:p%40@h/d?{query}"))
+    assert settings.url == f"postgresql://u:p%40@h/d?{kept}"
+
+
 @pytest.mark.parametrize("url", ["mysql://h/d", "h:5432/d", "postgresql://u:p@h:notaport/d", "postgresql://"])
 def test_anything_else_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):

@@ -10,7 +10,7 @@ from tests.modules.admin_ui.conftest import HERE, PASSWORD, set_password, two_st
 from tests.modules.forms import hidden
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
-from undercroft.core.http.local_paths import LONGEST
+from undercroft.core.http.local_paths import LONGEST_PATH
 from undercroft.modules.admin_ui.targets import FRONT, place
 
 PLACES = [
@@ -60,7 +60,7 @@ ELSEWHERE = [
     "/admin/user/export/csv",
     "/admin/statics/css/main.css",
     "javascript:alert(1)",
-    "/admin/user/list?" + "x" * LONGEST,
+    "/admin/user/list?" + "x" * LONGEST_PATH,
 ]
 
 
@@ -109,7 +109,7 @@ async def test_anything_else_leads_to_the_dashboard(client: AsyncClient, admin: 
 
 
 @pytest.mark.parametrize(
-    "path", ["/admin/", "/admin/nothing", "/admin/user/export/csv", f"/admin/user/list?search={'x' * LONGEST}"]
+    "path", ["/admin/", "/admin/nothing", "/admin/user/export/csv", f"/admin/user/list?search={'x' * LONGEST_PATH}"]
 )
 async def test_what_is_no_page_to_come_back_to_is_not_remembered(client: AsyncClient, path: str) -> None:
     assert (await client.get(path, headers=HERE)).headers["location"] == "/admin/login"

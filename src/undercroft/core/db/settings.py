@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Literal, Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -10,6 +10,26 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import SettingsBase
 
 POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
+LIBPQ_ALONE = frozenset(
+    {
+        "channel_binding",
+        "connect_timeout",
+        "fallback_application_name",
+        "gssencmode",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "load_balance_hosts",
+        "require_auth",
+        "requirepeer",
+        "sslcompression",
+        "sslsni",
+        "tcp_user_timeout",
+    }
+)
+"""What hosts put into the URLs that they hand out and asyncpg would send to the server, which does not know it."""
+
 ENGINE_URL = "postgresql+asyncpg://"
 """SQLAlchemy's URL of every engine: the driver reads the real one, the `dsn`, and what it says of TLS or a socket."""
 
@@ -121,11 +141,17 @@ def required(url: str) -> str:
 
 
 def normalised(url: str) -> str:
-    """The URL with the one scheme that asyncpg knows."""
+    """The URL with the one scheme that asyncpg knows, without what libpq alone does."""
     if not url:
         return ""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(scheme="postgresql"))
+    query = [(name, _for_every_pool(name, value)) for name, value in parse_qsl(parts.query) if name not in LIBPQ_ALONE]
+    return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
+
+
+def _for_every_pool(name: str, value: str) -> str:
+    """Our reading connections are read-only by default, and a server that takes writes is the primary one."""
+    return "primary" if (name, value) == ("target_session_attrs", "read-write") else value
 
 
 def _require_postgres_url(name: str, value: str) -> None:
