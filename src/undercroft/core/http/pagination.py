@@ -61,7 +61,9 @@ class PageQuery(NumberedQuery):
     sortable: ClassVar[tuple[str, ...]] = ()
 
     q: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$", description="Search for this text.")
-    sort: str | None = Field(None, max_length=64, description="A field's name; `-name` is descending.")
+    sort: str | None = Field(
+        None, max_length=64, description="A field's name; `-name` is descending. Cursors always go by `-created_at`."
+    )
 
     @field_validator("q")
     @classmethod

@@ -1,6 +1,7 @@
 """The OpenAPI document: valid 3.1, in a stable order, with our errors, readable ids and the security schemes."""
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastapi.dependencies.models import Dependant
@@ -10,6 +11,7 @@ from fastapi.utils import generate_operation_id_for_path
 
 from undercroft.core.auth.guards import current_principal
 from undercroft.core.errors import AppError, Forbidden, NotFound, ServiceUnavailable, TooManyRequests, Unauthorized
+from undercroft.core.http.conditional import if_match
 from undercroft.core.http.errors import InternalError, ValidationFailed, error_response, example
 from undercroft.core.http.idempotency import (
     REFUSALS,
@@ -60,6 +62,21 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "answered again with `Idempotency-Replayed: true`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
+TEAM_ID: dict[str, Any] = {
+    "name": "X-Team-ID",
+    "in": "header",
+    "required": False,
+    "description": "The team to work in; the personal one when left out. An API key of a team works in that one.",
+    "schema": {"type": "string", "format": "uuid"},
+}
+IF_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` that was read: 412 when it has changed since.",
+    "schema": {"type": "string", "maxLength": 1000, "pattern": r'^(\*|"[0-9]+"(, "[0-9]+")*)$'},
+    "example": '"3"',
+}
 SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
         "type": "http",
@@ -107,6 +124,7 @@ def describe(app: "Api") -> dict[str, Any]:
             _add_query(operation, route, schemas)
             _add_idempotency(operation, route)
             _complete(operation, route, schemes)
+            _add_headers(operation, route)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["ErrorBody"] = ERROR_BODY
@@ -148,7 +166,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemes: dict[str, Any
         del responses["422"]
     if operation.get("parameters") or "requestBody" in operation:
         _add_error(responses, ValidationFailed, FIELDS)
-    if _needs_principal(route.dependant):
+    if _depends_on(current_principal, route.dependant):
         operation["security"] = [{name: []} for name in schemes]
         _add_error(responses, Unauthorized)
         _add_error(responses, Forbidden)
@@ -159,6 +177,14 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemes: dict[str, Any
         responses["429"]["headers"]["Retry-After"] = _header("Retry-After")
     responses["default"] = _other_errors()
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _add_headers(operation: dict[str, Any], route: APIRoute) -> None:
+    """Headers that a request may say more by; what is wrong with them is told like everything else."""
+    works_in_a_team = not getattr(route.endpoint, "__oneself__", True) and "{team_id}" not in route.path_format
+    for header, is_read in ((TEAM_ID, works_in_a_team), (IF_MATCH, _depends_on(if_match, route.dependant))):
+        if is_read:
+            operation.setdefault("parameters", []).append(header)
 
 
 def _add_error(responses: dict[str, Any], error: type[AppError], details: dict[str, Any] | None = None) -> None:
@@ -179,8 +205,8 @@ def _other_errors() -> dict[str, Any]:
     return other
 
 
-def _needs_principal(dependant: Dependant) -> bool:
-    return dependant.call is current_principal or any(_needs_principal(child) for child in dependant.dependencies)
+def _depends_on(call: Callable[..., Any], dependant: Dependant) -> bool:
+    return dependant.call is call or any(_depends_on(call, child) for child in dependant.dependencies)
 
 
 def _require_distinct(routes: list[APIRoute]) -> None:
