@@ -206,3 +206,20 @@ def test_an_error_of_ours_says_where_to_look(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in done.stderr
     assert "UNDERCROFT_DEBUG=1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_was_deleted_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    undercroft = Path(sys.executable).with_name("undercroft")
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"rmdir {folder}; {undercroft} dev"],
+        cwd=folder,
+        env=bare({}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "This folder has been deleted." in done.stderr

@@ -139,6 +139,8 @@ def _explained(error: Exception) -> int:
             return _told("Nothing was done.", 1)
         case OSError(filename=str(path), strerror=str(words)):
             return _told(f"{path}: {words}.", 1)
+        case FileNotFoundError(filename=None):  # of the working folder alone Python does not say the name
+            return _told("This folder has been deleted. Change to another one.", 2)
         case OSError(errno=errno.ENOSPC, strerror=str(words)):
             return _told(f"What was to be printed could not be written: {words}.", 1)
     return _unexpected(error)
