@@ -15,8 +15,10 @@ from httpx import AsyncClient, Response
 from tests.modules.audit.entries import entries
 from tests.modules.teams.acts import join, make_team
 from undercroft.core.auth import PlatformRole
+from undercroft.core.auth.guards import current_principal
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
+from undercroft.core.http.schema import depends_on
 from undercroft.core.ids import new_id
 from undercroft.core.telemetry import logs
 from undercroft.testing.people import Person, client_of
@@ -290,7 +292,7 @@ async def test_nothing_that_is_sensitive_is_in_reach(app: Api, somebody: Any) ->
     tried = 0
     async with await acting(app, admin, person) as client:
         for route in app.routes:
-            if not isinstance(route, APIRoute) or not _needs_principal(route) or route.path == END:
+            if not isinstance(route, APIRoute) or not depends_on(current_principal, route.dependant) or route.path == END:
                 continue
             path = re.sub(
                 r"\{[^}]*\}", lambda name: team if name[0] == "{team_id}" else str(person.user_id), route.path
@@ -304,12 +306,6 @@ async def test_nothing_that_is_sensitive_is_in_reach(app: Api, somebody: Any) ->
                     assert "IMPERSONATION_FORBIDDEN" not in answer.text, path
     assert tried > 40
     assert (await person.client.get(ME)).status_code == 200
-
-
-def _needs_principal(route: APIRoute) -> bool:
-    from undercroft.core.http.schema import _needs_principal as needs
-
-    return needs(route.dependant)
 
 
 async def test_nobody_is_made_an_owner_by_who_acts_as_one(app: Api, somebody: Any) -> None:

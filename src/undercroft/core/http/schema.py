@@ -166,7 +166,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemes: dict[str, Any
         del responses["422"]
     if operation.get("parameters") or "requestBody" in operation:
         _add_error(responses, ValidationFailed, FIELDS)
-    if _depends_on(current_principal, route.dependant):
+    if depends_on(current_principal, route.dependant):
         operation["security"] = [{name: []} for name in schemes]
         _add_error(responses, Unauthorized)
         _add_error(responses, Forbidden)
@@ -182,7 +182,7 @@ def _complete(operation: dict[str, Any], route: APIRoute, schemes: dict[str, Any
 def _add_headers(operation: dict[str, Any], route: APIRoute) -> None:
     """Headers that a request may say more by; what is wrong with them is told like everything else."""
     works_in_a_team = not getattr(route.endpoint, "__oneself__", True) and "{team_id}" not in route.path_format
-    for header, is_read in ((TEAM_ID, works_in_a_team), (IF_MATCH, _depends_on(if_match, route.dependant))):
+    for header, is_read in ((TEAM_ID, works_in_a_team), (IF_MATCH, depends_on(if_match, route.dependant))):
         if is_read:
             operation.setdefault("parameters", []).append(header)
 
@@ -205,8 +205,9 @@ def _other_errors() -> dict[str, Any]:
     return other
 
 
-def _depends_on(call: Callable[..., Any], dependant: Dependant) -> bool:
-    return dependant.call is call or any(_depends_on(call, child) for child in dependant.dependencies)
+def depends_on(call: Callable[..., Any], dependant: Dependant) -> bool:
+    """Whether a route calls this, itself or by what it depends on."""
+    return dependant.call is call or any(depends_on(call, child) for child in dependant.dependencies)
 
 
 def _require_distinct(routes: list[APIRoute]) -> None:
