@@ -292,7 +292,9 @@ async def test_nothing_that_is_sensitive_is_in_reach(app: Api, somebody: Any) ->
     tried = 0
     async with await acting(app, admin, person) as client:
         for route in app.routes:
-            if not isinstance(route, APIRoute) or not depends_on(current_principal, route.dependant) or route.path == END:
+            if not isinstance(route, APIRoute) or route.path == END:
+                continue
+            if not depends_on(current_principal, route.dependant):
                 continue
             path = re.sub(
                 r"\{[^}]*\}", lambda name: team if name[0] == "{team_id}" else str(person.user_id), route.path
