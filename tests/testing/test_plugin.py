@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 
 from undercroft.core.db import Database
+from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.testing.statements import Statements
 
@@ -22,6 +23,10 @@ async def things(owner_url: str):
 async def test_settings_say_that_this_is_a_test(test_settings: None):
     assert load(CoreSettings).environment is Environment.TEST
     assert list(load(CoreSettings).production_faults())
+
+
+async def test_nothing_in_the_application_happens_by_the_clock(app: Api):
+    assert app.state.identity_upkeep.done()
 
 
 async def test_the_application_writes_rows_in_tables_of_the_owner(database: Database, things: None):

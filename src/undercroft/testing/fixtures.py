@@ -212,12 +212,13 @@ def jobs(database: "Database") -> Iterator["JobsInTest"]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def worker_app(worker_database: "Database") -> AsyncIterator["Api"]:
-    """The whole application, started once per worker; tests ask for `app`."""
+    """The whole application, started once per worker; tests ask for `app`. Nothing in it happens by the clock."""
     from undercroft.app.api import create_app
     from undercroft.testing.lifespan import running
 
     application = create_app(database=worker_database)
     async with running(application):
+        application.state.identity_upkeep.cancel()
         yield application
 
 
