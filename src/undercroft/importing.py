@@ -27,8 +27,9 @@ def collector_resting() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()  # and thawed it is old, so that it is not looked through as soon as the collector is back
-        gc.unfreeze()
+        if not gc.get_freeze_count():  # what somebody froze for good stays frozen
+            gc.freeze()  # and thawed it is old, so that it is not looked through as soon as the collector is back
+            gc.unfreeze()
         if resting:
             gc.enable()
 

@@ -1,3 +1,4 @@
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest_asyncio
 from pyotp import HOTP
 
 from tests.modules.auth.conftest import ada, http, identity, mailbox
-from tests.modules.auth.people import Person, code_of, post, sign_in
+from tests.modules.auth.people import Person, client_of, code_of, post, sign_in
+from undercroft.core.http.application import Api
 from undercroft.modules.mfa import totp
 from undercroft.testing.authenticator import Authenticator
 from undercroft.testing.configuration import PUBLIC_URL
@@ -98,3 +100,17 @@ async def guarded(ada: Person, clock: Clock) -> Guarded:
 @pytest.fixture
 def key() -> Authenticator:
     return Authenticator(PUBLIC_URL)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def bea(ada: Person, key: Authenticator) -> Person:
+    """Somebody whose only second factor is a passkey."""
+    assert (await add_passkey(ada, key)).status_code == 201
+    return ada
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page_browser(app: Api) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser at our pages, with no cookies but its own."""
+    async with client_of(app, Accept="text/html", Origin=PUBLIC_URL) as browser:
+        yield browser

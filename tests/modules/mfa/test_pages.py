@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from datetime import timedelta
-from html import unescape
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from tests.modules.audit.entries import entries
 from tests.modules.auth.people import PASSWORD, Mailbox, Person, a_person, client_of, post, sign_in
 from tests.modules.forms import hidden
 from tests.modules.mfa.conftest import Clock, add_passkey, turn_on
+from tests.modules.mfa.doors import ME, NONSENSE, filled, options_in
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.modules.auth.throttle import PAIR
@@ -25,10 +25,6 @@ from undercroft.modules.mfa.models import Challenge
 from undercroft.modules.mfa.second_step import TRIES
 from undercroft.testing.authenticator import Authenticator
 from undercroft.testing.configuration import PUBLIC_URL
-
-ME = "/api/v1/app/users/me"
-LONG = json.dumps({"id": "A" * 15_000})
-NONSENSE = ["{}", "[]", "null", "{", '{"id": 1}', "[" * 10_000, "\0", "x", '"\\ud800"', LONG]
 
 
 class Door(Struct, frozen=True):
@@ -44,8 +40,7 @@ class Door(Struct, frozen=True):
         return await self.browser.post(self.first, data=data)
 
     async def go_on(self, page: httpx.Response, passkey: Any, **headers: str) -> httpx.Response:
-        data = {**hidden(page), "passkey": passkey if isinstance(passkey, str) else json.dumps(passkey)}
-        return await self.browser.post(self.second, data=data, headers=headers)
+        return await self.browser.post(self.second, data=filled(page, passkey), headers=headers)
 
     async def is_in(self) -> bool:
         return (await self.browser.get(ME)).status_code == 200
@@ -56,23 +51,8 @@ class Door(Struct, frozen=True):
     params=[("/sign-in", "/sign-in/second-step", "/docs"), ("/admin/login", "/admin/login/code", "/admin/user/list")],
     ids=["sign-in", "admin"],
 )
-async def door(app: Api, request: Any) -> Any:
-    async with client_of(app, Accept="text/html", Origin=PUBLIC_URL) as browser:
-        yield Door(browser, *request.param)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def bea(ada: Person, key: Authenticator) -> Person:
-    """Somebody whose only second factor is a passkey."""
-    assert (await add_passkey(ada, key)).status_code == 201
-    return ada
-
-
-def options_in(page: httpx.Response) -> dict[str, Any]:
-    found = re.search(r'data-options="([^"]+)"', page.text)
-    assert found, page.text
-    options: dict[str, Any] = json.loads(unescape(found[1]))
-    return options
+async def door(page_browser: httpx.AsyncClient, request: Any) -> Door:
+    return Door(page_browser, *request.param)
 
 
 async def test_who_has_only_a_passkey_is_asked_for_that_and_comes_in(

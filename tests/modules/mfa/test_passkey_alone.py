@@ -1,7 +1,6 @@
 """Signing in with a passkey alone, on the pages of signing in and in front of `/admin`."""
 
 import asyncio
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -12,12 +11,10 @@ from msgspec import Struct
 from sqlalchemy import update
 from sqlmodel import col
 
-from tests.modules.auth.people import Person, client_of
-from tests.modules.forms import hidden
+from tests.modules.auth.people import Person
 from tests.modules.mfa.conftest import add_passkey
-from tests.modules.mfa.test_pages import ME, NONSENSE, options_in
+from tests.modules.mfa.doors import ME, NONSENSE, filled, options_in
 from undercroft.core.db import Database
-from undercroft.core.http.application import Api
 from undercroft.modules.mfa.models import Challenge
 from undercroft.testing.authenticator import Authenticator
 from undercroft.testing.configuration import PUBLIC_URL
@@ -39,8 +36,7 @@ class Door(Struct, frozen=True):
         return await self.browser.post(self.place, data={"next": wanted or self.target})
 
     async def show(self, page: httpx.Response, passkey: Any, **headers: str) -> httpx.Response:
-        data = {**hidden(page), "passkey": passkey if isinstance(passkey, str) else json.dumps(passkey)}
-        return await self.browser.post(self.place, data=data, headers=headers)
+        return await self.browser.post(self.place, data=filled(page, passkey), headers=headers)
 
 
 @pytest_asyncio.fixture(
@@ -48,15 +44,8 @@ class Door(Struct, frozen=True):
     params=[("/sign-in", "/docs", "/"), ("/admin/login", "/admin/user/list", "/admin/")],
     ids=["sign-in", "admin"],
 )
-async def door(app: Api, request: Any) -> Any:
-    async with client_of(app, Accept="text/html", Origin=PUBLIC_URL) as browser:
-        yield Door(browser, *request.param)
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def bea(ada: Person, key: Authenticator) -> Person:
-    assert (await add_passkey(ada, key)).status_code == 201
-    return ada
+async def door(page_browser: httpx.AsyncClient, request: Any) -> Door:
+    return Door(page_browser, *request.param)
 
 
 async def test_a_passkey_alone_lets_in(bea: Person, key: Authenticator, door: Door) -> None:

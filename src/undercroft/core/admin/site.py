@@ -23,7 +23,7 @@ from undercroft.core.admin.charts import Chart, drawn
 from undercroft.core.admin.view import AdminView
 from undercroft.core.db import Database
 from undercroft.core.errors import AppError, BadRequest, NotFound
-from undercroft.core.http.assets import CORE, asset
+from undercroft.core.http.assets import CORE_ASSETS, asset
 from undercroft.core.settings import CoreSettings, load
 
 HERE = Path(__file__).parent
@@ -63,8 +63,8 @@ class Site(Admin):
         ours = [FileSystemLoader(folder) for folder in self._folders]
         assert templates.env.loader is not None
         templates.env.loader = ChoiceLoader([*ours, templates.env.loader])
-        templates.env.globals["own_style"] = asset(CORE / "admin.css")
-        templates.env.globals["own_script"] = asset(CORE / "admin.js")
+        templates.env.globals["own_style"] = asset(CORE_ASSETS / "admin.css")
+        templates.env.globals["own_script"] = asset(CORE_ASSETS / "admin.js")
         return templates
 
     async def index(self, request: Request) -> Response:

@@ -15,20 +15,21 @@ LIBPQ_ALONE = frozenset(
         "channel_binding",
         "connect_timeout",
         "fallback_application_name",
-        "gssencmode",
         "keepalives",
         "keepalives_count",
         "keepalives_idle",
         "keepalives_interval",
         "load_balance_hosts",
-        "require_auth",
-        "requirepeer",
         "sslcompression",
         "sslsni",
         "tcp_user_timeout",
     }
 )
-"""What hosts put into the URLs that they hand out and asyncpg would send to the server, which does not know it."""
+"""What hosts put into the URLs that they hand out and asyncpg would send to the server, which does not know it.
+
+What asks for more safety (`require_auth`, …) is not among them: a URL that does is refused by the server and told.
+`channel_binding` is, because hosts add it by themselves; `sslmode=verify-full` is what protects here.
+"""
 
 ENGINE_URL = "postgresql+asyncpg://"
 """SQLAlchemy's URL of every engine: the driver reads the real one, the `dsn`, and what it says of TLS or a socket."""

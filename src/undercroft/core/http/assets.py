@@ -18,8 +18,8 @@ PREFIX = "/assets/"
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 IMMUTABLE = "public, max-age=31536000, immutable"
 
-CORE = Path(__file__).parent / "assets"
-_folders = [CORE]
+CORE_ASSETS = Path(__file__).parent / "assets"
+_folders = [CORE_ASSETS]
 _addresses: dict[Path, str] = {}
 _files: dict[str, Path] = {}
 
@@ -53,17 +53,18 @@ def name_of(file: Path) -> tuple[str, str]:
 def _file(name: str) -> Path:
     """The file of this name, looked for in all folders when no page of this process has named it. Raises `NotFound`."""
     if name not in _files:
-        stem, _, rest = name.partition(".")
-        for file in _all_named(stem, Path(rest).suffix):
+        for file in _all_that_could_be(name):
             asset(file)
     if name not in _files:
         raise NotFound
     return _files[name]
 
 
-def _all_named(stem: str, suffix: str) -> Iterator[Path]:
-    files = (file for folder in _folders for file in folder.rglob("*") if suffix in TYPES)
-    return (file for file in files if name_of(file) == (stem, suffix))
+def _all_that_could_be(name: str) -> Iterator[Path]:
+    stem, _, rest = name.partition(".")
+    wanted = stem, Path(rest).suffix
+    if wanted[1] in TYPES:
+        yield from (file for folder in _folders for file in folder.rglob("*") if name_of(file) == wanted)
 
 
 @limit(None)

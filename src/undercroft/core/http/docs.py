@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from undercroft.core.http.assets import CORE, asset
+from undercroft.core.http.assets import CORE_ASSETS, asset
 from undercroft.core.http.conditional import is_unchanged, weak_etag
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import page, policy
@@ -47,8 +47,8 @@ async def _docs(request: Request) -> Response:
         csp=csp,
         headers={"Cache-Control": "no-cache"},
         configuration=json.dumps(CONFIGURATION),
-        scalar=asset(CORE / "scalar" / "scalar.js.gz"),
-        start=asset(CORE / "docs.js"),
+        scalar=asset(CORE_ASSETS / "scalar" / "scalar.js.gz"),
+        start=asset(CORE_ASSETS / "docs.js"),
     )
 
 

@@ -21,7 +21,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import Scope
 
 from undercroft.core.errors import AppError
-from undercroft.core.http.assets import CORE, asset
+from undercroft.core.http.assets import CORE_ASSETS, asset
 from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def environment() -> "Environment":
         lstrip_blocks=True,
     )
     made.globals["asset"] = asset
-    made.globals["stylesheet"] = asset(CORE / "pages.css")
+    made.globals["stylesheet"] = asset(CORE_ASSETS / "pages.css")
     return made
 
 
