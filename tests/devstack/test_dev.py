@@ -55,6 +55,7 @@ def test_postgres_stays_stopped_until_it_is_started_and_nothing_else_is_restarte
     assert stack.undercroft("db", "stop").returncode == 0
     assert not stack.find("postgres -D")
     assert stack.undercroft("db", "status").returncode == 1
+    assert "`undercroft db start` starts it" in stack.undercroft("seed").stderr
     assert stack.get("/api/v1/public/health/ready") == 503
     assert stack.undercroft("db", "start").returncode == 0
 

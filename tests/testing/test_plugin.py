@@ -1,5 +1,7 @@
 """What the pytest plugin gives to a project's tests."""
 
+from pathlib import Path
+
 import asyncpg
 import pytest
 
@@ -27,6 +29,12 @@ async def test_settings_say_that_this_is_a_test(test_settings: None):
 
 async def test_nothing_in_the_application_happens_by_the_clock(app: Api):
     assert app.state.identity_upkeep.done()
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_no_mail_of_an_earlier_test_is_left(turn: int, database: Database, mailbox_folder: Path):
+    assert list(mailbox_folder.iterdir()) == []
+    (mailbox_folder / f"{turn}.eml").touch()
 
 
 async def test_the_application_writes_rows_in_tables_of_the_owner(database: Database, things: None):

@@ -120,9 +120,12 @@ def _attach() -> None:
     if not (STATE_FOLDER / "dev.lock").exists():
         return
     from undercroft.devstack.attach import attach
+    from undercroft.devstack.control import is_resting
 
     if attach(STATE_FOLDER):
         print("On the stack of the `undercroft dev` that runs here.", file=sys.stderr)
+        if is_resting(STATE_FOLDER):
+            print("Its PostgreSQL is stopped; `undercroft db start` starts it.", file=sys.stderr)
 
 
 def _explained(error: Exception) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -178,7 +179,15 @@ def clean_again(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def database(worker_database: "Database", clean_tables: None) -> "Database":  # noqa: ARG001
+def clean_mailbox(mailbox_folder: Path) -> Iterator[None]:
+    """Every mail that the test sent is deleted after it."""
+    yield
+    shutil.rmtree(mailbox_folder)
+    mailbox_folder.mkdir(mode=0o700)
+
+
+@pytest.fixture
+def database(worker_database: "Database", clean_tables: None, clean_mailbox: None) -> "Database":  # noqa: ARG001
     """The application's database: migrated, empty but for what migrations put there, clean again after the test."""
     return worker_database
 

@@ -1,6 +1,5 @@
 """Administrators in front of `/admin`, with a cookie as a browser has it."""
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -8,13 +7,15 @@ from typing import Any
 import pytest_asyncio
 from httpx import AsyncClient
 
-from tests.modules.mfa.conftest import App, Clock
+from tests.modules.mfa.conftest import App, Clock, clock
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.security import passwords
 from undercroft.testing.configuration import PUBLIC_URL
 from undercroft.testing.people import Person, client_of
+
+__all__ = ["clock"]
 
 PASSWORD = "correct horse battery staple"
 HERE = {"Origin": PUBLIC_URL, "Accept": "text/html"}
@@ -32,9 +33,8 @@ async def sign_in(client: AsyncClient, email: str, password: str = PASSWORD) -> 
     return await client.post("/admin/login", data={"email": email, "password": password}, headers=HERE)
 
 
-async def two_steps(person: Person) -> App:
+async def two_steps(person: Person, clock: Clock) -> App:
     """Turn two-step sign-in on for somebody; the app's code of now is not used yet."""
-    clock = Clock(time.time())
     started = await person.client.post("/api/v1/auth/mfa/totp")
     app = App(started.json()["secret"], clock)
     confirmed = await person.client.post("/api/v1/auth/mfa/totp/confirm", json={"code": app.code(-1)})

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.modules.admin_ui.conftest import PASSWORD, set_password, two_steps
 from tests.modules.conftest import shot
+from tests.modules.mfa.conftest import Clock
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.testing.people import Person
@@ -48,12 +49,12 @@ async def made(somebody: Any, database: Database, role: PlatformRole, **who: Any
 
 
 async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_edits_and_exports(
-    chromium: Any, address: str, somebody: Any, database: Database
+    chromium: Any, address: str, somebody: Any, database: Database, clock: Clock
 ) -> None:
     admin = await made(somebody, database, PlatformRole.ADMIN, email="admin@example.com")
     other = await made(somebody, database, PlatformRole.USER, email="ada@example.com")
     await other.client.post("/api/v1/app/projects", json={"name": "=HYPERLINK(1)"})
-    authenticator = await two_steps(admin)
+    authenticator = await two_steps(admin, clock)
     here = await visit(chromium, address)
     page = here.page
     await here.sign_in(admin.email)
@@ -130,10 +131,10 @@ async def test_a_project_keeps_its_lines_when_edited_and_is_deleted_after_a_ques
 
 
 async def test_a_link_into_it_is_followed_after_signing_in(
-    chromium: Any, address: str, somebody: Any, database: Database
+    chromium: Any, address: str, somebody: Any, database: Database, clock: Clock
 ) -> None:
     admin = await made(somebody, database, PlatformRole.ADMIN)
-    authenticator = await two_steps(admin)
+    authenticator = await two_steps(admin, clock)
     here = await visit(chromium, address)
     page = here.page
     await here.goto("/admin/user/list?search=ada@&page=1")

@@ -8,6 +8,7 @@ from httpx import AsyncClient
 
 from tests.modules.admin_ui.conftest import HERE, PASSWORD, Browser, set_password, sign_in, two_steps
 from tests.modules.audit.entries import entries
+from tests.modules.mfa.conftest import Clock
 from undercroft.core import settings
 from undercroft.core.auth import PlatformRole
 from undercroft.core.auth.settings import ProofSettings
@@ -21,11 +22,11 @@ async def second_step(client: AsyncClient, token: str, code: str) -> Any:
 
 
 async def test_with_two_step_sign_in_the_password_alone_opens_nothing(
-    client: AsyncClient, somebody: Any, database: Database
+    client: AsyncClient, somebody: Any, database: Database, clock: Clock
 ) -> None:
     person = await somebody(role=PlatformRole.ADMIN)
     await set_password(database, person)
-    app = await two_steps(person)
+    app = await two_steps(person, clock)
     first = await sign_in(client, person.email)
     assert (first.status_code, "set-cookie" in first.headers) == (200, False)
     found = TOKEN.search(first.text)
@@ -41,10 +42,12 @@ async def test_with_two_step_sign_in_the_password_alone_opens_nothing(
 
 
 @pytest.mark.parametrize("code", ["", "      ", "abc", "x" * 5000, "\0", "'; --", "١٢٣٤٥٦"])
-async def test_what_is_no_code_is_wrong(client: AsyncClient, somebody: Any, database: Database, code: str) -> None:
+async def test_what_is_no_code_is_wrong(
+    client: AsyncClient, somebody: Any, database: Database, clock: Clock, code: str
+) -> None:
     person = await somebody(role=PlatformRole.ADMIN)
     await set_password(database, person)
-    await two_steps(person)
+    await two_steps(person, clock)
     found = TOKEN.search((await sign_in(client, person.email)).text)
     assert found
     assert (await second_step(client, found[1], code)).status_code == 401

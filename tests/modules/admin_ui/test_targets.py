@@ -8,6 +8,7 @@ from httpx import AsyncClient
 
 from tests.modules.admin_ui.conftest import HERE, PASSWORD, set_password, two_steps
 from tests.modules.forms import hidden
+from tests.modules.mfa.conftest import Clock
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.http.local_paths import LONGEST_PATH
@@ -90,8 +91,8 @@ async def test_a_page_that_was_asked_for_is_arrived_at(client: AsyncClient, admi
     assert (await client.get(entered.headers["location"])).status_code in (200, 403, 404)
 
 
-async def test_the_second_step_leads_there_too(client: AsyncClient, admin: Any) -> None:
-    app = await two_steps(admin)
+async def test_the_second_step_leads_there_too(client: AsyncClient, admin: Any, clock: Clock) -> None:
+    app = await two_steps(admin, clock)
     form = await client.get("/admin/login", params={"next": PLACES[1]}, headers=HERE)
     step = await sent_on(client, form, email=admin.email, password=PASSWORD)
     wrong = await sent_on(client, step, code=app.wrong())

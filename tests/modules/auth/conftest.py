@@ -25,7 +25,7 @@ async def http(app: Api) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
-    return Mailbox.from_now_on(mailbox_folder, jobs)
+    return Mailbox(mailbox_folder, jobs)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

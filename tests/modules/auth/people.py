@@ -48,13 +48,6 @@ class Mailbox:
     jobs: JobsInTest
     _seen: set[str] = field(default_factory=set)
 
-    @classmethod
-    def from_now_on(cls, folder: Path, jobs: JobsInTest) -> "Mailbox":
-        """What earlier tests were sent is not seen."""
-        mailbox = cls(folder, jobs)
-        mailbox._read(None)
-        return mailbox
-
     async def arrived(self, to: str | None = None) -> list[Mail]:
         """The mails since the last look, of one address if it is named, the earliest first."""
         await self.jobs.run_all(future=True)

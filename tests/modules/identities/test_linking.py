@@ -116,7 +116,7 @@ async def test_linking_is_not_for_other_sites(browser: httpx.AsyncClient, oidc_i
 async def test_who_has_the_account_is_told_of_what_is_linked_and_unlinked(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, jobs: JobsInTest, mailbox_folder: Path, database: Database
 ) -> None:
-    mailbox = Mailbox.from_now_on(mailbox_folder, jobs)
+    mailbox = Mailbox(mailbox_folder, jobs)
     local = await a_local_account(database, "told@example.com", verified=True)
     await signed_in_people(browser, oidc_issuer, "google")
     oidc_issuer.approving = oidc_issuer.person(email=local.email)

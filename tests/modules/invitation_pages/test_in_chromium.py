@@ -26,7 +26,7 @@ async def page(chromium: Any) -> AsyncIterator[Any]:
 
 @pytest.fixture
 def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
-    return Mailbox.from_now_on(mailbox_folder, jobs)
+    return Mailbox(mailbox_folder, jobs)
 
 
 async def test_a_new_person_comes_in_by_the_mail(

@@ -19,7 +19,7 @@ BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Origin": "nu
 
 @pytest.fixture
 def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
-    return Mailbox.from_now_on(mailbox_folder, jobs)
+    return Mailbox(mailbox_folder, jobs)
 
 
 @pytest.fixture

@@ -8,4 +8,4 @@ from undercroft.testing.jobs import JobsInTest
 
 @pytest.fixture
 def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
-    return Mailbox.from_now_on(mailbox_folder, jobs)
+    return Mailbox(mailbox_folder, jobs)
