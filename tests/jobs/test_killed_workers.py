@@ -145,7 +145,7 @@ async def enqueue_and_roll_back(database: Database) -> None:
 
 
 async def cut_all_connections(database: Database) -> None:
-    ours = "usename = current_user AND datname = current_database()"
+    ours = "usename = current_user AND datname = current_database() AND application_name LIKE 'undercroft %'"
     others = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours} AND pid <> $1"
     async with database.session() as session:
         raw = await session.raw()
