@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import machine, place
 from undercroft.devstack.postgres import UNSAFE_AND_FAST, PostgresServer
+from undercroft.devstack.roles import Roles, ensure
 
 PASSWORD = "of the superuser"
 
@@ -33,7 +35,7 @@ def postgres(folder: Path) -> Iterator[PostgresServer]:
     server.stop()
 
 
-async def _answer(server: PostgresServer, sql: str) -> object:
+async def _answer(server: PostgresServer, sql: str) -> Any:
     connection = await asyncpg.connect(
         host="127.0.0.1", port=server.port, user="postgres", password=PASSWORD, database="postgres"
     )
@@ -56,6 +58,16 @@ async def test_it_speaks_utf8_and_utc_and_keeps_what_was_written(postgres: Postg
     postgres.wait_until_ready()
 
     assert await _answer(postgres, "SELECT count(*) FROM kept") == 0
+
+
+async def test_it_keeps_passwords_as_scram_and_listens_on_loopback(postgres: PostgresServer):
+    postgres.start()
+    postgres.wait_until_ready()
+    await ensure(postgres.url, Roles("of the owner", "of the app", "of the admin"))
+    kept = await _answer(postgres, "SELECT array_agg(rolpassword) FROM pg_authid WHERE rolcanlogin")
+    assert len(kept) == 4
+    assert all(password.startswith("SCRAM-SHA-256$") for password in kept)
+    assert await _answer(postgres, "SHOW listen_addresses") == "127.0.0.1"
 
 
 async def test_after_a_crash_it_starts_again_at_the_same_place(postgres: PostgresServer):

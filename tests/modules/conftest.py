@@ -1,21 +1,30 @@
-"""The application as a browser meets it: a real Chromium against a real server."""
+"""The application as people meet it: its mails, and a real Chromium against a real server."""
 
 import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from granian.server.embed import Server
 
+from tests.modules.auth.people import Mailbox
 from undercroft.core.http.application import Api
 from undercroft.devstack.machine import free_port
+from undercroft.testing.jobs import JobsInTest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture
+def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
+    """What the test has sent."""
+    return Mailbox(mailbox_folder, jobs)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

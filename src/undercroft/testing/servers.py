@@ -39,6 +39,11 @@ class Servers:
     template: str
     redis_url: str
 
+    @property
+    def has_one_role(self) -> bool:
+        """Whether the application's role owns the tables, as it does on a server named by TEST_DATABASE_URL."""
+        return self.app_url == self.owner_url
+
     @classmethod
     def of(cls, folder: Path) -> Self:
         """The servers of the run with this folder, started if they are not yet there.
@@ -192,7 +197,7 @@ def _configure(servers: Servers, folder: Path) -> None:
     from undercroft.testing.configuration import configure
 
     configure(app_url=servers.app_url, owner_url=servers.owner_url, admin_url=servers.admin_url, mailbox=folder)
-    if load(DatabaseSettings).tenant_rls and servers.app_url == servers.owner_url:
+    if load(DatabaseSettings).tenant_rls and servers.has_one_role:
         raise ConfigurationError(
             "TENANT_RLS is on, but the one role of TEST_DATABASE_URL owns the tables, and row-level security does not "
             "bind it. Leave TEST_DATABASE_URL out: the embedded PostgreSQL has the roles for it."

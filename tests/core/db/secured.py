@@ -31,7 +31,7 @@ class Secured:
 @asynccontextmanager
 async def secured_database(servers: Servers) -> AsyncIterator[Secured]:
     """A migrated database of its own, dropped afterwards; skips where all roles are one."""
-    if servers.app_url == servers.owner_url:
+    if servers.has_one_role:
         pytest.skip("TEST_DATABASE_URL has one role, which owns the tables")
     name = f"secured_{secrets.token_hex(6)}"
     manager = await asyncpg.connect(servers.manager_url)

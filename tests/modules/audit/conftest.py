@@ -1,3 +1,3 @@
-from tests.modules.auth.conftest import ada, http, identity, mailbox
+from tests.modules.auth.conftest import ada, http, identity
 
-__all__ = ["ada", "http", "identity", "mailbox"]
+__all__ = ["ada", "http", "identity"]

@@ -1,5 +1,4 @@
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -8,7 +7,6 @@ import pytest_asyncio
 from tests.modules.auth.people import Mailbox, Person, a_person, client_of
 from undercroft.core.http.application import Api
 from undercroft.modules.auth.identity import Identity
-from undercroft.testing.jobs import JobsInTest
 
 
 @pytest.fixture
@@ -21,11 +19,6 @@ def identity(app: Api) -> Identity:
 async def http(app: Api) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(app) as client:
         yield client
-
-
-@pytest.fixture
-def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
-    return Mailbox(mailbox_folder, jobs)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

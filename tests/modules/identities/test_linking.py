@@ -1,7 +1,6 @@
 """Linking another identity to one's account, and unlinking it."""
 
 import asyncio
-from pathlib import Path
 
 import httpx
 
@@ -20,7 +19,6 @@ from tests.modules.identities.browsers import (
 from undercroft.core.db import Database
 from undercroft.devstack.standins.oidc import OidcIssuer
 from undercroft.modules.identities.models import ExternalIdentity
-from undercroft.testing.jobs import JobsInTest
 from undercroft.testing.people import client_of
 
 __all__ = ["another", "browser", "one_world", "world"]
@@ -114,9 +112,8 @@ async def test_linking_is_not_for_other_sites(browser: httpx.AsyncClient, oidc_i
 
 
 async def test_who_has_the_account_is_told_of_what_is_linked_and_unlinked(
-    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, jobs: JobsInTest, mailbox_folder: Path, database: Database
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, mailbox: Mailbox, database: Database
 ) -> None:
-    mailbox = Mailbox(mailbox_folder, jobs)
     local = await a_local_account(database, "told@example.com", verified=True)
     await signed_in_people(browser, oidc_issuer, "google")
     oidc_issuer.approving = oidc_issuer.person(email=local.email)

@@ -5,13 +5,11 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
-import pytest
 import pytest_asyncio
 
 from tests.modules.auth.people import PASSWORD, Mailbox, new_address
 from tests.modules.conftest import shot
 from tests.modules.teams.acts import invited, make_team, roles_in
-from undercroft.testing.jobs import JobsInTest
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -22,11 +20,6 @@ async def page(chromium: Any) -> AsyncIterator[Any]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     yield page
     assert complaints == []
-
-
-@pytest.fixture
-def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
-    return Mailbox(mailbox_folder, jobs)
 
 
 async def test_a_new_person_comes_in_by_the_mail(

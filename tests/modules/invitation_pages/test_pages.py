@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,15 +10,9 @@ import pytest
 from tests.modules.auth.people import PASSWORD, Mailbox, client_of, new_address, register, sign_in
 from tests.modules.teams.acts import TEAMS, done, invited, make_team, roles_in
 from undercroft.core.http.application import Api
-from undercroft.testing.jobs import JobsInTest
 
 PAGE = "/invitation"
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Origin": "null"}
-
-
-@pytest.fixture
-def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
-    return Mailbox(mailbox_folder, jobs)
 
 
 @pytest.fixture

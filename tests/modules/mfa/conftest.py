@@ -7,14 +7,14 @@ import pytest
 import pytest_asyncio
 from pyotp import HOTP
 
-from tests.modules.auth.conftest import ada, http, identity, mailbox
+from tests.modules.auth.conftest import ada, http, identity
 from tests.modules.auth.people import Person, client_of, code_of, post, sign_in
 from undercroft.core.http.application import Api
 from undercroft.modules.mfa import totp
 from undercroft.testing.authenticator import Authenticator
 from undercroft.testing.configuration import PUBLIC_URL
 
-__all__ = ["ada", "http", "identity", "mailbox"]
+__all__ = ["ada", "http", "identity"]
 
 
 @dataclass

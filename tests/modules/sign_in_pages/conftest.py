@@ -1,3 +1,3 @@
-from tests.modules.mfa.conftest import ada, clock, guarded, http, identity, mailbox
+from tests.modules.mfa.conftest import ada, clock, guarded, http, identity
 
-__all__ = ["ada", "clock", "guarded", "http", "identity", "mailbox"]
+__all__ = ["ada", "clock", "guarded", "http", "identity"]

@@ -62,9 +62,9 @@ def _file(name: str) -> Path:
 
 def _all_that_could_be(name: str) -> Iterator[Path]:
     stem, _, rest = name.partition(".")
-    wanted = stem, Path(rest).suffix
-    if wanted[1] in TYPES:
-        yield from (file for folder in _folders for file in folder.rglob("*") if name_of(file) == wanted)
+    suffix = Path(rest).suffix
+    if suffix in TYPES:
+        yield from (file for folder in _folders for file in folder.rglob("*") if name_of(file) == (stem, suffix))
 
 
 @limit(None)
