@@ -9,7 +9,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := dev
-.PHONY: dev test check fix bench acceptance install clean
+.PHONY: dev test check fix bench mutations acceptance install clean
 
 dev: .venv/.runtime  ## run everything: make dev PORT=8123
 	@$(RUN) undercroft dev $(if $(PORT),--port $(PORT)) $(if $(HOST),--host $(HOST))
@@ -33,6 +33,9 @@ fix: install  ## format, and mend what can be mended
 
 bench: install  ## ratios to a bare floor, written to benchmarks/RESULTS.md
 	@$(RUN) python -m benchmarks $(ARGS)
+
+mutations: install  ## plants faults and counts how many the tests notice: make mutations ARGS="jobs --sample 20"
+	@$(RUN) python -m benchmarks.mutations $(ARGS)
 
 acceptance: install  ## the acceptance lines that take time or load: make acceptance ARGS="1 6"
 	@$(RUN) python -m acceptance $(ARGS)

@@ -1,0 +1,192 @@
+"""Small faults to plant in the source: each one is a change that a test should notice."""
+
+import ast
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+IRRELEVANT_CALLS = ("log", "logger", "warnings")
+EFFECTIVE_DECORATORS = ("subscribe", "cron", "limit", "answers_secret", "requires")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one file: the bytes from `start` to `end` become `replacement`."""
+
+    path: Path
+    line: int
+    start: int
+    end: int
+    original: str
+    replacement: str
+
+    def applied(self, source: bytes) -> bytes:
+        return source[: self.start] + self.replacement.encode() + source[self.end :]
+
+    def __str__(self) -> str:
+        before, after = (" ".join(text.split())[:100] for text in (self.original, self.replacement))
+        return f"{self.path}:{self.line}: {before}  →  {after}"
+
+
+def mutants_of(root: Path, path: Path) -> list[Mutant]:
+    """Every mutant of a file, with paths relative to `root`."""
+    source = path.read_bytes()
+    starts = _line_starts(source)
+    found = []
+    for node, replacement in _changes(ast.parse(source)):
+        assert isinstance(node, ast.expr | ast.stmt)
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+        if isinstance(node, ast.expr) and source[start - 1 : start] == b"@":
+            start -= 1
+        original = source[start:end].decode()
+        if original != replacement:
+            found.append(Mutant(path.relative_to(root), node.lineno, start, end, original, replacement))
+    return found
+
+
+def _line_starts(source: bytes) -> list[int]:
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    return starts
+
+
+def _changes(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            for node in _body(function):
+                yield from _of_node(node)
+            for decorator in function.decorator_list:
+                if any(name in ast.unparse(decorator) for name in EFFECTIVE_DECORATORS):
+                    yield decorator, "@(lambda each: each)"
+    yield from _statements_at_module_level(tree)
+
+
+def _body(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
+    """The nodes of a function's own body, without annotations, docstrings and nested functions."""
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Assert):
+            continue
+        yield node
+        waiting.extend(child for name, child in _children(node) if name not in ("annotation", "returns"))
+
+
+def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    for name, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield name, child
+
+
+def _statements_at_module_level(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+    """Conditions of prepared SQL statements, which are written at module level."""
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            for node in ast.walk(statement.value):
+                if isinstance(node, ast.Call | ast.Compare):
+                    yield from _of_node(node)
+
+
+def _of_node(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    make = _MAKERS.get(type(node))
+    if make is not None:
+        yield from ((node, replacement) for replacement in make(node))
+
+
+def _of_comparison(node: ast.Compare) -> Iterator[str]:
+    other = COMPARISONS.get(type(node.ops[0]))
+    if len(node.ops) == 1 and other is not None:
+        changed = copy.copy(node)
+        changed.ops = [other()]
+        yield f"({ast.unparse(changed)})"
+
+
+def _of_boolean(node: ast.BoolOp) -> Iterator[str]:
+    changed = copy.copy(node)
+    changed.op = ast.And() if isinstance(node.op, ast.Or) else ast.Or()
+    yield f"({ast.unparse(changed)})"
+
+
+def _of_not(node: ast.UnaryOp) -> Iterator[str]:
+    if isinstance(node.op, ast.Not):
+        yield f"({ast.unparse(node.operand)})"
+
+
+def _of_operator(node: ast.BinOp) -> Iterator[str]:
+    others: dict[type[ast.operator], type[ast.operator]] = {
+        ast.BitAnd: ast.BitOr,
+        ast.BitOr: ast.BitAnd,
+        ast.Add: ast.Sub,
+        ast.Sub: ast.Add,
+    }
+    other = others.get(type(node.op))
+    if other is not None and not isinstance(node.left, ast.Constant | ast.JoinedStr):
+        changed = copy.copy(node)
+        changed.op = other()
+        yield f"({ast.unparse(changed)})"
+
+
+def _of_call(node: ast.Call) -> Iterator[str]:
+    """Drop one condition of a WHERE, or the lock of a SELECT … FOR UPDATE."""
+    if not isinstance(node.func, ast.Attribute):
+        return
+    if node.func.attr == "with_for_update":
+        yield ast.unparse(node.func.value)
+    if node.func.attr == "where":
+        for position in range(len(node.args)):
+            changed = copy.copy(node)
+            changed.args = node.args[:position] + node.args[position + 1 :]
+            yield ast.unparse(changed)
+
+
+def _of_constant(node: ast.Constant) -> Iterator[str]:
+    if isinstance(node.value, bool):
+        yield str(not node.value)
+    elif isinstance(node.value, int):
+        yield str(node.value + 1)
+
+
+def _of_statement(node: ast.Expr) -> Iterator[str]:
+    call = node.value.value if isinstance(node.value, ast.Await) else node.value
+    if isinstance(call, ast.Call) and not ast.unparse(call.func).startswith(IRRELEVANT_CALLS):
+        yield "pass"
+
+
+def _of_raise(_: ast.Raise) -> Iterator[str]:
+    yield "pass"
+
+
+def _of_condition(node: ast.If) -> Iterator[str]:
+    changed = copy.copy(node)
+    changed.test = ast.Constant(value=False)
+    yield ast.unparse(changed).replace("\n", "\n" + " " * node.col_offset)
+
+
+_MAKERS: dict[type[ast.AST], Callable[..., Iterator[str]]] = {
+    ast.Compare: _of_comparison,
+    ast.BoolOp: _of_boolean,
+    ast.UnaryOp: _of_not,
+    ast.BinOp: _of_operator,
+    ast.Call: _of_call,
+    ast.Constant: _of_constant,
+    ast.Expr: _of_statement,
+    ast.Raise: _of_raise,
+    ast.If: _of_condition,
+}

@@ -1,0 +1,148 @@
+"""`python -m benchmarks.mutations`: plants a sample of faults, one at a time, and counts how many the tests notice.
+
+Each package gets an equal share of the sample, drawn with `--seed`. A mutant is caught when the package's own tests, or
+the convention tests in `tests/architecture`, fail or do not end. What survives is printed, to be read by a person: some
+mutants change nothing that a user could observe.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+from benchmarks.mutants import Mutant, mutants_of
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = Path("src/undercroft")
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".undercroft", ".*_cache", "__pycache__")
+CAUGHT, SURVIVED, TIMED_OUT = "caught", "survived", "timed out"
+
+PACKAGES: Mapping[str, Sequence[str]] = {
+    "core/auth": ("tests/modules/auth", "tests/modules/teams", "tests/modules/mfa", "tests/modules/impersonation"),
+    "core/db": ("tests/core/db", "tests/modules/projects"),
+    "core/http": ("tests/core/http", "tests/modules/idempotency", "tests/modules/projects"),
+    "jobs": ("tests/jobs", "tests/modules/job_admin"),
+    "modules/api_keys": ("tests/modules/api_keys",),
+    "modules/audit": ("tests/modules/audit",),
+    "modules/auth": ("tests/modules/auth", "tests/modules/sign_in_pages"),
+    "modules/identities": ("tests/modules/identities",),
+    "modules/mfa": ("tests/modules/mfa",),
+    "modules/projects": ("tests/modules/projects",),
+    "modules/teams": ("tests/modules/teams", "tests/modules/invitation_pages"),
+    "modules/users": ("tests/modules/users", "tests/modules/auth"),
+}
+"""The packages of the sample, and the tests that speak for each."""
+
+
+def main() -> int:
+    arguments = _arguments()
+    sample = draw(arguments.packages, arguments.sample, arguments.seed)
+    print(f"{len(sample)} mutants, seed {arguments.seed}, limit {arguments.limit} s each", flush=True)
+    counts: dict[str, Counter[str]] = {package: Counter() for package in arguments.packages}
+    with tempfile.TemporaryDirectory(prefix="undercroft-mutations-") as folder:
+        for package, mutant, outcome in _run(sample, Path(folder), arguments.workers, arguments.limit):
+            counts[package][outcome] += 1
+            print(f"{outcome:9} {mutant}", flush=True)
+    return _report(counts, arguments.share)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.mutations", description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("packages", nargs="*", default=list(PACKAGES), metavar="PACKAGE", help=", ".join(PACKAGES))
+    parser.add_argument("--sample", type=int, default=120, help="how many mutants in all (default: 120)")
+    parser.add_argument("--seed", type=int, default=1, help="draws another sample (default: 1)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="mutants at a time (default: cores)")
+    parser.add_argument("--limit", type=int, default=600, help="seconds for one mutant's tests (default: 600)")
+    parser.add_argument("--share", type=int, default=90, help="percent that must be caught (default: 90)")
+    arguments = parser.parse_args()
+    if unknown := sorted(set(arguments.packages) - set(PACKAGES)):
+        parser.error(f"unknown package {', '.join(unknown)}; there are {', '.join(PACKAGES)}")
+    return arguments
+
+
+def draw(packages: Sequence[str], size: int, seed: int) -> list[tuple[str, Mutant]]:
+    """An equal share of mutants for each package, the same for the same seed and source."""
+    sample: list[tuple[str, Mutant]] = []
+    for position, package in enumerate(packages):
+        share = size // len(packages) + (position < size % len(packages))
+        candidates = [
+            mutant
+            for path in sorted((ROOT / SOURCE / package).rglob("*.py"))
+            if "migrations" not in path.parts
+            for mutant in mutants_of(ROOT, path)
+        ]
+        chosen = random.Random(f"{seed} {package}").sample(candidates, min(share, len(candidates)))
+        sample.extend((package, mutant) for mutant in chosen)
+    return sample
+
+
+def _run(
+    sample: Sequence[tuple[str, Mutant]], folder: Path, workers: int, limit: int
+) -> Iterator[tuple[str, Mutant, str]]:
+    """Try each mutant in a copy of the repository; as many copies as workers."""
+    copies: SimpleQueue[Path] = SimpleQueue()
+    for number in range(workers):
+        shutil.copytree(ROOT, folder / str(number), ignore=NOT_COPIED)
+        copies.put(folder / str(number))
+
+    def attempt(item: tuple[str, Mutant]) -> tuple[str, Mutant, str]:
+        package, mutant = item
+        copy = copies.get()
+        try:
+            return package, mutant, _outcome(copy, package, mutant, limit)
+        finally:
+            copies.put(copy)
+
+    with ThreadPoolExecutor(workers) as pool:
+        yield from pool.map(attempt, sample)
+
+
+def _outcome(copy: Path, package: str, mutant: Mutant, limit: int) -> str:
+    path = copy / mutant.path
+    source = path.read_bytes()
+    path.write_bytes(mutant.applied(source))
+    try:
+        return _tested(copy, [*_tests(copy, package, mutant.path), "tests/architecture"], limit)
+    finally:
+        path.write_bytes(source)
+
+
+def _tests(copy: Path, package: str, mutated: Path) -> list[str]:
+    """The package's tests; those named after the mutated file come first, since they fail soonest."""
+    folders = PACKAGES[package]
+    named = [path for each in folders for path in sorted((copy / each).rglob(f"test_*{mutated.stem}*.py"))]
+    return [*(str(path.relative_to(copy)) for path in named), *folders]
+
+
+def _tested(copy: Path, tests: Sequence[str], limit: int) -> str:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired:
+        return TIMED_OUT
+    return SURVIVED if done.returncode == 0 else CAUGHT
+
+
+def _report(counts: Mapping[str, Counter[str]], share: int) -> int:
+    total: Counter[str] = sum(counts.values(), Counter())
+    for package, count in [*counts.items(), ("all", total)]:
+        tried = count.total()
+        print(f"{package:20} {tried - count[SURVIVED]:4} of {tried:4}  {_percent(count):5.1f}%")
+    return 0 if _percent(total) >= share else 1
+
+
+def _percent(count: Counter[str]) -> float:
+    return 100 * (1 - count[SURVIVED] / count.total()) if count else 100.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
