@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -116,15 +117,54 @@ def test_a_scheduled_task_may_ask_for_its_job_and_keep_its_options() -> None:
     assert nightly_report.cron.timezone == "Europe/Berlin"
 
 
-@pytest.mark.parametrize("expression", ["", "* * * *", "0 2 * * * *", "a;b * * * *"])
-def test_a_schedule_that_cannot_be_read_is_refused(expression: str) -> None:
-    with pytest.raises(InvalidTask, match="is not a schedule"):
-        cron(expression)
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("", "Write five fields"),
+        ("* * * *", "Write five fields"),
+        ("0 2 * * * *", "Write five fields"),
+        ("a;b * * * *", "bad minute"),
+        ("61 * * * *", "bad minute"),
+        ("0 24 * * *", "bad hour"),
+        ("*/0 * * * *", "bad minute"),
+        ("0 0 0 * *", "bad day-of-month"),
+        ("0 0 31 2 *", "bad day-of-month"),
+        ("0 0 * 13 *", "bad month"),
+        ("0 0 * * 8", "bad day-of-week"),
+        ("0 0 30 2 *", "bad day-of-month"),
+        ("0 0 */15 2 mon#5", "no day matches it"),
+    ],
+)
+def test_invalid_cron_expression_names_file_line_and_task(expression: str, reason: str) -> None:
+    async def daily() -> None: ...
+
+    place = f"{__file__}:{daily.__code__.co_firstlineno}: test_registry.daily: {expression!r} is not a schedule"
+    with pytest.raises(InvalidTask, match=f"^{re.escape(place)}.*{reason}"):
+        cron(expression)(daily)
+    assert "test_registry.daily" not in tasks()
 
 
-def test_a_time_zone_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(InvalidTask, match="is not a time zone"):
-        cron("0 2 * * *", timezone="Europe/Nowhere")
+def test_invalid_time_zone_names_file_line_and_task() -> None:
+    async def daily() -> None: ...
+
+    place = f"{__file__}:{daily.__code__.co_firstlineno}: test_registry.daily: 'Europe/Nowhere' is not a time zone"
+    with pytest.raises(InvalidTask, match=re.escape(place)):
+        cron("0 2 * * *", timezone="Europe/Nowhere")(daily)
+
+
+def test_invalid_task_names_file_line_and_task() -> None:
+    async def leak(*, token: SecretStr) -> None: ...
+
+    with pytest.raises(InvalidTask, match=re.escape(f"{__file__}:{leak.__code__.co_firstlineno}: mail.leak: token ")):
+        task(name="mail.leak")(leak)
+
+
+@pytest.mark.parametrize("options", [{"retries": -1}, {"timeout": 0}, {"timeout": -1}])
+def test_negative_retries_and_timeouts_are_rejected(options: dict[str, Any]) -> None:
+    async def anything() -> None: ...
+
+    with pytest.raises(InvalidTask, match="must not be negative and the timeout must be above 0"):
+        task(**options)(anything)
 
 
 def test_back_off_grows_to_its_limit_and_is_never_the_same_for_all() -> None:

@@ -1,14 +1,15 @@
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 
 from undercroft.core.db import Database
-from undercroft.jobs import InvalidTask, Task, cron, registry
-from undercroft.jobs.registry import Cron
-from undercroft.jobs.schedules import Scheduler, next_run
+from undercroft.jobs import Task, cron, registry
+from undercroft.jobs.crontab import Cron
+from undercroft.jobs.schedules import Scheduler
 from undercroft.testing.jobs import JobsInTest
 
 BERLIN = "Europe/Berlin"
@@ -24,15 +25,26 @@ def hourly() -> Iterator[Task[..., Any]]:
     del registry._tasks["tests.hourly"]
 
 
+@pytest.fixture
+def failing() -> Iterator[Task[..., Any]]:
+    """A schedule whose job can never be enqueued."""
+
+    @cron("0 * * * *", name="tests.failing")
+    async def task(*, what: str = "nul \0") -> None: ...
+
+    yield task
+    del registry._tasks["tests.failing"]
+
+
 async def row(database: Database, task: str = "tests.hourly") -> Any:
     async with database.session() as session:
         return await (await session.raw()).fetchrow("SELECT *, now() FROM job_schedules WHERE task = $1", task)
 
 
-async def make_due(database: Database, ago: timedelta = timedelta(seconds=1)) -> None:
+async def make_due(database: Database, ago: timedelta = timedelta(seconds=1), task: str = "tests.hourly") -> None:
     async with database.session() as session:
         await (await session.raw()).execute(
-            "UPDATE job_schedules SET next_run_at = now() - $1::interval WHERE task = 'tests.hourly'", ago
+            "UPDATE job_schedules SET next_run_at = now() - $1::interval WHERE task = $2", ago, task
         )
 
 
@@ -102,26 +114,30 @@ async def test_a_program_leaves_schedules_alone_that_it_does_not_know(database: 
     assert await Scheduler(database).tick() == 0
 
 
-@pytest.mark.parametrize(
-    ("expression", "zone", "after", "expected"),
-    [
-        ("0 2 * * *", "UTC", "2026-01-01T02:00:00+00:00", ["2026-01-02T02:00:00+00:00"]),
-        ("0 9 * * mon", BERLIN, "2026-11-21T12:00:00+00:00", ["2026-11-23T08:00:00+00:00"]),
-        ("30 2 * * *", BERLIN, "2026-03-28T12:00:00+00:00", ["2026-03-29T01:00:00+00:00", "2026-03-30T00:30:00+00:00"]),
-        ("30 2 * * *", BERLIN, "2026-10-24T12:00:00+00:00", ["2026-10-25T00:30:00+00:00", "2026-10-26T01:30:00+00:00"]),
-        ("0 * * * *", BERLIN, "2026-10-24T23:30:00+00:00", ["2026-10-25T00:00:00+00:00", "2026-10-25T01:00:00+00:00"]),
-        ("59 23 29 2 *", "UTC", "2026-01-01T00:00:00+00:00", ["2028-02-29T23:59:00+00:00"]),
-    ],
-    ids=["daily", "weekday", "clocks-forward", "clocks-back", "hourly-while-clocks-go-back", "leap-day"],
-)
-def test_the_next_run_follows_the_wall_clock(expression: str, zone: str, after: str, expected: list[str]) -> None:
-    moment = datetime.fromisoformat(after)
-    for each in expected:
-        moment = next_run(Cron(expression, zone), moment)
-        assert moment == datetime.fromisoformat(each)
-        assert moment.tzinfo is UTC
+async def test_failing_schedule_is_reported_retried_later_and_does_not_stop_the_others(
+    database: Database, jobs: JobsInTest, hourly: Task[..., Any], failing: Task[..., Any]
+) -> None:
+    scheduler = Scheduler(database)
+    await scheduler.register()
+    await make_due(database, timedelta(hours=2), "tests.failing")
+    await make_due(database)
+    with structlog.testing.capture_logs() as logs:
+        assert await scheduler.tick() == 1
+    assert [job.task for job in jobs.captured] == ["tests.hourly"]
+    assert [(each["event"], each["task"]) for each in logs] == [("a schedule failed", "tests.failing")]
+    schedule = await row(database, "tests.failing")
+    assert timedelta(seconds=50) < schedule["next_run_at"] - schedule["now"] <= timedelta(minutes=1)
+    assert (schedule["last_run_at"], schedule["last_job_id"]) == (None, None)
 
 
-def test_an_expression_that_makes_no_sense_is_named() -> None:
-    with pytest.raises(InvalidTask, match="'99 2 \\* \\* \\*' is not a schedule"):
-        next_run(Cron("99 2 * * *"), datetime(2026, 1, 1, tzinfo=UTC))
+async def test_schedule_locked_by_another_scheduler_is_left_to_it(
+    database: Database, jobs: JobsInTest, hourly: Task[..., Any]
+) -> None:
+    scheduler = Scheduler(database)
+    await scheduler.register()
+    await make_due(database)
+    async with database.session() as session:
+        await (await session.raw()).execute("SELECT FROM job_schedules WHERE task = 'tests.hourly' FOR UPDATE")
+        assert await scheduler.tick() == 0
+    assert await scheduler.tick() == 1
+    assert len(jobs.captured) == 1

@@ -74,18 +74,17 @@ class Arguments:
     def _take(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
         name = parameter.name
         if parameter.kind in POSITIONAL_ONLY_OR_VARIADIC:
-            raise InvalidTask(f"{self._name}: {name} must be a parameter that can be given by its name.")
+            raise InvalidTask(f"{name} must be a parameter that can be given by its name.")
         if name not in hints:
-            raise InvalidTask(f"{self._name}: {name} needs a type annotation; arguments are checked by it.")
+            raise InvalidTask(f"{name} needs a type annotation; arguments are checked by it.")
         if hints[name] is CurrentJob:
             self._job_parameter = name
             return
         if name in RESERVED or name.startswith("_"):
-            raise InvalidTask(f"{self._name}: {name} is a name that `enqueue` uses itself; choose another.")
+            raise InvalidTask(f"{name} is a name that `enqueue` uses itself; choose another.")
         if holds_secret(hints[name]):
             raise InvalidTask(
-                f"{self._name}: {name} would store a secret in the job table. "
-                "Pass an id and read or make the secret inside the task."
+                f"{name} would store a secret in the job table. Pass an id and read or make the secret inside the task."
             )
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         self._fields[name] = (hints[name], default)

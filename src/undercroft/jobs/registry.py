@@ -10,23 +10,25 @@ Importing a module's `tasks.py` registers them. Names are stable (`auth.send_ver
 enqueued before a release are run after it.
 """
 
+import dataclasses
+import inspect
 import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from undercroft.jobs.arguments import Arguments
+from undercroft.jobs.crontab import Cron
 from undercroft.jobs.errors import InvalidTask, UnknownTask
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
-CRON_FIELD = re.compile(r"[0-9A-Za-z*/,\-#?]+")
 
 
 class Backoff(Struct, frozen=True):
@@ -45,22 +47,6 @@ class Backoff(Struct, frozen=True):
         return exact * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
 
 
-class Cron(Struct, frozen=True):
-    """When a task runs by itself: five fields, read in a time zone."""
-
-    expression: str
-    timezone: str = "UTC"
-
-    def __post_init__(self) -> None:
-        fields = self.expression.split()
-        if len(fields) != 5 or not all(CRON_FIELD.fullmatch(each) for each in fields):
-            raise InvalidTask(f"{self.expression!r} is not a schedule. Write five fields, as in '0 2 * * *' (02:00).")
-        try:
-            ZoneInfo(self.timezone)
-        except (KeyError, ValueError, OSError):
-            raise InvalidTask(f"{self.timezone!r} is not a time zone. Write one such as 'Europe/Berlin'.") from None
-
-
 @dataclass(eq=False)
 class Task(Generic[P, R]):
     """A function that can be enqueued. Calling it runs the function at once, as if it were not a task."""
@@ -77,10 +63,10 @@ class Task(Generic[P, R]):
         if not NAME.fullmatch(self.name):
             raise InvalidTask(f"{self.name!r} is no name for a task. Write one such as 'auth.send_verification'.")
         if self.retries < 0 or self.timeout <= 0:
-            raise InvalidTask(f"{self.name}: retries must not be negative and the timeout must be above 0.")
+            raise InvalidTask("retries must not be negative and the timeout must be above 0.")
         self.arguments = Arguments(self.name, self.function)
         if self.cron and not self.arguments.all_optional:
-            raise InvalidTask(f"{self.name} runs by the clock, so every argument needs a default.")
+            raise InvalidTask("a scheduled task is called without arguments, so every argument needs a default.")
 
     @property
     def max_attempts(self) -> int:
@@ -104,13 +90,14 @@ def task(
     """Make a function a task. An ordinary function runs in a thread, an async one on the worker's loop.
 
     `retries` counts the attempts after the first; `timeout` is in seconds per attempt; `backoff` is a `Backoff` or the
-    seconds before the second attempt. Raises `InvalidTask` for what cannot be one, a parameter that holds a secret
-    among them.
+    seconds before the second attempt. Raises `InvalidTask`, which names file, line and task, for what cannot be one,
+    a parameter that holds a secret among them.
     """
     waits = backoff if isinstance(backoff, Backoff) else Backoff() if backoff is None else Backoff(initial=backoff)
 
     def register(function: Callable[P, R]) -> Task[P, R]:
-        return _add(Task(name or _name_of(function), function, queue, retries, timeout, waits))
+        named = name or _name_of(function)
+        return _add(_located(named, function, lambda: Task(named, function, queue, retries, timeout, waits)))
 
     return register
 
@@ -121,28 +108,28 @@ def cron(
     """Run a function, or a task, by the clock: `options` are those of `task`.
 
     Each tick runs once, however many workers there are. Ticks missed while none ran are made up for by one run. A tick
-    that comes while the job of the last one is unfinished is left out. Where clocks are set forward, a time that does
-    not exist runs right after the gap; where they are set back, a fixed hour runs once.
+    that comes while the job of the last one is unfinished is left out. `Cron.next_after` says what happens when clocks
+    change. Raises `InvalidTask`, which names file, line and task, for an expression or time zone that makes no sense.
     """
-    when = Cron(expression, timezone)
 
     def register(function: Callable[P, R] | Task[P, R]) -> Task[P, R]:
-        if isinstance(function, Task):
-            made = Task(
-                function.name,
-                function.function,
-                function.queue,
-                function.retries,
-                function.timeout,
-                function.backoff,
-                when,
-            )
-        else:
-            plain = task(**options)(function)
-            made = Task(plain.name, function, plain.queue, plain.retries, plain.timeout, plain.backoff, when)
-        return _add(made)
+        known = function if isinstance(function, Task) else None
+        named, plain = (known.name, known.function) if known else (options.get("name") or _name_of(function), function)
+        when = _located(named, plain, lambda: Cron(expression, timezone))
+        made = known or task(**options)(plain)
+        return _add(_located(named, plain, lambda: dataclasses.replace(made, cron=when)))
 
     return register
+
+
+def _located(name: str, function: Callable[..., Any], make: Callable[[], T]) -> T:
+    """What `make` returns. An `InvalidTask` names the task and where its function is written."""
+    try:
+        return make()
+    except InvalidTask as error:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        where = f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)
+        raise InvalidTask(f"{where}: {name}: {error}") from None
 
 
 def find(name: str) -> Task[..., Any]:

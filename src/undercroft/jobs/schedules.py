@@ -1,22 +1,20 @@
-"""Tasks that run by the clock. Any number of schedulers may look at the same table: a tick is one row's transaction."""
+"""Scheduled tasks. Any number of schedulers may look at the same table: each due task is a transaction of its own."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from undercroft.core.db.session import Database, Session
 from undercroft.jobs.enqueueing import enqueue
-from undercroft.jobs.errors import InvalidTask
-from undercroft.jobs.registry import Cron, Task, tasks
+from undercroft.jobs.registry import Task, tasks
 
 log = structlog.get_logger("undercroft.application")
 
 LONGEST_SLEEP = 15.0
 REGISTER_EVERY = timedelta(hours=1)
+RETRY_AFTER = timedelta(minutes=1)
 KEY = "schedule"
 
 REGISTER = """
@@ -32,15 +30,15 @@ ON CONFLICT (task) DO UPDATE SET
     END
 """
 
-DUE = """
-SELECT task, now() AS now FROM job_schedules
-WHERE task = ANY($1::text[]) AND next_run_at <= now()
-ORDER BY next_run_at FOR UPDATE SKIP LOCKED
-"""
+DUE = "SELECT task FROM job_schedules WHERE task = ANY($1::text[]) AND next_run_at <= now() ORDER BY next_run_at"
+
+LOCK_DUE = "SELECT now() FROM job_schedules WHERE task = $1 AND next_run_at <= now() FOR UPDATE SKIP LOCKED"
 
 RAN = """
 UPDATE job_schedules SET next_run_at = $2, last_run_at = now(), last_job_id = $3, seen_at = now() WHERE task = $1
 """
+
+POSTPONE = "UPDATE job_schedules SET next_run_at = now() + $2::interval WHERE task = $1 AND next_run_at <= now()"
 
 NEXT = "SELECT extract(epoch FROM min(next_run_at) - now())::float FROM job_schedules WHERE task = ANY($1::text[])"
 
@@ -74,7 +72,7 @@ class Scheduler:
                 [name for name, _ in known],
                 [when.expression for _, when in known],
                 [when.timezone for _, when in known],
-                [next_run(when, now) for _, when in known],
+                [when.next_after(now) for _, when in known],
             )
         self._registered_at = datetime.now(UTC)
 
@@ -82,42 +80,29 @@ class Scheduler:
         """Enqueue every due task once, however many ticks it missed; how many there were."""
         async with self._database.session() as session:
             due = await (await session.raw()).fetch(DUE, list(self._scheduled))
-            for row in due:
-                await self._enqueue(session, self._scheduled[row["task"]], row)
-        return len(due)
+        return sum([await self._run(self._scheduled[row["task"]]) for row in due])
 
-    async def _enqueue(self, session: Session, task: Task[..., Any], row: Mapping[str, Any]) -> None:
+    async def _run(self, task: Task[..., Any]) -> bool:
+        """Enqueue this task if it is still due. One that fails is retried later and does not stop the others."""
+        try:
+            async with self._database.session() as session:
+                return await self._enqueue_due(session, task)
+        except Exception as error:
+            log.error("a schedule failed", task=task.name, retry_in=RETRY_AFTER.total_seconds(), exc_info=error)
+        async with self._database.session() as session:
+            await (await session.raw()).execute(POSTPONE, task.name, RETRY_AFTER)
+        return False
+
+    async def _enqueue_due(self, session: Session, task: Task[..., Any]) -> bool:
+        now = await (await session.raw()).fetchval(LOCK_DUE, task.name)
+        if now is None:
+            return False
         assert task.cron is not None
         job = await enqueue(session, task, key=KEY)
-        await (await session.raw()).execute(RAN, task.name, next_run(task.cron, row["now"]), job.id)
+        await (await session.raw()).execute(RAN, task.name, task.cron.next_after(now), job.id)
+        return True
 
     async def _until_next(self) -> float:
         async with self._database.session() as session:
             seconds = await (await session.raw()).fetchval(NEXT, list(self._scheduled))
         return LONGEST_SLEEP if seconds is None else min(LONGEST_SLEEP, max(0.01, seconds))
-
-
-def next_run(when: Cron, after: datetime) -> datetime:
-    """The first moment after this one that a schedule names, in UTC.
-
-    A wall-clock time that is skipped when clocks are set forward runs right after the gap. When they are set back, a
-    fixed hour runs at its first occurrence only, while `*` and `*/n` hours go on by real time. Raises `InvalidTask`
-    for an expression that cannot be read.
-    """
-    from croniter import CroniterError, croniter
-
-    zone = ZoneInfo(when.timezone)
-    every_hour = when.expression.split()[1].startswith("*")
-    try:
-        ticks = croniter(when.expression, after.astimezone(zone))
-        while True:
-            moment: datetime = ticks.get_next(datetime)
-            if every_hour or not _is_repeated(moment):
-                return moment.astimezone(UTC)
-    except CroniterError as error:
-        raise InvalidTask(f"{when.expression!r} is not a schedule: {error}") from None
-
-
-def _is_repeated(moment: datetime) -> bool:
-    """Whether the clock showed this time an hour ago already."""
-    return moment.fold == 1
