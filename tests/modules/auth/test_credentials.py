@@ -38,7 +38,7 @@ async def test_a_forgotten_password_is_set_by_mail_and_every_session_ends(
     assert await me(ada) == 401
     assert (await sign_in(http, ada.email, PASSWORD)).status_code == 401
     assert (await sign_in(http, ada.email, NEW)).status_code == 200
-    assert "was changed" in (await mailbox.latest(ada.email)).subject
+    assert "was reset" in (await mailbox.latest(ada.email)).subject
     assert code_of(await reset(http, mail.token)) == "LINK_INVALID"
 
 

@@ -109,7 +109,7 @@ async def test_failures_are_forgotten_after_an_hour(throttle: Throttle, database
         await throttle.begin(email, IP)
     await pass_time(database, module.FORGOTTEN_AFTER + timedelta(seconds=1))
     await throttle.begin(email, IP)
-    assert (await failures(database, attempt_of(email, IP)))[0] == 1
+    assert (await failures(database, attempt_of(email, IP, module.PASSWORD)))[0] == 1
 
 
 async def test_who_proves_to_be_the_owner_by_mail_is_pardoned(throttle: Throttle, database: Database) -> None:
@@ -126,7 +126,7 @@ async def test_counts_are_kept_when_the_password_was_wrong_and_seen_from_another
     http: httpx.AsyncClient, ada: Person, database: Database
 ) -> None:
     assert (await sign_in(http, ada.email, "not the password at all")).status_code == 401
-    assert await failures(database, attempt_of(ada.email, IP)) == [1, 1, 1]
+    assert await failures(database, attempt_of(ada.email, IP, module.PASSWORD)) == [1, 1, 1]
 
 
 async def test_known_and_unknown_accounts_are_slowed_alike_even_with_the_right_password(

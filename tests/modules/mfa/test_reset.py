@@ -29,13 +29,21 @@ async def test_a_superadmin_turns_it_off_and_the_person_is_told(
 ) -> None:
     await mailbox.arrived()
     root = await somebody(role=PlatformRole.SUPERADMIN)
-    token = await guarded.token()
-    assert (await root.client.post(await path_of(guarded))).status_code == 204
+    token, path = await guarded.token(), await path_of(guarded)
+    assert (await root.client.post(path)).status_code == 204
     assert "was reset" in (await mailbox.latest(guarded.person.email)).subject
     assert (await sign_in(guarded.person.http, guarded.person.email)).status_code == 200
     assert code_of(await guarded.verify(token, code=guarded.app.code())) == "MFA_TOKEN_INVALID"
-    assert (await root.client.post(await path_of(guarded))).status_code == 204
+    assert (await root.client.post(path)).status_code == 204
     assert await mailbox.arrived(guarded.person.email) == []
+
+
+async def test_reset_revokes_the_users_sessions_and_no_others(guarded: Guarded, somebody: SignIn) -> None:
+    root, bystander = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
+    assert (await root.client.post(await path_of(guarded))).status_code == 204
+    assert (await guarded.person.get("/app/users/me")).status_code == 401
+    for other in (root, bystander):
+        assert (await other.client.get("/api/v1/app/users/me")).status_code == 200
 
 
 async def test_nobody_else_does(guarded: Guarded, somebody: SignIn, database: Database) -> None:

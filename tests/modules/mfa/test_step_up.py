@@ -114,6 +114,41 @@ async def test_guesses_are_slowed(app: Api, guarded: Guarded, monkeypatch: pytes
     assert codes == ["WRONG_CODE"] * PAIR.free + ["TOO_MANY_ATTEMPTS"]
 
 
+@pytest.mark.parametrize("way", ["step_up", "sign_in", "change"])
+async def test_right_password_does_not_clear_the_count_of_wrong_codes(
+    app: Api, guarded: Guarded, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(app.state.identity.throttle, "_scale", 1)
+    ada = guarded.person
+    for _ in range(PAIR.free):
+        assert code_of(await ada.send("POST", "/auth/step-up", {"code": guarded.app.wrong()})) == "WRONG_CODE"
+
+    if way == "step_up":
+        assert code_of(await ada.send("POST", "/auth/step-up", {"password": ada.password})) == "STEP_UP_REQUIRED"
+    elif way == "sign_in":
+        await guarded.token()
+    else:
+        body = {"current_password": ada.password, "new_password": "a very new sentence"}
+        assert (await ada.send("POST", "/auth/password/change", body)).status_code == 204
+
+    again = await ada.send("POST", "/auth/step-up", {"code": guarded.app.wrong()})
+    assert (again.status_code, code_of(again)) == (429, "TOO_MANY_ATTEMPTS")
+
+
+async def test_right_code_does_not_clear_the_count_of_wrong_passwords(
+    app: Api, guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.identity.throttle, "_scale", 1)
+    ada, wrong = guarded.person, {"password": "not the password at all"}
+    for _ in range(PAIR.free):
+        assert code_of(await ada.send("POST", "/auth/step-up", wrong)) == "WRONG_PASSWORD"
+
+    assert (await ada.send("POST", "/auth/step-up", {"code": guarded.app.code()})).status_code == 204
+
+    again = await ada.send("POST", "/auth/step-up", wrong)
+    assert (again.status_code, code_of(again)) == (429, "TOO_MANY_ATTEMPTS")
+
+
 async def test_strangers_cannot_step_up(client: AsyncClient) -> None:
     for path in ("/step-up", "/step-up/options"):
         assert (await client.post(f"/api/v1/auth{path}", json={"password": "x"})).status_code == 401

@@ -242,3 +242,25 @@ def test_production_asks_administrators_for_it_and_development_does_not(test_set
     finally:
         use(settings)
     assert wanted == {"production": True, "development": False, "test": False}
+
+
+async def test_session_of_a_removed_factor_does_not_pass_for_the_next_one(
+    guarded: Guarded, bob: Person, clock: Clock
+) -> None:
+    """A stolen session that saw a factor: the owner removes that factor and sets up another one."""
+    made = (await guarded.person.send("POST", "/app/teams", {"name": "Careful"})).json()["id"]
+    await turn_on(bob, clock)
+    theirs = (await bob.send("POST", "/app/teams", {"name": "Careful, too"})).json()["id"]
+    assert (await ask(bob, theirs, True)).status_code == 200
+    elsewhere = await guarded.verify(await guarded.token(), code=guarded.app.code())
+    stolen = Person(bob.http, bob.email, PASSWORD, elsewhere.json()["access_token"], "")
+    assert (await guarded.person.send("DELETE", "/auth/mfa/totp")).status_code == 204
+    clock.next_step()
+    await turn_on(guarded.person, clock)
+    assert (await ask(guarded.person, made, True)).status_code == 200
+
+    refused = await in_team(stolen, made)
+
+    assert (refused.status_code, code_of(refused)) == (403, "MFA_REQUIRED_BY_TEAM")
+    assert (await in_team(guarded.person, made)).status_code == 200
+    assert (await in_team(bob, theirs)).status_code == 200

@@ -121,6 +121,7 @@ IDENTITY = {
     "already_registered": {"link"},
     "reset_password": {"name", "link", "expires_in"},
     "password_changed": {"name", "link", "when"},
+    "password_was_reset": {"name", "link", "when"},
     "confirm_email": {"link", "expires_in"},
     "email_changed": {"name", "link", "when", "new_email"},
     "account_deleted": {"name", "when"},

@@ -31,5 +31,5 @@ class SessionView(AdminView, model=AuthSession):
     async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
         """End the session from its next request on; the row stays until it is forgotten. Raises `RoleTooWeak`."""
         await UserService(session).require_rank(row.user_id, by=by)
-        if await SessionRepository(session).revoke(row.id):
+        if await SessionRepository(session).revoke(row.id, distrust=True):
             await record(session, Entry("session.ended", by.user_id, "session", row.id, person_id=row.user_id))

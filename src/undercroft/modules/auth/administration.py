@@ -7,11 +7,11 @@ from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session
 from undercroft.core.db.repository import Slice
 from undercroft.core.telemetry.redaction import HIDDEN
-from undercroft.modules.api_keys import ApiKeyRepository
 from undercroft.modules.auth.models import AuthSession, MailPurpose
 from undercroft.modules.auth.outbox import request_mail
-from undercroft.modules.auth.repository import MailTokenRepository, SessionRepository
-from undercroft.modules.auth.sessions import SessionNotFound
+from undercroft.modules.auth.recovery import revoke_access
+from undercroft.modules.auth.repository import SessionRepository
+from undercroft.modules.auth.sessions import SessionNotFound, revoke_sessions
 from undercroft.modules.users import UserRepository, UserService
 
 
@@ -24,7 +24,7 @@ async def sessions_of(session: ReadSession, user_id: UUID, *, page: int, size: i
 async def end_session(session: Session, user_id: UUID, session_id: UUID, *, by: Principal) -> None:
     """End one of somebody's sessions. Raises `UserNotFound`, `RoleTooWeak`, `SessionNotFound`."""
     await UserService(session).hold(user_id, by=by)
-    if not await SessionRepository(session).revoke(session_id, user_id=user_id):
+    if not await SessionRepository(session).revoke(session_id, user_id=user_id, distrust=True):
         raise SessionNotFound
     await record(session, Entry("session.ended", target_type="session", target_id=session_id, person_id=user_id))
 
@@ -32,7 +32,7 @@ async def end_session(session: Session, user_id: UUID, session_id: UUID, *, by: 
 async def sign_out(session: Session, user_id: UUID, *, by: Principal) -> int:
     """End all of somebody's sessions; how many there were. Raises `UserNotFound`, `RoleTooWeak`."""
     await UserService(session).hold(user_id, by=by)
-    ended = await SessionRepository(session).revoke_all(user_id)
+    ended = await revoke_sessions(session, user_id)
     if ended:
         about = Entry("user.signed_out", target_type="user", target_id=user_id, details={"sessions": ended})
         await record(session, about)
@@ -48,9 +48,7 @@ async def require_reset(session: Session, user_id: UUID, *, by: Principal) -> No
     user = await UserService(session).hold(user_id, by=by)
     before = {"password": HIDDEN if user.password_hash else None}
     await UserRepository(session).update(user, {"password_hash": None})
-    ended = await SessionRepository(session).revoke_all(user_id)
-    keys = await ApiKeyRepository(session).erase(user_id)
-    await MailTokenRepository(session).void_links(user_id)
+    revoked = await revoke_access(session, user_id)
     await request_mail(session, MailPurpose.RESET_REQUIRED, user.email, user_id=user_id, full_name=user.full_name)
     about = Entry(
         "user.reset_required",
@@ -58,6 +56,6 @@ async def require_reset(session: Session, user_id: UUID, *, by: Principal) -> No
         target_id=user_id,
         before=before,
         after={"password": None},
-        details={"sessions": ended, "keys": keys},
+        details=revoked,
     )
     await record(session, about)

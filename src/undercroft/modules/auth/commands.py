@@ -3,7 +3,9 @@
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.security import passwords
-from undercroft.modules.auth.repository import MailTokenRepository, SessionRepository
+from undercroft.modules.auth.models import MailPurpose
+from undercroft.modules.auth.outbox import request_mail
+from undercroft.modules.auth.recovery import revoke_access
 from undercroft.modules.users import NewUser, UserNotFound, UserRepository, UserService
 
 
@@ -29,16 +31,20 @@ async def create_admin(database: Database, *, email: str, password: str | None, 
 
 
 async def set_password(database: Database, *, email: str, password: str) -> None:
-    """Set somebody's password and end all their sessions. Raises `UserNotFound`, `WeakPassword`."""
+    """Set a user's password and revoke all other access. Raises `UserNotFound`, `WeakPassword`."""
     passwords.require_good(password, email=email)
     password_hash = await passwords.hash(password, subject=email)
     async with database.session() as session:
         user = await UserRepository(session).by_email(email)
         if user is None:
             raise UserNotFound(f"Nobody has the address {email}.")
-        await UserService(session).set_password(user.id, password_hash, action="user.password_changed", actor_id=None)
-        await SessionRepository(session).revoke_all(user.id)
-        await MailTokenRepository(session).void_links(user.id)
+        revoked = await revoke_access(session, user.id)
+        await UserService(session).set_password(
+            user.id, password_hash, action="user.password_changed", actor_id=None, details=revoked
+        )
+        await request_mail(
+            session, MailPurpose.PASSWORD_WAS_RESET, user.email, user_id=user.id, full_name=user.full_name
+        )
 
 
 async def is_known(database: Database, email: str) -> bool:

@@ -13,6 +13,7 @@ from undercroft.modules.auth.disposable import require_lasting
 from undercroft.modules.auth.errors import LinkInvalid, WrongPassword
 from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.outbox import request_mail
+from undercroft.modules.auth.recovery import revoke_access
 from undercroft.modules.auth.repository import MailRequestRepository, MailTokenRepository, SessionRepository
 from undercroft.modules.auth.sign_in import SignIn
 from undercroft.modules.auth.throttle import pardon
@@ -27,7 +28,10 @@ async def forgot_password(database: Database, *, email: str) -> None:
 
 
 async def reset_password(database: Database, *, token: str, password: str, client: Client) -> None:
-    """Set the password that a mailed link allows to set, and end all sessions. Raises `LinkInvalid`, `WeakPassword`."""
+    """Set the password that a mailed link allows to set, and revoke all other access (`revoke_access`).
+
+    Raises `LinkInvalid`, `WeakPassword`.
+    """
     token_hash = hash_token(token)
     async with database.reading() as reading:
         user_id = await MailTokenRepository(reading).subject(MailPurpose.RESET_PASSWORD, token_hash)
@@ -39,13 +43,13 @@ async def reset_password(database: Database, *, token: str, password: str, clien
     async with database.session() as session:
         await _hold(session, user.id)
         await _use_reset_link(session, token_hash, user.id)
+        revoked = await revoke_access(session, user.id)
         changed = await UserService(session).set_password(
-            user.id, password_hash, action="user.password_reset", actor_id=user.id
+            user.id, password_hash, action="user.password_reset", actor_id=user.id, details=revoked
         )
-        await SessionRepository(session).revoke_all(user.id)
         await pardon(session, changed.email, client.ip)
         await request_mail(
-            session, MailPurpose.PASSWORD_CHANGED, changed.email, user_id=user.id, full_name=changed.full_name
+            session, MailPurpose.PASSWORD_WAS_RESET, changed.email, user_id=user.id, full_name=changed.full_name
         )
 
 
@@ -78,7 +82,9 @@ class Account:
                 self._user_id, password_hash, action="user.password_changed", actor_id=self._user_id
             )
             await MailTokenRepository(session).void_links(user.id)
-            await SessionRepository(session).revoke_all(user.id, but=self._principal.session_id)
+            sessions = SessionRepository(session)
+            await sessions.forget_places(user.id, but=self._principal.session_id)
+            await sessions.revoke_all(user.id, but=self._principal.session_id)
             await request_mail(
                 session, MailPurpose.PASSWORD_CHANGED, user.email, user_id=user.id, full_name=user.full_name
             )
@@ -155,4 +161,3 @@ async def _use_reset_link(session: Session, token_hash: bytes, user_id: UUID) ->
         raise LinkInvalid
     if not await tokens.consume(MailPurpose.RESET_PASSWORD, user_id):
         raise LinkInvalid
-    await tokens.void_links(user_id)

@@ -117,7 +117,8 @@ async def _notice(users: UserRepository, purpose: MailPurpose, request: MailRequ
     if purpose is MailPurpose.EMAIL_CHANGED and request.user_id:
         user = await users.find(request.user_id)
         data["new_email"] = user.email if user else "another address"
-    data["link"] = link(RESET_PAGE) if purpose is MailPurpose.PASSWORD_CHANGED else load(CoreSettings).public_url
+    alarming = (MailPurpose.PASSWORD_CHANGED, MailPurpose.PASSWORD_WAS_RESET)
+    data["link"] = link(RESET_PAGE) if purpose in alarming else load(CoreSettings).public_url
     return Letter(request.email, purpose.value, **data)
 
 

@@ -44,6 +44,12 @@ class AuthSession(Identified, Created, table=True):
     kind: SessionKind = Field(sa_type=String(8), nullable=False)
     cookie_hash: bytes | None = Field(default=None, sa_type=LargeBinary, unique=True, nullable=True, repr=False)
     ip: str = Field(default="", max_length=45, description="Where it was last used from.")
+    started_ip: str = Field(
+        default="",
+        max_length=45,
+        sa_column_kwargs={"server_default": ""},
+        description="Where the user signed in, a known place of the account; empty once that is distrusted.",
+    )
     user_agent: str = Field(default="", max_length=USER_AGENT_LENGTH)
     last_seen_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="Moves on while it is used.")
@@ -99,6 +105,7 @@ class MailPurpose(StrEnum):
     RESET_REQUIRED = "reset_required"
     WELCOME = "welcome"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105
+    PASSWORD_WAS_RESET = "password_was_reset"  # noqa: S105
     EMAIL_CHANGED = "email_changed"
     ACCOUNT_DELETED = "account_deleted"
 

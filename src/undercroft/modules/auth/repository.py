@@ -34,9 +34,12 @@ class SessionRepository(Repository[AuthSession]):
         return await self.list(*where, sort="-last_seen_at", page=page, size=size)
 
     async def was_begun_from(self, ip: str, *, email: str) -> bool:
-        """Whether this account was signed in to from this network address before."""
+        """Whether a sign-in to this account was completed from this network address before.
+
+        Where a session was used from proves nothing: a stolen one is used from the thief's address.
+        """
         query = select(col(AuthSession.id)).join(User, col(User.id) == col(AuthSession.user_id))
-        where = (col(User.email) == email, col(AuthSession.ip) == ip, col(AuthSession.ip) != "")
+        where = (col(User.email) == email, col(AuthSession.started_ip) == ip, col(AuthSession.started_ip) != "")
         return await self._session.scalar(query.where(*where).limit(1)) is not None
 
     async def lives(self, session_id: UUID, user_id: UUID) -> bool:
@@ -46,12 +49,15 @@ class SessionRepository(Repository[AuthSession]):
         query = query.where(*where, col(User.is_active), col(User.deleted_at).is_(None))
         return await self._session.scalar(query) is not None
 
-    async def revoke(self, session_id: UUID, *, user_id: UUID | None = None) -> bool:
-        """End one session, of this person if one is named; whether there was one to end."""
+    async def revoke(self, session_id: UUID, *, user_id: UUID | None = None, distrust: bool = False) -> bool:
+        """Revoke one session, of this user if one is named; whether there was one to revoke.
+
+        `distrust`: the place where it was started is not a known one any more.
+        """
         where = [col(AuthSession.id) == session_id]
         if user_id is not None:
             where.append(col(AuthSession.user_id) == user_id)
-        return await self._revoke(where) > 0
+        return await self._revoke(where, **({"started_ip": ""} if distrust else {})) > 0
 
     async def revoke_all(self, user_id: UUID, *, but: UUID | None = None) -> int:
         """End somebody's sessions, but one, and those in which they act as others; how many were ended."""
@@ -59,6 +65,18 @@ class SessionRepository(Repository[AuthSession]):
         if but is not None:
             where.append(col(AuthSession.id) != but)
         return await self._revoke(where)
+
+    async def forget_places(self, user_id: UUID, *, but: UUID | None = None) -> None:
+        """Treat no place in which this user signed in as a known one any more, except that of one session."""
+        where = [col(AuthSession.user_id) == user_id, col(AuthSession.started_ip) != ""]
+        if but is not None:
+            where.append(col(AuthSession.id) != but)
+        await self._writing.execute(update(AuthSession).where(*where).values(started_ip=""))
+
+    async def reset_mfa(self, user_id: UUID) -> None:
+        """Let no session of this user count as one that saw a second factor, because none of those is left."""
+        passed = (col(AuthSession.user_id) == user_id, col(AuthSession.passed_mfa))
+        await self._writing.execute(update(AuthSession).where(*passed).values(passed_mfa=False))
 
     async def seen(self, session_id: UUID, *, ip: str, user_agent: str, expires_at: datetime) -> None:
         """Note a use that is written anyway."""
@@ -79,8 +97,9 @@ class SessionRepository(Repository[AuthSession]):
         ended = (col(AuthSession.expires_at) < before) | (col(AuthSession.revoked_at) < before)
         return await self._writing.rowcount(delete(AuthSession).where(ended))
 
-    async def _revoke(self, where: Sequence[Any]) -> int:
-        return await self._writing.rowcount(update(AuthSession).where(*where, *_LIVING).values(revoked_at=utc_now()))
+    async def _revoke(self, where: Sequence[Any], **changes: Any) -> int:
+        revoked = update(AuthSession).where(*where, *_LIVING).values(revoked_at=utc_now(), **changes)
+        return await self._writing.rowcount(revoked)
 
 
 class RefreshTokenRepository:

@@ -51,6 +51,7 @@ async def start_session(
         kind=kind,
         cookie_hash=hash_token(secret) if kind is SessionKind.COOKIE else None,
         ip=client.ip,
+        started_ip=client.ip,
         user_agent=client.user_agent,
         last_seen_at=now,
         expires_at=min(now + settings.idle_life, ends_at),
@@ -100,14 +101,17 @@ async def list_sessions(session: ReadSession, principal: Principal, *, page: int
 
 async def end_session(session: Session, principal: Principal, session_id: UUID) -> None:
     """End one of one's own sessions, from the next request on. Raises `SessionNotFound`."""
-    if not await SessionRepository(session).revoke(session_id, user_id=principal.user_id):
+    distrust = session_id != principal.own_session_id  # ended from elsewhere, so it may be a thief's
+    if not await SessionRepository(session).revoke(session_id, user_id=principal.user_id, distrust=distrust):
         raise SessionNotFound
     await _record_end(session, principal.user_id, session_id)
 
 
 async def end_other_sessions(session: Session, principal: Principal) -> None:
     """End all of one's own sessions but this one."""
-    ended = await SessionRepository(session).revoke_all(principal.user_id, but=principal.own_session_id)
+    sessions = SessionRepository(session)
+    await sessions.forget_places(principal.user_id, but=principal.own_session_id)
+    ended = await sessions.revoke_all(principal.user_id, but=principal.own_session_id)
     if ended:
         who = principal.user_id
         await record(session, Entry("session.others_ended", who, "user", who, after={"ended": True, "sessions": ended}))
@@ -121,6 +125,21 @@ async def session_lives(session: ReadSession, session_id: UUID, user_id: UUID) -
 async def prove_session(session: Session, principal: Principal, *, passed_mfa: bool) -> None:
     """Note that the person of this session has just shown a password, or a second factor."""
     await SessionRepository(session).prove(principal.session_id, passed_mfa=passed_mfa)
+
+
+async def revoke_sessions(session: Session, user_id: UUID) -> int:
+    """Revoke all sessions of a user, and those in which the user acts as others; how many there were.
+
+    Places in which the user signed in before are not known ones any more. The caller records it.
+    """
+    sessions = SessionRepository(session)
+    await sessions.forget_places(user_id)
+    return await sessions.revoke_all(user_id)
+
+
+async def reset_passed_mfa(session: Session, user_id: UUID) -> None:
+    """The user's last second factor is gone: sessions that saw it do not count as having seen the next one."""
+    await SessionRepository(session).reset_mfa(user_id)
 
 
 async def sign_out(session: Session, refresh_token: str) -> None:

@@ -36,11 +36,7 @@ class SignIn:
     async def sign_in(
         self, *, email: str, password: str, client: Client, kind: SessionKind, account_waits: int = 0
     ) -> tuple[User, Started]:
-        """Begin a session. Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy`.
-
-        Where a second factor is still to come, failures are not forgotten: who knows the password does not get the
-        tries of the second step anew by signing in again.
-        """
+        """Begin a session. Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy`."""
         refuse_where_external()
         attempt = await self._throttle.begin(email, client.ip, account_waits=account_waits)
         found, right = await self._check(attempt, email, password)
@@ -50,7 +46,7 @@ class SignIn:
             if user is None:
                 await _record_failure(session, found["id"] if found else None)
                 raise InvalidCredentials
-            await self._throttle.succeed(session, attempt, forget=not user.second_factors)
+            await self._throttle.succeed(session, attempt)
             if stronger:
                 await UserRepository(session).update(user, {"password_hash": stronger})
             return user, await start_session(session, user, client, kind)

@@ -2,6 +2,7 @@
 
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
+from undercroft.modules.auth.recovery import revoke_sign_ins
 from undercroft.modules.auth.repository import MailRequestRepository, MailTokenRepository, SessionRepository
 from undercroft.modules.users import UserDeactivated, UserDeleted
 
@@ -9,8 +10,7 @@ from undercroft.modules.users import UserDeactivated, UserDeleted
 @subscribe(UserDeactivated)
 async def sign_out_everywhere(session: Session, event: UserDeactivated) -> None:
     """Who comes back later signs in anew, by no link that was mailed before."""
-    await SessionRepository(session).revoke_all(event.user_id)
-    await MailTokenRepository(session).void_links(event.user_id)
+    await revoke_sign_ins(session, event.user_id)
 
 
 @subscribe(UserDeleted)

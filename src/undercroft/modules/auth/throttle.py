@@ -20,6 +20,7 @@ from undercroft.modules.auth.errors import TooManyAttempts
 from undercroft.modules.auth.repository import SessionRepository
 
 FORGOTTEN_AFTER = timedelta(hours=1)
+PASSWORD = "password"  # noqa: S105
 
 _HOLD = Statement(
     text(
@@ -82,12 +83,12 @@ class Throttle:
         self._database = database
         self._scale = scale
 
-    async def begin(self, email: str, ip: str, *, account_waits: int = 0) -> Attempt:
-        """Count a guess before it is checked. Raises `TooManyAttempts`, and then nothing is counted.
+    async def begin(self, email: str, ip: str, *, factor: str = PASSWORD, account_waits: int = 0) -> Attempt:
+        """Count a guess of this factor before it is checked. Raises `TooManyAttempts`, and then nothing is counted.
 
         `account_waits` are seconds that the account as a whole waits for another reason.
         """
-        attempt, now = attempt_of(email, ip), utc_now()
+        attempt, now = attempt_of(email, ip, factor), utc_now()
         async with self._database.session() as session:
             rows = await session.fetch(_HOLD, keys=list(attempt.keys), now=now)
             waits = {row["key"]: (row["blocked_until"] - now).total_seconds() for row in rows if row["blocked_until"]}
@@ -102,9 +103,9 @@ class Throttle:
             await self._count(session, attempt, failures, now)
         return attempt
 
-    async def succeed(self, session: Session, attempt: Attempt, *, forget: bool = True) -> None:
-        """The guess was right: it counts for nothing, and earlier ones of its pair are forgotten if `forget`."""
-        await _take_back(session, attempt, cleared=[attempt.pair] if forget else [])
+    async def succeed(self, session: Session, attempt: Attempt) -> None:
+        """The guess was right: it counts for nothing, and earlier ones of its pair and factor are cleared."""
+        await _take_back(session, attempt, cleared=[attempt.pair])
 
     async def withdraw(self, attempt: Attempt) -> None:
         """The guess was not checked after all."""
@@ -126,8 +127,8 @@ class Throttle:
 
 
 async def pardon(session: Session, email: str, ip: str) -> None:
-    """Forget the failures of an account whose owner has proven to be it by mail."""
-    attempt = attempt_of(email, ip)
+    """Clear the wrong passwords of an account whose owner has reset the password by mail."""
+    attempt = attempt_of(email, ip, PASSWORD)
     keys = [attempt.pair, attempt.account]
     await session.fetch(_TAKE_BACK, keys=keys, cleared=keys)
 
@@ -137,9 +138,9 @@ async def forget(session: Session) -> None:
     await session.fetch(_FORGET, before=utc_now() - 2 * FORGOTTEN_AFTER)
 
 
-def attempt_of(email: str, ip: str) -> Attempt:
+def attempt_of(email: str, ip: str, factor: str) -> Attempt:
     network = network_of(ip)
-    return Attempt(_key(PAIR, email, network), _key(ACCOUNT, email), _key(NETWORK, network))
+    return Attempt(_key(PAIR, factor, email, network), _key(ACCOUNT, email), _key(NETWORK, network))
 
 
 def network_of(ip: str) -> str:

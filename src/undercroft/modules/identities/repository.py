@@ -54,6 +54,10 @@ class OnceRepository:
         taken = delete(ExchangeCode).where(*where).returning(ExchangeCode)
         return cast("ExchangeCode | None", (await self._session.scalars(taken)).one_or_none())
 
+    async def revoke_codes(self, user_id: UUID) -> None:
+        """Remove the codes that would start sessions of this user."""
+        await self._session.execute(delete(ExchangeCode).where(col(ExchangeCode.user_id) == user_id))
+
     async def forget(self, before: datetime) -> int:
         """Remove what expired before this moment."""
         removed = await self._session.rowcount(delete(UsedMark).where(col(UsedMark.expires_at) < before))

@@ -2,8 +2,14 @@
 
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
-from undercroft.modules.identities.repository import IdentityRepository
-from undercroft.modules.users import UserDeleted
+from undercroft.modules.identities.repository import IdentityRepository, OnceRepository
+from undercroft.modules.users import SignInsRevoked, UserDeleted
+
+
+@subscribe(SignInsRevoked)
+async def revoke_codes(session: Session, event: SignInsRevoked) -> None:
+    """A code of before is exchanged for nothing."""
+    await OnceRepository(session).revoke_codes(event.user_id)
 
 
 @subscribe(UserDeleted)

@@ -13,6 +13,7 @@ from undercroft.core.auth import PlatformRole
 from undercroft.core.auth.settings import ProofSettings
 from undercroft.core.db import Session
 from undercroft.core.settings import load
+from undercroft.modules.auth import reset_passed_mfa
 from undercroft.modules.mfa.errors import MfaNeeded
 from undercroft.modules.mfa.models import Factor
 from undercroft.modules.mfa.notices import Notice, tell
@@ -54,6 +55,7 @@ async def settle(session: Session, user: User) -> Change:
         await _require_not_needed(session, user)
         await RecoveryCodeRepository(session).replace(user.id, [])
         await HalfwayRepository(session).erase(user.id)
+        await reset_passed_mfa(session, user.id)
     if before != after:
         await UserRepository(session).update(user, {"second_factors": after})
     return Change(before, after, await new_recovery_codes(session, user.id)) if change.is_first else change

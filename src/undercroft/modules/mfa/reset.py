@@ -4,6 +4,7 @@ from uuid import UUID
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session
+from undercroft.modules.auth import revoke_sessions
 from undercroft.modules.mfa.notices import Notice, tell
 from undercroft.modules.mfa.repository import (
     HalfwayRepository,
@@ -15,9 +16,10 @@ from undercroft.modules.users import UserNotFound, UserRepository
 
 
 async def reset(session: Session, user_id: UUID) -> bool:
-    """Turn two-step sign-in off for somebody and tell them; whether it was on. Raises `UserNotFound`.
+    """Turn two-step sign-in off for a user and notify them; whether it was on. Raises `UserNotFound`.
 
-    Teams that ask for it stay closed to them until they have turned it on again.
+    All sessions are revoked: one that saw a factor of before would count as one that saw the next. Teams that require
+    two-step sign-in stay closed to the user, and to their API keys, until it is on again.
     """
     user = await UserRepository(session).lock(user_id)
     before = list(user.second_factors)
@@ -25,8 +27,9 @@ async def reset(session: Session, user_id: UUID) -> bool:
     if not before:
         return False
     await UserRepository(session).update(user, {"second_factors": []})
-    entry = Entry("mfa.reset", None, "user", user_id, before={"second_factors": before}, after={"second_factors": []})
-    await record(session, entry)
+    revoked = {"sessions": await revoke_sessions(session, user_id)}
+    was, now = ({"second_factors": factors} for factors in (before, []))
+    await record(session, Entry("mfa.reset", None, "user", user_id, before=was, after=now, details=revoked))
     await tell(session, user_id, Notice.MFA_RESET)
     return True
 

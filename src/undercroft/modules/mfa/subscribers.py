@@ -2,8 +2,15 @@
 
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
+from undercroft.modules.mfa.repository import HalfwayRepository
 from undercroft.modules.mfa.reset import erase
-from undercroft.modules.users import UserDeleted
+from undercroft.modules.users import SignInsRevoked, UserDeleted
+
+
+@subscribe(SignInsRevoked)
+async def revoke_pending_sign_ins(session: Session, event: SignInsRevoked) -> None:
+    """A first step of before leads to no session."""
+    await HalfwayRepository(session).erase(event.user_id)
 
 
 @subscribe(UserDeleted)

@@ -4,7 +4,7 @@ Others use the service, the events and the repository from here on down; nobody 
 """
 
 from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, RoleTooWeak, UserNotFound
-from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
+from undercroft.modules.users.events import EmailChanged, SignInsRevoked, UserDeactivated, UserDeleted, UserRegistered
 from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
 from undercroft.modules.users.notices import tell
 from undercroft.modules.users.profile import PROFILE, encode_profile
@@ -24,6 +24,7 @@ __all__ = [
     "NewUser",
     "PersonName",
     "RoleTooWeak",
+    "SignInsRevoked",
     "User",
     "UserDeactivated",
     "UserDeleted",

@@ -19,6 +19,12 @@ class UserDeactivated(Event, frozen=True):
     user_id: UUID
 
 
+class SignInsRevoked(Event, frozen=True):
+    """No sign-in of this user that was begun before goes on, nor does what was given out to finish one with."""
+
+    user_id: UUID
+
+
 class UserDeleted(Event, frozen=True):
     """The row is anonymised already; whoever keeps data of this person, whose address was `email`, erases it now."""
 

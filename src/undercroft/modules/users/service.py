@@ -127,12 +127,20 @@ class UserService:
             await self._audit("user.role_changed", user_id, None, before=before, after=after)
         return user
 
-    async def set_password(self, user_id: UUID, password_hash: str, *, action: str, actor_id: UUID | None) -> User:
-        """Keep the hash of a new password. Raises `UserNotFound`."""
+    async def set_password(
+        self,
+        user_id: UUID,
+        password_hash: str,
+        *,
+        action: str,
+        actor_id: UUID | None,
+        details: Mapping[str, Any] | None = None,
+    ) -> User:
+        """Store the hash of a new password; `details` are for the audit log. Raises `UserNotFound`."""
         user = await self._users.lock(user_id)
         before = {"password": HIDDEN if user.password_hash else None}
         await self._users.update(user, {"password_hash": password_hash})
-        await self._audit(action, user_id, actor_id, before=before, after={"password": HIDDEN})
+        await self._audit(action, user_id, actor_id, before=before, after={"password": HIDDEN}, details=details)
         return user
 
     async def change_email(self, user_id: UUID, email: str) -> str:
@@ -169,8 +177,10 @@ class UserService:
         *,
         after: Mapping[str, Any],
         before: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
-        await record(self._session, Entry(action, actor_id, "user", user_id, before=before or {}, after=after))
+        entry = Entry(action, actor_id, "user", user_id, before=before or {}, after=after, details=details or {})
+        await record(self._session, entry)
 
 
 class UserDirectory:

@@ -1,0 +1,18 @@
+"""Where sessions were started: the only places that count as known ones of an account."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006_known_places"
+down_revision = "0005_impersonation"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # Empty for sessions of before: where they were last used from may be a thief's address.
+    op.add_column("auth_sessions", sa.Column("started_ip", sa.String(length=45), server_default="", nullable=False))
+
+
+def downgrade() -> None:
+    op.drop_column("auth_sessions", "started_ip")

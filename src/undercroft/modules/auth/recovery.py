@@ -1,0 +1,27 @@
+"""Taking an account back: every way into it that was made before is revoked, whoever made it."""
+
+from uuid import UUID
+
+from undercroft.core.db import Session
+from undercroft.core.events import publish
+from undercroft.modules.api_keys import ApiKeyRepository
+from undercroft.modules.auth.repository import MailTokenRepository
+from undercroft.modules.auth.sessions import revoke_sessions
+from undercroft.modules.users import SignInsRevoked
+
+
+async def revoke_access(session: Session, user_id: UUID) -> dict[str, int]:
+    """Revoke all sign-ins and API keys of a user; how many sessions and keys there were, for the audit log.
+
+    Keys of a team are the team's and stay.
+    """
+    sessions = await revoke_sign_ins(session, user_id)
+    return {"sessions": sessions, "keys": await ApiKeyRepository(session).erase(user_id)}
+
+
+async def revoke_sign_ins(session: Session, user_id: UUID) -> int:
+    """Revoke all sessions of a user, and links, codes and pending sign-ins that would start one; how many sessions."""
+    sessions = await revoke_sessions(session, user_id)
+    await MailTokenRepository(session).void_links(user_id)
+    await publish(session, SignInsRevoked(user_id))
+    return sessions
