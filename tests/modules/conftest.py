@@ -4,15 +4,14 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from granian.server.embed import Server
 
 from tests.modules.auth.people import Mailbox
+from undercroft.app.server import Server, server_config
 from undercroft.core.http.application import Api
 from undercroft.devstack.machine import free_port
 from undercroft.testing.jobs import JobsInTest
@@ -31,12 +30,11 @@ def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
 async def address(app: Api) -> AsyncIterator[str]:
     """The application at a real port."""
     port = free_port()
-    server: Any = Server(app, "127.0.0.1", port, interface="asginl", log_enabled=False)
+    server = Server(server_config(app, "127.0.0.1", port, lifespan="off"))
     serving = asyncio.create_task(server.serve())
     yield f"http://127.0.0.1:{port}"
-    server.stop()
-    with suppress(asyncio.CancelledError):
-        await serving
+    server.should_exit = True
+    await serving
 
 
 @pytest_asyncio.fixture(loop_scope="session")

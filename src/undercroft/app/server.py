@@ -1,18 +1,26 @@
-"""The server process: checks that it may serve, then hands the application to granian."""
+"""The server process: checks that it may serve, then hands the application to uvicorn."""
 
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from multiprocessing import connection, parent_process
-from typing import Any, cast
+from typing import Any, NoReturn, cast
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.server import HANDLED_SIGNALS
+from uvicorn.supervisors import Multiprocess
 
 from undercroft.app.api import create_app
+from undercroft.app.connections import BACKLOG, LimitedProtocol
 from undercroft.app.loader import check_settings
 from undercroft.app.schema import is_newest, require_row_security
 from undercroft.app.settings import ServerSettings
@@ -21,9 +29,12 @@ from undercroft.core.db.settings import required
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
+from undercroft.core.telemetry import logs
 
 _SURFACE = "UNDERCROFT_SURFACE"
 M_MMAP_THRESHOLD = -3
+SECONDS_TO_CLOSE = 5
+"""What a process gets to close its connections, once its requests in flight had their time."""
 
 
 def serve(surface: str, host: str | None = None, port: int | None = None) -> None:
@@ -38,9 +49,9 @@ def serve(surface: str, host: str | None = None, port: int | None = None) -> Non
     _require_port(host, port)
     asyncio.run(ready_database())
     if settings.web_concurrency == 1:
-        _serve_here(surface, host, port, settings.shutdown_timeout)
+        _serve_here(surface, host, port)
     else:
-        _serve_with_workers(surface, host, port, settings)
+        _serve_with_workers(surface, host, port, settings.web_concurrency)
 
 
 async def ready_database() -> None:
@@ -62,12 +73,16 @@ async def ready_database() -> None:
 
 
 def application() -> Any:
-    """What each of several granian workers serves; it goes when granian's main process does."""
+    """What each of several worker processes serves; it goes when the main process does."""
     parent = parent_process()
     if parent is not None:
-        threading.Thread(target=_go_with, args=(parent.sentinel,), daemon=True, name="leash").start()
+        threading.Thread(target=_go_with, args=(parent.sentinel,), daemon=True, name="parent-watcher").start()
     _give_big_blocks_back()
-    return create_app(os.environ.get(_SURFACE, "all"))
+    try:
+        app = create_app(os.environ.get(_SURFACE, "all"))
+    except ConfigurationError as error:
+        _exit_before_start(error)
+    return _exit_on_failed_start(app)
 
 
 def _give_big_blocks_back() -> None:
@@ -81,54 +96,104 @@ def _give_big_blocks_back() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
 
 
-def _serve_here(surface: str, host: str, port: int, patience: float) -> None:
+def _exit_on_failed_start(app: Api) -> Api:
+    """Have a worker process end with the reason when its application does not start: it would fail again and again."""
+    lifespan = app.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def checked(started: Api) -> AsyncIterator[Any]:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                state = await stack.enter_async_context(lifespan(started))
+            except Exception as error:
+                _exit_before_start(error)
+            yield state
+
+    app.router.lifespan_context = checked
+    return app
+
+
+def _exit_before_start(error: Exception) -> NoReturn:
+    logs.flush()
+    print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(STARTUP_FAILURE)
+
+
+class Server(uvicorn.Server):
+    """One worker in this very process: nothing that could outlive it, and the fastest start.
+
+    Unlike its base it ends with 0 after SIGTERM, and at the latest a few seconds after its time to shut down.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        earlier = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        patience = (self.config.timeout_graceful_shutdown or 0) + SECONDS_TO_CLOSE
+        end = threading.Timer(patience, _leave)
+        end.daemon = True
+        end.start()
+        await super().shutdown(sockets)
+        end.cancel()
+
+
+class Workers(Multiprocess):
+    """Several worker processes with one socket. Those that do not stop in time are killed."""
+
+    def terminate_all(self) -> None:
+        for listener in self.sockets:
+            listener.close()  # or the kernel would go on to accept connections that no worker serves
+        super().terminate_all()
+
+    def join_all(self) -> None:
+        deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + SECONDS_TO_CLOSE
+        for worker in self.processes:
+            worker.process.join(max(0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+
+
+def server_config(app: Any, host: str, port: int, **options: Any) -> uvicorn.Config:
+    """uvicorn as it is used here; what it may be sent is limited in `connections`."""
+    settings = load(ServerSettings)
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # or strangers' malformed requests fill the log
+    return uvicorn.Config(
+        app,
+        host,
+        port,
+        http=LimitedProtocol,
+        ws="none",
+        loop="uvloop" if loop_factory() else "asyncio",
+        backlog=BACKLOG,
+        timeout_keep_alive=settings.keep_alive_timeout,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        reset_contextvars=True,
+        **options,
+    )
+
+
+def _serve_here(surface: str, host: str, port: int) -> None:
     _give_big_blocks_back()
     app = create_app(surface)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_embedded(app, host, port, patience))
+        runner.run(_serve_started(app, host, port))
 
 
-def _remember_faults(app: Api) -> list[Exception]:
-    """What the application's start or end raises from now on: granian only says that it failed."""
-    lifespan, faults = app.router.lifespan_context, []
-
-    @contextlib.asynccontextmanager
-    async def remembering(scope_app: Api) -> AsyncIterator[Any]:
-        try:
-            async with lifespan(scope_app) as state:
-                yield state
-        except Exception as fault:
-            faults.append(fault)
-            raise
-
-    app.router.lifespan_context = remembering
-    return faults
-
-
-async def _embedded(app: Api, host: str, port: int, patience: float) -> None:
-    """One worker in this very process: nothing that could outlive it, and the fastest start."""
-    from granian.server.embed import Server
-
-    faults = _remember_faults(app)
-    server: Any = Server(app, host, port, interface=cast(Any, "asgi"), backlog=1024, log_enabled=False)
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, told.set)
-    serving = asyncio.create_task(server.serve())
-    asked = asyncio.create_task(told.wait())
-    await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
-    if told.is_set():
-        server.signal_handler_interrupt()
-        await asyncio.wait({serving}, timeout=patience)
-        if not serving.done():
-            _leave()
-    asked.cancel()
-    try:
-        await serving
-    except Exception as error:
-        raise (faults or [error])[0] from None
+async def _serve_started(app: Api, host: str, port: int) -> None:
+    """Start the application ourselves: what it raises reaches the caller as it is."""
+    async with app.router.lifespan_context(app):
+        await Server(server_config(app, host, port, lifespan="off")).serve()
 
 
 def _leave() -> None:
@@ -138,22 +203,17 @@ def _leave() -> None:
     os._exit(0)
 
 
-def _serve_with_workers(surface: str, host: str, port: int, settings: ServerSettings) -> None:
-    from granian import Granian
-
+def _serve_with_workers(surface: str, host: str, port: int, workers: int) -> None:
     gc.enable()
     os.environ[_SURFACE] = surface
-    Granian(
-        "undercroft.app.server:application",
-        address=host,
-        port=port,
-        interface=cast(Any, "asgi"),
-        factory=True,
-        workers=settings.web_concurrency,
-        workers_kill_timeout=settings.shutdown_timeout,
-        respawn_failed_workers=True,
-        log_level=cast(Any, "warning"),
-    ).serve()
+    config = server_config(
+        "undercroft.app.server:application", host, port, factory=True, workers=workers, lifespan="on"
+    )
+    with socket.create_server((host, port), family=_family(host), backlog=BACKLOG) as listener:
+        processes = Workers(config, [listener])
+        processes.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in processes.processes):
+        sys.exit(1)
 
 
 def _go_with(sentinel: int) -> None:
@@ -163,11 +223,12 @@ def _go_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _require_port(host: str, port: int) -> None:
-    import socket
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+
+def _require_port(host: str, port: int) -> None:
+    with socket.socket(_family(host)) as probe:
         if os.name == "posix":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
