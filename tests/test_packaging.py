@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPConnection
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.cli.terminal import PRODUCTION, bare
 from undercroft.devstack.machine import free_port
@@ -180,3 +182,23 @@ def answer(port: int, path: str) -> bytes:
         connection.close()
     assert response.status == 200, body
     return body
+
+
+def test_the_extra_of_development_holds_what_its_emulators_need() -> None:
+    needed = {extra: _names(extra) for extra in ("dev", "identity")}
+    assert needed["identity"]
+    assert needed["identity"] <= needed["dev"]
+
+
+def _names(extra: str) -> set[str]:
+    """The packages that an extra installs, those of the extras that it names included."""
+    names: set[str] = set()
+    for line in requires("undercroft") or ():
+        requirement = Requirement(line)
+        if requirement.marker is None or not requirement.marker.evaluate({"extra": extra}):
+            continue
+        if requirement.name == "undercroft":
+            names |= set().union(*map(_names, requirement.extras))
+        elif "extra ==" in str(requirement.marker):
+            names.add(requirement.name)
+    return names

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,26 @@ def typed(*words: str, folder: Path, stdin: str = "", **environment: str) -> See
     process.stdin.write(json.dumps(wanted) + "\n")
     process.stdin.flush()
     return Seen(**json.loads(process.stdout.readline()))
+
+
+def on_terminal(*words: str, folder: Path, columns: int) -> str:
+    """What `undercroft WORDS` prints on a terminal of this width, without its colors."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "undercroft.cli", *words],
+        cwd=folder,
+        env=bare({"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "dumb"}),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+    )
+    os.close(theirs)
+    printed = b""
+    with suppress(OSError):  # Linux reports the end of a terminal as an error
+        while chunk := os.read(ours, 65536):
+            printed += chunk
+    os.close(ours)
+    assert process.wait() == 0
+    return printed.decode()
 
 
 @cache

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from tests.cli.terminal import PRODUCTION, Seen, typed
+from tests.cli.terminal import PRODUCTION, Seen, on_terminal, typed
 from undercroft.cli._run import FOLDER
 
+BRACKETS = str.maketrans("()", "  ")
 COMMANDS = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 GROUPS = {
     "db": ("stop", "start", "status", "url", "reset", "roles"),
@@ -45,6 +46,14 @@ def test_routes_are_listed_whole_and_with_who_may_call_them(tmp_path: Path) -> N
     lines = good(typed("routes", "projects", folder=tmp_path)).splitlines()
     (restore,) = [line.split() for line in lines if "/restore" in line]
     assert restore[:3] == ["POST", "/api/v1/app/projects/{project_id}/restore", "projects:write"]
+
+
+def test_routes_break_no_word_on_a_narrow_terminal(tmp_path: Path) -> None:
+    wide, narrow = (
+        set(on_terminal("routes", folder=tmp_path, columns=columns).translate(BRACKETS).split())
+        for columns in (400, 80)
+    )
+    assert narrow == wide - {"methods", "path", "who", "what"}
 
 
 def test_the_schema_is_openapi_and_can_be_written_to_a_file(tmp_path: Path) -> None:

@@ -100,8 +100,8 @@ CORRUPT = [
     ),
     Mistake("doctor", (".env line 1",), 1, env_file=b"not a setting\n"),
     Mistake("routes", (".env cannot be read",), env_file=b"\xff\xfe\x00"),
-    Mistake("migrate status", ("DB_POOL_SIZE", "valid integer"), env_file=b"DB_POOL_SIZE=many\n"),
-    Mistake("routes", ("SECRET_KEYS: write a JSON list",), env_file=b"SECRET_KEYS=abc\n"),
+    Mistake("migrate status", ("DB_POOL_SIZE must be a whole number",), env_file=b"DB_POOL_SIZE=many\n"),
+    Mistake("routes", ("SECRET_KEYS must be a JSON list",), env_file=b"SECRET_KEYS=abc\n"),
     Mistake(
         "serve", ("DB_POOL_SIZE", "SMTP_USERNAME and SMTP_PASSWORD"), env_file=b"DB_POOL_SIZE=many\nSMTP_USERNAME=x\n"
     ),

@@ -1,14 +1,17 @@
 """Settings: where they are read from, and what a person hears when they do not fit."""
 
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from undercroft.app.loader import declared_settings
 from undercroft.core import settings
 from undercroft.core.db.settings import DatabaseSettings
 from undercroft.core.errors import ConfigurationError
-from undercroft.core.settings import CoreSettings, Environment, load
+from undercroft.core.settings import CoreSettings, Environment, SettingsBase, load
+from undercroft.providers.email.settings import EmailSettings
 
 STRONG = "kJ8v2Qz7Xw1Rb5Nt9Ys3Lm6Pc4Hd0Gf8Ea"
 
@@ -86,3 +89,30 @@ def test_secrets_are_not_in_the_repr() -> None:
     database = DatabaseSettings(database_url=SecretStr("postgresql://me:hunter2@host/db"))
     assert STRONG not in repr(core)
     assert "hunter2" not in repr(database)
+
+
+EVERY_SETTING = [(declared, name) for declared in declared_settings() for name in declared.model_fields]
+
+
+@pytest.mark.parametrize(("declared", "name"), EVERY_SETTING, ids=str)
+def test_every_invalid_setting_is_named_with_what_it_must_be(
+    declared: type[SettingsBase], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = settings.env_name(declared, name)
+    monkeypatch.setenv(setting, "un suitable/")
+    message = ""
+    try:
+        load(declared)
+    except ConfigurationError as error:
+        message = str(error)
+        assert setting in message
+    annotation = declared.model_fields[name].annotation
+    assert message or annotation not in (int, float, bool)
+    assert annotation is not SecretStr or "un suitable" not in message
+    assert not re.search(r"[Ii]nput|pars|validat|\\", message), message
+
+
+def test_a_number_setting_says_that_it_must_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_PORT", "abc")
+    with pytest.raises(ConfigurationError, match=r"^Invalid settings:\n  SMTP_PORT must be a whole number\.$"):
+        load(EmailSettings)

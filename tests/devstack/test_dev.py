@@ -41,7 +41,14 @@ def project(tmp_path: Path) -> Iterator[Stack]:
 
 def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(stack: Stack):
     said, password = stack.said, stack.remembered["demo_password"]
-    for told in ("/docs", "/dev/mailbox", f"http://127.0.0.1:{stack.port}", "demo@example.com", password):
+    for told in (
+        "/docs",
+        "/dev/mailbox",
+        f"http://localhost:{stack.port}/",
+        "/admin as admin@example.com",
+        "demo@example.com",
+        password,
+    ):
         assert told in said
     secrets = [value for name, value in stack.remembered.items() if name.endswith(("_password", "_key"))]
     assert not [secret for secret in secrets if secret != password and secret in said]
@@ -182,6 +189,8 @@ def test_a_first_start_that_was_killed_is_begun_again_at_once(project: Stack):
 
     project.start()
 
+    steps = [project.said.find(step) for step in ("Starting PostgreSQL", "Creating the tables", "Adding demo data")]
+    assert -1 < steps[0] < steps[1] < steps[2] < project.said.find("Undercroft is running")
     assert project.signs_in()
     assert not list((project.folder / ".undercroft" / "postgres").resolve().parent.glob("postgres-*"))
 

@@ -13,7 +13,7 @@ def dev(
     port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, envvar="PORT", help="Where to serve.")] = 8000,
     reload: Annotated[bool, typer.Option("--reload/--no-reload", help="Restart when the code changes.")] = True,
     standins: Annotated[
-        list[str] | None, typer.Option("--with", help="Stand in for an outside service as well: oidc.")
+        list[str] | None, typer.Option("--with", help="Also start an emulator of an outside service: oidc.")
     ] = None,
 ) -> None:
     """Start PostgreSQL, Valkey, the API and the worker here, with demo data; Ctrl-C stops them all."""

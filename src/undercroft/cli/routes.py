@@ -1,11 +1,16 @@
 """`undercroft routes`: every route there is."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from undercroft.cli._terminal import console
+
+if TYPE_CHECKING:
+    from undercroft.app.reference import ListedRoute
 
 
 def routes(
@@ -19,9 +24,28 @@ def routes(
     if not found:
         typer.echo(f"No route's path contains {part}.", err=True)
         raise typer.Exit(1)
-    table = Table("methods", box=None, header_style="bold")
-    for heading in ("path", "who", "what"):
-        table.add_column(heading, overflow="fold")
+    output = console()
+    output.print(_table(found) if output.width >= _widest(found) else _paragraphs(found))
+
+
+def _table(found: "Sequence[ListedRoute]") -> Table:
+    table = Table("methods", "path", "who", "what", box=None, header_style="bold")
     for each in found:
         table.add_row(each.methods, each.path, each.who, each.summary)
-    console().print(table)
+    return table
+
+
+def _widest(found: "Sequence[ListedRoute]") -> int:
+    """How many columns the table needs to break no line, with a space on either side of each of its four cells."""
+    cells = zip(*((each.methods, each.path, each.who, each.summary) for each in found), strict=True)
+    return sum(max(map(len, column)) + 2 for column in cells)
+
+
+def _paragraphs(found: "Sequence[ListedRoute]") -> Text:
+    """Two lines for each route, for terminals that are too narrow for the table."""
+    text = Text()
+    for each in found:
+        text.append(f"{each.methods} {each.path}\n", style="bold")
+        text.append(f"    {each.summary} ({each.who})\n")
+    text.rstrip()
+    return text

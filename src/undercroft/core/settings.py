@@ -11,13 +11,16 @@ from enum import StrEnum
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from undercroft.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 ENV_FILE = Path(".env")
 STATE_FOLDER = Path(".undercroft")
@@ -137,17 +140,61 @@ def _read(cls: type[S]) -> S:
     try:
         return cls(_env_file=_checked_env_file())
     except ValidationError as error:
-        faults = "\n".join(f"  {_fault(cls, fault['loc'], fault['msg'])}" for fault in error.errors())
-        raise ConfigurationError(f"These settings do not fit:\n{faults}") from None
+        violations = "\n".join(f"  {_violation(cls, each)}" for each in error.errors())
+        raise ConfigurationError(f"Invalid settings:\n{violations}") from None
     except SettingsError as error:
         name = next(iter(re.findall(r'field "(\w+)"', str(error))), "A setting").upper()
-        raise ConfigurationError(f'These settings do not fit:\n  {name}: write a JSON list: ["one", "two"]') from None
+        raise ConfigurationError(f'Invalid settings:\n  {name} must be a JSON list: ["one", "two"].') from None
 
 
-def _fault(cls: type[SettingsBase], loc: tuple[int | str, ...], message: str) -> str:
-    """`NAME: what is wrong`; a rule about several settings names them itself."""
-    said = message.removeprefix("Value error, ")
-    return f"{env_name(cls, str(loc[0]))}: {said}" if loc else said
+def _violation(cls: type[SettingsBase], error: "ErrorDetails") -> str:
+    """One sentence that begins with the setting; a rule about several settings names them itself.
+
+    The value is never shown: it may be a secret.
+    """
+    kind, context = error["type"], error.get("ctx", {})
+    message = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    field = str(error["loc"][0])
+    name = env_name(cls, field)
+    if kind == "string_pattern_mismatch":
+        return f"{name} is not valid. {cls.model_fields[field].description}"
+    return f"{name} must be {_EXPECTED[kind].format_map(context)}." if kind in _EXPECTED else f"{name}: {message}"
+
+
+_EXPECTED = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "enum": "one of {expected}",
+    "literal_error": "one of {expected}",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "string_too_short": "at least {min_length} characters long",
+    "string_too_long": "at most {max_length} characters long",
+    "too_short": "a list of at least {min_length} entries",
+    "too_long": "a list of at most {max_length} entries",
+    "list_type": 'a JSON list: ["one", "two"]',
+    "dict_type": 'a JSON object: {{"name": "value"}}',
+    "url_parsing": "a URL such as https://example.com",
+    "url_scheme": "a URL that begins with {expected_schemes}",
+    "ip_any_address": "an IP address",
+    "ip_any_network": "an IP network such as 10.0.0.0/8",
+    "time_delta_parsing": "a duration in seconds or in ISO 8601 form",
+    "path_type": "a path",
+    "missing": "set",
+}
+"""What a setting has to be, by pydantic's type of error: its own texts speak of input and parsing."""
 
 
 def env_name(cls: type[SettingsBase], field: str) -> str:

@@ -19,7 +19,8 @@ class Place(Protocol):
     def reload(self) -> bool: ...
 
 
-DEMO_ACCOUNTS = ("demo@example.com", "admin@example.com")
+ADMINISTRATOR = "admin@example.com"
+DEMO_ACCOUNTS = ("demo@example.com", ADMINISTRATOR)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -28,12 +29,14 @@ def banner(place: Place, demo_password: str, standins: Mapping[str, int]) -> str
     bold, dim, cyan, off = ("\033[1m", "\033[2m", "\033[36m", "\033[0m") if sys.stderr.isatty() else ("",) * 4
     took = f" {dim}(ready in {time.monotonic() - place.started:.1f} s){off}" if place.started else ""
     rows = [
+        ("Start", f"{cyan}{place.url}/{off}"),
         ("API", f"{cyan}{place.url}/api/v1{off}"),
         ("Docs", f"{cyan}{place.url}/docs{off}"),
         ("Mailbox", f"{cyan}{place.url}/dev/mailbox{off}"),
+        ("Admin", f"{cyan}{place.url}/admin{off} as {ADMINISTRATOR}"),
         ("Sign in", f"{' or '.join(DEMO_ACCOUNTS)}, password {bold}{demo_password}{off}"),
     ]
-    rows += [("Stand-in", f"{name} at {cyan}http://127.0.0.1:{port}{off}") for name, port in standins.items()]
+    rows += [("Emulator", f"{name} at {cyan}http://127.0.0.1:{port}{off}") for name, port in standins.items()]
     lines = ["", f"  {bold}Undercroft is running{off}{took}", ""]
     lines += [f"  {dim}{name:<9}{off}{value}" for name, value in rows]
     lines += [

@@ -19,7 +19,7 @@ from typing import Any
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import control, machine, roles, state, valkey
-from undercroft.devstack.banner import banner
+from undercroft.devstack.banner import LOOPBACK, banner
 from undercroft.devstack.changes import Changes
 from undercroft.devstack.kin import Kin
 from undercroft.devstack.parts import Care, Guard, Program
@@ -48,8 +48,14 @@ class Options:
     standins: tuple[str, ...] = ()
 
     @property
+    def address(self) -> str:
+        """The address that the server can be reached at from this machine."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
+
+    @property
     def url(self) -> str:
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        """What a person opens: by name where that is possible, since browsers allow passkeys at no IP address."""
+        host = "localhost" if self.address in LOOPBACK else self.address
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
@@ -65,6 +71,7 @@ class Supervisor:
         self._programs: list[Care] = []
         self._changes = Changes(Path.cwd())
         self._asked: float | None = None
+        self._is_first_start = False
 
     def run(self) -> None:
         """Run until Ctrl-C, SIGTERM or the end of those who started us.
@@ -90,6 +97,7 @@ class Supervisor:
         kept.write(self._folder)
         control.wake(self._folder)
         self._guard.start()
+        self._is_first_start = surroundings.database_mark not in kept.seeded
         environment = surroundings.environment(kept)
         environment |= self._start_servers(surroundings, kept)
         environment |= self._start_standins(surroundings, kept)
@@ -103,6 +111,8 @@ class Supervisor:
         """Start what the project has not got; returns what our programs must know of it besides."""
         postgres = None if surroundings.has_database else self._postgres(kept)
         redis = None if surroundings.has_redis or not valkey.available() else self._valkey(kept)
+        if self._servers:
+            self._report(f"Starting {' and '.join(server.name for server in self._servers)}")
         if postgres is None:
             surroundings.require_database()
         else:
@@ -144,7 +154,10 @@ class Supervisor:
         mark = surroundings.database_mark
         if mark in kept.seeded:
             return
+        self._is_first_start = True
+        self._report("Creating the tables")
         self._run_to_end(Program("migrate", "upgrade", environment=environment, quiet=True))
+        self._report("Adding demo data")
         self._run_to_end(Program("seed", environment=environment, quiet=True))
         kept.seeded.append(mark)
         kept.write(self._folder)
@@ -160,6 +173,7 @@ class Supervisor:
     def _start_programs(self, environment: dict[str, str]) -> None:
         """The API server first; the worker once that answers, so that a fault is told once and a start is quick."""
         where = ("--host", self.options.host, "--port", str(self.options.port))
+        self._report("Starting the API server")
         api = Program("serve", "all", *where, environment=environment)
         self._begin(self._programs, Care("The API server", api, self._guard))
         self._wait(lambda: _is_healthy(api, self.options), "the API server", 120)
@@ -245,6 +259,11 @@ class Supervisor:
                 care.kill()
             os._exit(130)
 
+    def _report(self, step: str) -> None:
+        """Show progress at the first start, which takes longest; later ones take a few seconds and stay silent."""
+        if self._is_first_start:
+            self._say(f"  {step} ...")
+
     def _say(self, text: str) -> None:
         if text:
             with contextlib.suppress(OSError, ValueError):
@@ -274,9 +293,8 @@ def _is_healthy(api: Program, options: Options) -> bool:
     """Whether the API server answers. Raises `SystemExit` when it ended instead; it has said why."""
     if api.has_ended():
         raise SystemExit(1)
-    address = options.url.removeprefix("http://").rpartition(":")[0].strip("[]")
     try:
-        with socket.create_connection((address, options.port), timeout=2) as connection:
+        with socket.create_connection((options.address, options.port), timeout=2) as connection:
             connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return b" 200 " in connection.recv(100)
     except OSError:

@@ -118,11 +118,9 @@ def require_https(url: str) -> None:
         raise Unreachable(f"{url} is not an https address")
 
 
-def require_client(setting: str, *, extra: str = "identity") -> None:
-    """Raises `ConfigurationError` when the HTTP client is not installed."""
+def require_client(feature: str, *, extra: str = "identity") -> None:
+    """Raises `ConfigurationError` when the HTTP client that a feature needs is not installed."""
     from importlib.util import find_spec
 
     if find_spec("httpx") is None:
-        raise ConfigurationError(
-            f"{setting} needs an HTTP client: pip install 'undercroft[{extra}]'. Without it, unset {setting}."
-        )
+        raise ConfigurationError(f"{feature} needs an HTTP client. Install it with: pip install 'undercroft[{extra}]'")
