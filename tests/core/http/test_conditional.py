@@ -1,7 +1,11 @@
 import pytest
+from fastapi import Response
 from starlette.requests import Request
 
-from undercroft.core.http.conditional import InvalidIfMatch, etag, if_match, is_unchanged, weak_etag
+from tests.core.http.asking import Ask
+from tests.core.http.conftest import Build
+from undercroft.core.auth import Router
+from undercroft.core.http.conditional import InvalidIfMatch, etag, if_match, weak_etag
 
 
 def request(name: str, *values: str) -> Request:
@@ -18,8 +22,11 @@ def request(name: str, *values: str) -> Request:
         (('"1", "3"',), (1, 3)),
         (('"1"', '"3"'), (1, 3)),
         ((', "3" ,, "4",',), (3, 4)),
-        (('W/"3"',), ()),
-        (('W/"3", "4"',), (4,)),
+        (('W/"3"',), (3,)),
+        (('W/"3", "4"',), (3, 4)),
+        (('"3-gzip"',), (3,)),
+        (('W/"3--br", "4;gzip"',), (3, 4)),
+        (('"3-other"',), ()),
         (('"other,tag"', '"5"'), (5,)),
         (('""',), ()),
         (('"-3"',), ()),
@@ -49,18 +56,83 @@ def test_a_version_is_a_strong_tag() -> None:
     assert etag(3) == '"3"'
 
 
-@pytest.mark.parametrize("given", ['"3"', 'W/"3"', '"1", W/"3"', "*"])
-def test_if_none_match_compares_weakly(given: str) -> None:
-    assert is_unchanged(request("if-none-match", given), etag(3))
-    assert is_unchanged(request("if-none-match", given), 'W/"3"')
-
-
-@pytest.mark.parametrize("given", ['"2"', '"33"', "3", "", "nonsense"])
-def test_an_answer_that_the_client_does_not_have_is_sent(given: str) -> None:
-    assert not is_unchanged(request("if-none-match", given), etag(3))
-    assert not is_unchanged(request("accept", "*/*"), etag(3))
-
-
 def test_a_tag_of_bytes_is_weak_and_the_same_for_the_same() -> None:
     assert weak_etag(b"a") == weak_etag(b"a") != weak_etag(b"b")
     assert weak_etag(b"a").startswith('W/"')
+
+
+router = Router(surface="public", prefix="/things")
+
+
+@router.get("/strong")
+async def read_strong() -> Response:
+    headers = {"ETag": etag(3), "Cache-Control": "private", "Content-Location": "/things/3"}
+    return Response(b'{"a": 1}', headers=headers, media_type="application/json")
+
+
+@router.get("/weak")
+async def read_weak() -> Response:
+    return Response(b"x" * 2000, headers={"ETag": weak_etag(b"x" * 2000)}, media_type="text/plain")
+
+
+@router.get("/plain")
+async def read_plain() -> Response:
+    return Response(b"1")
+
+
+@router.post("/strong")
+async def change_strong() -> Response:
+    return Response(b"1", headers={"ETag": etag(3)})
+
+
+@router.get("/missing")
+async def read_missing() -> Response:
+    return Response(b"1", status_code=404, headers={"ETag": etag(3)})
+
+
+@pytest.fixture
+def ask(build: Build) -> Ask:
+    return build(router)
+
+
+THINGS = "/api/v1/public/things"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("given", ['"3"', 'W/"3"', '"1", W/"3"', "*", " * ", '"3-gzip"', 'W/"3--br"'])
+async def test_response_that_the_client_has_is_304_without_a_body(ask: Ask, method: str, given: str) -> None:
+    response = await ask(method, f"{THINGS}/strong", headers=[("If-None-Match", given)])
+    assert (response.status, response.body) == (304, b"")
+    assert (response.headers["etag"], response.headers["cache-control"]) == ('"3"', "private")
+    assert response.headers["content-location"] == "/things/3"
+    assert not {"content-length", "content-type", "content-encoding"} & set(response.headers)
+
+
+async def test_if_none_match_in_several_lines_is_one_list(ask: Ask) -> None:
+    given = [("If-None-Match", '"1"'), ("If-None-Match", '"3"'), ("If-None-Match", '"2"')]
+    assert (await ask.get(f"{THINGS}/strong", headers=given)).status == 304
+
+
+@pytest.mark.parametrize("given", ['"2"', '"33"', "3", "", "nonsense", '"3', '"1" "3"', '"2-gzip"', 'w/"3"'])
+async def test_response_that_the_client_does_not_have_is_sent_whole(ask: Ask, given: str) -> None:
+    response = await ask.get(f"{THINGS}/strong", headers=[("If-None-Match", given)])
+    assert (response.status, response.body) == (200, b'{"a": 1}')
+
+
+async def test_304_of_a_compressed_response_varies_by_encoding(ask: Ask) -> None:
+    accept = ("Accept-Encoding", "gzip")
+    whole = await ask.get(f"{THINGS}/weak", headers=[accept])
+    assert (whole.headers["content-encoding"], whole.headers["vary"]) == ("gzip", "Accept-Encoding")
+    unchanged = await ask.get(f"{THINGS}/weak", headers=[accept, ("If-None-Match", whole.headers["etag"])])
+    assert (unchanged.status, unchanged.body, unchanged.headers["vary"]) == (304, b"", "Accept-Encoding")
+    assert "content-encoding" not in unchanged.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "strong", 200), ("GET", "plain", 200), ("GET", "missing", 404)]
+)
+async def test_if_none_match_changes_no_write_no_untagged_read_and_no_error(
+    ask: Ask, method: str, path: str, status: int
+) -> None:
+    response = await ask(method, f"{THINGS}/{path}", headers=[("If-None-Match", "*")])
+    assert (response.status, response.body) == (status, b"1")

@@ -158,6 +158,25 @@ async def test_if_match_guards_against_a_lost_update(user: AsyncClient) -> None:
     refused(await user.delete(address, headers={"If-Match": '"1"'}), 412, "PRECONDITION_FAILED")
 
 
+async def test_project_that_the_client_has_is_304_until_it_changes(user: AsyncClient) -> None:
+    address = f"{PROJECTS}/{(await create(user))['id']}"
+    for method in ("GET", "HEAD"):
+        for tag in ('"1"', 'W/"1"'):
+            unchanged = await user.request(method, address, headers={"If-None-Match": tag})
+            assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", '"1"')
+    await user.patch(address, json={"name": "A"})
+    changed = await user.get(address, headers={"If-None-Match": 'W/"1"'})
+    assert (changed.status_code, changed.headers["etag"], changed.json()["name"]) == (200, '"2"', "A")
+
+
+async def test_if_match_accepts_a_tag_that_a_proxy_made_weak(user: AsyncClient) -> None:
+    address = f"{PROJECTS}/{(await create(user))['id']}"
+    assert (await user.patch(address, json={"name": "A"}, headers={"If-Match": 'W/"1"'})).status_code == 200
+    stale = await user.patch(address, json={"name": "B"}, headers={"If-Match": 'W/"1"'})
+    refused(stale, 412, "PRECONDITION_FAILED")
+    assert (await user.delete(address, headers={"If-Match": '"1", W/"2"'})).status_code == 204
+
+
 async def test_of_changes_at_once_none_is_lost_in_silence(user: AsyncClient) -> None:
     made = await create(user)
     address = f"{PROJECTS}/{made['id']}"

@@ -1,6 +1,9 @@
 """Entity tags, `If-Match` and `If-None-Match` (RFC 9110, 8.8.3 and 13.1).
 
-An update of what somebody else changed is refused, an answer that the client has already is not sent again.
+An update of what another client changed is refused; a response that the client has already is not sent again.
+
+Proxies that compress responses rewrite tags: nginx makes `"3"` weak, Apache appends `-gzip`. A tag of ours is the
+number of a version, which compression does not change, so both headers accept these forms.
 """
 
 import hashlib
@@ -9,6 +12,7 @@ from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import Request
+from starlette.types import Message, Scope, Send
 
 from undercroft.core.errors import BadRequest
 
@@ -16,6 +20,7 @@ MAX_HEADER = 1000
 
 _ONE = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_CODING = re.compile(r"(?:--?|;)(?:gzip|br|zstd|deflate)$")
 _LIST = re.compile(rf"[\s,]*{_ONE}\s*(?:,\s*(?:{_ONE}\s*)?)*")
 
 
@@ -37,30 +42,59 @@ def weak_etag(body: bytes) -> str:
 async def if_match(request: Request) -> tuple[int, ...] | None:
     """The versions that the client would accept; None without the header and for `*`, which any version matches.
 
-    Weak tags never match, nor do tags that are not ours. Raises `InvalidIfMatch` for what is no list of tags.
+    Tags that are not ours never match. Raises `InvalidIfMatch` for what is no list of tags.
     """
     header = _given(request, "if-match")
     if header is None or header == "*":
         return None
     if len(header) > MAX_HEADER or not _LIST.fullmatch(header):
         raise InvalidIfMatch
-    tags = _TAG.findall(header)
-    return tuple(int(opaque) for weak, opaque in tags if not weak and opaque.isascii() and opaque.isdigit())
+    return tuple(int(tag) for tag in sorted(_opaque_tags(header)) if tag.isascii() and tag.isdigit())
 
 
 IfMatch = Annotated[tuple[int, ...] | None, Depends(if_match)]
 
 
-def is_unchanged(request: Request, current: str) -> bool:
-    """Whether `If-None-Match` names this tag, so that 304 is the answer. Compares weakly.
+class NotModified:
+    """Sends 304 instead of a 200 whose entity tag the client named in `If-None-Match` (weak comparison, or `*`).
 
-    A header that is no list of tags names none.
+    The 304 has the headers of the 200 without those that describe its body (RFC 9110, 15.4.5). A header that is no list
+    of tags is ignored.
     """
-    header = _given(request, "if-none-match")
-    if header is None:
-        return False
-    known = {opaque for _, opaque in _TAG.findall(header[:MAX_HEADER])}
-    return header == "*" or current.removeprefix("W/").strip('"') in known
+
+    __slots__ = ("_given", "_send", "_skip")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        given = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
+        self._given = given.decode("latin-1").strip()
+        self._send = send
+        self._skip = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            tag = next((value for name, value in message["headers"] if name == b"etag"), None)
+            if tag is not None and self._names(tag.decode("latin-1")):
+                self._skip = True
+                await self._send({**message, "status": 304, "headers": _without_body(message["headers"], tag)})
+                await self._send({"type": "http.response.body"})
+        if not self._skip:
+            await self._send(message)
+
+    def _names(self, tag: str) -> bool:
+        if self._given == "*":
+            return True
+        return bool(_LIST.fullmatch(self._given)) and not _opaque_tags(self._given).isdisjoint(_opaque_tags(tag))
+
+
+def _without_body(headers: list[tuple[bytes, bytes]], tag: bytes) -> list[tuple[bytes, bytes]]:
+    kept = [header for header in headers if not header[0].startswith(b"content-") or header[0] == b"content-location"]
+    # The 200 of a weak tag is compressed for those who accept it, and says so.
+    return [*kept, (b"vary", b"Accept-Encoding")] if tag.startswith(b"W/") else kept
+
+
+def _opaque_tags(listed: str) -> set[str]:
+    """The tags without what makes them weak or names a coding."""
+    return {_CODING.sub("", opaque) for _, opaque in _TAG.findall(listed)}
 
 
 def _given(request: Request, name: str) -> str | None:

@@ -6,6 +6,7 @@ A path without parameters is found in one look; one with parameters by its longe
   Of several paths with parameters that fit, a longer literal beginning wins over a shorter one, then the order of
   registration; one that lacks the method gives way to the next that has it.
 - HEAD is answered by the GET route, without the body (RFC 9110, 9.3.2). OPTIONS gets 204 and `Allow`.
+- GET and HEAD send 304 for a response that the client has already, by its ETag.
 - 405 carries `Allow` with every method of the path, over all routes that share it.
 - A path with a slash too many is not found, under `/api/`; elsewhere it is sent on (308) to the page without it.
 - Paths are matched decoded, as the server gives them; a `%2F` is a slash and separates segments.
@@ -21,6 +22,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from undercroft.core.errors import NotFound, Unauthorized
+from undercroft.core.http.conditional import NotModified
 from undercroft.core.http.errors import MethodNotAllowed
 from undercroft.core.http.handling import app_of
 from undercroft.core.http.limits import Rule, enforce, enforce_failure, rule_for
@@ -155,6 +157,8 @@ async def _run(entry: Entry, parameters: dict[str, Any], scope: Scope, receive: 
     scope["state"]["route_template"] = entry.template
     if scope["method"] == "HEAD":
         send = _without_body(send)
+    if b"if-none-match" in scope["state"]["request_headers"] and scope["method"] in ("GET", "HEAD"):
+        send = NotModified(scope, send)
     rule = entry.rule
     if rule is None:
         await entry.app(scope, receive, send)

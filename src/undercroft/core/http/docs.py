@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from undercroft.core.http.assets import CORE_ASSETS, asset
-from undercroft.core.http.conditional import is_unchanged, weak_etag
+from undercroft.core.http.conditional import weak_etag
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import page, policy
 
@@ -67,8 +67,6 @@ class _Schema:
             self._body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
             self._etag = weak_etag(self._body)
         headers = {"ETag": self._etag, "Cache-Control": "no-cache"}
-        if is_unchanged(request, self._etag):
-            return Response(status_code=304, headers=headers)
         return Response(self._body, media_type="application/json", headers=headers)
 
 

@@ -74,7 +74,15 @@ IF_MATCH: dict[str, Any] = {
     "in": "header",
     "required": False,
     "description": "The `ETag` that was read: 412 when it has changed since.",
-    "schema": {"type": "string", "maxLength": 1000, "pattern": r'^(\*|"[0-9]+"(, "[0-9]+")*)$'},
+    "schema": {"type": "string", "maxLength": 1000, "pattern": r'^(\*|(W/)?"[0-9]+"(, (W/)?"[0-9]+")*)$'},
+    "example": '"3"',
+}
+IF_NONE_MATCH: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` of the response that the client has: 304 when it is still current.",
+    "schema": {"type": "string"},
     "example": '"3"',
 }
 SECURITY_SCHEMES: dict[str, Any] = {
@@ -125,6 +133,8 @@ def describe(app: "Api") -> dict[str, Any]:
             _add_idempotency(operation, route)
             _complete(operation, route, schemes)
             _add_headers(operation, route)
+            if method == "GET":
+                _add_not_modified(operation)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["ErrorBody"] = ERROR_BODY
@@ -185,6 +195,18 @@ def _add_headers(operation: dict[str, Any], route: APIRoute) -> None:
     for header, is_read in ((TEAM_ID, works_in_a_team), (IF_MATCH, depends_on(if_match, route.dependant))):
         if is_read:
             operation.setdefault("parameters", []).append(header)
+
+
+def _add_not_modified(operation: dict[str, Any]) -> None:
+    """What a response with an ETag brings with it: see `core.http.conditional.NotModified`."""
+    tag = operation["responses"].get("200", {}).get("headers", {}).get("ETag")
+    if tag is not None:
+        operation.setdefault("parameters", []).append(IF_NONE_MATCH)
+        operation["responses"]["304"] = {
+            "description": "The client has the current response.",
+            "headers": {"ETag": tag},
+        }
+        operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
 def _add_error(responses: dict[str, Any], error: type[AppError], details: dict[str, Any] | None = None) -> None:
