@@ -113,3 +113,27 @@ def test_a_planted_wrong_import_breaks_a_contract(tmp_path: Path, file: str, lin
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "BROKEN" in done.stdout
+
+
+CONNECTING = {
+    "asyncpg.connect": {"core/db/connect.py", "devstack/roles.py"},  # the latter to a server that it has just started
+    "asyncpg.create_pool": set[str](),
+    "create_async_engine": {"core/db/connect.py", "core/db/pool.py"},
+}
+"""Who may open a connection to PostgreSQL; others miss what a transaction pooler does not bear."""
+
+
+@pytest.mark.parametrize("function", CONNECTING)
+def test_connections_are_opened_in_one_place(function: str) -> None:
+    callers = {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.rglob("*.py")
+        if "testing" not in path.relative_to(ROOT).parts and function in called(path)
+    }
+    assert callers == CONNECTING[function]
+
+
+def called(path: Path) -> set[str]:
+    """The dotted names of what a file calls."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}

@@ -12,7 +12,8 @@ from fastapi import APIRouter, FastAPI
 from undercroft import __version__
 from undercroft.app.loader import check_settings, modules, parts, prepare
 from undercroft.core.auth import Router, Surface
-from undercroft.core.db import Database, DatabaseSettings
+from undercroft.core.db import Database
+from undercroft.core.db.connect import decide_pooler
 from undercroft.core.db.health import database_component
 from undercroft.core.health import Component, Health
 from undercroft.core.http.application import Api
@@ -96,7 +97,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.middleware_stack = app.build_middleware_stack()
     async with AsyncExitStack() as stack:
         if app.state.database is None:
-            app.state.database = _open_database(app.state.surface)
+            app.state.database = await _open_database(app.state.surface)
             stack.push_async_callback(app.state.database.close)
         stack.push_async_callback(app.state.cache.close)
         app.state.health.add(database_component(app.state.database))
@@ -115,8 +116,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def _open_database(surface: str) -> Database:
-    settings = load(DatabaseSettings)
+async def _open_database(surface: str) -> Database:
+    settings = await decide_pooler()
     return Database(settings, settings.admin_url if surface == "admin" else settings.url)
 
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import StrEnum
 
-import asyncpg
 from msgspec import Struct
 
 from undercroft.app import migrations
@@ -12,13 +11,13 @@ from undercroft.app.loader import check_settings
 from undercroft.app.schema import require_row_security
 from undercroft.core.cache import Cache, RedisSettings
 from undercroft.core.db import DatabaseSettings
-from undercroft.core.db.errors import unreachable
-from undercroft.core.db.settings import required
+from undercroft.core.db.connect import connected, decide_pooler
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email import EmailSettings, email
 
 OLDEST_POSTGRES = 15
+POOLED = "For jobs that start at once, set DATABASE_DIRECT_URL to a URL that bypasses the pooler."
 ROLE = """
 SELECT current_user AS name, rolsuper AS superuser, rolbypassrls AS bypasses,
        EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tableowner = current_user) AS owns
@@ -77,22 +76,20 @@ async def settings() -> tuple[Verdict, str, str]:
 
 
 async def database() -> tuple[Verdict, str, str]:
-    connection = await _connect()
-    try:
+    settings = await decide_pooler()
+    async with connected(settings.url) as connection:
         version = connection.get_server_version()
-    finally:
-        await connection.close()
     if version.major < OLDEST_POSTGRES:
         return Verdict.BAD, f"PostgreSQL {version.major}", f"Use PostgreSQL {OLDEST_POSTGRES} or newer."
-    return Verdict.GOOD, f"PostgreSQL {version.major}.{version.micro}", ""
+    says = f"PostgreSQL {version.major}.{version.micro}"
+    if not settings.has_direct_connection:
+        return Verdict.WEAK, f"{says} through a transaction pooler: workers poll for jobs", POOLED
+    return Verdict.GOOD, says, ""
 
 
 async def roles() -> tuple[Verdict, str, str]:
-    connection = await _connect()
-    try:
+    async with connected(load(DatabaseSettings).url) as connection:
         role = await connection.fetchrow(ROLE)
-    finally:
-        await connection.close()
     assert role is not None
     mend = "`undercroft db roles` prints the SQL for an owner and an application role; then set MIGRATION_DATABASE_URL."
     if role["superuser"] or role["bypasses"]:
@@ -134,15 +131,6 @@ async def redis() -> tuple[Verdict, str, str]:
 async def mail() -> tuple[Verdict, str, str]:
     await email().provider.check()
     return Verdict.GOOD, f"{load(EmailSettings).provider} is ready", ""
-
-
-async def _connect() -> asyncpg.Connection:
-    settings = load(DatabaseSettings)
-    url = required(settings.url)
-    try:
-        return await asyncpg.connect(url, timeout=settings.db_connect_timeout)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise unreachable(url, error) from None
 
 
 CHECKS: dict[str, Look] = {

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 import undercroft
 from undercroft.app.loader import load_models, modules
 from undercroft.core.db import DatabaseSettings, row_security
+from undercroft.core.db.connect import connected
 from undercroft.core.db.row_security import Wanted
 from undercroft.core.db.tenancy import tenant_tables
 from undercroft.core.settings import load
@@ -18,23 +19,20 @@ CORE = Path(undercroft.__file__).parent / "migrations" / "versions"
 async def is_newest(url: str) -> bool:
     """Whether every history stands at its last file, and row-level security as it is set.
 
-    False may also mean that only a migration's tools can tell why.
+    False may also mean that only a migration's tools can tell why. Raises `ConfigurationError` when the database
+    cannot be reached.
     """
     import asyncpg
 
-    try:
-        connection = await asyncpg.connect(url, timeout=10)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        return False
-    try:
-        for name, revision in _last_files():
-            if await connection.fetchval(f'SELECT version_num FROM "{name}_alembic_version"') != revision:  # noqa: S608
-                return False
-        return await row_security.stands(connection, replace(wanted_row_security(), admin_role=""))
-    except asyncpg.UndefinedTableError:
-        return False
-    finally:
-        await connection.close()
+    async with connected(url) as connection:
+        try:
+            for name, revision in _last_files():
+                stored = await connection.fetchval(f'SELECT version_num FROM "{name}_alembic_version"')  # noqa: S608
+                if stored != revision:
+                    return False
+            return await row_security.stands(connection, replace(wanted_row_security(), admin_role=""))
+        except asyncpg.UndefinedTableError:
+            return False
 
 
 async def require_row_security() -> None:

@@ -25,6 +25,7 @@ from undercroft.app.loader import check_settings
 from undercroft.app.schema import is_newest, require_row_security
 from undercroft.app.settings import ServerSettings
 from undercroft.core.db import DatabaseSettings
+from undercroft.core.db.connect import decide_pooler
 from undercroft.core.db.settings import required
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
@@ -59,7 +60,7 @@ async def ready_database() -> None:
 
     Raises `ConfigurationError` that says what to do instead.
     """
-    database = load(DatabaseSettings)
+    database = await decide_pooler()
     newest = await is_newest(required(database.direct_url))
     if not newest:
         from undercroft.app.migrations import require_current, upgrade_all
@@ -206,6 +207,7 @@ def _leave() -> None:
 def _serve_with_workers(surface: str, host: str, port: int, workers: int) -> None:
     gc.enable()
     os.environ[_SURFACE] = surface
+    os.environ["DATABASE_POOLER"] = load(DatabaseSettings).database_pooler
     config = server_config(
         "undercroft.app.server:application", host, port, factory=True, workers=workers, lifespan="on"
     )

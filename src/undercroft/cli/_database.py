@@ -27,10 +27,10 @@ async def _do(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
     from undercroft.app.migrations import require_current
     from undercroft.app.schema import require_row_security
     from undercroft.core.audit import Actor, ActorKind, act_as
-    from undercroft.core.db import Database, DatabaseSettings
-    from undercroft.core.settings import load
+    from undercroft.core.db import Database
+    from undercroft.core.db.connect import decide_pooler
 
-    settings = load(DatabaseSettings)
+    settings = await decide_pooler()
     if as_owner:
         patient = settings.model_copy(update={"db_statement_timeout": LONGEST})
         database = Database(patient, settings.migration_url)

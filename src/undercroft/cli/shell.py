@@ -25,12 +25,13 @@ def _names(runner: asyncio.Runner) -> dict[str, Any]:
 
     from undercroft.app.loader import prepare
     from undercroft.core.audit import Actor, ActorKind, act_as
-    from undercroft.core.db import Database, DatabaseSettings, every_tenant, tenant
+    from undercroft.core.db import Database, every_tenant, tenant
+    from undercroft.core.db.connect import decide_pooler
     from undercroft.core.settings import load
 
     prepare()
     act_as(Actor(ActorKind.COMMAND))
-    database = Database(load(DatabaseSettings))
+    database = Database(runner.run(decide_pooler()))
 
     def run(work: Coroutine[Any, Any, Any]) -> Any:
         """What it returns, as the prompt's context says: for the team of a `with tenant(…):` around it."""

@@ -49,24 +49,23 @@ class Surroundings:
 
     def require_database(self) -> None:
         """Raise `ConfigurationError` when the project's own database does not let us in."""
-        import asyncpg
-
+        from undercroft.core.db.connect import CONNECT_ERRORS
         from undercroft.core.db.errors import unreachable
         from undercroft.core.db.settings import DatabaseSettings
 
         url = load(DatabaseSettings).url
         try:
             asyncio.run(_knock(url))
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except CONNECT_ERRORS as error:
             raise ConfigurationError(
                 f"{unreachable(url, error)}\nWithout DATABASE_URL, `undercroft dev` brings a PostgreSQL of its own."
             ) from None
 
 
 async def _knock(url: str) -> None:
-    import asyncpg
+    from undercroft.core.db.connect import connect
 
-    connection = await asyncpg.connect(url, timeout=5)
+    connection = await connect(url, timeout=5)
     await connection.close()
 
 

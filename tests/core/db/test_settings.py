@@ -31,11 +31,49 @@ def test_every_usual_scheme_is_taken(scheme: str) -> None:
         ("target_session_attrs=read-write", "target_session_attrs=primary"),
         ("target_session_attrs=any", "target_session_attrs=any"),
         ("options=-c%20work_mem%3D8MB", "options=-c+work_mem%3D8MB"),
+        ("ssl=disable", "sslmode=disable"),
+        ("ssl=require&sslmode=require", "sslmode=require&sslmode=require"),
+        ("prepared_statement_cache_size=0&statement_cache_size=0&sslmode=allow", "sslmode=allow"),
+        ("host=a:5432&host=b:5433", "host=a%2Cb&port=5432%2C5433"),
+        ("passfile=/p&krbsrvname=k&gsslib=sspi", "passfile=%2Fp&krbsrvname=k&gsslib=sspi"),
     ],
 )
 def test_what_libpq_alone_does_is_left_out_of_the_query(query: str, kept: str) -> None:
     settings = DatabaseSettings(database_url=SecretStr(f"postgresql://u:p%40@h/d?{query}"))
     assert settings.url == f"postgresql://u:p%40@h/d?{kept}"
+
+
+@pytest.mark.parametrize(
+    ("query", "fault"),
+    [
+        ("ssl=maybe", "has ssl=maybe; use one of disable, allow, prefer"),
+        ("sslmode=on", "has sslmode=on; use one of"),
+        ("ssl=disable&sslmode=require", "ssl and sslmode name disable and require"),
+        ("prepared_statement_cache_size=many", "use a number, 0 for no cache"),
+        ("timeout=5", "remove it and set DB_CONNECT_TIMEOUT instead"),
+        ("command_timeout=5", "remove it and set DB_STATEMENT_TIMEOUT instead"),
+        ("max_cached_statement_lifetime=0", "which a URL cannot set; remove it"),
+        ("direct_tls=true", "which a URL cannot set; remove it"),
+    ],
+)
+def test_option_that_cannot_work_is_one_clear_error(query: str, fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault):
+        DatabaseSettings(database_url=SecretStr(f"postgresql+asyncpg://u:p@h/d?{query}"))
+
+
+@pytest.mark.parametrize(
+    ("query", "size"),
+    [
+        ("", None),
+        ("prepared_statement_cache_size=0", 0),
+        ("statement_cache_size=7", 7),
+        ("statement_cache_size=0&prepared_statement_cache_size=9", 0),
+    ],
+)
+def test_statement_cache_has_the_size_that_the_url_names(query: str, size: int | None) -> None:
+    assert DatabaseSettings(database_url=SecretStr(f"postgresql://h/d?{query}")).statement_cache_size == size
+    pooled = DatabaseSettings(database_url=SecretStr(f"postgresql://h/d?{query}"), database_pooler="transaction")
+    assert pooled.statement_cache_size == 0
 
 
 @pytest.mark.parametrize("url", ["mysql://h/d", "h:5432/d", "postgresql://u:p@h:notaport/d", "postgresql://"])

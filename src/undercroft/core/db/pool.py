@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, cast
-from uuid import uuid4
 
 import asyncpg
 import structlog
@@ -14,10 +13,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
+from undercroft.core.db.connect import WITHOUT_CACHE
 from undercroft.core.db.errors import DatabaseUnavailable, is_lost
 from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings
 from undercroft.core.db.statement import Statement
 from undercroft.core.db.tenancy import current_tenant, telling
+from undercroft.core.db.url import CACHE_SIZES
 
 log = structlog.get_logger("undercroft.performance")
 
@@ -281,19 +282,16 @@ class Pool:
 def _create_engine(
     url: str, settings: DatabaseSettings, *, size: int, server_settings: Mapping[str, str]
 ) -> AsyncEngine:
-    pooled = settings.database_pooler == "transaction"
     connect_args: dict[str, Any] = {
         "dsn": url,
         "timeout": settings.db_connect_timeout,
         "command_timeout": settings.db_statement_timeout,
         "server_settings": dict(server_settings),
     }
-    if pooled:
-        connect_args |= {
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: f"__uc_{uuid4().hex}__",
-        }
+    if settings.statement_cache_size == 0:
+        connect_args |= WITHOUT_CACHE
+    elif settings.statement_cache_size is not None:
+        connect_args |= dict.fromkeys(CACHE_SIZES, settings.statement_cache_size)
     pool: dict[str, Any] = (
         {"poolclass": NullPool}
         if settings.db_pool == "null"

@@ -12,7 +12,7 @@ import asyncpg
 from msgspec import Struct
 from msgspec.structs import replace
 
-from undercroft.core.db.errors import unreachable
+from undercroft.core.db.connect import connected
 from undercroft.core.db.tenancy import EVERY_TEAM, SETTING
 from undercroft.core.errors import ConfigurationError
 
@@ -102,21 +102,17 @@ async def sync(url: str, wanted: Wanted) -> list[str]:
 
     Safe from several machines at once. Raises `ConfigurationError` when the admin's role does not exist.
     """
-    connection = await _connect(url)
-    try:
-        async with connection.transaction():
-            await connection.execute("SET LOCAL lock_timeout = '10s'")
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK_KEY)
-            await _require_role(connection, wanted)
-            changed = []
-            for row in await connection.fetch(_STATE, wanted.tables, OURS):
-                todo = list(_steps(row, wanted))
-                for statement in todo:
-                    await connection.execute(statement)
-                changed += [row["name"]] if todo else []
-            return changed
-    finally:
-        await connection.close()
+    async with connected(url, "migrate") as connection, connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = '10s'")
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK_KEY)
+        await _require_role(connection, wanted)
+        changed = []
+        for row in await connection.fetch(_STATE, wanted.tables, OURS):
+            todo = list(_steps(row, wanted))
+            for statement in todo:
+                await connection.execute(statement)
+            changed += [row["name"]] if todo else []
+        return changed
 
 
 async def stands(connection: asyncpg.Connection, wanted: Wanted) -> bool:
@@ -130,8 +126,7 @@ async def require(url: str, wanted: Wanted) -> None:
 
     The admin's policies are not looked at: they are nothing to the application.
     """
-    connection = await _connect(url)
-    try:
+    async with connected(url) as connection:
         role = await connection.fetchrow(_ROLE, wanted.tables)
         if wanted.on and (fault := unbound(role)):
             raise ConfigurationError(
@@ -142,8 +137,6 @@ async def require(url: str, wanted: Wanted) -> None:
         if not await stands(connection, replace(wanted, admin_role="")):
             state = "on, but not every team's table has its policies" if wanted.on else "off, but tables have policies"
             raise ConfigurationError(f"TENANT_RLS is {state}.\nRun `undercroft migrate upgrade`.")
-    finally:
-        await connection.close()
 
 
 def unbound(role: asyncpg.Record) -> str:
@@ -180,13 +173,6 @@ async def _require_role(connection: asyncpg.Connection, wanted: Wanted) -> None:
     role = wanted.admin_role
     if wanted.on and role and not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
         raise ConfigurationError(f"ADMIN_DATABASE_URL names the role {role}, which this server does not know.")
-
-
-async def _connect(url: str) -> asyncpg.Connection:
-    try:
-        return await asyncpg.connect(url, timeout=10)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise unreachable(url, error) from None
 
 
 def _quoted(name: str) -> str:

@@ -2,34 +2,13 @@
 
 from collections.abc import Iterator
 from typing import Literal, Self
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, model_validator
 
+from undercroft.core.db.url import cache_size, normalised, url_faults
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import SettingsBase
-
-POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
-LIBPQ_ALONE = frozenset(
-    {
-        "channel_binding",
-        "connect_timeout",
-        "fallback_application_name",
-        "keepalives",
-        "keepalives_count",
-        "keepalives_idle",
-        "keepalives_interval",
-        "load_balance_hosts",
-        "sslcompression",
-        "sslsni",
-        "tcp_user_timeout",
-    }
-)
-"""What hosts put into the URLs that they hand out and asyncpg would send to the server, which does not know it.
-
-What asks for more safety (`require_auth`, …) is not among them: a URL that does is refused by the server and told.
-`channel_binding` is, because hosts add it by themselves; `sslmode=verify-full` is what protects here.
-"""
 
 ENGINE_URL = "postgresql+asyncpg://"
 """SQLAlchemy's URL of every engine: the driver reads the real one, the `dsn`, and what it says of TLS or a socket."""
@@ -54,8 +33,10 @@ class DatabaseSettings(SettingsBase):
         SecretStr(""),
         description="Behind a transaction pooler: the URL that goes past it, for notifications, locks and migrations.",
     )
-    database_pooler: Literal["none", "transaction"] = Field(
-        "none", description="`transaction` behind pgbouncer or Supabase's pooler in transaction mode, else `none`."
+    database_pooler: Literal["auto", "none", "transaction"] = Field(
+        "auto",
+        description="`transaction` behind PgBouncer or Supabase's pooler in transaction mode, else `none`; "
+        "`auto` finds out by looking when a process starts.",
     )
     postgres_host: str = Field(
         "", description="The parts of DATABASE_URL, as they are (not URL-encoded), used when that is empty."
@@ -91,8 +72,8 @@ class DatabaseSettings(SettingsBase):
     def _check_urls(self) -> Self:
         for name in ("database_url", "migration_database_url", "admin_database_url", "database_direct_url"):
             value = getattr(self, name).get_secret_value()
-            if value:
-                _require_postgres_url(name.upper(), value)
+            if value and (faults := list(url_faults(value))):
+                raise ValueError("; ".join(f"{name.upper()} {fault}" for fault in faults))
         return self
 
     def production_faults(self) -> Iterator[str]:
@@ -118,8 +99,15 @@ class DatabaseSettings(SettingsBase):
         return normalised(self.database_direct_url.get_secret_value()) or self.url
 
     @property
+    def statement_cache_size(self) -> int | None:
+        """How many prepared statements a connection caches; None for the driver's default."""
+        if self.database_pooler == "transaction":
+            return 0
+        return cache_size(self.database_url.get_secret_value())
+
+    @property
     def has_direct_connection(self) -> bool:
-        return self.database_pooler == "none" or bool(self.database_direct_url.get_secret_value())
+        return self.database_pooler != "transaction" or bool(self.database_direct_url.get_secret_value())
 
     def _from_parts(self) -> str:
         if not self.postgres_host:
@@ -139,28 +127,3 @@ def required(url: str) -> str:
             "PostgreSQL."
         )
     return url
-
-
-def normalised(url: str) -> str:
-    """The URL with the one scheme that asyncpg knows, without what libpq alone does."""
-    if not url:
-        return ""
-    parts = urlsplit(url)
-    query = [(name, _for_every_pool(name, value)) for name, value in parse_qsl(parts.query) if name not in LIBPQ_ALONE]
-    return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
-
-
-def _for_every_pool(name: str, value: str) -> str:
-    """Our reading connections are read-only by default, and a server that takes writes is the primary one."""
-    return "primary" if (name, value) == ("target_session_attrs", "read-write") else value
-
-
-def _require_postgres_url(name: str, value: str) -> None:
-    try:
-        parts = urlsplit(value)
-        fits = parts.scheme in POSTGRES_SCHEMES and bool(parts.hostname or "host=" in parts.query)
-        _ = parts.port
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(f"{name} must look like postgresql://user:password@host:5432/name (password URL-encoded)")

@@ -5,9 +5,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import asyncpg
 import structlog
 
+from undercroft.core.db.connect import CONNECT_ERRORS, connect
 from undercroft.core.db.settings import DatabaseSettings
 
 log = structlog.get_logger("undercroft.application")
@@ -40,7 +40,7 @@ async def listen(
     while True:
         try:
             await _listen_once(url, settings, channel, announced, back)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except CONNECT_ERRORS as error:
             if pause == 0.1:
                 log.warning("announcements of jobs interrupted; polling meanwhile", error=type(error).__name__)
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
@@ -51,11 +51,8 @@ async def _listen_once(
     url: str, settings: DatabaseSettings, channel: str, announced: Callable[[str], None], connected: Callable[[], None]
 ) -> None:
     """Listen over one connection until it breaks. Raises what broke it, or returns when the server closed it."""
-    connection: asyncpg.Connection = await asyncpg.connect(
-        url,
-        timeout=settings.db_connect_timeout,
-        command_timeout=settings.db_statement_timeout,
-        server_settings={"application_name": "undercroft listen"},
+    connection = await connect(
+        url, "listen", timeout=settings.db_connect_timeout, command_timeout=settings.db_statement_timeout
     )
     closed = asyncio.Event()
     connection.add_termination_listener(lambda _connection: closed.set())

@@ -1,0 +1,118 @@
+"""The one way to open a connection outside of a request's pools: it works behind a transaction pooler as well.
+
+A pooler in transaction mode (PgBouncer, Supavisor, PgCat …) refuses most startup parameters and serves each transaction
+by whichever server connection is free. So these connections send their name alone, cache no prepared statement, and
+whoever needs a lock or a timeout sets it inside a transaction (`SET LOCAL`).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from undercroft.core.db.errors import unreachable
+from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings, required
+from undercroft.core.settings import load, use
+
+WITHOUT_CACHE: Mapping[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    # An unnamed statement is parsed and run in one round trip, so it cannot be missing on the next server connection.
+    "prepared_statement_name_func": lambda: "",
+}
+"""SQLAlchemy's arguments for a connection whose statements may run on different server connections."""
+
+CONNECT_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What connecting raises when the server or the network refuses."""
+
+_TRIES = 5
+_PID = "SELECT pg_backend_pid()"
+
+
+async def connect(
+    url: str, name: str = "check", *, timeout: float = 10, command_timeout: float | None = None
+) -> asyncpg.Connection:
+    """Open a connection, seen by the server as `undercroft NAME`. Raises what the driver raises."""
+    return await asyncpg.connect(
+        url,
+        timeout=timeout,
+        command_timeout=command_timeout,
+        statement_cache_size=0,
+        server_settings={"application_name": f"undercroft {name}"},
+    )
+
+
+@asynccontextmanager
+async def connected(url: str, name: str = "check") -> AsyncIterator[asyncpg.Connection]:
+    """A connection for the block. Raises `ConfigurationError` when the database cannot be reached."""
+    try:
+        connection = await connect(url, name)
+    except CONNECT_ERRORS as error:
+        raise unreachable(url, error) from None
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def create_engine(url: str, name: str) -> AsyncEngine:
+    """SQLAlchemy's engine over such connections, each opened when it is needed and closed after."""
+    return create_async_engine(
+        ENGINE_URL,
+        poolclass=NullPool,
+        connect_args={
+            "dsn": url,
+            "timeout": 10,
+            "server_settings": {"application_name": f"undercroft {name}"},
+            **WITHOUT_CACHE,
+        },
+    )
+
+
+async def decide_pooler() -> DatabaseSettings:
+    """The settings of this process with DATABASE_POOLER=auto decided by looking, for every later `load` as well.
+
+    Raises `ConfigurationError` when no database is configured or it cannot be reached.
+    """
+    settings = load(DatabaseSettings)
+    url = required(settings.url)
+    if settings.database_pooler == "auto":
+        try:
+            pooled = await _pools_transactions(url)
+        except CONNECT_ERRORS as error:
+            raise unreachable(url, error) from None
+        settings = settings.model_copy(update={"database_pooler": "transaction" if pooled else "none"})
+        use(settings)
+    return settings
+
+
+async def _pools_transactions(url: str) -> bool:
+    """Whether connections to this URL share the server's connections.
+
+    A direct connection is served by the process that its cancel key names; a pooler issues keys of its own. It pools
+    transactions, not sessions, when two open connections are served by one process, or one connection by two.
+    """
+    first = await connect(url)
+    try:
+        if await first.fetchval(_PID) == first.get_server_pid():
+            return False
+        second = await connect(url)
+        try:
+            return await _share(first, second)
+        finally:
+            await second.close()
+    finally:
+        await first.close()
+
+
+async def _share(first: asyncpg.Connection, second: asyncpg.Connection) -> bool:
+    served_first = set[int]()
+    for _ in range(_TRIES):
+        # Twice, because a pooler that takes its server connections in turn would alternate between ours.
+        served_first |= {await first.fetchval(_PID), await first.fetchval(_PID)}
+        if len(served_first) > 1 or await second.fetchval(_PID) in served_first:
+            return True
+    return False

@@ -1,0 +1,114 @@
+"""PostgreSQL URLs as users and hosting providers write them, turned into the one form that the driver reads."""
+
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+LIBPQ_ALONE = frozenset(
+    {
+        "channel_binding",
+        "connect_timeout",
+        "fallback_application_name",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "load_balance_hosts",
+        "sslcompression",
+        "sslsni",
+        "tcp_user_timeout",
+    }
+)
+"""What hosts put into the URLs that they hand out and asyncpg would send to the server, which does not know it.
+
+What asks for more safety (`require_auth`, …) is not among them: the server refuses a URL that does.
+`channel_binding` is, because hosts add it by themselves; `sslmode=verify-full` is what protects here.
+"""
+
+CACHE_SIZES = ("prepared_statement_cache_size", "statement_cache_size")
+"""SQLAlchemy's and asyncpg's name for the number of prepared statements that a connection caches."""
+
+_OWN_SETTING = {"timeout": "DB_CONNECT_TIMEOUT", "command_timeout": "DB_STATEMENT_TIMEOUT"}
+_ONLY_IN_CODE = frozenset(
+    {
+        "async_creator_fn",
+        "async_fallback",
+        "connection_class",
+        "direct_tls",
+        "loop",
+        "max_cacheable_statement_size",
+        "max_cached_statement_lifetime",
+        "prepared_statement_name_func",
+        "record_class",
+        "server_settings",
+    }
+)
+"""Arguments of asyncpg or of SQLAlchemy's dialect that a URL cannot carry, or that Undercroft decides."""
+
+
+def normalised(url: str) -> str:
+    """The URL with the scheme and the options that asyncpg knows; empty for an empty one."""
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(list(_driver_options(parts.query)))))
+
+
+def cache_size(url: str) -> int | None:
+    """How many prepared statements a connection may cache according to the URL; None when it does not say."""
+    options = dict(parse_qsl(urlsplit(url).query))
+    sizes = [int(options[name]) for name in CACHE_SIZES if name in options]
+    return min(sizes) if sizes else None
+
+
+def url_faults(url: str) -> Iterator[str]:
+    """What keeps us from using this URL, one sentence each."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in POSTGRES_SCHEMES and bool(parts.hostname or "host=" in parts.query)
+        _ = parts.port
+    except ValueError:
+        fits = False
+    if not fits:
+        yield "must look like postgresql://user:password@host:5432/name (password URL-encoded)"
+        return
+    yield from _option_faults(parse_qsl(parts.query))
+
+
+def _option_faults(options: list[tuple[str, str]]) -> Iterator[str]:
+    modes = {value for name, value in options if name in ("ssl", "sslmode")}
+    if len(modes) > 1:
+        yield f"contradicts itself: ssl and sslmode name {' and '.join(sorted(modes))}"
+    for name, value in options:
+        if name in ("ssl", "sslmode") and value not in SSL_MODES:
+            yield f"has {name}={value}; use one of {', '.join(SSL_MODES)}"
+        elif name in CACHE_SIZES and not value.isdecimal():
+            yield f"has {name}={value}; use a number, 0 for no cache"
+        elif name in _OWN_SETTING:
+            yield f"has {name}={value}; remove it and set {_OWN_SETTING[name]} instead"
+        elif name in _ONLY_IN_CODE:
+            yield f"has {name}, which a URL cannot set; remove it"
+
+
+def _driver_options(query: str) -> Iterator[tuple[str, str]]:
+    options = parse_qsl(query)
+    # SQLAlchemy repeats `host` for several servers; the driver reads one list of them.
+    hosts = [value.rpartition(":")[::2] if ":" in value else (value, "") for name, value in options if name == "host"]
+    several = len(hosts) > 1
+    if several:
+        yield "host", ",".join(host or port for host, port in hosts)
+        if all(host and port for host, port in hosts):
+            yield "port", ",".join(port for _, port in hosts)
+    for name, value in options:
+        if name in LIBPQ_ALONE or name in CACHE_SIZES or (several and name == "host"):
+            continue
+        yield _driver_option(name, value)
+
+
+def _driver_option(name: str, value: str) -> tuple[str, str]:
+    """Reading connections are read-only by default, and a server that takes writes is the primary one."""
+    if (name, value) == ("target_session_attrs", "read-write"):
+        return name, "primary"
+    return ("sslmode" if name == "ssl" else name), value

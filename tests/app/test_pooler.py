@@ -1,0 +1,94 @@
+"""The whole product behind PgBouncer in transaction mode, without a way past it."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.app.test_server import SECRET, Server
+from tests.pgbouncer import pooled
+
+PASSWORD = "correct horse battery staple"
+BOSS = "boss@example.com"
+
+
+async def _command(*words: str, stdin: str = "", **environment: str) -> tuple[int, str]:
+    process = await _begin(*words, **environment)
+    async with asyncio.timeout(120):
+        said, _ = await process.communicate(stdin.encode())
+    return process.returncode or 0, said.decode()
+
+
+async def _begin(*words: str, **environment: str) -> Process:
+    whole = {"PATH": os.environ["PATH"], "UNDERCROFT_ENV_FILE": "nowhere", **environment}
+    command = (sys.executable, "-m", "undercroft.cli", *words)
+    return await asyncio.create_subprocess_exec(*command, env=whole, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
+
+
+async def _sign_in(url: str) -> None:
+    async with httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=30) as http:
+        for _ in range(5):
+            tokens = await http.post("/auth/login", json={"email": BOSS, "password": PASSWORD})
+            assert tokens.status_code == 200, tokens.text
+            http.headers["Authorization"] = f"Bearer {tokens.json()['access_token']}"
+            assert (await http.get("/app/users/me")).json()["email"] == BOSS
+            assert (await http.get("/app/projects")).status_code == 200
+        accepted = await http.post("/auth/password/forgot", json={"email": BOSS})
+        assert accepted.status_code == 202, accepted.text
+
+
+async def _one_more_mail(folder: Path, before: int) -> None:
+    async with asyncio.timeout(60):
+        while len(list(folder.glob("*.eml"))) <= before:
+            await asyncio.sleep(0.05)
+
+
+async def _stopped(worker: Process) -> str:
+    worker.terminate()
+    async with asyncio.timeout(60):
+        said, _ = await worker.communicate()
+    assert worker.returncode == 0, said.decode()
+    return said.decode()
+
+
+@pytest.mark.parametrize("pooler", ["auto", "transaction"])
+async def test_product_works_twice_in_a_row_behind_a_transaction_pooler(
+    tmp_path: Path, empty_database_url: str, pooler: str
+) -> None:
+    mails = tmp_path / "mails"
+    with pooled(empty_database_url) as url:
+        ours = {"DATABASE_URL": url, "DATABASE_POOLER": pooler, "ENVIRONMENT": "test", "SECRET_KEY": SECRET}
+        ours |= {"EMAIL_PROVIDER": "mailbox", "EMAIL_MAILBOX_FOLDER": str(mails), "TENANT_RLS": "off"}
+        assert (await _command("migrate", "upgrade", **ours))[0] == 0
+        created = await _command("user", "create-admin", BOSS, "--password-stdin", stdin=f"{PASSWORD}\n", **ours)
+        assert created[0] == 0, created[1]
+        for number, processes in enumerate(("1", "2")):
+            await _run_once(tmp_path, mails, number, ours | {"WEB_CONCURRENCY": processes})
+        code, said = await _command("doctor", **ours)
+        assert code == 0, said
+        assert "through a transaction pooler: workers poll for jobs" in said
+        assert "DATABASE_DIRECT_URL" in said
+        assert "up to date" in (await _command("migrate", "upgrade", **ours))[1]
+
+
+async def _run_once(folder: Path, mails: Path, number: int, settings: dict[str, str]) -> None:
+    """Serve, work, sign in, and have a job send one mail."""
+    server = Server(folder, **settings)
+    await server.start()
+    worker = await _begin("worker", **settings)
+    try:
+        await server.healthy()
+        await _sign_in(server.url)
+        await _one_more_mail(mails, number)
+        async with httpx.AsyncClient() as http:
+            ready = await http.get(f"{server.url}/api/v1/public/health/ready")
+        assert ready.status_code == 200, ready.text
+    finally:
+        server.kill()
+        await server.ended()
+        said = await _stopped(worker)
+    assert "jobs are polled" in said

@@ -1,0 +1,112 @@
+"""Connections that work behind a transaction pooler, and how a pooler is noticed."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import bindparam, insert, select, text
+
+from tests.pgbouncer import pooled
+from undercroft.app.migrations import require_current, upgrade_all
+from undercroft.core import settings
+from undercroft.core.db import Database, DatabaseSettings, Statement
+from undercroft.core.db.connect import decide_pooler
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.ids import new_id
+from undercroft.jobs.models import Job
+
+WORKER = Statement(text("SELECT pg_backend_pid() AS pid, CAST(:n AS int) AS n").bindparams(bindparam("n")))
+
+
+@pytest.fixture
+def configured() -> Iterator[None]:
+    """The test's own settings of the database are forgotten after it."""
+    before = settings.load(DatabaseSettings)
+    yield
+    settings.use(before)
+
+
+async def _decided(url: str) -> str:
+    settings.use(DatabaseSettings(database_url=SecretStr(url)))
+    return (await decide_pooler()).database_pooler
+
+
+@pytest.mark.usefixtures("configured", "test_settings")
+async def test_pooler_is_detected_only_when_it_pools_transactions(database_url: str) -> None:
+    assert await _decided(database_url) == "none"
+    with pooled(database_url) as url:
+        assert await _decided(url) == "transaction"
+        assert settings.load(DatabaseSettings).database_pooler == "transaction"
+        assert not settings.load(DatabaseSettings).has_direct_connection
+    with pooled(database_url, mode="session") as url:
+        assert await _decided(url) == "none"
+
+
+@pytest.mark.usefixtures("configured", "test_settings")
+async def test_pooler_setting_is_believed_without_connecting() -> None:
+    nowhere = SecretStr("postgresql://a@127.0.0.1:1/b")
+    settings.use(DatabaseSettings(database_url=nowhere, database_pooler="none"))
+    assert (await decide_pooler()).database_pooler == "none"
+    settings.use(DatabaseSettings(database_url=nowhere))
+    with pytest.raises(ConfigurationError, match="nothing listens there"):
+        await decide_pooler()
+
+
+async def test_every_kind_of_statement_works_behind_a_transaction_pooler(database_url: str, clean_tables: None) -> None:
+    with pooled(database_url) as url:
+        decided = DatabaseSettings(database_url=SecretStr(url), database_pooler="transaction")
+        database = Database(decided)
+        try:
+            await asyncio.gather(*(_use(database, number) for number in range(24)))
+            async with database.reading() as session:
+                pids = {(await session.fetch(WORKER, n=0))[0]["pid"] for _ in range(12)}
+        finally:
+            await database.close()
+    assert len(pids) > 1, "nothing was pooled"
+
+
+async def _use(database: Database, number: int) -> None:
+    """Compiled, Core and ORM statements, many rows at once and a savepoint, in and out of a transaction."""
+    async with database.reading() as session:
+        assert (await session.fetch(WORKER, n=number))[0]["n"] == number
+        assert await session.scalar(select(text("1")).where(text("'x' LIKE '%x'"))) == 1
+        assert await session.scalar(select(Job.id).where(Job.key == f"{number}")) is None
+    rows = [_row(number) for _ in range(3)]
+    async with database.session() as session:
+        await session.execute(insert(Job), rows)
+        async with (await session.orm()).begin_nested():
+            found = (await session.scalars(select(Job.id).where(Job.task == f"t{number}"))).all()
+        assert sorted(found) == sorted(row["id"] for row in rows)
+        assert await (await session.raw()).fetchval("SELECT $1::int + 1", number) == number + 1
+
+
+def _row(number: int) -> dict[str, object]:
+    numbers = {"priority": 0, "attempts": 0, "max_attempts": 1, "lost": 0}
+    return {"id": new_id(), "task": f"t{number}", "queue": "q", "status": "succeeded", "args": "{}", **numbers}
+
+
+async def test_migrations_run_once_behind_a_transaction_pooler(empty_database_url: str) -> None:
+    with pooled(empty_database_url) as url:
+        ran = await asyncio.gather(*(upgrade_all(url) for _ in range(5)))
+        assert [revisions for revisions in ran if revisions] == [max(ran, key=len)]
+        await require_current(url)
+
+
+CACHED = Statement(text("SELECT count(*) FROM pg_prepared_statements"))
+
+
+@pytest.mark.parametrize(
+    ("query", "cached"), [("ssl=disable", True), ("ssl=disable&prepared_statement_cache_size=0", False)]
+)
+async def test_options_of_an_sqlalchemy_url_take_effect(database_url: str, query: str, cached: bool) -> None:
+    url = database_url.replace("postgresql://", "postgresql+asyncpg://")
+    database = Database(DatabaseSettings(database_url=SecretStr(f"{url}?{query}")))
+    try:
+        async with database.reading() as session:
+            await session.scalar(select(text("1")))
+            await session.fetch(WORKER, n=1)
+            (row,) = await session.fetch(CACHED)
+    finally:
+        await database.close()
+    assert (row["count"] > 0) is cached
