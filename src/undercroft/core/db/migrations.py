@@ -168,7 +168,7 @@ async def _locked(url: str, wait: float) -> AsyncIterator[None]:
     deadline = time.monotonic() + wait
     async with connected(url) as connection:
         while not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK_KEY}):
-            await connection.rollback()
+            await connection.rollback()  # undercroft: allow transaction because the connection is opened here
             if time.monotonic() > deadline:
                 raise ConfigurationError(f"Another process has been migrating for {wait:.0f} seconds. Try again later.")
             await asyncio.sleep(LOCK_POLL)
