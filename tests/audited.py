@@ -59,12 +59,18 @@ LEAVES: dict[str, Leaves] = {
     "POST /api/v1/app/projects/{project_id}/restore": leaves("project.restored"),
     # teams
     "POST /api/v1/app/teams": leaves("team.created"),
-    "PATCH /api/v1/app/teams/{team_id}": leaves("team.changed", unless=SAME),
+    "PATCH /api/v1/app/teams/{team_id}": leaves("team.changed", also=("team.domains_revoked",), unless=SAME),
     "DELETE /api/v1/app/teams/{team_id}": leaves("team.deleted"),
     "POST /api/v1/app/teams/{deleted_team_id}/restore": leaves("team.restored"),
-    "POST /api/v1/app/teams/{team_id}/transfer": leaves("team.transferred", unless="one is the owner already"),
-    "PATCH /api/v1/app/teams/{team_id}/members/{user_id}": leaves("member.role_changed", unless=SAME),
-    "DELETE /api/v1/app/teams/{team_id}/members/{user_id}": leaves("member.removed", "member.left"),
+    "POST /api/v1/app/teams/{team_id}/transfer": leaves(
+        "team.transferred", also=("team.domains_revoked",), unless="one is the owner already"
+    ),
+    "PATCH /api/v1/app/teams/{team_id}/members/{user_id}": leaves(
+        "member.role_changed", also=("team.domains_revoked",), unless=SAME
+    ),
+    "DELETE /api/v1/app/teams/{team_id}/members/{user_id}": leaves(
+        "member.removed", "member.left", also=("team.domains_revoked",)
+    ),
     "POST /api/v1/app/teams/{team_id}/roles": leaves("role.created"),
     "PATCH /api/v1/app/teams/{team_id}/roles/{role_id}": leaves("role.changed", unless=SAME),
     "DELETE /api/v1/app/teams/{team_id}/roles/{role_id}": leaves("role.deleted"),
@@ -72,10 +78,15 @@ LEAVES: dict[str, Leaves] = {
     "POST /api/v1/app/teams/{team_id}/invitations/{invitation_id}/resend": leaves("invitation.resent"),
     "DELETE /api/v1/app/teams/{team_id}/invitations/{invitation_id}": leaves("invitation.revoked"),
     "POST /api/v1/app/invitations/accept": leaves("invitation.accepted", unless="one belongs to the team already"),
+    "POST /api/v1/app/join-offers/{offering_team_id}/accept": leaves(
+        "member.joined", refused=("team.domains_revoked",), unless="one belongs to the team already"
+    ),
     "POST /api/v1/public/invitations/lookup": nothing("it reads; the token is too secret for an address"),
     # people
     "PATCH /api/v1/app/users/me": leaves("user.profile_changed", unless=SAME),
-    "DELETE /api/v1/app/users/me": leaves("user.deleted", many=("team.deleted", "member.left"), refused=GUESS),
+    "DELETE /api/v1/app/users/me": leaves(
+        "user.deleted", many=("team.deleted", "member.left", "team.domains_revoked"), refused=GUESS
+    ),
     # API keys
     "POST /api/v1/app/api-keys": leaves("api_key.created"),
     "PATCH /api/v1/app/api-keys/{key_id}": leaves("api_key.changed", unless=SAME),
@@ -83,7 +94,7 @@ LEAVES: dict[str, Leaves] = {
     "DELETE /api/v1/app/api-keys/{key_id}": leaves("api_key.revoked"),
     # signing in and out
     "POST /api/v1/auth/register": leaves("registration.requested"),
-    "POST /api/v1/auth/verify-email": leaves("user.registered", also=("session.started",), many=("member.joined",)),
+    "POST /api/v1/auth/verify-email": leaves("user.registered", also=("session.started",)),
     "POST /api/v1/auth/verify-email/resend": leaves("registration.link_requested"),
     "POST /api/v1/auth/login": leaves("session.started", refused=(*GUESS, "mfa.asked")),
     "POST /api/v1/auth/token": leaves("session.started", refused=(*GUESS, "mfa.asked")),
@@ -97,7 +108,7 @@ LEAVES: dict[str, Leaves] = {
     "POST /api/v1/auth/password/reset": leaves("user.password_reset"),
     "POST /api/v1/auth/password/change": leaves("user.password_changed", refused=GUESS),
     "POST /api/v1/auth/email/change": leaves("user.email_requested", refused=GUESS),
-    "POST /api/v1/auth/email/confirm": leaves("user.email_changed", many=("member.joined",)),
+    "POST /api/v1/auth/email/confirm": leaves("user.email_changed", many=("team.domains_revoked",)),
     # a second factor
     "POST /api/v1/auth/mfa/totp": nothing("it counts from its confirmation on"),
     "POST /api/v1/auth/mfa/totp/confirm": leaves("totp.enabled", refused=SECOND),
@@ -124,7 +135,9 @@ LEAVES: dict[str, Leaves] = {
     "DELETE /api/v1/admin/jobs/{job_id}": leaves("job.cancelled"),
     "PATCH /api/v1/admin/users/{user_id}": leaves("user.changed", "user.role_changed", unless=SAME),
     "POST /api/v1/admin/users/{user_id}/activate": leaves("user.activated", unless=SAME),
-    "POST /api/v1/admin/users/{user_id}/deactivate": leaves("user.deactivated", unless=SAME),
+    "POST /api/v1/admin/users/{user_id}/deactivate": leaves(
+        "user.deactivated", many=("team.domains_revoked",), unless=SAME
+    ),
     "POST /api/v1/admin/users/{user_id}/reset-password": leaves("user.reset_required"),
     "POST /api/v1/admin/users/{user_id}/mfa/reset": leaves("mfa.reset", unless="there is no second factor"),
     "POST /api/v1/admin/users/{user_id}/sign-out": leaves("user.signed_out", unless="there is no session"),
@@ -141,8 +154,8 @@ LEAVES: dict[str, Leaves] = {
     # development
     "DELETE /dev/mailbox/messages": nothing("it exists in development alone, and mails are files there"),
     # pages
-    "POST /verify-email": leaves("user.registered", many=("member.joined",)),
-    "POST /confirm-email": leaves("user.email_changed", many=("member.joined",)),
+    "POST /verify-email": leaves("user.registered"),
+    "POST /confirm-email": leaves("user.email_changed", many=("team.domains_revoked",)),
     "POST /reset-password": leaves("user.password_reset", "password.reset_requested", unless=UNKNOWN),
     "POST /magic-link": leaves("session.started", "mfa.asked"),
     "POST /register": leaves("registration.requested"),
@@ -155,7 +168,6 @@ LEAVES: dict[str, Leaves] = {
     "POST /invitation/register": leaves(
         "user.registered",
         also=("invitation.accepted", "session.started"),
-        many=("member.joined",),
         unless="the address has an account, and one is asked to sign in",
     ),
     "POST /invitation/sign-out": leaves("session.ended", unless=UNKNOWN),

@@ -1,6 +1,7 @@
 """Invitations: who may send and who may accept them, and what happens when several things happen at once."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from tests.modules.teams.acts import (
     refused,
     roles_in,
 )
+from undercroft.core.auth import permissions
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.http.application import Api
 from undercroft.core.http.settings import HttpSettings
@@ -30,6 +32,7 @@ from undercroft.jobs import enqueue
 from undercroft.modules.teams.settings import TeamSettings
 from undercroft.modules.teams.tasks import clean_up, send_invitation
 from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.people import Person
 
 LOOKUP = "/api/v1/public/invitations/lookup"
 READABLE = (
@@ -50,7 +53,8 @@ async def test_who_is_invited_joins_in_the_role_by_the_mailed_link(somebody, mai
     await make_role(owner.client, team, "reader", "teams:read", "projects:read")
     await invite(owner.client, team, guest.email.upper(), "reader")
     mail = await mailbox.latest(guest.email)
-    assert "Acme" in mail.subject
+    assert "Acme" in mail.text
+    assert "Acme" not in mail.subject
     assert "reader" in mail.text
     joined = done(await accept(guest, mail.token))
     assert (joined["id"], joined["role"]) == (team["id"], "reader")
@@ -219,26 +223,113 @@ async def test_invitations_of_who_is_removed_are_void(app: Api, somebody, mailbo
     refused(await accept(guest, token), 400, "INVITATION_INVALID")
 
 
-async def test_invitations_beyond_a_new_role_are_void_and_the_others_are_not(
+async def test_invitations_that_a_member_could_not_send_in_a_new_role_are_revoked(
     app: Api, somebody, mailbox: Mailbox
 ) -> None:
-    owner, admin, heir, strong, weak = [await somebody() for _ in range(5)]
+    owner, admin, heir, strong, weak, bystander = [await somebody() for _ in range(6)]
     team = await make_team(owner.client)
     await join(app, team, admin, TeamRole.ADMIN)
     await join(app, team, heir, TeamRole.MEMBER)
+    await make_role(owner.client, team, "inviter", "teams:read", "projects:read", "invitations:write", "audit:read")
     strongly = await invited(admin.client, team, strong.email, mailbox, "admin")
-    weakly = await invited(admin.client, team, weak.email, mailbox, "viewer")
-    done(await owner.client.patch(f"{TEAMS}/{team['id']}/members/{admin.user_id}", json={"role": "member"}))
+    weakly = await invited(admin.client, team, weak.email, mailbox, "inviter")
+    untouched = await invited(owner.client, team, bystander.email, mailbox, "admin")
+    done(await owner.client.patch(f"{TEAMS}/{team['id']}/members/{admin.user_id}", json={"role": "inviter"}))
     refused(await accept(strong, strongly), 400, "INVITATION_INVALID")
     done(await accept(weak, weakly))
     stronger = await invited(owner.client, team, strong.email, mailbox, "owner")
     done(await owner.client.post(f"{TEAMS}/{team['id']}/transfer", json={"user_id": str(heir.user_id)}))
     refused(await accept(strong, stronger), 400, "INVITATION_INVALID")
-    told = done(await heir.client.get(f"{TEAMS}/{team['id']}/audit-logs"))["items"]
-    assert [(each["action"], each["details"]) for each in told if "revoked_invitations" in each["details"]] == [
+    done(await accept(bystander, untouched))
+    entries = done(await heir.client.get(f"{TEAMS}/{team['id']}/audit-logs"))["items"]
+    assert [(each["action"], each["details"]) for each in entries if "revoked_invitations" in each["details"]] == [
         ("team.transferred", {"revoked_invitations": 1}),
         ("member.role_changed", {"revoked_invitations": 1}),
     ]
+
+
+async def test_member_who_may_not_invite_any_more_leaves_no_invitations(app: Api, somebody, mailbox: Mailbox) -> None:
+    owner, admin, guest, other = [await somebody() for _ in range(4)]
+    team = await make_team(owner.client)
+    await join(app, team, admin, TeamRole.ADMIN)
+    token = await invited(admin.client, team, guest.email, mailbox, "viewer")
+    untouched = await invited(owner.client, team, other.email, mailbox, "viewer")
+    done(await owner.client.patch(f"{TEAMS}/{team['id']}/members/{admin.user_id}", json={"role": "member"}))
+    refused(await accept(guest, token), 400, "INVITATION_INVALID")
+    done(await accept(other, untouched))
+
+
+@pytest.mark.parametrize(
+    ("role", "permissions"),
+    [
+        ("inviter", ["teams:read", "projects:read"]),
+        ("inviter", ["teams:read", "invitations:write"]),
+        ("guest", ["teams:read", "projects:read", "projects:write"]),
+    ],
+)
+async def test_changed_role_revokes_what_its_members_could_not_send_any_more(
+    app: Api, somebody, mailbox: Mailbox, role: str, permissions: list[str]
+) -> None:
+    """The sender's role loses the right to invite or what it offers, or the role that is offered grows beyond it."""
+    owner, sender, guest, other = [await somebody() for _ in range(4)]
+    team = await make_team(owner.client)
+    roles = {
+        "inviter": await make_role(owner.client, team, "inviter", "teams:read", "projects:read", "invitations:write"),
+        "guest": await make_role(owner.client, team, "guest", "teams:read", "projects:read"),
+    }
+    await join(app, team, sender, "inviter")
+    token = await invited(sender.client, team, guest.email, mailbox, "guest")
+    untouched = await invited(owner.client, team, other.email, mailbox, "guest")
+    path = f"{TEAMS}/{team['id']}/roles/{roles[role]['id']}"
+    done(await owner.client.patch(path, json={"description": "Unchanged rights."}))
+    assert done(await owner.client.get(f"{TEAMS}/{team['id']}/invitations"))["total"] == 2
+    done(await owner.client.patch(path, json={"permissions": permissions}))
+    (left,) = done(await owner.client.get(f"{TEAMS}/{team['id']}/invitations"))["items"]
+    assert left["email"] == other.email
+    refused(await accept(guest, token), 400, "INVITATION_INVALID")
+    done(await accept(other, untouched))
+
+
+async def test_renamed_role_revokes_no_invitation(app: Api, somebody, mailbox: Mailbox) -> None:
+    owner, sender, guest = [await somebody() for _ in range(3)]
+    team = await make_team(owner.client)
+    role = await make_role(owner.client, team, "inviter", "teams:read", "invitations:write")
+    await join(app, team, sender, "inviter")
+    token = await invited(sender.client, team, guest.email, mailbox, "inviter")
+    done(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"name": "scout"}))
+    assert done(await accept(guest, token))["role"] == "scout"
+
+
+async def test_invitation_is_invalid_when_a_permission_of_the_sender_is_not_declared_any_more(
+    app: Api, somebody, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, sender, guest = [await somebody() for _ in range(3)]
+    team = await make_team(owner.client)
+    await make_role(owner.client, team, "inviter", "teams:read", "invitations:write")
+    await make_role(owner.client, team, "guest", "teams:read")
+    await join(app, team, sender, "inviter")
+    token = await invited(sender.client, team, guest.email, mailbox, "guest")
+    with monkeypatch.context() as patch:
+        patch.delitem(permissions._declared, "invitations:write")
+        permissions.granted.cache_clear()
+        refused(await accept(guest, token), 400, "INVITATION_INVALID")
+    permissions.granted.cache_clear()
+    done(await accept(guest, token))
+
+
+async def test_invitation_of_a_deactivated_sender_waits_for_the_account(
+    app: Api, somebody, mailbox: Mailbox, admin: AsyncClient
+) -> None:
+    owner, sender, guest, other = [await somebody() for _ in range(4)]
+    team = await make_team(owner.client)
+    await join(app, team, sender, TeamRole.ADMIN)
+    token = await invited(sender.client, team, guest.email, mailbox)
+    untouched = await invited(owner.client, team, other.email, mailbox)
+    done(await admin.post(f"/api/v1/admin/users/{sender.user_id}/deactivate"))
+    refused(await accept(guest, token), 400, "INVITATION_INVALID")
+    done(await accept(other, untouched))
+    done(await admin.post(f"/api/v1/admin/users/{sender.user_id}/activate"))
+    done(await accept(guest, token))
 
 
 async def test_strangers_see_no_invitation(user: AsyncClient, stranger: AsyncClient) -> None:
@@ -263,16 +354,102 @@ async def test_the_list_takes_the_same_statements_however_many_there_are(
     assert (listed["total"], len(listed["items"])) == (4, 3)
 
 
-async def test_a_mailbox_is_not_flooded_however_many_invite(app: Api, somebody, request) -> None:
+@pytest.fixture
+def limited() -> Iterator[None]:
+    """Rates as in production."""
     before = load(HttpSettings)
-    request.addfinalizer(lambda: use(before))
     use(before.model_copy(update={"rate_limit_scale": 1}))
+    yield
+    use(before)
+
+
+async def send(person: Person, team: dict[str, Any], email: str) -> int:
+    answer = await person.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": email})
+    if answer.status_code == 429:
+        refused(answer, 429, "TOO_MANY_REQUESTS")
+        assert int(answer.headers["retry-after"]) > 0
+    return answer.status_code
+
+
+async def age(app: Api, person: Person) -> None:
+    """An account that is older than a week."""
+    await sql(app, "UPDATE users SET created_at = now() - interval '8 days' WHERE id = :id", id=person.user_id)
+
+
+@pytest.mark.usefixtures("limited")
+async def test_address_is_sent_few_invitations_however_many_users_invite_it(app: Api, somebody) -> None:
     email, answers = new_address(), []
     for _ in range(6):
         person = await somebody()
-        team = await make_team(person.client)
-        answers.append(await person.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": email}))
-    assert [answer.status_code for answer in answers] == [201] * 5 + [429]
+        answers.append(await send(person, await make_team(person.client), email))
+    assert answers == [201] * 5 + [429]
+
+
+@pytest.mark.usefixtures("limited")
+async def test_fresh_account_sends_few_invitations_whatever_the_team(app: Api, somebody) -> None:
+    fresh, old = await somebody(), await somebody()
+    await age(app, old)
+    for person, allowed in ((fresh, 10), (old, 12)):
+        teams = [await make_team(person.client), await make_team(person.client)]
+        answers = [await send(person, teams[number % 2], new_address()) for number in range(12)]
+        assert answers == [201] * allowed + [429] * (12 - allowed)
+
+
+@pytest.mark.usefixtures("limited")
+async def test_team_sends_the_same_address_one_invitation_in_an_interval(app: Api, somebody) -> None:
+    owner, email = await somebody(), new_address()
+    team, other = await make_team(owner.client), await make_team(owner.client)
+    made = await invite(owner.client, team, email)
+    assert await send(owner, team, email) == 429
+    resent = await owner.client.post(f"{TEAMS}/{team['id']}/invitations/{made['id']}/resend")
+    refused(resent, 429, "TOO_MANY_REQUESTS")
+    assert await send(owner, team, new_address()) == 201
+    assert await send(owner, other, email) == 201
+
+
+@pytest.mark.usefixtures("limited")
+async def test_team_sends_a_bounded_number_of_invitations_a_day(app: Api, somebody, request) -> None:
+    before = load(TeamSettings)
+    request.addfinalizer(lambda: use(before))
+    use(before.model_copy(update={"rate_limit_team_invitations": "3/day"}))
+    owner, admin = await somebody(), await somebody()
+    team, other = await make_team(owner.client), await make_team(owner.client)
+    await join(app, team, admin, TeamRole.ADMIN)
+    answers = [await send(person, team, new_address()) for person in (owner, admin, owner, admin)]
+    assert answers == [201, 201, 201, 429]
+    assert await send(owner, other, new_address()) == 201
+
+
+LURES = [
+    "verify at http://evil.example/x",
+    "evil.example",
+    "Log in: HTTPS://evil.example",
+    "write to phisher@evil.example",
+    "evil\u3002example now",
+    "\uff45\uff56\uff49\uff4c\uff0e\uff45\uff58ample",
+]
+
+
+@pytest.mark.parametrize("lure", LURES)
+async def test_invitation_email_holds_no_link_or_address_that_a_user_typed(
+    somebody, mailbox: Mailbox, lure: str
+) -> None:
+    owner, guest = await somebody(), new_address()
+    done(await owner.client.patch("/api/v1/app/users/me", json={"full_name": lure}))
+    await invite(owner.client, await make_team(owner.client, name=lure), guest)
+    mail = await mailbox.latest(guest)
+    assert "evil" not in mail.text.lower()
+    assert lure not in mail.subject
+    assert owner.email in mail.text
+
+
+async def test_long_names_are_shortened_in_an_invitation_email(somebody, mailbox: Mailbox) -> None:
+    owner, guest = await somebody(), new_address()
+    done(await owner.client.patch("/api/v1/app/users/me", json={"full_name": "Ada " * 40}))
+    await invite(owner.client, await make_team(owner.client, name="x" * 100), guest)
+    text = (await mailbox.latest(guest)).text
+    assert "“" + "x" * 59 + "…”" in text
+    assert "Ada " * 20 not in text
 
 
 async def test_an_invitation_accepted_many_times_at_once_makes_one_member(app: Api, somebody, mailbox: Mailbox) -> None:

@@ -15,6 +15,7 @@ from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load, use
 from undercroft.modules import teams
+from undercroft.modules.teams.models import Membership
 from undercroft.modules.teams.settings import TeamSettings
 from undercroft.testing.people import Person as Somebody
 
@@ -117,48 +118,239 @@ async def test_without_a_plan_the_setting_counts(somebody, request: pytest.Fixtu
         assert answer.status_code == status, limit
 
 
-async def test_who_proves_an_address_of_the_domain_joins(http, mailbox: Mailbox) -> None:
-    owner, team = await an_owner(http, mailbox, "acme.example", auto_join_role="viewer")
-    colleague = await a_person(http, mailbox, at("acme.example"))
-    others = [await a_person(http, mailbox, at(domain)) for domain in ("sub.acme.example", "notacme.example")]
-    assert await roles(owner, team) == {owner.email: "owner", colleague.email: "viewer"}
-    for other in others:
-        assert (await other.get(f"/app/teams/{team}")).status_code == 404
+async def offered(person: Person) -> list[str]:
+    answer = await person.get("/app/join-offers")
+    assert answer.status_code == 200, answer.text
+    return [each["id"] for each in answer.json()["items"]]
 
 
-async def test_who_only_says_that_the_address_is_theirs_does_not_join(app: Api, http, somebody, mailbox) -> None:
-    owner, team = await an_owner(http, mailbox, "acme.example")
-    await somebody(email=at("acme.example"))
-    assert list(await roles(owner, team)) == [owner.email]
+async def accept_offer(person: Person, team: str) -> Response:
+    return await person.send("POST", f"/app/join-offers/{team}/accept")
 
 
-async def test_who_moves_to_an_address_of_the_domain_joins(http, mailbox: Mailbox) -> None:
-    owner, team = await an_owner(http, mailbox, "acme.example")
-    person, to = await a_person(http, mailbox), at("acme.example")
+async def move(person: Person, mailbox: Mailbox, to: str) -> None:
+    """To another address, by the emailed link."""
     body = {"new_email": to, "current_password": person.password}
     assert (await person.send("POST", "/auth/email/change", body)).status_code == 202
     token = (await mailbox.latest(to)).token
-    assert to not in await roles(owner, team)
     assert (await person.send("POST", "/auth/email/confirm", {"token": token})).status_code == 204
+
+
+async def second_owner(app: Api, http: AsyncClient, mailbox: Mailbox, team: str) -> Person:
+    """An owner without an address of the domain."""
+    other = await a_person(http, mailbox)
+    user_id = UUID((await other.get("/app/users/me")).json()["id"])
+    async with app.state.database.session() as session:
+        session.add(Membership(team_id=UUID(team), user_id=user_id, role="owner"))
+    return other
+
+
+async def domains_of(owner: Person, team: str) -> list[str]:
+    domains: list[str] = (await owner.get(f"/app/teams/{team}")).json()["auto_join_domains"]
+    return domains
+
+
+async def test_domain_is_offered_and_joined_only_by_the_users_own_act(http, mailbox: Mailbox) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example", auto_join_role="viewer")
+    colleague = await a_person(http, mailbox, at("acme.example"))
+    others = [await a_person(http, mailbox, at(domain)) for domain in ("sub.acme.example", "notacme.example")]
+    assert list(await roles(owner, team)) == [owner.email]
+    listed = (await colleague.get("/app/join-offers")).json()
+    assert listed["items"] == [{"id": team, "name": "Acme", "domain": "acme.example", "role": "viewer"}]
+    assert listed["total"] == 1
+    await mailbox.arrived()
+    answer = await accept_offer(colleague, team)
+    assert (answer.status_code, answer.json()["role"]) == (200, "viewer")
+    assert await roles(owner, team) == {owner.email: "owner", colleague.email: "viewer"}
+    assert await offered(colleague) == []
+    for other in others:
+        assert await offered(other) == []
+        refused(await accept_offer(other, team), 404, "JOIN_OFFER_NOT_FOUND")
+        assert (await other.get(f"/app/teams/{team}")).status_code == 404
+
+
+async def test_joining_by_a_domain_emails_the_user_and_every_owner(app: Api, http, mailbox: Mailbox) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    other = await second_owner(app, http, mailbox, team)
+    colleague = await a_person(http, mailbox, at("acme.example"))
+    await mailbox.arrived()
+    assert (await accept_offer(colleague, team)).status_code == 200
+    assert (await accept_offer(colleague, team)).status_code == 200
+    mails = await mailbox.arrived()
+    assert sorted(mail.to for mail in mails) == sorted([owner.email, other.email, colleague.email])
+    assert all(colleague.email in mail.text for mail in mails if mail.to != colleague.email)
+    assert all("Acme" in mail.text for mail in mails)
+
+
+async def test_join_offer_is_not_found_when_the_address_is_not_verified(app: Api, http, somebody, mailbox) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    unverified = await somebody(email=at("acme.example"))
+    assert done(await unverified.client.get("/api/v1/app/join-offers"))["items"] == []
+    refused(await unverified.client.post(f"/api/v1/app/join-offers/{team}/accept"), 404, "JOIN_OFFER_NOT_FOUND")
+    assert list(await roles(owner, team)) == [owner.email]
+
+
+async def test_user_who_moves_to_an_address_of_the_domain_is_offered_the_team(http, mailbox: Mailbox) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    person, to = await a_person(http, mailbox), at("acme.example")
+    assert await offered(person) == []
+    await move(person, mailbox, to)
+    assert to not in await roles(owner, team)
+    assert await offered(person) == [team]
+    assert (await accept_offer(person, team)).status_code == 200
     assert (await roles(owner, team))[to] == "member"
 
 
 async def test_joining_by_a_domain_takes_no_seat_that_is_not_there(http, mailbox: Mailbox, seats) -> None:
     owner, team = await an_owner(http, mailbox, "acme.example")
     seats(2)
-    people = [await a_person(http, mailbox, at("acme.example")) for _ in range(3)]
-    assert list(await roles(owner, team)) == [owner.email, people[0].email]
-    assert (await people[2].get("/app/users/me")).status_code == 200
+    people = [await a_person(http, mailbox, at("acme.example")) for _ in range(6)]
+    answers = await asyncio.gather(*(accept_offer(person, team) for person in people))
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 5
+    for answer in answers:
+        if answer.status_code != 200:
+            refused(answer, 409, "SEAT_LIMIT_REACHED")
+    assert len(await roles(owner, team)) == 2
 
 
-async def test_who_is_invited_as_well_joins_in_the_role_of_the_invitation(http, mailbox: Mailbox) -> None:
+async def test_offer_accepted_many_times_at_once_makes_one_member(app: Api, http, mailbox: Mailbox) -> None:
     owner, team = await an_owner(http, mailbox, "acme.example")
-    email = at("acme.example")
-    await owner.send("POST", f"/app/teams/{team}/invitations", {"email": email, "role": "admin"})
+    colleague = await a_person(http, mailbox, at("acme.example"))
+    answers = await asyncio.gather(*(accept_offer(colleague, team) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    entries = (await owner.get(f"/app/teams/{team}/audit-logs?action=member.joined")).json()
+    assert entries["total"] == 1
+
+
+async def test_removed_member_is_not_offered_the_team_until_invited(http, mailbox: Mailbox) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    removed, left = [await a_person(http, mailbox, at("acme.example")) for _ in range(2)]
+    ids = {}
+    for person in (removed, left):
+        assert (await accept_offer(person, team)).status_code == 200
+        ids[person.email] = (await person.get("/app/users/me")).json()["id"]
+    path = f"/app/teams/{team}/members"
+    assert (await owner.send("DELETE", f"{path}/{ids[removed.email]}")).status_code == 204
+    assert (await left.send("DELETE", f"{path}/{ids[left.email]}")).status_code == 204
+    assert (await offered(removed), await offered(left)) == ([], [team])
+    refused(await accept_offer(removed, team), 404, "JOIN_OFFER_NOT_FOUND")
     await mailbox.arrived()
-    await a_person(http, mailbox, email)
-    assert (await roles(owner, team))[email] == "admin"
-    assert (await owner.get(f"/app/teams/{team}/invitations")).json()["items"] == []
+    await owner.send("POST", f"/app/teams/{team}/invitations", {"email": removed.email})
+    token = (await mailbox.latest(removed.email)).token
+    assert (await removed.send("POST", "/app/invitations/accept", {"token": token})).status_code == 200
+    assert (await removed.send("DELETE", f"{path}/{ids[removed.email]}")).status_code == 204
+    assert await offered(removed) == [team]
+
+
+async def test_offer_of_a_deleted_team_is_not_found(http, mailbox: Mailbox) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    colleague = await a_person(http, mailbox, at("acme.example"))
+    assert (await owner.send("DELETE", f"/app/teams/{team}")).status_code == 204
+    assert await offered(colleague) == []
+    refused(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
+
+
+async def test_offers_are_listed_in_pages_with_those_of_other_domains_left_out(http, mailbox: Mailbox) -> None:
+    made = [(await an_owner(http, mailbox, "acme.example"))[1] for _ in range(3)]
+    await an_owner(http, mailbox, "rival.example")
+    colleague = await a_person(http, mailbox, at("acme.example"))
+    pages = [(await colleague.get(f"/app/join-offers?size=2&page={page}")).json() for page in (1, 2, 3)]
+    assert [[each["id"] for each in page["items"]] for page in pages] == [made[:2], made[2:], []]
+    assert {page["total"] for page in pages} == {3}
+
+
+async def test_claim_is_revoked_when_the_claimer_moves_to_another_address(app: Api, http, mailbox: Mailbox) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    bystander, theirs = await an_owner(http, mailbox, "acme.example")
+    other = await second_owner(app, http, mailbox, team)
+    colleague = await a_person(http, mailbox, at("acme.example"))
+    assert await offered(colleague) == [team, theirs]
+    await move(owner, mailbox, at("elsewhere.example"))
+    assert await offered(colleague) == [theirs]
+    refused(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
+    assert (await domains_of(other, team), await domains_of(bystander, theirs)) == ([], ["acme.example"])
+    assert "acme.example" in (await mailbox.latest(other.email)).text
+
+
+@pytest.mark.parametrize("end", ["demoted", "removed", "left", "transferred", "deactivated", "deleted"])
+async def test_claim_is_revoked_when_the_claimer_is_no_active_owner_any_more(
+    app: Api, http, mailbox: Mailbox, admin: AsyncClient, end: str
+) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    other = await second_owner(app, http, mailbox, team)
+    colleague = await a_person(http, mailbox, at("acme.example"))
+    me, them = [(await person.get("/app/users/me")).json()["id"] for person in (owner, other)]
+    member = f"/app/teams/{team}/members/{me}"
+    if end == "demoted":
+        answer = await other.send("PATCH", member, {"role": "admin"})
+    elif end == "removed":
+        answer = await other.send("DELETE", member)
+    elif end == "left":
+        answer = await owner.send("DELETE", member)
+    elif end == "transferred":
+        answer = await owner.send("POST", f"/app/teams/{team}/transfer", {"user_id": them})
+    elif end == "deactivated":
+        answer = await admin.post(f"/api/v1/admin/users/{me}/deactivate")
+    else:
+        answer = await owner.send("DELETE", "/app/users/me", {"current_password": owner.password})
+    assert answer.is_success, answer.text
+    assert await offered(colleague) == []
+    assert await domains_of(other, team) == []
+    refused(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
+
+
+async def test_stale_claim_is_revoked_at_acceptance_although_that_is_refused(
+    app: Api, http, mailbox: Mailbox, admin: AsyncClient
+) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    colleague = await a_person(http, mailbox, at("acme.example"))
+    me = (await owner.get("/app/users/me")).json()["id"]
+    done(await admin.patch(f"/api/v1/admin/users/{me}", json={"email_verified": False}))
+    assert await offered(colleague) == []
+    refused(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
+    assert await domains_of(owner, team) == []
+    done(await admin.patch(f"/api/v1/admin/users/{me}", json={"email_verified": True}))
+    assert await offered(colleague) == []
+
+
+async def test_domain_withdrawn_at_the_same_time_lets_nobody_in_afterwards(http, mailbox: Mailbox) -> None:
+    for _ in range(4):
+        owner, team = await an_owner(http, mailbox, "acme.example")
+        colleague = await a_person(http, mailbox, at("acme.example"))
+        withdrawn, joined = await asyncio.gather(
+            owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": []}), accept_offer(colleague, team)
+        )
+        assert withdrawn.status_code == 200
+        assert joined.status_code in (200, 404)
+        assert (colleague.email in await roles(owner, team)) == (joined.status_code == 200)
+        assert team not in await offered(colleague)
+
+
+async def test_pending_invitation_gives_its_role_and_is_used_up_by_the_offer(http, mailbox: Mailbox) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    email, bystander = at("acme.example"), at("acme.example")
+    for address, role in ((email, "admin"), (bystander, "viewer")):
+        await owner.send("POST", f"/app/teams/{team}/invitations", {"email": address, "role": role})
+    await mailbox.arrived()
+    colleague = await a_person(http, mailbox, email)
+    assert (await accept_offer(colleague, team)).json()["role"] == "admin"
+    listed = (await owner.get(f"/app/teams/{team}/invitations")).json()["items"]
+    assert [each["email"] for each in listed] == [bystander]
+
+
+async def test_owner_keeps_a_colleagues_claim_and_adds_no_domain_that_is_not_theirs(
+    app: Api, http, mailbox: Mailbox
+) -> None:
+    owner, team = await an_owner(http, mailbox, "acme.example")
+    other = await second_owner(app, http, mailbox, team)
+    colleague = await a_person(http, mailbox, at("acme.example"))
+    body = {"auto_join_domains": ["acme.example", "example.com"]}
+    assert (await other.send("PATCH", f"/app/teams/{team}", body)).status_code == 200
+    assert await offered(colleague) == [team]
+    me = (await owner.get("/app/users/me")).json()["id"]
+    assert (await other.send("DELETE", f"/app/teams/{team}/members/{me}")).status_code == 204
+    assert await domains_of(other, team) == ["example.com"]
+    refused(await other.send("PATCH", f"/app/teams/{team}", body), 422, "DOMAIN_NOT_PROVEN")
 
 
 async def test_only_the_domain_of_ones_own_proven_address_lets_others_join(http, mailbox: Mailbox, somebody) -> None:

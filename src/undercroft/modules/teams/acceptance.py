@@ -17,6 +17,7 @@ from undercroft.modules.teams.repository import (
     MembershipRepository,
     TeamRepository,
 )
+from undercroft.modules.teams.sending import may_be_sent
 from undercroft.modules.users import UserRepository
 
 INVITATION_PAGE = "/invitation"
@@ -78,7 +79,7 @@ async def _hold(session: Session, token: str) -> tuple[Team, Invitation]:
 
 
 async def _accept(session: Session, team: Team, invitation: Invitation, user_id: UUID) -> None:
-    if invitation.expires_at <= utc_now():
+    if invitation.expires_at <= utc_now() or not await may_be_sent(session, invitation):
         raise InvitationInvalid
     joined = await join(session, team, user_id, invitation.role)
     invitation.accepted_at, invitation.accepted_by = utc_now(), user_id

@@ -12,14 +12,11 @@ from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import BUILT_IN, granted, permissions_of
 from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import Session
+from undercroft.modules.teams.domains import revoke_stale_claims
 from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.repository import (
-    InvitationRepository,
-    MembershipRepository,
-    RoleRepository,
-    TeamRepository,
-)
+from undercroft.modules.teams.repository import MembershipRepository, RoleRepository, TeamRepository
+from undercroft.modules.teams.sending import revoke_unsendable
 
 OWNERS_ALONE = "owners:write"
 """What takes this permission takes a fresh proof as well, for whoever makes an owner can lose the team to them."""
@@ -60,13 +57,11 @@ class Acting(Struct, frozen=True):
         """Only a role that may do no more than oneself can be taken or changed. Raises `TeamRoleTooWeak`."""
         self.require(*(await self._permissions_of(role) or ()))
 
-    async def void_beyond(self, user_id: UUID, role: str) -> int:
-        """Void somebody's invitations into roles that nobody in this one could give; how many there were."""
-        invitations = InvitationRepository(self.session, self.team.id)
-        allowed = await self._permissions_of(role) or frozenset()
-        offered = await invitations.roles_by(user_id)
-        beyond = [each for each in offered if not (await self._permissions_of(each) or frozenset()) <= allowed]
-        return await invitations.revoke_of(user_id, roles=beyond) if beyond else 0
+    async def revoke_unsendable(self) -> dict[str, int]:
+        """After a change of roles: revoke what members could not send now; the details of the audit entry."""
+        revoked = await revoke_unsendable(self.session, self.team.id)
+        await revoke_stale_claims(self.session, self.team)
+        return {"revoked_invitations": revoked} if revoked else {}
 
     async def _permissions_of(self, role: str) -> frozenset[str] | None:
         """What somebody in this role may do; None for a role that the team does not have."""

@@ -1,23 +1,71 @@
-"""Whose domain may join a team by itself: only one that the acting owner has an address of, and no public one."""
+"""The domains whose users may join a team: claimed by an owner who has a verified address there, and no public ones.
 
-from collections.abc import Iterable
+A claim lasts as long as its owner could make it again: it is checked when the team is offered, when the offer is
+accepted, and when something happens to the owner.
+"""
+
+from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import Any
+from uuid import UUID
 
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import Session
 from undercroft.modules.teams.errors import DomainNotProven, PublicMailDomain
-from undercroft.modules.teams.joining import domain_of
+from undercroft.modules.teams.models import Team
+from undercroft.modules.teams.notices import TeamNotice, notify_owners
+from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
 from undercroft.modules.users import User
 
 UNLISTED = frozenset({"hey.com", "tuta.com", "tuta.io", "tutanota.com", "tutanota.de", "skiff.com", "mailbox.org"})
 """Providers that the library does not list."""
 
 
-def require_own(added: Iterable[str], user: User) -> None:
-    """Raises `DomainNotProven` and `PublicMailDomain`."""
-    proven = domain_of(user.email) if user.email_verified else None
+def domain_of(email: str) -> str:
+    return email.rpartition("@")[2]
+
+
+def claims_for(team: Team, domains: Iterable[str], user: User) -> Mapping[str, Any]:
+    """The team's fields when these are its domains; those that it does not have are claimed by this user.
+
+    Raises `DomainNotProven` and `PublicMailDomain`.
+    """
+    wanted = sorted(domains)
+    claims = {domain: team.auto_join_claims[domain] for domain in wanted if domain in team.auto_join_claims}
+    added = [domain for domain in wanted if domain not in claims]
+    _require_own(added, user)
+    return {"auto_join_domains": wanted, "auto_join_claims": claims | dict.fromkeys(added, str(user.id))}
+
+
+async def revoke_stale_claims(session: Session, team: Team) -> None:
+    """Take domains away that their claimers could not claim any more. The team is locked."""
+    if not team.auto_join_domains:
+        return
+    teams = TeamRepository(session)
+    valid = await teams.valid_domains(team.id)
+    stale = sorted(set(team.auto_join_domains) - set(valid))
+    if not stale:
+        return
+    before, after = {"auto_join_domains": team.auto_join_domains}, {"auto_join_domains": sorted(valid)}
+    claims = {domain: team.auto_join_claims[domain] for domain in valid}
+    await teams.update(team, {**after, "auto_join_claims": claims})
+    await record(session, Entry("team.domains_revoked", None, "team", team.id, team.id, before=before, after=after))
+    await notify_owners(session, team.id, TeamNotice.DOMAIN_REVOKED, domains=stale)
+
+
+async def revoke_claims_of(session: Session, user_id: UUID) -> None:
+    """The same for every team to which this user belongs, each locked in turn."""
+    teams = TeamRepository(session)
+    for team_id in await MembershipRepository(session).claiming_teams(user_id):
+        await revoke_stale_claims(session, await teams.hold_any(team_id))
+
+
+def _require_own(added: Iterable[str], user: User) -> None:
+    verified = domain_of(user.email) if user.email_verified else None
     for domain in added:
         if domain in _public():
             raise PublicMailDomain(details={"domain": domain})
-        if domain != proven:
+        if domain != verified:
             raise DomainNotProven(details={"domain": domain})
 
 

@@ -23,6 +23,14 @@ class InvitationNotFound(NotFound):
     message = "There is no such invitation."
 
 
+class JoinOfferNotFound(NotFound):
+    """Committed, so that a claim which was found to be over is over."""
+
+    code = "JOIN_OFFER_NOT_FOUND"
+    message = "This team does not offer you to join. Ask a member of the team for an invitation."
+    commits = True
+
+
 class SlugTaken(Conflict):
     code = "SLUG_TAKEN"
     message = "Another team has this slug."

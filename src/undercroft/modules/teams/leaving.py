@@ -5,14 +5,11 @@ from uuid import UUID
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Session
+from undercroft.modules.teams.domains import revoke_stale_claims
 from undercroft.modules.teams.errors import LastOwner
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.repository import (
-    InvitationRepository,
-    InvitationTokenRepository,
-    MembershipRepository,
-    TeamRepository,
-)
+from undercroft.modules.teams.repository import InvitationTokenRepository, MembershipRepository, TeamRepository
+from undercroft.modules.teams.sending import revoke_unsendable
 
 
 async def leave_all(session: Session, user_id: UUID) -> None:
@@ -39,7 +36,8 @@ async def _leave(session: Session, team: Team, user_id: UUID) -> bool:
     if living and not alone and member.role == TeamRole.OWNER and await members.owners(team.id) == 1:
         return False
     await members.delete(member)
-    await InvitationRepository(session, team.id).revoke_of(user_id)
+    await revoke_unsendable(session, team.id)
+    await revoke_stale_claims(session, team)
     if living and alone:
         await TeamRepository(session).soft_delete(team)
         gone = Entry("team.deleted", user_id, "team", team.id, team.id, {"deleted": False}, {"deleted": True})

@@ -10,7 +10,7 @@ from undercroft.core.db.repository import Slice
 from undercroft.modules.teams.acting import Acting, hold_team
 from undercroft.modules.teams.errors import LastOwner, PersonalTeam
 from undercroft.modules.teams.models import Membership
-from undercroft.modules.teams.repository import InvitationRepository, MembershipRepository
+from undercroft.modules.teams.repository import MembershipRepository, RemovalRepository
 
 
 async def list_members(session: ReadSession, team_id: UUID, *, page: int, size: int) -> Slice[Any]:
@@ -29,8 +29,8 @@ class MemberService:
     async def change_role(self, user_id: UUID, role: str) -> None:
         """Raises `MemberNotFound`, `UnknownRole`, `TeamRoleTooWeak`, `LastOwner`, `PersonalTeam`.
 
-        Nobody gives a role that may do more than they may, or takes one away. Invitations into roles beyond the new
-        one, made by who gets it, are void.
+        Nobody gives a role that may do more than they may, or takes one away. Invitations that the member could not
+        send in the new role are revoked.
         """
         acting = await hold_team(self._session, self._principal)
         member = await self._members.member(acting.team.id, user_id)
@@ -41,17 +41,16 @@ class MemberService:
             return
         await self._require_changeable(acting, member)
         await self._members.update(member, {"role": role})
-        voided = await acting.void_beyond(user_id, role)
         await acting.record(
             "member.role_changed",
             target=("user", user_id),
             before={"role": before},
             after={"role": role},
-            details={"revoked_invitations": voided} if voided else None,
+            details=await acting.revoke_unsendable(),
         )
 
     async def remove(self, user_id: UUID) -> None:
-        """Remove a member; everybody may leave. Invitations of who is removed are void.
+        """Remove a member; everybody may leave. Invitations that the member sent are revoked.
 
         Raises `MemberNotFound`, `TeamRoleTooWeak`, `LastOwner`, `PersonalTeam`.
         """
@@ -62,12 +61,13 @@ class MemberService:
             acting.require("members:write")
         await self._require_changeable(acting, member, leaving=leaving)
         await self._members.delete(member)
-        voided = await InvitationRepository(self._session, acting.team.id).revoke_of(user_id)
+        if not leaving:
+            await RemovalRepository(self._session).add(acting.team.id, user_id)
         await acting.record(
             "member.left" if leaving else "member.removed",
             target=("user", user_id),
             before={"role": member.role},
-            details={"revoked_invitations": voided} if voided else None,
+            details=await acting.revoke_unsendable(),
         )
 
     async def _require_changeable(self, acting: Acting, member: Membership, *, leaving: bool = False) -> None:

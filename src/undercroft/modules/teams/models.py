@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import DateTime, Index, LargeBinary, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.auth.permissions import TeamRole
@@ -45,7 +45,14 @@ class Team(TeamFields, Identified, Timestamped, SoftDeleted, table=True):
         sa_type=NAMES,
         sa_column_kwargs={"server_default": text("'{}'::text[]")},
         nullable=False,
-        description="Whoever proves an address of one of these domains joins.",
+        description="Users with a verified address of one of these domains may join.",
+    )
+    auto_join_claims: dict[str, str] = Field(
+        default_factory=dict,
+        sa_type=JSONB,
+        sa_column_kwargs={"server_default": text("'{}'::jsonb")},
+        nullable=False,
+        description="By domain, the id of the owner whose verified address was the reason to add it.",
     )
     auto_join_role: str = Field(
         default=TeamRole.MEMBER.value,
@@ -73,6 +80,16 @@ class Membership(Identified, Timestamped, table=True):
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")
     role: str = Field(max_length=ROLE_LENGTH, default=TeamRole.MEMBER.value, description="The role's name.")
+
+
+class Removal(SQLModel, table=True):
+    """A user whom a team removed: its domains do not offer the team to them again, an invitation lifts it."""
+
+    __tablename__ = "team_removals"
+
+    team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE", primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", primary_key=True, index=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
 
 
 class RoleFields(SQLModel):

@@ -1,15 +1,18 @@
 """Every query about teams, their members, roles and invitations."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
-from sqlalchemy import Select, and_, case, delete, func, literal_column, select, update
+from sqlalchemy import Select, Text, Uuid, and_, case, cast, delete, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from undercroft.core.auth.permissions import TeamRole, permissions_in
+from undercroft.core.db import Session, utc_now
 from undercroft.core.db.repository import Repository, Slice
 from undercroft.modules.teams.errors import (
     InvitationNotFound,
@@ -17,7 +20,7 @@ from undercroft.modules.teams.errors import (
     RoleNotFound,
     TeamNotFound,
 )
-from undercroft.modules.teams.models import Invitation, InvitationToken, Membership, OwnRole, Team
+from undercroft.modules.teams.models import Invitation, InvitationToken, Membership, OwnRole, Removal, Team
 from undercroft.modules.users import User
 
 _IS_OWN_ROLE = and_(*(col(Membership.role) != literal_column(f"'{role.value}'") for role in TeamRole))
@@ -38,6 +41,21 @@ class Belonging(Struct, frozen=True):
 
     team: Team
     role: str
+
+
+_Claimer, _Claim = aliased(User), aliased(Membership)
+_DOMAIN: Any = func.unnest(col(Team.auto_join_domains), type_=Text).column_valued("domain")
+_IS_VALID = and_(
+    cast(col(Team.auto_join_claims)[_DOMAIN].astext, Uuid) == col(_Claimer.id),
+    col(_Claimer.is_active),
+    col(_Claimer.deleted_at).is_(None),
+    col(_Claimer.email_verified_at).is_not(None),
+    func.right(col(_Claimer.email), func.length(_DOMAIN) + 1) == func.concat("@", _DOMAIN),
+    col(_Claim.team_id) == col(Team.id),
+    col(_Claim.user_id) == col(_Claimer.id),
+    col(_Claim.role) == TeamRole.OWNER.value,
+)
+"""Of a team's domain: its claimer is still an owner with a verified address there."""
 
 
 class TeamRepository(Repository[Team]):
@@ -97,10 +115,35 @@ class TeamRepository(Repository[Team]):
     async def personal_of(self, user_id: UUID) -> Team | None:
         return await self.get_by(personal_user_id=user_id)
 
-    async def with_domain(self, domain: str) -> Sequence[UUID]:
-        """The teams that people of this domain join by themselves, in the order in which they are to be held."""
-        query = self._query().where(col(Team.auto_join_domains).contains([domain]))
-        return (await self._session.scalars(query.with_only_columns(col(Team.id)).order_by(col(Team.id)))).all()
+    async def valid_domains(self, team_id: UUID) -> Sequence[str]:
+        """The domains of a team whose claimers could claim them now."""
+        query = select(col(Team.id), _DOMAIN).where(_IS_VALID, col(Team.id) == team_id)
+        return [row[1] for row in (await self._session.execute(query.order_by(_DOMAIN))).all()]
+
+    async def offered(self, domain: str, user_id: UUID, *, page: int, size: int) -> Slice[Team]:
+        """The teams that users of a domain may join and this one has not joined, the oldest first."""
+        query = self._offered(domain, user_id)
+        total = select(func.count()).select_from(query.subquery()).scalar_subquery()
+        listed = query.add_columns(total).order_by(col(Team.created_at), col(Team.id)).limit(size)
+        rows: Sequence[Any] = (await self._session.execute(listed.offset((page - 1) * size))).all()
+        if rows:
+            return Slice([row[0] for row in rows], rows[0][1])
+        return Slice([], await self._count(query) if page > 1 else 0)
+
+    async def offers(self, team_id: UUID, domain: str, user_id: UUID) -> bool:
+        """Whether this team is among those that are offered."""
+        return await self._first(self._offered(domain, user_id).where(col(Team.id) == team_id)) is not None
+
+    def _offered(self, domain: str, user_id: UUID) -> Select[Any]:
+        left_out = [
+            select(col(model.team_id)).where(col(model.team_id) == col(Team.id), col(model.user_id) == user_id).exists()
+            for model in (Membership, Removal)
+        ]
+        return (
+            self._query()
+            .where(col(Team.auto_join_domains).contains([domain]), domain == _DOMAIN, _IS_VALID)
+            .where(*(~each for each in left_out))
+        )
 
     async def deleted_before(self, moment: datetime, limit: int) -> Sequence[UUID]:
         query = self._query(deleted=True).where(col(Team.deleted_at) < moment)
@@ -153,6 +196,10 @@ class MembershipRepository(Repository[Membership]):
     async def owners(self, team_id: UUID) -> int:
         return await self.with_role(team_id, TeamRole.OWNER)
 
+    async def users_with_role(self, team_id: UUID, role: str) -> Sequence[UUID]:
+        query = select(col(Membership.user_id)).where(col(Membership.team_id) == team_id, col(Membership.role) == role)
+        return (await self._session.scalars(query.order_by(col(Membership.user_id)))).all()
+
     async def with_role(self, team_id: UUID, role: str) -> int:
         return await self.count(col(Membership.team_id) == team_id, col(Membership.role) == role)
 
@@ -164,6 +211,30 @@ class MembershipRepository(Repository[Membership]):
         """All teams that somebody belongs to, in the order in which they are to be held."""
         query = select(col(Membership.team_id)).where(col(Membership.user_id) == user_id)
         return (await self._session.scalars(query.order_by(col(Membership.team_id)))).all()
+
+    async def claiming_teams(self, user_id: UUID) -> Sequence[UUID]:
+        """A user's teams that domains let others join, in the order in which they are to be locked."""
+        query = (
+            select(col(Membership.team_id))
+            .join(Team, col(Team.id) == col(Membership.team_id))
+            .where(col(Membership.user_id) == user_id, func.cardinality(col(Team.auto_join_domains)) > 0)
+        )
+        return (await self._session.scalars(query.order_by(col(Membership.team_id)))).all()
+
+
+class RemovalRepository:
+    """Whom teams removed."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def add(self, team_id: UUID, user_id: UUID) -> None:
+        row = insert(Removal).values(team_id=team_id, user_id=user_id, created_at=utc_now())
+        await self._session.execute(row.on_conflict_do_nothing())
+
+    async def lift(self, team_id: UUID, user_id: UUID) -> None:
+        where = (col(Removal.team_id) == team_id, col(Removal.user_id) == user_id)
+        await self._session.execute(delete(Removal).where(*where))
 
 
 class RoleRepository(Repository[OwnRole]):
@@ -184,6 +255,15 @@ class RoleRepository(Repository[OwnRole]):
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
         return super()._query(deleted=deleted).where(col(OwnRole.team_id) == self._team_id)
+
+
+class Sender(Struct, frozen=True):
+    """Who sent an invitation into the role `offered`; `permissions` are what a member may do, none for who is none."""
+
+    invitation_id: UUID
+    offered: str
+    is_active: bool
+    permissions: frozenset[str]
 
 
 class InvitationRepository(Repository[Invitation]):
@@ -221,17 +301,40 @@ class InvitationRepository(Repository[Invitation]):
         found: UUID | None = await self._writing.scalar(removed.returning(col(Invitation.id)))
         return found
 
-    async def roles_by(self, user_id: UUID) -> Sequence[str]:
-        """The roles into which somebody's pending invitations invite."""
-        query = self._query().where(col(Invitation.invited_by) == user_id)
-        return (await self._session.scalars(query.with_only_columns(col(Invitation.role)).distinct())).all()
+    async def senders(self, invitation_id: UUID | None = None) -> list[Sender]:
+        """Who sent the pending invitations, or one of them, and what they may do at this moment."""
+        query = (
+            select(
+                col(Invitation.id),
+                col(Invitation.role),
+                func.coalesce(col(User.is_active), False),
+                col(Membership.role),
+                ROLE_GRANTS,
+            )
+            .outerjoin(User, col(User.id) == col(Invitation.invited_by))
+            .outerjoin(
+                Membership,
+                and_(
+                    col(Membership.team_id) == col(Invitation.team_id),
+                    col(Membership.user_id) == col(Invitation.invited_by),
+                ),
+            )
+            .where(*self._pending())
+        )
+        if invitation_id is not None:
+            query = query.where(col(Invitation.id) == invitation_id)
+        rows: Sequence[Any] = (await self._session.execute(query)).all()
+        return [
+            Sender(row[0], row[1], row[2], permissions_in(row[3], row[4]) if row[3] else frozenset()) for row in rows
+        ]
 
-    async def revoke_of(self, user_id: UUID, *, roles: Collection[str] | None = None) -> int:
-        """Remove the pending invitations that somebody made, those into some roles if named; how many there were."""
-        removed = delete(Invitation).where(*self._pending(), col(Invitation.invited_by) == user_id)
-        if roles is not None:
-            removed = removed.where(col(Invitation.role).in_(roles))
-        return await self._writing.rowcount(removed)
+    async def revoke(self, invitation_ids: Sequence[UUID]) -> int:
+        """Remove these pending invitations; how many there were."""
+        if not invitation_ids:
+            return 0
+        return await self._writing.rowcount(
+            delete(Invitation).where(*self._pending(), col(Invitation.id).in_(invitation_ids))
+        )
 
     async def with_role(self, role: str) -> int:
         return await self.count(col(Invitation.role) == role)
@@ -253,6 +356,7 @@ class Invited(Struct, frozen=True):
     invitation: Invitation
     team_name: str
     inviter: str
+    inviter_email: str
 
 
 class InvitationTokenRepository:
@@ -264,7 +368,9 @@ class InvitationTokenRepository:
     async def invited(self, token_hash: bytes) -> Invited | None:
         """The invitation of a link with its team and who invited; None for a deleted team's and an unknown one."""
         query = (
-            select(Invitation, col(Team.name), func.coalesce(col(User.full_name), ""))
+            select(
+                Invitation, col(Team.name), func.coalesce(col(User.full_name), ""), func.coalesce(col(User.email), "")
+            )
             .join(InvitationToken, col(InvitationToken.invitation_id) == col(Invitation.id))
             .join(Team, and_(col(Team.id) == col(Invitation.team_id), col(Team.deleted_at).is_(None)))
             .outerjoin(User, col(User.id) == col(Invitation.invited_by))
@@ -272,19 +378,21 @@ class InvitationTokenRepository:
             .execution_options(populate_existing=True)
         )
         row: Any = (await self._session.execute(query)).first()
-        return None if row is None else Invited(row[0], row[1], row[2])
+        return None if row is None else Invited(*row)
 
     async def to_send(self, invitation_id: UUID) -> Invited | None:
         """A pending invitation of a living team with what its mail says."""
         query = (
-            select(Invitation, col(Team.name), func.coalesce(col(User.full_name), ""))
+            select(
+                Invitation, col(Team.name), func.coalesce(col(User.full_name), ""), func.coalesce(col(User.email), "")
+            )
             .join(Team, and_(col(Team.id) == col(Invitation.team_id), col(Team.deleted_at).is_(None)))
             .outerjoin(User, col(User.id) == col(Invitation.invited_by))
             .where(col(Invitation.id) == invitation_id, col(Invitation.accepted_at).is_(None))
             .with_for_update(of=Invitation, key_share=True)
         )
         row: Any = (await self._session.execute(query)).first()
-        return None if row is None else Invited(row[0], row[1], row[2])
+        return None if row is None else Invited(*row)
 
     async def void(self, invitation_id: UUID) -> None:
         """Links that were mailed so far lead nowhere any more."""

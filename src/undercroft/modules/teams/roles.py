@@ -43,7 +43,10 @@ class RoleService:
         return role
 
     async def change(self, role_id: UUID, data: RoleUpdate) -> OwnRole:
-        """From the next request on, for everybody who has it. Raises `RoleNotFound` and what `create` raises."""
+        """From the next request on, for everybody who has it; invitations that they could not send now are revoked.
+
+        Raises `RoleNotFound` and what `create` raises.
+        """
         acting = await self._hold()
         role = await self._roles.get(role_id)
         given = data.model_dump(exclude_unset=True, exclude_none=True)
@@ -81,7 +84,13 @@ class RoleService:
             await self._check_name(changes["name"])
             await self._rename(acting, role.name, changes["name"])
         await self._roles.update(role, changes)
-        await acting.record("role.changed", target=("role", role.id), before=before, after=changes)
+        await acting.record(
+            "role.changed",
+            target=("role", role.id),
+            before=before,
+            after=changes,
+            details=await acting.revoke_unsendable(),
+        )
 
     async def _rename(self, acting: Acting, before: str, after: str) -> None:
         """Whoever has the role, is invited in it or joins in it goes on having it."""

@@ -42,8 +42,9 @@ class TeamUpdate(Schema):
     auto_join_domains: list[Domain] | None = Field(
         default=None,
         max_length=MAX_DOMAINS,
-        description="Whoever proves an address of one of these domains joins. For owners, who add only the domain of "
-        "their own verified address; public mail providers are refused.",
+        description="Users with a verified address of one of these domains are offered to join. For owners, who add "
+        "only the domain of their own verified address; public mail providers are refused. A domain is removed when "
+        "the owner who added it leaves, is no owner any more, or has another address.",
     )
     auto_join_role: RoleName | None = Field(default=None, description="The role of those who join by their domain.")
 
@@ -71,6 +72,15 @@ class TeamRead(TeamFields):
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None = Field(description="Since when it is deleted; it can be restored for a while.")
+
+
+class JoinOffer(Schema):
+    """A team that the current user may join by the domain of the verified address."""
+
+    id: UUID = Field(description="The team's id.")
+    name: str
+    domain: str = Field(description="The domain of the user's address, which an owner of the team claimed.")
+    role: str = Field(description="The role of members who join by it.")
 
 
 class MemberRead(Schema):

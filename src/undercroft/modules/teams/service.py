@@ -13,7 +13,7 @@ from undercroft.core.auth.proof import MfaRequiredByTeam, require_second_factor
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.settings import load
 from undercroft.modules.teams.acting import OWNERS_ALONE, Acting, hold_team
-from undercroft.modules.teams.domains import require_own
+from undercroft.modules.teams.domains import claims_for, revoke_stale_claims
 from undercroft.modules.teams.errors import TeamNotFound, TeamRoleTooWeak
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import Belonging, MembershipRepository, TeamRepository
@@ -58,7 +58,7 @@ class TeamService(TeamReads):
         return Belonging(team, TeamRole.OWNER)
 
     async def change(self, data: TeamUpdate) -> Belonging:
-        """Raises `SlugTaken`, and what `_check_joining` and `_check_mfa` raise."""
+        """Raises `SlugTaken`, and what `_check_joining`, `_claims` and `_check_mfa` raise."""
         acting = await hold_team(self._session, self._principal)
         team = acting.team
         given = data.model_dump(exclude_unset=True, exclude_none=True)
@@ -67,7 +67,7 @@ class TeamService(TeamReads):
             await self._check_joining(acting, changes)
             self._check_mfa(acting, changes)
             before = {name: getattr(team, name) for name in changes}
-            await self._write(team, changes)
+            await self._write(team, {**changes, **await self._claims(acting, changes)})
             await acting.record("team.changed", before=before, after=changes)
         return Belonging(team, self._principal.team_role)
 
@@ -86,12 +86,11 @@ class TeamService(TeamReads):
         before = heir.role
         await members.update(heir, {"role": TeamRole.OWNER.value})
         await members.update(await members.member(acting.team.id, acting.user_id), {"role": TeamRole.ADMIN.value})
-        voided = await acting.void_beyond(acting.user_id, TeamRole.ADMIN)
         await acting.record(
             "team.transferred",
             before={"owner": str(acting.user_id), "role": before},
             after={"owner": str(user_id), "role": TeamRole.OWNER.value},
-            details={"revoked_invitations": voided} if voided else None,
+            details=await acting.revoke_unsendable(),
         )
 
     async def delete(self) -> None:
@@ -120,15 +119,21 @@ class TeamService(TeamReads):
     async def _check_joining(self, acting: Acting, changes: Mapping[str, Any]) -> None:
         """Who joins by a domain, and as what, is for owners to say.
 
-        Raises `TeamRoleTooWeak`, `PersonalTeam`, `UnknownRole`, `DomainNotProven`, `PublicMailDomain`.
+        Raises `TeamRoleTooWeak`, `PersonalTeam`, `UnknownRole`.
         """
         if not changes.keys() & {"auto_join_domains", "auto_join_role"}:
             return
         acting.require(OWNERS_ALONE)
         acting.require_shared()
         await acting.require_to_give(changes.get("auto_join_role", acting.team.auto_join_role))
-        added = set(changes.get("auto_join_domains", ())) - set(acting.team.auto_join_domains)
-        require_own(sorted(added), await UserRepository(self._session).get(acting.user_id))
+
+    async def _claims(self, acting: Acting, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is stored of domains that are given. Raises `DomainNotProven`, `PublicMailDomain`."""
+        if "auto_join_domains" not in changes:
+            return {}
+        await revoke_stale_claims(self._session, acting.team)
+        user = await UserRepository(self._session).get(acting.user_id)
+        return claims_for(acting.team, changes["auto_join_domains"], user)
 
     def _check_mfa(self, acting: Acting, changes: Mapping[str, Any]) -> None:
         """Owners alone ask for two-step sign-in, having passed it.

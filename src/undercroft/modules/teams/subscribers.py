@@ -2,10 +2,10 @@
 
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
-from undercroft.modules.teams.joining import join_by_domain
+from undercroft.modules.teams.domains import revoke_claims_of
 from undercroft.modules.teams.leaving import leave_all
 from undercroft.modules.teams.service import create_team
-from undercroft.modules.users import EmailChanged, UserDeleted, UserRegistered
+from undercroft.modules.users import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
 
 
 @subscribe(UserRegistered)
@@ -20,16 +20,16 @@ async def make_personal_team(session: Session, event: UserRegistered) -> None:
     )
 
 
-@subscribe(UserRegistered)
-async def join_at_registration(session: Session, event: UserRegistered) -> None:
-    """Teams that their domain may join have them from the first moment."""
-    await join_by_domain(session, event.user_id)
-
-
 @subscribe(EmailChanged)
-async def join_by_new_address(session: Session, event: EmailChanged) -> None:
-    """Whoever proves another address joins the teams of its domain, and stays in those of the earlier one."""
-    await join_by_domain(session, event.user_id)
+async def revoke_claims_of_the_earlier_address(session: Session, event: EmailChanged) -> None:
+    """A domain that was claimed by the earlier address is not the team's any more."""
+    await revoke_claims_of(session, event.user_id)
+
+
+@subscribe(UserDeactivated)
+async def revoke_claims_of_the_deactivated(session: Session, event: UserDeactivated) -> None:
+    """Who cannot sign in vouches for no domain."""
+    await revoke_claims_of(session, event.user_id)
 
 
 @subscribe(UserDeleted)

@@ -13,8 +13,10 @@ from undercroft.core.settings import CoreSettings, load
 from undercroft.jobs import CurrentJob, cron, task
 from undercroft.modules.teams.acceptance import INVITATION_PAGE
 from undercroft.modules.teams.models import InvitationToken
+from undercroft.modules.teams.notices import TeamNotice
 from undercroft.modules.teams.repository import InvitationTokenRepository, TeamRepository
 from undercroft.modules.teams.service import restorable_since
+from undercroft.modules.users import UserRepository
 
 KEPT = timedelta(days=30)
 AT_ONCE = 1000
@@ -39,11 +41,37 @@ async def send_invitation(job: CurrentJob, *, invitation_id: UUID) -> None:
     data = {
         "team": invited.team_name,
         "inviter": invited.inviter,
+        "inviter_email": invited.inviter_email,
         "role": invitation.role,
         "link": f"{load(CoreSettings).public_url}{INVITATION_PAGE}?{urlencode({'token': token})}",
         "until": f"{invitation.expires_at:%d %B %Y at %H:%M} UTC",
     }
     await email().send(invitation.email, "invitation", data, key=job.id)
+
+
+@task(retries=8, timeout=60, backoff=5)
+async def send_team_notice(
+    job: CurrentJob, *, user_id: UUID, notice: TeamNotice, team_id: UUID, about: UUID | None, domains: list[str]
+) -> None:
+    """Email a user about a team, unless the account or the team has gone."""
+    from undercroft.providers.email import Verbatim, email
+
+    async with job.reading() as session:
+        users = UserRepository(session)
+        user, team = await users.find(user_id), await TeamRepository(session).find(team_id)
+        subject = await users.find(about) if about else None
+    if user is None or not user.is_active or team is None or (about and subject is None):
+        log.info("mail.not_needed", job_id=str(job.id))
+        return
+    data = {
+        "name": user.full_name,
+        "team": team.name,
+        "member": subject.full_name if subject else "",
+        "member_email": subject.email if subject else "",
+        "domains": Verbatim(", ".join(domains)),
+        "link": load(CoreSettings).public_url,
+    }
+    await email().send(user.email, notice, data, key=job.id)
 
 
 @cron("41 3 * * *", timeout=600)

@@ -7,6 +7,7 @@ from undercroft.providers.email.outgoing import Email, email, make_provider
 from undercroft.providers.email.protocol import EmailProvider, Outcome
 from undercroft.providers.email.settings import EmailProviderName, EmailSettings, SmtpSecurity
 from undercroft.providers.email.templates import add_templates
+from undercroft.providers.email.user_text import Verbatim
 
 __all__ = [
     "Address",
@@ -22,6 +23,7 @@ __all__ = [
     "Message",
     "Outcome",
     "SmtpSecurity",
+    "Verbatim",
     "add_templates",
     "email",
     "make_provider",

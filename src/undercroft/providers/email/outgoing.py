@@ -13,6 +13,7 @@ from undercroft.providers.email.message import Attachment, Message
 from undercroft.providers.email.protocol import EmailProvider, Outcome
 from undercroft.providers.email.settings import EmailProviderName, EmailSettings
 from undercroft.providers.email.templates import render
+from undercroft.providers.email.user_text import safe_data
 
 log = structlog.get_logger("undercroft.application")
 
@@ -67,10 +68,15 @@ class Email:
     ) -> Message:
         """A template as a complete mail. Templates know `app_name`, `public_url`, `unsubscribe_url` and the data.
 
+        Texts in the data are taken for what users typed: links and addresses are taken out of them, they are cut
+        after 60 characters. Values named `…link`, `…url` and `…email`, and those that are `Verbatim`, stay as they are.
+
         `key` makes the Message-ID: give the job's id, and a retried job sends the same mail and not another one.
         """
         sender, key = self._settings.sender, options.get("key")
-        rendered = await asyncio.to_thread(render, template, {**_known(options.get("unsubscribe_url")), **data})
+        rendered = await asyncio.to_thread(
+            render, template, {**_known(options.get("unsubscribe_url")), **safe_data(data)}
+        )
         reply_to = options.get("reply_to") or self._settings.email_reply_to
         return Message(
             sender=sender,

@@ -2,7 +2,20 @@
 
 from undercroft.modules.teams.routes.invitations import accepting, invitations, links
 from undercroft.modules.teams.routes.members import leaving, members
+from undercroft.modules.teams.routes.offers import offers
 from undercroft.modules.teams.routes.roles import matrix, roles
 from undercroft.modules.teams.routes.teams import deleted, mine, teams
 
-__all__ = ["accepting", "deleted", "invitations", "leaving", "links", "matrix", "members", "mine", "roles", "teams"]
+__all__ = [
+    "accepting",
+    "deleted",
+    "invitations",
+    "leaving",
+    "links",
+    "matrix",
+    "members",
+    "mine",
+    "offers",
+    "roles",
+    "teams",
+]

@@ -9,11 +9,8 @@ from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, requi
 from undercroft.core.db import ReadSessionDep, SessionDep, utc_now
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import not_idempotent
-from undercroft.core.http.limits import limit, name_limit
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
-from undercroft.core.security.tokens import hash_token
-from undercroft.core.settings import load
 from undercroft.modules.teams.acceptance import accept_invitation as accept
 from undercroft.modules.teams.acceptance import open_invitation
 from undercroft.modules.teams.access import NAMED_TEAM
@@ -30,6 +27,7 @@ from undercroft.modules.teams.errors import (
 )
 from undercroft.modules.teams.invitations import InvitationService
 from undercroft.modules.teams.invitations import list_invitations as invitations_of
+from undercroft.modules.teams.limits import count_invitation
 from undercroft.modules.teams.models import Invitation
 from undercroft.modules.teams.routes.teams import team_read
 from undercroft.modules.teams.schemas import (
@@ -39,14 +37,10 @@ from undercroft.modules.teams.schemas import (
     InvitationToken,
     TeamRead,
 )
-from undercroft.modules.teams.settings import TeamSettings
 
 invitations = Router(surface="app", prefix="/teams/{team_id}/invitations", tag="Teams", dependencies=[NAMED_TEAM])
 accepting = Router(surface="app", prefix="/invitations", tag="Teams", personal=True)
 links = Router(surface="public", prefix="/invitations", tag="Teams")
-
-name_limit("invitations", lambda: load(TeamSettings).rate_limit_invitations)
-name_limit("invitation_mails", lambda: load(TeamSettings).rate_limit_invitation_mails)
 
 
 @invitations.get(
@@ -75,7 +69,6 @@ async def list_invitations(
         TeamNotFound, TeamRoleTooWeak, UnknownRole, AlreadyMember, SeatLimitReached, PersonalTeam, StepUpRequired
     ),
 )
-@limit("invitations")
 async def create_invitation(
     body: InvitationCreate, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
@@ -84,7 +77,7 @@ async def create_invitation(
     Nobody invites into a role that may do more than they may; inviting an owner takes a fresh proof. Whether the
     address has an account is not told.
     """
-    await _count_mail(request, body.email)
+    await count_invitation(request, principal, body.email)
     made = await InvitationService(session, principal).create(body)
     return _read(made, principal.subject["full_name"])
 
@@ -96,13 +89,12 @@ async def create_invitation(
     dependencies=[require_permission("invitations:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, UnknownRole, InvitationNotFound, StepUpRequired),
 )
-@limit("invitations")
 async def resend_invitation(
     invitation_id: UUID, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
     """With a new link and a new time; the earlier link is void."""
     sent = await InvitationService(session, principal).resend(invitation_id)
-    await _count_mail(request, sent.email)
+    await count_invitation(request, principal, sent.email)
     return _read(sent, principal.subject["full_name"])
 
 
@@ -148,11 +140,6 @@ async def look_at_invitation(body: InvitationToken, session: ReadSessionDep) -> 
         expires_at=invited.invitation.expires_at,
         has_account=found.has_account,
     )
-
-
-async def _count_mail(request: Request, email: str) -> None:
-    """Nobody's mailbox is flooded, however many teams invite them. Raises `TooManyRequests`."""
-    await request.app.state.limiter.require(f"invitation:{hash_token(email).hex()}", "invitation_mails")
 
 
 def _read(invitation: Invitation, inviter: str) -> InvitationRead:

@@ -1,0 +1,46 @@
+"""Teams that the domain of a verified address lets a user join."""
+
+from typing import Annotated
+from uuid import UUID
+
+from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http.errors import responses
+from undercroft.core.http.pagination import NumberedQuery, Page
+from undercroft.core.http.query import query
+from undercroft.modules.teams.errors import JoinOfferNotFound, SeatLimitReached
+from undercroft.modules.teams.joining import accept_offer, list_offers
+from undercroft.modules.teams.routes.teams import team_read
+from undercroft.modules.teams.schemas import JoinOffer, TeamRead
+
+offers = Router(surface="app", prefix="/join-offers", tag="Teams", personal=True)
+
+
+@offers.get("", response_model=Page[JoinOffer], summary="List teams to join")
+async def list_join_offers(
+    query: Annotated[NumberedQuery, query(NumberedQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+) -> Page[JoinOffer]:
+    """Teams that let users with a verified address of the current user's domain join, the oldest first.
+
+    Not among them: teams to which the user belongs, and those that removed the user.
+    """
+    found = await list_offers(session, principal.user_id, page=query.page, size=query.size)
+    listed = [
+        JoinOffer(id=team.id, name=team.name, domain=found.domain, role=team.auto_join_role)
+        for team in found.teams.items
+    ]
+    return Page.of(listed, total=found.teams.total, page=query.page, size=query.size)
+
+
+@offers.post(
+    "/{offering_team_id}/accept",
+    response_model=TeamRead,
+    summary="Join a team",
+    responses=responses(JoinOfferNotFound, SeatLimitReached),
+)
+async def accept_join_offer(offering_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
+    """Makes the current user a member of a team that is offered at this moment, and emails the team's owners.
+
+    Repeating it changes nothing while the user is a member.
+    """
+    return team_read(await accept_offer(session, offering_team_id, principal.user_id))
