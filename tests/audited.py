@@ -78,7 +78,7 @@ LEAVES: dict[str, Leaves] = {
     "POST /api/v1/app/teams/{team_id}/invitations/{invitation_id}/resend": leaves("invitation.resent"),
     "DELETE /api/v1/app/teams/{team_id}/invitations/{invitation_id}": leaves("invitation.revoked"),
     "POST /api/v1/app/invitations/accept": leaves("invitation.accepted", unless="one belongs to the team already"),
-    "POST /api/v1/app/join-offers/{offering_team_id}/accept": leaves(
+    "POST /api/v1/app/join-offers/accept": leaves(
         "member.joined", refused=("team.domains_revoked",), unless="one belongs to the team already"
     ),
     "POST /api/v1/public/invitations/lookup": nothing("it reads; the token is too secret for an address"),
@@ -158,6 +158,7 @@ LEAVES: dict[str, Leaves] = {
     "POST /confirm-email": leaves("user.email_changed", many=("team.domains_revoked",)),
     "POST /reset-password": leaves("user.password_reset", "password.reset_requested", unless=UNKNOWN),
     "POST /magic-link": leaves("session.started", "mfa.asked"),
+    "POST /join": leaves("member.joined", refused=("team.domains_revoked",), unless="one belongs to the team already"),
     "POST /register": leaves("registration.requested"),
     "POST /sign-in": leaves("session.started", "mfa.asked", also=("sign_in.slowed",), refused=GUESS),
     "POST /sign-in/link": leaves("sign_in.link_requested", unless=UNKNOWN),

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from tests.modules.auth.people import PASSWORD, Mailbox, Person, client_of, new_address
+from tests.modules.auth.people import PASSWORD, Mailbox, Person, a_person, client_of, new_address
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
 from undercroft.core.settings import use
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.auth.settings import AuthSettings
@@ -183,3 +184,30 @@ async def test_a_browser_that_lost_its_way_gets_a_page(http: httpx.AsyncClient, 
     assert answer.headers["content-type"].startswith("text/html")
     assert 'href="/"' in answer.text
     assert (await http.get(path)).json()["error"]["code"] == "NOT_FOUND"
+
+
+async def test_welcome_page_offers_a_team_of_the_users_domain_and_joins_it(
+    app: Api, http: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    async with client_of(app) as other:
+        owner = await a_person(other, mailbox, f"{new_id().hex[-12:]}@acme.example")
+        team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
+        await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": ["acme.example"]})
+        assert "Join Acme" not in (await http.get("/", headers=BROWSER)).text
+        colleague = await a_person(http, mailbox, f"{new_id().hex[-12:]}@acme.example")
+        await sign_in(http, colleague.email)
+        page = await http.get("/", headers=BROWSER)
+        assert "Join Acme as member" in page.text
+        for refused in ({"team_id": team}, {"team_id": team, "csrf_token": "x"}):
+            answer = await http.post("/join", data=refused, headers=BROWSER)
+            assert (answer.status_code, "X-CSRF-Token" in answer.text) == (403, True)
+        found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+        assert found
+        form = {"team_id": team, "csrf_token": found[1]}
+        answer = await http.post("/join", data=form, headers=BROWSER)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        members = (await owner.get(f"/app/teams/{team}/members")).json()["items"]
+        assert [each["email"] for each in members] == [owner.email, colleague.email]
+        assert "Join Acme" not in (await http.get("/", headers=BROWSER)).text
+        form["team_id"] = str(new_id())
+        assert (await http.post("/join", data=form, headers=BROWSER)).status_code == 404

@@ -125,7 +125,7 @@ async def offered(person: Person) -> list[str]:
 
 
 async def accept_offer(person: Person, team: str) -> Response:
-    return await person.send("POST", f"/app/join-offers/{team}/accept")
+    return await person.send("POST", "/app/join-offers/accept", {"team_id": team})
 
 
 async def move(person: Person, mailbox: Mailbox, to: str) -> None:
@@ -186,7 +186,11 @@ async def test_join_offer_is_not_found_when_the_address_is_not_verified(app: Api
     owner, team = await an_owner(http, mailbox, "acme.example")
     unverified = await somebody(email=at("acme.example"))
     assert done(await unverified.client.get("/api/v1/app/join-offers"))["items"] == []
-    refused(await unverified.client.post(f"/api/v1/app/join-offers/{team}/accept"), 404, "JOIN_OFFER_NOT_FOUND")
+    refused(
+        await unverified.client.post("/api/v1/app/join-offers/accept", json={"team_id": team}),
+        404,
+        "JOIN_OFFER_NOT_FOUND",
+    )
     assert list(await roles(owner, team)) == [owner.email]
 
 

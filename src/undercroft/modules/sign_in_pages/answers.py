@@ -16,6 +16,7 @@ SECOND_STEP_PAGE = "/sign-in/second-step"
 PASSKEY_PAGE = "/sign-in/passkey"
 SIGN_OUT_PAGE = "/sign-out"
 REGISTER_PAGE = "/register"
+JOIN_PAGE = "/join"
 NOT_KEPT = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 

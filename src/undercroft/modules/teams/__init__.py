@@ -14,6 +14,7 @@ from undercroft.modules.teams.errors import (
     TeamNotFound,
     TeamWithoutOwner,
 )
+from undercroft.modules.teams.joining import accept_offer, list_offers
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import ROLE_GRANTS, Belonging, MembershipRepository, TeamRepository
 from undercroft.modules.teams.restoring import restore_team
@@ -44,8 +45,10 @@ __all__ = [
     "TeamRepository",
     "TeamWithoutOwner",
     "accept_invitation",
+    "accept_offer",
     "bind_seats",
     "create_team",
+    "list_offers",
     "open_invitation",
     "restore_team",
 ]

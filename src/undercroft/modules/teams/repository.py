@@ -118,7 +118,8 @@ class TeamRepository(Repository[Team]):
     async def valid_domains(self, team_id: UUID) -> Sequence[str]:
         """The domains of a team whose claimers could claim them now."""
         query = select(col(Team.id), _DOMAIN).where(_IS_VALID, col(Team.id) == team_id)
-        return [row[1] for row in (await self._session.execute(query.order_by(_DOMAIN))).all()]
+        rows: Sequence[Any] = (await self._session.execute(query.order_by(_DOMAIN))).all()
+        return [row[1] for row in rows]
 
     async def offered(self, domain: str, user_id: UUID, *, page: int, size: int) -> Slice[Team]:
         """The teams that users of a domain may join and this one has not joined, the oldest first."""

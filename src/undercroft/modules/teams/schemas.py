@@ -83,6 +83,12 @@ class JoinOffer(Schema):
     role: str = Field(description="The role of members who join by it.")
 
 
+class JoinOfferAccept(Schema):
+    model_config = _example(team_id="01930000-0000-7000-8000-000000000001")
+
+    team_id: UUID = Field(description="The id of an offered team.")
+
+
 class MemberRead(Schema):
     user_id: UUID
     email: str

@@ -188,7 +188,6 @@ def _declare() -> None:
     objects["session_id"] = _own_session
     stands_for("identity_id", ExternalIdentity, user_id=lambda owner: owner.person.user_id)
     stands_for("deleted_team_id", Team, slug=lambda _: secrets.token_hex(8), deleted_at=lambda _: utc_now())
-    stands_for("offering_team_id", Team, slug=lambda _: secrets.token_hex(8))
     stands_for("invitation_id", Invitation)
     stands_for("role_id", OwnRole)
     stands_for("passkey_id", Passkey)

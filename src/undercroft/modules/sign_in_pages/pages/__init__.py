@@ -6,6 +6,7 @@ from undercroft.core.http.pages import add_templates, name_sign_in_page
 from undercroft.modules.auth import bind_second_factor_page
 from undercroft.modules.sign_in_pages.answers import SIGN_IN_PAGE, second_step_asked
 from undercroft.modules.sign_in_pages.pages.by_passkey import by_passkey
+from undercroft.modules.sign_in_pages.pages.joining import joining
 from undercroft.modules.sign_in_pages.pages.magic_link import magic_link
 from undercroft.modules.sign_in_pages.pages.registering import registering
 from undercroft.modules.sign_in_pages.pages.signing_in import signing_in
@@ -15,4 +16,4 @@ add_templates(Path(__file__).parents[1] / "templates")
 name_sign_in_page(SIGN_IN_PAGE)
 bind_second_factor_page(second_step_asked)
 
-__all__ = ["by_passkey", "magic_link", "registering", "signing_in", "welcome"]
+__all__ = ["by_passkey", "joining", "magic_link", "registering", "signing_in", "welcome"]

@@ -1,19 +1,27 @@
 """The first page that somebody sees."""
 
+from typing import Any
+
 from fastapi import Request, Response
 
-from undercroft.core.auth import Router
+from undercroft.core.auth import Principal, Router
 from undercroft.core.settings import CoreSettings, load
+from undercroft.modules.auth import Identity, IdentityDep
 from undercroft.modules.identities import ConnectionsDep
-from undercroft.modules.sign_in_pages.answers import REGISTER_PAGE, SIGN_IN_PAGE, SIGN_OUT_PAGE, form_page
+from undercroft.modules.sign_in_pages.answers import JOIN_PAGE, REGISTER_PAGE, SIGN_IN_PAGE, SIGN_OUT_PAGE, form_page
 from undercroft.modules.sign_in_pages.visitors import Visitor
+from undercroft.modules.teams import list_offers
 from undercroft.providers.identity import IdentitySettings
+
+SHOWN_OFFERS = 20
 
 welcome = Router(surface="root")
 
 
 @welcome.get("/")
-async def welcome_page(request: Request, visitor: Visitor, connections: ConnectionsDep) -> Response:
+async def welcome_page(
+    request: Request, visitor: Visitor, identity: IdentityDep, connections: ConnectionsDep
+) -> Response:
     """Another one is put here by a template called `sign_in_pages/welcome.html`."""
     return form_page(
         request,
@@ -25,4 +33,17 @@ async def welcome_page(request: Request, visitor: Visitor, connections: Connecti
         is_local=not load(IdentitySettings).is_external,
         has_social=bool(connections.social),
         in_development=load(CoreSettings).is_development,
+        **(await _offers(identity, visitor) if visitor else {"offers": []}),
     )
+
+
+async def _offers(identity: Identity, visitor: Principal) -> dict[str, Any]:
+    """Teams that the user may join, and what the form that joins one needs."""
+    async with identity.database.reading() as session:
+        found = await list_offers(session, visitor.user_id, page=1, size=SHOWN_OFFERS)
+    return {
+        "offers": found.teams.items,
+        "domain": found.domain,
+        "join": JOIN_PAGE,
+        "csrf_token": identity.authenticator.csrf.issue(visitor.session_id),
+    }

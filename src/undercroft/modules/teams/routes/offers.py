@@ -1,7 +1,6 @@
 """Teams that the domain of a verified address lets a user join."""
 
 from typing import Annotated
-from uuid import UUID
 
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import ReadSessionDep, SessionDep
@@ -11,7 +10,7 @@ from undercroft.core.http.query import query
 from undercroft.modules.teams.errors import JoinOfferNotFound, SeatLimitReached
 from undercroft.modules.teams.joining import accept_offer, list_offers
 from undercroft.modules.teams.routes.teams import team_read
-from undercroft.modules.teams.schemas import JoinOffer, TeamRead
+from undercroft.modules.teams.schemas import JoinOffer, JoinOfferAccept, TeamRead
 
 offers = Router(surface="app", prefix="/join-offers", tag="Teams", personal=True)
 
@@ -33,14 +32,14 @@ async def list_join_offers(
 
 
 @offers.post(
-    "/{offering_team_id}/accept",
+    "/accept",
     response_model=TeamRead,
     summary="Join a team",
     responses=responses(JoinOfferNotFound, SeatLimitReached),
 )
-async def accept_join_offer(offering_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
+async def accept_join_offer(body: JoinOfferAccept, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Makes the current user a member of a team that is offered at this moment, and emails the team's owners.
 
     Repeating it changes nothing while the user is a member.
     """
-    return team_read(await accept_offer(session, offering_team_id, principal.user_id))
+    return team_read(await accept_offer(session, body.team_id, principal.user_id))
