@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0006_join_offers"
-down_revision = "0005_impersonation"
+revision = "0007_join_offers"
+down_revision = "0006_known_places"
 branch_labels = None
 depends_on = None
 
