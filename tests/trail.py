@@ -80,7 +80,9 @@ async def check(seen: list[Seen], database: Database, driven: Path) -> None:
 
 def _fault(request: Seen, declared: Leaves, actions: list[str]) -> str | None:
     if request.status >= 400:
-        beyond = [action for action in actions if action not in declared.refused and ANY not in declared.actions]
+        # of a request whose outcome is unknown the change may have been made
+        allowed = (*declared.refused, *(declared.actions if request.status == 503 else ()))
+        beyond = [action for action in actions if action not in allowed and ANY not in declared.actions]
         return f"a refused request may leave {list(declared.refused) or 'none'}" if beyond else None
     if not actions and (declared.none or request.may_be_replay):
         return None

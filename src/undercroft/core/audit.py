@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import structlog
-from asyncpg import Record
 from msgspec import Struct, field
 
 from undercroft.core.db.session import Session
@@ -155,10 +154,8 @@ class Sink(Protocol):
         """Keep the entry in the session's transaction."""
         ...
 
-    async def write_one(
-        self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]
-    ) -> Record | None:
-        """Run the session's only statement and keep the entry in that same statement, if it returns a row."""
+    async def write_one(self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]) -> None:
+        """Give the session a statement that may wait for its end, and store the entry if that returns a row."""
         ...
 
 
@@ -169,13 +166,9 @@ class LogOnly:
         actor = entry.actor
         session.after_commit(lambda: _log(entry, actor))
 
-    async def write_one(
-        self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]
-    ) -> Record | None:
-        row = await session.write_one(statement, **values)
-        if row is not None:
-            await self.write(session, entry)
-        return row
+    async def write_one(self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]) -> None:
+        change, actor = await session.write_one(statement, **values), entry.actor
+        session.after_commit(lambda: _log(entry, actor) if change.rows else None)
 
 
 def _log(entry: Entry, actor: Actor) -> None:
@@ -204,13 +197,13 @@ async def record(session: Session, entry: Entry) -> None:
     await _sink.write(session, entry)
 
 
-async def write_one(session: Session, statement: Statement, entry: Entry, **values: Any) -> Record | None:
-    """Make a change and record it in one statement, the only one of its session; returns the first row.
+async def write_one(session: Session, statement: Statement, entry: Entry, **values: Any) -> None:
+    """Make a change and record it in one statement, which waits in the session as `Session.write_one` describes.
 
-    `statement` inserts, updates or deletes one row and returns it; without a row there is no entry. Raises
-    `RuntimeError` when the session has run or is given another statement.
+    `statement` inserts, updates or deletes one row and returns it (`RETURNING id` will do); without a row there is no
+    entry. All values, ids and times among them, come from the caller, who therefore knows the new row.
     """
-    return await _sink.write_one(session, statement, entry, values)
+    await _sink.write_one(session, statement, entry, values)
 
 
 def changes(row: Any, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

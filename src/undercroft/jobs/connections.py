@@ -19,10 +19,7 @@ async def connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
     borrowed = await database.write.acquire()
     try:
         yield borrowed.raw
-    except asyncpg.PostgresError:
-        borrowed.release()
-        raise
-    except BaseException:
-        borrowed.discard()
+    except BaseException as error:
+        borrowed.settle(error)
         raise
     borrowed.release()

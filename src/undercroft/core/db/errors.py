@@ -1,15 +1,27 @@
 """What the driver says, in the terms of the client."""
 
+import errno
 import socket
+from collections.abc import Mapping
 from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 
-from asyncpg import exceptions as pg
-from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
+from asyncpg.exceptions import InterfaceError, InternalClientError, InvalidCachedStatementError, PostgresError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
+from undercroft.core.db.sqlstates import (
+    BUG,
+    CONFLICT,
+    LOST,
+    UNAVAILABLE,
+    UNRELIABLE,
+    Category,
+    ConnectionState,
+    Meaning,
+    meaning_of,
+)
 from undercroft.core.errors import AppError, ConfigurationError, Conflict, ServiceUnavailable, Unprocessable
 
 
@@ -32,6 +44,10 @@ class NothingCommitted(RuntimeError):
     """
 
 
+class ReadSessionWrote(RuntimeError):
+    """A statement that writes was run on a `ReadSession`, whose connections are read-only: a bug in the program."""
+
+
 class DatabaseConflict(Conflict):
     code = "CONFLICT"
     message = "This clashes with something that exists or was changed at the same moment."
@@ -42,53 +58,76 @@ class UnstorableValue(Unprocessable):
     message = "A value holds something that cannot be stored, such as a NUL character or a number out of range."
 
 
-LOST = (
-    InterfaceError,
-    InternalClientError,
-    ConnectionError,
-    OSError,
-    pg.PostgresConnectionError,
-    pg.AdminShutdownError,
-    pg.CrashShutdownError,
-    pg.CannotConnectNowError,
-    pg.TooManyConnectionsError,
-)
-CLASHES = (pg.IntegrityConstraintViolationError, pg.SerializationError, pg.DeadlockDetectedError, StaleDataError)
-WAITED = (
-    TimeoutError,
-    PoolTimeout,
-    pg.QueryCanceledError,
-    pg.LockNotAvailableError,
-    pg.IdleInTransactionSessionTimeoutError,
-)
+NETWORK = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
+"""Errors of the operating system that a broken connection reports, apart from Python's `ConnectionError`."""
 
-
-def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, as against a statement that was refused."""
-    error = driver_error(error)
-    return isinstance(error, LOST) and not isinstance(error, pg.DataError)
+_ERRORS: Mapping[Category, type[AppError]] = {
+    Category.UNSTORABLE: UnstorableValue,
+    Category.CONFLICT: DatabaseConflict,
+    Category.UNAVAILABLE: DatabaseUnavailable,
+    Category.OUTCOME_UNKNOWN: OutcomeUnknown,
+}
 
 
 def driver_error(error: BaseException) -> BaseException:
     """The asyncpg error inside what SQLAlchemy raised, or the error itself."""
     while isinstance(error, DBAPIError) and error.orig is not None:
-        error = error.orig
-    cause = error.__cause__
-    return cause if isinstance(cause, PostgresError | InterfaceError | InternalClientError) else error
+        error = error.orig.__cause__ or error.orig
+    return error
+
+
+def meaning(error: BaseException) -> Meaning:
+    """What an error of the driver means; any other exception is a bug of the program that leaves the connection usable.
+
+    PostgreSQL's own errors are in the table of `sqlstates.py`.
+    """
+    error = driver_error(error)
+    if isinstance(error, PostgresError):
+        return _reported(error)
+    if isinstance(error, TimeoutError):
+        return UNRELIABLE
+    if isinstance(error, InterfaceError | InternalClientError | ConnectionError):
+        return LOST
+    if isinstance(error, OSError) and error.errno in NETWORK:
+        return LOST
+    if isinstance(error, PoolTimeout):
+        return UNAVAILABLE
+    return CONFLICT if isinstance(error, StaleDataError) else BUG
+
+
+def _reported(error: PostgresError) -> Meaning:
+    if isinstance(error, InvalidCachedStatementError):
+        return UNAVAILABLE  # a migration changed a type; the driver prepares the statement again
+    fatal = (error.severity_en or error.severity) in ("FATAL", "PANIC")
+    return meaning_of(error.sqlstate or "", fatal=fatal)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, as against a statement that was refused."""
+    return meaning(error).connection is ConnectionState.LOST
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether PostgreSQL refused a statement and the connection is usable after a rollback."""
+    return isinstance(driver_error(error), PostgresError) and meaning(error).connection is ConnectionState.USABLE
+
+
+def closes(error: BaseException) -> bool:
+    """Whether the connection must not be used again after this error."""
+    return not isinstance(error, Exception) or meaning(error).connection is not ConnectionState.USABLE
+
+
+def leaves_outcome_unknown(error: BaseException) -> bool:
+    """Whether what was committing when this error came may have been committed."""
+    return is_lost(error) or isinstance(driver_error(error), TimeoutError)
 
 
 def translated(error: BaseException) -> AppError | None:
-    """The error for the client that stands for a driver's error; None when it is a fault in our own program."""
-    error = driver_error(error)
+    """The error for the client that stands for a driver's error; None when it is a bug in the program."""
     if isinstance(error, AppError):
         return error
-    if isinstance(error, pg.DataError):
-        return UnstorableValue()
-    if isinstance(error, CLASHES):
-        return DatabaseConflict()
-    if isinstance(error, WAITED) or is_lost(error):
-        return DatabaseUnavailable()
-    return None
+    kind = _ERRORS.get(meaning(error).category)
+    return kind() if kind else None
 
 
 def raise_translated(error: BaseException) -> NoReturn:

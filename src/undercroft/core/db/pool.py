@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import asyncpg
@@ -14,8 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.util import greenlet_spawn
 
 from undercroft.core.db.connect import WITHOUT_CACHE
-from undercroft.core.db.errors import DatabaseUnavailable, is_lost
+from undercroft.core.db.errors import (
+    DatabaseUnavailable,
+    OutcomeUnknown,
+    is_lost,
+    is_refused,
+    leaves_outcome_unknown,
+    meaning,
+)
 from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings
+from undercroft.core.db.sqlstates import ConnectionState
 from undercroft.core.db.statement import Statement
 from undercroft.core.db.tenancy import current_tenant, telling
 from undercroft.core.db.url import CACHE_SIZES
@@ -27,6 +35,10 @@ KEPT_READY = 60.0
 
 Its pool is the one that counts, makes and recycles them, but borrowing through it costs as much as a statement.
 """
+
+
+DISCARD_EVERY = 1.0
+"""Seconds between two times that all idle connections are closed because one of them led to a read-only server."""
 
 
 class Borrowed:
@@ -56,17 +68,20 @@ class Borrowed:
         self._fairy.close()
         self._pool.make_room()
 
+    def settle(self, error: BaseException) -> None:
+        """Give it back after a statement outside of a transaction raised this; close it unless it was just refused."""
+        self._pool.discard_idle_after(error)
+        (self.release if is_refused(error) else self.discard)()
+
     async def roll_back(self, cause: BaseException) -> None:
         """End its transaction after this error, for the next borrower; close it when that cannot be relied on."""
-        if not isinstance(cause, asyncpg.PostgresError) or is_lost(cause):
-            self.discard()
-            return
-        try:
-            await self.raw.execute("ROLLBACK")
-        except BaseException:
-            self.discard()
-            raise
-        self.release()
+        if is_refused(cause):
+            try:
+                await self.raw.execute("ROLLBACK")
+            except BaseException:
+                self.discard()
+                raise
+        self.settle(cause)
 
     def discard(self) -> None:
         """Close it instead of giving it back: its state is not known."""
@@ -94,6 +109,8 @@ class Pool:
     ) -> None:
         self.name = name
         self.secures_rows = settings.tenant_rls
+        self.same_server: Sequence[Pool] = (self,)
+        self._read_only = read_only
         self._slow = settings.db_slow_statement
         server = _server_settings(settings, name=name, read_only=read_only, more=server_settings or {})
         self.engine = _create_engine(url, settings, size=size, server_settings=server)
@@ -104,6 +121,7 @@ class Pool:
         self._patience = settings.db_acquire_timeout
         self._closes = settings.db_pool == "null"
         self._closing: set[asyncio.Task[None]] = set()
+        self._server_lost_at = -DISCARD_EVERY
         passes_on = not self._closes and not settings.db_pool_pre_ping
         self._kept_ready = min(KEPT_READY, settings.db_pool_recycle) if passes_on else 0.0
         self.on_connect: list[Callable[[asyncpg.Connection], None]] = []
@@ -151,10 +169,16 @@ class Pool:
         """Keep a connection for the next borrower, unless it is due at SQLAlchemy's pool or somebody asks there."""
         if self._closes:
             self._close_soon(borrowed)
-        elif self._connecting or time.monotonic() - borrowed.since >= self._kept_ready:
+        elif self._is_due(borrowed):
             borrowed.give_back()
         else:
             self._hand_on(borrowed)
+
+    def _is_due(self, borrowed: Borrowed) -> bool:
+        """Whether SQLAlchemy's pool is to see it, which recycles it when it is old or from before a lost server."""
+        if self._connecting or borrowed.since <= self._server_lost_at:
+            return True
+        return time.monotonic() - borrowed.since >= self._kept_ready
 
     def make_room(self) -> None:
         """One connection less is lent: whoever waits longest may ask SQLAlchemy's pool."""
@@ -175,8 +199,20 @@ class Pool:
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
-    def discard_idle(self) -> None:
-        """Use no idle connection again: when one turned out to be dead, the server has probably dropped all of them."""
+    def discard_idle_after(self, error: BaseException) -> None:
+        """Use no connection again that was made before now, in any pool of this server, if it is gone or read-only.
+
+        While it remains read-only that happens once per `DISCARD_EVERY`: failing writes must not cost every reader its
+        connection.
+        """
+        after = meaning(error).connection
+        again = time.monotonic() - self._server_lost_at >= DISCARD_EVERY
+        if after is ConnectionState.LOST or (after is ConnectionState.WRONG_SERVER and again):
+            for pool in self.same_server:
+                pool._discard_idle()
+
+    def _discard_idle(self) -> None:
+        self._server_lost_at = time.monotonic()
         while self._ready:
             self._ready.pop().discard()
         self.engine.sync_engine.pool._invalidate_time = time.time()
@@ -187,29 +223,36 @@ class Pool:
                 fairy = await greenlet_spawn(self.engine.sync_engine.pool.connect)
             except PoolTimeout:
                 raise DatabaseUnavailable("All connections to the database are busy.") from None
-            except Exception as error:
-                if is_lost(error) or isinstance(error, TimeoutError | asyncpg.PostgresError):
-                    raise DatabaseUnavailable from error
-                raise
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+                raise DatabaseUnavailable from error
             borrowed = Borrowed(self, fairy)
             if not borrowed.raw.is_closed():
                 return borrowed
             borrowed.discard()
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
-        """Run one statement on a connection held only for it; a read whose connection broke is tried twice.
+        """Run one statement on a connection borrowed only for it; a read whose connection broke is tried twice.
 
         With row-level security on, a read that names a team's table runs in a transaction for the current tenant.
         """
-        inside = self.secures_rows and self._may_repeat and statement.is_tenants
+        arguments = statement.arguments(values)
+        inside = self.secures_rows and self._read_only and statement.is_tenants
         fetch_once = self._fetch_inside if inside else self._fetch_once
         try:
-            return await fetch_once(statement, values)
+            return await fetch_once(statement.sql, arguments)
         except Exception as error:
-            if not is_lost(error) or not self._may_repeat:
+            if not is_lost(error) or not self._read_only:
                 raise
-            self.discard_idle()
-            return await fetch_once(statement, values)
+            return await fetch_once(statement.sql, arguments)
+
+    async def commit_one(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+        """Run one statement as a transaction of its own. Raises `OutcomeUnknown` when its response is lost."""
+        try:
+            return await self._fetch_once(sql, arguments)
+        except Exception as error:
+            if leaves_outcome_unknown(error):
+                raise OutcomeUnknown from error
+            raise
 
     async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
         rows = await self.fetch(statement, **values)
@@ -227,29 +270,22 @@ class Pool:
             self._ready.pop().give_back()
         await self.engine.dispose()
 
-    @property
-    def _may_repeat(self) -> bool:
-        return self.name == "read"
-
-    async def _fetch_once(self, statement: Statement, values: dict[str, Any]) -> list[asyncpg.Record]:
+    async def _fetch_once(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         borrowed = await self.acquire()
         try:
-            rows = await self.run(borrowed, statement, values)
-        except asyncpg.PostgresError:
-            borrowed.release()
-            raise
-        except BaseException:
-            borrowed.discard()
+            rows = await self.run(borrowed, sql, arguments)
+        except BaseException as error:
+            borrowed.settle(error)
             raise
         borrowed.release()
         return rows
 
-    async def _fetch_inside(self, statement: Statement, values: dict[str, Any]) -> list[asyncpg.Record]:
+    async def _fetch_inside(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         """The same in a transaction that says whose rows it reads."""
         borrowed = await self.acquire()
         try:
             await borrowed.raw.execute(f"BEGIN READ ONLY; {telling(current_tenant())}")
-            rows = await self.run(borrowed, statement, values)
+            rows = await self.run(borrowed, sql, arguments)
             await borrowed.raw.execute("COMMIT")
         except BaseException as error:
             await borrowed.roll_back(error)
@@ -257,11 +293,11 @@ class Pool:
         borrowed.release()
         return rows
 
-    async def run(self, borrowed: Borrowed, statement: Statement, values: dict[str, Any]) -> list[asyncpg.Record]:
-        """Run a compiled statement on a borrowed connection, and say so when it was slow."""
+    async def run(self, borrowed: Borrowed, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+        """Run a compiled statement on a borrowed connection, and log it when it was slow."""
         started = time.perf_counter()
-        rows = await borrowed.raw.fetch(statement.sql, *statement.arguments(values))
-        self._report(statement.sql, time.perf_counter() - started)
+        rows = await borrowed.raw.fetch(sql, *arguments)
+        self._report(sql, time.perf_counter() - started)
         return cast("list[asyncpg.Record]", rows)
 
     def _report(self, sql: str, seconds: float) -> None:

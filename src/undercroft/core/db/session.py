@@ -1,15 +1,30 @@
 """The two kinds of session: `Session` is one transaction, `ReadSession` reads without one."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 import asyncpg
+import structlog
+from asyncpg.exceptions import ReadOnlySQLTransactionError
+from msgspec import Struct
 from sqlalchemy import CursorResult, Result, ScalarResult, event
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session as SyncSession
+from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.sql import Executable
 
-from undercroft.core.db.errors import NothingCommitted, OutcomeUnknown, is_lost, raise_translated
+from undercroft.core.db.errors import (
+    NothingCommitted,
+    OutcomeUnknown,
+    ReadSessionWrote,
+    closes,
+    driver_error,
+    is_lost,
+    is_refused,
+    leaves_outcome_unknown,
+    raise_translated,
+)
 from undercroft.core.db.pool import Borrowed, Pool
 from undercroft.core.db.settings import DatabaseSettings, required
 from undercroft.core.db.statement import Statement
@@ -18,7 +33,18 @@ from undercroft.core.errors import AppError
 
 T = TypeVar("T")
 _UNKNOWN = object()
-BeginHook = Callable[[asyncpg.Connection], Awaitable[None]]
+log = structlog.get_logger("undercroft.error")
+
+
+class _OrmSession(SyncSession):
+    """SQLAlchemy's session as ours use it."""
+
+
+@event.listens_for(_OrmSession, "after_transaction_create")
+def _send_savepoint(session: SyncSession, transaction: SessionTransaction) -> None:
+    """Send SAVEPOINT at once: SQLAlchemy waits for its own next statement, and a compiled one would escape."""
+    if transaction.nested:
+        session.connection()
 
 
 class ReadSession:
@@ -50,7 +76,7 @@ class ReadSession:
             return self._orm
         borrowed = await self._hold()
         if self._orm is None:
-            self._orm = AsyncSession(borrowed.connection(), expire_on_commit=False)
+            self._orm = AsyncSession(borrowed.connection(), expire_on_commit=False, sync_session_class=_OrmSession)
             if self._pool.secures_rows:
                 event.listen(self._orm.sync_session, "after_soft_rollback", self._forget_tenant)
         return self._orm
@@ -71,7 +97,7 @@ class ReadSession:
         """The rows of a compiled statement, as the driver gives them."""
         if self._borrowed is None:
             return await self._pool.fetch(statement, **values)
-        return await self._pool.run(await self._hold(), statement, values)
+        return await self._pool.run(await self._hold(), statement.sql, statement.arguments(values))
 
     async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
         rows = await self.fetch(statement, **values)
@@ -101,7 +127,6 @@ class ReadSession:
         except Exception as error:
             if not is_lost(error):
                 raise
-            self._pool.discard_idle()
             return None
 
     async def _begin(self) -> Borrowed:
@@ -110,19 +135,21 @@ class ReadSession:
         tenant = current_tenant()
         try:
             await borrowed.raw.execute(f"{self._BEGIN}; {telling(tenant)}" if self._pool.secures_rows else self._BEGIN)
-            await self._begun(borrowed)
-        except BaseException:
+        except BaseException as error:
+            self._pool.discard_idle_after(error)
             borrowed.discard()
             raise
         self._told, self._in_transaction = tenant, True
         return borrowed
 
-    async def _begun(self, borrowed: Borrowed) -> None:
-        """What else comes first in a transaction."""
-
     def _forget_tenant(self, *_: Any) -> None:
         """Rolling back to a savepoint took back what was said after it."""
         self._told = _UNKNOWN
+
+    async def _end(self, error: BaseException) -> None:
+        """Give the connection back after an error; closed when it is not known to be usable."""
+        self._pool.discard_idle_after(error)
+        await self._close(broken=not isinstance(error, AppError) and not is_refused(error))
 
     async def _close(self, *, broken: bool) -> None:
         if self._orm is not None and not broken:
@@ -143,6 +170,14 @@ async def _ended(borrowed: Borrowed, how: str = "COMMIT") -> bool:
     return True
 
 
+class DeferredWrite(Struct):
+    """A statement that waits in its session; `rows` are what it returned, None while it waits or was discarded."""
+
+    sql: str
+    arguments: Sequence[Any]
+    rows: list[asyncpg.Record] | None = None
+
+
 class Session(ReadSession):
     """One transaction: begun at the first statement, ended by whoever opened the session and by nobody else.
 
@@ -151,20 +186,21 @@ class Session(ReadSession):
 
     _BEGIN = "BEGIN"
 
-    def __init__(self, pool: Pool, on_begin: BeginHook | None = None) -> None:
+    def __init__(self, pool: Pool) -> None:
         super().__init__(pool)
-        self._on_begin = on_begin
         self._pending: list[object] = []
-        self._spent = False
-        self._shared = False
+        self._deferred: DeferredWrite | None = None
         self._after_commit: list[Callable[[], None]] = []
 
     def add(self, row: object) -> None:
         """Write this row at the next statement or at the end."""
-        self._pending.append(row)
+        self.add_all([row])
 
     def add_all(self, rows: Sequence[object]) -> None:
-        self._pending.extend(rows)
+        if self._orm is None:
+            self._pending.extend(rows)
+        else:
+            self._orm.add_all(rows)
 
     async def flush(self) -> None:
         """Write what was added or changed so far, so that constraints speak now."""
@@ -180,10 +216,6 @@ class Session(ReadSession):
         """Execute a statement and say how many rows it touched."""
         return cast("CursorResult[Any]", await self.execute(statement, values)).rowcount
 
-    def share(self) -> None:
-        """Somebody else writes in this transaction too: from now on `write_one` is one of its statements."""
-        self._shared = True
-
     async def raw(self) -> asyncpg.Connection:
         """The driver's connection, inside this transaction, with everything added so far written."""
         await self._write_pending()
@@ -191,25 +223,21 @@ class Session(ReadSession):
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         await self._write_pending()
-        return await self._pool.run(await self._hold(), statement, values)
+        return await self._pool.run(await self._hold(), statement.sql, statement.arguments(values))
 
-    async def write_one(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
-        """Run the only statement of this session, atomic by itself, without BEGIN and COMMIT; returns its first row.
+    async def write_one(self, statement: Statement, **values: Any) -> DeferredWrite:
+        """Run this statement before the session's next one, or at the end; raising discards it like any other write.
 
-        With row-level security on, one that names a team's table has them after all.
-
-        Raises `RuntimeError` when the session has run or is given another statement, unless it is shared.
+        When it remains the session's only statement it is sent at the end, alone, and is atomic by itself: no BEGIN, no
+        COMMIT. Its constraints speak at the end then, and whether its lost response means a commit nobody knows
+        (`OutcomeUnknown`). Use `fetchrow` where the code that follows needs the row or the error.
         """
-        if self._shared:
-            return await self.fetchrow(statement, **values)
-        if self._borrowed is not None or self._pending:
-            raise RuntimeError("write_one is for a session's only statement.")
-        if self._pool.secures_rows and statement.is_tenants:
-            rows = await self.fetch(statement, **values)
-            self._spent = True
-            return rows[0] if rows else None
-        self._spent = True
-        return await self._pool.fetchrow(statement, **values)
+        write = DeferredWrite(statement.sql, statement.arguments(values))
+        if self._borrowed or self._pending or self._deferred or (self._pool.secures_rows and statement.is_tenants):
+            write.rows = await self.fetch(statement, **values)
+        else:
+            self._deferred = write
+        return write
 
     async def orm(self) -> AsyncSession:
         orm = await super().orm()
@@ -219,7 +247,10 @@ class Session(ReadSession):
         return orm
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call this once the transaction has been committed; not at all when it rolls back."""
+        """Call this once the transaction has been committed; not at all when it rolls back.
+
+        What it raises is logged: the change is made, and the client must not read otherwise.
+        """
         self._after_commit.append(callback)
 
     async def _write_pending(self) -> None:
@@ -227,41 +258,56 @@ class Session(ReadSession):
             await (await self.orm()).flush()
 
     async def _hold(self) -> Borrowed:
-        if self._spent:
-            raise RuntimeError("This session has already run its only statement.")
         if self._pool.secures_rows:
-            return await self._hold_told()
-        if self._borrowed is None:
-            self._borrowed = await self._begin_anew() or await self._begin()
-        return self._borrowed
-
-    async def _begun(self, borrowed: Borrowed) -> None:
-        if self._on_begin is not None:
-            await self._on_begin(borrowed.raw)
+            borrowed = await self._hold_told()
+        else:
+            borrowed = self._borrowed = self._borrowed or await self._begin_anew() or await self._begin()
+        if self._deferred is not None:
+            first, self._deferred = self._deferred, None
+            first.rows = await self._pool.run(borrowed, first.sql, first.arguments)
+        return borrowed
 
     async def _commit(self) -> None:
-        await self._write_pending()
-        if self._in_transaction and self._borrowed is not None:
-            try:
-                ended = await self._borrowed.raw.execute("COMMIT")
-            except Exception as error:
-                if is_lost(error) or isinstance(error, TimeoutError):
-                    raise OutcomeUnknown from error
-                raise
-            self._in_transaction = False
-            if ended == "ROLLBACK":
-                raise NothingCommitted
+        if self._deferred is not None and not self._pending:
+            alone, self._deferred = self._deferred, None
+            alone.rows = await self._pool.commit_one(alone.sql, alone.arguments)
+        else:
+            await self._write_pending()
+            await self._end_transaction()
         await self._close(broken=False)
         for callback in self._after_commit:
-            callback()
+            _call(callback)
+
+    async def _end_transaction(self) -> None:
+        if not self._in_transaction or self._borrowed is None:
+            return
+        try:
+            ended = await self._borrowed.raw.execute("COMMIT")
+        except Exception as error:
+            if leaves_outcome_unknown(error):
+                raise OutcomeUnknown from error
+            raise
+        self._in_transaction = False
+        if ended == "ROLLBACK":
+            raise NothingCommitted
 
     async def _roll_back(self, cause: BaseException) -> None:
         """Undo everything; a connection in the middle of something is closed, which undoes it too."""
-        broken = not isinstance(cause, Exception) or isinstance(cause, TimeoutError) or is_lost(cause)
+        if isinstance(cause, OutcomeUnknown) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        self._pool.discard_idle_after(cause)
+        broken = closes(cause)
         if self._in_transaction and self._borrowed is not None and not broken:
             broken = not await _ended(self._borrowed, "ROLLBACK")
-        self._in_transaction = False
+        self._in_transaction, self._deferred = False, None
         await self._close(broken=broken)
+
+
+def _call(callback: Callable[[], None]) -> None:
+    try:
+        callback()
+    except Exception:
+        log.exception("callback after a commit failed")
 
 
 class Database:
@@ -284,7 +330,7 @@ class Database:
         self.settings = settings
         self.write = Pool(url, settings, name=name, size=settings.db_pool_size, server_settings=server_settings)
         self.read = Pool(url, settings, name="read", size=settings.db_read_pool_size, read_only=True)
-        self.on_begin: BeginHook | None = None
+        self.write.same_server = self.read.same_server = (self.write, self.read)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
@@ -293,7 +339,7 @@ class Database:
         An `AppError` that `commits` keeps what was written and is raised all the same. Driver errors come out as the
         `AppError` that stands for them.
         """
-        session = Session(self.write, self.on_begin)
+        session = Session(self.write)
         try:
             yield session
             await session._commit()
@@ -311,7 +357,9 @@ class Database:
         try:
             yield session
         except BaseException as error:
-            await session._close(broken=not isinstance(error, AppError))
+            await session._end(error)
+            if isinstance(driver_error(error), ReadOnlySQLTransactionError):
+                raise ReadSessionWrote("A ReadSession is read-only. Ask for a Session to write.") from error
             raise_translated(error)
         await session._close(broken=False)
 
@@ -327,6 +375,6 @@ class Database:
             return
         try:
             await session._commit()
-        except BaseException as fault:
-            await session._roll_back(fault)
-            raise_translated(fault)
+        except BaseException as failure:
+            await session._roll_back(failure)
+            raise_translated(failure)

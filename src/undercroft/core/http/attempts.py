@@ -75,8 +75,6 @@ class Attempt:
         if self._turn.left is not None:
             first, kept = self._turn.left
             raise _refusal_or_replay(Kept(kept.outcome, first.request == claim.request, kept.answer))
-        if session is not None:
-            session.share()
         found = await self._keys.claim(claim, session)
         if found is not None:
             raise _refusal_or_replay(found)

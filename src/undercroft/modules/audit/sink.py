@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from asyncpg import Record
 from sqlalchemy import text
 
 from undercroft.core.audit import Actor, Entry, Origin, current_origin
@@ -63,14 +62,10 @@ class AuditTable:
         await session.fetch(ALONE, audit=whole)
         session.after_commit(lambda: logs.write_audit(row, encoded))
 
-    async def write_one(
-        self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]
-    ) -> Record | None:
+    async def write_one(self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]) -> None:
         row, encoded, values["audit"] = written(entry)
-        made = await session.write_one(_audited(statement), **values)
-        if made is not None:
-            session.after_commit(lambda: logs.write_audit(row, encoded))
-        return made
+        change = await session.write_one(_audited(statement), **values)
+        session.after_commit(lambda: logs.write_audit(row, encoded) if change.rows else None)
 
 
 @cache

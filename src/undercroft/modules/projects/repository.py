@@ -29,7 +29,7 @@ NEWEST = Statement(
 INSERT = Statement(
     insert(Project)
     .values({name: bindparam(name) for name in (*ProjectRead.model_fields, "team_id")})
-    .returning(*COLUMNS)
+    .returning(col(Project.id))
 )
 
 
@@ -50,23 +50,21 @@ class ProjectRepository(TenantRepository[Project]):
         """One page of the plain listing; each row also carries the `total`."""
         return await self._session.fetch(NEWEST, team_id=self.team_id, size=size, skipped=(page - 1) * size)
 
-    async def insert(self, values: Mapping[str, Any], entry: Entry, *, created_by: UUID | None) -> Record:
-        """Write a new project and its audit entry as the only statement of the session; the entry names its id.
+    async def insert(self, values: Mapping[str, Any], entry: Entry, *, created_by: UUID | None) -> Mapping[str, Any]:
+        """Write a new project and its audit entry in one statement; the entry names its id. Returns the new row.
 
-        Its own columns are filled in here: making a `Project` for that costs as much as the statement.
+        Its own columns are filled in here: making a `Project` for that costs as much as the statement. The statement
+        may wait for the end of the session (see `Session.write_one`), so the row is made here, not read back.
         """
         now = utc_now()
-        row = await write_one(
-            self._writing,
-            INSERT,
-            entry,
-            id=entry.target_id,
-            team_id=self.team_id,
-            created_by=created_by,
-            created_at=now,
-            updated_at=now,
-            version=1,
+        row = {
+            "id": entry.target_id,
+            "team_id": self.team_id,
+            "created_by": created_by,
+            "created_at": now,
+            "updated_at": now,
+            "version": 1,
             **values,
-        )
-        assert row is not None
+        }
+        await write_one(self._writing, INSERT, entry, **row)
         return row

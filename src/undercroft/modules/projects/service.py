@@ -50,7 +50,7 @@ class ProjectService:
     async def read(self, project_id: UUID) -> Record:
         return await self._projects.record(project_id)
 
-    async def create(self, data: ProjectCreate) -> Record:
+    async def create(self, data: ProjectCreate) -> Mapping[str, Any]:
         values = data.model_dump()
         entry = self._entry("project.created", new_id(), after=values)
         return await self._projects.insert(values, entry, created_by=self._principal.person_id)

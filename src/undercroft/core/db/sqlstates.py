@@ -1,0 +1,76 @@
+"""What PostgreSQL's error codes mean here, in one table (PostgreSQL's manual, appendix A).
+
+The longest entry that an error's code begins with decides. A code without an entry is a bug of the program: 500.
+"""
+
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+
+class Category(Enum):
+    """What the client receives."""
+
+    BUG = 500
+    UNSTORABLE = 422
+    CONFLICT = 409
+    UNAVAILABLE = 503
+    OUTCOME_UNKNOWN = "503, and the change may have been made"
+
+
+class ConnectionState(Enum):
+    """What becomes of the connection that reported the error."""
+
+    USABLE = "The statement was refused; after a rollback the connection goes to the next borrower."
+    UNRELIABLE = "Its state, or the server process behind it, is not to be relied on: it is closed."
+    WRONG_SERVER = "It leads to the wrong server: this connection and all idle ones are closed."
+    LOST = "The server ended it, and what it was doing is unknown: this connection and all idle ones are closed."
+
+
+class Meaning(Struct, frozen=True):
+    category: Category
+    connection: ConnectionState = ConnectionState.USABLE
+
+
+BUG: Final = Meaning(Category.BUG)
+UNAVAILABLE: Final = Meaning(Category.UNAVAILABLE)
+UNRELIABLE: Final = Meaning(Category.UNAVAILABLE, ConnectionState.UNRELIABLE)
+WRONG_SERVER: Final = Meaning(Category.UNAVAILABLE, ConnectionState.WRONG_SERVER)
+LOST: Final = Meaning(Category.UNAVAILABLE, ConnectionState.LOST)
+CONFLICT: Final = Meaning(Category.CONFLICT)
+UNSTORABLE: Final = Meaning(Category.UNSTORABLE)
+
+MEANINGS: Final = {
+    "08": LOST,  # connection exceptions; poolers report theirs as 08P01
+    "22": UNSTORABLE,
+    "23": CONFLICT,  # integrity constraints
+    "25006": WRONG_SERVER,  # read-only: a standby, or a primary that was demoted or fenced in a failover
+    "25P02": Meaning(Category.BUG, ConnectionState.UNRELIABLE),  # an error was caught, and the transaction used on
+    "25P03": LOST,  # idle in transaction for too long
+    "25P04": LOST,  # transaction_timeout
+    "26": UNRELIABLE,  # a prepared statement is not there: a pooler changed the server connection
+    "28": WRONG_SERVER,  # authorization; in mid-session only poolers report it
+    "3D": WRONG_SERVER,  # no such database; likewise
+    "40": CONFLICT,  # serialization failures and deadlocks
+    "40003": Meaning(Category.OUTCOME_UNKNOWN, ConnectionState.LOST),
+    "42P05": UNRELIABLE,  # a prepared statement is there already: the counterpart of 26000
+    "53": UNAVAILABLE,  # disk full (53100), too many connections, configured limits
+    "53200": UNRELIABLE,  # out of memory: closing gives the server process's memory back
+    "54": UNSTORABLE,  # a value exceeds a limit of the server, such as the size of an index entry
+    "55006": UNAVAILABLE,  # in use
+    "55P03": UNAVAILABLE,  # lock_timeout, NOWAIT
+    "57": LOST,  # shutdown, crash, dropped database, not yet accepting connections, idle session timeout
+    "57014": UNAVAILABLE,  # statement_timeout, pg_cancel_backend
+    "58": UNRELIABLE,  # I/O errors and missing files outside of PostgreSQL
+    "72": UNAVAILABLE,  # snapshot too old
+    "XX": UNRELIABLE,  # internal errors and corruption; also what some poolers and full quotas report
+}
+
+
+def meaning_of(sqlstate: str, *, fatal: bool = False) -> Meaning:
+    """What an error with this code means; `fatal`: the server ended the connection with it (FATAL or PANIC)."""
+    found = next((MEANINGS[sqlstate[:length]] for length in (5, 2) if sqlstate[:length] in MEANINGS), BUG)
+    if not fatal:
+        return found
+    return Meaning(Category.UNAVAILABLE if found.category is Category.BUG else found.category, ConnectionState.LOST)

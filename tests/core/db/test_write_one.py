@@ -1,0 +1,408 @@
+"""A session's deferred write: discarded by raising, alone one statement, in company part of one transaction."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fastapi import Response
+from sqlalchemy import bindparam, func, select, text
+from sqlmodel import col
+
+from tests.core.db.proxy import Cut, Proxy, proxied
+from tests.factories import Somebody, somebody
+from undercroft.core.audit import Entry, record
+from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.db import Database, Session, SessionDep, Statement, every_tenant, utc_now
+from undercroft.core.db.errors import DatabaseConflict, DatabaseUnavailable, OutcomeUnknown
+from undercroft.core.errors import Conflict
+from undercroft.core.ids import new_id
+from undercroft.jobs import enqueue, task
+from undercroft.modules.projects.models import Project
+from undercroft.modules.projects.repository import INSERT
+from undercroft.modules.projects.schemas import ProjectCreate
+from undercroft.modules.projects.service import ProjectService
+from undercroft.modules.users import User
+from undercroft.testing.people import Person, signed_in
+
+NAMES = Statement(
+    select(col(Project.name)).where(col(Project.team_id) == bindparam("team_id")).order_by(col(Project.name))
+)
+COUNT = Statement(select(func.count()).select_from(Project))
+MARKER = "cut-this-one"
+
+Operation = Callable[[Session, Somebody], Awaitable[object]]
+
+
+@pytest.fixture(autouse=True)
+def every_teams_rows():
+    with every_tenant():
+        yield
+
+
+@pytest.fixture
+async def owner(database: Database) -> Somebody:
+    return await somebody(database)
+
+
+@pytest.fixture
+async def proxy(database_url: str) -> AsyncIterator[Proxy]:
+    async with proxied(database_url) as proxy:
+        proxy.marker = MARKER.encode()
+        yield proxy
+
+
+@pytest.fixture
+async def through_proxy(proxy: Proxy, database: Database, database_url: str) -> AsyncIterator[Database]:
+    """The same database through the proxy, with short timeouts."""
+    settings = database.settings.model_copy(update={"db_statement_timeout": 0.5, "db_lock_timeout": 0.1})
+    made = Database(settings, proxy.url(database_url))
+    yield made
+    await made.close()
+
+
+def row(owner: Somebody, name: str = "deferred") -> dict[str, Any]:
+    now = utc_now()
+    values = {"name": name, "description": "", "status": "active", "created_by": owner.user_id, "version": 1}
+    return {"id": new_id(), "team_id": owner.team_id, "created_at": now, "updated_at": now, **values}
+
+
+async def names(database: Database, owner: Somebody) -> list[str]:
+    return [found["name"] for found in await database.read.fetch(NAMES, team_id=owner.team_id)]
+
+
+async def begin_savepoint(session: Session, _: Somebody) -> None:
+    async with (await session.orm()).begin_nested():
+        await session.execute(text("SELECT 1"))
+
+
+async def roll_back_savepoint(session: Session, owner: Somebody) -> None:
+    with suppress(Conflict):
+        async with (await session.orm()).begin_nested():
+            await session.write_one(INSERT, **row(owner, "undone"))
+            session.add(Project(name="undone as well", team_id=owner.team_id))
+            raise Conflict
+
+
+async def add(session: Session, owner: Somebody) -> None:
+    session.add(User(email=f"{owner.user_id.hex}@else.example.com"))
+
+
+async def enqueue_job(session: Session, _: Somebody) -> None:
+    await enqueue(session, noop)
+
+
+@task(name="tests.noop")
+async def noop() -> None:
+    """Does nothing."""
+
+
+OPERATIONS: dict[str, Operation] = {
+    "fetch": lambda session, owner: session.fetch(NAMES, team_id=owner.team_id),
+    "execute": lambda session, _: session.execute(text("SELECT 1")),
+    "scalar": lambda session, _: session.scalar(text("SELECT 1")),
+    "get": lambda session, owner: session.get(User, owner.user_id),
+    "flush": lambda session, _: session.flush(),
+    "raw": lambda session, _: session.raw(),
+    "orm": lambda session, _: session.orm(),
+    "add": add,
+    "savepoint": begin_savepoint,
+    "rolled back savepoint": roll_back_savepoint,
+    "second write_one": lambda session, owner: session.write_one(INSERT, **row(owner, "second")),
+    "audit entry": lambda session, _: record(session, Entry("thing.made")),
+    "job": enqueue_job,
+}
+operations = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+
+
+async def test_write_one_sends_nothing_when_the_block_raises(database: Database, owner: Somebody, statements) -> None:
+    await statements.clear()
+    with pytest.raises(ZeroDivisionError):
+        async with database.session() as session:
+            await session.write_one(Statement(text("DELETE FROM users WHERE id = :id")), id=owner.user_id)
+            raise ZeroDivisionError
+    assert await statements.recorded() == []
+    assert database.write.in_use == 0
+
+
+async def test_write_one_is_sent_at_the_end_when_an_error_commits(database: Database, owner: Somebody) -> None:
+    class Refused(Conflict):
+        code = "REFUSED"
+        commits = True
+
+    with pytest.raises(Refused):
+        async with database.session() as session:
+            await session.write_one(INSERT, **row(owner))
+            raise Refused
+    assert await names(database, owner) == ["deferred"]
+
+
+@operations
+async def test_write_one_and_another_operation_are_one_transaction(
+    database: Database, owner: Somebody, operation: Operation, statements
+) -> None:
+    await statements.clear()
+    async with database.session() as session:
+        await session.write_one(INSERT, **row(owner))
+        await operation(session, owner)
+    sent = await statements.recorded()
+    assert sum(sql.startswith("BEGIN") for sql in sent) == sent.count("COMMIT") == 1
+    assert {"deferred"} <= set(await names(database, owner)) <= {"deferred", "second"}
+
+
+@operations
+@pytest.mark.parametrize("first", [True, False], ids=["write first", "write last"])
+async def test_raising_discards_write_one_beside_another_operation(
+    database: Database, owner: Somebody, operation: Operation, *, first: bool
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with database.session() as session:
+            if first:
+                await session.write_one(INSERT, **row(owner))
+            await operation(session, owner)
+            if not first:
+                await session.write_one(INSERT, **row(owner))
+            raise ZeroDivisionError
+    assert await names(database, owner) == []
+    assert await _count(database, "SELECT count(*) FROM jobs") == 0
+    assert await _count(database, "SELECT count(*) FROM audit_entries") == 0
+    assert database.write.in_use == 0
+
+
+@pytest.mark.parametrize("read", ["fetch", "scalar", "raw"])
+async def test_write_one_is_visible_to_the_next_statement(database: Database, owner: Somebody, read: str) -> None:
+    name = text("SELECT name FROM projects")
+    async with database.session() as session:
+        await session.write_one(INSERT, **row(owner))
+        if read == "fetch":
+            found = (await session.fetch(Statement(name)))[0]["name"]
+        elif read == "scalar":
+            found = await session.scalar(name)
+        else:
+            found = await (await session.raw()).fetchval(str(name))
+    assert found == "deferred"
+
+
+async def test_write_one_reads_its_values_at_once(database: Database, owner: Somebody) -> None:
+    values = row(owner, "as given")
+    async with database.session() as session:
+        await session.write_one(INSERT, **values)
+        values["name"] = "changed later"
+    assert await names(database, owner) == ["as given"]
+
+
+async def test_write_one_reports_a_conflict_at_the_end(database: Database, owner: Somebody) -> None:
+    values = row(owner)
+    async with database.session() as session:
+        await session.write_one(INSERT, **values)
+    callbacks: list[str] = []
+    with pytest.raises(DatabaseConflict):
+        async with database.session() as session:
+            session.after_commit(lambda: callbacks.append("committed"))
+            await session.write_one(INSERT, **values)
+    assert callbacks == []
+    assert await names(database, owner) == ["deferred"]
+    assert database.write.in_use == 0
+
+
+async def test_a_failing_callback_does_not_make_a_committed_write_an_error(database: Database, owner: Somebody) -> None:
+    callbacks: list[str] = []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    async with database.session() as session:
+        session.after_commit(fail)
+        session.after_commit(lambda: callbacks.append("second"))
+        await session.write_one(INSERT, **row(owner))
+    assert callbacks == ["second"]
+    assert await names(database, owner) == ["deferred"]
+
+
+@pytest.mark.parametrize(("cut", "rows"), [(Cut.BEFORE_REQUEST, 0), (Cut.BEFORE_RESPONSE, 1), (Cut.SILENCE, 1)])
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a transaction"])
+async def test_a_lost_response_to_the_commit_is_an_unknown_outcome(
+    proxy: Proxy,
+    through_proxy: Database,
+    database: Database,
+    owner: Somebody,
+    cut: Cut,
+    rows: int,
+    *,
+    alone: bool,
+    rows_secured: bool,
+) -> None:
+    proxy.marker = MARKER.encode() if alone and not rows_secured else b"COMMIT"
+    proxy.cut = cut
+    with pytest.raises(OutcomeUnknown):
+        async with through_proxy.session() as session:
+            await session.write_one(INSERT, **row(owner, MARKER))
+            if not alone:
+                await session.fetch(COUNT)
+    proxy.cut = Cut.NEVER
+    assert proxy.hits == 1
+    assert through_proxy.write.in_use == 0
+    assert len(await _settled(database, owner, rows)) == rows
+
+
+async def test_a_connection_lost_before_the_commit_is_unavailable_and_nothing_stays(
+    proxy: Proxy, through_proxy: Database, database: Database, owner: Somebody
+) -> None:
+    proxy.cut = Cut.BEFORE_RESPONSE
+    with pytest.raises(DatabaseUnavailable):
+        async with through_proxy.session() as session:
+            await session.write_one(INSERT, **row(owner, MARKER))
+            await session.fetch(COUNT)
+    assert proxy.hits == 1
+    assert through_proxy.write.in_use == 0
+    assert await names(database, owner) == []
+
+
+async def test_write_one_is_unavailable_when_no_connection_can_be_made(
+    proxy: Proxy, through_proxy: Database, owner: Somebody
+) -> None:
+    proxy.server = ("127.0.0.1", 1)
+    with pytest.raises(DatabaseUnavailable):
+        async with through_proxy.session() as session:
+            await session.write_one(INSERT, **row(owner))
+
+
+async def test_write_one_refused_by_a_lock_timeout_is_unavailable_and_not_unknown(
+    through_proxy: Database, database: Database, owner: Somebody
+) -> None:
+    async with database.session() as session:
+        await session.execute(text("SELECT id FROM teams WHERE id = :id FOR UPDATE"), {"id": owner.team_id})
+        with pytest.raises(DatabaseUnavailable):
+            async with through_proxy.session() as other:
+                await other.write_one(INSERT, **row(owner))
+    assert await names(database, owner) == []
+    assert through_proxy.write.in_use == 0
+
+
+async def test_write_one_canceled_at_the_end_gives_back_its_connection(database: Database, owner: Somebody) -> None:
+    async def write() -> None:
+        async with database.session() as session:
+            await session.write_one(INSERT, **row(owner))
+
+    async with database.session() as session:
+        await session.execute(text("SELECT id FROM teams WHERE id = :id FOR UPDATE"), {"id": owner.team_id})
+        task = asyncio.create_task(write())
+        await _until_waiting(database)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert database.write.in_use == 0
+
+
+foreign = Router(surface="app", prefix="/foreign")
+
+
+@foreign.post("/raises", status_code=201)
+async def create_and_raise(principal: CurrentPrincipal, session: SessionDep) -> Response:
+    """A foreign service that builds on the one of projects and fails afterwards."""
+    await ProjectService(session, principal).create(ProjectCreate(name="raised"))
+    raise Conflict
+
+
+@foreign.post("/enqueues", status_code=201)
+async def create_and_enqueue(principal: CurrentPrincipal, session: SessionDep) -> Response:
+    """One that enqueues a job and reads afterwards."""
+    await ProjectService(session, principal).create(ProjectCreate(name="enqueued"))
+    await enqueue(session, noop)
+    listed, total = await ProjectService(session, principal).newest(page=1, size=20)
+    return Response(f"{total} {listed[0]['name']}", 201)
+
+
+@foreign.post("/duplicates", status_code=201)
+async def create_duplicate(principal: CurrentPrincipal, session: SessionDep, project_id: UUID) -> Response:
+    """One whose only write may break a constraint."""
+    owner = Somebody(principal.user_id, principal.team_id)
+    await session.write_one(INSERT, **{**row(owner, "duplicate"), "id": project_id})
+    return Response(status_code=201)
+
+
+@pytest.fixture
+async def extended(database: Database) -> AsyncIterator[Person]:
+    """A user of an application that has the foreign routes as well."""
+    from undercroft.app.api import create_app
+    from undercroft.testing.lifespan import running
+
+    app = create_app(database=database)
+    app.add([foreign])
+    async with running(app):
+        person = await signed_in(app)
+        async with person.client:
+            yield person
+
+
+async def test_a_foreign_service_that_raises_after_a_create_leaves_nothing(
+    extended: Person, database: Database
+) -> None:
+    response = await extended.client.post("/api/v1/app/foreign/raises")
+    assert (response.status_code, response.json()["error"]["code"]) == (409, "CONFLICT")
+    assert await names(database, Somebody(extended.user_id, extended.team_id)) == []
+    assert await _count(database, "SELECT count(*) FROM audit_entries WHERE action = 'project.created'") == 0
+
+
+async def test_a_foreign_service_may_create_then_enqueue_then_read(extended: Person, database: Database) -> None:
+    response = await extended.client.post("/api/v1/app/foreign/enqueues")
+    assert (response.status_code, response.text) == (201, "1 enqueued")
+    assert await names(database, Somebody(extended.user_id, extended.team_id)) == ["enqueued"]
+    assert await _count(database, "SELECT count(*) FROM jobs WHERE task = 'tests.noop'") == 1
+
+
+async def test_a_constraint_that_fails_at_the_end_reaches_the_client_instead_of_201(
+    extended: Person, database: Database
+) -> None:
+    url = f"/api/v1/app/foreign/duplicates?project_id={new_id()}"
+    first, second = [await extended.client.post(url) for _ in range(2)]
+    assert first.status_code == 201
+    assert (second.status_code, second.json()["error"]["code"]) == (409, "CONFLICT")
+    assert await names(database, Somebody(extended.user_id, extended.team_id)) == ["duplicate"]
+
+
+@pytest.mark.parametrize(("cut", "rows"), [(Cut.BEFORE_REQUEST, 0), (Cut.BEFORE_RESPONSE, 1)])
+async def test_creating_a_project_whose_response_is_lost_is_an_unknown_outcome_and_never_repeated(
+    proxy: Proxy, through_proxy: Database, database: Database, cut: Cut, rows: int, *, rows_secured: bool
+) -> None:
+    """With row-level security the statement is in a transaction, which the lost connection rolls back."""
+    code, rows = ("DATABASE_UNAVAILABLE", 0) if rows_secured else ("OUTCOME_UNKNOWN", rows)
+    from undercroft.app.api import create_app
+    from undercroft.testing.lifespan import running
+
+    app = create_app(database=through_proxy)
+    async with running(app):
+        person = await signed_in(app)
+        async with person.client as client:
+            await client.post("/api/v1/app/projects", json={"name": "Before"})
+            proxy.cut = cut
+            response = await client.post("/api/v1/app/projects", json={"name": MARKER})
+            proxy.cut = Cut.NEVER
+    assert (response.status_code, response.json()["error"]["code"]) == (503, code)
+    assert int(response.headers["Retry-After"]) > 0
+    assert proxy.hits == 1
+    owner = Somebody(person.user_id, person.team_id)
+    assert len(await _settled(database, owner, rows + 1)) == rows + 1
+
+
+async def _count(database: Database, sql: str) -> int:
+    rows = await database.read.fetch(Statement(text(sql)))
+    return int(rows[0][0])
+
+
+async def _settled(database: Database, owner: Somebody, rows: int) -> list[str]:
+    """The names once there are so many rows: a statement whose connection is gone may still be running."""
+    async with asyncio.timeout(10):
+        while len(found := await names(database, owner)) != rows:
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def _until_waiting(database: Database) -> None:
+    """Until a statement waits for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with asyncio.timeout(10):
+        while not await _count(database, waiting):
+            await asyncio.sleep(0.02)
