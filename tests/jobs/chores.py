@@ -132,3 +132,21 @@ async def give_away(job: CurrentJob) -> str:
     async with job.session() as session:
         await (await session.raw()).execute("UPDATE jobs SET worker_id = gen_random_uuid() WHERE id = $1", job.id)
     return "too late"
+
+
+@task(retries=0, timeout=30)
+async def sleep_in_database(job: CurrentJob, *, seconds: float) -> None:
+    async with job.session() as session:
+        await (await session.raw()).execute("SELECT pg_sleep($1)", seconds)
+
+
+@task(retries=0, timeout=0.5)
+async def hang_in_database(job: CurrentJob) -> None:
+    async with job.session() as session:
+        await (await session.raw()).execute("SELECT pg_sleep(3600)")
+
+
+@task(retries=0, timeout=30)
+async def lock_job(job: CurrentJob, *, job_id: UUID) -> None:
+    async with job.session() as session:
+        await (await session.raw()).execute("SELECT FROM jobs WHERE id = $1 FOR UPDATE", job_id)

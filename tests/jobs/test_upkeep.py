@@ -1,9 +1,11 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from tests.jobs import chores
 from undercroft.core.db import Database
-from undercroft.jobs import enqueue
+from undercroft.jobs import enqueue, upkeep
 from undercroft.jobs.engines import engine
 from undercroft.jobs.upkeep import clean_up, sweep
 from undercroft.testing.jobs import JobsInTest
@@ -56,28 +58,123 @@ async def test_a_message_that_comes_twice_runs_its_job_once(database: Database, 
     assert await execute(database, "SELECT count(*) FROM pgqueuer") == 0
 
 
-async def test_old_finished_jobs_are_deleted_and_unfinished_ones_kept(database: Database, jobs: JobsInTest) -> None:
+async def clean(database: Database, jobs: JobsInTest) -> dict[str, int]:
+    cleaning = await enqueued(database, clean_up)
+    await jobs.run_all()
+    row = await jobs.get(cleaning.id)
+    assert row.status == "succeeded", row.error
+    return dict(row.result)
+
+
+async def test_clean_up_deletes_only_finished_jobs_past_their_days(database: Database, jobs: JobsInTest) -> None:
     old = await enqueued(database, what="old")
     recent = await enqueued(database, what="recent")
     await jobs.run_all()
     waiting = await enqueued(database, what="waiting", delay=3600)
-    await execute(database, "UPDATE jobs SET finished_at = now() - interval '31 days' WHERE id = $1", old.id)
-    await execute(database, "UPDATE jobs SET created_at = now() - interval '90 days' WHERE id = $1", waiting.id)
-    await execute(database, "UPDATE pgqueuer_log SET created = now() - interval '2 days'")
-    cleaning = await enqueued(database, clean_up)
-    await jobs.run_all()
-    result = (await jobs.get(cleaning.id)).result
-    assert result["jobs"] == 1
-    assert result["records"] >= 4
+    ago = "UPDATE jobs SET finished_at = now() - $2::interval WHERE id = $1"
+    await execute(database, ago, old.id, timedelta(days=30, minutes=1))
+    await execute(database, ago, recent.id, timedelta(days=29, hours=23))
+    await execute(database, "UPDATE jobs SET created_at = now() - interval '90 days' WHERE id <> $1", old.id)
+    assert (await clean(database, jobs))["jobs"] == 1
     assert (await jobs.get(recent.id)).status == "succeeded"
     assert (await jobs.get(waiting.id)).status == "queued"
     assert await execute(database, "SELECT count(*) FROM jobs WHERE id = $1", old.id) == 0
 
 
-async def test_the_engines_records_are_removed_in_bounded_steps(database: Database, jobs: JobsInTest) -> None:
+async def test_clean_up_deletes_only_engine_records_older_than_a_day(database: Database, jobs: JobsInTest) -> None:
+    for hours in (23, 25):
+        await execute(
+            database,
+            "INSERT INTO pgqueuer_log (created, job_id, status, priority, entrypoint) "
+            "VALUES (now() - $1::interval, 1, 'picked', 0, 'chores.note')",
+            timedelta(hours=hours),
+        )
+        await execute(
+            database,
+            "INSERT INTO pgqueuer_statistics (created, count, status, priority, entrypoint) "
+            "VALUES (now() - $1::interval, 1, 'picked', 0, 'chores.note')",
+            timedelta(hours=hours),
+        )
+    assert (await clean(database, jobs))["records"] == 2
+    for table in ("pgqueuer_log", "pgqueuer_statistics"):
+        count = f"SELECT count(*) FROM {table} WHERE entrypoint = 'chores.note' AND created"
+        assert await execute(database, f"{count} < now() - interval '24 hours'") == 0
+        assert await execute(database, f"{count} < now() - interval '22 hours'") == 1
+
+
+async def test_clean_up_deletes_only_workers_and_schedules_not_seen_for_long(
+    database: Database, jobs: JobsInTest
+) -> None:
+    worker = (
+        "INSERT INTO job_workers (id, host, pid, queues, concurrency, started_at, seen_at) "
+        "VALUES (gen_random_uuid(), $1, 1, '', 1, now(), now() - $2::interval)"
+    )
+    schedule = (
+        "INSERT INTO job_schedules (task, cron, timezone, next_run_at, seen_at) "
+        "VALUES ($1, '* * * * *', 'UTC', now(), now() - $2::interval)"
+    )
+    await execute(database, worker, "recent", timedelta(hours=23))
+    await execute(database, worker, "gone", timedelta(hours=25))
+    await execute(database, schedule, "recent.task", timedelta(days=6, hours=23))
+    await execute(database, schedule, "gone.task", timedelta(days=7, hours=1))
+    await clean(database, jobs)
+    assert await execute(database, "SELECT string_agg(host, ',') FROM job_workers") == "recent"
+    assert await execute(database, "SELECT string_agg(task, ',') FROM job_schedules") == "recent.task"
+
+
+async def test_clean_up_of_half_a_million_records_stays_below_the_statement_timeout(
+    database: Database, jobs: JobsInTest
+) -> None:
+    for first in range(0, 500_000, 50_000):
+        await execute(
+            database,
+            "INSERT INTO pgqueuer_log (created, job_id, status, priority, entrypoint) "
+            "SELECT now() - interval '2 days' - n * interval '0.1 seconds', n, 'successful', 0, 'chores.note' "
+            "FROM generate_series($1::int, $1::int + 49999) AS n",
+            first,
+        )
+    await execute(
+        database,
+        "INSERT INTO jobs (id, task, queue, status, priority, attempts, max_attempts, lost, args, cancel_requested, "
+        "scheduled_at, created_at, updated_at, finished_at) "
+        "SELECT gen_random_uuid(), 'chores.note', 'default', 'succeeded', 0, 1, 1, 0, '{}', false, "
+        "now(), now(), now(), now() - interval '31 days' FROM generate_series(1, 20000)",
+    )
+    hurried = Database(database.settings.model_copy(update={"db_statement_timeout": 2.0}), database.url)
+    try:
+        assert await clean(hurried, JobsInTest(hurried)) == {"jobs": 20_000, "records": 500_000}
+    finally:
+        await hurried.close()
+    assert await execute(database, "SELECT count(*) FROM pgqueuer_log WHERE created < now() - interval '1 day'") == 0
+
+
+async def test_clean_up_that_is_interrupted_leaves_less_to_the_next_attempt(
+    database: Database, jobs: JobsInTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(5):
+        await enqueued(database, what=str(n))
+    await jobs.run_all()
+    await execute(database, "UPDATE jobs SET finished_at = now() - interval '31 days'")
+    monkeypatch.setattr(upkeep, "DELETE_BATCH", 2)
+    delete_batch, batches = upkeep._delete_finished, []
+
+    async def interrupted(*arguments: Any) -> int:
+        batches.append(await delete_batch(*arguments))
+        if len(batches) == 1:
+            raise ConnectionError
+        return batches[-1]
+
+    monkeypatch.setattr(upkeep, "_delete_finished", interrupted)
+    cleaning = await enqueued(database, clean_up)
+    await jobs.run_all(future=True)
+    row = await jobs.get(cleaning.id)
+    assert (row.attempts, row.result["jobs"], batches) == (2, 3, [2, 2, 1, 0])
+
+
+async def test_engine_records_are_deleted_in_bounded_batches(database: Database, jobs: JobsInTest) -> None:
     for n in range(5):
         await enqueued(database, what=str(n))
     await jobs.run_all()
     async with database.session() as session:
-        assert await engine().tidy(await session.raw(), timedelta(days=-1), 4) <= 4 + 4
+        assert await engine().delete_records(await session.raw(), timedelta(days=-1), 4) == 4
     assert await execute(database, "SELECT count(*) FROM pgqueuer_log") == 10 - 4

@@ -27,9 +27,18 @@ def load_tasks() -> None:
 
 
 def worker_database() -> Database:
-    """A database for what jobs do: the pools of a request, with the patience of a job."""
-    patience = load(JobsSettings).jobs_acquire_timeout
-    return Database(load(DatabaseSettings).model_copy(update={"db_acquire_timeout": patience}))
+    """A database for what jobs do: the pools of a request, with the patience of a job.
+
+    A statement may take as long as the longest task; each task's own timeout cancels its statement sooner.
+    """
+    settings, patience = load(DatabaseSettings), load(JobsSettings).jobs_acquire_timeout
+    longest = max((task.timeout for task in tasks().values()), default=0)
+    patient = {
+        "db_acquire_timeout": patience,
+        "db_lock_timeout": max(settings.db_lock_timeout, patience),
+        "db_statement_timeout": max(settings.db_statement_timeout, longest),
+    }
+    return Database(settings.model_copy(update=patient))
 
 
 async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:

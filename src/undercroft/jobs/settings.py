@@ -38,7 +38,10 @@ class JobsSettings(SettingsBase):
         "and DB_POOL_SIZE + DB_READ_POOL_SIZE for what its jobs do.",
     )
     jobs_acquire_timeout: float = Field(
-        30, gt=0, description="Seconds a job waits for a free connection; it has more patience than a request."
+        30,
+        gt=0,
+        description="Seconds a job waits for a free connection or a lock; it has more patience than a request. Its "
+        "statements may take as long as the longest task's timeout.",
     )
     jobs_keep_days: float = Field(30, gt=0, description="Days for which finished jobs are kept.")
     jobs_sweep_interval: float = Field(

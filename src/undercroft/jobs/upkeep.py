@@ -1,5 +1,6 @@
 """Repairs and removals: what keeps rows and messages in step, and the tables small."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -13,7 +14,10 @@ from undercroft.jobs.settings import JobsSettings
 
 log = structlog.get_logger("undercroft.application")
 
-BATCH = 1000
+SWEEP_BATCH = 1000
+DELETE_BATCH = 5000
+"""Rows deleted by one statement, far below any statement timeout. Each batch is committed by itself."""
+
 ENGINE_RECORDS = timedelta(days=1)
 
 DELETE_FINISHED = """
@@ -35,32 +39,40 @@ async def sweep(database: Database) -> tuple[int, int]:
     an engine lost something.
     """
     async with database.session() as session:
-        resent, dropped = await engine().sweep(await session.raw(), BATCH)
+        resent, dropped = await engine().sweep(await session.raw(), SWEEP_BATCH)
     if resent or dropped:
         log.warning("jobs and messages were out of step", resent=resent, dropped=dropped)
     return resent, dropped
 
 
-@cron("17 3 * * *", name="jobs.clean_up", timeout=600)
+@cron("17 * * * *", name="jobs.clean_up", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
-    """Delete finished jobs after JOBS_KEEP_DAYS, the engine's own records after a day, and workers long gone."""
+    """Delete finished jobs after JOBS_KEEP_DAYS, the engine's own records after a day, and workers long gone.
+
+    Hourly and in batches, each committed by itself: an attempt that is interrupted leaves less to the next.
+    """
     keep = timedelta(days=load(JobsSettings).jobs_keep_days)
-    jobs = records = 0
-    while deleted := await _delete_finished(job.database, keep):
-        jobs += deleted
-    while deleted := await _tidy(job.database):
-        records += deleted
+    jobs = await _repeated(lambda: _delete_finished(job.database, keep))
+    records = await _repeated(lambda: _delete_records(job.database))
     async with job.session() as session:
         await (await session.raw()).execute(FORGET)
     return {"jobs": jobs, "records": records}
 
 
+async def _repeated(delete_batch: Callable[[], Awaitable[int]]) -> int:
+    """Delete batches until there is nothing more; how many rows in all."""
+    total = 0
+    while deleted := await delete_batch():
+        total += deleted
+    return total
+
+
 async def _delete_finished(database: Database, keep: timedelta) -> int:
     async with database.session() as session:
-        status = await (await session.raw()).execute(DELETE_FINISHED, keep, BATCH)
+        status = await (await session.raw()).execute(DELETE_FINISHED, keep, DELETE_BATCH)
     return int(status.rpartition(" ")[2])
 
 
-async def _tidy(database: Database) -> int:
+async def _delete_records(database: Database) -> int:
     async with database.session() as session:
-        return await engine().tidy(await session.raw(), ENGINE_RECORDS, BATCH)
+        return await engine().delete_records(await session.raw(), ENGINE_RECORDS, DELETE_BATCH)

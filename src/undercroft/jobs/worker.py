@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from undercroft.core.db.errors import translated
 from undercroft.core.db.session import Database
+from undercroft.core.db.settings import DatabaseSettings
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
 from undercroft.jobs import history, presence
@@ -236,10 +237,10 @@ class Worker:
 
     async def _sweep_round(self) -> None:
         await asyncio.sleep(self._settings.jobs_sweep_interval * random.uniform(0.5, 1))  # noqa: S311
-        await sweep(self._queue)
+        await sweep(self._database)
 
     async def _listen(self) -> None:
-        settings = self._database.settings
+        settings = self._queue.settings
         if settings.has_direct_connection:
             direct = settings.database_direct_url.get_secret_value()
             url = settings.direct_url if direct else self._database.url
@@ -283,9 +284,16 @@ class Worker:
 
 
 def _queue_database(database: Database, connections: int) -> Database:
-    """The same database for claims and marks. What a crash of the server may lose of them only makes a job run again,
-    so nobody waits for the disk.
+    """The same database for claims and marks, with the limits of a request. What a crash of the server may lose of
+    them only makes a job run again, so nobody waits for the disk.
     """
-    own = {"db_pool_size": connections, "db_read_pool_size": 1, "db_pool": "queue"}
+    limits = load(DatabaseSettings)
+    own = {
+        "db_pool_size": connections,
+        "db_read_pool_size": 1,
+        "db_pool": "queue",
+        "db_statement_timeout": min(limits.db_statement_timeout, database.settings.db_statement_timeout),
+        "db_lock_timeout": min(limits.db_lock_timeout, database.settings.db_lock_timeout),
+    }
     settings = database.settings.model_copy(update=own)
     return Database(settings, database.url, name="queue", server_settings={"synchronous_commit": "off"})

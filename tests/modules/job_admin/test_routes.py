@@ -160,7 +160,7 @@ async def test_schedules_show_the_next_run_and_the_last_result(
     await jobs.run_all()
     schedules = {each["task"]: each for each in (await admin.get(f"{JOBS}/schedules")).json()["items"]}
     shown = schedules[clean_up.name]
-    assert (shown["cron"], shown["timezone"], shown["last_status"]) == ("17 3 * * *", "UTC", "succeeded")
+    assert (shown["cron"], shown["timezone"], shown["last_status"]) == ("17 * * * *", "UTC", "succeeded")
     assert shown["last_result"]["jobs"] == 0
     assert shown["next_run_at"] > shown["last_run_at"]
 

@@ -363,6 +363,6 @@ def _server_settings(
         "timezone": "UTC",
         "statement_timeout": f"{int(settings.db_statement_timeout * 1000)}ms",
         "lock_timeout": f"{int(settings.db_lock_timeout * 1000)}ms",
-        "idle_in_transaction_session_timeout": "60s",
+        "idle_in_transaction_session_timeout": f"{max(60, int(settings.db_statement_timeout))}s",
         "default_transaction_read_only": "on" if read_only else "off",
     }

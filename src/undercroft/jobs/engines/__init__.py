@@ -91,8 +91,8 @@ class Engine(Protocol):
         """Send anew for unfinished jobs without a message and drop messages without one; how many of each."""
         ...
 
-    async def tidy(self, connection: asyncpg.Connection, keep: timedelta, limit: int) -> int:
-        """Remove up to `limit` rows of the engine's own records that are older; how many."""
+    async def delete_records(self, connection: asyncpg.Connection, keep: timedelta, limit: int) -> int:
+        """Delete up to `limit` rows of each kind of the engine's own records that are older; how many."""
         ...
 
     async def listen(

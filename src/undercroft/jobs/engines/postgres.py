@@ -86,13 +86,16 @@ DELETE FROM pgqueuer WHERE id IN (
 )
 """  # noqa: S608 - only constants
 
-TIDY_LOG = """
-DELETE FROM pgqueuer_log WHERE id IN (SELECT id FROM pgqueuer_log WHERE created < now() - $1::interval LIMIT $2)
+DELETE_LOG = """
+DELETE FROM pgqueuer_log WHERE id IN (
+    SELECT id FROM pgqueuer_log WHERE created < now() - $1::interval ORDER BY created LIMIT $2
+)
 """
 
-TIDY_STATISTICS = """
-DELETE FROM pgqueuer_statistics
-WHERE id IN (SELECT id FROM pgqueuer_statistics WHERE created < now() - $1::interval LIMIT $2)
+DELETE_STATISTICS = """
+DELETE FROM pgqueuer_statistics WHERE id IN (
+    SELECT id FROM pgqueuer_statistics WHERE created < now() - $1::interval ORDER BY id LIMIT $2
+)
 """
 
 ENDED_AS = {"succeeded": "successful", "failed": "exception", "cancelled": "canceled"}
@@ -163,10 +166,12 @@ class PostgresEngine:
         dropped = await connection.execute(DROP_ORPHANS, limit)
         return _touched(resent), _touched(dropped)
 
-    async def tidy(self, connection: asyncpg.Connection, keep: timedelta, limit: int) -> int:
-        await self._queries(connection).aggregate_logs()
-        log = await connection.execute(TIDY_LOG, keep, limit)
-        statistics = await connection.execute(TIDY_STATISTICS, keep, limit)
+    async def delete_records(self, connection: asyncpg.Connection, keep: timedelta, limit: int) -> int:
+        """The library would first aggregate its whole log in one statement, which has no bound, for statistics that
+        nothing here reads: the rows of `jobs` are the history.
+        """
+        log = await connection.execute(DELETE_LOG, keep, limit)
+        statistics = await connection.execute(DELETE_STATISTICS, keep, limit)
         return _touched(log) + _touched(statistics)
 
     async def listen(

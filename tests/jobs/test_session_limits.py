@@ -1,0 +1,84 @@
+"""What a job's statements may take is the job's own limit, not that of a request."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.jobs import chores
+from tests.jobs.processes import Workers, eventually
+from undercroft.app.worker import worker_database
+from undercroft.core.db import Database
+from undercroft.jobs import Job, enqueue
+from undercroft.jobs.registry import tasks
+from undercroft.testing.jobs import JobsInTest
+
+
+@pytest.fixture
+async def workers(database_url: str) -> AsyncIterator[Workers]:
+    workers = Workers(database_url)
+    yield workers
+    await workers.end()
+
+
+async def enqueued(database: Database, task: Any, **kwargs: Any) -> Job:
+    async with database.session() as session:
+        return await enqueue(session, task, **kwargs)
+
+
+async def has_ended(jobs: JobsInTest, job: Job) -> bool:
+    return (await jobs.get(job.id)).finished_at is not None
+
+
+async def fetchval(database: Database, sql: str) -> Any:
+    async with database.session() as session:
+        return await (await session.raw()).fetchval(sql)
+
+
+async def test_job_statement_may_take_longer_than_a_request_statement(
+    database: Database, jobs: JobsInTest, workers: Workers
+) -> None:
+    job = await enqueued(database, chores.sleep_in_database, seconds=1.5)
+    await workers.start(DB_STATEMENT_TIMEOUT="0.5")
+    await eventually(lambda: has_ended(jobs, job))
+    row = await jobs.get(job.id)
+    assert (row.status, row.error) == ("succeeded", None)
+
+
+async def test_job_may_wait_for_a_lock_longer_than_a_request(
+    database: Database, jobs: JobsInTest, workers: Workers
+) -> None:
+    locked = await enqueued(database, chores.note, what="locked", delay=3600)
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock' AND now() - query_start > '1 second'"
+    )
+
+    async def has_waited() -> bool:
+        return bool(await fetchval(database, waiting))
+
+    async with database.session() as session:
+        await (await session.raw()).execute("SELECT FROM jobs WHERE id = $1 FOR UPDATE", locked.id)
+        job = await enqueued(database, chores.lock_job, job_id=locked.id)
+        await workers.start(DB_LOCK_TIMEOUT="0.3")
+        await eventually(has_waited)
+    await eventually(lambda: has_ended(jobs, job))
+    row = await jobs.get(job.id)
+    assert (row.status, row.error) == ("succeeded", None)
+
+
+async def test_worker_database_allows_as_long_as_the_longest_task(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    longest = max(task.timeout for task in tasks().values())
+    database = worker_database()
+    limits = ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
+    try:
+        shown = await asyncio.gather(
+            *(fetchval(database, f"SELECT setting::int FROM pg_settings WHERE name = '{name}'") for name in limits)
+        )
+    finally:
+        await database.close()
+    assert shown == [longest * 1000, longest * 1000, 30_000]
