@@ -157,7 +157,7 @@ LEAVES: dict[str, Leaves] = {
     "POST /verify-email": leaves("user.registered"),
     "POST /confirm-email": leaves("user.email_changed", many=("team.domains_revoked",)),
     "POST /reset-password": leaves("user.password_reset", "password.reset_requested", unless=UNKNOWN),
-    "POST /magic-link": leaves("session.started", "mfa.asked"),
+    "POST /magic-link": leaves("session.started", "mfa.asked", unless="another browser is shown the account first"),
     "POST /join": leaves("member.joined", refused=("team.domains_revoked",), unless="one belongs to the team already"),
     "POST /register": leaves("registration.requested"),
     "POST /sign-in": leaves("session.started", "mfa.asked", also=("sign_in.slowed",), refused=GUESS),

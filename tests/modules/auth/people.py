@@ -118,8 +118,10 @@ async def sign_in(http: httpx.AsyncClient, email: str, password: str = PASSWORD,
     return await post(http, "/login", {"email": email, "password": password, **more})
 
 
-async def register(http: httpx.AsyncClient, email: str, password: str = PASSWORD) -> httpx.Response:
-    return await post(http, "/register", {"email": email, "password": password, "full_name": "Ada Lovelace"})
+async def register(
+    http: httpx.AsyncClient, email: str, password: str = PASSWORD, full_name: str = "Ada Lovelace"
+) -> httpx.Response:
+    return await post(http, "/register", {"email": email, "password": password, "full_name": full_name})
 
 
 async def a_person(http: httpx.AsyncClient, mailbox: Mailbox, email: str | None = None) -> Person:

@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from tests.modules.auth.people import PASSWORD, Mailbox, Person, code_of, new_address, post
+from tests.modules.auth.people import PASSWORD, Mailbox, Person, client_of, code_of, new_address, post
+from tests.modules.forms import hidden
 from undercroft.core.db import Database, Session, utc_now
+from undercroft.core.http.application import Api
 from undercroft.core.settings import use
 from undercroft.modules.auth import MfaRequired, second_factor
 from undercroft.modules.auth.models import MailToken
@@ -70,11 +72,42 @@ async def test_asking_tells_nobody_whether_there_is_an_account(
     assert [mail.to for mail in await mailbox.arrived()] == [ada.email]
 
 
-async def test_a_newer_link_makes_the_earlier_one_void(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
-    earlier = await link_of(http, mailbox, ada.email)
-    newer = await link_of(http, mailbox, ada.email)
-    assert (await post(http, VERIFY, {"token": earlier})).status_code == 400
-    assert (await post(http, VERIFY, {"token": newer})).status_code == 200
+async def test_a_strangers_request_leaves_the_owners_link_valid_and_one_use_ends_them_all(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, app: Api
+) -> None:
+    own = await link_of(http, mailbox, ada.email)
+    async with client_of(app, ip="203.0.113.9") as stranger:
+        strangers = await link_of(stranger, mailbox, ada.email)
+    assert (await post(http, VERIFY, {"token": own})).status_code == 200
+    assert code_of(await post(http, VERIFY, {"token": strangers})) == "LINK_INVALID"
+
+
+async def test_a_browser_that_did_not_ask_for_the_link_names_the_account_first(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, app: Api
+) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    async with client_of(app) as other:
+        body = {"token": token, "session": "cookie"}
+        refused = await post(other, VERIFY, body)
+        assert (refused.status_code, code_of(refused)) == (403, "LINK_OF_ANOTHER_DEVICE")
+        assert refused.json()["error"]["details"] == {"email": ada.email}
+        assert "uc_session" not in other.cookies
+        wrong = await post(other, VERIFY, {**body, "email": new_address()})
+        assert code_of(wrong) == "LINK_OF_ANOTHER_DEVICE"
+        assert (await post(other, VERIFY, {**body, "email": ada.email})).status_code == 200
+        assert "uc_session" in other.cookies
+
+
+async def test_the_page_shows_whose_account_it_is_to_a_browser_that_did_not_ask(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, app: Api
+) -> None:
+    token = await link_of(http, mailbox, ada.email)
+    async with client_of(app) as other:
+        asked = await other.post("/magic-link", data={"token": token}, headers=BROWSER)
+        assert (asked.status_code, "uc_session" in other.cookies) == (200, False)
+        assert f"Sign in as {ada.email}" in asked.text
+        entered = await other.post("/magic-link", data=hidden(asked), headers=BROWSER)
+        assert (entered.status_code, "uc_session" in other.cookies) == (303, True)
 
 
 async def test_a_link_is_void_once_the_password_changed(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:

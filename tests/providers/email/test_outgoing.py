@@ -33,7 +33,7 @@ def mails() -> list:
     return [parse(path.read_bytes()) for path in sorted(folder.glob("*.eml"))]
 
 
-VERIFY = {"link": "https://acme.example/v?token=abc", "expires_in": "24 hours"}
+VERIFY = {"link": "https://acme.example/v?token=abc", "requested": "3 May 2026 at 10:00 UTC", "expires_in": "24 hours"}
 
 
 async def test_a_template_is_sent_from_the_product_to_a_person() -> None:

@@ -117,12 +117,12 @@ def test_an_unsubscribe_link_is_shown_when_there_is_one(folder: Path) -> None:
 
 IDENTITY = {
     "welcome": {"name", "link"},
-    "verify": {"link", "expires_in"},
-    "already_registered": {"link"},
-    "reset_password": {"name", "link", "expires_in"},
+    "verify": {"link", "expires_in", "requested"},
+    "already_registered": {"link", "requested"},
+    "reset_password": {"name", "link", "expires_in", "requested"},
     "password_changed": {"name", "link", "when"},
     "password_was_reset": {"name", "link", "when"},
-    "confirm_email": {"link", "expires_in"},
+    "confirm_email": {"link", "expires_in", "requested"},
     "email_changed": {"name", "link", "when", "new_email"},
     "account_deleted": {"name", "when"},
 }
@@ -131,6 +131,7 @@ GIVEN = {
     "link": "https://acme.example/verify?token=abc&next=%2F",
     "expires_in": "24 hours",
     "when": "3 May 2026 at 10:00 UTC",
+    "requested": "3 May 2026 at 10:00 UTC from 192.0.2.1 (Firefox on Linux)",
     "new_email": "new@example.com",
 }
 

@@ -98,10 +98,15 @@ def mailed_page(_request: Request, _name: str, *, status: int = 200, **context: 
     return page(_request, _name, status=status, headers=MAILED, **context)
 
 
+def sign_in_link(wanted: str) -> str:
+    """The address of the sign-in page that leads on to a path of ours; empty where there is no such page."""
+    return f"{_sign_in_page}?{urlencode({'next': wanted})}" if _sign_in_page else ""
+
+
 def error_page(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
     """An error for a browser: the page and the headers it needs."""
     request_id = scope.get("state", {}).get("request_id")
-    sign_in = f"{_sign_in_page}?{urlencode({'next': scope['path']})}" if _sign_in_page else ""
+    sign_in = sign_in_link(scope["path"])
     response = page(
         Request(scope), "error.html", status=error.status, error=error, request_id=request_id, sign_in=sign_in
     )

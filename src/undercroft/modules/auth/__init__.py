@@ -5,6 +5,7 @@ Other ways to sign in prove who somebody is and then call `start_session`.
 
 from undercroft.modules.auth import browser
 from undercroft.modules.auth.answers import (
+    CHECK_EMAIL,
     SENT,
     SIGN_IN,
     count_account,
@@ -18,14 +19,15 @@ from undercroft.modules.auth.cookies import (
     cookie_name,
     is_secure,
     refuse_cross_site,
-    set_session_cookie,
 )
+from undercroft.modules.auth.device import set_device_cookie
 from undercroft.modules.auth.disposable import DisposableAddress, require_lasting
 from undercroft.modules.auth.errors import (
     CsrfFailed,
     InvalidCredentials,
     InvalidToken,
     LinkInvalid,
+    LinkOfAnotherDevice,
     MfaRequired,
     TokenExpired,
     TooManyAttempts,
@@ -62,6 +64,7 @@ from undercroft.modules.auth.settings import AuthSettings
 REQUIRES = ("users", "teams", "api_keys")
 
 __all__ = [
+    "CHECK_EMAIL",
     "MAGIC_PAGE",
     "REQUIRES",
     "RESET_PAGE",
@@ -81,6 +84,7 @@ __all__ = [
     "InvalidToken",
     "Kind",
     "LinkInvalid",
+    "LinkOfAnotherDevice",
     "LocalAccountsOff",
     "MfaRequired",
     "Password",
@@ -118,7 +122,7 @@ __all__ = [
     "revoke_sessions",
     "second_factor_page",
     "session_lives",
-    "set_session_cookie",
+    "set_device_cookie",
     "sign_in_by_link",
     "signed_in",
     "start_impersonation",

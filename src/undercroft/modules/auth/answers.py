@@ -5,6 +5,7 @@ from fastapi import Request, Response
 from undercroft.core.http.tags import Tag
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.auth.cookies import refuse_cross_site, set_session_cookie
+from undercroft.modules.auth.device import set_device_cookie
 from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import SessionKind
 from undercroft.modules.auth.schemas import CookieSession, TokenPair
@@ -12,7 +13,8 @@ from undercroft.modules.auth.sessions import Started
 from undercroft.modules.users import User, UserRead
 
 SIGN_IN = Tag("Sign-in", "Becoming and staying signed in.", group="Account")
-SENT = "If there is something to be sent to this address, it is on its way."
+CHECK_EMAIL = "Check your email. We sent a link to the address: open it to create your account."
+SENT = "If an account exists for this address, we have sent it a link."
 
 
 async def count_account(request: Request, email: str) -> None:
@@ -32,13 +34,26 @@ def require_own_page(request: Request, kind: SessionKind) -> None:
         refuse_cross_site(request)
 
 
+def remember(response: Response, started: Started) -> None:
+    """Let the browser keep the session that was begun."""
+    set_session_cookie(response, started.secret)
+    remember_device(response, started)
+
+
+def remember_device(response: Response, started: Started) -> None:
+    """Let the device be a known one of the account."""
+    if started.device is not None:
+        set_device_cookie(response, started.device)
+
+
 async def signed_in(
     identity: Identity, response: Response, user: User, started: Started, kind: SessionKind
 ) -> TokenPair | CookieSession:
-    """Tokens in the body, or a cookie in the head."""
+    """Tokens in the body, or a cookie in the head; the device is known to the account from now on."""
     if kind is SessionKind.BEARER:
+        remember_device(response, started)
         return await token_pair(identity, started)
-    set_session_cookie(response, started.secret)
+    remember(response, started)
     csrf_token = identity.authenticator.csrf.issue(started.session_id)
     return CookieSession(user=UserRead.model_validate(user), csrf_token=csrf_token)
 

@@ -78,6 +78,15 @@ class TokenAuthenticator:
         except Unauthorized:
             return None
 
+    async def caller_id(self, request: Request) -> UUID | None:
+        """Which user sent a request that needs none, by token or cookie; None also for those who act as a user.
+
+        Raises `Unauthorized` for an Authorization header that is not valid.
+        """
+        has_header = _header(request, b"authorization") is not None
+        principal = await (self.authenticate(request) if has_header else self.visitor(request))
+        return principal.person_id if principal is not None and principal.impersonator_id is None else None
+
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.
 

@@ -10,13 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from undercroft.core.auth import Principal
-from undercroft.modules.auth.answers import seconds_to_wait
+from undercroft.modules.auth.answers import remember, seconds_to_wait
 from undercroft.modules.auth.client import Client, current_client
-from undercroft.modules.auth.cookies import clear_session_cookie, require_same_site, set_session_cookie
+from undercroft.modules.auth.cookies import clear_session_cookie, require_same_site
 from undercroft.modules.auth.human import require_human_at_form
 from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import SessionKind
 from undercroft.modules.auth.sessions import Started, end_session
+
+__all__ = ["asked_by", "client_of", "identity_of", "principal_of", "remember", "sign_in", "sign_out"]
 
 
 async def sign_in(request: Request, *, email: str, password: str) -> Started:
@@ -51,11 +53,6 @@ async def sign_out(request: Request, response: Response) -> None:
 async def principal_of(request: Request) -> Principal:
     """Whose cookie this is. Raises `Unauthorized`; `CsrfFailed` unless an unsafe request comes from our own site."""
     return await identity_of(request).authenticator.authenticate_page(request)
-
-
-def remember(response: Response, started: Started) -> None:
-    """Let the browser keep the session that was begun."""
-    set_session_cookie(response, started.secret)
 
 
 async def client_of(request: Request) -> Client:

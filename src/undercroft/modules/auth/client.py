@@ -1,29 +1,35 @@
 """Where a request comes from, as the outermost layers saw it."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from msgspec import Struct
+from msgspec import Struct, field
 
 from undercroft.core.db import utc_now
+from undercroft.modules.auth.device import Device, read_device
 from undercroft.modules.auth.models import USER_AGENT_LENGTH
 
 IP_LENGTH = 45
 
 
 class Client(Struct, frozen=True):
-    """The address (behind trusted proxies), the device, and when the request arrived."""
+    """The address (behind trusted proxies), the program, when the request arrived, and the device it came from."""
 
     ip: str
     user_agent: str
     received_at: datetime
+    device: Device = field(default_factory=Device)
+
+    def as_request(self) -> dict[str, Any]:
+        """The columns of `models.Requested`."""
+        return {"handle_hash": self.device.handle_hash, "ip": self.ip, "user_agent": self.user_agent}
 
 
 async def current_client(request: Request) -> Client:
     agent = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))
     received_at = request.scope.get("state", {}).get("received_at")
-    return Client(client_ip(request), agent[:USER_AGENT_LENGTH], received_at or utc_now())
+    return Client(client_ip(request), agent[:USER_AGENT_LENGTH], received_at or utc_now(), read_device(request))
 
 
 def client_ip(request: Request) -> str:
@@ -57,8 +63,11 @@ _BROWSERS = (
 
 def device(user_agent: str) -> str:
     """A few words for people: `Firefox on Linux`, the program's own name for others, `Unknown device` for none."""
+    return recognized(user_agent) or user_agent.partition("/")[0].strip()[:60] or "Unknown device"
+
+
+def recognized(user_agent: str) -> str:
+    """Browser and system by names of ours, without a word that the client chose; empty for other programs."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
-    if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or user_agent.partition("/")[0].strip()[:60] or "Unknown device"
+    return f"{browser} on {system}" if browser and system else browser or system or ""

@@ -9,8 +9,9 @@ from undercroft.core.db import Database, Session
 from undercroft.core.security import passwords
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.device import Device
 from undercroft.modules.auth.disposable import require_lasting
-from undercroft.modules.auth.errors import LinkInvalid, WrongPassword
+from undercroft.modules.auth.errors import ConfirmationNeedsSession, LinkInvalid, WrongPassword
 from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.outbox import request_mail
 from undercroft.modules.auth.recovery import revoke_access
@@ -20,10 +21,10 @@ from undercroft.modules.auth.throttle import pardon
 from undercroft.modules.users import UserNotFound, UserRepository, UserService
 
 
-async def forgot_password(database: Database, *, email: str) -> None:
+async def forgot_password(database: Database, *, email: str, client: Client) -> None:
     """Have a link mailed to whoever has this address."""
     async with database.session() as session:
-        request_id = await request_mail(session, MailPurpose.RESET_PASSWORD, email)
+        request_id = await request_mail(session, MailPurpose.RESET_PASSWORD, email, client=client)
         await record(session, Entry("password.reset_requested", None, "mail_request", request_id))
 
 
@@ -99,7 +100,9 @@ class Account:
         async with self._database.session() as session:
             await self._hold(session, proven)
             await MailRequestRepository(session).take_all(self._user_id, MailPurpose.CONFIRM_EMAIL)
-            await request_mail(session, MailPurpose.CONFIRM_EMAIL, new_email, user_id=self._user_id)
+            await request_mail(
+                session, MailPurpose.CONFIRM_EMAIL, new_email, user_id=self._user_id, client=self._client
+            )
             after = {"new_email": new_email}
             await record(session, Entry("user.email_requested", self._user_id, "user", self._user_id, after=after))
 
@@ -129,8 +132,13 @@ class Account:
             raise WrongPassword
 
 
-async def confirm_email(database: Database, *, token: str) -> None:
-    """Move an account to the address that a mailed link proves. Raises `LinkInvalid`, `EmailTaken`."""
+async def confirm_email(database: Database, *, token: str, device: Device, caller_id: UUID | None) -> None:
+    """Move an account to the address that a mailed link proves.
+
+    The link went to an address that somebody typed, who may not have it: its owner's click must not move a stranger's
+    account there. So the account's own session, or the device that asked for the change, confirms it.
+    Raises `LinkInvalid`, `EmailTaken`, `ConfirmationNeedsSession`.
+    """
     token_hash = hash_token(token)
     async with database.session() as session:
         request_id = await MailTokenRepository(session).subject(MailPurpose.CONFIRM_EMAIL, token_hash)
@@ -138,6 +146,8 @@ async def confirm_email(database: Database, *, token: str) -> None:
         if request is None or request.user_id is None:
             raise LinkInvalid
         new_email, user_id = request.email, request.user_id
+        if caller_id != user_id and request.handle_hash != device.handle_hash:
+            raise ConfirmationNeedsSession
         await _hold(session, user_id)
         if request.id not in await MailRequestRepository(session).take_all(user_id, MailPurpose.CONFIRM_EMAIL):
             raise LinkInvalid

@@ -1,6 +1,14 @@
 """What can go wrong with signing in."""
 
-from undercroft.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooManyRequests, Unauthorized
+from undercroft.core.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+    Unprocessable,
+)
 
 INVALID_TOKEN_HEADERS = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
@@ -87,6 +95,30 @@ class WrongPassword(Forbidden):
 class LinkInvalid(BadRequest):
     code = "LINK_INVALID"
     message = "This link is not valid any more. Ask for a new one."
+
+
+class AlreadyVerified(BadRequest):
+    code = "EMAIL_ALREADY_VERIFIED"
+    message = "This address is already confirmed. Sign in, or reset the password."
+
+
+class PasswordChoiceRequired(Unprocessable):
+    code = "PASSWORD_CHOICE_REQUIRED"
+    message = "This link was requested on another device. Choose a password."
+
+
+class LinkOfAnotherDevice(Forbidden):
+    """`details.email` is the address of the account that the link signs in to."""
+
+    code = "LINK_OF_ANOTHER_DEVICE"
+    message = (
+        "This link was requested on another device. To sign in all the same, send the account's address as `email`."
+    )
+
+
+class ConfirmationNeedsSession(Forbidden):
+    code = "CONFIRMATION_NEEDS_SESSION"
+    message = "Sign in to the account that requested this change, then open the link again."
 
 
 class MagicLinksOff(NotFound):

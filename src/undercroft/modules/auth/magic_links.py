@@ -5,7 +5,7 @@ from undercroft.core.db import Database
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.auth.client import Client
-from undercroft.modules.auth.errors import LinkInvalid, MagicLinksOff
+from undercroft.modules.auth.errors import LinkInvalid, LinkOfAnotherDevice, MagicLinksOff
 from undercroft.modules.auth.external import refuse_where_external
 from undercroft.modules.auth.models import MailPurpose, SessionKind
 from undercroft.modules.auth.outbox import request_mail
@@ -22,27 +22,38 @@ def require_on() -> None:
         raise MagicLinksOff
 
 
-async def ask(database: Database, *, email: str) -> None:
-    """Have a link mailed to whoever has this address; whether anybody has is found out by the job that mails it."""
+async def ask(database: Database, *, email: str, client: Client) -> None:
+    """Have a link mailed to an address; whether an account has it is found out by the job that mails it."""
     require_on()
     async with database.session() as session:
-        request_id = await request_mail(session, MailPurpose.MAGIC_LINK, email)
+        request_id = await request_mail(session, MailPurpose.MAGIC_LINK, email, client=client)
         await record(session, Entry("sign_in.link_requested", None, "mail_request", request_id))
 
 
-async def sign_in(database: Database, *, token: str, client: Client, kind: SessionKind) -> tuple[User, Started]:
-    """Begin a session by a link, which is void from then on. Raises `MagicLinksOff`, `LinkInvalid`, `MfaRequired`."""
+async def sign_in(
+    database: Database, *, token: str, client: Client, kind: SessionKind, email: str | None = None
+) -> tuple[User, Started]:
+    """Begin a session by a link, which works once.
+
+    Somebody could ask for a link to an account of their own and have another person open it, whose browser would then
+    be signed in to a stranger's account. So on a device that did not ask for the link, a browser is signed in only to
+    the account that it names by its address, `email`.
+    Raises `MagicLinksOff`, `LinkInvalid`, `LinkOfAnotherDevice`, `MfaRequired`.
+    """
     require_on()
     async with database.session() as session:
         tokens = MailTokenRepository(session)
-        user_id = await tokens.use(MailPurpose.MAGIC_LINK, hash_token(token))
-        if user_id is None:
+        used = await tokens.use(MailPurpose.MAGIC_LINK, hash_token(token))
+        if used is None:
             raise LinkInvalid
         try:
-            user = await UserRepository(session).lock(user_id)
+            user = await UserRepository(session).lock(used.subject_id)
         except UserNotFound:
             raise LinkInvalid from None
         if not user.is_active:
             raise LinkInvalid
+        is_own = used.handle_hash == client.device.handle_hash or email == user.email
+        if kind is SessionKind.COOKIE and not is_own:
+            raise LinkOfAnotherDevice(details={"email": user.email})
         await tokens.consume(MailPurpose.MAGIC_LINK, user.id)
         return user, await start_session(session, user, client, kind)

@@ -12,10 +12,12 @@ from uuid import UUID
 from undercroft.core.db import Session, utc_now
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
+from undercroft.modules.auth.client import recognized
 from undercroft.modules.auth.models import MailPurpose, MailRequest, MailToken, Registration
-from undercroft.modules.auth.repository import MailTokenRepository, RegistrationRepository
+from undercroft.modules.auth.repository import RegistrationRepository
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.users import User, UserRepository
+from undercroft.providers.email.user_text import Verbatim
 
 VERIFY_PAGE = "/verify-email"
 RESET_PAGE = "/reset-password"
@@ -38,14 +40,21 @@ class Letter:
 
 
 async def verification(session: Session, registration: Registration | None) -> Letter | None:
-    """To somebody who registered: the link that makes the account, or word that there is one."""
+    """For a registration: the link that makes the account, or the notice that there is one."""
     if registration is None or registration.expires_at <= utc_now():
         return None
     if await UserRepository(session).by_email(registration.email) is not None:
-        return already_registered(registration.email)
+        return already_registered(registration.email, registration)
     life = load(AuthSettings).verify_link_life
+    registration.expires_at = utc_now() + life
     token = _mint(session, MailPurpose.VERIFY_EMAIL, registration.id, life)
-    return Letter(registration.email, "verify", link=link(VERIFY_PAGE, token), expires_in=in_words(life))
+    return Letter(
+        registration.email,
+        "verify",
+        link=link(VERIFY_PAGE, token),
+        expires_in=in_words(life),
+        requested=_requested(registration),
+    )
 
 
 async def letter(session: Session, request: MailRequest) -> Letter | None:
@@ -54,22 +63,24 @@ async def letter(session: Session, request: MailRequest) -> Letter | None:
     match MailPurpose(request.purpose):
         case MailPurpose.VERIFY_EMAIL:
             if await users.by_email(request.email) is not None:
-                return already_registered(request.email)
-            return await verification(session, await RegistrationRepository(session).latest(request.email))
+                return already_registered(request.email, request)
+            registration = await RegistrationRepository(session).latest(request.email, request.handle_hash)
+            return await verification(session, registration)
         case MailPurpose.RESET_PASSWORD:
-            return _reset(session, await users.by_email(request.email), "reset_password")
+            requested = _requested(request)
+            return _reset(session, await users.by_email(request.email), "reset_password", requested=requested)
         case MailPurpose.RESET_REQUIRED:
             return _reset(session, await users.by_email(request.email), "reset_required")
         case MailPurpose.MAGIC_LINK:
-            return await _magic_link(session, await users.by_email(request.email))
+            return _magic_link(session, await users.by_email(request.email), request)
         case MailPurpose.CONFIRM_EMAIL:
             return await _confirmation(session, users, request)
         case purpose:
             return await _notice(users, purpose, request)
 
 
-def already_registered(email: str) -> Letter:
-    return Letter(email, "already_registered", link=link(RESET_PAGE))
+def already_registered(email: str, request: Registration | MailRequest) -> Letter:
+    return Letter(email, "already_registered", link=link(RESET_PAGE), requested=_requested(request))
 
 
 def link(page: str, token: str | None = None) -> str:
@@ -85,31 +96,39 @@ def in_words(life: timedelta) -> str:
     return f"{amount} {unit}{'' if amount == 1 else 's'}"
 
 
-def _reset(session: Session, user: User | None, template: str) -> Letter | None:
+def _reset(session: Session, user: User | None, template: str, **more: str) -> Letter | None:
     if user is None or not user.is_active:
         return None
     life = load(AuthSettings).reset_link_life
-    token = _mint(session, MailPurpose.RESET_PASSWORD, user.id, life)
-    return Letter(user.email, template, name=user.full_name, link=link(RESET_PAGE, token), expires_in=in_words(life))
+    address = link(RESET_PAGE, _mint(session, MailPurpose.RESET_PASSWORD, user.id, life))
+    return Letter(user.email, template, name=user.full_name, link=address, expires_in=in_words(life), **more)
 
 
-async def _magic_link(session: Session, user: User | None) -> Letter | None:
+def _magic_link(session: Session, user: User | None, request: MailRequest) -> Letter | None:
+    """Earlier links stay valid for their time: else a stranger who asks for one would revoke the owner's."""
     if user is None or not user.is_active:
         return None
-    await MailTokenRepository(session).consume(MailPurpose.MAGIC_LINK, user.id)
     life = load(AuthSettings).magic_link_life
-    token = _mint(session, MailPurpose.MAGIC_LINK, user.id, life)
-    address = link(MAGIC_PAGE, token)
-    return Letter(user.email, "magic_link", name=user.full_name, link=address, expires_in=in_words(life))
+    token = _mint(session, MailPurpose.MAGIC_LINK, user.id, life, request.handle_hash)
+    return Letter(
+        user.email,
+        "magic_link",
+        name=user.full_name,
+        link=link(MAGIC_PAGE, token),
+        expires_in=in_words(life),
+        requested=_requested(request),
+    )
 
 
 async def _confirmation(session: Session, users: UserRepository, request: MailRequest) -> Letter | None:
     owner = await users.by_email(request.email)
     if owner is not None:
-        return None if owner.id == request.user_id else already_registered(request.email)
+        return None if owner.id == request.user_id else already_registered(request.email, request)
     life = load(AuthSettings).verify_link_life
-    token = _mint(session, MailPurpose.CONFIRM_EMAIL, request.id, life)
-    return Letter(request.email, "confirm_email", link=link(CONFIRM_PAGE, token), expires_in=in_words(life))
+    address = link(CONFIRM_PAGE, _mint(session, MailPurpose.CONFIRM_EMAIL, request.id, life))
+    return Letter(
+        request.email, "confirm_email", link=address, expires_in=in_words(life), requested=_requested(request)
+    )
 
 
 async def _notice(users: UserRepository, purpose: MailPurpose, request: MailRequest) -> Letter:
@@ -122,13 +141,31 @@ async def _notice(users: UserRepository, purpose: MailPurpose, request: MailRequ
     return Letter(request.email, purpose.value, **data)
 
 
-def _mint(session: Session, purpose: MailPurpose, subject_id: UUID, life: timedelta) -> str:
-    """A token that exists once the session has committed; kept as its hash."""
+def _mint(
+    session: Session, purpose: MailPurpose, subject_id: UUID, life: timedelta, handle_hash: bytes | None = None
+) -> str:
+    """A token that exists once the session has committed; stored as its hash."""
     token = new_token()
     session.add(
-        MailToken(token_hash=hash_token(token), purpose=purpose, subject_id=subject_id, expires_at=utc_now() + life)
+        MailToken(
+            token_hash=hash_token(token),
+            purpose=purpose,
+            subject_id=subject_id,
+            expires_at=utc_now() + life,
+            handle_hash=handle_hash,
+        )
     )
     return token
+
+
+def _requested(request: Registration | MailRequest) -> Verbatim:
+    """When and from where somebody asked: `3 May 2026 at 10:00 UTC from 192.0.2.1 (Firefox on Linux)`.
+
+    Without a word that the requester could choose, because the address may be another person's.
+    """
+    program = recognized(request.user_agent)
+    words = [_moment(request.created_at), request.ip and f"from {request.ip}", program and f"({program})"]
+    return Verbatim(" ".join(filter(None, words)))
 
 
 def _moment(when: datetime) -> str:

@@ -84,7 +84,15 @@ class RefreshToken(Created, table=True):
     settled_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
 
 
-class Registration(Identified, Created, table=True):
+class Requested(SQLModel):
+    """Which device asked for something, and from where: the email about it states that."""
+
+    handle_hash: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
+    ip: str = Field(default="", max_length=45, sa_column_kwargs={"server_default": ""})
+    user_agent: str = Field(default="", max_length=USER_AGENT_LENGTH, sa_column_kwargs={"server_default": ""})
+
+
+class Registration(Identified, Created, Requested, table=True):
     """Somebody who says that this address is theirs, until a mailed link proves it."""
 
     __tablename__ = "auth_registrations"
@@ -110,7 +118,7 @@ class MailPurpose(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
 
 
-class MailRequest(Identified, Created, table=True):
+class MailRequest(Identified, Created, Requested, table=True):
     """A mail to an address; whether somebody has that address is found out by the job that sends it."""
 
     __tablename__ = "auth_mail_requests"
@@ -131,6 +139,9 @@ class MailToken(Created, table=True):
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     purpose: MailPurpose = Field(sa_type=String(24), nullable=False)
     subject_id: UUID = Field(nullable=False)
+    handle_hash: bytes | None = Field(
+        default=None, sa_type=LargeBinary, nullable=True, repr=False, description="The device that asked for the link."
+    )
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
 
 

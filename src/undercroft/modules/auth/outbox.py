@@ -5,19 +5,35 @@ from datetime import timedelta
 from undercroft.core.db import Session, utc_now
 from undercroft.core.ids import UUID, new_id
 from undercroft.jobs import enqueue
+from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.models import MailPurpose, MailRequest
 
 KEPT = timedelta(days=7)
 
 
 async def request_mail(
-    session: Session, purpose: MailPurpose, email: str, *, user_id: UUID | None = None, full_name: str = ""
+    session: Session,
+    purpose: MailPurpose,
+    email: str,
+    *,
+    user_id: UUID | None = None,
+    full_name: str = "",
+    client: Client | None = None,
 ) -> UUID:
-    """Have a mail written to an address, whoever has it, once the session's transaction has committed; its id."""
+    """Have a mail written to an address, whoever has it, once the session's transaction has committed; its id.
+
+    `client` is who asked for it, where the email is to state that.
+    """
     from undercroft.modules.auth.tasks import send_mail  # only here: what others use of this module loads no tasks
 
     request = MailRequest(
-        id=new_id(), purpose=purpose, email=email, user_id=user_id, full_name=full_name, expires_at=utc_now() + KEPT
+        id=new_id(),
+        purpose=purpose,
+        email=email,
+        user_id=user_id,
+        full_name=full_name,
+        expires_at=utc_now() + KEPT,
+        **(client.as_request() if client is not None else {}),
     )
     session.add(request)
     await enqueue(session, send_mail, request_id=request.id)

@@ -3,7 +3,7 @@
 from undercroft.core.db import Session
 from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.outbox import request_mail
-from undercroft.modules.auth.repository import RegistrationRepository
+from undercroft.modules.auth.repository import MailTokenRepository, RegistrationRepository
 from undercroft.modules.users import NewUser, User, UserRepository, UserService
 
 
@@ -13,7 +13,8 @@ async def register_proven(session: Session, new: NewUser) -> User:
     Raises `EmailTaken`.
     """
     await UserRepository(session).reserve_email(new.email)
-    await RegistrationRepository(session).take_all(new.email)
+    registrations = await RegistrationRepository(session).take_all(new.email)
     user = await UserService(session).create(new)
+    await MailTokenRepository(session).hand_over(registrations, user.id)
     await request_mail(session, MailPurpose.WELCOME, user.email, user_id=user.id, full_name=user.full_name)
     return user

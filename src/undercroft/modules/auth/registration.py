@@ -1,12 +1,20 @@
 """From an address and a password to an account.
 
-Whoever says that an address is theirs gets a pending registration of their own; the account is made from the one whose
-mailed link is opened first, and all others of that address are removed. Nothing here looks whether an account exists
-while somebody waits for the answer: known and unknown addresses take the same steps.
+Anybody can register any address, so the mailed link alone must not carry out what was typed at registration.
+Verification takes the password and the name of the registration that was made on the device that opens the link; on
+another device the person who opens it chooses them, or the account has no password until one is set by mail. So an
+account never opens with a password that a stranger chose, whichever of several links is opened, and any link of the
+address serves its owner.
+
+Nothing here looks whether an account exists while a client waits for the response: known and unknown addresses take the
+same steps.
 """
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
 from undercroft.core.audit import Entry, record
-from undercroft.core.db import Database, Session, utc_now
+from undercroft.core.db import Database, ReadSession, Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.security import passwords
 from undercroft.core.security.tokens import hash_token
@@ -14,17 +22,27 @@ from undercroft.core.settings import load
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.disposable import require_lasting
-from undercroft.modules.auth.errors import LinkInvalid
+from undercroft.modules.auth.errors import AlreadyVerified, LinkInvalid, PasswordChoiceRequired
 from undercroft.modules.auth.models import MailPurpose, Registration, SessionKind
 from undercroft.modules.auth.outbox import request_mail
-from undercroft.modules.auth.repository import RegistrationRepository
+from undercroft.modules.auth.repository import MailTokenRepository, RegistrationRepository
 from undercroft.modules.auth.sessions import Started, start_session
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.users import EmailTaken, NewUser, User, UserRepository, UserService
 
 
-async def register(database: Database, *, email: str, password: str, full_name: str) -> None:
-    """Keep a registration and have its link mailed. Raises `DisposableAddress`, `WeakPassword`, `TooBusy`."""
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A mailed link and what its opener brings: handles of devices that registered, or a password and a name."""
+
+    token: str = field(repr=False)
+    handles: Collection[str] = field(repr=False)
+    password: str | None = field(default=None, repr=False)
+    full_name: str | None = None
+
+
+async def register(database: Database, *, email: str, password: str, full_name: str, client: Client) -> None:
+    """Store a registration and have its link mailed. Raises `DisposableAddress`, `WeakPassword`, `TooBusy`."""
     from undercroft.modules.auth.tasks import send_verification  # only here: what others use of this loads no tasks
 
     require_lasting(email)
@@ -36,6 +54,7 @@ async def register(database: Database, *, email: str, password: str, full_name: 
         full_name=full_name,
         password_hash=password_hash,
         expires_at=utc_now() + load(AuthSettings).verify_link_life,
+        **client.as_request(),
     )
     async with database.session() as session:
         session.add(registration)
@@ -43,39 +62,81 @@ async def register(database: Database, *, email: str, password: str, full_name: 
         await record(session, Entry("registration.requested", None, "registration", registration.id))
 
 
-async def resend(database: Database, *, email: str) -> None:
-    """Have another link mailed to whoever registered this address last."""
+async def resend(database: Database, *, email: str, client: Client) -> None:
+    """Have another link mailed: of this device's registration of the address, or of the newest one."""
     async with database.session() as session:
-        request_id = await request_mail(session, MailPurpose.VERIFY_EMAIL, email)
+        request_id = await request_mail(session, MailPurpose.VERIFY_EMAIL, email, client=client)
         await record(session, Entry("registration.link_requested", None, "mail_request", request_id))
 
 
 async def verify_and_sign_in(
-    database: Database, *, token: str, client: Client, kind: SessionKind
+    database: Database, verification: Verification, *, client: Client, kind: SessionKind
 ) -> tuple[User, Started]:
-    """Make the account that a mailed link proves and begin its first session. Raises `LinkInvalid`."""
+    """Make the account and begin its first session; it has no password where the opener of the link brings none.
+
+    Raises `LinkInvalid`, `AlreadyVerified`, `WeakPassword`, `TooBusy`.
+    """
+    chosen = await _hash_chosen(database, verification)
     async with database.session() as session:
-        user = await verify(session, token)
+        user = await _verify(session, verification, chosen)
         return user, await start_session(session, user, client, kind)
 
 
-async def verify(session: Session, token: str) -> User:
-    """Make the account that a mailed link proves. Raises `LinkInvalid`.
+async def verify(database: Database, verification: Verification) -> User:
+    """Make the account with a password. Raises `PasswordChoiceRequired`, and as `verify_and_sign_in` does."""
+    chosen = await _hash_chosen(database, verification)
+    async with database.session() as session:
+        user = await _verify(session, verification, chosen)
+        if user.password_hash is None:
+            raise PasswordChoiceRequired
+        return user
 
-    The address is held from here to the commit, so of many links opened at once one makes the account and the others
-    find nothing.
-    """
-    registrations = RegistrationRepository(session)
-    registration = await registrations.by_token(hash_token(token))
-    if registration is None:
-        raise LinkInvalid
-    new = NewUser(email=registration.email, password_hash=registration.password_hash, full_name=registration.full_name)
+
+async def _hash_chosen(database: Database, verification: Verification) -> str | None:
+    """The hash of the password that is chosen now, made before the transaction. None when none is."""
+    if verification.password is None:
+        return None
+    async with database.reading() as reading:
+        email = (await _registration(reading, verification.token)).email
+    passwords.require_good(verification.password, email=email)
+    return await passwords.hash(verification.password, subject=email)
+
+
+async def _verify(session: Session, verification: Verification, chosen: str | None) -> User:
+    """The address is locked from here to the commit, so of many links opened at once one makes the account."""
+    opened = await _registration(session, verification.token)
     try:
-        await UserRepository(session).reserve_email(new.email)
+        await UserRepository(session).reserve_email(opened.email)
     except EmailTaken:
-        raise LinkInvalid from None
-    if registration.id not in await registrations.take_all(new.email):
-        raise LinkInvalid
-    user = await UserService(session).create(new)
+        raise AlreadyVerified from None
+    registrations = await RegistrationRepository(session).take_all(opened.email)
+    if opened.id not in {each.id for each in registrations}:
+        raise AlreadyVerified
+    own = _own(registrations, opened, verification.handles)
+    password_hash, full_name = (own.password_hash, own.full_name) if own is not None else (None, "")
+    if verification.full_name is not None:
+        full_name = verification.full_name
+    user = await UserService(session).create(
+        NewUser(email=opened.email, password_hash=chosen or password_hash, full_name=full_name)
+    )
+    await MailTokenRepository(session).hand_over(registrations, user.id)
     await request_mail(session, MailPurpose.WELCOME, user.email, user_id=user.id, full_name=user.full_name)
     return user
+
+
+async def _registration(session: ReadSession, token: str) -> Registration:
+    """The registration that a link is of. Raises `LinkInvalid`, and `AlreadyVerified` when it was used or outrun."""
+    token_hash = hash_token(token)
+    found = await RegistrationRepository(session).by_token(token_hash)
+    if found is not None:
+        return found
+    if await MailTokenRepository(session).subject(MailPurpose.VERIFY_EMAIL, token_hash) is not None:
+        raise AlreadyVerified
+    raise LinkInvalid
+
+
+def _own(registrations: Sequence[Registration], opened: Registration, handles: Collection[str]) -> Registration | None:
+    """The registration that the opener's device made: that of the link, else the newest. None when it made none."""
+    hashes = {hash_token(handle) for handle in handles}
+    own = [each for each in registrations if each.handle_hash in hashes]
+    return max(own, key=lambda each: (each.id == opened.id, each.created_at), default=None)

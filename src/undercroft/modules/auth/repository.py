@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, false, func, or_, select, update
 from sqlmodel import col
 
 from undercroft.core.db import ReadSession, Session, utc_now
@@ -169,17 +169,16 @@ class RegistrationRepository(Repository[Registration]):
         )
         return await self._first(query)
 
-    async def latest(self, email: str) -> Registration | None:
-        """The last registration of an address that is still valid."""
+    async def latest(self, email: str, handle_hash: bytes | None) -> Registration | None:
+        """The newest registration of an address that is still valid, one of this device before all others."""
         query = self._query().where(col(Registration.email) == email, col(Registration.expires_at) > func.now())
-        return await self._first(query.order_by(col(Registration.created_at).desc()).limit(1))
+        is_own = func.coalesce(col(Registration.handle_hash) == handle_hash, false())
+        return await self._first(query.order_by(is_own.desc(), col(Registration.created_at).desc()).limit(1))
 
-    async def take_all(self, email: str) -> Sequence[UUID]:
-        """Remove all registrations of an address and their tokens; which there were."""
-        removed = delete(Registration).where(col(Registration.email) == email).returning(col(Registration.id))
-        ids = (await self._writing.scalars(removed)).all()
-        await MailTokenRepository(self._writing).consume(MailPurpose.VERIFY_EMAIL, *ids)
-        return ids
+    async def take_all(self, email: str) -> Sequence[Registration]:
+        """Remove all registrations of an address; which there were. Their tokens stay: see `hand_over`."""
+        removed = delete(Registration).where(col(Registration.email) == email).returning(Registration)
+        return (await self._writing.scalars(removed)).all()
 
 
 class MailTokenRepository:
@@ -195,14 +194,20 @@ class MailTokenRepository:
         )
         return cast("UUID | None", await self._session.scalar(query))
 
-    async def use(self, purpose: MailPurpose, token_hash: bytes) -> UUID | None:
-        """Remove one valid token; whom it proved. Of two that try at once, one removes it."""
+    async def use(self, purpose: MailPurpose, token_hash: bytes) -> MailToken | None:
+        """Remove one valid token, and return it. Of two that try at once, one removes it."""
         removed = delete(MailToken).where(
             col(MailToken.token_hash) == token_hash,
             col(MailToken.purpose) == purpose,
             col(MailToken.expires_at) > func.now(),
         )
-        return cast("UUID | None", await self._session.scalar(removed.returning(col(MailToken.subject_id))))
+        return (await self._session.scalars(removed.returning(MailToken))).one_or_none()
+
+    async def hand_over(self, registrations: Sequence[Registration], user_id: UUID) -> None:
+        """Keep the tokens of registrations whose account exists now, so that a later link says so and does nothing."""
+        of_them = col(MailToken.subject_id).in_([each.id for each in registrations])
+        verifying = col(MailToken.purpose) == MailPurpose.VERIFY_EMAIL
+        await self._session.execute(update(MailToken).where(of_them, verifying).values(subject_id=user_id))
 
     async def void_links(self, user_id: UUID) -> None:
         """Remove what was mailed to somebody to get in by: links that reset the password, those that sign in, and those

@@ -61,9 +61,18 @@ class Register(Schema):
     captcha_token: CaptchaToken = None
 
 
+RegistrationToken = Annotated[
+    Token,
+    Field(description="From the response to `POST /auth/register`; the cookie that it set serves as well."),
+]
+
+
 class VerifyEmail(Schema):
     token: Token
     session: Kind = SessionKind.BEARER
+    registration_token: RegistrationToken | None = None
+    password: NewPassword | None = Field(None, description="Chosen now, instead of what was registered.")
+    full_name: PersonName | None = Field(None, description="Instead of the registered name.")
 
 
 class SignInRequest(Schema):
@@ -100,6 +109,9 @@ class ChangeEmail(Schema):
 class MagicLinkVerify(Schema):
     token: Token
     session: Kind = SessionKind.BEARER
+    email: Email | None = Field(
+        None, description="The account's address: confirms that a browser that did not request the link signs in to it."
+    )
 
 
 class ConfirmEmail(Schema):
@@ -112,6 +124,13 @@ class DeleteAccount(Schema):
 
 class Accepted(Schema):
     message: str
+
+
+class Registered(Accepted):
+    registration_token: str = Field(
+        description="Ties the verification to this client: with it, or with the cookie set along with it, "
+        "`POST /auth/verify-email` takes the registered password. Store it until then; do not show it to anyone."
+    )
 
 
 class TokenPair(Schema):
@@ -132,6 +151,23 @@ class CookieSession(Schema):
 
     user: UserRead
     csrf_token: str
+
+
+HasPassword = Annotated[
+    bool,
+    Field(
+        description="False: the account has no password, because the link was opened without the registering client's "
+        "`registration_token` or cookie and without a `password`. `POST /auth/password/forgot` mails a link to set one."
+    ),
+]
+
+
+class VerifiedTokens(TokenPair):
+    has_password: HasPassword
+
+
+class VerifiedSession(CookieSession):
+    has_password: HasPassword
 
 
 class CsrfToken(Schema):

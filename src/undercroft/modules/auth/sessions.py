@@ -14,6 +14,7 @@ from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import load
 from undercroft.modules.auth import second_factor
 from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.device import Device
 from undercroft.modules.auth.models import AuthSession, RefreshToken, SessionKind
 from undercroft.modules.auth.repository import RefreshTokenRepository, SessionRepository
 from undercroft.modules.auth.settings import AuthSettings
@@ -27,11 +28,12 @@ class SessionNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A session and the secret that continues it: a refresh token, or what the cookie holds."""
+    """A session, the secret that continues it (a refresh token, or the cookie's value), and the device it began on."""
 
     user_id: UUID
     session_id: UUID
     secret: str = field(repr=False)
+    device: Device | None = None
 
 
 async def start_session(
@@ -64,7 +66,7 @@ async def start_session(
     if kind is SessionKind.BEARER:
         session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
     await record(session, Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}))
-    return Started(user.id, started.id, secret)
+    return Started(user.id, started.id, secret, client.device.with_account(user.email))
 
 
 async def start_impersonation(session: Session, user_id: UUID, *, by: Principal, life: timedelta) -> AuthSession:

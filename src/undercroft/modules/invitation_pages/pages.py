@@ -23,11 +23,11 @@ from undercroft.modules.auth import (
     CurrentClient,
     Identity,
     IdentityDep,
+    browser,
     clear_session_cookie,
     end_session,
     refuse_cross_site,
     require_local_accounts,
-    set_session_cookie,
 )
 from undercroft.modules.invitation_pages.service import register_and_accept
 from undercroft.modules.teams import INVITATION_PAGE, Belonging, OpenInvitation, accept_invitation, open_invitation
@@ -90,7 +90,7 @@ async def register(
     except AppError as error:
         return _refused(request, error)
     answer = _welcome(request, joined)
-    set_session_cookie(answer, started.secret)
+    browser.remember(answer, started)
     return answer
 
 

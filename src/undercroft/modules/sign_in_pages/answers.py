@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from undercroft.core.errors import AppError
 from undercroft.core.http.pages import page
-from undercroft.modules.auth import MfaRequired, Started, set_session_cookie
+from undercroft.modules.auth import MfaRequired, Started, browser
 from undercroft.modules.mfa import second_step_of
 from undercroft.modules.sign_in_pages.targets import local_path
 
@@ -37,7 +37,7 @@ def done_page(request: Request, title: str, text: str) -> Response:
 def entered(started: Started, wanted: str) -> Response:
     """On to the page that was wanted, with the session's cookie."""
     answer = RedirectResponse(local_path(wanted), 303, NOT_KEPT)
-    set_session_cookie(answer, started.secret)
+    browser.remember(answer, started)
     return answer
 
 

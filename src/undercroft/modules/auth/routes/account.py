@@ -15,8 +15,9 @@ from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie
 from undercroft.modules.auth.credentials import Account
+from undercroft.modules.auth.device import set_device_cookie
 from undercroft.modules.auth.disposable import DisposableAddress
-from undercroft.modules.auth.errors import LinkInvalid, TooManyAttempts, WrongPassword
+from undercroft.modules.auth.errors import ConfirmationNeedsSession, LinkInvalid, TooManyAttempts, WrongPassword
 from undercroft.modules.auth.external import LocalAccountsOff, require_local_accounts
 from undercroft.modules.auth.human import CAPTCHA, require_human
 from undercroft.modules.auth.identity import IdentityDep
@@ -55,11 +56,11 @@ PROOF = (WrongPassword, StepUpRequired, TooManyAttempts, TooBusy)
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
-async def forgot_password(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
+async def forgot_password(body: EmailOnly, request: Request, client: CurrentClient, identity: IdentityDep) -> Accepted:
     """The answer is the same whether the address has an account or not."""
     await require_human(request, body.captcha_token)
     await count_account(request, body.email)
-    await credentials.forgot_password(identity.database, email=body.email)
+    await credentials.forgot_password(identity.database, email=body.email, client=client)
     return Accepted(message=SENT)
 
 
@@ -102,22 +103,32 @@ async def change_password(body: ChangePassword, own: AccountDep) -> None:
     responses=responses(*PROOF, DisposableAddress),
 )
 @limit("sign_in")
-async def change_email(body: ChangeEmail, own: AccountDep) -> Accepted:
-    """Sends a link to the new address; nothing changes before it is opened. The answer tells no accounts."""
+async def change_email(body: ChangeEmail, response: Response, client: CurrentClient, own: AccountDep) -> Accepted:
+    """Sends a link to the new address; nothing changes before it is opened. The response reveals no account."""
     await own.request_email(new_email=body.new_email, current=body.current_password.get_secret_value())
-    return Accepted(message="Look into the new mailbox: a link is on its way.")
+    set_device_cookie(response, client.device)
+    return Accepted(message="Check the email of the new address: open the link that we sent there.")
 
 
 @passwords.post(
     "/email/confirm",
     status_code=204,
     summary="Confirm a new address",
-    responses=responses(LinkInvalid, EmailTaken),
+    responses=responses(LinkInvalid, EmailTaken, ConfirmationNeedsSession),
 )
 @not_idempotent("The link works once.")
-async def confirm_email(body: ConfirmEmail, identity: IdentityDep) -> None:
-    """Moves the account to the address that the mailed link proves, and tells the earlier one."""
-    await credentials.confirm_email(identity.database, token=body.token.get_secret_value())
+async def confirm_email(body: ConfirmEmail, request: Request, client: CurrentClient, identity: IdentityDep) -> None:
+    """Moves the account to the address that the mailed link verifies, and notifies the earlier one.
+
+    Send it with the account's access token or session cookie, or from the browser that requested the change: the link
+    alone does not move a stranger's account to the address of whoever opens it.
+    """
+    await credentials.confirm_email(
+        identity.database,
+        token=body.token.get_secret_value(),
+        device=client.device,
+        caller_id=await identity.authenticator.caller_id(request),
+    )
 
 
 @account.delete(

@@ -9,7 +9,8 @@ from undercroft.core.http.limits import limit
 from undercroft.modules.auth import magic_links as service
 from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account, require_own_page, signed_in
 from undercroft.modules.auth.client import CurrentClient
-from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, MagicLinksOff, MfaRequired
+from undercroft.modules.auth.device import set_device_cookie
+from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, LinkOfAnotherDevice, MagicLinksOff, MfaRequired
 from undercroft.modules.auth.external import LocalAccountsOff
 from undercroft.modules.auth.human import CAPTCHA, require_human
 from undercroft.modules.auth.identity import IdentityDep
@@ -27,12 +28,18 @@ magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN)
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
-async def ask_for_magic_link(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
-    """The answer is the same whether the address has an account or not. A newer link makes earlier ones void."""
+async def ask_for_magic_link(
+    body: EmailOnly, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
+) -> Accepted:
+    """The response is the same whether the address has an account or not.
+
+    A cookie ties the link to this browser: in another one, signing in by it takes one step more.
+    """
     service.require_on()
     await require_human(request, body.captcha_token)
     await count_account(request, body.email)
-    await service.ask(identity.database, email=body.email)
+    await service.ask(identity.database, email=body.email, client=client)
+    set_device_cookie(response, client.device)
     return Accepted(message=SENT)
 
 
@@ -40,16 +47,20 @@ async def ask_for_magic_link(body: EmailOnly, request: Request, identity: Identi
     "/verify",
     response_model=TokenPair | CookieSession,
     summary="Sign in by a mailed link",
-    responses=responses(LinkInvalid, MfaRequired, MagicLinksOff, LocalAccountsOff, CsrfFailed),
+    responses=responses(LinkInvalid, LinkOfAnotherDevice, MfaRequired, MagicLinksOff, LocalAccountsOff, CsrfFailed),
 )
 @limit("sign_in")
 @answers_secret
 async def verify_magic_link(
     body: MagicLinkVerify, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
 ) -> TokenPair | CookieSession:
-    """The link works once. Two-step sign-in: 401 `MFA_REQUIRED`, as after a password."""
+    """The link works once. Two-factor authentication: 401 `MFA_REQUIRED`, as after a password.
+
+    With `"session": "cookie"`, a browser that did not request the link gets 403 `LINK_OF_ANOTHER_DEVICE` with the
+    account's address in `details.email`: show it, and send it as `email` when the user confirms it.
+    """
     require_own_page(request, body.session)
     user, started = await service.sign_in(
-        identity.database, token=body.token.get_secret_value(), client=client, kind=body.session
+        identity.database, token=body.token.get_secret_value(), client=client, kind=body.session, email=body.email
     )
     return await signed_in(identity, response, user, started, body.session)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Form, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import OAuth2PasswordRequestForm
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.auth.guards import current_principal
@@ -19,9 +19,11 @@ from undercroft.core.security.threads import TooBusy
 from undercroft.core.validation import read_email
 from undercroft.modules.auth import registration
 from undercroft.modules.auth.answers import (
+    CHECK_EMAIL,
     SENT,
     SIGN_IN,
     count_account,
+    remember_device,
     require_own_page,
     seconds_to_wait,
     signed_in,
@@ -29,8 +31,10 @@ from undercroft.modules.auth.answers import (
 )
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie
+from undercroft.modules.auth.device import set_device_cookie
 from undercroft.modules.auth.disposable import DisposableAddress
 from undercroft.modules.auth.errors import (
+    AlreadyVerified,
     CsrfFailed,
     InvalidCredentials,
     InvalidRefreshToken,
@@ -44,6 +48,7 @@ from undercroft.modules.auth.external import LocalAccountsOff, require_local_acc
 from undercroft.modules.auth.human import CAPTCHA, require_human
 from undercroft.modules.auth.identity import IdentityDep
 from undercroft.modules.auth.models import SessionKind
+from undercroft.modules.auth.registration import Verification
 from undercroft.modules.auth.schemas import (
     Accepted,
     CookieSession,
@@ -51,8 +56,11 @@ from undercroft.modules.auth.schemas import (
     EmailOnly,
     RefreshRequest,
     Register,
+    Registered,
     SignInRequest,
     TokenPair,
+    VerifiedSession,
+    VerifiedTokens,
     VerifyEmail,
 )
 from undercroft.modules.auth.sessions import end_session, sign_out
@@ -63,57 +71,84 @@ sign_in = Router(surface="auth", tag=SIGN_IN)
 @sign_in.post(
     "/register",
     status_code=202,
-    response_model=Accepted,
+    response_model=Registered,
     summary="Register",
     responses=responses(LocalAccountsOff, DisposableAddress, WeakPassword, *CAPTCHA, TooBusy),
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail: the link makes the account, once.")
-async def register(body: Register, request: Request, identity: IdentityDep) -> Accepted:
-    """Sends a link to the address. The answer is the same whether it has an account or not."""
+async def register(
+    body: Register, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
+) -> Registered:
+    """Sends a link to the address. The response is the same whether it has an account or not.
+
+    The link is opened by `POST /auth/verify-email`. It creates the account with this password only together with
+    `registration_token`, or with the cookie that has the same value: anybody can register anybody's address.
+    """
     await require_human(request, body.captcha_token)
     await count_account(request, body.email)
     await registration.register(
-        identity.database, email=body.email, password=body.password.get_secret_value(), full_name=body.full_name
+        identity.database,
+        email=body.email,
+        password=body.password.get_secret_value(),
+        full_name=body.full_name,
+        client=client,
     )
-    return Accepted(message="Look into your mailbox: a link is on its way.")
+    set_device_cookie(response, client.device)
+    return Registered(message=CHECK_EMAIL, registration_token=client.device.handle)
 
 
 @sign_in.post(
     "/verify-email",
-    response_model=TokenPair | CookieSession,
-    summary="Verify an address and sign in",
-    responses=responses(LocalAccountsOff, LinkInvalid, CsrfFailed),
+    response_model=VerifiedTokens | VerifiedSession,
+    summary="Verify an email address and sign in",
+    responses=responses(LocalAccountsOff, LinkInvalid, AlreadyVerified, WeakPassword, CsrfFailed, TooBusy),
     dependencies=[require_local_accounts()],
 )
+@limit("sign_in")
 @answers_secret
 async def verify_email(
     body: VerifyEmail, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
-) -> TokenPair | CookieSession:
-    """Makes the account of the registration whose mailed link this is. Other registrations of the address are void."""
+) -> VerifiedTokens | VerifiedSession:
+    """Creates the account of a registered address and signs in.
+
+    The registered password and name apply when the request carries the `registration_token` of the registration, or its
+    cookie. Otherwise `password` and `full_name` of this request apply, and without a `password` the account has none:
+    `has_password` is false then. Later links of the address fail with `EMAIL_ALREADY_VERIFIED`.
+    """
     require_own_page(request, body.session)
-    user, started = await registration.verify_and_sign_in(
-        identity.database, token=body.token.get_secret_value(), client=client, kind=body.session
+    verification = Verification(
+        token=body.token.get_secret_value(),
+        handles=[client.device.handle, *_secret(body.registration_token)],
+        password=next(iter(_secret(body.password)), None),
+        full_name=body.full_name,
     )
-    return await signed_in(identity, response, user, started, body.session)
+    user, started = await registration.verify_and_sign_in(
+        identity.database, verification, client=client, kind=body.session
+    )
+    made = await signed_in(identity, response, user, started, body.session)
+    verified = VerifiedTokens if isinstance(made, TokenPair) else VerifiedSession
+    return verified(**dict(made), has_password=user.password_hash is not None)
 
 
 @sign_in.post(
     "/verify-email/resend",
     status_code=202,
     response_model=Accepted,
-    summary="Send the link to verify once more",
+    summary="Resend the verification link",
     responses=responses(LocalAccountsOff, *CAPTCHA),
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
-async def resend_verification(body: EmailOnly, request: Request, identity: IdentityDep) -> Accepted:
-    """The answer is the same whether the address was registered or not."""
+async def resend_verification(
+    body: EmailOnly, request: Request, client: CurrentClient, identity: IdentityDep
+) -> Accepted:
+    """The response is the same whether the address was registered or not."""
     await require_human(request, body.captcha_token)
     await count_account(request, body.email)
-    await registration.resend(identity.database, email=body.email)
+    await registration.resend(identity.database, email=body.email, client=client)
     return Accepted(message=SENT)
 
 
@@ -159,6 +194,7 @@ async def login(
 async def token(
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
     request: Request,
+    response: Response,
     client: CurrentClient,
     identity: IdentityDep,
     captcha_token: Annotated[str, Form(max_length=4096)] = "",
@@ -175,6 +211,7 @@ async def token(
         kind=SessionKind.BEARER,
         account_waits=await seconds_to_wait(request, email),
     )
+    remember_device(response, started)
     return await token_pair(identity, started)
 
 
@@ -217,6 +254,10 @@ async def logout(request: Request, session: SessionDep, body: RefreshRequest | N
 async def read_csrf_token(principal: CurrentPrincipal, identity: IdentityDep) -> CsrfToken:
     """Bound to the session; unsafe requests with the cookie send it as `X-CSRF-Token`."""
     return CsrfToken(csrf_token=identity.authenticator.csrf.issue(principal.session_id))
+
+
+def _secret(value: SecretStr | None) -> list[str]:
+    return [] if value is None else [value.get_secret_value()]
 
 
 def _address_in(username: str) -> str:

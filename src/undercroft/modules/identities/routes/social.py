@@ -26,9 +26,9 @@ from undercroft.modules.auth import (
     MfaRequired,
     SessionKind,
     TokenPair,
+    browser,
     require_local_accounts,
     second_factor_page,
-    set_session_cookie,
     token_pair,
 )
 from undercroft.modules.identities import flows, service
@@ -198,7 +198,7 @@ async def _welcomed(request: Request, identity: Identity, begun: Begun, profile:
         page = await second_factor_page(request, error, begun.return_to)
         return page or _in_fragment(begun.return_to, error)
     response = RedirectResponse(begun.return_to, 303)
-    set_session_cookie(response, started.secret)
+    browser.remember(response, started)
     return response
 
 

@@ -14,6 +14,8 @@ from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
 from undercroft.core.validation.text import tidy_line
 from undercroft.modules.auth import (
+    CHECK_EMAIL,
+    CurrentClient,
     IdentityDep,
     captcha_of,
     count_account,
@@ -21,6 +23,7 @@ from undercroft.modules.auth import (
     register,
     require_human_at_form,
     require_local_accounts,
+    set_device_cookie,
 )
 from undercroft.modules.sign_in_pages.answers import REGISTER_PAGE, SIGN_IN_PAGE, done_page, form_page
 from undercroft.modules.users import NAME_LENGTH
@@ -46,6 +49,7 @@ async def register_page(request: Request) -> Response:
 @not_idempotent("It only asks for a mail: the link makes the account, once.")
 async def register_by_page(
     request: Request,
+    client: CurrentClient,
     identity: IdentityDep,
     email: Annotated[str, Form(max_length=300)] = "",
     full_name: Annotated[str, Form(max_length=NAME_LENGTH)] = "",
@@ -57,10 +61,12 @@ async def register_by_page(
         await require_human_at_form(request)
         address, name = _address(email), _name(full_name)
         await count_account(request, address)
-        await register(identity.database, email=address, password=password, full_name=name)
+        await register(identity.database, email=address, password=password, full_name=name, client=client)
     except AppError as fault:
         return _form(request, fault, email=email, full_name=full_name)
-    return done_page(request, "Look into your mailbox", "A link is on its way. It makes your account.")
+    response = done_page(request, "Check your email", CHECK_EMAIL)
+    set_device_cookie(response, client.device)
+    return response
 
 
 def _form(request: Request, fault: AppError | None = None, *, email: str = "", full_name: str = "") -> Response:

@@ -18,6 +18,7 @@ from undercroft.modules.auth import (
     RESET_PAGE,
     SENT,
     AuthSettings,
+    Client,
     CurrentClient,
     IdentityDep,
     InvalidCredentials,
@@ -33,6 +34,7 @@ from undercroft.modules.auth import (
     refuse_cross_site,
     require_human_at_form,
     require_local_accounts,
+    set_device_cookie,
 )
 from undercroft.modules.mfa import LONGEST_PASSKEY, InvalidCode, MfaTokenInvalid, finish_sign_in
 from undercroft.modules.sign_in_pages.answers import (
@@ -133,20 +135,22 @@ async def second_step_left() -> Response:
 @signing_in.post(LINK_PAGE, dependencies=LOCAL)
 @limit("sign_in")
 @not_idempotent("It only asks for a mail.")
-async def send_magic_link(request: Request, identity: IdentityDep, email: Address = "") -> Response:
+async def send_magic_link(
+    request: Request, client: CurrentClient, identity: IdentityDep, email: Address = ""
+) -> Response:
     """The answer is the same whatever the address."""
     refuse_cross_site(request)
     try:
         address = normalise_email(email)
     except ValueError:
-        return done_page(request, "Look into your mailbox", SENT)
+        return _link_sent(request, client)
     try:
         await require_human_at_form(request)
         await count_account(request, address)
-        await ask_for_link(identity.database, email=address)
+        await ask_for_link(identity.database, email=address, client=client)
     except AppError as fault:
         return _form(request, "", fault, email=email)
-    return done_page(request, "Look into your mailbox", SENT)
+    return _link_sent(request, client)
 
 
 @signing_in.get("/forgot-password", dependencies=LOCAL)
@@ -175,6 +179,12 @@ async def sign_out(
     answer = RedirectResponse(SIGN_IN_PAGE, 303, NOT_KEPT)
     clear_session_cookie(answer)
     return answer
+
+
+def _link_sent(request: Request, client: Client) -> Response:
+    response = done_page(request, "Check your email", SENT)
+    set_device_cookie(response, client.device)
+    return response
 
 
 async def _asked_again(request: Request, mfa_token: str, wanted: str, fault: AppError) -> Response:

@@ -1,0 +1,90 @@
+"""The browser or program that sends a request, recognized by a cookie of its own.
+
+The cookie has a random handle and the accounts that signed in with it, sealed under SECRET_KEY; it grants no access.
+Two things depend on it. A link that is mailed on request carries out what its requester typed only on the requesting
+device, because the address may be another person's. And an account's known devices have a sign-in limit of their own,
+so that strangers who guess passwords do not lock its owner out (OWASP, device cookies).
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import timedelta
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from undercroft.core.security.keyring import Unreadable, keyring
+from undercroft.core.security.tokens import hash_token, new_token
+from undercroft.modules.auth.cookies import is_secure
+
+LIFE = timedelta(days=400)
+"""The longest that browsers store a cookie (RFC 6265bis, 5.5)."""
+MAX_ACCOUNTS = 5
+PURPOSE = "device cookies"
+
+
+class Device(msgspec.Struct, frozen=True):
+    """`accounts` are hashes of the addresses that signed in on this device, the latest first.
+
+    `is_new`: the request carried no cookie of ours.
+    """
+
+    handle: str = msgspec.field(default_factory=new_token)
+    accounts: tuple[str, ...] = ()
+    is_new: bool = True
+
+    def __repr__(self) -> str:
+        return f"<Device of {len(self.accounts)}>"
+
+    @property
+    def handle_hash(self) -> bytes:
+        """What is stored with a request that this device makes."""
+        return hash_token(self.handle)
+
+    def is_known_to(self, email: str) -> bool:
+        """Whether the account with this address signed in on this device before."""
+        return _account(email) in self.accounts
+
+    def with_account(self, email: str) -> "Device":
+        """The same device after this account signed in on it."""
+        account = _account(email)
+        others = [other for other in self.accounts if other != account]
+        return Device(self.handle, (account, *others)[:MAX_ACCOUNTS])
+
+
+def read_device(request: Request) -> Device:
+    """The device that the request's cookie names; a new one where there is none or it cannot be read."""
+    name = device_cookie_name()
+    try:
+        sealed = urlsafe_b64decode(request.cookies.get(name, ""))
+        device = msgspec.json.decode(keyring(PURPOSE).decrypt(sealed, context=name), type=Device)
+    except (ValueError, Unreadable, msgspec.MsgspecError):
+        return Device()
+    return Device(device.handle, device.accounts, is_new=False)
+
+
+def sealed_device(device: Device) -> str:
+    """The value of the cookie."""
+    sealed = keyring(PURPOSE).encrypt(msgspec.json.encode(device), context=device_cookie_name())
+    return urlsafe_b64encode(sealed).decode()
+
+
+def set_device_cookie(response: Response, device: Device) -> None:
+    response.set_cookie(
+        device_cookie_name(),
+        sealed_device(device),
+        max_age=int(LIFE.total_seconds()),
+        path="/",
+        secure=is_secure(),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def device_cookie_name() -> str:
+    """`__Host-` keeps other hosts of the domain from planting a device of theirs (RFC 6265bis)."""
+    return "__Host-uc_device" if is_secure() else "uc_device"
+
+
+def _account(email: str) -> str:
+    return hash_token(email).hex()[:32]

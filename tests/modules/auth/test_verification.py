@@ -1,0 +1,362 @@
+"""A mailed link carries out what its requester typed only for the requester: an address may be another person's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from email import message_from_bytes, policy
+
+import httpx
+import pytest
+import pytest_asyncio
+from sqlalchemy import text, update
+from sqlmodel import col, select
+
+from tests.modules.auth.people import (
+    PASSWORD,
+    Mailbox,
+    Person,
+    client_of,
+    code_of,
+    new_address,
+    post,
+    register,
+    sign_in,
+)
+from tests.modules.forms import hidden
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.core.settings import load, use
+from undercroft.modules.auth.models import Registration
+from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.users.models import User
+
+BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Origin": "null"}
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
+STRANGERS = "a password of a stranger"
+OWNERS = "the password of the owner"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stranger(app: Api) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app, ip="203.0.113.66") as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def cookieless(app: Api) -> AsyncIterator[httpx.AsyncClient]:
+    """A program that stores no cookies."""
+    async with client_of(app) as client:
+        client.cookies.jar.set_policy(_RefusesAll())
+        yield client
+
+
+class _RefusesAll:
+    netscape = True
+    rfc2965 = False
+    hide_cookie2 = True
+
+    def set_ok(self, *_: object) -> bool:
+        return False
+
+    def return_ok(self, *_: object) -> bool:
+        return False
+
+    def domain_return_ok(self, *_: object) -> bool:
+        return False
+
+    def path_return_ok(self, *_: object) -> bool:
+        return False
+
+
+async def verify(http: httpx.AsyncClient, token: str, **more: str) -> httpx.Response:
+    return await post(http, "/verify-email", {"token": token, **more})
+
+
+async def name_of(database: Database, email: str) -> str:
+    async with database.reading() as session:
+        return str(await session.scalar(select(col(User.full_name)).where(col(User.email) == email)))
+
+
+@pytest.mark.parametrize("opened", ["own", "strangers", "resent"])
+async def test_verification_takes_the_owners_password_whichever_link_is_opened(
+    http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox, database: Database, opened: str
+) -> None:
+    email, links = new_address(), {}
+    await register(http, email, OWNERS, "Owner")
+    links["own"] = (await mailbox.latest(email)).token
+    await register(stranger, email, STRANGERS, "Stranger")
+    links["strangers"] = (await mailbox.latest(email)).token
+    assert (await post(http, "/verify-email/resend", {"email": email})).status_code == 202
+    links["resent"] = (await mailbox.latest(email)).token
+    answer = await verify(http, links.pop(opened))
+    assert (answer.status_code, answer.json()["has_password"]) == (200, True)
+    assert (await sign_in(http, email, OWNERS)).status_code == 200
+    assert (await sign_in(stranger, email, STRANGERS)).status_code == 401
+    assert await name_of(database, email) == "Owner"
+    for later in links.values():
+        assert code_of(await verify(http, later)) == "EMAIL_ALREADY_VERIFIED"
+
+
+async def test_verification_without_handle_or_password_creates_an_account_without_a_password(
+    stranger: httpx.AsyncClient, cookieless: httpx.AsyncClient, mailbox: Mailbox, database: Database
+) -> None:
+    email = new_address()
+    await register(stranger, email, STRANGERS, "Stranger")
+    answer = await verify(cookieless, (await mailbox.latest(email)).token)
+    assert (answer.status_code, answer.json()["has_password"]) == (200, False)
+    bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    assert (await cookieless.get("/api/v1/app/users/me", headers=bearer)).json()["full_name"] == ""
+    assert code_of(await sign_in(stranger, email, STRANGERS)) == "INVALID_CREDENTIALS"
+    async with database.reading() as session:
+        assert await session.scalar(select(col(User.password_hash)).where(col(User.email) == email)) is None
+    await mailbox.arrived()
+    await post(cookieless, "/password/forgot", {"email": email})
+    body = {"token": (await mailbox.latest(email)).token, "password": OWNERS}
+    assert (await post(cookieless, "/password/reset", body)).status_code == 204
+    assert (await sign_in(cookieless, email, OWNERS)).status_code == 200
+
+
+async def test_verification_with_a_password_of_the_opener_replaces_what_was_registered(
+    stranger: httpx.AsyncClient, cookieless: httpx.AsyncClient, mailbox: Mailbox, database: Database
+) -> None:
+    email = new_address()
+    await register(stranger, email, STRANGERS, "Stranger")
+    token = (await mailbox.latest(email)).token
+    assert code_of(await verify(cookieless, token, password="password123")) == "WEAK_PASSWORD"
+    answer = await verify(cookieless, token, password=OWNERS, full_name="Owner")
+    assert (answer.status_code, answer.json()["has_password"]) == (200, True)
+    assert (await sign_in(cookieless, email, OWNERS)).status_code == 200
+    assert (await sign_in(stranger, email, STRANGERS)).status_code == 401
+    assert await name_of(database, email) == "Owner"
+
+
+async def test_the_token_of_the_registration_serves_a_client_without_cookies(
+    cookieless: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    email = new_address()
+    handle = (await register(cookieless, email, OWNERS)).json()["registration_token"]
+    token = (await mailbox.latest(email)).token
+    answer = await verify(cookieless, token, registration_token=handle)
+    assert answer.json()["has_password"] is True
+    assert (await sign_in(cookieless, email, OWNERS)).status_code == 200
+
+
+async def test_a_registration_token_of_another_registration_takes_no_password(
+    http: httpx.AsyncClient, cookieless: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    email, other = new_address(), new_address()
+    handle = (await register(cookieless, other, STRANGERS)).json()["registration_token"]
+    await register(http, email, OWNERS)
+    answer = await verify(cookieless, (await mailbox.latest(email)).token, registration_token=handle)
+    assert (answer.status_code, answer.json()["has_password"]) == (200, False)
+
+
+async def test_register_responds_alike_for_known_and_unknown_addresses_and_stores_no_token(
+    cookieless: httpx.AsyncClient, ada: Person, database: Database
+) -> None:
+    first, second = await register(cookieless, ada.email), await register(cookieless, new_address())
+    assert (first.status_code, set(first.json())) == (second.status_code, set(second.json()))
+    tokens = [answer.json()["registration_token"] for answer in (first, second)]
+    assert len(set(tokens)) == 2
+    assert [len(each) for each in tokens] == [43, 43]
+    async with database.reading() as session:
+        rows = (await session.scalars(select(Registration))).all()
+    assert not any(token in str(row.model_dump()) for token in tokens for row in rows)
+
+
+async def test_a_browser_keeps_one_handle_for_several_registrations(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
+    emails = [new_address(), new_address()]
+    handles = {(await register(http, email)).json()["registration_token"] for email in emails}
+    assert len(handles) == 1
+    for email in emails:
+        assert (await verify(http, (await mailbox.latest(email)).token)).json()["has_password"] is True
+
+
+async def test_a_device_cookie_that_was_made_up_is_ignored(app: Api, mailbox: Mailbox) -> None:
+    email = new_address()
+    async with client_of(app, Cookie="uc_device=bm90IG91cnM") as http:
+        assert (await register(http, email)).status_code == 202
+        assert (await verify(http, (await mailbox.latest(email)).token)).json()["has_password"] is False
+
+
+async def test_of_an_owner_and_a_stranger_at_once_nobody_gets_in_by_the_strangers_password(
+    http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    for _ in range(4):
+        email = new_address()
+        await asyncio.gather(register(http, email, OWNERS), register(stranger, email, STRANGERS))
+        tokens = [mail.token for mail in await mailbox.arrived(email) if "token=" in mail.text]
+        opened = await asyncio.gather(*(verify(http, token) for token in tokens))
+        assert sorted(answer.status_code for answer in opened) == [200, 400]
+        assert (await sign_in(stranger, email, STRANGERS)).status_code == 401
+        assert (await sign_in(http, email, OWNERS)).status_code == 200
+
+
+async def test_resend_sends_the_link_of_this_devices_registration(
+    http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox, database: Database
+) -> None:
+    email = new_address()
+    await register(http, email, OWNERS)
+    await register(stranger, email, STRANGERS)
+    await mailbox.arrived()
+    await post(http, "/verify-email/resend", {"email": email})
+    token = (await mailbox.latest(email)).token
+    async with database.session() as session:
+        await session.execute(text("DELETE FROM auth_registrations WHERE ip = '203.0.113.66'"))
+    assert (await verify(http, token)).status_code == 200
+
+
+async def test_the_page_in_another_browser_asks_for_a_password_and_a_name(
+    stranger: httpx.AsyncClient, app: Api, mailbox: Mailbox, database: Database
+) -> None:
+    email = new_address()
+    await register(stranger, email, STRANGERS, "Stranger")
+    token = (await mailbox.latest(email)).token
+    async with client_of(app) as browser:
+        page = await browser.get("/verify-email", params={"token": token}, headers=BROWSER)
+        assert 'name="password"' in page.text
+        assert "Stranger" not in page.text
+        weak = {**hidden(page), "password": "password123"}
+        refused = await browser.post("/verify-email", data=weak, headers=BROWSER)
+        assert (refused.status_code, "password123" in refused.text) == (422, False)
+        typed = {**hidden(refused), "password": OWNERS, "full_name": " Owner "}
+        assert (await browser.post("/verify-email", data=typed, headers=BROWSER)).status_code == 200
+        assert (await sign_in(browser, email, OWNERS)).status_code == 200
+    assert (await sign_in(stranger, email, STRANGERS)).status_code == 401
+    assert await name_of(database, email) == "Owner"
+
+
+async def test_the_page_asks_a_browser_with_a_handle_of_other_registrations(
+    http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    email = new_address()
+    await register(http, new_address())
+    await register(stranger, email, STRANGERS)
+    token = (await mailbox.latest(email)).token
+    page = await http.get("/verify-email", params={"token": token}, headers=BROWSER)
+    assert 'name="password"' not in page.text
+    asked = await http.post("/verify-email", data=hidden(page), headers=BROWSER)
+    assert (asked.status_code, 'name="password"' in asked.text) == (422, True)
+    assert (await sign_in(http, email, STRANGERS)).status_code == 401
+    chosen = {**hidden(asked), "password": OWNERS}
+    assert (await http.post("/verify-email", data=chosen, headers=BROWSER)).status_code == 200
+    assert (await sign_in(http, email, OWNERS)).status_code == 200
+
+
+async def test_a_browser_that_registers_on_the_page_confirms_by_a_button(
+    http: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    email = new_address()
+    form = {"email": email, "password": OWNERS, "full_name": "Owner"}
+    assert (await http.post("/register", data=form, headers=BROWSER)).status_code == 200
+    token = (await mailbox.latest(email)).token
+    assert (await http.post("/verify-email", data={"token": token}, headers=BROWSER)).status_code == 200
+    assert (await sign_in(http, email, OWNERS)).status_code == 200
+    again = await http.post("/verify-email", data={"token": token}, headers=BROWSER)
+    assert (again.status_code, "already confirmed" in again.text) == (400, True)
+
+
+async def request_move(person: Person, to: str) -> None:
+    body = {"new_email": to, "current_password": PASSWORD}
+    assert (await person.send("POST", "/auth/email/change", body)).status_code == 202
+
+
+async def test_a_link_to_a_new_address_does_nothing_for_whoever_else_opens_it(
+    ada: Person, app: Api, mailbox: Mailbox
+) -> None:
+    to = new_address()
+    await request_move(ada, to)
+    token = (await mailbox.latest(to)).token
+    async with client_of(app) as opener:
+        refused = await post(opener, "/email/confirm", {"token": token})
+        assert (refused.status_code, code_of(refused)) == (403, "CONFIRMATION_NEEDS_SESSION")
+        page = await opener.post("/confirm-email", data={"token": token}, headers=BROWSER)
+        assert (page.status_code, "/sign-in?next=" in page.text) == (403, True)
+        assert (await ada.get("/app/users/me")).json()["email"] == ada.email
+        assert (await post(opener, "/email/confirm", {"token": token}, **ada.bearer)).status_code == 204
+    assert (await ada.get("/app/users/me")).json()["email"] == to
+
+
+async def test_a_link_to_a_new_address_is_not_for_another_accounts_session(
+    ada: Person, app: Api, mailbox: Mailbox
+) -> None:
+    to, email = new_address(), new_address()
+    await request_move(ada, to)
+    token = (await mailbox.latest(to)).token
+    async with client_of(app) as opener:
+        await register(opener, email)
+        tokens = (await verify(opener, (await mailbox.latest(email)).token)).json()
+        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+        assert code_of(await post(opener, "/email/confirm", {"token": token}, **bearer)) == "CONFIRMATION_NEEDS_SESSION"
+        signed_in = await sign_in(opener, email, session="cookie")
+        assert signed_in.status_code == 200
+        page = await opener.post("/confirm-email", data={"token": token}, headers=BROWSER)
+        assert page.status_code == 403
+    assert (await ada.get("/app/users/me")).json()["email"] == ada.email
+
+
+async def test_a_browser_signed_in_to_the_account_confirms_on_the_page(ada: Person, app: Api, mailbox: Mailbox) -> None:
+    to = new_address()
+    await request_move(ada, to)
+    token = (await mailbox.latest(to)).token
+    async with client_of(app) as browser:
+        assert (await sign_in(browser, ada.email, session="cookie")).status_code == 200
+        assert (await browser.post("/confirm-email", data={"token": token}, headers=BROWSER)).status_code == 200
+    assert (await ada.get("/app/users/me")).json()["email"] == to
+
+
+@pytest.mark.parametrize("kind", ["register", "known", "resend", "forgot", "magic", "move"])
+async def test_mails_with_links_state_when_and_from_where_they_were_requested(
+    ada: Person, app: Api, mailbox: Mailbox, kind: str
+) -> None:
+    email = new_address()
+    await mailbox.arrived()
+    if kind == "resend":
+        await register(ada.http, email)
+        await mailbox.arrived()
+    before = load(AuthSettings)
+    use(before.model_copy(update={"magic_links": True}))
+    async with client_of(app, ip="198.51.100.7", **{"User-Agent": FIREFOX}) as elsewhere:
+        body = {"email": ada.email if kind in ("known", "forgot", "magic") else email}
+        match kind:
+            case "register" | "known":
+                await register(elsewhere, body["email"])
+            case "resend":
+                await post(elsewhere, "/verify-email/resend", body)
+            case "forgot":
+                await post(elsewhere, "/password/forgot", body)
+            case "magic":
+                await post(elsewhere, "/magic-link", body)
+            case _:
+                move = {"new_email": email, "current_password": PASSWORD}
+                await post(elsewhere, "/email/change", move, **ada.bearer)
+    (mail,) = [each for each in await mailbox.arrived() if each.to == body["email"]]
+    use(before)
+    origin = "192.0.2.1" if kind == "resend" else "198.51.100.7 (Firefox on Linux)"
+    assert f"UTC from {origin}." in mail.text, mail.text.partition("Requested")[2]
+    assert "If that was not you" in mail.text
+
+
+async def test_a_mail_to_an_unconfirmed_address_repeats_no_word_of_the_requesters_program(
+    app: Api, mailbox: Mailbox
+) -> None:
+    email = new_address()
+    async with client_of(app, **{"User-Agent": "win-at-evil.example/1 (free dollars)"}) as http:
+        await register(http, email, full_name="Visit evil.example")
+    await mailbox.jobs.run_all(future=True)
+    (path,) = [each for each in mailbox.folder.rglob("*.eml") if email.encode() in each.read_bytes()]
+    message = message_from_bytes(path.read_bytes(), policy=policy.default)
+    parts = [part.get_content() for part in message.walk() if part.get_content_maintype() == "text"]
+    assert len(parts) == 2
+    assert not any("evil" in part for part in parts)
+
+
+async def test_an_expired_registration_is_not_called_confirmed(
+    http: httpx.AsyncClient, mailbox: Mailbox, database: Database
+) -> None:
+    email = new_address()
+    await register(http, email)
+    token = (await mailbox.latest(email)).token
+    async with database.session() as session:
+        await session.execute(update(Registration).values(expires_at=col(Registration.created_at)))
+        await session.execute(text("UPDATE auth_mail_tokens SET expires_at = now() - interval '1 second'"))
+    assert code_of(await verify(http, token)) == "LINK_INVALID"
