@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from sqlalchemy import event
 
+from undercroft.core.auth import authorization
 from undercroft.core.db import Database
 
 _AROUND = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "DEALLOCATE")
@@ -51,12 +53,17 @@ _recording: list[Statements] = []
 
 @contextmanager
 def recording() -> Iterator[Statements]:
-    """Record the statements of all watched databases while the block runs."""
-    statements = Statements()
+    """Record the statements of all watched databases while the block runs.
+
+    Meanwhile a slow machine does not count as waiting, for which a request would be authorized again.
+    """
+    statements, fresh = Statements(), authorization.FRESH_SECONDS
     _recording.append(statements)
+    authorization.FRESH_SECONDS = inf
     try:
         yield statements
     finally:
+        authorization.FRESH_SECONDS = fresh
         _recording.remove(statements)
 
 

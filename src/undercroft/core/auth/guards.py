@@ -1,6 +1,7 @@
 """One-line guards for a route's signature."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated, Any, TypeVar, cast
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from fastapi.dependencies.models import Dependant
 from structlog.contextvars import bind_contextvars
 
 from undercroft.core.audit import act_as
+from undercroft.core.auth.authorization import current_authorization
 from undercroft.core.auth.principal import (
     API_KEY_MARK,
     Authenticator,
@@ -27,6 +29,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 SIGNED_IN = "signed in"
 """What a guard needs that lets every principal pass; each guard says what it needs in its attribute `needs`."""
 
+Check = Callable[[Principal, Request], None]
+"""What a guard asks of a principal, as its attribute `check`, to be asked again after the request has waited."""
+
 
 async def current_principal(request: Request) -> Principal:
     authenticator = cast(Authenticator, request.app.state.authenticator)
@@ -37,13 +42,38 @@ async def current_principal(request: Request) -> Principal:
     bind_contextvars(user_id=principal.person_id, team_id=principal.team_id)
     if principal.api_key_id is not None:
         bind_contextvars(api_key_id=principal.api_key_id)
-        _require_within_scopes(principal, request)
     if principal.impersonator_id is not None:
         bind_contextvars(impersonator_id=principal.impersonator_id)
+    _require_reachable(principal, request)
+    authorization = current_authorization()
+    if authorization is not None:
+        authorization.check = partial(_check_again, request)
+    return principal
+
+
+def _require_reachable(principal: Principal, request: Request) -> None:
+    """What is asked of every principal at every route."""
+    if principal.api_key_id is not None:
+        _require_within_scopes(principal, request)
+    if principal.impersonator_id is not None:
         _require_open_to_impersonation(request)
     if principal.closed_team and not getattr(request.scope.get("endpoint"), "__personal__", False):
         require_open_team(principal)
-    return principal
+
+
+def _check_again(request: Request, principal: Principal) -> None:
+    """Ask everything that the guards of the request's route ask, of the principal as it is now."""
+    _require_reachable(principal, request)
+    for check in _checks_of(request.scope["route"].dependant):
+        check(principal, request)
+
+
+def _checks_of(dependant: Dependant) -> Iterator[Check]:
+    for each in dependant.dependencies:
+        check: Check | None = getattr(each.call, "check", None)
+        if check is not None:
+            yield check
+        yield from _checks_of(each)
 
 
 current_principal.needs = SIGNED_IN  # type: ignore[attr-defined]
@@ -80,11 +110,18 @@ def _require_open_to_impersonation(request: Request) -> None:
         raise ImpersonationForbidden
 
 
-async def in_person(principal: CurrentPrincipal) -> Principal:
-    """Lets everybody pass but an administrator who acts as somebody else."""
+def _require_in_person(principal: Principal, _request: Request) -> None:
     if principal.impersonator_id is not None:
         raise ImpersonationForbidden
+
+
+async def in_person(principal: CurrentPrincipal, request: Request) -> Principal:
+    """Lets everybody pass but an administrator who acts as somebody else."""
+    _require_in_person(principal, request)
     return principal
+
+
+in_person.check = _require_in_person  # type: ignore[attr-defined]
 
 
 IN_PERSON = Depends(in_person)
@@ -100,14 +137,20 @@ def open_to_impersonation(endpoint: F) -> F:
     return endpoint
 
 
-async def interactive(principal: CurrentPrincipal) -> Principal:
-    """Lets a principal pass who signed in; API keys and those who impersonate get 403."""
+def _require_interactive(principal: Principal, request: Request) -> None:
     if principal.api_key_id is not None:
         raise InteractiveSessionRequired
-    return await in_person(principal)
+    _require_in_person(principal, request)
+
+
+async def interactive(principal: CurrentPrincipal, request: Request) -> Principal:
+    """Lets a principal pass who signed in; API keys and those who impersonate get 403."""
+    _require_interactive(principal, request)
+    return principal
 
 
 interactive.needs = "signed in, no API key"  # type: ignore[attr-defined]
+interactive.check = _require_interactive  # type: ignore[attr-defined]
 
 INTERACTIVE = Depends(interactive)
 """In a route's or a router's `dependencies`: no API key gets here, and nobody who impersonates."""
@@ -122,42 +165,52 @@ async def refuse_api_keys(request: Request) -> None:
 def require_permission(permission: str) -> Any:
     """A dependency that lets a principal pass whose role in the current team has this permission; else 403."""
 
-    async def check(principal: CurrentPrincipal) -> Principal:
+    def check(principal: Principal, _request: Request) -> None:
         if permission not in principal.permissions:
             raise PermissionDenied(details={"permission": permission})
+
+    return _guard(check, needs=permission)
+
+
+def _guard(check: Check, guard: Callable[..., Any] | None = None, *, needs: str) -> Any:
+    """A dependency that asks this of the principal, now and after the request has waited."""
+
+    async def plain(principal: CurrentPrincipal, request: Request) -> Principal:
+        check(principal, request)
         return principal
 
-    check.needs = permission  # type: ignore[attr-defined]
-    return Depends(check)
+    call: Any = guard or plain
+    call.needs, call.check = needs, check
+    return Depends(call)
 
 
 def require_permission_unless_oneself(permission: str) -> Any:
     """Like `require_permission`, but whom the path names as `user_id` passes as well, unless by a key with scopes."""
 
-    async def check(user_id: UUID, principal: CurrentPrincipal) -> Principal:
-        oneself = user_id == principal.person_id and principal.scopes is None
+    def check(principal: Principal, request: Request) -> None:
+        oneself = UUID(request.path_params["user_id"]) == principal.person_id and principal.scopes is None
         if not oneself:
             require_open_team(principal)
         if permission not in principal.permissions and not oneself:
             raise PermissionDenied(details={"permission": permission})
+
+    async def guard(user_id: UUID, principal: CurrentPrincipal, request: Request) -> Principal:  # noqa: ARG001
+        check(principal, request)
         return principal
 
-    check.needs = permission  # type: ignore[attr-defined]
-    return Depends(check)
+    return _guard(check, guard, needs=permission)
 
 
 def require_role(role: PlatformRole) -> Any:
     """A dependency that lets a principal pass who has this role on the platform or a stronger one; else 403."""
 
-    async def check(principal: CurrentPrincipal) -> Principal:
+    def check(principal: Principal, _request: Request) -> None:
         if not principal.role.includes(role):
             raise PermissionDenied(details={"role": role.value})
         if role is not PlatformRole.USER:
             require_mfa_of_admin(principal)
-        return principal
 
-    check.needs = role.value  # type: ignore[attr-defined]
-    return Depends(check)
+    return _guard(check, needs=role.value)
 
 
 async def administer_every_team() -> None:
@@ -168,6 +221,9 @@ async def administer_every_team() -> None:
 async def recently_proven(principal: CurrentPrincipal) -> Principal:
     require_recent(principal)
     return principal
+
+
+recently_proven.check = lambda principal, _request: require_recent(principal)  # type: ignore[attr-defined]
 
 
 def require_recent_proof() -> Any:

@@ -121,7 +121,10 @@ class Authenticator(Protocol):
     """Tells who sent a request, with one database statement at most and no other I/O."""
 
     async def authenticate(self, request: Request) -> Principal:
-        """The principal. Raises `Unauthorized` (no or bad credentials), `Forbidden` (CSRF), `NotFound` (team)."""
+        """The principal, bound by `bind_authorization` so that it is verified again after the request has waited.
+
+        Raises `Unauthorized` (no or bad credentials), `Forbidden` (CSRF), `NotFound` (team).
+        """
         ...
 
     def verified_subject(self, request: Request) -> str | None:

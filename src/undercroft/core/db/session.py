@@ -26,6 +26,7 @@ from undercroft.core.db.errors import (
     raise_translated,
 )
 from undercroft.core.db.pool import Borrowed, Pool
+from undercroft.core.db.reauthorization import current_reauthorization
 from undercroft.core.db.settings import DatabaseSettings, required
 from undercroft.core.db.statement import Statement
 from undercroft.core.db.tenancy import current_tenant, telling
@@ -190,6 +191,7 @@ class Session(ReadSession):
         super().__init__(pool)
         self._pending: list[object] = []
         self._deferred: DeferredWrite | None = None
+        self._locked_rows = False
         self._after_commit: list[Callable[[], None]] = []
 
     def add(self, row: object) -> None:
@@ -211,6 +213,18 @@ class Session(ReadSession):
 
     async def refresh(self, row: object) -> None:
         await (await self.orm()).refresh(row)
+
+    async def execute(self, statement: Executable, values: Any = None) -> Result[Any]:
+        self._note_lock(statement)
+        return await super().execute(statement, values)
+
+    async def scalar(self, statement: Executable) -> Any:
+        self._note_lock(statement)
+        return await super().scalar(statement)
+
+    async def scalars(self, statement: Executable) -> ScalarResult[Any]:
+        self._note_lock(statement)
+        return await super().scalars(statement)
 
     async def rowcount(self, statement: Executable, values: Any = None) -> int:
         """Execute a statement and say how many rows it touched."""
@@ -253,6 +267,19 @@ class Session(ReadSession):
         """
         self._after_commit.append(callback)
 
+    def _note_lock(self, statement: Executable) -> None:
+        """Remember SELECT … FOR UPDATE: it may have waited for somebody who revoked what this request is based on."""
+        if getattr(statement, "_for_update_arg", None) is not None:
+            self._locked_rows = True
+
+    async def _reauthorize(self) -> None:
+        """Verify the request again before its changes become permanent, if it waited since it was authenticated."""
+        reauthorization = current_reauthorization()
+        if reauthorization is None or (self._borrowed is None and self._deferred is None):
+            return
+        if reauthorization.is_due(locked=self._locked_rows):
+            await reauthorization.verify(self)
+
     async def _write_pending(self) -> None:
         if self._pending or self._orm is not None:
             await (await self.orm()).flush()
@@ -268,11 +295,12 @@ class Session(ReadSession):
         return borrowed
 
     async def _commit(self) -> None:
-        if self._deferred is not None and not self._pending:
+        await self._write_pending()
+        await self._reauthorize()
+        if self._deferred is not None:
             alone, self._deferred = self._deferred, None
             alone.rows = await self._pool.commit_one(alone.sql, alone.arguments)
         else:
-            await self._write_pending()
             await self._end_transaction()
         await self._close(broken=False)
         for callback in self._after_commit:

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from undercroft.core.auth.authorization import current_authorization
 from undercroft.core.db.dependencies import SessionDep
 from undercroft.core.db.errors import OutcomeUnknown
 from undercroft.core.db.session import Session
@@ -74,11 +75,13 @@ class Attempt:
             raise IdempotencyInProgress from None
         if self._turn.left is not None:
             first, kept = self._turn.left
-            raise _refusal_or_replay(Kept(kept.outcome, first.request == claim.request, kept.answer))
+            raise await _refusal_or_replay(Kept(kept.outcome, first.request == claim.request, kept.answer))
         found = await self._keys.claim(claim, session)
         if found is not None:
-            raise _refusal_or_replay(found)
+            raise await _refusal_or_replay(found)
         self._claim, self._session = claim, session
+        if (authorization := current_authorization()) is not None:
+            authorization.waited()
 
     async def answered(self, response: Response) -> None:
         """The handler has answered: keep that, before the transaction commits."""
@@ -172,7 +175,10 @@ def _again(answer: Answer) -> Response:
     return response
 
 
-def _refusal_or_replay(kept: Kept) -> Exception:
+async def _refusal_or_replay(kept: Kept) -> Exception:
+    """What a repeated request gets, as long as its caller is still authorized after the wait. Raises if not."""
+    if (authorization := current_authorization()) is not None:
+        await authorization.verify()
     if not kept.same:
         return IdempotencyKeyReused()
     if kept.answer is not None:

@@ -17,6 +17,7 @@ from structlog.contextvars import bind_contextvars
 
 from undercroft.core.audit import act_as
 from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.auth.authorization import current_authorization
 from undercroft.core.auth.proof import require_mfa_of_admin
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.tenancy import EVERY_TEAM, act_for
@@ -90,9 +91,9 @@ class Gate:
         principal = await browser.principal_of(request)
         act_as(principal.actor)
         bind_contextvars(user_id=principal.user_id, team_id=principal.team_id)
-        if not principal.role.includes(PlatformRole.ADMIN):
-            raise AdministratorsOnly
-        require_mfa_of_admin(principal)
+        _require_administrator(principal)
+        if (authorization := current_authorization()) is not None:
+            authorization.check = _require_administrator
         return principal
 
     async def close(self) -> None:
@@ -119,6 +120,12 @@ class Gate:
         small = settings.model_copy(update={"db_pool_size": POOL_SIZE, "db_read_pool_size": POOL_SIZE})
         self._own_database = Database(small, settings.admin_url, name="admin")
         return self._own_database
+
+
+def _require_administrator(principal: Principal) -> None:
+    if not principal.role.includes(PlatformRole.ADMIN):
+        raise AdministratorsOnly
+    require_mfa_of_admin(principal)
 
 
 def _with(headers: list[tuple[bytes, bytes]], send: Send) -> Send:

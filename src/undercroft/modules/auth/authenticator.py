@@ -1,5 +1,7 @@
 """The guard of every request: an access token, an API key or a session cookie becomes a principal, by one statement."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +10,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from undercroft.core.auth import PlatformRole, Principal, Surface
+from undercroft.core.auth.authorization import Authorization, bind_authorization
 from undercroft.core.auth.permissions import permissions_in
 from undercroft.core.auth.principal import API_KEY_MARK, bearer_token
 from undercroft.core.db import Database, Statement
@@ -31,6 +34,7 @@ from undercroft.modules.auth.principals import (
     IMPERSONATED_PERSONAL,
     KEY_NAMED,
     KEY_PERSONAL,
+    lock_principal,
 )
 from undercroft.modules.teams import TeamNotFound
 
@@ -54,6 +58,9 @@ class TokenAuthenticator:
 
     async def authenticate(self, request: Request) -> Principal:
         """Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`."""
+        return await self._bound(partial(self._authenticate, request))
+
+    async def _authenticate(self, request: Request) -> Principal:
         if _header(request, b"authorization") is not None:
             token = bearer_token(request)
             if token is None:
@@ -66,7 +73,7 @@ class TokenAuthenticator:
 
         Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`.
         """
-        return await self._by_cookie(request, self._secret(request), csrf_token)
+        return await self._bound(partial(self._by_cookie, request, self._secret(request), csrf_token))
 
     async def visitor(self, request: Request) -> Principal | None:
         """Who opened a page, by the session's cookie; None for nobody.
@@ -74,7 +81,7 @@ class TokenAuthenticator:
         A form that acts for them carries the session's CSRF token as a field: `csrf.issue`, `csrf.require`.
         """
         try:
-            return await self._of_cookie(request, self._secret(request))
+            return await self._bound(partial(self._of_cookie, request, self._secret(request)))
         except Unauthorized:
             return None
 
@@ -157,7 +164,13 @@ class TokenAuthenticator:
         secret = self._secret(request)
         if request.method not in SAFE_METHODS:
             require_same_site(request)
-        return await self._of_cookie(request, secret)
+        return await self._bound(partial(self._of_cookie, request, secret))
+
+    async def _bound(self, find: Callable[[], Awaitable[Principal]]) -> Principal:
+        """The principal that is found, who is found again before the request's changes are committed if it waited."""
+        principal = await find()
+        bind_authorization(Authorization(principal, find, lock_principal))
+        return principal
 
     def _secret(self, request: Request) -> str:
         """What the cookie holds, where cookies sign in."""

@@ -4,12 +4,26 @@ there are."""
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import DateTime, LargeBinary, Select, String, Uuid, bindparam, exists, false, func, null, or_, select
+from sqlalchemy import (
+    DateTime,
+    LargeBinary,
+    Select,
+    String,
+    Uuid,
+    bindparam,
+    exists,
+    false,
+    func,
+    null,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from undercroft.core.auth import PlatformRole
-from undercroft.core.db import Statement
+from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.db import Session, Statement
 from undercroft.modules.api_keys import ApiKey
 from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.teams import ROLE_GRANTS, Membership, Team
@@ -125,3 +139,36 @@ IMPERSONATED_PERSONAL = Statement(lambda: _impersonated(_PERSONAL))
 IMPERSONATED_NAMED = Statement(lambda: _impersonated(_NAMED))
 KEY_PERSONAL = Statement(lambda: _by_key(_PERSONAL))
 KEY_NAMED = Statement(lambda: _by_key(_NAMED))
+
+# Every revocation writes to one of these rows, so it commits either before they are locked, and is seen, or after this
+# request. A user's row is locked only where no session stands for it, and of administrators: members lock it to take
+# turns, so that two requests of one member would wait for each other.
+_LOCK = Statement(
+    text(
+        "WITH s AS (SELECT id FROM auth_sessions WHERE id = CAST(:session_id AS uuid) FOR SHARE), "
+        "k AS (SELECT id FROM api_keys WHERE id = CAST(:api_key_id AS uuid) FOR SHARE), "
+        "u AS (SELECT id FROM users WHERE id = ANY(CAST(:user_ids AS uuid[])) ORDER BY id FOR SHARE), "
+        "m AS (SELECT id FROM memberships WHERE team_id = CAST(:team_id AS uuid) "
+        "AND user_id = CAST(:person_id AS uuid) FOR SHARE), "
+        "r AS (SELECT id FROM team_roles WHERE team_id = CAST(:team_id AS uuid) "
+        "AND name = CAST(:team_role AS varchar) FOR SHARE) "
+        "SELECT (SELECT count(*) FROM s), (SELECT count(*) FROM k), (SELECT count(*) FROM u), "
+        "(SELECT count(*) FROM m), (SELECT count(*) FROM r)"
+    )
+)
+
+
+async def lock_principal(session: Session, principal: Principal) -> None:
+    """Keep what this principal rests on from being revoked until the transaction ends."""
+    users = {principal.impersonator_id}
+    if principal.own_session_id is None or principal.role is not PlatformRole.USER:
+        users.add(principal.person_id)
+    await session.fetch(
+        _LOCK,
+        session_id=principal.own_session_id,
+        api_key_id=principal.api_key_id,
+        user_ids=sorted(users - {None}),
+        team_id=principal.team_id,
+        person_id=principal.person_id,
+        team_role=principal.team_role,
+    )

@@ -43,11 +43,11 @@ class SessionRepository(Repository[AuthSession]):
         return await self._session.scalar(query.where(*where).limit(1)) is not None
 
     async def lives(self, session_id: UUID, user_id: UUID) -> bool:
-        """Whether this session of somebody who may come in can still be used."""
+        """Whether this session of an active user can still be used; locked against its revocation."""
         query = select(col(AuthSession.id)).join(User, col(User.id) == col(AuthSession.user_id))
         where = (col(AuthSession.id) == session_id, col(AuthSession.user_id) == user_id, *_LIVING)
         query = query.where(*where, col(User.is_active), col(User.deleted_at).is_(None))
-        return await self._session.scalar(query) is not None
+        return await self._session.scalar(query.with_for_update(of=AuthSession, read=True)) is not None
 
     async def revoke(self, session_id: UUID, *, user_id: UUID | None = None, distrust: bool = False) -> bool:
         """Revoke one session, of this user if one is named; whether there was one to revoke.

@@ -119,8 +119,8 @@ async def end_other_sessions(session: Session, principal: Principal) -> None:
         await record(session, Entry("session.others_ended", who, "user", who, after={"ended": True, "sessions": ended}))
 
 
-async def session_lives(session: ReadSession, session_id: UUID, user_id: UUID) -> bool:
-    """Whether this is a session of this person that can still be used."""
+async def session_lives(session: Session, session_id: UUID, user_id: UUID) -> bool:
+    """Whether this session of this user can still be used; it is not revoked before the transaction ends."""
     return await SessionRepository(session).lives(session_id, user_id)
 
 

@@ -9,6 +9,7 @@ from asyncpg import Record
 from asyncpg.exceptions import LockNotAvailableError
 
 from undercroft.core.db import Database, Session, utc_now
+from undercroft.core.db.reauthorization import without_reauthorization
 from undercroft.core.http.idempotency import Answer, Claim, IdempotencyInProgress, Kept, Outcome
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.http.turns import Turns
@@ -66,8 +67,9 @@ class StoredKeys:
         if session is not None:
             yield session
             return
-        async with self._database.session() as own:
-            yield own
+        with without_reauthorization():
+            async with self._database.session() as own:
+                yield own
 
     def _seal_request(self, claim: Claim) -> bytes:
         return bytes.fromhex(sign(self._keyring.keys[0], claim.request.hex()))

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from undercroft.core.audit import Answering
+from undercroft.core.db.reauthorization import bind_reauthorization
 from undercroft.core.db.tenancy import act_for
 
 _VALID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
@@ -57,4 +58,5 @@ class RequestContext:
             with Answering(scope):
                 await self.app(scope, receive, send_head if scope["type"] == "http" else send)
         finally:
+            bind_reauthorization(None)
             unbind_contextvars("request_id", "user_id", "team_id", "api_key_id", "impersonator_id")

@@ -1,0 +1,321 @@
+"""A request that waited is authorized again before it commits, whoever sent it and whatever was revoked meanwhile."""
+
+import asyncio
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+from httpx import AsyncClient, Response
+
+from tests.jobs.processes import eventually
+from tests.modules.admin_ui.conftest import browser
+from tests.modules.idempotency.conftest import another
+from tests.modules.teams.acts import PROJECTS, TEAMS, done, in_team, join, make_role, make_team, refused
+from undercroft.core.auth import PlatformRole, authorization
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.testing.people import Person, client_of
+
+__all__ = ["another", "browser"]
+
+KEYS = "/api/v1/app/api-keys"
+BLOCKED = (
+    "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+    "WHERE NOT granted AND datname = current_database()"
+)
+
+
+async def blocked(database: Database, number: int) -> bool:
+    async with database.session() as session:
+        return await (await session.raw()).fetchval(BLOCKED) == number
+
+
+@dataclass
+class Parked:
+    """Requests that wait for a row which `execute` writes beside; its changes commit before they go on."""
+
+    database: Database
+    session: Any
+    requests: list[asyncio.Task[Response]] = field(default_factory=list)
+
+    async def send(self, request: Awaitable[Response], *, waiting: bool = True) -> None:
+        self.requests.append(asyncio.ensure_future(request))
+        if waiting:
+            await eventually(lambda: blocked(self.database, len(self.requests)))
+
+    async def execute(self, sql: str, *values: Any) -> None:
+        await (await self.session.raw()).execute(sql, *values)
+
+
+@asynccontextmanager
+async def parking(database: Database, sql: str, *values: Any) -> AsyncIterator[Parked]:
+    """While the block runs, this statement's locks are not released."""
+    async with database.session() as session:
+        parked = Parked(database, session)
+        await parked.execute(sql, *values)
+        yield parked
+
+
+@dataclass
+class Member:
+    """A member of a team with a project that the member may delete."""
+
+    person: Person
+    team: dict[str, Any]
+    project_id: UUID
+
+    async def delete(self, client: AsyncClient | None = None) -> Response:
+        return await (client or self.person.client).delete(f"{PROJECTS}/{self.project_id}", headers=in_team(self.team))
+
+
+@pytest.fixture
+async def member(app: Api, somebody: Any) -> Member:
+    owner, person = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await make_role(owner.client, team, "editor", "projects:read", "projects:write")
+    await join(app, team, person, "editor")
+    project = done(await owner.client.post(PROJECTS, json={"name": "Website"}, headers=in_team(team)))
+    return Member(person, team, UUID(project["id"]))
+
+
+async def count(database: Database, sql: str, *values: Any) -> int:
+    async with database.session() as session:
+        number: int = await (await session.raw()).fetchval(sql, *values)
+        return number
+
+
+async def is_deleted(database: Database, member: Member) -> bool:
+    sql = "SELECT count(*) FROM projects WHERE id = $1 AND deleted_at IS NOT NULL"
+    return await count(database, sql, member.project_id) == 1
+
+
+SESSION_ENDED = (401, "SESSION_ENDED")
+OF_MEMBERS = {
+    "session": ("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", *SESSION_ENDED),
+    "expired session": ("UPDATE auth_sessions SET expires_at = now() WHERE user_id = $1", *SESSION_ENDED),
+    "deactivation": ("UPDATE users SET is_active = false WHERE id = $1", *SESSION_ENDED),
+    "deletion": ("UPDATE users SET deleted_at = now() WHERE id = $1", *SESSION_ENDED),
+    "removal": ("DELETE FROM memberships WHERE user_id = $1 AND role = 'editor'", 404, "TEAM_NOT_FOUND"),
+    "weaker role": ("UPDATE memberships SET role = 'viewer' WHERE user_id = $1", 403, "PERMISSION_DENIED"),
+    "smaller role": (
+        "UPDATE team_roles SET permissions = '{projects:read}' WHERE $1::uuid IS NOT NULL",
+        403,
+        "PERMISSION_DENIED",
+    ),
+    "team deleted": ("UPDATE teams SET deleted_at = now() WHERE $1::uuid IS NOT NULL", 404, "TEAM_NOT_FOUND"),
+    "second factor": (
+        "UPDATE teams SET require_mfa = true WHERE $1::uuid IS NOT NULL",
+        403,
+        "MFA_ENROLLMENT_REQUIRED",
+    ),
+}
+LOCK_PROJECT = "SELECT id FROM projects WHERE id = $1 FOR UPDATE"
+
+
+@pytest.mark.parametrize("revoked", OF_MEMBERS)
+async def test_request_that_waited_for_a_row_is_refused_when_its_caller_was_revoked(
+    database: Database, member: Member, revoked: str
+) -> None:
+    sql, status, code = OF_MEMBERS[revoked]
+    async with parking(database, LOCK_PROJECT, member.project_id) as parked:
+        await parked.send(member.delete())
+        await parked.execute(sql, member.person.user_id)
+    refused(await parked.requests[0], status, code)
+    assert not await is_deleted(database, member)
+
+
+async def test_request_that_waited_for_a_row_is_carried_out_when_others_were_revoked(
+    app: Api, database: Database, member: Member, somebody: Any
+) -> None:
+    bystander = await somebody()
+    await join(app, member.team, bystander, "editor")
+    async with parking(database, LOCK_PROJECT, member.project_id) as parked:
+        await parked.send(member.delete())
+        for sql in ("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", OF_MEMBERS["removal"][0]):
+            await parked.execute(sql, bystander.user_id)
+    assert (await parked.requests[0]).status_code == 204
+    assert await is_deleted(database, member)
+
+
+async def test_request_that_waited_is_refused_when_it_could_do_more_on_arrival(
+    database: Database, member: Member
+) -> None:
+    """Services decide by the principal, too, so less is refused even where the route's own guard would not mind."""
+    async with parking(database, LOCK_PROJECT, member.project_id) as parked:
+        await parked.send(member.delete())
+        await parked.execute("UPDATE team_roles SET permissions = '{projects:write}'")
+    refused(await parked.requests[0], 409, "AUTHORIZATION_CHANGED")
+    assert not await is_deleted(database, member)
+
+
+OF_KEYS = {
+    "key": ("DELETE FROM api_keys WHERE created_by = $1", 401, "INVALID_API_KEY"),
+    "expiry": ("UPDATE api_keys SET expires_at = now() WHERE created_by = $1", 401, "API_KEY_EXPIRED"),
+    "secret": ("UPDATE api_keys SET secret_hash = '\\x00' WHERE created_by = $1", 401, "INVALID_API_KEY"),
+    "scopes": (
+        "UPDATE api_keys SET scopes = '{projects:read}' WHERE created_by = $1",
+        403,
+        "PERMISSION_DENIED",
+    ),
+    "deactivation": ("UPDATE users SET is_active = false WHERE id = $1", 401, "INVALID_API_KEY"),
+    "removal": OF_MEMBERS["removal"],
+}
+
+
+@pytest.mark.parametrize("revoked", OF_KEYS)
+async def test_request_of_an_api_key_that_waited_is_refused_when_the_key_was_revoked(
+    app: Api, database: Database, member: Member, revoked: str
+) -> None:
+    sql, status, code = OF_KEYS[revoked]
+    made = done(await member.person.client.post(KEYS, json={"name": "k", "scopes": ["projects:write"]}))
+    async with client_of(app, Authorization=f"Bearer {made['key']}") as program:
+        async with parking(database, LOCK_PROJECT, member.project_id) as parked:
+            await parked.send(member.delete(program))
+            await parked.execute(sql, member.person.user_id)
+        refused(await parked.requests[0], status, code)
+    assert not await is_deleted(database, member)
+
+
+async def test_request_of_a_teams_key_that_waited_is_refused_when_the_key_was_revoked(
+    app: Api, database: Database, somebody: Any
+) -> None:
+    owner = await somebody()
+    team = await make_team(owner.client)
+    project = done(await owner.client.post(PROJECTS, json={"name": "Website"}, headers=in_team(team)))
+    made = done(await owner.client.post(KEYS, json={"name": "k", "kind": "team"}, headers=in_team(team)))
+    async with client_of(app, Authorization=f"Bearer {made['key']}") as program:
+        async with parking(database, LOCK_PROJECT, UUID(project["id"])) as parked:
+            await parked.send(program.delete(f"{PROJECTS}/{project['id']}"))
+            await parked.execute("DELETE FROM api_keys WHERE id = $1", UUID(made["id"]))
+        refused(await parked.requests[0], 401, "INVALID_API_KEY")
+
+
+async def test_key_is_not_made_by_a_request_that_waited_while_its_session_was_revoked(
+    database: Database, somebody: Any
+) -> None:
+    person, bystander = await somebody(), await somebody()
+    lock = "SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
+    async with parking(database, lock, [person.user_id, bystander.user_id]) as parked:
+        for each in (person, bystander):
+            await parked.send(each.client.post(KEYS, json={"name": "k"}))
+        await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
+    refused(await parked.requests[0], *SESSION_ENDED)
+    assert (await parked.requests[1]).status_code == 201
+    assert await count(database, "SELECT count(*) FROM api_keys WHERE user_id = $1", person.user_id) == 0
+
+
+async def test_administrator_whose_role_was_lowered_while_waiting_changes_nobody(
+    database: Database, somebody: Any
+) -> None:
+    root, target = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
+    path = f"/api/v1/admin/users/{target.user_id}/activate"
+    async with parking(database, "UPDATE users SET is_active = false WHERE id = $1", target.user_id) as parked:
+        await parked.send(root.client.post(path))
+        await parked.execute("UPDATE users SET role = 'user' WHERE id = $1", root.user_id)
+    refused(await parked.requests[0], 403, "PERMISSION_DENIED")
+    assert await count(database, "SELECT count(*) FROM users WHERE id = $1 AND is_active", target.user_id) == 0
+
+
+async def test_form_of_an_administrator_who_was_signed_out_while_waiting_changes_nobody(
+    database: Database, browser: Any, somebody: Any
+) -> None:
+    client, target = await browser(role=PlatformRole.SUPERADMIN), await somebody()
+    path = f"/admin/user/edit/{target.user_id}"
+    page = (await client.get(path)).text
+    seen = page.partition('name="seen" value="')[2].partition('"')[0]
+    form = {"full_name": "Mallory", "role": "user", "is_active": "y", "locale": "en", "timezone": "UTC", "seen": seen}
+    async with parking(database, "SELECT id FROM users WHERE id = $1 FOR UPDATE", target.user_id) as parked:
+        await parked.send(client.post(path, data=form))
+        await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE cookie_hash IS NOT NULL")
+    assert (await parked.requests[0]).status_code != 302
+    assert await count(database, "SELECT count(*) FROM users WHERE full_name = 'Mallory'") == 0
+
+
+async def test_request_that_waited_for_anything_is_authorized_again(
+    database: Database, somebody: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for a unique name takes no lock that the request asked for: time alone says that it waited."""
+    monkeypatch.setattr(authorization, "FRESH_SECONDS", 0.0)
+    person = await somebody()
+    columns = "id, name, slug, auto_join_domains, require_mfa, created_at, updated_at"
+    insert = f"INSERT INTO teams ({columns}) VALUES (gen_random_uuid(), 'A', 'acme', '{{}}', false, now(), now())"
+    with pytest.raises(RuntimeError, match="not committed"):
+        async with parking(database, insert) as parked:
+            await parked.send(person.client.post(TEAMS, json={"name": "Acme", "slug": "acme"}))
+            async with database.session() as session:
+                sql = "UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1"
+                await (await session.raw()).execute(sql, person.user_id)
+            raise RuntimeError("not committed")
+    refused(await parked.requests[0], *SESSION_ENDED)
+    assert await count(database, "SELECT count(*) FROM teams WHERE slug = 'acme'") == 0
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_request_behind_an_idempotency_key_is_refused_when_its_session_was_revoked(
+    app: Api, another: Any, database: Database, somebody: Any, apart: bool
+) -> None:
+    """Two of one key, at one process or at two: neither is carried out, and the key is free for those who may."""
+    person = await somebody()
+    headers = {"Idempotency-Key": "one-and-the-same", "Authorization": f"Bearer {person.token}"}
+    async with client_of(await another() if apart else app) as other:
+        lock = "SELECT id FROM users WHERE id = $1 FOR UPDATE"
+        async with parking(database, lock, person.user_id) as parked:
+            await parked.send(person.client.post(KEYS, json={"name": "k"}, headers=headers))
+            await parked.send(other.post(KEYS, json={"name": "k"}, headers=headers), waiting=apart)
+            await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
+        for answer in await asyncio.gather(*parked.requests):
+            refused(answer, *SESSION_ENDED)
+    assert await count(database, "SELECT count(*) FROM api_keys") == 0
+    assert await count(database, "SELECT count(*) FROM idempotency_keys") == 0
+
+
+async def test_stored_response_is_not_replayed_to_a_session_that_was_revoked_while_it_waited(
+    database: Database, user: AsyncClient
+) -> None:
+    headers = {"Idempotency-Key": "one-and-the-same"}
+    done(await user.post(PROJECTS, json={"name": "Website"}, headers=headers))
+    async with parking(database, "SELECT digest FROM idempotency_keys FOR UPDATE") as parked:
+        await parked.send(user.post(PROJECTS, json={"name": "Website"}, headers=headers))
+        await parked.execute("UPDATE auth_sessions SET revoked_at = now()")
+    refused(await parked.requests[0], *SESSION_ENDED)
+    assert await count(database, "SELECT count(*) FROM projects") == 1
+
+
+def session_of(person: Person) -> str:
+    payload = person.token.split(".")[1]
+    return str(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"])
+
+
+async def test_request_may_end_what_it_is_authorized_by(
+    app: Api, database: Database, member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the transaction itself revokes is not held against it, however long it took."""
+    monkeypatch.setattr(authorization, "FRESH_SECONDS", 0.0)
+    person = member.person
+    done(await person.client.delete(f"{TEAMS}/{member.team['id']}/members/{person.user_id}"))
+    assert await count(database, "SELECT count(*) FROM memberships WHERE role = 'editor'") == 0
+    done(await person.client.delete(f"/api/v1/auth/sessions/{session_of(person)}"))
+    refused(await person.client.get("/api/v1/app/users/me"), *SESSION_ENDED)
+
+
+async def test_revocation_commits_before_or_after_a_request_and_never_between(
+    database: Database, somebody: Any
+) -> None:
+    """Of a session that is revoked while many of its requests are about to commit, no row appears afterwards."""
+    for _ in range(5):
+        person = await somebody()
+        rows = "SELECT count(*) FROM api_keys WHERE user_id = $1"
+        requests = [asyncio.create_task(person.client.post(KEYS, json={"name": f"{n}"})) for n in range(8)]
+        await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
+        async with database.session() as session:
+            sql = "UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1"
+            await (await session.raw()).execute(sql, person.user_id)
+        present = await count(database, rows, person.user_id)
+        answers = await asyncio.gather(*requests)
+        assert await count(database, rows, person.user_id) == present, [answer.status_code for answer in answers]
+        assert sum(answer.status_code == 201 for answer in answers) == present
