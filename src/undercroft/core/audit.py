@@ -38,7 +38,10 @@ class ActorKind(StrEnum):
 
 
 class Actor(Struct, frozen=True):
-    """Who acts, as the guard, the worker or the command line found out; `impersonator_id` is who acts as `user_id`."""
+    """Who acts, as the guard, the worker or the command line found out; `impersonator_id` is who acts as `user_id`.
+
+    `is_staff` says that it is an administrator of the platform, whose address is nobody else's business.
+    """
 
     kind: ActorKind = ActorKind.SYSTEM
     user_id: UUID | None = None
@@ -46,6 +49,7 @@ class Actor(Struct, frozen=True):
     api_key_id: UUID | None = None
     impersonator_id: UUID | None = None
     job_id: UUID | None = None
+    is_staff: bool = False
 
 
 class Origin(Struct, frozen=True):

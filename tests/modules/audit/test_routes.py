@@ -15,6 +15,7 @@ from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.ids import new_id
 from undercroft.modules.audit import service
+from undercroft.modules.users import User
 from undercroft.testing.people import Person
 
 SignIn = Callable[..., Awaitable[Person]]
@@ -185,6 +186,28 @@ async def test_a_team_is_not_told_where_staff_sits_nor_addresses(ada: Person, da
     newest = (await ada.client.get(team_log(ada.team_id))).json()["items"][0]
     assert newest["actor"]["impersonator_id"] == str(staff)
     assert (newest["ip"], newest["user_agent"], newest["actor"].get("email")) == (None, None, None)
+
+
+async def test_team_sees_no_address_of_an_administrator_who_acts_on_it_and_its_members_own(
+    ada: Person, somebody: SignIn, database: Database, admin: AsyncClient
+) -> None:
+    """Not even once the administrator is one no more."""
+    staff = await somebody(role=PlatformRole.ADMIN)
+    team_id = (await ada.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
+    assert (await staff.client.delete(f"/api/v1/admin/teams/{team_id}")).status_code == 204
+    assert (await staff.client.post(f"/api/v1/admin/teams/{team_id}/restore")).status_code == 200
+    for role in (PlatformRole.ADMIN, PlatformRole.USER):
+        async with database.session() as session:
+            (await session.get(User, staff.user_id)).role = role
+        entries = (await ada.client.get(team_log(team_id))).json()["items"]
+        assert [(entry["action"], entry["ip"], entry["user_agent"]) for entry in entries] == [
+            ("team.restored", None, None),
+            ("team.deleted", None, None),
+            ("team.created", "192.0.2.1", entries[2]["user_agent"]),
+        ]
+        assert entries[2]["user_agent"]
+    listed = (await admin.get("/api/v1/admin/audit-logs", params={"action": "team.restored"})).json()["items"]
+    assert [entry["ip"] for entry in listed] == ["192.0.2.1"]
 
 
 @pytest.mark.parametrize(("role", "status"), [("owner", 200), ("admin", 200), ("member", 403), ("viewer", 403)])

@@ -10,6 +10,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import delete
+from sqlmodel import col
 
 from tests.modules.auth.people import Person
 from undercroft.core.db import Database
@@ -17,6 +19,7 @@ from undercroft.core.ids import new_id
 from undercroft.modules.auth.access_tokens import CLOCK_TOLERANCE, AccessTokens
 from undercroft.modules.auth.errors import InvalidToken, TokenExpired
 from undercroft.modules.auth.identity import Identity
+from undercroft.modules.auth.models import SigningKey
 from undercroft.modules.auth.signing import ActiveKey
 from undercroft.testing.statements import Statements
 
@@ -202,3 +205,30 @@ async def test_a_flood_of_unknown_key_ids_costs_one_reload(
         with pytest.raises(InvalidToken):
             await identity.tokens.verify(forge(header={"kid": f"kid-{number}"}))
     assert statements.count <= 1
+
+
+@pytest.mark.parametrize(("life", "act", "allowed"), [(900, False, True), (901, False, False), (3601, True, False)])
+async def test_token_is_valid_for_no_longer_than_configured(
+    identity: Identity, forge: Forge, life: int, act: bool, allowed: bool
+) -> None:
+    now = int(time.time())
+    token = forge(iat=now, exp=now + life, act={"sub": str(new_id())} if act else None)
+    if allowed:
+        assert await identity.tokens.verify(token)
+    else:
+        with pytest.raises(InvalidToken):
+            await identity.tokens.verify(token)
+
+
+async def test_verified_token_is_refused_once_its_signing_key_is_withdrawn(
+    identity: Identity, key: ActiveKey, forge: Forge
+) -> None:
+    token = forge()
+    assert await identity.tokens.verify(token)
+    assert identity.tokens.verify_known(token)
+    async with identity.database.session() as session:
+        await session.execute(delete(SigningKey).where(col(SigningKey.kid) == key.kid))
+    await identity.keys.load()
+    with pytest.raises(InvalidToken):
+        await identity.tokens.verify(token)
+    assert identity.tokens.verify_known(token) is None

@@ -1,6 +1,7 @@
 """AUTH_PROVIDER: another service keeps the accounts, and its tokens are what requests bear."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -147,8 +148,8 @@ async def test_a_token_with_odd_claims_is_refused(
 async def test_a_time_that_no_calendar_has_tells_nothing(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, moment: float
 ) -> None:
-    times = {"auth_time": moment} | ({"iat": moment} if moment < 0 else {})
-    assert (await asked(http, oidc_issuer.token(oidc_issuer.person(), **times))).status_code == 200
+    assert (await asked(http, oidc_issuer.token(oidc_issuer.person(), auth_time=moment))).status_code == 200
+    assert (await asked(http, oidc_issuer.token(oidc_issuer.person(), iat=moment))).status_code == 401
 
 
 async def test_what_is_sensitive_takes_a_token_whose_bearer_was_proven_lately(
@@ -213,6 +214,30 @@ async def test_a_withdrawn_keys_tokens_end_once_that_is_known(http: httpx.AsyncC
     assert (await asked(http, oidc_issuer.token(person))).status_code == 200
 
     assert (await asked(http, old)).status_code == 401
+
+
+async def test_token_is_refused_once_its_key_is_withdrawn_although_nobody_brings_another(
+    world: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    """A client that goes on with a token that was verified before makes the keys be asked for again."""
+    token = oidc_issuer.token(oidc_issuer.person())
+    assert (await asked(http, token)).status_code == 200
+    oidc_issuer.keys.rotate(withdraw=True)
+    document = world.state.identity_connections.external.tokens.jwks.document
+    document._fresh = document._pause = 0
+    async with asyncio.timeout(10):
+        while (answer := await asked(http, token)).status_code == 200:
+            await asyncio.sleep(0.01)
+    assert code(answer) == "INVALID_TOKEN"
+
+
+@pytest.mark.parametrize(("life", "status"), [(86_400, 200), (86_401, 401)])
+async def test_token_of_another_issuer_is_valid_for_a_day_at_most(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, life: int, status: int
+) -> None:
+    now = int(time.time())
+    token = oidc_issuer.token(oidc_issuer.person(), iat=now, exp=now + life)
+    assert (await asked(http, token)).status_code == status
 
 
 async def test_two_hundred_unknown_key_ids_at_once_ask_the_issuer_once(

@@ -28,5 +28,6 @@ async def browser() -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
-def client(base_url: str = "http://127.0.0.1:8000", **options) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(create_app()), base_url=base_url, **options)
+def client(base_url: str = "http://127.0.0.1:8000", *, peer: str = "127.0.0.1", **options) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(create_app(), client=(peer, 50_000))
+    return httpx.AsyncClient(transport=transport, base_url=base_url, **options)

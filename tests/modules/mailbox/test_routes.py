@@ -164,6 +164,24 @@ class TestNobodyElse:
         async with client() as browser:
             assert len(await items(browser)) == 1
 
+    @pytest.mark.parametrize("peer", ["192.0.2.1", "10.0.0.7", "2001:db8::1", "::ffff:192.0.2.1"])
+    @pytest.mark.parametrize("path", [MESSAGES, "/dev/mailbox", f"{MESSAGES}/x/html"])
+    async def test_mailbox_is_closed_to_another_machine_whatever_host_it_names(self, peer: str, path: str) -> None:
+        async with client(peer=peer, headers={"Host": "localhost"}) as browser:
+            answer = await browser.get(path, headers={"Accept": "application/json"})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "MAILBOX_NOT_FROM_HERE")
+
+    @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
+    async def test_mailbox_is_open_to_every_address_of_this_machine(self, peer: str) -> None:
+        async with client(peer=peer) as browser:
+            assert (await browser.get(MESSAGES)).status_code == 200
+
+    @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host"])
+    async def test_mailbox_is_closed_to_requests_that_a_proxy_forwards(self, header: str) -> None:
+        async with client(headers={header: "127.0.0.1"}) as browser:
+            answer = await browser.get(MESSAGES)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "MAILBOX_NOT_FROM_HERE")
+
     async def test_but_a_link_to_the_page_may_be_followed(self) -> None:
         async with client(headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}) as browser:
             assert (await browser.get("/dev/mailbox")).status_code == 200

@@ -114,6 +114,7 @@ class Principal(Struct, frozen=True):
             session_id=self.own_session_id,
             api_key_id=self.api_key_id,
             impersonator_id=self.impersonator_id,
+            is_staff=self.impersonator_id is not None or self.role is not PlatformRole.USER,
         )
 
 

@@ -26,6 +26,7 @@ COLUMNS = [
     APART.label("apart"),
     col(User.email),
     col(User.full_name),
+    col(User.role),
 ]
 KEY = tuple_(col(AuditEntry.occurred_at), col(AuditEntry.id))
 NEWEST_FIRST = (col(AuditEntry.occurred_at).desc(), col(AuditEntry.id).desc())

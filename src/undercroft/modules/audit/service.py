@@ -1,9 +1,10 @@
 """Reading the audit log and taking it out; reading leaves no entry, an export does."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from undercroft.core.audit import Entry, record
+from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database, ReadSession
 from undercroft.core.db.repository import Position
 from undercroft.modules.audit.export import WRITERS
@@ -62,6 +63,11 @@ async def _written(database: Database, asked: ExportQuery) -> AsyncIterator[byte
             return
 
 
+def _is_of_staff(row: Any, origin: Mapping[str, Any]) -> bool:
+    """Whether the platform's staff acted: then or, where the entry is older than that mark, as far as is known now."""
+    return row.impersonator_id is not None or bool(origin.get("staff")) or row.role not in (None, PlatformRole.USER)
+
+
 def told(row: Any, *, to_team: bool) -> dict[str, Any]:
     """An entry with what is kept apart from it. A team is not told who its users are now, nor where staff sits."""
     apart = row.apart or {}
@@ -69,7 +75,7 @@ def told(row: Any, *, to_team: bool) -> dict[str, Any]:
     actor = {"kind": row.actor_kind, **{name: getattr(row, name) for name in ACTOR}}
     if not to_team:
         actor |= {"email": row.email, "full_name": row.full_name}
-    elif row.impersonator_id is not None:
+    elif _is_of_staff(row, origin):
         origin = {}
     return {
         **{name: getattr(row, name) for name in PLAIN},

@@ -118,7 +118,9 @@ def _apart(entry: Entry, actor: Actor, origin: Origin, fields: Mapping[str, Any]
     who = actor.impersonator_id or actor.user_id
     apart: list[dict[str, Any]] = []
     if origin.ip or origin.user_agent:
-        values = {"ip": origin.ip, "user_agent": origin.user_agent}
+        values: dict[str, Any] = {"ip": origin.ip, "user_agent": origin.user_agent}
+        if actor.is_staff:
+            values["staff"] = True
         apart.append(_part(Part.ORIGIN, who or entry.person_id or target, values))
     if fields:
         apart.append(_part(Part.FIELDS, entry.person_id or target or who, fields))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ALGORITHM = "RS256"
 TYPE = "at+jwt"
 CLOCK_TOLERANCE = 5
+LONGEST_IMPERSONATION = 3600
+"""Seconds; what IMPERSONATION_MINUTES allows at most."""
 LONGEST = 4096
 
 
@@ -58,7 +60,8 @@ class Issued(Struct, frozen=True):
 
 
 class AccessTokens:
-    """Issues and verifies. A verified token is remembered until it expires, the least recently seen go first.
+    """Issues and verifies. A verified token is remembered until it expires or its signing key is withdrawn, the least
+    recently seen go first. No token is valid for longer than one of this configuration.
 
     Revocation is not known here: the statement that finds the principal asks for the session.
     """
@@ -73,7 +76,7 @@ class AccessTokens:
         self._life = int(settings.access_token_life.total_seconds())
         self._remember = remember
         self._clock = clock
-        self._verified: OrderedDict[str, Claims] = OrderedDict()
+        self._verified: OrderedDict[str, tuple[Claims, str]] = OrderedDict()
         self._jws = PyJWS(algorithms=[ALGORITHM])
         self._decode_header = msgspec.json.Decoder(_Header).decode
         self._decode_claims = msgspec.json.Decoder(Claims).decode
@@ -95,18 +98,26 @@ class AccessTokens:
         if claims is not None:
             return claims
         kid = self._key_id(token)
-        return self._check(token, self._keys.public(kid) or await self._keys.seek(kid))
+        return self._check(token, kid, self._keys.public(kid) or await self._keys.seek(kid))
 
     def verify_known(self, token: str) -> Claims | None:
         """What the token says, by the keys known here and without I/O; None when it is not valid."""
         try:
-            return self._remembered(token) or self._check(token, self._keys.public(self._key_id(token)))
+            claims = self._remembered(token)
+            if claims is not None:
+                return claims
+            kid = self._key_id(token)
+            return self._check(token, kid, self._keys.public(kid))
         except (InvalidToken, TokenExpired):
             return None
 
     def _remembered(self, token: str) -> Claims | None:
-        claims = self._verified.get(token)
-        if claims is None:
+        found = self._verified.get(token)
+        if found is None:
+            return None
+        claims, kid = found
+        if self._keys.public(kid) is None:
+            del self._verified[token]
             return None
         if claims.exp <= self._clock():
             del self._verified[token]
@@ -126,7 +137,7 @@ class AccessTokens:
             raise InvalidToken
         return header.kid
 
-    def _check(self, token: str, key: "RSAPublicKey | None") -> Claims:
+    def _check(self, token: str, kid: str, key: "RSAPublicKey | None") -> Claims:
         from jwt import InvalidTokenError
 
         if key is None:
@@ -140,9 +151,11 @@ class AccessTokens:
             raise InvalidToken
         if max(claims.nbf, claims.iat) > now + CLOCK_TOLERANCE:
             raise InvalidToken
+        if claims.exp - claims.iat > (LONGEST_IMPERSONATION if claims.act else self._life):
+            raise InvalidToken
         if claims.exp <= now:
             raise TokenExpired
-        self._verified[token] = claims
+        self._verified[token] = claims, kid
         if len(self._verified) > self._remember:
             self._verified.popitem(last=False)
         return claims

@@ -47,11 +47,16 @@ class Document(Generic[T]):
         if self.value is None:
             self._begin()
             await self._ended()
-        elif self.now() - self.came_at > self._fresh:
-            self._begin()
+        else:
+            self.refresh()
         if self.value is None:
             raise self.unavailable()
         return self.value
+
+    def refresh(self) -> None:
+        """Ask for it again in the background when it is older than `fresh` seconds."""
+        if self.now() - self.came_at > self._fresh:
+            self._begin()
 
     async def renew(self, *, than: float) -> None:
         """Ask for one that came later `than` this moment, unless somebody wanted that a moment ago.

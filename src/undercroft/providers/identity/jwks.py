@@ -41,6 +41,11 @@ class Jwks:
         """The key, if it is known here."""
         return (self.document.value or {}).get((kid, alg))
 
+    def refresh(self) -> None:
+        """Ask for the keys again in the background when they are old, so that a withdrawal becomes known."""
+        if self.document.value is not None:
+            self.document.refresh()
+
     async def seek(self, kid: str, alg: str) -> PublicKey | None:
         """The key, asking the issuer for one that is not known. None is an answer of the issuer's.
 

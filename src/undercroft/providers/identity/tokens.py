@@ -18,6 +18,8 @@ from undercroft.providers.identity.profile import moment_of
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
 CLOCK_TOLERANCE = 5
 LONGEST = 16_384
+LONGEST_LIFE = 86_400
+"""Seconds for which a token of another issuer may be valid: what any of the supported issuers gives, and no more."""
 SUBJECT_LENGTH = 255
 HEADER_LENGTH = 2000
 
@@ -110,6 +112,7 @@ class Tokens:
     async def verify(self, token: str) -> Claims:
         """What the token says. Raises `BadToken`, `ExpiredToken`, and `IdentityProviderUnavailable` for a key that is
         not known while the issuer cannot be asked."""
+        self.jwks.refresh()
         claims = self.remembered(token)
         if claims is not None:
             return claims
@@ -185,6 +188,8 @@ class Tokens:
         if rules.parties and claims.azp is not None and claims.azp not in rules.parties:
             raise BadToken
         if max(claims.nbf, claims.iat) > now + CLOCK_TOLERANCE:
+            raise BadToken
+        if claims.exp - (claims.iat or now) > LONGEST_LIFE:
             raise BadToken
         if claims.exp <= now:
             raise ExpiredToken
