@@ -1,7 +1,6 @@
 """Who is asking and what they may do; the product's `auth` module answers the first question."""
 
 from undercroft.core.auth.guards import (
-    IN_PERSON,
     INTERACTIVE,
     CurrentPrincipal,
     open_to_impersonation,
@@ -16,7 +15,6 @@ from undercroft.core.auth.routing import Router, Surface
 
 __all__ = [
     "INTERACTIVE",
-    "IN_PERSON",
     "Authenticator",
     "CurrentPrincipal",
     "PlatformRole",

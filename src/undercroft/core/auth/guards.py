@@ -23,6 +23,7 @@ from undercroft.core.auth.principal import (
 from undercroft.core.auth.proof import require_mfa_of_admin, require_open_team, require_recent
 from undercroft.core.db.tenancy import EVERY_TEAM, act_for
 from undercroft.core.errors import Forbidden
+from undercroft.core.http.same_site import SAFE_METHODS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -104,43 +105,28 @@ def _names_permission(dependant: Dependant) -> bool:
 
 
 def _require_open_to_impersonation(request: Request) -> None:
-    """Signing in and administering is nothing to be done as somebody else, whatever the route's own guards are."""
+    """Impersonation only reads, and neither sign-in nor administration: what it changed could outlive it as access."""
     endpoint = request.scope.get("endpoint")
-    if getattr(endpoint, "__in_person__", False) and not getattr(endpoint, "__open_to_impersonation__", False):
+    if getattr(endpoint, "__open_to_impersonation__", False):
+        return
+    if request.method not in SAFE_METHODS or getattr(endpoint, "__in_person__", False):
         raise ImpersonationForbidden
-
-
-def _require_in_person(principal: Principal, _request: Request) -> None:
-    if principal.impersonator_id is not None:
-        raise ImpersonationForbidden
-
-
-async def in_person(principal: CurrentPrincipal, request: Request) -> Principal:
-    """Lets everybody pass but an administrator who acts as somebody else."""
-    _require_in_person(principal, request)
-    return principal
-
-
-in_person.check = _require_in_person  # type: ignore[attr-defined]
-
-
-IN_PERSON = Depends(in_person)
-"""In a route's or a router's `dependencies`, for what is sensitive: nobody who impersonates gets here.
-
-`INTERACTIVE`, `require_recent_proof()` and the surfaces `auth` and `admin` say it as well.
-"""
 
 
 def open_to_impersonation(endpoint: F) -> F:
-    """Declare that a route on `auth` is for those who impersonate, too. Put it under the route's decorator."""
+    """Declare that impersonation may use a route that changes something, or one on `auth`. Put it under the decorator.
+
+    Only for what gives nobody access: an administrator may have chosen what is written, and it stays.
+    """
     endpoint.__open_to_impersonation__ = True  # type: ignore[attr-defined]
     return endpoint
 
 
-def _require_interactive(principal: Principal, request: Request) -> None:
+def _require_interactive(principal: Principal, _request: Request) -> None:
     if principal.api_key_id is not None:
         raise InteractiveSessionRequired
-    _require_in_person(principal, request)
+    if principal.impersonator_id is not None:
+        raise ImpersonationForbidden
 
 
 async def interactive(principal: CurrentPrincipal, request: Request) -> Principal:

@@ -7,6 +7,9 @@ from starlette.requests import Request
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, load
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods that change nothing (RFC 9110, 9.2.1)."""
+
 
 def same_site(request: Request) -> bool:
     """True when the browser says that a page of this origin, or of one named in CORS_ORIGINS, sent the request.

@@ -23,7 +23,7 @@ from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.tenancy import EVERY_TEAM, act_for
 from undercroft.core.errors import Forbidden, Unauthorized
 from undercroft.core.http.pages import policy
-from undercroft.core.http.same_site import same_site
+from undercroft.core.http.same_site import SAFE_METHODS, same_site
 from undercroft.core.settings import load
 from undercroft.modules.admin_ui.targets import sign_in_for
 from undercroft.modules.auth import browser
@@ -31,7 +31,6 @@ from undercroft.modules.auth import browser
 if TYPE_CHECKING:
     from undercroft.core.admin.site import Site
 
-SAFE_METHODS = frozenset({"GET", "HEAD"})
 POOL_SIZE = 4
 POLICY = policy(script_src="'self'", font_src="'self'", connect_src="'self'")
 HEADERS = [

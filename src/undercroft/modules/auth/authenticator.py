@@ -16,11 +16,12 @@ from undercroft.core.auth.principal import API_KEY_MARK, bearer_token
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import raise_translated
 from undercroft.core.errors import Unauthorized
+from undercroft.core.http.same_site import SAFE_METHODS
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.api_keys import LastUsed, read_key
 from undercroft.modules.auth.access_tokens import AccessTokens
 from undercroft.modules.auth.client import client_ip
-from undercroft.modules.auth.cookies import SAFE_METHODS, CsrfTokens, cookie_name, require_same_site
+from undercroft.modules.auth.cookies import CsrfTokens, cookie_name, require_same_site
 from undercroft.modules.auth.errors import InvalidApiKey, InvalidToken, SessionEnded
 from undercroft.modules.auth.external import ExternalAccounts
 from undercroft.modules.auth.key_bearer import VerifiedKeys, principal_of

@@ -12,8 +12,6 @@ from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.auth.errors import CsrfFailed
 from undercroft.modules.auth.settings import AuthSettings
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
 
 def is_secure() -> bool:
     """Whether cookies are only for https: always but in development over http (production refuses to be)."""

@@ -38,6 +38,11 @@ class AuthSession(Identified, Created, table=True):
             "impersonator_id",
             postgresql_where=text("impersonator_id IS NOT NULL"),
         ),
+        Index(
+            "ix_auth_sessions_impersonator_session_id",
+            "impersonator_session_id",
+            postgresql_where=text("impersonator_session_id IS NOT NULL"),
+        ),
     )
 
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False)
@@ -70,6 +75,13 @@ class AuthSession(Identified, Created, table=True):
         ondelete="CASCADE",
         nullable=True,
         description="The administrator who acts as this person; such a session is neither continued nor shown to them.",
+    )
+    impersonator_session_id: UUID | None = Field(
+        default=None,
+        foreign_key="auth_sessions.id",
+        ondelete="CASCADE",
+        nullable=True,
+        description="The administrator's own session, with which this one ends; empty for a token of another issuer.",
     )
 
 

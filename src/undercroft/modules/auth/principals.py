@@ -84,8 +84,8 @@ def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Seque
 
 
 def _impersonated(team: Any) -> Select[Any]:
-    """An administrator who was deactivated or has lost the role acts as nobody any more, from the next request on."""
-    impersonator = aliased(User)
+    """An impersonation ends with the administrator's own session, role or account, from the next request on."""
+    impersonator, own = aliased(User), aliased(AuthSession)
     may = exists().where(
         col(impersonator.id) == col(AuthSession.impersonator_id),
         col(impersonator.is_active),
@@ -96,7 +96,14 @@ def _impersonated(team: Any) -> Select[Any]:
             (col(impersonator.role) == PlatformRole.ADMIN.value) & (col(User.role) == PlatformRole.USER.value),
         ),
     )
-    return _principal(*_BEARER, *_LIVING, may, team=team)
+    signed_in = exists().where(
+        col(own.id) == col(AuthSession.impersonator_session_id),
+        col(own.user_id) == col(AuthSession.impersonator_id),
+        col(own.revoked_at).is_(None),
+        col(own.expires_at) > func.now(),
+    )
+    lives = or_(col(AuthSession.impersonator_session_id).is_(None), signed_in)
+    return _principal(*_BEARER, *_LIVING, may, lives, team=team)
 
 
 def _by_key(team: Any) -> Select[Any]:
@@ -145,7 +152,8 @@ KEY_NAMED = Statement(lambda: _by_key(_NAMED))
 # turns, so that two requests of one member would wait for each other.
 _LOCK = Statement(
     text(
-        "WITH s AS (SELECT id FROM auth_sessions WHERE id = CAST(:session_id AS uuid) FOR SHARE), "
+        "WITH s AS (SELECT id FROM auth_sessions WHERE id = CAST(:session_id AS uuid) OR id = (SELECT "
+        "impersonator_session_id FROM auth_sessions WHERE id = CAST(:session_id AS uuid)) ORDER BY id FOR SHARE), "
         "k AS (SELECT id FROM api_keys WHERE id = CAST(:api_key_id AS uuid) FOR SHARE), "
         "u AS (SELECT id FROM users WHERE id = ANY(CAST(:user_ids AS uuid[])) ORDER BY id FOR SHARE), "
         "m AS (SELECT id FROM memberships WHERE team_id = CAST(:team_id AS uuid) "

@@ -85,6 +85,7 @@ async def start_impersonation(session: Session, user_id: UUID, *, by: Principal,
         proven_at=now,
         passed_mfa=by.passed_mfa,
         impersonator_id=by.user_id,
+        impersonator_session_id=by.own_session_id,
     )
     session.add(started)
     await session.flush()

@@ -30,10 +30,10 @@ auth = Router(surface="auth", prefix="/impersonation", tag=IMPERSONATION)
 async def impersonate(
     user_id: UUID, body: Impersonate, principal: CurrentPrincipal, session: SessionDep, identity: IdentityDep
 ) -> ImpersonationToken:
-    """A token for a short time, which opens what the person sees and nothing that is sensitive.
+    """Returns a short-lived token that reads what the user sees and changes nothing.
 
     An admin acts as people without a role on the platform, a superadmin as admins, too. It ends with
-    `POST /auth/impersonation/end`, and when the administrator is deactivated or loses the role.
+    `POST /auth/impersonation/end`, and with the administrator's own session, role or account.
     """
     started = await ImpersonationService(session, principal).start(user_id, reason=body.reason)
     life = int((started.ends_at - started.created_at).total_seconds())

@@ -7,7 +7,6 @@ from fastapi import Response
 from pydantic import Field
 
 from undercroft.core.auth import (
-    IN_PERSON,
     CurrentPrincipal,
     Router,
     StepUpRequired,
@@ -139,7 +138,7 @@ async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     "/restore",
     response_model=TeamRead,
     summary="Restore a deleted team",
-    dependencies=[IN_PERSON, require_in_deleted_team("teams:delete")],
+    dependencies=[require_in_deleted_team("teams:delete")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, TeamWithoutOwner, SlugTaken),
 )
 async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
