@@ -258,6 +258,69 @@ async def test_two_hundred_unknown_key_ids_at_once_ask_the_issuer_once(
     assert oidc_issuer.traffic.hits[JWKS] == 2
 
 
+@pytest.mark.parametrize("alg", ["RS256", "ES256"])
+@pytest.mark.parametrize("faults", [[Fault.NO_KEY_ID], [Fault.NO_KEY_ID, Fault.JWKS_NO_KEY_ID]], ids=str)
+async def test_token_without_key_id_is_verified_by_the_only_key_for_its_algorithm(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, alg: str, faults: list[Fault]
+) -> None:
+    oidc_issuer.keys.rotate(withdraw=True)
+    oidc_issuer.misbehave(*faults)
+    oidc_issuer.alg = alg
+    person = oidc_issuer.person()
+
+    response = await asked(http, oidc_issuer.token(person))
+
+    assert (response.status_code, response.json().get("email")) == (200, person.email)
+
+
+@pytest.mark.parametrize("faults", [[Fault.NO_KEY_ID], [Fault.NO_KEY_ID, Fault.JWKS_NO_KEY_ID]], ids=str)
+async def test_token_without_key_id_is_refused_where_two_keys_could_have_signed_it(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, faults: list[Fault]
+) -> None:
+    oidc_issuer.rotate()
+    oidc_issuer.misbehave(*faults)
+    oidc_issuer.alg = "ES256"
+
+    response = await asked(http, oidc_issuer.token(oidc_issuer.person()))
+
+    assert (response.status_code, code(response)) == (401, "INVALID_TOKEN")
+
+
+async def test_token_without_key_id_is_verified_by_the_next_key_once_that_is_the_only_one(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    oidc_issuer.keys.rotate(withdraw=True)
+    oidc_issuer.misbehave(Fault.NO_KEY_ID)
+    oidc_issuer.alg = "ES256"
+    person = oidc_issuer.person()
+    old = oidc_issuer.token(person)
+    assert (await asked(http, old)).status_code == 200
+    oidc_issuer.keys.rotate(withdraw=True)
+
+    answers = await asyncio.gather(*(asked(http, oidc_issuer.token(person)) for _ in range(10)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert oidc_issuer.traffic.hits[JWKS] == 2
+    assert (await asked(http, old)).status_code == 401
+
+
+async def test_forged_tokens_without_key_id_ask_the_issuer_once(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    oidc_issuer.keys.rotate(withdraw=True)
+    oidc_issuer.misbehave(Fault.NO_KEY_ID)
+    oidc_issuer.alg = "ES256"
+    person = oidc_issuer.person()
+    assert (await asked(http, oidc_issuer.token(person))).status_code == 200
+    head, body, _ = oidc_issuer.token(person).split(".")
+    forged = [f"{head}.{body}.{oidc_issuer.token(person).rpartition('.')[2]}" for _ in range(20)]
+
+    answers = await asyncio.gather(*(asked(http, token) for token in forged))
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert oidc_issuer.traffic.hits[JWKS] == 2
+
+
 DOWN = [Fault.JWKS_DOWN, Fault.JWKS_HUGE, Fault.JWKS_WRONG, Fault.JWKS_REDIRECT]
 
 

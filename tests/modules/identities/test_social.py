@@ -4,10 +4,14 @@ import asyncio
 import hashlib
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import pytest_asyncio
+from pydantic import SecretStr
 
+from tests.modules.identities import worlds
 from tests.modules.identities.acts import ME, a_local_account, code, count
 from tests.modules.identities.browsers import (
     agree,
@@ -21,12 +25,14 @@ from tests.modules.identities.browsers import (
 )
 from undercroft.core import settings
 from undercroft.core.db import Database
+from undercroft.core.http.application import Api
 from undercroft.devstack.standins.oidc import Fault, OidcIssuer
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.auth.settings import DisposableMailSettings
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.users import User
 from undercroft.testing.configuration import PUBLIC_URL
+from undercroft.testing.people import client_of
 
 __all__ = ["another", "browser", "one_world", "world"]
 
@@ -109,6 +115,57 @@ async def test_somebody_whose_address_alone_is_not_proven_is_not_let_in(
     oidc_issuer.approving = oidc_issuer.person(email_verified=False)
     answer = await sign_in(browser, provider)
     assert (answer.status_code, code(answer)) == (409, "EMAIL_UNVERIFIED")
+
+
+METHODS = [
+    None,
+    ("client_secret_basic",),
+    ("client_secret_post",),
+    ("private_key_jwt", "client_secret_post"),
+    ("none",),
+]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fresh(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser at an application that has not read the issuer's metadata yet."""
+    async with worlds.application(database, *worlds.social(oidc_issuer)) as app, client_of(app) as client:
+        yield client
+
+
+@pytest.mark.parametrize("methods", METHODS, ids=str)
+async def test_client_secret_is_sent_as_the_issuer_wants_it(
+    oidc_issuer: OidcIssuer, fresh: httpx.AsyncClient, methods: tuple[str, ...] | None
+) -> None:
+    oidc_issuer.auth_methods = methods
+    oidc_issuer.approving = person = oidc_issuer.person()
+
+    assert (await sign_in(fresh)).status_code == 303
+
+    assert (await fresh.get(ME)).json()["email"] == person.email
+
+
+async def test_sign_in_fails_where_the_issuer_takes_no_way_to_authenticate_that_is_known_here(
+    oidc_issuer: OidcIssuer, fresh: httpx.AsyncClient
+) -> None:
+    oidc_issuer.auth_methods = ("tls_client_auth",)
+    oidc_issuer.approving = oidc_issuer.person()
+
+    response = await sign_in(fresh)
+
+    assert (response.status_code, code(response)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert oidc_issuer.traffic.hits["/token"] == 0
+
+
+async def test_public_client_without_secret_signs_in_where_the_issuer_takes_it(
+    worker_app: Api, database: Database, oidc_issuer: OidcIssuer
+) -> None:
+    oidc_issuer.auth_methods = ("client_secret_basic", "none")
+    oidc_issuer.approving = oidc_issuer.person()
+    identity, social = worlds.social(oidc_issuer)
+    public = social.model_copy(update={"oidc_client_secret": SecretStr("")})
+    async with worlds.application(database, identity, public) as app, client_of(app) as client:
+        assert (await sign_in(client)).status_code == 303
 
 
 async def test_a_proven_address_links_a_proven_account(

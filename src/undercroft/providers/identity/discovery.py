@@ -18,6 +18,8 @@ class Metadata(Struct, frozen=True):
     userinfo_endpoint: str | None
     names_itself: bool
     """Whether it says who it is when it sends a browser back (RFC 9207)."""
+    auth_methods: tuple[str, ...]
+    """How clients may authenticate at the token endpoint; `client_secret_basic` where it does not say."""
 
 
 class Discovery:
@@ -48,7 +50,14 @@ class Discovery:
             jwks_uri=_address(said, "jwks_uri"),
             userinfo_endpoint=userinfo,
             names_itself=said.get("authorization_response_iss_parameter_supported") is True,
+            auth_methods=_auth_methods(said),
         )
+
+
+def _auth_methods(said: dict[str, Any]) -> tuple[str, ...]:
+    listed = said.get("token_endpoint_auth_methods_supported")
+    named = tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
+    return named or ("client_secret_basic",)
 
 
 def _address(said: dict[str, Any], name: str) -> str:

@@ -21,6 +21,10 @@ class BadToken(Exception):
     """A token that is not valid here, whatever it is about."""
 
 
+class BadSigner(BadToken):
+    """A token that another key signed."""
+
+
 class ExpiredToken(BadToken):
     """A token that was valid."""
 

@@ -38,8 +38,8 @@ class Jwks:
         self.document = Document("jwks", self._fetch, pause=pause, fresh=fresh)
 
     def known(self, kid: str, alg: str) -> PublicKey | None:
-        """The key, if it is known here."""
-        return (self.document.value or {}).get((kid, alg))
+        """The key, if it is known here. Without `kid` it is the only key for `alg`, if there is exactly one."""
+        return _find(self.document.value or {}, kid, alg)
 
     def refresh(self) -> None:
         """Ask for the keys again in the background when they are old, so that a withdrawal becomes known."""
@@ -52,14 +52,22 @@ class Jwks:
         Raises `IdentityProviderUnavailable` when the issuer could not be asked whether there is such a key.
         """
         began = self.document.now()
-        keys = await self.document.get()
-        if (kid, alg) not in keys:
+        found = _find(await self.document.get(), kid, alg)
+        if found is None:
             await self.document.renew(than=began)
-            keys = self.document.value or {}
-        found = keys.get((kid, alg))
+            found = self.known(kid, alg)
         if found is None and self.document.failed:
             raise self.document.unavailable()
         return found
+
+    async def replaced(self, key: PublicKey, alg: str) -> PublicKey | None:
+        """Another key that is the only one for `alg` by now, asking the issuer at most once in `pause` seconds.
+
+        A token without a key id does not tell that its key is new.
+        """
+        await self.document.renew(than=self.document.now())
+        found = self.known("", alg)
+        return None if _numbers(found) == _numbers(key) else found
 
     async def check(self) -> None:
         """Raises `IdentityProviderUnavailable` when the keys could not be had when they were last asked for."""
@@ -83,12 +91,25 @@ def usable_keys(content: dict[str, Any]) -> Known:
     if not isinstance(listed, list) or len(listed) > MOST_KEYS:
         return {}
     keys: Known = {}
-    for jwk in listed:
-        if isinstance(jwk, dict) and isinstance(jwk.get("kid"), str) and jwk.get("use", "sig") == "sig":
+    for number, jwk in enumerate(listed):
+        if isinstance(jwk, dict) and jwk.get("use", "sig") == "sig":
             alg, key = _key(jwk)
             if key is not None and jwk.get("alg", alg) == alg:
-                keys[jwk["kid"], alg] = key
+                keys[_name(jwk, number), alg] = key
     return keys
+
+
+def _find(keys: Known, kid: str, alg: str) -> PublicKey | None:
+    if kid:
+        return keys.get((kid, alg))
+    fitting = [key for (_, its_alg), key in keys.items() if its_alg == alg]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _name(jwk: dict[str, Any], number: int) -> str:
+    """The key id, which is optional (RFC 7517, 4.5); else one that no other key of the set has."""
+    kid = jwk.get("kid")
+    return kid if isinstance(kid, str) and kid else f"\0{number}"
 
 
 def _key(jwk: dict[str, Any]) -> tuple[str, PublicKey | None]:

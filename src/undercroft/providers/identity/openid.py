@@ -25,7 +25,7 @@ class OpenId:
     """`shown_issuer` is the issuer in the metadata, where that is a pattern with `{tenantid}`.
 
     `vouches` says whether an address is proven; by default what the claim `email_verified` says. `secret` is asked at
-    each use; it goes into the form where `secret_in_form`, else into the header.
+    each use; how it is sent is for the issuer's metadata to say.
     """
 
     def __init__(
@@ -41,10 +41,9 @@ class OpenId:
         shown_issuer: str | None = None,
         vouches: Callable[[Claims], bool] = lambda claims: claims.says_verified,
         asked: Mapping[str, str] | None = None,
-        secret_in_form: bool = False,
     ) -> None:
         self.name, self.label = name, label
-        self._client_id, self._secret, self._secret_in_form = client_id, secret, secret_in_form
+        self._client_id, self._secret = client_id, secret
         self._scopes, self._asked, self._vouches = scopes, dict(asked or {}), vouches
         self._shown = shown_issuer or issuer
         self._outgoing = outgoing
@@ -99,20 +98,30 @@ class OpenId:
             "redirect_uri": flow.redirect_uri,
             "code_verifier": flow.verifier,
         }
-        headers = {}
-        if self._secret_in_form:
-            form |= {"client_id": self._client_id, "client_secret": self._secret()}
-        else:
-            pair = f"{quote_plus(self._client_id)}:{quote_plus(self._secret())}"
-            headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        headers, credentials = self._authentication(metadata)
         try:
-            reply = await self._outgoing.post(metadata.token_endpoint, form, headers=headers)
+            reply = await self._outgoing.post(metadata.token_endpoint, form | credentials, headers=headers)
         except Unreachable as error:
             raise IdentityProviderUnavailable from error
         if not reply.ok:
             raise self._failed(f"the token endpoint answered {reply.status}", reply.content)
         granted: dict[str, Any] = reply.content
         return granted
+
+    def _authentication(self, metadata: Metadata) -> tuple[dict[str, str], dict[str, str]]:
+        """Headers and form fields that authenticate this client (OpenID Connect Core 1.0, 9), as the issuer wants it.
+
+        Without a secret this is a public client, which PKCE protects.
+        """
+        secret, methods = self._secret(), metadata.auth_methods
+        if secret and "client_secret_basic" in methods:
+            pair = f"{quote_plus(self._client_id)}:{quote_plus(secret)}"
+            return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}, {}
+        if secret and "client_secret_post" in methods:
+            return {}, {"client_id": self._client_id, "client_secret": secret}
+        if "none" in methods:
+            return {}, {"client_id": self._client_id}
+        raise self._failed(f"no way to authenticate: the issuer takes {', '.join(methods)[:200]}")
 
     async def _identity(self, granted: Mapping[str, Any], flow: Flow) -> Claims:
         token = granted.get("id_token")

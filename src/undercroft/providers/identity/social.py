@@ -125,7 +125,6 @@ def _apple(outgoing: Outgoing) -> SocialProvider:
         secret=AppleSecret(settings),
         scopes="openid name email",
         asked={"response_mode": "form_post"},
-        secret_in_form=True,
     )
 
 

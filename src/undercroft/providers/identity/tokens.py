@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from jwt import InvalidTokenError, PyJWS
+from jwt import InvalidSignatureError, InvalidTokenError, PyJWS
 from msgspec import Struct
 
-from undercroft.providers.identity.errors import BadToken, ExpiredToken
+from undercroft.providers.identity.errors import BadSigner, BadToken, ExpiredToken
 from undercroft.providers.identity.jwks import Jwks, PublicKey
 from undercroft.providers.identity.profile import moment_of
 
@@ -118,7 +118,12 @@ class Tokens:
             return claims
         header = self._header(token)
         key = self._known(header) or await self.jwks.seek(header.kid, header.alg)
-        return self._check(token, header, key)
+        try:
+            return self._check(token, header, key)
+        except BadSigner:
+            if header.kid or key is None or isinstance(key, bytes):
+                raise
+            return self._check(token, header, await self.jwks.replaced(key, header.alg))
 
     def verify_known(self, token: str) -> Claims | None:
         """What the token says, by the keys known here and without I/O; None when it is not valid."""
@@ -157,7 +162,7 @@ class Tokens:
         allowed = ("RS256", "ES256") if self._rules.secret is None else ("RS256", "ES256", "HS256")
         if header.alg not in allowed or header.crit is not None:
             raise BadToken
-        if (header.typ and header.typ.lower()) not in TYPES or not (header.kid or header.alg == "HS256"):
+        if (header.typ and header.typ.lower()) not in TYPES:
             raise BadToken
         return header
 
@@ -171,6 +176,8 @@ class Tokens:
             raise BadToken
         try:
             claims = self._decode_claims(self._jws.decode(token, key, algorithms=[header.alg]))
+        except InvalidSignatureError:
+            raise BadSigner from None
         except (InvalidTokenError, msgspec.MsgspecError, ValueError, TypeError):
             raise BadToken from None
         self._require_fit(claims)

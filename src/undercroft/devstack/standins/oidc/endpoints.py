@@ -55,7 +55,7 @@ class Endpoints:
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["RS256", "ES256"],
                 "code_challenge_methods_supported": ["S256"],
-                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+                **self._auth_methods(prefix),
                 "authorization_response_iss_parameter_supported": prefix == "",
             }
         )
@@ -72,7 +72,7 @@ class Endpoints:
             return Answer.html("<h1>Welcome to the Wi-Fi</h1>")
         if "redirect" in wrong:
             return Answer.redirect(f"{self._issuer.url}/elsewhere/.well-known/jwks.json")
-        return Answer.json(self._issuer.keys.jwks())
+        return Answer.json(self._issuer.keys.jwks(with_ids="no_key_id" not in wrong))
 
     async def _authorize(self, request: Request, prefix: str) -> Answer:
         asked = {**request.query, **(request.form if request.method == "POST" else {})}
@@ -102,8 +102,9 @@ class Endpoints:
         if "token_down" in self._issuer.faults:
             return Answer.json({"error": "temporarily_unavailable"}, 503)
         form = request.form
-        client_id, secret = _client(request)
-        if not self._knows(client_id, secret, prefix):
+        client_id, secret, method = _client(request)
+        allowed = self._auth_methods(prefix).get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        if method not in allowed or not (method == "none" or self._knows(client_id, secret, prefix)):
             return Answer.json({"error": "invalid_client"}, 401)
         grant = self._take(form, client_id)
         if grant is None:
@@ -128,7 +129,7 @@ class Endpoints:
 
     async def _github_token(self, request: Request, _prefix: str) -> Answer:
         """GitHub says 200 also to what it refuses."""
-        client_id, secret = _client(request)
+        client_id, secret, _ = _client(request)
         if not self._knows(client_id, secret, "/github"):
             return Answer.json({"error": "incorrect_client_credentials"})
         grant = self._take(request.form, client_id)
@@ -144,6 +145,11 @@ class Endpoints:
         claims = self._issuer.claims(person, prefix=prefix)
         said = ("sub", "email", "email_verified", "name")
         return Answer.json({name: claims[name] for name in said if name in claims})
+
+    def _auth_methods(self, prefix: str) -> dict[str, list[str]]:
+        """Apple takes its secret in the form alone."""
+        methods = ("client_secret_post",) if prefix == "/apple" else self._issuer.auth_methods
+        return {} if methods is None else {"token_endpoint_auth_methods_supported": list(methods)}
 
     def _knows(self, client_id: str, secret: str, prefix: str) -> bool:
         if prefix == "/apple":
@@ -166,13 +172,14 @@ def _granted(asked: dict[str, str], person: "Somebody") -> "Grant":
     return Grant(asked["client_id"], asked["redirect_uri"], person, asked.get("nonce"), asked.get("code_challenge"))
 
 
-def _client(request: Request) -> tuple[str, str]:
-    """Who asks: by HTTP Basic or in the form (RFC 6749, 2.3.1)."""
+def _client(request: Request) -> tuple[str, str, str]:
+    """The client, its secret, and how it sent that (RFC 6749, 2.3.1); a public client has none."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         name, _, secret = b64decode(encoded).decode().partition(":")
-        return unquote_plus(name), unquote_plus(secret)
-    return request.form.get("client_id", ""), request.form.get("client_secret", "")
+        return unquote_plus(name), unquote_plus(secret), "client_secret_basic"
+    secret = request.form.get("client_secret", "")
+    return request.form.get("client_id", ""), secret, "client_secret_post" if secret else "none"
 
 
 def _s256(verifier: str) -> str:

@@ -19,6 +19,7 @@ AUDIENCE = "undercroft-api"
 TENANT = "3b9c1f0e-5a7d-4c26-9f58-0d2f6d9f1a11"
 SUPABASE_SECRET = "a legacy secret of the stand-in, 0123456789"  # noqa: S105
 WEBHOOK_SECRET = "whsec_c3RhbmQtaW4gd2ViaG9vayBzZWNyZXQgMDEyMzQ1Njc4OQ=="  # noqa: S105
+AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 LIFE = 3600
 
 
@@ -44,6 +45,8 @@ class Fault(StrEnum):
     EMAIL_UNVERIFIED = "email_unverified"
     EMAIL_MISSING = "email_missing"
     CHANGED_SUBJECT = "changed_subject"
+    NO_KEY_ID = "no_key_id"
+    JWKS_NO_KEY_ID = "jwks_no_key_id"
     DENY = "deny"
 
 
@@ -72,6 +75,9 @@ class Grant:
 class OidcIssuer:
     """One issuer. `approving` is who says yes at once; without, a page asks who one is.
 
+    `auth_methods` are the ways in which clients must authenticate at the token endpoint; with None the
+    discovery document does not name any, which means `client_secret_basic`.
+
     `slowness` is how many seconds slow answers take, `clock_offset` how far its clock is ahead.
     """
 
@@ -80,6 +86,7 @@ class OidcIssuer:
     approving: Somebody | None = None
     faults: set[Fault] = field(default_factory=set)
     alg: str = "RS256"
+    auth_methods: tuple[str, ...] | None = AUTH_METHODS
     slowness: float = 30.0
     clock_offset: float = 0.0
 
@@ -115,6 +122,7 @@ class OidcIssuer:
         self.access.clear()
         self.approving = None
         self.alg = "RS256"
+        self.auth_methods = AUTH_METHODS
         self.slowness = 30.0
         self.clock_offset = 0.0
         self.server.forget()
@@ -167,6 +175,8 @@ class OidcIssuer:
         """Sign claims with the current key, or as a fault wants it."""
         wrong, key = self.faults | set(faults), self.keys.current[self.alg]
         headers = {"kid": kid or (secrets.token_hex(8) if Fault.UNKNOWN_KEY in wrong else key.kid)}
+        if Fault.NO_KEY_ID in wrong:
+            headers.clear()
         if Fault.ALG_NONE in wrong:
             return jwt.encode(claims, "", "none", headers)
         if Fault.ALG_HS256 in wrong:

@@ -68,8 +68,10 @@ class Keys:
         self.current = {alg: Key(f"{alg.lower()}-{secrets.token_hex(6)}", alg, private) for alg, private in pair}
         self.published += self.current.values()
 
-    def jwks(self) -> dict[str, Any]:
-        return {"keys": [key.jwk for key in self.published]}
+    def jwks(self, *, with_ids: bool = True) -> dict[str, Any]:
+        """The JWK Set; `kid` is optional in it (RFC 7517, 4.5)."""
+        keys = [key.jwk for key in self.published]
+        return {"keys": keys if with_ids else [{k: v for k, v in key.items() if k != "kid"} for key in keys]}
 
 
 def private_pem(key: Any) -> str:
