@@ -183,7 +183,8 @@ async def test_a_changed_token_is_refused(http: httpx.AsyncClient, oidc_issuer: 
 
 
 async def test_a_token_of_ours_is_not_an_issuers(http: httpx.AsyncClient, world: Api, app: Api, somebody: Any) -> None:
-    person = await somebody()
+    with worlds.local_accounts():
+        person = await somebody()
     assert (await asked(http, person.token)).status_code == 401
 
 
@@ -505,7 +506,8 @@ async def test_a_cookie_of_before_signs_nobody_in(
     local = await a_local_account(database, "before@example.com", verified=True)
     async with database.session() as session:
         here = Client("192.0.2.1", "before", utc_now())
-        started = await start_session(session, local, here, SessionKind.COOKIE)
+        with worlds.local_accounts():
+            started = await start_session(session, local, here, SessionKind.COOKIE)
 
     answer = await http.get(ME, headers={"Cookie": f"uc_session={started.secret}"})
 

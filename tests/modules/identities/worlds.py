@@ -1,7 +1,7 @@
 """Applications with other identity settings than the shared one, on the same database."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from undercroft.app.api import create_app
@@ -29,6 +29,17 @@ async def application(database: Database, *others: settings.SettingsBase) -> Asy
     finally:
         for each in before:
             settings.use(each)
+
+
+@contextmanager
+def local_accounts() -> Iterator[None]:
+    """Within this block the settings are those of before AUTH_PROVIDER: this installation has the accounts itself."""
+    before = settings.load(IdentitySettings)
+    settings.use(IdentitySettings())
+    try:
+        yield
+    finally:
+        settings.use(before)
 
 
 def oidc(issuer: OidcIssuer, **more: Any) -> IdentitySettings:

@@ -34,6 +34,7 @@ from undercroft.modules.auth.errors import (
     WrongPassword,
 )
 from undercroft.modules.auth.external import Bearer, LocalAccountsOff, require_local_accounts
+from undercroft.modules.auth.first_step import FirstStep, SignedIn
 from undercroft.modules.auth.human import captcha_of, require_human_at_form
 from undercroft.modules.auth.identity import Identity, IdentityDep
 from undercroft.modules.auth.magic_links import ask as ask_for_link
@@ -78,6 +79,7 @@ __all__ = [
     "CsrfFailed",
     "CurrentClient",
     "DisposableAddress",
+    "FirstStep",
     "Identity",
     "IdentityDep",
     "InvalidCredentials",
@@ -90,6 +92,7 @@ __all__ = [
     "Password",
     "SecondFactor",
     "SessionKind",
+    "SignedIn",
     "Started",
     "Token",
     "TokenExpired",

@@ -54,6 +54,16 @@ def refuse_where_external() -> None:
         raise LocalAccountsOff
 
 
+def require_issuer(issuer: str) -> None:
+    """Raises `LocalAccountsOff` where another service has the accounts and is not the one that verified a user.
+
+    Passkeys, passwords and links of before would go on for users whom that service no longer knows.
+    """
+    settings = load(IdentitySettings)
+    if settings.is_external and issuer != settings.issuer:
+        raise LocalAccountsOff
+
+
 async def _check() -> None:
     refuse_where_external()
 

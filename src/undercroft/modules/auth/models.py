@@ -63,6 +63,12 @@ class AuthSession(Identified, Created, table=True):
     proven_at: datetime | None = Field(
         default=None, sa_type=TIMESTAMP, nullable=True, description="When a password or a factor was last shown."
     )
+    issuer: str = Field(
+        default="",
+        max_length=500,
+        sa_column_kwargs={"server_default": ""},
+        description="The identity provider that verified the user; empty where this installation did.",
+    )
     passed_mfa: bool = Field(
         default=False,
         nullable=False,

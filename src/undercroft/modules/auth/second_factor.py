@@ -9,13 +9,16 @@ from starlette.responses import Response
 from undercroft.core.db import Session
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import MfaRequired
+from undercroft.modules.auth.first_step import FirstStep
 from undercroft.modules.auth.models import SessionKind
 from undercroft.modules.users import User
 
 
 class SecondFactor(Protocol):
-    async def ask(self, session: Session, user: User, client: Client, kind: SessionKind) -> MfaRequired:
-        """Keep in mind, in the session's transaction, who has done the first step; the refusal that tells how to go on.
+    async def ask(
+        self, session: Session, user: User, client: Client, kind: SessionKind, first_step: FirstStep
+    ) -> MfaRequired:
+        """Store, in the session's transaction, who has done the first step; the refusal that tells how to go on.
 
         The kind of session that was asked for is begun when the second step is done.
         """
@@ -49,8 +52,8 @@ async def page_for(request: Request, asked: MfaRequired, wanted: str) -> Respons
     return await _page(request, asked, wanted) if _page is not None and wants_page else None
 
 
-async def demand(session: Session, user: User, client: Client, kind: SessionKind) -> NoReturn:
+async def demand(session: Session, user: User, client: Client, kind: SessionKind, first_step: FirstStep) -> NoReturn:
     """Raises `MfaRequired`. Nobody gets in where nobody can ask: raises `RuntimeError` then."""
     if _bound is None:
         raise RuntimeError("There are second factors, but nothing that asks for them was started.")
-    raise await _bound.ask(session, user, client, kind)
+    raise await _bound.ask(session, user, client, kind, first_step)

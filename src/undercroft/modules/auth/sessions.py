@@ -9,12 +9,15 @@ from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.db.repository import Slice
 from undercroft.core.errors import NotFound
+from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import load
 from undercroft.modules.auth import second_factor
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.device import Device
+from undercroft.modules.auth.external import require_issuer
+from undercroft.modules.auth.first_step import LOCAL, FirstStep, SignedIn
 from undercroft.modules.auth.models import AuthSession, RefreshToken, SessionKind
 from undercroft.modules.auth.repository import RefreshTokenRepository, SessionRepository
 from undercroft.modules.auth.settings import AuthSettings
@@ -37,14 +40,22 @@ class Started:
 
 
 async def start_session(
-    session: Session, user: User, client: Client, kind: SessionKind, *, passed_mfa: bool = False
+    session: Session,
+    user: User,
+    client: Client,
+    kind: SessionKind,
+    *,
+    passed_mfa: bool = False,
+    first_step: FirstStep = LOCAL,
 ) -> Started:
-    """Begin a session of somebody who was proven to be it: the one way in, whatever the proof was.
+    """Begin a session of a user who was verified: the one way in, whatever the proof was.
 
     Raises `MfaRequired` for those who have a second factor unless it `passed_mfa` already; the transaction is kept.
+    Raises `LocalAccountsOff` where another service has the accounts and did not verify this user itself.
     """
+    require_issuer(first_step.issuer)
     if user.second_factors and not passed_mfa:
-        await second_factor.demand(session, user, client, kind)
+        await second_factor.demand(session, user, client, kind, first_step)
     settings, now, secret = load(AuthSettings), utc_now(), new_token()
     ends_at = now + settings.session_life
     started = AuthSession(
@@ -59,6 +70,7 @@ async def start_session(
         expires_at=min(now + settings.idle_life, ends_at),
         ends_at=ends_at,
         proven_at=now,
+        issuer=first_step.issuer,
         passed_mfa=passed_mfa,
     )
     session.add(started)
@@ -66,6 +78,7 @@ async def start_session(
     if kind is SessionKind.BEARER:
         session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
     await record(session, Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}))
+    await publish(session, SignedIn(user.id, first_step))
     return Started(user.id, started.id, secret, client.device.with_account(user.email))
 
 

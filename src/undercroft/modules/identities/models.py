@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Index, LargeBinary, String
+from sqlalchemy import DateTime, Index, LargeBinary, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.db import Identified, Timestamped
@@ -23,6 +24,9 @@ class ExternalIdentity(Identified, Timestamped, table=True):
     __table_args__: Any = (
         Index("uq_external_identities_issuer_subject", "issuer", "subject", unique=True),
         Index("ix_external_identities_user_id", "user_id"),
+        Index(
+            "ix_external_identities_pending_email", "pending_email", postgresql_where=text("pending_email IS NOT NULL")
+        ),
     )
 
     user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", nullable=True)
@@ -33,6 +37,15 @@ class ExternalIdentity(Identified, Timestamped, table=True):
     email_verified: bool = Field(default=False, nullable=False)
     known_at: datetime | None = Field(
         default=None, sa_type=TIMESTAMP, nullable=True, description="When the issuer knew what is said here."
+    )
+    pending_email: str | None = Field(
+        default=None, max_length=EMAIL_LENGTH, description="The user's new address, as long as another account has it."
+    )
+    blocked_until: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, nullable=True, description="Until then the issuer lets the user not sign in."
+    )
+    block_known_at: datetime | None = Field(
+        default=None, sa_type=TIMESTAMP, nullable=True, description="When the issuer knew what `blocked_until` says."
     )
     last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
 
@@ -54,4 +67,7 @@ class ExchangeCode(SQLModel, table=True):
     code_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
     challenge: str = Field(sa_type=String(43), nullable=False)
+    first_step: dict[str, Any] | None = Field(
+        default=None, sa_type=JSONB, nullable=True, description="How the user signed in so far."
+    )
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)

@@ -5,15 +5,17 @@ the one that has this address is linked, and that only when the issuer and we bo
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
-from undercroft.modules.auth import require_lasting
+from undercroft.modules.auth import FirstStep, require_lasting
 from undercroft.modules.identities.errors import (
     AccountInactive,
     EmailUnverified,
@@ -44,15 +46,34 @@ class People:
         Raises `AccountInactive`, and for newcomers `EmailUnverified`, `DisposableAddress` and `IdentityConflict`.
         """
         identity = await self._identities.hold(profile.issuer, profile.subject)
-        if identity is None:
-            user, is_new = await self._newcomer(profile)
-            await self.link(user.id, profile, tell_them=not is_new)
-            return user
+        if identity is not None:
+            return await self._known(identity, profile)
+        user, is_new = await self._newcomer(profile)
+        await self.link(user.id, profile, tell_them=not is_new)
+        return user
+
+    async def _known(self, identity: ExternalIdentity, profile: Profile) -> User:
         user_of = await self._users.find(identity.user_id) if identity.user_id else None
         if user_of is None or not user_of.is_active:
             raise AccountInactive
         await self._note(identity, profile)
         return user_of
+
+    async def identify(self, profile: Profile) -> tuple[User, FirstStep]:
+        """Who this is here, for a sign-in that may still ask for a second factor. Raises as `sign_in` does.
+
+        An account with second factors is not linked yet: the first step says what is to be linked by `complete`.
+        """
+        first_step = FirstStep(profile.issuer)
+        identity = await self._identities.hold(profile.issuer, profile.subject)
+        if identity is not None:
+            return await self._known(identity, profile), first_step
+        user, is_new = await self._newcomer(profile)
+        if user.second_factors:
+            pending = {"provider": self._provider, "profile": msgspec.to_builtins(profile)}
+            return user, FirstStep(profile.issuer, pending)
+        await self.link(user.id, profile, tell_them=not is_new)
+        return user, first_step
 
     async def link(self, user_id: UUID, profile: Profile, *, tell_them: bool = True) -> ExternalIdentity:
         """Let this identity sign in to this account from now on; its owner gets a mail. Raises `IdentityTaken`."""
@@ -161,6 +182,12 @@ class People:
         if _is_news(identity, profile.at):
             changes |= {"email": profile.email, "email_verified": profile.email_verified, "known_at": profile.at}
         await self._identities.update(identity, changes)
+
+
+async def complete(session: Session, user_id: UUID, pending: dict[str, Any]) -> None:
+    """Link the identity of which a sign-in was begun that has seen all factors by now. Raises `IdentityTaken`."""
+    profile = msgspec.convert(pending["profile"], Profile)
+    await People(session, pending["provider"]).link(user_id, profile)
 
 
 def _is_news(identity: ExternalIdentity, at: datetime | None) -> bool:

@@ -12,7 +12,7 @@ from undercroft.core.db import Database, Session, utc_now
 from undercroft.core.db.repository import Slice
 from undercroft.core.db.session import ReadSession
 from undercroft.core.security.tokens import equal, hash_token, new_token
-from undercroft.modules.auth import Client, SessionKind, Started, session_lives, start_session
+from undercroft.modules.auth import Client, FirstStep, SessionKind, Started, session_lives, start_session
 from undercroft.modules.identities.errors import (
     AccountInactive,
     InvalidCode,
@@ -52,16 +52,23 @@ async def finish(database: Database, provider: SocialProvider, begun: Begun, ans
 
 
 async def sign_in(session: Session, provider: str, profile: Profile, client: Client) -> Started:
-    """Begin a browser's session. Raises what `People.sign_in` raises, and `MfaRequired`."""
-    user = await People(session, provider).sign_in(profile)
-    return await start_session(session, user, client, SessionKind.COOKIE)
+    """Begin a browser's session. Raises what `People.identify` raises, and `MfaRequired`."""
+    user, first_step = await People(session, provider).identify(profile)
+    return await start_session(session, user, client, SessionKind.COOKIE, first_step=first_step)
 
 
 async def give_code(session: Session, provider: str, profile: Profile, challenge: str) -> str:
-    """A code that an app exchanges within a minute. Raises what `People.sign_in` raises."""
-    user, code = await People(session, provider).sign_in(profile), new_token()
+    """A code that an app exchanges within a minute. Raises what `People.identify` raises."""
+    user, first_step = await People(session, provider).identify(profile)
+    code, expires_at = new_token(), utc_now() + CODE_LIFE
     session.add(
-        ExchangeCode(code_hash=hash_token(code), user_id=user.id, challenge=challenge, expires_at=utc_now() + CODE_LIFE)
+        ExchangeCode(
+            code_hash=hash_token(code),
+            user_id=user.id,
+            challenge=challenge,
+            first_step=first_step.stored(),
+            expires_at=expires_at,
+        )
     )
     return code
 
@@ -77,7 +84,8 @@ async def exchange(session: Session, code: str, verifier: str, client: Client) -
     user = await UserRepository(session).find(taken.user_id)
     if user is None or not user.is_active:
         raise AccountInactive
-    return user, await start_session(session, user, client, SessionKind.BEARER)
+    first_step = FirstStep.of(taken.first_step)
+    return user, await start_session(session, user, client, SessionKind.BEARER, first_step=first_step)
 
 
 async def link(session: Session, begun: Begun, profile: Profile) -> None:

@@ -2,8 +2,17 @@
 
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
+from undercroft.modules.auth import SignedIn
+from undercroft.modules.identities.people import complete
 from undercroft.modules.identities.repository import IdentityRepository, OnceRepository
 from undercroft.modules.users import SignInsRevoked, UserDeleted
+
+
+@subscribe(SignedIn)
+async def link_pending_identity(session: Session, event: SignedIn) -> None:
+    """What was found by an address alone is linked once the account's second factor was shown as well."""
+    if event.first_step.identity is not None:
+        await complete(session, event.user_id, event.first_step.identity)
 
 
 @subscribe(SignInsRevoked)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, LargeBinary, String, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.db import Identified, Timestamped, utc_now
@@ -102,6 +102,9 @@ class HalfwaySignIn(Identified, table=True):
     kind: SessionKind = Field(sa_type=String(8), nullable=False)
     password_mark: bytes = Field(
         sa_type=LargeBinary, nullable=False, repr=False, description="Tells a changed password."
+    )
+    first_step: dict[str, Any] | None = Field(
+        default=None, sa_type=JSONB, nullable=True, description="How the user signed in so far."
     )
     failures: int = Field(default=0, nullable=False)
     created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)

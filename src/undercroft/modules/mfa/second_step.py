@@ -13,7 +13,7 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import equal, hash_token, new_token
-from undercroft.modules.auth import Client, Identity, MfaRequired, SessionKind, Started, start_session
+from undercroft.modules.auth import Client, FirstStep, Identity, MfaRequired, SessionKind, Started, start_session
 from undercroft.modules.mfa import ceremonies
 from undercroft.modules.mfa.errors import InvalidCode, InvalidPasskey, MfaTokenInvalid
 from undercroft.modules.mfa.models import HalfwaySignIn, Purpose
@@ -30,7 +30,9 @@ TRIES = 5
 class HalfwaySignIns:
     """Asks for the second step; bound to signing in when the process starts."""
 
-    async def ask(self, session: Session, user: User, client: Client, kind: SessionKind) -> MfaRequired:
+    async def ask(
+        self, session: Session, user: User, client: Client, kind: SessionKind, first_step: FirstStep
+    ) -> MfaRequired:
         token = new_token()
         halfway = HalfwaySignIn(
             id=new_id(),
@@ -38,6 +40,7 @@ class HalfwaySignIns:
             user_id=user.id,
             kind=kind,
             password_mark=_mark(user),
+            first_step=first_step.stored(),
             expires_at=utc_now() + TOKEN_LIFE,
         )
         session.add(halfway)
@@ -88,8 +91,9 @@ class SecondStep:
             if not await HalfwayRepository(session).take(halfway):
                 raise MfaTokenInvalid
             await self._identity.throttle.succeed(session, attempt)
-            kind = SessionKind(halfway.kind)
-            return user, await start_session(session, user, self._client, kind, passed_mfa=True), kind
+            kind, first_step = SessionKind(halfway.kind), FirstStep.of(halfway.first_step)
+            started = await start_session(session, user, self._client, kind, passed_mfa=True, first_step=first_step)
+            return user, started, kind
 
     async def passkey_options(self) -> dict[str, Any]:
         """What a browser needs to sign with a passkey of whoever sits in front of it."""

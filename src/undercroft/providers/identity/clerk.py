@@ -19,7 +19,7 @@ class Clerk:
 
     def __init__(self, outgoing: Outgoing) -> None:
         settings = load(IdentitySettings)
-        self.issuer = settings.clerk_issuer
+        self.issuer = settings.issuer
         parties = frozenset(settings.clerk_authorized_parties)
         self.tokens = tokens_of(self.issuer, self._jwks_uri, outgoing, parties=parties)
         self._outgoing = outgoing

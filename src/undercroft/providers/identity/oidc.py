@@ -22,7 +22,7 @@ class Oidc:
         audiences = frozenset(settings.oidc_audience or filter(None, [load(SocialSettings).oidc_client_id]))
         if not audiences:
             raise ConfigurationError("AUTH_PROVIDER=oidc needs OIDC_AUDIENCE, or tokens for others would do here.")
-        self.issuer = settings.oidc_issuer
+        self.issuer = settings.issuer
         self._discovery = Discovery(self.issuer, outgoing)
         self.tokens = tokens_of(self.issuer, self._discovery.jwks_uri, outgoing, audiences=audiences)
         self._outgoing = outgoing

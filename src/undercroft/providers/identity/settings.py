@@ -84,6 +84,16 @@ class IdentitySettings(SettingsBase):
         return self.auth_provider is not AuthProviderName.LOCAL
 
     @property
+    def issuer(self) -> str:
+        """Who issues the tokens of AUTH_PROVIDER, as their claim `iss` says; empty where the accounts are kept here."""
+        issuers = {
+            AuthProviderName.SUPABASE: f"{self.supabase_url}/auth/v1",
+            AuthProviderName.CLERK: self.clerk_issuer,
+            AuthProviderName.OIDC: self.oidc_issuer,
+        }
+        return issuers.get(self.auth_provider, "")
+
+    @property
     def missing(self) -> str | None:
         """The setting without which the chosen provider cannot work."""
         needs = {

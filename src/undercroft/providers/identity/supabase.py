@@ -21,7 +21,7 @@ class Supabase:
 
     def __init__(self, outgoing: Outgoing) -> None:
         settings = load(IdentitySettings)
-        self.issuer = f"{settings.supabase_url}/auth/v1"
+        self.issuer = settings.issuer
         secret = settings.supabase_jwt_secret.get_secret_value().encode() or None
         self.tokens = tokens_of(
             self.issuer, self._jwks_uri, outgoing, audiences=frozenset({"authenticated"}), secret=secret

@@ -9,6 +9,7 @@ from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import NumberedQuery, Page
 from undercroft.core.http.query import query
 from undercroft.modules.auth import administration as service
+from undercroft.modules.auth.external import LocalAccountsOff, require_local_accounts
 from undercroft.modules.auth.schemas import SessionRead, SignedOut
 from undercroft.modules.auth.sessions import SessionNotFound
 from undercroft.modules.users import RoleTooWeak, UserNotFound
@@ -57,7 +58,8 @@ async def sign_out_user(user_id: UUID, principal: CurrentPrincipal, session: Ses
     status_code=202,
     response_model=None,
     summary="Make a person choose another password",
-    responses=responses(*REFUSALS),
+    responses=responses(*REFUSALS, LocalAccountsOff),
+    dependencies=[require_local_accounts()],
 )
 async def reset_user_password(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """The password is void from now on, all sessions and the person's own API keys end, and a link is mailed."""

@@ -15,10 +15,12 @@ from undercroft.modules.auth import (
     CsrfFailed,
     CurrentClient,
     IdentityDep,
+    LocalAccountsOff,
     SessionKind,
     TokenPair,
     TooManyAttempts,
     WrongPassword,
+    require_local_accounts,
     require_own_page,
     signed_in,
 )
@@ -77,7 +79,13 @@ async def begin_second_step(body: MfaToken, step: SecondStepDep) -> OptionsAnswe
     return OptionsAnswer(options=await step.options(body.mfa_token.get_secret_value()))
 
 
-@second_step.post("/passkeys/sign-in/options", response_model=OptionsAnswer, summary="Sign in: ask for a passkey alone")
+@second_step.post(
+    "/passkeys/sign-in/options",
+    response_model=OptionsAnswer,
+    summary="Sign in: ask for a passkey alone",
+    responses=responses(LocalAccountsOff),
+    dependencies=[require_local_accounts()],
+)
 @limit("sign_in")
 @not_idempotent("Each answer holds a challenge of its own.")
 async def begin_passkey_sign_in(step: SecondStepDep) -> OptionsAnswer:
@@ -89,7 +97,8 @@ async def begin_passkey_sign_in(step: SecondStepDep) -> OptionsAnswer:
     "/passkeys/sign-in",
     response_model=TokenPair | CookieSession,
     summary="Sign in with a passkey",
-    responses=responses(InvalidPasskey, CsrfFailed),
+    responses=responses(LocalAccountsOff, InvalidPasskey, CsrfFailed),
+    dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
 @answers_secret
