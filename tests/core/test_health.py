@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from undercroft.core.health import Component, Health, Overall, overall
 
 
@@ -50,3 +52,44 @@ async def test_details_are_passed_on() -> None:
     health.add(Component("jobs", fine))
     (reading,) = await health.read()
     assert reading.details == {"depth": 3}
+
+
+async def test_a_component_that_hangs_is_checked_once_at_a_time() -> None:
+    started: list[int] = []
+    released = asyncio.Event()
+
+    async def check() -> None:
+        started.append(1)
+        await released.wait()
+
+    health = Health(timeout=0.02)
+    health.add(Component("database", check, required=True))
+    for _ in range(5):
+        readings = await asyncio.gather(*(health.read() for _ in range(5)))
+        assert not any(reading.up for (reading,) in readings)
+    assert len(started) == 1
+    released.set()
+    await asyncio.sleep(0)
+    (reading,) = await health.read()
+    assert reading.up
+
+
+async def test_a_check_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("undercroft.core.health.GIVE_UP", 0.05)
+    ended = asyncio.Event()
+    hangs = True
+
+    async def check() -> None:
+        if hangs:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    health = Health(timeout=0.01)
+    health.add(Component("database", check, required=True))
+    assert not (await health.read())[0].up
+    await asyncio.wait_for(ended.wait(), 10)
+    hangs = False
+    await asyncio.sleep(0)
+    assert (await health.read())[0].up

@@ -35,11 +35,20 @@ class Reading(Struct, frozen=True):
     details: dict[str, Any]
 
 
+GIVE_UP = 10.0
+"""Seconds after which a check that does not return is canceled, so that the next one can find the component up."""
+
+
 class Health:
-    """The components of one process; whoever starts something adds it here."""
+    """The components of one process; each part of the application adds its own when it starts.
+
+    A component has one check at a time: while it hangs, requests wait for that one, up to `timeout` seconds, instead of
+    adding theirs to it.
+    """
 
     def __init__(self, *, timeout: float = 2.0) -> None:
         self._components: dict[str, Component] = {}
+        self._checks: dict[str, asyncio.Task[object]] = {}
         self._timeout = timeout
 
     def add(self, component: Component) -> None:
@@ -56,11 +65,33 @@ class Health:
     async def _ask(self, component: Component) -> Reading:
         started = time.perf_counter()
         try:
-            details = await asyncio.wait_for(component.check(), self._timeout)
+            async with asyncio.timeout(self._timeout):
+                details = await asyncio.shield(self._check(component))
         except Exception as error:
-            log.warning("component is down", component=component.name, reason=type(error).__name__)
+            reason = type(error.__cause__ or error).__name__
+            log.warning("component is down", component=component.name, reason=reason)
             return Reading(component, False, _ms_since(started), {})
         return Reading(component, True, _ms_since(started), dict(details) if isinstance(details, Mapping) else {})
+
+    def _check(self, component: Component) -> asyncio.Task[object]:
+        """The check of this component that is running, else a new one."""
+        running = self._checks.get(component.name)
+        if running is None:
+            running = self._checks[component.name] = asyncio.create_task(_run(component.check))
+            running.add_done_callback(lambda _: self._checks.pop(component.name, None))
+            running.add_done_callback(_retrieve)
+        return running
+
+
+async def _run(check: Check) -> object:
+    async with asyncio.timeout(GIVE_UP):
+        return await check()
+
+
+def _retrieve(check: asyncio.Task[object]) -> None:
+    """Take the error of a check that nobody waited for any longer; asyncio would log it."""
+    if not check.cancelled():
+        check.exception()
 
 
 def overall(readings: list[Reading]) -> Overall:

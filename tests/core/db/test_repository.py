@@ -1,9 +1,12 @@
 """The generic repository, tried on projects."""
 
+import asyncio
+
 import pytest
+from sqlalchemy import text
 
 from tests.factories import Somebody, somebody
-from undercroft.core.db import Database, every_tenant
+from undercroft.core.db import Database, Statement, every_tenant
 from undercroft.core.db.repository import Repository, UnknownSort
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.errors import ProjectNotFound
@@ -148,3 +151,53 @@ def test_a_repository_of_a_teams_rows_cannot_do_without_the_team() -> None:
 
         class Projects(Repository[Project]):
             model = Project
+
+
+async def test_a_lock_waits_for_the_other_transaction_and_reads_what_it_wrote(
+    database: Database, owner: Somebody
+) -> None:
+    project, bystander = await fill(database, owner, "first", "bystander")
+
+    async def rename() -> str:
+        async with database.session() as session:
+            projects = ProjectRepository(session, owner.team_id)
+            await projects.get(project.id)  # what was read before the lock must not be what is found after it
+            locked = await projects.lock(project.id)
+            return (await projects.update(locked, {"name": f"{locked.name}, third"})).name
+
+    async with database.session() as session:
+        projects = ProjectRepository(session, owner.team_id)
+        locked = await projects.lock(project.id)
+        waiting = asyncio.create_task(rename())
+        await until_waiting(database)
+        async with database.session() as other:
+            assert (await ProjectRepository(other, owner.team_id).lock(bystander.id)).name == "bystander"
+        await projects.update(locked, {"name": "second"})
+    assert await waiting == "second, third"
+
+
+async def test_a_lock_on_a_row_deleted_while_it_waits_finds_nothing(database: Database, owner: Somebody) -> None:
+    (project,) = await fill(database, owner, "first")
+
+    async def lock() -> None:
+        async with database.session() as session:
+            await ProjectRepository(session, owner.team_id).lock(project.id)
+
+    async with database.session() as session:
+        projects = ProjectRepository(session, owner.team_id)
+        locked = await projects.lock(project.id)
+        waiting = asyncio.create_task(lock())
+        await until_waiting(database)
+        await projects.soft_delete(locked)
+    with pytest.raises(ProjectNotFound):
+        await waiting
+
+
+async def until_waiting(database: Database) -> None:
+    """Until a statement waits for a lock."""
+    waiting = Statement(
+        text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    )
+    async with asyncio.timeout(10):
+        while not await database.read.fetch(waiting):
+            await asyncio.sleep(0.02)

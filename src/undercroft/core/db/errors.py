@@ -4,7 +4,6 @@ import errno
 import socket
 from collections.abc import Mapping
 from typing import NoReturn
-from urllib.parse import parse_qs, urlsplit
 
 from asyncpg.exceptions import InterfaceError, InternalClientError, InvalidCachedStatementError, PostgresError
 from sqlalchemy.exc import DBAPIError
@@ -22,6 +21,7 @@ from undercroft.core.db.sqlstates import (
     Meaning,
     meaning_of,
 )
+from undercroft.core.db.url import servers
 from undercroft.core.errors import AppError, ConfigurationError, Conflict, ServiceUnavailable, Unprocessable
 
 
@@ -140,10 +140,9 @@ def raise_translated(error: BaseException) -> NoReturn:
 
 def unreachable(url: str, error: BaseException) -> ConfigurationError:
     """What a person at a terminal is told about a database that does not let us in; without user or password."""
-    where = urlsplit(url)
-    host = where.hostname or parse_qs(where.query).get("host", ["?"])[0]
+    where = ", ".join(f"{host}:{port}" for host, port in servers(url))
     return ConfigurationError(
-        f"The database at {host}:{where.port or 5432} cannot be used: {_reason(driver_error(error))}.\n"
+        f"The database at {where} cannot be used: {_reason(driver_error(error))}.\n"
         "Start that server or mend DATABASE_URL."
     )
 

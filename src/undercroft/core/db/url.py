@@ -56,6 +56,14 @@ def normalised(url: str) -> str:
     return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(list(_driver_options(parts.query)))))
 
 
+def servers(url: str) -> list[tuple[str, int]]:
+    """The hosts and ports of a URL in their order; several for a database that fails over. Raises `ValueError`."""
+    parts = urlsplit(url)
+    named = [urlsplit(f"//{each}") for each in parts.netloc.rpartition("@")[2].split(",") if each]
+    listed = dict(parse_qsl(parts.query)).get("host", "")
+    return [(each.hostname or "?", each.port or 5432) for each in named] or [(listed or "?", 5432)]
+
+
 def cache_size(url: str) -> int | None:
     """How many prepared statements a connection may cache according to the URL; None when it does not say."""
     options = dict(parse_qsl(urlsplit(url).query))
@@ -68,7 +76,7 @@ def url_faults(url: str) -> Iterator[str]:
     try:
         parts = urlsplit(url)
         fits = parts.scheme in POSTGRES_SCHEMES and bool(parts.hostname or "host=" in parts.query)
-        _ = parts.port
+        _ = servers(url)
     except ValueError:
         fits = False
     if not fits:
