@@ -18,11 +18,13 @@ SHARED = {
     6: "PostgreSQL and Valkey stopped under load",
     7: "schemathesis over the whole schema",
     9: "Production refuses weak secrets, and no secret is logged",
+    11: "One client that floods the server with connections",
 }
 ALONE = {
     1: "One command, and what a kill -9 may not leave behind",
     10: "Another PostgreSQL, and a wheel in an empty environment",
 }
+MODULES = {11: "connection_flood"}
 console = Console()
 
 
@@ -51,7 +53,7 @@ async def prove_line(line: int, title: str, *stack: Stack) -> Verdict:
     console.print(f"\n[bold]{line}. {title}[/]")
     verdict, started = Verdict(console), time.monotonic()
     try:
-        await import_module(f"acceptance.line_{line}").prove(*stack, verdict)
+        await import_module(f"acceptance.{MODULES.get(line, f'line_{line}')}").prove(*stack, verdict)
     except Exception as fault:
         verdict.check(False, "the line could be tried to its end", f"{type(fault).__name__}: {fault}")
     console.print(f"  [dim]{time.monotonic() - started:.0f} s[/]")

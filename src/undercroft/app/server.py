@@ -34,6 +34,8 @@ from undercroft.core.telemetry import logs
 
 _SURFACE = "UNDERCROFT_SURFACE"
 M_MMAP_THRESHOLD = -3
+WORKER_HEALTH_SECONDS = 60
+"""A worker that gives no sign of life for so long is replaced. With less, one on a crowded machine would be."""
 SECONDS_TO_CLOSE = 5
 """What a process gets to close its connections, once its requests in flight had their time."""
 
@@ -175,6 +177,7 @@ def server_config(app: Any, host: str, port: int, **options: Any) -> uvicorn.Con
         backlog=BACKLOG,
         timeout_keep_alive=settings.keep_alive_timeout,
         timeout_graceful_shutdown=settings.shutdown_timeout,
+        timeout_worker_healthcheck=WORKER_HEALTH_SECONDS,
         log_config=None,
         access_log=False,
         proxy_headers=False,

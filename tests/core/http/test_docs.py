@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.core.http.conftest import Build
+from undercroft.core.http.settings import HttpSettings
 
 GZIP = [("accept-encoding", "gzip, br")]
 
@@ -55,3 +56,13 @@ async def test_the_schema_is_answered_and_remembered(build: Build) -> None:
     assert json.loads(answer.body)["openapi"].startswith("3.1")
     again = await ask.get("/openapi.json", headers=[("if-none-match", answer.headers["etag"])])
     assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+async def test_documentation_is_limited_per_address(build: Build, path: str) -> None:
+    limited = build(settings=(HttpSettings(rate_limit_public="2/minute", rate_limit_scale=1),))
+    for _ in range(2):
+        assert (await limited.get(path)).status == 200
+    refused = await limited.get(path)
+    assert (refused.status, refused.code) == (429, "TOO_MANY_REQUESTS")
+    assert (await limited.get(path, client=("192.0.2.11", 4711))).status == 200

@@ -75,7 +75,13 @@ async def _serve(request: Request) -> Response:
     media_type = TYPES[Path(name).suffix]
     if chosen(request.headers.get("accept-encoding", "").encode().replace(b"br", b"")):
         return Response(_compressed(file), media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
-    return Response(gzip.decompress(_compressed(file)), media_type=media_type, headers=headers)
+    return Response(_plain(file), media_type=media_type, headers=headers)
+
+
+@lru_cache(maxsize=8)
+def _plain(file: Path) -> bytes:
+    """For clients that take no gzip; unpacking a megabyte for each of their requests would keep others waiting."""
+    return gzip.decompress(_compressed(file))
 
 
 @lru_cache(maxsize=32)

@@ -9,7 +9,6 @@ from starlette.routing import Route
 
 from undercroft.core.http.assets import CORE_ASSETS, asset
 from undercroft.core.http.conditional import weak_etag
-from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import page, policy
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ CONFIGURATION = {
 }
 
 
-@limit(None)
 async def _docs(request: Request) -> Response:
     csp = policy(
         script_src="'self'",
@@ -74,7 +72,6 @@ def routes() -> list[Route]:
     """`/docs` and `/openapi.json`."""
     schema = _Schema()
 
-    @limit(None)
     async def openapi(request: Request) -> Response:
         return schema.answer(request)
 
