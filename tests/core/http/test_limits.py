@@ -65,6 +65,18 @@ async def login() -> None:
     raise Unauthorized
 
 
+@root.post("/sign-in")
+@limit("sign_in")
+async def login_by_page() -> None:
+    raise Unauthorized
+
+
+@auth.post("/forgot")
+@limit("sign_in_request")
+async def forgot() -> None:
+    return None
+
+
 @app_routes.get("/mine")
 async def mine() -> str:
     return "mine"
@@ -82,6 +94,9 @@ class Signed:
         if self.verified_subject(request) in (None, "revoked"):
             raise Unauthorized
         return Principal(new_id(), new_id(), PlatformRole.USER, new_id(), frozenset())
+
+    def known_device(self, request: Request) -> str | None:
+        return request.cookies.get("device")
 
     def verified_subject(self, request: Request) -> str | None:
         scheme, _, name = request.headers.get("authorization", "").partition(" ")
@@ -151,6 +166,28 @@ class TestOverride:
 
     async def test_sign_in_is_limited_by_its_setting(self, ask: Ask) -> None:
         assert [(await ask.post("/api/v1/auth/login")).status for _ in range(3)] == [401, 401, 429]
+
+
+LOGIN, PAGE = "/api/v1/auth/login", "/sign-in"
+
+
+class TestSignIn:
+    async def test_routes_of_one_name_share_a_count(self, ask: Ask) -> None:
+        assert [(await ask.post(path)).status for path in (LOGIN, PAGE, LOGIN, PAGE)] == [401, 401, 429, 429]
+        assert (await ask.post("/api/v1/auth/forgot")).status == 200
+
+    async def test_a_valid_token_gains_no_further_attempts(self, ask: Ask) -> None:
+        tokens = [bearer("ann"), bearer("bob"), bearer("carl"), []]
+        assert [(await ask.post(LOGIN, headers=token)).status for token in tokens] == [401, 401, 429, 429]
+        assert (await ask.get(MINE, headers=bearer("ann"))).status == 200
+
+    async def test_known_devices_are_counted_apart_wherever_they_are(self, ask: Ask) -> None:
+        for _ in range(3):
+            await ask.post(LOGIN)
+        device = [("cookie", "device=ann")]
+        assert (await ask.post(LOGIN, headers=[("cookie", "device=bob")])).status == 401
+        elsewhere = [(await ask.post(LOGIN, headers=device, client=(f"192.0.2.{n}", 1))).status for n in (10, 11, 12)]
+        assert elsewhere == [401, 401, 429]
 
 
 class TestWhoIsCounted:

@@ -93,6 +93,9 @@ class Anybody:
             raise Unauthorized
         return Principal(new_id(), new_id(), PlatformRole.ADMIN, new_id(), frozenset())
 
+    def known_device(self, request: Any) -> str | None:
+        return None
+
     def verified_subject(self, request: Any) -> str | None:
         return None
 

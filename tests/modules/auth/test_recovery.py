@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from tests.modules.auth.people import Mailbox, Person, a_person, client_of, post, sign_in
 from undercroft.cli import user as user_command
-from undercroft.core.db import Database
+from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
+from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import TooManyAttempts
 from undercroft.modules.auth.throttle import ACCOUNT, Throttle
 
@@ -101,13 +102,13 @@ async def known_places(database: Database, email: str) -> list[str]:
     """From where sign-ins to an account go on while it is attacked from everywhere."""
     throttle = Throttle(database, scale=1)
     for number in range(ACCOUNT.free):
-        await throttle.begin(email, f"198.51.100.{number}")
+        await throttle.begin(email, Client(f"198.51.100.{number}", "tests", utc_now()))
     return [ip for ip in (OWNER_IP, THIEF_IP) if await passes(throttle, email, ip)]
 
 
 async def passes(throttle: Throttle, email: str, ip: str) -> bool:
     try:
-        await throttle.begin(email, ip)
+        await throttle.begin(email, Client(ip, "tests", utc_now()))
     except TooManyAttempts:
         return False
     return True

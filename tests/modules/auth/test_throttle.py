@@ -3,18 +3,29 @@
 import asyncio
 from datetime import timedelta
 
-import httpx
 import pytest
 from sqlmodel import col, select
 
 from tests.modules.auth.people import PASSWORD, Person, client_of, code_of, new_address, sign_in
-from undercroft.core.db import Database
+from undercroft.core.db import Database, utc_now
 from undercroft.core.errors import TooManyRequests
 from undercroft.core.http.application import Api
 from undercroft.modules.auth import throttle as module
+from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.device import Device
 from undercroft.modules.auth.errors import TooManyAttempts
 from undercroft.modules.auth.models import Throttle as Row
-from undercroft.modules.auth.throttle import ACCOUNT, NETWORK, PAIR, Attempt, Throttle, attempt_of, network_of, pardon
+from undercroft.modules.auth.throttle import (
+    ACCOUNT,
+    DEVICE,
+    NETWORK,
+    PAIR,
+    Attempt,
+    Throttle,
+    attempt_of,
+    clear_failures,
+    network_of,
+)
 
 IP = "192.0.2.1"
 
@@ -24,9 +35,13 @@ def throttle(database: Database) -> Throttle:
     return Throttle(database, scale=1)
 
 
+def at(ip: str, device: Device | None = None) -> Client:
+    return Client(ip, "tests", utc_now(), device or Device())
+
+
 async def refused(throttle: Throttle, email: str, ip: str) -> bool:
     try:
-        await throttle.begin(email, ip)
+        await throttle.begin(email, at(ip))
     except TooManyAttempts:
         return True
     return False
@@ -44,13 +59,13 @@ async def test_five_failures_are_free_and_further_ones_wait_longer_each_time(
 ) -> None:
     email, waits = new_address(), []
     for _ in range(PAIR.free):
-        await throttle.begin(email, IP)
+        await throttle.begin(email, at(IP))
     for _ in range(4):
         with pytest.raises(TooManyAttempts) as refusal:
-            await throttle.begin(email, IP)
+            await throttle.begin(email, at(IP))
         waits.append(int(refusal.value.headers["Retry-After"]))
         await pass_time(database, timedelta(seconds=waits[-1]))
-        await throttle.begin(email, IP)
+        await throttle.begin(email, at(IP))
     assert waits == sorted(set(waits))
     assert PAIR.delay(1000, 1) == PAIR.longest
 
@@ -66,8 +81,8 @@ async def test_a_right_password_forgets_the_failures_of_its_pair_and_counts_for_
 ) -> None:
     email = new_address()
     for _ in range(4):
-        await throttle.begin(email, IP)
-    attempt = await throttle.begin(email, IP)
+        await throttle.begin(email, at(IP))
+    attempt = await throttle.begin(email, at(IP))
     async with database.session() as session:
         await throttle.succeed(session, attempt)
     assert await failures(database, attempt) == [0, 4, 4]
@@ -76,11 +91,11 @@ async def test_a_right_password_forgets_the_failures_of_its_pair_and_counts_for_
 async def failures(database: Database, attempt: Attempt) -> list[int]:
     async with database.reading() as session:
         rows = {row.key: row.failures for row in (await session.scalars(select(Row))).all()}
-    return [rows[key] for key in (attempt.pair, attempt.account, attempt.network)]
+    return [rows[key] for key in attempt.rules]
 
 
 async def test_a_guess_that_was_not_checked_is_taken_back(throttle: Throttle, database: Database) -> None:
-    attempt = await throttle.begin(new_address(), IP)
+    attempt = await throttle.begin(new_address(), at(IP))
     await throttle.withdraw(attempt)
     assert await failures(database, attempt) == [0, 0, 0]
 
@@ -89,16 +104,16 @@ async def test_an_account_attacked_from_everywhere_waits_a_minute_at_most_and_it
     throttle: Throttle, ada: Person
 ) -> None:
     for number in range(ACCOUNT.free):
-        await throttle.begin(ada.email, f"198.51.100.{number}")
+        await throttle.begin(ada.email, at(f"198.51.100.{number}"))
     with pytest.raises(TooManyAttempts):
-        await throttle.begin(ada.email, "203.0.113.1")
+        await throttle.begin(ada.email, at("203.0.113.1"))
     assert ACCOUNT.longest <= 60
-    await throttle.begin(ada.email, IP)
+    await throttle.begin(ada.email, at(IP))
 
 
 async def test_a_network_that_tries_many_accounts_waits(throttle: Throttle) -> None:
     for _ in range(NETWORK.free):
-        await throttle.begin(new_address(), "2001:db8::1")
+        await throttle.begin(new_address(), at("2001:db8::1"))
     assert await refused(throttle, new_address(), "2001:db8::ffff")
     assert not await refused(throttle, new_address(), "2001:db8:0:1::1")
 
@@ -106,27 +121,28 @@ async def test_a_network_that_tries_many_accounts_waits(throttle: Throttle) -> N
 async def test_failures_are_forgotten_after_an_hour(throttle: Throttle, database: Database) -> None:
     email = new_address()
     for _ in range(PAIR.free):
-        await throttle.begin(email, IP)
+        await throttle.begin(email, at(IP))
     await pass_time(database, module.FORGOTTEN_AFTER + timedelta(seconds=1))
-    await throttle.begin(email, IP)
-    assert (await failures(database, attempt_of(email, IP, module.PASSWORD)))[0] == 1
+    await throttle.begin(email, at(IP))
+    assert (await failures(database, attempt_of(email, at(IP), module.PASSWORD)))[0] == 1
 
 
-async def test_who_proves_to_be_the_owner_by_mail_is_pardoned(throttle: Throttle, database: Database) -> None:
+async def test_who_proves_to_be_the_owner_by_mail_is_clear_failuresed(throttle: Throttle, database: Database) -> None:
     email = new_address()
     for _ in range(PAIR.free):
-        await throttle.begin(email, IP)
+        await throttle.begin(email, at(IP))
     assert await refused(throttle, email, IP)
     async with database.session() as session:
-        await pardon(session, email, IP)
+        await clear_failures(session, email, at(IP))
     assert not await refused(throttle, email, IP)
 
 
 async def test_counts_are_kept_when_the_password_was_wrong_and_seen_from_another_connection(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    app: Api, ada: Person, database: Database
 ) -> None:
-    assert (await sign_in(http, ada.email, "not the password at all")).status_code == 401
-    assert await failures(database, attempt_of(ada.email, IP, module.PASSWORD)) == [1, 1, 1]
+    async with client_of(app) as http:
+        assert (await sign_in(http, ada.email, "not the password at all")).status_code == 401
+    assert await failures(database, attempt_of(ada.email, at(IP), module.PASSWORD)) == [1, 1, 1]
 
 
 async def test_known_and_unknown_accounts_are_slowed_alike_even_with_the_right_password(
@@ -167,15 +183,41 @@ def test_an_ipv6_network_is_its_first_64_bits(ip: str, network: str) -> None:
 
 
 async def test_rows_that_no_longer_count_are_removed(throttle: Throttle, database: Database) -> None:
-    await throttle.begin(new_address(), IP)
+    await throttle.begin(new_address(), at(IP))
     await pass_time(database, 3 * module.FORGOTTEN_AFTER)
     async with database.session() as session:
         await module.forget(session)
         assert (await session.scalars(select(col(Row.key)))).all() == []
 
 
-async def test_the_rate_of_an_account_binds_strangers_and_not_its_owner(throttle: Throttle, ada: Person) -> None:
-    with pytest.raises(TooManyAttempts) as refusal:
-        await throttle.begin(ada.email, "203.0.113.1", account_waits=30)
-    assert int(refusal.value.headers["Retry-After"]) == 31
-    await throttle.begin(ada.email, IP, account_waits=30)
+async def test_known_device_has_a_count_of_its_own(throttle: Throttle, database: Database) -> None:
+    email, bystander = new_address(), new_address()
+    device = Device().with_account(bystander).with_account(email)
+    for number in range(ACCOUNT.free):
+        await throttle.begin(email, at(f"198.51.100.{number}"))
+    attempt = await throttle.begin(email, at("203.0.113.1", device))
+    assert await failures(database, attempt) == [1]
+    for _ in range(DEVICE.free - 1):
+        await throttle.begin(email, at("203.0.113.2", device))
+    with pytest.raises(TooManyAttempts):
+        await throttle.begin(email, at("203.0.113.3", device))
+    await throttle.begin(bystander, at("203.0.113.3", device))
+    assert await failures(database, attempt_of(email, at("198.51.100.0"), module.PASSWORD)) == [1, ACCOUNT.free, 1]
+
+
+async def test_device_of_another_account_counts_like_an_unknown_one(throttle: Throttle) -> None:
+    email, device = new_address(), Device().with_account(new_address())
+    for _ in range(PAIR.free):
+        await throttle.begin(email, at(IP))
+    with pytest.raises(TooManyAttempts):
+        await throttle.begin(email, at(IP, device))
+
+
+async def test_success_at_a_known_place_leaves_the_wait_of_the_account(throttle: Throttle, ada: Person) -> None:
+    for number in range(ACCOUNT.free):
+        await throttle.begin(ada.email, at(f"198.51.100.{number}"))
+    attempt = await throttle.begin(ada.email, at(IP))
+    async with throttle._database.session() as session:
+        await throttle.succeed(session, attempt)
+    with pytest.raises(TooManyAttempts):
+        await throttle.begin(ada.email, at("203.0.113.1"))

@@ -128,6 +128,10 @@ class Authenticator(Protocol):
         """
         ...
 
+    def known_device(self, request: Request) -> str | None:
+        """What sign-ins from a device on which an account signed in before are counted by, without I/O; else None."""
+        ...
+
     def verified_subject(self, request: Request) -> str | None:
         """What limits are counted by, without I/O: who signed the token, or an API key that was verified before."""
         ...

@@ -3,13 +3,16 @@
 Every route is limited by its surface's rate, shared by all its routes; a route may say otherwise in one line:
 
     @router.post("/login")
-    @limit("sign_in")                  # the setting RATE_LIMIT_SIGN_IN, or a name given to `name_limit`
+    @limit("sign_in")                  # the setting RATE_LIMIT_SIGN_IN, or a name given to `name_limit`;
+                                       # all routes of one name share what it allows
     async def login(…): ...
 
     @limit("5/minute")                 # a rate of its own
     @limit(None)                       # no limit
 
-Requests are counted by the subject of their signed token, else by the client's address.
+Requests are counted by the subject of their signed token, else by the client's address. Signing in is counted by the
+address whatever token comes along, because guesses about one account may carry tokens of others; there, a device on
+which an account signed in before counts apart, so that its neighbors on one address cannot lock it out.
 """
 
 from collections.abc import Callable
@@ -33,10 +36,15 @@ log = structlog.get_logger("undercroft.security")
 EXEMPT = frozenset({"/health", "/metrics", "/api/v1/public/health", "/api/v1/public/health/ready"})
 F = TypeVar("F", bound=Callable[..., Any])
 
+BY_NETWORK = frozenset({"auth", "sign_in", "sign_in_request"})
+"""Groups whose requests come from clients that are not signed in, or must not gain by being it."""
+
 _named: dict[str, Callable[[], str]] = {
     name: lambda name=name: getattr(load(HttpSettings), f"rate_limit_{name}")  # type: ignore[misc]
     for name in ("public", "auth", "app", "admin", "sign_in")
 }
+_named["sign_in_request"] = _named["sign_in"]
+"""For routes that ask for a link or a challenge: as many as of those that present a secret, counted apart."""
 
 
 def limit(rate: str | None) -> Callable[[F], F]:
@@ -85,7 +93,7 @@ def scaled_rate(text: str) -> Rate:
 
 
 class Rule(Struct, frozen=True):
-    """What a route's requests are counted under, and how many may come."""
+    """What a route's requests are counted under, and how many may come. Routes of one group share the count."""
 
     group: str
     rate: Rate
@@ -97,7 +105,8 @@ def rule_for(path: str, endpoint: Any) -> Rule | None:
     if text is None or (text == "" and path in EXEMPT):
         return None
     if text:
-        return Rule(f"{endpoint.__module__}.{endpoint.__qualname__}", scaled_rate(text))
+        group = text if text in _named else f"{endpoint.__module__}.{endpoint.__qualname__}"
+        return Rule(group, scaled_rate(text))
     parts = path.split("/", 4)
     surface = parts[3] if path.startswith("/api/") and len(parts) > 3 else "public"
     group = surface if surface in _named else "public"
@@ -109,9 +118,15 @@ async def enforce(rule: Rule, scope: Scope) -> str | None:
 
     Gives back the subject that it was counted by; None when that was the address.
     """
-    app = scope["app"]
-    authenticator = getattr(app.state, "authenticator", None)
-    subject = authenticator.verified_subject(Request(scope)) if authenticator is not None else None
+    authenticator = getattr(scope["app"].state, "authenticator", None)
+    if authenticator is None:
+        await _count(rule, _by_address(rule, scope), scope)
+        return None
+    if rule.group in BY_NETWORK:
+        device = authenticator.known_device(Request(scope))
+        await _count(rule, f"{rule.group}:d:{device}" if device else _by_address(rule, scope), scope)
+        return None
+    subject: str | None = authenticator.verified_subject(Request(scope))
     await _count(rule, f"{rule.group}:u:{subject}" if subject else _by_address(rule, scope), scope)
     return subject
 

@@ -76,7 +76,10 @@ class HttpSettings(SettingsBase):
     rate_limit_auth: RateText = Field("60/minute", description="Routes for signing in and out, per user or address.")
     rate_limit_app: RateText = Field("120/minute", description="Routes of the application, per user.")
     rate_limit_admin: RateText = Field("120/minute", description="Routes of administrators, per user.")
-    rate_limit_sign_in: RateText = Field("5/minute", description="Attempts to sign in, per address and per account.")
+    rate_limit_sign_in: RateText = Field(
+        "5/minute",
+        description="Attempts to sign in over all routes, per address or known device; as many requests for links.",
+    )
     rate_limit_scale: float | None = Field(
         None, gt=0, description="Multiplies all limits. When empty: 1, in development and tests 100."
     )

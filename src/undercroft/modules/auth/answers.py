@@ -3,7 +3,6 @@
 from fastapi import Request, Response
 
 from undercroft.core.http.tags import Tag
-from undercroft.core.security.tokens import hash_token
 from undercroft.modules.auth.cookies import refuse_cross_site, set_session_cookie
 from undercroft.modules.auth.device import set_device_cookie
 from undercroft.modules.auth.identity import Identity
@@ -15,17 +14,6 @@ from undercroft.modules.users import User, UserRead
 SIGN_IN = Tag("Sign-in", "Becoming and staying signed in.", group="Account")
 CHECK_EMAIL = "Check your email. We sent a link to the address: open it to create your account."
 SENT = "If an account exists for this address, we have sent it a link."
-
-
-async def count_account(request: Request, email: str) -> None:
-    """Count a request against the account that it names, known or not. Raises `TooManyRequests`."""
-    await request.app.state.limiter.require(_account(email), "sign_in")
-
-
-async def seconds_to_wait(request: Request, email: str) -> int:
-    """Count an attempt to sign in against its account; for how long the account would have to wait."""
-    verdict = await request.app.state.limiter.hit(_account(email), "sign_in")
-    return 0 if verdict.allowed else int(verdict.retry_after)
 
 
 def require_own_page(request: Request, kind: SessionKind) -> None:
@@ -56,10 +44,6 @@ async def signed_in(
     remember(response, started)
     csrf_token = identity.authenticator.csrf.issue(started.session_id)
     return CookieSession(user=UserRead.model_validate(user), csrf_token=csrf_token)
-
-
-def _account(email: str) -> str:
-    return f"account:{hash_token(email).hex()}"
 
 
 async def token_pair(identity: Identity, started: Started) -> TokenPair:

@@ -22,6 +22,7 @@ from undercroft.modules.api_keys import LastUsed, read_key
 from undercroft.modules.auth.access_tokens import AccessTokens
 from undercroft.modules.auth.client import client_ip
 from undercroft.modules.auth.cookies import CsrfTokens, cookie_name, require_same_site
+from undercroft.modules.auth.device import read_device
 from undercroft.modules.auth.errors import InvalidApiKey, InvalidToken, SessionEnded
 from undercroft.modules.auth.external import ExternalAccounts
 from undercroft.modules.auth.key_bearer import VerifiedKeys, principal_of
@@ -94,6 +95,11 @@ class TokenAuthenticator:
         has_header = _header(request, b"authorization") is not None
         principal = await (self.authenticate(request) if has_header else self.visitor(request))
         return principal.person_id if principal is not None and principal.impersonator_id is None else None
+
+    def known_device(self, request: Request) -> str | None:
+        """The account that signed in last on the device that sent a request: by it, several devices count as one."""
+        accounts = read_device(request).accounts
+        return accounts[0] if accounts else None
 
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.

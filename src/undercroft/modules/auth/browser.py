@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from undercroft.core.auth import Principal
-from undercroft.modules.auth.answers import remember, seconds_to_wait
+from undercroft.modules.auth.answers import remember
 from undercroft.modules.auth.client import Client, current_client
 from undercroft.modules.auth.cookies import clear_session_cookie, require_same_site
 from undercroft.modules.auth.human import require_human_at_form
@@ -30,7 +30,6 @@ async def sign_in(request: Request, *, email: str, password: str) -> Started:
         password=password,
         client=client,
         kind=SessionKind.COOKIE,
-        account_waits=await seconds_to_wait(request, email),
     )
     return started
 

@@ -6,6 +6,7 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import Database, Session
+from undercroft.core.errors import TooManyRequests
 from undercroft.core.security import passwords
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.auth.client import Client
@@ -13,24 +14,25 @@ from undercroft.modules.auth.device import Device
 from undercroft.modules.auth.disposable import require_lasting
 from undercroft.modules.auth.errors import ConfirmationNeedsSession, LinkInvalid, WrongPassword
 from undercroft.modules.auth.models import MailPurpose
-from undercroft.modules.auth.outbox import request_mail
+from undercroft.modules.auth.outbox import request_link, request_mail
 from undercroft.modules.auth.recovery import revoke_access
 from undercroft.modules.auth.repository import MailRequestRepository, MailTokenRepository, SessionRepository
 from undercroft.modules.auth.sign_in import SignIn
-from undercroft.modules.auth.throttle import pardon
+from undercroft.modules.auth.throttle import clear_failures, may_mail
 from undercroft.modules.users import UserNotFound, UserRepository, UserService
 
 
 async def forgot_password(database: Database, *, email: str, client: Client) -> None:
     """Have a link mailed to whoever has this address."""
     async with database.session() as session:
-        request_id = await request_mail(session, MailPurpose.RESET_PASSWORD, email, client=client)
+        request_id = await request_link(session, MailPurpose.RESET_PASSWORD, email, client)
         await record(session, Entry("password.reset_requested", None, "mail_request", request_id))
 
 
-async def reset_password(database: Database, *, token: str, password: str, client: Client) -> None:
+async def reset_password(database: Database, *, token: str, password: str, client: Client) -> Device:
     """Set the password that a mailed link allows to set, and revoke all other access (`revoke_access`).
 
+    The device is known to the account from now on, which the mailbox has verified; it is returned.
     Raises `LinkInvalid`, `WeakPassword`.
     """
     token_hash = hash_token(token)
@@ -48,10 +50,11 @@ async def reset_password(database: Database, *, token: str, password: str, clien
         changed = await UserService(session).set_password(
             user.id, password_hash, action="user.password_reset", actor_id=user.id, details=revoked
         )
-        await pardon(session, changed.email, client.ip)
+        await clear_failures(session, changed.email, client)
         await request_mail(
             session, MailPurpose.PASSWORD_WAS_RESET, changed.email, user_id=user.id, full_name=changed.full_name
         )
+    return client.device.with_account(changed.email)
 
 
 class Account:
@@ -93,12 +96,14 @@ class Account:
     async def request_email(self, *, new_email: str, current: str) -> None:
         """Have a link mailed to a new address, which moves the account when it is opened. Raises `WrongPassword`.
 
-        An earlier request is void. A taken address is not told here.
+        An earlier request is void. Raises `TooManyRequests`. A taken address is not told here.
         """
         require_lasting(new_email)
         proven = await self._prove(current)
         async with self._database.session() as session:
             await self._hold(session, proven)
+            if not await may_mail(session, MailPurpose.CONFIRM_EMAIL, str(self._user_id), self._client.device):
+                raise TooManyRequests("Too many new addresses were requested.", retry_after=3600)
             await MailRequestRepository(session).take_all(self._user_id, MailPurpose.CONFIRM_EMAIL)
             await request_mail(
                 session, MailPurpose.CONFIRM_EMAIL, new_email, user_id=self._user_id, client=self._client

@@ -8,7 +8,7 @@ from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import LinkInvalid, LinkOfAnotherDevice, MagicLinksOff
 from undercroft.modules.auth.external import refuse_where_external
 from undercroft.modules.auth.models import MailPurpose, SessionKind
-from undercroft.modules.auth.outbox import request_mail
+from undercroft.modules.auth.outbox import request_link
 from undercroft.modules.auth.repository import MailTokenRepository
 from undercroft.modules.auth.sessions import Started, start_session
 from undercroft.modules.auth.settings import AuthSettings
@@ -26,7 +26,7 @@ async def ask(database: Database, *, email: str, client: Client) -> None:
     """Have a link mailed to an address; whether an account has it is found out by the job that mails it."""
     require_on()
     async with database.session() as session:
-        request_id = await request_mail(session, MailPurpose.MAGIC_LINK, email, client=client)
+        request_id = await request_link(session, MailPurpose.MAGIC_LINK, email, client)
         await record(session, Entry("sign_in.link_requested", None, "mail_request", request_id))
 
 

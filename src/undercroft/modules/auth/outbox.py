@@ -7,8 +7,16 @@ from undercroft.core.ids import UUID, new_id
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.models import MailPurpose, MailRequest
+from undercroft.modules.auth.throttle import may_mail
 
 KEPT = timedelta(days=7)
+
+
+async def request_link(session: Session, purpose: MailPurpose, email: str, client: Client) -> UUID | None:
+    """Have a link mailed to an address at a client's request; None where enough of them were sent lately."""
+    if not await may_mail(session, purpose, email, client.device):
+        return None
+    return await request_mail(session, purpose, email, client=client)
 
 
 async def request_mail(

@@ -18,7 +18,7 @@ from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
 from undercroft.core.validation.text import tidy_line
 from undercroft.modules.auth import credentials, registration
-from undercroft.modules.auth.answers import SENT, count_account
+from undercroft.modules.auth.answers import SENT
 from undercroft.modules.auth.client import Client, CurrentClient
 from undercroft.modules.auth.cookies import refuse_cross_site
 from undercroft.modules.auth.device import set_device_cookie
@@ -120,12 +120,14 @@ async def reset_password(
         return await _forgot(request, identity, client, email)
     try:
         refuse_cross_site(request, from_mail=True)
-        await credentials.reset_password(identity.database, token=token, password=password, client=client)
+        device = await credentials.reset_password(identity.database, token=token, password=password, client=client)
     except WeakPassword as error:
         return _reset_form(request, token, status=error.status, fault=error.text)
     except AppError as error:
         return _refusal(request, error)
-    return _done(request, "Your password is set", "You were signed out everywhere. Sign in with the new password.")
+    response = _done(request, "Your password is set", "You were signed out everywhere. Sign in with the new password.")
+    set_device_cookie(response, device)
+    return response
 
 
 async def _forgot(request: Request, identity: Identity, client: Client, email: str) -> Response:
@@ -133,7 +135,6 @@ async def _forgot(request: Request, identity: Identity, client: Client, email: s
         refuse_cross_site(request, from_mail=True)
         await require_human_at_form(request)
         if (address := _address(email)) is not None:
-            await count_account(request, address)
             await credentials.forgot_password(identity.database, email=address, client=client)
     except AppError as error:
         return _refusal(request, error)

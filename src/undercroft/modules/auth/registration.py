@@ -24,10 +24,11 @@ from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.disposable import require_lasting
 from undercroft.modules.auth.errors import AlreadyVerified, LinkInvalid, PasswordChoiceRequired
 from undercroft.modules.auth.models import MailPurpose, Registration, SessionKind
-from undercroft.modules.auth.outbox import request_mail
+from undercroft.modules.auth.outbox import request_link, request_mail
 from undercroft.modules.auth.repository import MailTokenRepository, RegistrationRepository
 from undercroft.modules.auth.sessions import Started, start_session
 from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.auth.throttle import may_mail
 from undercroft.modules.users import EmailTaken, NewUser, User, UserRepository, UserService
 
 
@@ -58,14 +59,15 @@ async def register(database: Database, *, email: str, password: str, full_name: 
     )
     async with database.session() as session:
         session.add(registration)
-        await enqueue(session, send_verification, registration_id=registration.id)
+        if await may_mail(session, MailPurpose.VERIFY_EMAIL, email, client.device):
+            await enqueue(session, send_verification, registration_id=registration.id)
         await record(session, Entry("registration.requested", None, "registration", registration.id))
 
 
 async def resend(database: Database, *, email: str, client: Client) -> None:
     """Have another link mailed: of this device's registration of the address, or of the newest one."""
     async with database.session() as session:
-        request_id = await request_mail(session, MailPurpose.VERIFY_EMAIL, email, client=client)
+        request_id = await request_link(session, MailPurpose.VERIFY_EMAIL, email, client)
         await record(session, Entry("registration.link_requested", None, "mail_request", request_id))
 
 

@@ -33,12 +33,10 @@ class SignIn:
         self._database = database
         self._throttle = throttle
 
-    async def sign_in(
-        self, *, email: str, password: str, client: Client, kind: SessionKind, account_waits: int = 0
-    ) -> tuple[User, Started]:
+    async def sign_in(self, *, email: str, password: str, client: Client, kind: SessionKind) -> tuple[User, Started]:
         """Begin a session. Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy`."""
         refuse_where_external()
-        attempt = await self._throttle.begin(email, client.ip, account_waits=account_waits)
+        attempt = await self._throttle.begin(email, client)
         found, right = await self._check(attempt, email, password)
         stronger = await self._rehash(email, password, found["password_hash"]) if right else None
         async with self._database.session() as session:
@@ -57,7 +55,7 @@ class SignIn:
         Whoever changes something because of it holds the person with this hash (`UserRepository.hold_with`) while doing
         so. Raises `WrongPassword`, `TooManyAttempts`, `TooBusy`.
         """
-        attempt = await self._throttle.begin(email, client.ip)
+        attempt = await self._throttle.begin(email, client)
         found, right = await self._check(attempt, email, password)
         async with self._database.session() as session:
             if not right or found["id"] != user_id:

@@ -1,25 +1,39 @@
-"""Failed sign-ins cost time, more each time; what was counted is seen by every process.
+"""Wrong passwords and codes cost time, more each time; what was counted is seen by every process.
 
-Three counts go up before a password is looked at, so that parallel guesses are counted too, and down again when it was
-right. A pair of account and network address waits first and longest. An account as a whole waits at most a minute, and
-not at all from an address at which its owner signed in before: nobody can lock an owner out. (The rate limit of an
-account is one more reason for it to wait, from which its owner is free as well.) A network address that fails with many
-accounts waits, too. Unknown accounts are counted like known ones.
+Every way to present a secret of an account shares these counts, and they go up before the secret is looked at, so that
+parallel guesses count too, and down again when it was right. While one of them waits, nothing is evaluated: a right
+password gets the same response as a wrong one.
+
+- A device that signed in to the account before has a count of its own, and no other applies to it. So nobody else can
+  lock an owner out, and a stolen cookie of a device gains its thief nothing but the few guesses of that one count.
+- Otherwise the pair of account and network address waits first and longest. The account as a whole waits at most a
+  minute, and not at all from an address at which its owner signed in before. A network address that fails with many
+  accounts waits, too.
+
+Unknown accounts are counted like known ones. Emails with links are counted per address as well: see `may_mail`.
 """
 
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import text
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session, Statement, utc_now
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import load
+from undercroft.modules.auth.client import Client
+from undercroft.modules.auth.device import Device
 from undercroft.modules.auth.errors import TooManyAttempts
+from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.repository import SessionRepository
+from undercroft.modules.auth.settings import AuthSettings
 
 FORGOTTEN_AFTER = timedelta(hours=1)
+MAILS = 5
 PASSWORD = "password"  # noqa: S105
 
 _HOLD = Statement(
@@ -45,6 +59,17 @@ _TAKE_BACK = Statement(
         "FROM held WHERE t.key = held.key"
     )
 )
+_COUNT_MAIL = Statement(
+    text(
+        "INSERT INTO auth_throttles AS t (key, failures, counted_at) "
+        "VALUES (CAST(:key AS bytea), 1, CAST(:now AS timestamptz)) "
+        "ON CONFLICT (key) DO UPDATE SET "
+        "failures = CASE WHEN t.counted_at > CAST(:since AS timestamptz) THEN t.failures + 1 ELSE 1 END, "
+        "counted_at = CASE WHEN t.counted_at > CAST(:since AS timestamptz) THEN t.counted_at "
+        "ELSE excluded.counted_at END "
+        "RETURNING failures"
+    )
+)
 _FORGET = Statement(text("DELETE FROM auth_throttles WHERE counted_at < CAST(:before AS timestamptz)"))
 
 
@@ -61,21 +86,20 @@ class Rule(Struct, frozen=True):
         return 0 if over < 0 else min(self.longest, self.first * 2 ** min(over, 30))
 
 
+DEVICE = Rule("device", free=5, first=5, longest=900)
 PAIR = Rule("pair", free=5, first=5, longest=900)
-ACCOUNT = Rule("account", free=20, first=1, longest=60)
+ACCOUNT = Rule("account", free=5, first=10, longest=60)
 NETWORK = Rule("network", free=50, first=5, longest=900)
 
 
 class Attempt(Struct, frozen=True):
-    """One guess that was counted: the keys of its pair, its account and its network address."""
+    """One guess that was counted under these keys; `own` is that of its device, or of its pair."""
 
-    pair: bytes
-    account: bytes
-    network: bytes
+    own: bytes
+    rules: dict[bytes, Rule]
 
-    @property
-    def keys(self) -> dict[bytes, Rule]:
-        return {self.pair: PAIR, self.account: ACCOUNT, self.network: NETWORK}
+    def without(self, key: bytes) -> "Attempt":
+        return Attempt(self.own, {other: rule for other, rule in self.rules.items() if other != key})
 
 
 class Throttle:
@@ -83,29 +107,26 @@ class Throttle:
         self._database = database
         self._scale = scale
 
-    async def begin(self, email: str, ip: str, *, factor: str = PASSWORD, account_waits: int = 0) -> Attempt:
-        """Count a guess of this factor before it is checked. Raises `TooManyAttempts`, and then nothing is counted.
-
-        `account_waits` are seconds that the account as a whole waits for another reason.
-        """
-        attempt, now = attempt_of(email, ip, factor), utc_now()
+    async def begin(self, email: str, client: Client, *, factor: str = PASSWORD) -> Attempt:
+        """Count a guess of this factor before it is checked. Raises `TooManyAttempts`, and then nothing is counted."""
+        attempt, now = attempt_of(email, client, factor), utc_now()
         async with self._database.session() as session:
-            rows = await session.fetch(_HOLD, keys=list(attempt.keys), now=now)
-            waits = {row["key"]: (row["blocked_until"] - now).total_seconds() for row in rows if row["blocked_until"]}
-            waits[attempt.account] = max(waits.get(attempt.account, 0), account_waits)
-            if waits[attempt.account] > 0 and await SessionRepository(session).was_begun_from(ip, email=email):
-                del waits[attempt.account]
-            if (longest := max(waits.values(), default=0)) > 0:
-                raise TooManyAttempts(retry_after=int(longest) + 1)
-            failures = {
-                row["key"]: 1 + (row["failures"] if row["counted_at"] > now - FORGOTTEN_AFTER else 0) for row in rows
+            rows = {row["key"]: row for row in await session.fetch(_HOLD, keys=list(attempt.rules), now=now)}
+            waits = {
+                key: (row["blocked_until"] - now).total_seconds() for key, row in rows.items() if row["blocked_until"]
             }
-            await self._count(session, attempt, failures, now)
+            if waits.get(account := _key(ACCOUNT, email), 0) > 0 and await SessionRepository(session).was_begun_from(
+                client.ip, email=email
+            ):
+                attempt = attempt.without(account)
+            if (longest := max((waits.get(key, 0) for key in attempt.rules), default=0)) > 0:
+                raise TooManyAttempts(retry_after=int(longest) + 1)
+            await self._count(session, attempt, {key: _failures(rows[key], now) for key in attempt.rules}, now)
         return attempt
 
     async def succeed(self, session: Session, attempt: Attempt) -> None:
-        """The guess was right: it counts for nothing, and earlier ones of its pair and factor are cleared."""
-        await _take_back(session, attempt, cleared=[attempt.pair])
+        """The guess was right: it counts for nothing, and earlier ones of its device or pair and factor are cleared."""
+        await _take_back(session, attempt, cleared=[attempt.own])
 
     async def withdraw(self, attempt: Attempt) -> None:
         """The guess was not checked after all."""
@@ -113,7 +134,7 @@ class Throttle:
             await _take_back(session, attempt, cleared=[])
 
     async def _count(self, session: Session, attempt: Attempt, failures: dict[bytes, int], now: datetime) -> None:
-        delays = {key: rule.delay(failures[key], self._scale) for key, rule in attempt.keys.items()}
+        delays = {key: rule.delay(failures[key], self._scale) for key, rule in attempt.rules.items()}
         await session.fetch(
             _COUNT,
             now=now,
@@ -121,16 +142,31 @@ class Throttle:
             failures=list(failures.values()),
             until=[now + timedelta(seconds=delays[key]) if delays[key] else None for key in failures],
         )
-        slowed = {rule.scope: delays[key] for key, rule in attempt.keys.items() if delays[key]}
+        slowed = {rule.scope: delays[key] for key, rule in attempt.rules.items() if delays[key]}
         if slowed:
             await record(session, Entry("sign_in.slowed", after={"seconds": slowed}))
 
 
-async def pardon(session: Session, email: str, ip: str) -> None:
+async def clear_failures(session: Session, email: str, client: Client) -> None:
     """Clear the wrong passwords of an account whose owner has reset the password by mail."""
-    attempt = attempt_of(email, ip, PASSWORD)
-    keys = [attempt.pair, attempt.account]
+    attempt = attempt_of(email, client, PASSWORD)
+    keys = [attempt.own, _key(ACCOUNT, email)]
     await session.fetch(_TAKE_BACK, keys=keys, cleared=keys)
+
+
+async def may_mail(session: Session, purpose: MailPurpose, email: str, device: Device) -> bool:
+    """Count an email with a link; whether it is to be sent.
+
+    Beyond `MAILS` in half of the link's life (an hour at most) it is not, and the request succeeds all the same: the
+    owner of the address has recent links, any of which serves, and a stranger who asks again and again neither blocks
+    the owner nor fills the mailbox. A device that the account knows is counted apart.
+    """
+    window = min(_link_life(purpose) / 2, timedelta(hours=1))
+    apart = device.handle if device.is_known_to(email) else ""
+    key, now = _hash("mail", purpose, email, apart), utc_now()
+    (row,) = await session.fetch(_COUNT_MAIL, key=key, now=now, since=now - window)
+    allowed: bool = row["failures"] <= max(1, int(MAILS * load(HttpSettings).scale))
+    return allowed
 
 
 async def forget(session: Session) -> None:
@@ -138,9 +174,13 @@ async def forget(session: Session) -> None:
     await session.fetch(_FORGET, before=utc_now() - 2 * FORGOTTEN_AFTER)
 
 
-def attempt_of(email: str, ip: str, factor: str) -> Attempt:
-    network = network_of(ip)
-    return Attempt(_key(PAIR, factor, email, network), _key(ACCOUNT, email), _key(NETWORK, network))
+def attempt_of(email: str, client: Client, factor: str) -> Attempt:
+    if client.device.is_known_to(email):
+        own = _key(DEVICE, factor, email, client.device.handle)
+        return Attempt(own, {own: DEVICE})
+    network = network_of(client.ip)
+    own = _key(PAIR, factor, email, network)
+    return Attempt(own, {own: PAIR, _key(ACCOUNT, email): ACCOUNT, _key(NETWORK, network): NETWORK})
 
 
 def network_of(ip: str) -> str:
@@ -153,8 +193,23 @@ def network_of(ip: str) -> str:
 
 
 def _key(rule: Rule, *parts: str) -> bytes:
-    return sha256("\0".join((rule.scope, *parts)).encode("utf-8", "surrogatepass")).digest()
+    return _hash(rule.scope, *parts)
+
+
+def _hash(*parts: str) -> bytes:
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+def _link_life(purpose: MailPurpose) -> timedelta:
+    settings = load(AuthSettings)
+    lives = {MailPurpose.RESET_PASSWORD: settings.reset_link_life, MailPurpose.MAGIC_LINK: settings.magic_link_life}
+    return lives.get(purpose, settings.verify_link_life)
+
+
+def _failures(row: Any, now: datetime) -> int:
+    """How many there are with this one."""
+    return 1 + (row["failures"] if row["counted_at"] > now - FORGOTTEN_AFTER else 0)
 
 
 async def _take_back(session: Session, attempt: Attempt, *, cleared: list[bytes]) -> None:
-    await session.fetch(_TAKE_BACK, keys=list(attempt.keys), cleared=cleared)
+    await session.fetch(_TAKE_BACK, keys=list(attempt.rules), cleared=cleared)

@@ -81,7 +81,7 @@ class SecondStep:
             halfway, user = await _halfway(reading, token)
         if only not in (None, halfway.kind):
             raise MfaTokenInvalid
-        attempt = await self._identity.throttle.begin(user.email, self._client.ip, factor=proof.given[0])
+        attempt = await self._identity.throttle.begin(user.email, self._client, factor=proof.given[0])
         async with self._identity.database.session() as session:
             user = await UserRepository(session).lock(user.id)
             halfway, user = await _halfway(session, token)

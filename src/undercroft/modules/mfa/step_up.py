@@ -48,7 +48,7 @@ class StepUpService:
 
     async def by_factor(self, proof: Proof) -> None:
         """Raises `WrongCode`, `TooManyAttempts`."""
-        attempt = await self._identity.throttle.begin(self._email, self._client.ip, factor=proof.given[0])
+        attempt = await self._identity.throttle.begin(self._email, self._client, factor=proof.given[0])
         async with self._identity.database.session() as session:
             user = await UserRepository(session).lock(self._principal.user_id)
             if not await fits(session, user, proof, Purpose.STEP_UP, self._session_id):

@@ -11,7 +11,7 @@ from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import WeakPassword
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth import credentials
-from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account
+from undercroft.modules.auth.answers import SENT, SIGN_IN
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.cookies import clear_session_cookie
 from undercroft.modules.auth.credentials import Account
@@ -54,12 +54,11 @@ PROOF = (WrongPassword, StepUpRequired, TooManyAttempts, TooBusy)
     summary="Ask for a link to set a password",
     responses=responses(*CAPTCHA),
 )
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("It only asks for a mail.")
 async def forgot_password(body: EmailOnly, request: Request, client: CurrentClient, identity: IdentityDep) -> Accepted:
     """The answer is the same whether the address has an account or not."""
     await require_human(request, body.captcha_token)
-    await count_account(request, body.email)
     await credentials.forgot_password(identity.database, email=body.email, client=client)
     return Accepted(message=SENT)
 
@@ -72,14 +71,15 @@ async def forgot_password(body: EmailOnly, request: Request, client: CurrentClie
 )
 @limit("sign_in")
 @not_idempotent("The link works once.")
-async def reset_password(body: ResetPassword, client: CurrentClient, identity: IdentityDep) -> None:
+async def reset_password(body: ResetPassword, response: Response, client: CurrentClient, identity: IdentityDep) -> None:
     """Ends all sessions. The link works once."""
-    await credentials.reset_password(
+    device = await credentials.reset_password(
         identity.database,
         token=body.token.get_secret_value(),
         password=body.password.get_secret_value(),
         client=client,
     )
+    set_device_cookie(response, device)
 
 
 @passwords.post(
@@ -88,6 +88,7 @@ async def reset_password(body: ResetPassword, client: CurrentClient, identity: I
     summary="Change one's own password",
     responses=responses(*PROOF, WeakPassword),
 )
+@limit("sign_in")
 async def change_password(body: ChangePassword, own: AccountDep) -> None:
     """Ends all other sessions."""
     await own.change_password(
@@ -116,6 +117,7 @@ async def change_email(body: ChangeEmail, response: Response, client: CurrentCli
     summary="Confirm a new address",
     responses=responses(LinkInvalid, EmailTaken, ConfirmationNeedsSession),
 )
+@limit("sign_in")
 @not_idempotent("The link works once.")
 async def confirm_email(body: ConfirmEmail, request: Request, client: CurrentClient, identity: IdentityDep) -> None:
     """Moves the account to the address that the mailed link verifies, and notifies the earlier one.
@@ -137,6 +139,7 @@ async def confirm_email(body: ConfirmEmail, request: Request, client: CurrentCli
     summary="Delete one's own account",
     responses=responses(*PROOF, LastSuperadmin, LastOwner),
 )
+@limit("sign_in")
 async def delete_profile(body: DeleteAccount, own: AccountDep) -> Response:
     """For good: personal data is removed, all sessions end, and the address may register again.
 

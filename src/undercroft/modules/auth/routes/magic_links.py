@@ -7,7 +7,7 @@ from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.modules.auth import magic_links as service
-from undercroft.modules.auth.answers import SENT, SIGN_IN, count_account, require_own_page, signed_in
+from undercroft.modules.auth.answers import SENT, SIGN_IN, require_own_page, signed_in
 from undercroft.modules.auth.client import CurrentClient
 from undercroft.modules.auth.device import set_device_cookie
 from undercroft.modules.auth.errors import CsrfFailed, LinkInvalid, LinkOfAnotherDevice, MagicLinksOff, MfaRequired
@@ -26,7 +26,7 @@ magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN)
     summary="Ask for a link to sign in by",
     responses=responses(MagicLinksOff, LocalAccountsOff, *CAPTCHA),
 )
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("It only asks for a mail.")
 async def ask_for_magic_link(
     body: EmailOnly, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
@@ -37,7 +37,6 @@ async def ask_for_magic_link(
     """
     service.require_on()
     await require_human(request, body.captcha_token)
-    await count_account(request, body.email)
     await service.ask(identity.database, email=body.email, client=client)
     set_device_cookie(response, client.device)
     return Accepted(message=SENT)

@@ -22,10 +22,8 @@ from undercroft.modules.auth.answers import (
     CHECK_EMAIL,
     SENT,
     SIGN_IN,
-    count_account,
     remember_device,
     require_own_page,
-    seconds_to_wait,
     signed_in,
     token_pair,
 )
@@ -76,7 +74,7 @@ sign_in = Router(surface="auth", tag=SIGN_IN)
     responses=responses(LocalAccountsOff, DisposableAddress, WeakPassword, *CAPTCHA, TooBusy),
     dependencies=[require_local_accounts()],
 )
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("It only asks for a mail: the link makes the account, once.")
 async def register(
     body: Register, request: Request, response: Response, client: CurrentClient, identity: IdentityDep
@@ -87,7 +85,6 @@ async def register(
     `registration_token`, or with the cookie that has the same value: anybody can register anybody's address.
     """
     await require_human(request, body.captcha_token)
-    await count_account(request, body.email)
     await registration.register(
         identity.database,
         email=body.email,
@@ -140,14 +137,13 @@ async def verify_email(
     responses=responses(LocalAccountsOff, *CAPTCHA),
     dependencies=[require_local_accounts()],
 )
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("It only asks for a mail.")
 async def resend_verification(
     body: EmailOnly, request: Request, client: CurrentClient, identity: IdentityDep
 ) -> Accepted:
     """The response is the same whether the address was registered or not."""
     await require_human(request, body.captcha_token)
-    await count_account(request, body.email)
     await registration.resend(identity.database, email=body.email, client=client)
     return Accepted(message=SENT)
 
@@ -177,7 +173,6 @@ async def login(
         password=body.password.get_secret_value(),
         client=client,
         kind=body.session,
-        account_waits=await seconds_to_wait(request, body.email),
     )
     return await signed_in(identity, response, user, started, body.session)
 
@@ -209,7 +204,6 @@ async def token(
         password=form.password,
         client=client,
         kind=SessionKind.BEARER,
-        account_waits=await seconds_to_wait(request, email),
     )
     remember_device(response, started)
     return await token_pair(identity, started)

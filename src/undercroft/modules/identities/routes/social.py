@@ -13,6 +13,7 @@ from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
+from undercroft.core.http.limits import limit
 from undercroft.core.http.local_paths import LONGEST_PATH
 from undercroft.core.http.pages import add_templates, mailed_page
 from undercroft.modules.auth import (
@@ -87,6 +88,7 @@ async def list_providers(connections: ConnectionsDep) -> Providers:
     responses=responses(InvalidCode, AccountInactive, MfaRequired),
     dependencies=[require_local_accounts()],
 )
+@limit("sign_in")
 @answers_secret
 async def exchange(
     body: ExchangeRequest, client: CurrentClient, identity: IdentityDep, session: SessionDep

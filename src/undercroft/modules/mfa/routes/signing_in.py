@@ -72,7 +72,7 @@ async def verify_sign_in(
     summary="Sign in: ask for a passkey as the second step",
     responses=responses(MfaTokenInvalid),
 )
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("Each answer holds a challenge of its own.")
 async def begin_second_step(body: MfaToken, step: SecondStepDep) -> OptionsAnswer:
     """Options for `navigator.credentials.get()`, good for one answer."""
@@ -86,7 +86,7 @@ async def begin_second_step(body: MfaToken, step: SecondStepDep) -> OptionsAnswe
     responses=responses(LocalAccountsOff),
     dependencies=[require_local_accounts()],
 )
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("Each answer holds a challenge of its own.")
 async def begin_passkey_sign_in(step: SecondStepDep) -> OptionsAnswer:
     """Options for `navigator.credentials.get()`, good for one answer. They tell nothing about anybody."""
@@ -128,7 +128,7 @@ async def step_up_session(body: StepUp, step: StepUpDep) -> None:
 
 
 @step_up.post("/options", response_model=OptionsAnswer, summary="Ask for a passkey to step up with")
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("Each answer holds a challenge of its own.")
 async def begin_step_up(step: StepUpDep) -> OptionsAnswer:
     """Options for `navigator.credentials.get()`, good for one answer."""

@@ -18,7 +18,6 @@ from undercroft.modules.auth import (
     CurrentClient,
     IdentityDep,
     captcha_of,
-    count_account,
     refuse_cross_site,
     register,
     require_human_at_form,
@@ -45,7 +44,7 @@ async def register_page(request: Request) -> Response:
 
 
 @registering.post(REGISTER_PAGE)
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("It only asks for a mail: the link makes the account, once.")
 async def register_by_page(
     request: Request,
@@ -60,7 +59,6 @@ async def register_by_page(
     try:
         await require_human_at_form(request)
         address, name = _address(email), _name(full_name)
-        await count_account(request, address)
         await register(identity.database, email=address, password=password, full_name=name, client=client)
     except AppError as fault:
         return _form(request, fault, email=email, full_name=full_name)

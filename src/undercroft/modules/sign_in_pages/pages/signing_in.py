@@ -29,7 +29,6 @@ from undercroft.modules.auth import (
     browser,
     captcha_of,
     clear_session_cookie,
-    count_account,
     end_session,
     refuse_cross_site,
     require_human_at_form,
@@ -133,7 +132,7 @@ async def second_step_left() -> Response:
 
 
 @signing_in.post(LINK_PAGE, dependencies=LOCAL)
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("It only asks for a mail.")
 async def send_magic_link(
     request: Request, client: CurrentClient, identity: IdentityDep, email: Address = ""
@@ -146,7 +145,6 @@ async def send_magic_link(
         return _link_sent(request, client)
     try:
         await require_human_at_form(request)
-        await count_account(request, address)
         await ask_for_link(identity.database, email=address, client=client)
     except AppError as fault:
         return _form(request, "", fault, email=email)
