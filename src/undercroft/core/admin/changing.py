@@ -14,7 +14,7 @@ from sqladmin import ModelView
 from starlette.requests import Request
 
 from undercroft.core.audit import Entry, changes, record
-from undercroft.core.auth import Principal
+from undercroft.core.auth import Principal, StepUpRequired
 from undercroft.core.db import Database, Session, SoftDeleted, utc_now
 from undercroft.core.db.errors import translated
 from undercroft.core.errors import AppError, Conflict, NotFound, Unprocessable
@@ -137,6 +137,8 @@ class ChangingView(ModelView):
         try:
             async with self.database.session() as session:
                 yield session
+        except StepUpRequired as error:
+            raise StepUpRequired("Verify that it is you: sign in again at /admin/login, then try again.") from error
         except AppError:
             raise
         except Exception as error:

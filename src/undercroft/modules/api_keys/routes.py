@@ -12,6 +12,7 @@ from fastapi import Response
 from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router, StepUpRequired, require_recent_proof
 from undercroft.core.auth.guards import PermissionDenied
 from undercroft.core.auth.routing import Surface
+from undercroft.core.auth.widening import grants_nothing, requires_proof_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
@@ -89,8 +90,9 @@ async def read_api_key(key_id: UUID, principal: CurrentPrincipal, session: ReadS
     "/{key_id}",
     response_model=ApiKeyRead,
     summary="Change an API key",
-    responses=responses(ApiKeyNotFound, PermissionDenied, *FIELDS),
+    responses=responses(ApiKeyNotFound, StepUpRequired, PermissionDenied, *FIELDS),
 )
+@requires_proof_when("the key gains scopes or time")
 async def update_api_key(
     key_id: UUID, body: ApiKeyUpdate, principal: CurrentPrincipal, session: SessionDep
 ) -> ApiKeyRead:
@@ -122,6 +124,7 @@ async def rotate_api_key(
     summary="Delete an API key",
     responses=responses(ApiKeyNotFound, PermissionDenied),
 )
+@grants_nothing("It takes access away.")
 async def delete_api_key(key_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """It is refused from its next request on, on every process."""
     await ApiKeyService(session, principal).revoke(key_id)

@@ -11,6 +11,7 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.auth.guards import PermissionDenied
 from undercroft.core.auth.permissions import declared
+from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.db.repository import Slice
 from undercroft.core.ids import new_id
@@ -93,13 +94,18 @@ class ApiKeyService(ApiKeys):
         return key, text
 
     async def change(self, key_id: UUID, changes: Mapping[str, Any]) -> ApiKey:
-        """Change what is given. Raises `ApiKeyNotFound`, `PermissionDenied`, and what `create` raises of fields."""
+        """Change what is given. Raises `ApiKeyNotFound`, `PermissionDenied`, and what `create` raises of fields.
+
+        Raises what `require_recent` raises when the key gains scopes or time: as much as a new key would give.
+        """
         key = await self._lock(key_id)
         changes = dict(changes)
         if "expires_at" in changes and changes["expires_at"] != key.expires_at:
             _require_future(changes["expires_at"])
         if "scopes" in changes:
             changes["scopes"] = self._scopes(key.kind, changes["scopes"], kept=key.scopes or ())
+        if _widens(key, changes):
+            require_recent(self._principal)
         before = _facts(key)
         if any(getattr(key, name) != value for name, value in changes.items()):
             await self._keys.update(key, changes)
@@ -183,6 +189,14 @@ def _facts(key: ApiKey) -> dict[str, Any]:
     """What is told of a key in the audit log."""
     expires_at = key.expires_at.isoformat() if key.expires_at else None
     return {"name": key.name, "kind": key.kind.value, "scopes": key.scopes, "expires_at": expires_at}
+
+
+def _widens(key: ApiKey, changes: Mapping[str, Any]) -> bool:
+    """Whether these changes let a key do more, or for longer."""
+    scopes, expires_at = changes.get("scopes", key.scopes), changes.get("expires_at", key.expires_at)
+    more = key.scopes is not None and (scopes is None or not set(scopes) <= set(key.scopes))
+    longer = key.expires_at is not None and (expires_at is None or expires_at > key.expires_at)
+    return more or longer
 
 
 def _require_room(count: int) -> None:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, open_to_impersonation, require_recent_proof
+from undercroft.core.auth.widening import grants_nothing
 from undercroft.core.db import SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret
@@ -45,6 +46,7 @@ async def impersonate(
 
 @auth.post("/end", status_code=204, summary="Stop acting as a person", responses=responses(NotImpersonating))
 @open_to_impersonation
+@grants_nothing("It takes access away.")
 async def end_impersonation(principal: CurrentPrincipal, session: SessionDep) -> None:
     """From the next request on, on every process."""
     await ImpersonationService(session, principal).end()

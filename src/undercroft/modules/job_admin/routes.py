@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.auth.widening import grants_nothing
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
@@ -70,6 +71,7 @@ async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
     summary="Retry a job",
     responses=responses(JobNotFound, JobNotFinished, JobKeyTaken),
 )
+@grants_nothing("The job does what it was enqueued to do.")
 async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
     """A job that failed, succeeded or was cancelled is queued again, with all its attempts before it."""
     return await JobControl(session, principal).retry(job_id)
@@ -81,6 +83,7 @@ async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionD
     summary="Cancel a job",
     responses=responses(JobNotFound, JobFinished),
 )
+@grants_nothing("It takes nothing but time.")
 async def cancel_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
     """One that waits is cancelled at once. One that runs is asked to stop (`cancel_requested`) and is cancelled soon
     after, unless it finishes first. A finished job is history and stays.

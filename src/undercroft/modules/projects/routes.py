@@ -7,6 +7,7 @@ from fastapi import Response
 
 from undercroft.core.auth import CurrentPrincipal, Router, require_permission
 from undercroft.core.auth.routing import Surface
+from undercroft.core.auth.widening import grants_nothing
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.errors import Conflict, PreconditionFailed
@@ -59,6 +60,7 @@ async def list_projects(
 
 
 @router.post("", status_code=201, response_model=ProjectRead, summary="Make a project", dependencies=WRITE)
+@grants_nothing("Projects open nothing but themselves.")
 async def create_project(body: ProjectCreate, principal: CurrentPrincipal, session: SessionDep) -> Response:
     made = await ProjectService(session, principal).create(body)
     location = f"{Surface.APP.prefix}/projects/{made['id']}"
@@ -84,6 +86,7 @@ async def read_project(project_id: UUID, principal: CurrentPrincipal, session: R
     responses=TAGGED | responses(ProjectNotFound, Conflict, PreconditionFailed, InvalidIfMatch),
     dependencies=WRITE,
 )
+@grants_nothing("Projects open nothing but themselves.")
 async def update_project(
     project_id: UUID, body: ProjectUpdate, principal: CurrentPrincipal, session: SessionDep, versions: IfMatch
 ) -> Response:
@@ -99,6 +102,7 @@ async def update_project(
     responses=responses(ProjectNotFound, PreconditionFailed, InvalidIfMatch),
     dependencies=WRITE,
 )
+@grants_nothing("Projects open nothing but themselves.")
 async def delete_project(project_id: UUID, principal: CurrentPrincipal, session: SessionDep, versions: IfMatch) -> None:
     """It can be restored."""
     await ProjectService(session, principal).delete(project_id, versions=versions)
@@ -111,6 +115,7 @@ async def delete_project(project_id: UUID, principal: CurrentPrincipal, session:
     responses=TAGGED | responses(ProjectNotFound),
     dependencies=WRITE,
 )
+@grants_nothing("Projects open nothing but themselves.")
 async def restore_project(project_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Response:
     restored = await ProjectService(session, principal).restore(project_id)
     return json_answer(_read(restored), headers={"ETag": etag(restored.version)})

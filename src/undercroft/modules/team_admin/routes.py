@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from undercroft.core.auth import Router
+from undercroft.core.auth.widening import grants_nothing
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
@@ -74,6 +75,7 @@ async def list_any_teams_members(
 @router.delete(
     "/{team_id}", status_code=204, summary="Delete any team", responses=responses(TeamNotFound, PersonalTeam)
 )
+@grants_nothing("It takes access away.")
 async def delete_any_team(team_id: UUID, session: SessionDep) -> None:
     """From the next request on nobody reaches it or what it owns. It can be restored."""
     await TeamControl(session).delete(team_id)
@@ -85,6 +87,7 @@ async def delete_any_team(team_id: UUID, session: SessionDep) -> None:
     summary="Restore any team",
     responses=responses(TeamNotFound, TeamWithoutOwner, SlugTaken),
 )
+@grants_nothing("Members get back the access that they had.")
 async def restore_any_team(team_id: UUID, session: SessionDep) -> TeamAdminRead:
     """With its members and all that it owns; under another slug when its own was taken meanwhile."""
     return TeamAdminRead.of(*await TeamControl(session).restore(team_id))

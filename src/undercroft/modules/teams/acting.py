@@ -1,6 +1,6 @@
 """Changing a team while nobody else does, with the rights that one has at that moment."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
-from undercroft.core.auth.permissions import BUILT_IN, granted, permissions_of
+from undercroft.core.auth.permissions import BUILT_IN, TeamRole, granted, permissions_of
 from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import Session
 from undercroft.modules.teams.domains import revoke_stale_claims
@@ -47,11 +47,23 @@ class Acting(Struct, frozen=True):
             require_recent(self.principal)
 
     async def require_to_give(self, role: str) -> None:
-        """Only a role that may do no more than oneself can be given. Raises `UnknownRole`, `TeamRoleTooWeak`."""
+        """Only a role that may do no more than oneself can be given.
+
+        Raises `UnknownRole`, `TeamRoleTooWeak`, and what `require_recent` raises for more than a member may do.
+        """
         permissions = await self._permissions_of(role)
         if permissions is None:
             raise UnknownRole(details={"role": role})
         self.require(*permissions)
+        self.require_proof_to_grant(permissions)
+
+    def require_proof_to_grant(self, permissions: Collection[str]) -> None:
+        """Raises what `require_recent` raises unless a plain member has all of these permissions.
+
+        Members join every day; who may let others in, or administer, can keep a way in for a thief.
+        """
+        if set(permissions) - permissions_of(TeamRole.MEMBER):
+            require_recent(self.principal)
 
     async def require_to_take(self, role: str) -> None:
         """Only a role that may do no more than oneself can be taken or changed. Raises `TeamRoleTooWeak`."""

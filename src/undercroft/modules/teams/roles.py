@@ -31,10 +31,11 @@ class RoleService:
         self._roles = RoleRepository(session, principal.team_id)
 
     async def create(self, data: RoleCreate) -> OwnRole:
-        """Raises `RoleTaken`, `UnknownPermission`, `TeamRoleTooWeak`."""
+        """Raises `RoleTaken`, `UnknownPermission`, `TeamRoleTooWeak`, and what `require_proof_to_grant` raises."""
         acting = await self._hold()
         permissions = _known(data.permissions)
         acting.require(*permissions)
+        acting.require_proof_to_grant(permissions)
         role = OwnRole(team_id=acting.team.id, name=data.name, description=data.description, permissions=permissions)
         await self._check_name(role.name)
         await self._roles.create(role)
@@ -54,6 +55,7 @@ class RoleService:
             given["permissions"] = _known(given["permissions"])
         await acting.require_to_take(role.name)
         acting.require(*given.get("permissions", ()))
+        acting.require_proof_to_grant(set(given.get("permissions", ())) - set(role.permissions))
         changes = {name: value for name, value in given.items() if getattr(role, name) != value}
         if changes:
             await self._write(acting, role, changes)

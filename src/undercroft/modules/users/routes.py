@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from undercroft.core.auth import CurrentPrincipal, PlatformRole, Router
+from undercroft.core.auth import CurrentPrincipal, PlatformRole, Router, StepUpRequired
+from undercroft.core.auth.widening import grants_nothing, requires_proof_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
@@ -34,6 +35,7 @@ async def read_profile(principal: CurrentPrincipal) -> Response:
 
 
 @me.patch("/me", response_model=ProfileRead, summary="Change one's own profile")
+@grants_nothing("Names and preferences open nothing.")
 async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> ProfileRead:
     """Only the fields that are given are changed. The address and the password have routes of their own."""
     user = await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
@@ -76,8 +78,9 @@ async def read_user(user_id: UUID, session: ReadSessionDep) -> User:
     "/{user_id}",
     response_model=UserAdminRead,
     summary="Change a person",
-    responses=responses(UserNotFound, RoleTooWeak, LastSuperadmin),
+    responses=responses(UserNotFound, RoleTooWeak, LastSuperadmin, StepUpRequired),
 )
+@requires_proof_when("the role changes, or the address begins to count as verified")
 async def update_user(user_id: UUID, body: UserAdminUpdate, principal: CurrentPrincipal, session: SessionDep) -> User:
     """Only a superadmin changes administrators or makes somebody one. The last superadmin stays one."""
     return await UserService(session).administer(user_id, body.model_dump(exclude_unset=True), by=principal)
@@ -87,8 +90,9 @@ async def update_user(user_id: UUID, body: UserAdminUpdate, principal: CurrentPr
     "/{user_id}/activate",
     response_model=UserAdminRead,
     summary="Let a person in again",
-    responses=responses(UserNotFound, RoleTooWeak),
+    responses=responses(UserNotFound, RoleTooWeak, StepUpRequired),
 )
+@requires_proof_when("the user was deactivated")
 async def activate_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> User:
     """Sessions that ended stay ended: the person signs in anew."""
     return await UserService(session).activate(user_id, by=principal)
@@ -100,6 +104,7 @@ async def activate_user(user_id: UUID, principal: CurrentPrincipal, session: Ses
     summary="Keep a person out",
     responses=responses(UserNotFound, RoleTooWeak, LastSuperadmin),
 )
+@grants_nothing("It takes access away.")
 async def deactivate_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> User:
     """From the next request on, on every process."""
     return await UserService(session).deactivate(user_id, by=principal)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement
 from undercroft.core.audit import Entry, record
 from undercroft.core.audit import changes as differences
 from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.db.repository import Position, Slice, Stretch
 from undercroft.core.events import publish
@@ -69,12 +70,17 @@ class UserService:
         return user
 
     async def administer(self, user_id: UUID, changes: Mapping[str, Any], *, by: Principal) -> User:
-        """Change somebody as an administrator. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`."""
+        """Change somebody as an administrator. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`.
+
+        Raises what `require_recent` raises when the role changes, or the address begins to count as verified.
+        """
         user, is_last = await self._lock_with_superadmins(user_id)
         _require_rank(by, user, changes.get("role", user.role))
         before, after = differences(user, _with_verification(user, changes))
         if is_last and "role" in after:
             raise LastSuperadmin
+        if "role" in after or after.get("email_verified_at"):
+            require_recent(by)
         if after:
             await self._users.update(user, after)
             action = "user.role_changed" if "role" in after else "user.changed"
@@ -95,10 +101,11 @@ class UserService:
         return user
 
     async def activate(self, user_id: UUID, *, by: Principal) -> User:
-        """Let somebody in again; they sign in anew. Raises `UserNotFound`, `RoleTooWeak`."""
+        """Let a user sign in again. Raises `UserNotFound`, `RoleTooWeak`, and what `require_recent` raises."""
         user = await self._users.lock(user_id)
         _require_rank(by, user, user.role)
         if not user.is_active:
+            require_recent(by)
             await self._users.update(user, {"is_active": True})
             await self._audit("user.activated", user.id, by.user_id, before=INACTIVE, after=ACTIVE)
         return user

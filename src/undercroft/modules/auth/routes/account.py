@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request, Response
 
 from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router, StepUpRequired
+from undercroft.core.auth.widening import requires_proof_when
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
@@ -89,6 +90,7 @@ async def reset_password(body: ResetPassword, response: Response, client: Curren
     responses=responses(*PROOF, WeakPassword),
 )
 @limit("sign_in")
+@requires_proof_when("always: by the password in the request, and by a second factor of those who have one")
 async def change_password(body: ChangePassword, own: AccountDep) -> None:
     """Ends all other sessions."""
     await own.change_password(
@@ -104,6 +106,7 @@ async def change_password(body: ChangePassword, own: AccountDep) -> None:
     responses=responses(*PROOF, DisposableAddress),
 )
 @limit("sign_in")
+@requires_proof_when("always: by the password in the request, and by a second factor of those who have one")
 async def change_email(body: ChangeEmail, response: Response, client: CurrentClient, own: AccountDep) -> Accepted:
     """Sends a link to the new address; nothing changes before it is opened. The response reveals no account."""
     await own.request_email(new_email=body.new_email, current=body.current_password.get_secret_value())
@@ -140,6 +143,7 @@ async def confirm_email(body: ConfirmEmail, request: Request, client: CurrentCli
     responses=responses(*PROOF, LastSuperadmin, LastOwner),
 )
 @limit("sign_in")
+@requires_proof_when("always: by the password in the request, and by a second factor of those who have one")
 async def delete_profile(body: DeleteAccount, own: AccountDep) -> Response:
     """For good: personal data is removed, all sessions end, and the address may register again.
 

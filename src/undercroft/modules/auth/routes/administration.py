@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.auth.widening import grants_nothing
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import NumberedQuery, Page
@@ -40,6 +41,7 @@ async def list_user_sessions(
     summary="End a person's session",
     responses=responses(*REFUSALS, SessionNotFound),
 )
+@grants_nothing("It takes access away.")
 async def end_user_session(user_id: UUID, session_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """It ends with its next request, on every process."""
     await service.end_session(session, user_id, session_id, by=principal)
@@ -48,6 +50,7 @@ async def end_user_session(user_id: UUID, session_id: UUID, principal: CurrentPr
 @administration.post(
     "/sign-out", response_model=SignedOut, summary="Sign a person out everywhere", responses=responses(*REFUSALS)
 )
+@grants_nothing("It takes access away.")
 async def sign_out_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> SignedOut:
     """All sessions end with their next request, on every process. API keys go on."""
     return SignedOut(ended=await service.sign_out(session, user_id, by=principal))
@@ -61,6 +64,7 @@ async def sign_out_user(user_id: UUID, principal: CurrentPrincipal, session: Ses
     responses=responses(*REFUSALS, LocalAccountsOff),
     dependencies=[require_local_accounts()],
 )
+@grants_nothing("It takes access away; the link goes to the user's own address.")
 async def reset_user_password(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """The password is void from now on, all sessions and the person's own API keys end, and a link is mailed."""
     await service.require_reset(session, user_id, by=principal)

@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.auth.widening import grants_nothing
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import NumberedQuery, Page
@@ -29,12 +30,14 @@ async def list_sessions(
 
 
 @sessions.delete("", status_code=204, summary="End all other sessions")
+@grants_nothing("It takes access away.")
 async def end_other_sessions(principal: CurrentPrincipal, session: SessionDep) -> None:
     """This session goes on; the others end with their next request."""
     await service.end_other_sessions(session, principal)
 
 
 @sessions.delete("/{session_id}", status_code=204, summary="End a session", responses=responses(SessionNotFound))
+@grants_nothing("It takes access away.")
 async def end_session(session_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """It ends with its next request, on every process."""
     await service.end_session(session, principal, session_id)

@@ -1,6 +1,7 @@
 """One's own authenticator app and recovery codes."""
 
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_recent_proof
+from undercroft.core.auth.widening import requires_proof_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret
@@ -60,6 +61,7 @@ async def begin_totp(principal: CurrentPrincipal, session: SessionDep) -> TotpSt
 )
 @limit("sign_in")
 @answers_secret
+@requires_proof_when("the app was begun: without that there is no secret that a code could be of")
 async def confirm_totp(body: ConfirmTotp, principal: CurrentPrincipal, session: SessionDep) -> TotpConfirmed:
     """From now on signing in asks for its codes. With the first factor come recovery codes, shown this once."""
     change = await Enrolment(session, principal).confirm_totp(body.code)

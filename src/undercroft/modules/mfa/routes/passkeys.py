@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_recent_proof
+from undercroft.core.auth.widening import grants_nothing
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
@@ -61,6 +62,7 @@ async def add_passkey(body: PasskeyCreate, principal: CurrentPrincipal, session:
 @passkeys.patch(
     "/{passkey_id}", response_model=PasskeyRead, summary="Rename a passkey", responses=responses(PasskeyNotFound)
 )
+@grants_nothing("A name opens nothing.")
 async def rename_passkey(
     passkey_id: UUID, body: PasskeyUpdate, principal: CurrentPrincipal, session: SessionDep
 ) -> PasskeyRead:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired
+from undercroft.core.auth.widening import grants_nothing, requires_proof_when
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.limits import limit
@@ -119,6 +120,7 @@ async def sign_in_with_passkey(
 )
 @limit("sign_in")
 @not_idempotent("What proves somebody works once; stepping up twice changes nothing.")
+@requires_proof_when("always: the request is the proof")
 async def step_up_session(body: StepUp, step: StepUpDep) -> None:
     """Opens what is sensitive to this session for some minutes. With second factors it takes one of those."""
     if body.password is not None:
@@ -130,6 +132,7 @@ async def step_up_session(body: StepUp, step: StepUpDep) -> None:
 @step_up.post("/options", response_model=OptionsAnswer, summary="Ask for a passkey to step up with")
 @limit("sign_in_request")
 @not_idempotent("Each answer holds a challenge of its own.")
+@grants_nothing("A challenge alone opens nothing.")
 async def begin_step_up(step: StepUpDep) -> OptionsAnswer:
     """Options for `navigator.credentials.get()`, good for one answer."""
     return OptionsAnswer(options=await step.options())

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Request
 
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission
+from undercroft.core.auth.widening import grants_nothing, requires_proof_when
 from undercroft.core.db import ReadSessionDep, SessionDep, utc_now
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import not_idempotent
@@ -69,6 +70,7 @@ async def list_invitations(
         TeamNotFound, TeamRoleTooWeak, UnknownRole, AlreadyMember, SeatLimitReached, PersonalTeam, StepUpRequired
     ),
 )
+@requires_proof_when("the role may do more than a member")
 async def create_invitation(
     body: InvitationCreate, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
@@ -89,6 +91,7 @@ async def create_invitation(
     dependencies=[require_permission("invitations:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, UnknownRole, InvitationNotFound, StepUpRequired),
 )
+@requires_proof_when("the role may do more than a member")
 async def resend_invitation(
     invitation_id: UUID, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
@@ -105,6 +108,7 @@ async def resend_invitation(
     dependencies=[require_permission("invitations:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, InvitationNotFound, StepUpRequired),
 )
+@grants_nothing("It takes access away.")
 async def revoke_invitation(invitation_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """The link leads nowhere from now on."""
     await InvitationService(session, principal).revoke(invitation_id)
@@ -116,6 +120,7 @@ async def revoke_invitation(invitation_id: UUID, principal: CurrentPrincipal, se
     summary="Accept an invitation",
     responses=responses(InvitationInvalid, InvitationForAnother, SeatLimitReached),
 )
+@grants_nothing("The team grants it, by a link that was mailed to the caller.")
 async def accept_invitation(body: InvitationToken, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Only who has the invited address may. Doing it again changes nothing."""
     return team_read(await accept(session, body.token.get_secret_value(), principal.user_id))

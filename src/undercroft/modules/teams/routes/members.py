@@ -10,6 +10,7 @@ from undercroft.core.auth import (
     require_permission,
     require_permission_unless_oneself,
 )
+from undercroft.core.auth.widening import grants_nothing, requires_proof_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageQuery
@@ -63,6 +64,7 @@ async def list_members(
         TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, UnknownRole, StepUpRequired
     ),
 )
+@requires_proof_when("the role may do more than a member")
 async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPrincipal, session: SessionDep) -> None:
     """To a built-in role or one of the team's own, from the next request on.
 
@@ -80,6 +82,7 @@ async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPri
     dependencies=[require_permission_unless_oneself("members:write")],
     responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, StepUpRequired),
 )
+@grants_nothing("It takes access away.")
 async def remove_member(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """From the next request on. Everybody may leave, but the last owner. To remove an owner takes a fresh proof."""
     await MemberService(session, principal).remove(user_id)

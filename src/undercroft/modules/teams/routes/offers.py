@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from undercroft.core.auth import CurrentPrincipal, Router
+from undercroft.core.auth.widening import grants_nothing
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import NumberedQuery, Page
@@ -37,6 +38,7 @@ async def list_join_offers(
     summary="Join a team",
     responses=responses(JoinOfferNotFound, SeatLimitReached),
 )
+@grants_nothing("The team grants it, to a verified address of its domain.")
 async def accept_join_offer(body: JoinOfferAccept, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Makes the current user a member of a team that is offered at this moment, and emails the team's owners.
 

@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
-from undercroft.core.auth import CurrentPrincipal, Router, require_permission
+from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission
 from undercroft.core.auth.permissions import TeamRole, declared, permissions_of
+from undercroft.core.auth.widening import grants_nothing, requires_proof_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.modules.teams.access import NAMED_TEAM
@@ -79,8 +80,9 @@ async def list_roles(principal: CurrentPrincipal, session: ReadSessionDep) -> li
     response_model=RoleRead,
     summary="Make a role",
     dependencies=[require_permission("roles:write")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, RoleTaken, UnknownPermission),
+    responses=responses(TeamNotFound, TeamRoleTooWeak, RoleTaken, UnknownPermission, StepUpRequired),
 )
+@requires_proof_when("the role may do more than a member")
 async def create_role(body: RoleCreate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
     """Nobody grants a permission that they do not have themselves."""
     return RoleRead.of(await RoleService(session, principal).create(body))
@@ -91,8 +93,9 @@ async def create_role(body: RoleCreate, principal: CurrentPrincipal, session: Se
     response_model=RoleRead,
     summary="Change a role",
     dependencies=[require_permission("roles:write")],
-    responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleTaken, UnknownPermission),
+    responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleTaken, UnknownPermission, StepUpRequired),
 )
+@requires_proof_when("the role gains what is more than a member may")
 async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
     """Only the fields that are given are changed, for everybody who has the role, from their next request on."""
     return RoleRead.of(await RoleService(session, principal).change(role_id, body))
@@ -105,6 +108,7 @@ async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincip
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleInUse),
 )
+@grants_nothing("It takes access away, of nobody.")
 async def delete_role(role_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """Refused while somebody has it, is invited in it, or joins in it by their domain; the error says how many."""
     await RoleService(session, principal).delete(role_id)

@@ -15,6 +15,7 @@ from undercroft.core.auth import (
 )
 from undercroft.core.auth.proof import MfaEnrollmentRequired, MfaRequiredByTeam
 from undercroft.core.auth.routing import Surface
+from undercroft.core.auth.widening import grants_nothing, requires_proof_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
@@ -62,6 +63,7 @@ async def list_teams(
 
 
 @mine.post("", status_code=201, response_model=TeamRead, summary="Make a team", responses=responses(SlugTaken))
+@grants_nothing("A new team has nothing in it and nobody else.")
 async def create_team(
     body: TeamCreate, principal: CurrentPrincipal, session: SessionDep, response: Response
 ) -> TeamRead:
@@ -101,6 +103,7 @@ async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> Tea
         StepUpRequired,
     ),
 )
+@requires_proof_when("a domain is claimed, joining by it changes, or two-step sign-in is asked for or not")
 async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Only the fields that are given are changed. Who joins by a domain is for owners to say, with a fresh proof.
 
@@ -141,6 +144,7 @@ async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     dependencies=[require_in_deleted_team("teams:delete")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, TeamWithoutOwner, SlugTaken),
 )
+@grants_nothing("Members get back the access that they had.")
 async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """With all that it owned, under another slug when its own was taken meanwhile."""
     return team_read(await TeamService(session, principal).restore(deleted_team_id))
