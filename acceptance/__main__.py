@@ -23,8 +23,9 @@ SHARED = {
 ALONE = {
     1: "One command, and what a kill -9 may not leave behind",
     10: "Another PostgreSQL, and a wheel in an empty environment",
+    12: "Connections lost while saving, a failover, a full disk",
 }
-MODULES = {11: "connection_flood"}
+MODULES = {11: "connection_flood", 12: "database_failures"}
 console = Console()
 
 
