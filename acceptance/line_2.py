@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from acceptance.people import Person, token_in
+from acceptance.people import REUSE_INTERVAL, Person, token_in
 from acceptance.stack import Stack
 from acceptance.verdict import Verdict
 
@@ -42,6 +42,10 @@ async def _refresh_and_reuse(person: Person, verdict: Verdict) -> None:
     first = person.tokens["refresh_token"]
     second = (await person.refresh(first)).json()
     verdict.check("access_token" in second, "refreshing gives a new pair")
+    repeated = (await person.refresh(first)).json()
+    same = repeated.get("refresh_token") == second.get("refresh_token")
+    verdict.check(same, "a repeat within the interval returns the same successor")
+    await asyncio.sleep(REUSE_INTERVAL + 0.5)
     reused = await person.refresh(first)
     code = reused.json().get("error", {}).get("code")
     verdict.check(reused.status_code == 401 and code == "TOKEN_REUSED", "the old refresh token is refused", code)

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 
 API = "/api/v1"
+REUSE_INTERVAL = 10
+"""Seconds: the default of REFRESH_REUSE_INTERVAL."""
 PASSWORD = "a-long-" + secrets.token_urlsafe(12)
 used: set[str] = {PASSWORD}
 """Every password and token that clients held in this run; none may turn up in a log."""

@@ -7,7 +7,6 @@ from uuid import UUID
 from httpx import ASGITransport, AsyncClient, Request, Response
 
 from undercroft.core.auth import PlatformRole
-from undercroft.core.db import utc_now
 from undercroft.core.events import publish
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
@@ -55,7 +54,7 @@ async def signed_in(app: Api, *, role: PlatformRole = PlatformRole.USER, email: 
         await session.flush()
         await publish(session, UserRegistered(user.id))
         team = await TeamRepository(session).personal_of(user.id)
-        here = Client(ip=ADDRESS, user_agent="undercroft.testing", received_at=utc_now())
+        here = Client(ip=ADDRESS, user_agent="undercroft.testing")
         started = await start_session(session, user, here, SessionKind.BEARER)
     assert team is not None
     issued = await identity.tokens.issue(user.id, started.session_id)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tests.modules.auth.people import Mailbox, Person, a_person, client_of, post, sign_in
 from undercroft.cli import user as user_command
-from undercroft.core.db import Database, utc_now
+from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import TooManyAttempts
@@ -102,13 +102,13 @@ async def known_places(database: Database, email: str) -> list[str]:
     """From where sign-ins to an account go on while it is attacked from everywhere."""
     throttle = Throttle(database, scale=1)
     for number in range(ACCOUNT.free):
-        await throttle.begin(email, Client(f"198.51.100.{number}", "tests", utc_now()))
+        await throttle.begin(email, Client(f"198.51.100.{number}", "tests"))
     return [ip for ip in (OWNER_IP, THIEF_IP) if await passes(throttle, email, ip)]
 
 
 async def passes(throttle: Throttle, email: str, ip: str) -> bool:
     try:
-        await throttle.begin(email, Client(ip, "tests", utc_now()))
+        await throttle.begin(email, Client(ip, "tests"))
     except TooManyAttempts:
         return False
     return True

@@ -1,21 +1,25 @@
-"""Refresh tokens work once."""
+"""Refresh tokens are rotated, with an interval in which the same one returns the same successor."""
 
 import asyncio
 from datetime import timedelta
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
 from sqlmodel import col, select
 
 from tests.modules.auth.people import Mailbox, Person, a_person, code_of, post
-from undercroft.core.db import Database, utc_now
-from undercroft.core.http.application import Api
-from undercroft.modules.auth import refresh as module
+from undercroft.core.db import Database
+from undercroft.core.ids import new_id
+from undercroft.core.security.keyring import keyring
+from undercroft.core.security.tokens import derive_token
+from undercroft.core.settings import CoreSettings, load, use
 from undercroft.modules.auth.client import Client
-from undercroft.modules.auth.errors import InvalidRefreshToken, RefreshConflict, TokenReused
+from undercroft.modules.auth.errors import InvalidRefreshToken
 from undercroft.modules.auth.models import AuthSession, RefreshToken
-from undercroft.modules.auth.refresh import UNSETTLED, RefreshTokens
-from undercroft.modules.auth.sessions import Started
+from undercroft.modules.auth.refresh import RefreshTokens
+from undercroft.modules.auth.settings import AuthSettings
 
 
 async def refreshed(http: httpx.AsyncClient, token: str) -> httpx.Response:
@@ -27,8 +31,13 @@ async def me(http: httpx.AsyncClient, access_token: str) -> int:
     return answer.status_code
 
 
-def arriving(seconds: float) -> Client:
-    return Client("192.0.2.1", "tests", utc_now() + timedelta(seconds=seconds))
+async def pass_time(database: Database, span: timedelta) -> None:
+    async with database.session() as session:
+        await session.execute(update(RefreshToken).values(used_at=col(RefreshToken.used_at) - span))
+
+
+INTERVAL = timedelta(seconds=10)
+HERE = Client("192.0.2.1", "tests")
 
 
 async def test_a_refresh_gives_a_pair_that_works(http: httpx.AsyncClient, ada: Person) -> None:
@@ -38,110 +47,134 @@ async def test_a_refresh_gives_a_pair_that_works(http: httpx.AsyncClient, ada: P
     assert (await refreshed(http, pair["refresh_token"])).status_code == 200
 
 
-async def test_a_reused_token_ends_the_whole_family_and_the_database_knows(
+async def test_refresh_token_returns_the_same_successor_within_the_interval(
     http: httpx.AsyncClient, ada: Person, database: Database
 ) -> None:
+    first = (await refreshed(http, ada.refresh_token)).json()
+    await pass_time(database, INTERVAL - timedelta(seconds=2))
+    again = await refreshed(http, ada.refresh_token)
+    assert again.status_code == 200
+    assert again.json()["refresh_token"] == first["refresh_token"]
+    assert await me(http, again.json()["access_token"]) == 200
+    assert await count(database) == 2
+
+
+async def test_refresh_token_reuse_after_the_interval_revokes_the_session_family(
+    http: httpx.AsyncClient, ada: Person, database: Database
+) -> None:
+    other = await ada.sign_in_again()
     pair = (await refreshed(http, ada.refresh_token)).json()
+    await pass_time(database, INTERVAL)
     answer = await refreshed(http, ada.refresh_token)
     assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REUSED")
     assert await me(http, pair["access_token"]) == 401
     assert await me(http, ada.access_token) == 401
-    assert (await refreshed(http, pair["refresh_token"])).status_code == 401
-    async with database.reading() as session:
-        assert await session.scalar(select(col(AuthSession.revoked_at))) is not None
-
-
-async def test_other_sessions_of_the_person_outlive_a_reuse(http: httpx.AsyncClient, ada: Person) -> None:
-    other = await ada.sign_in_again()
-    await refreshed(http, ada.refresh_token)
-    await refreshed(http, ada.refresh_token)
+    assert code_of(await refreshed(http, pair["refresh_token"])) == "INVALID_REFRESH_TOKEN"
     assert await me(http, other.access_token) == 200
+    assert (await refreshed(http, other.refresh_token)).status_code == 200
+    async with database.reading() as session:
+        revoked = (await session.scalars(select(col(AuthSession.revoked_at)))).all()
+    assert sorted(moment is None for moment in revoked) == [False, True]
 
 
-async def test_of_fifty_parallel_refreshes_one_wins_and_nobody_is_signed_out(
-    http: httpx.AsyncClient, ada: Person
+async def test_repeats_do_not_extend_the_interval(http: httpx.AsyncClient, ada: Person, database: Database) -> None:
+    await refreshed(http, ada.refresh_token)
+    for _ in range(3):
+        await pass_time(database, INTERVAL / 4)
+        assert (await refreshed(http, ada.refresh_token)).status_code == 200
+    await pass_time(database, INTERVAL / 4)
+    assert code_of(await refreshed(http, ada.refresh_token)) == "TOKEN_REUSED"
+
+
+async def test_a_token_whose_successor_was_used_too_leads_to_one_chain_that_ends_when_one_holder_falls_behind(
+    http: httpx.AsyncClient, ada: Person, database: Database
+) -> None:
+    second = (await refreshed(http, ada.refresh_token)).json()["refresh_token"]
+    third = (await refreshed(http, second)).json()["refresh_token"]
+    assert (await refreshed(http, ada.refresh_token)).json()["refresh_token"] == second
+    assert (await refreshed(http, second)).json()["refresh_token"] == third
+    await pass_time(database, INTERVAL)
+    fourth = (await refreshed(http, third)).json()["refresh_token"]
+    assert code_of(await refreshed(http, second)) == "TOKEN_REUSED"
+    for token in (third, fourth):
+        assert (await refreshed(http, token)).status_code == 401
+
+
+async def test_fifty_parallel_refreshes_return_one_and_the_same_successor(
+    http: httpx.AsyncClient, ada: Person, database: Database
 ) -> None:
     answers = await asyncio.gather(*(refreshed(http, ada.refresh_token) for _ in range(50)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 49
-    assert {code_of(answer) for answer in answers if answer.status_code == 409} == {"REFRESH_CONFLICT"}
-    (won,) = (answer.json() for answer in answers if answer.status_code == 200)
-    assert await me(http, won["access_token"]) == 200
-    following = await refreshed(http, won["refresh_token"])
-    assert following.status_code == 200
-    assert code_of(await refreshed(http, ada.refresh_token)) == "TOKEN_REUSED"
-    assert await me(http, following.json()["access_token"]) == 401
+    assert {answer.status_code for answer in answers} == {200}
+    (successor,) = {answer.json()["refresh_token"] for answer in answers}
+    assert {await me(http, answer.json()["access_token"]) for answer in answers[:5]} == {200}
+    assert (await refreshed(http, successor)).status_code == 200
+    assert await count(database) == 3
 
 
-async def test_who_arrived_before_the_race_was_over_is_told_of_the_conflict_by_another_process_too(
-    ada: Person, database: Database
-) -> None:
-    here, there, early = RefreshTokens(database), RefreshTokens(database), arriving(0)
-    await here.refresh(token=ada.refresh_token, client=arriving(0))
-    with pytest.raises(RefreshConflict):
-        await there.refresh(token=ada.refresh_token, client=early)
-    with pytest.raises(TokenReused):
-        await there.refresh(token=ada.refresh_token, client=arriving(0))
-
-
-async def test_of_processes_that_race_one_wins(ada: Person, database: Database) -> None:
-    processes = [RefreshTokens(database) for _ in range(6)]
+async def test_processes_derive_the_same_successor(ada: Person, database: Database) -> None:
+    processes = [RefreshTokens(database) for _ in range(3)]
     outcomes = await asyncio.gather(
-        *(process.refresh(token=ada.refresh_token, client=arriving(0)) for process in processes for _ in range(5)),
-        return_exceptions=True,
+        *(process.refresh(token=ada.refresh_token, client=HERE) for process in processes for _ in range(5))
     )
-    assert sum(isinstance(outcome, Started) for outcome in outcomes) == 1
-    assert sum(isinstance(outcome, RefreshConflict) for outcome in outcomes) == 29
+    assert len({outcome.secret for outcome in outcomes}) == 1
 
 
-async def test_the_winner_answers_only_when_nobody_joins_any_more(
-    ada: Person, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "ALONE_SECONDS", 60)
-    monkeypatch.setattr(module, "LONGEST_SECONDS", 60)
-    tokens = RefreshTokens(database)
-    winner = asyncio.create_task(tokens.refresh(token=ada.refresh_token, client=arriving(0)))
-    async with asyncio.timeout(5):
-        while not await used(database):
-            await asyncio.sleep(0.001)
-    for _ in range(3):
-        with pytest.raises(RefreshConflict):
-            await tokens.refresh(token=ada.refresh_token, client=arriving(0))
-        assert not winner.done()
-    monkeypatch.setattr(module, "ALONE_SECONDS", 0)
-    async with asyncio.timeout(5):
-        assert isinstance(await winner, Started)
-    with pytest.raises(TokenReused):
-        await tokens.refresh(token=ada.refresh_token, client=arriving(0))
+async def test_successor_of_before_a_change_of_secret_key_is_returned_after_it(ada: Person, database: Database) -> None:
+    before = load(CoreSettings)
+    successor = (await RefreshTokens(database).refresh(token=ada.refresh_token, client=HERE)).secret
+    new = SecretStr("another key of thirty-two characters, at least")
+    try:
+        use(before.model_copy(update={"secret_key": new, "secret_keys": [before.secret_key]}))
+        rotated = RefreshTokens(database)
+        assert (await rotated.refresh(token=ada.refresh_token, client=HERE)).secret == successor
+        following = (await rotated.refresh(token=successor, client=HERE)).secret
+        use(before.model_copy(update={"secret_key": new}))
+        unaware = RefreshTokens(database)
+        with pytest.raises(InvalidRefreshToken):
+            await unaware.refresh(token=ada.refresh_token, client=HERE)
+        assert (await unaware.refresh(token=successor, client=HERE)).secret == following
+    finally:
+        use(before)
 
 
-async def test_those_who_joined_a_request_that_failed_fail_like_it(database: Database, app: Api) -> None:
-    tokens = RefreshTokens(database)
-    outcomes = await asyncio.gather(
-        *(tokens.refresh(token="unknown", client=arriving(0)) for _ in range(5)), return_exceptions=True
-    )
-    assert [type(outcome) for outcome in outcomes] == [InvalidRefreshToken] * 5
-    assert tokens._races == {}
-
-
-async def test_a_winner_that_died_before_it_settled_leaves_a_race_that_ends(ada: Person, database: Database) -> None:
-    tokens = RefreshTokens(database)
-    winner = asyncio.create_task(tokens.refresh(token=ada.refresh_token, client=arriving(0)))
-    async with asyncio.timeout(5):
-        while not await used(database):
-            await asyncio.sleep(0.001)
-    winner.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await winner
-    with pytest.raises(RefreshConflict):
-        await tokens.refresh(token=ada.refresh_token, client=arriving(UNSETTLED.total_seconds() / 2))
-    with pytest.raises(TokenReused):
-        await tokens.refresh(token=ada.refresh_token, client=arriving(UNSETTLED.total_seconds() + 1))
-
-
-async def used(database: Database) -> bool:
+async def test_successor_depends_on_the_key_the_token_and_the_session(ada: Person, database: Database) -> None:
+    successor = (await RefreshTokens(database).refresh(token=ada.refresh_token, client=HERE)).secret
+    key = keyring("refresh tokens").keys[0]
     async with database.reading() as session:
-        moments = await session.scalars(select(col(RefreshToken.used_at)).where(col(RefreshToken.used_at).is_not(None)))
-        return bool(moments.all())
+        session_id = await session.scalar(select(col(AuthSession.id)).limit(1))
+    assert successor == derive_token(key, ada.refresh_token, session_id.hex)
+    others = [
+        derive_token(bytes(32), ada.refresh_token, session_id.hex),
+        derive_token(key, ada.refresh_token + "x", session_id.hex),
+        derive_token(key, ada.refresh_token, new_id().hex),
+        derive_token(key, ada.refresh_token + session_id.hex, ""),
+    ]
+    assert successor not in others
+    assert len(set(others)) == 4
+
+
+async def test_a_revoked_session_returns_no_successor_within_the_interval(
+    http: httpx.AsyncClient, ada: Person, database: Database
+) -> None:
+    pair = (await refreshed(http, ada.refresh_token)).json()
+    assert (await post(http, "/logout", {"refresh_token": pair["refresh_token"]})).status_code == 204
+    assert code_of(await refreshed(http, ada.refresh_token)) == "INVALID_REFRESH_TOKEN"
+    assert await count(database) == 2
+
+
+async def test_an_interval_of_zero_allows_no_repeat(http: httpx.AsyncClient, ada: Person) -> None:
+    before = load(AuthSettings)
+    use(before.model_copy(update={"refresh_reuse_interval": 0}))
+    try:
+        assert (await refreshed(http, ada.refresh_token)).status_code == 200
+        assert code_of(await refreshed(http, ada.refresh_token)) == "TOKEN_REUSED"
+    finally:
+        use(before)
+
+
+async def count(database: Database) -> int:
+    async with database.reading() as session:
+        return len((await session.scalars(select(col(RefreshToken.token_hash)))).all())
 
 
 async def test_tokens_of_strangers_and_ended_sessions_are_refused(http: httpx.AsyncClient, ada: Person) -> None:

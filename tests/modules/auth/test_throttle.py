@@ -7,7 +7,7 @@ import pytest
 from sqlmodel import col, select
 
 from tests.modules.auth.people import PASSWORD, Person, client_of, code_of, new_address, sign_in
-from undercroft.core.db import Database, utc_now
+from undercroft.core.db import Database
 from undercroft.core.errors import TooManyRequests
 from undercroft.core.http.application import Api
 from undercroft.modules.auth import throttle as module
@@ -36,7 +36,7 @@ def throttle(database: Database) -> Throttle:
 
 
 def at(ip: str, device: Device | None = None) -> Client:
-    return Client(ip, "tests", utc_now(), device or Device())
+    return Client(ip, "tests", device or Device())
 
 
 async def refused(throttle: Throttle, email: str, ip: str) -> bool:

@@ -3,12 +3,11 @@
 import pytest
 
 from tests.modules.mfa.conftest import Guarded
-from undercroft.core.db import utc_now
 from undercroft.modules.auth import Client, SessionKind
 from undercroft.modules.auth.identity import Identity
 from undercroft.modules.mfa import InvalidCode, MfaTokenInvalid, finish_sign_in
 
-HERE = Client(ip="192.0.2.1", user_agent="", received_at=utc_now())
+HERE = Client(ip="192.0.2.1", user_agent="")
 
 
 async def test_a_page_finishes_what_the_password_began(guarded: Guarded, identity: Identity) -> None:

@@ -1,12 +1,10 @@
 """Where a request comes from, as the outermost layers saw it."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from msgspec import Struct, field
 
-from undercroft.core.db import utc_now
 from undercroft.modules.auth.device import Device, read_device
 from undercroft.modules.auth.models import USER_AGENT_LENGTH
 
@@ -14,11 +12,10 @@ IP_LENGTH = 45
 
 
 class Client(Struct, frozen=True):
-    """The address (behind trusted proxies), the program, when the request arrived, and the device it came from."""
+    """The address (behind trusted proxies), the program, and the device that the request came from."""
 
     ip: str
     user_agent: str
-    received_at: datetime
     device: Device = field(default_factory=Device)
 
     def as_request(self) -> dict[str, Any]:
@@ -28,8 +25,7 @@ class Client(Struct, frozen=True):
 
 async def current_client(request: Request) -> Client:
     agent = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))
-    received_at = request.scope.get("state", {}).get("received_at")
-    return Client(client_ip(request), agent[:USER_AGENT_LENGTH], received_at or utc_now(), read_device(request))
+    return Client(client_ip(request), agent[:USER_AGENT_LENGTH], read_device(request))
 
 
 def client_ip(request: Request) -> str:

@@ -2,7 +2,6 @@
 
 from undercroft.core.errors import (
     BadRequest,
-    Conflict,
     Forbidden,
     NotFound,
     TooManyRequests,
@@ -72,16 +71,11 @@ class InvalidRefreshToken(Unauthorized):
 
 
 class TokenReused(Unauthorized):
-    """A refresh token came a second time: somebody has a copy. The session that it belongs to stays revoked."""
+    """A refresh token was used again after the reuse interval: somebody has a copy. Its session stays revoked."""
 
     code = "TOKEN_REUSED"
     message = "This refresh token was used before, so its session was ended. Sign in again."
     commits = True
-
-
-class RefreshConflict(Conflict):
-    code = "REFRESH_CONFLICT"
-    message = "Another request has just refreshed this token. Use what that one was answered."
 
 
 class WrongPassword(Forbidden):

@@ -92,14 +92,19 @@ class AuthSession(Identified, Created, table=True):
 
 
 class RefreshToken(Created, table=True):
-    """One link of a session's chain of refresh tokens; `modules/auth/refresh.py` explains the two times."""
+    """One link of a session's chain of refresh tokens: `modules/auth/refresh.py`."""
 
     __tablename__ = "auth_refresh_tokens"
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     session_id: UUID = Field(foreign_key="auth_sessions.id", ondelete="CASCADE", nullable=False, index=True)
     used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
-    settled_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
+    settled_at: datetime | None = Field(
+        default=None,
+        sa_type=TIMESTAMP,
+        nullable=True,
+        description="Read by nothing. The release before this one writes it, and runs on this schema during a deploy.",
+    )
 
 
 class Requested(SQLModel):

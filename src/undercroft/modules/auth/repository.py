@@ -1,7 +1,7 @@
 """Every query about signing in."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -106,13 +106,16 @@ class RefreshTokenRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def lock(self, token_hash: bytes) -> Any:
-        """The token with its session and person, held until the transaction ends; None for an unknown one."""
+    async def lock(self, token_hash: bytes, interval: timedelta) -> Any:
+        """The token with its session and user, locked until the transaction ends; None for an unknown one.
+
+        `may_repeat`: it was used within this interval, by the clock of the database, which all processes share.
+        """
         query = (
             select(
                 col(RefreshToken.session_id),
                 col(RefreshToken.used_at),
-                col(RefreshToken.settled_at),
+                (col(RefreshToken.used_at) > func.clock_timestamp() - interval).label("may_repeat"),
                 col(AuthSession.user_id),
                 col(AuthSession.ends_at),
                 col(AuthSession.revoked_at),
@@ -136,20 +139,17 @@ class RefreshTokenRepository:
         return (await self._session.execute(query)).one_or_none()
 
     async def use(self, token_hash: bytes) -> None:
-        await self._change(token_hash, used_at=utc_now())
+        where = col(RefreshToken.token_hash) == token_hash
+        await self._session.execute(update(RefreshToken).where(where).values(used_at=func.clock_timestamp()))
 
-    async def settle(self, token_hash: bytes) -> None:
-        await self._session.raw()
-        await self._change(token_hash, settled_at=utc_now())
+    async def existing(self, token_hashes: Iterable[bytes]) -> bytes | None:
+        """The one of these tokens that exists."""
+        query = select(col(RefreshToken.token_hash)).where(col(RefreshToken.token_hash).in_(list(token_hashes)))
+        return cast("bytes | None", await self._session.scalar(query))
 
     async def forget(self, before: datetime) -> int:
         """Remove the links of chains that were used before this moment."""
         return await self._session.rowcount(delete(RefreshToken).where(col(RefreshToken.used_at) < before))
-
-    async def _change(self, token_hash: bytes, **values: Any) -> None:
-        await self._session.execute(
-            update(RefreshToken).where(col(RefreshToken.token_hash) == token_hash).values(**values)
-        )
 
 
 class RegistrationRepository(Repository[Registration]):

@@ -18,6 +18,13 @@ class AuthSettings(SettingsBase):
     access_token_issuer: str = Field("", description="The claim `iss` of access tokens; PUBLIC_URL when empty.")
     session_idle_days: float = Field(30, gt=0, le=400, description="Days after which an unused session ends.")
     session_days: float = Field(90, gt=0, le=400, description="Days after which any session ends.")
+    refresh_reuse_interval: float = Field(
+        10,
+        ge=0,
+        le=60,
+        description="Seconds from its rotation in which a refresh token returns the same successor again, for clients "
+        "that lost the response; 0 for none.",
+    )
     verify_link_hours: float = Field(
         24, gt=0, le=168, description="Hours for which a link that verifies an address works."
     )

@@ -21,7 +21,6 @@ async def who(request: Request) -> dict[str, Any]:
         "client": request.client.host,
         "scheme": request.url.scheme,
         "request_id": state["request_id"],
-        "received_at": state["received_at"].isoformat(),
     }
 
 

@@ -1,7 +1,6 @@
 """Outermost: when a request came, what it is called, and what every answer to it carries."""
 
 import re
-from datetime import UTC, datetime
 
 import uuid_utils
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,7 +17,7 @@ class RequestContext:
     """Fills `scope["state"]` and sends what other layers left there for the answer's head.
 
     `request_id`: the client's `X-Request-ID` when it is 8 to 128 letters, digits, dots, dashes or underscores, else a
-    UUIDv7; also bound to the log's context and sent back. `received_at`: aware datetime in UTC. `request_headers`: a
+    UUIDv7; also bound to the log's context and sent back. `request_headers`: a
     dict of the headers (the last of several). `response_headers`: a list that anyone may add raw headers to until the
     answer begins. `rate_limit`: the `Verdict` that the head tells. `status`: that of the answer, once it has begun.
     `body_stalled`: whether the time was up while the client still had to send its body.
@@ -38,7 +37,6 @@ class RequestContext:
         state = scope["state"] = {
             **scope.get("state", {}),
             "request_id": request_id,
-            "received_at": datetime.now(UTC),
             "request_headers": headers,
             "response_headers": extra,
             "route_template": None,

@@ -38,7 +38,6 @@ from undercroft.modules.auth.errors import (
     InvalidRefreshToken,
     LinkInvalid,
     MfaRequired,
-    RefreshConflict,
     TokenReused,
     TooManyAttempts,
 )
@@ -213,12 +212,16 @@ async def token(
     "/refresh",
     response_model=TokenPair,
     summary="Get the next pair of tokens",
-    responses=responses(LocalAccountsOff, InvalidRefreshToken, TokenReused, RefreshConflict),
+    responses=responses(LocalAccountsOff, InvalidRefreshToken, TokenReused),
     dependencies=[require_local_accounts()],
 )
 @answers_secret
 async def refresh_tokens(body: RefreshRequest, client: CurrentClient, identity: IdentityDep) -> TokenPair:
-    """Each refresh token works once. One that comes again ends its session; one that raced is told so and may not."""
+    """Returns the next pair; the refresh token that was sent is replaced by the new one.
+
+    Sent again within 10 seconds (`REFRESH_REUSE_INTERVAL`), because the response was lost or several tabs refreshed at
+    once, it returns the same successor. Later, it was copied: 401 `TOKEN_REUSED`, and the session is revoked.
+    """
     started = await identity.refresh_tokens.refresh(token=body.refresh_token.get_secret_value(), client=client)
     return await token_pair(identity, started)
 
