@@ -1,9 +1,11 @@
 """A worker process for tests that kill it: `python -m tests.jobs.work`."""
 
 import asyncio
+import os
 import signal
 
-import tests.jobs.chores  # noqa: F401 - registers the tasks
+import tests.jobs.chores
+import tests.jobs.stubborn  # noqa: F401 - registers the tasks
 from undercroft.app.worker import worker_database
 from undercroft.jobs.worker import Worker
 
@@ -11,9 +13,10 @@ from undercroft.jobs.worker import Worker
 async def main() -> None:
     database = worker_database()
     worker = Worker(database)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: worker.stop_from_signal())
     await worker.run()
     await database.close()
+    os._exit(0)  # as the worker's command does: a task that does not stop must not keep the process
 
 
 if __name__ == "__main__":

@@ -54,10 +54,9 @@ async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = Non
     await ready_database()
     database = worker_database()
     worker = Worker(database, queues=queues, concurrency=concurrency)
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, worker.stop)
+        # Not the loop's own handlers: they wait for a turn of the loop, which a job may block.
+        signal.signal(number, lambda _number, _frame: worker.stop_from_signal())
     await worker.run()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(database.close(), 1)

@@ -15,7 +15,7 @@ RETRY = """
 UPDATE jobs SET
     status = 'queued', attempts = 0, lost = 0, scheduled_at = now(), started_at = NULL, finished_at = NULL,
     result = NULL, error = NULL, progress = NULL, progress_message = NULL, worker_id = NULL, cancel_requested = false,
-    updated_at = now()
+    unresponsive_since = NULL, updated_at = now()
 WHERE id = $1 AND status IN ('succeeded', 'failed', 'cancelled')
 """
 

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from msgspec.structs import replace
 
 from undercroft.core.audit import Actor, ActorKind, act_as
 from undercroft.core.db.session import Database
@@ -27,7 +28,11 @@ log = structlog.get_logger("undercroft.application")
 ERROR_LIMIT = 50_000
 RESULT_LIMIT = 100_000
 GRACE = 5.0
-"""Seconds that a cancelled task gets to clean up before the worker stops waiting for it."""
+"""Seconds that a canceled task gets to clean up before it is reported as one that does not stop."""
+
+SHUTDOWN_GRACE = 0.2
+EXIT_WITHIN = 5.0
+"""Seconds within which a worker has ended after it handed back a task that does not stop."""
 
 
 class Stop(Enum):
@@ -35,20 +40,36 @@ class Stop(Enum):
 
     TIMEOUT = "timeout"
     REQUEST = "request"
+    LOST = "lost"
     SHUTDOWN = "shutdown"
 
 
 class Attempt:
-    """A job being run. `ended` is called exactly once with the outcome, even if the task refuses to stop."""
+    """A job being run. `ended` is called exactly once with the outcome, when the task has really ended.
+
+    A task that does not stop (one in a thread, or one that ignores its cancellation) keeps its
+    place, so that the job never runs twice at once, until it ends or the worker does. As with `asyncio.timeout`, what
+    it returns then counts: its work was done. `blocked` says how long the event loop has been blocked so far; other
+    jobs' time does not count against a timeout.
+    """
 
     def __init__(
-        self, claim: Claim, task: Task[..., Any], database: Database, ended: Callable[["Attempt", Outcome], None]
+        self,
+        claim: Claim,
+        task: Task[..., Any],
+        database: Database,
+        ended: Callable[["Attempt", Outcome], None],
+        *,
+        blocked: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.claim = claim
         self.progress = Progress()
+        self.unreported: str | None = None
+        """Why it does not stop, until that is written to its row."""
         self._task = task
         self._database = database
         self._ended = ended
+        self._blocked = blocked
         self._stop: Stop | None = None
         self._over = False
         self._running: asyncio.Task[None] | None = None
@@ -61,33 +82,63 @@ class Attempt:
     def start(self) -> None:
         """Run it on the loop, in a context of its own."""
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._task.timeout, self.stop, Stop.TIMEOUT)
-        self._running = loop.create_task(self._run(), name=f"job {self.claim.task}")
+        deadline = loop.time() + self._task.timeout - self._blocked()
+        self._timer = loop.call_later(self._task.timeout, self._time_out, deadline)
+        self._running = loop.create_task(self._run(), name=f"job {self.claim.task} {self.id}")
+
+    def _time_out(self, deadline: float) -> None:
+        loop = asyncio.get_running_loop()
+        if (left := deadline + self._blocked() - loop.time()) > 0:
+            self._timer = loop.call_later(left, self._time_out, deadline)
+        else:
+            self.stop(Stop.TIMEOUT)
 
     def stop(self, why: Stop) -> None:
-        """Cancel it; a task that does not end soon after is left to itself and counts as ended."""
-        if self._over or self._running is None or self._stop is not None:
+        """Cancel it, unless it runs in a thread. Only the end of the worker is a reason to stop it once more."""
+        if self._over or self._running is None or (self._stop is not None and why is not Stop.SHUTDOWN):
             return
         self._stop = why
-        self._running.cancel()
-        grace = 0.2 if why is Stop.SHUTDOWN else GRACE
-        self._timer = self._replaced_timer(asyncio.get_running_loop().call_later(grace, self._abandon))
-
-    def _replaced_timer(self, timer: asyncio.TimerHandle) -> asyncio.TimerHandle:
+        grace = SHUTDOWN_GRACE if why is Stop.SHUTDOWN else GRACE
+        if self._in_thread:
+            grace = 0
+        else:
+            self._running.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        return timer
+        self._timer = asyncio.get_running_loop().call_later(grace, self._not_stopped)
 
-    def _abandon(self) -> None:
-        if not self._over:
-            log.error("task does not stop when it is cancelled", task=self.claim.task, job=str(self.id))
-            self._finish(self._stopped())
+    @property
+    def _in_thread(self) -> bool:
+        return not inspect.iscoroutinefunction(self._task.function)
+
+    def _not_stopped(self) -> None:
+        """It was to stop and has not. When the worker ends, what is left of it ends with the process a little later."""
+        if self._over:
+            return
+        how = "runs in a thread, which cannot be canceled" if self._in_thread else "ignores its cancellation"
+        log.error("task does not stop", task=self.claim.task, job=str(self.id), reason=self._why(), how=how)
+        if self._stop is Stop.SHUTDOWN:
+            self._finish(replace(self._stopped(), delay=EXIT_WITHIN))
+        else:
+            self.unreported = f"{self._why()} It {how}: the job keeps its slot and does not run again before it ends."
+
+    def _why(self) -> str:
+        match self._stop:
+            case Stop.REQUEST:
+                return "It was asked to stop."
+            case Stop.LOST:
+                return "The job was given to another worker."
+            case Stop.SHUTDOWN:
+                return "The worker is stopping."
+            case _:
+                return f"TimeoutError: it took longer than {self._task.timeout:g} s."
 
     async def _run(self) -> None:
         try:
             outcome = await self._outcome()
         except BaseException as error:
-            outcome = self._stopped() if self._stop is not None else self._failed(error)
+            timed_out_by_itself = self._stop is Stop.TIMEOUT and not isinstance(error, asyncio.CancelledError)
+            outcome = self._failed(error) if self._stop is None or timed_out_by_itself else self._stopped()
         self._finish(outcome)
 
     async def _outcome(self) -> Outcome:
@@ -96,10 +147,7 @@ class Attempt:
         act_as(Actor(ActorKind.JOB, job_id=job.id))
         bind_log_context(job)
         arguments = self._task.arguments.decode(self.claim.args, job)
-        value = await _call(self._task.function, arguments)
-        if self._stop is Stop.TIMEOUT:
-            return self._stopped()
-        return self._succeeded(value)
+        return self._succeeded(await _call(self._task.function, arguments))
 
     def _current(self) -> CurrentJob:
         claim = self.claim
@@ -135,10 +183,10 @@ class Attempt:
         match self._stop:
             case Stop.REQUEST:
                 return Outcome(JobStatus.CANCELLED)
-            case Stop.SHUTDOWN:
+            case Stop.SHUTDOWN | Stop.LOST:
                 return Outcome(JobStatus.QUEUED, handed_back=True)
             case _:
-                return self._retried(f"TimeoutError: it took longer than {self._task.timeout:g} s and was cancelled.")
+                return self._retried(f"{self._why()} It was canceled.")
 
     def _failed(self, error: BaseException) -> Outcome:
         text = clean(clean_text("".join(traceback.format_exception(error))), ERROR_LIMIT)

@@ -1,7 +1,7 @@
 """What a worker writes to the rows of `jobs`: a whole batch at a time, and only to rows that are still its own."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -32,7 +32,8 @@ UPDATE jobs j SET
     lost = c.lost,
     status = CASE WHEN c.exhausted OR c.lost < {LOSSES_IN_COMPANY} THEN 'running' ELSE 'queued' END,
     attempts = j.attempts + CASE WHEN c.exhausted OR c.lost >= {LOSSES_IN_COMPANY} THEN 0 ELSE 1 END,
-    started_at = now(), updated_at = now(), worker_id = $3, progress = NULL, progress_message = NULL
+    started_at = now(), updated_at = now(), worker_id = $3, progress = NULL, progress_message = NULL,
+    unresponsive_since = NULL
 FROM claimed c WHERE j.id = c.id
 RETURNING j.id, j.message_id, j.task, j.queue, j.args::text, j.attempts, j.max_attempts, j.key, j.request_id, j.lost,
     c.exhausted, NOT c.exhausted AND c.lost >= {LOSSES_IN_COMPANY} AS alone
@@ -63,10 +64,14 @@ UPDATE jobs j SET
     scheduled_at = CASE WHEN e.status = 'queued' THEN now() + e.delay ELSE j.scheduled_at END,
     finished_at = CASE WHEN {ENDED_AS} = 'queued' THEN NULL ELSE now() END,
     cancel_requested = false,
+    unresponsive_since = NULL,
     updated_at = now()
-FROM unnest($2::uuid[], $3::text[], $4::jsonb[], $5::text[], $6::interval[], $7::bool[], $8::float[], $9::text[])
-    AS e(id, status, result, error, delay, handed_back, progress, message)
-WHERE j.id = e.id AND j.worker_id = $1 AND j.status = 'running'
+FROM unnest(
+    $2::uuid[], $3::bigint[], $4::int[],
+    $5::text[], $6::jsonb[], $7::text[], $8::interval[], $9::bool[], $10::float[], $11::text[]
+) AS e(id, message_id, attempt, status, result, error, delay, handed_back, progress, message)
+WHERE j.id = e.id AND j.worker_id = $1 AND j.status = 'running' AND j.message_id = e.message_id
+    AND j.attempts = e.attempt
 RETURNING j.id, j.status
 """  # noqa: S608 - only constants
 
@@ -76,7 +81,19 @@ FROM unnest($2::uuid[], $3::float[], $4::text[]) AS p(id, fraction, message)
 WHERE j.id = p.id AND j.worker_id = $1 AND j.status = 'running'
 """
 
-ASKED_TO_STOP = "SELECT id FROM jobs WHERE id = ANY($1::uuid[]) AND cancel_requested"
+MARK_UNRESPONSIVE = """
+UPDATE jobs j SET unresponsive_since = now(), error = u.reason, updated_at = now()
+FROM unnest($2::uuid[], $3::int[], $4::text[]) AS u(id, attempt, reason)
+WHERE j.id = u.id AND j.worker_id = $1 AND j.status = 'running' AND j.attempts = u.attempt
+"""
+
+INTERRUPTED = """
+SELECT r.id, j.id IS NOT NULL AS is_ours
+FROM unnest($2::uuid[], $3::bigint[], $4::int[]) AS r(id, message_id, attempt)
+LEFT JOIN jobs j ON j.id = r.id AND j.worker_id = $1 AND j.status = 'running' AND j.message_id = r.message_id
+    AND j.attempts = r.attempt
+WHERE j.id IS NULL OR j.cancel_requested
+"""
 
 
 class Claim(Struct, frozen=True):
@@ -129,13 +146,18 @@ async def mark_started_alone(connection: asyncpg.Connection, claim: Claim, worke
     return cast("int | None", await connection.fetchval(MARK_STARTED_ALONE, claim.id, claim.message.id, worker_id))
 
 
-async def mark_ended(connection: asyncpg.Connection, ended: Mapping[UUID, Outcome], worker_id: UUID) -> dict[UUID, str]:
-    """Write how these jobs ended; the statuses of the ones that were still this worker's."""
-    outcomes = ended.values()
+async def mark_ended(
+    connection: asyncpg.Connection, ended: Collection[tuple[Claim, Outcome]], worker_id: UUID
+) -> dict[UUID, str]:
+    """Write how these attempts ended; the statuses of the jobs whose attempt was still this worker's.
+
+    An attempt that lost its claim changes nothing, even when the same worker has claimed the job again since.
+    """
+    outcomes = [outcome for _, outcome in ended]
     rows = await connection.fetch(
         MARK_ENDED,
         worker_id,
-        list(ended),
+        *_attempts([claim for claim, _ in ended]),
         [each.status.value for each in outcomes],
         [each.result for each in outcomes],
         [each.error for each in outcomes],
@@ -155,9 +177,23 @@ async def mark_progress(
     await connection.execute(MARK_PROGRESS, worker_id, list(ids), list(fractions), list(messages))
 
 
-async def asked_to_stop(connection: asyncpg.Connection, job_ids: Collection[UUID]) -> set[UUID]:
-    """Which of these jobs somebody asked to cancel."""
-    return {row["id"] for row in await connection.fetch(ASKED_TO_STOP, list(job_ids))}
+async def mark_unresponsive(
+    connection: asyncpg.Connection, unresponsive: Collection[tuple[Claim, str]], worker_id: UUID
+) -> None:
+    """Write that these attempts were to stop and did not, with the reason."""
+    ids, _, attempts = _attempts([claim for claim, _ in unresponsive])
+    await connection.execute(MARK_UNRESPONSIVE, worker_id, ids, attempts, [reason for _, reason in unresponsive])
+
+
+async def interrupted(connection: asyncpg.Connection, running: Sequence[Claim], worker_id: UUID) -> dict[UUID, bool]:
+    """Which of these attempts are to stop: True when the job is to be canceled, False when the claim was lost."""
+    rows = await connection.fetch(INTERRUPTED, worker_id, *_attempts(running))
+    return {row["id"]: row["is_ours"] for row in rows}
+
+
+def _attempts(claims: Sequence[Claim]) -> tuple[list[UUID], list[int], list[int]]:
+    """What identifies each attempt: the job, its message, its number."""
+    return [each.id for each in claims], [each.message.id for each in claims], [each.attempt for each in claims]
 
 
 def _claim(row: asyncpg.Record, message: Message) -> Claim:

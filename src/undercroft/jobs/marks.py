@@ -1,10 +1,10 @@
-"""State changes of running jobs, collected and written together: ends, progress and heartbeats.
+"""State changes of running jobs, collected and written together: ends, progress, and what does not stop.
 
 Killing the worker loses marks that were not written yet: such a job runs again. Nothing else is lost.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from undercroft.core.db.session import Database
 from undercroft.jobs import history
 from undercroft.jobs.connections import connected
-from undercroft.jobs.engines import Engine, Message
+from undercroft.jobs.engines import Engine
 from undercroft.jobs.execution import Attempt
-from undercroft.jobs.history import Outcome
+from undercroft.jobs.history import Claim, Outcome
 from undercroft.jobs.models import JobStatus
 
 log = structlog.get_logger("undercroft.application")
@@ -35,7 +35,7 @@ class Marks:
         self._database = database
         self._engine = engine
         self._worker_id = worker_id
-        self._ended: dict[UUID, tuple[Message, Outcome]] = {}
+        self._ended: dict[UUID, tuple[Claim, Outcome]] = {}
         self._full = asyncio.Event()
         self._any = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -46,9 +46,14 @@ class Marks:
     def __contains__(self, job_id: UUID) -> bool:
         return job_id in self._ended
 
-    def ended(self, message: Message, outcome: Outcome) -> None:
+    @property
+    def pending(self) -> dict[UUID, tuple[Claim, Outcome]]:
+        """The ends that are not written yet."""
+        return dict(self._ended)
+
+    def ended(self, claim: Claim, outcome: Outcome) -> None:
         """Write this with the next batch."""
-        self._ended[message.job_id] = (message, outcome)
+        self._ended[claim.id] = (claim, outcome)
         self._any.set()
         if len(self._ended) >= BATCH:
             self._full.set()
@@ -77,56 +82,62 @@ class Marks:
                 if self._ended.get(job_id) is entry:
                     del self._ended[job_id]
 
-    async def beat(self, message_ids: Iterable[int], job_ids: Iterable[UUID]) -> set[UUID]:
-        """Keep these messages; which of these jobs somebody asked to cancel."""
-        async with self._writing, connected(self._database) as connection:
-            await self._engine.heartbeat(connection, sorted(message_ids))
-            return await history.asked_to_stop(connection, list(job_ids))
-
     async def write_progress(self, attempts: Iterable[Attempt]) -> None:
-        """Write the progress that changed since the last time."""
-        changed = [each for each in attempts if each.progress.changed]
-        if not changed:
-            return
+        """Write the progress that changed since the last time, and which attempts turned out not to stop."""
+        running = list(attempts)
+        changed = [each for each in running if each.progress.changed]
         for each in changed:
             each.progress.changed = False
-        told = [(each.id, each.progress.fraction, each.progress.message) for each in changed]
+        written = [(each.id, each.progress.fraction, each.progress.message) for each in changed]
+        unresponsive = [each for each in running if each.unreported]
+        if not written and not unresponsive:
+            return
         async with self._writing, connected(self._database) as connection:
-            await history.mark_progress(connection, told, self._worker_id)
+            if written:
+                await history.mark_progress(connection, written, self._worker_id)
+            if unresponsive:
+                reasons = [(each.claim, each.unreported or "") for each in unresponsive]
+                await history.mark_unresponsive(connection, reasons, self._worker_id)
+        for each in unresponsive:
+            each.unreported = None
 
-    async def _write(self, batch: dict[UUID, tuple[Message, Outcome]]) -> None:
+    async def write(self, connection: asyncpg.Connection, batch: Collection[tuple[Claim, Outcome]]) -> None:
+        """Write these ends over this connection and remove or release their messages."""
+        ours = await history.mark_ended(connection, batch, self._worker_id)
+        await self._end_messages(connection, {claim.id: (claim, outcome) for claim, outcome in batch}, ours)
+        for claim, _ in batch:
+            if claim.id not in ours:
+                log.warning("result rejected: the job is no longer this worker's", ended=str(claim.id))
+
+    async def _write(self, batch: dict[UUID, tuple[Claim, Outcome]]) -> None:
         try:
-            await self._write_together(batch)
+            await self._write_together(batch.values())
         except UNSTORABLE:
-            for job_id, (message, outcome) in batch.items():
-                await self._write_alone(job_id, message, outcome)
+            for claim, outcome in batch.values():
+                await self._write_alone(claim, outcome)
 
-    async def _write_alone(self, job_id: UUID, message: Message, outcome: Outcome) -> None:
+    async def _write_alone(self, claim: Claim, outcome: Outcome) -> None:
         """One of a batch that was refused; what cannot be stored is left out."""
         try:
-            await self._write_together({job_id: (message, outcome)})
+            await self._write_together([(claim, outcome)])
         except UNSTORABLE:
-            log.error("a job's result or error cannot be stored", job=str(job_id))
+            log.error("a job's result or error cannot be stored", job=str(claim.id))
             bare = replace(outcome, result=None, error=outcome.error and "It could not be stored.", message=None)
-            await self._write_together({job_id: (message, bare)})
+            await self._write_together([(claim, bare)])
 
-    async def _write_together(self, batch: dict[UUID, tuple[Message, Outcome]]) -> None:
+    async def _write_together(self, batch: Collection[tuple[Claim, Outcome]]) -> None:
         async with connected(self._database) as connection:
-            outcomes = {job_id: outcome for job_id, (_, outcome) in batch.items()}
-            mine = await history.mark_ended(connection, outcomes, self._worker_id)
-            await self._tell_engine(connection, batch, mine)
-        for job_id in outcomes.keys() - mine.keys():
-            log.warning("job was given to another worker meanwhile; this end is not counted", ended=str(job_id))
+            await self.write(connection, batch)
 
-    async def _tell_engine(
-        self, connection: asyncpg.Connection, batch: dict[UUID, tuple[Message, Outcome]], mine: dict[UUID, str]
+    async def _end_messages(
+        self, connection: asyncpg.Connection, batch: dict[UUID, tuple[Claim, Outcome]], ours: dict[UUID, str]
     ) -> None:
-        """Remove or postpone the messages. Should that fail, they come round again and are dropped or run then."""
+        """Remove or release the messages. Should that fail, they come round again and are dropped or run then."""
         try:
-            gone = [(batch[job_id][0], status) for job_id, status in mine.items() if status != JobStatus.QUEUED]
+            gone = [(batch[job_id][0].message, status) for job_id, status in ours.items() if status != JobStatus.QUEUED]
             await self._engine.end(connection, gone)
-            for job_id in (job_id for job_id, status in mine.items() if status == JobStatus.QUEUED):
-                message, outcome = batch[job_id]
-                await self._engine.postpone(connection, message, timedelta(seconds=outcome.delay))
+            queued = [batch[job_id] for job_id, status in ours.items() if status == JobStatus.QUEUED]
+            released = [(claim.message, timedelta(seconds=outcome.delay)) for claim, outcome in queued]
+            await self._engine.release(connection, self._worker_id, released)
         except Exception as error:
             log.warning("messages of ended jobs could not be removed yet", reason=type(error).__name__)

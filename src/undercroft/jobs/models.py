@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Float, Index, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.db.models import Identified, Timestamped, utc_now
@@ -45,6 +45,11 @@ class JobBase(SQLModel):
     progress: float | None = Field(default=None, sa_type=Float, description="From 0 to 1, as the task tells it.")
     progress_message: str | None = Field(default=None, sa_type=Text)
     cancel_requested: bool = Field(default=False, description="It was asked to stop and has not ended yet.")
+    unresponsive_since: datetime | None = Field(
+        default=None,
+        sa_type=Moment,
+        description="Since when it ignores a timeout or cancellation. It still runs; `error` says why.",
+    )
     scheduled_at: datetime = Field(default_factory=utc_now, sa_type=Moment, description="When the next attempt is due.")
     started_at: datetime | None = Field(default=None, sa_type=Moment, description="When the last attempt began.")
     finished_at: datetime | None = Field(default=None, sa_type=Moment)
@@ -98,5 +103,10 @@ class WorkerRow(SQLModel, table=True):
     pid: int
     queues: str = Field(sa_type=Text, description="The queues it serves; empty for all.")
     concurrency: int
+    tasks: list[str] | None = Field(
+        default=None,
+        sa_type=cast(Any, ARRAY(Text)),
+        description="The tasks it runs; null when its release does not report them.",
+    )
     started_at: datetime = Field(sa_type=Moment)
-    seen_at: datetime = Field(sa_type=Moment)
+    seen_at: datetime = Field(sa_type=Moment, description="When its event loop last reported that it takes jobs.")

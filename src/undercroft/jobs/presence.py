@@ -8,25 +8,34 @@ from uuid import UUID
 from undercroft.core.db.session import Database
 
 SEEN = """
-INSERT INTO job_workers (id, host, pid, queues, concurrency, started_at, seen_at)
-VALUES ($1, $2, $3, $4, $5, now(), now())
+INSERT INTO job_workers (id, host, pid, queues, concurrency, tasks, started_at, seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, now(), now())
 ON CONFLICT (id) DO UPDATE SET seen_at = now()
 """
 
 
 class Present(Protocol):
-    """What is told of a worker."""
+    """What is stored of a worker."""
 
     id: UUID
     queues: tuple[str, ...]
     concurrency: int
 
+    @property
+    def task_names(self) -> list[str]: ...
+
 
 async def seen(database: Database, worker: Present) -> None:
-    """Say that this worker is alive now."""
+    """Report that this worker takes jobs now. One whose event loop is blocked takes none, and is not seen."""
     async with database.session() as session:
         await (await session.raw()).execute(
-            SEEN, worker.id, socket.gethostname(), os.getpid(), ",".join(worker.queues), worker.concurrency
+            SEEN,
+            worker.id,
+            socket.gethostname(),
+            os.getpid(),
+            ",".join(worker.queues),
+            worker.concurrency,
+            worker.task_names,
         )
 
 

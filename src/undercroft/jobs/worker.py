@@ -1,6 +1,7 @@
-"""The worker: claims what is due, runs it, keeps it alive with heartbeats, writes what came of it."""
+"""The worker: claims what is due, runs it, renews its claims with heartbeats, writes what came of it."""
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -8,24 +9,29 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
 import structlog
 from msgspec.structs import replace
 
+from undercroft.core.db.connect import connect
 from undercroft.core.db.errors import translated
 from undercroft.core.db.session import Database
 from undercroft.core.db.settings import DatabaseSettings
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
+from undercroft.core.telemetry import logs
 from undercroft.jobs import history, presence
 from undercroft.jobs.connections import connected
 from undercroft.jobs.engines import engine
-from undercroft.jobs.execution import Attempt, Stop, blamed
+from undercroft.jobs.execution import EXIT_WITHIN, Attempt, Stop, blamed
 from undercroft.jobs.history import Claim, Outcome
 from undercroft.jobs.marks import Marks
+from undercroft.jobs.models import JobStatus
 from undercroft.jobs.registry import tasks
 from undercroft.jobs.schedules import Scheduler
 from undercroft.jobs.settings import JobsSettings
 from undercroft.jobs.upkeep import sweep
+from undercroft.jobs.watchdog import HeartbeatProcess, Watchdog
 
 log = structlog.get_logger("undercroft.application")
 
@@ -56,12 +62,30 @@ class Worker:
         self._marks = Marks(self._queue, self._engine, self.id)
         self._attempts: dict[UUID, Attempt] = {}
         self._kept: dict[UUID, Claim] = {}
+        self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
         self._slot = asyncio.Event()
         self._asked_to_stop = asyncio.Event()
         self._hurried = asyncio.Event()
         self._reached_at = time.monotonic()
         self._patience = (0.0, 0.0)
+        heartbeat = self._engine.heartbeat_sql(self.id)
+        heartbeats = HeartbeatProcess(database.url, heartbeat, self._settings.jobs_redelivery / 4)
+        self._watchdog = Watchdog(heartbeats, self._loop_blocked)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._exit_at = float("inf")
+
+    @property
+    def task_names(self) -> list[str]:
+        return sorted(self._tasks)
+
+    def stop_from_signal(self) -> None:
+        """`stop`, from a signal's handler. Should a job block the event loop, the process ends all the same, a little
+        after JOBS_STOP_TIMEOUT, and its jobs are handed back.
+        """
+        self._exit_at = min(self._exit_at, time.monotonic() + self._settings.jobs_stop_timeout + LAST_WRITES)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.stop)
 
     def stop(self) -> None:
         """Claim nothing more and end: running jobs get JOBS_STOP_TIMEOUT, or nothing at the second call."""
@@ -74,6 +98,8 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`. An outage of the database is waited for, never raised."""
         log.info("worker started", worker=str(self.id), queues=self.queues or "all", concurrency=self.concurrency)
+        self._loop = asyncio.get_running_loop()
+        self._watchdog.start()
         claiming = asyncio.create_task(self._forever("claim", self._claim_round))
         loops = [asyncio.create_task(self._forever(name, step)) for name, step in self._rounds().items()]
         loops.append(asyncio.create_task(self._listen()))
@@ -83,6 +109,7 @@ class Worker:
         for loop in (claiming, *loops):
             loop.cancel()
         await asyncio.gather(claiming, *loops, return_exceptions=True)
+        await asyncio.to_thread(self._watchdog.stop)
         await self._queue.close()
         log.info("worker stopped", worker=str(self.id))
 
@@ -148,21 +175,21 @@ class Worker:
         """Take and start up to `limit` jobs; how many messages were taken."""
         if not self._tasks:
             return 0
-        async with connected(self._queue) as connection:
+        async with self._claiming, connected(self._queue) as connection:
             messages = await self._engine.claim(
                 connection, limit=limit, tasks=self._tasks, worker_id=self.id, stale_after=self._stale_after()
             )
             fresh = [message for message in messages if not self._holds(message.job_id)]
             claims, refused = await history.mark_claimed(connection, fresh, self.id) if fresh else ([], [])
             await self._engine.end(connection, [(message, "cancelled") for message in refused])
+            for claim in claims:
+                self._take(claim)
         self._reached()
-        for claim in claims:
-            self._take(claim)
         return len(messages)
 
     def _take(self, claim: Claim) -> None:
         if claim.exhausted:
-            self._marks.ended(claim.message, blamed(claim))
+            self._marks.ended(claim, blamed(claim))
         elif claim.alone:
             self._kept[claim.id] = claim
             self._slot.set()
@@ -170,13 +197,16 @@ class Worker:
             self._start(claim)
 
     def _start(self, claim: Claim) -> None:
-        attempt = Attempt(claim, self._tasks[claim.task], self._database, self._ended)
+        attempt = Attempt(claim, self._tasks[claim.task], self._database, self._ended, blocked=self._blocked_seconds)
         self._attempts[claim.id] = attempt
         attempt.start()
 
+    def _blocked_seconds(self) -> float:
+        return self._watchdog.blocked_seconds
+
     def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
         self._attempts.pop(attempt.id, None)
-        self._marks.ended(attempt.claim.message, outcome)
+        self._marks.ended(attempt.claim, outcome)
         self._slot.set()
 
     def _holds(self, job_id: UUID) -> bool:
@@ -221,15 +251,34 @@ class Worker:
         self._reached_at = now
 
     async def _beat_round(self) -> None:
-        """Say that this worker and its jobs are alive; stop those that somebody asked to cancel."""
-        held = [attempt.claim.message for attempt in self._attempts.values()]
-        held += [claim.message for claim in self._kept.values()]
-        asked = await self._marks.beat([each.id for each in held], [each.job_id for each in held]) if held else set()
-        for job_id in asked & self._attempts.keys():
-            self._attempts[job_id].stop(Stop.REQUEST)
+        """Report that this worker takes jobs, and stop those that were canceled or that it has lost.
+
+        The heartbeat process renews the claims; once more here, should it not run.
+        """
         await presence.seen(self._queue, self)
+        async with connected(self._queue) as connection:
+            await connection.execute(self._engine.heartbeat_sql(self.id))
+            await self._stop_interrupted(connection)
+        await self._release_unknown()
         self._reached()
         await asyncio.sleep(self._settings.jobs_redelivery / 4)
+
+    async def _stop_interrupted(self, connection: asyncpg.Connection) -> None:
+        running = dict(self._attempts)
+        if not running:
+            return
+        claims = [attempt.claim for attempt in running.values()]
+        for job_id, is_ours in (await history.interrupted(connection, claims, self.id)).items():
+            running[job_id].stop(Stop.REQUEST if is_ours else Stop.LOST)
+
+    async def _release_unknown(self) -> None:
+        """Give back what was claimed by a statement whose reply was lost: heartbeats would renew it without end."""
+        async with self._claiming, connected(self._queue) as connection:
+            claims = [attempt.claim for attempt in self._attempts.values()] + list(self._kept.values())
+            claims += [claim for claim, _ in self._marks.pending.values()]
+            released = await self._engine.release_unknown(connection, self.id, [each.message.id for each in claims])
+        if released:
+            log.warning("claims without a job here were given back", count=released)
 
     async def _progress_round(self) -> None:
         await asyncio.sleep(PROGRESS_EVERY)
@@ -277,10 +326,35 @@ class Worker:
     async def _last_writes(self) -> None:
         await self._marks.flush()
         async with connected(self._queue) as connection:
-            for claim in self._kept.values():
-                await self._engine.postpone(connection, claim.message, timedelta())
+            await self._release_kept(connection)
         self._kept.clear()
         await presence.gone(self._queue, self.id)
+
+    async def _release_kept(self, connection: asyncpg.Connection) -> None:
+        await self._engine.release(connection, self.id, [(each.message, timedelta()) for each in self._kept.values()])
+
+    def _loop_blocked(self) -> None:
+        """In the watchdog's thread: end the process when it was asked to end and the event loop cannot do it."""
+        if time.monotonic() < self._exit_at:
+            return
+        log.error("a job blocks the event loop at shutdown; its worker hands back what it can and exits")
+        try:
+            asyncio.run(asyncio.wait_for(self._hand_back_blocked(), LAST_WRITES))
+        except Exception as error:
+            log.warning("not all jobs could be handed back; they run again", error=type(error).__name__)
+        logs.flush()
+        os._exit(1)
+
+    async def _hand_back_blocked(self) -> None:
+        """Over a connection of its own: those of the pool belong to the blocked event loop."""
+        handed_back = Outcome(JobStatus.QUEUED, handed_back=True, delay=EXIT_WITHIN)
+        running = [(attempt.claim, handed_back) for attempt in self._attempts.values()]
+        connection = await connect(self._database.url, "queue")
+        try:
+            await self._marks.write(connection, [*self._marks.pending.values(), *running])
+            await self._release_kept(connection)
+        finally:
+            connection.terminate()
 
 
 def _queue_database(database: Database, connections: int) -> Database:

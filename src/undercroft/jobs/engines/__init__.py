@@ -1,7 +1,7 @@
 """What carries jobs to workers. The rows of `jobs` are the history; an engine's messages say what is due to whom.
 
-A message is written in the transaction that writes the row. It is claimed by one worker at a time, kept by heartbeats,
-given to another worker when they stop, and removed when the job has ended.
+A message is written in the transaction that writes the row. It is claimed by one worker at a time, whose
+heartbeats renew the claim, given to another worker when they stop, and removed when the job has ended.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -67,16 +67,22 @@ class Engine(Protocol):
         """Take up to `limit` due messages of these tasks, and those whose worker gave no heartbeat for so long."""
         ...
 
-    async def heartbeat(self, connection: asyncpg.Connection, message_ids: Collection[int]) -> None:
-        """Keep these messages for another while."""
+    def heartbeat_sql(self, worker_id: UUID) -> str:
+        """The statement, without parameters, that renews every claim of this worker. It never waits for a lock."""
         ...
 
     async def end(self, connection: asyncpg.Connection, ended: Sequence[tuple[Message, str]]) -> None:
         """Remove the messages of jobs that ended in these statuses."""
         ...
 
-    async def postpone(self, connection: asyncpg.Connection, message: Message, delay: timedelta) -> None:
-        """Give a message back, due after a delay."""
+    async def release(
+        self, connection: asyncpg.Connection, worker_id: UUID, released: Sequence[tuple[Message, timedelta]]
+    ) -> None:
+        """Give messages back, due after these delays, unless another worker has claimed them since."""
+        ...
+
+    async def release_unknown(self, connection: asyncpg.Connection, worker_id: UUID, known_ids: Collection[int]) -> int:
+        """Give back what this worker claimed beside these messages; how many there were."""
         ...
 
     async def next_due(self, connection: asyncpg.Connection, tasks: Collection[str]) -> timedelta | None:

@@ -1,4 +1,4 @@
-"""pgqueuer: jobs on PostgreSQL alone. Claims, heartbeats, redelivery and back-off are the library's statements.
+"""pgqueuer: jobs on PostgreSQL alone. Claims, redelivery and ends are the library's statements.
 
 The library is imported by workers only; a process that just enqueues writes its message itself, in the statement that
 writes the job's row.
@@ -54,6 +54,30 @@ WITH job AS (
 INSERT INTO {MESSAGE}
 SELECT message_id, priority, task, uuid_send(id), scheduled_at, 'queued' FROM job
 """  # noqa: S608 - only constants
+
+HEARTBEAT = """
+UPDATE pgqueuer SET heartbeat = now() WHERE id IN (
+    SELECT id FROM pgqueuer WHERE queue_manager_id = '{worker_id}' AND status = 'picked' FOR UPDATE SKIP LOCKED
+)
+"""
+
+RELEASE = """
+WITH released AS (
+    UPDATE pgqueuer p SET
+        status = 'queued', queue_manager_id = NULL, execute_after = now() + r.delay, attempts = p.attempts + 1,
+        updated = now()
+    FROM unnest($2::bigint[], $3::interval[]) AS r(id, delay)
+    WHERE p.id = r.id AND p.queue_manager_id = $1 AND p.status = 'picked'
+    RETURNING p.id, p.entrypoint, p.priority
+)
+INSERT INTO pgqueuer_log (job_id, status, entrypoint, priority)
+SELECT id, 'queued', entrypoint, priority FROM released
+"""
+
+RELEASE_UNKNOWN = """
+UPDATE pgqueuer SET status = 'queued', queue_manager_id = NULL, updated = now()
+WHERE queue_manager_id = $1 AND status = 'picked' AND NOT id = ANY($2::bigint[])
+"""
 
 NEXT_DUE = """
 SELECT min(execute_after) - now() AS due FROM pgqueuer WHERE status = 'queued' AND entrypoint = ANY($1::text[])
@@ -141,8 +165,8 @@ class PostgresEngine:
         )
         return [Message(job.id, UUID(bytes=job.payload), job) for job in claimed if job.payload]
 
-    async def heartbeat(self, connection: asyncpg.Connection, message_ids: Collection[int]) -> None:
-        await self._queries(connection).update_heartbeat(cast(Any, list(message_ids)))
+    def heartbeat_sql(self, worker_id: UUID) -> str:
+        return HEARTBEAT.format(worker_id=UUID(str(worker_id)))
 
     async def end(self, connection: asyncpg.Connection, ended: Sequence[tuple[Message, str]]) -> None:
         if ended:
@@ -150,8 +174,16 @@ class PostgresEngine:
                 [(message.handle, cast(Any, ENDED_AS[status]), None) for message, status in ended]
             )
 
-    async def postpone(self, connection: asyncpg.Connection, message: Message, delay: timedelta) -> None:
-        await self._queries(connection).retry_job(message.handle, delay, None)
+    async def release(
+        self, connection: asyncpg.Connection, worker_id: UUID, released: Sequence[tuple[Message, timedelta]]
+    ) -> None:
+        """Not the library's `retry_job`, which takes a message from the worker that has claimed it meanwhile."""
+        if released:
+            ids, delays = [message.id for message, _ in released], [delay for _, delay in released]
+            await connection.execute(RELEASE, worker_id, ids, delays)
+
+    async def release_unknown(self, connection: asyncpg.Connection, worker_id: UUID, known_ids: Collection[int]) -> int:
+        return _touched(await connection.execute(RELEASE_UNKNOWN, worker_id, list(known_ids)))
 
     async def next_due(self, connection: asyncpg.Connection, tasks: Collection[str]) -> timedelta | None:
         return cast("timedelta | None", await connection.fetchval(NEXT_DUE, list(tasks)))

@@ -1,0 +1,60 @@
+"""The heartbeats of one worker, sent by a program of its own: `python -P heartbeat_process.py`, settings on stdin.
+
+A job can block its worker's event loop, and one that does not let go of the interpreter's lock (a slow regular
+expression, a sum over a long range) blocks every thread with it. Another process beats on, so that no other worker
+takes the jobs of a busy worker for lost. It imports the driver alone, and ends with its worker, however that ends.
+"""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+
+ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+TIMEOUT = 5.0
+LONGEST_PAUSE_AFTER_ERROR = 0.5
+
+
+async def main(settings: dict[str, Any]) -> None:
+    """Run `sql` every `interval` seconds until the process `parent` has ended or closes our stdin."""
+    closed = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), closed.set)
+    connection: asyncpg.Connection | None = None
+    while not closed.is_set() and os.getppid() == settings["parent"]:
+        pause = settings["interval"]
+        try:
+            if connection is None:
+                connection = await _connect(settings["url"])
+            await connection.execute(settings["sql"])
+        except ERRORS:
+            # The worker itself reports an outage; here is nothing but to try again soon.
+            if connection is not None:
+                connection.terminate()
+            connection, pause = None, min(pause, LONGEST_PAUSE_AFTER_ERROR)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closed.wait(), pause)
+    if connection is not None:
+        connection.terminate()
+
+
+async def _connect(url: str) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        url,
+        timeout=TIMEOUT,
+        command_timeout=TIMEOUT,
+        statement_cache_size=0,
+        server_settings={"application_name": "undercroft heartbeat"},
+    )
+
+
+if __name__ == "__main__":
+    # Ctrl-C and a supervisor's signal to the whole group are for the worker, which still needs its claims.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    asyncio.run(main(json.loads(io.FileIO(0, closefd=False).readline())))

@@ -1,0 +1,140 @@
+"""The thread beside a worker's event loop: it runs the heartbeat process and notices when the loop is blocked."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from undercroft.jobs.context import current
+
+log = structlog.get_logger("undercroft.application")
+
+PROGRAM = Path(__file__).with_name("heartbeat_process.py")
+TICK = 0.25
+BLOCKED_AFTER = 2.0
+"""Seconds without a turn of the event loop after which its blocking task is reported."""
+
+RESTART_AFTER = 5.0
+
+
+class HeartbeatProcess:
+    """The program that renews a worker's claims every `interval` seconds, started again should it end."""
+
+    def __init__(self, url: str, sql: str, interval: float) -> None:
+        settings = {"url": url, "sql": sql, "interval": interval, "parent": os.getpid()}
+        self._settings = json.dumps(settings).encode() + b"\n"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start_at = 0.0
+
+    def ensure_running(self) -> None:
+        """Start it unless it runs; an attempt that fails is reported and repeated a few seconds later."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        if self._process is not None:
+            log.warning("heartbeat process ended, starting another", exit_code=self._process.returncode)
+            self.end()
+        if time.monotonic() >= self._start_at:
+            self._start_at = time.monotonic() + RESTART_AFTER
+            self._start()
+
+    def _start(self) -> None:
+        try:
+            # -P: modules of this package must not be found under the names of the standard library's.
+            self._process = subprocess.Popen([sys.executable, "-P", str(PROGRAM)], stdin=subprocess.PIPE)
+            assert self._process.stdin is not None
+            self._process.stdin.write(self._settings)
+            self._process.stdin.flush()
+        except OSError as error:
+            log.error("heartbeat process cannot be started; the event loop sends heartbeats alone", reason=str(error))
+
+    def end(self) -> None:
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process = None
+
+
+class Watchdog:
+    """Reports the task that blocks the loop it was started on, with its stack; `on_blocked` is called in its thread
+    at every look while that lasts.
+    """
+
+    def __init__(self, heartbeats: HeartbeatProcess, on_blocked: Callable[[], None]) -> None:
+        self.blocked_seconds = 0.0
+        self._heartbeats = heartbeats
+        self._on_blocked = on_blocked
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="jobs watchdog", daemon=True)
+        self._loop_thread = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ticked_at = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
+        self._reported = False
+
+    def start(self) -> None:
+        """Watch the running loop, from this thread."""
+        self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
+        self._ticked_at = time.monotonic()
+        self._tick()
+        self._heartbeats.ensure_running()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and the heartbeat process."""
+        self._ended.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._thread.join()
+        self._heartbeats.end()
+
+    def _tick(self) -> None:
+        assert self._loop is not None
+        silence = time.monotonic() - self._ticked_at
+        if silence > BLOCKED_AFTER:
+            self.blocked_seconds += silence
+        if self._reported:
+            self._reported = False
+            log.warning("event loop runs again", blocked_for=round(silence, 1))
+        self._ticked_at = time.monotonic()
+        self._timer = self._loop.call_later(TICK, self._tick)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(TICK):
+            self._heartbeats.ensure_running()
+            silence = time.monotonic() - self._ticked_at
+            if silence > BLOCKED_AFTER:
+                self._report(silence)
+                self._on_blocked()
+
+    def _report(self, silence: float) -> None:
+        if self._reported:
+            return
+        self._reported = True
+        frame = sys._current_frames().get(self._loop_thread)
+        log.error(
+            "event loop blocked: heartbeats go on, but no other job of this worker does",
+            blocked_for=round(silence, 1),
+            blocking=_name_of(asyncio.current_task(self._loop)),
+            stack="".join(traceback.format_stack(frame)) if frame else None,
+        )
+
+
+def _name_of(running: "asyncio.Task[Any] | None") -> str | None:
+    """The task's own name, with the job that it belongs to where a job started it (known from Python 3.12 on)."""
+    if running is None:
+        return None
+    get_context = getattr(running, "get_context", None)
+    job = get_context().get(current) if get_context else None
+    return running.get_name() if job is None else f"{running.get_name()} of job {job.task} {job.id}"
