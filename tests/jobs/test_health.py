@@ -1,15 +1,19 @@
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
+import structlog
 
 from tests.jobs import chores
 from tests.jobs.processes import eventually, working
 from undercroft.core.db import Database
-from undercroft.core.health import Component
+from undercroft.core.health import Component, ComponentDown, Health, Overall, overall
 from undercroft.core.settings import load
-from undercroft.jobs import enqueue
-from undercroft.jobs.health import NobodyWorks, health, jobs_component
+from undercroft.jobs import enqueue, upkeep
+from undercroft.jobs.health import health, jobs_component
 from undercroft.jobs.settings import JobsSettings
+from undercroft.testing.jobs import JobsInTest
 
 
 async def test_without_a_worker_there_is_none_and_what_waits_is_counted(database: Database) -> None:
@@ -22,19 +26,21 @@ async def test_without_a_worker_there_is_none_and_what_waits_is_counted(database
 
 async def test_only_jobs_that_are_due_without_a_worker_are_a_fault(database: Database) -> None:
     component = jobs_component(database)
-    assert await component.check() == {"workers": 0, "running": 0, "due": 0}
+    assert await component.check() == {"workers": 0, "running": 0, "due": 0, "unresponsive": 0}
     async with database.session() as session:
         await enqueue(session, chores.wait_long)
-    with pytest.raises(NobodyWorks):
+        await enqueue(session, chores.note, what="later", delay=60)
+    with pytest.raises(ComponentDown) as down:
         await component.check()
+    assert down.value.details == {"workers": 0, "running": 0, "due": 1, "unresponsive": 0, "stranded": 1}
     async with working(database):
         await eventually(lambda: is_running(component))
 
 
 async def is_running(component: Component) -> bool:
     try:
-        return await component.check() == {"workers": 1, "running": 1, "due": 0}
-    except NobodyWorks:
+        return await component.check() == {"workers": 1, "running": 1, "due": 0, "unresponsive": 0}
+    except ComponentDown:
         return False
 
 
@@ -65,3 +71,113 @@ async def test_a_worker_holds_no_more_connections_than_its_settings_say(database
         await eventually(drained)
     assert 1 <= most["undercroft queue"] <= load(JobsSettings).jobs_connections
     assert most["undercroft listen"] <= 1
+
+
+async def rename_task(database: Database, old: str, new: str) -> None:
+    """What is left of a task once a release without it runs."""
+    async with database.session() as session:
+        raw = await session.raw()
+        await raw.execute("UPDATE jobs SET task = $2 WHERE task = $1", old, new)
+        await raw.execute("UPDATE pgqueuer SET entrypoint = $2 WHERE entrypoint = $1", old, new)
+
+
+async def test_jobs_of_a_removed_task_stay_queued_and_are_reported(
+    database: Database, jobs: JobsInTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBS_SWEEP_INTERVAL", "0.1")
+    async with database.session() as session:
+        removed = [await enqueue(session, chores.note, what=str(n)) for n in range(3)]
+    await rename_task(database, chores.note.name, "old.task")
+    async with database.session() as session:
+        kept = await enqueue(session, chores.note, what="kept")
+    readiness = Health()
+    readiness.add(jobs_component(database))
+
+    async def is_reported() -> bool:
+        return len(reports(logs)) > 0 and (await health(database)).workers == 1
+
+    async def has_swept_again() -> bool:
+        return (await jobs.get(kept.id)).status == "succeeded" and len(sweeps) > 2
+
+    sweeps: list[str] = []
+    monkeypatch.setattr("undercroft.jobs.worker.sweep", recorded(sweeps))
+    with structlog.testing.capture_logs() as logs:
+        async with working(database):
+            await eventually(is_reported)
+            await eventually(has_swept_again)
+            (reading,) = await readiness.read()
+            state = await health(database)
+    assert [(each["waiting_task"], each["due"]) for each in reports(logs)] == [("old.task", 3)]
+    assert overall([reading]) is Overall.DEGRADED
+    assert (reading.details["workers"], reading.details["stranded"]) == (1, 3)
+    (stranded,) = state.stranded
+    assert (stranded.task, stranded.queue, stranded.workers, stranded.due) == ("old.task", "default", 0, 3)
+    assert stranded.waiting > 0
+    for job in removed:
+        row = await jobs.get(job.id)
+        assert (row.status, row.attempts) == ("queued", 0)
+
+
+def reports(logs: list[Any]) -> list[Any]:
+    return [each for each in logs if each["event"].startswith("jobs wait for a task that no worker runs")]
+
+
+def recorded(sweeps: list[str]) -> Callable[[Database], Awaitable[tuple[int, int]]]:
+    async def sweep(database: Database) -> tuple[int, int]:
+        sweeps.append("sweep")
+        return await upkeep.sweep(database)
+
+    return sweep
+
+
+async def test_jobs_of_a_queue_that_no_worker_serves_are_stranded_beside_those_that_are_served(
+    database: Database, jobs: JobsInTest
+) -> None:
+    async with database.session() as session:
+        await enqueue(session, chores.slow_queue)
+        await enqueue(session, chores.note, what="later", delay=60)
+
+    async def has_worker() -> bool:
+        return (await health(database)).alive
+
+    async with working(database, queues=("default",)):
+        await eventually(has_worker)
+        backlog = {each.task: each for each in (await health(database)).backlog}
+    assert (backlog["chores.slow_queue"].workers, backlog["chores.slow_queue"].is_stranded) == (0, True)
+    assert (backlog["chores.note"].workers, backlog["chores.note"].is_stranded) == (1, False)
+
+
+@pytest.mark.parametrize(("tasks", "stranded"), [(None, []), (["other.task"], ["chores.note"]), (["chores.note"], [])])
+async def test_worker_that_does_not_report_its_tasks_is_taken_to_run_all(
+    database: Database, tasks: list[str] | None, stranded: list[str]
+) -> None:
+    async with database.session() as session:
+        await enqueue(session, chores.note, what="tea")
+        await (await session.raw()).execute(
+            "INSERT INTO job_workers (id, host, pid, queues, concurrency, tasks, started_at, seen_at) "
+            "VALUES (gen_random_uuid(), 'old', 1, '', 1, $1, now(), now())",
+            tasks,
+        )
+    assert [each.task for each in (await health(database)).stranded] == stranded
+
+
+async def test_worker_counts_as_alive_only_while_it_was_seen_lately(database: Database) -> None:
+    worker = (
+        "INSERT INTO job_workers (id, host, pid, queues, concurrency, started_at, seen_at) "
+        "VALUES (gen_random_uuid(), 'host', 1, '', 1, now(), now() - $1::float * interval '1 second')"
+    )
+    async with database.session() as session:
+        raw = await session.raw()
+        for ago in (load(JobsSettings).jobs_redelivery + 1, load(JobsSettings).jobs_redelivery - 5):
+            await raw.execute(worker, ago)
+    assert (await health(database)).workers == 1
+
+
+async def test_unresponsive_jobs_are_counted(database: Database) -> None:
+    async with database.session() as session:
+        jobs = [await enqueue(session, chores.note, what=str(n)) for n in range(3)]
+        await (await session.raw()).execute("UPDATE jobs SET status = 'running'")
+        await (await session.raw()).execute("UPDATE jobs SET unresponsive_since = now() WHERE id = $1", jobs[0].id)
+    state = await health(database)
+    assert (state.running, state.unresponsive, state.due, state.later) == (3, 1, 0, 0)
+    assert (await jobs_component(database).check()) == {"workers": 0, "running": 3, "due": 0, "unresponsive": 1}

@@ -20,6 +20,14 @@ class Overall(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+class ComponentDown(Exception):
+    """Raised by a check that knows details of what is wrong, as numbers or words that may be public."""
+
+    def __init__(self, details: Mapping[str, Any]) -> None:
+        super().__init__(details)
+        self.details = dict(details)
+
+
 class Component(Struct, frozen=True):
     """`check` raises when it is down and may return a mapping of details; without what is `required` nothing works."""
 
@@ -70,7 +78,8 @@ class Health:
         except Exception as error:
             reason = type(error.__cause__ or error).__name__
             log.warning("component is down", component=component.name, reason=reason)
-            return Reading(component, False, _ms_since(started), {})
+            details = error.details if isinstance(error, ComponentDown) else {}
+            return Reading(component, False, _ms_since(started), details)
         return Reading(component, True, _ms_since(started), dict(details) if isinstance(details, Mapping) else {})
 
     def _check(self, component: Component) -> asyncio.Task[object]:

@@ -1,61 +1,129 @@
-"""Whether jobs are worked off: for the ready endpoint and `undercroft doctor`."""
+"""Whether jobs are run: for the ready endpoint, the worker's log and administrators."""
+
+from collections.abc import Sequence
 
 from msgspec import Struct
 from sqlalchemy import Float, bindparam, text
 
-from undercroft.core.db.session import Database
+from undercroft.core.db.session import Database, ReadSession
 from undercroft.core.db.statement import Statement
-from undercroft.core.health import Component
+from undercroft.core.health import Component, ComponentDown
 from undercroft.core.settings import load
 from undercroft.jobs.settings import JobsSettings
 
-HEALTH = Statement(
+BACKLOG = Statement(
     text("""
-SELECT
-    (SELECT count(*) FROM job_workers WHERE seen_at > now() - make_interval(secs => :seconds)) AS workers,
-    count(*) FILTER (WHERE status = 'running') AS running,
-    count(*) FILTER (WHERE status = 'queued' AND scheduled_at <= now()) AS due,
-    count(*) FILTER (WHERE status = 'queued' AND scheduled_at > now()) AS later,
-    coalesce(extract(epoch FROM now() - min(scheduled_at) FILTER (WHERE status = 'queued')), 0)::float AS waiting
-FROM jobs WHERE status IN ('queued', 'running')
+WITH live AS (
+    SELECT tasks FROM job_workers WHERE seen_at > now() - make_interval(secs => :seconds)
+), backlog AS (
+    SELECT task, queue,
+        count(*) FILTER (WHERE status = 'running') AS running,
+        count(unresponsive_since) AS unresponsive,
+        count(*) FILTER (WHERE status = 'queued' AND scheduled_at <= now()) AS due,
+        count(*) FILTER (WHERE status = 'queued' AND scheduled_at > now()) AS later,
+        extract(epoch FROM now() - min(scheduled_at) FILTER (WHERE status = 'queued'))::float AS waiting
+    FROM jobs WHERE status IN ('queued', 'running') GROUP BY task, queue
+)
+SELECT (SELECT count(*) FROM live) AS all_workers, backlog.*,
+    (SELECT count(*) FROM live WHERE tasks IS NULL OR backlog.task = ANY(tasks)) AS workers
+FROM (SELECT) AS always LEFT JOIN backlog ON true
+ORDER BY queue, task
 """).bindparams(bindparam("seconds", type_=Float))
 )
 
 
-class NobodyWorks(Exception):
-    """Jobs are due, and no worker has been seen lately."""
+class Backlog(Struct, frozen=True):
+    """The unfinished jobs of one task: by state, for how many seconds the oldest due one has been waiting, and how
+    many live workers run the task.
+    """
 
-
-class Health(Struct, frozen=True):
-    """Live workers, jobs by state, and for how many seconds the oldest due job has been waiting."""
-
+    task: str
+    queue: str
     workers: int
     running: int
+    unresponsive: int
     due: int
     later: int
     waiting: float
 
     @property
+    def is_stranded(self) -> bool:
+        """Whether jobs are due that no live worker runs: its release does not know the task, or its queues lack it."""
+        return self.due > 0 and self.workers == 0
+
+
+class Health(Struct, frozen=True):
+    """How many workers are alive, and the backlog of every task that has one."""
+
+    workers: int
+    backlog: Sequence[Backlog]
+
+    @property
+    def running(self) -> int:
+        return sum(each.running for each in self.backlog)
+
+    @property
+    def unresponsive(self) -> int:
+        return sum(each.unresponsive for each in self.backlog)
+
+    @property
+    def due(self) -> int:
+        return sum(each.due for each in self.backlog)
+
+    @property
+    def later(self) -> int:
+        return sum(each.later for each in self.backlog)
+
+    @property
+    def stranded(self) -> list[Backlog]:
+        """The tasks whose due jobs no live worker runs."""
+        return [each for each in self.backlog if each.is_stranded]
+
+    @property
     def alive(self) -> bool:
-        """Whether somebody is there to do the work."""
+        """Whether any worker is there."""
         return self.workers > 0
 
 
 async def health(database: Database) -> Health:
     """What workers and queues look like now, in one statement. Raises `DatabaseUnavailable`."""
     async with database.reading() as session:
-        row = await session.fetchrow(HEALTH, seconds=load(JobsSettings).jobs_redelivery)
-    assert row is not None
-    return Health(row["workers"], row["running"], row["due"], row["later"], max(0.0, row["waiting"]))
+        return await read_health(session)
+
+
+async def read_health(session: ReadSession) -> Health:
+    """The same over a session that is open already."""
+    rows = await session.fetch(BACKLOG, seconds=load(JobsSettings).jobs_redelivery)
+    backlog = [
+        Backlog(
+            row["task"],
+            row["queue"],
+            row["workers"],
+            row["running"],
+            row["unresponsive"],
+            row["due"],
+            row["later"],
+            max(0.0, row["waiting"] or 0.0),
+        )
+        for row in rows
+        if row["task"] is not None
+    ]
+    return Health(rows[0]["all_workers"], backlog)
 
 
 def jobs_component(database: Database) -> Component:
-    """Down while jobs are due and no worker is there to run them; requests do not need it."""
+    """Down while jobs are due that no live worker runs; requests do not need it."""
 
     async def check() -> dict[str, int]:
         state = await health(database)
-        if state.due and not state.alive:
-            raise NobodyWorks
-        return {"workers": state.workers, "running": state.running, "due": state.due}
+        details = {
+            "workers": state.workers,
+            "running": state.running,
+            "due": state.due,
+            "unresponsive": state.unresponsive,
+        }
+        if stranded := state.stranded:
+            raise ComponentDown(details | {"stranded": sum(each.due for each in stranded)})
+        return details
 
     return Component("jobs", check)

@@ -24,6 +24,7 @@ from undercroft.jobs import history, presence
 from undercroft.jobs.connections import connected
 from undercroft.jobs.engines import engine
 from undercroft.jobs.execution import EXIT_WITHIN, Attempt, Stop, blamed
+from undercroft.jobs.health import health
 from undercroft.jobs.history import Claim, Outcome
 from undercroft.jobs.marks import Marks
 from undercroft.jobs.models import JobStatus
@@ -62,6 +63,7 @@ class Worker:
         self._marks = Marks(self._queue, self._engine, self.id)
         self._attempts: dict[UUID, Attempt] = {}
         self._kept: dict[UUID, Claim] = {}
+        self._reported: set[str] = set()
         self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
         self._slot = asyncio.Event()
@@ -287,6 +289,19 @@ class Worker:
     async def _sweep_round(self) -> None:
         await asyncio.sleep(self._settings.jobs_sweep_interval * random.uniform(0.5, 1))  # noqa: S311
         await sweep(self._database)
+        await self._report_stranded()
+
+    async def _report_stranded(self) -> None:
+        """Log once for each task whose due jobs no live worker runs: they stay queued for a release that has it."""
+        for each in (await health(self._database)).stranded:
+            if each.task not in self._reported:
+                self._reported.add(each.task)
+                log.warning(
+                    "jobs wait for a task that no worker runs: start a worker that has it, or cancel them",
+                    waiting_task=each.task,
+                    queue=each.queue,
+                    due=each.due,
+                )
 
     async def _listen(self) -> None:
         settings = self._queue.settings

@@ -165,8 +165,50 @@ async def test_schedules_show_the_next_run_and_the_last_result(
     assert shown["next_run_at"] > shown["last_run_at"]
 
 
+async def test_queue_depths_show_each_task_with_its_workers(admin: AsyncClient, database: Database) -> None:
+    for delay in (0, 0, 60):
+        await enqueued(database, what="tea", delay=delay)
+    await enqueued(database, chores.slow_queue)
+    async with database.session() as session:
+        raw = await session.raw()
+        await raw.execute("UPDATE jobs SET scheduled_at = now() - interval '90 seconds' WHERE queue = 'slow'")
+        await raw.execute(
+            "INSERT INTO job_workers (id, host, pid, queues, concurrency, tasks, started_at, seen_at) "
+            "VALUES (gen_random_uuid(), 'host', 1, '', 1, ARRAY['chores.note'], now(), now())"
+        )
+    shown = (await admin.get(f"{JOBS}/queues")).json()
+    assert shown["workers"] == 1
+    note, slow = shown["items"]
+    assert {key: note[key] for key in ("task", "queue", "workers", "due", "later", "running", "unresponsive")} == {
+        "task": "chores.note",
+        "queue": "default",
+        "workers": 1,
+        "due": 2,
+        "later": 1,
+        "running": 0,
+        "unresponsive": 0,
+    }
+    assert (slow["task"], slow["queue"], slow["workers"], slow["due"]) == ("chores.slow_queue", "slow", 0, 1)
+    assert slow["waiting"] >= 90 > note["waiting"] >= 0
+
+
+async def test_queue_depths_are_empty_without_unfinished_jobs(
+    admin: AsyncClient, database: Database, jobs: JobsInTest
+) -> None:
+    await enqueued(database, what="tea")
+    await jobs.run_all()
+    assert (await admin.get(f"{JOBS}/queues")).json() == {"workers": 0, "items": []}
+
+
 async def test_only_administrators_see_jobs(user: AsyncClient, client: AsyncClient, database: Database) -> None:
     job = await enqueued(database, what="tea")
-    for method, path in (("GET", ""), ("GET", f"/{job.id}"), ("POST", f"/{job.id}/retry"), ("DELETE", f"/{job.id}")):
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/queues"),
+        ("GET", "/schedules"),
+        ("GET", f"/{job.id}"),
+        ("POST", f"/{job.id}/retry"),
+        ("DELETE", f"/{job.id}"),
+    ):
         assert (await user.request(method, JOBS + path)).status_code == 403
         assert (await client.request(method, JOBS + path)).status_code == 401

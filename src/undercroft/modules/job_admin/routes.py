@@ -16,7 +16,14 @@ from undercroft.core.http.tags import Tag
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
 from undercroft.jobs.models import Job, JobStatus
 from undercroft.modules.job_admin.repository import JobRepository
-from undercroft.modules.job_admin.schemas import JobDetail, JobRead, ScheduleList, ScheduleRead
+from undercroft.modules.job_admin.schemas import (
+    BacklogRead,
+    JobDetail,
+    JobRead,
+    QueueList,
+    ScheduleList,
+    ScheduleRead,
+)
 from undercroft.modules.job_admin.service import JobControl, JobHistory, matching
 
 JOBS = Tag("Jobs", "Background work: what ran, what waits, what failed.", group="Administration")
@@ -58,6 +65,13 @@ async def list_jobs(
 async def list_schedules(session: ReadSessionDep) -> ScheduleList:
     """The next to run first. A schedule appears once a worker has started that knows it."""
     return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobHistory(session).schedules()])
+
+
+@router.get("/queues", response_model=QueueList, summary="List queue depths")
+async def list_queues(session: ReadSessionDep) -> QueueList:
+    """The unfinished jobs of each task that has any, by queue and task, and how many live workers run it."""
+    health = await JobHistory(session).health()
+    return QueueList(workers=health.workers, items=[BacklogRead.model_validate(each) for each in health.backlog])
 
 
 @router.get("/{job_id:uuid}", response_model=JobDetail, summary="Read a job", responses=responses(JobNotFound))

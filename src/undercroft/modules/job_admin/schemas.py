@@ -40,3 +40,24 @@ class ScheduleRead(Schema):
 
 class ScheduleList(Schema):
     items: list[ScheduleRead]
+
+
+class BacklogRead(Schema):
+    model_config = ConfigDict(from_attributes=True)
+
+    task: str
+    queue: str
+    workers: int = Field(
+        description="Live workers that run this task. With 0 its jobs stay queued: no running release has the task, or "
+        "no worker serves its queue."
+    )
+    running: int = Field(description="Jobs that are running.")
+    unresponsive: int = Field(description="Running jobs that ignore their timeout or cancellation.")
+    due: int = Field(description="Queued jobs whose time has come.")
+    later: int = Field(description="Queued jobs that are scheduled for later.")
+    waiting: float = Field(description="Seconds for which the oldest due job has been waiting.")
+
+
+class QueueList(Schema):
+    workers: int = Field(description="Live workers.")
+    items: list[BacklogRead]

@@ -12,6 +12,7 @@ from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session
 from undercroft.core.db.repository import Position, Slice, Stretch
 from undercroft.jobs import control
+from undercroft.jobs.health import Health, read_health
 from undercroft.jobs.models import Job, JobStatus
 from undercroft.modules.job_admin.repository import JobListing, JobRepository, ScheduleRepository
 
@@ -36,6 +37,9 @@ class JobHistory:
 
     async def read(self, job_id: UUID) -> Job:
         return await JobRepository(self._session).get(job_id)
+
+    async def health(self) -> Health:
+        return await read_health(self._session)
 
     async def schedules(self) -> Sequence[Row[Any]]:
         return await ScheduleRepository(self._session).list()
