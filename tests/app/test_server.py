@@ -100,7 +100,7 @@ async def test_with_migrate_on_start_an_old_schema_is_made_new(tmp_path: Path, e
 async def test_no_database_an_unreachable_one_and_a_taken_port_are_told(tmp_path: Path, database_url: str):
     assert "DATABASE_URL is not set" in await _refusal(Server(tmp_path))
     nowhere = "postgresql://somebody:their-secret@127.0.0.1:9/nothing"
-    said = await _refusal(Server(tmp_path, DATABASE_URL=nowhere))
+    said = await _refusal(Server(tmp_path, DATABASE_URL=nowhere, DB_START_TIMEOUT="0"))
     assert "DATABASE_URL" in said
     assert "their-secret" not in said
     server = Server(tmp_path, DATABASE_URL=database_url)
@@ -141,7 +141,8 @@ async def test_sigterm_finishes_what_is_in_flight_and_ends_with_0(
                 await _waits_for_the_lock(holder)
                 server.process.terminate()
                 await _no_longer_listens(server)
-            assert (await request).status_code == 401
+            response = await request
+            assert (response.status_code, response.headers["connection"]) == (401, "close")
         assert (await server.ended())[0] == 0
     finally:
         server.kill()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.terminal import PRODUCTION, bare, typed
 
-NOWHERE = {"DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1:1/none"}
+NOWHERE = {"DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1:1/none", "DB_START_TIMEOUT": "0"}
 UNSET = "DATABASE_URL is not set"
 UNREACHABLE = "The database at 127.0.0.1:1 cannot be used: nothing listens there."
 

@@ -12,9 +12,10 @@ from fastapi import APIRouter, FastAPI
 from undercroft import __version__
 from undercroft.app.loader import check_settings, modules, parts, prepare
 from undercroft.core.auth import Router, Surface
-from undercroft.core.db import Database
-from undercroft.core.db.connect import decide_pooler
+from undercroft.core.db import Database, DatabaseSettings
+from undercroft.core.db.connect import await_database, decide_pooler
 from undercroft.core.db.health import database_component
+from undercroft.core.db.settings import required
 from undercroft.core.health import Component, Health
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
@@ -117,6 +118,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _open_database(surface: str) -> Database:
+    settings = load(DatabaseSettings)
+    await await_database(required(settings.url), settings.db_start_timeout)
     settings = await decide_pooler()
     return Database(settings, settings.admin_url if surface == "admin" else settings.url)
 

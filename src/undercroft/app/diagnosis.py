@@ -100,11 +100,8 @@ async def roles() -> tuple[Verdict, str, str]:
 
 
 async def schema() -> tuple[Verdict, str, str]:
-    behind = [status for status in await migrations.statuses(load(DatabaseSettings).url) if status.pending]
-    if behind:
-        listed = ", ".join(f"{status.history}: {len(status.pending)} to run" for status in behind)
-        return Verdict.BAD, listed, "Run `undercroft migrate upgrade`."
-    return Verdict.GOOD, "up to date", ""
+    warnings = await migrations.require_current(load(DatabaseSettings).url)
+    return (Verdict.WEAK, warnings[0], "") if warnings else (Verdict.GOOD, "up to date", "")
 
 
 async def isolation() -> tuple[Verdict, str, str]:

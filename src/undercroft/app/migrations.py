@@ -32,18 +32,40 @@ def history(name: str) -> History:
     return known[name]
 
 
+async def history_to_extend(name: str | None, url: str) -> History:
+    """The history that a new migration belongs to; without a name the only one whose models differ.
+
+    A module with models and without a history gets its first one. Raises `ConfigurationError` when there is no such
+    module, or the name cannot be left out.
+    """
+    if name is None:
+        return await _only_different(url)
+    known = {each.name: each for each in histories()}
+    if name in known:
+        return known[name]
+    fresh = {each.name: each for each in await _first_histories(url)}
+    if name not in fresh:
+        raise ConfigurationError(f"There is no history called {name}. There are: {', '.join([*known, *fresh])}.")
+    return fresh[name]
+
+
 async def upgrade_all(
-    url: str, *, told: Callable[[str], None] | None = None, wanted: Wanted | None = None
+    url: str,
+    *,
+    report: Callable[[str], None] | None = None,
+    wanted: Wanted | None = None,
+    lossless: bool = False,
 ) -> list[str]:
     """Bring a database to the newest schema as its owner; returns the revisions that were run.
 
-    Then its row-level security is made what is `wanted`, or else what TENANT_RLS says.
+    Then its row-level security is made what is `wanted`, or else what TENANT_RLS says. `lossless` runs nothing that
+    can lose data.
     """
-    run = await migrations.upgrade(url, histories(), told=told)
+    run = await migrations.upgrade(url, histories(), report=report, lossless=lossless)
     wanted = wanted or wanted_row_security()
     for table in await row_security.sync(url, wanted):
-        if told is not None:
-            told(f"row-level security {'on' if wanted.on else 'off'}: {table}")
+        if report is not None:
+            report(f"row-level security {'on' if wanted.on else 'off'}: {table}")
     return run
 
 
@@ -60,15 +82,74 @@ async def disagreements(url: str) -> list[str]:
     ]
 
 
-async def require_current(url: str) -> None:
-    """Raise `ConfigurationError` when the schema is older than this program."""
-    behind = [status for status in await statuses(url) if status.pending]
-    if behind:
+async def require_current(url: str) -> list[str]:
+    """Raise `ConfigurationError` when this release does not run on the schema; returns what there is to warn of.
+
+    A newer schema is one that this release runs on, unless a migration there says `backward_compatible = False`.
+    """
+    found = await statuses(url)
+    for status in found:
+        if status.pending and status.missing:
+            raise ConfigurationError(migrations.missing_file(status))
+        if status.refused_by:
+            raise ConfigurationError(
+                f"The database's schema is newer than this release, which does not run on it: the migration "
+                f"{status.refused_by} of {status.history} excludes older releases.\nInstall the newer release."
+            )
+    if behind := [status for status in found if status.pending]:
         listed = ", ".join(f"{status.history} ({len(status.pending)} to run)" for status in behind)
         raise ConfigurationError(
             f"The database's schema is older than this program: {listed}.\n"
             "Run `undercroft migrate upgrade`, or set MIGRATE_ON_START=true."
         )
+    return [_newer(status) for status in found if status.is_newer]
+
+
+async def outdated(url: str) -> list[str]:
+    """What a developer reads instead of a refusal when the schema is not the one that the code was written for."""
+    found = await statuses(url)
+    said = [migrations.missing_file(status) for status in found if status.missing]
+    waiting = await migrations.waiting(url, histories()) if not said else None
+    if waiting is not None:
+        said.append(
+            f"The migration {waiting.revision} of {waiting.history} can lose data, so it waits for you.\n"
+            f"  {waiting.file}\n  {' '.join(waiting.statement.split())}\n"
+            "Read it, then run `undercroft migrate upgrade`. Until then, what needs it fails."
+        )
+    return said
+
+
+def _newer(status: Status) -> str:
+    newest = ", ".join(each.revision for each in reversed(status.missing))
+    return (
+        f"The database's schema is newer than this release: it has run {newest} of {status.history}, which this "
+        f"release does not have. If that file was deleted here, restore it or run `undercroft migrate repair`."
+    )
+
+
+async def _only_different(url: str) -> History:
+    known = histories()
+    fresh = await _first_histories(url)
+    taken = frozenset().union(*(each.tables for each in fresh))
+    core, *others = known
+    candidates = [History(core.name, core.folder, core.tables - taken), *others]
+    different = fresh + [each for each in candidates if await migrations.differences(url, each)]
+    if len(different) > 1:
+        listed = ", ".join(each.name for each in different)
+        raise ConfigurationError(f"The models of several modules changed: {listed}. Name one with --module.")
+    return different[0] if different else core
+
+
+async def _first_histories(url: str) -> list[History]:
+    """One for each module whose models have no table yet and that has no history: their tables are not the core's."""
+    known = await migrations.tables(url)
+    without = [module for module in modules() if not _has_own_history(module)]
+    owned = {module: _tables_of(f"{module.package.__name__}.") for module in without}
+    return [
+        History(module.name, module.folder / "migrations", tables)
+        for module, tables in owned.items()
+        if tables and not tables & known
+    ]
 
 
 def _has_own_history(module: Module) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from multiprocessing import connection, parent_process
 from typing import Any, NoReturn, cast
 
+import structlog
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
@@ -25,12 +26,14 @@ from undercroft.app.loader import check_settings
 from undercroft.app.schema import is_newest, require_row_security
 from undercroft.app.settings import ServerSettings
 from undercroft.core.db import DatabaseSettings
-from undercroft.core.db.connect import decide_pooler
+from undercroft.core.db.connect import await_database, decide_pooler
 from undercroft.core.db.settings import required
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
-from undercroft.core.settings import CoreSettings, load
+from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.core.telemetry import logs
+
+log = structlog.get_logger("undercroft.application")
 
 _SURFACE = "UNDERCROFT_SURFACE"
 M_MMAP_THRESHOLD = -3
@@ -50,29 +53,47 @@ def serve(surface: str, host: str | None = None, port: int | None = None) -> Non
     host, port = host or settings.host, port or settings.port
     check_settings(load(CoreSettings).environment)
     _require_port(host, port)
-    asyncio.run(ready_database())
+    logs.configure()
+    for warning in asyncio.run(ready_database()):
+        warn(warning)
     if settings.web_concurrency == 1:
         _serve_here(surface, host, port)
     else:
         _serve_with_workers(surface, host, port, settings.web_concurrency)
 
 
-async def ready_database() -> None:
+async def ready_database() -> list[str]:
     """See that the schema is the newest and rows are secured as set, or with MIGRATE_ON_START make it so.
 
-    Raises `ConfigurationError` that says what to do instead.
+    Returns what a person should know although the process can start: a schema of a newer release, and in development
+    one that is not what the code was written for. Raises `ConfigurationError` that says what to do instead.
     """
+    await await_database(required(load(DatabaseSettings).url), load(DatabaseSettings).db_start_timeout)
     database = await decide_pooler()
-    newest = await is_newest(required(database.direct_url))
-    if not newest:
-        from undercroft.app.migrations import require_current, upgrade_all
-
-        if load(ServerSettings).migrate_on_start:
-            await upgrade_all(required(database.migration_url))
-        else:
-            await require_current(database.direct_url)
+    newest = await is_newest(database.direct_url)
+    warnings = [] if newest else await _approach_newest(database)
     if database.tenant_rls or not newest:
         await require_row_security()
+    return warnings
+
+
+async def _approach_newest(database: DatabaseSettings) -> list[str]:
+    """Migrate if that is wanted, in development only without a loss."""
+    from undercroft.app.migrations import outdated, require_current, upgrade_all
+
+    migrates = load(ServerSettings).migrate_on_start
+    develops = migrates and load(CoreSettings).environment is Environment.DEVELOPMENT
+    if migrates:
+        await upgrade_all(required(database.migration_url), lossless=develops)
+    return await (outdated if develops else require_current)(database.direct_url)
+
+
+def warn(warning: str) -> None:
+    """One line of the log; in development lines for a person to read."""
+    if load(CoreSettings).environment is Environment.DEVELOPMENT:
+        print(f"\nWarning: {warning}\n", file=sys.stderr, flush=True)  # noqa: T201
+    else:
+        log.warning(warning)
 
 
 def application() -> Any:

@@ -6,15 +6,19 @@ import os
 import signal
 import sys
 
+import structlog
+
 from undercroft.app.loader import check_settings, parts, prepare
 from undercroft.app.server import loop_factory, ready_database
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.errors import ConfigurationError
-from undercroft.core.settings import CoreSettings, load
+from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.core.telemetry import logs
 from undercroft.jobs.registry import tasks
 from undercroft.jobs.settings import JobsSettings
 from undercroft.jobs.worker import Worker
+
+log = structlog.get_logger("undercroft.application")
 
 
 def load_tasks() -> None:
@@ -51,7 +55,10 @@ async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = Non
     check_settings(load(CoreSettings).environment)
     load_tasks()
     check_queues(queues)
-    await ready_database()
+    warnings = await ready_database()
+    if load(CoreSettings).environment is not Environment.DEVELOPMENT:  # there the server says it
+        for warning in warnings:
+            log.warning(warning)
     database = worker_database()
     worker = Worker(database, queues=queues, concurrency=concurrency)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+import typer
+
 if TYPE_CHECKING:
     from undercroft.core.db import Database
 
@@ -37,7 +39,8 @@ async def _do(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
     else:
         database = Database(settings)
     prepare()
-    await require_current(settings.direct_url)
+    for warning in await require_current(settings.direct_url):
+        typer.echo(f"Warning: {warning}", err=True)
     await require_row_security()
     act_as(Actor(ActorKind.COMMAND))
     try:

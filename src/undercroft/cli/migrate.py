@@ -1,13 +1,17 @@
 """`undercroft migrate`: the schema, one history per package."""
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from undercroft.cli._database import migration_url
 from undercroft.cli._terminal import console
+from undercroft.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from undercroft.core.db.migrations import Created, Repair
 
 ATTACHES = True
 """While `undercroft dev` runs here, this works on its stack."""
@@ -26,14 +30,18 @@ def upgrade(
     Row-level security is then made what TENANT_RLS says: `undercroft db rls` prints its SQL.
     """
     from undercroft.app.migrations import histories, upgrade_all
+    from undercroft.core.db import DatabaseSettings
+    from undercroft.core.db.connect import await_database
     from undercroft.core.db.migrations import pending_sql
+    from undercroft.core.settings import load
 
     url = migration_url()
+    asyncio.run(await_database(url, load(DatabaseSettings).db_start_timeout))
     if dry_run:
         for history in histories():
             typer.echo(asyncio.run(pending_sql(url, history)), nl=False)
         return
-    run = asyncio.run(upgrade_all(url, told=lambda revision: console().print(f"  {revision}")))
+    run = asyncio.run(upgrade_all(url, report=lambda revision: console().print(f"  {revision}")))
     console().print(f"Ran {len(run)} migration{'s' * (len(run) != 1)}." if run else "The schema is up to date.")
 
 
@@ -57,17 +65,70 @@ def downgrade(
 @app.command()
 def new(
     message: Annotated[str, typer.Argument(help="What changes, in a few words.")],
-    history: Annotated[str, typer.Option("--module", help="`core` or the module whose tables changed.")] = "core",
+    module: Annotated[
+        str | None, typer.Option("--module", help="The module whose models changed; found by itself if only one did.")
+    ] = None,
 ) -> None:
-    """Write a migration from the difference between a module's models and the database."""
-    from undercroft.app.migrations import history as find
-    from undercroft.app.migrations import require_current
+    """Write a migration from the difference between a module's models and the database.
+
+    A column or table that was most likely renamed is renamed, not dropped. A new module gets its first history.
+    """
+    from undercroft.core.db.migrations import NothingDiffers
+
+    try:
+        created = asyncio.run(_create(message, module))
+    except NothingDiffers as agreed:
+        console().print(str(agreed), markup=False)
+        return
+    console().print(f"Wrote {created.file}. Read it before you run it: `undercroft migrate upgrade`.", markup=False)
+    for rename in created.renames:
+        console().print(f"It renames {rename}. If these are different things, write a drop and an add instead.")
+
+
+async def _create(message: str, module: str | None) -> "Created":
+    from undercroft.app.migrations import history_to_extend, require_current
     from undercroft.core.db.migrations import create
 
-    found, url = find(history), migration_url()
-    asyncio.run(require_current(url))
-    path = asyncio.run(create(url, found, message))
-    console().print(f"Wrote {path}. Read it before you run it.")
+    url = migration_url()
+    if warnings := await require_current(url):
+        raise ConfigurationError(warnings[0])
+    return await create(url, await history_to_extend(module, url), message)
+
+
+@app.command()
+def repair(
+    stamp: Annotated[bool, typer.Option("--stamp", help="Undo nothing; only mark the migrations as undone.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Leave migrations that the database has run and whose files are gone (deleted, or on another branch of git).
+
+    They are undone with the SQL that was stored when they ran. What they made is lost with what is in it.
+    """
+    from undercroft.app.migrations import histories
+    from undercroft.core.db.migrations import repair as undo
+    from undercroft.core.db.migrations import repairs
+
+    url = migration_url()
+    found = asyncio.run(repairs(url, histories()))
+    if not found:
+        console().print("Every migration that the database has run has its file. There is nothing to repair.")
+    for each in found:
+        _explain(each, stamp)
+        if not yes:
+            typer.confirm("Do this?", abort=True)
+        asyncio.run(undo(url, each, stamp=stamp))
+        console().print(f"{each.history.name} is at {each.status.known or 'base'}.", markup=False)
+
+
+def _explain(wanted: "Repair", stamp: bool) -> None:
+    out = console()
+    listed = ", ".join(missing.revision for missing in wanted.status.missing)
+    target = wanted.status.known or "base"
+    out.print(f"{wanted.history.name}: {listed} has no file in {wanted.history.versions}.", markup=False)
+    if stamp:
+        out.print(f"The database will be marked as standing at {target}; nothing in it is changed.", markup=False)
+    for statement in () if stamp else wanted.statements or ():
+        out.print(f"  {statement}", markup=False)
 
 
 @app.command()
@@ -80,6 +141,9 @@ def status() -> None:
     for each in found:
         table.add_row(each.history, each.current or "empty", each.head or "none", ", ".join(each.pending) or "nothing")
     console().print(table)
+    for each in found:
+        for missing in each.missing:
+            console().print(f"{missing.revision} of {each.history} has no file here.", markup=False)
     if any(each.pending for each in found):
         raise typer.Exit(1)
 

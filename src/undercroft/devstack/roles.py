@@ -17,8 +17,16 @@ DO $$ DECLARE closed record; BEGIN
         EXECUTE format('REVOKE %s ON %s FROM {both}',
             CASE WHEN closed.inner THEN 'ALL' ELSE 'UPDATE, DELETE' END, closed.name);
     END LOOP;
+    IF to_regclass('public.undercroft_migrations') IS NOT NULL THEN
+        REVOKE ALL ON public.undercroft_migrations FROM {both};
+        GRANT SELECT (history, revision, down_revision, backward_compatible)
+            ON public.undercroft_migrations TO {both};
+    END IF;
 END $$"""
-"""Tables with the trigger `append_only` are only read and added to, and their partitions reached through them alone."""
+"""Only the owner writes the record of migrations: it runs the SQL that is stored there.
+
+Tables with the trigger `append_only` are only read and added to, and their partitions reached through them alone.
+"""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def configure(**how: Any) -> None:
         compare_type=True,
         compare_server_default=True,
         transaction_per_migration=True,
+        on_version_apply=config.attributes.get("on_version_apply"),
         **how,
     )
     with context.begin_transaction():
@@ -43,7 +44,8 @@ def configure(**how: Any) -> None:
 
 
 if context.is_offline_mode():
-    configure(dialect_name="postgresql", literal_binds=True)
+    # The default style of parameters would double each `%` in the SQL.
+    configure(dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"})
 else:
     connection: Connection = config.attributes["connection"]
     configure(connection=connection)

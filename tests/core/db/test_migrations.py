@@ -7,36 +7,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from tests.core.db import migration_files
+from tests.core.db.migration_files import write
 from undercroft.app.migrations import disagreements, histories, require_current, upgrade_all
 from undercroft.core.db import migrations
-from undercroft.core.db.migrations import History, connected
+from undercroft.core.db.migrations import History, connected, ledger
 from undercroft.core.errors import ConfigurationError
-
-CONCURRENTLY = """
-from alembic import op
-revision = "{revision}"
-down_revision = {down!r}
-branch_labels = depends_on = None
-
-def upgrade():
-    {body}
-
-def downgrade():
-    op.execute("DROP TABLE IF EXISTS {table}")
-"""
-
-
-def write(folder: Path, revision: str, down: str | None, body: str, table: str = "shelf") -> None:
-    versions = folder / "versions"
-    versions.mkdir(exist_ok=True)
-    source = CONCURRENTLY.format(revision=revision, down=down, body=body, table=table)
-    (versions / f"{revision}.py").write_text(source)
 
 
 @pytest.fixture
 def library(tmp_path: Path) -> History:
-    write(tmp_path, "0001_shelf", None, 'op.execute("CREATE TABLE shelf (id int)")')
-    return History("library", tmp_path, frozenset({"shelf"}))
+    return migration_files.library(tmp_path)
 
 
 async def test_ten_that_start_at_once_migrate_once(empty_database_url: str) -> None:
@@ -61,15 +42,10 @@ async def test_models_and_migrations_agree_and_every_table_is_known(empty_databa
     assert await disagreements(empty_database_url) == []
     async with connected(empty_database_url) as connection:
         rows = await connection.scalars(text(TABLES))
-    owned = {table for history in histories() for table in (*history.tables, history.version_table)}
+    owned = {table for history in histories() for table in (*history.tables, history.version_table)} | {
+        ledger.TABLE.name
+    }
     assert {table for table in rows.all() if not table.startswith("pgqueuer")} == owned
-
-
-async def test_everything_can_be_taken_back(empty_database_url: str) -> None:
-    await upgrade_all(empty_database_url)
-    for history in reversed(histories()):
-        await migrations.downgrade(empty_database_url, history, "base")
-    await upgrade_all(empty_database_url)
 
 
 async def test_a_migration_that_fails_leaves_those_before_it_and_no_lock(
@@ -94,14 +70,6 @@ async def test_an_index_can_be_made_concurrently(empty_database_url: str, librar
     assert await migrations.upgrade(empty_database_url, [library]) == ["0001_shelf", "0002_index"]
 
 
-async def test_a_database_of_a_newer_release_is_refused(empty_database_url: str, library: History) -> None:
-    write(library.folder, "0002_future", "0001_shelf", "pass")
-    await migrations.upgrade(empty_database_url, [library])
-    (library.folder / "versions" / "0002_future.py").unlink()
-    with pytest.raises(ConfigurationError, match="newer release"):
-        await migrations.statuses(empty_database_url, [library])
-
-
 async def test_the_dry_run_prints_only_what_is_left_and_runs_nothing(empty_database_url: str, library: History) -> None:
     await migrations.upgrade(empty_database_url, [library])
     write(library.folder, "0002_more", "0001_shelf", 'op.execute("CREATE TABLE more (id int)")')
@@ -115,10 +83,33 @@ async def test_the_dry_run_prints_only_what_is_left_and_runs_nothing(empty_datab
 async def test_a_new_migration_may_have_any_words_for_its_message(empty_database_url: str, library: History) -> None:
     await migrations.upgrade(empty_database_url, [library])
 
-    path = await migrations.create(empty_database_url, library, 'say """hi"""\nto \\ and %s\\')
+    created = await migrations.create(empty_database_url, library, 'say """hi"""\nto \\ and %s\\')
 
-    assert path.name == "0002_say_hi_to_and_s.py"
-    assert ast.get_docstring(ast.parse(path.read_text())) == 'say """hi""" to \\ and %s\\'
+    assert created.file.name == "0002_say_hi_to_and_s.py"
+    assert ast.get_docstring(ast.parse(created.file.read_text())) == 'say """hi""" to \\ and %s\\'
+
+
+@pytest.mark.parametrize(
+    ("revisions", "words"),
+    [
+        ([("0003_c", "0002_b")], ("0002_b, whose file is missing", "0002_b.py", "Restore the file")),
+        ([("0002_b", "0001_shelf"), ("0002_c", "0001_shelf")], ("0002_b and 0002_c of library", "`down_revision`")),
+        ([("0002_b", "0003_c"), ("0003_c", "0002_b")], ("have no order", "0002_b")),
+    ],
+)
+async def test_files_that_do_not_fit_together_are_named(
+    empty_database_url: str, library: History, revisions: list[tuple[str, str]], words: tuple[str, ...]
+) -> None:
+    for revision, down in revisions:
+        write(library.folder, revision, down, "pass")
+    with pytest.raises(ConfigurationError) as refused:
+        await migrations.upgrade(empty_database_url, [library])
+    assert [word for word in words if word not in str(refused.value)] == []
+
+
+async def test_percent_sign_is_printed_as_it_is_written(empty_database_url: str, library: History) -> None:
+    write(library.folder, "0002_like", "0001_shelf", "op.execute(\"DELETE FROM shelf WHERE 'a' LIKE '%b'\")")
+    assert "LIKE '%b'" in await migrations.pending_sql(empty_database_url, library)
 
 
 async def test_an_unreachable_database_is_one_clear_message() -> None:

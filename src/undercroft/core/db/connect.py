@@ -5,17 +5,22 @@ by whichever server connection is free. So these connections send their name alo
 whoever needs a lock or a timeout sets it inside a transaction (`SET LOCAL`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import Any
 
 import asyncpg
+import structlog
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from undercroft.core.db.errors import unreachable
+from undercroft.core.db.errors import is_lost, unreachable
 from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings, required
 from undercroft.core.settings import load, use
+
+log = structlog.get_logger("undercroft.application")
 
 WITHOUT_CACHE: Mapping[str, Any] = {
     "statement_cache_size": 0,
@@ -28,6 +33,7 @@ WITHOUT_CACHE: Mapping[str, Any] = {
 CONNECT_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What connecting raises when the server or the network refuses."""
 
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _TRIES = 5
 _PID = "SELECT pg_backend_pid()"
 
@@ -70,6 +76,34 @@ def create_engine(url: str, name: str) -> AsyncEngine:
             **WITHOUT_CACHE,
         },
     )
+
+
+async def await_database(url: str, seconds: float) -> None:
+    """Wait until the database can be reached, for at most so long; says so once.
+
+    Raises `ConfigurationError` when it cannot in time, or refuses us for a reason that waiting does not mend.
+    """
+    deadline, pause = monotonic() + seconds, _SHORTEST_PAUSE
+    while True:
+        try:
+            await (await connect(url)).close()
+        except CONNECT_ERRORS as error:
+            failure = unreachable(url, error)
+            if not _may_heal(error) or monotonic() >= deadline:
+                raise failure from None
+            if pause == _SHORTEST_PAUSE:
+                log.warning(f"{str(failure).partition(chr(10))[0]} Waiting for it, {seconds:.0f} s at most.")
+            await asyncio.sleep(min(pause, max(0.0, deadline - monotonic())))
+            pause = min(_LONGEST_PAUSE, pause * 1.5)
+        else:
+            if pause > _SHORTEST_PAUSE:
+                log.warning("The database can be reached now.")
+            return
+
+
+def _may_heal(error: BaseException) -> bool:
+    """Whether the server may only be starting, full, or not have its address yet."""
+    return is_lost(error) and not isinstance(error, ValueError)
 
 
 async def decide_pooler() -> DatabaseSettings:

@@ -62,6 +62,12 @@ class DatabaseSettings(SettingsBase):
         2, gt=0, description="Seconds to wait for a free connection before a request is answered with 503."
     )
     db_connect_timeout: float = Field(2, gt=0, description="Seconds to wait for a new connection.")
+    db_start_timeout: float = Field(
+        60,
+        ge=0,
+        description="Seconds that `serve`, `worker` and `migrate upgrade` wait at start for a database that cannot be "
+        "reached.",
+    )
     db_statement_timeout: float = Field(5, gt=0, description="Seconds a statement may take.")
     db_lock_timeout: float = Field(3, gt=0, description="Seconds a statement may wait for a lock.")
     db_pool_recycle: float = Field(1800, gt=0, description="Seconds after which an idle connection is made anew.")

@@ -1,0 +1,132 @@
+"""Alembic, as it runs here: its configuration, its connection, and SQL instead of a database."""
+
+import asyncio
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from undercroft.core.db.connect import create_engine
+from undercroft.core.db.errors import unreachable
+from undercroft.core.db.migrations.histories import History
+from undercroft.core.errors import ConfigurationError
+
+ENVIRONMENT = Path(__file__).parents[3] / "migrations"
+LOCK_KEY = 0x756E6465726372  # "undercr", the same in every process of this product
+LOCK_POLL = 0.2
+LOCK_TIMEOUT = "10s"
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[AsyncConnection]:
+    """A connection of its own for migrations. Raises `ConfigurationError` when the database cannot be reached."""
+    engine = create_engine(url, "migrate")
+    try:
+        connection = await engine.connect()
+    except Exception as error:
+        raise unreachable(url, error) from error
+    event.listen(connection.sync_connection, "begin", _set_limits)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def locked(url: str, wait: float) -> AsyncIterator[None]:
+    """Hold the lock in a transaction of a second connection: it ends with that, through a pooler as well."""
+    deadline = time.monotonic() + wait
+    async with connected(url) as connection:
+        while not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK_KEY}):
+            await connection.rollback()  # undercroft: allow transaction because the connection is opened here
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"Another process has been migrating for {wait:.0f} seconds. Try again later.")
+            await asyncio.sleep(LOCK_POLL)
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        yield
+
+
+def _set_limits(connection: Connection) -> None:
+    """For each transaction by itself: a transaction pooler takes no settings of a connection."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
+
+
+async def run(url: str, history: History, action: Callable[[Config], Any], **attributes: Any) -> Any:
+    """Run an Alembic command on this database; `attributes` reach its environment."""
+
+    def act(connection: Connection) -> Any:
+        return action(config_of(history, connection=connection, **attributes))
+
+    async with connected(url) as connection:
+        return await connection.run_sync(act)
+
+
+def config_of(history: History, **attributes: Any) -> Config:
+    """Alembic's configuration of one history."""
+    config = Config(stdout=StringIO())
+    config.set_main_option("script_location", str(ENVIRONMENT))
+    config.set_main_option("version_locations", str(history.versions))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_table", history.version_table)
+    config.set_main_option("file_template", "%%(rev)s")
+    config.attributes.update(attributes, tables=history.tables)
+    return config
+
+
+def scripts_of(history: History) -> ScriptDirectory:
+    """The history's files. Raises `ConfigurationError` when one is missing, or two follow the same one."""
+    directory = ScriptDirectory.from_config(config_of(history))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Alembic warns of here it raises next
+            heads = directory.get_heads()
+    except KeyError as error:
+        revision = str(error.args[0])
+        raise ConfigurationError(
+            f"A migration of {history.name} follows {revision}, whose file is missing: {history.file(revision)}.\n"
+            "Restore the file, or change `down_revision` of the migration that follows it."
+        ) from None
+    except RevisionError as error:
+        raise ConfigurationError(f"The migrations of {history.name} have no order: {error}.") from None
+    if len(heads) > 1:
+        raise ConfigurationError(
+            f"The migrations {' and '.join(sorted(heads))} of {history.name} do not follow each other.\n"
+            f"Set `down_revision` of one to the other, so that they have an order: {history.versions}."
+        )
+    return directory
+
+
+def rendered(history: History, revisions: str, *, down: bool = False) -> list[str]:
+    """The statements that Alembic would run between two revisions (`FROM:TO`), without a database.
+
+    Raises what a migration raises that cannot do without one.
+    """
+    statements = _Statements()
+    config = config_of(history)
+    config.output_buffer = statements
+    (command.downgrade if down else command.upgrade)(config, revisions, sql=True)
+    return statements.written
+
+
+class _Statements(StringIO):
+    """Alembic writes each statement by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.written.append(text.strip())
+        return len(text)

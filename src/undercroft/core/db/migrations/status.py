@@ -1,0 +1,50 @@
+"""Where a database stands in each history, also when it has seen migrations that have no file here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+
+from undercroft.core.db.migrations import ledger
+from undercroft.core.db.migrations.histories import History, Missing, Status
+from undercroft.core.db.migrations.running import connected, scripts_of
+
+
+async def statuses(url: str, histories: Sequence[History]) -> list[Status]:
+    """Where the database stands in each history. Raises `ConfigurationError` when files do not fit together."""
+    async with connected(url) as connection:
+        return [await connection.run_sync(status_of, history) for history in histories]
+
+
+async def tables(url: str) -> set[str]:
+    """The names of the tables that the database has."""
+    async with connected(url) as connection:
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+
+
+def status_of(connection: Connection, history: History) -> Status:
+    """Where the database stands in one history."""
+    context = MigrationContext.configure(connection, opts={"version_table": history.version_table})
+    current = context.get_current_revision()
+    order = [script.revision for script in scripts_of(history).walk_revisions()][::-1]
+    missing: tuple[Missing, ...] = ()
+    known = current
+    if current is not None and current not in order:
+        missing = tuple(_missing(current, order, ledger.recorded(connection, history.name)))
+        known = missing[-1].down_revision if missing[-1].recorded else _last_before(current, order)
+    pending = order if known is None else order[order.index(known) + 1 :]
+    return Status(history.name, current, order[-1] if order else None, tuple(pending), missing, known, history.folder)
+
+
+def _missing(current: str, order: Sequence[str], recorded: Mapping[str, Missing]) -> Iterator[Missing]:
+    """The applied migrations without a file, newest first, as far as they were recorded."""
+    revision: str | None = current
+    while revision is not None and revision not in order:
+        each = recorded.get(revision, Missing(revision))
+        yield each
+        revision = each.down_revision
+
+
+def _last_before(revision: str, order: Sequence[str]) -> str | None:
+    """The newest file numbered before a migration of which nothing was recorded: names begin with their number."""
+    return next((each for each in reversed(order) if each[:4] < revision[:4]), None)

@@ -1,0 +1,38 @@
+"""Writes the files of a history that exists for one test only."""
+
+from pathlib import Path
+
+from undercroft.core.db.migrations import History
+
+_FILE = """
+from alembic import op
+revision = "{revision}"
+down_revision = {down!r}
+branch_labels = depends_on = None
+{more}
+
+def upgrade():
+    {body}
+
+def downgrade():
+    {undo}
+"""
+
+
+def write(folder: Path, revision: str, down: str | None, body: str, *, undo: str = "pass", more: str = "") -> Path:
+    """A migration whose `upgrade` has this body; returns its file."""
+    versions = folder / "versions"
+    versions.mkdir(parents=True, exist_ok=True)
+    path = versions / f"{revision}.py"
+    path.write_text(_FILE.format(revision=revision, down=down, body=body, undo=undo, more=more))
+    return path
+
+
+def execute(sql: str) -> str:
+    return f"op.execute({sql!r})"
+
+
+def library(folder: Path) -> History:
+    """A history with one migration, which makes the table `shelf`."""
+    write(folder, "0001_shelf", None, execute("CREATE TABLE shelf (id int)"), undo=execute("DROP TABLE shelf"))
+    return History("library", folder, frozenset({"shelf"}))
