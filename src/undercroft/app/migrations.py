@@ -32,6 +32,13 @@ def history(name: str) -> History:
     return known[name]
 
 
+def require_module(name: str) -> None:
+    """Raise `ConfigurationError` when neither a history nor a module has this name."""
+    known = ["core", *(module.name for module in modules())]
+    if name not in known:
+        raise ConfigurationError(f"There is no history called {name}. There are: {', '.join(known)}.")
+
+
 async def history_to_extend(name: str | None, url: str) -> History:
     """The history that a new migration belongs to; without a name the only one whose models differ.
 
@@ -45,7 +52,10 @@ async def history_to_extend(name: str | None, url: str) -> History:
         return known[name]
     fresh = {each.name: each for each in await _first_histories(url)}
     if name not in fresh:
-        raise ConfigurationError(f"There is no history called {name}. There are: {', '.join([*known, *fresh])}.")
+        raise ConfigurationError(
+            f"The module {name} has no history of its own: it has no models, or their tables are the core's.\n"
+            f"Name one of {', '.join([*known, *fresh])}."
+        )
     return fresh[name]
 
 

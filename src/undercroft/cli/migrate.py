@@ -86,9 +86,11 @@ def new(
 
 
 async def _create(message: str, module: str | None) -> "Created":
-    from undercroft.app.migrations import history_to_extend, require_current
+    from undercroft.app.migrations import history_to_extend, require_current, require_module
     from undercroft.core.db.migrations import create
 
+    if module is not None:
+        require_module(module)
     url = migration_url()
     if warnings := await require_current(url):
         raise ConfigurationError(warnings[0])

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from undercroft.core.db.errors import is_lost, unreachable
+from undercroft.core.db.errors import unreachable
 from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings, required
 from undercroft.core.settings import load, use
 
@@ -34,6 +34,8 @@ CONNECT_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interfac
 """What connecting raises when the server or the network refuses."""
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_HEALING = ("08", "53300", "57")
+"""SQLSTATE: connection exceptions, which poolers report, too many connections, and a server that starts or stops."""
 _TRIES = 5
 _PID = "SELECT pg_backend_pid()"
 
@@ -103,7 +105,9 @@ async def await_database(url: str, seconds: float) -> None:
 
 def _may_heal(error: BaseException) -> bool:
     """Whether the server may only be starting, full, or not have its address yet."""
-    return is_lost(error) and not isinstance(error, ValueError)
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_HEALING)
+    return not isinstance(error, ValueError)  # one in the URL
 
 
 async def decide_pooler() -> DatabaseSettings:

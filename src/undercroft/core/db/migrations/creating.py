@@ -8,6 +8,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import Script
 from msgspec import Struct
 
 from undercroft.core.db.migrations.histories import History
@@ -49,8 +50,7 @@ async def create(url: str, history: History, message: str) -> Created:
         script = command.revision(
             config, quoted, autogenerate=True, rev_id=_next_id(history, message), process_revision_directives=adapt
         )
-        assert not isinstance(script, list)
-        return Path(script.path) if script else None
+        return Path(script.path) if isinstance(script, Script) else None
 
     history.versions.mkdir(parents=True, exist_ok=True)
     path: Path | None = await run(url, history, make)
