@@ -26,13 +26,15 @@ class AppError(Exception):
     """An error that is told to the client in the one shape of all errors.
 
     `commits` says that the state change that goes with the refusal (a revoked session, a counted failure) is kept:
-    the unit of work commits before the error is answered. Otherwise it rolls back.
+    the unit of work commits before the error is answered. Otherwise it rolls back. `field` names the input that is
+    wrong, for forms that point at it.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
     message: ClassVar[str] = "Something went wrong on our side."
     commits: ClassVar[bool] = False
+    field: ClassVar[str] = ""
 
     def __init__(
         self,

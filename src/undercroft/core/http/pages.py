@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import Scope
@@ -101,6 +102,29 @@ def mailed_page(_request: Request, _name: str, *, status: int = 200, **context: 
 def sign_in_link(wanted: str) -> str:
     """The address of the sign-in page that leads on to a path of ours; empty where there is no such page."""
     return f"{_sign_in_page}?{urlencode({'next': wanted})}" if _sign_in_page else ""
+
+
+class Action(Struct, frozen=True):
+    """A next step that a page offers; the first of several is the obvious one."""
+
+    label: str
+    href: str
+
+
+def result_page(
+    request: Request, title: str, text: str, *actions: Action, template: str = "result.html", **context: Any
+) -> HTMLResponse:
+    """What a form led to, and what the user can do next. `template` extends `result.html`."""
+    return mailed_page(request, template, title=title, text=text, actions=actions, failed=False, **context)
+
+
+def failure_page(request: Request, error: AppError, title: str, *actions: Action) -> HTMLResponse:
+    """Why a form led to nothing, in the error's status and with its headers, and what the user can do instead."""
+    response = mailed_page(
+        request, "result.html", status=error.status, title=title, text=error.text, actions=actions, failed=True
+    )
+    response.headers.update(error.headers)
+    return response
 
 
 def error_page(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
