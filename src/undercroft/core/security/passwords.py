@@ -21,6 +21,7 @@ SALT_BYTES = 16
 class WeakPassword(Unprocessable):
     code = "WEAK_PASSWORD"
     message = "This password is too easy to guess. Choose another."
+    field = "password"
 
 
 def require_good(password: str, *, email: str = "") -> None:

@@ -171,7 +171,7 @@ def _shown(request: Request, name: str, wanted: str, error: AppError | None, **c
         f"admin_ui/{name}.html",
         status=status,
         headers={**headers, **NO_STORE},
-        fault=error.text if error else "",
+        error=error,
         wanted=place(wanted),
         **context,
     )

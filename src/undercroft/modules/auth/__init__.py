@@ -8,6 +8,7 @@ from undercroft.modules.auth.answers import (
     CHECK_EMAIL,
     SENT,
     SIGN_IN,
+    development_mailbox,
     require_own_page,
     signed_in,
     token_pair,
@@ -38,7 +39,7 @@ from undercroft.modules.auth.human import captcha_of, require_human_at_form
 from undercroft.modules.auth.identity import Identity, IdentityDep
 from undercroft.modules.auth.magic_links import ask as ask_for_link
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
-from undercroft.modules.auth.mailing import MAGIC_PAGE, RESET_PAGE, in_words, link
+from undercroft.modules.auth.mailing import MAGIC_PAGE, RESEND_PAGE, RESET_PAGE, SENT_PAGE, in_words, link
 from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.auth.principals import principal_statement
 from undercroft.modules.auth.proven import register_proven
@@ -67,8 +68,10 @@ __all__ = [
     "CHECK_EMAIL",
     "MAGIC_PAGE",
     "REQUIRES",
+    "RESEND_PAGE",
     "RESET_PAGE",
     "SENT",
+    "SENT_PAGE",
     "SIGN_IN",
     "AuthSession",
     "AuthSettings",
@@ -105,6 +108,7 @@ __all__ = [
     "captcha_of",
     "clear_session_cookie",
     "cookie_name",
+    "development_mailbox",
     "end_session",
     "in_words",
     "is_secure",

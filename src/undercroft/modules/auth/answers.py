@@ -2,7 +2,9 @@
 
 from fastapi import Request, Response
 
+from undercroft.core.http.pages import Action
 from undercroft.core.http.tags import Tag
+from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.auth.cookies import refuse_cross_site, set_session_cookie
 from undercroft.modules.auth.device import set_device_cookie
 from undercroft.modules.auth.identity import Identity
@@ -14,6 +16,11 @@ from undercroft.modules.users import User, UserRead
 SIGN_IN = Tag("Sign-in", "Becoming and staying signed in.", group="Account")
 CHECK_EMAIL = "Check your email. We sent a link to the address: open it to create your account."
 SENT = "If an account exists for this address, we have sent it a link."
+
+
+def development_mailbox() -> tuple[Action, ...]:
+    """Where emails go in development, for a page that says that one was sent."""
+    return (Action("Open the development mailbox", "/dev/mailbox"),) if load(CoreSettings).is_development else ()
 
 
 def require_own_page(request: Request, kind: SessionKind) -> None:

@@ -16,8 +16,9 @@ class InvalidCredentials(Unauthorized):
     """The failure that was counted, and its audit entry, are kept."""
 
     code = "INVALID_CREDENTIALS"
-    message = "The address or the password is wrong."
+    message = "Incorrect email or password. If you just registered, open the link in your email first."
     commits = True
+    field = "password"
 
 
 class MfaRequired(Unauthorized):
@@ -88,7 +89,7 @@ class WrongPassword(Forbidden):
 
 class LinkInvalid(BadRequest):
     code = "LINK_INVALID"
-    message = "This link is not valid any more. Ask for a new one."
+    message = "This link has expired or was already used. Request a new one."
 
 
 class AlreadyVerified(BadRequest):
@@ -99,6 +100,7 @@ class AlreadyVerified(BadRequest):
 class PasswordChoiceRequired(Unprocessable):
     code = "PASSWORD_CHOICE_REQUIRED"
     message = "This link was requested on another device. Choose a password."
+    field = "password"
 
 
 class LinkOfAnotherDevice(Forbidden):

@@ -20,6 +20,8 @@ from undercroft.modules.users import User, UserRepository
 from undercroft.providers.email.user_text import Verbatim
 
 VERIFY_PAGE = "/verify-email"
+RESEND_PAGE = f"{VERIFY_PAGE}/resend"
+SENT_PAGE = f"{VERIFY_PAGE}/sent"
 RESET_PAGE = "/reset-password"
 CONFIRM_PAGE = "/confirm-email"
 MAGIC_PAGE = "/magic-link"

@@ -2,31 +2,32 @@
 posts. Nothing keeps these pages, and no other site learns their addresses."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Form, Query, Request, Response
 
 from undercroft.core.auth import Router
 from undercroft.core.errors import AppError, Unprocessable
+from undercroft.core.http.flash import flashed, see_other
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
-from undercroft.core.http.pages import add_templates, mailed_page, sign_in_link
+from undercroft.core.http.pages import Action, add_templates, failure_page, mailed_page, result_page, sign_in_link
 from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
 from undercroft.core.validation.text import tidy_line
 from undercroft.modules.auth import credentials, registration
-from undercroft.modules.auth.answers import SENT
+from undercroft.modules.auth.answers import SENT, development_mailbox
 from undercroft.modules.auth.client import Client, CurrentClient
 from undercroft.modules.auth.cookies import refuse_cross_site
 from undercroft.modules.auth.device import set_device_cookie
-from undercroft.modules.auth.errors import ConfirmationNeedsSession, PasswordChoiceRequired
+from undercroft.modules.auth.errors import AlreadyVerified, ConfirmationNeedsSession, PasswordChoiceRequired
 from undercroft.modules.auth.external import require_local_accounts
 from undercroft.modules.auth.human import captcha_of, require_human_at_form
 from undercroft.modules.auth.identity import Identity, IdentityDep
-from undercroft.modules.auth.mailing import CONFIRM_PAGE, RESET_PAGE, VERIFY_PAGE
+from undercroft.modules.auth.mailing import CONFIRM_PAGE, RESEND_PAGE, RESET_PAGE, SENT_PAGE, VERIFY_PAGE
 from undercroft.modules.auth.registration import Verification
 from undercroft.modules.users import NAME_LENGTH
 
@@ -36,10 +37,12 @@ pages = Router(surface="root", dependencies=[require_local_accounts()])
 
 TokenInLink = Annotated[str, Query(max_length=512)]
 TokenInForm = Annotated[str, Form(max_length=512)]
+HOME = (Action("Continue", "/"),)
 
 
 class NoName(Unprocessable):
     message = "Write the name in one line, without control characters."
+    field = "full_name"
 
 
 @pages.get(VERIFY_PAGE)
@@ -69,10 +72,47 @@ async def verify_email(
     except (PasswordChoiceRequired, WeakPassword, NoName) as error:
         return _verify_form(request, token, asks_password=True, error=error, full_name=full_name or "")
     except AppError as error:
-        return _refusal(request, error)
-    response = _done(request, "Your address is confirmed", "Your account is ready: you can sign in now.")
+        return _failed(request, error, Action("Send a new link", RESEND_PAGE))
+    response = see_other(f"{VERIFY_PAGE}/done")
     set_device_cookie(response, client.device.with_account(user.email))
     return response
+
+
+@pages.get(f"{VERIFY_PAGE}/done")
+async def email_verified_page(request: Request) -> Response:
+    return result_page(request, "Email confirmed", "Your account is ready.", *_sign_in())
+
+
+@pages.get(SENT_PAGE)
+async def verification_sent_page(request: Request) -> Response:
+    """Where registering leads to; the address is known for as long as the page can be reloaded."""
+    email = flashed(request).get("email", "")
+    text = f"We sent a link to {email or 'your address'}. Open it to create your account."
+    again = (Action("Send it again", RESEND_PAGE), *_sign_in())
+    return result_page(request, "Check your email", text, *development_mailbox(), *again)
+
+
+@pages.get(RESEND_PAGE)
+async def resend_page(request: Request) -> Response:
+    return _resend_form(request)
+
+
+@pages.post(RESEND_PAGE)
+@limit("sign_in")
+@not_idempotent("It only asks for an email.")
+async def resend_verification(
+    request: Request, client: CurrentClient, identity: IdentityDep, email: Annotated[str, Form(max_length=300)] = ""
+) -> Response:
+    """The response is the same whether the address was registered or not."""
+    try:
+        refuse_cross_site(request, from_mail=True)
+        await require_human_at_form(request)
+        if (address := _address(email)) is not None:
+            await count_account(request, address)
+            await registration.resend(identity.database, email=address, client=client)
+    except AppError as error:
+        return _resend_form(request, error, email)
+    return see_other(SENT_PAGE, email=email)
 
 
 @pages.get(CONFIRM_PAGE)
@@ -93,10 +133,15 @@ async def confirm_email(
         await credentials.confirm_email(identity.database, token=token, device=client.device, caller_id=caller_id)
     except ConfirmationNeedsSession as error:
         page = f"{CONFIRM_PAGE}?{urlencode({'token': token})}"
-        return _refusal(request, error, sign_in=sign_in_link(page))
+        return failure_page(request, error, "Sign in first", *_sign_in(page))
     except AppError as error:
-        return _refusal(request, error)
-    return _done(request, "Your new address is confirmed", "From now on you sign in with it.")
+        return _failed(request, error)
+    return see_other(f"{CONFIRM_PAGE}/done")
+
+
+@pages.get(f"{CONFIRM_PAGE}/done")
+async def email_changed_page(request: Request) -> Response:
+    return result_page(request, "Email address changed", "Sign in with the new address from now on.", *HOME)
 
 
 @pages.get(RESET_PAGE)
@@ -122,12 +167,23 @@ async def reset_password(
         refuse_cross_site(request, from_mail=True)
         device = await credentials.reset_password(identity.database, token=token, password=password, client=client)
     except WeakPassword as error:
-        return _reset_form(request, token, status=error.status, fault=error.text)
+        return _reset_form(request, token, error)
     except AppError as error:
-        return _refusal(request, error)
-    response = _done(request, "Your password is set", "You were signed out everywhere. Sign in with the new password.")
+        return _failed(request, error, Action("Send a new link", RESET_PAGE))
+    response = see_other(f"{RESET_PAGE}/done")
     set_device_cookie(response, device)
     return response
+
+
+@pages.get(f"{RESET_PAGE}/done")
+async def password_changed_page(request: Request) -> Response:
+    return result_page(request, "Password changed", "You have been signed out on all devices.", *_sign_in())
+
+
+@pages.get(f"{RESET_PAGE}/sent")
+async def reset_sent_page(request: Request) -> Response:
+    again = (Action("Send it again", RESET_PAGE), *_sign_in())
+    return result_page(request, "Check your email", SENT, *development_mailbox(), *again)
 
 
 async def _forgot(request: Request, identity: Identity, client: Client, email: str) -> Response:
@@ -137,8 +193,8 @@ async def _forgot(request: Request, identity: Identity, client: Client, email: s
         if (address := _address(email)) is not None:
             await credentials.forgot_password(identity.database, email=address, client=client)
     except AppError as error:
-        return _refusal(request, error)
-    return _done(request, "Check your email", SENT)
+        return _reset_form(request, "", error, email)
+    return see_other(f"{RESET_PAGE}/sent")
 
 
 def _address(text: str) -> str | None:
@@ -158,43 +214,48 @@ def _name(text: str | None) -> str | None:
 def _verify_form(
     request: Request, token: str, *, asks_password: bool, error: AppError | None = None, full_name: str = ""
 ) -> Response:
-    return mailed_page(
+    return _form(
         request,
-        "auth/verify_email.html",
-        status=error.status if error else 200,
+        "verify_email",
+        error,
         token=token,
         action=VERIFY_PAGE,
         asks_password=asks_password,
-        fault=error.text if error else "",
         full_name=full_name,
-        shortest=load(PasswordSettings).password_min_length,
-        longest=MAX_LENGTH,
         longest_name=NAME_LENGTH,
     )
 
 
-def _reset_form(request: Request, token: str, *, status: int = 200, fault: str = "") -> Response:
-    shortest = load(PasswordSettings).password_min_length
-    return mailed_page(
+def _resend_form(request: Request, error: AppError | None = None, email: str = "") -> Response:
+    return _form(request, "resend", error, action=RESEND_PAGE, email=email, **captcha_of(request))
+
+
+def _reset_form(request: Request, token: str, error: AppError | None = None, email: str = "") -> Response:
+    return _form(request, "reset_password", error, token=token, action=RESET_PAGE, email=email, **captcha_of(request))
+
+
+def _form(request: Request, template: str, error: AppError | None, **context: Any) -> Response:
+    """A form; after an error with what was wrong, in the error's status and with its headers."""
+    response = mailed_page(
         request,
-        "auth/reset_password.html",
-        status=status,
-        token=token,
-        action=RESET_PAGE,
-        fault=fault,
-        shortest=shortest,
+        f"auth/{template}.html",
+        status=error.status if error else 200,
+        error=error,
+        shortest=load(PasswordSettings).password_min_length,
         longest=MAX_LENGTH,
-        **captcha_of(request),
+        **context,
     )
+    response.headers.update(error.headers if error else {})
+    return response
 
 
-def _done(request: Request, title: str, text: str) -> Response:
-    return mailed_page(request, "auth/done.html", title=title, text=text)
+def _failed(request: Request, error: AppError, *actions: Action) -> Response:
+    """An emailed link that led to nothing."""
+    done_before = isinstance(error, AlreadyVerified)
+    title = "Email already confirmed" if done_before else "The link does not work"
+    return failure_page(request, error, title, *(() if done_before else actions), *_sign_in())
 
 
-def _refusal(request: Request, error: AppError, *, sign_in: str = "") -> Response:
-    answer = mailed_page(
-        request, "auth/refused.html", status=error.status, text=error.text, reset=RESET_PAGE, sign_in=sign_in
-    )
-    answer.headers.update(error.headers)
-    return answer
+def _sign_in(wanted: str = "/") -> tuple[Action, ...]:
+    link = sign_in_link(wanted)
+    return (Action("Sign in", link),) if link else ()

@@ -13,9 +13,10 @@ from fastapi import Form, Query, Request, Response
 from undercroft.core.audit import act_as
 from undercroft.core.auth import Principal, Router
 from undercroft.core.errors import AppError
+from undercroft.core.http.flash import flashed, see_other
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
-from undercroft.core.http.pages import add_templates, mailed_page
+from undercroft.core.http.pages import Action, add_templates, failure_page, mailed_page, result_page
 from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
@@ -38,6 +39,8 @@ add_templates(Path(__file__).parent / "templates")
 pages = Router(surface="root")
 
 SIGN_IN_PAGE = "/sign-in"
+JOINED_PAGE = f"{INVITATION_PAGE}/joined"
+CONTINUE = Action("Continue", "/")
 TokenInForm = Annotated[str, Form(max_length=512)]
 
 
@@ -63,7 +66,7 @@ async def accept(
             joined = await accept_invitation(session, token, visitor.user_id)
     except AppError as error:
         return _refused(request, error)
-    return _welcome(request, joined)
+    return _welcome(joined)
 
 
 @pages.post(f"{INVITATION_PAGE}/register", dependencies=[require_local_accounts()])
@@ -84,12 +87,12 @@ async def register(
             identity.database, token=token, password=password, full_name=full_name, client=client
         )
     except WeakPassword as error:
-        return await _shown(request, identity, token, status=error.status, fault=error.text, full_name=full_name)
+        return await _shown(request, identity, token, error, full_name=full_name)
     except EmailTaken:
         return await _shown(request, identity, token)
     except AppError as error:
         return _refused(request, error)
-    answer = _welcome(request, joined)
+    answer = _welcome(joined)
     browser.remember(answer, started)
     return answer
 
@@ -112,6 +115,13 @@ async def sign_out(
     return answer
 
 
+@pages.get(JOINED_PAGE)
+async def joined_page(request: Request) -> Response:
+    joined = flashed(request)
+    title = f"You joined {joined['team']}" if joined else "You joined the team"
+    return result_page(request, title, f"Your role is {joined['role']}." if joined else "", CONTINUE)
+
+
 async def _visitor(request: Request, identity: Identity, csrf_token: str) -> Principal | None:
     """Who pressed a button of ours, by the cookie. Raises `CsrfFailed` when it was another site's."""
     refuse_cross_site(request, from_mail=True)
@@ -123,19 +133,19 @@ async def _visitor(request: Request, identity: Identity, csrf_token: str) -> Pri
 
 
 async def _shown(
-    request: Request, identity: Identity, token: str, *, status: int = 200, fault: str = "", full_name: str = ""
+    request: Request, identity: Identity, token: str, error: AppError | None = None, *, full_name: str = ""
 ) -> Response:
     """What is to be done with the invitation, for who is here."""
     try:
         async with identity.database.reading() as reading:
             found = await open_invitation(reading, token)
-    except AppError as error:
-        return _refused(request, error)
+    except AppError as failure:
+        return _refused(request, failure)
     visitor = await identity.authenticator.visitor(request)
     return mailed_page(
         request,
         "invitation_pages/invitation.html",
-        status=status,
+        status=error.status if error else 200,
         found=found,
         stage=_stage(found, visitor, registers=identity.authenticator.external is None),
         visitor_email=visitor.subject["email"] if visitor else "",
@@ -143,7 +153,7 @@ async def _shown(
         token=token,
         action=INVITATION_PAGE,
         sign_in=_with(SIGN_IN_PAGE, next=_with(INVITATION_PAGE, token=token)),
-        fault=fault,
+        error=error,
         full_name=full_name,
         shortest=load(PasswordSettings).password_min_length,
         longest=MAX_LENGTH,
@@ -162,11 +172,10 @@ def _stage(found: OpenInvitation, visitor: Principal | None, *, registers: bool)
     return "accept" if visitor.subject["email"] == found.email else "another"
 
 
-def _welcome(request: Request, joined: Belonging) -> Response:
-    return mailed_page(request, "invitation_pages/welcome.html", team=joined.team.name, role=joined.role)
+def _welcome(joined: Belonging) -> Response:
+    return see_other(JOINED_PAGE, team=joined.team.name, role=joined.role)
 
 
 def _refused(request: Request, error: AppError) -> Response:
-    answer = mailed_page(request, "invitation_pages/refused.html", status=error.status, text=error.text)
-    answer.headers.update(error.headers)
-    return answer
+    reason = f"{error.text} Ask the person who invited you to send a new invitation."
+    return failure_page(request, type(error)(reason), "The invitation does not work", CONTINUE)

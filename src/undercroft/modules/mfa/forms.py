@@ -27,7 +27,7 @@ add_assets(HERE / "assets")
 
 
 async def second_step_of(request: Request, token: str) -> dict[str, Any]:
-    """What a page needs to include `mfa/_second_step.html`, besides `action`, `wanted` and `fault`.
+    """What a page needs to include `mfa/_second_step.html`, besides `action`, `wanted` and `error`.
 
     With a passkey that is a challenge, and the policy that lets our script ask the browser for it. Raises
     `MfaTokenInvalid`.
@@ -41,7 +41,7 @@ async def second_step_of(request: Request, token: str) -> dict[str, Any]:
 
 
 async def passkey_alone_of(request: Request) -> dict[str, Any]:
-    """What a page needs to include `mfa/_passkey_alone.html`, besides `action`, `wanted`, `sign_in` and `fault`."""
+    """What a page needs to include `mfa/_passkey_alone.html`, besides `action`, `wanted`, `sign_in` and `error`."""
     step = SecondStep(browser.identity_of(request), await browser.client_of(request))
     return _asking(await step.passkey_options())
 

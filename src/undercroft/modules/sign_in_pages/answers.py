@@ -20,18 +20,11 @@ JOIN_PAGE = "/join"
 NOT_KEPT = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
-def form_page(request: Request, template: str, /, *, fault: AppError | None = None, **context: Any) -> Response:
-    """A page with a form; after a fault with what was wrong, in the fault's status and with its headers."""
-    status, headers = (200, {}) if fault is None else (fault.status, fault.headers)
-    text = "" if fault is None else fault.text
-    return page(
-        request, f"sign_in_pages/{template}.html", status=status, headers={**NOT_KEPT, **headers}, fault=text, **context
-    )
-
-
-def done_page(request: Request, title: str, text: str) -> Response:
-    """Word that it worked, with a way back to the sign-in page."""
-    return form_page(request, "done", title=title, text=text, sign_in=SIGN_IN_PAGE)
+def form_page(request: Request, template: str, /, *, error: AppError | None = None, **context: Any) -> Response:
+    """A page with a form; after an error with what was wrong, in the error's status and with its headers."""
+    status, headers = (200, {}) if error is None else (error.status, error.headers)
+    name = f"sign_in_pages/{template}.html"
+    return page(request, name, status=status, headers={**NOT_KEPT, **headers}, error=error, **context)
 
 
 def entered(started: Started, wanted: str) -> Response:
@@ -46,7 +39,7 @@ async def second_step_asked(request: Request, asked: MfaRequired, wanted: str) -
     return await second_step_page(request, (asked.details or {})["mfa_token"], wanted)
 
 
-async def second_step_page(request: Request, mfa_token: str, wanted: str, *, fault: AppError | None = None) -> Response:
+async def second_step_page(request: Request, mfa_token: str, wanted: str, *, error: AppError | None = None) -> Response:
     """The forms for it. Raises `MfaTokenInvalid`."""
     shown = await second_step_of(request, mfa_token)
-    return form_page(request, "second_step", fault=fault, action=SECOND_STEP_PAGE, wanted=local_path(wanted), **shown)
+    return form_page(request, "second_step", error=error, action=SECOND_STEP_PAGE, wanted=local_path(wanted), **shown)

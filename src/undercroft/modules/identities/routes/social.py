@@ -1,7 +1,6 @@
 """Signing in with others: to the provider, and back."""
 
 from collections.abc import Awaitable, Mapping
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urldefrag, urlencode
 
@@ -15,7 +14,7 @@ from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.http.local_paths import LONGEST_PATH
-from undercroft.core.http.pages import add_templates, mailed_page
+from undercroft.core.http.pages import Action, failure_page, sign_in_link
 from undercroft.modules.auth import (
     SIGN_IN,
     Client,
@@ -49,8 +48,6 @@ from undercroft.modules.identities.errors import (
 from undercroft.modules.identities.flows import Begun
 from undercroft.modules.identities.schemas import CHALLENGE, ExchangeRequest, ProviderRead, Providers
 from undercroft.providers.identity import IdentityProviderUnavailable, Profile, SocialSignInFailed
-
-add_templates(Path(__file__).parent.parent / "templates" / "pages")
 
 social = Router(surface="auth", prefix="/social", tag=SIGN_IN)
 
@@ -179,9 +176,8 @@ async def shown(request: Request, work: Awaitable[Response]) -> Response:
     except AppError as error:
         if "text/html" not in request.headers.get("accept", ""):
             raise
-        answer = mailed_page(request, "identities/refused.html", status=error.status, text=error.text)
-        answer.headers.update(error.headers)
-        return answer
+        link = sign_in_link("/")
+        return failure_page(request, error, "Sign-in failed", *([Action("Sign in", link)] if link else []))
 
 
 async def _welcomed(request: Request, identity: Identity, begun: Begun, profile: Profile, client: Client) -> Response:

@@ -32,8 +32,8 @@ async def sign_in_by_passkey(
         return await _form(request, wanted)
     try:
         return entered(await enter_by_passkey(request, passkey), wanted)
-    except AppError as fault:
-        return await _form(request, wanted, fault)
+    except AppError as error:
+        return await _form(request, wanted, error)
 
 
 @by_passkey.get(PASSKEY_PAGE)
@@ -42,7 +42,7 @@ async def passkey_page_left() -> Response:
     return RedirectResponse(SIGN_IN_PAGE, 303, NOT_KEPT)
 
 
-async def _form(request: Request, wanted: str, fault: AppError | None = None) -> Response:
+async def _form(request: Request, wanted: str, error: AppError | None = None) -> Response:
     shown = await passkey_alone_of(request)
     wanted = local_path(wanted)
-    return form_page(request, "passkey", fault=fault, action=PASSKEY_PAGE, sign_in=SIGN_IN_PAGE, wanted=wanted, **shown)
+    return form_page(request, "passkey", error=error, action=PASSKEY_PAGE, sign_in=SIGN_IN_PAGE, wanted=wanted, **shown)

@@ -8,7 +8,7 @@ from undercroft.core.auth import Router
 from undercroft.core.errors import AppError
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
-from undercroft.core.http.pages import mailed_page
+from undercroft.core.http.pages import Action, failure_page, mailed_page
 from undercroft.modules.auth import (
     MAGIC_PAGE,
     CurrentClient,
@@ -20,7 +20,7 @@ from undercroft.modules.auth import (
     require_local_accounts,
     sign_in_by_link,
 )
-from undercroft.modules.sign_in_pages.answers import SIGN_IN_PAGE, entered, form_page, second_step_asked
+from undercroft.modules.sign_in_pages.answers import SIGN_IN_PAGE, entered, second_step_asked
 from undercroft.modules.users import EMAIL_LENGTH
 
 magic_link = Router(surface="root", dependencies=[require_local_accounts()])
@@ -51,8 +51,8 @@ async def sign_in_by_magic_link(
         return _form(request, token, email=(error.details or {})["email"])
     except MfaRequired as asked:
         return await second_step_asked(request, asked, "")
-    except AppError as fault:
-        return form_page(request, "refused", fault=fault, sign_in=SIGN_IN_PAGE)
+    except AppError as error:
+        return failure_page(request, error, "The link does not work", Action("Sign in", SIGN_IN_PAGE))
     return entered(started, "")
 
 

@@ -6,6 +6,7 @@ from fastapi import Form, Request, Response
 
 from undercroft.core.auth import Router
 from undercroft.core.errors import AppError, Unprocessable
+from undercroft.core.http.flash import see_other
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import MAX_LENGTH
@@ -14,7 +15,7 @@ from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
 from undercroft.core.validation.text import tidy_line
 from undercroft.modules.auth import (
-    CHECK_EMAIL,
+    SENT_PAGE,
     CurrentClient,
     IdentityDep,
     captcha_of,
@@ -24,18 +25,20 @@ from undercroft.modules.auth import (
     require_local_accounts,
     set_device_cookie,
 )
-from undercroft.modules.sign_in_pages.answers import REGISTER_PAGE, SIGN_IN_PAGE, done_page, form_page
+from undercroft.modules.sign_in_pages.answers import REGISTER_PAGE, SIGN_IN_PAGE, form_page
 from undercroft.modules.users import NAME_LENGTH
 
 registering = Router(surface="root", dependencies=[require_local_accounts()])
 
 
 class NoAddress(Unprocessable):
-    message = "This is not a mail address."
+    message = "Enter a valid email address."
+    field = "email"
 
 
 class NoName(Unprocessable):
     message = "Write the name in one line, without control characters."
+    field = "full_name"
 
 
 @registering.get(REGISTER_PAGE)
@@ -60,18 +63,18 @@ async def register_by_page(
         await require_human_at_form(request)
         address, name = _address(email), _name(full_name)
         await register(identity.database, email=address, password=password, full_name=name, client=client)
-    except AppError as fault:
-        return _form(request, fault, email=email, full_name=full_name)
-    response = done_page(request, "Check your email", CHECK_EMAIL)
+    except AppError as error:
+        return _form(request, error, email=email, full_name=full_name)
+    response = see_other(SENT_PAGE, email=address)
     set_device_cookie(response, client.device)
     return response
 
 
-def _form(request: Request, fault: AppError | None = None, *, email: str = "", full_name: str = "") -> Response:
+def _form(request: Request, error: AppError | None = None, *, email: str = "", full_name: str = "") -> Response:
     return form_page(
         request,
         "register",
-        fault=fault,
+        error=error,
         action=REGISTER_PAGE,
         sign_in=SIGN_IN_PAGE,
         email=email,

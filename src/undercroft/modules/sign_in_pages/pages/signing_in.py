@@ -8,13 +8,16 @@ from starlette.responses import RedirectResponse
 from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
+from undercroft.core.http.flash import see_other
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.http.local_paths import LONGEST_PATH
+from undercroft.core.http.pages import Action, result_page
 from undercroft.core.security.passwords import MAX_LENGTH
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
 from undercroft.modules.auth import (
+    RESEND_PAGE,
     RESET_PAGE,
     SENT,
     AuthSettings,
@@ -29,6 +32,7 @@ from undercroft.modules.auth import (
     browser,
     captcha_of,
     clear_session_cookie,
+    development_mailbox,
     end_session,
     refuse_cross_site,
     require_human_at_form,
@@ -43,7 +47,6 @@ from undercroft.modules.sign_in_pages.answers import (
     SECOND_STEP_PAGE,
     SIGN_IN_PAGE,
     SIGN_OUT_PAGE,
-    done_page,
     entered,
     form_page,
     second_step_asked,
@@ -88,8 +91,8 @@ async def sign_in(
         started = await browser.sign_in(request, email=_address(email), password=password)
     except MfaRequired as asked:
         return await second_step_asked(request, asked, wanted)
-    except AppError as fault:
-        return _form(request, wanted, fault, email=email)
+    except AppError as error:
+        return _form(request, wanted, error, email=email)
     return entered(started, wanted)
 
 
@@ -118,10 +121,10 @@ async def second_step(
             passkey=passkey,
             only=SessionKind.COOKIE,
         )
-    except (InvalidCode, TooManyAttempts) as fault:
-        return await _asked_again(request, mfa_token, wanted, fault)
-    except AppError as fault:
-        return _form(request, wanted, fault)
+    except (InvalidCode, TooManyAttempts) as error:
+        return await _asked_again(request, mfa_token, wanted, error)
+    except AppError as error:
+        return _form(request, wanted, error)
     return entered(started, wanted)
 
 
@@ -142,13 +145,13 @@ async def send_magic_link(
     try:
         address = normalise_email(email)
     except ValueError:
-        return _link_sent(request, client)
+        return _link_sent(client)
     try:
         await require_human_at_form(request)
         await ask_for_link(identity.database, email=address, client=client)
-    except AppError as fault:
-        return _form(request, "", fault, email=email)
-    return _link_sent(request, client)
+    except AppError as error:
+        return _form(request, "", error, email=email)
+    return _link_sent(client)
 
 
 @signing_in.get("/forgot-password", dependencies=LOCAL)
@@ -179,29 +182,36 @@ async def sign_out(
     return answer
 
 
-def _link_sent(request: Request, client: Client) -> Response:
-    response = done_page(request, "Check your email", SENT)
+@signing_in.get(f"{LINK_PAGE}/sent", dependencies=LOCAL)
+async def magic_link_sent_page(request: Request) -> Response:
+    again = Action("Back to sign in", SIGN_IN_PAGE)
+    return result_page(request, "Check your email", SENT, *development_mailbox(), again)
+
+
+def _link_sent(client: Client) -> Response:
+    response = see_other(f"{LINK_PAGE}/sent")
     set_device_cookie(response, client.device)
     return response
 
 
-async def _asked_again(request: Request, mfa_token: str, wanted: str, fault: AppError) -> Response:
+async def _asked_again(request: Request, mfa_token: str, wanted: str, error: AppError) -> Response:
     try:
-        return await second_step_page(request, mfa_token, wanted, fault=fault)
+        return await second_step_page(request, mfa_token, wanted, error=error)
     except MfaTokenInvalid as void:
         return _form(request, wanted, void)
 
 
-def _form(request: Request, wanted: str, fault: AppError | None = None, *, email: str = "") -> Response:
+def _form(request: Request, wanted: str, error: AppError | None = None, *, email: str = "") -> Response:
     wanted = local_path(wanted)
     return form_page(
         request,
         "sign_in",
-        fault=fault,
+        error=error,
         action=SIGN_IN_PAGE,
         is_local=not load(IdentitySettings).is_external,
         link_action=LINK_PAGE if load(AuthSettings).magic_links else "",
         forgot=RESET_PAGE,
+        resend=RESEND_PAGE,
         register=REGISTER_PAGE,
         email=email,
         longest=MAX_LENGTH,

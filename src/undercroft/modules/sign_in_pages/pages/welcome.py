@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from undercroft.core.auth import Principal, Router
+from undercroft.core.auth import PlatformRole, Principal, Router
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.auth import Identity, IdentityDep
 from undercroft.modules.identities import ConnectionsDep
@@ -14,6 +14,7 @@ from undercroft.modules.teams import list_offers
 from undercroft.providers.identity import IdentitySettings
 
 SHOWN_OFFERS = 20
+ADMIN_PAGE = "/admin"
 
 welcome = Router(surface="root")
 
@@ -33,8 +34,16 @@ async def welcome_page(
         is_local=not load(IdentitySettings).is_external,
         has_social=bool(connections.social),
         in_development=load(CoreSettings).is_development,
+        admin=_admin(request, visitor),
         **(await _offers(identity, visitor) if visitor else {"offers": []}),
     )
+
+
+def _admin(request: Request, visitor: Principal | None) -> str:
+    """Where this user administers the platform; empty for other users, and where `/admin` is not served."""
+    is_admin = visitor is not None and visitor.role.includes(PlatformRole.ADMIN)
+    is_served = any(getattr(route, "path", "") == ADMIN_PAGE for route in request.app.routes)
+    return ADMIN_PAGE if is_admin and is_served else ""
 
 
 async def _offers(identity: Identity, visitor: Principal) -> dict[str, Any]:
