@@ -6,6 +6,15 @@ from html import unescape
 import httpx
 
 
+async def followed(http: httpx.AsyncClient, response: httpx.Response, **headers: str) -> httpx.Response:
+    """The page that a form redirects to, opened twice: reloading it sends nothing and shows the same."""
+    assert response.status_code == 303, response.text
+    page = await http.get(response.headers["location"], headers=headers)
+    again = await http.get(response.headers["location"], headers=headers)
+    assert (page.status_code, page.text) == (200, again.text)
+    return page
+
+
 def hidden(page: httpx.Response) -> dict[str, str]:
     """The hidden fields of a page's first form."""
     form = page.text.partition("<form")[2].partition("</form>")[0]

@@ -25,7 +25,7 @@ async def guarded_admin(somebody: Any, database: Database, clock: Clock) -> Guar
 
 async def first_step(browser: AsyncClient, guarded: Guarded) -> str:
     answer = await sign_in(browser, guarded.person.email)
-    assert (answer.status_code, "One more step" in answer.text) == (200, True)
+    assert (answer.status_code, "Two-factor authentication" in answer.text) == (200, True)
     assert not browser.cookies
     return str(answer.text.partition('name="mfa_token" value="')[2].partition('"')[0])
 

@@ -76,7 +76,7 @@ async def test_wrong_passwords_are_refused_counted_and_audited(
     ):
         answer = await sign_in(client, email, password)
         assert answer.status_code == 401
-        assert "The address or the password is wrong." in answer.text
+        assert "Incorrect email or password." in answer.text
     assert len(await entries(database, action="sign_in.failed")) == 2
 
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.modules.auth.people import PASSWORD, Mailbox, Person, new_address, post, register, sign_in
+from tests.modules.forms import followed
 from undercroft.testing.statements import Statements
 
 NEW = "four otters on the shore"
@@ -42,11 +43,13 @@ async def test_a_mail_scanner_that_opens_the_link_verifies_nothing_and_the_butto
         page = await http.get("/verify-email", params={"token": token}, headers=BROWSER)
     assert (await sign_in(http, email)).status_code == 401
     done = await http.post("/verify-email", data={"token": hidden_token(page)}, headers=BROWSER)
-    assert done.status_code == 200
-    assert "confirmed" in done.text
+    assert "Email confirmed" in (await followed(http, done)).text
     assert (await sign_in(http, email)).status_code == 200
     again = await http.post("/verify-email", data={"token": token}, headers=BROWSER)
     assert again.status_code == 400
+    assert "Email already confirmed" in again.text
+    assert 'href="/sign-in?next=%2F"' in again.text
+    assert "resend" not in again.text
     assert again.headers["referrer-policy"] == "no-referrer"
 
 
@@ -55,13 +58,21 @@ async def test_a_password_is_reset_by_the_page(http: httpx.AsyncClient, ada: Per
     asked = await http.post("/reset-password", data={"email": ada.email.upper()}, headers=BROWSER)
     unknown = await http.post("/reset-password", data={"email": new_address()}, headers=BROWSER)
     nonsense = await http.post("/reset-password", data={"email": "nobody"}, headers=BROWSER)
-    assert asked.text == unknown.text == nonsense.text
+    sent = [(await followed(http, each)).text for each in (asked, unknown, nonsense)]
+    assert sent[0] == sent[1] == sent[2]
+    assert 'href="/reset-password"' in sent[0]
     token = (await mailbox.latest(ada.email)).token
     weak = await http.post("/reset-password", data={"token": token, "password": "password123"}, headers=BROWSER)
     assert weak.status_code == 422
     assert "password123" not in weak.text
+    assert 'aria-describedby="password-error password-hint"' in weak.text
     data = {"token": hidden_token(weak), "password": NEW}
-    assert (await http.post("/reset-password", data=data, headers=BROWSER)).status_code == 200
+    changed = await followed(http, await http.post("/reset-password", data=data, headers=BROWSER))
+    assert "Password changed" in changed.text
+    assert 'href="/sign-in?next=%2F"' in changed.text
+    used = await http.post("/reset-password", data=data, headers=BROWSER)
+    assert used.status_code == 400
+    assert 'href="/reset-password"' in used.text
     assert (await sign_in(http, ada.email, NEW)).status_code == 200
     assert (await sign_in(http, ada.email, PASSWORD)).status_code == 401
 
@@ -70,7 +81,8 @@ async def test_a_new_address_is_confirmed_by_the_page(http: httpx.AsyncClient, a
     to = new_address()
     await ada.send("POST", "/auth/email/change", {"new_email": to, "current_password": PASSWORD})
     token = (await mailbox.latest(to)).token
-    assert (await http.post("/confirm-email", data={"token": token}, headers=BROWSER)).status_code == 200
+    changed = await followed(http, await http.post("/confirm-email", data={"token": token}, headers=BROWSER))
+    assert "Email address changed" in changed.text
     assert (await ada.get("/app/users/me")).json()["email"] == to
 
 

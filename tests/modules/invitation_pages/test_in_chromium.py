@@ -36,7 +36,7 @@ async def test_a_new_person_comes_in_by_the_mail(
     await page.fill("input[name=full_name]", "Ada Lovelace")
     await page.fill("input[name=password]", PASSWORD)
     await page.click("button[type=submit]")
-    await page.wait_for_selector("text=Welcome to Otters & Sons")
+    await page.wait_for_selector("text=You joined Otters & Sons")
     await shot(page, "invitation-welcome")
     (cookie,) = [each for each in await page.context.cookies() if each["httpOnly"]]
     assert cookie["sameSite"] == "Lax"
@@ -51,11 +51,11 @@ async def test_whoever_is_signed_in_accepts_or_is_told_to_sign_out_first(
     await page.goto(f"{address}/invitation?token={await invited(owner.client, first, email, mailbox)}")
     await page.fill("input[name=password]", PASSWORD)
     await page.click("button[type=submit]")
-    await page.wait_for_selector("text=Welcome to Acme")
+    await page.wait_for_selector("text=You joined Acme")
     await page.goto(f"{address}/invitation?token={await invited(owner.client, second, email, mailbox)}")
     await shot(page, "invitation-accept")
     await page.click("text=Accept the invitation")
-    await page.wait_for_selector("text=Welcome to Acme")
+    await page.wait_for_selector("text=You joined Acme")
     assert email in await roles_in(owner.client, second)
     other = await invited(owner.client, second, new_address(), mailbox)
     await page.goto(f"{address}/invitation?token={other}")

@@ -45,7 +45,7 @@ class Visit:
         await self.page.fill("input[name=email]", person.email)
         await self.page.fill("input[name=password]", PASSWORD)
         await self.page.keyboard.press("Enter")
-        await self.page.wait_for_selector("h1:has-text('One more step')")
+        await self.page.wait_for_selector("h1:has-text('Two-factor authentication')")
 
     async def make_passkey(self, site: str, person: Person) -> None:
         await self.page.goto(f"{site}/register")

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import col
 
 from tests.modules.auth.people import PASSWORD, Mailbox, Person, a_person, client_of, new_address
+from tests.modules.forms import followed
+from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
 from undercroft.core.settings import use
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.users import User
 from undercroft.testing.statements import Statements
 
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
@@ -127,11 +130,15 @@ async def test_somebody_registers_on_the_page(http: httpx.AsyncClient, mailbox: 
     assert weak.status_code == 422
     assert "password123" not in weak.text
     assert email in weak.text
-    done = await http.post("/register", data=data, headers=BROWSER)
-    known = await http.post("/register", data={**data, "email": ada.email}, headers=BROWSER)
-    assert (done.status_code, done.text) == (known.status_code, known.text)
+    done = await followed(http, await http.post("/register", data=data, headers=BROWSER))
+    known = await followed(http, await http.post("/register", data={**data, "email": ada.email}, headers=BROWSER))
+    assert f"We sent a link to {email}." in done.text
+    assert done.text.replace(email, ada.email) == known.text
+    assert 'href="/verify-email/resend"' in done.text
     token = (await mailbox.latest(email)).token
-    assert (await http.post("/verify-email", data={"token": token}, headers=BROWSER)).status_code == 200
+    verified = await followed(http, await http.post("/verify-email", data={"token": token}, headers=BROWSER))
+    assert "Email confirmed" in verified.text
+    assert 'href="/sign-in?next=%2F"' in verified.text
     assert (await sign_in(http, email)).status_code == 303
 
 
@@ -139,19 +146,21 @@ async def test_somebody_registers_on_the_page(http: httpx.AsyncClient, mailbox: 
 async def test_what_cannot_register_is_told_on_the_page(http: httpx.AsyncClient, data: dict[str, str]) -> None:
     answer = await http.post("/register", data={"password": PASSWORD, **data}, headers=BROWSER)
     assert answer.status_code == 422
-    assert 'role="alert"' in answer.text
+    wrong = next(iter(data)) if len(data) == 1 else "full_name"
+    assert f'aria-describedby="{wrong}-error"' in answer.text
+    assert answer.text.count("autofocus") == answer.text.count("aria-invalid") == 1
+    assert f'id="{wrong}-error"' in answer.text
 
 
 async def test_a_link_is_mailed_from_the_page_where_links_are_offered(
     http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, links: None
 ) -> None:
-    assert "Mail me a link" in (await http.get("/sign-in", headers=BROWSER)).text
+    assert "Email me a link" in (await http.get("/sign-in", headers=BROWSER)).text
     pages = [
         await http.post("/sign-in/link", data={"email": email}, headers=BROWSER)
         for email in (ada.email, new_address(), "nobody")
     ]
-    assert {page.status_code for page in pages} == {200}
-    assert len({page.text for page in pages}) == 1
+    assert len({(await followed(http, page)).text for page in pages}) == 1
     token = (await mailbox.latest(ada.email)).token
     answer = await http.post("/magic-link", data={"token": token}, headers={**BROWSER, "Origin": "null"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
@@ -162,7 +171,7 @@ async def test_a_link_is_mailed_from_the_page_where_links_are_offered(
 
 
 async def test_links_are_not_offered_where_they_are_off(http: httpx.AsyncClient, ada: Person) -> None:
-    assert "Mail me a link" not in (await http.get("/sign-in", headers=BROWSER)).text
+    assert "Email me a link" not in (await http.get("/sign-in", headers=BROWSER)).text
     assert (await http.post("/sign-in/link", data={"email": ada.email}, headers=BROWSER)).status_code == 404
 
 
@@ -211,3 +220,44 @@ async def test_welcome_page_offers_a_team_of_the_users_domain_and_joins_it(
         assert "Join Acme" not in (await http.get("/", headers=BROWSER)).text
         form["team_id"] = str(new_id())
         assert (await http.post("/join", data=form, headers=BROWSER)).status_code == 404
+
+
+async def test_sign_in_before_verification_offers_the_link_again_for_every_address(
+    http: httpx.AsyncClient, mailbox: Mailbox, ada: Person
+) -> None:
+    email = new_address()
+    await http.post("/register", data={"email": email, "password": PASSWORD}, headers=BROWSER)
+    first = (await mailbox.latest(email)).token
+    pending, known = await sign_in(http, email), await sign_in(http, ada.email, "no such password")
+    assert pending.status_code == 401
+    assert "open the link in your email first" in pending.text
+    assert 'href="/verify-email/resend"' in pending.text
+    assert pending.text.replace(email, ada.email) == known.text
+    assert pending.text.count('aria-invalid="true"') == 1
+    assert 'name="password" maxlength="256" autocomplete="current-password" required autofocus' in pending.text
+    sent = await http.post("/verify-email/resend", data={"email": email}, headers=BROWSER)
+    assert f"We sent a link to {email}." in (await followed(http, sent)).text
+    second = (await mailbox.latest(email)).token
+    assert second != first
+    await followed(http, await http.post("/verify-email", data={"token": second}, headers=BROWSER))
+    assert (await sign_in(http, email)).status_code == 303
+
+
+async def test_resent_links_look_the_same_for_every_address(
+    http: httpx.AsyncClient, mailbox: Mailbox, ada: Person
+) -> None:
+    pages = []
+    for email in (ada.email, new_address(), "nonsense"):
+        sent = await http.post("/verify-email/resend", data={"email": email}, headers=BROWSER)
+        pages.append((await followed(http, sent)).text.replace(email, "EMAIL"))
+    assert len(set(pages)) == 1
+
+
+async def test_administrators_find_administration_on_the_welcome_page(
+    http: httpx.AsyncClient, ada: Person, database: Database
+) -> None:
+    await sign_in(http, ada.email)
+    assert "/admin" not in (await http.get("/", headers=BROWSER)).text
+    async with database.session() as session:
+        await session.execute(update(User).where(col(User.email) == ada.email).values(role=PlatformRole.ADMIN.value))
+    assert 'href="/admin"' in (await http.get("/", headers=BROWSER)).text
