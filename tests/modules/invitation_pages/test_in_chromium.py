@@ -38,8 +38,9 @@ async def test_a_new_person_comes_in_by_the_mail(
     await page.click("button[type=submit]")
     await page.wait_for_selector("text=You joined Otters & Sons")
     await shot(page, "invitation-welcome")
-    (cookie,) = [each for each in await page.context.cookies() if each["httpOnly"]]
-    assert cookie["sameSite"] == "Lax"
+    cookies = {each["name"]: each for each in await page.context.cookies()}
+    assert "uc_session" in cookies
+    assert {(each["httpOnly"], each["sameSite"]) for each in cookies.values()} == {(True, "Lax")}
     assert (await roles_in(owner.client, team))[email] == "admin"
 
 
@@ -60,7 +61,7 @@ async def test_whoever_is_signed_in_accepts_or_is_told_to_sign_out_first(
     other = await invited(owner.client, second, new_address(), mailbox)
     await page.goto(f"{address}/invitation?token={other}")
     await shot(page, "invitation-another")
-    await page.click("text=Sign out and go on")
+    await page.click("text=Sign out and continue")
     await page.wait_for_selector("text=Create my account and join")
 
 
