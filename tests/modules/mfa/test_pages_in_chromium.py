@@ -145,8 +145,10 @@ async def test_at_another_address_the_right_one_is_named(chromium: Any, site: st
     await here.make_passkey(site, ada)
     await here.sign_in(f"{address}/sign-in", ada)
     await here.page.click(BUTTON)
-    await here.page.wait_for_selector("[role=alert]:has-text('at localhost only')")
+    await here.page.wait_for_selector("[role=alert]:has-text('work only on localhost')")
     await shot(here.page, "wide-elsewhere")
+    await here.page.click("text=Open this page on localhost")
+    assert here.page.url == f"{site}/sign-in"
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -40,6 +40,15 @@ const say = (why) => {
   notice.hidden = false;
 };
 
+// The page of that address begins with the first step of signing in.
+const offerOtherAddress = () => {
+  const there = new URL(location.href);
+  there.hostname = form.dataset.domain;
+  const link = document.getElementById("passkey-there");
+  link.href = there.href;
+  link.hidden = false;
+};
+
 const WHY = { NotAllowedError: "cancelled", AbortError: "cancelled", SecurityError: "elsewhere" };
 
 const ask = async (event) => {
@@ -51,7 +60,9 @@ const ask = async (event) => {
     form.elements.passkey.value = JSON.stringify(signed(passkey));
     form.submit();
   } catch (error) {
-    say(WHY[error.name] ?? "failed");
+    const why = WHY[error.name] ?? "failed";
+    say(why);
+    if (why === "elsewhere") offerOtherAddress();
     button.disabled = false;
     button.focus();
   }
