@@ -219,7 +219,7 @@ async def test_the_page_in_another_browser_asks_for_a_password_and_a_name(
         refused = await browser.post("/verify-email", data=weak, headers=BROWSER)
         assert (refused.status_code, "password123" in refused.text) == (422, False)
         typed = {**hidden(refused), "password": OWNERS, "full_name": " Owner "}
-        assert (await browser.post("/verify-email", data=typed, headers=BROWSER)).status_code == 200
+        assert (await browser.post("/verify-email", data=typed, headers=BROWSER)).status_code == 303
         assert (await sign_in(browser, email, OWNERS)).status_code == 200
     assert (await sign_in(stranger, email, STRANGERS)).status_code == 401
     assert await name_of(database, email) == "Owner"
@@ -238,7 +238,7 @@ async def test_the_page_asks_a_browser_with_a_handle_of_other_registrations(
     assert (asked.status_code, 'name="password"' in asked.text) == (422, True)
     assert (await sign_in(http, email, STRANGERS)).status_code == 401
     chosen = {**hidden(asked), "password": OWNERS}
-    assert (await http.post("/verify-email", data=chosen, headers=BROWSER)).status_code == 200
+    assert (await http.post("/verify-email", data=chosen, headers=BROWSER)).status_code == 303
     assert (await sign_in(http, email, OWNERS)).status_code == 200
 
 
@@ -247,9 +247,9 @@ async def test_a_browser_that_registers_on_the_page_confirms_by_a_button(
 ) -> None:
     email = new_address()
     form = {"email": email, "password": OWNERS, "full_name": "Owner"}
-    assert (await http.post("/register", data=form, headers=BROWSER)).status_code == 200
+    assert (await http.post("/register", data=form, headers=BROWSER)).status_code == 303
     token = (await mailbox.latest(email)).token
-    assert (await http.post("/verify-email", data={"token": token}, headers=BROWSER)).status_code == 200
+    assert (await http.post("/verify-email", data={"token": token}, headers=BROWSER)).status_code == 303
     assert (await sign_in(http, email, OWNERS)).status_code == 200
     again = await http.post("/verify-email", data={"token": token}, headers=BROWSER)
     assert (again.status_code, "already confirmed" in again.text) == (400, True)
@@ -300,7 +300,7 @@ async def test_a_browser_signed_in_to_the_account_confirms_on_the_page(ada: Pers
     token = (await mailbox.latest(to)).token
     async with client_of(app) as browser:
         assert (await sign_in(browser, ada.email, session="cookie")).status_code == 200
-        assert (await browser.post("/confirm-email", data={"token": token}, headers=BROWSER)).status_code == 200
+        assert (await browser.post("/confirm-email", data={"token": token}, headers=BROWSER)).status_code == 303
     assert (await ada.get("/app/users/me")).json()["email"] == to
 
 
