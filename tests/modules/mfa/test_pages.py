@@ -121,7 +121,7 @@ async def test_a_wrong_answer_uses_the_challenge_up_and_the_next_page_has_anothe
 ) -> None:
     page = await door.begin(bea)
     wrong = await door.go_on(page, key.sign(options_in(page), origin="https://evil.example"))
-    assert (wrong.status_code, 'This code or passkey' in wrong.text) == (401, True)
+    assert (wrong.status_code, "This code or passkey" in wrong.text) == (401, True)
     assert (await door.go_on(page, key.sign(options_in(page)))).status_code == 401
     failed = await entries(database, action="mfa.failed")
     assert [entry["details"]["way"] for entry in failed] == ["passkey", "passkey"]

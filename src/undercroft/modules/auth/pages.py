@@ -108,7 +108,6 @@ async def resend_verification(
         refuse_cross_site(request, from_mail=True)
         await require_human_at_form(request)
         if (address := _address(email)) is not None:
-            await count_account(request, address)
             await registration.resend(identity.database, email=address, client=client)
     except AppError as error:
         return _resend_form(request, error, email)
