@@ -155,6 +155,7 @@ LEAVES: dict[str, Leaves] = {
     "DELETE /dev/mailbox/messages": nothing("it exists in development alone, and mails are files there"),
     # pages
     "POST /verify-email": leaves("user.registered"),
+    "POST /verify-email/resend": leaves("registration.link_requested", unless=UNKNOWN),
     "POST /confirm-email": leaves("user.email_changed", many=("team.domains_revoked",)),
     "POST /reset-password": leaves("user.password_reset", "password.reset_requested", unless=UNKNOWN),
     "POST /magic-link": leaves("session.started", "mfa.asked", unless="another browser is shown the account first"),
