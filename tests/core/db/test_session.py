@@ -19,6 +19,7 @@ from undercroft.core.db.errors import (
     ReadSessionWrote,
     UnstorableValue,
 )
+from undercroft.core.db.statement import writes
 from undercroft.core.errors import Conflict
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project
@@ -155,12 +156,47 @@ async def test_write_one_is_one_statement(database: Database, statements, rows_s
     assert await count(database) == 1
 
 
-async def test_a_read_session_cannot_write(database: Database) -> None:
+@pytest.mark.parametrize("pooler", ["none", "transaction"])
+@pytest.mark.parametrize("way", ["fetch", "fetch after another", "execute", "flush", "lock"])
+async def test_a_read_session_cannot_write(database: Database, database_url: str, pooler: str, way: str) -> None:
+    """A transaction pooler takes no setting that would make the server refuse it."""
     owner = await somebody(database)
+    project = Project(name="x", team_id=owner.team_id)
+    statement = insert(Project).values(project.model_dump())
+    made = Database(database.settings.model_copy(update={"database_pooler": pooler}), database_url)
     with pytest.raises(ReadSessionWrote):
-        async with database.reading() as session:
-            await session.execute(insert(Project).values(Project(name="x", team_id=owner.team_id).model_dump()))
+        async with made.reading() as session:
+            if way == "execute":
+                await session.execute(statement)
+            elif way == "lock":
+                await session.execute(select(Project).with_for_update())
+            elif way == "flush":
+                (await session.orm()).add(project)
+                await (await session.orm()).flush()
+            else:
+                if way == "fetch after another":
+                    await session.execute(text("SELECT 1"))
+                await session.fetch(Statement(statement))
+    assert made.read.in_use == 0
+    await made.close()
     assert await count(database) == 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT updated_at, deleted_at FROM projects WHERE name = $1", False),
+        ("SELECT 1 FROM inserts JOIN updates ON true", False),
+        ("WITH x AS (SELECT 1) SELECT * FROM x", False),
+        ("with made as (insert into projects values ($1) returning id) select * from made", True),
+        ("UPDATE ONLY projects AS p SET name = $1", True),
+        ("WITH gone AS (DELETE\nFROM projects RETURNING id) SELECT 1", True),
+        ("SELECT id FROM projects FOR NO KEY UPDATE", True),
+        ("TRUNCATE projects", True),
+    ],
+)
+def test_a_statement_that_writes_is_known_by_its_text(sql: str, *, expected: bool) -> None:
+    assert writes(sql) is expected
 
 
 async def test_a_read_gives_its_connection_back_at_once(database: Database) -> None:

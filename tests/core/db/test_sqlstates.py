@@ -95,6 +95,16 @@ async def test_each_sqlstate_is_translated_and_settles_the_connection(database: 
         assert int(seen.headers["Retry-After"]) > 0
 
 
+@pytest.mark.parametrize("code", ["40001", "40P01", "57014", "53200", "XX000"])
+@pytest.mark.parametrize("way", ["read", "read by the orm"])
+async def test_a_read_that_fails_on_the_server_is_unavailable_and_never_a_conflict(
+    database: Database, code: str, way: str
+) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await _run(database, text(f"DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '{code}'; END $$"), way)
+    assert database.read.in_use == 0
+
+
 @pytest.mark.parametrize("code", ["53100", "25006", "57014", "23505", "XX000", "42601"])
 @pytest.mark.parametrize(
     "way", ["fetch", "execute", "write alone", "write in a transaction", "read", "read by the orm"]

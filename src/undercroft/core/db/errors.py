@@ -5,7 +5,13 @@ import socket
 from collections.abc import Mapping
 from typing import NoReturn
 
-from asyncpg.exceptions import InterfaceError, InternalClientError, InvalidCachedStatementError, PostgresError
+from asyncpg.exceptions import (
+    InterfaceError,
+    InternalClientError,
+    InvalidCachedStatementError,
+    PostgresError,
+    ReadOnlySQLTransactionError,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
@@ -46,6 +52,9 @@ class NothingCommitted(RuntimeError):
 
 class ReadSessionWrote(RuntimeError):
     """A statement that writes was run on a `ReadSession`, whose connections are read-only: a bug in the program."""
+
+    def __init__(self) -> None:
+        super().__init__("A ReadSession is read-only. Ask for a Session to write.")
 
 
 class DatabaseConflict(Conflict):
@@ -136,6 +145,15 @@ def raise_translated(error: BaseException) -> NoReturn:
     if for_client is None or for_client is error:
         raise error
     raise for_client from driver_error(error)
+
+
+def raise_translated_read(error: BaseException) -> NoReturn:
+    """The same for what was only to read: it conflicts with nothing but a standby's recovery, and must not write."""
+    if isinstance(driver_error(error), ReadOnlySQLTransactionError):
+        raise ReadSessionWrote from error
+    if meaning(error).category is Category.CONFLICT:
+        raise DatabaseUnavailable from driver_error(error)
+    raise_translated(error)
 
 
 def unreachable(url: str, error: BaseException) -> ConfigurationError:

@@ -17,6 +17,7 @@ from undercroft.core.db.connect import WITHOUT_CACHE
 from undercroft.core.db.errors import (
     DatabaseUnavailable,
     OutcomeUnknown,
+    ReadSessionWrote,
     is_lost,
     is_refused,
     leaves_outcome_unknown,
@@ -24,7 +25,7 @@ from undercroft.core.db.errors import (
 )
 from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings
 from undercroft.core.db.sqlstates import ConnectionState
-from undercroft.core.db.statement import Statement
+from undercroft.core.db.statement import Statement, writes
 from undercroft.core.db.tenancy import current_tenant, telling
 from undercroft.core.db.url import CACHE_SIZES
 
@@ -111,6 +112,8 @@ class Pool:
         self.secures_rows = settings.tenant_rls
         self.same_server: Sequence[Pool] = (self,)
         self._read_only = read_only
+        # behind a transaction pooler no setting makes the server refuse what a reading connection writes
+        self._refuses_writes = read_only and settings.database_pooler == "transaction"
         self._slow = settings.db_slow_statement
         server = _server_settings(settings, name=name, read_only=read_only, more=server_settings or {})
         self.engine = _create_engine(url, settings, size=size, server_settings=server)
@@ -295,6 +298,8 @@ class Pool:
 
     async def run(self, borrowed: Borrowed, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         """Run a compiled statement on a borrowed connection, and log it when it was slow."""
+        if self._refuses_writes and writes(sql):
+            raise ReadSessionWrote
         started = time.perf_counter()
         rows = await borrowed.raw.fetch(sql, *arguments)
         self._report(sql, time.perf_counter() - started)
@@ -308,7 +313,9 @@ class Pool:
         for callback in self.on_connect:
             callback(dbapi_connection.driver_connection)
 
-    def _started(self, _connection: Any, _cursor: Any, _sql: str, _values: Any, context: Any, _many: bool) -> None:
+    def _started(self, _connection: Any, _cursor: Any, sql: str, _values: Any, context: Any, _many: bool) -> None:
+        if self._refuses_writes and writes(sql):
+            raise ReadSessionWrote
         context.undercroft_started = time.perf_counter()
 
     def _finished(self, _connection: Any, _cursor: Any, sql: str, _values: Any, context: Any, _many: bool) -> None:

@@ -6,7 +6,6 @@ from typing import Any, TypeVar, cast
 
 import asyncpg
 import structlog
-from asyncpg.exceptions import ReadOnlySQLTransactionError
 from msgspec import Struct
 from sqlalchemy import CursorResult, Result, ScalarResult, event
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,13 +16,12 @@ from sqlalchemy.sql import Executable
 from undercroft.core.db.errors import (
     NothingCommitted,
     OutcomeUnknown,
-    ReadSessionWrote,
     closes,
-    driver_error,
     is_lost,
     is_refused,
     leaves_outcome_unknown,
     raise_translated,
+    raise_translated_read,
 )
 from undercroft.core.db.pool import Borrowed, Pool
 from undercroft.core.db.reauthorization import current_reauthorization
@@ -386,9 +384,7 @@ class Database:
             yield session
         except BaseException as error:
             await session._end(error)
-            if isinstance(driver_error(error), ReadOnlySQLTransactionError):
-                raise ReadSessionWrote("A ReadSession is read-only. Ask for a Session to write.") from error
-            raise_translated(error)
+            raise_translated_read(error)
         await session._close(broken=False)
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
@@ -13,7 +13,20 @@ from undercroft.core.db.tenancy import names_tenant_table
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 _NAMED = re.compile(r":(\w+)\b")
 
+_WRITES = re.compile(
+    r"^\s*(?:CREATE|ALTER|DROP|TRUNCATE|GRANT|REVOKE|CALL|DO)\b"
+    r"|\b(?:INSERT\s+INTO|UPDATE\s+(?:ONLY\s+)?\S+\s+(?:AS\s+\S+\s+)?SET|DELETE\s+FROM|MERGE\s+INTO)\b"
+    r"|\bFOR\s+(?:NO\s+KEY\s+)?(?:UPDATE|SHARE|KEY\s+SHARE)\b",
+    re.IGNORECASE,
+)
+
 Bind = tuple[str, Any, Callable[[Any], Any] | None]
+
+
+@lru_cache(maxsize=4096)
+def writes(sql: str) -> bool:
+    """Whether a statement changes or locks rows, as far as its text shows; a function that writes is not seen."""
+    return _WRITES.search(sql) is not None
 
 
 class Statement:

@@ -14,7 +14,7 @@ from undercroft.core.auth.authorization import Authorization, bind_authorization
 from undercroft.core.auth.permissions import permissions_in
 from undercroft.core.auth.principal import API_KEY_MARK, bearer_token
 from undercroft.core.db import Database, Statement
-from undercroft.core.db.errors import raise_translated
+from undercroft.core.db.errors import raise_translated_read
 from undercroft.core.errors import Unauthorized
 from undercroft.core.http.same_site import SAFE_METHODS
 from undercroft.core.security.tokens import hash_token
@@ -232,7 +232,7 @@ class TokenAuthenticator:
         try:
             return await self._database.read.fetchrow(statement, **values)
         except Exception as error:
-            raise_translated(error)
+            raise_translated_read(error)
 
 
 def _header(request: Request, name: bytes) -> str | None:

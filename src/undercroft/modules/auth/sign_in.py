@@ -8,7 +8,7 @@ from sqlmodel import col
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session, Statement
-from undercroft.core.db.errors import raise_translated
+from undercroft.core.db.errors import raise_translated_read
 from undercroft.core.security import passwords
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth.client import Client
@@ -69,7 +69,7 @@ class SignIn:
         try:
             found = await self._database.read.fetchrow(_CREDENTIALS, email=email)
         except Exception as error:
-            raise_translated(error)
+            raise_translated_read(error)
         try:
             return found, await passwords.verify(password, found and found["password_hash"], subject=email)
         except TooBusy:
