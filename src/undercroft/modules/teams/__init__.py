@@ -15,6 +15,7 @@ from undercroft.modules.teams.errors import (
     TeamWithoutOwner,
 )
 from undercroft.modules.teams.joining import accept_offer, list_offers
+from undercroft.modules.teams.leaving import orphaned_teams
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import ROLE_GRANTS, Belonging, MembershipRepository, TeamRepository
 from undercroft.modules.teams.restoring import restore_team
@@ -50,5 +51,6 @@ __all__ = [
     "create_team",
     "list_offers",
     "open_invitation",
+    "orphaned_teams",
     "restore_team",
 ]

@@ -10,9 +10,10 @@ class UserRegistered(Event, frozen=True):
 
 
 class EmailChanged(Event, frozen=True):
-    """Somebody has proven another address, which is theirs from now on."""
+    """Somebody has proven another address, which is theirs from now on; `previous` is free again."""
 
     user_id: UUID
+    previous: str
 
 
 class UserDeactivated(Event, frozen=True):

@@ -150,13 +150,16 @@ class UserService:
         await self._audit(action, user_id, actor_id, before=before, after={"password": HIDDEN}, details=details)
         return user
 
-    async def change_email(self, user_id: UUID, email: str) -> str:
-        """Move somebody to an address that they have proven; the earlier one is returned. Raises `EmailTaken`."""
+    async def change_email(self, user_id: UUID, email: str, *, previous: str | None = None) -> str:
+        """Move somebody to an address that they have proven; the earlier one is returned. Raises `EmailTaken`.
+
+        `previous` is the earlier address of an account that was parked at another one in between.
+        """
         await self._users.reserve_email(email)
         user = await self._users.lock(user_id)
-        before = user.email
+        before = previous or user.email
         await self._users.update(user, {"email": email, "email_verified_at": utc_now()})
-        await publish(self._session, EmailChanged(user_id))
+        await publish(self._session, EmailChanged(user_id, before))
         await self._audit("user.email_changed", user_id, user_id, before={"email": before}, after={"email": email})
         return before
 
