@@ -14,6 +14,7 @@ from undercroft.modules.teams.errors import (
     TeamNotFound,
     TeamWithoutOwner,
 )
+from undercroft.modules.teams.events import TeamPurged
 from undercroft.modules.teams.joining import accept_offer, list_offers
 from undercroft.modules.teams.leaving import orphaned_teams
 from undercroft.modules.teams.models import Membership, Team
@@ -43,6 +44,7 @@ __all__ = [
     "SlugTaken",
     "Team",
     "TeamNotFound",
+    "TeamPurged",
     "TeamRepository",
     "TeamWithoutOwner",
     "accept_invitation",

@@ -31,3 +31,9 @@ class UserDeleted(Event, frozen=True):
 
     user_id: UUID
     email: str
+
+
+class UserErased(Event, frozen=True):
+    """What the tables declare about a deleted user is erased; what follows the account is erased now, too."""
+
+    user_id: UUID

@@ -16,6 +16,7 @@ from undercroft.core.db.repository import Position, Slice, Stretch
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.core.telemetry.redaction import HIDDEN
+from undercroft.modules.users.erasure import request_erasure
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
 from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
 from undercroft.modules.users.models import User
@@ -173,6 +174,7 @@ class UserService:
         # before the event, so that what subscribers erase includes where this came from
         await self._audit("user.deleted", user_id, user_id, before={"deleted": False}, after={"deleted": True})
         await publish(self._session, UserDeleted(user_id, email))
+        await request_erasure(self._session, user_id)
 
     async def _lock_with_superadmins(self, user_id: UUID) -> tuple[User, bool]:
         """The person, and whether no other superadmin may come in. Superadmins are held first, in one order for all."""
@@ -233,6 +235,8 @@ def _anonymous(user_id: UUID) -> dict[str, Any]:
     return {
         "email": f"{user_id}@deleted.invalid",
         "full_name": "",
+        "locale": "en",
+        "timezone": "UTC",
         "password_hash": None,
         "avatar_url": None,
         "notifications": {},
