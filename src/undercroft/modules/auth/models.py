@@ -31,8 +31,8 @@ class AuthSession(Identified, Created, table=True):
     __privacy__ = Privacy(
         "the user",
         "30 days after it ended",
-        personal=("ip", "user_agent"),
-        plain=("kind",),
+        personal=("ip", "started_ip", "user_agent"),
+        plain=("kind", "issuer"),
         erasures=(Erasure("user_id"),),
     )
     __table_args__: Any = (

@@ -24,7 +24,7 @@ class ExternalIdentity(Identified, Timestamped, table=True):
     __privacy__ = Privacy(
         "the user",
         "until it is unlinked or the account is deleted",
-        personal=("subject", "email"),
+        personal=("subject", "email", "pending_email"),
         plain=("provider", "issuer"),
         erasures=(Erasure("user_id"),),
     )
@@ -71,7 +71,13 @@ class ExchangeCode(SQLModel, table=True):
     """A one-time code that an app exchanges for tokens, with the verifier whose challenge it began with."""
 
     __tablename__ = "identity_exchange_codes"
-    __privacy__ = Privacy("the user", "some minutes", plain=("challenge",), erasures=(Erasure("user_id"),))
+    __privacy__ = Privacy(
+        "the user",
+        "some minutes",
+        personal=("first_step",),
+        plain=("challenge",),
+        erasures=(Erasure("user_id"),),
+    )
 
     code_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)

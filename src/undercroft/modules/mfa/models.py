@@ -102,7 +102,9 @@ class HalfwaySignIn(Identified, table=True):
     """Somebody who has done the first step of signing in. The row goes with the second, or with too many tries."""
 
     __tablename__ = "mfa_halfway_sign_ins"
-    __privacy__ = Privacy("the user", "some minutes", plain=("kind",), erasures=(Erasure("user_id"),))
+    __privacy__ = Privacy(
+        "the user", "some minutes", personal=("first_step",), plain=("kind",), erasures=(Erasure("user_id"),)
+    )
 
     token_hash: bytes = Field(sa_type=LargeBinary, unique=True, nullable=False, repr=False)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)

@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from undercroft.core.settings import CoreSettings, load
 from undercroft.core.db import utc_now
+from undercroft.core.settings import CoreSettings, load
 from undercroft.jobs import CurrentJob, cron, task
 from undercroft.modules.users.erasure import REPEATED, erase_deleted
 from undercroft.modules.users.repository import UserRepository

@@ -7,8 +7,8 @@ otherwise erase the values of a living user: delete, erase, and undo the deletio
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009_user_addresses"
-down_revision = "0008_requesting_devices"
+revision = "0011_user_addresses"
+down_revision = "0010_session_issuers"
 branch_labels = None
 depends_on = None
 
@@ -57,13 +57,19 @@ DO $$ DECLARE given record; BEGIN
 END $$
 """
 TRIGGERS = (
-    "CREATE TRIGGER note_address AFTER INSERT OR UPDATE OF email ON users "
-    "FOR EACH ROW EXECUTE FUNCTION users_note_address()",
-    "CREATE TRIGGER guard_deletion BEFORE UPDATE OF id, deleted_at OR DELETE ON users "
-    "FOR EACH ROW EXECUTE FUNCTION users_guard_deletion()",
+    (
+        "CREATE TRIGGER note_address AFTER INSERT OR UPDATE OF email ON users "
+        "FOR EACH ROW EXECUTE FUNCTION users_note_address()"
+    ),
+    (
+        "CREATE TRIGGER guard_deletion BEFORE UPDATE OF id, deleted_at OR DELETE ON users "
+        "FOR EACH ROW EXECUTE FUNCTION users_guard_deletion()"
+    ),
     # by this name, which `undercroft db roles` knows, nobody is given UPDATE and DELETE again
-    "CREATE TRIGGER append_only BEFORE TRUNCATE ON user_addresses "
-    "FOR EACH STATEMENT EXECUTE FUNCTION user_addresses_refuse()",
+    (
+        "CREATE TRIGGER append_only BEFORE TRUNCATE ON user_addresses "
+        "FOR EACH STATEMENT EXECUTE FUNCTION user_addresses_refuse()"
+    ),
 )
 
 
