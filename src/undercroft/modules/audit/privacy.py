@@ -23,7 +23,7 @@ _known: dict[str, bool] = {}
 TEXTS = frozenset({"name", "title", "description", "slug", "label", "reason", "note", "notes", "text", "message"})
 """Fields whose values users choose, even where a value looks like an identifier."""
 _IDENTIFIER = re.compile(
-    r"[a-z0-9_]{1,64}([.:/-][a-z0-9_]{1,64}){0,12}"  # a role, a permission, a domain, an id
+    r"[a-z0-9_]{1,64}([.:/-][a-z0-9_]{1,64}){0,12}(\.\*)?"  # a role, a permission, a domain, an id
     r"|\d{4}-\d\d-\d\d[T ]?[0-9:.]{0,15}(Z|[+-]\d\d:?\d\d)?"  # a date or a time
 )
 

@@ -61,7 +61,7 @@ CREATE FUNCTION pg_temp.texts_of(fields jsonb) RETURNS jsonb LANGUAGE sql IMMUTA
         AND v #>> '{}' NOT IN ('', '[personal]', '[redacted]')
         AND (
             f.key IN ('name', 'title', 'description', 'slug', 'label', 'reason', 'note', 'notes', 'text', 'message')
-            OR v #>> '{}' !~ '^[a-z0-9_]{1,64}([.:/-][a-z0-9_]{1,64}){0,12}$'
+            OR v #>> '{}' !~ '^[a-z0-9_]{1,64}([.:/-][a-z0-9_]{1,64}){0,12}(\.\*)?$'
             AND v #>> '{}' !~ '^\d{4}-\d\d-\d\d[T ]?[0-9:.]{0,15}(Z|[+-]\d\d:?\d\d)?$'
         )
     )
