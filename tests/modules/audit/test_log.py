@@ -68,7 +68,7 @@ async def test_text_of_a_user_is_in_no_line_whatever_it_holds(
         await record(session, Entry("thing.made", after={"name": name, "email": "ada@example.com"}))
     (line,) = told(lines)
     assert line["after"] == {"name": "[personal]", "email": "[personal]"}
-    (entry,) = await entries(database)
+    (entry,) = await entries(database, action="thing.made")
     assert [each["values"]["after"]["name"] for each in await personal(database, entry) if each["part"] == "texts"] == [
         name
     ]

@@ -22,6 +22,8 @@ _known: dict[str, bool] = {}
 
 TEXTS = frozenset({"name", "title", "description", "slug", "label", "reason", "note", "notes", "text", "message"})
 """Fields whose values users choose, even where a value looks like an identifier."""
+NO_TEXTS = frozenset({"issuer"})
+"""Fields whose values come from settings, whatever they look like."""
 _IDENTIFIER = re.compile(
     r"[a-z0-9_]{1,64}([.:/-][a-z0-9_]{1,64}){0,12}(\.\*)?"  # a role, a permission, a domain, an id
     r"|\d{4}-\d\d-\d\d[T ]?[0-9:.]{0,15}(Z|[+-]\d\d:?\d\d)?"  # a date or a time
@@ -59,7 +61,7 @@ def _has_text(name: str, value: Any) -> bool:
         return any(_has_text(str(inner), item) for inner, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
         return any(_has_text(name, item) for item in value)
-    if not isinstance(value, str) or value in ("", HIDDEN, APART):
+    if not isinstance(value, str) or name in NO_TEXTS or value in ("", HIDDEN, APART):
         return False
     return name in TEXTS or _IDENTIFIER.fullmatch(value) is None
 

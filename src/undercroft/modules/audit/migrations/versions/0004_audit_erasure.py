@@ -56,7 +56,7 @@ END $$
 MOVE = r"""
 CREATE FUNCTION pg_temp.texts_of(fields jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(jsonb_object_agg(f.key, f.value), '{}') FROM jsonb_each(fields) f
-    WHERE EXISTS (
+    WHERE f.key <> 'issuer' AND EXISTS (
         SELECT FROM jsonb_path_query(f.value, 'strict $.**') v WHERE jsonb_typeof(v) = 'string'
         AND v #>> '{}' NOT IN ('', '[personal]', '[redacted]')
         AND (
