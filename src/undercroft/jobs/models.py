@@ -115,7 +115,7 @@ class WorkerRow(SQLModel, table=True):
     """A worker process that is alive, or was."""
 
     __tablename__ = "job_workers"
-    __privacy__ = Privacy("the platform", "a day after it was last seen", plain=("host", "queues"))
+    __privacy__ = Privacy("the platform", "a day after it was last seen", plain=("host", "queues", "tasks"))
 
     id: UUID = Field(primary_key=True)
     host: str = Field(sa_type=Text)

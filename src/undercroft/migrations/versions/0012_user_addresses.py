@@ -7,8 +7,8 @@ otherwise erase the values of a living user: delete, erase, and undo the deletio
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011_user_addresses"
-down_revision = "0010_session_issuers"
+revision = "0012_user_addresses"
+down_revision = "0011_job_supervision"
 branch_labels = None
 depends_on = None
 
