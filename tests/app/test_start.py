@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from tests.app.test_server import SECRET
-from undercroft.app.migrations import upgrade_all
+from undercroft.app.migrations import histories, upgrade_all
+from undercroft.core.db import migrations
+from undercroft.core.db.migrations import History
 from undercroft.devstack.machine import free_port
 
 SETTINGS = {"ENVIRONMENT": "test", "SECRET_KEY": SECRET, "TENANT_RLS": "off", "UNDERCROFT_ENV_FILE": "nowhere"}
@@ -289,3 +291,81 @@ async def test_ten_servers_that_migrate_at_start_migrate_once(empty_database_url
     finally:
         await connection.close()
     assert len(rows) == len(set(rows)) > 10
+
+
+DEVELOPMENT = {"ENVIRONMENT": "development", "MIGRATE_ON_START": "true"}
+
+
+def _history(name: str) -> History:
+    (found,) = [history for history in histories() if history.name == name]
+    return found
+
+
+async def test_development_leaves_a_migration_that_can_lose_data_to_the_developer(empty_database_url: str) -> None:
+    await upgrade_all(empty_database_url)
+    await migrations.downgrade(empty_database_url, _history("core"), "0006_known_places")
+    port = free_port()
+    serving = await Command.begin("serve", "--port", str(port), DATABASE_URL=empty_database_url, **DEVELOPMENT)
+    try:
+        await serving.until_said("run `undercroft migrate upgrade`")
+        await _alive(port)
+    finally:
+        assert await serving.end() == 0
+    assert "The migration 0007_join_offers of core can lose data" in serving.said
+    assert "0007_join_offers.py" in serving.said
+    assert "UPDATE teams SET" in serving.said
+    (status,) = await migrations.statuses(empty_database_url, [_history("core")])
+    assert status.current == "0006_known_places"
+
+
+async def test_development_runs_a_migration_that_loses_nothing(empty_database_url: str) -> None:
+    await upgrade_all(empty_database_url)
+    await migrations.downgrade(empty_database_url, _history("projects"), "base")
+    port = free_port()
+    serving = await Command.begin("serve", "--port", str(port), DATABASE_URL=empty_database_url, **DEVELOPMENT)
+    try:
+        await _healthy(port)
+    finally:
+        assert await serving.end() == 0
+    assert "Warning:" not in serving.said
+    (status,) = await migrations.statuses(empty_database_url, [_history("projects")])
+    assert status.pending == ()
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["same", "another branch"])
+async def test_development_goes_on_without_the_file_of_a_migration_and_says_how_to_repair(
+    newer_url: str, behind: bool
+) -> None:
+    if behind:
+        await _execute(
+            newer_url, "UPDATE undercroft_migrations SET down_revision = '0001_core' WHERE revision LIKE '9%'"
+        )
+    port = free_port()
+    serving = await Command.begin("serve", "--port", str(port), DATABASE_URL=newer_url, **DEVELOPMENT)
+    try:
+        await serving.until_said("undercroft migrate repair")
+        await _alive(port)
+    finally:
+        assert await serving.end() == 0
+    assert serving.said.count("its file is missing") == 1
+    assert "9999_future.py" in serving.said
+
+
+async def test_production_refuses_a_database_of_another_branch(newer_url: str) -> None:
+    await _execute(newer_url, "UPDATE undercroft_migrations SET down_revision = '0001_core' WHERE revision LIKE '9%'")
+    serving = await Command.begin("serve", DATABASE_URL=newer_url)
+    async with asyncio.timeout(60):
+        said, _ = await serving.process.communicate()
+    assert serving.process.returncode == 2
+    assert "9999_future.py" in said.decode()
+
+
+async def _alive(port: int) -> None:
+    async with asyncio.timeout(60), httpx.AsyncClient() as http:
+        while True:
+            try:
+                assert (await http.get(f"http://127.0.0.1:{port}/health")).status_code == 200
+            except httpx.TransportError:
+                await asyncio.sleep(0.05)
+            else:
+                return

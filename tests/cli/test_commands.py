@@ -14,7 +14,7 @@ COMMANDS = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 GROUPS = {
     "db": ("stop", "start", "status", "url", "reset", "roles"),
     "keys": ("rotate", "list", "secret"),
-    "migrate": ("upgrade", "downgrade", "new", "status", "check"),
+    "migrate": ("upgrade", "downgrade", "new", "repair", "status", "check"),
     "user": ("create-admin", "set-password"),
 }
 EVERY = [(command,) for command in COMMANDS] + [(group, each) for group, all_ in GROUPS.items() for each in all_]
@@ -111,6 +111,50 @@ def test_a_history_goes_back_by_steps_and_names_its_revisions_where_it_cannot(
         typed("migrate", "downgrade", "projects", "-1", "--yes", folder=tmp_path, **ours)
     )
     assert typed("migrate", "status", folder=tmp_path, **ours).code == 1
+
+
+NEWER = """
+from sqlalchemy import text
+async def f():
+  async with database.session() as s:
+    await s.execute(text("UPDATE projects_alembic_version SET version_num = '0002_future'"))
+    await s.execute(text(
+      "INSERT INTO undercroft_migrations VALUES ('projects', '0002_future', '0001_projects', true,"
+      " ARRAY['BEGIN', 'ALTER TABLE projects DROP COLUMN colour', 'COMMIT'])"))
+    await s.execute(text("ALTER TABLE projects ADD COLUMN colour text"))
+
+run(f())
+"""
+
+
+def test_repair_undoes_a_migration_without_a_file_after_asking(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": empty_database_url}
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    assert "nothing to repair" in good(typed("migrate", "repair", folder=tmp_path, **ours))
+    good(typed("shell", folder=tmp_path, stdin=NEWER, **ours))
+    status = typed("migrate", "status", folder=tmp_path, **ours)
+    assert (status.code, "0002_future of projects has no file here" in status.out) == (1, True), status.everything
+    refused = typed("migrate", "new", "colours", folder=tmp_path, **ours)
+    assert (refused.code, "undercroft migrate repair" in refused.err) == (2, True), refused.everything
+
+    asked = typed("migrate", "repair", folder=tmp_path, stdin="n\n", **ours)
+    assert (asked.code, "DROP COLUMN colour" in asked.out) == (1, True), asked.everything
+    assert "0002_future" in typed("migrate", "status", folder=tmp_path, **ours).out
+    assert "projects is at 0001_projects." in good(typed("migrate", "repair", "--yes", folder=tmp_path, **ours))
+
+    good(typed("migrate", "status", folder=tmp_path, **ours))
+    assert "agree" in good(typed("migrate", "check", folder=tmp_path, **ours))
+
+
+def test_new_writes_nothing_when_nothing_differs(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": empty_database_url}
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+    for more in ((), ("--module", "projects")):
+        out = good(typed("migrate", "new", "colours", *more, folder=tmp_path, **ours))
+        assert "there is nothing to migrate" in out
+        assert "Wrote" not in out
+    users = typed("migrate", "new", "colours", "--module", "users", folder=tmp_path, **ours)
+    assert (users.code, "their tables are the core's" in users.err) == (2, True), users.everything
 
 
 @pytest.mark.parametrize("message", ["", "  ", "!!!", "\x07 bell"])

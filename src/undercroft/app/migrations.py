@@ -7,7 +7,7 @@ from sqlmodel import SQLModel
 from undercroft.app.loader import Module, load_models, modules
 from undercroft.app.schema import wanted_row_security
 from undercroft.core.db import migrations, row_security
-from undercroft.core.db.migrations import ENVIRONMENT, History, Status
+from undercroft.core.db.migrations import ENVIRONMENT, History, NothingDiffers, Status
 from undercroft.core.db.row_security import Wanted
 from undercroft.core.errors import ConfigurationError
 
@@ -42,8 +42,8 @@ def require_module(name: str) -> None:
 async def history_to_extend(name: str | None, url: str) -> History:
     """The history that a new migration belongs to; without a name the only one whose models differ.
 
-    A module with models and without a history gets its first one. Raises `ConfigurationError` when there is no such
-    module, or the name cannot be left out.
+    A module with models and without a history gets its first one. Raises `NothingDiffers` when no models differ, and
+    `ConfigurationError` when the module has no models of its own, or the name cannot be left out.
     """
     if name is None:
         return await _only_different(url)
@@ -147,7 +147,9 @@ async def _only_different(url: str) -> History:
     if len(different) > 1:
         listed = ", ".join(each.name for each in different)
         raise ConfigurationError(f"The models of several modules changed: {listed}. Name one with --module.")
-    return different[0] if different else core
+    if not different:
+        raise NothingDiffers("Models and database agree: there is nothing to migrate.")
+    return different[0]
 
 
 async def _first_histories(url: str) -> list[History]:

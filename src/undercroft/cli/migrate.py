@@ -135,7 +135,7 @@ def _explain(wanted: "Repair", stamp: bool) -> None:
 
 @app.command()
 def status() -> None:
-    """Show where the database stands; exits with 1 when something is to be run."""
+    """Show where the database stands; exits with 1 when something is to be run or has no file here."""
     from undercroft.app.migrations import statuses
 
     found = asyncio.run(statuses(migration_url()))
@@ -146,7 +146,7 @@ def status() -> None:
     for each in found:
         for missing in each.missing:
             console().print(f"{missing.revision} of {each.history} has no file here.", markup=False)
-    if any(each.pending for each in found):
+    if any(each.pending or each.missing for each in found):
         raise typer.Exit(1)
 
 

@@ -67,7 +67,7 @@ async def _execute(url: str, statements: Sequence[str]) -> None:
                 await connection.execute(statement)
             except asyncpg.PostgresError as error:
                 raise ConfigurationError(
-                    f"Nothing was undone, because this statement failed: {error}.\n{statement}\n"
+                    f"Nothing was undone, because this statement failed: {error.args[0]}.\n{statement}\n"
                     "Undo the migration by hand; then `undercroft migrate repair --stamp` marks it as undone."
                 ) from None
 

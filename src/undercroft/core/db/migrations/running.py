@@ -3,6 +3,7 @@
 import asyncio
 import time
 import warnings
+from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from io import StringIO
@@ -75,7 +76,7 @@ async def run(url: str, history: History, action: Callable[[Config], Any], **att
 
 def config_of(history: History, **attributes: Any) -> Config:
     """Alembic's configuration of one history."""
-    config = Config(stdout=StringIO())
+    config = Config(stdout=StringIO(), cmd_opts=Namespace(quiet=True))
     config.set_main_option("script_location", str(ENVIRONMENT))
     config.set_main_option("version_locations", str(history.versions))
     config.set_main_option("path_separator", "newline")
