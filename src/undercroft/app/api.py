@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from fastapi import APIRouter, FastAPI
 
 from undercroft import __version__
+from undercroft.app.declarations import check_routes, routers_in
 from undercroft.app.loader import check_settings, modules, parts, prepare
-from undercroft.core.auth import Router, Surface
+from undercroft.core.auth import Surface
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.connect import await_database, decide_pooler
 from undercroft.core.db.health import database_component
@@ -60,6 +61,7 @@ def _assemble(surface: str) -> Api:
         app.state.health = Health()
         app.state.admin_parts = admin_parts
         app.add(_routers(SERVED[surface]))
+        check_routes(app.routes, complete=load(CoreSettings).is_development)
     return app
 
 
@@ -86,11 +88,7 @@ def _routers(served: frozenset[Surface]) -> Iterator[APIRouter]:
     for name in ("routes", "pages"):
         for part in (module.part(name) for module in modules() if module.enabled):
             if part is not None:
-                yield from (router for router in _routers_in(part) if router.surface in served)
-
-
-def _routers_in(part: ModuleType) -> Iterator[Router]:
-    return (value for value in vars(part).values() if isinstance(value, Router))
+                yield from (router for router in routers_in(part) if router.surface in served)
 
 
 @asynccontextmanager

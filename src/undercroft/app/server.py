@@ -32,6 +32,7 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.core.telemetry import logs
+from undercroft.core.telemetry.origin import explanation
 
 log = structlog.get_logger("undercroft.application")
 
@@ -104,7 +105,7 @@ def application() -> Any:
     _give_big_blocks_back()
     try:
         app = create_app(os.environ.get(_SURFACE, "all"))
-    except ConfigurationError as error:
+    except Exception as error:
         _exit_before_start(error)
     return _exit_on_failed_start(app)
 
@@ -139,7 +140,8 @@ def _exit_on_failed_start(app: Api) -> Api:
 
 def _exit_before_start(error: Exception) -> NoReturn:
     logs.flush()
-    print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    said = str(error) if isinstance(error, ConfigurationError) else explanation(error)
+    print(f"Error: {said}", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(STARTUP_FAILURE)
 
 

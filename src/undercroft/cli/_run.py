@@ -175,7 +175,6 @@ def _unexpected(error: Exception) -> int:
 
         traceback.print_exception(error)
         return 1
-    words = str(error).strip().splitlines()
-    said = f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
-    again = "Run it again with UNDERCROFT_DEBUG=1 to see where it came from."
-    return _told(f"This did not work, and the mistake is most likely ours.\n  {said}\n{again}", 1)
+    from undercroft.core.telemetry.origin import explanation
+
+    return _told(explanation(error), 1)

@@ -18,6 +18,14 @@ class ConfigurationError(Exception):
     """
 
 
+class CodeError(Exception):
+    """The developer's code contradicts itself; `at` is the function, class or module where. It ends the start."""
+
+    def __init__(self, message: str, *, at: Any) -> None:
+        super().__init__(message)
+        self.at = at
+
+
 class PermanentError(Exception):
     """What was tried will fail again however often it is tried: a job that raises this is not retried."""
 

@@ -14,6 +14,8 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import guard, machine
 
 _SOONEST, _LATEST, _STABLE = 0.2, 10.0, 10.0
+MISTAKES = frozenset({1, 2})
+"""Exit codes of a program that has said what is wrong with the code or the settings: it would only say so again."""
 
 
 class Part(Protocol):
@@ -153,8 +155,14 @@ class Care:
         if process.poll() is None:
             return ""
         self._forget()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
         self.part.process = None
         lived = time.monotonic() - self._started
+        if isinstance(self.part, Program) and process.returncode in MISTAKES and lived < _STABLE:
+            self.resting = True
+            return f"{self.name} ended (exit code {process.returncode}); it is started again when a file changes"
         self._pause = _SOONEST if lived > _STABLE else min(self._pause * 2, _LATEST)
         self._next = time.monotonic() + self._pause
         return f"{self.name} ended ({_cause(process.returncode)}); starting it again"

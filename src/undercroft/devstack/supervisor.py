@@ -72,6 +72,7 @@ class Supervisor:
         self._changes = Changes(Path.cwd())
         self._asked: float | None = None
         self._is_first_start = False
+        self._worker_waits = False
 
     def run(self) -> None:
         """Run until Ctrl-C, SIGTERM or the end of those who started us.
@@ -187,6 +188,7 @@ class Supervisor:
             self._beat()
             for care in (*self._servers, *self._programs):
                 self._say(care.tend())
+            self._start_worker_after_the_server()
             self._rest_or_wake()
             self._guard_the_guard()
             if self._changes.seen():
@@ -214,7 +216,16 @@ class Supervisor:
             care.ask_to_end()
         for care in self._programs:
             care.stop()
-            care.renew()
+            care.resting = True
+        self._programs[0].renew()
+        self._worker_waits = True
+
+    def _start_worker_after_the_server(self) -> None:
+        """What is wrong with the code stops both; it is enough that the first of them says so."""
+        if self._worker_waits and _responds(self.options):
+            self._worker_waits = False
+            for care in self._programs[1:]:
+                care.renew()
 
     def _begin(self, cares: list[Care], care: Care) -> None:
         cares.append(care)
@@ -293,6 +304,10 @@ def _is_healthy(api: Program, options: Options) -> bool:
     """Whether the API server answers. Raises `SystemExit` when it ended instead; it has said why."""
     if api.has_ended():
         raise SystemExit(1)
+    return _responds(options)
+
+
+def _responds(options: Options) -> bool:
     try:
         with socket.create_connection((options.address, options.port), timeout=2) as connection:
             connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from httpx import ASGITransport, AsyncClient, Request, Response
+from starlette.types import Receive, Scope, Send
 
 from undercroft.core.auth import PlatformRole
 from undercroft.core.events import publish
@@ -39,9 +40,17 @@ class Transport(ASGITransport):
         return await asyncio.create_task(super().handle_async_request(request))
 
 
-def client_of(app: Api, *, address: str = ADDRESS, **headers: str) -> AsyncClient:
-    """A client of an application in this process; an error inside it is answered, not raised."""
-    transport = Transport(app, raise_app_exceptions=False, client=(address, 50_000))
+def client_of(app: Api, *, address: str = ADDRESS, raise_app_exceptions: bool = True, **headers: str) -> AsyncClient:
+    """A client of an application in this process.
+
+    An unexpected error inside it is raised in the test, unless `raise_app_exceptions` is False: then it is a 500.
+    """
+
+    async def raising(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "extensions": {"undercroft.raises": {}}}, receive, send)
+
+    called = raising if raise_app_exceptions else app
+    transport = Transport(called, raise_app_exceptions=raise_app_exceptions, client=(address, 50_000))
     return AsyncClient(transport=transport, base_url=PUBLIC_URL, headers=headers)
 
 

@@ -1,6 +1,8 @@
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import asyncpg
 import pytest
@@ -13,6 +15,9 @@ from tests.core.http.conftest import Build
 from undercroft.core.auth import Router
 from undercroft.core.errors import Conflict, NotFound
 from undercroft.core.http.errors import responses
+from undercroft.core.settings import CoreSettings, Environment
+from undercroft.testing.configuration import PUBLIC_URL
+from undercroft.testing.people import client_of
 
 
 class ShelfNotFound(NotFound):
@@ -248,3 +253,94 @@ class TestDocumentation:
         content = documented[404]["content"]["application/json"]
         assert content["schema"] == {"$ref": "#/components/schemas/ErrorBody"}
         assert set(content["examples"]) == {"SHELF_NOT_FOUND", "NOT_FOUND"}
+
+
+class ShelfRead(BaseModel):
+    name: str
+    width: int
+
+
+@router.get("/mismatch", response_model=ShelfRead)
+async def mismatch() -> dict[str, str]:
+    return {"name": "a"}
+
+
+DEVELOPMENT = CoreSettings(environment=Environment.DEVELOPMENT, public_url="http://127.0.0.1:8000")
+LOCAL: dict[str, Any] = {"client": ("127.0.0.1", 4711), "host": "127.0.0.1:8000", "scheme": "http"}
+SHELVES = "/api/v1/public/shelves"
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1"])
+async def test_developer_sees_where_an_error_came_from(build: Build, client: str) -> None:
+    ask = build(router, settings=(DEVELOPMENT,))
+    error = (await ask.get(f"{SHELVES}/broken", **LOCAL | {"client": (client, 1)})).json["error"]
+    assert error["code"] == "INTERNAL_ERROR"
+    assert error["message"].startswith("RuntimeError: a secret of the house, sk=12345 (")
+    assert "tests/core/http/test_errors.py:" in error["details"]["at"]
+    assert error["details"]["source"] == 'raise RuntimeError("a secret of the house, sk=12345")'
+
+
+async def test_developer_sees_which_fields_of_a_response_do_not_fit(build: Build) -> None:
+    ask = build(router, settings=(DEVELOPMENT,))
+    error = (await ask.get(f"{SHELVES}/mismatch", **LOCAL)).json["error"]
+    assert error["message"].startswith("ResponseValidationError: response.width: Field required (")
+    assert error["details"]["source"] == '@router.get("/mismatch", response_model=ShelfRead)'
+    assert "response model" in error["details"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "changes"),
+    [
+        (Environment.PRODUCTION, {}),
+        (Environment.TEST, {}),
+        (Environment.DEVELOPMENT, {"client": ("192.0.2.10", 4711)}),
+        (Environment.DEVELOPMENT, {"client": None}),
+        (Environment.DEVELOPMENT, {"headers": [("X-Forwarded-For", "127.0.0.1")]}),
+        (Environment.DEVELOPMENT, {"headers": [("Forwarded", "for=127.0.0.1")]}),
+    ],
+    ids=["production", "test", "another machine", "no address", "a proxy", "a proxy by RFC 7239"],
+)
+async def test_nobody_else_sees_where_an_error_came_from(
+    build: Build, environment: Environment, changes: dict[str, Any]
+) -> None:
+    core = CoreSettings(environment=environment, public_url="http://127.0.0.1:8000")
+    answer = await build(router, settings=(core,)).get(f"{SHELVES}/broken", **LOCAL | changes)
+    assert (answer.status, answer.code, answer.json["error"]["details"]) == (500, "INTERNAL_ERROR", None)
+    assert b"sk=12345" not in answer.body
+    assert b".py" not in answer.body
+
+
+async def test_log_of_an_error_names_its_line(build: Build, logged: Callable[[], str]) -> None:
+    await build(router).get(f"{SHELVES}/broken")
+    line = next(line for line in map(json.loads, logged().splitlines()) if line["event"] == "unhandled error")
+    assert "tests/core/http/test_errors.py:" in line["at"]
+    assert line["source"].startswith("raise RuntimeError(")
+
+
+def _test_client(app: Any, **options: Any) -> Any:
+    with catch_warnings():
+        simplefilter("ignore")  # Starlette would rather have the successor of httpx
+        from starlette.testclient import TestClient
+    return TestClient(app, base_url="https://api.example.com", **options)
+
+
+def test_test_client_raises_an_unexpected_error_and_no_other(build: Build) -> None:
+    client = _test_client(build(router).app)
+    with pytest.raises(RuntimeError, match="a secret of the house"):
+        client.get(f"{SHELVES}/broken")
+    assert client.get(f"{SHELVES}/missing").json()["error"]["code"] == "SHELF_NOT_FOUND"
+
+
+def test_test_client_gets_500_when_it_asks_not_to_raise(build: Build) -> None:
+    client = _test_client(build(router).app, raise_server_exceptions=False)
+    answer = client.get(f"{SHELVES}/broken")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+
+
+async def test_client_of_the_plugin_raises_an_unexpected_error_unless_told_not_to(build: Build) -> None:
+    app = build(router, settings=(CoreSettings(environment=Environment.TEST, public_url=PUBLIC_URL),)).app
+    async with client_of(app) as raising, client_of(app, raise_app_exceptions=False) as plain:
+        with pytest.raises(RuntimeError, match="a secret of the house"):
+            await raising.get(f"{SHELVES}/broken")
+        assert (await raising.get(f"{SHELVES}/missing")).status_code == 404
+        assert (await plain.get(f"{SHELVES}/broken")).status_code == 500

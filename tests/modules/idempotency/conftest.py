@@ -100,5 +100,7 @@ async def another(database: Database) -> AsyncIterator[Another]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def shop(another: Another, user: AsyncClient) -> AsyncIterator[AsyncClient]:
     """Somebody signed in, at an instance with the routes of this file."""
-    async with client_of(await another(), Authorization=user.headers["authorization"]) as client:
+    async with client_of(
+        await another(), raise_app_exceptions=False, Authorization=user.headers["authorization"]
+    ) as client:
         yield client

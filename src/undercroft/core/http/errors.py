@@ -17,9 +17,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from undercroft.core.db.errors import translated
 from undercroft.core.errors import AppError, BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable
+from undercroft.core.settings import CoreSettings, load
+from undercroft.core.telemetry.origin import origin_of, summary_of
 
 log = structlog.get_logger("undercroft.error")
 
+RAISES = frozenset({"http.response.debug", "undercroft.raises"})
+"""ASGI extensions of test clients, Starlette's and ours, which raise an unexpected error after its response."""
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
 MAX_FAULTS = 50
 MAX_PATH = 200
 
@@ -101,7 +106,27 @@ class Errors:
             report(cause, for_client, scope)
             if "status" in scope["state"]:
                 raise
+            if isinstance(for_client, InternalError) and _is_developers(scope):
+                for_client = _explained(cause)
             await answer(for_client, scope, send)
+            if isinstance(for_client, InternalError) and RAISES & scope.get("extensions", {}).keys():
+                raise
+
+
+def _is_developers(scope: Scope) -> bool:
+    """Whether the developer asks: in development, from this machine, through nobody else's proxy or tunnel."""
+    forwarded = {b"forwarded", b"x-forwarded-for", b"x-real-ip"} & scope["state"]["request_headers"].keys()
+    client = scope.get("client")
+    return bool(load(CoreSettings).is_development and client and client[0] in LOOPBACK and not forwarded)
+
+
+def _explained(error: Exception) -> AppError:
+    origin = origin_of(error)
+    words = summary_of(error)
+    if origin is None:
+        return InternalError(words)
+    details = {"at": origin.place, "source": origin.source, "hint": origin.hint or None}
+    return InternalError(f"{words} ({origin.place})", details=details)
 
 
 def as_app_error(error: Exception) -> AppError:

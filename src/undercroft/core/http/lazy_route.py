@@ -11,9 +11,12 @@ from warnings import catch_warnings, simplefilter
 
 from fastapi._compat.v2 import ModelField
 from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute
 from pydantic.warnings import UnsupportedFieldAttributeWarning
 from starlette.routing import get_name
+
+from undercroft.core.errors import CodeError
 
 _CONVERTOR = re.compile(r":\w+(?=})")
 
@@ -37,13 +40,17 @@ class LazyRoute(APIRoute):
         self._options: dict[str, Any] | None = options
 
     def complete(self) -> None:
-        """Work out what has not been yet. Raises what FastAPI says of a wrong declaration."""
+        """Work out what has not been yet. Raises `CodeError` for a wrong declaration."""
         options = self.__dict__.get("_options")
         if options is None:
             return
         self._options = None
         given = {name: self.__dict__[name] for name in ("operation_id", "dependency_overrides_provider")}
-        super().__init__(self.path, self.endpoint, **(options | given))
+        try:
+            super().__init__(self.path, self.endpoint, **(options | given))
+        except (FastAPIError, AssertionError, TypeError) as error:
+            said = str(error).split("\n", 1)[0]
+            raise CodeError(f"{self.path}: {said}", at=self.endpoint) from error
         with catch_warnings():
             # FastAPI keeps this from being said of its own adapters, but these build later than it expects.
             simplefilter("ignore", UnsupportedFieldAttributeWarning)

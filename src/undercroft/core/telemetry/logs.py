@@ -20,6 +20,7 @@ import structlog
 
 from undercroft.core.settings import CoreSettings, load
 from undercroft.core.telemetry.lines import LineWriter
+from undercroft.core.telemetry.origin import origin_of
 from undercroft.core.telemetry.redaction import clean, looks_clean, redact
 from undercroft.core.telemetry.settings import TelemetrySettings
 
@@ -110,7 +111,17 @@ class _Logger:
 
 
 def _before() -> list[Any]:
-    return [structlog.contextvars.merge_contextvars, _describe, structlog.processors.format_exc_info]
+    return [structlog.contextvars.merge_contextvars, _describe, _locate, structlog.processors.format_exc_info]
+
+
+def _locate(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Say where in the developer's code a logged exception came from, and the fix when it is known."""
+    given = event.get("exc_info")
+    error = given[1] if isinstance(given, tuple) else sys.exc_info()[1] if given is True else given
+    origin = origin_of(error) if isinstance(error, BaseException) else None
+    if origin is not None:
+        event |= {"at": origin.place, "source": origin.source} | ({"hint": origin.hint} if origin.hint else {})
+    return event
 
 
 def _describe(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:

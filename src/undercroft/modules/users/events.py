@@ -10,10 +10,9 @@ class UserRegistered(Event, frozen=True):
 
 
 class EmailChanged(Event, frozen=True):
-    """Somebody has proven another address, which is theirs from now on; `previous` is free again."""
+    """Somebody has proven another address, which is theirs from now on."""
 
     user_id: UUID
-    previous: str
 
 
 class UserDeactivated(Event, frozen=True):
@@ -31,9 +30,3 @@ class UserDeleted(Event, frozen=True):
 
     user_id: UUID
     email: str
-
-
-class UserErased(Event, frozen=True):
-    """What the tables declare about a deleted user is erased; what follows the account is erased now, too."""
-
-    user_id: UUID

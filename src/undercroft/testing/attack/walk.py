@@ -173,7 +173,8 @@ class Battle:
         headers["Authorization"] = f"Bearer {attacker.person.token}"
         how: dict[str, Any] = {} if body is None else {"json" if operation.body_kind.endswith("json") else "data": body}
         number = next(_addresses)
-        async with client_of(self._app, address=f"198.18.{number // 250 % 250}.{number % 250}") as http:
+        address = f"198.18.{number // 250 % 250}.{number % 250}"
+        async with client_of(self._app, address=address, raise_app_exceptions=False) as http:
             answer = await http.request(operation.method, path, params=query, headers=headers, **how)
         answer.extensions["attacker"] = attacker
         return answer

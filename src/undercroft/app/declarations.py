@@ -1,0 +1,76 @@
+"""What routes declare, checked when the application is put together: a contradiction is an error at the start."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from types import ModuleType
+
+from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from undercroft.core.auth import Router, Surface
+from undercroft.core.auth.permissions import declared
+from undercroft.core.errors import CodeError
+from undercroft.core.http.lazy_route import LazyRoute
+
+APP = f"{Surface.APP.prefix}/"
+
+
+def routers_in(part: ModuleType) -> list[Router]:
+    """The routers of a module's file. Raises `CodeError` for one that no surface guards."""
+    for value in vars(part).values():
+        if isinstance(value, APIRouter) and not isinstance(value, Router):
+            at = value.routes[0].endpoint if value.routes and isinstance(value.routes[0], APIRoute) else part
+            raise CodeError(
+                f"{part.__name__} has an APIRouter, whose routes nothing would guard. "
+                'Make it a Router of undercroft.core.auth: Router(surface="app", prefix="/things").',
+                at=at,
+            )
+    return [value for value in vars(part).values() if isinstance(value, Router)]
+
+
+def check_routes(routes: list[BaseRoute], *, complete: bool) -> None:
+    """Raises `CodeError` for a route that requires nothing, or a permission that no module declares.
+
+    With `complete`, also for everything that FastAPI would find at the route's first request.
+    """
+    names = {permission.name for permission in declared()}
+    for route in routes:
+        if complete and isinstance(route, LazyRoute):
+            route.complete()
+        if isinstance(route, APIRoute) and route.path.startswith(APP):
+            _check_permissions(route, names)
+
+
+def _check_permissions(route: APIRoute, names: set[str]) -> None:
+    title = f"{'/'.join(sorted(route.methods or ()))} {route.path}"
+    needed = set(_needs(route))
+    if not needed and not getattr(route.endpoint, "__oneself__", False):
+        raise CodeError(
+            f"{title} requires no permission. Add dependencies=[require_permission(…)], or Router(…, oneself=True) "
+            "when it is about the current user.",
+            at=route.endpoint,
+        )
+    for name in sorted(needed - names):
+        close = get_close_matches(name, names, 1)
+        hint = f"Did you mean {close[0]}?" if close else "Declare it in permissions.py of the module."
+        raise CodeError(f"{title} requires the permission {name}, which no module declares. {hint}", at=route.endpoint)
+
+
+def _needs(route: APIRoute) -> Iterator[str]:
+    """The permissions that a route names: first where they are mostly written, which costs no look at its signature."""
+    given = route._options.get("dependencies") or () if isinstance(route, LazyRoute) and route._options else ()
+    named = [need for each in given if ":" in (need := str(getattr(each.dependency, "needs", "")))]
+    if named or getattr(route.endpoint, "__oneself__", False):
+        yield from named
+    else:
+        yield from _needed_by(route.dependant)
+
+
+def _needed_by(dependant: Dependant) -> Iterator[str]:
+    need = str(getattr(dependant.call, "needs", ""))
+    if ":" in need:
+        yield need
+    for child in dependant.dependencies:
+        yield from _needed_by(child)

@@ -1,0 +1,141 @@
+"""Where in the developer's code an error came from, and what would fix it."""
+
+import inspect
+import linecache
+import re
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi.exceptions import ResponseValidationError
+from msgspec import Struct
+
+import undercroft
+from undercroft.core.errors import CodeError
+
+PACKAGE = Path(undercroft.__file__).parent
+MODULES = PACKAGE / "modules"
+LIBRARIES = tuple({str(Path(path).resolve()) for name, path in sysconfig.get_paths().items() if "lib" in name})
+MAX_FIELDS = 5
+UNMAPPED = re.compile(r"Class '([\w.]+)\.(\w+)' is not mapped")
+MIGRATION = "Write it with `undercroft migrate new MESSAGE --module NAME`, then run `undercroft migrate upgrade`."
+
+
+class Origin(Struct, frozen=True):
+    """`place` is `FILE:LINE`, relative to the working folder; `source` the line; `hint` is empty when none is known."""
+
+    place: str
+    source: str
+    hint: str
+
+
+def origin_of(error: BaseException) -> Origin | None:
+    """The place of an error: in a module or an extension if any of its frames is there, else in the product itself.
+
+    Returns None for one that was never raised.
+    """
+    found = next((place for each in _chain(error) if (place := _declared(each) or _place(each, _is_own))), None)
+    found = found or _place(error, _is_ours)
+    if found is None:
+        return None
+    file, line, text = found
+    return Origin(f"{_relative(file)}:{line}", text or linecache.getline(file, line).strip(), hint_for(error))
+
+
+def explanation(error: BaseException) -> str:
+    """An unexpected error for a terminal: the error, the line that it came from, and the fix when it is known."""
+    origin = origin_of(error)
+    where = f"Unexpected error in {origin.place}" if origin else "Unexpected error"
+    source = f"    {origin.source}" if origin and origin.source else ""
+    more = "Set UNDERCROFT_DEBUG=1 to see the whole traceback."
+    return "\n".join(filter(None, (where, source, f"  {summary_of(error)}", origin.hint if origin else "", more)))
+
+
+def summary_of(error: BaseException) -> str:
+    """The error in one line: its type and what it says, or where a response does not match its model."""
+    if isinstance(error, ResponseValidationError):
+        fields = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:MAX_FIELDS]]
+        return f"{type(error).__name__}: {'; '.join(fields)}"
+    said = str(error).strip().split("\n", 1)[0]
+    return said if isinstance(error, CodeError) else f"{type(error).__name__}: {said}".removesuffix(": ")
+
+
+def hint_for(error: BaseException) -> str:
+    """What fixes a known mistake; empty for others."""
+    return next((hint for each in _chain(error) for pattern, hint in HINTS if pattern in _described(each)), "")
+
+
+HINTS = (
+    (
+        "partially initialized module",
+        "Two modules import each other. Move one of the imports into the function using it.",
+    ),
+    ("ModuleNotFoundError", "Check the spelling, or install the package that has this module."),
+    ("UndefinedTableError", f"No migration makes this table. {MIGRATION}"),
+    ("UndefinedColumnError", f"No migration makes this column. {MIGRATION}"),
+    ("UnmappedInstanceError", "A model is a table only with table=True: class Thing(..., table=True)."),
+    ("clause element expected, got <class", "A model is a table only with table=True: class Thing(..., table=True)."),
+    ("ResponseValidationError", "What the function returns lacks what its response model declares: make both agree."),
+)
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, then what it was raised from; each once."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
+        error = inner or error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _declared(error: BaseException) -> tuple[str, int, str] | None:
+    """The place that an error itself names."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return error.filename, error.lineno or 1, (error.text or "").strip()
+    if isinstance(error, CodeError):
+        return _definition(error.at)
+    if unmapped := UNMAPPED.search(str(error)):  # raised at the flush, far from the line that added the object
+        return _definition(getattr(sys.modules.get(unmapped[1]), unmapped[2], None))
+    context = getattr(error, "endpoint_ctx", None) or {}
+    if "file" in context and "line" in context:
+        return str(context["file"]), int(context["line"]), ""
+    return None
+
+
+def _definition(thing: Any) -> tuple[str, int, str] | None:
+    """Where a function, a class or a module is written."""
+    try:
+        thing = inspect.unwrap(thing) if callable(thing) else thing
+        return inspect.getsourcefile(thing) or "", max(1, inspect.getsourcelines(thing)[1]), ""
+    except (TypeError, OSError):
+        return None
+
+
+def _place(error: BaseException, wanted: Callable[[str], bool]) -> tuple[str, int, str] | None:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.lineno and wanted(frame.filename)]
+    return (frames[-1].filename, frames[-1].lineno or 1, "") if frames else None
+
+
+def _is_own(file: str) -> bool:
+    """Whether the developer wrote it: no library, and of this package only modules and migrations."""
+    path = Path(file)
+    if path.is_relative_to(PACKAGE):
+        return path.is_relative_to(MODULES) or path.parent.name == "versions"
+    return path.is_absolute() and not file.startswith(LIBRARIES)
+
+
+def _is_ours(file: str) -> bool:
+    return Path(file).is_relative_to(PACKAGE) or _is_own(file)
+
+
+def _relative(file: str) -> str:
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -1,0 +1,90 @@
+"""Errors in a developer's module, as `undercroft` prints them: file, line, the line itself and the fix, once."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import bare
+
+WITH_MODULES = """
+import sys
+import undercroft.modules
+undercroft.modules.__path__.append(sys.argv.pop(1))
+from undercroft.cli import _run
+_run.main()
+"""
+ROUTER = """from undercroft.core.auth import Router, require_permission
+router = Router(surface="app", prefix="/hotels", tag="Hotels")
+"""
+PERMISSIONS = """from undercroft.core.auth.permissions import EVERYONE, Permission
+PERMISSIONS = (Permission("hotels:read", "See hotels.", EVERYONE),)
+"""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What is wrong, the files of the module, where the error is, its line, and what the message says besides."""
+
+    title: str
+    files: dict[str, str]
+    place: str
+    source: str
+    says: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+BROKEN = [
+    Broken("a syntax error", {"routes": "x = 1\ndef read(:\n"}, "routes.py:2", "def read(:", ("SyntaxError",)),
+    Broken("a missing package", {"models": "import nothing_like_this\n"}, "models.py:1", "import nothing_like_this",
+           ("ModuleNotFoundError", "Check the spelling, or install the package")),
+    Broken("an error while importing", {"subscribers": "\nlimit = {}['a']\n"}, "subscribers.py:2", "limit = {}['a']",
+           ("KeyError: 'a'",)),
+    Broken("a circular import", {"routes": "from undercroft.modules.hotel import service\nX = 1\n",
+           "service": "from undercroft.modules.hotel.routes import X\n"}, "service.py:1",
+           "from undercroft.modules.hotel.routes import X", ("Two modules import each other",)),
+    Broken("a route without a permission", {"routes": f"{ROUTER}@router.get('')\nasync def read() -> int: ...\n"},
+           "routes.py:3", "@router.get('')", ("GET /api/v1/app/hotels requires no permission", "require_permission(")),
+    Broken("a permission that does not exist", {"permissions": PERMISSIONS, "routes":
+           f"{ROUTER}@router.get('', dependencies=[require_permission('hotel:read')])\nasync def read() -> int: ...\n"},
+           "routes.py:3", "@router.get(''", ("requires the permission hotel:read", "Did you mean hotels:read?")),
+    Broken("a permission in the signature that does not exist", {"routes":
+           f"{ROUTER}\n@router.get('')\nasync def read(p: object = require_permission('zoo:feed')) -> int: ...\n"},
+           "routes.py:4", "@router.get('')", ("requires the permission zoo:feed", "permissions.py")),
+    Broken("a router that nothing guards", {"routes":
+           "from fastapi import APIRouter\nrouter = APIRouter()\n@router.get('/x')\ndef x() -> int: ...\n"},
+           "routes.py:3", "@router.get('/x')", ("APIRouter", "Router(surface=")),
+    Broken("a response model that is none", {"routes":
+           f"{ROUTER}class A: ...\nNEEDS = [require_permission('teams:read')]\n"
+           "@router.get('', response_model=A, dependencies=NEEDS)\n"
+           "async def read(): ...\n"}, "routes.py:5", "@router.get('', response_model=A", ("Invalid args",)),
+    Broken("a task with wrong options", {"tasks":
+           "from undercroft.jobs import task\n@task(retry=3)\nasync def clean() -> None: ...\n"},
+           "tasks.py:2", "@task(retry=3)", ("TypeError", "retry")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=str)
+def test_error_in_a_module_is_shown_once_with_its_line_and_the_fix(broken: Broken, tmp_path: Path) -> None:
+    seen = _run(broken, tmp_path, "worker" if "tasks" in broken.files else "routes")
+    assert seen.returncode == 1, seen
+    file = f"modules/hotel/{broken.place}"
+    assert f"Unexpected error in {file}\n    {broken.source}" in seen.stderr, seen.stderr
+    assert seen.stderr.count(file) == 1
+    assert [words for words in broken.says if words not in seen.stderr] == [], seen.stderr
+    for never in ("Traceback", "most likely ours", "site-packages"):
+        assert never not in seen.stderr
+
+
+def _run(broken: Broken, folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
+    module = folder / "modules" / "hotel"
+    module.mkdir(parents=True)
+    for name, text in {"__init__": "REQUIRES = ()\n", **broken.files}.items():
+        (module / f"{name}.py").write_text(text)
+    environment = bare({"ENVIRONMENT": "development", "PYTHONDONTWRITEBYTECODE": "1"})
+    given = [sys.executable, "-c", WITH_MODULES, str(folder / "modules"), command]
+    return subprocess.run(given, cwd=folder, env=environment, capture_output=True, text=True, check=False)

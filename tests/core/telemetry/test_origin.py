@@ -1,0 +1,119 @@
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from sqlmodel import Field, SQLModel
+
+from undercroft.core.telemetry import origin
+from undercroft.core.telemetry.origin import explanation, origin_of
+
+
+class Plain(SQLModel):
+    id: int = Field(primary_key=True)
+
+
+def _raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as raised:
+        return raised
+
+
+def _module(folder: Path, name: str, text: str) -> ModuleType:
+    """A module of this folder, as a developer's: its frames have a file and lines."""
+    file = folder / f"{name}.py"
+    file.write_text(text)
+    module = ModuleType(name)
+    exec(compile(text, str(file), "exec"), module.__dict__)
+    return module
+
+
+def test_deepest_line_of_the_developers_own_code_is_named_not_the_librarys(tmp_path: Path) -> None:
+    module = _module(tmp_path, "mine", "import json\ndef run():\n    return json.loads('{')\n")
+    with pytest.raises(ValueError, match="Expecting") as caught:
+        module.run()
+    found = origin_of(caught.value)
+    assert found is not None
+    assert (found.place, found.source) == (f"{tmp_path}/mine.py:3", "return json.loads('{')")
+
+
+def test_place_is_relative_to_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = _module(tmp_path, "mine", "def run():\n    1 / 0\n")
+    with pytest.raises(ZeroDivisionError) as caught:
+        module.run()
+    assert explanation(caught.value).startswith(
+        "Unexpected error in mine.py:2\n    1 / 0\n  ZeroDivisionError: division"
+    )
+
+
+def test_line_that_caused_an_error_of_a_library_is_found_behind_it(tmp_path: Path) -> None:
+    module = _module(tmp_path, "mine", "def run():\n    raise KeyError('a')\n")
+    try:
+        module.run()
+    except KeyError as error:
+        outer = ExceptionGroup("several", [error])
+    found = origin_of(outer)
+    assert found is not None
+    assert found.place.endswith("mine.py:2")
+
+
+def test_line_of_the_product_is_named_when_no_other_is_in_the_way() -> None:
+    from undercroft.core.http.rates import Rate
+
+    with pytest.raises(ValueError) as caught:
+        Rate.parse("nonsense")
+    caught.value.__traceback__ = caught.value.__traceback__ and caught.value.__traceback__.tb_next
+    found = origin_of(caught.value)
+    assert found is not None
+    assert "core/http/rates.py:" in found.place
+
+
+def test_model_without_a_table_is_named_with_its_class_and_the_fix() -> None:
+    from sqlalchemy.orm import Session
+    from sqlalchemy.orm.exc import UnmappedInstanceError
+
+    with pytest.raises(UnmappedInstanceError) as caught:
+        Session().add(Plain(id=1))
+    found = origin_of(caught.value)
+    assert found is not None
+    assert "tests/core/telemetry/test_origin.py:" in found.place
+    assert found.source == "class Plain(SQLModel):"
+    assert "table=True" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (ImportError("cannot import name 'a' from partially initialized module 'b'"), "import each other"),
+        (ModuleNotFoundError("No module named 'x'"), "install the package"),
+        (TypeError("expected, got <class 'a.B'>"), ""),
+    ],
+)
+def test_known_mistakes_have_a_fix(error: Exception, hint: str) -> None:
+    assert hint in origin.hint_for(error)
+    assert bool(hint) == bool(origin.hint_for(error))
+
+
+async def test_missing_table_names_the_migration_to_write(database: object) -> None:
+    from undercroft.core.db import Database
+
+    assert isinstance(database, Database)
+    with pytest.raises(Exception, match="hotels") as caught:
+        async with database.session() as session:
+            await (await session.raw()).execute("SELECT * FROM hotels")
+    assert "undercroft migrate new" in origin.hint_for(caught.value)
+
+
+def test_error_that_was_never_raised_has_no_place() -> None:
+    assert origin_of(ValueError("x")) is None
+    assert (
+        explanation(ValueError())
+        == "Unexpected error\n  ValueError\nSet UNDERCROFT_DEBUG=1 to see the whole traceback."
+    )
+
+
+def test_library_folders_hold_the_standard_library_and_installed_packages() -> None:
+    for module in (sys.modules["json"], sys.modules["pytest"]):
+        assert str(module.__file__).startswith(origin.LIBRARIES)
