@@ -18,7 +18,7 @@ A_MOMENT = Statement(text("SELECT pg_sleep(0.01)"))
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
-    pool = Pool(database_url, DatabaseSettings(db_acquire_timeout=0.2), name="write", size=SIZE)
+    pool = Pool(database_url, DatabaseSettings(db_acquire_timeout=0.2), name="read", size=SIZE, read_only=True)
     yield pool
     await pool.close()
 

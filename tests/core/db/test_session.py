@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-from asyncpg import DivisionByZeroError
+from asyncpg import DivisionByZeroError, InterfaceError
 from sqlalchemy import Executable, bindparam, func, insert, select, text
 from sqlmodel import col
 
@@ -197,6 +197,42 @@ async def test_a_read_session_cannot_write(database: Database, database_url: str
 )
 def test_a_statement_that_writes_is_known_by_its_text(sql: str, *, expected: bool) -> None:
     assert writes(sql) is expected
+
+
+@pytest.mark.parametrize("raises", [False, True])
+@pytest.mark.parametrize("way", ["add", "fetch", "execute", "raw", "flush", "write_one"])
+async def test_a_session_that_has_ended_refuses_what_it_would_never_commit(
+    database: Database, way: str, *, raises: bool
+) -> None:
+    with suppress(Conflict):
+        async with database.session() as session:
+            await session.execute(text("SELECT 1"))
+            if raises:
+                raise Conflict
+    with pytest.raises(RuntimeError, match="has ended"):
+        if way == "add":
+            session.add(User(email="late@example.com"))
+        elif way in ("fetch", "write_one"):
+            await getattr(session, way)(COUNT)
+        elif way == "execute":
+            await session.execute(text("SELECT 1"))
+        else:
+            await getattr(session, way)()
+    assert database.write.in_use == 0
+
+
+async def test_the_pool_for_writing_runs_no_statement_that_would_commit_by_itself(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="Open a session"):
+        await database.write.fetch(COUNT)
+
+
+async def test_two_tasks_in_one_session_are_a_bug_and_not_an_outage(database: Database) -> None:
+    with pytest.raises(InterfaceError, match="another operation"):
+        async with database.session() as session:
+            raw = await session.raw()
+            await asyncio.gather(*(raw.execute("SELECT pg_sleep(0.2)") for _ in range(2)))
+    assert raw.is_closed()
+    assert database.write.in_use == 0
 
 
 async def test_a_read_gives_its_connection_back_at_once(database: Database) -> None:

@@ -70,6 +70,9 @@ class UnstorableValue(Unprocessable):
 NETWORK = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
 """Errors of the operating system that a broken connection reports, apart from Python's `ConnectionError`."""
 
+SHARED = Meaning(Category.BUG, ConnectionState.UNRELIABLE)
+"""Two tasks used one session at the same time."""
+
 _ERRORS: Mapping[Category, type[AppError]] = {
     Category.UNSTORABLE: UnstorableValue,
     Category.CONFLICT: DatabaseConflict,
@@ -95,6 +98,8 @@ def meaning(error: BaseException) -> Meaning:
         return _reported(error)
     if isinstance(error, TimeoutError):
         return UNRELIABLE
+    if isinstance(error, InterfaceError) and "another operation is in progress" in str(error):
+        return SHARED  # the driver has no class for it
     if isinstance(error, InterfaceError | InternalClientError | ConnectionError):
         return LOST
     if isinstance(error, OSError) and error.errno in NETWORK:

@@ -234,17 +234,20 @@ class Pool:
             borrowed.discard()
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
-        """Run one statement on a connection borrowed only for it; a read whose connection broke is tried twice.
+        """Read by one statement on a connection borrowed only for it, twice when the connection broke.
 
         With row-level security on, a read that names a team's table runs in a transaction for the current tenant.
+        Raises `RuntimeError` on a pool for writing, where a statement would commit by itself.
         """
+        if not self._read_only:
+            raise RuntimeError("Open a session to write: `async with database.session()`.")
         arguments = statement.arguments(values)
-        inside = self.secures_rows and self._read_only and statement.is_tenants
+        inside = self.secures_rows and statement.is_tenants
         fetch_once = self._fetch_inside if inside else self._fetch_once
         try:
             return await fetch_once(statement.sql, arguments)
         except Exception as error:
-            if not is_lost(error) or not self._read_only:
+            if not is_lost(error):
                 raise
             return await fetch_once(statement.sql, arguments)
 

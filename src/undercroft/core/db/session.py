@@ -62,6 +62,7 @@ class ReadSession:
         self._borrowed: Borrowed | None = None
         self._orm: AsyncSession | None = None
         self._told: object = None
+        self._is_over = False
         self._in_transaction = False
 
     @property
@@ -158,6 +159,7 @@ class ReadSession:
         if self._borrowed is not None:
             (self._borrowed.discard if broken else self._borrowed.release)()
         self._borrowed = self._orm = None
+        self._is_over = True
 
 
 async def _ended(borrowed: Borrowed, how: str = "COMMIT") -> bool:
@@ -197,6 +199,7 @@ class Session(ReadSession):
         self.add_all([row])
 
     def add_all(self, rows: Sequence[object]) -> None:
+        self._require_open()
         if self._orm is None:
             self._pending.extend(rows)
         else:
@@ -244,6 +247,7 @@ class Session(ReadSession):
         COMMIT. Its constraints speak at the end then, and whether its lost response means a commit nobody knows
         (`OutcomeUnknown`). Use `fetchrow` where the code that follows needs the row or the error.
         """
+        self._require_open()
         write = DeferredWrite(statement.sql, statement.arguments(values))
         if self._borrowed or self._pending or self._deferred or (self._pool.secures_rows and statement.is_tenants):
             write.rows = await self.fetch(statement, **values)
@@ -282,7 +286,13 @@ class Session(ReadSession):
         if self._pending or self._orm is not None:
             await (await self.orm()).flush()
 
+    def _require_open(self) -> None:
+        """Nothing ends a transaction that is begun after the end, and nothing sends what is added then."""
+        if self._is_over:
+            raise RuntimeError("This session has ended. Open another one with `async with database.session()`.")
+
     async def _hold(self) -> Borrowed:
+        self._require_open()
         if self._pool.secures_rows:
             borrowed = await self._hold_told()
         else:
