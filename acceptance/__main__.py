@@ -18,6 +18,7 @@ SHARED = {
     6: "PostgreSQL and Valkey stopped under load",
     7: "schemathesis over the whole schema",
     9: "Production refuses weak secrets, and no secret is logged",
+    13: "A stranger who registers the addresses of others",
     11: "One client that floods the server with connections",
 }
 ALONE = {
@@ -25,7 +26,7 @@ ALONE = {
     10: "Another PostgreSQL, and a wheel in an empty environment",
     12: "Connections lost while saving, a failover, a full disk",
 }
-MODULES = {11: "connection_flood", 12: "database_failures"}
+MODULES = {11: "connection_flood", 12: "database_failures", 13: "stranger_registration"}
 console = Console()
 
 

@@ -45,7 +45,7 @@ async def prove(stack: Stack, verdict: Verdict) -> None:
 @asynccontextmanager
 async def _serving(stack: Stack, workers: int) -> AsyncIterator[int]:
     """`undercroft serve` with so many workers, on the database of the stack."""
-    settings = _environment_of(next(process for process in stack.processes if PARTS["the API server"](process)))
+    settings = environment_of(next(process for process in stack.processes if PARTS["the API server"](process)))
     port = free_port()
     command = [str(stack.folder / ".venv" / "bin" / "undercroft"), "serve", "--port", str(port)]
     with (stack.folder.parent / f"flooded-{workers}.log").open("wb") as log:
@@ -68,7 +68,7 @@ async def _serving(stack: Stack, workers: int) -> AsyncIterator[int]:
         server.wait(30)
 
 
-def _environment_of(process: Process) -> dict[str, str]:
+def environment_of(process: Process) -> dict[str, str]:
     pairs = (PROC / str(process.pid) / "environ").read_bytes().split(b"\0")
     settings = {name.decode(): value.decode() for name, _, value in (pair.partition(b"=") for pair in pairs) if name}
     settings.pop(LEASH, None)  # this server is not a child of the stack's supervisor

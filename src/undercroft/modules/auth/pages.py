@@ -98,7 +98,7 @@ async def resend_page(request: Request) -> Response:
 
 
 @pages.post(RESEND_PAGE)
-@limit("sign_in")
+@limit("sign_in_request")
 @not_idempotent("It only asks for an email.")
 async def resend_verification(
     request: Request, client: CurrentClient, identity: IdentityDep, email: Annotated[str, Form(max_length=300)] = ""
