@@ -1,0 +1,63 @@
+"""Every setting is read by something: one that nothing reads changes nothing, and promises that it does."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import undercroft
+from undercroft.app.loader import declared_settings
+from undercroft.core.settings import SettingsBase, env_name
+
+SOURCE = Path(undercroft.__file__).parent
+
+
+@cache
+def attributes_read() -> dict[str, set[str]]:
+    """The names of attributes that the source reads or asks `getattr` for, and the classes that their files name."""
+    read: dict[str, set[str]] = {}
+    for file in SOURCE.rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        named |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        named |= {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                read.setdefault(node.attr, set()).update(named)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
+                read.setdefault(_beginning(node.args[1]), set()).update(named)
+    return read
+
+
+def _beginning(name: ast.expr) -> str:
+    """What `getattr` is asked for; of a name that is put together, its fixed beginning and a star."""
+    if isinstance(name, ast.JoinedStr) and isinstance(name.values[0], ast.Constant):
+        return f"{name.values[0].value}*"
+    return str(name.value) if isinstance(name, ast.Constant) else ""
+
+
+def settings() -> list[tuple[type[SettingsBase], str]]:
+    return [(declared, name) for declared in declared_settings() for name in declared.model_fields]
+
+
+def _is_read(declared: type[SettingsBase], name: str) -> bool:
+    """Whether a file that knows the class, or one of its properties and methods, reads this attribute."""
+    read = attributes_read()
+    begun = [beginning for beginning in read if beginning.endswith("*") and name.startswith(beginning[:-1])]
+    return any(declared.__name__ in read[each] for each in (name, *begun) if each in read)
+
+
+@pytest.mark.parametrize(("declared", "name"), settings(), ids=lambda each: getattr(each, "__name__", each))
+def test_setting_is_read(declared: type[SettingsBase], name: str) -> None:
+    assert _is_read(declared, name), f"Nothing reads {env_name(declared, name)}: use it or remove it."
+
+
+def test_setting_that_nothing_reads_is_found() -> None:
+    class Unread(SettingsBase):
+        nobody_reads_this_setting: int = 1
+
+    try:
+        assert not _is_read(Unread, "nobody_reads_this_setting")
+    finally:
+        SettingsBase.declared.remove(Unread)
