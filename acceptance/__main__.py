@@ -25,8 +25,9 @@ ALONE = {
     1: "One command, and what a kill -9 may not leave behind",
     10: "Another PostgreSQL, and a wheel in an empty environment",
     12: "Connections lost while saving, a failover, a full disk",
+    15: "Jobs that block, outlast their timeout or ignore cancellation never run twice at once",
 }
-MODULES = {11: "connection_flood", 12: "database_failures", 13: "stranger_registration"}
+MODULES = {11: "connection_flood", 12: "database_failures", 13: "stranger_registration", 15: "job_supervision"}
 console = Console()
 
 

@@ -1,6 +1,6 @@
 """Enqueues the probe's jobs, in a transaction that commits or not."""
 
-from undercroft.modules.probe.tasks import mark
+from undercroft.modules.probe.tasks import STUBBORN, brief, mark
 
 from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
@@ -15,4 +15,14 @@ async def enqueue_jobs(session: SessionDep, first: int, count: int, roll_back: b
     jobs = [await enqueue(session, mark, number=number) for number in range(first, first + count)]
     if roll_back:
         raise Conflict
+    return {"ids": [str(job.id) for job in jobs]}
+
+
+@router.post("/stubborn", status_code=202)
+async def enqueue_stubborn(session: SessionDep, each: int, beside: int, seconds: float) -> dict[str, list[str]]:
+    """So many jobs of every kind that does not stop, between short ones, each with a number of its own."""
+    jobs = [await enqueue(session, brief, number=number) for number in range(beside)]
+    for number in range(each * len(STUBBORN)):
+        task = STUBBORN[number % len(STUBBORN)]
+        jobs.append(await enqueue(session, task, number=beside + number, seconds=seconds))
     return {"ids": [str(job.id) for job in jobs]}

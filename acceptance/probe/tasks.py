@@ -1,9 +1,13 @@
-"""A job that takes a moment and leaves a line behind each time it runs."""
+"""Jobs that leave a line behind each time they run."""
 
 import asyncio
 from pathlib import Path
 
+from undercroft.modules.probe.stubborn import block_loop, ignore_cancellation, outlast_timeout
+
 from undercroft.jobs import task
+
+STUBBORN = (block_loop, outlast_timeout, ignore_cancellation)
 
 TRACE = Path(".undercroft") / "probe.txt"
 

@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from tests.jobs import chores
 from tests.jobs.processes import eventually, working
 from undercroft.core.db import Database
 from undercroft.core.health import Component, ComponentDown, Health, Overall, overall
-from undercroft.core.settings import load
+from undercroft.core.settings import load, use
 from undercroft.jobs import enqueue, upkeep
 from undercroft.jobs.health import health, jobs_component
 from undercroft.jobs.settings import JobsSettings
@@ -24,6 +24,7 @@ async def test_without_a_worker_there_is_none_and_what_waits_is_counted(database
     assert (state.alive, state.workers, state.due, state.later, state.running) == (False, 0, 1, 1, 0)
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_only_jobs_that_are_due_without_a_worker_are_a_fault(database: Database) -> None:
     component = jobs_component(database)
     assert await component.check() == {"workers": 0, "running": 0, "due": 0, "unresponsive": 0}
@@ -81,10 +82,19 @@ async def rename_task(database: Database, old: str, new: str) -> None:
         await raw.execute("UPDATE pgqueuer SET entrypoint = $2 WHERE entrypoint = $1", old, new)
 
 
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Workers that sweep often and wait for nothing when they stop."""
+    before = load(JobsSettings)
+    use(before.model_copy(update={"jobs_sweep_interval": 0.1, "jobs_stop_timeout": 0.1}))
+    yield
+    use(before)
+
+
+@pytest.mark.usefixtures("hurried")
 async def test_jobs_of_a_removed_task_stay_queued_and_are_reported(
     database: Database, jobs: JobsInTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("JOBS_SWEEP_INTERVAL", "0.1")
     async with database.session() as session:
         removed = [await enqueue(session, chores.note, what=str(n)) for n in range(3)]
     await rename_task(database, chores.note.name, "old.task")

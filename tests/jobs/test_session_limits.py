@@ -68,17 +68,14 @@ async def test_job_may_wait_for_a_lock_longer_than_a_request(
     assert (row.status, row.error) == ("succeeded", None)
 
 
-async def test_worker_database_allows_as_long_as_the_longest_task(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", database_url)
+async def test_worker_database_allows_as_long_as_the_longest_task(database: Database) -> None:
     longest = max(task.timeout for task in tasks().values())
-    database = worker_database()
+    patient = worker_database()
     limits = ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
     try:
         shown = await asyncio.gather(
-            *(fetchval(database, f"SELECT setting::int FROM pg_settings WHERE name = '{name}'") for name in limits)
+            *(fetchval(patient, f"SELECT setting::int FROM pg_settings WHERE name = '{name}'") for name in limits)
         )
     finally:
-        await database.close()
+        await patient.close()
     assert shown == [longest * 1000, longest * 1000, 30_000]
