@@ -1,6 +1,7 @@
 """Enqueues the probe's jobs, in a transaction that commits or not."""
 
-from undercroft.modules.probe.tasks import STUBBORN, brief, mark
+from undercroft.modules.probe.stubborn import brief
+from undercroft.modules.probe.tasks import STUBBORN, mark
 
 from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from undercroft.core.errors import PermanentError
 from undercroft.jobs import CurrentJob, current_job, enqueue, task
 from undercroft.jobs.control import cancel
 
@@ -150,3 +151,41 @@ async def hang_in_database(job: CurrentJob) -> None:
 async def lock_job(job: CurrentJob, *, job_id: UUID) -> None:
     async with job.session() as session:
         await (await session.raw()).execute("SELECT FROM jobs WHERE id = $1 FOR UPDATE", job_id)
+
+
+@task(retries=0)
+async def report_progress(job: CurrentJob, *, fraction: float, message: str | None = None, fails: bool = False) -> None:
+    job.progress(fraction, message)
+    while "go on" not in done:
+        await asyncio.sleep(0.01)
+    if fails:
+        raise ValueError("broken")
+
+
+@task()
+async def fail_for_good() -> None:
+    raise PermanentError("never")
+
+
+@task(backoff=0.01)
+async def fail_then_wait(job: CurrentJob) -> None:
+    done.append(job.attempt)
+    if job.attempt == 1:
+        raise ValueError("the first attempt")
+    await asyncio.sleep(3600)
+
+
+@task(retries=9)
+async def run_alone(job: CurrentJob, *, n: int) -> None:
+    """Note when it starts and ends, so that two which overlap show."""
+    done.append(f"start {n}")
+    await asyncio.sleep(0.05)
+    done.append(f"end {n}")
+
+
+@task()
+async def lose_claim(job: CurrentJob, *, sql: str) -> str:
+    """Change its own row as another claim of the same job would."""
+    async with job.session() as session:
+        await (await session.raw()).execute(f"UPDATE jobs SET {sql} WHERE id = $1", job.id)
+    return "too late"

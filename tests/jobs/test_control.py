@@ -151,6 +151,71 @@ async def test_a_cancel_of_a_job_whose_worker_died_is_carried_out_by_the_next(
     assert await messages(database) == 0
 
 
+async def test_retry_changes_that_job_alone_and_resets_all_of_it(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.fail)
+    other = await enqueued(database, chores.fail)
+    await jobs.run_all(future=True)
+    async with database.session() as session:
+        await (await session.raw()).execute(
+            "UPDATE jobs SET lost = 2, progress = 0.5, progress_message = 'half', result = '1', "
+            "unresponsive_since = now(), worker_id = gen_random_uuid()"
+        )
+    await retried(database, job)
+    row = await jobs.get(job.id)
+    assert (row.status, row.attempts, row.lost, row.cancel_requested) == ("queued", 0, 0, False)
+    for name in ("result", "error", "progress", "progress_message", "worker_id", "finished_at", "unresponsive_since"):
+        assert getattr(row, name) is None, name
+    row = await jobs.get(other.id)
+    assert (row.status, row.attempts, row.lost) == ("failed", 3, 2)
+
+
+async def test_retry_leaves_the_message_of_another_queued_job_alone(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, what="tea")
+    await jobs.run_all()
+    waiting = await enqueued(database, what="waiting", delay=60)
+    await retried(database, job)
+    assert (await jobs.get(waiting.id)).message_id == waiting.message_id
+    assert await messages(database) == 2
+
+
+async def test_retry_ignores_the_same_key_of_another_task_or_a_finished_job(
+    database: Database, jobs: JobsInTest
+) -> None:
+    finished = await enqueued(database, what="finished", key="k")
+    await jobs.run_all()
+    job = await enqueued(database, what="tea", key="k")
+    await jobs.run_all()
+    await enqueued(database, chores.in_thread, n=1, key="k", delay=60)
+    assert (await retried(database, job)).status == "queued"
+    assert (await jobs.get(finished.id)).status == "succeeded"
+
+
+async def test_cancel_changes_that_job_alone(database: Database, jobs: JobsInTest) -> None:
+    other = await enqueued(database, what="other", delay=60)
+    job = await enqueued(database, what="tea", delay=60)
+    canceled = await cancelled(database, job)
+    assert (canceled.id, canceled.status, canceled.cancel_requested) == (job.id, "cancelled", False)
+    assert canceled.finished_at is not None
+    row = await jobs.get(other.id)
+    assert (row.status, row.finished_at, row.cancel_requested) == ("queued", None, False)
+
+
+async def test_cancel_of_a_running_job_stops_it_alone(database: Database, jobs: JobsInTest) -> None:
+    other = await enqueued(database, chores.wait_long)
+    job = await enqueued(database, chores.wait_long)
+    async with working(database):
+        await eventually(lambda: has(chores.done, "started"))
+        await eventually(lambda: is_in(jobs, job, "running"))
+        await eventually(lambda: is_in(jobs, other, "running"))
+        assert (await cancelled(database, job)).finished_at is None
+        await eventually(lambda: is_in(jobs, job, "cancelled"))
+        assert await is_in(jobs, other, "running")
+        async with database.session() as session:
+            sql = "UPDATE jobs SET cancel_requested = true WHERE id = $1"
+            await (await session.raw()).execute(sql, other.id)
+        await eventually(lambda: is_in(jobs, other, "cancelled"))
+
+
 async def has(things: list[Any], thing: Any) -> bool:
     return thing in things
 

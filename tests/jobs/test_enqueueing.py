@@ -152,3 +152,41 @@ async def test_ids_are_stored_as_text_and_come_back_as_ids(database: Database, j
     user_id = uuid4()
     job = await enqueued(database, chores.describe, user_id=user_id)
     assert (await jobs.get(job.id)).args == {"user_id": str(user_id)}
+
+
+async def test_key_lookup_returns_the_unfinished_job_of_that_task_and_key(database: Database, jobs: JobsInTest) -> None:
+    finished = await enqueued(database, what="finished", key="k")
+    await jobs.run_all()
+    other_task = await enqueued(database, chores.in_thread, n=1, key="k", delay=60)
+    other_key = await enqueued(database, what="other", key="l", delay=60)
+    without_key = await enqueued(database, what="without", delay=60)
+    first = await enqueued(database, what="tea", key="k", delay=60)
+    again = await enqueued(database, what="coffee", key="k")
+    assert again.id == first.id
+    assert len({each.id for each in (finished, other_task, other_key, without_key, first)}) == 5
+
+
+@pytest.mark.parametrize("options", [{"key": "x" * 500}, {"priority": 1_000_000}, {"priority": -1_000_000}])
+async def test_options_at_their_limits_are_accepted(database: Database, jobs: JobsInTest, options: Any) -> None:
+    job = await enqueued(database, what="tea", **options)
+    row = await jobs.get(job.id)
+    assert {name: getattr(row, name) for name in options} == options
+
+
+@pytest.mark.parametrize("priority", [1_000_001, -1_000_001])
+async def test_priority_past_its_limits_is_rejected(database: Database, priority: int) -> None:
+    with pytest.raises(ValueError, match="priority must be between"):
+        await enqueued(database, what="tea", priority=priority)
+    assert await count(database, "jobs") == 0
+
+
+async def test_negative_delay_is_due_at_once(database: Database) -> None:
+    job = await enqueued(database, what="tea", delay=-60)
+    assert job.scheduled_at == job.created_at
+
+
+async def test_job_scheduled_in_the_past_runs_and_the_one_after_it_waits(database: Database, jobs: JobsInTest) -> None:
+    past = await enqueued(database, what="past", at=datetime(2000, 1, 1, tzinfo=UTC))
+    future = await enqueued(database, what="future", at=datetime.now(UTC) + timedelta(minutes=1))
+    assert await jobs.run_all() == 1
+    assert [(await jobs.get(job.id)).status for job in (past, future)] == ["succeeded", "queued"]

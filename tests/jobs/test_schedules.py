@@ -141,3 +141,36 @@ async def test_schedule_locked_by_another_scheduler_is_left_to_it(
         assert await scheduler.tick() == 0
     assert await scheduler.tick() == 1
     assert len(jobs.captured) == 1
+
+
+async def test_tick_changes_the_due_schedule_alone(
+    database: Database, jobs: JobsInTest, hourly: Task[..., Any], failing: Task[..., Any]
+) -> None:
+    scheduler = Scheduler(database)
+    await scheduler.register()
+    before = await row(database, "tests.failing")
+    await make_due(database)
+    assert await scheduler.tick() == 1
+    after = await row(database, "tests.failing")
+    assert (after["next_run_at"], after["last_run_at"], after["seen_at"]) == (
+        before["next_run_at"],
+        None,
+        before["seen_at"],
+    )
+    assert (await jobs.get(jobs.captured[0].id)).key == "schedule"
+
+
+async def test_schedule_not_due_is_not_run_by_its_name(database: Database, hourly: Task[..., Any]) -> None:
+    scheduler = Scheduler(database)
+    await scheduler.register()
+    assert not await scheduler._run(hourly)
+
+
+async def test_changed_time_zone_moves_the_next_run(database: Database, hourly: Task[..., Any]) -> None:
+    hourly.cron = Cron("0 2 * * *", "UTC")
+    await Scheduler(database).register()
+    first = (await row(database))["next_run_at"]
+    hourly.cron = Cron("0 2 * * *", "Asia/Tokyo")
+    await Scheduler(database).register()
+    assert (await row(database))["next_run_at"] != first
+    assert (await row(database))["timezone"] == "Asia/Tokyo"

@@ -58,6 +58,35 @@ async def test_a_message_that_comes_twice_runs_its_job_once(database: Database, 
     assert await execute(database, "SELECT count(*) FROM pgqueuer") == 0
 
 
+async def test_older_message_of_a_job_is_dropped_and_its_current_one_stays(
+    database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, what="tea", delay=60)
+    copy = (
+        "INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status) "
+        "SELECT priority, entrypoint, payload, execute_after, status FROM pgqueuer"
+    )
+    await execute(database, copy)
+    assert await sweep(database) == (0, 1)
+    assert await execute(database, "SELECT id FROM pgqueuer") == (await jobs.get(job.id)).message_id
+
+
+@pytest.mark.parametrize(("seen", "resent"), [(timedelta(minutes=59), 0), (timedelta(minutes=61), 1)])
+async def test_running_job_without_a_message_is_sent_again_only_once_its_worker_is_gone(
+    database: Database, jobs: JobsInTest, seen: timedelta, resent: int
+) -> None:
+    job = await enqueued(database, what="tea")
+    worker = (
+        "INSERT INTO job_workers (id, host, pid, queues, concurrency, started_at, seen_at) "
+        "VALUES (gen_random_uuid(), 'host', 1, '', 1, now(), now() - $1::interval) RETURNING id"
+    )
+    worker_id = await execute(database, worker, seen)
+    await execute(database, "UPDATE jobs SET status = 'running', attempts = 1, worker_id = $1", worker_id)
+    await execute(database, "DELETE FROM pgqueuer")
+    assert await sweep(database) == (resent, 0)
+    assert (await jobs.get(job.id)).status == ("queued" if resent else "running")
+
+
 async def clean(database: Database, jobs: JobsInTest) -> dict[str, int]:
     cleaning = await enqueued(database, clean_up)
     await jobs.run_all()

@@ -87,6 +87,9 @@ RESEND_LOST = f"""
 WITH lost AS (
     SELECT id FROM jobs j
     WHERE {UNFINISHED} AND NOT EXISTS (SELECT FROM pgqueuer p WHERE p.id = j.message_id)
+        AND (status = 'queued' OR NOT EXISTS (
+            SELECT FROM job_workers w WHERE w.id = j.worker_id AND w.seen_at > now() - interval '1 hour'
+        ))
     ORDER BY scheduled_at LIMIT $1
     FOR UPDATE SKIP LOCKED
 ), job AS (

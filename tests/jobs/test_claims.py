@@ -1,0 +1,307 @@
+"""Whose a job is: heartbeats, releases, rejected results, jobs that were lost, and what is written meanwhile."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import structlog
+
+from tests.jobs import chores
+from tests.jobs.processes import eventually, working
+from undercroft.core.db import Database
+from undercroft.core.settings import load, use
+from undercroft.jobs import Job, enqueue
+from undercroft.jobs.engines import Message
+from undercroft.jobs.engines.postgres import PostgresEngine
+from undercroft.jobs.settings import JobsSettings
+from undercroft.testing.jobs import JobsInTest
+
+LOST = (
+    "UPDATE pgqueuer SET status = 'picked', queue_manager_id = $2, heartbeat = now() - interval '1 hour' WHERE id = $1"
+)
+
+
+@pytest.fixture(autouse=True)
+def nothing_done() -> None:
+    chores.done.clear()
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Workers that look at the queue once a minute unless they know better, and wait for nothing when they stop."""
+    before = load(JobsSettings)
+    use(before.model_copy(update={"jobs_poll_interval": 60, "jobs_redelivery": 2, "jobs_stop_timeout": 0.1}))
+    yield
+    use(before)
+
+
+async def enqueued(database: Database, task: Any = chores.note, **kwargs: Any) -> Job:
+    async with database.session() as session:
+        return await enqueue(session, task, **kwargs)
+
+
+async def fetchval(database: Database, sql: str, *values: Any) -> Any:
+    async with database.session() as session:
+        return await (await session.raw()).fetchval(sql, *values)
+
+
+async def claimed(database: Database, *tasks: str, worker_id: UUID) -> list[Message]:
+    async with database.session() as session:
+        return await PostgresEngine().claim(
+            await session.raw(), limit=10, tasks=tasks, worker_id=worker_id, stale_after=timedelta(seconds=30)
+        )
+
+
+async def lose(database: Database, job: Job, *, attempts: int, lost: int = 0) -> None:
+    """Leave a job as a worker does that was killed in the middle of this attempt."""
+    await fetchval(database, LOST, job.message_id, uuid4())
+    await fetchval(
+        database,
+        "UPDATE jobs SET status = 'running', attempts = $2, lost = $3, worker_id = gen_random_uuid() WHERE id = $1",
+        job.id,
+        attempts,
+        lost,
+    )
+
+
+async def is_done(thing: Any) -> bool:
+    return thing in chores.done
+
+
+async def has(jobs: JobsInTest, job: Job, status: str) -> bool:
+    return (await jobs.get(job.id)).status == status
+
+
+async def test_heartbeat_renews_the_claims_of_its_worker_alone_and_waits_for_no_lock(database: Database) -> None:
+    ours, other = uuid4(), uuid4()
+    for worker_id in (ours, ours, other):
+        await enqueued(database, what="tea")
+        await claimed(database, chores.note.name, worker_id=worker_id)
+    await enqueued(database, what="queued")
+    await fetchval(database, "UPDATE pgqueuer SET heartbeat = now() - interval '1 hour'")
+    locked = await fetchval(database, "SELECT min(id) FROM pgqueuer")
+    async with database.session() as session:
+        await (await session.raw()).execute("SELECT FROM pgqueuer WHERE id = $1 FOR UPDATE", locked)
+        await asyncio.wait_for(fetchval(database, PostgresEngine().heartbeat_sql(ours)), 2.5)
+    renewed = "SELECT array_agg(queue_manager_id) FROM pgqueuer WHERE heartbeat > now() - interval '1 minute'"
+    assert await fetchval(database, renewed) == [ours]
+    await fetchval(database, PostgresEngine().heartbeat_sql(ours))
+    assert await fetchval(database, renewed) == [ours, ours]
+
+
+async def test_release_gives_back_only_what_the_worker_still_has(database: Database) -> None:
+    ours, other = uuid4(), uuid4()
+    await enqueued(database, what="ours")
+    (mine,) = await claimed(database, chores.note.name, worker_id=ours)
+    await enqueued(database, what="theirs")
+    (theirs,) = await claimed(database, chores.note.name, worker_id=other)
+    delay = timedelta(minutes=5)
+    async with database.session() as session:
+        await PostgresEngine().release(await session.raw(), ours, [(mine, delay), (theirs, delay)])
+    rows = "SELECT status::text FROM pgqueuer WHERE id = $1"
+    assert await fetchval(database, rows, mine.id) == "queued"
+    assert await fetchval(database, rows, theirs.id) == "picked"
+    due = (
+        "SELECT execute_after - now() BETWEEN interval '4 minutes' AND interval '5 minutes' FROM pgqueuer WHERE id = $1"
+    )
+    assert await fetchval(database, due, mine.id)
+    assert await fetchval(database, "SELECT count(*) FROM pgqueuer_log WHERE status = 'queued'") == 1
+
+
+async def test_release_unknown_leaves_known_claims_and_those_of_others(database: Database) -> None:
+    ours, other = uuid4(), uuid4()
+    for what, worker_id in (("known", ours), ("theirs", other), ("unknown", ours)):
+        await enqueued(database, what=what)
+        await claimed(database, chores.note.name, worker_id=worker_id)
+    known, theirs, unknown = (row["id"] for row in await fetch(database, "SELECT id FROM pgqueuer ORDER BY id"))
+    async with database.session() as session:
+        assert await PostgresEngine().release_unknown(await session.raw(), ours, [known]) == 1
+    queued = [row["id"] for row in await fetch(database, "SELECT id FROM pgqueuer WHERE status = 'queued'")]
+    assert (queued, known != theirs) == ([unknown], True)
+
+
+async def fetch(database: Database, sql: str) -> list[Any]:
+    async with database.session() as session:
+        return await (await session.raw()).fetch(sql)
+
+
+async def test_next_due_is_that_of_the_given_tasks(database: Database) -> None:
+    await enqueued(database, what="tea", delay=10)
+    await enqueued(database, chores.in_thread, n=1, delay=500)
+    async with database.session() as session:
+        due = await PostgresEngine().next_due(await session.raw(), [chores.in_thread.name])
+    assert due is not None
+    assert timedelta(seconds=400) < due <= timedelta(seconds=500)
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_claim_whose_reply_was_lost_is_given_back_and_runs(database: Database, jobs: JobsInTest) -> None:
+    async with working(database) as worker:
+        async with database.session() as session:
+            job = await enqueue(session, chores.note, what="tea")
+            await (await session.raw()).execute(
+                "UPDATE pgqueuer SET status = 'picked', queue_manager_id = $1, heartbeat = now()", worker.id
+            )
+        await eventually(lambda: has(jobs, job, "succeeded"))
+    assert chores.done == ["tea"]
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_delayed_job_runs_when_it_is_due_without_an_announcement(database: Database, jobs: JobsInTest) -> None:
+    async with working(database):
+        job = await enqueued(database, what="tea", delay=0.5)
+        await eventually(lambda: has(jobs, job, "succeeded"), limit=30)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "worker_id = gen_random_uuid()",
+        "attempts = attempts + 1",
+        "message_id = message_id + 1000",
+        "status = 'queued'",
+    ],
+)
+async def test_result_of_an_attempt_that_lost_its_claim_is_rejected(
+    database: Database, jobs: JobsInTest, sql: str
+) -> None:
+    job = await enqueued(database, chores.lose_claim, sql=sql)
+    other = await enqueued(database, what="beside it")
+    with structlog.testing.capture_logs() as logs:
+        await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert (row.result, row.finished_at) == (None, None)
+    assert row.status == ("queued" if "status" in sql else "running")
+    assert (await jobs.get(other.id)).result == "beside it"
+    rejected = [each["ended"] for each in logs if each["event"].startswith("result rejected")]
+    assert rejected == [str(job.id)]
+
+
+@pytest.mark.parametrize(
+    ("task", "attempts", "status"),
+    [
+        (chores.kill_worker, 3, "failed"),
+        (chores.run_alone, 3, "succeeded"),
+        (chores.run_alone, 10, "failed"),
+        (chores.run_alone, 9, "succeeded"),
+        (chores.hang_in_database, 3, "failed"),
+    ],
+)
+async def test_lost_job_fails_after_its_attempts_and_after_three_at_least(
+    database: Database, jobs: JobsInTest, task: Any, attempts: int, status: str
+) -> None:
+    job = await enqueued(database, task, **({"n": 1} if task is chores.run_alone else {}))
+    await lose(database, job, attempts=attempts)
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert row.status == status
+    assert row.attempts == attempts + (status == "succeeded")
+    assert ("WorkerDied" in (row.error or "")) == (status == "failed")
+
+
+async def test_job_without_retries_that_was_lost_twice_runs_a_third_time(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.report_progress, fraction=0.5)
+    chores.done.append("go on")
+    await lose(database, job, attempts=2)
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert (row.status, row.attempts, row.lost) == ("succeeded", 3, 1)
+
+
+async def test_jobs_lost_twice_run_one_after_another_the_least_lost_first(database: Database, jobs: JobsInTest) -> None:
+    for n, lost in ((3, 3), (1, 1), (2, 2)):
+        await lose(database, await enqueued(database, chores.run_alone, n=n), attempts=lost, lost=lost)
+    await jobs.run_all()
+    assert chores.done == ["start 1", "end 1", "start 2", "end 2", "start 3", "end 3"]
+
+
+async def test_jobs_lost_once_run_together(database: Database, jobs: JobsInTest) -> None:
+    for n in (1, 2):
+        await lose(database, await enqueued(database, chores.run_alone, n=n), attempts=1)
+    await jobs.run_all()
+    assert sorted(chores.done[:2]) == ["start 1", "start 2"]
+
+
+@pytest.mark.parametrize(
+    ("reported", "stored"),
+    [(0.5, 0.5), (0, 0), (1, 1), (1.5, 1), (-0.5, 0)],
+    ids=["half", "none", "all", "over", "under"],
+)
+async def test_progress_is_stored_while_the_job_runs_and_of_that_job_alone(
+    database: Database, jobs: JobsInTest, reported: float, stored: float
+) -> None:
+    other = await enqueued(database, chores.wait_long)
+    job = await enqueued(database, chores.report_progress, fraction=reported, message="half way", fails=True)
+
+    async def has_progress() -> bool:
+        return (await jobs.get(job.id)).progress is not None
+
+    async with working(database):
+        await eventually(has_progress)
+        row = await jobs.get(job.id)
+        assert (row.status, row.progress, row.progress_message) == ("running", stored, "half way")
+        await eventually(lambda: has(jobs, other, "running"))
+        assert (await jobs.get(other.id)).progress is None
+        chores.done.append("go on")
+        await eventually(lambda: has(jobs, job, "failed"))
+        async with database.session() as session:
+            await (await session.raw()).execute("UPDATE jobs SET cancel_requested = true WHERE id = $1", other.id)
+        await eventually(lambda: has(jobs, other, "cancelled"))
+    row = await jobs.get(job.id)
+    assert (row.progress, row.progress_message) == (stored, "half way")
+
+
+@pytest.mark.parametrize(("length", "stored"), [(1000, "x" * 1000), (1001, "x" * 999 + "…")])
+async def test_progress_message_is_cut_past_its_limit(
+    database: Database, jobs: JobsInTest, length: int, stored: str
+) -> None:
+    job = await enqueued(database, chores.report_progress, fraction=0.5, message="x" * length, fails=True)
+    chores.done.append("go on")
+    await jobs.run_all()
+    assert (await jobs.get(job.id)).progress_message == stored
+
+
+async def test_job_that_reports_no_progress_has_none(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, what="tea")
+    await jobs.run_all()
+    assert (await jobs.get(job.id)).progress is None
+
+
+async def test_permanent_error_is_not_retried(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.fail_for_good)
+    await jobs.run_all(future=True)
+    row = await jobs.get(job.id)
+    assert (row.status, row.attempts) == ("failed", 1)
+    assert "PermanentError" in (row.error or "")
+
+
+async def test_next_attempt_waits_for_the_backoff_and_so_does_its_message(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.fail_and_wait)
+    await jobs.run_all()
+    row = await jobs.get(job.id)
+    assert timedelta(seconds=1) <= row.scheduled_at - row.updated_at <= timedelta(seconds=2)
+    due = await fetchval(database, "SELECT execute_after FROM pgqueuer")
+    assert abs(due - row.scheduled_at) < timedelta(seconds=1)
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_job_handed_back_keeps_its_attempt_and_the_error_of_the_last(
+    database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, chores.fail_then_wait)
+    async with working(database):
+        await eventually(lambda: is_done(2))
+        await eventually(lambda: has(jobs, job, "running"))
+    row = await jobs.get(job.id)
+    assert (row.status, row.attempts, row.lost) == ("queued", 1, 0)
+    assert "ValueError: the first attempt" in (row.error or "")
+
+
+async def test_log_context_of_a_job_holds_nothing_of_its_worker(database: Database, jobs: JobsInTest) -> None:
+    job = await enqueued(database, chores.describe, user_id=uuid4())
+    with structlog.contextvars.bound_contextvars(stray="worker"):
+        await jobs.run_all()
+    assert "stray" not in (await jobs.get(job.id)).result["bound"]
