@@ -1,6 +1,7 @@
 """Jobs as an administrator sees them."""
 
 import asyncio
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -8,8 +9,10 @@ import pytest
 from httpx import AsyncClient, Response
 
 from tests.jobs import chores
+from tests.jobs.processes import eventually
 from undercroft.core.db import Database
 from undercroft.jobs import Job, enqueue
+from undercroft.jobs.control import retry
 from undercroft.jobs.schedules import Scheduler
 from undercroft.jobs.upkeep import clean_up
 from undercroft.testing.jobs import JobsInTest
@@ -212,3 +215,122 @@ async def test_only_administrators_see_jobs(user: AsyncClient, client: AsyncClie
     ):
         assert (await user.request(method, JOBS + path)).status_code == 403
         assert (await client.request(method, JOBS + path)).status_code == 401
+
+
+async def test_pages_show_each_job_once_newest_first(admin: AsyncClient, database: Database) -> None:
+    newest_first = [str((await enqueued(database, what=str(n))).id) for n in range(5)][::-1]
+    pages = [(await admin.get(JOBS, params={"page": page, "size": 2})).json() for page in (1, 2, 3, 4)]
+    assert [[each["id"] for each in page["items"]] for page in pages] == [
+        newest_first[:2],
+        newest_first[2:4],
+        newest_first[4:],
+        [],
+    ]
+    assert {(page["total"], page["pages"]) for page in pages} == {(5, 3)}
+
+
+async def test_cursor_pages_have_the_size_that_was_asked_for(admin: AsyncClient, database: Database) -> None:
+    newest_first = [str((await enqueued(database, what=str(n))).id) for n in range(5)][::-1]
+    first = (await admin.get(JOBS, params={"limit": 2})).json()
+    second = (await admin.get(JOBS, params={"limit": 3, "cursor": first["next_cursor"]})).json()
+    assert [each["id"] for each in first["items"]] == newest_first[:2]
+    assert [each["id"] for each in second["items"]] == newest_first[2:]
+    assert second["next_cursor"] is None
+
+
+async def test_cursor_pages_apply_filters_and_search(admin: AsyncClient, database: Database) -> None:
+    for n in range(4):
+        await enqueued(database, what=str(n), key=f"order:{n}")
+        await enqueued(database, chores.in_thread, n=n, key=f"other:{n}")
+    for params in ({"task": "chores.in_thread"}, {"q": "other"}):
+        first = (await admin.get(JOBS, params={**params, "limit": 3})).json()
+        second = (await admin.get(JOBS, params={**params, "limit": 3, "cursor": first["next_cursor"]})).json()
+        assert [each["key"] for each in first["items"] + second["items"]] == [f"other:{n}" for n in (3, 2, 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("sort", "priorities"), [("priority", [-1, 0, 5]), ("-priority", [5, 0, -1]), ("created_at", [0, 5, -1])]
+)
+async def test_jobs_are_sorted_as_asked(
+    admin: AsyncClient, database: Database, sort: str, priorities: list[int]
+) -> None:
+    for priority in (0, 5, -1):
+        await enqueued(database, what="tea", priority=priority)
+    page = (await admin.get(JOBS, params={"sort": sort})).json()
+    assert [each["priority"] for each in page["items"]] == priorities
+
+
+async def test_read_returns_that_job(admin: AsyncClient, database: Database) -> None:
+    jobs = [await enqueued(database, what=str(n)) for n in range(3)]
+    for job in jobs:
+        shown = (await admin.get(f"{JOBS}/{job.id}")).json()
+        assert (shown["id"], shown["args"], shown["unresponsive_since"]) == (str(job.id), job.args, None)
+
+
+async def audited(database: Database, action: str) -> list[Any]:
+    async with database.session() as session:
+        return await (await session.raw()).fetch(
+            "SELECT target_id, before::text, after::text FROM audit_entries WHERE action = $1 ORDER BY id", action
+        )
+
+
+async def test_retry_and_cancel_change_that_job_alone_and_are_audited_with_its_status(
+    admin: AsyncClient, database: Database, jobs: JobsInTest
+) -> None:
+    failed = [await enqueued(database, chores.fail) for _ in range(2)]
+    await jobs.run_all(future=True)
+    waiting = [await enqueued(database, what=str(n), delay=60) for n in range(2)]
+    assert (await admin.post(f"{JOBS}/{failed[0].id}/retry")).json()["status"] == "queued"
+    assert (await admin.delete(f"{JOBS}/{waiting[0].id}")).json()["status"] == "cancelled"
+    assert (await jobs.get(failed[1].id)).status == "failed"
+    assert (await jobs.get(waiting[1].id)).status == "queued"
+    for action, job, before, after in (
+        ("job.retried", failed[0], "failed", "queued"),
+        ("job.cancelled", waiting[0], "queued", "cancelled"),
+    ):
+        (entry,) = await audited(database, action)
+        assert entry["target_id"] == job.id
+        assert json.loads(entry["before"]) == {"status": before, "cancel_requested": False}
+        assert json.loads(entry["after"]) == {"status": after, "cancel_requested": False}
+
+
+async def test_cancel_that_waits_for_a_retry_audits_the_status_after_it(
+    admin: AsyncClient, database: Database, jobs: JobsInTest
+) -> None:
+    job = await enqueued(database, what="tea")
+    await jobs.run_all()
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    async def waits() -> bool:
+        async with database.session() as other:
+            return bool(await (await other.raw()).fetchval(blocked))
+
+    async with database.session() as session:
+        await retry(session, job.id)
+        canceling = asyncio.create_task(admin.delete(f"{JOBS}/{job.id}"))
+        await eventually(waits)
+    assert (await canceling).json()["status"] == "cancelled"
+    (entry,) = await audited(database, "job.cancelled")
+    assert json.loads(entry["before"])["status"] == "queued"
+
+
+async def test_schedules_are_listed_by_their_next_run_with_their_own_last_job(
+    admin: AsyncClient, database: Database, jobs: JobsInTest
+) -> None:
+    other = await enqueued(database, what="other")
+    last = await enqueued(database, what="last")
+    await jobs.run_all()
+    schedule = (
+        "INSERT INTO job_schedules (task, cron, timezone, next_run_at, seen_at, last_job_id) "
+        "VALUES ($1, '* * * * *', 'UTC', now() + $2::float * interval '1 hour', now(), $3)"
+    )
+    async with database.session() as session:
+        raw = await session.raw()
+        for task, hours, job_id in (("b.second", 2, None), ("c.third", 3, other.id), ("a.first", 1, last.id)):
+            await raw.execute(schedule, task, hours, job_id)
+    shown = (await admin.get(f"{JOBS}/schedules")).json()["items"]
+    assert [(each["task"], each["last_status"], each["last_result"]) for each in shown] == [
+        ("a.first", "succeeded", "last"),
+        ("b.second", None, None),
+        ("c.third", "succeeded", "other"),
+    ]
