@@ -7,7 +7,8 @@ One entry per change, by the service that makes it. Who acts and where the reque
 Without an audit module bound, an entry goes to the log once the transaction has been committed.
 """
 
-from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
@@ -196,9 +197,36 @@ def bind(sink: Sink) -> None:
     _sink = sink
 
 
+Follower = Callable[[Session, Entry], Awaitable[None]]
+_followers: dict[str, list[Follower]] = defaultdict(list)
+
+
+def follow(*actions: str) -> Callable[[Follower], Follower]:
+    """Have a function called with every entry of these actions, in the transaction of the change.
+
+    For what must never be forgotten where something is changed, such as an email to the owner of an account: a change
+    that is audited is followed, whoever makes it.
+    """
+
+    def register(follower: Follower) -> Follower:
+        for action in actions:
+            if follower not in _followers[action]:
+                _followers[action].append(follower)
+        return follower
+
+    return register
+
+
+def followed() -> frozenset[str]:
+    """The actions that somebody follows."""
+    return frozenset(action for action, followers in _followers.items() if followers)
+
+
 async def record(session: Session, entry: Entry) -> None:
-    """Record an entry together with the change that it describes."""
+    """Record an entry together with the change that it describes, and let those who follow its action know."""
     await _sink.write(session, entry)
+    for follower in _followers.get(entry.action, ()):
+        await follower(session, entry)
 
 
 async def write_one(session: Session, statement: Statement, entry: Entry, **values: Any) -> None:

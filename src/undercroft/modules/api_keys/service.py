@@ -104,13 +104,19 @@ class ApiKeyService(ApiKeys):
             _require_future(changes["expires_at"])
         if "scopes" in changes:
             changes["scopes"] = self._scopes(key.kind, changes["scopes"], kept=key.scopes or ())
-        if _widens(key, changes):
+        if widened := _widens(key, changes):
             require_recent(self._principal)
         before = _facts(key)
         if any(getattr(key, name) != value for name, value in changes.items()):
             await self._keys.update(key, changes)
             after = {name: value for name, value in _facts(key).items() if value != before[name]}
-            await self._record("api_key.changed", key, before={name: before[name] for name in after}, after=after)
+            await self._record(
+                "api_key.changed",
+                key,
+                before={name: before[name] for name in after},
+                after=after,
+                details={"widened": True} if widened else {},
+            )
         return key
 
     async def rotate(self, key_id: UUID, *, overlap: timedelta | None) -> tuple[ApiKey, str]:
@@ -180,9 +186,10 @@ class ApiKeyService(ApiKeys):
         *,
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         about = Entry(action, target_type="api_key", target_id=key.id, team_id=key.team_id)
-        await record(self._session, replace(about, before=before or {}, after=after or {}))
+        await record(self._session, replace(about, before=before or {}, after=after or {}, details=details or {}))
 
 
 def _facts(key: ApiKey) -> dict[str, Any]:

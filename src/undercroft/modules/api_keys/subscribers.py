@@ -1,9 +1,36 @@
-"""What happens to keys when something happens to people."""
+"""What happens to keys when something happens to users, and what owners are told of keys."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
+from undercroft.core.audit import Entry, follow
+from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
+from undercroft.modules.api_keys.models import ApiKey
 from undercroft.modules.api_keys.repository import ApiKeyRepository
-from undercroft.modules.users import UserDeleted
+from undercroft.modules.teams import MembershipRepository
+from undercroft.modules.users import UserDeleted, tell
+
+CHANGES = {"api_key.created": "created", "api_key.changed": "widened", "api_key.rotated": "rotated"}
+"""The word in the email for each action."""
+
+
+@follow(*CHANGES)
+async def notify_owners(session: Session, entry: Entry) -> None:
+    """A key that is new, or may do more, is a way in that lasts: its user, or its team's owners, get an email."""
+    key = await ApiKeyRepository(session).find(entry.target_id) if entry.target_id else None
+    if key is None or (entry.action == "api_key.changed" and not entry.details.get("widened")):
+        return
+    for user_id in await _owners(session, key):
+        await tell(session, user_id, "api_key_changed", change=CHANGES[entry.action], key=key.name)
+
+
+async def _owners(session: Session, key: ApiKey) -> Sequence[UUID]:
+    if key.user_id is not None:
+        return [key.user_id]
+    assert key.team_id is not None
+    return await MembershipRepository(session).users_with_role(key.team_id, TeamRole.OWNER)
 
 
 @subscribe(UserDeleted)

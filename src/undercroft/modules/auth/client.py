@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from msgspec import Struct, field
 
+from undercroft.core.http.user_agents import recognized
 from undercroft.modules.auth.device import Device, read_device
 from undercroft.modules.auth.models import USER_AGENT_LENGTH
 
@@ -37,33 +38,6 @@ def client_ip(request: Request) -> str:
 CurrentClient = Annotated[Client, Depends(current_client)]
 
 
-_SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("Mac OS X", "macOS"),
-    ("CrOS", "ChromeOS"),
-    ("Linux", "Linux"),
-)
-_BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR/", "Opera"),
-    ("Firefox/", "Firefox"),
-    ("FxiOS/", "Firefox"),
-    ("Chrome/", "Chrome"),
-    ("CriOS/", "Chrome"),
-    ("Safari/", "Safari"),
-)
-
-
 def device(user_agent: str) -> str:
     """A few words for people: `Firefox on Linux`, the program's own name for others, `Unknown device` for none."""
     return recognized(user_agent) or user_agent.partition("/")[0].strip()[:60] or "Unknown device"
-
-
-def recognized(user_agent: str) -> str:
-    """Browser and system by names of ours, without a word that the client chose; empty for other programs."""
-    browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
-    system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
-    return f"{browser} on {system}" if browser and system else browser or system or ""

@@ -52,7 +52,12 @@ async def reset_password(database: Database, *, token: str, password: str, clien
         )
         await clear_failures(session, changed.email, client)
         await request_mail(
-            session, MailPurpose.PASSWORD_WAS_RESET, changed.email, user_id=user.id, full_name=changed.full_name
+            session,
+            MailPurpose.PASSWORD_WAS_RESET,
+            changed.email,
+            user_id=user.id,
+            full_name=changed.full_name,
+            client=client,
         )
     return client.device.with_account(changed.email)
 
@@ -90,7 +95,12 @@ class Account:
             await sessions.forget_places(user.id, but=self._principal.session_id)
             await sessions.revoke_all(user.id, but=self._principal.session_id)
             await request_mail(
-                session, MailPurpose.PASSWORD_CHANGED, user.email, user_id=user.id, full_name=user.full_name
+                session,
+                MailPurpose.PASSWORD_CHANGED,
+                user.email,
+                user_id=user.id,
+                full_name=user.full_name,
+                client=self._client,
             )
 
     async def request_email(self, *, new_email: str, current: str) -> None:
@@ -151,6 +161,7 @@ async def confirm_email(database: Database, *, token: str, device: Device, calle
         if request is None or request.user_id is None:
             raise LinkInvalid
         new_email, user_id = request.email, request.user_id
+        requester = Client(request.ip, request.user_agent, request.created_at)
         if caller_id != user_id and request.handle_hash != device.handle_hash:
             raise ConfirmationNeedsSession
         await _hold(session, user_id)
@@ -158,7 +169,7 @@ async def confirm_email(database: Database, *, token: str, device: Device, calle
             raise LinkInvalid
         before = await UserService(session).change_email(user_id, new_email)
         await MailTokenRepository(session).void_links(user_id)
-        await request_mail(session, MailPurpose.EMAIL_CHANGED, before, user_id=user_id)
+        await request_mail(session, MailPurpose.EMAIL_CHANGED, before, user_id=user_id, client=requester)
 
 
 async def _hold(session: Session, user_id: UUID) -> None:

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from undercroft.core.db import Session, utc_now
+from undercroft.core.http.user_agents import recognized
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
-from undercroft.modules.auth.client import recognized
 from undercroft.modules.auth.models import MailPurpose, MailRequest, MailToken, Registration
 from undercroft.modules.auth.repository import RegistrationRepository
 from undercroft.modules.auth.settings import AuthSettings
@@ -134,7 +134,7 @@ async def _confirmation(session: Session, users: UserRepository, request: MailRe
 
 
 async def _notice(users: UserRepository, purpose: MailPurpose, request: MailRequest) -> Letter:
-    data: dict[str, Any] = {"name": request.full_name, "when": _moment(request.created_at)}
+    data: dict[str, Any] = {"name": request.full_name, "when": _moment(request.created_at), "where": _where(request)}
     if purpose is MailPurpose.EMAIL_CHANGED and request.user_id:
         user = await users.find(request.user_id)
         data["new_email"] = user.email if user else "another address"
@@ -168,6 +168,12 @@ def _requested(request: Registration | MailRequest) -> Verbatim:
     program = recognized(request.user_agent)
     words = [_moment(request.created_at), request.ip and f"from {request.ip}", program and f"({program})"]
     return Verbatim(" ".join(filter(None, words)))
+
+
+def _where(request: MailRequest) -> Verbatim:
+    """`192.0.2.1 (Firefox on Linux)`; empty where the request does not say."""
+    program = recognized(request.user_agent)
+    return Verbatim(" ".join(filter(None, [request.ip, program and f"({program})"])))
 
 
 def _moment(when: datetime) -> str:

@@ -6,6 +6,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import delete, false, func, or_, select, update
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from undercroft.core.db import ReadSession, Session, utc_now
@@ -41,6 +42,20 @@ class SessionRepository(Repository[AuthSession]):
         query = select(col(AuthSession.id)).join(User, col(User.id) == col(AuthSession.user_id))
         where = (col(User.email) == email, col(AuthSession.started_ip) == ip, col(AuthSession.started_ip) != "")
         return await self._session.scalar(query.where(*where).limit(1)) is not None
+
+    async def is_from_new_place(self, session_id: UUID) -> bool:
+        """Whether the session's user has signed in before, but never from this network address."""
+        mine, other = aliased(AuthSession), aliased(AuthSession)
+        others = (col(other.user_id) == col(mine.user_id)) & (col(other.id) != col(mine.id))
+        here = func.bool_or(col(other.started_ip) == col(mine.started_ip))
+        query = (
+            select(func.count(), func.coalesce(here, False))
+            .select_from(mine)
+            .join(other, others & col(other.impersonator_id).is_(None))
+            .where(col(mine.id) == session_id)
+        )
+        row: Any = (await self._session.execute(query)).one()
+        return bool(row[0] > 0 and not row[1])
 
     async def lives(self, session_id: UUID, user_id: UUID) -> bool:
         """Whether this session of an active user can still be used; locked against its revocation."""

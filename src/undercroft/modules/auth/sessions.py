@@ -77,7 +77,10 @@ async def start_session(
     await session.flush()
     if kind is SessionKind.BEARER:
         session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
-    await record(session, Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}))
+    known = {"known_device": client.device.is_known_to(user.email)}
+    await record(
+        session, Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}, details=known)
+    )
     await publish(session, SignedIn(user.id, first_step))
     return Started(user.id, started.id, secret, client.device.with_account(user.email))
 

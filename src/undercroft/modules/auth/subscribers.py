@@ -1,11 +1,13 @@
 """What signing in does when something happens to people."""
 
+from undercroft.core.audit import Entry, follow
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
+from undercroft.modules.auth.mailing import RESET_PAGE, link
 from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.recovery import revoke_sign_ins
 from undercroft.modules.auth.repository import MailRequestRepository, MailTokenRepository, SessionRepository
-from undercroft.modules.users import UserDeactivated, UserDeleted
+from undercroft.modules.users import UserDeactivated, UserDeleted, tell
 
 
 @subscribe(UserDeactivated)
@@ -21,3 +23,12 @@ async def forget_person(session: Session, event: UserDeleted) -> None:
     await MailTokenRepository(session).void_links(event.user_id)
     await MailTokenRepository(session).consume(MailPurpose.VERIFY_EMAIL, event.user_id)
     await MailRequestRepository(session).erase(event.user_id)
+
+
+@follow("session.started")
+async def notify_of_new_place(session: Session, entry: Entry) -> None:
+    """A sign-in from a device and a network that the account was never used from may be a thief's."""
+    if entry.target_id is None or entry.actor_id is None or entry.details.get("known_device"):
+        return
+    if await SessionRepository(session).is_from_new_place(entry.target_id):
+        await tell(session, entry.actor_id, "new_sign_in", reset_link=link(RESET_PAGE))

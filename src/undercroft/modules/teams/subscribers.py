@@ -1,11 +1,14 @@
-"""What teams do when something happens elsewhere."""
+"""What teams do when something happens elsewhere, and what their owners are told."""
 
+from undercroft.core.audit import Entry, follow
+from undercroft.core.auth.permissions import TeamRole, permissions_of
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.teams.domains import revoke_claims_of
 from undercroft.modules.teams.leaving import leave_all
+from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
 from undercroft.modules.teams.service import create_team
-from undercroft.modules.users import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
+from undercroft.modules.users import EmailChanged, UserDeactivated, UserDeleted, UserRegistered, tell
 
 
 @subscribe(UserRegistered)
@@ -36,3 +39,25 @@ async def revoke_claims_of_the_deactivated(session: Session, event: UserDeactiva
 async def leave_teams(session: Session, event: UserDeleted) -> None:
     """Nobody belongs to a team without an account; an account that a team needs cannot be given up."""
     await leave_all(session, event.user_id)
+
+
+@follow("member.role_changed")
+async def notify_of_strong_member(session: Session, entry: Entry) -> None:
+    """Owners learn who else may administer their team."""
+    if entry.after["role"] in (TeamRole.OWNER, TeamRole.ADMIN):
+        await _tell_owners(session, entry, "member", role=str(entry.after["role"]))
+
+
+@follow("role.created", "role.changed")
+async def notify_of_strong_role(session: Session, entry: Entry) -> None:
+    """Owners learn of a role that may do more than a member."""
+    gained = set(entry.after.get("permissions", ())) - set(entry.before.get("permissions", ()))
+    if gained - permissions_of(TeamRole.MEMBER):
+        await _tell_owners(session, entry, "role", role=str(entry.after.get("name", "")))
+
+
+async def _tell_owners(session: Session, entry: Entry, what: str, *, role: str) -> None:
+    assert entry.team_id is not None
+    team = await TeamRepository(session).get(entry.team_id)
+    for user_id in await MembershipRepository(session).users_with_role(entry.team_id, TeamRole.OWNER):
+        await tell(session, user_id, "team_access_changed", what=what, role=role, team=team.name)

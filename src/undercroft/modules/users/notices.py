@@ -1,16 +1,29 @@
-"""Mails that tell people what was done to their account, asked for in the transaction of what they tell of."""
+"""Emails to users about what was done to their account, requested in the transaction of the change."""
 
 from uuid import UUID
 
+from undercroft.core.audit import current_actor, current_origin
 from undercroft.core.db import Session, utc_now
+from undercroft.core.http.user_agents import recognized
 from undercroft.jobs import enqueue
 
 
 async def tell(session: Session, user_id: UUID, template: str, **facts: str) -> None:
-    """Have a mail of this template written to somebody once the session's transaction has committed.
+    """Have an email of this template sent to a user once the session's transaction has committed.
 
-    Templates are given `name`, `when`, `link` and these facts.
+    Templates get `name`, `when`, `where`, `link` and these facts.
     """
     from undercroft.modules.users.tasks import send_notice
 
-    await enqueue(session, send_notice, user_id=user_id, template=template, when=utc_now(), facts=facts)
+    await enqueue(
+        session, send_notice, user_id=user_id, template=template, when=utc_now(), facts=facts, where=_origin(user_id)
+    )
+
+
+def _origin(user_id: UUID) -> str:
+    """Network address and browser of the user's own act; empty for an administrator's, who stays private."""
+    actor, origin = current_actor(), current_origin()
+    if actor.user_id not in (None, user_id) or actor.impersonator_id is not None:
+        return ""
+    program = recognized(origin.user_agent)
+    return f"{origin.ip} ({program})" if origin.ip and program else origin.ip

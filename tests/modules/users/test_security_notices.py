@@ -1,0 +1,168 @@
+"""Who owns an account is told by email what changed who can use it: what, when, from where, and what to do."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from httpx import AsyncClient, Response
+
+from tests.modules.auth.people import PASSWORD, Mail, Mailbox, a_person, code_of, new_address, post, sign_in
+from tests.modules.auth.people import client_of as browser_of
+from tests.modules.teams.acts import TEAMS, done, in_team, join, make_team
+from undercroft.core.audit import followed
+from undercroft.core.auth import PlatformRole
+from undercroft.core.db import utc_now
+from undercroft.core.http.application import Api
+from undercroft.testing.people import ADDRESS, Person
+
+KEYS = "/api/v1/app/api-keys"
+FIREFOX = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
+FOLLOWED = {
+    "api_key.changed",
+    "api_key.created",
+    "api_key.rotated",
+    "member.role_changed",
+    "role.changed",
+    "role.created",
+    "session.started",
+    "user.email_changed",
+    "user.role_changed",
+}
+"""Actions of the audit log that email somebody, whichever code records them."""
+
+
+def test_actions_that_widen_access_are_followed(app: Api) -> None:
+    assert followed() >= FOLLOWED
+
+
+async def narrow_key(client: AsyncClient) -> dict[str, Any]:
+    soon = (utc_now() + timedelta(days=1)).isoformat()
+    body = {"name": "Nightly import", "scopes": ["projects:read"], "expires_at": soon}
+    made: dict[str, Any] = done(await client.post(KEYS, json=body, headers=FIREFOX))
+    return made
+
+
+async def subjects(mailbox: Mailbox, person: Person) -> list[str]:
+    return [mail.subject for mail in await mailbox.arrived(person.email)]
+
+
+Change = Callable[[AsyncClient, str], Awaitable[Response]]
+KEY_CHANGES: dict[str, tuple[Change, str]] = {
+    "all scopes": (lambda client, path: client.patch(path, json={"scopes": None}, headers=FIREFOX), "widened"),
+    "no expiry": (lambda client, path: client.patch(path, json={"expires_at": None}, headers=FIREFOX), "widened"),
+    "rotation": (lambda client, path: client.post(f"{path}/rotate", headers=FIREFOX), "rotated"),
+}
+
+
+@pytest.mark.parametrize("change", KEY_CHANGES)
+async def test_user_gets_an_email_when_a_key_is_made_or_may_do_more(
+    somebody: Any, mailbox: Mailbox, change: str
+) -> None:
+    person, bystander = await somebody(), await somebody()
+    key = await narrow_key(person.client)
+    mail = await mailbox.latest(person.email)
+    assert mail.subject == "An API key of your Undercroft account was created"
+    for part in ("“Nightly import” was created", f"From: {ADDRESS} (Firefox on Linux)", "When: ", "revoke the key"):
+        assert part in mail.text
+    act, word = KEY_CHANGES[change]
+    done(await act(person.client, f"{KEYS}/{key['id']}"))
+    assert await subjects(mailbox, person) == [f"An API key of your Undercroft account was {word}"]
+    assert await subjects(mailbox, bystander) == []
+
+
+async def test_nobody_gets_an_email_when_a_key_may_do_less(somebody: Any, mailbox: Mailbox) -> None:
+    person = await somebody()
+    key = await narrow_key(person.client)
+    await mailbox.arrived()
+    done(await person.client.patch(f"{KEYS}/{key['id']}", json={"name": "Import", "scopes": []}))
+    assert await subjects(mailbox, person) == []
+
+
+async def test_owners_get_an_email_about_their_teams_key(app: Api, somebody: Any, mailbox: Mailbox) -> None:
+    owner, admin, member = await somebody(), await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await join(app, team, admin, "admin")
+    await join(app, team, member, "member")
+    body = {"name": "CI", "kind": "team", "scopes": ["projects:read"]}
+    done(await admin.client.post(KEYS, json=body, headers={**in_team(team), **FIREFOX}))
+    (mail,) = await mailbox.arrived()
+    assert mail.to == owner.email
+    assert "“CI” was created" in mail.text
+    assert ADDRESS not in mail.text, "where another member sits is not the owner's business"
+
+
+async def test_owners_get_an_email_when_more_is_allowed_in_their_team(
+    app: Api, somebody: Any, mailbox: Mailbox
+) -> None:
+    owner, member = await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await join(app, team, member, "member")
+    path = f"{TEAMS}/{team['id']}"
+    weak = done(await owner.client.post(f"{path}/roles", json={"name": "weak", "permissions": ["projects:read"]}))
+    done(await owner.client.patch(f"{path}/members/{member.user_id}", json={"role": "viewer"}))
+    assert await subjects(mailbox, owner) == []
+    done(await owner.client.patch(f"{path}/roles/{weak['id']}", json={"permissions": ["members:write"]}))
+    done(await owner.client.post(f"{path}/roles", json={"name": "strong", "permissions": ["invitations:write"]}))
+    done(await owner.client.patch(f"{path}/members/{member.user_id}", json={"role": "admin"}))
+    mails = await mailbox.arrived(owner.email)
+    assert len(mails) == 3
+    assert "was given the role “admin”" in mails[-1].text
+    assert await subjects(mailbox, member) == []
+
+
+async def test_user_gets_an_email_when_the_platform_role_changes(somebody: Any, mailbox: Mailbox) -> None:
+    root, person = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
+    done(await root.client.patch(f"/api/v1/admin/users/{person.user_id}", json={"role": "admin"}))
+    mail = await mailbox.latest(person.email)
+    assert mail.subject == "Your role on Undercroft was changed"
+    assert "changed to “admin”" in mail.text
+    assert ADDRESS not in mail.text, "administrators stay private"
+    done(await root.client.patch(f"/api/v1/admin/users/{person.user_id}", json={"full_name": "Ada"}))
+    assert await subjects(mailbox, person) == []
+
+
+def stated(mail: Mail, ip: str) -> bool:
+    return f"From: {ip} (Firefox on Linux)" in mail.text and "When: " in mail.text
+
+
+async def test_sign_in_from_a_new_place_is_emailed_and_from_a_known_one_is_not(app: Api, mailbox: Mailbox) -> None:
+    async with browser_of(app) as home, browser_of(app, ip="198.51.100.7", **FIREFOX) as thief:
+        person = await a_person(home, mailbox)
+        assert (await sign_in(home, person.email)).status_code == 200
+        assert await mailbox.arrived(person.email) == []
+        assert (await sign_in(thief, person.email)).status_code == 200
+        (mail,) = await mailbox.arrived(person.email)
+        assert mail.subject == "New sign-in to your Undercroft account"
+        assert stated(mail, "198.51.100.7")
+        assert "/reset-password" in mail.text
+        assert (await sign_in(thief, person.email)).status_code == 200
+        assert await mailbox.arrived(person.email) == []
+
+
+async def test_known_device_at_a_new_address_is_not_emailed(app: Api, mailbox: Mailbox) -> None:
+    async with browser_of(app) as home, browser_of(app, ip="198.51.100.7") as away:
+        person = await a_person(home, mailbox)
+        assert (await sign_in(home, person.email)).status_code == 200
+        away.cookies = home.cookies
+        assert (await sign_in(away, person.email)).status_code == 200
+        assert await mailbox.arrived(person.email) == []
+
+
+async def test_changed_password_and_address_are_emailed_with_their_origin(app: Api, mailbox: Mailbox) -> None:
+    async with browser_of(app, **FIREFOX) as http:
+        person = await a_person(http, mailbox)
+        body = {"current_password": PASSWORD, "new_password": "four otters in a boat"}
+        assert (await post(http, "/password/change", body, **person.bearer)).is_success
+        assert stated(await mailbox.latest(person.email), ADDRESS)
+        new = new_address()
+        body = {"new_email": new, "current_password": "four otters in a boat"}
+        asked = await post(http, "/email/change", body, **person.bearer)
+        assert asked.is_success, code_of(asked)
+        token = (await mailbox.latest(new)).token
+        assert (await post(http, "/email/confirm", {"token": token}, **person.bearer)).is_success
+        old_mail, new_mail = await mailbox.latest(person.email), await mailbox.latest(new)
+        assert new in old_mail.text
+        assert stated(old_mail, ADDRESS)
+        assert new_mail.subject == "This address now signs in to Undercroft"
+        assert stated(new_mail, ADDRESS)
