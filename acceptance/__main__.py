@@ -20,6 +20,7 @@ SHARED = {
     9: "Production refuses weak secrets, and no secret is logged",
     13: "A stranger who registers the addresses of others",
     11: "One client that floods the server with connections",
+    14: "Requests that wait while their caller is revoked",
 }
 ALONE = {
     1: "One command, and what a kill -9 may not leave behind",
@@ -27,7 +28,13 @@ ALONE = {
     12: "Connections lost while saving, a failover, a full disk",
     15: "Jobs that block, outlast their timeout or ignore cancellation never run twice at once",
 }
-MODULES = {11: "connection_flood", 12: "database_failures", 13: "stranger_registration", 15: "job_supervision"}
+MODULES = {
+    11: "connection_flood",
+    12: "database_failures",
+    13: "stranger_registration",
+    14: "revocation",
+    15: "job_supervision",
+}
 console = Console()
 
 

@@ -251,14 +251,30 @@ class Pool:
                 raise
             return await fetch_once(statement.sql, arguments)
 
-    async def commit_one(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
-        """Run one statement as a transaction of its own. Raises `OutcomeUnknown` when its response is lost."""
+    async def commit_one(
+        self, sql: str, arguments: Sequence[Any], *, unless: Callable[[], bool]
+    ) -> list[asyncpg.Record] | None:
+        """Run one statement as a transaction of its own. Raises `OutcomeUnknown` when its response is lost.
+
+        None, and nothing is committed, when `unless` is true once there is a connection, or when a lock is not to be
+        had in time.
+        """
+        borrowed = await self.acquire()
+        if unless():
+            borrowed.release()
+            return None
         try:
-            return await self._fetch_once(sql, arguments)
-        except Exception as error:
-            if leaves_outcome_unknown(error):
+            rows = await self.run(borrowed, sql, arguments)
+        except asyncpg.LockNotAvailableError as error:
+            borrowed.settle(error)
+            return None
+        except BaseException as error:
+            borrowed.settle(error)
+            if isinstance(error, Exception) and leaves_outcome_unknown(error):
                 raise OutcomeUnknown from error
             raise
+        borrowed.release()
+        return rows
 
     async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
         rows = await self.fetch(statement, **values)

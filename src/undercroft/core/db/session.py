@@ -24,7 +24,7 @@ from undercroft.core.db.errors import (
     raise_translated_read,
 )
 from undercroft.core.db.pool import Borrowed, Pool
-from undercroft.core.db.reauthorization import current_reauthorization
+from undercroft.core.db.reauthorization import Reauthorization, current_reauthorization
 from undercroft.core.db.settings import DatabaseSettings, required
 from undercroft.core.db.statement import Statement
 from undercroft.core.db.tenancy import current_tenant, telling
@@ -175,6 +175,7 @@ class DeferredWrite(Struct):
     """A statement that waits in its session; `rows` are what it returned, None while it waits or was discarded."""
 
     sql: str
+    sql_alone: str
     arguments: Sequence[Any]
     rows: list[asyncpg.Record] | None = None
 
@@ -248,7 +249,7 @@ class Session(ReadSession):
         (`OutcomeUnknown`). Use `fetchrow` where the code that follows needs the row or the error.
         """
         self._require_open()
-        write = DeferredWrite(statement.sql, statement.arguments(values))
+        write = DeferredWrite(statement.sql, statement.sql_alone, statement.arguments(values))
         if self._borrowed or self._pending or self._deferred or (self._pool.secures_rows and statement.is_tenants):
             write.rows = await self.fetch(statement, **values)
         else:
@@ -274,12 +275,14 @@ class Session(ReadSession):
         if getattr(statement, "_for_update_arg", None) is not None:
             self._locked_rows = True
 
-    async def _reauthorize(self) -> None:
-        """Verify the request again before its changes become permanent, if it waited since it was authenticated."""
+    def _reauthorization(self) -> Reauthorization | None:
+        """What verifies the request again, if it waited since it was authenticated."""
         reauthorization = current_reauthorization()
-        if reauthorization is None or (self._borrowed is None and self._deferred is None):
-            return
-        if reauthorization.is_due(locked=self._locked_rows):
+        return reauthorization if reauthorization and reauthorization.is_due(locked=self._locked_rows) else None
+
+    async def _reauthorize(self) -> None:
+        """Verify the request again before its changes become permanent."""
+        if self._borrowed is not None and (reauthorization := self._reauthorization()) is not None:
             await reauthorization.verify(self)
 
     async def _write_pending(self) -> None:
@@ -304,15 +307,24 @@ class Session(ReadSession):
 
     async def _commit(self) -> None:
         await self._write_pending()
-        await self._reauthorize()
-        if self._deferred is not None:
-            alone, self._deferred = self._deferred, None
-            alone.rows = await self._pool.commit_one(alone.sql, alone.arguments)
-        else:
+        if self._deferred is None or not await self._commit_alone(self._deferred):
+            await self._reauthorize()
             await self._end_transaction()
         await self._close(broken=False)
         for callback in self._after_commit:
             _call(callback)
+
+    async def _commit_alone(self, write: DeferredWrite) -> bool:
+        """Send the only write by itself. False when it would wait: a transaction is open then."""
+        write.rows = await self._pool.commit_one(
+            write.sql_alone, write.arguments, unless=lambda: self._reauthorization() is not None
+        )
+        if write.rows is None:
+            self._locked_rows = True
+            await self._hold()
+            return False
+        self._deferred = None
+        return True
 
     async def _end_transaction(self) -> None:
         if not self._in_transaction or self._borrowed is None:

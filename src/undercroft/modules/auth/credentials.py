@@ -161,7 +161,7 @@ async def confirm_email(database: Database, *, token: str, device: Device, calle
         if request is None or request.user_id is None:
             raise LinkInvalid
         new_email, user_id = request.email, request.user_id
-        requester = Client(request.ip, request.user_agent, request.created_at)
+        requester = Client(request.ip, request.user_agent)
         if caller_id != user_id and request.handle_hash != device.handle_hash:
             raise ConfirmationNeedsSession
         await _hold(session, user_id)
