@@ -217,16 +217,16 @@ async def test_project_is_not_made_by_a_request_that_waited_while_its_session_wa
     person, bystander = await somebody(), await somebody()
     lock = "SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
     async with parking(database, lock, [person.user_id, bystander.user_id]) as parked:
-        async with AsyncExitStack() as connections:
-            if wait == "pool":
-                while database.write.in_use < database.settings.db_pool_size:
-                    await (await connections.enter_async_context(database.session())).raw()
-            for each in (person, bystander):
-                await parked.send(each.client.post(PROJECTS, json={"name": "Website"}), waiting=wait == "user")
-            if wait == "pool":
-                await eventually(lambda: queued(database, 2))
-                await asyncio.wait(parked.requests, timeout=2 * authorization.FRESH_SECONDS)
-            await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
+        connections = AsyncExitStack()
+        while wait == "pool" and database.write.in_use < database.settings.db_pool_size:
+            await (await connections.enter_async_context(database.session())).raw()
+        for each in (person, bystander):
+            await parked.send(each.client.post(PROJECTS, json={"name": "Website"}), waiting=wait == "user")
+        if wait == "pool":
+            await eventually(lambda: queued(database, 2))
+            await asyncio.wait(parked.requests, timeout=2 * authorization.FRESH_SECONDS)
+        await connections.aclose()
+        await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
     refused(await parked.requests[0], *SESSION_ENDED)
     assert (await parked.requests[1]).status_code == 201
     assert await count(database, "SELECT count(*) FROM projects WHERE created_by = $1", person.user_id) == 0
