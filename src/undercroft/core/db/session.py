@@ -316,15 +316,14 @@ class Session(ReadSession):
 
     async def _commit_alone(self, write: DeferredWrite) -> bool:
         """Send the only write by itself. False when it would wait: a transaction is open then."""
+        self._deferred = None
         write.rows = await self._pool.commit_one(
             write.sql_alone, write.arguments, unless=lambda: self._reauthorization() is not None
         )
         if write.rows is None:
-            self._locked_rows = True
+            self._deferred, self._locked_rows = write, True
             await self._hold()
-            return False
-        self._deferred = None
-        return True
+        return self._borrowed is None
 
     async def _end_transaction(self) -> None:
         if not self._in_transaction or self._borrowed is None:
