@@ -68,6 +68,24 @@ async def test_job_may_wait_for_a_lock_longer_than_a_request(
     assert (row.status, row.error) == ("succeeded", None)
 
 
+async def test_statement_of_a_job_that_times_out_is_canceled_in_the_database(
+    database: Database, jobs: JobsInTest, workers: Workers
+) -> None:
+    running = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep%' AND state = 'active'"
+    )
+
+    async def is_gone() -> bool:
+        return await fetchval(database, running) == 0
+
+    job = await enqueued(database, chores.hang_in_database)
+    await workers.start()
+    await eventually(lambda: has_ended(jobs, job))
+    assert "longer than 0.5 s" in ((await jobs.get(job.id)).error or "")
+    await eventually(is_gone)
+
+
 async def test_worker_database_allows_as_long_as_the_longest_task(database: Database) -> None:
     longest = max(task.timeout for task in tasks().values())
     patient = worker_database()

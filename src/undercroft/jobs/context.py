@@ -1,5 +1,6 @@
 """What a task can know about the job it runs for."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -48,15 +49,27 @@ class CurrentJob(Struct, frozen=True):
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """One transaction of the task's own, committed at the end of the block."""
-        async with self.database.session() as session:
+        """One transaction of the task's own, committed at the end of the block.
+
+        When the job is canceled, so is its statement: another attempt never waits for what the last one left running.
+        """
+        async with self.database.session() as session, _canceling(session):
             yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[ReadSession]:
-        """Reads without a transaction."""
-        async with self.database.reading() as session:
+        """Reads without a transaction; their statement is canceled with the job."""
+        async with self.database.reading() as session, _canceling(session):
             yield session
+
+
+@asynccontextmanager
+async def _canceling(session: ReadSession) -> AsyncIterator[None]:
+    try:
+        yield
+    except asyncio.CancelledError:
+        await session.cancel_statement()
+        raise
 
 
 current: ContextVar[CurrentJob | None] = ContextVar("undercroft_job", default=None)

@@ -1,7 +1,7 @@
 """The two kinds of session: `Session` is one transaction, `ReadSession` reads without one."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar, cast
 
 import asyncpg
@@ -32,6 +32,7 @@ from undercroft.core.errors import AppError
 
 T = TypeVar("T")
 _UNKNOWN = object()
+CANCEL_TIMEOUT = 2.0
 log = structlog.get_logger("undercroft.error")
 
 
@@ -145,6 +146,12 @@ class ReadSession:
     def _forget_tenant(self, *_: Any) -> None:
         """Rolling back to a savepoint took back what was said after it."""
         self._told = _UNKNOWN
+
+    async def cancel_statement(self) -> None:
+        """Cancel what runs on this session's connection and close it. Closing alone lets the server go on with it."""
+        if self._borrowed is not None:
+            with suppress(Exception):
+                await self._borrowed.raw.close(timeout=CANCEL_TIMEOUT)
 
     async def _end(self, error: BaseException) -> None:
         """Give the connection back after an error; closed when it is not known to be usable."""
