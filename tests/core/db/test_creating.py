@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -26,9 +27,9 @@ class Models:
         self._metadata = metadata
         self._names: list[str] = []
 
-    def table(self, name: str, *columns: object) -> None:
+    def table(self, name: str, *columns: Column[Any]) -> None:
         key = Column("id", Integer, primary_key=True, autoincrement=False)
-        Table(name, self._metadata, key, *columns)  # type: ignore[arg-type]
+        Table(name, self._metadata, key, *columns)
         self._names.append(name)
 
     def clear(self) -> None:
@@ -64,7 +65,7 @@ async def _rows(url: str, table: str) -> list[dict[str, object]]:
         await connection.close()
 
 
-def _shelf(models: Models, *columns: Column[object]) -> None:
+def _shelf(models: Models, *columns: Column[Any]) -> None:
     models.table("shelf", *columns)
 
 
