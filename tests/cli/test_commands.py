@@ -146,6 +146,20 @@ def test_repair_undoes_a_migration_without_a_file_after_asking(empty_database_ur
     assert "agree" in good(typed("migrate", "check", folder=tmp_path, **ours))
 
 
+def test_lossless_upgrade_stops_with_the_file_and_the_statement(empty_database_url: str, tmp_path: Path) -> None:
+    ours = {"DATABASE_URL": empty_database_url}
+    good(typed("migrate", "upgrade", "--lossless", folder=tmp_path, **ours))
+    good(typed("migrate", "downgrade", "core", "0006_known_places", "--yes", folder=tmp_path, **ours))
+
+    stopped = typed("migrate", "upgrade", "--lossless", folder=tmp_path, **ours)
+
+    assert stopped.code == 2, stopped.everything
+    for words in ("0007_join_offers of core can lose data", "0007_join_offers.py", "UPDATE teams SET"):
+        assert words in stopped.err
+    assert "0006_known_places" in typed("migrate", "status", folder=tmp_path, **ours).out
+    good(typed("migrate", "upgrade", folder=tmp_path, **ours))
+
+
 def test_new_writes_nothing_when_nothing_differs(empty_database_url: str, tmp_path: Path) -> None:
     ours = {"DATABASE_URL": empty_database_url}
     good(typed("migrate", "upgrade", folder=tmp_path, **ours))

@@ -24,12 +24,15 @@ app = typer.Typer(
 @app.command()
 def upgrade(
     dry_run: Annotated[bool, typer.Option("--sql", help="Print the SQL instead of running it.")] = False,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Stop with an error before a migration that can lose data.")
+    ] = False,
 ) -> None:
     """Run every migration that the database has not seen, one transaction each; safe from several machines at once.
 
     Row-level security is then made what TENANT_RLS says: `undercroft db rls` prints its SQL.
     """
-    from undercroft.app.migrations import histories, upgrade_all
+    from undercroft.app.migrations import histories, outdated, upgrade_all
     from undercroft.core.db import DatabaseSettings
     from undercroft.core.db.connect import await_database
     from undercroft.core.db.migrations import pending_sql
@@ -41,7 +44,9 @@ def upgrade(
         for history in histories():
             typer.echo(asyncio.run(pending_sql(url, history)), nl=False)
         return
-    run = asyncio.run(upgrade_all(url, report=lambda revision: console().print(f"  {revision}")))
+    run = asyncio.run(upgrade_all(url, report=lambda revision: console().print(f"  {revision}"), lossless=lossless))
+    if lossless and (waiting := asyncio.run(outdated(url))):
+        raise ConfigurationError(waiting[0])
     console().print(f"Ran {len(run)} migration{'s' * (len(run) != 1)}." if run else "The schema is up to date.")
 
 

@@ -157,7 +157,7 @@ class Supervisor:
             return
         self._is_first_start = True
         self._report("Creating the tables")
-        self._run_to_end(Program("migrate", "upgrade", environment=environment, quiet=True))
+        self._run_to_end(Program("migrate", "upgrade", "--lossless", environment=environment, quiet=True))
         self._report("Adding demo data")
         self._run_to_end(Program("seed", environment=environment, quiet=True))
         kept.seeded.append(mark)

@@ -107,6 +107,15 @@ async def test_files_that_do_not_fit_together_are_named(
     assert [word for word in words if word not in str(refused.value)] == []
 
 
+async def test_dry_run_names_a_migration_that_needs_the_database(empty_database_url: str, library: History) -> None:
+    await migrations.upgrade(empty_database_url, [library])
+    write(library.folder, "0002_reads", "0001_shelf", "op.get_bind().exec_driver_sql('SELECT 1').fetchall()")
+    write(library.folder, "0003_more", "0002_reads", 'op.execute("CREATE TABLE more (id int)")')
+    printed = await migrations.pending_sql(empty_database_url, library)
+    assert "-- 0002_reads of library reads the database while it runs" in printed
+    assert "CREATE TABLE more" in printed
+
+
 async def test_percent_sign_is_printed_as_it_is_written(empty_database_url: str, library: History) -> None:
     write(library.folder, "0002_like", "0001_shelf", "op.execute(\"DELETE FROM shelf WHERE 'a' LIKE '%b'\")")
     assert "LIKE '%b'" in await migrations.pending_sql(empty_database_url, library)

@@ -109,12 +109,13 @@ async def differences(url: str, history: History) -> list[str]:
 
 
 async def pending_sql(url: str, history: History) -> str:
-    """The SQL that would bring this database to the head, without running it."""
+    """The SQL that would bring this database to the head, without running it.
+
+    In place of a migration that reads the database while it runs there is a comment that says so.
+    """
     (status,) = await statuses(url, [history])
     _require_continuous(status)
-    if not status.pending:
-        return ""
-    statements = rendered(history, f"{status.current or 'base'}:{status.head}")
+    statements = [each for revision in status.pending for each in _sql_of(history, revision)]
     return "".join(f"{statement}\n\n" for statement in statements)
 
 
@@ -146,13 +147,26 @@ def _first_waiting(found: Sequence[Status], histories: Sequence[History]) -> Wai
     return None
 
 
+def _sql_of(history: History, revision: str) -> list[str]:
+    statements = _statements(history, revision)
+    if statements is None:
+        return [f"-- {revision} of {history.name} reads the database while it runs: it cannot be shown as SQL."]
+    return statements
+
+
 def _loss(history: History, revision: str, created: set[str]) -> str | None:
-    script = _script(history, revision)
-    try:
-        statements = rendered(history, f"{script.down_revision or 'base'}:{revision}")
-    except Exception:
+    statements = _statements(history, revision)
+    if statements is None:
         return "Python code that reads or writes rows"
     return first_loss(statements, history.version_table, created)
+
+
+def _statements(history: History, revision: str) -> list[str] | None:
+    """What a migration runs; None when it cannot do without a database."""
+    try:
+        return rendered(history, f"{_script(history, revision).down_revision or 'base'}:{revision}")
+    except Exception:
+        return None
 
 
 async def _prepare_ledger(url: str) -> None:
