@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.db.models import Identified, Timestamped, utc_now
+from undercroft.core.db.privacy import Erasure, Holds, Privacy
 
 
 class JobStatus(StrEnum):
@@ -57,6 +58,20 @@ class JobBase(SQLModel):
 
 class Job(Identified, JobBase, Timestamped, table=True):
     __tablename__ = "jobs"
+    __privacy__ = Privacy(
+        "whom the job is about",
+        "JOBS_KEEP_DAYS after it ended",
+        personal=("args", "result", "error", "progress_message", "key"),
+        plain=("task", "queue", "status", "request_id"),
+        erasures=(
+            Erasure(
+                "args",
+                Holds.JSON,
+                values={"args": {}, "result": None, "error": None, "progress_message": None, "key": None},
+                when="finished_at IS NOT NULL",
+            ),
+        ),
+    )
     __table_args__ = (
         CheckConstraint("status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="status"),
         Index(
@@ -83,6 +98,9 @@ class Schedule(SQLModel, table=True):
     """When a task that runs by the clock is due next; one row per task."""
 
     __tablename__ = "job_schedules"
+    __privacy__ = Privacy(
+        "the platform", "seven days after the task was last known", plain=("task", "cron", "timezone")
+    )
 
     task: str = Field(sa_type=Text, primary_key=True)
     cron: str = Field(sa_type=Text, description="Minute, hour, day of month, month, day of week.")
@@ -97,6 +115,7 @@ class WorkerRow(SQLModel, table=True):
     """A worker process that is alive, or was."""
 
     __tablename__ = "job_workers"
+    __privacy__ = Privacy("the platform", "a day after it was last seen", plain=("host", "queues", "tasks"))
 
     id: UUID = Field(primary_key=True)
     host: str = Field(sa_type=Text)

@@ -7,7 +7,7 @@ import pytest
 
 from undercroft.core.errors import Unprocessable
 from undercroft.core.security import passwords
-from undercroft.core.security.passwords import WeakPassword, require_good
+from undercroft.core.security.passwords import Match, WeakPassword, require_good
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.security.threads import BoundedThreads, TooBusy
 from undercroft.core.settings import use
@@ -167,3 +167,43 @@ async def test_what_the_work_raises_comes_out() -> None:
     with pytest.raises(ZeroDivisionError):
         await threads.run(fail, subject="a")
     assert await threads.run(lambda: 42, subject="a") == 42
+
+
+NFC, NFD = "caf\u00e9 \u00fcber alles", "cafe\u0301 u\u0308ber alles"
+
+
+@pytest.mark.parametrize(
+    ("typed", "same"),
+    [
+        (NFC, NFD),
+        (NFD, NFC),
+        ("three\u00a0otters in\u3000a boat", GOOD),
+        ("\u212bngstr\u00f6m is short", "\u00c5ngstro\u0308m is short"),
+    ],
+)
+async def test_password_verifies_in_every_form_of_the_same_characters(typed: str, same: str) -> None:
+    stored = await passwords.hash(typed, subject="ada")
+    assert await passwords.verify(same, stored, subject="ada") is Match.NORMALIZED
+    assert passwords.normalize(typed) == passwords.normalize(same)
+
+
+@pytest.mark.parametrize(
+    "other", ["Caf\u00e9 \u00fcber alles", "cafe uber alles", NFC + " ", "\uff43\uff41\uff46\u00e9 \u00fcber alles"]
+)
+async def test_case_width_accents_and_outer_spaces_stay_part_of_a_password(other: str) -> None:
+    stored = await passwords.hash(NFC, subject="ada")
+    assert await passwords.verify(other, stored, subject="ada") is Match.NONE
+
+
+async def test_hash_of_an_unnormalized_password_still_verifies_in_its_own_form_and_asks_for_a_new_one() -> None:
+    stored = passwords._hasher().hash(NFD.encode())
+    assert await passwords.verify(NFD, stored, subject="ada") is Match.OTHER_FORM
+    assert await passwords.verify(NFC, stored, subject="ada") is Match.NONE
+
+
+def test_length_counts_after_normalization() -> None:
+    require_good("e\u0301a\u0308o\u0308u\u0308" * 64)
+    with pytest.raises(WeakPassword):
+        require_good("e\u0301a\u0308o\u0308u\u0308" * 64 + "x")
+    with pytest.raises(WeakPassword):
+        require_good("e\u0301a\u0308o\u0308u\u0308e\u0301a\u0308")

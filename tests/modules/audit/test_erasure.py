@@ -1,5 +1,6 @@
 """Who has gone is gone from the log too, and no entry was changed for it."""
 
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -9,9 +10,12 @@ from httpx import AsyncClient
 from tests.factories import somebody
 from tests.modules.audit.entries import entries, personal
 from tests.modules.auth.people import PASSWORD, Person
-from undercroft.core.audit import Entry, record
+from undercroft.core.audit import Entry, person_of, record
 from undercroft.core.db import Database
+from undercroft.core.ids import new_id
 from undercroft.modules.audit.erasure import erase_values
+from undercroft.modules.teams import TeamRepository
+from undercroft.modules.teams.purging import purge_team
 from undercroft.testing.jobs import JobsInTest
 
 
@@ -71,8 +75,111 @@ async def test_what_was_erased_is_shown_as_such(ada: Person, admin: AsyncClient)
     assert "deleted.invalid" in entry["actor"]["email"]
 
 
-async def test_nobody_is_erased_who_has_an_account(database: Database) -> None:
+async def test_values_of_a_user_who_has_an_account_are_not_erased(database: Database) -> None:
     person = await somebody(database)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        async with database.session() as session:
-            await erase_values(session, person.user_id)
+    for who in (person.user_id, person.team_id, new_id(), person_of("ada@example.com")):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with database.session() as session:
+                await erase_values(session, who)
+
+
+UNDONE = (
+    "UPDATE users SET deleted_at = NULL WHERE id = $1",
+    "UPDATE users SET deleted_at = now() + interval '1 day' WHERE id = $1",
+    "UPDATE users SET id = gen_random_uuid() WHERE id = $1",
+    "DELETE FROM users WHERE id = $1",
+    "INSERT INTO users SELECT * FROM users WHERE id = $1 ON CONFLICT (id) DO UPDATE SET deleted_at = NULL",
+)
+
+
+@pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all: it owns the trigger")
+@pytest.mark.parametrize("role", ["database_url", "admin_url"])
+@pytest.mark.parametrize("statement", UNDONE)
+async def test_deletion_of_an_account_is_final_for_every_role_of_the_application(
+    request: pytest.FixtureRequest, database: Database, role: str, statement: str
+) -> None:
+    person = await somebody(database)
+    connection = await asyncpg.connect(request.getfixturevalue(role))
+    try:
+        await connection.execute("UPDATE users SET deleted_at = now() WHERE id = $1", person.user_id)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement, person.user_id)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all")
+@pytest.mark.parametrize("role", ["database_url", "admin_url"])
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE user_addresses SET user_id = $1", "DELETE FROM user_addresses WHERE user_id = $1"],
+)
+async def test_application_does_not_write_whose_address_one_was(
+    request: pytest.FixtureRequest, database: Database, role: str, statement: str
+) -> None:
+    person = await somebody(database)
+    connection = await asyncpg.connect(request.getfixturevalue(role))
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM user_addresses WHERE user_id = $1", person.user_id) == 1
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement, person.user_id)
+    finally:
+        await connection.close()
+
+
+async def test_database_and_program_know_an_address_by_the_same_id(owner_url: str) -> None:
+    connection = await asyncpg.connect(owner_url)
+    for address in ("ada@example.com", "j\u00f6rg@b\u00fccher.example"):
+        assert await connection.fetchval("SELECT audit_person($1)", address) == person_of(address)
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("name", "ada"),
+        ("comment", "Ada was here"),
+        ("comment", {"inner": "Ada was here"}),
+        ("comment", ["fine", "Ada was here"]),
+        ("locale", "de-CH"),
+        ("reason", "support"),
+    ],
+)
+async def test_texts_of_users_are_kept_apart_and_go_with_the_team_that_is_purged(
+    database: Database, jobs: JobsInTest, name: str, value: Any
+) -> None:
+    owner, other = await somebody(database), await somebody(database)
+    async with database.session() as session:
+        for each in (owner, other):
+            await record(session, Entry("thing.made", None, "thing", each.team_id, each.team_id, after={name: value}))
+    mine, theirs = await entries(database, action="thing.made")
+    assert mine["after"] == {name: "[personal]"}
+    (texts,) = await personal(database, mine)
+    assert (texts["part"], texts["person_id"], texts["values"]) == ("texts", owner.team_id, {"after": {name: value}})
+    async with database.session() as session:
+        team = await TeamRepository(session).get(owner.team_id)
+        await TeamRepository(session).soft_delete(team)
+        await purge_team(session, team)
+    assert await personal(database, mine) == []
+    assert len(await personal(database, theirs)) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "projects:write",
+        "member",
+        "bearer",
+        "acme.example",
+        "2026-11-29T07:00:00.123456+00:00",
+        "01a2265d-89e4-733d-9c14-cc17d0a81a9a",
+        7,
+        True,
+    ],
+)
+async def test_what_no_user_typed_stays_in_the_entry(database: Database, value: Any) -> None:
+    async with database.session() as session:
+        await record(session, Entry("thing.made", after={"thing": value, "things": [value]}))
+    (entry,) = await entries(database, action="thing.made")
+    assert entry["after"] == {"thing": value, "things": [value]}
+    assert await personal(database, entry) == []

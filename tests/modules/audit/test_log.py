@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from httpx import AsyncClient
 
+from tests.modules.audit.entries import entries, personal
 from undercroft.core import settings
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database
@@ -36,7 +37,8 @@ async def test_an_entry_is_one_line_of_the_audit_category(user: AsyncClient, lin
     assert (line["event"], line["logger"], line["level"]) == ("project.created", "undercroft.audit", "info")
     assert (line["actor_kind"], line["target_id"]) == ("user", answer.json()["id"])
     assert line["request_id"] == answer.headers["x-request-id"]
-    assert line["after"] == {"name": "Website", "description": "", "status": "active"}
+    assert line["after"] == {"name": "[personal]", "description": "", "status": "active"}
+    assert "Website" not in json.dumps(line)
     assert "python-httpx" not in json.dumps(line)
     assert "192.0.2.1" not in json.dumps(line)
 
@@ -59,13 +61,17 @@ async def test_no_line_holds_an_address_or_a_secret(database: Database, lines: i
 
 
 @pytest.mark.parametrize("name", ['quote" and \\', "line\nbreak", "läuft", '","apart":[{"x":"'])
-async def test_whatever_a_name_holds_the_line_is_one_object(
+async def test_text_of_a_user_is_in_no_line_whatever_it_holds(
     user: AsyncClient, lines: io.StringIO, database: Database, name: str
 ) -> None:
     async with database.session() as session:
         await record(session, Entry("thing.made", after={"name": name, "email": "ada@example.com"}))
     (line,) = told(lines)
-    assert line["after"] == {"name": name, "email": "[personal]"}
+    assert line["after"] == {"name": "[personal]", "email": "[personal]"}
+    (entry,) = await entries(database, action="thing.made")
+    assert [each["values"]["after"]["name"] for each in await personal(database, entry) if each["part"] == "texts"] == [
+        name
+    ]
 
 
 async def test_half_a_character_is_refused_and_not_an_error_of_ours(user: AsyncClient) -> None:

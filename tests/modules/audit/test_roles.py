@@ -1,5 +1,7 @@
 """Nobody alters entries: tried with SQL, as the application's role, the admin's, and the owner's."""
 
+import json
+
 import asyncpg
 import pytest
 
@@ -57,7 +59,24 @@ BEGIN
 END $$;
 CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CHECK (pg_temp.intrude(VALUE))
 """
-OF_THE_OWNER = ("SELECT audit_add_partitions(24)", "SELECT audit_erase(gen_random_uuid())")
+ERASED = "00000000-0000-7000-8000-00000000dead"
+GONE = json.dumps(
+    {
+        "id": ERASED,
+        "email": "gone@deleted.invalid",
+        "full_name": "",
+        "locale": "en",
+        "timezone": "UTC",
+        "notifications": {},
+        "role": "user",
+        "is_active": False,
+        "second_factors": [],
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "deleted_at": "2026-01-01T00:00:00Z",
+    }
+)
+OF_THE_OWNER = ("SELECT audit_add_partitions(24)", f"SELECT audit_erase('{ERASED}')")
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +144,9 @@ async def test_temporary_objects_run_nothing_as_the_owner(
     connection = await asyncpg.connect(url_of(role, request))
     transaction = connection.transaction()
     await transaction.start()
+    await connection.execute(
+        "INSERT INTO users SELECT (jsonb_populate_record(NULL::users, CAST($1 AS text)::jsonb)).*", GONE
+    )
     await connection.execute(INTRUDER.format(kind=kind))
     await connection.execute(statement)
     await transaction.rollback()

@@ -37,7 +37,8 @@ async def test_an_entry_says_who_did_what_from_where(client: AsyncClient, somebo
     assert entry["session_id"] is not None
     assert str(entry["target_id"]) == str(entry["team_id"]) == answer.json()["id"]
     assert entry["request_id"] == answer.headers["x-request-id"]
-    (origin,) = await personal(database, entry)
+    texts, origin = await personal(database, entry)
+    assert (texts["person_id"], texts["values"]["after"]["name"]) == (entry["team_id"], "Acme")
     assert origin["person_id"] == person.user_id
     assert origin["values"]["user_agent"] == "Firefox"
     assert origin["values"]["ip"]
@@ -82,9 +83,11 @@ async def test_making_a_project_and_its_entry_is_one_statement(
     await user.post("/api/v1/app/projects", json=WEBSITE)
     assert len(await statements.recorded()) == 2 + 2 * rows_secured, str(statements)
     first, second = await entries(database, action="project.created")
-    assert first["after"] == second["after"] == WEBSITE
+    assert first["after"] == second["after"] == {**WEBSITE, "name": "[personal]", "description": "[personal]"}
     assert first["target_id"] != second["target_id"]
-    assert len(await personal(database, second)) == 1
+    texts, origin = await personal(database, second)
+    assert texts["values"] == {"after": {"name": "Website", "description": "The new one."}}
+    assert (texts["person_id"], origin["person_id"]) == (second["team_id"], second["user_id"])
 
 
 async def test_a_statement_that_changes_nothing_leaves_no_entry(database: Database) -> None:

@@ -7,7 +7,18 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from tests.modules.auth.people import PASSWORD, Mailbox, Person, a_person, client_of, code_of, new_address, sign_in
+from tests.modules.auth.people import (
+    PASSWORD,
+    Mailbox,
+    Person,
+    a_person,
+    client_of,
+    code_of,
+    new_address,
+    post,
+    register,
+    sign_in,
+)
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
@@ -63,6 +74,50 @@ async def test_the_hash_is_made_anew_when_its_parameters_rise(
         assert (await sign_in(http, ada.email)).status_code == 200
     finally:
         use(settings)
+
+
+NFC, NFD = "caf\u00e9 \u00fcber alles", "cafe\u0301 u\u0308ber alles"
+
+
+@pytest.mark.parametrize(("registered", "typed"), [(NFC, NFD), (NFD, NFC)])
+async def test_password_is_the_same_in_every_unicode_form_wherever_it_is_typed(
+    http: httpx.AsyncClient, mailbox: Mailbox, registered: str, typed: str
+) -> None:
+    email = new_address()
+    await register(http, email, registered)
+    tokens = (await post(http, "/verify-email", {"token": (await mailbox.latest(email)).token})).json()
+    bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+    assert (await sign_in(http, email, typed)).status_code == 200
+    form = {"username": email, "password": typed}
+    assert (await http.post("/api/v1/auth/token", data=form)).status_code == 200
+    page = {"email": email, "password": typed}
+    for path in ("/sign-in", "/admin/login"):
+        answer = await http.post(path, data=page, headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.status_code == 303
+    assert (await post(http, "/step-up", {"password": typed}, **bearer)).status_code == 204
+    change = {"current_password": typed, "new_password": registered + "!"}
+    assert (await post(http, "/password/change", change, **bearer)).status_code == 204
+    assert (await sign_in(http, email, typed + "!")).status_code == 200
+
+
+async def test_an_unnormalized_hash_of_before_verifies_once_and_is_replaced(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database
+) -> None:
+    bystander = await a_person(http, mailbox)
+    before = passwords._hasher().hash(NFD.encode())
+    async with database.session() as session:
+        await session.execute(update(User).where(col(User.email) == ada.email).values(password_hash=before))
+    assert (await sign_in(http, ada.email, NFC)).status_code == 401
+    assert (await sign_in(http, ada.email, NFD)).status_code == 200
+    assert (await sign_in(http, ada.email, NFC)).status_code == 200
+    assert (await sign_in(http, bystander.email)).status_code == 200
+
+
+async def test_a_new_password_is_measured_in_its_normalized_form(http: httpx.AsyncClient) -> None:
+    longest = "e\u0301a\u0308o\u0308u\u0308" * 64
+    assert (await register(http, new_address(), longest)).status_code == 202
+    for wrong in (longest + "x", "e\u0301a\u0308o\u0308u\u0308e\u0301a\u0308"):
+        assert (await register(http, new_address(), wrong)).status_code == 422
 
 
 async def test_the_oauth2_form_gives_tokens_and_refuses_what_is_no_address(

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -12,6 +11,7 @@ from pydantic import SecretStr
 
 from tests.modules.identities import worlds
 from tests.modules.identities.acts import JWKS, asked, code, count, user_of
+from tests.modules.identities.services import Body, Service, tell
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.devstack.standins.oidc import Fault, OidcIssuer, Somebody
@@ -19,10 +19,8 @@ from undercroft.devstack.standins.oidc.dresses import (
     clerk_event,
     clerk_token,
     signed,
-    supabase_event,
     supabase_token,
 )
-from undercroft.devstack.standins.oidc.issuer import WEBHOOK_SECRET
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.teams import Team
 from undercroft.modules.users import User
@@ -147,52 +145,15 @@ async def test_a_second_factor_and_the_time_of_proof_are_taken_from_the_token(
     ]
 
 
-Body = dict[str, Any]
-
-
-class Service:
-    """One of the two, so that what both promise is written once."""
-
-    def __init__(self, name: str, issuer: OidcIssuer) -> None:
-        self.name, self.issuer = name, issuer
-
-    @property
-    def path(self) -> str:
-        return f"/api/v1/public/identity/webhooks/{self.name}"
-
-    def token(self, person: Somebody) -> str:
-        make: Callable[..., str] = clerk_token if self.name == "clerk" else supabase_token
-        return make(self.issuer, person)
-
-    def body(self, what: str, person: Somebody, *, at: float | None = None) -> Body:
-        if self.name == "clerk":
-            return clerk_event(self.issuer, f"user.{what}", person, updated_at=at)
-        kinds = {"created": "INSERT", "updated": "UPDATE", "deleted": "DELETE"}
-        return supabase_event(self.issuer, kinds[what], person, updated_at=at)
-
-    def signed(self, body: Body, **more: Any) -> tuple[bytes, dict[str, str]]:
-        return signed(body, WEBHOOK_SECRET, prefix="svix" if self.name == "clerk" else "webhook", **more)
-
-
 @pytest.fixture(params=["clerk", "supabase"])
 def service(request: pytest.FixtureRequest, oidc_issuer: OidcIssuer) -> Service:
     return Service(request.param, oidc_issuer)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def http(
-    worker_app: Api, service: Service, database: Database, oidc_issuer: OidcIssuer
-) -> AsyncIterator[httpx.AsyncClient]:
-    settings = worlds.clerk(oidc_issuer) if service.name == "clerk" else worlds.supabase(oidc_issuer)
-    async with worlds.application(database, settings) as app, client_of(app) as client:
+async def http(worker_app: Api, service: Service, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    async with worlds.application(database, service.settings) as app, client_of(app) as client:
         yield client
-
-
-async def tell(
-    http: httpx.AsyncClient, service: Service, what: str, person: Somebody, *, at: float | None = None, **more: Any
-) -> httpx.Response:
-    body, headers = service.signed(service.body(what, person, at=at), **more)
-    return await http.post(service.path, content=body, headers=headers)
 
 
 async def test_who_is_made_there_is_made_here(http: httpx.AsyncClient, service: Service, database: Database) -> None:

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from httpx import AsyncClient, Response
 from sqlmodel import SQLModel
 
-from tests.modules.audit.entries import entries
+from tests.modules.audit.entries import entries, personal
 from tests.modules.auth.test_reauthorization import parking
 from undercroft.core.auth import PlatformRole
 from undercroft.core.auth.guards import current_principal
@@ -82,7 +82,9 @@ async def test_everything_that_is_done_says_who_did_it(app: Api, somebody: Any, 
         (await entries(database, action=action))[-1] for action in ("impersonation.started", "impersonation.ended")
     ]
     assert (started["user_id"], started["impersonator_id"]) == (admin.user_id, None)
-    assert (started["target_id"], started["details"]["reason"]) == (person.user_id, "Ticket 4711")
+    assert (started["target_id"], started["details"]["reason"]) == (person.user_id, "[personal]")
+    texts = (await personal(database, started))[0]
+    assert (texts["person_id"], texts["values"]) == (person.user_id, {"details": {"reason": "Ticket 4711"}})
     assert (ended["user_id"], ended["impersonator_id"]) == (person.user_id, admin.user_id)
 
 

@@ -234,7 +234,7 @@ async def test_sign_in_before_verification_offers_the_link_again_for_every_addre
     assert 'href="/verify-email/resend"' in pending.text
     assert pending.text.replace(email, ada.email) == known.text
     assert pending.text.count('aria-invalid="true"') == 1
-    assert 'name="password" maxlength="256" autocomplete="current-password" required autofocus' in pending.text
+    assert 'name="password" maxlength="1024" autocomplete="current-password" required autofocus' in pending.text
     sent = await http.post("/verify-email/resend", data={"email": email}, headers=BROWSER)
     assert f"We sent a link to {email}." in (await followed(http, sent)).text
     second = (await mailbox.latest(email)).token

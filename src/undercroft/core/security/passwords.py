@@ -1,6 +1,12 @@
-"""Passwords: Argon2id (RFC 9106) off the event loop, and what may be chosen as one."""
+"""Passwords: Argon2id (RFC 9106) off the event loop, and what may be chosen as one.
+
+Keyboards and systems write the same characters in different forms, so passwords are brought into one form before they
+are hashed (OpaqueString, RFC 8265, 4.2). Hashes of other forms, made before, still verify.
+"""
 
 import os
+import unicodedata
+from enum import IntEnum
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -14,6 +20,8 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 MAX_LENGTH = 256
+MAX_INPUT = 4 * MAX_LENGTH
+"""What may be sent: normalization makes up to four characters one."""
 HASH_BYTES = 32
 SALT_BYTES = 16
 
@@ -24,11 +32,26 @@ class WeakPassword(Unprocessable):
     field = "password"
 
 
+class Match(IntEnum):
+    """Whether a password is the one that was hashed; `OTHER_FORM` asks for a new hash."""
+
+    NONE = 0
+    OTHER_FORM = 1
+    NORMALIZED = 2
+
+
+def normalize(password: str) -> str:
+    """The form that is hashed: spaces of other scripts as ASCII spaces, NFC (RFC 8265, 4.2.2). Case and width stay."""
+    spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
+    return unicodedata.normalize("NFC", spaced)
+
+
 def require_good(password: str, *, email: str = "") -> None:
     """Raises `WeakPassword` for one that is too short, too long, well known, or its owner's address.
 
-    There are no rules of composition (NIST SP 800-63B, 3.1.1.2).
+    There are no rules of composition (NIST SP 800-63B, 3.1.1.2). Its length is that of its normalized form.
     """
+    password = normalize(password)
     shortest = load(PasswordSettings).password_min_length
     if len(password) < shortest:
         raise WeakPassword(f"A password has at least {shortest} characters.")
@@ -47,16 +70,18 @@ async def hash(password: str, *, subject: str) -> str:  # noqa: A001 - read as `
     `subject` names whose password it is (`BoundedThreads`). Raises `TooBusy` when too many wait. Hold no database
     connection while waiting for this.
     """
-    return await _threads().run(lambda: _hasher().hash(_encoded(password)), subject=subject)
+    return await _threads().run(lambda: _hasher().hash(_encoded(normalize(password))), subject=subject)
 
 
-async def verify(password: str, stored: str | None, *, subject: str) -> bool:
-    """Whether this is the password that was hashed. Without a hash it takes as long, and the answer is no.
+async def verify(password: str, stored: str | None, *, subject: str) -> Match:
+    """Whether this is the password that was hashed. Without a hash it takes as long, and does not match.
 
+    A password in another form than the normalized one is also compared as it is, with hashes of before.
     Raises `TooBusy` when too many wait. Hold no database connection while waiting for this.
     """
     against = stored or _dummy()
-    return await _threads().run(lambda: _verify(against, _encoded(password)), subject=subject) and stored is not None
+    match = await _threads().run(lambda: _match(against, password), subject=subject)
+    return match if stored is not None else Match.NONE
 
 
 def needs_rehash(stored: str) -> bool:
@@ -66,6 +91,13 @@ def needs_rehash(stored: str) -> bool:
 
 def _encoded(password: str) -> bytes:
     return password[: MAX_LENGTH + 1].encode("utf-8", "surrogatepass")
+
+
+def _match(stored: str, password: str) -> Match:
+    normalized = normalize(password)
+    if _verify(stored, _encoded(normalized)):
+        return Match.NORMALIZED
+    return Match.OTHER_FORM if normalized != password and _verify(stored, _encoded(password)) else Match.NONE
 
 
 def _verify(stored: str, password: bytes) -> bool:

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from undercroft.core.errors import AppError, Unauthorized
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import add_templates, page
-from undercroft.core.security.passwords import MAX_LENGTH
+from undercroft.core.security.passwords import MAX_INPUT
 from undercroft.core.validation import read_email
 from undercroft.modules.admin_ui.gate import Gate
 from undercroft.modules.admin_ui.targets import FRONT, SIGN_IN, place
@@ -68,7 +68,7 @@ async def sign_in(request: Request) -> Response:
     form = await _fields(request)
     wanted = form.get("next", "")
     try:
-        started = await browser.sign_in(request, email=_address(form), password=form.get("password", "")[:MAX_LENGTH])
+        started = await browser.sign_in(request, email=_address(form), password=form.get("password", "")[:MAX_INPUT])
     except MfaRequired as error:
         return await _second_step(request, (error.details or {})["mfa_token"], wanted)
     except AppError as error:

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary, String, te
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.db import Identified, Timestamped, utc_now
+from undercroft.core.db import Erasure, Identified, Privacy, Timestamped, utc_now
 from undercroft.core.validation import Name
 from undercroft.modules.api_keys.keys import PREFIX_LENGTH
 
@@ -39,6 +39,13 @@ class ApiKey(ApiKeyFields, Identified, Timestamped, table=True):
     """
 
     __tablename__ = "api_keys"
+    __privacy__ = Privacy(
+        "the user, or the team of a team's key",
+        "until it is revoked",
+        personal=("name", "last_used_ip"),
+        plain=("prefix", "scopes"),
+        erasures=(Erasure("user_id"), Erasure("created_by", values={"last_used_ip": ""})),
+    )
     __table_args__: Any = (
         CheckConstraint("(user_id IS NULL) <> (team_id IS NULL)", "owner"),
         CheckConstraint("team_id IS NULL OR scopes IS NOT NULL", "scopes"),

@@ -1,4 +1,4 @@
-"""Erasing what the audit log keeps apart about somebody who has gone."""
+"""Erasing what the audit log keeps apart about a deleted account or a purged team."""
 
 from uuid import UUID
 
@@ -10,9 +10,9 @@ _ERASE = Statement(text("SELECT audit_erase(CAST(:person AS uuid)) AS erased"))
 
 
 async def erase_values(session: Session, person_id: UUID) -> int:
-    """Erase the personal values about somebody whose account is gone; of how many entries.
+    """Erase the values about a deleted user, under every address of theirs, or about a purged team; how many rows.
 
-    Raises asyncpg's `InsufficientPrivilegeError` for somebody who has an account.
+    Raises asyncpg's `InsufficientPrivilegeError` for everybody else.
     """
     row = await session.fetchrow(_ERASE, person=person_id)
     assert row is not None

@@ -9,21 +9,29 @@ from sqlalchemy import DateTime, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from undercroft.core.db import Privacy
+
 TIMESTAMP: Any = DateTime(timezone=True)
 BY_MONTH = {"postgresql_partition_by": "RANGE (occurred_at)"}
 
 
 class Part(StrEnum):
-    """Which personal values: where the action came from, or what it was about."""
+    """Which values: where the action came from, what it was about, or what users typed."""
 
     ORIGIN = "origin"
     FIELDS = "fields"
+    TEXTS = "texts"
 
 
 class AuditEntry(SQLModel, table=True):
     """Who did what. It holds ids and no personal value, so that it never has to change."""
 
     __tablename__ = "audit_entries"
+    __privacy__ = Privacy(
+        "the platform and its teams; personal values and texts of users are in audit_personal",
+        "AUDIT_KEEP_MONTHS",
+        plain=("action", "actor_kind", "target_type", "request_id", "before", "after", "details"),
+    )
     __table_args__: Any = (
         Index("ix_audit_entries_team_id", "team_id", "occurred_at", "id"),
         Index("ix_audit_entries_user_id", "user_id", "occurred_at", "id"),
@@ -58,6 +66,13 @@ class AuditPersonal(SQLModel, table=True):
     """Personal values of an entry, about one person each, so that they can be erased without it."""
 
     __tablename__ = "audit_personal"
+    __privacy__ = Privacy(
+        "the user or the team of person_id",
+        "until the account is deleted or the team is purged, at most AUDIT_KEEP_MONTHS",
+        personal=("values",),
+        plain=("part",),
+        otherwise="erased by the function audit_erase, for no role may delete from it",
+    )
     __table_args__: Any = (Index("ix_audit_personal_person_id", "person_id"), BY_MONTH)
 
     occurred_at: datetime = Field(sa_type=TIMESTAMP, primary_key=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from undercroft.core.telemetry.redaction import HIDDEN
 
@@ -20,20 +20,50 @@ _PUBLIC = frozenset({"token_type", "token_id", "api_key_id", "email_verified"})
 _known: dict[str, bool] = {}
 
 
-def split(values: Mapping[str, Any], personal: Collection[str] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What goes into the entry, and the personal values that are kept apart; secrets are in neither."""
-    kept: dict[str, Any] = {}
-    apart: dict[str, Any] = {}
+TEXTS = frozenset({"name", "title", "description", "slug", "label", "reason", "note", "notes", "text", "message"})
+"""Fields whose values users choose, even where a value looks like an identifier."""
+NO_TEXTS = frozenset({"issuer"})
+"""Fields whose values come from settings, whatever they look like."""
+_IDENTIFIER = re.compile(
+    r"[a-z0-9_]{1,64}([.:/-][a-z0-9_]{1,64}){0,12}(\.\*)?"  # a role, a permission, a domain, an id
+    r"|\d{4}-\d\d-\d\d[T ]?[0-9:.]{0,15}(Z|[+-]\d\d:?\d\d)?"  # a date or a time
+)
+
+
+class Split(NamedTuple):
+    """What goes into the entry, and what is kept apart from it: personal values, and texts that users typed."""
+
+    entry: dict[str, Any]
+    personal: dict[str, Any]
+    texts: dict[str, Any]
+
+
+def split(values: Mapping[str, Any], personal: Collection[str] = ()) -> Split:
+    """Sort the fields of an entry; secrets are in none of the three."""
+    parts = Split({}, {}, {})
     for name, value in values.items():
         if value is None or value == "":
-            kept[name] = value
+            parts.entry[name] = value
         elif is_secret(name):
-            kept[name] = HIDDEN
+            parts.entry[name] = HIDDEN
         elif name in PERSONAL or name in personal:
-            kept[name], apart[name] = APART, _cleaned(value)
+            parts.entry[name], parts.personal[name] = APART, _cleaned(value)
+        elif _has_text(name, value):
+            parts.entry[name], parts.texts[name] = APART, _cleaned(value)
         else:
-            kept[name] = _cleaned(value)
-    return kept, apart
+            parts.entry[name] = _cleaned(value)
+    return parts
+
+
+def _has_text(name: str, value: Any) -> bool:
+    """Whether a user may have typed some of the value: any text that is no identifier."""
+    if isinstance(value, Mapping):
+        return any(_has_text(str(inner), item) for inner, item in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(_has_text(name, item) for item in value)
+    if not isinstance(value, str) or name in NO_TEXTS or value in ("", HIDDEN, APART):
+        return False
+    return name in TEXTS or _IDENTIFIER.fullmatch(value) is None
 
 
 def is_secret(name: str) -> bool:

@@ -71,7 +71,7 @@ def _is_of_staff(row: Any, origin: Mapping[str, Any]) -> bool:
 def told(row: Any, *, to_team: bool) -> dict[str, Any]:
     """An entry with what is kept apart from it. A team is not told who its users are now, nor where staff sits."""
     apart = row.apart or {}
-    origin, fields = apart.get(Part.ORIGIN, {}), apart.get(Part.FIELDS, {})
+    origin, fields, texts = (apart.get(part, {}) for part in Part)
     actor = {"kind": row.actor_kind, **{name: getattr(row, name) for name in ACTOR}}
     if not to_team:
         actor |= {"email": row.email, "full_name": row.full_name}
@@ -82,5 +82,5 @@ def told(row: Any, *, to_team: bool) -> dict[str, Any]:
         "actor": actor,
         "ip": origin.get("ip") or None,
         "user_agent": origin.get("user_agent") or None,
-        **{name: {**getattr(row, name), **fields.get(name, {})} for name in CHANGED},
+        **{name: {**getattr(row, name), **fields.get(name, {}), **texts.get(name, {})} for name in CHANGED},
     }

@@ -83,14 +83,12 @@ def written(entry: Entry) -> tuple[dict[str, Any], str, str]:
 def row_of(entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """An entry as the tables keep it: its columns, and the personal values apart from them."""
     actor, origin = entry.actor, current_origin()
-    before, after, details = entry.before, entry.after, entry.details
+    changed: dict[str, Mapping[str, Any]] = {"before": {}, "after": {}, "details": {}}
     fields: dict[str, Mapping[str, Any]] = {}
-    if before:
-        before, fields["before"] = split(before, entry.personal)
-    if after:
-        after, fields["after"] = split(after, entry.personal)
-    if details:
-        details, fields["details"] = split(details, entry.personal)
+    texts: dict[str, Mapping[str, Any]] = {}
+    for name in changed:
+        if values := getattr(entry, name):
+            changed[name], fields[name], texts[name] = split(values, entry.personal)
     row = {
         "occurred_at": utc_now(),
         "id": new_id(),
@@ -105,15 +103,19 @@ def row_of(entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "target_id": entry.target_id,
         "team_id": entry.team_id,
         "request_id": origin.request_id,
-        "before": before,
-        "after": after,
-        "details": details,
+        **changed,
     }
-    return row, _apart(entry, actor, origin, {name: values for name, values in fields.items() if values})
+    return row, _apart(entry, actor, origin, _filled(fields), _filled(texts))
 
 
-def _apart(entry: Entry, actor: Actor, origin: Origin, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The personal values by whom they are about: who acts, and of whom the entry tells."""
+def _filled(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {name: values for name, values in parts.items() if values}
+
+
+def _apart(
+    entry: Entry, actor: Actor, origin: Origin, fields: Mapping[str, Any], texts: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """What is kept apart, by whom it is about: who acts, of whom the entry tells, and the team whose texts it has."""
     target = entry.target_id if entry.target_type == "user" else None
     who = actor.impersonator_id or actor.user_id
     apart: list[dict[str, Any]] = []
@@ -121,9 +123,11 @@ def _apart(entry: Entry, actor: Actor, origin: Origin, fields: Mapping[str, Any]
         values: dict[str, Any] = {"ip": origin.ip, "user_agent": origin.user_agent}
         if actor.is_staff:
             values["staff"] = True
-        apart.append(_part(Part.ORIGIN, who or entry.person_id or target, values))
+        apart.append(_part(Part.ORIGIN, who or entry.person_id or target or entry.team_id, values))
     if fields:
         apart.append(_part(Part.FIELDS, entry.person_id or target or who, fields))
+    if texts:
+        apart.append(_part(Part.TEXTS, entry.team_id or entry.person_id or target or who, texts))
     return apart
 
 

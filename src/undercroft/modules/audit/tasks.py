@@ -1,18 +1,8 @@
-"""Making partitions before their month begins, and erasing who has gone."""
-
-from uuid import UUID
+"""Making partitions before their month begins."""
 
 from undercroft.core.audit import Entry, record
-from undercroft.jobs import CurrentJob, cron, task
-from undercroft.modules.audit.erasure import erase_values
+from undercroft.jobs import CurrentJob, cron
 from undercroft.modules.audit.partitions import add_partitions
-
-
-@task(retries=8, name="audit.erase")
-async def erase(job: CurrentJob, *, user_id: UUID) -> dict[str, int]:
-    """Erase what was still recorded about somebody when the account was deleted."""
-    async with job.session() as session:
-        return {"erased": await erase_values(session, user_id)}
 
 
 @cron("11 4 * * *", name="audit.add_partitions")

@@ -41,8 +41,9 @@ from undercroft.modules.auth.magic_links import ask as ask_for_link
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
 from undercroft.modules.auth.mailing import MAGIC_PAGE, RESEND_PAGE, RESET_PAGE, SENT_PAGE, in_words, link
 from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.auth.principals import principal_statement
+from undercroft.modules.auth.principals import Pair, principal_statements
 from undercroft.modules.auth.proven import register_proven
+from undercroft.modules.auth.recovery import revoke_sign_ins
 from undercroft.modules.auth.registration import register
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
 from undercroft.modules.auth.second_factor import SecondFactor
@@ -91,6 +92,7 @@ __all__ = [
     "LinkOfAnotherDevice",
     "LocalAccountsOff",
     "MfaRequired",
+    "Pair",
     "Password",
     "SecondFactor",
     "SessionKind",
@@ -113,7 +115,7 @@ __all__ = [
     "in_words",
     "is_secure",
     "link",
-    "principal_statement",
+    "principal_statements",
     "prove_session",
     "refuse_cross_site",
     "register",
@@ -125,6 +127,7 @@ __all__ = [
     "reset_passed_mfa",
     "revoke_session",
     "revoke_sessions",
+    "revoke_sign_ins",
     "second_factor_page",
     "session_lives",
     "set_device_cookie",

@@ -27,17 +27,7 @@ from undercroft.modules.auth.errors import InvalidApiKey, InvalidToken, SessionE
 from undercroft.modules.auth.external import ExternalAccounts
 from undercroft.modules.auth.key_bearer import VerifiedKeys, principal_of
 from undercroft.modules.auth.last_seen import LastSeen
-from undercroft.modules.auth.principals import (
-    BEARER_NAMED,
-    BEARER_PERSONAL,
-    COOKIE_NAMED,
-    COOKIE_PERSONAL,
-    IMPERSONATED_NAMED,
-    IMPERSONATED_PERSONAL,
-    KEY_NAMED,
-    KEY_PERSONAL,
-    lock_principal,
-)
+from undercroft.modules.auth.principals import LOCAL_STATEMENTS, Pair, PrincipalStatements, lock_principal
 from undercroft.modules.teams import TeamNotFound
 
 NO_TEAM = UUID(int=0)
@@ -56,7 +46,13 @@ class TokenAuthenticator:
         self._last_used = last_used
         self._verified_keys = VerifiedKeys()
         self._cookie_name = cookie_name()
+        self._statements = LOCAL_STATEMENTS
         self.external: ExternalAccounts | None = None
+
+    def bind_external(self, accounts: ExternalAccounts) -> None:
+        """From now on another service has the accounts: its tokens sign in, and nobody whom it does not know."""
+        self.external = accounts
+        self._statements = PrincipalStatements(accounts.issuer, accounts.knows)
 
     async def authenticate(self, request: Request) -> Principal:
         """Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`."""
@@ -123,9 +119,9 @@ class TokenAuthenticator:
         team = _named_team(request)
         named = None if team is None else _team_id(team)
         if named is None:
-            row = await self._row(KEY_PERSONAL, {"prefix": presented.prefix})
+            row = await self._row(self._statements.key.personal, {"prefix": presented.prefix})
         else:
-            row = await self._row(KEY_NAMED, {"prefix": presented.prefix, "team_id": named})
+            row = await self._row(self._statements.key.named, {"prefix": presented.prefix, "team_id": named})
         try:
             principal = principal_of(row, presented.hash, named)
         except Unauthorized:
@@ -146,22 +142,22 @@ class TokenAuthenticator:
             claims = known
         values = {"session_id": claims.sid, "user_id": claims.sub}
         if claims.act is not None:
-            return await self._principal(request, IMPERSONATED_PERSONAL, IMPERSONATED_NAMED, values)
-        return await self._principal(request, BEARER_PERSONAL, BEARER_NAMED, values)
+            return await self._principal(request, self._statements.impersonated, values)
+        return await self._principal(request, self._statements.bearer, values)
 
     async def _by_external_token(self, accounts: ExternalAccounts, request: Request, token: str) -> Principal:
         bearer = await accounts.verify(token)
         try:
-            principal = await self._principal(request, accounts.personal, accounts.named, bearer.values)
+            principal = await self._principal(request, accounts.statements, bearer.values)
         except SessionEnded:
             await accounts.admit(bearer)
-            principal = await self._principal(request, accounts.personal, accounts.named, bearer.values)
+            principal = await self._principal(request, accounts.statements, bearer.values)
+        await accounts.observe(bearer, principal)
+        principal = replace(principal, proven_at=bearer.proven_at, impersonator_id=bearer.impersonator_id)
         if not bearer.passed_mfa:
-            return replace(principal, proven_at=bearer.proven_at)
+            return principal
         factors = (*principal.second_factors, PROVIDER)
-        return replace(
-            principal, proven_at=bearer.proven_at, second_factors=factors, passed_mfa=True, closed_team=False
-        )
+        return replace(principal, second_factors=factors, passed_mfa=True, closed_team=False)
 
     async def authenticate_page(self, request: Request) -> Principal:
         """Whose cookie this is, for pages with forms: an unsafe request needs no token, but must be our own site's.
@@ -196,16 +192,14 @@ class TokenAuthenticator:
         return principal
 
     async def _of_cookie(self, request: Request, secret: str) -> Principal:
-        return await self._principal(request, COOKIE_PERSONAL, COOKIE_NAMED, {"cookie_hash": hash_token(secret)})
+        return await self._principal(request, self._statements.cookie, {"cookie_hash": hash_token(secret)})
 
-    async def _principal(
-        self, request: Request, personal: Statement, named: Statement, values: dict[str, Any]
-    ) -> Principal:
+    async def _principal(self, request: Request, statements: Pair, values: dict[str, Any]) -> Principal:
         team = _named_team(request)
         if team is None:
-            row = await self._row(personal, values)
+            row = await self._row(statements.personal, values)
         else:
-            row = await self._row(named, {**values, "team_id": _team_id(team)})
+            row = await self._row(statements.named, {**values, "team_id": _team_id(team)})
         if row is None:
             raise SessionEnded
         if row["team_id"] is None:

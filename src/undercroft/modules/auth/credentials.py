@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from undercroft.core.audit import Entry, record
+from undercroft.core.audit import Entry, person_of, record
 from undercroft.core.auth import Principal
 from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import Database, Session
@@ -26,7 +26,8 @@ async def forgot_password(database: Database, *, email: str, client: Client) -> 
     """Have a link mailed to whoever has this address."""
     async with database.session() as session:
         request_id = await request_link(session, MailPurpose.RESET_PASSWORD, email, client)
-        await record(session, Entry("password.reset_requested", None, "mail_request", request_id))
+        entry = Entry("password.reset_requested", None, "mail_request", request_id, person_id=person_of(email))
+        await record(session, entry)
 
 
 async def reset_password(database: Database, *, token: str, password: str, client: Client) -> Device:

@@ -3,12 +3,15 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 from fastapi import Depends
+from sqlalchemy import ColumnElement
 
-from undercroft.core.db import Statement
+from undercroft.core.auth import Principal
 from undercroft.core.errors import Forbidden
 from undercroft.core.settings import load
+from undercroft.modules.auth.principals import Pair
 from undercroft.providers.identity.settings import IdentitySettings
 
 
@@ -19,21 +22,29 @@ class LocalAccountsOff(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """What a verified token says: `values` find the person; `proven_at` and `passed_mfa` are how that was proven."""
+    """What a verified token says: `values` find the user; `proven_at` and `passed_mfa` are how that was proven.
+
+    `impersonator_id` is derived from who acts as the user at the issuer (RFC 8693, 4.1); None for the user in person.
+    """
 
     values: dict[str, Any]
     token: str = field(repr=False)
     claims: Any = field(repr=False)
     proven_at: datetime | None = None
     passed_mfa: bool = False
+    impersonator_id: UUID | None = None
 
 
 class ExternalAccounts(Protocol):
-    """`personal` and `named` are statements of `principals.principal_statement`, run with a bearer's values."""
+    """`statements` are those of `principals.principal_statements`, run with a bearer's values."""
 
-    personal: Statement
-    named: Statement
+    issuer: str
+    statements: Pair
     allows_cookies: bool
+
+    def knows(self, user_id: Any) -> tuple[ColumnElement[bool], ...]:
+        """Conditions for the issuer still knowing the user whose id is in this column, and not blocking them."""
+        ...
 
     async def verify(self, token: str) -> Bearer:
         """Raises `InvalidToken`, `TokenExpired`, and 503 for a key that cannot be asked for."""
@@ -44,7 +55,11 @@ class ExternalAccounts(Protocol):
         ...
 
     async def admit(self, bearer: Bearer) -> None:
-        """Make the account of somebody who comes for the first time. Raises `Unauthorized` and `Conflict`."""
+        """Make the account of a user who comes for the first time. Raises `Unauthorized` and `Conflict`."""
+        ...
+
+    async def observe(self, bearer: Bearer, principal: Principal) -> None:
+        """Take in what a token says that is not known here yet. No I/O unless there is such a thing."""
         ...
 
 

@@ -21,7 +21,7 @@ NOBODYS_HASH = bytes(32)
 
 
 def principal_of(row: Mapping[str, Any] | None, presented: bytes, named_team: UUID | None) -> Principal:
-    """Whom a row of `KEY_PERSONAL` or `KEY_NAMED` stands for. Raises `InvalidApiKey`, `ApiKeyExpired`, `TeamNotFound`.
+    """Whom a row of `PrincipalStatements.key` stands for. Raises `InvalidApiKey`, `ApiKeyExpired`, `TeamNotFound`.
 
     A key that there is not takes the same steps as one whose secret is wrong.
     """

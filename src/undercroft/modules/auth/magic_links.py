@@ -1,6 +1,6 @@
 """Signing in by a mailed link: whoever reads the mailbox is in, unless there is a second factor to be shown as well."""
 
-from undercroft.core.audit import Entry, record
+from undercroft.core.audit import Entry, person_of, record
 from undercroft.core.db import Database
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
@@ -27,7 +27,8 @@ async def ask(database: Database, *, email: str, client: Client) -> None:
     require_on()
     async with database.session() as session:
         request_id = await request_link(session, MailPurpose.MAGIC_LINK, email, client)
-        await record(session, Entry("sign_in.link_requested", None, "mail_request", request_id))
+        entry = Entry("sign_in.link_requested", None, "mail_request", request_id, person_id=person_of(email))
+        await record(session, entry)
 
 
 async def sign_in(

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary, String, text
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.db import Identified, utc_now
+from undercroft.core.db import Erasure, Holds, Identified, Privacy, utc_now
 from undercroft.modules.users import EMAIL_LENGTH, NAME_LENGTH
 
 TIMESTAMP: Any = DateTime(timezone=True)
@@ -28,6 +28,13 @@ class AuthSession(Identified, Created, table=True):
     """Somebody signed in on one device: a cookie, or a family of refresh tokens."""
 
     __tablename__ = "auth_sessions"
+    __privacy__ = Privacy(
+        "the user",
+        "30 days after it ended",
+        personal=("ip", "started_ip", "user_agent"),
+        plain=("kind", "issuer"),
+        erasures=(Erasure("user_id"),),
+    )
     __table_args__: Any = (
         CheckConstraint("kind IN ('bearer', 'cookie')", "kind"),
         CheckConstraint("(kind = 'cookie') = (cookie_hash IS NOT NULL)", "cookie"),
@@ -95,6 +102,7 @@ class RefreshToken(Created, table=True):
     """One link of a session's chain of refresh tokens: `modules/auth/refresh.py`."""
 
     __tablename__ = "auth_refresh_tokens"
+    __privacy__ = Privacy("the user", "as long as the session, a used one as long as an idle session")
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     session_id: UUID = Field(foreign_key="auth_sessions.id", ondelete="CASCADE", nullable=False, index=True)
@@ -119,6 +127,12 @@ class Registration(Identified, Created, Requested, table=True):
     """Somebody who says that this address is theirs, until a mailed link proves it."""
 
     __tablename__ = "auth_registrations"
+    __privacy__ = Privacy(
+        "the user to be",
+        "24 hours (VERIFY_LINK_HOURS)",
+        personal=("email", "full_name", "password_hash", "ip", "user_agent"),
+        erasures=(Erasure("email", Holds.ADDRESS),),
+    )
 
     email: str = Field(max_length=EMAIL_LENGTH, index=True, nullable=False)
     full_name: str = Field(default="", max_length=NAME_LENGTH)
@@ -145,6 +159,16 @@ class MailRequest(Identified, Created, Requested, table=True):
     """A mail to an address; whether somebody has that address is found out by the job that sends it."""
 
     __tablename__ = "auth_mail_requests"
+    __privacy__ = Privacy(
+        "the addressee",
+        "until the email is sent; where it holds a link, seven days",
+        personal=("email", "full_name", "ip", "user_agent"),
+        plain=("purpose",),
+        erasures=(
+            Erasure("user_id", when="purpose <> 'account_deleted'"),
+            Erasure("email", Holds.ADDRESS, when="purpose <> 'account_deleted'"),
+        ),
+    )
 
     purpose: MailPurpose = Field(sa_type=String(24), nullable=False)
     email: str = Field(max_length=EMAIL_LENGTH, index=True, nullable=False)
@@ -157,6 +181,7 @@ class MailToken(Created, table=True):
     """What a mailed link proves. The subject is a registration, a person or a mail request, as the purpose says."""
 
     __tablename__ = "auth_mail_tokens"
+    __privacy__ = Privacy("the addressee", "as long as the link works", plain=("purpose",))
     __table_args__: Any = (Index("ix_auth_mail_tokens_subject_id_purpose", "subject_id", "purpose"),)
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
@@ -172,6 +197,7 @@ class Throttle(SQLModel, table=True):
     """Failed sign-ins of one account, one address of the network, or one pair of them; keyed by a hash."""
 
     __tablename__ = "auth_throttles"
+    __privacy__ = Privacy("nobody: the keys are hashes", "two hours after the last failure")
 
     key: bytes = Field(sa_type=LargeBinary, primary_key=True)
     failures: int = Field(default=0, nullable=False)
@@ -189,6 +215,7 @@ class SigningKey(Created, table=True):
     """An RSA key pair that signs access tokens; the private part is sealed under SECRET_KEY, bound to the key id."""
 
     __tablename__ = "auth_signing_keys"
+    __privacy__ = Privacy("the platform", "as long as the table is not emptied", plain=("kid", "state", "public_pem"))
     __table_args__: Any = (
         CheckConstraint("state IN ('next', 'active', 'retired')", "state"),
         Index("uq_auth_signing_keys_state", "state", unique=True, postgresql_where=text("state <> 'retired'")),

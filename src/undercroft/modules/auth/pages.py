@@ -13,7 +13,7 @@ from undercroft.core.http.flash import flashed, see_other
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import Action, add_templates, failure_page, mailed_page, result_page, sign_in_link
-from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
+from undercroft.core.security.passwords import MAX_INPUT, WeakPassword
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
@@ -59,7 +59,7 @@ async def verify_email(
     client: CurrentClient,
     identity: IdentityDep,
     token: TokenInForm = "",
-    password: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
+    password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
     full_name: Annotated[str | None, Form(max_length=NAME_LENGTH)] = None,
 ) -> Response:
     """The name that is typed here replaces the registered one, which may be another person's."""
@@ -156,7 +156,7 @@ async def reset_password(
     identity: IdentityDep,
     client: CurrentClient,
     token: TokenInForm = "",
-    password: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
+    password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
     email: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """With a token sets the password; with an address sends a link to it."""
@@ -241,7 +241,7 @@ def _form(request: Request, template: str, error: AppError | None, **context: An
         status=error.status if error else 200,
         error=error,
         shortest=load(PasswordSettings).password_min_length,
-        longest=MAX_LENGTH,
+        longest=MAX_INPUT,
         **context,
     )
     response.headers.update(error.headers if error else {})

@@ -1,15 +1,18 @@
 """The one statement that tells who is asking: session or API key, person and membership by key, however many teams
 there are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import (
+    ColumnElement,
     DateTime,
     LargeBinary,
     Select,
     String,
     Uuid,
+    and_,
     bindparam,
     exists,
     false,
@@ -59,9 +62,12 @@ _NO_SESSION: Any = (
 )
 
 
-def principal_statement(*where: Any, source: Any, named: bool) -> Statement:
+Knows = Callable[[Any], tuple[ColumnElement[bool], ...]]
+
+
+def principal_statements(*where: Any, source: Any) -> "Pair":
     """The same for whoever is found by a row of another table that has a `user_id`, without a session of ours."""
-    return Statement(_principal(*where, team=_NAMED if named else _PERSONAL, source=source, session=_NO_SESSION))
+    return Pair.of(lambda team: _principal(*where, team=team, source=source, session=_NO_SESSION))
 
 
 def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Sequence[Any] = _SESSION) -> Select[Any]:
@@ -83,7 +89,7 @@ def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Seque
     )
 
 
-def _impersonated(team: Any) -> Select[Any]:
+def _impersonated(team: Any, knows: Knows) -> Select[Any]:
     """An impersonation ends with the administrator's own session, role or account, from the next request on."""
     impersonator, own = aliased(User), aliased(AuthSession)
     may = exists().where(
@@ -95,6 +101,7 @@ def _impersonated(team: Any) -> Select[Any]:
             & (col(User.role) != PlatformRole.SUPERADMIN.value),
             (col(impersonator.role) == PlatformRole.ADMIN.value) & (col(User.role) == PlatformRole.USER.value),
         ),
+        *knows(col(impersonator.id)),
     )
     signed_in = exists().where(
         col(own.id) == col(AuthSession.impersonator_session_id),
@@ -106,13 +113,13 @@ def _impersonated(team: Any) -> Select[Any]:
     return _principal(*_BEARER, *_LIVING, may, lives, team=team)
 
 
-def _by_key(team: Any) -> Select[Any]:
+def _by_key(team: Any, knows: Knows) -> Select[Any]:
     """What a key's prefix finds, whether it is valid or not: that is for who asks to see, with the hash.
 
     Of a user's key the person (if they may come in) and their membership in a team; of a team's key `owning_team_id`.
     """
     owning = aliased(Team)
-    living = col(User.is_active) & col(User.deleted_at).is_(None)
+    living = and_(col(User.is_active), col(User.deleted_at).is_(None), *knows(col(User.id)))
     return (
         select(
             *PROFILE,
@@ -138,14 +145,33 @@ def _by_key(team: Any) -> Select[Any]:
     )
 
 
-BEARER_PERSONAL = Statement(lambda: _principal(*_BEARER, *_OWN, team=_PERSONAL))
-BEARER_NAMED = Statement(lambda: _principal(*_BEARER, *_OWN, team=_NAMED))
-COOKIE_PERSONAL = Statement(lambda: _principal(*_COOKIE, *_OWN, team=_PERSONAL))
-COOKIE_NAMED = Statement(lambda: _principal(*_COOKIE, *_OWN, team=_NAMED))
-IMPERSONATED_PERSONAL = Statement(lambda: _impersonated(_PERSONAL))
-IMPERSONATED_NAMED = Statement(lambda: _impersonated(_NAMED))
-KEY_PERSONAL = Statement(lambda: _by_key(_PERSONAL))
-KEY_NAMED = Statement(lambda: _by_key(_NAMED))
+class Pair(Struct, frozen=True):
+    """The same statement for the personal team and for a team that the request names."""
+
+    personal: Statement
+    named: Statement
+
+    @classmethod
+    def of(cls, query: Callable[[Any], Select[Any]]) -> "Pair":
+        return cls(Statement(lambda: query(_PERSONAL)), Statement(lambda: query(_NAMED)))
+
+
+class PrincipalStatements:
+    """What finds a principal by each kind of credential of ours.
+
+    Where another service has the accounts, `issuer` must have verified the user of a cookie's session, and `knows` are
+    conditions by which it still knows the user with an id: its users' keys and impersonations end with that.
+    """
+
+    def __init__(self, issuer: str = "", knows: Knows = lambda _user_id: ()) -> None:
+        by_issuer = (col(AuthSession.issuer) == issuer, *knows(col(User.id))) if issuer else ()
+        self.bearer = Pair.of(lambda team: _principal(*_BEARER, *_OWN, team=team))
+        self.cookie = Pair.of(lambda team: _principal(*_COOKIE, *_OWN, *by_issuer, team=team))
+        self.impersonated = Pair.of(lambda team: _impersonated(team, knows))
+        self.key = Pair.of(lambda team: _by_key(team, knows))
+
+
+LOCAL_STATEMENTS = PrincipalStatements()
 
 # Every revocation writes to one of these rows, so it commits either before they are locked, and is seen, or after this
 # request. A user's row is locked only where no session stands for it, and of administrators: members lock it to take

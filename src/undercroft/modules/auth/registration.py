@@ -13,7 +13,7 @@ same steps.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from undercroft.core.audit import Entry, record
+from undercroft.core.audit import Entry, person_of, record
 from undercroft.core.db import Database, ReadSession, Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.security import passwords
@@ -61,14 +61,16 @@ async def register(database: Database, *, email: str, password: str, full_name: 
         session.add(registration)
         if await may_mail(session, MailPurpose.VERIFY_EMAIL, email, client.device):
             await enqueue(session, send_verification, registration_id=registration.id)
-        await record(session, Entry("registration.requested", None, "registration", registration.id))
+        entry = Entry("registration.requested", None, "registration", registration.id, person_id=person_of(email))
+        await record(session, entry)
 
 
 async def resend(database: Database, *, email: str, client: Client) -> None:
     """Have another link mailed: of this device's registration of the address, or of the newest one."""
     async with database.session() as session:
         request_id = await request_link(session, MailPurpose.VERIFY_EMAIL, email, client)
-        await record(session, Entry("registration.link_requested", None, "mail_request", request_id))
+        entry = Entry("registration.link_requested", None, "mail_request", request_id, person_id=person_of(email))
+        await record(session, entry)
 
 
 async def verify_and_sign_in(

@@ -248,6 +248,10 @@ class MailRequestRepository(Repository[MailRequest]):
         await MailTokenRepository(self._writing).consume(purpose, *ids)
         return ids
 
+    async def remove(self, request_id: UUID) -> None:
+        """Remove a request that has been answered."""
+        await self._writing.execute(delete(MailRequest).where(col(MailRequest.id) == request_id))
+
     async def erase(self, user_id: UUID) -> None:
         """Remove all requests about somebody, and what they prove."""
         await self.take_all(user_id, MailPurpose.CONFIRM_EMAIL)

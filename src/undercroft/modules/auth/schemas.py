@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr, WithJsonSchema
+from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema
 
-from undercroft.core.security.passwords import MAX_LENGTH
+from undercroft.core.security.passwords import MAX_INPUT, MAX_LENGTH, normalize
 from undercroft.core.validation import Email, Schema
 from undercroft.modules.auth.models import AuthSession, SessionKind
 from undercroft.modules.users import PersonName, UserRead
@@ -28,13 +28,16 @@ def _schema(description: str, example: str, longest: int, shortest: int = 1) -> 
     )
 
 
-Password = Annotated[
-    SecretStr, Field(min_length=1, max_length=MAX_LENGTH), _schema("A password.", SENTENCE, MAX_LENGTH)
-]
+def _normalized(value: object) -> object:
+    return normalize(value) if isinstance(value, str) else value
+
+
+Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_INPUT), _schema("A password.", SENTENCE, MAX_INPUT)]
 NewPassword = Annotated[
     SecretStr,
     Field(min_length=8, max_length=MAX_LENGTH),
-    _schema("Neither short nor well known; no other rules.", SENTENCE, MAX_LENGTH, 8),
+    BeforeValidator(_normalized),
+    _schema("Neither short nor well known; no other rules. Its length counts in NFC.", SENTENCE, MAX_LENGTH, 8),
 ]
 Token = Annotated[
     SecretStr,

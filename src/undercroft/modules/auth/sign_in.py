@@ -10,6 +10,7 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session, Statement
 from undercroft.core.db.errors import raise_translated_read
 from undercroft.core.security import passwords
+from undercroft.core.security.passwords import Match
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import InvalidCredentials, WrongPassword
@@ -37,10 +38,10 @@ class SignIn:
         """Begin a session. Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy`."""
         refuse_where_external()
         attempt = await self._throttle.begin(email, client)
-        found, right = await self._check(attempt, email, password)
-        stronger = await self._rehash(email, password, found["password_hash"]) if right else None
+        found, match = await self._check(attempt, email, password)
+        stronger = await self._rehash(email, password, found["password_hash"], match) if match else None
         async with self._database.session() as session:
-            user = await UserRepository(session).hold_with(found["id"], found["password_hash"]) if right else None
+            user = await UserRepository(session).hold_with(found["id"], found["password_hash"]) if match else None
             if user is None:
                 await _record_failure(session, found["id"] if found else None)
                 raise InvalidCredentials
@@ -56,16 +57,16 @@ class SignIn:
         so. Raises `WrongPassword`, `TooManyAttempts`, `TooBusy`.
         """
         attempt = await self._throttle.begin(email, client)
-        found, right = await self._check(attempt, email, password)
+        found, match = await self._check(attempt, email, password)
         async with self._database.session() as session:
-            if not right or found["id"] != user_id:
+            if not match or found["id"] != user_id:
                 await _record_failure(session, user_id)
                 raise WrongPassword
             await self._throttle.succeed(session, attempt)
         proven: str = found["password_hash"]
         return proven
 
-    async def _check(self, attempt: Attempt, email: str, password: str) -> tuple[Any, bool]:
+    async def _check(self, attempt: Attempt, email: str, password: str) -> tuple[Any, Match]:
         try:
             found = await self._database.read.fetchrow(_CREDENTIALS, email=email)
         except Exception as error:
@@ -76,9 +77,11 @@ class SignIn:
             await self._throttle.withdraw(attempt)
             raise
 
-    async def _rehash(self, email: str, password: str, stored: str) -> str | None:
-        """The hash by the parameters of today, where the stored one is by earlier ones."""
-        return await passwords.hash(password, subject=email) if passwords.needs_rehash(stored) else None
+    async def _rehash(self, email: str, password: str, stored: str, match: Match) -> str | None:
+        """The hash by the parameters and in the form of today, where the stored one is by earlier ones."""
+        if match is Match.OTHER_FORM or passwords.needs_rehash(stored):
+            return await passwords.hash(password, subject=email)
+        return None
 
 
 async def _record_failure(session: Session, user_id: UUID | None) -> None:

@@ -11,6 +11,7 @@ from undercroft.core.settings import load
 from undercroft.jobs import CurrentJob, cron, task
 from undercroft.modules.auth import throttle
 from undercroft.modules.auth.mailing import Letter, letter, verification
+from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.repository import (
     MailRequestRepository,
     RefreshTokenRepository,
@@ -33,11 +34,17 @@ async def send_verification(job: CurrentJob, *, registration_id: UUID) -> None:
 
 @task(retries=8, timeout=60, backoff=5)
 async def send_mail(job: CurrentJob, *, request_id: UUID) -> None:
-    """Write the mail that was asked for. Each attempt mints its own token."""
+    """Write the mail that was asked for. Each attempt mints its own token.
+
+    The address is not stored for longer than the email takes, but where the link in it is about the request.
+    """
     async with job.session() as session:
         request = await MailRequestRepository(session).find(request_id)
         written = await letter(session, request) if request else None
     await _send(job, written)
+    if request is not None and request.purpose != MailPurpose.CONFIRM_EMAIL:
+        async with job.session() as session:
+            await MailRequestRepository(session).remove(request_id)
 
 
 @cron("23 3 * * *", timeout=600)

@@ -17,11 +17,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from typing import Any
+from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import text
 
-from undercroft.core.audit import Entry, record
+from undercroft.core.audit import Entry, person_of, record
 from undercroft.core.db import Database, Session, Statement, utc_now
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import load
@@ -121,7 +122,8 @@ class Throttle:
                 attempt = attempt.without(account)
             if (longest := max((waits.get(key, 0) for key in attempt.rules), default=0)) > 0:
                 raise TooManyAttempts(retry_after=int(longest) + 1)
-            await self._count(session, attempt, {key: _failures(rows[key], now) for key in attempt.rules}, now)
+            failures = {key: _failures(rows[key], now) for key in attempt.rules}
+            await self._count(session, attempt, failures, now, person_of(email))
         return attempt
 
     async def succeed(self, session: Session, attempt: Attempt) -> None:
@@ -133,7 +135,9 @@ class Throttle:
         async with self._database.session() as session:
             await _take_back(session, attempt, cleared=[])
 
-    async def _count(self, session: Session, attempt: Attempt, failures: dict[bytes, int], now: datetime) -> None:
+    async def _count(
+        self, session: Session, attempt: Attempt, failures: dict[bytes, int], now: datetime, person_id: UUID
+    ) -> None:
         delays = {key: rule.delay(failures[key], self._scale) for key, rule in attempt.rules.items()}
         await session.fetch(
             _COUNT,
@@ -144,7 +148,7 @@ class Throttle:
         )
         slowed = {rule.scope: delays[key] for key, rule in attempt.rules.items() if delays[key]}
         if slowed:
-            await record(session, Entry("sign_in.slowed", after={"seconds": slowed}))
+            await record(session, Entry("sign_in.slowed", after={"seconds": slowed}, person_id=person_id))
 
 
 async def clear_failures(session: Session, email: str, client: Client) -> None:

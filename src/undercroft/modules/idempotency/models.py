@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import DateTime, LargeBinary, String
 from sqlmodel import Field, SQLModel
 
+from undercroft.core.db import Privacy
 from undercroft.core.http.idempotency import Outcome
 
 _TIMESTAMP: Any = DateTime(timezone=True)
@@ -13,6 +14,9 @@ _TIMESTAMP: Any = DateTime(timezone=True)
 
 class IdempotencyKey(SQLModel, table=True):
     __tablename__ = "idempotency_keys"
+    __privacy__ = Privacy(
+        "the caller: digests, and a response sealed under SECRET_KEY", "IDEMPOTENCY_HOURS", plain=("outcome",)
+    )
 
     digest: bytes = Field(sa_type=LargeBinary, primary_key=True, description="Of the key and whose it is.")
     request: bytes = Field(sa_type=LargeBinary, nullable=False, description="An HMAC over the request.")

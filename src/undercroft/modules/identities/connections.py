@@ -31,6 +31,8 @@ class Connections:
         if load(SocialSettings).is_on:
             require_client("Social sign-in")
             self.social = make_social(self.outgoing)
+        if self.external is not None:  # who signs in with another issuer may be unknown to the one with the accounts
+            self.social = {name: each for name, each in self.social.items() if each.issuer == self.external.issuer}
 
     def provider(self, name: str) -> SocialProvider:
         """Raises `UnknownProvider` for one that is not on."""

@@ -25,6 +25,19 @@ class IdentityConflict(Conflict):
     message = "There is an account with this mail address. Sign in to it another way, then link the two."
 
 
+class AddressHeld(IdentityConflict):
+    """The account with this address belongs to another user of the same issuer, whose address is a new one by now."""
+
+    message = (
+        "This email address still belongs to another account here. Wait until its owner's new address is known, or ask "
+        "the owner to sign in once."
+    )
+
+    def __init__(self, subject: str) -> None:
+        super().__init__()
+        self.subject = subject
+
+
 class IdentityTaken(Conflict):
     code = "IDENTITY_TAKEN"
     message = "This identity belongs to another account."

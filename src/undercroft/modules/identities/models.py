@@ -8,7 +8,7 @@ from sqlalchemy import DateTime, Index, LargeBinary, String, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.db import Identified, Timestamped
+from undercroft.core.db import Erasure, Identified, Privacy, Timestamped
 from undercroft.modules.users import EMAIL_LENGTH
 
 TIMESTAMP: Any = DateTime(timezone=True)
@@ -21,6 +21,13 @@ class ExternalIdentity(Identified, Timestamped, table=True):
     which is still under way makes them anew."""
 
     __tablename__ = "external_identities"
+    __privacy__ = Privacy(
+        "the user",
+        "until it is unlinked or the account is deleted",
+        personal=("subject", "email", "pending_email"),
+        plain=("provider", "issuer"),
+        erasures=(Erasure("user_id"),),
+    )
     __table_args__: Any = (
         Index("uq_external_identities_issuer_subject", "issuer", "subject", unique=True),
         Index("ix_external_identities_user_id", "user_id"),
@@ -54,6 +61,7 @@ class UsedMark(SQLModel, table=True):
     """What may be used once and was: the state of a sign-in, the id of a webhook. Kept until it would not do anyway."""
 
     __tablename__ = "identity_used_marks"
+    __privacy__ = Privacy("nobody", "until the mark expires")
 
     mark: bytes = Field(sa_type=LargeBinary, primary_key=True)
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
@@ -63,6 +71,13 @@ class ExchangeCode(SQLModel, table=True):
     """A one-time code that an app exchanges for tokens, with the verifier whose challenge it began with."""
 
     __tablename__ = "identity_exchange_codes"
+    __privacy__ = Privacy(
+        "the user",
+        "some minutes",
+        personal=("first_step",),
+        plain=("challenge",),
+        erasures=(Erasure("user_id"),),
+    )
 
     code_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)

@@ -10,21 +10,25 @@ from uuid import UUID
 
 import msgspec
 import structlog
+from msgspec import UnsetType
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
-from undercroft.modules.auth import FirstStep, require_lasting
+from undercroft.modules.auth import FirstStep, require_lasting, revoke_sign_ins
 from undercroft.modules.identities.errors import (
     AccountInactive,
+    AddressHeld,
     EmailUnverified,
     IdentityConflict,
     IdentityTaken,
 )
 from undercroft.modules.identities.models import ExternalIdentity
+from undercroft.modules.identities.moves import retry_move
 from undercroft.modules.identities.notices import Notice, tell
 from undercroft.modules.identities.repository import IdentityRepository, own_identities
+from undercroft.modules.teams import orphaned_teams
 from undercroft.modules.users import EmailTaken, LastSuperadmin, NewUser, User, UserRepository, UserService
 from undercroft.providers.identity import IdentitySettings, Profile
 
@@ -53,11 +57,15 @@ class People:
         return user
 
     async def _known(self, identity: ExternalIdentity, profile: Profile) -> User:
-        user_of = await self._users.find(identity.user_id) if identity.user_id else None
-        if user_of is None or not user_of.is_active:
+        user = await self._users.find(identity.user_id) if identity.user_id else None
+        if user is None or not user.is_active:
+            raise AccountInactive
+        if profile.issuer == load(IdentitySettings).issuer:
+            await self._update(identity, await self._users.lock(user.id), profile)
+        if _is_blocked(identity):
             raise AccountInactive
         await self._note(identity, profile)
-        return user_of
+        return user
 
     async def identify(self, profile: Profile) -> tuple[User, FirstStep]:
         """Who this is here, for a sign-in that may still ask for a second factor. Raises as `sign_in` does.
@@ -92,6 +100,8 @@ class People:
             email=profile.email,
             email_verified=profile.email_verified,
             known_at=profile.at,
+            blocked_until=None if isinstance(profile.blocked_until, UnsetType) else profile.blocked_until,
+            block_known_at=None if isinstance(profile.blocked_until, UnsetType) else profile.at,
             last_used_at=utc_now(),
         )
         await self._identities.create(identity)
@@ -108,13 +118,35 @@ class People:
         if identity is None or identity.user_id is None:
             return None
         user = await self._users.lock(identity.user_id)
-        if _is_news(identity, profile.at):
-            if profile.email and profile.email_verified and profile.email != user.email:
-                await self._move(user, profile.email)
-            if profile.full_name and profile.full_name != user.full_name:
-                await UserService(self._session).update_profile(user.id, {"full_name": profile.full_name})
-            await self._note(identity, profile)
+        await self._update(identity, user, profile)
         return user
+
+    async def _update(self, identity: ExternalIdentity, user: User, profile: Profile) -> None:
+        """Take in what the issuer that has the accounts says of a user who is locked, as far as it is news."""
+        await self._block(identity, user, profile)
+        if profile.email is None or not _is_news(identity.known_at, profile.at):
+            return
+        if profile.email_verified:
+            await self._move(identity, user, profile.email)
+        if profile.full_name and profile.full_name != user.full_name:
+            await UserService(self._session).update_profile(user.id, {"full_name": profile.full_name})
+        await self._note(identity, profile)
+
+    async def _block(self, identity: ExternalIdentity, user: User, profile: Profile) -> None:
+        """Banned and locked users are signed out; their tokens and keys work again once the block is over."""
+        if isinstance(profile.blocked_until, UnsetType) or not _is_news(identity.block_known_at, profile.at):
+            return
+        was_blocked = _is_blocked(identity)
+        changes = {"blocked_until": profile.blocked_until, "block_known_at": profile.at}
+        await self._identities.update(identity, changes)
+        if was_blocked == _is_blocked(identity):
+            return
+        if not was_blocked:
+            await revoke_sign_ins(self._session, user.id)
+        action = "identity.unblocked" if was_blocked else "identity.blocked"
+        before, after = {"blocked": was_blocked}, {"blocked": not was_blocked}
+        about = Entry(action, None, "identity", identity.id, before=before, after=after, person_id=user.id)
+        await record(self._session, about)
 
     async def end(self, profile: Profile) -> None:
         """The issuer says that somebody is gone: so is the account, unless another identity signs in to it."""
@@ -125,12 +157,21 @@ class People:
         user_id = identity.user_id
         if user_id is None:
             return
-        forgotten = {"user_id": None, "email": None, "email_verified": False, "known_at": profile.at}
+        await self._users.lock_superadmins()
+        await self._users.lock(user_id)
+        forgotten = {
+            "user_id": None,
+            "email": None,
+            "email_verified": False,
+            "pending_email": None,
+            "known_at": profile.at,
+        }
         await self._identities.update(identity, forgotten)
         before = {"provider": identity.provider, "issuer": identity.issuer}
         await record(
             self._session, Entry("identity.ended", None, "identity", identity.id, before=before, person_id=user_id)
         )
+        await revoke_sign_ins(self._session, user_id)
         if not await own_identities(self._session, user_id):
             await self._delete(user_id)
 
@@ -142,18 +183,28 @@ class People:
         )
 
     async def _delete(self, user_id: UUID) -> None:
-        try:
-            await UserService(self._session).delete(user_id)
-        except LastSuperadmin:
-            log.warning(
-                "identity.ended_of_last_superadmin", user_id=str(user_id), hint="The account stays, unreachable."
-            )
+        """Delete the account, unless a team or the platform needs its owner: then it stays, and nothing opens it."""
+        orphaned = await orphaned_teams(self._session, user_id)
+        if not orphaned:
+            try:
+                await UserService(self._session).delete(user_id)
+                return
+            except LastSuperadmin:
+                pass
+        log.warning(
+            "identity.account_retained",
+            user_id=str(user_id),
+            teams=[str(each) for each in orphaned],
+            hint="Nobody can sign in to it. Give its teams, or the platform, another owner and delete it.",
+        )
 
     async def _newcomer(self, profile: Profile) -> tuple[User, bool]:
         """A new account and True, or the one with this address and False.
 
         Who has the address is only looked at once it is proven.
         """
+        if profile.is_blocked:
+            raise AccountInactive
         if profile.email is None or not profile.email_verified:
             raise EmailUnverified
         try:
@@ -168,18 +219,28 @@ class People:
             raise IdentityConflict
         if not user.is_active:
             raise AccountInactive
-        return await self._users.lock(user.id), False
+        user = await self._users.lock(user.id)
+        known = await self._identities.of_issuer(user.id, profile.issuer)
+        if known is not None:
+            raise AddressHeld(known.subject)
+        return user, False
 
-    async def _move(self, user: User, email: str) -> None:
-        """To an address that is free; of one that somebody has here, nothing is taken."""
-        try:
-            await UserService(self._session).change_email(user.id, email)
-        except EmailTaken:
-            return
+    async def _move(self, identity: ExternalIdentity, user: User, email: str) -> None:
+        """To an address that is free. One that another account has is waited for, see `AddressMoves`."""
+        pending = None
+        if email != user.email:
+            try:
+                await UserService(self._session).change_email(user.id, email)
+            except EmailTaken:
+                pending = email
+        if pending != identity.pending_email:
+            await self._identities.update(identity, {"pending_email": pending})
+            if pending is not None:
+                await retry_move(self._session, identity.id)
 
     async def _note(self, identity: ExternalIdentity, profile: Profile) -> None:
         changes: dict[str, object] = {"last_used_at": utc_now()}
-        if _is_news(identity, profile.at):
+        if profile.email is not None and _is_news(identity.known_at, profile.at):
             changes |= {"email": profile.email, "email_verified": profile.email_verified, "known_at": profile.at}
         await self._identities.update(identity, changes)
 
@@ -190,6 +251,10 @@ async def complete(session: Session, user_id: UUID, pending: dict[str, Any]) -> 
     await People(session, pending["provider"]).link(user_id, profile)
 
 
-def _is_news(identity: ExternalIdentity, at: datetime | None) -> bool:
-    """Whether this was known later than what is kept; providers that tell no times are always believed."""
-    return at is None or identity.known_at is None or at > identity.known_at
+def _is_news(known_at: datetime | None, at: datetime | None) -> bool:
+    """Whether this is not older than what is stored; providers that state no times are always believed."""
+    return at is None or known_at is None or at >= known_at
+
+
+def _is_blocked(identity: ExternalIdentity) -> bool:
+    return identity.blocked_until is not None and identity.blocked_until > utc_now()

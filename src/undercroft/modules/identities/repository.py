@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from undercroft.core.db import ReadSession, Session
 from undercroft.core.db.repository import OwnedRepository, Repository
+from undercroft.core.security.tokens import hash_token
 from undercroft.modules.identities.errors import IdentityNotFound
 from undercroft.modules.identities.models import ExchangeCode, ExternalIdentity, UsedMark
 
@@ -25,6 +26,22 @@ class IdentityRepository(Repository[ExternalIdentity]):
         await self._session.execute(select(func.pg_advisory_xact_lock(key)))
         query = self._query().where(col(ExternalIdentity.issuer) == issuer, col(ExternalIdentity.subject) == subject)
         return await self._first(query.with_for_update().execution_options(populate_existing=True))
+
+    async def of_issuer(self, user_id: UUID, issuer: str) -> ExternalIdentity | None:
+        """The identity that this user has at this issuer; the earliest, should there be several."""
+        query = self._query().where(col(ExternalIdentity.user_id) == user_id, col(ExternalIdentity.issuer) == issuer)
+        return await self._first(query.order_by(col(ExternalIdentity.created_at), col(ExternalIdentity.id)).limit(1))
+
+    async def lock_moves(self) -> None:
+        """Let no other transaction move accounts to pending addresses until this one ends."""
+        key = func.hashtextextended("external_identities.pending_email", 0)
+        await self._session.execute(select(func.pg_advisory_xact_lock(key)))
+
+    async def waiting_for(self, email: str | None = None) -> Sequence[UUID]:
+        """The identities with a pending address, those that wait for this one if it is named."""
+        pending = col(ExternalIdentity.pending_email)
+        query = select(col(ExternalIdentity.id)).where(pending.is_not(None) if email is None else pending == email)
+        return (await self._session.scalars(query.order_by(col(ExternalIdentity.id)))).all()
 
     async def erase(self, user_id: UUID) -> int:
         """Remove all of somebody's identities; how many there were."""
@@ -62,6 +79,16 @@ class OnceRepository:
         """Remove what expired before this moment."""
         removed = await self._session.rowcount(delete(UsedMark).where(col(UsedMark.expires_at) < before))
         return removed + await self._session.rowcount(delete(ExchangeCode).where(col(ExchangeCode.expires_at) < before))
+
+
+def session_mark(issuer: str, session_id: str) -> bytes:
+    """What is stored of a session at an issuer that has ended."""
+    return hash_token(f"session {issuer} {session_id}")
+
+
+async def was_used(session: ReadSession, mark: bytes) -> bool:
+    """Whether this mark was set, and has not been cleaned up since."""
+    return await session.get(UsedMark, mark) is not None
 
 
 async def own_identities(session: ReadSession, user_id: UUID) -> Sequence[ExternalIdentity]:

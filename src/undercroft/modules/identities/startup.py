@@ -15,9 +15,12 @@ async def start(app: FastAPI) -> None:
     if made.external is not None:
         provider = load(IdentitySettings).auth_provider.value
         accounts = IssuedElsewhere(app.state.database, made.external, provider, allows_cookies=bool(made.social))
-        app.state.authenticator.external = accounts
+        app.state.authenticator.bind_external(accounts)
         app.state.health.add(Component("identity_provider", made.check))
 
 
 async def stop(app: FastAPI) -> None:
+    accounts = app.state.authenticator.external
+    if isinstance(accounts, IssuedElsewhere):
+        await accounts.close()
     await app.state.identity_connections.close()

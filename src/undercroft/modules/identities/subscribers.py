@@ -3,9 +3,10 @@
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.auth import SignedIn
+from undercroft.modules.identities.moves import retry_moves
 from undercroft.modules.identities.people import complete
 from undercroft.modules.identities.repository import IdentityRepository, OnceRepository
-from undercroft.modules.users import SignInsRevoked, UserDeleted
+from undercroft.modules.users import EmailChanged, SignInsRevoked, UserDeleted
 
 
 @subscribe(SignedIn)
@@ -21,7 +22,14 @@ async def revoke_codes(session: Session, event: SignInsRevoked) -> None:
     await OnceRepository(session).revoke_codes(event.user_id)
 
 
+@subscribe(EmailChanged)
+async def retry_moves_to_former_address(session: Session, event: EmailChanged) -> None:
+    """The former address is free now for the account that waits for it."""
+    await retry_moves(session, event.previous)
+
+
 @subscribe(UserDeleted)
 async def forget_identities(session: Session, event: UserDeleted) -> None:
-    """Who they were elsewhere is not kept."""
+    """Who they were elsewhere is not stored any more, and their address is free for the account that waits for it."""
     await IdentityRepository(session).erase(event.user_id)
+    await retry_moves(session, event.email)

@@ -1,8 +1,25 @@
 """Background work of identities: forgetting what has had its time."""
 
+from uuid import UUID
+
 from undercroft.core.db import utc_now
-from undercroft.jobs import CurrentJob, cron
+from undercroft.jobs import CurrentJob, cron, task
+from undercroft.modules.identities.moves import AddressMoves, retry_moves
 from undercroft.modules.identities.repository import OnceRepository
+
+
+@task(retries=8, timeout=60, backoff=5)
+async def apply_address(job: CurrentJob, *, identity_id: UUID) -> bool:
+    """Move an account to its pending address; whether that address was free."""
+    async with job.session() as session:
+        return await AddressMoves(session).apply(identity_id)
+
+
+@cron("7 * * * *", timeout=600)
+async def retry_addresses(job: CurrentJob) -> dict[str, int]:
+    """Try all pending addresses again, should one have become free without a trace."""
+    async with job.session() as session:
+        return {"tried": await retry_moves(session)}
 
 
 @cron("41 3 * * *", timeout=600)

@@ -17,7 +17,7 @@ from undercroft.core.http.flash import flashed, see_other
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import Action, add_templates, failure_page, mailed_page, result_page
-from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
+from undercroft.core.security.passwords import MAX_INPUT, WeakPassword
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
 from undercroft.modules.auth import (
@@ -77,7 +77,7 @@ async def register(
     identity: IdentityDep,
     client: CurrentClient,
     token: TokenInForm = "",
-    password: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
+    password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
     full_name: Annotated[PersonName, Form()] = "",
 ) -> Response:
     """As somebody new; whoever has made an account meanwhile signs in with that."""
@@ -156,7 +156,7 @@ async def _shown(
         error=error,
         full_name=full_name,
         shortest=load(PasswordSettings).password_min_length,
-        longest=MAX_LENGTH,
+        longest=MAX_INPUT,
         longest_name=NAME_LENGTH,
     )
 

@@ -13,7 +13,7 @@ from undercroft.core.http.pages import add_templates, policy
 from undercroft.modules.auth import Client, Identity, SessionKind, Started, browser
 from undercroft.modules.mfa.errors import InvalidCode, InvalidPasskey
 from undercroft.modules.mfa.models import Factor
-from undercroft.modules.mfa.schemas import Assertion, Proof
+from undercroft.modules.mfa.schemas import Assertion, Proof, typed
 from undercroft.modules.mfa.second_step import SecondStep
 from undercroft.modules.users import User
 
@@ -102,7 +102,6 @@ def _asking(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(code: str, recovery_code: str) -> Proof:
-    digits = "".join(code.split())
-    if _SIX_DIGITS.fullmatch(digits):
-        return Proof.model_validate({"code": digits})
+    if _SIX_DIGITS.fullmatch(str(typed(code))):
+        return Proof.model_validate({"code": code})
     return Proof.model_validate({"recovery_code": (recovery_code or code)[:LONGEST]})

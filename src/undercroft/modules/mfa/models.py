@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, LargeBinary, Strin
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.db import Identified, Timestamped, utc_now
+from undercroft.core.db import Erasure, Identified, Privacy, Timestamped, utc_now
 from undercroft.core.validation import Name
 from undercroft.modules.auth import SessionKind
 
@@ -28,6 +28,7 @@ class Totp(SQLModel, table=True):
     """Somebody's authenticator app, and the one that is being set up in its place."""
 
     __tablename__ = "mfa_totps"
+    __privacy__ = Privacy("the user", "until it is removed", erasures=(Erasure("user_id"),))
     __table_args__: Any = (CheckConstraint("(secret_sealed IS NULL) = (confirmed_at IS NULL)", "confirmed"),)
 
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", primary_key=True)
@@ -44,6 +45,7 @@ class RecoveryCode(SQLModel, table=True):
     """A code that works once; the row goes with its use."""
 
     __tablename__ = "mfa_recovery_codes"
+    __privacy__ = Privacy("the user", "until it is used or renewed", erasures=(Erasure("user_id"),))
 
     code_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
@@ -53,6 +55,9 @@ class Passkey(Identified, Timestamped, table=True):
     """A credential of WebAuthn: the public half of a key pair that an authenticator keeps."""
 
     __tablename__ = "mfa_passkeys"
+    __privacy__ = Privacy(
+        "the user", "until it is removed", personal=("name",), plain=("transports",), erasures=(Erasure("user_id"),)
+    )
 
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
     name: Name = Field(max_length=NAME_LENGTH, nullable=False)
@@ -85,6 +90,7 @@ class Challenge(SQLModel, table=True):
     """What an authenticator is to sign; the row goes with its first use."""
 
     __tablename__ = "mfa_challenges"
+    __privacy__ = Privacy("the user", "some minutes", plain=("purpose",), erasures=(Erasure("subject_id"),))
 
     challenge_hash: bytes = Field(sa_type=LargeBinary, primary_key=True)
     purpose: Purpose = Field(sa_type=String(16), nullable=False)
@@ -96,6 +102,9 @@ class HalfwaySignIn(Identified, table=True):
     """Somebody who has done the first step of signing in. The row goes with the second, or with too many tries."""
 
     __tablename__ = "mfa_halfway_sign_ins"
+    __privacy__ = Privacy(
+        "the user", "some minutes", personal=("first_step",), plain=("kind",), erasures=(Erasure("user_id"),)
+    )
 
     token_hash: bytes = Field(sa_type=LargeBinary, unique=True, nullable=False, repr=False)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)

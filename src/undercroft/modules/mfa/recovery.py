@@ -1,6 +1,7 @@
 """Recovery codes: for whoever has lost the authenticator. Ten of them, each good for one time."""
 
 import secrets
+import unicodedata
 from uuid import UUID
 
 from undercroft.core.security.tokens import hash_token
@@ -19,5 +20,6 @@ def new_codes() -> list[str]:
 
 
 def hash_of(user_id: UUID, code: str) -> bytes:
-    """What is kept of somebody's code, however it is spaced and written."""
-    return hash_token(f"{user_id} {''.join(filter(str.isalnum, code.lower()))}")
+    """What is stored of a user's code, however it is spaced and written."""
+    written = unicodedata.normalize("NFKC", code).lower()
+    return hash_token(f"{user_id} {''.join(filter(str.isalnum, written))}")

@@ -1,19 +1,30 @@
 """Second factors over HTTP."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
 from undercroft.core.validation import Schema, one_line
 from undercroft.modules.auth import Kind, Password, SessionKind, Token
 from undercroft.modules.mfa.models import NAME_LENGTH, Passkey
 
+BETWEEN = frozenset({"Zs", "Pd", "Cc", "Cf"})
+"""Categories of what stands between the groups of a code: spaces, dashes, and what cannot be seen."""
+
 Base64Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[A-Za-z0-9_-]+=*$")]
 LongBase64Url = Annotated[str, Field(min_length=1, max_length=32_768, pattern=r"^[A-Za-z0-9_-]+=*$")]
 PasskeyName = Annotated[str, one_line(NAME_LENGTH)]
 Options = Annotated[dict[str, Any], Field(description="For `PublicKeyCredential.parse…OptionsFromJSON`.")]
+
+
+def typed(value: object) -> object:
+    """A code as people type or paste it: without the spaces and hyphens between its groups, and in ASCII (NFKC)."""
+    if not isinstance(value, str):
+        return value
+    return "".join(each for each in unicodedata.normalize("NFKC", value) if unicodedata.category(each) not in BETWEEN)
 
 
 def _code(description: str, example: str, longest: int, pattern: str) -> Any:
@@ -31,12 +42,18 @@ def _code(description: str, example: str, longest: int, pattern: str) -> Any:
 Code = Annotated[
     str,
     Field(pattern=r"^[0-9]{6}$"),
-    _code("Six digits, as the authenticator app shows them.", "492039", 6, "^[0-9]{6}$"),
+    BeforeValidator(typed),
+    _code(
+        "Six digits, as the authenticator app shows them; spaces and hyphens between them are ignored.",
+        "492039",
+        11,
+        "^[0-9](?:[ -]?[0-9]){5}$",
+    ),
 ]
 RecoveryCode = Annotated[
     SecretStr,
     Field(min_length=1, max_length=64),
-    _code("One of the recovery codes.", "k7fp-2mxq-9trw-hd4v", 64, "^.+$"),
+    _code("One of the recovery codes, in any case and grouping.", "k7fp-2mxq-9trw-hd4v", 64, "^.+$"),
 ]
 
 

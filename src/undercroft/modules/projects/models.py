@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Index, String, desc
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.db import SoftDeleted, TenantOwned, Timestamped, Versioned
+from undercroft.core.db import Privacy, SoftDeleted, TenantOwned, Timestamped, Versioned
 from undercroft.core.validation import LongText, Name
 
 
@@ -24,6 +24,7 @@ class ProjectFields(SQLModel):
 
 class Project(ProjectFields, TenantOwned, Timestamped, SoftDeleted, Versioned, table=True):
     __tablename__ = "projects"
+    __privacy__ = Privacy("the team", "until the team is purged", plain=("name", "description", "status"))
     __table_args__ = (
         # `deleted_at` rides along so that counting a team's projects reads the index alone
         Index(

@@ -14,7 +14,9 @@ from undercroft.modules.teams.errors import (
     TeamNotFound,
     TeamWithoutOwner,
 )
+from undercroft.modules.teams.events import TeamPurged
 from undercroft.modules.teams.joining import accept_offer, list_offers
+from undercroft.modules.teams.leaving import orphaned_teams
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.teams.repository import ROLE_GRANTS, Belonging, MembershipRepository, TeamRepository
 from undercroft.modules.teams.restoring import restore_team
@@ -42,6 +44,7 @@ __all__ = [
     "SlugTaken",
     "Team",
     "TeamNotFound",
+    "TeamPurged",
     "TeamRepository",
     "TeamWithoutOwner",
     "accept_invitation",
@@ -50,5 +53,6 @@ __all__ = [
     "create_team",
     "list_offers",
     "open_invitation",
+    "orphaned_teams",
     "restore_team",
 ]

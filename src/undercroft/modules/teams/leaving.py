@@ -17,24 +17,32 @@ async def leave_all(session: Session, user_id: UUID) -> None:
 
     Raises `LastOwner` with the teams that others belong to and nobody else owns.
     """
+    orphaned = await orphaned_teams(session, user_id)
+    if orphaned:
+        raise LastOwner(details={"teams": [str(team_id) for team_id in orphaned]})
+    for team_id in await MembershipRepository(session).of_user(user_id):
+        await _leave(session, await TeamRepository(session).hold_any(team_id), user_id)
+    await InvitationTokenRepository(session).forget_person(user_id)
+
+
+async def orphaned_teams(session: Session, user_id: UUID) -> list[UUID]:
+    """The teams that others belong to and nobody else owns. All teams of the user are locked from here on."""
     members, teams = MembershipRepository(session), TeamRepository(session)
     orphaned: list[UUID] = []
     for team_id in await members.of_user(user_id):
         team = await teams.hold_any(team_id)
-        if not await _leave(session, team, user_id):
+        member = await members.member(team_id, user_id)
+        is_only_owner = member.role == TeamRole.OWNER and await members.owners(team_id) == 1
+        if team.deleted_at is None and is_only_owner and await members.size(team_id) > 1:
             orphaned.append(team_id)
-    if orphaned:
-        raise LastOwner(details={"teams": [str(team_id) for team_id in orphaned]})
-    await InvitationTokenRepository(session).forget_person(user_id)
+    return orphaned
 
 
-async def _leave(session: Session, team: Team, user_id: UUID) -> bool:
-    """Take somebody out of a team that is held; False when it needs them."""
+async def _leave(session: Session, team: Team, user_id: UUID) -> None:
+    """Take somebody out of a team that is locked and does not need them."""
     members = MembershipRepository(session)
     member = await members.member(team.id, user_id)
     living, alone = team.deleted_at is None, await members.size(team.id) == 1
-    if living and not alone and member.role == TeamRole.OWNER and await members.owners(team.id) == 1:
-        return False
     await members.delete(member)
     await revoke_unsendable(session, team.id)
     await revoke_stale_claims(session, team)
@@ -45,4 +53,3 @@ async def _leave(session: Session, team: Team, user_id: UUID) -> bool:
     else:
         before = {"role": member.role}
         await record(session, Entry("member.left", user_id, "user", user_id, team.id, before=before))
-    return True

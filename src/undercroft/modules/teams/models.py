@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.auth.permissions import TeamRole
-from undercroft.core.db import Identified, SoftDeleted, Timestamped, utc_now
+from undercroft.core.db import Erasure, Holds, Identified, Privacy, SoftDeleted, Timestamped, utc_now
 from undercroft.core.validation import Name, Slug
 from undercroft.modules.users import EMAIL_LENGTH
 
@@ -29,6 +29,11 @@ class Team(TeamFields, Identified, Timestamped, SoftDeleted, table=True):
     """
 
     __tablename__ = "teams"
+    __privacy__ = Privacy(
+        "the team",
+        "until the team is purged, 30 days after it was deleted",
+        plain=("name", "slug", "auto_join_domains", "auto_join_claims", "auto_join_role"),
+    )
     __table_args__: Any = (
         Index("uq_teams_slug", "slug", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("uq_teams_personal_user_id", "personal_user_id", unique=True),
@@ -72,6 +77,7 @@ class Membership(Identified, Timestamped, table=True):
     """Somebody in a team, in one role."""
 
     __tablename__ = "memberships"
+    __privacy__ = Privacy("the user", "until the user leaves", plain=("role",), erasures=(Erasure("user_id"),))
     __table_args__ = (
         Index("uq_memberships_user_id_team_id", "user_id", "team_id", unique=True),
         Index("ix_memberships_team_id", "team_id"),
@@ -86,6 +92,7 @@ class Removal(SQLModel, table=True):
     """A user whom a team removed: its domains do not offer the team to them again, an invitation lifts it."""
 
     __tablename__ = "team_removals"
+    __privacy__ = Privacy("the user", "until the user is invited again", erasures=(Erasure("user_id"),))
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE", primary_key=True)
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", primary_key=True, index=True)
@@ -105,6 +112,7 @@ class OwnRole(RoleFields, Identified, Timestamped, table=True):
     """A role that a team made for itself, beside the built-in ones. Memberships name it by its name."""
 
     __tablename__ = "team_roles"
+    __privacy__ = Privacy("the team", "until the team deletes it", plain=("name", "description", "permissions"))
     __table_args__ = (Index("uq_team_roles_team_id_name", "team_id", "name", unique=True),)
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
@@ -115,6 +123,13 @@ class Invitation(Identified, Timestamped, table=True):
     """An address that may join a team in a role, until it has or the time is over. Revoked ones are removed."""
 
     __tablename__ = "team_invitations"
+    __privacy__ = Privacy(
+        "the invited user",
+        "30 days after it was accepted or expired",
+        personal=("email",),
+        plain=("role",),
+        erasures=(Erasure("email", Holds.ADDRESS), Erasure("accepted_by")),
+    )
     __table_args__: Any = (
         Index(
             "uq_team_invitations_team_id_email",
@@ -140,6 +155,7 @@ class InvitationToken(SQLModel, table=True):
     """What a mailed link holds, as its hash. Each attempt to send the mail makes its own, so a mail may come twice."""
 
     __tablename__ = "team_invitation_tokens"
+    __privacy__ = Privacy("the invited user", "as long as the invitation")
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
     invitation_id: UUID = Field(foreign_key="team_invitations.id", ondelete="CASCADE", nullable=False, index=True)

@@ -146,6 +146,12 @@ class TeamRepository(Repository[Team]):
             .where(*(~each for each in left_out))
         )
 
+    async def abandoned(self) -> Sequence[UUID]:
+        """Deleted teams without a member, in the order in which they are to be locked."""
+        members = select(col(Membership.id)).where(col(Membership.team_id) == col(Team.id)).exists()
+        query = self._query(deleted=True).where(~members).with_only_columns(col(Team.id)).order_by(col(Team.id))
+        return (await self._session.scalars(query)).all()
+
     async def deleted_before(self, moment: datetime, limit: int) -> Sequence[UUID]:
         query = self._query(deleted=True).where(col(Team.deleted_at) < moment)
         return (await self._session.scalars(query.with_only_columns(col(Team.id)).limit(limit))).all()

@@ -6,9 +6,17 @@ from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.teams.domains import revoke_claims_of
 from undercroft.modules.teams.leaving import leave_all
+from undercroft.modules.teams.purging import purge_abandoned
 from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
 from undercroft.modules.teams.service import create_team
-from undercroft.modules.users import EmailChanged, UserDeactivated, UserDeleted, UserRegistered, tell
+from undercroft.modules.users import (
+    EmailChanged,
+    UserDeactivated,
+    UserDeleted,
+    UserErased,
+    UserRegistered,
+    tell,
+)
 
 
 @subscribe(UserRegistered)
@@ -39,6 +47,12 @@ async def revoke_claims_of_the_deactivated(session: Session, event: UserDeactiva
 async def leave_teams(session: Session, event: UserDeleted) -> None:
     """Nobody belongs to a team without an account; an account that a team needs cannot be given up."""
     await leave_all(session, event.user_id)
+
+
+@subscribe(UserErased)
+async def purge_teams(session: Session, event: UserErased) -> None:  # noqa: ARG001 - whoever was the last member
+    """Teams that the user alone belonged to go with the account; those of others keep what the user made there."""
+    await purge_abandoned(session)
 
 
 @follow("member.role_changed")

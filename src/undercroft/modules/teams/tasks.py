@@ -6,7 +6,6 @@ from uuid import UUID
 
 import structlog
 
-from undercroft.core.audit import Entry, record
 from undercroft.core.db import utc_now
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
@@ -14,6 +13,7 @@ from undercroft.jobs import CurrentJob, cron, task
 from undercroft.modules.teams.acceptance import INVITATION_PAGE
 from undercroft.modules.teams.models import InvitationToken
 from undercroft.modules.teams.notices import TeamNotice
+from undercroft.modules.teams.purging import purge_team
 from undercroft.modules.teams.repository import InvitationTokenRepository, TeamRepository
 from undercroft.modules.teams.service import restorable_since
 from undercroft.modules.users import UserRepository
@@ -91,6 +91,5 @@ async def _purge(job: CurrentJob, team_id: UUID) -> bool:
         team = await teams.hold_any(team_id)
         if team.deleted_at is None or team.deleted_at >= restorable_since():
             return False
-        await teams.delete(team)
-        await record(session, Entry("team.purged", None, "team", team_id, team_id))
+        await purge_team(session, team)
         return True

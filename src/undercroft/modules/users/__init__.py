@@ -4,7 +4,14 @@ Others use the service, the events and the repository from here on down; nobody 
 """
 
 from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, RoleTooWeak, UserNotFound
-from undercroft.modules.users.events import EmailChanged, SignInsRevoked, UserDeactivated, UserDeleted, UserRegistered
+from undercroft.modules.users.events import (
+    EmailChanged,
+    SignInsRevoked,
+    UserDeactivated,
+    UserDeleted,
+    UserErased,
+    UserRegistered,
+)
 from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
 from undercroft.modules.users.notices import tell
 from undercroft.modules.users.profile import PROFILE, encode_profile
@@ -28,6 +35,7 @@ __all__ = [
     "User",
     "UserDeactivated",
     "UserDeleted",
+    "UserErased",
     "UserNotFound",
     "UserRead",
     "UserRegistered",

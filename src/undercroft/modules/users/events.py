@@ -10,9 +10,10 @@ class UserRegistered(Event, frozen=True):
 
 
 class EmailChanged(Event, frozen=True):
-    """Somebody has proven another address, which is theirs from now on."""
+    """Somebody has proven another address, which is theirs from now on; `previous` is free again."""
 
     user_id: UUID
+    previous: str
 
 
 class UserDeactivated(Event, frozen=True):
@@ -30,3 +31,9 @@ class UserDeleted(Event, frozen=True):
 
     user_id: UUID
     email: str
+
+
+class UserErased(Event, frozen=True):
+    """What the tables declare about a deleted user is erased; what follows the account is erased now, too."""
+
+    user_id: UUID

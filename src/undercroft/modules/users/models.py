@@ -2,13 +2,14 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import CheckConstraint, DateTime, Index, String, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.auth import PlatformRole
-from undercroft.core.db import Identified, SoftDeleted, Timestamped
+from undercroft.core.db import Identified, Privacy, SoftDeleted, Timestamped
 
 EMAIL_LENGTH = 254
 NAME_LENGTH = 200
@@ -35,6 +36,13 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
     """A person. Deleting one anonymises the row, so that what refers to it stays and the address is free again."""
 
     __tablename__ = "users"
+    __privacy__ = Privacy(
+        "the user",
+        "until the account is deleted, then an anonymous row",
+        personal=("email", "full_name", "password_hash", "locale", "timezone", "avatar_url", "notifications"),
+        plain=("role", "second_factors"),
+        otherwise="anonymized when the account is deleted (`UserService.delete`)",
+    )
     __table_args__: Any = (
         CheckConstraint("role IN ('user', 'admin', 'superadmin')", "role"),
         Index("ix_users_superadmin", "id", postgresql_where=text("role = 'superadmin'")),
@@ -59,3 +67,21 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
     @property
     def email_verified(self) -> bool:
         return self.email_verified_at is not None
+
+
+class UserAddress(SQLModel, table=True):
+    """Every email address that an account has or had, with the account that had it last.
+
+    A trigger writes it and no role of the application may, for it decides what is erased with an account.
+    """
+
+    __tablename__ = "user_addresses"
+    __privacy__ = Privacy(
+        "the user",
+        "until a deleted account is erased",
+        personal=("email",),
+        otherwise="removed by the function audit_erase, for no role may delete from it",
+    )
+
+    email: str = Field(max_length=EMAIL_LENGTH, primary_key=True)
+    user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)

@@ -1,15 +1,17 @@
 """Every query about people."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 from sqlmodel import col
 
 from undercroft.core.auth import PlatformRole
+from undercroft.core.db import ReadSession
 from undercroft.core.db.repository import Repository
 from undercroft.modules.users.errors import EmailTaken, UserNotFound
-from undercroft.modules.users.models import User
+from undercroft.modules.users.models import User, UserAddress
 
 
 class UserRepository(Repository[User]):
@@ -56,6 +58,20 @@ class UserRepository(Repository[User]):
             .order_by(col(User.id))
             .with_for_update()
         )
+        return (await self._session.scalars(query)).all()
+
+    async def deleted_since(self, moment: datetime) -> Sequence[UUID]:
+        """Accounts that were deleted at this moment or later."""
+        return (await self._session.scalars(select(col(User.id)).where(col(User.deleted_at) >= moment))).all()
+
+
+class UserAddressRepository:
+    def __init__(self, session: ReadSession) -> None:
+        self._session = session
+
+    async def of(self, user_id: UUID) -> Sequence[str]:
+        """The email addresses that an account has, or had and no other account has taken since."""
+        query = select(col(UserAddress.email)).where(col(UserAddress.user_id) == user_id)
         return (await self._session.scalars(query)).all()
 
 

@@ -16,6 +16,7 @@ from undercroft.core.db.repository import Position, Slice, Stretch
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.core.telemetry.redaction import HIDDEN
+from undercroft.modules.users.erasure import request_erasure
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak
 from undercroft.modules.users.events import EmailChanged, UserDeactivated, UserDeleted, UserRegistered
 from undercroft.modules.users.models import User
@@ -150,13 +151,16 @@ class UserService:
         await self._audit(action, user_id, actor_id, before=before, after={"password": HIDDEN}, details=details)
         return user
 
-    async def change_email(self, user_id: UUID, email: str) -> str:
-        """Move somebody to an address that they have proven; the earlier one is returned. Raises `EmailTaken`."""
+    async def change_email(self, user_id: UUID, email: str, *, previous: str | None = None) -> str:
+        """Move somebody to an address that they have proven; the earlier one is returned. Raises `EmailTaken`.
+
+        `previous` is the earlier address of an account that was parked at another one in between.
+        """
         await self._users.reserve_email(email)
         user = await self._users.lock(user_id)
-        before = user.email
+        before = previous or user.email
         await self._users.update(user, {"email": email, "email_verified_at": utc_now()})
-        await publish(self._session, EmailChanged(user_id))
+        await publish(self._session, EmailChanged(user_id, before))
         await self._audit("user.email_changed", user_id, user_id, before={"email": before}, after={"email": email})
         return before
 
@@ -170,6 +174,7 @@ class UserService:
         # before the event, so that what subscribers erase includes where this came from
         await self._audit("user.deleted", user_id, user_id, before={"deleted": False}, after={"deleted": True})
         await publish(self._session, UserDeleted(user_id, email))
+        await request_erasure(self._session, user_id)
 
     async def _lock_with_superadmins(self, user_id: UUID) -> tuple[User, bool]:
         """The person, and whether no other superadmin may come in. Superadmins are held first, in one order for all."""
@@ -230,6 +235,8 @@ def _anonymous(user_id: UUID) -> dict[str, Any]:
     return {
         "email": f"{user_id}@deleted.invalid",
         "full_name": "",
+        "locale": "en",
+        "timezone": "UTC",
         "password_hash": None,
         "avatar_url": None,
         "notifications": {},

@@ -1,10 +1,12 @@
-"""Background work for people: mails that tell them what was done to their account."""
+"""Background work for users: emails about what was done to their account, and erasing deleted ones."""
 
 from datetime import datetime
 from uuid import UUID
 
+from undercroft.core.db import utc_now
 from undercroft.core.settings import CoreSettings, load
-from undercroft.jobs import CurrentJob, task
+from undercroft.jobs import CurrentJob, cron, task
+from undercroft.modules.users.erasure import REPEATED, erase_deleted
 from undercroft.modules.users.repository import UserRepository
 
 
@@ -28,3 +30,21 @@ async def send_notice(
         **facts,
     }
     await email().send(user.email, template, data, key=job.id)
+
+
+@task(retries=8, timeout=600)
+async def erase(job: CurrentJob, *, user_id: UUID) -> dict[str, int]:
+    """Erase a deleted user from every table that stores something about them."""
+    async with job.session() as session:
+        return await erase_deleted(session, user_id)
+
+
+@cron("31 2 * * *", timeout=3600)
+async def erase_recently_deleted(job: CurrentJob) -> dict[str, int]:
+    """Erase again what arrived late about users who were deleted in the last days."""
+    async with job.reading() as session:
+        users = await UserRepository(session).deleted_since(utc_now() - REPEATED)
+    for user_id in users:
+        async with job.session() as session:
+            await erase_deleted(session, user_id)
+    return {"users": len(users)}

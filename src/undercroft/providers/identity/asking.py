@@ -8,6 +8,7 @@ import msgspec
 
 from undercroft.providers.identity.errors import IdentityProviderUnavailable
 from undercroft.providers.identity.jwks import Jwks
+from undercroft.providers.identity.profile import FOREVER, moment_of
 from undercroft.providers.identity.tokens import Rules, Tokens, is_subject
 from undercroft.providers.outgoing import Outgoing, Reply, Unreachable
 
@@ -42,6 +43,13 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 def has_subject(value: object) -> bool:
     return isinstance(value, str) and is_subject(value)
+
+
+def ban_end(value: object) -> datetime | None:
+    """Until when a user is banned, as an ISO 8601 time; None for no ban, `FOREVER` for what is no time."""
+    if value is None:
+        return None
+    return moment_of(unix_time(value)) or FOREVER
 
 
 def unix_milliseconds(value: object) -> float | None:

@@ -1,17 +1,23 @@
 """AUTH_PROVIDER=clerk."""
 
+import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from msgspec import UNSET, UnsetType
+
 from undercroft.core.settings import load
 from undercroft.providers.identity.asking import NOTHING, ask, has_subject, json_object, tokens_of, unix_milliseconds
-from undercroft.providers.identity.profile import Profile
+from undercroft.providers.identity.profile import FOREVER, Profile, moment_of
 from undercroft.providers.identity.protocol import Event, News
 from undercroft.providers.identity.settings import IdentitySettings
 from undercroft.providers.identity.signatures import verified_id
 from undercroft.providers.identity.tokens import Claims
 from undercroft.providers.outgoing import Outgoing
+
+SESSION_ENDS = ("session.ended", "session.removed", "session.revoked")
 
 
 class Clerk:
@@ -21,23 +27,33 @@ class Clerk:
         settings = load(IdentitySettings)
         self.issuer = settings.issuer
         parties = frozenset(settings.clerk_authorized_parties)
-        self.tokens = tokens_of(self.issuer, self._jwks_uri, outgoing, parties=parties)
+        self.tokens = tokens_of(self.issuer, self._jwks_uri, outgoing, parties=parties, accepts=_is_signed_in)
         self._outgoing = outgoing
 
     async def _jwks_uri(self) -> str:
         return f"{self.issuer}/.well-known/jwks.json"
 
     async def profile(self, claims: Claims, token: str) -> Profile:  # noqa: ARG002
-        settings = load(IdentitySettings)
-        key = settings.clerk_secret_key.get_secret_value()
-        if claims.email is None and key:
-            reply = await ask(self._outgoing, f"{settings.clerk_api_url}/v1/users/{quote(claims.sub, safe='')}", key)
-            if reply.ok and reply.content.get("id") == claims.sub:
-                return self._of(reply.content, claims.iat)
-        verified = claims.says_verified or settings.auth_trust_email
+        user = await self._user(claims.sub) if claims.email is None else None
+        if user is not None:
+            return self._of(user, unix_milliseconds(user.get("updated_at")) or claims.iat)
+        verified = claims.says_verified or load(IdentitySettings).auth_trust_email
         return Profile.of(
             self.issuer, claims.sub, email=claims.email, verified=verified, name=claims.name, at=claims.iat
         )
+
+    async def lookup(self, subject: str) -> Profile | None:
+        user = await self._user(subject)
+        return None if user is None else self._of(user, unix_milliseconds(user.get("updated_at")) or time.time())
+
+    async def _user(self, subject: str) -> dict[str, Any] | None:
+        """What the Backend API says of a user; None without a secret key, and for one that it does not know."""
+        settings = load(IdentitySettings)
+        key = settings.clerk_secret_key.get_secret_value()
+        if not key:
+            return None
+        reply = await ask(self._outgoing, f"{settings.clerk_api_url}/v1/users/{quote(subject, safe='')}", key)
+        return reply.content if reply.ok and reply.content.get("id") == subject else None
 
     def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:
         secret = load(IdentitySettings).clerk_webhook_secret.get_secret_value()
@@ -48,6 +64,9 @@ class Clerk:
             return None
         if kind == "user.deleted":
             return Event(name, News.DELETED, Profile.of(self.issuer, user["id"], **NOTHING, at=sent_at))
+        if kind in SESSION_ENDS and has_subject(user.get("user_id")):
+            profile = Profile.of(self.issuer, user["user_id"], **NOTHING, at=sent_at)
+            return Event(name, News.SESSION_ENDED, profile, session_id=user["id"])
         if kind not in ("user.created", "user.updated"):
             return None
         return Event(name, News.CHANGED, self._of(user, unix_milliseconds(user.get("updated_at")) or sent_at))
@@ -72,4 +91,23 @@ class Clerk:
             verified=verified or load(IdentitySettings).auth_trust_email,
             name=name,
             at=at,
+            blocked_until=_blocked_until(user),
         )
+
+
+def _is_signed_in(claims: Claims) -> bool:
+    """A session with a task left, such as a second factor or a team to choose, is `pending`: not signed in yet."""
+    return bool(claims.sts in (None, "active"))
+
+
+def _blocked_until(user: Mapping[str, Any]) -> datetime | UnsetType | None:
+    """An administrator bans for good; too many wrong passwords lock for a while, which may have no end."""
+    if "banned" not in user and "locked" not in user:
+        return UNSET
+    if user.get("banned") is True:
+        return FOREVER
+    if user.get("locked") is not True:
+        return None
+    seconds = user.get("lockout_expires_in_seconds")
+    ends_at = moment_of(time.time() + seconds) if isinstance(seconds, int | float) else None
+    return ends_at or FOREVER

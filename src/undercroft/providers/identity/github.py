@@ -23,6 +23,7 @@ class Github:
 
     def __init__(self, outgoing: Outgoing) -> None:
         self._settings = load(SocialSettings)
+        self.issuer = self._settings.github_url
         self._outgoing = outgoing
 
     async def address(self, flow: Flow) -> str:

@@ -39,6 +39,10 @@ class Oidc:
             self.issuer, claims.sub, email=said.get("email"), verified=verified, name=said.get("name"), at=claims.iat
         )
 
+    async def lookup(self, subject: str) -> Profile | None:  # noqa: ARG002
+        """The userinfo endpoint takes a token of the user."""
+        return None
+
     def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:  # noqa: ARG002
         """There is no common form of webhooks."""
         raise BadSignature

@@ -42,7 +42,7 @@ class OpenId:
         vouches: Callable[[Claims], bool] = lambda claims: claims.says_verified,
         asked: Mapping[str, str] | None = None,
     ) -> None:
-        self.name, self.label = name, label
+        self.name, self.label, self.issuer = name, label, issuer
         self._client_id, self._secret = client_id, secret
         self._scopes, self._asked, self._vouches = scopes, dict(asked or {}), vouches
         self._shown = shown_issuer or issuer

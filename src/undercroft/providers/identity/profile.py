@@ -2,17 +2,21 @@
 
 from datetime import UTC, datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from undercroft.core.validation import normalise_email
 from undercroft.core.validation.address import EMAIL_LENGTH
 from undercroft.core.validation.text import NAME_LENGTH, tidy_line
 
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a block ends that has no end."""
+
 
 class Profile(Struct, frozen=True):
     """`issuer` and `subject` are who it is for ever; the address may change and is only theirs when it is verified.
 
-    `at` is when the provider knew this, so that older news never overwrite later ones.
+    `at` is when the provider knew this, so that older news never overwrite later ones. `blocked_until` is for how long
+    the provider lets the user not sign in: `FOREVER`, a time, None for a user who may, UNSET where it does not say.
     """
 
     issuer: str
@@ -21,14 +25,27 @@ class Profile(Struct, frozen=True):
     email_verified: bool = False
     full_name: str = ""
     at: datetime | None = None
+    blocked_until: datetime | UnsetType | None = UNSET
 
     @classmethod
     def of(
-        cls, issuer: str, subject: str, *, email: object, verified: bool, name: object, at: float | None = None
+        cls,
+        issuer: str,
+        subject: str,
+        *,
+        email: object,
+        verified: bool,
+        name: object,
+        at: float | None = None,
+        blocked_until: datetime | UnsetType | None = UNSET,
     ) -> "Profile":
         """Brings what the provider says into our form; an address that is none is left out."""
-        address = _address(email)
-        return cls(issuer, subject, address, verified and address is not None, _name(name), moment_of(at or None))
+        address, known_at = _address(email), moment_of(at or None)
+        return cls(issuer, subject, address, verified and address is not None, _name(name), known_at, blocked_until)
+
+    @property
+    def is_blocked(self) -> bool:
+        return isinstance(self.blocked_until, datetime) and self.blocked_until > datetime.now(UTC)
 
 
 def moment_of(seconds: float | None) -> datetime | None:

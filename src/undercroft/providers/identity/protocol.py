@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 class News(StrEnum):
     CHANGED = "changed"
     DELETED = "deleted"
+    SESSION_ENDED = "session_ended"
 
 
 class Event(Struct, frozen=True):
-    """What a webhook tells: somebody's profile as it is now, or that they are gone. `id` names it for ever."""
+    """What a webhook reports: a user's profile as it is now, that the user is gone, or the end of one session there.
+
+    `id` names it for ever; `session_id` is what tokens of the session say in `sid` or `session_id`.
+    """
 
     id: str
     news: News
     profile: Profile
+    session_id: str = ""
 
 
 class ExternalIssuer(Protocol):
@@ -33,6 +38,13 @@ class ExternalIssuer(Protocol):
 
     async def profile(self, claims: "Claims", token: str) -> Profile:
         """Who it is, asking the provider for what the token does not say. Raises `IdentityProviderUnavailable`."""
+        ...
+
+    async def lookup(self, subject: str) -> Profile | None:
+        """A user as the provider knows them now; None where it cannot be asked without a token of theirs.
+
+        Raises `IdentityProviderUnavailable`.
+        """
         ...
 
     def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:

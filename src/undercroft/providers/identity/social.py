@@ -48,6 +48,7 @@ class SocialProvider(Protocol):
 
     name: str
     label: str
+    issuer: str
 
     async def address(self, flow: Flow) -> str:
         """Where to send the browser. Raises `IdentityProviderUnavailable`."""

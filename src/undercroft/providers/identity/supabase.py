@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import UNSET
+
 from undercroft.core.settings import load
-from undercroft.providers.identity.asking import NOTHING, ask, has_subject, json_object, tokens_of, unix_time
+from undercroft.providers.identity.asking import NOTHING, ask, ban_end, has_subject, json_object, tokens_of, unix_time
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.protocol import Event, News
 from undercroft.providers.identity.settings import IdentitySettings
@@ -42,6 +44,10 @@ class Supabase:
         verified = settings.auth_trust_email
         return Profile.of(self.issuer, claims.sub, email=claims.email, verified=verified, name=name, at=claims.iat)
 
+    async def lookup(self, subject: str) -> Profile | None:  # noqa: ARG002
+        """Supabase tells of a user only to the user, or to a key that opens the whole database."""
+        return None
+
     def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:
         secret = load(IdentitySettings).supabase_webhook_secret.get_secret_value()
         name, sent_at = verified_id(headers, body, secret, prefix="webhook")
@@ -52,7 +58,7 @@ class Supabase:
         row = said.get("old_record" if gone else "record")
         if not isinstance(row, dict) or not has_subject(row.get("id")):
             return None
-        if gone:
+        if gone or row.get("deleted_at"):  # a user may be deleted for good, or be marked as deleted
             return Event(name, News.DELETED, Profile.of(self.issuer, row["id"], **NOTHING, at=sent_at))
         return Event(name, News.CHANGED, self._of(row, unix_time(row.get("updated_at")) or sent_at))
 
@@ -60,4 +66,12 @@ class Supabase:
         about = row.get("raw_user_meta_data") or row.get("user_metadata")
         name = about.get("full_name") or about.get("name") if isinstance(about, dict) else None
         verified = bool(row.get("email_confirmed_at")) or load(IdentitySettings).auth_trust_email
-        return Profile.of(self.issuer, row["id"], email=row.get("email"), verified=verified, name=name, at=at)
+        return Profile.of(
+            self.issuer,
+            row["id"],
+            email=row.get("email"),
+            verified=verified,
+            name=name,
+            at=at,
+            blocked_until=ban_end(row["banned_until"]) if "banned_until" in row else UNSET,
+        )

@@ -44,6 +44,8 @@ class Claims(msgspec.Struct, frozen=True):
     name: str | None = None
     user_metadata: dict[str, Any] | None = None
     auth_time: float | None = None
+    sts: Any = None
+    act: Any = None
     amr: list[Any] | None = None
     aal: str | None = None
     fva: list[int] | None = None
@@ -51,6 +53,21 @@ class Claims(msgspec.Struct, frozen=True):
     @property
     def audiences(self) -> set[str]:
         return {self.aud} if isinstance(self.aud, str) else set(self.aud or ())
+
+    @property
+    def session(self) -> str | None:
+        """The session at the issuer that the token was issued to, as Clerk and Supabase name it."""
+        return self.sid or self.session_id
+
+    @property
+    def actor(self) -> tuple[str, str] | None:
+        """The issuer and subject of who acts as the user (RFC 8693, 4.1); None for the user in person."""
+        if not isinstance(self.act, dict):
+            return None
+        issuer, subject = self.act.get("iss", self.iss), self.act.get("sub")
+        return (
+            (issuer, subject) if isinstance(issuer, str) and isinstance(subject, str) and is_subject(subject) else None
+        )
 
     @property
     def says_verified(self) -> bool:
@@ -86,12 +103,14 @@ class Rules(Struct, frozen=True):
     """What fits. `issuer` gives the one that these claims must name; no `audiences` means that none is asked for.
 
     `parties` are those that `azp` may name, if it names one. `secret` verifies HS256; without, HS256 is refused.
+    `accepts` is what a provider asks of the claims besides.
     """
 
     issuer: Callable[[Claims], str]
     audiences: frozenset[str] = frozenset()
     parties: frozenset[str] = frozenset()
     secret: bytes | None = None
+    accepts: Callable[[Claims], bool] = lambda _claims: True
 
 
 class Tokens:
@@ -195,6 +214,8 @@ class Tokens:
         if rules.parties and claims.azp is not None and claims.azp not in rules.parties:
             raise BadToken
         if max(claims.nbf, claims.iat) > now + CLOCK_TOLERANCE:
+            raise BadToken
+        if (claims.act is not None and claims.actor is None) or not rules.accepts(claims):
             raise BadToken
         if claims.exp - (claims.iat or now) > LONGEST_LIFE:
             raise BadToken

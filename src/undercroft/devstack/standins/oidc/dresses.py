@@ -111,6 +111,8 @@ def supabase_user(issuer: "OidcIssuer", person: "Somebody", *, updated_at: float
         "email_confirmed_at": f"{moment}Z" if confirmed else None,
         "raw_user_meta_data": {"full_name": person.name},
         "user_metadata": {"full_name": person.name},
+        "banned_until": "2199-01-01T00:00:00Z" if person.banned else None,
+        "deleted_at": None,
         "updated_at": f"{moment}Z",
     }
 
@@ -162,6 +164,9 @@ def clerk_user(issuer: "OidcIssuer", person: "Somebody", *, updated_at: float | 
         "last_name": last or None,
         "primary_email_address_id": "idn_1",
         "email_addresses": [] if Fault.EMAIL_MISSING in issuer.faults else [address],
+        "banned": person.banned,
+        "locked": person.locked_for is not None,
+        "lockout_expires_in_seconds": person.locked_for or None,
         "updated_at": int((updated_at or issuer.now()) * 1000),
     }
 
@@ -174,6 +179,19 @@ def clerk_event(
     gone = {"id": person.subject, "object": "user", "deleted": True}
     data = gone if kind == "user.deleted" else clerk_user(issuer, person, updated_at=moment)
     return {"type": kind, "object": "event", "data": data, "timestamp": int(moment * 1000)}
+
+
+def clerk_session_event(issuer: "OidcIssuer", kind: str, person: "Somebody", session_id: str) -> dict[str, Any]:
+    """The body of Clerk's webhook about the end of a session: `session.ended`, `session.removed`, `session.revoked`."""
+    moment = int(issuer.now() * 1000)
+    data = {
+        "id": session_id,
+        "object": "session",
+        "user_id": person.subject,
+        "status": kind.removeprefix("session."),
+        "updated_at": moment,
+    }
+    return {"type": kind, "object": "event", "data": data, "timestamp": moment}
 
 
 def supabase_event(

@@ -58,6 +58,9 @@ class Somebody:
     email: str
     name: str = "Somebody"
     email_verified: bool = True
+    banned: bool = False
+    locked_for: int | None = None
+    """Seconds for which too many wrong passwords lock the account; 0 for ever."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from undercroft.core.errors import Unauthorized
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import answers_secret, not_idempotent
 from undercroft.core.http.limits import limit
-from undercroft.core.security.passwords import MAX_LENGTH, WeakPassword
+from undercroft.core.security.passwords import MAX_INPUT, WeakPassword
 from undercroft.core.security.threads import TooBusy
 from undercroft.core.validation import read_email
 from undercroft.modules.auth import registration
@@ -196,7 +196,7 @@ async def token(
     """For documentation pages and generic clients (RFC 6749, 4.3); `username` is the address."""
     await require_human(request, captcha_token)
     email = _address_in(form.username)
-    if len(form.password) > MAX_LENGTH:
+    if len(form.password) > MAX_INPUT:
         raise InvalidCredentials
     _, started = await identity.sign_in.sign_in(
         email=email,

@@ -9,7 +9,7 @@ from undercroft.core.errors import AppError, Unprocessable
 from undercroft.core.http.flash import see_other
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
-from undercroft.core.security.passwords import MAX_LENGTH
+from undercroft.core.security.passwords import MAX_INPUT
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
@@ -55,7 +55,7 @@ async def register_by_page(
     identity: IdentityDep,
     email: Annotated[str, Form(max_length=300)] = "",
     full_name: Annotated[str, Form(max_length=NAME_LENGTH)] = "",
-    password: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
+    password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
 ) -> Response:
     """The answer is the same whether the address has an account or not."""
     refuse_cross_site(request)
@@ -80,7 +80,7 @@ def _form(request: Request, error: AppError | None = None, *, email: str = "", f
         email=email,
         full_name=full_name,
         shortest=load(PasswordSettings).password_min_length,
-        longest=MAX_LENGTH,
+        longest=MAX_INPUT,
         **captcha_of(request),
     )
 

@@ -13,7 +13,7 @@ from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
 from undercroft.core.http.local_paths import LONGEST_PATH
 from undercroft.core.http.pages import Action, result_page
-from undercroft.core.security.passwords import MAX_LENGTH
+from undercroft.core.security.passwords import MAX_INPUT
 from undercroft.core.settings import load
 from undercroft.core.validation import normalise_email
 from undercroft.modules.auth import (
@@ -84,7 +84,7 @@ async def sign_in_page(
 async def sign_in(
     request: Request,
     email: Address = "",
-    password: Annotated[str, Form(max_length=MAX_LENGTH)] = "",
+    password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
     wanted: Wanted = "",
 ) -> Response:
     try:
@@ -214,7 +214,7 @@ def _form(request: Request, wanted: str, error: AppError | None = None, *, email
         resend=RESEND_PAGE,
         register=REGISTER_PAGE,
         email=email,
-        longest=MAX_LENGTH,
+        longest=MAX_INPUT,
         passkey_action=PASSKEY_PAGE,
         social=social_links(request.app.state.identity_connections, wanted),
         wanted=wanted,

@@ -1,0 +1,87 @@
+"""What an earlier release left in the audit log, after the upgrade."""
+
+import json
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import asyncpg
+import pytest
+
+from undercroft.app.migrations import histories, upgrade_all
+from undercroft.core.audit import person_of
+from undercroft.core.db import migrations
+from undercroft.core.ids import new_id
+
+ADDRESS = "ada@example.com"
+USER = """
+INSERT INTO users (id, email, full_name, locale, timezone, notifications, role, is_active, created_at, updated_at)
+VALUES ($1, $2, 'Ada', 'en', 'UTC', '{}', 'user', true, now(), now())
+"""
+ENTRY = """
+INSERT INTO audit_entries (occurred_at, id, action, actor_kind, user_id, target_type, target_id, team_id,
+    before, after, details)
+VALUES (now(), $1, $2, 'user', $3, $4, $5, $6, $7, $8, '{}')
+"""
+
+
+async def test_texts_in_earlier_entries_are_moved_to_where_they_can_be_erased(empty_database_url: str) -> None:
+    await upgrade_all(empty_database_url)
+    known = {history.name: history for history in histories()}
+    await migrations.downgrade(empty_database_url, known["audit"], "0003_audit_own_names")
+    user_id, team_id, passkey, project, invitation = (new_id() for _ in range(5))
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await connection.execute(USER, user_id, ADDRESS)
+        names = {"name": "Ada's key", "seen": "2026-11-29T07:00:00Z"}
+        await connection.execute(
+            ENTRY, passkey, "passkey.renamed", user_id, "passkey", new_id(), None, "{}", dumped(names)
+        )
+        made = {"name": "ada", "status": "active", "tags": ["fine", "Ada's"], "nothing": None}
+        await connection.execute(
+            ENTRY, project, "project.made", user_id, "project", new_id(), team_id, "{}", dumped(made)
+        )
+        invited = {"email": "[personal]", "role": "member"}
+        entry = (invitation, "invitation.created", user_id, "invitation", new_id(), team_id, "{}", dumped(invited))
+        await connection.execute(ENTRY, *entry)
+        values = dumped({"after": {"email": ADDRESS}})
+        await connection.execute(
+            "INSERT INTO audit_personal SELECT occurred_at, id, 'fields', $2, $3 FROM audit_entries WHERE id = $1",
+            invitation,
+            uuid5(NAMESPACE_URL, f"mailto:{ADDRESS}"),
+            values,
+        )
+        await upgrade_all(empty_database_url)
+        assert await after(connection, passkey) == {"name": "[personal]", "seen": "2026-11-29T07:00:00Z"}
+        assert await after(connection, project) == {
+            "name": "[personal]",
+            "status": "active",
+            "tags": "[personal]",
+            "nothing": None,
+        }
+        assert await after(connection, invitation) == invited
+        assert await apart(connection, passkey) == [("texts", user_id, {"after": {"name": "Ada's key"}})]
+        texts = {"name": "ada", "tags": ["fine", "Ada's"]}
+        assert await apart(connection, project) == [("texts", team_id, {"after": texts})]
+        assert await apart(connection, invitation) == [("fields", person_of(ADDRESS), {"after": {"email": ADDRESS}})]
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("UPDATE audit_entries SET action = 'x.y'")
+        await connection.execute("UPDATE users SET deleted_at = now() WHERE id = $1", user_id)
+        assert await connection.fetchval("SELECT audit_erase($1)", user_id) == 2
+        assert len(await apart(connection, project)) == 1
+    finally:
+        await connection.close()
+
+
+def dumped(fields: dict[str, object]) -> str:
+    return json.dumps(fields)
+
+
+async def after(connection: asyncpg.Connection, entry_id: UUID) -> dict[str, object]:
+    found: dict[str, object] = json.loads(
+        await connection.fetchval("SELECT after FROM audit_entries WHERE id = $1", entry_id)
+    )
+    return found
+
+
+async def apart(connection: asyncpg.Connection, entry_id: UUID) -> list[tuple[str, UUID, dict[str, object]]]:
+    rows = await connection.fetch("SELECT part, person_id, values FROM audit_personal WHERE entry_id = $1", entry_id)
+    return [(part, person_id, json.loads(values)) for part, person_id, values in rows]

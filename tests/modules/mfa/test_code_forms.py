@@ -1,0 +1,83 @@
+"""Codes in the forms in which people type and paste them, wherever a code is typed."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.modules.auth.people import Person, code_of
+from tests.modules.forms import hidden
+from tests.modules.mfa.conftest import App, Clock, Guarded
+
+FULL_WIDTH = {ord(each): ord(each) + 0xFEE0 for each in "0123456789abcdefghijklmnopqrstuvwxyz"}
+FORMS: dict[str, Callable[[str], str]] = {
+    "space": lambda code: f"{code[:3]} {code[3:]}",
+    "hyphen": lambda code: f"{code[:3]}-{code[3:]}",
+    "around": lambda code: f" {code}\n",
+    "no-break space": lambda code: f"{code[:3]}\u00a0{code[3:]}",
+    "dash": lambda code: f"{code[:3]}\u2013{code[3:]}",
+    "full width": lambda code: code.translate(FULL_WIDTH),
+    "each apart": " ".join,
+}
+RECOVERY: dict[str, Callable[[str], str]] = {
+    **{name: FORMS[name] for name in ("around", "full width", "each apart")},
+    "upper case": str.upper,
+    "spaces": lambda code: code.replace("-", " "),
+    "run together": lambda code: code.replace("-", ""),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_code_of_an_app_is_accepted_in_every_form(
+    guarded: Guarded, page_browser: httpx.AsyncClient, clock: Clock, form: str
+) -> None:
+    write = FORMS[form]
+    assert (await guarded.verify(await guarded.token(), code=write(guarded.app.code()))).status_code == 200
+    clock.next_step()
+    step_up = await guarded.person.send("POST", "/auth/step-up", {"code": write(guarded.app.code())})
+    assert step_up.status_code == 204
+    clock.next_step()
+    assert await passes_on_the_page(page_browser, guarded, "code", write(guarded.app.code()))
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_an_app_is_confirmed_by_its_code_in_every_form(ada: Person, clock: Clock, form: str) -> None:
+    app = App((await ada.send("POST", "/auth/mfa/totp")).json()["secret"], clock)
+    confirmed = await ada.send("POST", "/auth/mfa/totp/confirm", {"code": FORMS[form](app.code())})
+    assert confirmed.status_code == 200
+
+
+@pytest.mark.parametrize("form", RECOVERY)
+async def test_recovery_code_is_accepted_in_every_form(
+    guarded: Guarded, page_browser: httpx.AsyncClient, form: str
+) -> None:
+    first, second, third, fourth = (RECOVERY[form](code) for code in guarded.recovery_codes[:4])
+    assert (await guarded.verify(await guarded.token(), recovery_code=first)).status_code == 200
+    assert (await guarded.person.send("POST", "/auth/step-up", {"recovery_code": second})).status_code == 204
+    assert await passes_on_the_page(page_browser, guarded, "recovery_code", third)
+    assert await passes_on_the_page(page_browser, guarded, "code", fourth)
+    again = await guarded.verify(await guarded.token(), recovery_code=guarded.recovery_codes[0])
+    assert code_of(again) == "INVALID_CODE"
+
+
+@pytest.mark.parametrize(
+    "code", ["12345", "1234567", "12 34 5", "12345a", "------", "12345".translate(FULL_WIDTH), "½23456", "12.3456"]
+)
+async def test_what_has_no_six_digits_is_no_code(guarded: Guarded, code: str) -> None:
+    answer = await guarded.verify(await guarded.token(), code=code)
+    assert (answer.status_code, code_of(answer)) == (422, "VALIDATION_ERROR")
+
+
+async def test_a_wrong_code_is_wrong_in_every_form(guarded: Guarded) -> None:
+    token = await guarded.token()
+    for write in list(FORMS.values())[:4]:
+        assert code_of(await guarded.verify(token, code=write(guarded.app.wrong()))) == "INVALID_CODE"
+
+
+async def passes_on_the_page(browser: httpx.AsyncClient, guarded: Guarded, field: str, code: str) -> bool:
+    """Whether the second factor signs in on the page."""
+    form = {"email": guarded.person.email, "password": guarded.person.password}
+    asked = await browser.post("/sign-in", data=form)
+    entered = await browser.post("/sign-in/second-step", data={**hidden(asked), field: code})
+    browser.cookies.clear()
+    return entered.status_code == 303

@@ -1,0 +1,189 @@
+"""After an account is deleted, nothing that its user was known by is stored anywhere, and nothing of others is missing.
+
+Decided: what a user wrote into a team of others (a project's name) is the team's and stays. Teams that the user alone
+belonged to go with the account.
+"""
+
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.modules.auth.people import PASSWORD, Mailbox, Person, a_person, client_of, post, register, sign_in
+from tests.modules.mfa.conftest import add_passkey
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
+from undercroft.core.settings import use
+from undercroft.jobs import enqueue
+from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.users.tasks import erase_recently_deleted
+from undercroft.testing.authenticator import Authenticator
+from undercroft.testing.configuration import PUBLIC_URL
+from undercroft.testing.jobs import JobsInTest
+
+TABLES = """
+SELECT format('%I', relname) FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
+AND relnamespace = 'public'::regnamespace ORDER BY 1
+"""
+
+
+class Marked:
+    """A user each of whose values is found nowhere else."""
+
+    def __init__(self, mark: str, ip: str) -> None:
+        self.mark = mark
+        self.ip = ip
+        self.addresses = [f"{mark}.{number}@{mark}.example" for number in range(3)]
+
+    @property
+    def values(self) -> list[str]:
+        return [self.mark, self.ip]
+
+
+async def found(owner_url: str, *values: str) -> dict[str, int]:
+    """How many rows of which tables hold one of these values, in any column of any type."""
+    connection = await asyncpg.connect(owner_url)
+    try:
+        rows = {}
+        for (table,) in await connection.fetch(TABLES):
+            counted = f"SELECT count(*) FROM {table} AS t WHERE t::text ILIKE ANY($1)"
+            patterns = [f"%{form}%" for value in values for form in (value, value.encode().hex())]
+            rows[table] = await connection.fetchval(counted, patterns)
+        return {table: count for table, count in rows.items() if count}
+    finally:
+        await connection.close()
+
+
+async def live(http: httpx.AsyncClient, mailbox: Mailbox, marked: Marked, others_team: str, other: Person) -> Person:
+    """Everything that a user does, by every flow that stores something."""
+    mark, (first, second, third) = marked.mark, marked.addresses
+    await register(http, first)
+    await post(http, "/verify-email/resend", {"email": first})
+    person = await a_person(http, mailbox, first)
+    key = Authenticator(PUBLIC_URL)
+    assert (await add_passkey(person, key, f"Key of {mark}")).status_code == 201
+    passkey = (await person.get("/auth/passkeys")).json()["items"][0]
+    done(await person.send("PATCH", f"/auth/passkeys/{passkey['id']}", {"name": f"Other key of {mark}"}))
+    done(await person.send("DELETE", f"/auth/passkeys/{passkey['id']}"))
+    profile = {"full_name": f"Ada {mark}", "avatar_url": f"https://{mark}.example/a.png", "locale": "de-CH"}
+    done(await person.send("PATCH", "/app/users/me", profile))
+    for address in (second, third):
+        done(await other.send("POST", f"/app/teams/{others_team}/invitations", {"email": person.email}))
+        body = {"new_email": address, "current_password": PASSWORD}
+        done(await person.send("POST", "/auth/email/change", body))
+        token = (await mailbox.latest(address)).token
+        done(await person.send("POST", "/auth/email/confirm", {"token": token}))
+        person.email = address
+    for number in range(8):
+        await sign_in(http, third, f"wrong {number}")
+    await post(http, "/password/forgot", {"email": third})
+    await post(http, "/magic-link", {"email": third})
+    done(await other.send("POST", f"/app/teams/{others_team}/invitations", {"email": third}))
+    token = (await mailbox.latest(third)).token
+    done(await person.send("POST", "/app/invitations/accept", {"token": token}))
+    team = done(await person.send("POST", "/app/teams", {"name": f"Team {mark}"}))["id"]
+    done(await person.send("POST", f"/app/teams/{team}/roles", {"name": "seer", "permissions": ["teams:read"]}))
+    done(await person.send("PATCH", f"/app/teams/{team}", {"name": f"Other team {mark}"}))
+    key_body = {"name": f"API key of {mark}"}
+    made = done(await person.send("POST", "/app/api-keys", key_body, **{"Idempotency-Key": f"key-{mark}"}))
+    api_key = {"Authorization": f"Bearer {made['key']}"}
+    done(await http.post("/api/v1/app/projects", json={"name": f"Project {mark}"}, headers=api_key))
+    done(await http.post("/api/v1/app/projects", json={"name": f"P {mark}"}, headers={**api_key, "X-Team-ID": team}))
+    await mailbox.arrived()
+    return person
+
+
+def done(answer: httpx.Response) -> Any:
+    assert answer.is_success, answer.text
+    return answer.json() if answer.content else None
+
+
+@pytest.fixture
+def magic_links() -> Any:
+    use(AuthSettings(magic_links=True))
+    yield
+    use(AuthSettings())
+
+
+@pytest.mark.usefixtures("magic_links")
+async def test_deleted_user_is_found_in_no_column_of_any_table_and_a_bystander_in_all_as_before(
+    app: Api, mailbox: Mailbox, database: Database, jobs: JobsInTest, owner_url: str, servers: Any, database_name: str
+) -> None:
+    user, bystander = (
+        Marked(f"zyx{new_id().hex[-10:]}", "203.0.113.77"),
+        Marked(f"byx{new_id().hex[-10:]}", "198.51.100.9"),
+    )
+    http, other_http = (
+        client_of(app, ip=each.ip, **{"User-Agent": f"Agent-{each.mark}/9"}) for each in (user, bystander)
+    )
+    async with http, other_http, client_of(app, ip="192.0.2.200") as owners_http:
+        owner = await a_person(owners_http, mailbox)
+        team = done(await owner.send("POST", "/app/teams", {"name": "Acme"}))["id"]
+        person = await live(http, mailbox, user, team, owner)
+        await live(other_http, mailbox, bystander, team, owner)
+        before = await found(owner_url, *bystander.values)
+        held = await found(owner_url, *user.values)
+        assert {"users", "audit_personal", "api_keys", "user_addresses", "teams", "projects"} <= held.keys()
+        done(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
+        assert "deleted" in (await mailbox.latest(user.addresses[2])).subject
+    await age_deletion(servers.manager_url, database_name)
+    async with database.session() as session:
+        await enqueue(session, erase_recently_deleted)
+    await jobs.run_all(future=True)
+    assert await found(owner_url, *user.values) == {}
+    assert await found(owner_url, *bystander.values) == before
+
+
+async def age_deletion(manager_url: str, database_name: str) -> None:
+    """As if the account had been deleted an hour ago, which no role of the application could say."""
+    from undercroft.testing.servers import at
+
+    connection = await asyncpg.connect(at(manager_url, database_name))
+    await connection.execute("SET session_replication_role = replica")
+    await connection.execute("UPDATE users SET deleted_at = now() - interval '1 hour' WHERE deleted_at IS NOT NULL")
+    await connection.close()
+
+
+async def test_address_that_another_account_took_is_not_erased_with_its_earlier_holder(
+    app: Api, mailbox: Mailbox, database: Database, jobs: JobsInTest, owner_url: str
+) -> None:
+    async with client_of(app) as http, client_of(app) as other_http:
+        address = f"{new_id().hex[-12:]}@shared.example"
+        first = await a_person(http, mailbox, address)
+        moved = f"{new_id().hex[-12:]}@moved.example"
+        done(await first.send("POST", "/auth/email/change", {"new_email": moved, "current_password": PASSWORD}))
+        token = (await mailbox.latest(moved)).token
+        done(await first.send("POST", "/auth/email/confirm", {"token": token}))
+        await mailbox.arrived()
+        second = await a_person(other_http, mailbox, address)
+        owner = await a_person(other_http, mailbox)
+        team = done(await owner.send("POST", "/app/teams", {"name": "Acme"}))["id"]
+        done(await owner.send("POST", f"/app/teams/{team}/invitations", {"email": address}))
+        token = (await mailbox.latest(address)).token
+        done(await first.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
+        await jobs.run_all(future=True)
+        assert (await found(owner_url, moved)).keys() <= {"user_addresses"}
+        assert done(await second.send("POST", "/app/invitations/accept", {"token": token}))["id"] == team
+        assert "audit_personal" in await found(owner_url, address)
+
+
+async def test_job_about_a_deleted_user_is_emptied_and_that_of_a_bystander_is_not(
+    app: Api, mailbox: Mailbox, database: Database, jobs: JobsInTest, owner_url: str
+) -> None:
+    from undercroft.modules import users
+
+    mark, other = f"zyx{new_id().hex[-10:]}", f"byx{new_id().hex[-10:]}"
+    async with client_of(app) as http:
+        person, bystander = await a_person(http, mailbox), await a_person(http, mailbox)
+        ids = [done(await each.get("/app/users/me"))["id"] for each in (person, bystander)]
+        async with database.session() as session:
+            for user_id, name in zip(ids, (mark, other), strict=True):
+                facts = {"passkey": name, "reset_link": "http://test.local", "first": ""}
+                await users.tell(session, user_id, "passkey_added", **facts)
+        await mailbox.arrived()
+        done(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
+        assert await found(owner_url, mark) == {"jobs": 1}
+        await jobs.run_all(future=True)
+        assert (await found(owner_url, mark), await found(owner_url, other)) == ({}, {"jobs": 1})
