@@ -10,7 +10,7 @@ import pytest
 from httpx import AsyncClient, Response
 
 from tests.modules.admin_ui.conftest import Browser
-from tests.modules.audit.entries import entries
+from tests.modules.audit.entries import entries, shown
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 
@@ -43,7 +43,7 @@ async def test_a_project_is_changed_and_audited_once_with_before_and_after(
     form = {**await form_of(admin, path), "name": "Shop", "description": "", "status": "active"}
     assert (await admin.post(path, data=form)).status_code == 302
     (entry,) = await entries(database, action="project.changed")
-    assert (entry["before"], entry["after"]) == ({"name": "Website"}, {"name": "Shop"})
+    assert await shown(database, entry) == ({"name": "Website"}, {"name": "Shop"})
     assert (entry["user_id"], entry["team_id"]) == (admin.person.user_id, person.team_id)  # type: ignore[attr-defined]
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Shop"
 
@@ -72,7 +72,8 @@ async def test_a_change_that_came_in_between_is_not_lost(browser: Browser, someb
         assert answer.status_code == 400
         assert "Somebody has changed this since you opened it" in answer.text
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Theirs"
-    assert [entry["after"] for entry in await entries(database, action="project.changed")] == [{"name": "Theirs"}]
+    (entry,) = await entries(database, action="project.changed")
+    assert (await shown(database, entry))[1] == {"name": "Theirs"}
 
 
 async def test_a_refused_form_saved_again_is_refused_again(browser: Browser, somebody: Any, database: Database) -> None:

@@ -18,6 +18,14 @@ async def entries(database: Database, *, action: str | None = None) -> list[dict
     return [entry for entry in found if action in (None, entry["action"])]
 
 
+async def shown(database: Database, entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`before` and `after` of an entry together with the texts that are kept apart from it."""
+    texts: dict[str, Any] = {}
+    for part in await personal(database, entry):
+        texts |= part["values"] if part["part"] == "texts" else {}
+    return {**entry["before"], **texts.get("before", {})}, {**entry["after"], **texts.get("after", {})}
+
+
 async def personal(database: Database, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What is kept apart from an entry: where it came from, then what it is about."""
     return [_decoded(row) for row in await database.read.fetch(APART, id=entry["id"])]

@@ -261,3 +261,69 @@ async def test_reading_leaves_no_entry(admin: AsyncClient, ada: Person, database
     await admin.get(LOGS)
     await ada.client.get(team_log(ada.team_id))
     assert len(await entries(database)) == before
+
+
+async def test_filters_find_what_they_name_and_leave_out_what_stands_beside(
+    admin: AsyncClient, database: Database
+) -> None:
+    user, impersonator, key, job, other, team = (new_id() for _ in range(6))
+    acting = {
+        "user": Actor(ActorKind.USER, user_id=user),
+        "impersonated": Actor(ActorKind.USER, user_id=other, impersonator_id=impersonator),
+        "key": Actor(ActorKind.API_KEY, user_id=other, api_key_id=key),
+        "job": Actor(ActorKind.JOB, job_id=job),
+        "other": Actor(ActorKind.USER, user_id=other),
+    }
+    for name, actor in acting.items():
+        with acting_as(actor):
+            async with database.session() as session:
+                team_id = team if name in ("user", "job") else None
+                await record(session, Entry(f"filter_{name}.made", None, f"thing_{name}", new_id(), team_id))
+    names = [f"filter_{name}.made" for name in reversed(acting)]
+    written = [each for each in await actions(admin) if each.startswith("filter_")]
+    assert written == names
+    for actor, found in (
+        (user, ["filter_user.made"]),
+        (impersonator, ["filter_impersonated.made"]),
+        (key, ["filter_key.made"]),
+        (job, ["filter_job.made"]),
+        (other, ["filter_other.made", "filter_key.made", "filter_impersonated.made"]),
+        ("job", ["filter_job.made"]),
+        ("api_key", ["filter_key.made"]),
+    ):
+        assert await actions(admin, actor=str(actor)) == found, actor
+    assert await actions(admin, team_id=str(team)) == ["filter_job.made", "filter_user.made"]
+    assert await actions(admin, target="thing_key") == ["filter_key.made"]
+    assert await actions(admin, action="filter_user.*") == ["filter_user.made"]
+    assert await actions(admin, action="filter_user.mad") == []
+    pages = [await actions(admin, action="filter_user.made", size=1, page=page) for page in (1, 2)]
+    assert pages == [["filter_user.made"], []]
+    (entry,) = await entries(database, action="filter_key.made")
+    moment = entry["occurred_at"].isoformat()
+    assert (await actions(admin, **{"from": moment}))[-1] == "filter_key.made"
+    assert (await actions(admin, to=moment))[0] == "filter_impersonated.made"
+    target = f"thing_key:{entry['target_id']}"
+    assert await actions(admin, target=target) == await actions(admin, target=str(entry["target_id"]))
+    assert await actions(admin, target=f"thing_job:{entry['target_id']}") == []
+
+
+async def test_log_is_listed_in_pages_and_by_cursor_without_losing_or_repeating_one(
+    admin: AsyncClient, database: Database
+) -> None:
+    for number in range(5):
+        async with database.session() as session:
+            await record(session, Entry("thing.made", details={"number": number}))
+    pages = [
+        (await admin.get(LOGS, params={"action": "thing.made", "size": 2, "page": page})).json()
+        for page in (1, 2, 3, 4)
+    ]
+    assert [[each["details"]["number"] for each in page["items"]] for page in pages] == [[4, 3], [2, 1], [0], []]
+    assert {(page["total"], page["pages"]) for page in pages} == {(5, 3)}
+    seen, cursor = [], {"limit": 2}
+    while True:
+        page = (await admin.get(LOGS, params={"action": "thing.made", **cursor})).json()
+        seen += [each["details"]["number"] for each in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"limit": 2, "cursor": page["next_cursor"]}
+    assert seen == [4, 3, 2, 1, 0]

@@ -5,9 +5,12 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 from httpx import AsyncClient, Response
+from sqlalchemy import delete
+from sqlmodel import col
 
 from tests.modules.audit.entries import entries
 from undercroft.core.db import Database
+from undercroft.modules.teams import Membership
 from undercroft.testing.people import Person
 from undercroft.testing.statements import Statements
 
@@ -97,3 +100,59 @@ async def test_each_change_is_audited_once_however_many_ask_at_once(
     await asyncio.gather(*(admin.post(f"{path}/restore") for _ in range(5)))
     written = [entry["action"] for entry in await entries(database) if entry["target_type"] == "team"]
     assert written == ["team.created", "team.deleted", "team.restored"]
+
+
+async def test_teams_are_listed_by_what_is_asked_for_and_in_pages(user: AsyncClient, admin: AsyncClient) -> None:
+    living = [await make_team(user, name=f"Otters {number}") for number in range(3)]
+    deleted = await make_team(user, name="Otters deleted")
+    assert (await admin.delete(f"{TEAMS}/{deleted['id']}")).status_code == 204
+
+    async def found(**asked: object) -> list[str]:
+        answer = await admin.get(TEAMS, params={"q": "otters", "sort": "name", **asked})
+        assert answer.status_code == 200, answer.text
+        return [each["id"] for each in answer.json()["items"]]
+
+    ids = [each["id"] for each in living]
+    assert await found() == ids
+    assert await found(is_deleted="true") == [deleted["id"]]
+    assert await found(is_personal="true") == []
+    assert await found(size=2, page=2) == ids[2:]
+    assert await found(size=2, page=3) == []
+    assert (await admin.get(TEAMS, params={"q": "otters", "size": 2, "page": 2})).json()["total"] == 3
+
+
+async def test_members_are_counted_and_listed_of_the_one_team_in_pages(
+    somebody: SignIn, admin: AsyncClient, database: Database
+) -> None:
+    owner, *others = [await somebody() for _ in range(3)]
+    team, beside = await make_team(owner.client), await make_team(owner.client)
+    async with database.session() as session:
+        for person in others:
+            session.add(Membership(team_id=team["id"], user_id=person.user_id, role="member"))
+    assert (await admin.get(f"{TEAMS}/{team['id']}")).json()["members"] == 3
+    assert (await admin.get(f"{TEAMS}/{beside['id']}")).json()["members"] == 1
+    pages = [
+        (await admin.get(f"{TEAMS}/{team['id']}/members", params={"size": 2, "page": page})).json() for page in (1, 2)
+    ]
+    emails = [each["email"] for page in pages for each in page["items"]]
+    assert emails == [owner.email, *(person.email for person in others)]
+    assert {page["total"] for page in pages} == {3}
+
+
+async def test_team_beside_a_deleted_one_stays(user: AsyncClient, admin: AsyncClient) -> None:
+    team, beside = await make_team(user), await make_team(user)
+    assert (await admin.delete(f"{TEAMS}/{team['id']}")).status_code == 204
+    assert (await admin.get(f"{TEAMS}/{beside['id']}")).json()["deleted_at"] is None
+    assert (await user.get(f"{OWN}/{beside['id']}")).status_code == 200
+    first = (await admin.get(f"{TEAMS}/{team['id']}")).json()["deleted_at"]
+    assert (await admin.delete(f"{TEAMS}/{team['id']}")).status_code == 204
+    assert (await admin.get(f"{TEAMS}/{team['id']}")).json()["deleted_at"] == first
+
+
+async def test_team_without_an_owner_is_not_restored(user: AsyncClient, admin: AsyncClient, database: Database) -> None:
+    team, beside = await make_team(user), await make_team(user)
+    assert (await admin.delete(f"{TEAMS}/{team['id']}")).status_code == 204
+    async with database.session() as session:
+        await session.execute(delete(Membership).where(col(Membership.team_id) == team["id"]))
+    refused(await admin.post(f"{TEAMS}/{team['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
+    assert (await admin.post(f"{TEAMS}/{beside['id']}/restore")).json()["members"] == 1

@@ -3,10 +3,10 @@
 import asyncio
 from uuid import UUID
 
-from asyncpg import Record
 from httpx import AsyncClient
 from sqlalchemy import text
 
+from tests.modules.audit.entries import entries, shown
 from tests.modules.teams.acts import PROJECTS, TEAMS, done, in_team, join, make_role, make_team, refused
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.http.application import Api
@@ -19,12 +19,6 @@ async def age(app: Api, team: dict, days: int) -> None:
     async with app.state.database.session() as session:
         changed = text(f"UPDATE teams SET deleted_at = now() - interval '{days} days' WHERE id = :id")
         await session.execute(changed, {"id": UUID(team["id"])})
-
-
-async def entries(app: Api) -> list[Record]:
-    async with app.state.database.session() as session:
-        raw = await session.raw()
-        return await raw.fetch("SELECT * FROM audit_entries WHERE team_id IS NOT NULL ORDER BY id")
 
 
 async def tidy_up(app: Api, jobs: JobsInTest) -> None:
@@ -104,8 +98,8 @@ async def test_its_entries_say_what_was_before_and_after(app: Api, user: AsyncCl
     done(await user.delete(f"{TEAMS}/{team['id']}"))
     await make_team((await somebody()).client, slug="the-one")
     slug = done(await user.post(f"{TEAMS}/{team['id']}/restore"))["slug"]
-    rows = [row for row in await entries(app) if str(row["target_id"]) == team["id"]][1:]
-    assert [(row["action"], row["before"], row["after"]) for row in rows] == [
+    rows = [row for row in await entries(app.state.database) if str(row["target_id"]) == team["id"]][1:]
+    assert [(row["action"], *await shown(app.state.database, row)) for row in rows] == [
         ("team.deleted", {"deleted": False}, {"deleted": True}),
         ("team.restored", {"deleted": True, "slug": "the-one"}, {"deleted": False, "slug": slug}),
     ]
@@ -115,6 +109,6 @@ async def test_nothing_changed_leaves_no_entry(app: Api, user: AsyncClient) -> N
     team = await make_team(user)
     done(await user.patch(f"{TEAMS}/{team['id']}", json={"name": "Acme", "slug": "acme"}))
     done(await user.patch(f"{TEAMS}/{team['id']}", json={"name": "Acme Ltd"}))
-    rows = await entries(app)
+    rows = [row for row in await entries(app.state.database) if row["team_id"] is not None]
     assert [row["action"] for row in rows] == ["team.created", "team.changed"]
-    assert (rows[1]["before"], rows[1]["after"]) == ({"name": "Acme"}, {"name": "Acme Ltd"})
+    assert await shown(app.state.database, rows[1]) == ({"name": "Acme"}, {"name": "Acme Ltd"})

@@ -134,3 +134,47 @@ async def test_what_administrators_do_is_audited(somebody: SignIn, database: Dat
     assert [entry["action"] for entry in written] == ["user.role_changed", "user.deactivated", "user.activated"]
     assert {entry["user_id"] for entry in written} == {root.user_id}
     assert (written[0]["before"]["role"], written[0]["after"]["role"]) == ("user", "admin")
+
+
+async def test_users_are_listed_by_role_and_activity_and_in_pages(somebody: SignIn) -> None:
+    root = await somebody(role=PlatformRole.SUPERADMIN, email="otter-root@example.com")
+    people = [await somebody(email=f"otter{number}@example.com") for number in range(3)]
+    assert (await root.client.post(f"{USERS}/{people[1].user_id}/deactivate")).status_code == 200
+
+    async def found(**asked: object) -> list[str]:
+        answer = await root.client.get(USERS, params={"q": "otter", "sort": "email", **asked})
+        assert answer.status_code == 200, answer.text
+        return [item["id"] for item in answer.json()["items"]]
+
+    ids = [str(person.user_id) for person in (*people, root)]
+    everybody = [str(root.user_id), *ids[:3]]
+    assert await found() == everybody
+    assert await found(role="superadmin") == [str(root.user_id)]
+    assert await found(role="user", is_active="true") == [ids[0], ids[2]]
+    assert await found(is_active="false") == [ids[1]]
+    assert await found(size=3, page=2) == everybody[3:]
+    assert await found(size=3, page=3) == []
+
+
+async def test_superadmin_who_cannot_sign_in_is_no_second_one(somebody: SignIn, database: Database) -> None:
+    root, other = [await somebody(role=PlatformRole.SUPERADMIN) for _ in range(2)]
+    assert (await root.client.post(f"{USERS}/{other.user_id}/deactivate")).status_code == 200
+    assert code_of(await patch(root.client, root.user_id, role="user")) == "LAST_SUPERADMIN"
+    assert code_of(await root.client.post(f"{USERS}/{root.user_id}/deactivate")) == "LAST_SUPERADMIN"
+    assert (await patch(root.client, root.user_id, full_name="Root")).status_code == 200
+    assert (await root.client.post(f"{USERS}/{other.user_id}/activate")).status_code == 200
+    assert (await patch(root.client, root.user_id, role="user")).json()["role"] == "user"
+
+
+async def test_change_of_one_user_leaves_the_others(somebody: SignIn, database: Database) -> None:
+    root, person, beside = await somebody(role=PlatformRole.SUPERADMIN), await somebody(), await somebody()
+    before = (await root.client.get(f"{USERS}/{beside.user_id}")).json()
+    await patch(root.client, person.user_id, full_name="Grace", role="admin", email_verified=True)
+    await root.client.post(f"{USERS}/{person.user_id}/deactivate")
+    assert (await root.client.get(f"{USERS}/{beside.user_id}")).json() == before
+    assert (await beside.client.get(ME)).status_code == 200
+    changed = (await root.client.get(f"{USERS}/{person.user_id}")).json()
+    assert (changed["full_name"], changed["role"], changed["email_verified"]) == ("Grace", "admin", True)
+    count = len(await entries(database, action="user.role_changed"))
+    await patch(root.client, person.user_id, full_name="Grace", role="admin", email_verified=True)
+    assert len(await entries(database, action="user.role_changed")) == count

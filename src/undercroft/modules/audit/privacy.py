@@ -22,8 +22,8 @@ _known: dict[str, bool] = {}
 
 TEXTS = frozenset({"name", "title", "description", "slug", "label", "reason", "note", "notes", "text", "message"})
 """Fields whose values users choose, even where a value looks like an identifier."""
-NO_TEXTS = frozenset({"issuer"})
-"""Fields whose values come from settings, whatever they look like."""
+NO_TEXTS = frozenset({"issuer", "actor_issuer", "actor"})
+"""Fields whose values come from settings or identity providers, whatever they look like."""
 _IDENTIFIER = re.compile(
     r"[a-z0-9_]{1,64}([.:/-][a-z0-9_]{1,64}){0,12}(\.\*)?"  # a role, a permission, a domain, an id
     r"|\d{4}-\d\d-\d\d[T ]?[0-9:.]{0,15}(Z|[+-]\d\d:?\d\d)?"  # a date or a time
