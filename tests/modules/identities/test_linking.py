@@ -103,12 +103,19 @@ async def test_nothing_is_linked_in_a_browser_with_which_somebody_else_signed_in
     assert await count(database, ExternalIdentity) == 2
 
 
-async def test_linking_is_not_for_other_sites(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    await signed_in_people(browser, oidc_issuer, "google")
-    answer = await browser.post(
-        "/api/v1/auth/identities", json={"provider": "github"}, headers={"Sec-Fetch-Site": "cross-site"}
-    )
-    assert answer.status_code == 403
+async def test_linking_is_refused_to_other_sites(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    """With everything that our own pages send, but from another site."""
+    safe = await signed_in_people(browser, oidc_issuer, "google")
+    body = {"provider": "github"}
+    own = await browser.post("/api/v1/auth/identities", json=body, **safe)
+    assert own.status_code == 200
+
+    for changed, expected in (
+        ({"Sec-Fetch-Site": "cross-site"}, "CSRF_FAILED"),
+        ({"X-CSRF-Token": "x"}, "CSRF_FAILED"),
+    ):
+        refused = await browser.post("/api/v1/auth/identities", json=body, headers=safe["headers"] | changed)
+        assert (refused.status_code, code(refused)) == (403, expected), changed
 
 
 async def test_who_has_the_account_is_told_of_what_is_linked_and_unlinked(

@@ -32,4 +32,5 @@ async def retry_moves_to_former_address(session: Session, event: EmailChanged) -
 async def forget_identities(session: Session, event: UserDeleted) -> None:
     """Who they were elsewhere is not stored any more, and their address is free for the account that waits for it."""
     await IdentityRepository(session).erase(event.user_id)
+    await OnceRepository(session).revoke_codes(event.user_id)
     await retry_moves(session, event.email)
