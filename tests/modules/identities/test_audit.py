@@ -44,7 +44,7 @@ async def test_linking_and_unlinking(browser: httpx.AsyncClient, oidc_issuer: Oi
 
     written = await entries(database)
 
-    assert refused.status_code == 409
+    assert (refused.status_code, code(refused)) == (409, "LAST_WAY_IN")
     assert len([entry for entry in written if entry["action"] == "identity.linked"]) == 2
     unlinked = [entry for entry in written if entry["action"] == "identity.unlinked"]
     assert [entry["before"] for entry in unlinked] == [{"provider": "github", "issuer": f"{oidc_issuer.url}/github"}]

@@ -141,7 +141,8 @@ async def test_a_token_with_odd_claims_is_refused(
     oidc_issuer.alg = "ES256"
     said = oidc_issuer.claims(oidc_issuer.person()) | claims
     token = oidc_issuer.sign({name: value for name, value in said.items() if value is not None})
-    assert (await asked(http, token)).status_code == 401
+    refused = await asked(http, token)
+    assert (refused.status_code, code(refused)) == (401, "INVALID_TOKEN")
 
 
 @pytest.mark.parametrize("moment", [1e300, -1e300, -1e18, -1e11])
@@ -179,13 +180,15 @@ async def test_what_is_no_token_is_refused(http: httpx.AsyncClient, token: str) 
 async def test_a_changed_token_is_refused(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     head, _, signature = oidc_issuer.token(oidc_issuer.person()).split(".")
     _, body, _ = oidc_issuer.token(oidc_issuer.person()).split(".")
-    assert (await asked(http, f"{head}.{body}.{signature}")).status_code == 401
+    refused = await asked(http, f"{head}.{body}.{signature}")
+    assert (refused.status_code, code(refused)) == (401, "INVALID_TOKEN")
 
 
 async def test_a_token_of_ours_is_not_an_issuers(http: httpx.AsyncClient, world: Api, app: Api, somebody: Any) -> None:
     with worlds.local_accounts():
         person = await somebody()
-    assert (await asked(http, person.token)).status_code == 401
+    refused = await asked(http, person.token)
+    assert (refused.status_code, code(refused)) == (401, "INVALID_TOKEN")
 
 
 async def test_keys_rotated_in_the_middle_of_traffic_refuse_nobody(
@@ -429,6 +432,7 @@ async def test_an_unverified_address_takes_nobodys_account_and_does_not_tell_of_
     free = await asked(http, oidc_issuer.token(nobody))
 
     assert taken.status_code == free.status_code == 409
+    assert code(taken) == "EMAIL_UNVERIFIED"
     assert taken.json()["error"] == free.json()["error"]
     assert await count(database, ExternalIdentity) == 0
     assert await count(database, User) == 1, victim
@@ -472,7 +476,8 @@ async def test_another_team_is_named_by_the_header_and_others_are_not_found(
     teams = [(await asked(http, token, "/api/v1/app/teams")).json()["items"][0]["id"] for token in (mine, theirs)]
 
     assert (await asked(http, mine, **{"X-Team-ID": teams[0]})).status_code == 200
-    assert (await asked(http, mine, "/api/v1/app/projects", **{"X-Team-ID": teams[1]})).status_code == 404
+    foreign = await asked(http, mine, "/api/v1/app/projects", **{"X-Team-ID": teams[1]})
+    assert (foreign.status_code, code(foreign)) == (404, "TEAM_NOT_FOUND")
 
 
 LOCAL = [
@@ -554,4 +559,5 @@ async def test_an_issuer_whose_name_ends_with_a_slash(
     async with worlds.application(database, settings) as app, client_of(app) as client:
         person = oidc_issuer.person()
         assert (await asked(client, oidc_issuer.token(person, iss=f"{oidc_issuer.url}/"))).status_code == 200
-        assert (await asked(client, oidc_issuer.token(person))).status_code == 401
+        refused = await asked(client, oidc_issuer.token(person))
+        assert (refused.status_code, code(refused)) == (401, "INVALID_TOKEN")

@@ -71,7 +71,7 @@ async def test_an_identity_of_somebody_else_is_not_taken_over(
     assert (answer.status_code, code(answer)) == (409, "IDENTITY_TAKEN")
     listed = (await another.get("/api/v1/auth/identities")).json()["items"]
     foreign = await browser.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)
-    assert foreign.status_code == 404
+    assert (foreign.status_code, code(foreign)) == (404, "IDENTITY_NOT_FOUND")
 
 
 async def test_nothing_is_linked_for_somebody_who_signed_out_meanwhile(
