@@ -147,6 +147,16 @@ async def test_head_sent_in_drops_gets_408_and_is_closed(monkeypatch: pytest.Mon
         assert await client.rest() == b""
 
 
+async def test_rest_of_a_request_after_its_408_is_not_served(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
+    async with serving() as served:
+        client = await served.connect(GET[:-2])
+        assert (await client.response())[0] == 408
+        client.send(b"\r\n" + GET)
+        assert await client.rest() == b""
+        assert served.app.started == 0
+
+
 async def _drip(client: Client, data: bytes) -> None:
     while True:
         client.send(data)

@@ -117,3 +117,19 @@ def test_error_that_was_never_raised_has_no_place() -> None:
 def test_library_folders_hold_the_standard_library_and_installed_packages() -> None:
     for module in (sys.modules["json"], sys.modules["pytest"]):
         assert str(module.__file__).startswith(origin.LIBRARIES)
+
+
+@pytest.mark.parametrize(
+    ("file", "own"),
+    [
+        (origin.MODULES / "hotel" / "service.py", True),
+        (origin.PACKAGE / "migrations" / "versions" / "0001_users.py", True),
+        (origin.PACKAGE / "core" / "http" / "errors.py", False),
+        (Path(pytest.__file__), False),
+        (Path("/srv/extension/routes.py"), True),
+        (Path("<string>"), False),
+    ],
+    ids=lambda each: str(each)[-24:],
+)
+def test_modules_migrations_and_extensions_are_the_developers_own(file: Path, own: bool) -> None:
+    assert origin._is_own(str(file)) is own
