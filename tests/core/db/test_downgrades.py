@@ -38,10 +38,15 @@ async def test_upgrade_after_each_downgrade_makes_the_same_schema(empty_database
     for history in reversed(above):
         await migrations.downgrade(empty_database_url, history, "base")
     (history,) = [history for history in histories() if history.name == name]
-    whole = await catalog(empty_database_url)
+    whole = await _without_policies(empty_database_url)
     (status,) = await migrations.statuses(empty_database_url, [history])
     for steps in range(1, int(str(status.head)[:4]) + 1):
         await migrations.downgrade(empty_database_url, history, f"-{steps}")
-        assert await catalog(empty_database_url) != whole
+        assert await _without_policies(empty_database_url) != whole
         assert len(await migrations.upgrade(empty_database_url, [history])) == steps
-        assert await catalog(empty_database_url) == whole
+        assert await _without_policies(empty_database_url) == whole
+
+
+async def _without_policies(url: str) -> list[str]:
+    """The catalog of what one history makes; policies are put back by `upgrade_all`, for all histories together."""
+    return [line for line in await catalog(url) if not line.startswith("policy ")]
