@@ -92,8 +92,9 @@ def new(
 
 async def _create(message: str, module: str | None) -> "Created":
     from undercroft.app.migrations import history_to_extend, require_current, require_module
-    from undercroft.core.db.migrations import create
+    from undercroft.core.db.migrations import create, migration_name
 
+    message = migration_name(message)
     if module is not None:
         require_module(module)
     url = migration_url()

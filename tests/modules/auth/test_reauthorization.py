@@ -224,7 +224,7 @@ async def test_project_is_not_made_by_a_request_that_waited_while_its_session_wa
             await parked.send(each.client.post(PROJECTS, json={"name": "Website"}), waiting=wait == "user")
         if wait == "pool":
             await eventually(lambda: queued(database, 2))
-            await asyncio.wait(parked.requests, timeout=2 * authorization.FRESH_SECONDS)
+        await asyncio.wait(parked.requests, timeout=2 * authorization.FRESH_SECONDS)
         await connections.aclose()
         await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
     refused(await parked.requests[0], *SESSION_ENDED)

@@ -390,10 +390,12 @@ async def test_a_slow_endpoint_holds_up_nobody_whose_key_is_known(
     waiting.cancel()
 
 
-async def test_health_tells_of_an_issuer_that_cannot_be_asked(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_health_tells_of_an_issuer_that_cannot_be_asked(
+    world: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
     oidc_issuer.misbehave(Fault.JWKS_DOWN)
     assert (await http.get("/api/v1/public/health/ready")).status_code == 200
-    readings = {each.component.name: each.up for each in await http._transport.app.state.health.read()}  # type: ignore[attr-defined]
+    readings = {each.component.name: each.up for each in await world.state.health.read()}
     assert readings["identity_provider"] is False
 
 

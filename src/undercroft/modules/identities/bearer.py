@@ -48,7 +48,7 @@ class IssuedElsewhere:
         self._database = database
         self._issuer = issuer
         self._provider = provider
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, asyncio.Task[bool]] = {}
         self._refused: OrderedDict[str, tuple[float, AppError]] = OrderedDict()
         self._observed: OrderedDict[str, None] = OrderedDict()
         self._synchronizing: set[asyncio.Task[None]] = set()
@@ -76,18 +76,18 @@ class IssuedElsewhere:
 
         Who was refused is refused again without the issuer being asked, for a few seconds.
         """
-        async with self._database.reading() as reading:
-            if await was_used(reading, bearer.values["session_mark"]):
-                return
         subject = bearer.claims.sub
         until, error = self._refused.get(subject, (0.0, None))
         if error is not None and time.monotonic() < until:
             raise error.with_traceback(None)
-        task = self._under_way.get(subject)
-        if task is None:
-            task = self._under_way[subject] = asyncio.create_task(self._admit(bearer))
-            task.add_done_callback(lambda done: self._note(subject, done))
-        await asyncio.shield(task)
+        is_admitted = False
+        while not is_admitted:  # no await before a task is found or made: one that ends meanwhile would be repeated
+            task = self._under_way.get(subject)
+            is_own = task is None
+            if task is None:
+                task = self._under_way[subject] = asyncio.create_task(self._admit(bearer))
+                task.add_done_callback(lambda done: self._note(subject, done))
+            is_admitted = await asyncio.shield(task) or is_own
 
     async def observe(self, bearer: Bearer, principal: Principal) -> None:
         claims, email = bearer.claims, principal.subject["email"]
@@ -102,7 +102,11 @@ class IssuedElsewhere:
         """Wait for what is under way."""
         await asyncio.gather(*self._synchronizing, return_exceptions=True)
 
-    async def _admit(self, bearer: Bearer) -> None:
+    async def _admit(self, bearer: Bearer) -> bool:
+        """Whether the user may sign in by now; not by a session that the issuer has ended."""
+        async with self._database.reading() as reading:
+            if await was_used(reading, bearer.values["session_mark"]):
+                return False
         profile = await self._issuer.profile(bearer.claims, bearer.token)
         try:
             await self._sign_in(profile)
@@ -112,6 +116,7 @@ class IssuedElsewhere:
                 raise
             await self._sync(holder)
             await self._sign_in(profile)
+        return True
 
     async def _sign_in(self, profile: Profile) -> None:
         async with self._database.session() as session:
@@ -147,7 +152,7 @@ class IssuedElsewhere:
             self._observed.popitem(last=False)
         return True
 
-    def _note(self, subject: str, done: "asyncio.Task[None]") -> None:
+    def _note(self, subject: str, done: "asyncio.Task[bool]") -> None:
         self._under_way.pop(subject, None)
         self._refused.pop(subject, None)
         error = None if done.cancelled() else done.exception()

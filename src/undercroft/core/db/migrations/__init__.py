@@ -1,6 +1,6 @@
 """Migrations: one history per package, each with its own folder and version table, upgraded in the order given."""
 
-from undercroft.core.db.migrations.creating import Created, NothingDiffers, create
+from undercroft.core.db.migrations.creating import Created, NothingDiffers, create, migration_name
 from undercroft.core.db.migrations.histories import History, Missing, Status
 from undercroft.core.db.migrations.repairing import Repair, repair, repairs
 from undercroft.core.db.migrations.running import ENVIRONMENT, connected
@@ -28,6 +28,7 @@ __all__ = [
     "create",
     "differences",
     "downgrade",
+    "migration_name",
     "missing_file",
     "pending_sql",
     "repair",

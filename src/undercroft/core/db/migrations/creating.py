@@ -28,14 +28,20 @@ class Created(Struct, frozen=True):
     renames: tuple[Rename, ...]
 
 
+def migration_name(message: str) -> str:
+    """The message on one line. Raises `ConfigurationError` when it has no word in it."""
+    name = " ".join(message.split())
+    if not name.isprintable() or not any(sign.isalnum() for sign in name):
+        raise ConfigurationError("Say in a few words what changes: they become the migration's name.")
+    return name
+
+
 async def create(url: str, history: History, message: str) -> Created:
     """Write a new migration from the difference between models and database, and format it.
 
     Raises `NothingDiffers` when there is none, and `ConfigurationError` for a message without a word in it.
     """
-    message = " ".join(message.split())
-    if not message.isprintable() or not any(sign.isalnum() for sign in message):
-        raise ConfigurationError("Say in a few words what changes: they become the migration's name.")
+    message = migration_name(message)
     quoted = message.replace("\\", "\\\\").replace('"', '\\"')
     found: list[Rename] = []
 
