@@ -15,6 +15,9 @@ FARM = """
     ALTER TABLE hens ADD COLUMN egg int REFERENCES eggs;
     CREATE TABLE breeds (name text PRIMARY KEY);
     INSERT INTO breeds VALUES ('leghorn');
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = 'insufficient_privilege'; END $$;
+    CREATE TRIGGER append_only BEFORE TRUNCATE ON eggs FOR EACH STATEMENT EXECUTE FUNCTION refuse();
 """
 
 
@@ -44,5 +47,7 @@ async def test_rows_in_a_circle_are_deleted_and_those_of_migrations_come_back(ur
 
     assert await farmer.fetchval("SELECT (SELECT count(*) FROM hens) + (SELECT count(*) FROM eggs)") == 0
     assert await farmer.fetchval("SELECT name FROM breeds") == "leghorn"
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await farmer.execute("TRUNCATE eggs CASCADE")
     await farmer.close()
     await tables.close()

@@ -8,6 +8,11 @@ _TABLES = """
         AND nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(temp|toast)' ORDER BY 1
 """
 
+_GUARDED = """
+    SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 32 <> 0 ORDER BY 1
+"""
+"""Tables with a trigger on TRUNCATE, which refuses it: those that are only ever appended to."""
+
 
 class Tables:
     """The tables of one database. Those that had rows when it was migrated (versions, keys) get these rows back."""
@@ -65,11 +70,18 @@ class Tables:
         except asyncpg.InsufficientPrivilegeError:
             await self._connection.execute("ROLLBACK")
             await self._connection.execute(
-                f"BEGIN; SET LOCAL lock_timeout = '5s'; TRUNCATE {', '.join(dirty)} CASCADE; COMMIT"
+                f"BEGIN; SET LOCAL lock_timeout = '5s'; {await self._guards('DISABLE')}"
+                f"TRUNCATE {', '.join(dirty)} CASCADE; {await self._guards('ENABLE')}COMMIT"
             )
         except asyncpg.LockNotAvailableError:
             await self._connection.execute("ROLLBACK")
             raise
+
+    async def _guards(self, change: str) -> str:
+        """Statements that switch the triggers of append-only tables, which TRUNCATE may reach by CASCADE."""
+        assert self._connection is not None
+        guarded = [row[0] for row in await self._connection.fetch(_GUARDED)]
+        return "".join(f"ALTER TABLE {name} {change} TRIGGER USER; " for name in guarded)
 
 
 def _question(names: list[str]) -> str:

@@ -34,9 +34,9 @@ async def secured(servers: Servers, test_settings: None) -> AsyncIterator[Secure
 @pytest.fixture
 async def database(secured: Secured) -> AsyncIterator[Database]:
     yield secured.database
-    owner = await asyncpg.connect(secured.owner_url)
-    await owner.execute("TRUNCATE users, teams CASCADE")
-    await owner.close()
+    tables = await asyncpg.connect(secured.manager_url)
+    await tables.execute("SET session_replication_role = replica; TRUNCATE users, teams CASCADE")
+    await tables.close()
 
 
 @pytest.fixture

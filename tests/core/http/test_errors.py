@@ -237,7 +237,7 @@ class TestBrowsers:
         assert answer.status == 404
         assert answer.headers["content-type"].startswith("text/html")
         assert "style-src 'self'" in answer.headers["content-security-policy"]
-        assert b"There is nothing here." in answer.body
+        assert b"Page not found" in answer.body
 
     async def test_the_api_answers_json_to_browsers_too(self, ask: Ask) -> None:
         answer = await ask.get("/api/v1/nowhere", headers=[("accept", "text/html")])
