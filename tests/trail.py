@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from tests.audited import ANY, ARRIVED, LEAVES, Leaves
+from tests.emailed import EMAILED, MAIL
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import DatabaseUnavailable
 from undercroft.core.http.middleware.access_log import AccessLog
@@ -25,6 +26,17 @@ _LEFT = Statement(
     text(
         "SELECT request_id, array_agg(action ORDER BY occurred_at, id) AS actions FROM audit_entries "
         "WHERE request_id = ANY(CAST(:ids AS text[])) AND actor_kind <> 'job' GROUP BY request_id"
+    )
+)
+
+_EMAILS = Statement(
+    text(
+        "SELECT e.request_id, e.action, array_agg(coalesce(j.args ->> 'template', j.args ->> 'notice', j.task)) "
+        "AS templates FROM audit_entries AS e LEFT JOIN jobs AS j ON j.request_id = e.request_id "
+        "AND (e.target_type <> 'user' OR j.task = :mail OR j.args ->> 'user_id' = e.target_id::text "
+        "OR e.team_id IS NOT NULL) "
+        "WHERE e.request_id = ANY(CAST(:ids AS text[])) AND e.actor_kind <> 'job' "
+        "AND e.action = ANY(CAST(:actions AS text[])) GROUP BY e.request_id, e.action"
     )
 )
 
@@ -74,8 +86,13 @@ async def check(seen: list[Seen], database: Database, driven: Path) -> None:
             faults.append(f"{request.key} ({request.status}) left {actions or 'no entry'}: {fault}")
         elif actions and request.status < 400:
             _note(driven, request.key)
+    faults += await _without_email(seen, database)
     if faults:
-        pytest.fail("\n".join([*faults, "Record the change once in its service, or mend tests/audited.py."]))
+        pytest.fail(
+            "\n".join(
+                [*faults, "Record the change once in its service, or correct tests/audited.py and tests/emailed.py."]
+            )
+        )
 
 
 def _fault(request: Seen, declared: Leaves, actions: list[str]) -> str | None:
@@ -108,6 +125,19 @@ async def _left(seen: list[Seen], database: Database) -> dict[str, list[str]] | 
     except (DatabaseUnavailable, OSError):
         return None
     return {row["request_id"]: row["actions"] for row in rows}
+
+
+async def _without_email(seen: list[Seen], database: Database) -> list[str]:
+    """The requests that left an action of which the owner gets an email, and sent that owner none of its templates."""
+    keys = {request.request_id: request.key for request in seen}
+    if not keys:
+        return []
+    rows = await database.read.fetch(_EMAILS, ids=list(keys), actions=list(EMAILED), mail=MAIL)
+    return [
+        f"{keys[row['request_id']]} left {row['action']} without an email to its owner ({row['templates']})"
+        for row in rows
+        if not EMAILED[row["action"]].intersection(row["templates"])
+    ]
 
 
 def _apart_from_arriving(actions: list[str], declared: Leaves | None) -> list[str]:

@@ -77,6 +77,19 @@ async def test_refresh_token_reuse_after_the_interval_revokes_the_session_family
     assert sorted(moment is None for moment in revoked) == [False, True]
 
 
+async def test_owner_gets_one_email_when_a_copied_token_is_used(
+    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database
+) -> None:
+    await refreshed(http, ada.refresh_token)
+    await pass_time(database, INTERVAL)
+    for _ in range(2):
+        assert code_of(await refreshed(http, ada.refresh_token)) == "TOKEN_REUSED"
+    (mail,) = await mailbox.arrived()
+    assert mail.to == ada.email
+    assert mail.subject == "A session of your Undercroft account was ended"
+    assert "/reset-password" in mail.text
+
+
 async def test_repeats_do_not_extend_the_interval(http: httpx.AsyncClient, ada: Person, database: Database) -> None:
     await refreshed(http, ada.refresh_token)
     for _ in range(3):

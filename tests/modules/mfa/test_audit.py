@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from tests.modules.audit.entries import entries
-from tests.modules.auth.people import Person, post
+from tests.modules.auth.people import Mailbox, Person, post
 from tests.modules.mfa.conftest import Clock, Guarded, add_passkey, turn_on
 from tests.modules.mfa.test_passkeys import sign_in_options, with_passkey
 from undercroft.core.auth import PlatformRole
@@ -75,7 +75,7 @@ async def test_stepping_up_leaves_one_entry(guarded: Guarded, database: Database
 
 
 async def test_passkeys_come_and_go_in_the_log_and_so_does_a_copy(
-    ada: Person, key: Authenticator, http: httpx.AsyncClient, database: Database
+    ada: Person, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
     before = len(await entries(database))
     passkey_id = (await add_passkey(ada, key)).json()["passkey"]["id"]
@@ -94,6 +94,8 @@ async def test_passkeys_come_and_go_in_the_log_and_so_does_a_copy(
         "sign_in.failed",
         "passkey.removed",
     ]
+    subjects = [mail.subject for mail in await mailbox.arrived(ada.email)]
+    assert "A passkey of your Undercroft account may have been copied" in subjects
     (cloned,) = await entries(database, action="passkey.cloned")
     assert cloned["details"] == {"seen": 10, "signed": 4}
 

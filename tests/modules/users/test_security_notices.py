@@ -9,11 +9,13 @@ from httpx import AsyncClient, Response
 
 from tests.modules.auth.people import PASSWORD, Mail, Mailbox, a_person, code_of, new_address, post, sign_in
 from tests.modules.auth.people import client_of as browser_of
-from tests.modules.teams.acts import TEAMS, done, in_team, join, make_team
+from tests.modules.teams.acts import TEAMS, accept, done, in_team, invited, join, make_role, make_team
 from undercroft.core.audit import followed
 from undercroft.core.auth import PlatformRole
-from undercroft.core.db import utc_now
+from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
+from undercroft.modules.auth.commands import create_admin
+from undercroft.modules.users import UserRepository
 from undercroft.testing.people import ADDRESS, Person
 
 KEYS = "/api/v1/app/api-keys"
@@ -22,10 +24,14 @@ FOLLOWED = {
     "api_key.changed",
     "api_key.created",
     "api_key.rotated",
+    "invitation.accepted",
     "member.role_changed",
+    "refresh_token.reused",
     "role.changed",
     "role.created",
     "session.started",
+    "team.changed",
+    "team.transferred",
     "user.email_changed",
     "user.role_changed",
 }
@@ -111,6 +117,65 @@ async def test_owners_get_an_email_when_more_is_allowed_in_their_team(
     assert await subjects(mailbox, member) == []
 
 
+async def test_owners_get_an_email_about_a_member_in_a_strong_role_whatever_its_name(
+    app: Api, somebody: Any, mailbox: Mailbox
+) -> None:
+    owner, member, bystander = await somebody(), await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await make_team(bystander.client)
+    await join(app, team, member, "member")
+    await make_role(owner.client, team, "helper", "members:write")
+    await make_role(owner.client, team, "reader", "projects:read")
+    await mailbox.arrived()
+    path = f"{TEAMS}/{team['id']}/members/{member.user_id}"
+    done(await owner.client.patch(path, json={"role": "reader"}))
+    assert await mailbox.arrived() == []
+    done(await owner.client.patch(path, json={"role": "helper"}))
+    (mail,) = await mailbox.arrived()
+    assert mail.to == owner.email
+    assert "was given the role “helper”" in mail.text
+
+
+async def test_owners_get_an_email_when_an_administrator_accepts_an_invitation(somebody: Any, mailbox: Mailbox) -> None:
+    owner, admin, member = await somebody(), await somebody(), await somebody()
+    team = await make_team(owner.client)
+    token = await invited(owner.client, team, member.email, mailbox)
+    done(await accept(member, token))
+    assert await mailbox.arrived() == []
+    token = await invited(owner.client, team, admin.email, mailbox, role="admin")
+    done(await accept(admin, token))
+    (mail,) = await mailbox.arrived()
+    assert mail.to == owner.email
+    assert "was given the role “admin”" in mail.text
+
+
+async def test_former_and_new_owner_get_an_email_about_a_transfer(app: Api, somebody: Any, mailbox: Mailbox) -> None:
+    owner, heir, member = await somebody(), await somebody(), await somebody()
+    team = await make_team(owner.client)
+    await join(app, team, heir, "member")
+    await join(app, team, member, "member")
+    done(await owner.client.post(f"{TEAMS}/{team['id']}/transfer", json={"user_id": str(heir.user_id)}))
+    mails = await mailbox.arrived()
+    assert sorted(mail.to for mail in mails) == sorted([owner.email, heir.email])
+    assert all("was given the role “owner”" in mail.text for mail in mails)
+
+
+async def test_owners_get_an_email_when_a_domain_may_join(database: Database, somebody: Any, mailbox: Mailbox) -> None:
+    owner = await somebody(email="ada@acme.example")
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE users SET email_verified_at = now()")
+    team = await make_team(owner.client)
+    path = f"{TEAMS}/{team['id']}"
+    done(await owner.client.patch(path, json={"name": "Acme, Inc."}))
+    assert await mailbox.arrived() == []
+    done(await owner.client.patch(path, json={"auto_join_domains": ["acme.example"]}))
+    (mail,) = await mailbox.arrived()
+    assert mail.to == owner.email
+    assert "made easier" in mail.text
+    done(await owner.client.patch(path, json={"auto_join_domains": []}))
+    assert await mailbox.arrived() == []
+
+
 async def test_user_gets_an_email_when_the_platform_role_changes(somebody: Any, mailbox: Mailbox) -> None:
     root, person = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
     done(await root.client.patch(f"/api/v1/admin/users/{person.user_id}", json={"role": "admin"}))
@@ -166,3 +231,16 @@ async def test_changed_password_and_address_are_emailed_with_their_origin(app: A
         assert stated(old_mail, ADDRESS)
         assert new_mail.subject == "This address now signs in to Undercroft"
         assert stated(new_mail, ADDRESS)
+
+
+async def test_deactivated_superadmin_is_activated_by_the_command(
+    database: Database, somebody: Any, mailbox: Mailbox
+) -> None:
+    root, bystander = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE users SET is_active = false")
+    assert not await create_admin(database, email=root.email, password=None, full_name="")
+    async with database.reading() as reading:
+        assert (await UserRepository(reading).get(root.user_id)).is_active
+        assert not (await UserRepository(reading).get(bystander.user_id)).is_active
+    assert await subjects(mailbox, root) == []

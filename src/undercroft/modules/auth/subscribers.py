@@ -32,3 +32,10 @@ async def notify_of_new_place(session: Session, entry: Entry) -> None:
         return
     if await SessionRepository(session).is_from_new_place(entry.target_id):
         await tell(session, entry.actor_id, "new_sign_in", reset_link=link(RESET_PAGE))
+
+
+@follow("refresh_token.reused")
+async def notify_of_copied_session(session: Session, entry: Entry) -> None:
+    """Two clients had the same token; which of them is the owner's is not known, so the owner has to judge."""
+    assert entry.person_id is not None
+    await tell(session, entry.person_id, "session_copied", reset_link=link(RESET_PAGE))

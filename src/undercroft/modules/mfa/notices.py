@@ -18,6 +18,7 @@ class Notice(StrEnum):
     RECOVERY_CODE_USED = "recovery_code_used"
     RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
     PASSKEY_ADDED = "passkey_added"
+    PASSKEY_CLONED = "passkey_cloned"
     FACTOR_REMOVED = "factor_removed"
 
 

@@ -48,6 +48,7 @@ async def passkey_fits(
     if not used:
         counters = {"seen": passkey.sign_count, "signed": signed.sign_count}
         await record(session, Entry("passkey.cloned", None, "passkey", passkey.id, details=counters))
+        await tell(session, passkey.user_id, Notice.PASSKEY_CLONED, passkey=passkey.name)
     return used
 
 

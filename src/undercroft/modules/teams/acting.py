@@ -9,13 +9,13 @@ from msgspec import Struct
 from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
-from undercroft.core.auth.permissions import BUILT_IN, TeamRole, granted, permissions_of
 from undercroft.core.auth.proof import require_recent
 from undercroft.core.db import Session
 from undercroft.modules.teams.domains import revoke_stale_claims
 from undercroft.modules.teams.errors import PersonalTeam, TeamNotFound, TeamRoleTooWeak, UnknownRole
+from undercroft.modules.teams.granting import exceed_member, role_permissions
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.repository import MembershipRepository, RoleRepository, TeamRepository
+from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
 from undercroft.modules.teams.sending import revoke_unsendable
 
 OWNERS_ALONE = "owners:write"
@@ -51,7 +51,7 @@ class Acting(Struct, frozen=True):
 
         Raises `UnknownRole`, `TeamRoleTooWeak`, and what `require_recent` raises for more than a member may do.
         """
-        permissions = await self._permissions_of(role)
+        permissions = await role_permissions(self.session, self.team.id, role)
         if permissions is None:
             raise UnknownRole(details={"role": role})
         self.require(*permissions)
@@ -62,25 +62,18 @@ class Acting(Struct, frozen=True):
 
         Members join every day; who may let others in, or administer, can keep a way in for a thief.
         """
-        if set(permissions) - permissions_of(TeamRole.MEMBER):
+        if exceed_member(permissions):
             require_recent(self.principal)
 
     async def require_to_take(self, role: str) -> None:
         """Only a role that may do no more than oneself can be taken or changed. Raises `TeamRoleTooWeak`."""
-        self.require(*(await self._permissions_of(role) or ()))
+        self.require(*(await role_permissions(self.session, self.team.id, role) or ()))
 
     async def revoke_unsendable(self) -> dict[str, int]:
         """After a change of roles: revoke what members could not send now; the details of the audit entry."""
         revoked = await revoke_unsendable(self.session, self.team.id)
         await revoke_stale_claims(self.session, self.team)
         return {"revoked_invitations": revoked} if revoked else {}
-
-    async def _permissions_of(self, role: str) -> frozenset[str] | None:
-        """What somebody in this role may do; None for a role that the team does not have."""
-        if role in BUILT_IN:
-            return permissions_of(role)
-        own = await RoleRepository(self.session, self.team.id).named(role)
-        return None if own is None else granted(" ".join(own.permissions))
 
     def require_shared(self) -> None:
         """Raises `PersonalTeam`: such a team stays with its user, alone."""

@@ -1,10 +1,13 @@
 """What teams do when something happens elsewhere, and what their owners are told."""
 
+from uuid import UUID
+
 from undercroft.core.audit import Entry, follow
-from undercroft.core.auth.permissions import TeamRole, permissions_of
+from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.teams.domains import revoke_claims_of
+from undercroft.modules.teams.granting import exceed_member, role_permissions
 from undercroft.modules.teams.leaving import leave_all
 from undercroft.modules.teams.purging import purge_abandoned
 from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
@@ -55,23 +58,36 @@ async def purge_teams(session: Session, event: UserErased) -> None:  # noqa: ARG
     await purge_abandoned(session)
 
 
-@follow("member.role_changed")
+@follow("member.role_changed", "invitation.accepted", "team.transferred")
 async def notify_of_strong_member(session: Session, entry: Entry) -> None:
-    """Owners learn who else may administer their team."""
-    if entry.after["role"] in (TeamRole.OWNER, TeamRole.ADMIN):
-        await _tell_owners(session, entry, "member", role=str(entry.after["role"]))
+    """Owners learn who else may do more in their team than a member, whatever the role is called and how it came."""
+    role = str(entry.after.get("role", ""))
+    assert entry.team_id is not None
+    if exceed_member(await role_permissions(session, entry.team_id, role) or ()):
+        await _tell_owners(session, entry, "member", role=role)
 
 
 @follow("role.created", "role.changed")
 async def notify_of_strong_role(session: Session, entry: Entry) -> None:
     """Owners learn of a role that may do more than a member."""
-    gained = set(entry.after.get("permissions", ())) - set(entry.before.get("permissions", ()))
-    if gained - permissions_of(TeamRole.MEMBER):
+    if exceed_member(set(entry.after.get("permissions", ())) - set(entry.before.get("permissions", ()))):
         await _tell_owners(session, entry, "role", role=str(entry.after.get("name", "")))
 
 
-async def _tell_owners(session: Session, entry: Entry, what: str, *, role: str) -> None:
+@follow("team.changed")
+async def notify_of_easier_access(session: Session, entry: Entry) -> None:
+    """Owners learn that more may join, or that members need no second factor any more."""
+    domains = set(entry.after.get("auto_join_domains", ())) - set(entry.before.get("auto_join_domains", ()))
+    if domains or "auto_join_role" in entry.after or entry.after.get("require_mfa") is False:
+        await _tell_owners(session, entry, "team")
+
+
+async def _tell_owners(session: Session, entry: Entry, what: str, *, role: str = "") -> None:
+    """The former owner is one of them: a transfer may be a thief's."""
     assert entry.team_id is not None
     team = await TeamRepository(session).get(entry.team_id)
-    for user_id in await MembershipRepository(session).users_with_role(entry.team_id, TeamRole.OWNER):
+    owners = set(await MembershipRepository(session).users_with_role(entry.team_id, TeamRole.OWNER))
+    if "owner" in entry.before:
+        owners.add(UUID(entry.before["owner"]))
+    for user_id in sorted(owners):
         await tell(session, user_id, "team_access_changed", what=what, role=role, team=team.name)

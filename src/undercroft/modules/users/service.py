@@ -132,7 +132,8 @@ class UserService:
         before, after = differences(user, {"role": PlatformRole.SUPERADMIN, "is_active": True})
         if after:
             await self._users.update(user, after)
-            await self._audit("user.role_changed", user_id, None, before=before, after=after)
+            action = "user.role_changed" if "role" in after else "user.activated"
+            await self._audit(action, user_id, None, before=before, after=after)
         return user
 
     async def set_password(
