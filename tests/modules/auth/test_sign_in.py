@@ -132,6 +132,18 @@ async def test_the_oauth2_form_gives_tokens_and_refuses_what_is_no_address(
     assert (await http.post("/api/v1/auth/token", data={**form, "password": "x" * 10_000})).status_code == 401
 
 
+@pytest.mark.parametrize("sent_by", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
+async def test_oauth2_form_of_another_site_sets_no_device_cookie(
+    http: httpx.AsyncClient, ada: Person, sent_by: dict[str, str]
+) -> None:
+    form = {"username": ada.email, "password": PASSWORD}
+    response = await http.post("/api/v1/auth/token", data=form, headers=sent_by)
+    assert (response.status_code, code_of(response)) == (403, "CSRF_FAILED")
+    assert "set-cookie" not in response.headers
+    own = await http.post("/api/v1/auth/token", data=form, headers={"Sec-Fetch-Site": "same-origin"})
+    assert own.status_code == 200
+
+
 async def test_reading_oneself_costs_one_statement_and_answers_what_the_model_promises(
     ada: Person, statements: Statements
 ) -> None:

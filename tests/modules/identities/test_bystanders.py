@@ -1,6 +1,7 @@
 """What is done about one identity, or by one user, leaves every other identity alone."""
 
 from datetime import timedelta
+from typing import Any
 
 import httpx
 from sqlmodel import col, select
@@ -18,10 +19,13 @@ from tests.modules.identities.browsers import (
 from tests.modules.identities.test_social import a_code, exchanged, pkce
 from undercroft.core.db import Database, utc_now
 from undercroft.devstack.standins.oidc import OidcIssuer
+from undercroft.jobs import enqueue
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.identities.models import ExchangeCode, ExternalIdentity, UsedMark
 from undercroft.modules.identities.repository import OnceRepository
+from undercroft.modules.identities.tasks import clean_up
 from undercroft.modules.users import UserService
+from undercroft.testing.jobs import JobsInTest
 
 __all__ = ["another", "browser", "one_world", "world"]
 
@@ -169,3 +173,28 @@ async def test_clean_up_removes_what_expired_and_nothing_else(
         assert b"\x01" in marks
         assert b"\x00" not in marks
     assert await count(database, ExchangeCode) == 1
+
+
+async def test_clean_up_removes_identities_that_their_issuer_deleted_a_month_ago_and_no_other(
+    database: Database, somebody: Any, jobs: JobsInTest
+) -> None:
+    person, moment = await somebody(), utc_now()
+    ages = {"linked": (person.user_id, 31), "ended": (None, 31), "just ended": (None, 29)}
+    async with database.session() as session:
+        for subject, (user_id, days) in ages.items():
+            session.add(
+                ExternalIdentity(
+                    user_id=user_id,
+                    provider="oidc",
+                    issuer="https://issuer.example",
+                    subject=subject,
+                    updated_at=moment - timedelta(days=days),
+                )
+            )
+    async with database.session() as session:
+        job = await enqueue(session, clean_up)
+    await jobs.run_all()
+    assert (await jobs.get(job.id)).result == {"forgotten": 0, "ended": 1}
+    async with database.reading() as reading:
+        subjects = (await reading.scalars(select(ExternalIdentity.subject))).all()
+    assert sorted(subjects) == ["just ended", "linked"]

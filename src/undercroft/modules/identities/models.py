@@ -17,13 +17,13 @@ SUBJECT_LENGTH = 255
 
 
 class ExternalIdentity(Identified, Timestamped, table=True):
-    """Somebody at an issuer. Without a user it is a memory that the issuer told of their end, so that nothing of theirs
-    which is still under way makes them anew."""
+    """A user at an issuer. Without a user it is a mark that the issuer deleted them, so that no token or webhook that
+    is still under way creates the account again; it is removed once none can be (`ENDED_LIFE`)."""
 
     __tablename__ = "external_identities"
     __privacy__ = Privacy(
         "the user",
-        "until it is unlinked or the account is deleted",
+        "until it is unlinked or the account is deleted; 30 days after the issuer deleted it",
         personal=("subject", "email", "pending_email"),
         plain=("provider", "issuer"),
         erasures=(Erasure("user_id"),),
@@ -39,7 +39,7 @@ class ExternalIdentity(Identified, Timestamped, table=True):
     user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", nullable=True)
     provider: str = Field(max_length=20, description="Which of the providers here it came by.")
     issuer: str = Field(max_length=ISSUER_LENGTH)
-    subject: str = Field(max_length=SUBJECT_LENGTH, description="Who it is at the issuer, for ever.")
+    subject: str = Field(max_length=SUBJECT_LENGTH, description="Who it is at the issuer; it never changes.")
     email: str | None = Field(default=None, max_length=EMAIL_LENGTH, description="What the issuer said last.")
     email_verified: bool = Field(default=False, nullable=False)
     known_at: datetime | None = Field(

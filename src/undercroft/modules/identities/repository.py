@@ -47,6 +47,11 @@ class IdentityRepository(Repository[ExternalIdentity]):
         """Remove all of somebody's identities; how many there were."""
         return await self._writing.rowcount(delete(ExternalIdentity).where(col(ExternalIdentity.user_id) == user_id))
 
+    async def forget_ended(self, before: datetime) -> int:
+        """Remove what remains of identities that their issuer deleted before this moment; how many there were."""
+        ended = (col(ExternalIdentity.user_id).is_(None), col(ExternalIdentity.updated_at) < before)
+        return await self._writing.rowcount(delete(ExternalIdentity).where(*ended))
+
 
 class OwnIdentityRepository(OwnedRepository[ExternalIdentity]):
     model = ExternalIdentity

@@ -1,11 +1,15 @@
 """Background work of identities: forgetting what has had its time."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from undercroft.core.db import utc_now
 from undercroft.jobs import CurrentJob, cron, task
 from undercroft.modules.identities.moves import AddressMoves, retry_moves
-from undercroft.modules.identities.repository import OnceRepository
+from undercroft.modules.identities.repository import IdentityRepository, OnceRepository
+
+ENDED_LIFE = timedelta(days=30)
+"""Far longer than a token is valid (24 hours at most) and than services send webhooks again."""
 
 
 @task(retries=8, timeout=60, backoff=5)
@@ -24,6 +28,8 @@ async def retry_addresses(job: CurrentJob) -> dict[str, int]:
 
 @cron("41 3 * * *", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
-    """Forget states, webhook ids and codes that could not be used any more."""
+    """Forget states, webhook ids and codes that could not be used any more, and users whom their issuer deleted."""
     async with job.session() as session:
-        return {"forgotten": await OnceRepository(session).forget(utc_now())}
+        forgotten = await OnceRepository(session).forget(utc_now())
+        ended = await IdentityRepository(session).forget_ended(utc_now() - ENDED_LIFE)
+        return {"forgotten": forgotten, "ended": ended}

@@ -28,7 +28,7 @@ from undercroft.modules.auth.answers import (
     token_pair,
 )
 from undercroft.modules.auth.client import CurrentClient
-from undercroft.modules.auth.cookies import clear_session_cookie
+from undercroft.modules.auth.cookies import clear_session_cookie, refuse_cross_site
 from undercroft.modules.auth.device import set_device_cookie
 from undercroft.modules.auth.disposable import DisposableAddress
 from undercroft.modules.auth.errors import (
@@ -180,7 +180,9 @@ async def login(
     "/token",
     response_model=TokenPair,
     summary="Sign in by an OAuth 2 password form",
-    responses=responses(LocalAccountsOff, InvalidCredentials, MfaRequired, *CAPTCHA, TooManyAttempts, TooBusy),
+    responses=responses(
+        LocalAccountsOff, InvalidCredentials, MfaRequired, CsrfFailed, *CAPTCHA, TooManyAttempts, TooBusy
+    ),
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in")
@@ -193,7 +195,11 @@ async def token(
     identity: IdentityDep,
     captcha_token: Annotated[str, Form(max_length=4096)] = "",
 ) -> TokenPair:
-    """For documentation pages and generic clients (RFC 6749, 4.3); `username` is the address."""
+    """For documentation pages and generic clients (RFC 6749, 4.3); `username` is the address.
+
+    Pages of other sites get 403 `CSRF_FAILED`: their form would replace the browser's device cookie.
+    """
+    refuse_cross_site(request)
     await require_human(request, captcha_token)
     email = _address_in(form.username)
     if len(form.password) > MAX_INPUT:
