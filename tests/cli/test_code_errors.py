@@ -62,6 +62,9 @@ BROKEN = [
            f"{ROUTER}class A: ...\nNEEDS = [require_permission('teams:read')]\n"
            "@router.get('', response_model=A, dependencies=NEEDS)\n"
            "async def read(): ...\n"}, "routes.py:5", "@router.get('', response_model=A", ("Invalid args",)),
+    Broken("a misspelled tag", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
+           "@router.get('', tags=['Project'], dependencies=NEEDS)\nasync def read() -> int: ...\n"},
+           "routes.py:4", "@router.get('', tags=['Project']", ("the tag Project", "Did you mean Projects?", "Tag(")),
     Broken("a task with wrong options", {"tasks":
            "from undercroft.jobs import task\n@task(retry=3)\nasync def clean() -> None: ...\n"},
            "tasks.py:2", "@task(retry=3)", ("TypeError", "retry")),

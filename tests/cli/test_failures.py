@@ -132,6 +132,20 @@ def test_a_mistake_gets_one_clear_message(mistake: Mistake, tmp_path: Path) -> N
         assert never not in seen.everything
 
 
+@pytest.mark.parametrize(("url", "code"), [(NOWHERE["DATABASE_URL"], 75), ("mysql://a@b/c", 2)])
+def test_program_of_dev_ends_with_75_when_a_server_is_away(url: str, code: int, tmp_path: Path) -> None:
+    supervised = bare(
+        {"DATABASE_URL": url, "DB_START_TIMEOUT": "0", "UNDERCROFT_LEASH": "1", "ENVIRONMENT": "development"}
+    )
+    command = [sys.executable, "-m", "undercroft.cli", "worker"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=supervised, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stderr is not None
+        said = worker.stderr.read()
+    assert (worker.returncode, "DATABASE_URL" in said) == (code, True), said
+
+
 def test_weak_production_settings_are_named_all_at_once(tmp_path: Path) -> None:
     weak = {"SECRET_KEY": "short", "DEMO_PASSWORD": "hunter2hunter2", "EMAIL_PROVIDER": "mailbox"}
     seen = typed("serve", folder=tmp_path, **weak)

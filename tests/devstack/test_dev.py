@@ -197,6 +197,60 @@ def test_a_first_start_that_was_killed_is_begun_again_at_once(project: Stack):
     assert not list((project.folder / ".undercroft" / "postgres").resolve().parent.glob("postgres-*"))
 
 
+@pytest.fixture
+def hotel(project: Stack, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module of the project, whose files are watched."""
+    module = project.folder / "modules" / "hotel"
+    module.mkdir(parents=True)
+    (module / "__init__.py").write_text("REQUIRES = ()\n")
+    path = project.folder / "modules"
+    (path / "sitecustomize.py").write_text(
+        f"import undercroft.modules\nundercroft.modules.__path__.append({str(path)!r})\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(path))
+    makefile = project.folder / "Makefile"
+    makefile.write_text(makefile.read_text().replace(" --no-reload", ""))
+    return module
+
+
+def test_first_start_with_broken_code_waits_for_each_fix_and_then_goes_on(project: Stack, hotel: Path) -> None:
+    (hotel / "models.py").write_text("class Hotel(:\n")
+    (hotel / "routes.py").write_text("import nothing_like_this\n")
+    project.start(wait=False)
+    until(lambda: "This is tried again when a file changes" in project.said, 60, lambda: project.said)
+    (hotel / "models.py").write_text("")
+    until(lambda: "is started again when a file changes" in project.said, 60, lambda: project.said)
+    assert not project.find(" worker")
+    (hotel / "routes.py").write_text("")
+
+    project.wait_healthy()
+
+    assert project.signs_in()
+    assert [project.said.count(f"modules/hotel/{place}") for place in ("models.py:1", "routes.py:1")] == [1, 1]
+    project.interrupt()
+    project.until_gone()
+
+
+def test_first_start_that_waits_for_a_fix_ends_at_ctrl_c(project: Stack, hotel: Path) -> None:
+    (hotel / "models.py").write_text("class Hotel(:\n")
+    project.start(wait=False)
+    until(lambda: "This is tried again when a file changes" in project.said, 60, lambda: project.said)
+
+    project.interrupt()
+
+    project.until_gone()
+
+
+def test_first_start_with_broken_code_ends_where_changes_are_not_watched(project: Stack, hotel: Path) -> None:
+    (hotel / "routes.py").write_text("import nothing_like_this\n")
+
+    done = project.undercroft("dev", "--no-reload", "--port", str(project.port))
+
+    assert (done.returncode, done.stderr.count("modules/hotel/routes.py:1")) == (1, 1)
+    assert "when a file changes" not in done.stderr
+    assert not project.processes()
+
+
 def _told(stack: Stack, *words: str, **extra: str) -> None:
     done = stack.undercroft("dev", "--port", str(stack.port), **extra)
     assert done.returncode == 2, done

@@ -40,14 +40,20 @@ def test_program_that_reported_a_mistake_waits_for_a_change(cares: list[Care], c
     care, said = _ended(f"raise SystemExit({code})", cares)
     assert said == f"The API server ended (exit code {code}); it is started again when a file changes"
     assert [care.tend() for _ in range(20)] == [""] * 20
-    assert (care.resting, care.part.process) == (True, None)
+    assert (care.resting, care.mistake, care.part.process) == (True, code, None)
     care.renew()
+    assert care.mistake is None
     assert care.tend() == ""
     assert care.part.process is not None
 
 
 @pytest.mark.parametrize(
-    ("text", "cause"), [("import os; os.kill(os.getpid(), 9)", "SIGKILL"), ("raise SystemExit(3)", "exit code 3")]
+    ("text", "cause"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "SIGKILL"),
+        ("raise SystemExit(3)", "exit code 3"),
+        ("raise SystemExit(75)", "a server that it needs is away"),
+    ],
 )
 def test_program_that_died_is_started_again(cares: list[Care], text: str, cause: str) -> None:
     care, said = _ended(text, cares)

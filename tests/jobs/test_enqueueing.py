@@ -190,3 +190,11 @@ async def test_job_scheduled_in_the_past_runs_and_the_one_after_it_waits(databas
     future = await enqueued(database, what="future", at=datetime.now(UTC) + timedelta(minutes=1))
     assert await jobs.run_all() == 1
     assert [(await jobs.get(job.id)).status for job in (past, future)] == ["succeeded", "queued"]
+
+
+async def test_function_that_is_no_task_is_refused_with_the_fix(database: Database) -> None:
+    def plain() -> None: ...
+
+    with pytest.raises(TypeError, match=r"plain is no task\. Decorate the function with @task\(\)"):
+        await enqueued(database, plain)
+    assert await count(database, "jobs") == 0

@@ -13,7 +13,10 @@ from undercroft.core.auth import Router, Surface
 from undercroft.core.auth.permissions import declared
 from undercroft.core.errors import CodeError
 from undercroft.core.http.lazy_route import LazyRoute
+from undercroft.core.http.tags import described_tags
 
+_SAME_WORD = 0.85
+"""How much of two tags must be equal for one to be the other, misspelled."""
 APP = f"{Surface.APP.prefix}/"
 
 
@@ -33,14 +36,27 @@ def routers_in(part: ModuleType) -> list[Router]:
 def check_routes(routes: list[BaseRoute], *, complete: bool) -> None:
     """Raises `CodeError` for a route that requires nothing, or a permission that no module declares.
 
-    With `complete`, also for everything that FastAPI would find at the route's first request.
+    With `complete`, also for everything that FastAPI would find at the route's first request, and a misspelled tag.
     """
     names = {permission.name for permission in declared()}
     for route in routes:
         if complete and isinstance(route, LazyRoute):
             route.complete()
+            _check_tags(route)
         if isinstance(route, APIRoute) and route.path.startswith(APP):
             _check_permissions(route, names)
+
+
+def _check_tags(route: APIRoute) -> None:
+    """A tag that nothing describes is fine, unless it is so close to one that is described that it was meant."""
+    known = described_tags()
+    for tag in set(map(str, route.tags)) - known:
+        if close := get_close_matches(tag, known, 1, _SAME_WORD):
+            raise CodeError(
+                f"{route.path} has the tag {tag}, which nothing describes. Did you mean {close[0]}? "
+                f'If not, describe it: Tag("{tag}", "What it is about.").',
+                at=route.endpoint,
+            )
 
 
 def _check_permissions(route: APIRoute, names: set[str]) -> None:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from undercroft.core.errors import AppError, ConfigurationError
+from undercroft.core.errors import AppError, ConfigurationError, ServiceUnavailable, TemporarilyUnavailable
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -75,7 +75,8 @@ def _options(
 def main() -> None:
     """Run what was typed. Exits with 2 when a person can mend it, with 1 when we made a mistake."""
     _complete_streams()
-    if os.environ.get(LEASH):
+    supervised = bool(os.environ.get(LEASH))
+    if supervised:
         from undercroft.devstack.leash import hold_on
 
         hold_on()
@@ -87,7 +88,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        sys.exit(_explained(error))
+        code = _explained(error)
+        sys.exit(_supervised_code(error, code) if supervised else code)
 
 
 def _complete_streams() -> None:
@@ -126,6 +128,15 @@ def _attach() -> None:
         print("On the stack of the `undercroft dev` that runs here.", file=sys.stderr)
         if is_resting(STATE_FOLDER):
             print("Its PostgreSQL is stopped; `undercroft db start` starts it.", file=sys.stderr)
+
+
+def _supervised_code(error: Exception, code: int) -> int:
+    """The exit code for `undercroft dev`, which tries again by itself when a server is to blame and not the code."""
+    from undercroft.core.db.errors import translated
+    from undercroft.devstack.leash import TEMPORARY
+
+    temporary = isinstance(error, TemporarilyUnavailable) or isinstance(translated(error), ServiceUnavailable)
+    return TEMPORARY if temporary else code
 
 
 def _explained(error: Exception) -> int:

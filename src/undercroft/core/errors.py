@@ -18,6 +18,10 @@ class ConfigurationError(Exception):
     """
 
 
+class TemporarilyUnavailable(ConfigurationError):
+    """A server that is needed cannot be used at the moment: the same may succeed later without any change here."""
+
+
 class CodeError(Exception):
     """The developer's code contradicts itself; `at` is the function, class or module where. It ends the start."""
 

@@ -7,6 +7,9 @@ import sys
 import threading
 import time
 
+TEMPORARY = 75
+"""Exit code of a program that needs a server which is away (EX_TEMPFAIL of sysexits.h); it is started again."""
+
 PATIENCE = 3.0
 """Seconds that a process has for going in order once its supervisor is gone."""
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import guard, machine
+from undercroft.devstack.leash import TEMPORARY
 
 _SOONEST, _LATEST, _STABLE = 0.2, 10.0, 10.0
 MISTAKES = frozenset({1, 2})
@@ -107,12 +108,16 @@ class Guard:
 
 
 class Care:
-    """Keeps one part running: `tend` is called often, and starts it anew with growing pauses when it has died."""
+    """Keeps one part running: `tend` is called often, and starts it anew with growing pauses when it has died.
+
+    After a mistake it rests; `mistake` is then the exit code.
+    """
 
     def __init__(self, name: str, part: Part, guard: Guard) -> None:
         self.name = name
         self.part = part
         self.resting = False
+        self.mistake: int | None = None
         self._guard = guard
         self._pid = 0
         self._started = 0.0
@@ -142,7 +147,7 @@ class Care:
 
     def renew(self) -> None:
         """Start it at the next `tend`, whatever happened before."""
-        self.resting = False
+        self.resting, self.mistake = False, None
         self._pause, self._next = _SOONEST, 0.0
 
     def tend(self) -> str:
@@ -161,7 +166,7 @@ class Care:
         self.part.process = None
         lived = time.monotonic() - self._started
         if isinstance(self.part, Program) and process.returncode in MISTAKES and lived < _STABLE:
-            self.resting = True
+            self.resting, self.mistake = True, process.returncode
             return f"{self.name} ended (exit code {process.returncode}); it is started again when a file changes"
         self._pause = _SOONEST if lived > _STABLE else min(self._pause * 2, _LATEST)
         self._next = time.monotonic() + self._pause
@@ -188,6 +193,8 @@ class Care:
 
 
 def _cause(code: int) -> str:
+    if code == TEMPORARY:
+        return "a server that it needs is away"
     if code < 0:
         with contextlib.suppress(ValueError):
             return signal.Signals(-code).name

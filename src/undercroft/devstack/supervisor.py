@@ -6,10 +6,9 @@ that a signal is answered at once, whatever is going on.
 
 import asyncio
 import contextlib
-import errno
+import math
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -18,18 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import control, machine, roles, state, valkey
+from undercroft.devstack import control, roles, state, valkey
 from undercroft.devstack.banner import LOOPBACK, banner
 from undercroft.devstack.changes import Changes
 from undercroft.devstack.kin import Kin
-from undercroft.devstack.parts import Care, Guard, Program
+from undercroft.devstack.listening import require_port, responds
+from undercroft.devstack.parts import MISTAKES, Care, Guard, Program
 from undercroft.devstack.postgres import PostgresServer
 from undercroft.devstack.standins import catalogue
 from undercroft.devstack.state import DevState
 from undercroft.devstack.surroundings import Surroundings
 from undercroft.devstack.valkey import ValkeyServer
 
-_BEAT = 0.1
+_BEAT, _LONGEST_PAUSE = 0.1, 10.0
+_WORKER = {"JOBS_STOP_TIMEOUT": "1.5"}
 
 
 class Ended(Exception):
@@ -73,6 +74,7 @@ class Supervisor:
         self._asked: float | None = None
         self._is_first_start = False
         self._worker_waits = False
+        self._watches = False
 
     def run(self) -> None:
         """Run until Ctrl-C, SIGTERM or the end of those who started us.
@@ -81,7 +83,7 @@ class Supervisor:
         """
         for name in self.options.standins:
             catalogue.require_known(name)
-        _require_port(self.options)
+        require_port(self.options.host, self.options.port)
         surroundings = Surroundings()
         state.prepare(self._folder)
         self._listen_to_signals()
@@ -102,6 +104,7 @@ class Supervisor:
         environment = surroundings.environment(kept)
         environment |= self._start_servers(surroundings, kept)
         environment |= self._start_standins(surroundings, kept)
+        self._watch_files()
         self._fill_database(surroundings, kept, environment)
         self._start_programs(environment)
         standins = {name: catalogue.port_of(name, kept) for name in self.options.standins}
@@ -117,14 +120,14 @@ class Supervisor:
         if postgres is None:
             surroundings.require_database()
         else:
-            self._wait(postgres.is_ready, "PostgreSQL")
+            self._wait(postgres.is_ready, "PostgreSQL", 60)
             if not kept.roles_made:
                 asyncio.run(roles.ensure(postgres.url, kept.roles))
                 kept.roles_made = True
                 kept.write(self._folder)
         if redis is None:
             return {}
-        self._wait(redis.is_ready, "Valkey")
+        self._wait(redis.is_ready, "Valkey", 60)
         return {"REDIS_URL": redis.url}
 
     def _start_standins(self, surroundings: Surroundings, kept: DevState) -> dict[str, str]:
@@ -157,43 +160,82 @@ class Supervisor:
             return
         self._is_first_start = True
         self._report("Creating the tables")
-        self._run_to_end(Program("migrate", "upgrade", "--lossless", environment=environment, quiet=True))
+        # Nothing is in our own yet, also when an earlier first start ended between two migrations.
+        carefully = () if mark == state.EMBEDDED else ("--lossless",)
+        self._run_to_end(Program("migrate", "upgrade", *carefully, environment=environment, quiet=True))
         self._report("Adding demo data")
         self._run_to_end(Program("seed", environment=environment, quiet=True))
         kept.seeded.append(mark)
         kept.write(self._folder)
 
     def _run_to_end(self, program: Program) -> None:
+        """Run it until it succeeds: after a mistake in the code once more at each change of files."""
         care = Care("", program, self._guard)
+        pause = _BEAT
+        while (code := self._exit_code(care, program)) != 0:
+            if not self._watches:
+                raise SystemExit(code)
+            if code in MISTAKES:
+                self._say("This is tried again when a file changes")
+                self._wait(self._changes.seen)
+            else:
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                self._beat(pause)
+
+    def _exit_code(self, care: Care, program: Program) -> int:
         care.start()
         try:
             self._wait(program.has_ended, "the database", 300)
+        except SystemExit as ended:
+            return int(ended.code or 0)
         finally:
             care.stop()
+        return 0
 
     def _start_programs(self, environment: dict[str, str]) -> None:
-        """The API server first; the worker once that answers, so that a fault is told once and a start is quick."""
+        """The API server first; the worker once that responds, so that an error shows once and a start is quick."""
         where = ("--host", self.options.host, "--port", str(self.options.port))
         self._report("Starting the API server")
         api = Program("serve", "all", *where, environment=environment)
         self._begin(self._programs, Care("The API server", api, self._guard))
-        self._wait(lambda: _is_healthy(api, self.options), "the API server", 120)
-        worker = Program("worker", environment=environment | {"JOBS_STOP_TIMEOUT": "1.5"})
-        self._begin(self._programs, Care("The worker", worker, self._guard))
+        worker = Care("The worker", Program("worker", environment={**environment, **_WORKER}), self._guard)
+        worker.resting = self._worker_waits = True
+        self._programs.append(worker)
+        self._await_server()
+
+    def _await_server(self, limit: float = 120) -> None:
+        """Wait for its first response; the limit does not count while it waits for a change or for another server."""
+        end = time.monotonic() + limit
+        while self._worker_waits:
+            self._turn(0.02)
+            if self._programs[0].part.process is None:
+                end = time.monotonic() + limit
+            elif time.monotonic() > end:
+                raise _waited(limit, "the API server", self._folder)
 
     def _look_after(self) -> None:
-        if self.options.reload and not self._changes.start():
-            self._say("Without watchfiles, changes are not noticed: pip install 'undercroft[dev]'")
         while True:
-            self._beat()
-            for care in (*self._servers, *self._programs):
-                self._say(care.tend())
-            self._start_worker_after_the_server()
-            self._rest_or_wake()
-            self._guard_the_guard()
-            if self._changes.seen():
-                self._say("Something changed; starting the API server and the worker anew")
-                self._renew_programs()
+            self._turn(_BEAT)
+
+    def _watch_files(self) -> None:
+        self._watches = self.options.reload and self._changes.start()
+        if self.options.reload and not self._watches:
+            self._say("Without watchfiles, changes are not noticed: pip install 'undercroft[dev]'")
+
+    def _turn(self, pause: float) -> None:
+        """Do once what is due. Raises `SystemExit` when a program waits for a change that nobody would notice."""
+        self._beat(pause)
+        for care in (*self._servers, *self._programs):
+            said = care.tend()
+            if care.mistake is not None and not self._watches:
+                raise SystemExit(care.mistake)
+            self._say(said)
+        self._start_worker_after_the_server()
+        self._rest_or_wake()
+        self._guard_the_guard()
+        if self._changes.seen():
+            self._say("Something changed; starting the API server and the worker anew")
+            self._renew_programs()
 
     def _rest_or_wake(self) -> None:
         for care in self._servers:
@@ -222,7 +264,11 @@ class Supervisor:
 
     def _start_worker_after_the_server(self) -> None:
         """What is wrong with the code stops both; it is enough that the first of them says so."""
-        if self._worker_waits and _responds(self.options):
+        if (
+            self._worker_waits
+            and self._programs[0].part.process is not None
+            and responds(self.options.address, self.options.port)
+        ):
             self._worker_waits = False
             for care in self._programs[1:]:
                 care.renew()
@@ -231,12 +277,12 @@ class Supervisor:
         cares.append(care)
         care.start()
 
-    def _wait(self, done: Callable[[], bool], what: str, limit: float = 60) -> None:
-        end = time.monotonic() + limit
+    def _wait(self, done: Callable[[], bool], what: str = "", limit: float | None = None) -> None:
+        end = time.monotonic() + limit if limit else math.inf
         while not done():
             self._beat(0.02)
-            if time.monotonic() > end:
-                raise ConfigurationError(f"Waited {limit:.0f} s for {what}. Its log is in {self._folder}.")
+            if limit and time.monotonic() > end:
+                raise _waited(limit, what, self._folder)
 
     def _beat(self, seconds: float = _BEAT) -> None:
         """Pause; raises `Ended` when we are to stop."""
@@ -282,35 +328,5 @@ class Supervisor:
                 sys.stderr.flush()
 
 
-def _require_port(options: Options, patience: float = 1.5) -> None:
-    """Raise `ConfigurationError` when we cannot listen there; a predecessor that is just going is awaited."""
-    limit = time.monotonic() + patience
-    while (fault := machine.listening_fault(options.port, options.host)) is not None:
-        if fault.errno != errno.EADDRINUSE:
-            raise ConfigurationError(
-                f"One cannot listen on {options.host}, port {options.port}: {fault.strerror}. "
-                "Use another --port, or leave --host out."
-            )
-        if time.monotonic() > limit:
-            other = next((port for port in range(options.port + 1, 65536) if machine.port_is_free(port)), 0)
-            raise ConfigurationError(
-                f"Port {options.port} of {options.host} is taken by another program. Stop that one, or use another:\n"
-                f"  make dev PORT={other}      or      undercroft dev --port {other}"
-            )
-        time.sleep(0.1)
-
-
-def _is_healthy(api: Program, options: Options) -> bool:
-    """Whether the API server answers. Raises `SystemExit` when it ended instead; it has said why."""
-    if api.has_ended():
-        raise SystemExit(1)
-    return _responds(options)
-
-
-def _responds(options: Options) -> bool:
-    try:
-        with socket.create_connection((options.address, options.port), timeout=2) as connection:
-            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return b" 200 " in connection.recv(100)
-    except OSError:
-        return False
+def _waited(limit: float, what: str, folder: Path) -> ConfigurationError:
+    return ConfigurationError(f"Waited {limit:.0f} s for {what}. Its log is in {folder}.")

@@ -38,8 +38,11 @@ async def enqueue(
 
     `delay` is a timedelta or seconds, `at` an aware time; higher `priority` goes first. While an unfinished job of the
     task has the same `key`, nothing is added and that job is returned. Costs one statement. Raises `InvalidArguments`
-    (a `ValueError`) for arguments that do not fit the task's signature.
+    (a `ValueError`) for arguments that do not fit the task's signature, `TypeError` for what is no task.
     """
+    if not isinstance(task, Task):
+        name = getattr(task, "__qualname__", repr(task))
+        raise TypeError(f"{name} is no task. Decorate the function with @task(), and pass it without calling it.")
     new = _checked(task, task.arguments.encode(kwargs), delay, at, key, priority)
     connection = await session.raw()
     while True:

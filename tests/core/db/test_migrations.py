@@ -12,7 +12,8 @@ from tests.core.db.migration_files import write
 from undercroft.app.migrations import disagreements, histories, require_current, upgrade_all
 from undercroft.core.db import migrations
 from undercroft.core.db.migrations import History, connected, ledger
-from undercroft.core.errors import ConfigurationError
+from undercroft.core.errors import ConfigurationError, TemporarilyUnavailable
+from undercroft.core.telemetry.origin import origin_of
 
 
 @pytest.fixture
@@ -92,9 +93,28 @@ async def test_a_new_migration_may_have_any_words_for_its_message(empty_database
 @pytest.mark.parametrize(
     ("revisions", "words"),
     [
-        ([("0003_c", "0002_b")], ("0002_b, whose file is missing", "0002_b.py", "Restore the file")),
-        ([("0002_b", "0001_shelf"), ("0002_c", "0001_shelf")], ("0002_b and 0002_c of library", "`down_revision`")),
-        ([("0002_b", "0003_c"), ("0003_c", "0002_b")], ("have no order", "0002_b")),
+        (
+            [("0003_c", "0002_b")],
+            (
+                "0002_b, whose file is missing",
+                "0002_b.py",
+                "Restore the file",
+                "0003_c.py:4\n    down_revision = '0002_b'",
+            ),
+        ),
+        (
+            [("0002_b", "0001_shelf"), ("0002_c", "0001_shelf")],
+            (
+                "0002_b and 0002_c of library",
+                "`down_revision`",
+                "0002_b.py:4\n    down_revision = '0001_shelf'",
+                "0002_c.py:4",
+            ),
+        ),
+        (
+            [("0002_b", "0003_c"), ("0003_c", "0002_b")],
+            ("have no order", "0002_b.py:4\n    down_revision = '0003_c'", "0003_c.py:4"),
+        ),
     ],
 )
 async def test_files_that_do_not_fit_together_are_named(
@@ -105,6 +125,50 @@ async def test_files_that_do_not_fit_together_are_named(
     with pytest.raises(ConfigurationError) as refused:
         await migrations.upgrade(empty_database_url, [library])
     assert [word for word in words if word not in str(refused.value)] == []
+
+
+async def test_two_files_with_one_revision_are_named(empty_database_url: str, library: History) -> None:
+    copy = library.file("0001_shelf").read_text()
+    library.file("0002_copy").write_text(copy)
+    with pytest.raises(ConfigurationError, match="Two migrations of library are called 0001_shelf") as refused:
+        await migrations.upgrade(empty_database_url, [library])
+    assert "0001_shelf.py:3\n" in str(refused.value)
+    assert '0002_copy.py:3\n    revision = "0001_shelf"' in str(refused.value)
+
+
+async def test_file_without_a_revision_is_named(empty_database_url: str, library: History) -> None:
+    library.file("0002_empty").write_text("x = 1\n")
+    with pytest.raises(ConfigurationError, match=r"has no `revision`: .*0002_empty\.py:1\.\nSet `revision`"):
+        await migrations.upgrade(empty_database_url, [library])
+
+
+async def test_failed_statement_is_shown_with_its_line(empty_database_url: str, library: History) -> None:
+    file = write(library.folder, "0002_broken", "0001_shelf", 'op.execute("nonsense")')
+    with pytest.raises(ConfigurationError, match="failed and was rolled back: syntax error") as refused:
+        await migrations.upgrade(empty_database_url, [library])
+    assert str(refused.value).endswith(f'{file}:9\n    op.execute("nonsense")')
+    assert not isinstance(refused.value, TemporarilyUnavailable)
+
+
+async def test_migration_cancelled_by_the_server_may_be_tried_again(empty_database_url: str, library: History) -> None:
+    write(library.folder, "0002_cut", "0001_shelf", "op.execute('SELECT pg_terminate_backend(pg_backend_pid())')")
+    with pytest.raises(TemporarilyUnavailable, match="failed and was rolled back"):
+        await migrations.upgrade(empty_database_url, [library])
+
+
+@pytest.mark.parametrize(
+    ("body", "error"), [("op.exexute('x')", AttributeError), ("nothing", NameError), ("import nothing", ImportError)]
+)
+async def test_mistake_in_a_migration_is_raised_and_not_taken_for_a_read_of_rows(
+    empty_database_url: str, library: History, body: str, error: type[Exception]
+) -> None:
+    await migrations.upgrade(empty_database_url, [library])
+    file = write(library.folder, "0002_mistake", "0001_shelf", body)
+    with pytest.raises(error) as raised:
+        await migrations.upgrade(empty_database_url, [library], lossless=True)
+    origin = origin_of(raised.value)
+    assert origin is not None
+    assert (origin.place, origin.source) == (f"{file}:9", body)
 
 
 async def test_dry_run_names_a_migration_that_needs_the_database(empty_database_url: str, library: History) -> None:

@@ -7,6 +7,7 @@ from sqlmodel import Field, SQLModel
 
 from undercroft.core.telemetry import origin
 from undercroft.core.telemetry.origin import explanation, origin_of
+from undercroft.jobs import InvalidArguments
 
 
 class Plain(SQLModel):
@@ -88,6 +89,8 @@ def test_model_without_a_table_is_named_with_its_class_and_the_fix() -> None:
     [
         (ImportError("cannot import name 'a' from partially initialized module 'b'"), "import each other"),
         (ModuleNotFoundError("No module named 'x'"), "install the package"),
+        (InvalidArguments("hotel.clean: count: Field required"), "enqueue(session, task, name=value)"),
+        (TypeError("enqueue() takes 2 positional arguments but 3 were given"), "enqueue(session, task, name=value)"),
         (TypeError("expected, got <class 'a.B'>"), ""),
     ],
 )

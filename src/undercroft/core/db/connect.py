@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from undercroft.core.db.errors import unreachable
+from undercroft.core.db.errors import may_heal, unreachable
 from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings, required
 from undercroft.core.settings import load, use
 
@@ -34,8 +34,6 @@ CONNECT_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interfac
 """What connecting raises when the server or the network refuses."""
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-_HEALING = ("08", "53300", "57")
-"""SQLSTATE: connection exceptions, which poolers report, too many connections, and a server that starts or stops."""
 _TRIES = 5
 _PID = "SELECT pg_backend_pid()"
 
@@ -91,7 +89,7 @@ async def await_database(url: str, seconds: float) -> None:
             await (await connect(url)).close()
         except CONNECT_ERRORS as error:
             failure = unreachable(url, error)
-            if not _may_heal(error) or monotonic() >= deadline:
+            if not may_heal(error) or monotonic() >= deadline:
                 raise failure from None
             if pause == _SHORTEST_PAUSE:
                 log.warning(f"{str(failure).partition(chr(10))[0]} Waiting for it, {seconds:.0f} s at most.")
@@ -101,13 +99,6 @@ async def await_database(url: str, seconds: float) -> None:
             if pause > _SHORTEST_PAUSE:
                 log.warning("The database can be reached now.")
             return
-
-
-def _may_heal(error: BaseException) -> bool:
-    """Whether the server may only be starting, full, or not have its address yet."""
-    if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "").startswith(_HEALING)
-    return not isinstance(error, ValueError)  # one in the URL
 
 
 async def decide_pooler() -> DatabaseSettings:

@@ -28,7 +28,14 @@ from undercroft.core.db.sqlstates import (
     meaning_of,
 )
 from undercroft.core.db.url import servers
-from undercroft.core.errors import AppError, ConfigurationError, Conflict, ServiceUnavailable, Unprocessable
+from undercroft.core.errors import (
+    AppError,
+    ConfigurationError,
+    Conflict,
+    ServiceUnavailable,
+    TemporarilyUnavailable,
+    Unprocessable,
+)
 
 
 class DatabaseUnavailable(ServiceUnavailable):
@@ -66,6 +73,9 @@ class UnstorableValue(Unprocessable):
     code = "UNSTORABLE_VALUE"
     message = "A value holds something that cannot be stored, such as a NUL character or a number out of range."
 
+
+HEALING = ("08", "53300", "57")
+"""SQLSTATE: connection exceptions, which poolers report, too many connections, and a server that starts or stops."""
 
 NETWORK = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
 """Errors of the operating system that a broken connection reports, apart from Python's `ConnectionError`."""
@@ -161,10 +171,22 @@ def raise_translated_read(error: BaseException) -> NoReturn:
     raise_translated(error)
 
 
+def may_heal(error: BaseException) -> bool:
+    """Whether a server that refused a connection may only be starting, full, or not have its address yet."""
+    error = driver_error(error)
+    if isinstance(error, PostgresError):
+        return (error.sqlstate or "").startswith(HEALING)
+    return not isinstance(error, ValueError)  # one in the URL
+
+
 def unreachable(url: str, error: BaseException) -> ConfigurationError:
-    """What a person at a terminal is told about a database that does not let us in; without user or password."""
+    """What a person at a terminal is told about a database that does not let us in; without user or password.
+
+    It is `TemporarilyUnavailable` when waiting may help.
+    """
+    kind = TemporarilyUnavailable if may_heal(error) else ConfigurationError
     where = ", ".join(f"{host}:{port}" for host, port in servers(url))
-    return ConfigurationError(
+    return kind(
         f"The database at {where} cannot be used: {_reason(driver_error(error))}.\n"
         "Start that server or mend DATABASE_URL."
     )

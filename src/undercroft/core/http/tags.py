@@ -28,6 +28,11 @@ class Tag(str):
 _registered: dict[str, Tag] = {}
 
 
+def described_tags() -> set[str]:
+    """The names of all tags that were made."""
+    return set(_registered)
+
+
 def described(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """OpenAPI's `tags` and the `x-tagGroups` of those names, in the order of their first use."""
     tags: list[dict[str, Any]] = []

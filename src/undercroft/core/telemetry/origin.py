@@ -42,7 +42,7 @@ def origin_of(error: BaseException) -> Origin | None:
     if found is None:
         return None
     file, line, text = found
-    return Origin(f"{_relative(file)}:{line}", text or linecache.getline(file, line).strip(), hint_for(error))
+    return Origin(f"{relative(file)}:{line}", text or linecache.getline(file, line).strip(), hint_for(error))
 
 
 def explanation(error: BaseException) -> str:
@@ -78,6 +78,11 @@ HINTS = (
     ("UndefinedColumnError", f"No migration makes this column. {MIGRATION}"),
     ("UnmappedInstanceError", "A model is a table only with table=True: class Thing(..., table=True)."),
     ("clause element expected, got <class", "A model is a table only with table=True: class Thing(..., table=True)."),
+    (
+        "InvalidArguments",
+        "Pass what the task's function declares, each by its name: enqueue(session, task, name=value).",
+    ),
+    ("TypeError: enqueue() takes 2 positional", "Pass each argument by its name: enqueue(session, task, name=value)."),
     ("ResponseValidationError", "What the function returns lacks what its response model declares: make both agree."),
 )
 
@@ -136,6 +141,7 @@ def _is_ours(file: str) -> bool:
     return Path(file).is_relative_to(PACKAGE) or _is_own(file)
 
 
-def _relative(file: str) -> str:
+def relative(file: str) -> str:
+    """The file as it is called from the working folder."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

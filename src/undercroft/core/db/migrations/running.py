@@ -1,6 +1,7 @@
 """Alembic, as it runs here: its configuration, its connection, and SQL instead of a database."""
 
 import asyncio
+import re
 import time
 import warnings
 from argparse import Namespace
@@ -14,6 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +23,7 @@ from undercroft.core.db.connect import create_engine
 from undercroft.core.db.errors import unreachable
 from undercroft.core.db.migrations.histories import History
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.telemetry.origin import relative
 
 ENVIRONMENT = Path(__file__).parents[3] / "migrations"
 LOCK_KEY = 0x756E6465726372  # "undercr", the same in every process of this product
@@ -87,26 +90,59 @@ def config_of(history: History, **attributes: Any) -> Config:
 
 
 def scripts_of(history: History) -> ScriptDirectory:
-    """The history's files. Raises `ConfigurationError` when one is missing, or two follow the same one."""
+    """The history's files. Raises `ConfigurationError`, with file and line, when they have no order.
+
+    One may be missing, two may follow the same one or have the same name, and one may have no name.
+    """
     directory = ScriptDirectory.from_config(config_of(history))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Alembic warns of here it raises next
+            warnings.simplefilter("ignore")  # what else Alembic warns of here it raises next
+            warnings.filterwarnings("error", ".*is present more than once")
             heads = directory.get_heads()
     except KeyError as error:
         revision = str(error.args[0])
         raise ConfigurationError(
             f"A migration of {history.name} follows {revision}, whose file is missing: {history.file(revision)}.\n"
+            f"{lines_of(history, 'down_revision', revision)}"
             "Restore the file, or change `down_revision` of the migration that follows it."
         ) from None
+    except UserWarning as warning:
+        revision = str(warning).split()[1]
+        raise ConfigurationError(
+            f"Two migrations of {history.name} are called {revision}.\n"
+            f"{lines_of(history, 'revision', revision)}Name each after its file, and set what follows it."
+        ) from None
     except RevisionError as error:
-        raise ConfigurationError(f"The migrations of {history.name} have no order: {error}.") from None
+        circle = sorted(path.name for path in history.versions.glob("*.py") if path.stem in str(error))
+        raise ConfigurationError(
+            f"The migrations of {history.name} have no order: {error}.\n"
+            f"{''.join(lines_of(history, 'down_revision', file=name) for name in circle)}".rstrip()
+        ) from None
+    except CommandError as error:
+        file = next((file for file in history.versions.glob("*.py") if file.name in str(error)), history.versions)
+        raise ConfigurationError(
+            f"A migration of {history.name} has no `revision`: {relative(str(file))}:1.\n"
+            "Set `revision` to the name of the file, and `down_revision` to that of the migration it follows."
+        ) from None
     if len(heads) > 1:
         raise ConfigurationError(
             f"The migrations {' and '.join(sorted(heads))} of {history.name} do not follow each other.\n"
+            f"{''.join(lines_of(history, 'down_revision', file=f'{head}.py') for head in sorted(heads))}"
             f"Set `down_revision` of one to the other, so that they have an order: {history.versions}."
         )
     return directory
+
+
+def lines_of(history: History, name: str, value: str = "", *, file: str = "*.py") -> str:
+    """Where the files set a name, to this value if one is given: `FILE:LINE` and the line itself, for each."""
+    found = re.compile(rf"""{name}\b[^=]*=.*["']{re.escape(value)}["']""" if value else rf"{name}\b[^=]*=")
+    return "".join(
+        f"  {relative(str(path))}:{number}\n    {line.strip()}\n"
+        for path in sorted(history.versions.glob(file))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if found.match(line)
+    )
 
 
 def rendered(history: History, revisions: str, *, down: bool = False) -> list[str]:

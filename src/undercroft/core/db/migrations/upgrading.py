@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from alembic import command
@@ -13,13 +14,14 @@ from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from undercroft.core.db.errors import driver_error
+from undercroft.core.db.errors import driver_error, translated
 from undercroft.core.db.migrations import ledger
 from undercroft.core.db.migrations.histories import History, Status
 from undercroft.core.db.migrations.lossless import first_loss
 from undercroft.core.db.migrations.running import connected, locked, rendered, run, scripts_of
 from undercroft.core.db.migrations.status import statuses
-from undercroft.core.errors import ConfigurationError
+from undercroft.core.errors import ConfigurationError, ServiceUnavailable, TemporarilyUnavailable
+from undercroft.core.telemetry.origin import origin_of
 
 Report = Callable[[str], None]
 
@@ -162,9 +164,15 @@ def _loss(history: History, revision: str, created: set[str]) -> str | None:
 
 
 def _statements(history: History, revision: str) -> list[str] | None:
-    """What a migration runs; None when it cannot do without a database."""
+    """What a migration runs; None when it cannot do without a database. A mistake in its code is raised."""
     try:
         return rendered(history, f"{_script(history, revision).down_revision or 'base'}:{revision}")
+    except (ImportError, NameError, SyntaxError):
+        raise
+    except AttributeError as error:
+        if isinstance(error.obj, ModuleType):  # not a connection's, for which there is only a stand-in here
+            raise
+        return None
     except Exception:
         return None
 
@@ -187,8 +195,13 @@ async def _upgrade_one(url: str, history: History, revision: str) -> None:
 
 
 def _failed(history: History, error: DBAPIError, where: str | Path) -> ConfigurationError:
+    """What to read about a failed migration: `where`, or the very line if its own code is where it failed."""
     reason = str(driver_error(error)).strip()
-    return ConfigurationError(f"A migration of {history.name} failed and was rolled back: {reason}\n{where}")
+    origin = origin_of(error)
+    if origin is not None and origin.source and Path(origin.place.rpartition(":")[0]).parent.name == "versions":
+        where = f"{origin.place}\n    {origin.source}"
+    kind = TemporarilyUnavailable if isinstance(translated(error), ServiceUnavailable) else ConfigurationError
+    return kind(f"A migration of {history.name} failed and was rolled back: {reason}\n{where}")
 
 
 async def _run(url: str, history: History, action: Callable[[Config], Any], row: dict[str, Any] | None = None) -> None:
