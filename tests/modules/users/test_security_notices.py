@@ -214,6 +214,23 @@ async def test_known_device_at_a_new_address_is_not_emailed(app: Api, mailbox: M
         assert await mailbox.arrived(person.email) == []
 
 
+async def test_device_of_before_a_reset_is_emailed_and_that_of_a_bystander_is_not(app: Api, mailbox: Mailbox) -> None:
+    async with browser_of(app) as home, browser_of(app, ip="198.51.100.7", **FIREFOX) as thief:
+        person, bystander = await a_person(home, mailbox), await a_person(home, mailbox)
+        for client in (thief, home):
+            assert (await sign_in(client, person.email)).status_code == 200
+            assert (await sign_in(client, bystander.email)).status_code == 200
+        assert (await post(home, "/password/forgot", {"email": person.email})).status_code == 202
+        reset = {"token": (await mailbox.latest(person.email)).token, "password": "four otters in a boat"}
+        assert (await post(home, "/password/reset", reset)).status_code == 204
+        await mailbox.arrived()
+        assert (await sign_in(thief, person.email, reset["password"])).status_code == 200
+        assert (await sign_in(thief, bystander.email)).status_code == 200
+        (mail,) = await mailbox.arrived()
+        assert (mail.to, mail.subject) == (person.email, "New sign-in to your Undercroft account")
+        assert stated(mail, "198.51.100.7")
+
+
 async def test_changed_password_and_address_are_emailed_with_their_origin(app: Api, mailbox: Mailbox) -> None:
     async with browser_of(app, **FIREFOX) as http:
         person = await a_person(http, mailbox)

@@ -94,8 +94,7 @@ class TokenAuthenticator:
 
     def known_device(self, request: Request) -> str | None:
         """The account that signed in last on the device that sent a request: by it, several devices count as one."""
-        accounts = read_device(request).accounts
-        return accounts[0] if accounts else None
+        return read_device(request).latest_account
 
     def verified_subject(self, request: Request) -> str | None:
         """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.

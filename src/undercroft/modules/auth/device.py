@@ -8,6 +8,7 @@ so that strangers who guess passwords do not lock its owner out (OWASP, device c
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 from starlette.requests import Request
@@ -24,9 +25,8 @@ PURPOSE = "device cookies"
 
 
 class Device(msgspec.Struct, frozen=True):
-    """`accounts` are hashes of the addresses that signed in on this device, the latest first.
-
-    `is_new`: the request carried no cookie of ours.
+    """`accounts` are the accounts that signed in on this device, the latest first: a hash of the address, and the id of
+    the session that began here last. `is_new`: the request carried no cookie of ours.
     """
 
     handle: str = msgspec.field(default_factory=new_token)
@@ -43,13 +43,24 @@ class Device(msgspec.Struct, frozen=True):
 
     def is_known_to(self, email: str) -> bool:
         """Whether the account with this address signed in on this device before."""
-        return _account(email) in self.accounts
+        return any(_hash_in(known) == _account(email) for known in self.accounts)
 
-    def with_account(self, email: str) -> "Device":
-        """The same device after this account signed in on it."""
+    def session_of(self, email: str) -> UUID | None:
+        """The session of this account that began on this device last; None where only its mailbox was verified here."""
+        sessions = [known.partition(".")[2] for known in self.accounts if _hash_in(known) == _account(email)]
+        return UUID(sessions[0]) if sessions and sessions[0] else None
+
+    @property
+    def latest_account(self) -> str | None:
+        """The hash of the account that signed in last."""
+        return _hash_in(self.accounts[0]) if self.accounts else None
+
+    def with_account(self, email: str, session_id: UUID | None = None) -> "Device":
+        """The same device after this account signed in on it, by this session if there is one."""
         account = _account(email)
-        others = [other for other in self.accounts if other != account]
-        return Device(self.handle, (account, *others)[:MAX_ACCOUNTS])
+        others = [known for known in self.accounts if _hash_in(known) != account]
+        latest = account if session_id is None else f"{account}.{session_id.hex}"
+        return Device(self.handle, (latest, *others)[:MAX_ACCOUNTS])
 
 
 def read_device(request: Request) -> Device:
@@ -88,3 +99,7 @@ def device_cookie_name() -> str:
 
 def _account(email: str) -> str:
     return hash_token(email).hex()[:32]
+
+
+def _hash_in(known: str) -> str:
+    return known.partition(".")[0]

@@ -57,6 +57,11 @@ class SessionRepository(Repository[AuthSession]):
         row: Any = (await self._session.execute(query)).one()
         return bool(row[0] > 0 and not row[1])
 
+    async def has_known_place(self, session_id: UUID, user_id: UUID) -> bool:
+        """Whether the place where this session of this user was started was not forgotten since."""
+        query = select(col(AuthSession.started_ip)).where(col(AuthSession.id) == session_id)
+        return bool(await self._session.scalar(query.where(col(AuthSession.user_id) == user_id)))
+
     async def lives(self, session_id: UUID, user_id: UUID) -> bool:
         """Whether this session of an active user can still be used; locked against its revocation."""
         query = select(col(AuthSession.id)).join(User, col(User.id) == col(AuthSession.user_id))

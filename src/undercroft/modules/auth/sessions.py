@@ -77,12 +77,21 @@ async def start_session(
     await session.flush()
     if kind is SessionKind.BEARER:
         session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
-    known = {"known_device": client.device.is_known_to(user.email)}
+    known = {"known_device": await _is_trusted(session, user, client.device)}
     await record(
         session, Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}, details=known)
     )
     await publish(session, SignedIn(user.id, first_step))
-    return Started(user.id, started.id, secret, client.device.with_account(user.email))
+    return Started(user.id, started.id, secret, client.device.with_account(user.email, started.id))
+
+
+async def _is_trusted(session: Session, user: User, device: Device) -> bool:
+    """Whether the device's last session of this user began in a place that was not forgotten since.
+
+    A thief signed in on a device, too. When the owner takes the account back, no device is a known one any more.
+    """
+    before = device.session_of(user.email)
+    return before is not None and await SessionRepository(session).has_known_place(before, user.id)
 
 
 async def start_impersonation(session: Session, user_id: UUID, *, by: Principal, life: timedelta) -> AuthSession:
