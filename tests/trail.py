@@ -29,12 +29,16 @@ _LEFT = Statement(
     )
 )
 
+ERASED = "erased"
+"""Stands for the template of an email whose job was erased with its user, so that nobody can say which it was."""
+
 _EMAILS = Statement(
     text(
-        "SELECT e.request_id, e.action, array_agg(coalesce(j.args ->> 'template', j.args ->> 'notice', j.task)) "
+        "SELECT e.request_id, e.action, array_agg(CASE WHEN j.args = '{}' THEN :erased "
+        "ELSE coalesce(j.args ->> 'template', j.args ->> 'notice', j.task) END) "
         "AS templates FROM audit_entries AS e LEFT JOIN jobs AS j ON j.request_id = e.request_id "
         "AND (e.target_type <> 'user' OR j.task = :mail OR j.args ->> 'user_id' = e.target_id::text "
-        "OR e.team_id IS NOT NULL) "
+        "OR e.team_id IS NOT NULL OR j.args = '{}') "
         "WHERE e.request_id = ANY(CAST(:ids AS text[])) AND e.actor_kind <> 'job' "
         "AND e.action = ANY(CAST(:actions AS text[])) GROUP BY e.request_id, e.action"
     )
@@ -132,11 +136,11 @@ async def _without_email(seen: list[Seen], database: Database) -> list[str]:
     keys = {request.request_id: request.key for request in seen}
     if not keys:
         return []
-    rows = await database.read.fetch(_EMAILS, ids=list(keys), actions=list(EMAILED), mail=MAIL)
+    rows = await database.read.fetch(_EMAILS, ids=list(keys), actions=list(EMAILED), mail=MAIL, erased=ERASED)
     return [
         f"{keys[row['request_id']]} left {row['action']} without an email to its owner ({row['templates']})"
         for row in rows
-        if not EMAILED[row["action"]].intersection(row["templates"])
+        if not {*EMAILED[row["action"]], ERASED}.intersection(row["templates"])
     ]
 
 

@@ -34,6 +34,7 @@ async def test_a_superadmin_turns_it_off_and_the_person_is_told(
     assert "was reset" in (await mailbox.latest(guarded.person.email)).subject
     assert (await sign_in(guarded.person.http, guarded.person.email)).status_code == 200
     assert code_of(await guarded.verify(token, code=guarded.app.code())) == "MFA_TOKEN_INVALID"
+    assert (await mailbox.latest(guarded.person.email)).subject.startswith("New sign-in"), "no device is known any more"
     assert (await root.client.post(path)).status_code == 204
     assert await mailbox.arrived(guarded.person.email) == []
 
