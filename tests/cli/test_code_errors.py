@@ -33,6 +33,7 @@ class Broken:
     place: str
     source: str
     says: tuple[str, ...]
+    command: str = "routes"
 
     def __str__(self) -> str:
         return self.title
@@ -65,15 +66,36 @@ BROKEN = [
     Broken("a misspelled tag", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
            "@router.get('', tags=['Project'], dependencies=NEEDS)\nasync def read() -> int: ...\n"},
            "routes.py:4", "@router.get('', tags=['Project']", ("the tag Project", "Did you mean Projects?", "Tag(")),
+    Broken("a required module that does not exist", {"__init__": "REQUIRES = ('teems',)\n"}, "__init__.py:1",
+           "REQUIRES = ('teems',)", ("hotel requires teems", "Did you mean teams?")),
+    Broken("required modules that are one text", {"__init__": "REQUIRES = ('teams')\n"}, "__init__.py:1",
+           "REQUIRES = ('teams')", ("REQUIRES = ('teams',)",)),
+    Broken("a module that requires itself", {"__init__": "REQUIRES = ('hotel',)\n"}, "__init__.py:1",
+           "REQUIRES = ('hotel',)", ("hotel → hotel", "Take one out")),
+    Broken("permissions without a name", {"permissions": "X = 1\n"}, "permissions.py:1", "X = 1", ("PERMISSIONS",)),
+    Broken("a permission of another module", {"__init__": "REQUIRES = ('teams',)\n",
+           "permissions": PERMISSIONS.replace("hotels:read", "teams:read")},
+           "permissions.py:1", "from undercroft", ("teams:read is declared twice", "another name")),
+    Broken("a route that is declared twice", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
+           "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
+           "@router.get('', dependencies=NEEDS)\nasync def b() -> int: ...\n"},
+           "routes.py:6", "@router.get(''", ("GET /api/v1/app/hotels is declared twice", "Remove one")),
+    Broken("an annotation that is not imported", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
+           "@router.get('/{x}', dependencies=NEEDS)\nasync def a(x: 'Nope') -> int: ...\n"},
+           "routes.py:4", "@router.get('/{x}'", ("'Nope' is not defined", "Import it")),
+    Broken("two operations of one name", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
+           "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
+           "@router.get('/x', dependencies=NEEDS)\nasync def a() -> int: ...\n"},
+           "routes.py:6", "@router.get('/x'", ("both called 'hotels.a'", "Rename"), "openapi"),
     Broken("a task with wrong options", {"tasks":
            "from undercroft.jobs import task\n@task(retry=3)\nasync def clean() -> None: ...\n"},
-           "tasks.py:2", "@task(retry=3)", ("TypeError", "retry")),
+           "tasks.py:2", "@task(retry=3)", ("TypeError", "retry"), "worker"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=str)
 def test_error_in_a_module_is_shown_once_with_its_line_and_the_fix(broken: Broken, tmp_path: Path) -> None:
-    seen = _run(broken, tmp_path, "worker" if "tasks" in broken.files else "routes")
+    seen = _run(broken, tmp_path)
     assert seen.returncode == 1, seen
     file = f"modules/hotel/{broken.place}"
     assert f"Unexpected error in {file}\n    {broken.source}" in seen.stderr, seen.stderr
@@ -83,11 +105,11 @@ def test_error_in_a_module_is_shown_once_with_its_line_and_the_fix(broken: Broke
         assert never not in seen.stderr
 
 
-def _run(broken: Broken, folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
+def _run(broken: Broken, folder: Path) -> "subprocess.CompletedProcess[str]":
     module = folder / "modules" / "hotel"
     module.mkdir(parents=True)
     for name, text in {"__init__": "REQUIRES = ()\n", **broken.files}.items():
         (module / f"{name}.py").write_text(text)
     environment = bare({"ENVIRONMENT": "development", "PYTHONDONTWRITEBYTECODE": "1"})
-    given = [sys.executable, "-c", WITH_MODULES, str(folder / "modules"), command]
+    given = [sys.executable, "-c", WITH_MODULES, str(folder / "modules"), broken.command]
     return subprocess.run(given, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
 """What routes declare, checked when the application is put together: a contradiction is an error at the start."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from types import ModuleType
 
@@ -39,12 +39,24 @@ def check_routes(routes: list[BaseRoute], *, complete: bool) -> None:
     With `complete`, also for everything that FastAPI would find at the route's first request, and a misspelled tag.
     """
     names = {permission.name for permission in declared()}
+    if complete:
+        _check_distinct(route for route in routes if isinstance(route, APIRoute))
     for route in routes:
         if complete and isinstance(route, LazyRoute):
             route.complete()
             _check_tags(route)
         if isinstance(route, APIRoute) and route.path.startswith(APP):
             _check_permissions(route, names)
+
+
+def _check_distinct(routes: Iterable[APIRoute]) -> None:
+    seen = set[tuple[str, str]]()
+    for route in routes:
+        for method in route.methods or ():
+            if (method, route.path) in seen:
+                said = f"{method} {route.path} is declared twice, and only the first one is served. Remove one of them."
+                raise CodeError(said, at=route.endpoint)
+            seen.add((method, route.path))
 
 
 def _check_tags(route: APIRoute) -> None:

@@ -1,6 +1,7 @@
 """Finds the modules, checks their declared order and imports the files whose names say what a module adds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
@@ -13,7 +14,7 @@ from msgspec import Struct
 import undercroft
 from undercroft import modules as built_in
 from undercroft.core.auth import permissions
-from undercroft.core.errors import ConfigurationError
+from undercroft.core.errors import CodeError, ConfigurationError
 from undercroft.core.settings import Environment, SettingsBase, load
 from undercroft.providers.email import add_templates
 
@@ -73,14 +74,14 @@ class Module(Struct, frozen=True):
 def modules() -> tuple[Module, ...]:
     """Every module, each after those it requires, otherwise by name.
 
-    Raises `ConfigurationError` for a requirement that does not exist and for a circle.
+    Raises `CodeError` for a requirement that does not exist and for a circle.
     """
     found = {
         info.name: Module(info.name, import_module(f"{built_in.__name__}.{info.name}"))
         for info in iter_modules(built_in.__path__)
         if info.ispkg
     }
-    return tuple(found[name] for name in _in_order(found.values()))
+    return tuple(found[name] for name in _in_order(found))
 
 
 def parts(name: str) -> Iterator[ModuleType]:
@@ -102,13 +103,22 @@ def prepare() -> None:
     """Import what modules add to every process: tables, permissions, subscribers and mail templates."""
     load_models()
     for part in parts("permissions"):
-        permissions.declare(part.PERMISSIONS)
+        _declare_permissions(part)
     for _ in parts("subscribers"):
         pass
     for module in modules():
         mails = module.folder / "templates" / "emails"
         if mails.is_dir():
             add_templates(mails)
+
+
+def _declare_permissions(part: ModuleType) -> None:
+    if not hasattr(part, "PERMISSIONS"):
+        raise CodeError(f"{part.__name__} lacks PERMISSIONS, the tuple of what the module declares.", at=part)
+    try:
+        permissions.declare(part.PERMISSIONS)
+    except ValueError as error:
+        raise CodeError(f"{error} Give this one or the other another name.", at=part) from None
 
 
 def declared_settings() -> list[type[SettingsBase]]:
@@ -152,13 +162,22 @@ def _load_all() -> list[SettingsBase]:
     return instances
 
 
-def _in_order(found: Iterable[Module]) -> list[str]:
-    needs = {module.name: module.requires for module in sorted(found, key=lambda module: module.name)}
+def _in_order(found: Mapping[str, Module]) -> list[str]:
+    needs = {name: module.requires for name, module in sorted(found.items())}
     for name, required in needs.items():
+        package = found[name].package
+        if isinstance(getattr(package, "REQUIRES", ()), str):
+            raise CodeError(f"REQUIRES of {name} is a tuple of names: REQUIRES = ({package.REQUIRES!r},).", at=package)
         for other in required:
             if other not in needs:
-                raise ConfigurationError(f"Module {name} requires {other}, which does not exist.")
+                close = get_close_matches(other, needs, 1)
+                hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(needs)}."
+                raise CodeError(f"Module {name} requires {other}, which does not exist. {hint}", at=package)
     try:
         return list(TopologicalSorter(needs).static_order())
     except CycleError as error:
-        raise ConfigurationError(f"Modules require each other in a circle: {' → '.join(error.args[1])}.") from None
+        circle = error.args[1]
+        raise CodeError(
+            f"Modules require each other in a circle: {' → '.join(circle)}. Take one out of the other's REQUIRES.",
+            at=found[circle[0]].package,
+        ) from None

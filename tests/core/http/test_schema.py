@@ -10,7 +10,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from tests.core.http.conftest import Build
 from undercroft.core.auth import PlatformRole, Principal, Router
-from undercroft.core.errors import NotFound, Unauthorized
+from undercroft.core.errors import CodeError, NotFound, Unauthorized
 from undercroft.core.http.conditional import IfMatch
 from undercroft.core.http.errors import responses
 from undercroft.core.http.limits import limit
@@ -117,7 +117,7 @@ def test_two_operations_of_one_name_are_a_fault_that_names_both(build: Build) ->
     @twice.get("", name="list_boxes")
     async def list_again() -> None: ...
 
-    with pytest.raises(ValueError, match=r"GET /api/v1/app/boxes and GET /api/v1/public/twice"):
+    with pytest.raises(CodeError, match=r"GET /api/v1/app/boxes and GET /api/v1/public/twice"):
         build(boxes, twice).app.openapi()
 
 

@@ -13,6 +13,7 @@ from fastapi._compat.v2 import ModelField
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute
+from pydantic import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic.warnings import UnsupportedFieldAttributeWarning
 from starlette.routing import get_name
 
@@ -55,7 +56,14 @@ class LazyRoute(APIRoute):
             # FastAPI keeps this from being said of its own adapters, but these build later than it expects.
             simplefilter("ignore", UnsupportedFieldAttributeWarning)
             for field in self._fields():
-                field._type_adapter.rebuild()
+                self._rebuild(field)
+
+    def _rebuild(self, field: ModelField) -> None:
+        try:
+            field._type_adapter.rebuild()
+        except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+            said = str(error).split("\n", 1)[0]
+            raise CodeError(f"{self.path}: {said}. Import it where the route is declared.", at=self.endpoint) from error
 
     def _fields(self) -> Iterator[ModelField]:
         """What validates and encodes for this route."""

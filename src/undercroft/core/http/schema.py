@@ -10,7 +10,15 @@ from fastapi.routing import APIRoute
 from fastapi.utils import generate_operation_id_for_path
 
 from undercroft.core.auth.guards import current_principal
-from undercroft.core.errors import AppError, Forbidden, NotFound, ServiceUnavailable, TooManyRequests, Unauthorized
+from undercroft.core.errors import (
+    AppError,
+    CodeError,
+    Forbidden,
+    NotFound,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthorized,
+)
 from undercroft.core.http.conditional import if_match
 from undercroft.core.http.errors import InternalError, ValidationFailed, error_response, example
 from undercroft.core.http.idempotency import (
@@ -118,7 +126,7 @@ def _forms(noun: str) -> tuple[str, ...]:
 
 
 def describe(app: "Api") -> dict[str, Any]:
-    """The whole document. Raises `ValueError` when two operations have the same id."""
+    """The whole document. Raises `CodeError` when two operations have the same id."""
     routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
     _require_distinct(routes)
     used = [str(tag) for route in routes for tag in route.tags]
@@ -240,7 +248,8 @@ def _require_distinct(routes: list[APIRoute]) -> None:
         )
         where = f"{'/'.join(sorted(route.methods or ()))} {route.path_format}"
         if name in seen:
-            raise ValueError(f"{seen[name]} and {where} are both called {name!r} in the schema; rename a function")
+            said = f"{seen[name]} and {where} are both called {name!r} in the schema. Rename one of the functions."
+            raise CodeError(said, at=route.endpoint)
         seen[name] = where
 
 
