@@ -87,6 +87,13 @@ BROKEN = [
            "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
            "@router.get('/x', dependencies=NEEDS)\nasync def a() -> int: ...\n"},
            "routes.py:6", "@router.get('/x'", ("both called 'hotels.a'", "Rename"), "openapi"),
+    *(
+        Broken(f"a foreign key to {target}", {"models": "from sqlmodel import Field, SQLModel\n\n"
+               "class Hotel(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
+               f"    owner: str = Field(foreign_key={target!r})\n"}, "models.py:3", "class Hotel(SQLModel,",
+               (error, "TABLE.COLUMN"), "migrate check --temporary")
+        for target, error in (("userz.id", "NoReferencedTable"), ("users.idd", "NoReferencedColumn"))
+    ),
     Broken("a task with wrong options", {"tasks":
            "from undercroft.jobs import task\n@task(retry=3)\nasync def clean() -> None: ...\n"},
            "tasks.py:2", "@task(retry=3)", ("TypeError", "retry"), "worker"),
@@ -111,5 +118,5 @@ def _run(broken: Broken, folder: Path) -> "subprocess.CompletedProcess[str]":
     for name, text in {"__init__": "REQUIRES = ()\n", **broken.files}.items():
         (module / f"{name}.py").write_text(text)
     environment = bare({"ENVIRONMENT": "development", "PYTHONDONTWRITEBYTECODE": "1"})
-    given = [sys.executable, "-c", WITH_MODULES, str(folder / "modules"), broken.command]
+    given = [sys.executable, "-c", WITH_MODULES, str(folder / "modules"), *broken.command.split()]
     return subprocess.run(given, cwd=folder, env=environment, capture_output=True, text=True, check=False)

@@ -21,6 +21,7 @@ MODULES = PACKAGE / "modules"
 LIBRARIES = tuple({str(Path(path).resolve()) for name, path in sysconfig.get_paths().items() if "lib" in name})
 MAX_FIELDS = 5
 UNMAPPED = re.compile(r"Class '([\w.]+)\.(\w+)' is not mapped")
+FOREIGN_KEY = re.compile(r"Foreign key associated with column '(\w+)\.|ForeignKey '[^']*' on table '(\w+)'")
 MIGRATION = "Write it with `undercroft migrate new MESSAGE --module NAME`, then run `undercroft migrate upgrade`."
 
 
@@ -83,6 +84,8 @@ HINTS = (
         "Pass what the task's function declares, each by its name: enqueue(session, task, name=value).",
     ),
     ("TypeError: enqueue() takes 2 positional", "Pass each argument by its name: enqueue(session, task, name=value)."),
+    ("NoReferencedTableError", "A foreign key names TABLE.COLUMN, as in users.id: check the spelling of the table."),
+    ("NoReferencedColumnError", "A foreign key names TABLE.COLUMN, as in users.id: check the spelling of the column."),
     ("ResponseValidationError", "What the function returns lacks what its response model declares: make both agree."),
 )
 
@@ -109,10 +112,20 @@ def _declared(error: BaseException) -> tuple[str, int, str] | None:
         return _definition(error.at)
     if unmapped := UNMAPPED.search(str(error)):  # raised at the flush, far from the line that added the object
         return _definition(getattr(sys.modules.get(unmapped[1]), unmapped[2], None))
+    if key := FOREIGN_KEY.search(str(error)):  # raised when tables are put in order
+        return _definition(_model_of(key[1] or key[2]))
     context = getattr(error, "endpoint_ctx", None) or {}
     if "file" in context and "line" in context:
         return str(context["file"]), int(context["line"]), ""
     return None
+
+
+def _model_of(table: str) -> type | None:
+    """The class of a table."""
+    from sqlmodel import SQLModel
+
+    mapped = (mapper.class_ for mapper in SQLModel._sa_registry.mappers)
+    return next((model for model in mapped if model.__tablename__ == table), None)
 
 
 def _definition(thing: Any) -> tuple[str, int, str] | None:
