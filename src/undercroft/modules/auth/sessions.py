@@ -88,10 +88,13 @@ async def start_session(
 async def _is_trusted(session: Session, user: User, device: Device) -> bool:
     """Whether the device's last session of this user began in a place that was not forgotten since.
 
-    A thief signed in on a device, too. When the owner takes the account back, no device is a known one any more.
+    A thief signed in on a device, too. When the owner takes the account back, no device is a known one any more but the
+    one on which that was done: a mailed link was opened there last, and no session began since.
     """
     before = device.session_of(user.email)
-    return before is not None and await SessionRepository(session).has_known_place(before, user.id)
+    if before is None:
+        return device.is_known_to(user.email)
+    return await SessionRepository(session).has_known_place(before, user.id)
 
 
 async def start_impersonation(session: Session, user_id: UUID, *, by: Principal, life: timedelta) -> AuthSession:
