@@ -94,6 +94,9 @@ BROKEN = [
                (error, "TABLE.COLUMN"), "migrate check --temporary")
         for target, error in (("userz.id", "NoReferencedTable"), ("users.idd", "NoReferencedColumn"))
     ),
+    Broken("a subscriber without an event", {"subscribers": "from undercroft.core.events import subscribe\n"
+           "@subscribe\nasync def left(event: object) -> None: ...\n"}, "subscribers.py:2", "@subscribe",
+           ("left is no event", "@subscribe(UserDeleted)")),
     Broken("a task with wrong options", {"tasks":
            "from undercroft.jobs import task\n@task(retry=3)\nasync def clean() -> None: ...\n"},
            "tasks.py:2", "@task(retry=3)", ("TypeError", "retry"), "worker"),

@@ -30,7 +30,12 @@ _subscribers: dict[type[Event], list[Subscriber[Any]]] = defaultdict(list)
 
 
 def subscribe(event: type[E]) -> Callable[[Subscriber[E]], Subscriber[E]]:
-    """Have a function called with the session and the event whenever it is published."""
+    """Have a function called with the session and the event whenever it is published.
+
+    Raises `TypeError` for what is no event: its subscriber would never be called.
+    """
+    if not (isinstance(event, type) and issubclass(event, Event)):
+        raise TypeError(f"{getattr(event, '__qualname__', event)} is no event. Name one: @subscribe(UserDeleted).")
 
     def register(subscriber: Subscriber[E]) -> Subscriber[E]:
         if subscriber not in _subscribers[event]:
