@@ -18,6 +18,7 @@ from tests.modules.idempotency.conftest import another
 from tests.modules.teams.acts import PROJECTS, TEAMS, done, in_team, join, make_role, make_team, refused
 from undercroft.core.auth import PlatformRole, authorization
 from undercroft.core.db import Database
+from undercroft.core.db.tenancy import every_tenant
 from undercroft.core.http.application import Api
 from undercroft.testing.people import Person, client_of
 
@@ -49,7 +50,8 @@ class Parked:
             await eventually(lambda: blocked(self.database, len(self.requests)))
 
     async def execute(self, sql: str, *values: Any) -> None:
-        await (await self.session.raw()).execute(sql, *values)
+        with every_tenant():
+            await (await self.session.raw()).execute(sql, *values)
 
 
 @asynccontextmanager
@@ -84,9 +86,10 @@ async def member(app: Api, somebody: Any) -> Member:
 
 
 async def count(database: Database, sql: str, *values: Any) -> int:
-    async with database.session() as session:
-        number: int = await (await session.raw()).fetchval(sql, *values)
-        return number
+    with every_tenant():
+        async with database.session() as session:
+            number: int = await (await session.raw()).fetchval(sql, *values)
+            return number
 
 
 async def is_deleted(database: Database, member: Member) -> bool:
