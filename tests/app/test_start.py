@@ -14,11 +14,19 @@ import pytest
 
 from tests.app.test_server import SECRET
 from undercroft.app.migrations import histories, upgrade_all
+from undercroft.app.schema import row_security_of
 from undercroft.core.db import migrations
 from undercroft.core.db.migrations import History
 from undercroft.devstack.machine import free_port
 
-SETTINGS = {"ENVIRONMENT": "test", "SECRET_KEY": SECRET, "TENANT_RLS": "off", "UNDERCROFT_ENV_FILE": "nowhere"}
+SETTINGS = {
+    "ENVIRONMENT": "test",
+    "SECRET_KEY": SECRET,
+    "TENANT_RLS": "off",
+    "UNDERCROFT_ENV_FILE": "nowhere",
+}
+SHARED = {"TENANT_RLS": os.environ.get("TENANT_RLS", "off")}
+"""For the database that the tests share, which has policies where the run has them."""
 
 
 class Command:
@@ -71,7 +79,7 @@ NEWER = (
 @pytest.fixture
 async def newer_url(empty_database_url: str) -> str:
     """A database that a newer, compatible release has migrated."""
-    await upgrade_all(empty_database_url)
+    await upgrade_all(empty_database_url, wanted=row_security_of(on=False))
     await _execute(empty_database_url, *(statement.format(compatible=True) for statement in NEWER))
     return empty_database_url
 
@@ -105,7 +113,7 @@ async def test_worker_and_commands_start_on_a_newer_schema(newer_url: str) -> No
 
 @pytest.mark.parametrize("words", [("serve",), ("worker",)], ids=" ".join)
 async def test_schema_that_excludes_older_releases_is_refused(empty_database_url: str, words: tuple[str, ...]) -> None:
-    await upgrade_all(empty_database_url)
+    await upgrade_all(empty_database_url, wanted=row_security_of(on=False))
     await _execute(empty_database_url, *(statement.format(compatible=False) for statement in NEWER))
     command = await Command.begin(*words, DATABASE_URL=empty_database_url)
     async with asyncio.timeout(60):
@@ -196,7 +204,9 @@ async def _healthy(port: int) -> None:
 @pytest.mark.parametrize("processes", ["1", "2"])
 async def test_server_waits_for_a_database_that_is_down_and_says_so_once(proxy: Proxy, processes: str) -> None:
     port = free_port()
-    serving = await Command.begin("serve", "--port", str(port), DATABASE_URL=proxy.url, WEB_CONCURRENCY=processes)
+    serving = await Command.begin(
+        "serve", "--port", str(port), DATABASE_URL=proxy.url, **SHARED, WEB_CONCURRENCY=processes
+    )
     try:
         await serving.until_said("Waiting for it")
         await proxy.open()
@@ -208,7 +218,7 @@ async def test_server_waits_for_a_database_that_is_down_and_says_so_once(proxy: 
 
 
 async def test_worker_waits_for_a_database_that_is_down(proxy: Proxy) -> None:
-    worker = await Command.begin("worker", DATABASE_URL=proxy.url, REDIS_URL="redis://127.0.0.1:1/0")
+    worker = await Command.begin("worker", DATABASE_URL=proxy.url, **SHARED, REDIS_URL="redis://127.0.0.1:1/0")
     try:
         await worker.until_said("Waiting for it")
         await proxy.open()
@@ -218,7 +228,7 @@ async def test_worker_waits_for_a_database_that_is_down(proxy: Proxy) -> None:
 
 
 async def test_migrate_upgrade_waits_for_a_database_that_is_down(proxy: Proxy) -> None:
-    upgrading = await Command.begin("migrate", "upgrade", DATABASE_URL=proxy.url)
+    upgrading = await Command.begin("migrate", "upgrade", DATABASE_URL=proxy.url, **SHARED)
     await upgrading.until_said("Waiting for it")
     await proxy.open()
     await upgrading.until_said("The schema is up to date.")
@@ -227,7 +237,7 @@ async def test_migrate_upgrade_waits_for_a_database_that_is_down(proxy: Proxy) -
 
 
 async def test_waiting_ends_with_a_refusal_after_its_time(proxy: Proxy) -> None:
-    serving = await Command.begin("serve", DATABASE_URL=proxy.url, DB_START_TIMEOUT="0.3")
+    serving = await Command.begin("serve", DATABASE_URL=proxy.url, **SHARED, DB_START_TIMEOUT="0.3")
     async with asyncio.timeout(60):
         said, _ = await serving.process.communicate()
     assert serving.process.returncode == 2
@@ -237,7 +247,7 @@ async def test_waiting_ends_with_a_refusal_after_its_time(proxy: Proxy) -> None:
 async def test_wrong_password_is_refused_without_waiting(database_url: str) -> None:
     user, _, place = database_url.partition("@")
     wrong = f"{user.rpartition(':')[0]}:wrong@{place}"
-    serving = await Command.begin("serve", DATABASE_URL=wrong)
+    serving = await Command.begin("serve", DATABASE_URL=wrong, **SHARED)
     async with asyncio.timeout(60):
         said, _ = await serving.process.communicate()
     assert serving.process.returncode == 2
@@ -248,7 +258,7 @@ async def test_wrong_password_is_refused_without_waiting(database_url: str) -> N
 async def test_worker_process_that_is_replaced_while_the_database_is_down_waits(proxy: Proxy) -> None:
     await proxy.open()
     port = free_port()
-    serving = await Command.begin("serve", "--port", str(port), DATABASE_URL=proxy.url, WEB_CONCURRENCY="2")
+    serving = await Command.begin("serve", "--port", str(port), DATABASE_URL=proxy.url, **SHARED, WEB_CONCURRENCY="2")
     try:
         await _healthy(port)
         await proxy.close()
@@ -302,7 +312,7 @@ def _history(name: str) -> History:
 
 
 async def test_development_leaves_a_migration_that_can_lose_data_to_the_developer(empty_database_url: str) -> None:
-    await upgrade_all(empty_database_url)
+    await upgrade_all(empty_database_url, wanted=row_security_of(on=False))
     await migrations.downgrade(empty_database_url, _history("core"), "0006_known_places")
     port = free_port()
     serving = await Command.begin("serve", "--port", str(port), DATABASE_URL=empty_database_url, **DEVELOPMENT)
@@ -319,7 +329,7 @@ async def test_development_leaves_a_migration_that_can_lose_data_to_the_develope
 
 
 async def test_development_runs_a_migration_that_loses_nothing(empty_database_url: str) -> None:
-    await upgrade_all(empty_database_url)
+    await upgrade_all(empty_database_url, wanted=row_security_of(on=False))
     await migrations.downgrade(empty_database_url, _history("projects"), "base")
     port = free_port()
     serving = await Command.begin("serve", "--port", str(port), DATABASE_URL=empty_database_url, **DEVELOPMENT)

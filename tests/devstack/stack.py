@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ class Found:
     command: str
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        os.kill(self.pid, number)
+        with suppress(ProcessLookupError):  # it may have ended since it was found
+            os.kill(self.pid, number)
 
 
 class Stack:

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -185,8 +184,7 @@ def test_a_first_start_that_was_killed_is_begun_again_at_once(project: Stack):
     until(lambda: bool(project.find("bin/initdb")), 60, lambda: project.said)
     assert project.leader is not None
     for found in project.find("undercroft.cli dev"):
-        with suppress(ProcessLookupError):  # `make` and what it started end each other
-            found.kill()
+        found.kill()
     project.leader.wait(5)
 
     project.start()
