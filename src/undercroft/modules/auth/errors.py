@@ -103,6 +103,12 @@ class PasswordChoiceRequired(Unprocessable):
     field = "password"
 
 
+class NameInvalid(Unprocessable):
+    code = "NAME_INVALID"
+    message = "Write the name in one line, without control characters."
+    field = "full_name"
+
+
 class LinkOfAnotherDevice(Forbidden):
     """`details.email` is the address of the account that the link signs in to."""
 

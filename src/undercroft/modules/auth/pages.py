@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import Form, Query, Request, Response
 
 from undercroft.core.auth import Router
-from undercroft.core.errors import AppError, Unprocessable
+from undercroft.core.errors import AppError
 from undercroft.core.http.flash import flashed, see_other
 from undercroft.core.http.idempotency import not_idempotent
 from undercroft.core.http.limits import limit
@@ -23,7 +23,12 @@ from undercroft.modules.auth.answers import SENT, development_mailbox
 from undercroft.modules.auth.client import Client, CurrentClient
 from undercroft.modules.auth.cookies import refuse_cross_site
 from undercroft.modules.auth.device import set_device_cookie
-from undercroft.modules.auth.errors import AlreadyVerified, ConfirmationNeedsSession, PasswordChoiceRequired
+from undercroft.modules.auth.errors import (
+    AlreadyVerified,
+    ConfirmationNeedsSession,
+    NameInvalid,
+    PasswordChoiceRequired,
+)
 from undercroft.modules.auth.external import require_local_accounts
 from undercroft.modules.auth.human import captcha_of, require_human_at_form
 from undercroft.modules.auth.identity import Identity, IdentityDep
@@ -38,11 +43,6 @@ pages = Router(surface="root", dependencies=[require_local_accounts()])
 TokenInLink = Annotated[str, Query(max_length=512)]
 TokenInForm = Annotated[str, Form(max_length=512)]
 HOME = (Action("Continue", "/"),)
-
-
-class NoName(Unprocessable):
-    message = "Write the name in one line, without control characters."
-    field = "full_name"
 
 
 @pages.get(VERIFY_PAGE)
@@ -69,7 +69,7 @@ async def verify_email(
             token=token, handles=[client.device.handle], password=password or None, full_name=_name(full_name)
         )
         user = await registration.verify(identity.database, verification)
-    except (PasswordChoiceRequired, WeakPassword, NoName) as error:
+    except (PasswordChoiceRequired, WeakPassword, NameInvalid) as error:
         return _verify_form(request, token, asks_password=True, error=error, full_name=full_name or "")
     except AppError as error:
         return _failed(request, error, Action("Send a new link", RESEND_PAGE))
@@ -207,7 +207,7 @@ def _name(text: str | None) -> str | None:
     try:
         return None if text is None else tidy_line(text)
     except ValueError:
-        raise NoName from None
+        raise NameInvalid from None
 
 
 def _verify_form(

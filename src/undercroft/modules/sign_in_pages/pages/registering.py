@@ -18,6 +18,7 @@ from undercroft.modules.auth import (
     SENT_PAGE,
     CurrentClient,
     IdentityDep,
+    NameInvalid,
     captcha_of,
     refuse_cross_site,
     register,
@@ -34,11 +35,6 @@ registering = Router(surface="root", dependencies=[require_local_accounts()])
 class NoAddress(Unprocessable):
     message = "Enter a valid email address."
     field = "email"
-
-
-class NoName(Unprocessable):
-    message = "Write the name in one line, without control characters."
-    field = "full_name"
 
 
 @registering.get(REGISTER_PAGE)
@@ -96,4 +92,4 @@ def _name(text: str) -> str:
     try:
         return tidy_line(text)
     except ValueError:
-        raise NoName from None
+        raise NameInvalid from None
