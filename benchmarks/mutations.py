@@ -1,8 +1,9 @@
 """`python -m benchmarks.mutations`: plants a sample of faults, one at a time, and counts how many the tests notice.
 
-Each package gets an equal share of the sample, drawn with `--seed`. A mutant is caught when the package's own tests, or
-the convention tests in `tests/architecture`, fail or do not end. What survives is printed, to be read by a person: some
-mutants change nothing that a user could observe.
+Each package gets an equal share of the sample, drawn with `--seed`. First the tests of the packages and the convention
+tests in `tests/architecture` run once, to record which of them execute which line. A mutant is caught when those that
+execute its line fail or do not end; what executes while it is imported is tried with all tests of its package.
+What survives is printed, to be read by a person: some mutants change nothing that a user could observe.
 """
 
 import argparse
@@ -18,7 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
+import pytest
+from coverage import CoverageData
+
 from benchmarks.mutants import Mutant, mutants_of
+
+Lines = Mapping[Path, Mapping[int, Sequence[str]]]
+"""For each source file the tests that execute each line."""
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path("src/undercroft")
@@ -48,7 +55,8 @@ def main() -> int:
     print(f"{len(sample)} mutants, seed {arguments.seed}, limit {arguments.limit} s each", flush=True)
     counts: dict[str, Counter[str]] = {package: Counter() for package in arguments.packages}
     with tempfile.TemporaryDirectory(prefix="undercroft-mutations-") as folder:
-        for package, mutant, outcome in _run(sample, Path(folder), arguments.workers, arguments.limit):
+        lines = _measured(Path(folder), arguments.packages)
+        for package, mutant, outcome in _run(sample, lines, Path(folder), arguments.workers, arguments.limit):
             counts[package][outcome] += 1
             print(f"{outcome:9} {mutant}", flush=True)
     return _report(counts, arguments.share)
@@ -84,8 +92,34 @@ def draw(packages: Sequence[str], size: int, seed: int) -> list[tuple[str, Mutan
     return sample
 
 
+def _measured(folder: Path, packages: Sequence[str]) -> Lines:
+    """Run the packages' tests once, on the source as it is. Raises `SystemExit` when one of them fails."""
+    print("running the tests once, to see which of them executes which line", flush=True)
+    tests = [*dict.fromkeys(test for package in packages for test in PACKAGES[package]), "tests/architecture"]
+    options = ["-n", "auto", "--dist", "loadfile", "-p", "benchmarks.coverage_plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *tests]
+    environment = {**os.environ, "COVERAGE_FILE": str(folder / "coverage"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"The tests fail without any mutant:\n{done.stdout[-2000:]}")
+    return _tests_by_line(folder)
+
+
+def _tests_by_line(folder: Path) -> Lines:
+    """For each source file, the tests that executed each of its lines; "" stands for importing."""
+    found: dict[Path, dict[int, list[str]]] = {}
+    for file in folder.glob("coverage.*"):
+        data = CoverageData(str(file))
+        data.read()
+        for measured in data.measured_files():
+            lines = found.setdefault(Path(measured).relative_to(ROOT), {})
+            for line, tests in data.contexts_by_lineno(measured).items():
+                lines.setdefault(line, []).extend(tests)
+    return found
+
+
 def _run(
-    sample: Sequence[tuple[str, Mutant]], folder: Path, workers: int, limit: int
+    sample: Sequence[tuple[str, Mutant]], lines: Lines, folder: Path, workers: int, limit: int
 ) -> Iterator[tuple[str, Mutant, str]]:
     """Try each mutant in a copy of the repository; as many copies as workers."""
     copies: SimpleQueue[Path] = SimpleQueue()
@@ -97,7 +131,7 @@ def _run(
         package, mutant = item
         copy = copies.get()
         try:
-            return package, mutant, _outcome(copy, package, mutant, limit)
+            return package, mutant, _outcome(copy, mutant, tests_of(package, mutant, lines), limit)
         finally:
             copies.put(copy)
 
@@ -105,30 +139,35 @@ def _run(
         yield from pool.map(attempt, sample)
 
 
-def _outcome(copy: Path, package: str, mutant: Mutant, limit: int) -> str:
+def tests_of(package: str, mutant: Mutant, lines: Lines) -> list[str]:
+    """The tests that execute the mutant's line, those named after its file first, since they fail soonest."""
+    executed = lines.get(mutant.path, {})
+    line = next((line for line in range(mutant.line, 0, -1) if line in executed), 0)
+    tests = sorted(set(executed.get(line, [])), key=lambda test: (mutant.path.stem not in test, test))
+    return tests if tests and "" not in tests else [*PACKAGES[package], "tests/architecture"]
+
+
+def _outcome(copy: Path, mutant: Mutant, tests: Sequence[str], limit: int) -> str:
     path = copy / mutant.path
     source = path.read_bytes()
     path.write_bytes(mutant.applied(source))
     try:
-        return _tested(copy, [*_tests(copy, package, mutant.path), "tests/architecture"], limit)
+        return _tested(copy, tests, limit)
     finally:
         path.write_bytes(source)
 
 
-def _tests(copy: Path, package: str, mutated: Path) -> list[str]:
-    """The package's tests; those named after the mutated file come first, since they fail soonest."""
-    folders = PACKAGES[package]
-    named = [path for each in folders for path in sorted((copy / each).rglob(f"test_*{mutated.stem}*.py"))]
-    return [*(str(path.relative_to(copy)) for path in named), *folders]
-
-
 def _tested(copy: Path, tests: Sequence[str], limit: int) -> str:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    named = copy / "tests.txt"
+    named.write_text("\n".join(tests))
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"@{named}"]
     environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
         return TIMED_OUT
+    if done.returncode == pytest.ExitCode.NO_TESTS_COLLECTED or b"ERROR: not found" in done.stderr:
+        raise SystemExit(done.stderr.decode())
     return SURVIVED if done.returncode == 0 else CAUGHT
 
 

@@ -76,6 +76,13 @@ BROKEN = [
     Broken("a permission of another module", {"__init__": "REQUIRES = ('teams',)\n",
            "permissions": PERMISSIONS.replace("hotels:read", "teams:read")},
            "permissions.py:1", "from undercroft", ("teams:read is declared twice", "another name")),
+    *(
+        Broken(f"a permission called {name}", {"permissions": PERMISSIONS.replace("hotels:read", name)},
+               "permissions.py:1", "from undercroft", (f"{name!r} is not named things:verb", "another name"))
+        for name in ("hotels", "Hotels:read", "hotels:read:all", "hotels: read", ":read", "")
+    ),
+    Broken("an error in a view of /admin", {"admin": "\nfrom undercroft.core.admin import AdminVeiw\n"}, "admin.py:2",
+           "from undercroft.core.admin import AdminVeiw", ("ImportError", "AdminVeiw")),
     Broken("a route that is declared twice", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
            "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
            "@router.get('', dependencies=NEEDS)\nasync def b() -> int: ...\n"},

@@ -118,7 +118,7 @@ def _declare_permissions(part: ModuleType) -> None:
     try:
         permissions.declare(part.PERMISSIONS)
     except ValueError as error:
-        raise CodeError(f"{error} Give this one or the other another name.", at=part) from None
+        raise CodeError(f"{error} Give it another name.", at=part) from None
 
 
 def declared_settings() -> list[type[SettingsBase]]:

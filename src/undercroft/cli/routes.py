@@ -17,9 +17,10 @@ def routes(
     part: Annotated[str, typer.Argument(help="Show only paths that contain this.")] = "",
 ) -> None:
     """List every route with its methods, who may call it and what it is for."""
-    from undercroft.app.api import offline_app
+    from undercroft.app.api import admin_parts, offline_app
     from undercroft.app.reference import listed_routes
 
+    admin_parts()  # a served application imports its views at the first request for /admin; their errors show here
     found = [each for each in listed_routes(offline_app()) if part in each.path]
     if not found:
         typer.echo(f"No route's path contains {part}.", err=True)

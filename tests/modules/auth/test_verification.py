@@ -294,6 +294,22 @@ async def test_a_link_to_a_new_address_is_not_for_another_accounts_session(
     assert (await ada.get("/app/users/me")).json()["email"] == ada.email
 
 
+async def test_an_api_key_of_the_account_does_not_confirm_its_new_address(
+    ada: Person, app: Api, mailbox: Mailbox
+) -> None:
+    to = new_address()
+    await request_move(ada, to)
+    token = (await mailbox.latest(to)).token
+    made = (await ada.send("POST", "/app/api-keys", {"name": "program"})).json()
+    async with client_of(app) as opener:
+        bearer = {"Authorization": f"Bearer {made['key']}"}
+        refused = await post(opener, "/email/confirm", {"token": token}, **bearer)
+        assert (refused.status_code, code_of(refused)) == (403, "INTERACTIVE_SESSION_REQUIRED")
+        page = await opener.post("/confirm-email", data={"token": token}, headers={**BROWSER, **bearer})
+        assert page.status_code == 403, page.text
+    assert (await ada.get("/app/users/me")).json()["email"] == ada.email
+
+
 async def test_a_browser_signed_in_to_the_account_confirms_on_the_page(ada: Person, app: Api, mailbox: Mailbox) -> None:
     to = new_address()
     await request_move(ada, to)

@@ -1,5 +1,6 @@
 """Permissions that modules declare and roles in a team are granted."""
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import lru_cache
@@ -35,12 +36,18 @@ class Permission(Struct, frozen=True):
     reserved: bool = False
 
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*:[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
 _declared: dict[str, Permission] = {}
 
 
 def declare(permissions: Iterable[Permission]) -> None:
-    """Make permissions known. Raises `ValueError` when a name is declared twice with different meanings."""
+    """Make permissions known.
+
+    Raises `ValueError` for a name that is not `things:verb`, and for one that is declared twice with different meanings.
+    """
     for permission in permissions:
+        if not _NAME.fullmatch(permission.name):
+            raise ValueError(f"The permission {permission.name!r} is not named things:verb, in lower case.")
         if _declared.setdefault(permission.name, permission) != permission:
             raise ValueError(f"The permission {permission.name} is declared twice.")
     permissions_of.cache_clear()

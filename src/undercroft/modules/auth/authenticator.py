@@ -84,13 +84,15 @@ class TokenAuthenticator:
             return None
 
     async def caller_id(self, request: Request) -> UUID | None:
-        """Which user sent a request that needs none, by token or cookie; None also for those who act as a user.
+        """The user who sent a request that needs none, by token or cookie; None for API keys and impersonation.
 
         Raises `Unauthorized` for an Authorization header that is not valid.
         """
         has_header = _header(request, b"authorization") is not None
         principal = await (self.authenticate(request) if has_header else self.visitor(request))
-        return principal.person_id if principal is not None and principal.impersonator_id is None else None
+        if principal is None or principal.api_key_id is not None or principal.impersonator_id is not None:
+            return None
+        return principal.person_id
 
     def known_device(self, request: Request) -> str | None:
         """The account that signed in last on the device that sent a request: by it, several devices count as one."""

@@ -1,0 +1,27 @@
+"""A plugin for pytest: records which test executes which line, into `COVERAGE_FILE` with a suffix for each process."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+from coverage import Coverage
+
+_coverage = Coverage(
+    data_file=os.environ["COVERAGE_FILE"],
+    data_suffix=True,
+    source=["src/undercroft"],
+    concurrency=["greenlet", "thread"],
+    config_file=False,
+)
+_coverage.start()  # while plugins load, so that what is executed by importing is recorded under no test's name
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    _coverage.switch_context(item.nodeid)
+    return (yield)
+
+
+def pytest_sessionfinish() -> None:
+    _coverage.stop()
+    _coverage.save()
