@@ -43,7 +43,7 @@ _declared: dict[str, Permission] = {}
 def declare(permissions: Iterable[Permission]) -> None:
     """Make permissions known.
 
-    Raises `ValueError` for a name that is not `things:verb`, and for one that is declared twice with different meanings.
+    Raises `ValueError` for a name that is not `things:verb`, and for one declared twice with different meanings.
     """
     for permission in permissions:
         if not _NAME.fullmatch(permission.name):
