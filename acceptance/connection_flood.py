@@ -14,38 +14,42 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from acceptance.line_1 import PARTS
 from acceptance.processes import PROC, Process
+from acceptance.report import ScenarioReport
 from acceptance.stack import REPOSITORY, Stack, free_port
-from acceptance.verdict import Verdict
-from undercroft.cli._run import LEASH
+from acceptance.startup import PROCESS_MATCHERS
+from undercroft.cli._run import PARENT_DEATH_VARIABLE
 
 CONNECTIONS, SECONDS = 1_500, 6.0
-POOLED = 40
+POOL_CONNECTIONS = 40
 """Files that a worker may open for the first time meanwhile: connections to the database and to Valkey."""
 FRACTION, P99, GROWTH = 0.99, 2.0, 250
 """Of the requests beside an attack: how many succeed, and in what time (seconds); megabytes that the processes grow."""
-AFTER = 15
+SETTLE_SECONDS = 15
 ADDRESSES = {"another address": "127.0.0.2", "the attacker's address": "127.0.0.1"}
 GET = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 POST = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"
-OFFER = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n"
+WEBSOCKET_UPGRADE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n"
+)
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Attack = Callable[[Streams], Awaitable[None]]
+FloodAttack = Callable[[Streams], Awaitable[None]]
 
 
-async def prove(stack: Stack, verdict: Verdict) -> None:
+async def run_scenario(stack: Stack, report: ScenarioReport) -> None:
     for workers in (1, 2):
-        async with _serving(stack, workers) as port:
+        async with _serve(stack, workers) as port:
             for name in ATTACKS:
-                await _attacked(stack, port, name, workers, verdict)
+                await _check_attack(stack, port, name, workers, report)
 
 
 @asynccontextmanager
-async def _serving(stack: Stack, workers: int) -> AsyncIterator[int]:
+async def _serve(stack: Stack, workers: int) -> AsyncIterator[int]:
     """`undercroft serve` with so many workers, on the database of the stack."""
-    settings = environment_of(next(process for process in stack.processes if PARTS["the API server"](process)))
+    settings = read_environment(
+        next(process for process in stack.processes if PROCESS_MATCHERS["the API server"](process))
+    )
     port = free_port()
     command = [str(stack.folder / ".venv" / "bin" / "undercroft"), "serve", "--port", str(port)]
     with (stack.folder.parent / f"flooded-{workers}.log").open("wb") as log:
@@ -68,40 +72,40 @@ async def _serving(stack: Stack, workers: int) -> AsyncIterator[int]:
         server.wait(30)
 
 
-def environment_of(process: Process) -> dict[str, str]:
+def read_environment(process: Process) -> dict[str, str]:
     pairs = (PROC / str(process.pid) / "environ").read_bytes().split(b"\0")
     settings = {name.decode(): value.decode() for name, _, value in (pair.partition(b"=") for pair in pairs) if name}
-    settings.pop(LEASH, None)  # this server is not a child of the stack's supervisor
+    settings.pop(PARENT_DEATH_VARIABLE, None)  # this server is not a child of the stack's supervisor
     return settings
 
 
-async def _attacked(stack: Stack, port: int, name: str, workers: int, verdict: Verdict) -> None:
+async def _check_attack(stack: Stack, port: int, name: str, workers: int, report: ScenarioReport) -> None:
     title = f"{name}, {workers} worker{'s' * (workers > 1)}"
-    before = _usage(stack, port)
-    seen = Seen()
+    before = _measure_usage(stack, port)
+    observed = Observations()
     with _attack(name, port):
         await asyncio.gather(
-            *(_probe(port, address, seen) for address in ADDRESSES.values()), _watch(stack, port, seen)
+            *(_probe(port, address, observed) for address in ADDRESSES.values()), _watch(stack, port, observed)
         )
     for whose, address in ADDRESSES.items():
-        times, failures = seen.times[address], seen.failures.get(address, 0)
+        times, failures = observed.times[address], observed.failures.get(address, 0)
         fraction, p99 = len(times) / (len(times) + failures or 1), _p99(times)
         figures = f"{fraction:.1%} of {len(times) + failures}, p99 {p99 * 1000:.0f} ms"
-        verdict.check(fraction >= FRACTION and p99 < P99, f"{title}: requests from {whose} succeed", figures)
-    grown = seen.most_memory - before.memory
-    verdict.check(grown < GROWTH, f"{title}: memory is bounded", f"{grown:+.0f} MB on {before.memory:.0f} MB")
-    most = before.files + POOLED * workers
+        report.check(fraction >= FRACTION and p99 < P99, f"{title}: requests from {whose} succeed", figures)
+    grown = observed.peak_memory - before.memory
+    report.check(grown < GROWTH, f"{title}: memory is bounded", f"{grown:+.0f} MB on {before.memory:.0f} MB")
+    most = before.files + POOL_CONNECTIONS * workers
     files = await _files_after(stack, port, most)
-    verdict.check(files <= most, f"{title}: its connections are closed", f"{before.files} files before, {files} after")
+    report.check(files <= most, f"{title}: its connections are closed", f"{before.files} files before, {files} after")
 
 
 @dataclass
-class Seen:
+class Observations:
     """What was seen beside an attack."""
 
     times: dict[str, list[float]] = field(default_factory=lambda: {address: [] for address in ADDRESSES.values()})
     failures: dict[str, int] = field(default_factory=dict)
-    most_memory: float = 0
+    peak_memory: float = 0
 
 
 @dataclass
@@ -110,7 +114,7 @@ class Usage:
     files: int
 
 
-def _usage(stack: Stack, port: int) -> Usage:
+def _measure_usage(stack: Stack, port: int) -> Usage:
     """Megabytes and open files of the processes that serve this port."""
     every = stack.processes
     tree = {process.pid for process in every if f"--port {port}" in process.command}
@@ -123,16 +127,16 @@ def _usage(stack: Stack, port: int) -> Usage:
     return Usage(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, files)
 
 
-async def _probe(port: int, address: str, seen: Seen) -> None:
+async def _probe(port: int, address: str, observed: Observations) -> None:
     """Requests on connections of their own, one after another, from the second second of the attack."""
     await asyncio.sleep(1)
     end = time.monotonic() + SECONDS - 2
     while time.monotonic() < end:
         started = time.monotonic()
         if await _succeeds(port, address):
-            seen.times[address].append(time.monotonic() - started)
+            observed.times[address].append(time.monotonic() - started)
         else:
-            seen.failures[address] = seen.failures.get(address, 0) + 1
+            observed.failures[address] = observed.failures.get(address, 0) + 1
         await asyncio.sleep(0.02)
 
 
@@ -148,16 +152,16 @@ async def _succeeds(port: int, address: str) -> bool:
         return False
 
 
-async def _watch(stack: Stack, port: int, seen: Seen) -> None:
+async def _watch(stack: Stack, port: int, observed: Observations) -> None:
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
-        seen.most_memory = max(seen.most_memory, _usage(stack, port).memory)
+        observed.peak_memory = max(observed.peak_memory, _measure_usage(stack, port).memory)
         await asyncio.sleep(0.25)
 
 
 async def _files_after(stack: Stack, port: int, most: int) -> int:
-    end = time.monotonic() + AFTER
-    while (files := _usage(stack, port).files) > most and time.monotonic() < end:
+    end = time.monotonic() + SETTLE_SECONDS
+    while (files := _measure_usage(stack, port).files) > most and time.monotonic() < end:
         await asyncio.sleep(0.2)
     return files
 
@@ -195,7 +199,7 @@ async def _endless_head(streams: Streams) -> None:
     await _send_and_read(streams, GET[:-2] + b"X-Header: " + b"x" * (1 << 20))
 
 
-async def _sent_ahead(streams: Streams) -> None:
+async def _pipelined_requests(streams: Streams) -> None:
     await _send_and_read(streams, GET * 10_000)
 
 
@@ -211,7 +215,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 async def _idle_websocket(streams: Streams) -> None:
-    await _send_and_read(streams, GET[:-2] + OFFER)
+    await _send_and_read(streams, GET[:-2] + WEBSOCKET_UPGRADE)
 
 
 async def _slow_reader(streams: Streams) -> None:
@@ -219,7 +223,7 @@ async def _slow_reader(streams: Streams) -> None:
     await asyncio.sleep(SECONDS)
 
 
-async def _short(streams: Streams) -> None:
+async def _connection_per_request(streams: Streams) -> None:
     streams[1].write(GET)
 
 
@@ -230,28 +234,28 @@ async def _send_and_read(streams: Streams, data: bytes) -> None:
         pass
 
 
-ATTACKS: dict[str, Attack] = {
+ATTACKS: dict[str, FloodAttack] = {
     "connections without a byte": _silent,
     "heads sent in drops": lambda streams: _drip(streams, GET[:-2], b"X: y\r\n"),
     "bodies sent in drops": lambda streams: _drip(streams, POST, b" "),
     "heads without end": _endless_head,
-    "requests sent ahead": _sent_ahead,
+    "requests sent ahead": _pipelined_requests,
     "HTTP/2 header lists": _http2,
     "idle WebSockets": _idle_websocket,
     "responses that are not read": _slow_reader,
-    "a connection for each request": _short,
+    "a connection for each request": _connection_per_request,
 }
 
 
 async def attack(name: str, port: int) -> None:
     """As many connections at a time as one client may hope for, each opened again when the server closes it."""
-    allow_files(CONNECTIONS + 100)
+    raise_file_limit(CONNECTIONS + 100)
     with suppress(TimeoutError):
         async with asyncio.timeout(SECONDS):
-            await asyncio.gather(*(_again_and_again(ATTACKS[name], port) for _ in range(CONNECTIONS)))
+            await asyncio.gather(*(_repeat(ATTACKS[name], port) for _ in range(CONNECTIONS)))
 
 
-async def _again_and_again(run: Attack, port: int) -> None:
+async def _repeat(run: FloodAttack, port: int) -> None:
     while True:
         with suppress(OSError):
             streams = await asyncio.open_connection("127.0.0.1", port, limit=1 << 12)
@@ -262,7 +266,7 @@ async def _again_and_again(run: Attack, port: int) -> None:
         await asyncio.sleep(0.5)
 
 
-def allow_files(count: int) -> None:
+def raise_file_limit(count: int) -> None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

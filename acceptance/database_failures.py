@@ -11,19 +11,19 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-from tests.core.db.proxy import Cut, Proxy, proxied
-from tests.core.db.servers import address, fill, own_server, server_folder, small_disk, standby_of
+from tests.core.db.proxy import Cut, Proxy, run_proxy
+from tests.core.db.servers import address, fill_disk, run_server, run_standby, server_folder, small_disk
 
-from acceptance.people import API, Person, signed_up
-from acceptance.stack import cloned
-from acceptance.verdict import Verdict
+from acceptance.report import ScenarioReport
+from acceptance.stack import cloned_stack
+from acceptance.users import API, UserClient, sign_up
 from undercroft.devstack.postgres import PostgresServer
 
-MARKER, CREATES, AT_ONCE, PATIENCE = "cut-this-one", 100, 8, 15.0
+MARKER, CREATES, CONCURRENCY, TIMEOUT = "cut-this-one", 100, 8, 15.0
 
 
 @dataclass(frozen=True)
-class Sent:
+class CreateResult:
     """A project that a client tried to create, and the code of what it received."""
 
     name: str
@@ -31,20 +31,20 @@ class Sent:
     code: str
 
 
-async def prove(verdict: Verdict) -> None:
+async def run_scenario(report: ScenarioReport) -> None:
     is_root = os.name == "posix" and os.geteuid() == 0
     disk = small_disk() if is_root else _folder()
-    async with disk as folder, own_server(folder) as server, proxied(server.url) as proxy, cloned() as stack:
+    async with disk as folder, run_server(folder) as server, run_proxy(server.url) as proxy, cloned_stack() as stack:
         stack.start(DATABASE_URL=proxy.url(server.url))
         await stack.wait_healthy(120)
         async with stack.client() as http:
-            person = await signed_up(http)
-            await _lost_connections(person, server, proxy, verdict)
-            await _failover(person, server, proxy, verdict)
+            person = await sign_up(http)
+            await _lost_connections(person, server, proxy, report)
+            await _failover(person, server, proxy, report)
             if is_root:
-                await _full_disk(person, server, verdict)
+                await _full_disk(person, server, report)
             else:
-                verdict.note("not root: no disk of its own to fill")
+                report.note("not root: no disk of its own to fill")
 
 
 @asynccontextmanager
@@ -53,39 +53,39 @@ async def _folder() -> AsyncIterator[Any]:
         yield folder
 
 
-async def _lost_connections(person: Person, server: PostgresServer, proxy: Proxy, verdict: Verdict) -> None:
+async def _lost_connections(person: UserClient, server: PostgresServer, proxy: Proxy, report: ScenarioReport) -> None:
     for cut in (Cut.BEFORE_REQUEST, Cut.BEFORE_RESPONSE):
         when = f"connections end {'before' if cut is Cut.BEFORE_REQUEST else 'after'} the server received the write"
         proxy.marker, proxy.cut = MARKER.encode(), cut
         sent = await _create(person, [f"{MARKER} {number} {cut.name}" for number in range(CREATES)])
         proxy.cut = Cut.NEVER
         rows = await _rows(server, sent)
-        verdict.check(
+        report.check(
             {each.code for each in sent} == {"OUTCOME_UNKNOWN"}, f"{when}: every client reads that", _codes(sent)
         )
         expected = 0 if cut is Cut.BEFORE_REQUEST else CREATES
-        verdict.check(len(rows) == expected and set(rows.values()) <= {1}, f"{when}: rows", f"{len(rows)} of {CREATES}")
-        await _repeated(person, server, proxy, cut, verdict)
+        report.check(len(rows) == expected and set(rows.values()) <= {1}, f"{when}: rows", f"{len(rows)} of {CREATES}")
+        await _check_retries(person, server, proxy, cut, report)
 
 
-async def _repeated(person: Person, server: PostgresServer, proxy: Proxy, cut: Cut, verdict: Verdict) -> None:
+async def _check_retries(
+    person: UserClient, server: PostgresServer, proxy: Proxy, cut: Cut, report: ScenarioReport
+) -> None:
     """With an Idempotency-Key the client simply sends it again, as often as it takes."""
     proxy.cut = cut
     first = await _create(person, [f"{MARKER} key {n} {cut.name}" for n in range(CREATES)], keys=True)
     proxy.cut = Cut.NEVER
     again = await asyncio.gather(*(_send(person, each.name, each.key) for each in first))
     rows = await _rows(server, first)
-    verdict.check(
-        {each.code for each in again} == {"201"}, "with a key, sent again: 201", _codes(first) + _codes(again)
-    )
-    verdict.check(len(rows) == CREATES and set(rows.values()) == {1}, "and each exists once", f"{len(rows)} rows")
+    report.check({each.code for each in again} == {"201"}, "with a key, sent again: 201", _codes(first) + _codes(again))
+    report.check(len(rows) == CREATES and set(rows.values()) == {1}, "and each exists once", f"{len(rows)} rows")
 
 
-async def _failover(person: Person, server: PostgresServer, proxy: Proxy, verdict: Verdict) -> None:
+async def _failover(person: UserClient, server: PostgresServer, proxy: Proxy, report: ScenarioReport) -> None:
     """Pooled connections lead to a server that became a standby; new ones lead to the primary."""
     with server_folder() as folder:
-        async with standby_of(server, folder) as standby:
-            await _caught_up(server, standby)
+        async with run_standby(server, folder) as standby:
+            await _wait_until_replicated(server, standby)
             proxy.server = address(standby)
             proxy.disconnect()
             await asyncio.sleep(1)
@@ -95,18 +95,18 @@ async def _failover(person: Person, server: PostgresServer, proxy: Proxy, verdic
             proxy.server = address(server)
             after = [await _send(person, f"after {number}") for number in range(CREATES)]
     rows = await _rows(server, [*during, *after])
-    verdict.check({each.code for each in during} == {"DATABASE_UNAVAILABLE"}, "on a standby, writes", _codes(during))
-    verdict.check(ready.status_code == 503, "on a standby, readiness fails", ready.status_code)
-    verdict.check(listed.status_code == 200, "on a standby, reads succeed", listed.status_code)
+    report.check({each.code for each in during} == {"DATABASE_UNAVAILABLE"}, "on a standby, writes", _codes(during))
+    report.check(ready.status_code == 503, "on a standby, readiness fails", ready.status_code)
+    report.check(listed.status_code == 200, "on a standby, reads succeed", listed.status_code)
     failed = [each for each in after if each.code != "201"]
-    verdict.check(len(failed) <= 1, "after the failover, writes reconnect after at most one failure", _codes(after))
+    report.check(len(failed) <= 1, "after the failover, writes reconnect after at most one failure", _codes(after))
     created = {each.name for each in after if each.code == "201"}
-    verdict.check(set(rows) == created, "and as many rows as 201", f"{len(rows)} rows, {len(created)} created")
-    verdict.check(await _becomes_ready(person), "and readiness recovers")
+    report.check(set(rows) == created, "and as many rows as 201", f"{len(rows)} rows, {len(created)} created")
+    report.check(await _becomes_ready(person), "and readiness recovers")
 
 
-async def _full_disk(person: Person, server: PostgresServer, verdict: Verdict) -> None:
-    filler = await asyncio.to_thread(fill, server.data)
+async def _full_disk(person: UserClient, server: PostgresServer, report: ScenarioReport) -> None:
+    filler = await asyncio.to_thread(fill_disk, server.data)
     try:
         sent = await _create(person, [f"full disk {number}" for number in range(CREATES)])
         ready = await person.http.get(f"{API}/public/health/ready")
@@ -115,29 +115,29 @@ async def _full_disk(person: Person, server: PostgresServer, verdict: Verdict) -
     rows = await _rows(server, sent)
     created = {each.name for each in sent if each.code == "201"}
     codes = {each.code for each in sent} - {"201"}
-    verdict.check(codes == {"DATABASE_UNAVAILABLE"}, "on a full disk, writes", _codes(sent))
-    verdict.check(set(rows) == created, "and as many rows as 201", f"{len(rows)} rows, {len(created)} created")
-    verdict.check(ready.status_code == 503, "and readiness fails", ready.status_code)
-    verdict.check(await _becomes_ready(person), "when there is room again, readiness recovers")
-    verdict.check((await _send(person, "room again")).code == "201", "and writes succeed")
+    report.check(codes == {"DATABASE_UNAVAILABLE"}, "on a full disk, writes", _codes(sent))
+    report.check(set(rows) == created, "and as many rows as 201", f"{len(rows)} rows, {len(created)} created")
+    report.check(ready.status_code == 503, "and readiness fails", ready.status_code)
+    report.check(await _becomes_ready(person), "when there is room again, readiness recovers")
+    report.check((await _send(person, "room again")).code == "201", "and writes succeed")
 
 
-async def _create(person: Person, names: Sequence[str], *, keys: bool = False) -> list[Sent]:
+async def _create(person: UserClient, names: Sequence[str], *, keys: bool = False) -> list[CreateResult]:
     """Create projects, some at once; what their clients received."""
-    free = asyncio.Semaphore(AT_ONCE)
+    free = asyncio.Semaphore(CONCURRENCY)
 
-    async def create(name: str) -> Sent:
+    async def create(name: str) -> CreateResult:
         async with free:
             return await _send(person, name, str(uuid4()) if keys else "")
 
     return list(await asyncio.gather(*map(create, names)))
 
 
-async def _send(person: Person, name: str, key: str = "") -> Sent:
+async def _send(person: UserClient, name: str, key: str = "") -> CreateResult:
     headers = person.headers | ({"Idempotency-Key": key} if key else {})
     body = {"name": name, "description": "x" * 5_000}
     response = await person.http.post(f"{API}/app/projects", json=body, headers=headers)
-    return Sent(name, key, _code(response))
+    return CreateResult(name, key, _code(response))
 
 
 def _code(response: httpx.Response) -> str:
@@ -147,30 +147,30 @@ def _code(response: httpx.Response) -> str:
     return str(response.json()["error"]["code"]) + ("" if retry else " without Retry-After")
 
 
-async def _rows(server: PostgresServer, sent: Sequence[Sent]) -> Counter[str]:
+async def _rows(server: PostgresServer, sent: Sequence[CreateResult]) -> Counter[str]:
     """How often each project exists, counted in the database once nothing runs there any more."""
     connection = await asyncpg.connect(server.url)
     try:
-        await _quiet(connection)
+        await _wait_until_idle(connection)
         found = await connection.fetch("SELECT name FROM projects WHERE name = ANY($1)", [each.name for each in sent])
     finally:
         await connection.close()
     return Counter(row["name"] for row in found)
 
 
-async def _quiet(connection: asyncpg.Connection) -> None:
+async def _wait_until_idle(connection: asyncpg.Connection) -> None:
     busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%projects%' AND state <> 'idle' AND pid <> $1"
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while await connection.fetchval(busy, connection.get_server_pid()):
             await asyncio.sleep(0.05)
 
 
-async def _caught_up(server: PostgresServer, standby: PostgresServer) -> None:
+async def _wait_until_replicated(server: PostgresServer, standby: PostgresServer) -> None:
     """Until the standby knows everything, sessions among it."""
     primary, replica = await asyncpg.connect(server.url), await asyncpg.connect(standby.url)
     try:
         written = await primary.fetchval("SELECT pg_current_wal_lsn()::text")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while not await replica.fetchval("SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", written):
                 await asyncio.sleep(0.05)
     finally:
@@ -178,14 +178,14 @@ async def _caught_up(server: PostgresServer, standby: PostgresServer) -> None:
         await replica.close()
 
 
-async def _becomes_ready(person: Person) -> bool:
+async def _becomes_ready(person: UserClient) -> bool:
     with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while (await person.http.get(f"{API}/public/health/ready")).status_code != 200:
                 await asyncio.sleep(0.1)
             return True
     return False
 
 
-def _codes(sent: Sequence[Sent]) -> Counter[str]:
+def _codes(sent: Sequence[CreateResult]) -> Counter[str]:
     return Counter(each.code for each in sent)

@@ -18,18 +18,18 @@ statuses: Counter[int] = Counter()
 broken: Counter[str] = Counter()
 
 
-class SignedIn:
+class BearerAuth:
     def get(self, _case: schemathesis.Case[Any], _context: schemathesis.AuthContext) -> str:
         body = {"email": EMAIL, "password": os.environ["FUZZ_PASSWORD"]}
-        answer = httpx.post(f"{os.environ['FUZZ_URL']}/api/v1/auth/login", json=body, timeout=30, trust_env=False)
-        return str(answer.raise_for_status().json()["access_token"])
+        response = httpx.post(f"{os.environ['FUZZ_URL']}/api/v1/auth/login", json=body, timeout=30, trust_env=False)
+        return str(response.raise_for_status().json()["access_token"])
 
     def set(self, case: schemathesis.Case[Any], data: str, _context: schemathesis.AuthContext) -> None:
         case.headers["Authorization"] = f"Bearer {data}"
 
 
 if EMAIL:
-    schemathesis.auth(refresh_interval=600)(SignedIn)
+    schemathesis.auth(refresh_interval=600)(BearerAuth)
 
 
 @schemathesis.hook

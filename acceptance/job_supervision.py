@@ -13,18 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from acceptance.line_1 import PARTS
-from acceptance.people import API, Person
 from acceptance.processes import Process
-from acceptance.stack import PROBE, Stack, cloned
-from acceptance.verdict import Verdict
+from acceptance.report import ScenarioReport
+from acceptance.stack import PROBE, Stack, cloned_stack
+from acceptance.startup import PROCESS_MATCHERS
+from acceptance.users import API, UserClient
 
-EACH, BESIDE, SECONDS, REDELIVERY = 6, 60, 12.0, 3
-WORKERS, PATIENCE = 3, 240
-TOTAL = EACH * 3 + BESIDE
+JOBS_PER_TASK, SHORT_JOBS, SECONDS, REDELIVERY_SECONDS = 6, 60, 12.0, 3
+WORKERS, TIMEOUT = 3, 240
+TOTAL = JOBS_PER_TASK * 3 + SHORT_JOBS
 
 
-class Run(NamedTuple):
+class JobRun(NamedTuple):
     """One run of a job as it was seen from inside; `end` is None when it never came to its end."""
 
     number: int
@@ -33,27 +33,27 @@ class Run(NamedTuple):
     end: float | None
 
 
-async def prove(verdict: Verdict) -> None:
-    async with cloned() as stack:
+async def run_scenario(report: ScenarioReport) -> None:
+    async with cloned_stack() as stack:
         shutil.copytree(PROBE, stack.folder / "src" / "undercroft" / "modules" / "probe")
-        stack.start(JOBS_REDELIVERY=str(REDELIVERY), JOBS_CONCURRENCY="10")
+        stack.start(JOBS_REDELIVERY=str(REDELIVERY_SECONDS), JOBS_CONCURRENCY="10")
         await stack.wait_healthy(180)
         for _ in range(WORKERS - 1):
             _add_worker(stack)
-        verdict.check(await _until(lambda: len(_workers(stack)) == WORKERS, 60), "three workers run")
+        report.check(await _wait_until(lambda: len(_workers(stack)) == WORKERS, 60), "three workers run")
         async with stack.client() as http:
-            options: dict[str, str | float] = {"each": EACH, "beside": BESIDE, "seconds": SECONDS}
+            options: dict[str, str | float] = {"each": JOBS_PER_TASK, "beside": SHORT_JOBS, "seconds": SECONDS}
             accepted = await http.post(f"{API}/public/probe/stubborn", params=options)
-            verdict.check(accepted.status_code == 202, f"{TOTAL} jobs are enqueued", accepted.status_code)
-            killed, killed_at = await _kill_a_busy_worker(stack, verdict)
-            ended = await _until(lambda: len({run.number for run in _runs(stack) if run.end}) == TOTAL, PATIENCE)
-            verdict.check(ended, "every job comes to its end", len({run.number for run in _runs(stack) if run.end}))
-            _count(_runs(stack), killed, killed_at, verdict)
-            await _history_agrees(Person(http, "admin@example.com", stack.demo_password), verdict)
+            report.check(accepted.status_code == 202, f"{TOTAL} jobs are enqueued", accepted.status_code)
+            killed, killed_at = await _kill_a_busy_worker(stack, report)
+            ended = await _wait_until(lambda: len({run.number for run in _runs(stack) if run.end}) == TOTAL, TIMEOUT)
+            report.check(ended, "every job comes to its end", len({run.number for run in _runs(stack) if run.end}))
+            _check_runs(_runs(stack), killed, killed_at, report)
+            await _check_history(UserClient(http, "admin@example.com", stack.demo_password), report)
 
 
 def _workers(stack: Stack) -> list[Process]:
-    return [process for process in stack.processes if PARTS["the worker"](process)]
+    return [process for process in stack.processes if PROCESS_MATCHERS["the worker"](process)]
 
 
 def _add_worker(stack: Stack) -> None:
@@ -72,7 +72,7 @@ def _add_worker(stack: Stack) -> None:
         )
 
 
-def _runs(stack: Stack) -> list[Run]:
+def _runs(stack: Stack) -> list[JobRun]:
     """Every run so far. A job that runs twice in one process at the same time shows as two starts before an end."""
     trace = stack.folder / ".undercroft" / "stubborn.txt"
     open_runs: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
@@ -83,24 +83,24 @@ def _runs(stack: Stack) -> list[Run]:
         if event == "start":
             open_runs[key].append(float(at))
         else:
-            runs.append(Run(*key, open_runs[key].pop(0), float(at)))
-    return runs + [Run(*key, start, None) for key, starts in open_runs.items() for start in starts]
+            runs.append(JobRun(*key, open_runs[key].pop(0), float(at)))
+    return runs + [JobRun(*key, start, None) for key, starts in open_runs.items() for start in starts]
 
 
-async def _kill_a_busy_worker(stack: Stack, verdict: Verdict) -> tuple[int, float]:
+async def _kill_a_busy_worker(stack: Stack, report: ScenarioReport) -> tuple[int, float]:
     """Kill the worker that runs most, once blocked loops have outlasted the redelivery; its pid and the moment."""
-    started = await _until(lambda: sum(run.number >= BESIDE for run in _runs(stack)) >= WORKERS, 60)
-    verdict.check(started, "jobs that do not stop have started")
-    await asyncio.sleep(REDELIVERY * 2)
+    started = await _wait_until(lambda: sum(run.number >= SHORT_JOBS for run in _runs(stack)) >= WORKERS, 60)
+    report.check(started, "jobs that do not stop have started")
+    await asyncio.sleep(REDELIVERY_SECONDS * 2)
     busy = Counter(run.pid for run in _runs(stack) if run.end is None)
     pid = busy.most_common(1)[0][0]
     os.kill(pid, 9)
-    verdict.check(True, "a worker is killed with -9", f"in the middle of {busy[pid]} jobs")
+    report.check(True, "a worker is killed with -9", f"in the middle of {busy[pid]} jobs")
     return pid, time.monotonic()
 
 
-def _count(runs: list[Run], killed: int, killed_at: float, verdict: Verdict) -> None:
-    by_number: defaultdict[int, list[Run]] = defaultdict(list)
+def _check_runs(runs: list[JobRun], killed: int, killed_at: float, report: ScenarioReport) -> None:
+    by_number: defaultdict[int, list[JobRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: run.start):
         by_number[run.number].append(run)
     overlaps = [
@@ -109,16 +109,16 @@ def _count(runs: list[Run], killed: int, killed_at: float, verdict: Verdict) -> 
         for one, other in itertools.pairwise(each)
         if other.start < (one.end or (killed_at if one.pid == killed else float("inf")))
     ]
-    verdict.check(not overlaps, "no job overlaps itself", f"{len(runs)} runs of {len(by_number)} jobs, {overlaps}")
+    report.check(not overlaps, "no job overlaps itself", f"{len(runs)} runs of {len(by_number)} jobs, {overlaps}")
     survivors = {number for number, each in by_number.items() if all(run.pid != killed for run in each)}
     repeated = [number for number in survivors if len(by_number[number]) > 1]
-    verdict.check(not repeated, "none is repeated but those of the killed worker", f"{len(survivors)}, {repeated}")
+    report.check(not repeated, "none is repeated but those of the killed worker", f"{len(survivors)}, {repeated}")
     lost = {run.number for run in runs if run.end is None and run.pid == killed}
     again = sum(len(by_number[number]) == 2 for number in lost)
-    verdict.check(again == len(lost), "what the killed worker had begun runs once more", f"{again} of {len(lost)}")
+    report.check(again == len(lost), "what the killed worker had begun runs once more", f"{again} of {len(lost)}")
 
 
-async def _history_agrees(admin: Person, verdict: Verdict) -> None:
+async def _check_history(admin: UserClient, report: ScenarioReport) -> None:
     await admin.login()
     statuses: Counter[str] = Counter()
     limit = time.monotonic() + 60
@@ -128,10 +128,10 @@ async def _history_agrees(admin: Person, verdict: Verdict) -> None:
         if statuses == {"succeeded": TOTAL}:
             break
         await asyncio.sleep(1)
-    verdict.check(statuses == {"succeeded": TOTAL}, "the history shows each as succeeded", dict(statuses))
+    report.check(statuses == {"succeeded": TOTAL}, "the history shows each as succeeded", dict(statuses))
 
 
-async def _until(holds: Callable[[], bool], seconds: float) -> bool:
+async def _wait_until(holds: Callable[[], bool], seconds: float) -> bool:
     limit = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > limit:

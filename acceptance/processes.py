@@ -19,9 +19,9 @@ class Process:
         os.kill(self.pid, number)
 
 
-def marked(mark: str) -> list[Process]:
+def list_processes(mark: str) -> list[Process]:
     """Every living process that was started under this mark, or by one that was."""
-    everything = {process.pid: process for process in _all()}
+    everything = {process.pid: process for process in _list_all()}
     ours = {pid for pid in everything if _has_mark(pid, mark)}
     grown = True
     while grown:
@@ -31,7 +31,7 @@ def marked(mark: str) -> list[Process]:
     return [everything[pid] for pid in sorted(ours)]
 
 
-def _all() -> list[Process]:
+def _list_all() -> list[Process]:
     return [found for entry in PROC.iterdir() if entry.name.isdigit() and (found := _read(int(entry.name)))]
 
 

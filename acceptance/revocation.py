@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import asyncpg
 import httpx
 
-from acceptance.people import Person, signed_up
+from acceptance.report import ScenarioReport
 from acceptance.stack import Stack
-from acceptance.verdict import Verdict
+from acceptance.users import UserClient, sign_up
 
-CROWD = 16
+CONCURRENCY = 16
 KEYS, TEAMS, SESSIONS = "/app/api-keys", "/app/teams", "/auth/sessions"
 COUNT_KEYS = "SELECT count(*) FROM api_keys WHERE user_id = $1"
 COUNT_INVITATIONS = "SELECT count(*) FROM team_invitations WHERE invited_by = $1"
@@ -29,7 +29,7 @@ Revoke = Callable[[], Awaitable[httpx.Response]]
 
 
 @dataclass
-class Attack:
+class RevocationRace:
     """A crowd of requests parked on a row, and what revokes their caller meanwhile."""
 
     name: str
@@ -40,72 +40,72 @@ class Attack:
     revoke_waits: bool = True
 
 
-async def prove(stack: Stack, verdict: Verdict) -> None:
+async def run_scenario(stack: Stack, report: ScenarioReport) -> None:
     url = stack.undercroft("db", "url").stdout.strip()
     async with stack.client() as http:
-        root = Person(http, "admin@example.com", stack.demo_password)
+        root = UserClient(http, "admin@example.com", stack.demo_password)
         await root.login()
         for make in (_session, _idempotency_key, _reset, _deactivation, _member, _role):
-            await _run(url, await make(http, root), verdict)
+            await _run(url, await make(http, root), report)
 
 
-async def _run(url: str, attack: Attack, verdict: Verdict) -> None:
+async def _run(url: str, race: RevocationRace, report: ScenarioReport) -> None:
     """Park the crowd, revoke, let go, and count at the database right after the revocation and at the end."""
     holder, observer = await asyncpg.connect(url), await asyncpg.connect(url)
     try:
-        async with _locked(holder, *attack.lock):
-            crowd = [asyncio.ensure_future(attack.request(number)) for number in range(CROWD)]
-            await _parked(observer, 1)
-            revoking = asyncio.ensure_future(attack.revoke())
-            await (_parked(observer, 2) if attack.revoke_waits else asyncio.wait([revoking]))
+        async with _row_lock(holder, *race.lock):
+            crowd = [asyncio.ensure_future(race.request(number)) for number in range(CONCURRENCY)]
+            await _wait_for_waiters(observer, 1)
+            revoking = asyncio.ensure_future(race.revoke())
+            await (_wait_for_waiters(observer, 2) if race.revoke_waits else asyncio.wait([revoking]))
         revoked = await revoking
-        at_revocation = await observer.fetchval(*attack.count)
-        statuses = Counter(answer.status_code for answer in await asyncio.gather(*crowd))
-        late = await observer.fetchval(*attack.count) - at_revocation
+        at_revocation = await observer.fetchval(*race.count)
+        statuses = Counter(response.status_code for response in await asyncio.gather(*crowd))
+        late = await observer.fetchval(*race.count) - at_revocation
     finally:
         await asyncio.gather(holder.close(), observer.close())
-    verdict.check(revoked.is_success, f"{attack.name}: revoked", revoked.status_code)
-    verdict.check(late == 0, f"{attack.name}: no row was committed after it", f"{late} of {CROWD}, {dict(statuses)}")
-    verdict.check(not any(status >= 500 for status in statuses), f"{attack.name}: no 5xx", dict(statuses))
+    report.check(revoked.is_success, f"{race.name}: revoked", revoked.status_code)
+    report.check(late == 0, f"{race.name}: no row was committed after it", f"{late} of {CONCURRENCY}, {dict(statuses)}")
+    report.check(not any(status >= 500 for status in statuses), f"{race.name}: no 5xx", dict(statuses))
 
 
 @asynccontextmanager
-async def _locked(holder: asyncpg.Connection, sql: str, key: str) -> AsyncIterator[None]:
+async def _row_lock(holder: asyncpg.Connection, sql: str, key: str) -> AsyncIterator[None]:
     async with holder.transaction():
         await holder.execute(sql, key)
         yield
 
 
-async def _parked(observer: asyncpg.Connection, number: int) -> None:
+async def _wait_for_waiters(observer: asyncpg.Connection, number: int) -> None:
     """Wait until so many transactions wait for a lock. Of the crowd some wait in the pool, or for their key."""
     async with asyncio.timeout(2):
         while await observer.fetchval(WAITING) < number:
             await asyncio.sleep(0.005)
 
 
-async def _user_id(person: Person) -> str:
+async def _user_id(person: UserClient) -> str:
     return str((await person.me()).json()["id"])
 
 
-async def _caller(http: httpx.AsyncClient) -> tuple[Person, Person, str]:
+async def _caller(http: httpx.AsyncClient) -> tuple[UserClient, UserClient, str]:
     """Somebody signed in twice, and their id."""
-    caller = await signed_up(http)
-    other = Person(http, caller.email)
+    caller = await sign_up(http)
+    other = UserClient(http, caller.email)
     await other.login()
     return caller, other, await _user_id(caller)
 
 
-async def _other_session(person: Person) -> str:
+async def _other_session(person: UserClient) -> str:
     """The session of this user that is not this one."""
     listed = (await person.get(SESSIONS)).json()["items"]
     return str(next(each["id"] for each in listed if not each["current"]))
 
 
-async def _session(http: httpx.AsyncClient, _root: Person, key: str = "") -> Attack:
+async def _session(http: httpx.AsyncClient, _root: UserClient, key: str = "") -> RevocationRace:
     caller, other, user_id = await _caller(http)
     session_id = await _other_session(other)
     headers = {**caller.headers, **({"Idempotency-Key": key} if key else {})}
-    return Attack(
+    return RevocationRace(
         "session revoked" + (", requests behind one idempotency key" if key else ""),
         (LOCK_USER, user_id),
         (COUNT_KEYS, user_id),
@@ -115,13 +115,13 @@ async def _session(http: httpx.AsyncClient, _root: Person, key: str = "") -> Att
     )
 
 
-async def _idempotency_key(http: httpx.AsyncClient, root: Person) -> Attack:
+async def _idempotency_key(http: httpx.AsyncClient, root: UserClient) -> RevocationRace:
     return await _session(http, root, key="one-and-the-same")
 
 
-async def _reset(http: httpx.AsyncClient, root: Person) -> Attack:
+async def _reset(http: httpx.AsyncClient, root: UserClient) -> RevocationRace:
     caller, _, user_id = await _caller(http)
-    return Attack(
+    return RevocationRace(
         "password reset by an administrator",
         (LOCK_USER, user_id),
         (COUNT_KEYS, user_id),
@@ -130,17 +130,17 @@ async def _reset(http: httpx.AsyncClient, root: Person) -> Attack:
     )
 
 
-async def _deactivation(http: httpx.AsyncClient, root: Person) -> Attack:
-    attack = await _reset(http, root)
-    user_id = attack.lock[1]
-    attack.name = "user deactivated"
-    attack.revoke = lambda: root.send("POST", f"/admin/users/{user_id}/deactivate")
-    return attack
+async def _deactivation(http: httpx.AsyncClient, root: UserClient) -> RevocationRace:
+    race = await _reset(http, root)
+    user_id = race.lock[1]
+    race.name = "user deactivated"
+    race.revoke = lambda: root.send("POST", f"/admin/users/{user_id}/deactivate")
+    return race
 
 
-async def _team(http: httpx.AsyncClient) -> tuple[Person, Person, str, str]:
+async def _team(http: httpx.AsyncClient) -> tuple[UserClient, UserClient, str, str]:
     """An owner, an admin of the owner's team who joined by an invitation, the team and the admin's id."""
-    owner, admin = await signed_up(http), await signed_up(http)
+    owner, admin = await sign_up(http), await sign_up(http)
     team_id = (await owner.send("POST", TEAMS, {"name": "Acme"})).json()["id"]
     mails = len(await admin.mails(1))
     await owner.send("POST", f"{TEAMS}/{team_id}/invitations", {"email": admin.email, "role": "admin"})
@@ -150,18 +150,20 @@ async def _team(http: httpx.AsyncClient) -> tuple[Person, Person, str, str]:
     return owner, admin, team_id, await _user_id(admin)
 
 
-async def _member(http: httpx.AsyncClient, _root: Person) -> Attack:
-    return await _of_team(http, "member removed", "DELETE")
+async def _member(http: httpx.AsyncClient, _root: UserClient) -> RevocationRace:
+    return await _team_race(http, "member removed", "DELETE")
 
 
-async def _role(http: httpx.AsyncClient, _root: Person) -> Attack:
-    return await _of_team(http, "role lowered", "PATCH", {"role": "viewer"})
+async def _role(http: httpx.AsyncClient, _root: UserClient) -> RevocationRace:
+    return await _team_race(http, "role lowered", "PATCH", {"role": "viewer"})
 
 
-async def _of_team(http: httpx.AsyncClient, name: str, method: str, body: dict[str, str] | None = None) -> Attack:
+async def _team_race(
+    http: httpx.AsyncClient, name: str, method: str, body: dict[str, str] | None = None
+) -> RevocationRace:
     owner, admin, team_id, user_id = await _team(http)
     path = f"{TEAMS}/{team_id}"
-    return Attack(
+    return RevocationRace(
         name,
         (LOCK_TEAM, team_id),
         (COUNT_INVITATIONS, user_id),

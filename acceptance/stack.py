@@ -17,11 +17,11 @@ from typing import Any
 
 import httpx
 
-from acceptance.processes import MARK, Process, marked
+from acceptance.processes import MARK, Process, list_processes
 
 REPOSITORY = Path(__file__).parents[1]
 PROBE = Path(__file__).parent / "probe"
-OURS = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "ENVIRONMENT", "SECRET_KEY", "VIRTUAL_ENV")
+EXCLUDED_VARIABLES = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "ENVIRONMENT", "SECRET_KEY", "VIRTUAL_ENV")
 
 
 class Stack:
@@ -42,7 +42,7 @@ class Stack:
         return self.folder.parent / "dev.log"
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     @property
@@ -56,10 +56,10 @@ class Stack:
 
     @property
     def processes(self) -> list[Process]:
-        return marked(self.mark)
+        return list_processes(self.mark)
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in OURS}
+        kept = {name: value for name, value in os.environ.items() if name not in EXCLUDED_VARIABLES}
         return kept | {MARK: self.mark} | dict(extra or {})
 
     def start(self, *command: str, **extra: str) -> None:
@@ -101,7 +101,7 @@ class Stack:
                         return time.monotonic() - started
                 except httpx.TransportError:
                     await asyncio.sleep(0.02)
-        raise TimeoutError(f"not healthy within {seconds:.0f} s. It said:\n{self.said[-3000:]}")
+        raise TimeoutError(f"not healthy within {seconds:.0f} s. It said:\n{self.output[-3000:]}")
 
     async def wait_gone(self, seconds: float) -> tuple[float, list[Process]]:
         """Seconds until nothing of it is left, and what is left after so many."""
@@ -147,7 +147,7 @@ def clone(into: Path) -> Path:
 
 
 @asynccontextmanager
-async def cloned() -> AsyncIterator[Stack]:
+async def cloned_stack() -> AsyncIterator[Stack]:
     """A stack that was never started; stopped and removed at the end."""
     into = Path(tempfile.mkdtemp(prefix="undercroft-acceptance-"))
     stack = Stack(clone(into))
@@ -161,9 +161,9 @@ async def cloned() -> AsyncIterator[Stack]:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Stack]:
+async def running_stack() -> AsyncIterator[Stack]:
     """A stack that answers, with the probe module added to it as any new module would be."""
-    async with cloned() as stack:
+    async with cloned_stack() as stack:
         shutil.copytree(PROBE, stack.folder / "src" / "undercroft" / "modules" / "probe")
         stack.start()
         await stack.wait_healthy(120)

@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 
 from benchmarks import report
-from benchmarks.machine import BenchmarkFault
+from benchmarks.machine import BenchmarkError
 from benchmarks.run import FULL, QUICK, Benchmark, preface
 
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -19,7 +19,7 @@ def main() -> int:
     plan = QUICK if parser.parse_args().quick else FULL
     try:
         sections = asyncio.run(Benchmark(plan, lambda said: console.print(f"[dim]{said}[/]")).run())
-    except BenchmarkFault as fault:
+    except BenchmarkError as fault:
         console.print(f"[bold red]{fault}[/]")
         return 2
     report.show(sections, console)

@@ -11,19 +11,19 @@ import asyncpg
 
 from benchmarks.machine import free_port
 
-STATE = Path(".undercroft") / "benchmarks"
+STATE_FOLDER = Path(".undercroft") / "benchmarks"
 
 
 @contextmanager
-def embedded() -> Iterator[str]:
+def embedded_postgres() -> Iterator[str]:
     """A server on fresh data for the length of the block; yields its superuser's URL."""
-    from undercroft.devstack import place
+    from undercroft.devstack import data_dirs
     from undercroft.devstack.postgres import PostgresServer
 
-    _discard(place)
-    STATE.mkdir(parents=True)
+    _discard(data_dirs)
+    STATE_FOLDER.mkdir(parents=True)
     server = PostgresServer(
-        STATE, free_port(), secrets.token_hex(16), {"shared_preload_libraries": "pg_stat_statements"}
+        STATE_FOLDER, free_port(), secrets.token_hex(16), {"shared_preload_libraries": "pg_stat_statements"}
     )
     server.start()
     try:
@@ -31,12 +31,12 @@ def embedded() -> Iterator[str]:
         yield server.url
     finally:
         server.stop()
-        _discard(place)
+        _discard(data_dirs)
 
 
-def _discard(place: Any) -> None:
-    place.discard(STATE, "postgres")
-    shutil.rmtree(STATE, ignore_errors=True)
+def _discard(data_dirs: Any) -> None:
+    data_dirs.delete_data_dir(STATE_FOLDER, "postgres")
+    shutil.rmtree(STATE_FOLDER, ignore_errors=True)
 
 
 async def execute(url: str, *statements: str) -> None:

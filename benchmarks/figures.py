@@ -12,9 +12,9 @@ from benchmarks.rounds import Pairs
 MUST = {"health": 0.35, "me": 0.35, "list": 0.28, "create": 0.30}
 GOAL = {"health": 0.45, "me": 0.50, "list": 0.45, "create": 0.45}
 RIVAL = {"health": "18%", "me": "10%", "list": "9%", "create": "8%"}
-CALLED = {"health": "health", "me": "me", "list": "list 20 with total", "create": "create"}
-SECURED = ("me", "list", "create")
-_NO_BAR: dict[str, Any] = {"must": None, "goal": None, "rival": ""}
+LABELS = {"health": "health", "me": "me", "list": "list 20 with total", "create": "create"}
+RLS_ENDPOINTS = ("me", "list", "create")
+_NO_THRESHOLD: dict[str, Any] = {"must": None, "goal": None, "rival": ""}
 STATEMENTS = {"me": (1, 1, "3"), "list": (3, 2, "5"), "create": (4, 2, "7")}
 
 
@@ -29,7 +29,7 @@ def _share(endpoint: str, runs: Sequence[Pairs]) -> Figure:
     floor = median(round_.rate for pairs in runs for round_ in pairs.floor)
     spread = f"{min(all_shares):.0%} to {max(all_shares):.0%} ({ours:,.0f} of {floor:,.0f} per second)"
     return Figure(
-        CALLED[endpoint],
+        LABELS[endpoint],
         median(all_shares),
         report.percent,
         MUST[endpoint],
@@ -40,23 +40,31 @@ def _share(endpoint: str, runs: Sequence[Pairs]) -> Figure:
     )
 
 
-def with_row_security(runs: Sequence[Mapping[str, Pairs]], counted: Mapping[str, float]) -> list[Figure]:
+def with_rls(runs: Sequence[Mapping[str, Pairs]], counted: Mapping[str, float]) -> list[Figure]:
     """The same with TENANT_RLS=on, for which there are no bars: what a second wall costs."""
-    shares_ = [replace(_share(endpoint, [run[endpoint] for run in runs]), **_NO_BAR) for endpoint in SECURED]
-    counts = [Figure(f"SQL statements, {CALLED[name]}", counted[name], report.plain) for name in SECURED]
+    shares_ = [
+        replace(_share(endpoint, [run[endpoint] for run in runs]), **_NO_THRESHOLD) for endpoint in RLS_ENDPOINTS
+    ]
+    counts = [Figure(f"SQL statements, {LABELS[name]}", counted[name], report.plain) for name in RLS_ENDPOINTS]
     return [*shares_, *counts]
 
 
 def tail(runs: Sequence[Mapping[str, Pairs]]) -> Figure:
     tails = [round_.p99 / round_.p50 for run in runs for round_ in run["me"].ours]
     return Figure(
-        "p99 / p50 at 16 connections, `me`", median(tails), report.plain, 3, 2, rival="3 to 5", spread=_range(tails)
+        "p99 / p50 at 16 connections, `me`",
+        median(tails),
+        report.plain,
+        3,
+        2,
+        rival="3 to 5",
+        spread=_format_range(tails),
     )
 
 
 def statements(counted: Mapping[str, float]) -> list[Figure]:
     return [
-        Figure(f"SQL statements, {CALLED[name]}", counted[name], report.plain, must, goal, rival=rival)
+        Figure(f"SQL statements, {LABELS[name]}", counted[name], report.plain, must, goal, rival=rival)
         for name, (must, goal, rival) in STATEMENTS.items()
     ]
 
@@ -70,25 +78,25 @@ def many_memberships(shares: Sequence[float]) -> Figure:
         0.98,
         more_is_better=True,
         rival="5%",
-        spread=_range(shares, report.percent),
+        spread=_format_range(shares, report.percent),
     )
 
 
 def start(seconds: Sequence[float]) -> Figure:
     name = "start to first healthy answer, database running"
-    spread = _range(seconds, report.seconds)
+    spread = _format_range(seconds, report.seconds)
     return Figure(name, median(seconds), report.seconds, 2.0, 1.3, rival="2.35 s", spread=spread)
 
 
 def imports(shares: Sequence[float], seconds: float) -> Figure:
     name = "import time as a share of a minimal FastAPI + SQLModel app's"
-    spread = f"{_range(shares, report.percent)} ({seconds:.2f} s)"
+    spread = f"{_format_range(shares, report.percent)} ({seconds:.2f} s)"
     return Figure(name, median(shares), report.percent, 1.25, 1.0, rival="141%", spread=spread)
 
 
 def memory(megabytes: Sequence[float]) -> Figure:
     name = "memory after load, one worker"
-    spread = _range(megabytes, report.megabytes)
+    spread = _format_range(megabytes, report.megabytes)
     return Figure(name, max(megabytes), report.megabytes, 120, 100, rival="109 MB", spread=spread)
 
 
@@ -98,7 +106,7 @@ def layer(microseconds: float) -> Figure:
 
 def drain(ours: Sequence[float], floor: Sequence[float]) -> Figure:
     shares = [mine / theirs for mine, theirs in zip(ours, floor, strict=True)]
-    spread = f"{_range(shares, report.percent)} ({median(ours):,.0f} of {median(floor):,.0f} jobs per second)"
+    spread = f"{_format_range(shares, report.percent)} ({median(ours):,.0f} of {median(floor):,.0f} jobs per second)"
     return Figure("job drain as a share of its floor", median(shares), report.percent, spread=spread)
 
 
@@ -117,5 +125,5 @@ def sign_in(health_p99: float, logins: int, known: float, unknown: float) -> lis
     ]
 
 
-def _range(values: Sequence[float], shown_as: report.Format = report.plain) -> str:
-    return f"{shown_as(min(values))} to {shown_as(max(values))}"
+def _format_range(values: Sequence[float], formatter: report.Format = report.plain) -> str:
+    return f"{formatter(min(values))} to {formatter(max(values))}"

@@ -63,14 +63,14 @@ class Floor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self.live(receive, send)
+            await self.lifespan(receive, send)
             return
-        status, body = await self.answer(scope, receive)
+        status, body = await self.respond(scope, receive)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+    async def respond(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         path, method = scope["path"], scope["method"]
         if path == "/health":
             return 200, encode({"status": "healthy", "version": "1"})
@@ -99,10 +99,10 @@ class Floor:
             row = await connection.fetchrow(CREATE, uuid7(), user, new.name, new.description)
         return encode(dict(row))
 
-    async def live(self, receive: Receive, send: Send) -> None:
+    async def lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         self.pool = await asyncpg.create_pool(
-            os.environ["FLOOR_DATABASE_URL"], min_size=16, max_size=16, reset=_keep_state
+            os.environ["FLOOR_DATABASE_URL"], min_size=16, max_size=16, reset=_skip_reset
         )
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -110,7 +110,7 @@ class Floor:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _keep_state(_connection: asyncpg.Connection) -> None:
+async def _skip_reset(_connection: asyncpg.Connection) -> None:
     """In place of asyncpg's reset query, which would be a round trip for every request."""
 
 

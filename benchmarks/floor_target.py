@@ -12,9 +12,9 @@ import jwt
 from uuid_utils.compat import uuid7
 
 from benchmarks import floor
-from benchmarks.machine import PYTHON, free_port, serving
+from benchmarks.machine import PYTHON, free_port, run_server
 from benchmarks.rows import BODY, OTHERS, OWNED, spread
-from benchmarks.targets import Running, Target
+from benchmarks.targets import RunningServer, Target
 from benchmarks.wrk import Call
 
 SECRET = secrets.token_urlsafe(32)
@@ -55,16 +55,16 @@ class FloorTarget(Target):
         await self._vacuum()
 
     @contextmanager
-    def serve(self) -> Iterator[Running]:
+    def serve(self) -> Iterator[RunningServer]:
         address = f"http://127.0.0.1:{(port := free_port())}"
         command = [PYTHON, "-m", "granian", "--interface", "asgi", "--loop", "uvloop", "--no-ws", "--host", "127.0.0.1"]
         environment = {"FLOOR_DATABASE_URL": self._url, "FLOOR_SECRET": SECRET, "PYTHONPATH": str(Path.cwd())}
-        with serving(
+        with run_server(
             [*command, "--port", str(port), "benchmarks.floor:app"], environment, f"{address}/health", self._log
         ) as served:
-            yield Running(self._calls(address), served.group, served.seconds)
+            yield RunningServer(self._calls(address), served.group, served.seconds)
 
-    async def tidy(self) -> None:
+    async def clean_up(self) -> None:
         connection = await asyncpg.connect(self._url)
         await connection.execute("DELETE FROM floor_projects WHERE owner_id = $1", self._creator)
         await connection.close()

@@ -14,7 +14,7 @@ from fastapi import Response
 from starlette.types import ASGIApp, Message, Scope
 
 from undercroft.core.auth import Router
-from undercroft.core.http.dispatch import Dispatch
+from undercroft.core.http.dispatcher import Dispatcher
 from undercroft.core.http.limits import limit
 
 PREFIX = "/api/v1/public/benchmark"
@@ -42,7 +42,7 @@ async def measure() -> float:
     app.add([router])
     async with app.router.lifespan_context(app):
         whole = await _microseconds(app, "/limited", app)
-        return whole - await _microseconds(Dispatch(app.router.routes), "/bare", app)
+        return whole - await _microseconds(Dispatcher(app.router.routes), "/bare", app)
 
 
 async def _microseconds(answering: ASGIApp, path: str, app: Any) -> float:

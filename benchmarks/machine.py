@@ -18,7 +18,7 @@ SERVER_CORE = 0
 OTHER_CORE = 1
 
 
-class BenchmarkFault(Exception):
+class BenchmarkError(Exception):
     """Something is missing or went wrong; the message says what to do."""
 
 
@@ -28,7 +28,7 @@ def can_pin() -> bool:
     return hasattr(os, "sched_setaffinity") and {SERVER_CORE, OTHER_CORE} <= os.sched_getaffinity(0)
 
 
-def stay_off_the_servers_core() -> None:
+def pin_to_other_core() -> None:
     """Keep this process, and with it PostgreSQL and the load that it starts, away from the server's core."""
     if can_pin():
         os.sched_setaffinity(0, {OTHER_CORE})
@@ -48,7 +48,7 @@ def spawn(
     with log.open("ab") as output:
         return subprocess.Popen(
             [*pinned, *command],
-            env={**inherited(), **environment},
+            env={**inherited_environment(), **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -56,22 +56,22 @@ def spawn(
         )
 
 
-def number_from(arguments: list[str], environment: Mapping[str, str]) -> float:
+def run_and_read_number(arguments: list[str], environment: Mapping[str, str]) -> float:
     """The number that a Python program prints last, run alone on the server's core."""
     pinned = ["taskset", "--cpu-list", str(SERVER_CORE)] if can_pin() else []
     done = subprocess.run(
         [*pinned, PYTHON, *arguments],
-        env={**inherited(), **environment},
+        env={**inherited_environment(), **environment},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise BenchmarkFault(f"`{' '.join(arguments)}` failed:\n{done.stderr[-2000:]}")
+        raise BenchmarkError(f"`{' '.join(arguments)}` failed:\n{done.stderr[-2000:]}")
     return float(done.stdout.split()[-1])
 
 
-def inherited() -> dict[str, str]:
+def inherited_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
 
 
@@ -87,7 +87,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 10) -> None:
 
 
 @dataclass(frozen=True)
-class Served:
+class StartedServer:
     """A server that answers: its process group and the seconds until its first healthy answer."""
 
     group: int
@@ -95,12 +95,12 @@ class Served:
 
 
 @contextmanager
-def serving(command: list[str], environment: Mapping[str, str], url: str, log: Path) -> Iterator[Served]:
+def run_server(command: list[str], environment: Mapping[str, str], url: str, log: Path) -> Iterator[StartedServer]:
     """A server for the length of the block, on its own core."""
     started = time.perf_counter()
     process = spawn(command, environment, log)
     try:
-        yield Served(process.pid, _wait_healthy(process, url, started, log))
+        yield StartedServer(process.pid, _wait_healthy(process, url, started, log))
     finally:
         stop(process)
 
@@ -116,7 +116,7 @@ def _wait_healthy(process: subprocess.Popen[bytes], url: str, started: float, lo
             except httpx.TransportError:
                 time.sleep(0.005)
     said = log.read_text(errors="replace")[-3000:] if log.exists() else ""
-    raise BenchmarkFault(f"The server at {url} did not become healthy. It said:\n{said}")
+    raise BenchmarkError(f"The server at {url} did not become healthy. It said:\n{said}")
 
 
 def worker_memory(group_leader: int) -> float:

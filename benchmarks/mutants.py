@@ -19,7 +19,7 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotIn: ast.In,
 }
 IRRELEVANT_CALLS = ("log", "logger", "warnings")
-EFFECTIVE_DECORATORS = ("subscribe", "cron", "limit", "answers_secret", "requires")
+EFFECTIVE_DECORATORS = ("subscribe", "cron", "limit", "returns_secret", "requires")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Mutant:
     original: str
     replacement: str
 
-    def applied(self, source: bytes) -> bytes:
+    def apply_to(self, source: bytes) -> bytes:
         return source[: self.start] + self.replacement.encode() + source[self.end :]
 
     def __str__(self) -> str:
@@ -41,12 +41,12 @@ class Mutant:
         return f"{self.path}:{self.line}: {before}  →  {after}"
 
 
-def mutants_of(root: Path, path: Path) -> list[Mutant]:
+def list_mutants(root: Path, path: Path) -> list[Mutant]:
     """Every mutant of a file, with paths relative to `root`."""
     source = path.read_bytes()
     starts = _line_starts(source)
     found = []
-    for node, replacement in _changes(ast.parse(source)):
+    for node, replacement in _list_changes(ast.parse(source)):
         assert isinstance(node, ast.expr | ast.stmt)
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
@@ -66,11 +66,11 @@ def _line_starts(source: bytes) -> list[int]:
     return starts
 
 
-def _changes(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+def _list_changes(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             for node in _body(function):
-                yield from _of_node(node)
+                yield from _mutate_node(node)
             for decorator in function.decorator_list:
                 if any(name in ast.unparse(decorator) for name in EFFECTIVE_DECORATORS):
                     yield decorator, "@(lambda each: each)"
@@ -101,16 +101,16 @@ def _statements_at_module_level(tree: ast.Module) -> Iterator[tuple[ast.AST, str
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             for node in ast.walk(statement.value):
                 if isinstance(node, ast.Call | ast.Compare):
-                    yield from _of_node(node)
+                    yield from _mutate_node(node)
 
 
-def _of_node(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
-    make = _MAKERS.get(type(node))
+def _mutate_node(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    make = _MUTATORS.get(type(node))
     if make is not None:
         yield from ((node, replacement) for replacement in make(node))
 
 
-def _of_comparison(node: ast.Compare) -> Iterator[str]:
+def _mutate_comparison(node: ast.Compare) -> Iterator[str]:
     other = COMPARISONS.get(type(node.ops[0]))
     if len(node.ops) == 1 and other is not None:
         changed = copy.copy(node)
@@ -118,18 +118,18 @@ def _of_comparison(node: ast.Compare) -> Iterator[str]:
         yield f"({ast.unparse(changed)})"
 
 
-def _of_boolean(node: ast.BoolOp) -> Iterator[str]:
+def _mutate_boolean(node: ast.BoolOp) -> Iterator[str]:
     changed = copy.copy(node)
     changed.op = ast.And() if isinstance(node.op, ast.Or) else ast.Or()
     yield f"({ast.unparse(changed)})"
 
 
-def _of_not(node: ast.UnaryOp) -> Iterator[str]:
+def _mutate_not(node: ast.UnaryOp) -> Iterator[str]:
     if isinstance(node.op, ast.Not):
         yield f"({ast.unparse(node.operand)})"
 
 
-def _of_operator(node: ast.BinOp) -> Iterator[str]:
+def _mutate_operator(node: ast.BinOp) -> Iterator[str]:
     others: dict[type[ast.operator], type[ast.operator]] = {
         ast.BitAnd: ast.BitOr,
         ast.BitOr: ast.BitAnd,
@@ -143,7 +143,7 @@ def _of_operator(node: ast.BinOp) -> Iterator[str]:
         yield f"({ast.unparse(changed)})"
 
 
-def _of_call(node: ast.Call) -> Iterator[str]:
+def _mutate_call(node: ast.Call) -> Iterator[str]:
     """Drop one condition of a WHERE, or the lock of a SELECT … FOR UPDATE."""
     if not isinstance(node.func, ast.Attribute):
         return
@@ -156,37 +156,37 @@ def _of_call(node: ast.Call) -> Iterator[str]:
             yield ast.unparse(changed)
 
 
-def _of_constant(node: ast.Constant) -> Iterator[str]:
+def _mutate_constant(node: ast.Constant) -> Iterator[str]:
     if isinstance(node.value, bool):
         yield str(not node.value)
     elif isinstance(node.value, int):
         yield str(node.value + 1)
 
 
-def _of_statement(node: ast.Expr) -> Iterator[str]:
+def _mutate_statement(node: ast.Expr) -> Iterator[str]:
     call = node.value.value if isinstance(node.value, ast.Await) else node.value
     if isinstance(call, ast.Call) and not ast.unparse(call.func).startswith(IRRELEVANT_CALLS):
         yield "pass"
 
 
-def _of_raise(_: ast.Raise) -> Iterator[str]:
+def _mutate_raise(_: ast.Raise) -> Iterator[str]:
     yield "pass"
 
 
-def _of_condition(node: ast.If) -> Iterator[str]:
+def _mutate_condition(node: ast.If) -> Iterator[str]:
     changed = copy.copy(node)
     changed.test = ast.Constant(value=False)
     yield ast.unparse(changed).replace("\n", "\n" + " " * node.col_offset)
 
 
-_MAKERS: dict[type[ast.AST], Callable[..., Iterator[str]]] = {
-    ast.Compare: _of_comparison,
-    ast.BoolOp: _of_boolean,
-    ast.UnaryOp: _of_not,
-    ast.BinOp: _of_operator,
-    ast.Call: _of_call,
-    ast.Constant: _of_constant,
-    ast.Expr: _of_statement,
-    ast.Raise: _of_raise,
-    ast.If: _of_condition,
+_MUTATORS: dict[type[ast.AST], Callable[..., Iterator[str]]] = {
+    ast.Compare: _mutate_comparison,
+    ast.BoolOp: _mutate_boolean,
+    ast.UnaryOp: _mutate_not,
+    ast.BinOp: _mutate_operator,
+    ast.Call: _mutate_call,
+    ast.Constant: _mutate_constant,
+    ast.Expr: _mutate_statement,
+    ast.Raise: _mutate_raise,
+    ast.If: _mutate_condition,
 }

@@ -22,14 +22,14 @@ from queue import SimpleQueue
 import pytest
 from coverage import CoverageData
 
-from benchmarks.mutants import Mutant, mutants_of
+from benchmarks.mutants import Mutant, list_mutants
 
 Lines = Mapping[Path, Mapping[int, Sequence[str]]]
 """For each source file the tests that execute each line."""
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path("src/undercroft")
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".undercroft", ".*_cache", "__pycache__")
+IGNORED = shutil.ignore_patterns(".git", ".venv", ".undercroft", ".*_cache", "__pycache__")
 CAUGHT, SURVIVED, TIMED_OUT = "caught", "survived", "timed out"
 
 PACKAGES: Mapping[str, Sequence[str]] = {
@@ -85,7 +85,7 @@ def draw(packages: Sequence[str], size: int, seed: int) -> list[tuple[str, Mutan
             mutant
             for path in sorted((ROOT / SOURCE / package).rglob("*.py"))
             if "migrations" not in path.parts
-            for mutant in mutants_of(ROOT, path)
+            for mutant in list_mutants(ROOT, path)
         ]
         chosen = random.Random(f"{seed} {package}").sample(candidates, min(share, len(candidates)))
         sample.extend((package, mutant) for mutant in chosen)
@@ -124,7 +124,7 @@ def _run(
     """Try each mutant in a copy of the repository; as many copies as workers."""
     copies: SimpleQueue[Path] = SimpleQueue()
     for number in range(workers):
-        shutil.copytree(ROOT, folder / str(number), ignore=NOT_COPIED)
+        shutil.copytree(ROOT, folder / str(number), ignore=IGNORED)
         copies.put(folder / str(number))
 
     def attempt(item: tuple[str, Mutant]) -> tuple[str, Mutant, str]:
@@ -150,14 +150,14 @@ def tests_of(package: str, mutant: Mutant, lines: Lines) -> list[str]:
 def _outcome(copy: Path, mutant: Mutant, tests: Sequence[str], limit: int) -> str:
     path = copy / mutant.path
     source = path.read_bytes()
-    path.write_bytes(mutant.applied(source))
+    path.write_bytes(mutant.apply_to(source))
     try:
-        return _tested(copy, tests, limit)
+        return _run_tests(copy, tests, limit)
     finally:
         path.write_bytes(source)
 
 
-def _tested(copy: Path, tests: Sequence[str], limit: int) -> str:
+def _run_tests(copy: Path, tests: Sequence[str], limit: int) -> str:
     named = copy / "tests.txt"
     named.write_text("\n".join(tests))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"@{named}"]

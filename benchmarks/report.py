@@ -43,7 +43,7 @@ class Figure:
 
     name: str
     value: float
-    shown_as: Format
+    formatter: Format
     must: float | None = None
     goal: float | None = None
     more_is_better: bool = False
@@ -64,8 +64,8 @@ class Figure:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        bars = (self.shown_as(bar) if bar is not None else "" for bar in (self.must, self.goal))
-        return (self.shown_as(self.value), *bars, self.mark, self.rival, self.spread)
+        bars = (self.formatter(bar) if bar is not None else "" for bar in (self.must, self.goal))
+        return (self.formatter(self.value), *bars, self.mark, self.rival, self.spread)
 
     def _reaches(self, bar: float) -> bool:
         return self.value >= bar if self.more_is_better else self.value <= bar

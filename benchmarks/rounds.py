@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks import wrk
-from benchmarks.targets import ENDPOINTS, Running, Target
+from benchmarks.targets import ENDPOINTS, RunningServer, Target
 from benchmarks.wrk import Round
 
 
@@ -31,10 +31,10 @@ class Pairs:
 
 
 async def measure(
-    floor: tuple[Target, Running],
-    ours: tuple[Target, Running],
+    floor: tuple[Target, RunningServer],
+    ours: tuple[Target, RunningServer],
     seconds: float,
-    say: Callable[[str], None],
+    print_progress: Callable[[str], None],
     rounds: int = 3,
     endpoints: Sequence[str] = ENDPOINTS,
 ) -> dict[str, Pairs]:
@@ -45,6 +45,6 @@ async def measure(
             for (target, running), kept in ((floor, pairs.floor), (ours, pairs.ours)):
                 kept.append(wrk.run(running.calls[endpoint], seconds))
                 if endpoint == "create":
-                    await target.tidy()
-            say(f"{endpoint} {number}/{rounds}: {pairs.shares[-1]:.0%} of {pairs.floor[-1].rate:,.0f}/s")
+                    await target.clean_up()
+            print_progress(f"{endpoint} {number}/{rounds}: {pairs.shares[-1]:.0%} of {pairs.floor[-1].rate:,.0f}/s")
     return results

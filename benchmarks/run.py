@@ -8,17 +8,17 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from benchmarks import database, figures, rounds, signing_in, startup, wrk
+from benchmarks import database, figures, login_load, rounds, startup, wrk
+from benchmarks.app_target import AppTarget
 from benchmarks.floor_target import FloorTarget
-from benchmarks.machine import describe, number_from, stay_off_the_servers_core, worker_memory
-from benchmarks.ours import OurTarget
+from benchmarks.machine import describe, pin_to_other_core, run_and_read_number, worker_memory
 from benchmarks.report import Figure
 from benchmarks.rounds import Pairs
-from benchmarks.targets import Running
+from benchmarks.targets import RunningServer
 from benchmarks.wrk import Call
 
-COUNTED = 100
-MANY = "me of many teams"
+COUNTED_REQUESTS = 100
+MANY_TEAMS = "me of many teams"
 
 
 @dataclass(frozen=True)
@@ -38,28 +38,28 @@ QUICK = Plan(runs=1, seconds=2, rounds=2, repeats=2, jobs=2_000, addresses=20)
 
 
 class Benchmark:
-    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, print_progress: Callable[[str], None]) -> None:
         self._plan = plan
-        self._say = say
+        self._print = print_progress
 
     async def run(self) -> dict[str, Sequence[Figure]]:
-        """Everything. Raises `BenchmarkFault` when something cannot be measured."""
+        """Everything. Raises `BenchmarkError` when something cannot be measured."""
         wrk.require_wrk()
-        stay_off_the_servers_core()
+        pin_to_other_core()
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="undercroft-bench-")))
-            url = stack.enter_context(database.embedded())
+            url = stack.enter_context(database.embedded_postgres())
             await self._prepare(url, folder)
-            started = startup.to_first_answer(self._ours, self._plan.repeats)
-            self._say(f"start {min(started):.2f} to {max(started):.2f} s")
+            started = startup.time_to_first_response(self._ours, self._plan.repeats)
+            self._print(f"start {min(started):.2f} to {max(started):.2f} s")
             return await self._measure(started)
 
     async def _prepare(self, url: str, folder: Path) -> None:
-        self._say("filling the tables")
+        self._print("filling the tables")
         await database.execute(url, "CREATE DATABASE floor")
         self._floor_url = url.rsplit("/", 1)[0] + "/floor"
         self._floor = FloorTarget(self._floor_url, folder)
-        self._ours = OurTarget(url, folder)
+        self._ours = AppTarget(url, folder)
         self._counts = database.StatementCount(self._ours.database, self._ours.roles.app)
         await self._floor.fill()
         await self._ours.fill()
@@ -69,13 +69,13 @@ class Benchmark:
         memory: list[float] = []
         others: list[Figure] = []
         for number in range(self._plan.runs):
-            self._say(f"run {number + 1} of {self._plan.runs}")
+            self._print(f"run {number + 1} of {self._plan.runs}")
             with self._floor.serve() as floor, self._ours.serve() as ours:
                 if number == 0:
                     others += figures.statements(await self._statements(ours))
                 runs.append(
                     await rounds.measure(
-                        (self._floor, floor), (self._ours, ours), self._plan.seconds, self._say, self._plan.rounds
+                        (self._floor, floor), (self._ours, ours), self._plan.seconds, self._print, self._plan.rounds
                     )
                 )
                 memory.append(worker_memory(ours.group))
@@ -88,13 +88,13 @@ class Benchmark:
             "Requests per second, as a share of the floor": figures.shares(runs),
             "Other": others,
             "Signing in": sign_in,
-            "With TENANT_RLS=on, as a share of the floor": await self._with_row_security(),
+            "With TENANT_RLS=on, as a share of the floor": await self._with_rls(),
         }
 
-    async def _with_row_security(self) -> Sequence[Figure]:
+    async def _with_rls(self) -> Sequence[Figure]:
         """Last of all: the policies stay up."""
-        self._say("TENANT_RLS=on")
-        self._ours.secure_rows()
+        self._print("TENANT_RLS=on")
+        self._ours.enable_rls()
         runs = []
         for number in range(self._plan.runs):
             with self._floor.serve() as floor, self._ours.serve() as ours:
@@ -102,10 +102,10 @@ class Benchmark:
                     counted = await self._statements(ours)
                 pair = ((self._floor, floor), (self._ours, ours))
                 seconds, times = self._plan.seconds, self._plan.rounds
-                runs.append(await rounds.measure(*pair, seconds, self._say, times, figures.SECURED))
-        return figures.with_row_security(runs, counted)
+                runs.append(await rounds.measure(*pair, seconds, self._print, times, figures.RLS_ENDPOINTS))
+        return figures.with_rls(runs, counted)
 
-    async def _statements(self, ours: Running) -> dict[str, float]:
+    async def _statements(self, ours: RunningServer) -> dict[str, float]:
         """What the database counted per request, over so many requests one after another."""
         counted: dict[str, float] = {}
         with httpx.Client(trust_env=False) as http:
@@ -113,44 +113,46 @@ class Benchmark:
                 call = ours.calls[endpoint]
                 _send(http, call, 20)
                 await self._counts.reset()
-                _send(http, call, COUNTED)
-                counted[endpoint] = round(await self._counts.calls() / COUNTED, 1)
-        await self._ours.tidy()
-        self._say(f"statements {counted}")
+                _send(http, call, COUNTED_REQUESTS)
+                counted[endpoint] = round(await self._counts.calls() / COUNTED_REQUESTS, 1)
+        await self._ours.clean_up()
+        self._print(f"statements {counted}")
         return counted
 
-    def _many_memberships(self, ours: Running) -> Figure:
+    def _many_memberships(self, ours: RunningServer) -> Figure:
         """In many short turns, each way round as often: what else the machine does is larger than the difference."""
         shares = []
         for number in range(round(self._plan.rounds * self._plan.seconds / 2)):
-            calls = ("me", MANY) if number % 2 else (MANY, "me")
+            calls = ("me", MANY_TEAMS) if number % 2 else (MANY_TEAMS, "me")
             rates = {call: wrk.run(ours.calls[call], 1).rate for call in calls}
-            shares.append(rates[MANY] / rates["me"])
+            shares.append(rates[MANY_TEAMS] / rates["me"])
         return figures.many_memberships(shares)
 
-    async def _sign_in(self, ours: Running) -> Sequence[Figure]:
+    async def _sign_in(self, ours: RunningServer) -> Sequence[Figure]:
         health = ours.calls["health"]
         address = health.url.removesuffix("/health")
         emails = [f"u{number}@example.com" for number in range(self._plan.addresses)]
-        round_, logins = await signing_in.health_beside_logins(address, health, emails, self._plan.seconds)
-        known, unknown = signing_in.medians(address, emails)
+        round_, logins = await login_load.health_during_logins(address, health, emails, self._plan.seconds)
+        known, unknown = login_load.medians(address, emails)
         return figures.sign_in(round_.p99, logins, known, unknown)
 
     def _imports(self) -> Figure:
-        self._say("imports")
+        self._print("imports")
         return figures.imports(*startup.import_shares(self._ours.environment, self._plan.repeats))
 
     def _layer(self) -> Figure:
-        self._say("feature layer")
-        return figures.layer(number_from(["-m", "benchmarks.layer"], self._ours.environment))
+        self._print("feature layer")
+        return figures.layer(run_and_read_number(["-m", "benchmarks.layer"], self._ours.environment))
 
     def _drain(self) -> Figure:
-        self._say("job drain")
+        self._print("job drain")
         ours, floor = [], []
         for _ in range(self._plan.repeats):
             count = str(self._plan.jobs)
-            floor.append(number_from(["-m", "benchmarks.floor_jobs", count], {"FLOOR_DATABASE_URL": self._floor_url}))
-            ours.append(number_from(["-m", "benchmarks.our_jobs", count], self._ours.environment))
+            floor.append(
+                run_and_read_number(["-m", "benchmarks.floor_jobs", count], {"FLOOR_DATABASE_URL": self._floor_url})
+            )
+            ours.append(run_and_read_number(["-m", "benchmarks.app_jobs", count], self._ours.environment))
         return figures.drain(ours, floor)
 
 

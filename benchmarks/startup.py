@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from statistics import median
 
-from benchmarks.machine import number_from
+from benchmarks.machine import run_and_read_number
 from benchmarks.targets import Target
 
-TIMED = "import time; started = time.perf_counter(); {}; print(time.perf_counter() - started)"
+TIMED_PROGRAM = "import time; started = time.perf_counter(); {}; print(time.perf_counter() - started)"
 MINIMAL = "import benchmarks.minimal"
 OURS = "from undercroft.app.api import offline_app; offline_app()"
 
 
-def to_first_answer(target: Target, times: int) -> list[float]:
+def time_to_first_response(target: Target, times: int) -> list[float]:
     """Seconds from starting the server to its first healthy answer, database running."""
     seconds = []
     for _ in range(times):
@@ -23,10 +23,10 @@ def to_first_answer(target: Target, times: int) -> list[float]:
 def import_shares(environment: Mapping[str, str], times: int) -> tuple[list[float], float]:
     """The whole application, assembled, as shares of a minimal one's import, in turns; and our seconds."""
     for program in (MINIMAL, OURS):
-        _timed(program, environment)
-    pairs = [(_timed(MINIMAL, environment), _timed(OURS, environment)) for _ in range(times)]
+        _time_import(program, environment)
+    pairs = [(_time_import(MINIMAL, environment), _time_import(OURS, environment)) for _ in range(times)]
     return [ours / minimal for minimal, ours in pairs], median(ours for _, ours in pairs)
 
 
-def _timed(program: str, environment: Mapping[str, str]) -> float:
-    return number_from(["-c", TIMED.format(program)], environment)
+def _time_import(program: str, environment: Mapping[str, str]) -> float:
+    return run_and_read_number(["-c", TIMED_PROGRAM.format(program)], environment)

@@ -10,7 +10,7 @@ ENDPOINTS = ("health", "me", "list", "create")
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningServer:
     """A server under measurement; `group` is the process group of its processes."""
 
     calls: dict[str, Call]
@@ -26,9 +26,9 @@ class Target(ABC):
         """Make the database and its rows."""
 
     @abstractmethod
-    def serve(self) -> AbstractContextManager[Running]:
+    def serve(self) -> AbstractContextManager[RunningServer]:
         """Start the server for the length of the block."""
 
     @abstractmethod
-    async def tidy(self) -> None:
+    async def clean_up(self) -> None:
         """Remove the rows that a round of `create` left, so that every round finds the same tables."""

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.machine import BenchmarkFault
+from benchmarks.machine import BenchmarkError
 
 CONNECTIONS = 16
 SCRIPT = Path(__file__).parent / "load.lua"
@@ -33,23 +33,23 @@ class Round:
 
 
 def require_wrk() -> None:
-    """Raises `BenchmarkFault` saying what to install when wrk is missing."""
+    """Raises `BenchmarkError` saying what to install when wrk is missing."""
     if shutil.which("wrk") is None:
-        raise BenchmarkFault(
+        raise BenchmarkError(
             "wrk makes the load and is not installed: `apt install wrk` (Debian, Ubuntu), `dnf install wrk` (Fedora) "
             "or `brew install wrk` (macOS), then `make bench` again."
         )
 
 
 def run(call: Call, seconds: float, connections: int = CONNECTIONS) -> Round:
-    """Send this call for so long and count. Raises `BenchmarkFault` when any answer was not a success."""
+    """Send this call for so long and count. Raises `BenchmarkError` when any answer was not a success."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(SCRIPT)]
     done = subprocess.run([*command, call.url], env=_environment(call), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BenchmarkFault(f"wrk failed: {done.stderr or done.stdout}")
+        raise BenchmarkError(f"wrk failed: {done.stderr or done.stdout}")
     seen = json.loads(done.stdout.rstrip().rsplit("\n", 1)[-1])
     if seen["refused"] or seen["failed"]:
-        raise BenchmarkFault(f"{call.method} {call.url}: {seen['refused']} refused, {seen['failed']} broken: {seen}")
+        raise BenchmarkError(f"{call.method} {call.url}: {seen['refused']} refused, {seen['failed']} broken: {seen}")
     return Round(seen["requests"] / seen["microseconds"] * 1e6, seen["p50"] / 1000, seen["p99"] / 1000)
 
 

@@ -14,18 +14,18 @@ from undercroft.modules.users import User, UserRegistered
 
 
 @dataclass(frozen=True)
-class Somebody:
+class UserRow:
     user_id: UUID
     team_id: UUID
 
 
-async def somebody(database: Database) -> Somebody:
+async def insert_user(database: Database) -> UserRow:
     """A person with their personal team."""
     async with database.session() as session:
-        return await add_somebody(session)
+        return await add_user(session)
 
 
-async def add_somebody(session: Session) -> Somebody:
+async def add_user(session: Session) -> UserRow:
     import undercroft.modules.teams.subscribers  # noqa: F401
 
     user = User(email=f"{new_id().hex}@example.com", full_name="Somebody")
@@ -33,4 +33,4 @@ async def add_somebody(session: Session) -> Somebody:
     await session.flush()
     await publish(session, UserRegistered(user_id=user.id))
     team_id = await session.scalar(select(col(Team.id)).where(col(Team.personal_user_id) == user.id))
-    return Somebody(user.id, team_id)
+    return UserRow(user.id, team_id)

@@ -34,7 +34,7 @@ server_round_robin = 1
 """
 
 
-def program() -> str:
+def find_pgbouncer() -> str:
     """PgBouncer's path. Skips the test where it is not installed; `.ci/run` installs it and sets PGBOUNCER=required."""
     found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None and os.environ.get("PGBOUNCER") == "required":
@@ -45,7 +45,7 @@ def program() -> str:
 
 
 @contextmanager
-def pooled(url: str, mode: str = "transaction") -> Iterator[str]:
+def run_pgbouncer(url: str, mode: str = "transaction") -> Iterator[str]:
     """The same database and role through a PgBouncer of its own."""
     parts = urlsplit(url)
     listen = free_port()
@@ -63,7 +63,7 @@ def pooled(url: str, mode: str = "transaction") -> Iterator[str]:
         if user:
             os.chown(users, pwd.getpwnam("nobody").pw_uid, -1)
         process = subprocess.Popen(
-            [program(), "-q", str(folder / "pgbouncer.ini")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [find_pgbouncer(), "-q", str(folder / "pgbouncer.ini")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         try:
             _wait(listen, process)

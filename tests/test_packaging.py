@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.cli.terminal import PRODUCTION, bare
+from tests.cli.command_runner import PRODUCTION, clean_environment
 from undercroft.devstack.machine import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +40,7 @@ class Installed:
         return subprocess.run(
             [self.command, *words],
             cwd=cwd,
-            env=bare(environment),
+            env=clean_environment(environment),
             capture_output=True,
             text=True,
             timeout=60,
@@ -147,7 +147,7 @@ def serving(installed: Installed, folder: Path, environment: dict[str, str]) -> 
     server = subprocess.Popen(
         [installed.command, "serve"],
         cwd=folder,
-        env=bare(environment),
+        env=clean_environment(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

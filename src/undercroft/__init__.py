@@ -1,9 +1,9 @@
 """The backend a Python SaaS starts with and never outgrows."""
 
-from undercroft.importing import collector_resting, import_without
+from undercroft.import_time import gc_paused, import_without
 
 __version__ = "0.1.0"
 
-with collector_resting():
+with gc_paused():
     # structlog takes rich for tracebacks that are not painted here: 0.1 s of every start.
     import_without("rich", "structlog")

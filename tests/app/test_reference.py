@@ -5,25 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from undercroft.app.loader import declared_settings
-from undercroft.app.reference import env_example
+from undercroft.app.discovery import list_settings_classes
+from undercroft.app.reference import render_env_example
 from undercroft.core.settings import SettingsBase
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_example_in_the_repository_is_fresh() -> None:
-    assert (ROOT / ".env.example").read_text(encoding="utf-8") == env_example()
+    assert (ROOT / ".env.example").read_text(encoding="utf-8") == render_env_example()
 
 
 def test_every_setting_is_there_once() -> None:
-    names = re.findall(r"^# ([A-Z][A-Z0-9_]+)=", env_example(), re.MULTILINE)
-    assert len(names) == len(set(names)) == sum(len(declared.model_fields) for declared in declared_settings())
+    names = re.findall(r"^# ([A-Z][A-Z0-9_]+)=", render_env_example(), re.MULTILINE)
+    assert len(names) == len(set(names)) == sum(len(declared.model_fields) for declared in list_settings_classes())
     assert {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "SMTP_HOST", "PORT"} <= set(names)
 
 
 def test_what_production_refuses_to_start_without_is_named_first() -> None:
-    head = env_example().partition("# ---")[0]
+    head = render_env_example().partition("# ---")[0]
     assert re.findall(r"^#   (\w+)$", head, re.MULTILINE) == [
         "SECRET_KEY",
         "PUBLIC_URL",
@@ -33,14 +33,14 @@ def test_what_production_refuses_to_start_without_is_named_first() -> None:
     ]
 
 
-@pytest.mark.parametrize("declared", declared_settings(), ids=lambda declared: declared.__name__)
+@pytest.mark.parametrize("declared", list_settings_classes(), ids=lambda declared: declared.__name__)
 def test_taking_over_every_line_changes_nothing(
     declared: type[SettingsBase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in declared.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     taken_over = tmp_path / ".env"
-    taken_over.write_text(re.sub(r"^# ([A-Z][A-Z0-9_]+=)", r"\1", env_example(), flags=re.MULTILINE))
+    taken_over.write_text(re.sub(r"^# ([A-Z][A-Z0-9_]+=)", r"\1", render_env_example(), flags=re.MULTILINE))
     assert declared(_env_file=taken_over) == declared(_env_file=None)
 
 
@@ -49,6 +49,6 @@ def test_a_settings_class_of_somebody_elses_is_not_listed() -> None:
         foreign_setting: str = ""
 
     try:
-        assert Foreign not in declared_settings()
+        assert Foreign not in list_settings_classes()
     finally:
         SettingsBase.declared.remove(Foreign)

@@ -41,7 +41,7 @@ class Server:
             start_new_session=True,
         )
 
-    async def healthy(self) -> None:
+    async def wait_until_healthy(self) -> None:
         assert self.process is not None
         async with asyncio.timeout(60), httpx.AsyncClient() as http:
             while True:
@@ -54,7 +54,7 @@ class Server:
                 except httpx.TransportError:
                     await asyncio.sleep(0.05)
 
-    async def ended(self) -> tuple[int, str]:
+    async def wait_for_exit(self) -> tuple[int, str]:
         assert self.process is not None
         async with asyncio.timeout(60):
             _, said = await self.process.communicate()
@@ -65,16 +65,16 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
 
 
-async def _refusal(server: Server) -> str:
+async def _startup_error(server: Server) -> str:
     await server.start()
-    code, said = await server.ended()
+    code, said = await server.wait_for_exit()
     assert code == 2, said
     assert "Traceback" not in said
     return said
 
 
 async def test_weak_production_is_refused_with_all_faults_in_one_message(tmp_path: Path):
-    said = await _refusal(Server(tmp_path, ENVIRONMENT="production", SECRET_KEY="weak"))
+    said = await _startup_error(Server(tmp_path, ENVIRONMENT="production", SECRET_KEY="weak"))
     assert "SECRET_KEY" in said
     assert "PUBLIC_URL" in said
     assert "SMTP_HOST" in said
@@ -82,7 +82,7 @@ async def test_weak_production_is_refused_with_all_faults_in_one_message(tmp_pat
 
 
 async def test_an_old_schema_is_refused_with_what_to_type(tmp_path: Path, empty_database_url: str):
-    said = await _refusal(Server(tmp_path, DATABASE_URL=empty_database_url))
+    said = await _startup_error(Server(tmp_path, DATABASE_URL=empty_database_url))
     assert "undercroft migrate upgrade" in said
     assert "MIGRATE_ON_START" in said
 
@@ -91,23 +91,23 @@ async def test_with_migrate_on_start_an_old_schema_is_made_new(tmp_path: Path, e
     server = Server(tmp_path, DATABASE_URL=empty_database_url, MIGRATE_ON_START="true", TENANT_RLS="off")
     await server.start()
     try:
-        await server.healthy()
+        await server.wait_until_healthy()
     finally:
         server.kill()
-        await server.ended()
+        await server.wait_for_exit()
 
 
 async def test_no_database_an_unreachable_one_and_a_taken_port_are_told(tmp_path: Path, database_url: str):
-    assert "DATABASE_URL is not set" in await _refusal(Server(tmp_path))
+    assert "DATABASE_URL is not set" in await _startup_error(Server(tmp_path))
     nowhere = "postgresql://somebody:their-secret@127.0.0.1:9/nothing"
-    said = await _refusal(Server(tmp_path, DATABASE_URL=nowhere, DB_START_TIMEOUT="0"))
+    said = await _startup_error(Server(tmp_path, DATABASE_URL=nowhere, DB_START_TIMEOUT="0"))
     assert "DATABASE_URL" in said
     assert "their-secret" not in said
     server = Server(tmp_path, DATABASE_URL=database_url)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", server.port))
         taken.listen()
-        assert f"port {server.port}" in await _refusal(server)
+        assert f"port {server.port}" in await _startup_error(server)
 
 
 async def test_a_place_for_metrics_that_does_not_exist_ends_the_start(tmp_path: Path, database_url: str):
@@ -115,7 +115,7 @@ async def test_a_place_for_metrics_that_does_not_exist_ends_the_start(tmp_path: 
     server = Server(tmp_path, DATABASE_URL=database_url, PROMETHEUS_MULTIPROC_DIR=str(missing))
     await server.start()
     try:
-        code, said = await server.ended()
+        code, said = await server.wait_for_exit()
     finally:
         server.kill()
     assert (code, "Traceback" in said) == (1, False), said
@@ -129,7 +129,7 @@ async def test_sigterm_finishes_what_is_in_flight_and_ends_with_0(
     patient = {"SHUTDOWN_TIMEOUT": "20", "DB_LOCK_TIMEOUT": "20", "DB_STATEMENT_TIMEOUT": "20"}
     server = Server(tmp_path, DATABASE_URL=database_url, WEB_CONCURRENCY=workers, **patient)
     await server.start()
-    await server.healthy()
+    await server.wait_until_healthy()
     assert server.process is not None
     holder = await asyncpg.connect(owner_url)
     try:
@@ -143,7 +143,7 @@ async def test_sigterm_finishes_what_is_in_flight_and_ends_with_0(
                 await _no_longer_listens(server)
             response = await request
             assert (response.status_code, response.headers["connection"]) == (401, "close")
-        assert (await server.ended())[0] == 0
+        assert (await server.wait_for_exit())[0] == 0
     finally:
         server.kill()
         await holder.close()
@@ -170,7 +170,7 @@ async def test_a_refusal_reaches_a_client_that_is_still_sending(tmp_path: Path, 
     server = Server(tmp_path, DATABASE_URL=database_url)
     await server.start()
     try:
-        await server.healthy()
+        await server.wait_until_healthy()
         async with httpx.AsyncClient(base_url=server.url) as http:
             for path, size, status in (
                 ("/api/v1/nothing", 1 << 20, 404),
@@ -178,8 +178,8 @@ async def test_a_refusal_reaches_a_client_that_is_still_sending(tmp_path: Path, 
                 ("/api/v1/app/projects", 1 << 20, 401),
                 ("/api/v1/auth/login", 8 << 20, 413),
             ):
-                answers = [await http.post(path, content=b"x" * size) for _ in range(10)]
-                assert {answer.status_code for answer in answers} == {status}
+                responses = [await http.post(path, content=b"x" * size) for _ in range(10)]
+                assert {response.status_code for response in responses} == {status}
     finally:
         server.kill()
 
@@ -187,14 +187,14 @@ async def test_a_refusal_reaches_a_client_that_is_still_sending(tmp_path: Path, 
 async def test_workers_go_when_their_main_process_is_killed(tmp_path: Path, database_url: str):
     server = Server(tmp_path, DATABASE_URL=database_url, WEB_CONCURRENCY="2", SHUTDOWN_TIMEOUT="2")
     await server.start()
-    await server.healthy()
+    await server.wait_until_healthy()
     assert server.process is not None
     server.process.kill()
 
     async with asyncio.timeout(10):
         while _in_session(server.process.pid):
             await asyncio.sleep(0.05)
-    await server.ended()
+    await server.wait_for_exit()
 
 
 def _in_session(leader: int) -> list[int]:

@@ -8,7 +8,7 @@ from asyncio.subprocess import PIPE, Process
 
 import pytest
 
-from tests.jobs.processes import eventually
+from tests.jobs.processes import wait_until
 from undercroft.core.db import Database
 from undercroft.jobs.health import health
 
@@ -21,7 +21,7 @@ async def start(url: str, *arguments: str, **settings: str) -> Process:
     return await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=PIPE)
 
 
-async def ended(process: Process) -> tuple[int | None, str]:
+async def wait_for_exit(process: Process) -> tuple[int | None, str]:
     _, errors = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode, errors.decode()
 
@@ -30,33 +30,33 @@ async def ended(process: Process) -> tuple[int | None, str]:
 async def test_a_worker_starts_is_seen_and_ends_when_asked(database: Database, database_url: str, number: int) -> None:
     process = await start(database_url)
 
-    async def seen() -> bool:
-        return (await health(database)).alive
+    async def is_registered() -> bool:
+        return (await health(database)).has_live_workers
 
     try:
-        await eventually(seen)
+        await wait_until(is_registered)
         process.send_signal(number)
-        code, errors = await ended(process)
+        code, errors = await wait_for_exit(process)
     finally:
         if process.returncode is None:
             process.kill()
     assert code == 0, errors
-    assert not await seen()
+    assert not await is_registered()
 
 
 async def test_a_queue_that_no_task_uses_is_named_with_those_that_are(database_url: str) -> None:
-    code, errors = await ended(await start(database_url, "--queue", "defualt"))
+    code, errors = await wait_for_exit(await start(database_url, "--queue", "defualt"))
     assert code == 2
     assert "No task uses the queue defualt. There are: default" in errors
 
 
 async def test_a_worker_refuses_an_old_schema(empty_database_url: str) -> None:
-    code, errors = await ended(await start(empty_database_url))
+    code, errors = await wait_for_exit(await start(empty_database_url))
     assert code == 2
     assert "undercroft migrate upgrade" in errors
 
 
 async def test_a_worker_without_a_database_says_what_to_set() -> None:
-    code, errors = await ended(await start(""))
+    code, errors = await wait_for_exit(await start(""))
     assert code == 2
     assert "DATABASE_URL is not set" in errors

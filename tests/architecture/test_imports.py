@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import undercroft
-from undercroft.app.loader import Module, modules
+from undercroft.app.discovery import Module, modules
 
 ROOT = Path(undercroft.__file__).parent
 PROJECT = ROOT.parents[1]

@@ -1,6 +1,6 @@
 """The permission matrix: on every route of `app`, whoever may is let in and everybody else is not.
 
-What a route needs is read off the route itself: the permission that its guard names, or its router's `oneself`.
+What a route needs is read off the route itself: the permission that its guard names, or its router's `self_only`.
 Requests are empty, so that a route which lets somebody in refuses what was sent (422) or finds nothing there (404);
 that is not what is asked here. Whoever may do least comes first, because the last may delete the team.
 """
@@ -17,11 +17,11 @@ from httpx import AsyncClient, Response
 
 from undercroft.app.api import offline_app
 from undercroft.core.auth import PlatformRole, Surface
-from undercroft.core.auth.permissions import TeamRole, declared, permissions_of
+from undercroft.core.auth.permissions import TeamRole, get_builtin_role_permissions, list_permissions
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
-from undercroft.modules.teams.models import Membership, OwnRole, Team
-from undercroft.testing.people import Person
+from undercroft.modules.teams.models import CustomRole, Membership, Team
+from undercroft.testing.users import SignedInUser
 
 OWN_ROLE = "own_role"
 GRANTED = ("projects:read", "members:write", "invitations:read")
@@ -34,7 +34,7 @@ class Asked:
 
     method: str
     path: str
-    oneself: bool
+    self_only: bool
     permissions: frozenset[str]
 
     def __str__(self) -> str:
@@ -51,12 +51,12 @@ def needs(dependant: Dependant) -> Iterator[str]:
 
 def asked() -> list[Asked]:
     routes = offline_app().routes
-    names = {permission.name for permission in declared()}
+    names = {permission.name for permission in list_permissions()}
     return [
         Asked(
             method,
             route.path,
-            getattr(route.endpoint, "__oneself__", False),
+            getattr(route.endpoint, "__self_only__", False),
             frozenset(needs(route.dependant)) & names,
         )
         for route in routes
@@ -71,8 +71,8 @@ class Place:
 
     team_id: UUID
     deleted_team_id: UUID
-    people: dict[str, Person]
-    stranger: Person
+    people: dict[str, SignedInUser]
+    stranger: SignedInUser
 
     async def ask(self, client: AsyncClient, route: Asked) -> Response:
         """An empty request about things that are not there, in the living team."""
@@ -83,14 +83,14 @@ class Place:
 
 
 @pytest.fixture
-async def place(app: Api, somebody: Any) -> Place:
-    people = {role: await somebody() for role in ROLES}
-    place = Place(new_id(), new_id(), people, await somebody())
+async def place(app: Api, create_user: Any) -> Place:
+    people = {role: await create_user() for role in ROLES}
+    place = Place(new_id(), new_id(), people, await create_user())
     async with app.state.database.session() as session:
         for team_id in (place.team_id, place.deleted_team_id):
             session.add(Team(id=team_id, name="Acme", slug=f"acme-{team_id.hex}"))
             await session.flush()
-            session.add(OwnRole(team_id=team_id, name=OWN_ROLE, permissions=list(GRANTED)))
+            session.add(CustomRole(team_id=team_id, name=OWN_ROLE, permissions=list(GRANTED)))
             session.add_all(
                 [Membership(team_id=team_id, user_id=person.user_id, role=role) for role, person in people.items()]
             )
@@ -99,17 +99,17 @@ async def place(app: Api, somebody: Any) -> Place:
 
 
 def may(role: str, route: Asked) -> bool:
-    granted = frozenset(GRANTED) if role == OWN_ROLE else permissions_of(role)
-    return route.permissions <= granted if route.permissions else route.oneself
+    granted = frozenset(GRANTED) if role == OWN_ROLE else get_builtin_role_permissions(role)
+    return route.permissions <= granted if route.permissions else route.self_only
 
 
-def was_let_in(answer: Response) -> bool:
+def was_let_in(response: Response) -> bool:
     """Whether the guard let somebody pass; what the route says after that is its own business."""
-    if answer.status_code == 403:
-        code = answer.json()["error"]["code"]
-        assert code in ("PERMISSION_DENIED", *AFTER_THE_GUARD), answer.text
+    if response.status_code == 403:
+        code = response.json()["error"]["code"]
+        assert code in ("PERMISSION_DENIED", *AFTER_THE_GUARD), response.text
         return code in AFTER_THE_GUARD
-    return answer.status_code != 401
+    return response.status_code != 401
 
 
 AFTER_THE_GUARD = ("STEP_UP_REQUIRED", "MFA_REQUIRED", "WRONG_PASSWORD")
@@ -117,8 +117,8 @@ AFTER_THE_GUARD = ("STEP_UP_REQUIRED", "MFA_REQUIRED", "WRONG_PASSWORD")
 
 
 def test_every_route_of_app_declares_a_permission_or_that_it_is_about_oneself() -> None:
-    undeclared = [str(route) for route in asked() if not route.oneself and not route.permissions]
-    assert undeclared == [], "Add require_permission(…), or Router(…, oneself=True) if it is about whoever asks."
+    undeclared = [str(route) for route in asked() if not route.self_only and not route.permissions]
+    assert undeclared == [], "Add require_permission(…), or Router(…, self_only=True) if it is about whoever asks."
     assert len(asked()) > 20
 
 
@@ -131,17 +131,17 @@ def test_a_route_that_is_about_oneself_names_no_team() -> None:
 async def test_everybody_is_let_in_or_refused_as_declared(client: AsyncClient, place: Place, route: Asked) -> None:
     assert (await place.ask(client, route)).status_code == 401
     if route.permissions:
-        answer = await place.ask(place.stranger.client, route)
-        assert answer.status_code == 404, answer.text
-        assert answer.json()["error"]["code"] == "TEAM_NOT_FOUND"
+        response = await place.ask(place.stranger.client, route)
+        assert response.status_code == 404, response.text
+        assert response.json()["error"]["code"] == "TEAM_NOT_FOUND"
     for role, person in place.people.items():
-        answer = await place.ask(person.client, route)
-        assert answer.status_code < 500, (role, answer.text)
-        assert was_let_in(answer) == may(role, route), (role, answer.text)
+        response = await place.ask(person.client, route)
+        assert response.status_code < 500, (role, response.text)
+        assert was_let_in(response) == may(role, route), (role, response.text)
 
 
-async def test_an_administrator_of_the_platform_is_a_stranger_to_teams(place: Place, somebody: Any) -> None:
-    admin = await somebody(role=PlatformRole.SUPERADMIN)
+async def test_an_administrator_of_the_platform_is_a_stranger_to_teams(place: Place, create_user: Any) -> None:
+    admin = await create_user(role=PlatformRole.SUPERADMIN)
     for route in asked():
         if route.permissions:
             assert (await place.ask(admin.client, route)).status_code == 404, str(route)

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy import ARRAY, JSON, Column, String
 from sqlmodel import Field, SQLModel
 
-from undercroft.app.loader import load_models
-from undercroft.core.db import Erasure, Holds, Privacy
+from undercroft.app.discovery import load_models
+from undercroft.core.db import ColumnContent, Erasure, Privacy
 from undercroft.core.db.privacy import declarations
 
 NO_MODEL = {
@@ -36,15 +36,15 @@ def problems(declared: dict[str, Privacy | None]) -> list[str]:
             found.append(f"{name} declares nothing")
             continue
         texts = {column.name for column in table.columns if is_text(column)}
-        classified = {*privacy.personal, *privacy.plain}
+        classified = {*privacy.personal, *privacy.non_personal}
         found += [f"{name}.{column} is not classified" for column in sorted(texts - classified)]
         found += [f"{name}.{column} does not exist" for column in sorted(classified - set(table.columns.keys()))]
-        found += [f"{name}.{column} is both" for column in sorted(set(privacy.personal) & set(privacy.plain))]
+        found += [f"{name}.{column} is both" for column in sorted(set(privacy.personal) & set(privacy.non_personal))]
         found += [f"{name} erases by {each.column}" for each in privacy.erasures if each.column not in table.columns]
-        if privacy.personal and not privacy.erasures and not privacy.otherwise:
+        if privacy.personal and not privacy.erasures and not privacy.erasure_note:
             found.append(f"{name} has personal columns and no erasure")
         users = [column.name for column in table.columns if column.name == "user_id"]
-        if users and not privacy.erasures and not privacy.otherwise and privacy.plain != ALL_IDS:
+        if users and not privacy.erasures and not privacy.erasure_note and privacy.non_personal != ALL_IDS:
             found.append(f"{name} belongs to a user and has no erasure")
     return found
 
@@ -73,10 +73,13 @@ async def test_every_table_of_the_database_is_declared(owner_url: str) -> None:
         (None, "declares nothing"),
         (Privacy("the user", "a day"), "note is not classified"),
         (Privacy("the user", "a day", personal=("note",)), "has personal columns and no erasure"),
-        (Privacy("the user", "a day", plain=("note", "gone")), "gone does not exist"),
-        (Privacy("the user", "a day", plain=("note",)), "belongs to a user and has no erasure"),
-        (Privacy("the user", "a day", personal=("note",), plain=("note",)), "note is both"),
-        (Privacy("the user", "a day", plain=("note",), erasures=(Erasure("gone", Holds.ADDRESS),)), "erases by gone"),
+        (Privacy("the user", "a day", non_personal=("note", "gone")), "gone does not exist"),
+        (Privacy("the user", "a day", non_personal=("note",)), "belongs to a user and has no erasure"),
+        (Privacy("the user", "a day", personal=("note",), non_personal=("note",)), "note is both"),
+        (
+            Privacy("the user", "a day", non_personal=("note",), erasures=(Erasure("gone", ColumnContent.EMAIL),)),
+            "erases by gone",
+        ),
     ],
 )
 def test_table_that_declares_too_little_is_reported(privacy: Privacy | None, problem: str) -> None:

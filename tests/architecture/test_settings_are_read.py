@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import undercroft
-from undercroft.app.loader import declared_settings
+from undercroft.app.discovery import list_settings_classes
 from undercroft.core.settings import SettingsBase, env_name
 
 SOURCE = Path(undercroft.__file__).parent
@@ -38,7 +38,7 @@ def _beginning(name: ast.expr) -> str:
 
 
 def settings() -> list[tuple[type[SettingsBase], str]]:
-    return [(declared, name) for declared in declared_settings() for name in declared.model_fields]
+    return [(declared, name) for declared in list_settings_classes() for name in declared.model_fields]
 
 
 def _is_read(declared: type[SettingsBase], name: str) -> bool:

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cli.terminal import warm
+from tests.cli.command_runner import get_fork_server
 
 
 @pytest.fixture(scope="session", autouse=True)
-def warm_process() -> Iterator[None]:
+def close_fork_server() -> Iterator[None]:
     yield
-    if warm.cache_info().currsize:
-        with warm() as process:
+    if get_fork_server.cache_info().currsize:
+        with get_fork_server() as process:
             assert process.stdin is not None
             process.stdin.close()
-        warm.cache_clear()
+        get_fork_server.cache_clear()

@@ -7,12 +7,12 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
-from tests.modules.audit.entries import entries, personal
+from tests.modules.audit.entries import entries, personal_rows
 from undercroft.cli import audit, keys, user
 from undercroft.core import settings
 from undercroft.core.db import Database
 from undercroft.modules.audit.settings import AuditSettings
-from undercroft.modules.auth.signing import SigningKeys
+from undercroft.modules.auth.signing_keys import SigningKeys
 
 PASSWORD = "three otters in a boat"
 
@@ -38,7 +38,7 @@ async def test_every_command_that_changes_something_leaves_one_entry(database: D
     assert [entry["action"] for entry in left] == ["user.registered", "user.password_changed", "signing_keys.rotated"]
     assert {entry["user_id"] for entry in left} == {None}
     assert all(entry["after"] for entry in left)
-    (about_root,) = await personal(database, left[0])
+    (about_root,) = await personal_rows(database, left[0])
     assert about_root["person_id"] == left[0]["target_id"]
     assert about_root["values"]["after"]["email"] == "root@example.com"
 
@@ -63,11 +63,11 @@ async def test_prune_shows_what_would_go_and_drops_it(database: Database, owner_
 
 
 @pytest.fixture
-def kept_for_ever() -> Any:
+def unlimited_retention() -> Any:
     settings.use(AuditSettings(audit_keep_months=0))
     yield
     settings.use(AuditSettings())
 
 
-async def test_prune_says_that_all_is_kept(database: Database, kept_for_ever: None) -> None:
+async def test_prune_says_that_all_is_kept(database: Database, unlimited_retention: None) -> None:
     assert "all of it is kept" in await run(audit.app, ["prune"])

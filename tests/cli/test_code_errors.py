@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import bare
+from tests.cli.command_runner import clean_environment
 
 WITH_MODULES = """
 import sys
@@ -19,20 +19,20 @@ _run.main()
 ROUTER = """from undercroft.core.auth import Router, require_permission
 router = Router(surface="app", prefix="/hotels", tag="Hotels")
 """
-PERMISSIONS = """from undercroft.core.auth.permissions import EVERYONE, Permission
-PERMISSIONS = (Permission("hotels:read", "See hotels.", EVERYONE),)
+PERMISSIONS = """from undercroft.core.auth.permissions import ALL_ROLES, Permission
+PERMISSIONS = (Permission("hotels:read", "See hotels.", ALL_ROLES),)
 """
 
 
 @dataclass(frozen=True)
-class Broken:
+class BrokenModule:
     """What is wrong, the files of the module, where the error is, its line, and what the message says besides."""
 
     title: str
     files: dict[str, str]
     place: str
     source: str
-    says: tuple[str, ...]
+    expected: tuple[str, ...]
     command: str = "routes"
 
     def __str__(self) -> str:
@@ -40,93 +40,95 @@ class Broken:
 
 
 BROKEN = [
-    Broken("a syntax error", {"routes": "x = 1\ndef read(:\n"}, "routes.py:2", "def read(:", ("SyntaxError",)),
-    Broken("a missing package", {"models": "import nothing_like_this\n"}, "models.py:1", "import nothing_like_this",
-           ("ModuleNotFoundError", "Check the spelling, or install the package")),
-    Broken("an error while importing", {"subscribers": "\nlimit = {}['a']\n"}, "subscribers.py:2", "limit = {}['a']",
-           ("KeyError: 'a'",)),
-    Broken("a circular import", {"routes": "from undercroft.modules.hotel import service\nX = 1\n",
+    BrokenModule("a syntax error", {"routes": "x = 1\ndef read(:\n"}, "routes.py:2", "def read(:", ("SyntaxError",)),
+    BrokenModule("a missing package", {"models": "import nothing_like_this\n"}, "models.py:1",
+           "import nothing_like_this", ("ModuleNotFoundError", "Check the spelling, or install the package")),
+    BrokenModule("an error while importing", {"subscribers": "\nlimit = {}['a']\n"}, "subscribers.py:2",
+           "limit = {}['a']", ("KeyError: 'a'",)),
+    BrokenModule("a circular import", {"routes": "from undercroft.modules.hotel import service\nX = 1\n",
            "service": "from undercroft.modules.hotel.routes import X\n"}, "service.py:1",
            "from undercroft.modules.hotel.routes import X", ("Two modules import each other",)),
-    Broken("a route without a permission", {"routes": f"{ROUTER}@router.get('')\nasync def read() -> int: ...\n"},
+    BrokenModule("a route without a permission", {"routes": f"{ROUTER}@router.get('')\nasync def read() -> int: ...\n"},
            "routes.py:3", "@router.get('')", ("GET /api/v1/app/hotels requires no permission", "require_permission(")),
-    Broken("a permission that does not exist", {"permissions": PERMISSIONS, "routes":
+    BrokenModule("a permission that does not exist", {"permissions": PERMISSIONS, "routes":
            f"{ROUTER}@router.get('', dependencies=[require_permission('hotel:read')])\nasync def read() -> int: ...\n"},
            "routes.py:3", "@router.get(''", ("requires the permission hotel:read", "Did you mean hotels:read?")),
-    Broken("a permission in the signature that does not exist", {"routes":
+    BrokenModule("a permission in the signature that does not exist", {"routes":
            f"{ROUTER}\n@router.get('')\nasync def read(p: object = require_permission('zoo:feed')) -> int: ...\n"},
            "routes.py:4", "@router.get('')", ("requires the permission zoo:feed", "permissions.py")),
-    Broken("a router that nothing guards", {"routes":
+    BrokenModule("a router that nothing guards", {"routes":
            "from fastapi import APIRouter\nrouter = APIRouter()\n@router.get('/x')\ndef x() -> int: ...\n"},
            "routes.py:3", "@router.get('/x')", ("APIRouter", "Router(surface=")),
-    Broken("a response model that is none", {"routes":
+    BrokenModule("a response model that is none", {"routes":
            f"{ROUTER}class A: ...\nNEEDS = [require_permission('teams:read')]\n"
            "@router.get('', response_model=A, dependencies=NEEDS)\n"
            "async def read(): ...\n"}, "routes.py:5", "@router.get('', response_model=A", ("Invalid args",)),
-    Broken("a misspelled tag", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
+    BrokenModule("a misspelled tag", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
            "@router.get('', tags=['Project'], dependencies=NEEDS)\nasync def read() -> int: ...\n"},
            "routes.py:4", "@router.get('', tags=['Project']", ("the tag Project", "Did you mean Projects?", "Tag(")),
-    Broken("a required module that does not exist", {"__init__": "REQUIRES = ('teems',)\n"}, "__init__.py:1",
+    BrokenModule("a required module that does not exist", {"__init__": "REQUIRES = ('teems',)\n"}, "__init__.py:1",
            "REQUIRES = ('teems',)", ("hotel requires teems", "Did you mean teams?")),
-    Broken("required modules that are one text", {"__init__": "REQUIRES = ('teams')\n"}, "__init__.py:1",
+    BrokenModule("required modules that are one text", {"__init__": "REQUIRES = ('teams')\n"}, "__init__.py:1",
            "REQUIRES = ('teams')", ("REQUIRES = ('teams',)",)),
-    Broken("a module that requires itself", {"__init__": "REQUIRES = ('hotel',)\n"}, "__init__.py:1",
+    BrokenModule("a module that requires itself", {"__init__": "REQUIRES = ('hotel',)\n"}, "__init__.py:1",
            "REQUIRES = ('hotel',)", ("hotel → hotel", "Take one out")),
-    Broken("permissions without a name", {"permissions": "X = 1\n"}, "permissions.py:1", "X = 1", ("PERMISSIONS",)),
-    Broken("a permission of another module", {"__init__": "REQUIRES = ('teams',)\n",
+    BrokenModule("permissions without a name", {"permissions": "X = 1\n"}, "permissions.py:1", "X = 1",
+           ("PERMISSIONS",)),
+    BrokenModule("a permission of another module", {"__init__": "REQUIRES = ('teams',)\n",
            "permissions": PERMISSIONS.replace("hotels:read", "teams:read")},
            "permissions.py:1", "from undercroft", ("teams:read is declared twice", "another name")),
     *(
-        Broken(f"a permission called {name}", {"permissions": PERMISSIONS.replace("hotels:read", name)},
+        BrokenModule(f"a permission called {name}", {"permissions": PERMISSIONS.replace("hotels:read", name)},
                "permissions.py:1", "from undercroft", (f"{name!r} is not named things:verb", "another name"))
         for name in ("hotels", "Hotels:read", "hotels:read:all", "hotels: read", ":read", "")
     ),
-    Broken("an error in a view of /admin", {"admin": "\nfrom undercroft.core.admin import AdminVeiw\n"}, "admin.py:2",
-           "from undercroft.core.admin import AdminVeiw", ("ImportError", "AdminVeiw")),
-    Broken("a route that is declared twice", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
+    BrokenModule("an error in a view of /admin", {"admin": "\nfrom undercroft.core.admin import AdminVeiw\n"},
+           "admin.py:2", "from undercroft.core.admin import AdminVeiw", ("ImportError", "AdminVeiw")),
+    BrokenModule("a route that is declared twice", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
            "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
            "@router.get('', dependencies=NEEDS)\nasync def b() -> int: ...\n"},
            "routes.py:6", "@router.get(''", ("GET /api/v1/app/hotels is declared twice", "Remove one")),
-    Broken("an annotation that is not imported", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
+    BrokenModule("an annotation that is not imported", {"routes":
+           f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
            "@router.get('/{x}', dependencies=NEEDS)\nasync def a(x: 'Nope') -> int: ...\n"},
            "routes.py:4", "@router.get('/{x}'", ("'Nope' is not defined", "Import it")),
-    Broken("two operations of one name", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
+    BrokenModule("two operations of one name", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
            "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
            "@router.get('/x', dependencies=NEEDS)\nasync def a() -> int: ...\n"},
            "routes.py:6", "@router.get('/x'", ("both called 'hotels.a'", "Rename"), "openapi"),
     *(
-        Broken(f"a foreign key to {target}", {"models": "from sqlmodel import Field, SQLModel\n\n"
+        BrokenModule(f"a foreign key to {target}", {"models": "from sqlmodel import Field, SQLModel\n\n"
                "class Hotel(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
                f"    owner: str = Field(foreign_key={target!r})\n"}, "models.py:3", "class Hotel(SQLModel,",
                (error, "TABLE.COLUMN"), "migrate check --temporary")
         for target, error in (("userz.id", "NoReferencedTable"), ("users.idd", "NoReferencedColumn"))
     ),
-    Broken("a subscriber without an event", {"subscribers": "from undercroft.core.events import subscribe\n"
+    BrokenModule("a subscriber without an event", {"subscribers": "from undercroft.core.events import subscribe\n"
            "@subscribe\nasync def left(event: object) -> None: ...\n"}, "subscribers.py:2", "@subscribe",
            ("left is no event", "@subscribe(UserDeleted)")),
-    Broken("a task with wrong options", {"tasks":
+    BrokenModule("a task with wrong options", {"tasks":
            "from undercroft.jobs import task\n@task(retry=3)\nasync def clean() -> None: ...\n"},
            "tasks.py:2", "@task(retry=3)", ("TypeError", "retry"), "worker"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=str)
-def test_error_in_a_module_is_shown_once_with_its_line_and_the_fix(broken: Broken, tmp_path: Path) -> None:
+def test_error_in_a_module_is_shown_once_with_its_line_and_the_fix(broken: BrokenModule, tmp_path: Path) -> None:
     seen = _run(broken, tmp_path)
     assert seen.returncode == 1, seen
     file = f"modules/hotel/{broken.place}"
     assert f"Unexpected error in {file}\n    {broken.source}" in seen.stderr, seen.stderr
     assert seen.stderr.count(file) == 1
-    assert [words for words in broken.says if words not in seen.stderr] == [], seen.stderr
+    assert [words for words in broken.expected if words not in seen.stderr] == [], seen.stderr
     for never in ("Traceback", "most likely ours", "site-packages"):
         assert never not in seen.stderr
 
 
-def _run(broken: Broken, folder: Path) -> "subprocess.CompletedProcess[str]":
+def _run(broken: BrokenModule, folder: Path) -> "subprocess.CompletedProcess[str]":
     module = folder / "modules" / "hotel"
     module.mkdir(parents=True)
     for name, text in {"__init__": "REQUIRES = ()\n", **broken.files}.items():
         (module / f"{name}.py").write_text(text)
-    environment = bare({"ENVIRONMENT": "development", "PYTHONDONTWRITEBYTECODE": "1"})
+    environment = clean_environment({"ENVIRONMENT": "development", "PYTHONDONTWRITEBYTECODE": "1"})
     given = [sys.executable, "-c", WITH_MODULES, str(folder / "modules"), *broken.command.split()]
     return subprocess.run(given, cwd=folder, env=environment, capture_output=True, text=True, check=False)

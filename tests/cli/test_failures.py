@@ -8,51 +8,51 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import PRODUCTION, bare, typed
+from tests.cli.command_runner import PRODUCTION, clean_environment, run_command
 
-NOWHERE = {"DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1:1/none", "DB_START_TIMEOUT": "0"}
+UNREACHABLE_URL = {"DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1:1/none", "DB_START_TIMEOUT": "0"}
 UNSET = "DATABASE_URL is not set"
 UNREACHABLE = "The database at 127.0.0.1:1 cannot be used: nothing listens there."
 
 
 @dataclass(frozen=True)
-class Mistake:
+class FailureCase:
     """Something typed that cannot work, and what must be said about it."""
 
     words: str
-    told: tuple[str, ...]
+    expected: tuple[str, ...]
     code: int = 2
     environment: dict[str, str] = field(default_factory=dict)
     env_file: bytes | None = None
 
     def __str__(self) -> str:
-        return f"{self.words or 'nothing'}-{self.told[0][:30]}"
+        return f"{self.words or 'nothing'}-{self.expected[0][:30]}"
 
 
-MISTYPED = [
-    Mistake("nonsense", ("No such command 'nonsense'", "undercroft --help")),
-    Mistake("_run", ("No such command '_run'",)),
-    Mistake("--nonsense", ("No such option: --nonsense",)),
-    Mistake("serve --port x", ("'--port'", "valid integer", "undercroft serve --help")),
-    Mistake("serve --port 70000", ("'--port'", "65535")),
-    Mistake("serve nowhere", ("'nowhere' is not one of 'all', 'public', 'admin'",)),
-    Mistake("dev --port 0", ("'--port'", "greater than or equal to 1")),
-    Mistake("dev --port 51987 --host no.invalid", ("One cannot listen on no.invalid, port 51987", "--host")),
-    Mistake("dev --port 51987 --host 192.0.2.1", ("One cannot listen on 192.0.2.1, port 51987", "--host")),
-    Mistake("worker --concurrency 0", ("'--concurrency'",)),
-    Mistake("migrate sideways", ("No such command 'sideways'", "undercroft migrate --help")),
-    Mistake("migrate new", ("Missing argument 'message'",)),
-    Mistake("migrate new x --module nowhere", ("no history called nowhere", "core", "projects")),
-    Mistake("migrate downgrade nowhere base", ("no history called nowhere",)),
-    Mistake("db url nobody", ("'nobody' is not one of 'app', 'owner', 'admin'",)),
-    Mistake("user create-admin nonsense", ("nonsense is not a mail address",)),
-    Mistake("user set-password a@example.com", ("--password-stdin",)),
-    Mistake("env --write --check", ("exclude each other",)),
-    Mistake("seed more", ("unexpected extra argument",)),
+USAGE_ERRORS = [
+    FailureCase("nonsense", ("No such command 'nonsense'", "undercroft --help")),
+    FailureCase("_run", ("No such command '_run'",)),
+    FailureCase("--nonsense", ("No such option: --nonsense",)),
+    FailureCase("serve --port x", ("'--port'", "valid integer", "undercroft serve --help")),
+    FailureCase("serve --port 70000", ("'--port'", "65535")),
+    FailureCase("serve nowhere", ("'nowhere' is not one of 'all', 'public', 'admin'",)),
+    FailureCase("dev --port 0", ("'--port'", "greater than or equal to 1")),
+    FailureCase("dev --port 51987 --host no.invalid", ("One cannot listen on no.invalid, port 51987", "--host")),
+    FailureCase("dev --port 51987 --host 192.0.2.1", ("One cannot listen on 192.0.2.1, port 51987", "--host")),
+    FailureCase("worker --concurrency 0", ("'--concurrency'",)),
+    FailureCase("migrate sideways", ("No such command 'sideways'", "undercroft migrate --help")),
+    FailureCase("migrate new", ("Missing argument 'message'",)),
+    FailureCase("migrate new x --module nowhere", ("no history called nowhere", "core", "projects")),
+    FailureCase("migrate downgrade nowhere base", ("no history called nowhere",)),
+    FailureCase("db url nobody", ("'nobody' is not one of 'app', 'owner', 'admin'",)),
+    FailureCase("user create-admin nonsense", ("nonsense is not a mail address",)),
+    FailureCase("user set-password a@example.com", ("--password-stdin",)),
+    FailureCase("env --write --check", ("exclude each other",)),
+    FailureCase("seed more", ("unexpected extra argument",)),
 ]
 NO_DATABASE = [
     *(
-        Mistake(words, (UNSET, "undercroft dev"))
+        FailureCase(words, (UNSET, "undercroft dev"))
         for words in (
             "seed",
             "shell",
@@ -65,13 +65,13 @@ NO_DATABASE = [
             "migrate downgrade core base --yes",
         )
     ),
-    Mistake("serve", (UNSET, "not fit for production"), environment=PRODUCTION),
-    Mistake("worker", (UNSET,), environment=PRODUCTION),
-    Mistake("doctor", (UNSET, "not looked at: mend database first"), 1, PRODUCTION),
+    FailureCase("serve", (UNSET, "not fit for production"), environment=PRODUCTION),
+    FailureCase("worker", (UNSET,), environment=PRODUCTION),
+    FailureCase("doctor", (UNSET, "not looked at: mend database first"), 1, PRODUCTION),
 ]
 UNREACHABLE_DATABASE = [
     *(
-        Mistake(words, (UNREACHABLE,), environment=NOWHERE)
+        FailureCase(words, (UNREACHABLE,), environment=UNREACHABLE_URL)
         for words in (
             "seed",
             "keys list",
@@ -82,59 +82,61 @@ UNREACHABLE_DATABASE = [
             "dev --port 51987",
         )
     ),
-    Mistake("serve", (UNREACHABLE,), environment=PRODUCTION | NOWHERE | {"PORT": "51988"}),
-    Mistake("worker", (UNREACHABLE,), environment=PRODUCTION | NOWHERE),
-    Mistake("doctor", (UNREACHABLE,), 1, PRODUCTION | NOWHERE),
-    Mistake("migrate status", ("no host of that name",), environment={"DATABASE_URL": "postgresql://a@no.invalid/x"}),
-    Mistake(
+    FailureCase("serve", (UNREACHABLE,), environment=PRODUCTION | UNREACHABLE_URL | {"PORT": "51988"}),
+    FailureCase("worker", (UNREACHABLE,), environment=PRODUCTION | UNREACHABLE_URL),
+    FailureCase("doctor", (UNREACHABLE,), 1, PRODUCTION | UNREACHABLE_URL),
+    FailureCase(
+        "migrate status", ("no host of that name",), environment={"DATABASE_URL": "postgresql://a@no.invalid/x"}
+    ),
+    FailureCase(
         "migrate status",
         ("The database at /nowhere:5432 cannot be used",),
         environment={"DATABASE_URL": "postgresql:///x?host=/nowhere"},
     ),
-    Mistake("seed", ("DATABASE_URL must look like postgresql://",), environment={"DATABASE_URL": "mysql://a@b/c"}),
+    FailureCase("seed", ("DATABASE_URL must look like postgresql://",), environment={"DATABASE_URL": "mysql://a@b/c"}),
 ]
 CORRUPT = [
     *(
-        Mistake(words, (".env line 2 is not of the form NAME=value",), env_file=b"APP_NAME=x\nnot a setting\n")
+        FailureCase(words, (".env line 2 is not of the form NAME=value",), env_file=b"APP_NAME=x\nnot a setting\n")
         for words in ("serve", "worker", "dev", "seed", "routes", "openapi", "migrate status", "db status")
     ),
-    Mistake("doctor", (".env line 1",), 1, env_file=b"not a setting\n"),
-    Mistake("routes", (".env cannot be read",), env_file=b"\xff\xfe\x00"),
-    Mistake("migrate status", ("DB_POOL_SIZE must be a whole number",), env_file=b"DB_POOL_SIZE=many\n"),
-    Mistake("routes", ("SECRET_KEYS must be a JSON list",), env_file=b"SECRET_KEYS=abc\n"),
-    Mistake(
+    FailureCase("doctor", (".env line 1",), 1, env_file=b"not a setting\n"),
+    FailureCase("routes", (".env cannot be read",), env_file=b"\xff\xfe\x00"),
+    FailureCase("migrate status", ("DB_POOL_SIZE must be a whole number",), env_file=b"DB_POOL_SIZE=many\n"),
+    FailureCase("routes", ("SECRET_KEYS must be a JSON list",), env_file=b"SECRET_KEYS=abc\n"),
+    FailureCase(
         "serve", ("DB_POOL_SIZE", "SMTP_USERNAME and SMTP_PASSWORD"), env_file=b"DB_POOL_SIZE=many\nSMTP_USERNAME=x\n"
     ),
 ]
-ELSEWHERE = [
-    Mistake("db stop", ("`undercroft dev` does not run in this folder",)),
-    Mistake("db start", ("`undercroft dev` does not run in this folder",)),
-    Mistake("db status", ("`undercroft dev` does not run",), 1),
-    Mistake("db url", ("no embedded database yet",)),
-    Mistake("db reset", ("Nothing was done",), 1),
-    Mistake("db reset --yes", ("DATABASE_URL is set", "leaves it alone"), environment=NOWHERE),
-    Mistake("env --check", (".env.example is stale", "undercroft env --write"), 1),
-    Mistake("routes /nothing/here", ("/nothing/here",), 1),
-    Mistake("openapi --out missing/api.json", ("missing/api.json: No such file or directory.",), 1),
-    Mistake("openapi --out .", (".: Is a directory.",), 1),
+OTHER_FAILURES = [
+    FailureCase("db stop", ("`undercroft dev` does not run in this folder",)),
+    FailureCase("db start", ("`undercroft dev` does not run in this folder",)),
+    FailureCase("db status", ("`undercroft dev` does not run",), 1),
+    FailureCase("db url", ("no embedded database yet",)),
+    FailureCase("db reset", ("Nothing was done",), 1),
+    FailureCase("db reset --yes", ("DATABASE_URL is set", "leaves it alone"), environment=UNREACHABLE_URL),
+    FailureCase("env --check", (".env.example is stale", "undercroft env --write"), 1),
+    FailureCase("routes /nothing/here", ("/nothing/here",), 1),
+    FailureCase("openapi --out missing/api.json", ("missing/api.json: No such file or directory.",), 1),
+    FailureCase("openapi --out .", (".: Is a directory.",), 1),
 ]
-MISTAKES = [*MISTYPED, *NO_DATABASE, *UNREACHABLE_DATABASE, *CORRUPT, *ELSEWHERE]
+FAILURES = [*USAGE_ERRORS, *NO_DATABASE, *UNREACHABLE_DATABASE, *CORRUPT, *OTHER_FAILURES]
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
-def test_a_mistake_gets_one_clear_message(mistake: Mistake, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mistake", FAILURES, ids=str)
+def test_a_mistake_gets_one_clear_message(mistake: FailureCase, tmp_path: Path) -> None:
     if mistake.env_file is not None:
         (tmp_path / ".env").write_bytes(mistake.env_file)
-    seen = typed(*mistake.words.split(), folder=tmp_path, **mistake.environment)
-    assert seen.code == mistake.code, seen.everything
-    assert [words for words in mistake.told if words not in seen.everything] == [], seen.everything
+    seen = run_command(*mistake.words.split(), folder=tmp_path, **mistake.environment)
+    assert seen.code == mistake.code, seen.output
+    assert [words for words in mistake.expected if words not in seen.output] == [], seen.output
     for never in ("Traceback", "most likely ours", "\x1b", "hunter2", "Value error"):
-        assert never not in seen.everything
+        assert never not in seen.output
 
 
-@pytest.mark.parametrize(("url", "code"), [(NOWHERE["DATABASE_URL"], 75), ("mysql://a@b/c", 2)])
+@pytest.mark.parametrize(("url", "code"), [(UNREACHABLE_URL["DATABASE_URL"], 75), ("mysql://a@b/c", 2)])
 def test_program_of_dev_ends_with_75_when_a_server_is_away(url: str, code: int, tmp_path: Path) -> None:
-    supervised = bare(
+    supervised = clean_environment(
         {"DATABASE_URL": url, "DB_START_TIMEOUT": "0", "UNDERCROFT_LEASH": "1", "ENVIRONMENT": "development"}
     )
     command = [sys.executable, "-m", "undercroft.cli", "worker"]
@@ -148,11 +150,11 @@ def test_program_of_dev_ends_with_75_when_a_server_is_away(url: str, code: int, 
 
 def test_weak_production_settings_are_named_all_at_once(tmp_path: Path) -> None:
     weak = {"SECRET_KEY": "short", "DEMO_PASSWORD": "hunter2hunter2", "EMAIL_PROVIDER": "mailbox"}
-    seen = typed("serve", folder=tmp_path, **weak)
+    seen = run_command("serve", folder=tmp_path, **weak)
     assert seen.code == 2
     for setting in ("SECRET_KEY", "PUBLIC_URL", "DATABASE_URL", "EMAIL_PROVIDER", "EMAIL_FROM", "DEMO_PASSWORD"):
         assert f"- {setting}" in seen.err
-    assert "hunter2" not in seen.everything
+    assert "hunter2" not in seen.output
 
 
 @pytest.mark.parametrize(
@@ -160,10 +162,10 @@ def test_weak_production_settings_are_named_all_at_once(tmp_path: Path) -> None:
     ["0123456789" * 4, "abcdefghijklmnopqrstuvwxyz0123456789", "your-secret-key-goes-here-1234567890", "CHANGEME-" * 5],
 )
 def test_a_secret_that_anybody_would_guess_is_refused_in_production(weak: str, tmp_path: Path) -> None:
-    seen = typed("serve", folder=tmp_path, **PRODUCTION | NOWHERE | {"SECRET_KEY": weak})
+    seen = run_command("serve", folder=tmp_path, **PRODUCTION | UNREACHABLE_URL | {"SECRET_KEY": weak})
     assert seen.code == 2
     assert "SECRET_KEY is too weak" in seen.err
-    assert weak not in seen.everything
+    assert weak not in seen.output
 
 
 def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
@@ -173,8 +175,8 @@ def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = str(other.getsockname()[1])
-        serving = typed("serve", "--port", port, folder=tmp_path, **PRODUCTION, **NOWHERE)
-        developing = typed("dev", "--port", port, folder=tmp_path)
+        serving = run_command("serve", "--port", port, folder=tmp_path, **PRODUCTION, **UNREACHABLE_URL)
+        developing = run_command("dev", "--port", port, folder=tmp_path)
     assert (serving.code, developing.code) == (2, 2)
     assert f"port {port}" in serving.err
     assert "--port" in serving.err
@@ -207,7 +209,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 def _in_shell(words: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
     command = f"{shlex.quote(sys.executable)} -m undercroft.cli {words}"
     return subprocess.run(
-        ["/bin/sh", "-c", command], cwd=folder, env=bare(more), capture_output=True, text=True, check=False
+        ["/bin/sh", "-c", command], cwd=folder, env=clean_environment(more), capture_output=True, text=True, check=False
     )
 
 
@@ -229,7 +231,7 @@ def test_a_folder_that_was_deleted_is_told(tmp_path: Path) -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"rmdir {folder}; {undercroft} dev"],
         cwd=folder,
-        env=bare({}),
+        env=clean_environment({}),
         capture_output=True,
         text=True,
         check=False,

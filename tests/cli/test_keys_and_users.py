@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from undercroft.cli import keys, user
 from undercroft.core.db import Database
 from undercroft.core.errors import AppError, ConfigurationError
-from undercroft.modules.auth.signing import SigningKeys
+from undercroft.modules.auth.signing_keys import SigningKeys
 
 PASSWORD = "three otters in a boat"
 run = CliRunner().invoke

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from undercroft.core.health import Component, Health, Overall, overall
+from undercroft.core.health import Component, Health, HealthStatus, overall_status
 
 
 async def fine() -> dict[str, int]:
@@ -19,38 +19,38 @@ async def hanging() -> None:
     await asyncio.Event().wait()
 
 
-async def read(*components: Component) -> tuple[Overall, dict[str, bool]]:
+async def check_all(*components: Component) -> tuple[HealthStatus, dict[str, bool]]:
     health = Health(timeout=0.05)
     for component in components:
         health.add(component)
-    readings = await health.read()
-    return overall(readings), {reading.component.name: reading.up for reading in readings}
+    readings = await health.check_all()
+    return overall_status(readings), {reading.component.name: reading.up for reading in readings}
 
 
 async def test_everything_up_is_healthy() -> None:
-    assert await read(Component("database", fine, required=True)) == (Overall.HEALTHY, {"database": True})
+    assert await check_all(Component("database", fine, required=True)) == (HealthStatus.HEALTHY, {"database": True})
 
 
 async def test_something_optional_down_is_degraded() -> None:
-    status, _ = await read(Component("database", fine, required=True), Component("redis", broken))
-    assert status is Overall.DEGRADED
+    status, _ = await check_all(Component("database", fine, required=True), Component("redis", broken))
+    assert status is HealthStatus.DEGRADED
 
 
 async def test_something_required_down_is_unhealthy_whatever_else() -> None:
-    status, up = await read(Component("database", broken, required=True), Component("redis", fine))
-    assert status is Overall.UNHEALTHY
+    status, up = await check_all(Component("database", broken, required=True), Component("redis", fine))
+    assert status is HealthStatus.UNHEALTHY
     assert up == {"database": False, "redis": True}
 
 
 async def test_a_component_that_hangs_is_down_and_holds_up_nobody() -> None:
-    _, up = await read(Component("database", fine), Component("redis", hanging))
+    _, up = await check_all(Component("database", fine), Component("redis", hanging))
     assert up == {"database": True, "redis": False}
 
 
 async def test_details_are_passed_on() -> None:
     health = Health()
     health.add(Component("jobs", fine))
-    (reading,) = await health.read()
+    (reading,) = await health.check_all()
     assert reading.details == {"depth": 3}
 
 
@@ -65,17 +65,17 @@ async def test_a_component_that_hangs_is_checked_once_at_a_time() -> None:
     health = Health(timeout=0.02)
     health.add(Component("database", check, required=True))
     for _ in range(5):
-        readings = await asyncio.gather(*(health.read() for _ in range(5)))
+        readings = await asyncio.gather(*(health.check_all() for _ in range(5)))
         assert not any(reading.up for (reading,) in readings)
     assert len(started) == 1
     released.set()
     await asyncio.sleep(0)
-    (reading,) = await health.read()
+    (reading,) = await health.check_all()
     assert reading.up
 
 
 async def test_a_check_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("undercroft.core.health.GIVE_UP", 0.05)
+    monkeypatch.setattr("undercroft.core.health.CHECK_TIMEOUT", 0.05)
     ended = asyncio.Event()
     hangs = True
 
@@ -88,8 +88,8 @@ async def test_a_check_that_never_returns_is_given_up(monkeypatch: pytest.Monkey
 
     health = Health(timeout=0.01)
     health.add(Component("database", check, required=True))
-    assert not (await health.read())[0].up
+    assert not (await health.check_all())[0].up
     await asyncio.wait_for(ended.wait(), 10)
     hangs = False
     await asyncio.sleep(0)
-    assert (await health.read())[0].up
+    assert (await health.check_all())[0].up

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from undercroft.app.loader import declared_settings
+from undercroft.app.discovery import list_settings_classes
 from undercroft.core import settings
 from undercroft.core.db.settings import DatabaseSettings
 from undercroft.core.errors import ConfigurationError
@@ -55,9 +55,9 @@ def test_an_empty_value_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> N
         (b"PUBLIC_URL=example.com\n", "PUBLIC_URL"),
     ],
 )
-def test_a_corrupt_file_gets_one_clear_message(folder: Path, content: bytes, told: str) -> None:
+def test_a_corrupt_file_gets_one_clear_message(folder: Path, content: bytes, reported: str) -> None:
     (folder / ".env").write_bytes(content)
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=reported):
         load(CoreSettings)
 
 
@@ -74,14 +74,14 @@ def test_a_fault_never_shows_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     [("", 1), ("short", 1), ("a" * 64, 1), (STRONG, 0)],
     ids=["missing", "short", "repeated", "good"],
 )
-def test_production_wants_a_strong_secret(key: str, faults: int) -> None:
+def test_production_wants_a_strong_secret(key: str, errors: int) -> None:
     core = CoreSettings(secret_key=SecretStr(key), public_url="https://example.com")
-    assert len(list(core.production_faults())) == faults
+    assert len(list(core.production_errors())) == errors
 
 
 def test_production_wants_https() -> None:
     core = CoreSettings(secret_key=SecretStr(STRONG), public_url="http://example.com")
-    assert ["PUBLIC_URL" in fault for fault in core.production_faults()] == [True]
+    assert ["PUBLIC_URL" in error for error in core.production_errors()] == [True]
 
 
 def test_secrets_are_not_in_the_repr() -> None:
@@ -91,7 +91,7 @@ def test_secrets_are_not_in_the_repr() -> None:
     assert "hunter2" not in repr(database)
 
 
-EVERY_SETTING = [(declared, name) for declared in declared_settings() for name in declared.model_fields]
+EVERY_SETTING = [(declared, name) for declared in list_settings_classes() for name in declared.model_fields]
 
 
 @pytest.mark.parametrize(("declared", "name"), EVERY_SETTING, ids=str)

@@ -6,14 +6,14 @@ from io import StringIO
 
 import pytest
 
-from undercroft.core.spreadsheets import cell, csv_lines
+from undercroft.core.spreadsheets import escape_cell, stream_csv
 
 
 @pytest.mark.parametrize(
     "formula", ["=1+1", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "|calc", "%0A=1", "\uff1d1"]
 )
 def test_what_a_spreadsheet_would_carry_out_is_only_text(formula: str) -> None:
-    assert cell(formula) == f"'{formula}"
+    assert escape_cell(formula) == f"'{formula}"
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,10 @@ def test_what_a_spreadsheet_would_carry_out_is_only_text(formula: str) -> None:
     ],
 )
 def test_everything_else_is_as_it_is(value: object, text: str) -> None:
-    assert cell(value) == text
+    assert escape_cell(value) == text
 
 
 async def test_a_file_comes_back_as_it_was() -> None:
     rows = [["a,b", 'say "hi"'], ["line\nbreak", None]]
-    text = "".join([line async for line in csv_lines(["x", "y"], rows)])
+    text = "".join([line async for line in stream_csv(["x", "y"], rows)])
     assert list(csv.reader(StringIO(text))) == [["x", "y"], ["a,b", 'say "hi"'], ["line\nbreak", ""]]

@@ -15,12 +15,12 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from undercroft.devstack import place
+from undercroft.devstack import data_dirs
 from undercroft.devstack.machine import free_port
 
 MARK = "UNDERCROFT_TEST_MARK"
-_OURS = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENVIRONMENT", "PORT", "DEMO_PASSWORD", "PUBLIC_URL"}
-_OURS |= {"PYTHONDONTWRITEBYTECODE"}
+_EXCLUDED_VARIABLES = {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ENVIRONMENT", "PORT", "DEMO_PASSWORD", "PUBLIC_URL"}
+_EXCLUDED_VARIABLES |= {"PYTHONDONTWRITEBYTECODE"}
 MAKEFILE = """
 dev:
 	@"{python}" -m undercroft.cli dev --port {port} --no-reload
@@ -28,7 +28,7 @@ dev:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundProcess:
     pid: int
     command: str
 
@@ -49,15 +49,15 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+        kept = {name: value for name, value in os.environ.items() if name not in _EXCLUDED_VARIABLES}
         return {**kept, MARK: self.mark, "PYTHONPYCACHEPREFIX": str(self.folder.parent / "compiled")}
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return (self.folder / "said.log").read_text(errors="replace")
 
     @property
-    def remembered(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         return dict(json.loads((self.folder / ".undercroft" / "dev.json").read_text()))
 
     def start(self, *, wait: bool = True, under: tuple[str, ...] = ()) -> None:
@@ -95,30 +95,30 @@ class Stack:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Host": f"127.0.0.1:{self.port}"}
         try:
-            with urlopen(Request(f"http://127.0.0.1:{self.port}{path}", data, headers), timeout=15) as answer:
-                return int(answer.status)
+            with urlopen(Request(f"http://127.0.0.1:{self.port}{path}", data, headers), timeout=15) as response:
+                return int(response.status)
         except URLError as error:
             return int(getattr(error, "code", 0))
         except OSError:
             return 0
 
-    def signs_in(self) -> bool:
+    def can_sign_in(self) -> bool:
         """Whether the demo account is there, which needs the API server and its data."""
-        password = self.remembered["demo_password"]
+        password = self.state["demo_password"]
         return self.post("/api/v1/auth/login", {"email": "demo@example.com", "password": password}) == 200
 
     def wait_healthy(self, limit: float = 90) -> None:
         def healthy_or_ended() -> bool:
             assert self.leader is not None
-            assert self.leader.poll() is None, self.said
-            return "Undercroft is running" in self.said and "worker started" in self.said
+            assert self.leader.poll() is None, self.output
+            return "Undercroft is running" in self.output and "worker.started" in self.output
 
-        until(healthy_or_ended, limit, lambda: self.said)
+        wait_until(healthy_or_ended, limit, lambda: self.output)
 
-    def find(self, words: str) -> list[Found]:
+    def find(self, words: str) -> list[FoundProcess]:
         return [found for found in self.processes() if words in found.command]
 
-    def processes(self) -> list[Found]:
+    def processes(self) -> list[FoundProcess]:
         """Everything that lives and carries the mark."""
         return [found for entry in Path("/proc").iterdir() if entry.name.isdigit() and (found := self._read(entry))]
 
@@ -128,8 +128,8 @@ class Stack:
         os.killpg(self.leader.pid, signal.SIGINT)
         return self.leader.wait(20)
 
-    def until_gone(self, limit: float = 10) -> None:
-        until(lambda: not self.processes(), limit, lambda: f"left: {self.processes()}\n{self.said}")
+    def wait_until_gone(self, limit: float = 10) -> None:
+        wait_until(lambda: not self.processes(), limit, lambda: f"left: {self.processes()}\n{self.output}")
         if self.leader is not None:
             self.leader.wait(5)
 
@@ -137,7 +137,7 @@ class Stack:
         """Kill what is left, and delete data that lie outside of the folder."""
         self.kill_all()
         for name in ("postgres", "valkey"):
-            place.discard(self.folder / ".undercroft", name)
+            data_dirs.delete_data_dir(self.folder / ".undercroft", name)
 
     def kill_all(self) -> None:
         for found in self.processes():
@@ -145,7 +145,7 @@ class Stack:
         if self.leader is not None:
             self.leader.wait(5)
 
-    def _read(self, entry: Path) -> Found | None:
+    def _read(self, entry: Path) -> FoundProcess | None:
         try:
             if f"{MARK}={self.mark}".encode() not in (entry / "environ").read_bytes().split(b"\0"):
                 return None
@@ -154,10 +154,10 @@ class Stack:
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             return None
-        return Found(int(entry.name), command)
+        return FoundProcess(int(entry.name), command)
 
 
-def until(true: Callable[[], bool], limit: float = 15, otherwise: Callable[[], str] = str) -> None:
+def wait_until(true: Callable[[], bool], limit: float = 15, otherwise: Callable[[], str] = str) -> None:
     """Wait until it is so; fail with what `otherwise` says when it is not within `limit` seconds."""
     end = time.monotonic() + limit
     while not true():

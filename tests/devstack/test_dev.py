@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.devstack.stack import Stack, until
-from undercroft.devstack import place
+from tests.devstack.stack import Stack, wait_until
+from undercroft.devstack import data_dirs
 from undercroft.devstack.machine import free_port
 
-PARTS = {"API server": "serve all", "worker": " worker", "PostgreSQL": "postgres -D", "Valkey": "valkey-server"}
+PROCESS_PATTERNS = {
+    "API server": "serve all",
+    "worker": " worker",
+    "PostgreSQL": "postgres -D",
+    "Valkey": "valkey-server",
+}
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +45,8 @@ def project(tmp_path: Path) -> Iterator[Stack]:
 
 
 def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(stack: Stack):
-    said, password = stack.said, stack.remembered["demo_password"]
-    for told in (
+    output, password = stack.output, stack.state["demo_password"]
+    for reported in (
         "/docs",
         "/dev/mailbox",
         f"http://localhost:{stack.port}/",
@@ -49,11 +54,11 @@ def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(st
         "demo@example.com",
         password,
     ):
-        assert told in said
-    secrets = [value for name, value in stack.remembered.items() if name.endswith(("_password", "_key"))]
-    assert not [secret for secret in secrets if secret != password and secret in said]
+        assert reported in output
+    secrets = [value for name, value in stack.state.items() if name.endswith(("_password", "_key"))]
+    assert not [secret for secret in secrets if secret != password and secret in output]
     assert (stack.folder / ".undercroft" / "dev.json").stat().st_mode & 0o777 == 0o600
-    assert stack.signs_in()
+    assert stack.can_sign_in()
 
 
 def test_postgres_stays_stopped_until_it_is_started_and_nothing_else_is_restarted(stack: Stack):
@@ -66,20 +71,20 @@ def test_postgres_stays_stopped_until_it_is_started_and_nothing_else_is_restarte
     assert stack.get("/api/v1/public/health/ready") == 503
     assert stack.undercroft("db", "start").returncode == 0
 
-    until(stack.signs_in, 10, lambda: stack.said)
+    wait_until(stack.can_sign_in, 10, lambda: stack.output)
     assert {found.pid for words in ("serve all", " worker") for found in stack.find(words)} == others
 
 
 def test_whatever_is_killed_alone_comes_back_and_everything_goes_on(stack: Stack):
-    for words in PARTS.values():
+    for words in PROCESS_PATTERNS.values():
         _kill_and_see_it_back(stack, words)
 
 
 def _kill_and_see_it_back(stack: Stack, words: str) -> None:
     before = {found.pid for found in stack.find(words)}
     stack.find(words)[0].kill()
-    until(lambda: bool({found.pid for found in stack.find(words)} - before), 15, lambda: stack.said)
-    until(stack.signs_in, 20, lambda: f"{words}\n{stack.said}")
+    wait_until(lambda: bool({found.pid for found in stack.find(words)} - before), 15, lambda: stack.output)
+    wait_until(stack.can_sign_in, 20, lambda: f"{words}\n{stack.output}")
 
 
 def test_the_walk_of_the_readme_works_as_it_stands(stack: Stack):
@@ -107,22 +112,22 @@ def test_another_command_on_the_same_data_is_told_that_it_runs(stack: Stack):
     assert second.returncode == 2
     assert "already running" in second.stderr
     assert stack.undercroft("db", "reset", "--yes").returncode == 2
-    assert stack.signs_in()
+    assert stack.can_sign_in()
 
 
 def test_ctrl_c_ends_everything(stack: Stack):
     stack.interrupt()
 
-    stack.until_gone()
+    stack.wait_until_gone()
 
 
 def test_when_make_is_killed_nothing_is_left_and_the_next_start_finds_all_data(stack: Stack):
     _kill_make(stack)
 
-    stack.until_gone()
+    stack.wait_until_gone()
 
     stack.start()
-    assert stack.signs_in()
+    assert stack.can_sign_in()
 
 
 def _kill_make(stack: Stack) -> None:
@@ -131,12 +136,12 @@ def _kill_make(stack: Stack) -> None:
 
 def test_under_nohup_a_killed_make_takes_all_along_as_well(stack: Stack):
     _kill_make(stack)
-    stack.until_gone()
+    stack.wait_until_gone()
     stack.start(under=("nohup",))
 
     _kill_make(stack)
 
-    stack.until_gone()
+    stack.wait_until_gone()
 
 
 def test_when_the_supervisor_is_killed_nothing_is_left_even_of_a_frozen_postgres(stack: Stack):
@@ -144,31 +149,31 @@ def test_when_the_supervisor_is_killed_nothing_is_left_even_of_a_frozen_postgres
     postgres.kill(signal.SIGSTOP)
     stack.find("undercroft.cli dev")[0].kill()
 
-    stack.until_gone()
+    stack.wait_until_gone()
 
 
 def test_after_everything_is_killed_at_once_the_next_start_finds_all_data(stack: Stack):
     stack.kill_all()
-    stack.until_gone()
+    stack.wait_until_gone()
 
     stack.start()
 
-    assert stack.signs_in()
+    assert stack.can_sign_in()
 
 
 def test_data_that_somebody_deleted_are_made_anew(stack: Stack):
     stack.kill_all()
-    stack.until_gone()
-    place.discard(stack.folder / ".undercroft", "postgres")
+    stack.wait_until_gone()
+    data_dirs.delete_data_dir(stack.folder / ".undercroft", "postgres")
 
     stack.start()
 
-    assert stack.signs_in()
+    assert stack.can_sign_in()
 
 
 def test_without_its_passwords_it_says_how_to_begin_anew(stack: Stack):
     stack.kill_all()
-    stack.until_gone()
+    stack.wait_until_gone()
     (stack.folder / ".undercroft" / "dev.json").unlink()
 
     refused = stack.undercroft("dev", "--port", str(stack.port))
@@ -181,7 +186,7 @@ def test_without_its_passwords_it_says_how_to_begin_anew(stack: Stack):
 
 def test_a_first_start_that_was_killed_is_begun_again_at_once(project: Stack):
     project.start(wait=False)
-    until(lambda: bool(project.find("bin/initdb")), 60, lambda: project.said)
+    wait_until(lambda: bool(project.find("bin/initdb")), 60, lambda: project.output)
     assert project.leader is not None
     for found in project.find("undercroft.cli dev"):
         found.kill()
@@ -189,9 +194,9 @@ def test_a_first_start_that_was_killed_is_begun_again_at_once(project: Stack):
 
     project.start()
 
-    steps = [project.said.find(step) for step in ("Starting PostgreSQL", "Creating the tables", "Adding demo data")]
-    assert -1 < steps[0] < steps[1] < steps[2] < project.said.find("Undercroft is running")
-    assert project.signs_in()
+    steps = [project.output.find(step) for step in ("Starting PostgreSQL", "Creating the tables", "Adding demo data")]
+    assert -1 < steps[0] < steps[1] < steps[2] < project.output.find("Undercroft is running")
+    assert project.can_sign_in()
     assert not list((project.folder / ".undercroft" / "postgres").resolve().parent.glob("postgres-*"))
 
 
@@ -215,28 +220,28 @@ def test_first_start_with_broken_code_waits_for_each_fix_and_then_goes_on(projec
     (hotel / "models.py").write_text("class Hotel(:\n")
     (hotel / "routes.py").write_text("import nothing_like_this\n")
     project.start(wait=False)
-    until(lambda: "This is tried again when a file changes" in project.said, 60, lambda: project.said)
+    wait_until(lambda: "This is tried again when a file changes" in project.output, 60, lambda: project.output)
     (hotel / "models.py").write_text("")
-    until(lambda: "is started again when a file changes" in project.said, 60, lambda: project.said)
+    wait_until(lambda: "is started again when a file changes" in project.output, 60, lambda: project.output)
     assert not project.find(" worker")
     (hotel / "routes.py").write_text("")
 
     project.wait_healthy()
 
-    assert project.signs_in()
-    assert [project.said.count(f"modules/hotel/{place}") for place in ("models.py:1", "routes.py:1")] == [1, 1]
+    assert project.can_sign_in()
+    assert [project.output.count(f"modules/hotel/{place}") for place in ("models.py:1", "routes.py:1")] == [1, 1]
     project.interrupt()
-    project.until_gone()
+    project.wait_until_gone()
 
 
 def test_first_start_that_waits_for_a_fix_ends_at_ctrl_c(project: Stack, hotel: Path) -> None:
     (hotel / "models.py").write_text("class Hotel(:\n")
     project.start(wait=False)
-    until(lambda: "This is tried again when a file changes" in project.said, 60, lambda: project.said)
+    wait_until(lambda: "This is tried again when a file changes" in project.output, 60, lambda: project.output)
 
     project.interrupt()
 
-    project.until_gone()
+    project.wait_until_gone()
 
 
 def test_first_start_with_broken_code_ends_where_changes_are_not_watched(project: Stack, hotel: Path) -> None:
@@ -249,7 +254,7 @@ def test_first_start_with_broken_code_ends_where_changes_are_not_watched(project
     assert not project.processes()
 
 
-def _told(stack: Stack, *words: str, **extra: str) -> None:
+def _check_error_message(stack: Stack, *words: str, **extra: str) -> None:
     done = stack.undercroft("dev", "--port", str(stack.port), **extra)
     assert done.returncode == 2, done
     assert all(word in done.stderr for word in words), done.stderr
@@ -261,19 +266,19 @@ def test_a_taken_port_is_told_with_the_way_out(project: Stack):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", project.port))
         taken.listen()
-        _told(project, f"Port {project.port}", "--port")
+        _check_error_message(project, f"Port {project.port}", "--port")
 
 
 def test_a_corrupt_env_file_is_told(project: Stack):
     (project.folder / ".env").write_bytes(b"\x00\xff not = a setting\n=\n")
-    _told(project, ".env")
+    _check_error_message(project, ".env")
 
 
 @pytest.mark.parametrize("written", ["", "{", "[]", "{}", '{"roles_made": true, "postgres_port": "5432"}'])
 def test_a_damaged_memory_is_told(project: Stack, written: str):
     (project.folder / ".undercroft").mkdir()
     (project.folder / ".undercroft" / "dev.json").write_text(written)
-    _told(project, "dev.json")
+    _check_error_message(project, "dev.json")
 
 
 def test_an_unreachable_database_is_told_without_its_password(project: Stack):

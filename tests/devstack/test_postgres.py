@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import machine, place
-from undercroft.devstack.postgres import UNSAFE_AND_FAST, PostgresServer
+from undercroft.devstack import data_dirs, machine
+from undercroft.devstack.postgres import NON_DURABLE_SETTINGS, PostgresServer
 from undercroft.devstack.roles import Roles, ensure
 
 PASSWORD = "of the superuser"
@@ -24,18 +24,18 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="undercroft-test-"))
     made.chmod(0o711)
     yield made
-    place.discard(made, "postgres")
+    data_dirs.delete_data_dir(made, "postgres")
     shutil.rmtree(made)
 
 
 @pytest.fixture
 def postgres(folder: Path) -> Iterator[PostgresServer]:
-    server = PostgresServer(folder, machine.free_port(), PASSWORD, dict(UNSAFE_AND_FAST))
+    server = PostgresServer(folder, machine.free_port(), PASSWORD, dict(NON_DURABLE_SETTINGS))
     yield server
     server.stop()
 
 
-async def _answer(server: PostgresServer, sql: str) -> Any:
+async def _fetch_value(server: PostgresServer, sql: str) -> Any:
     connection = await asyncpg.connect(
         host="127.0.0.1", port=server.port, user="postgres", password=PASSWORD, database="postgres"
     )
@@ -48,26 +48,26 @@ async def _answer(server: PostgresServer, sql: str) -> Any:
 async def test_it_speaks_utf8_and_utc_and_keeps_what_was_written(postgres: PostgresServer):
     postgres.start()
     postgres.wait_until_ready()
-    assert await _answer(postgres, "SHOW server_encoding") == "UTF8"
-    assert await _answer(postgres, "SHOW timezone") == "UTC"
-    assert await _answer(postgres, "SELECT lower('ÄÖ') || upper('ß')") == "äöß"
-    await _answer(postgres, "CREATE TABLE kept (id int)")
+    assert await _fetch_value(postgres, "SHOW server_encoding") == "UTF8"
+    assert await _fetch_value(postgres, "SHOW timezone") == "UTC"
+    assert await _fetch_value(postgres, "SELECT lower('ÄÖ') || upper('ß')") == "äöß"
+    await _fetch_value(postgres, "CREATE TABLE kept (id int)")
     postgres.stop()
 
     postgres.start()
     postgres.wait_until_ready()
 
-    assert await _answer(postgres, "SELECT count(*) FROM kept") == 0
+    assert await _fetch_value(postgres, "SELECT count(*) FROM kept") == 0
 
 
 async def test_it_keeps_passwords_as_scram_and_listens_on_loopback(postgres: PostgresServer):
     postgres.start()
     postgres.wait_until_ready()
     await ensure(postgres.url, Roles("of the owner", "of the app", "of the admin"))
-    kept = await _answer(postgres, "SELECT array_agg(rolpassword) FROM pg_authid WHERE rolcanlogin")
+    kept = await _fetch_value(postgres, "SELECT array_agg(rolpassword) FROM pg_authid WHERE rolcanlogin")
     assert len(kept) == 4
     assert all(password.startswith("SCRAM-SHA-256$") for password in kept)
-    assert await _answer(postgres, "SHOW listen_addresses") == "127.0.0.1"
+    assert await _fetch_value(postgres, "SHOW listen_addresses") == "127.0.0.1"
 
 
 async def test_after_a_crash_it_starts_again_at_the_same_place(postgres: PostgresServer):
@@ -80,7 +80,7 @@ async def test_after_a_crash_it_starts_again_at_the_same_place(postgres: Postgre
     postgres.start()
     postgres.wait_until_ready()
 
-    assert await _answer(postgres, "SELECT 1") == 1
+    assert await _fetch_value(postgres, "SELECT 1") == 1
 
 
 async def test_a_server_that_outlived_its_supervisor_is_stopped_first(postgres: PostgresServer, folder: Path):
@@ -91,11 +91,11 @@ async def test_a_server_that_outlived_its_supervisor_is_stopped_first(postgres: 
 
     orphan.send_signal(signal.SIGSTOP)
 
-    younger = PostgresServer(folder, machine.free_port(), PASSWORD, dict(UNSAFE_AND_FAST))
+    younger = PostgresServer(folder, machine.free_port(), PASSWORD, dict(NON_DURABLE_SETTINGS))
     younger.start()
     younger.wait_until_ready()
 
-    assert await _answer(younger, "SELECT 1") == 1
+    assert await _fetch_value(younger, "SELECT 1") == 1
     younger.stop()
     assert orphan.wait(10) == 0
 
@@ -110,15 +110,15 @@ async def test_a_pid_file_that_names_another_process_is_no_obstacle(postgres: Po
     postgres.start()
     postgres.wait_until_ready()
 
-    assert await _answer(postgres, "SELECT 1") == 1
+    assert await _fetch_value(postgres, "SELECT 1") == 1
 
 
 def test_a_port_that_is_taken_is_told(folder: Path, postgres: PostgresServer):
     postgres.start()
     postgres.wait_until_ready()
-    other = PostgresServer(folder / "other", postgres.port, PASSWORD, dict(UNSAFE_AND_FAST))
+    other = PostgresServer(folder / "other", postgres.port, PASSWORD, dict(NON_DURABLE_SETTINGS))
     (folder / "other").chmod(0o711)
     other.start()
     with pytest.raises(ConfigurationError, match="did not start"):
         other.wait_until_ready()
-    place.discard(folder / "other", "postgres")
+    data_dirs.delete_data_dir(folder / "other", "postgres")

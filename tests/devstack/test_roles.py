@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from undercroft.devstack.roles import Roles, ensure, script
-from undercroft.testing.servers import at
+from undercroft.testing.servers import with_database
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ async def test_the_owner_makes_tables_and_the_others_use_them(servers, roles: Ro
 async def test_nobody_else_may_connect(servers, roles: Roles):
     await ensure(servers.manager_url, roles)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await asyncpg.connect(at(servers.app_url, "r_database"))
+        await asyncpg.connect(with_database(servers.app_url, "r_database"))
 
 
 def test_the_script_holds_all_of_it_and_the_urls(roles: Roles):

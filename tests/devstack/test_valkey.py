@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import place
+from undercroft.devstack import data_dirs
 from undercroft.devstack.machine import free_port
 from undercroft.devstack.valkey import ValkeyServer
 
@@ -20,7 +20,7 @@ def state() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix='it\'s "a" \\ $folder-')).resolve()
     folder.chmod(0o755)
     yield folder
-    place.discard(folder, "valkey")
+    data_dirs.delete_data_dir(folder, "valkey")
     shutil.rmtree(folder)
 
 

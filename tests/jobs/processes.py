@@ -11,32 +11,34 @@ from typing import Any
 from undercroft.core.db import Database
 from undercroft.jobs.worker import Worker
 
-LIMIT = 120.0
-QUICK = {"JOBS_REDELIVERY": "1", "JOBS_POLL_INTERVAL": "0.2", "JOBS_STOP_TIMEOUT": "1", "ENVIRONMENT": "test"}
+TIMEOUT = 120.0
+FAST_SETTINGS = {"JOBS_REDELIVERY": "1", "JOBS_POLL_INTERVAL": "0.2", "JOBS_STOP_TIMEOUT": "1", "ENVIRONMENT": "test"}
 
 
-class Workers:
-    """Starts workers on one database; `restarting` replaces each that dies until the block ends."""
+class WorkerProcesses:
+    """Starts workers on one database; `keep_restarting` replaces each that dies until the block ends."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self.started: list[Process] = []
 
     async def start(self, **settings: str) -> Process:
-        environment = os.environ | QUICK | {"DATABASE_URL": self._url} | settings
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tests.jobs.work", env=environment)
+        environment = os.environ | FAST_SETTINGS | {"DATABASE_URL": self._url} | settings
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.jobs.worker_process", env=environment
+        )
         self.started.append(process)
         return process
 
     @asynccontextmanager
-    async def restarting(self) -> AsyncIterator[None]:
-        keeper = asyncio.create_task(self._keep_one())
+    async def keep_restarting(self) -> AsyncIterator[None]:
+        keeper = asyncio.create_task(self._restart_forever())
         try:
             yield
         finally:
             keeper.cancel()
 
-    async def _keep_one(self) -> None:
+    async def _restart_forever(self) -> None:
         while True:
             await (await self.start()).wait()
 
@@ -47,15 +49,15 @@ class Workers:
             await process.wait()
 
 
-async def eventually(true: Callable[[], Awaitable[bool]], *, limit: float = LIMIT) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool]], *, limit: float = TIMEOUT) -> None:
     """Wait until something holds; fails when it does not in time."""
     async with asyncio.timeout(limit):
-        while not await true():
+        while not await condition():
             await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
-async def working(database: Database, **options: Any) -> AsyncIterator[Worker]:
+async def running_worker(database: Database, **options: Any) -> AsyncIterator[Worker]:
     """A worker on this loop, stopped after the block."""
     worker = Worker(database, **options)
     running = asyncio.create_task(worker.run())

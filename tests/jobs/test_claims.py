@@ -9,15 +9,15 @@ from uuid import UUID, uuid4
 import pytest
 import structlog
 
-from tests.jobs import chores
-from tests.jobs.processes import eventually, working
+from tests.jobs import sample_tasks
+from tests.jobs.processes import running_worker, wait_until
 from undercroft.core.db import Database
 from undercroft.core.settings import load, use
 from undercroft.jobs import Job, enqueue
-from undercroft.jobs.engines import Message
+from undercroft.jobs.engines import QueueMessage
 from undercroft.jobs.engines.postgres import PostgresEngine
 from undercroft.jobs.settings import JobsSettings
-from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.jobs import CapturedJobs
 
 LOST = (
     "UPDATE pgqueuer SET status = 'picked', queue_manager_id = $2, heartbeat = now() - interval '1 hour' WHERE id = $1"
@@ -25,12 +25,12 @@ LOST = (
 
 
 @pytest.fixture(autouse=True)
-def nothing_done() -> None:
-    chores.done.clear()
+def clear_done() -> None:
+    sample_tasks.done.clear()
 
 
 @pytest.fixture
-def hurried() -> Iterator[None]:
+def fast_shutdown() -> Iterator[None]:
     """Workers that look at the queue once a minute unless they know better, and wait for nothing when they stop."""
     before = load(JobsSettings)
     use(before.model_copy(update={"jobs_poll_interval": 60, "jobs_redelivery": 2, "jobs_stop_timeout": 0.1}))
@@ -38,7 +38,7 @@ def hurried() -> Iterator[None]:
     use(before)
 
 
-async def enqueued(database: Database, task: Any = chores.note, **kwargs: Any) -> Job:
+async def enqueue_job(database: Database, task: Any = sample_tasks.note, **kwargs: Any) -> Job:
     async with database.session() as session:
         return await enqueue(session, task, **kwargs)
 
@@ -48,14 +48,14 @@ async def fetchval(database: Database, sql: str, *values: Any) -> Any:
         return await (await session.raw()).fetchval(sql, *values)
 
 
-async def claimed(database: Database, *tasks: str, worker_id: UUID) -> list[Message]:
+async def claim_messages(database: Database, *tasks: str, worker_id: UUID) -> list[QueueMessage]:
     async with database.session() as session:
         return await PostgresEngine().claim(
             await session.raw(), limit=10, tasks=tasks, worker_id=worker_id, stale_after=timedelta(seconds=30)
         )
 
 
-async def lose(database: Database, job: Job, *, attempts: int, lost: int = 0) -> None:
+async def abandon_job(database: Database, job: Job, *, attempts: int, lost: int = 0) -> None:
     """Leave a job as a worker does that was killed in the middle of this attempt."""
     await fetchval(database, LOST, job.message_id, uuid4())
     await fetchval(
@@ -68,19 +68,19 @@ async def lose(database: Database, job: Job, *, attempts: int, lost: int = 0) ->
 
 
 async def is_done(thing: Any) -> bool:
-    return thing in chores.done
+    return thing in sample_tasks.done
 
 
-async def has(jobs: JobsInTest, job: Job, status: str) -> bool:
+async def has_status(jobs: CapturedJobs, job: Job, status: str) -> bool:
     return (await jobs.get(job.id)).status == status
 
 
 async def test_heartbeat_renews_the_claims_of_its_worker_alone_and_waits_for_no_lock(database: Database) -> None:
     ours, other = uuid4(), uuid4()
     for worker_id in (ours, ours, other):
-        await enqueued(database, what="tea")
-        await claimed(database, chores.note.name, worker_id=worker_id)
-    await enqueued(database, what="queued")
+        await enqueue_job(database, what="tea")
+        await claim_messages(database, sample_tasks.note.name, worker_id=worker_id)
+    await enqueue_job(database, what="queued")
     await fetchval(database, "UPDATE pgqueuer SET heartbeat = now() - interval '1 hour'")
     locked = await fetchval(database, "SELECT min(id) FROM pgqueuer")
     async with database.session() as session:
@@ -94,10 +94,10 @@ async def test_heartbeat_renews_the_claims_of_its_worker_alone_and_waits_for_no_
 
 async def test_release_gives_back_only_what_the_worker_still_has(database: Database) -> None:
     ours, other = uuid4(), uuid4()
-    await enqueued(database, what="ours")
-    (mine,) = await claimed(database, chores.note.name, worker_id=ours)
-    await enqueued(database, what="theirs")
-    (theirs,) = await claimed(database, chores.note.name, worker_id=other)
+    await enqueue_job(database, what="ours")
+    (mine,) = await claim_messages(database, sample_tasks.note.name, worker_id=ours)
+    await enqueue_job(database, what="theirs")
+    (theirs,) = await claim_messages(database, sample_tasks.note.name, worker_id=other)
     delay = timedelta(minutes=5)
     async with database.session() as session:
         await PostgresEngine().release(await session.raw(), ours, [(mine, delay), (theirs, delay)])
@@ -114,8 +114,8 @@ async def test_release_gives_back_only_what_the_worker_still_has(database: Datab
 async def test_release_unknown_leaves_known_claims_and_those_of_others(database: Database) -> None:
     ours, other = uuid4(), uuid4()
     for what, worker_id in (("known", ours), ("theirs", other), ("unknown", ours)):
-        await enqueued(database, what=what)
-        await claimed(database, chores.note.name, worker_id=worker_id)
+        await enqueue_job(database, what=what)
+        await claim_messages(database, sample_tasks.note.name, worker_id=worker_id)
     known, theirs, unknown = (row["id"] for row in await fetch(database, "SELECT id FROM pgqueuer ORDER BY id"))
     async with database.session() as session:
         assert await PostgresEngine().release_unknown(await session.raw(), ours, [known]) == 1
@@ -129,31 +129,31 @@ async def fetch(database: Database, sql: str) -> list[Any]:
 
 
 async def test_next_due_is_that_of_the_given_tasks(database: Database) -> None:
-    await enqueued(database, what="tea", delay=10)
-    await enqueued(database, chores.in_thread, n=1, delay=500)
+    await enqueue_job(database, what="tea", delay=10)
+    await enqueue_job(database, sample_tasks.in_thread, n=1, delay=500)
     async with database.session() as session:
-        due = await PostgresEngine().next_due(await session.raw(), [chores.in_thread.name])
+        due = await PostgresEngine().next_due(await session.raw(), [sample_tasks.in_thread.name])
     assert due is not None
     assert timedelta(seconds=400) < due <= timedelta(seconds=500)
 
 
-@pytest.mark.usefixtures("hurried")
-async def test_claim_whose_reply_was_lost_is_given_back_and_runs(database: Database, jobs: JobsInTest) -> None:
-    async with working(database) as worker:
+@pytest.mark.usefixtures("fast_shutdown")
+async def test_claim_whose_reply_was_lost_is_given_back_and_runs(database: Database, jobs: CapturedJobs) -> None:
+    async with running_worker(database) as worker:
         async with database.session() as session:
-            job = await enqueue(session, chores.note, what="tea")
+            job = await enqueue(session, sample_tasks.note, what="tea")
             await (await session.raw()).execute(
                 "UPDATE pgqueuer SET status = 'picked', queue_manager_id = $1, heartbeat = now()", worker.id
             )
-        await eventually(lambda: has(jobs, job, "succeeded"))
-    assert chores.done == ["tea"]
+        await wait_until(lambda: has_status(jobs, job, "succeeded"))
+    assert sample_tasks.done == ["tea"]
 
 
-@pytest.mark.usefixtures("hurried")
-async def test_delayed_job_runs_when_it_is_due_without_an_announcement(database: Database, jobs: JobsInTest) -> None:
-    async with working(database):
-        job = await enqueued(database, what="tea", delay=0.5)
-        await eventually(lambda: has(jobs, job, "succeeded"), limit=30)
+@pytest.mark.usefixtures("fast_shutdown")
+async def test_delayed_job_runs_when_it_is_due_without_an_announcement(database: Database, jobs: CapturedJobs) -> None:
+    async with running_worker(database):
+        job = await enqueue_job(database, what="tea", delay=0.5)
+        await wait_until(lambda: has_status(jobs, job, "succeeded"), limit=30)
 
 
 @pytest.mark.parametrize(
@@ -166,35 +166,35 @@ async def test_delayed_job_runs_when_it_is_due_without_an_announcement(database:
     ],
 )
 async def test_result_of_an_attempt_that_lost_its_claim_is_rejected(
-    database: Database, jobs: JobsInTest, sql: str
+    database: Database, jobs: CapturedJobs, sql: str
 ) -> None:
-    job = await enqueued(database, chores.lose_claim, sql=sql)
-    other = await enqueued(database, what="beside it")
+    job = await enqueue_job(database, sample_tasks.lose_claim, sql=sql)
+    other = await enqueue_job(database, what="beside it")
     with structlog.testing.capture_logs() as logs:
         await jobs.run_all()
     row = await jobs.get(job.id)
     assert (row.result, row.finished_at) == (None, None)
     assert row.status == ("queued" if "status" in sql else "running")
     assert (await jobs.get(other.id)).result == "beside it"
-    rejected = [each["ended"] for each in logs if each["event"].startswith("result rejected")]
+    rejected = [each["job"] for each in logs if each["event"].startswith("job.result_rejected")]
     assert rejected == [str(job.id)]
 
 
 @pytest.mark.parametrize(
     ("task", "attempts", "status"),
     [
-        (chores.kill_worker, 3, "failed"),
-        (chores.run_alone, 3, "succeeded"),
-        (chores.run_alone, 10, "failed"),
-        (chores.run_alone, 9, "succeeded"),
-        (chores.hang_in_database, 3, "failed"),
+        (sample_tasks.kill_worker, 3, "failed"),
+        (sample_tasks.run_alone, 3, "succeeded"),
+        (sample_tasks.run_alone, 10, "failed"),
+        (sample_tasks.run_alone, 9, "succeeded"),
+        (sample_tasks.hang_in_database, 3, "failed"),
     ],
 )
 async def test_lost_job_fails_after_its_attempts_and_after_three_at_least(
-    database: Database, jobs: JobsInTest, task: Any, attempts: int, status: str
+    database: Database, jobs: CapturedJobs, task: Any, attempts: int, status: str
 ) -> None:
-    job = await enqueued(database, task, **({"n": 1} if task is chores.run_alone else {}))
-    await lose(database, job, attempts=attempts)
+    job = await enqueue_job(database, task, **({"n": 1} if task is sample_tasks.run_alone else {}))
+    await abandon_job(database, job, attempts=attempts)
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert row.status == status
@@ -202,27 +202,31 @@ async def test_lost_job_fails_after_its_attempts_and_after_three_at_least(
     assert ("WorkerDied" in (row.error or "")) == (status == "failed")
 
 
-async def test_job_without_retries_that_was_lost_twice_runs_a_third_time(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.report_progress, fraction=0.5)
-    chores.done.append("go on")
-    await lose(database, job, attempts=2)
+async def test_job_without_retries_that_was_lost_twice_runs_a_third_time(
+    database: Database, jobs: CapturedJobs
+) -> None:
+    job = await enqueue_job(database, sample_tasks.report_progress, fraction=0.5)
+    sample_tasks.done.append("go on")
+    await abandon_job(database, job, attempts=2)
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert (row.status, row.attempts, row.lost) == ("succeeded", 3, 1)
 
 
-async def test_jobs_lost_twice_run_one_after_another_the_least_lost_first(database: Database, jobs: JobsInTest) -> None:
+async def test_jobs_lost_twice_run_one_after_another_the_least_lost_first(
+    database: Database, jobs: CapturedJobs
+) -> None:
     for n, lost in ((3, 3), (1, 1), (2, 2)):
-        await lose(database, await enqueued(database, chores.run_alone, n=n), attempts=lost, lost=lost)
+        await abandon_job(database, await enqueue_job(database, sample_tasks.run_alone, n=n), attempts=lost, lost=lost)
     await jobs.run_all()
-    assert chores.done == ["start 1", "end 1", "start 2", "end 2", "start 3", "end 3"]
+    assert sample_tasks.done == ["start 1", "end 1", "start 2", "end 2", "start 3", "end 3"]
 
 
-async def test_jobs_lost_once_run_together(database: Database, jobs: JobsInTest) -> None:
+async def test_jobs_lost_once_run_together(database: Database, jobs: CapturedJobs) -> None:
     for n in (1, 2):
-        await lose(database, await enqueued(database, chores.run_alone, n=n), attempts=1)
+        await abandon_job(database, await enqueue_job(database, sample_tasks.run_alone, n=n), attempts=1)
     await jobs.run_all()
-    assert sorted(chores.done[:2]) == ["start 1", "start 2"]
+    assert sorted(sample_tasks.done[:2]) == ["start 1", "start 2"]
 
 
 @pytest.mark.parametrize(
@@ -231,55 +235,57 @@ async def test_jobs_lost_once_run_together(database: Database, jobs: JobsInTest)
     ids=["half", "none", "all", "over", "under"],
 )
 async def test_progress_is_stored_while_the_job_runs_and_of_that_job_alone(
-    database: Database, jobs: JobsInTest, reported: float, stored: float
+    database: Database, jobs: CapturedJobs, reported: float, stored: float
 ) -> None:
-    other = await enqueued(database, chores.wait_long)
-    job = await enqueued(database, chores.report_progress, fraction=reported, message="half way", fails=True)
+    other = await enqueue_job(database, sample_tasks.wait_long)
+    job = await enqueue_job(database, sample_tasks.report_progress, fraction=reported, message="half way", fails=True)
 
     async def has_progress() -> bool:
         return (await jobs.get(job.id)).progress is not None
 
-    async with working(database):
-        await eventually(has_progress)
+    async with running_worker(database):
+        await wait_until(has_progress)
         row = await jobs.get(job.id)
         assert (row.status, row.progress, row.progress_message) == ("running", stored, "half way")
-        await eventually(lambda: has(jobs, other, "running"))
+        await wait_until(lambda: has_status(jobs, other, "running"))
         assert (await jobs.get(other.id)).progress is None
-        chores.done.append("go on")
-        await eventually(lambda: has(jobs, job, "failed"))
+        sample_tasks.done.append("go on")
+        await wait_until(lambda: has_status(jobs, job, "failed"))
         async with database.session() as session:
             await (await session.raw()).execute("UPDATE jobs SET cancel_requested = true WHERE id = $1", other.id)
-        await eventually(lambda: has(jobs, other, "cancelled"))
+        await wait_until(lambda: has_status(jobs, other, "cancelled"))
     row = await jobs.get(job.id)
     assert (row.progress, row.progress_message) == (stored, "half way")
 
 
 @pytest.mark.parametrize(("length", "stored"), [(1000, "x" * 1000), (1001, "x" * 999 + "…")])
 async def test_progress_message_is_cut_past_its_limit(
-    database: Database, jobs: JobsInTest, length: int, stored: str
+    database: Database, jobs: CapturedJobs, length: int, stored: str
 ) -> None:
-    job = await enqueued(database, chores.report_progress, fraction=0.5, message="x" * length, fails=True)
-    chores.done.append("go on")
+    job = await enqueue_job(database, sample_tasks.report_progress, fraction=0.5, message="x" * length, fails=True)
+    sample_tasks.done.append("go on")
     await jobs.run_all()
     assert (await jobs.get(job.id)).progress_message == stored
 
 
-async def test_job_that_reports_no_progress_has_none(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, what="tea")
+async def test_job_that_reports_no_progress_has_none(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea")
     await jobs.run_all()
     assert (await jobs.get(job.id)).progress is None
 
 
-async def test_permanent_error_is_not_retried(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.fail_for_good)
+async def test_permanent_error_is_not_retried(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.fail_permanently)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
     assert (row.status, row.attempts) == ("failed", 1)
     assert "PermanentError" in (row.error or "")
 
 
-async def test_next_attempt_waits_for_the_backoff_and_so_does_its_message(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.fail_and_wait)
+async def test_next_attempt_waits_for_the_backoff_and_so_does_its_message(
+    database: Database, jobs: CapturedJobs
+) -> None:
+    job = await enqueue_job(database, sample_tasks.fail_and_wait)
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert timedelta(seconds=1) <= row.scheduled_at - row.updated_at <= timedelta(seconds=2)
@@ -287,21 +293,21 @@ async def test_next_attempt_waits_for_the_backoff_and_so_does_its_message(databa
     assert abs(due - row.scheduled_at) < timedelta(seconds=1)
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("fast_shutdown")
 async def test_job_handed_back_keeps_its_attempt_and_the_error_of_the_last(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
-    job = await enqueued(database, chores.fail_then_wait)
-    async with working(database):
-        await eventually(lambda: is_done(2))
-        await eventually(lambda: has(jobs, job, "running"))
+    job = await enqueue_job(database, sample_tasks.fail_then_wait)
+    async with running_worker(database):
+        await wait_until(lambda: is_done(2))
+        await wait_until(lambda: has_status(jobs, job, "running"))
     row = await jobs.get(job.id)
     assert (row.status, row.attempts, row.lost) == ("queued", 1, 0)
     assert "ValueError: the first attempt" in (row.error or "")
 
 
-async def test_log_context_of_a_job_holds_nothing_of_its_worker(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.describe, user_id=uuid4())
+async def test_log_context_of_a_job_holds_nothing_of_its_worker(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.describe, user_id=uuid4())
     with structlog.contextvars.bound_contextvars(stray="worker"):
         await jobs.run_all()
     assert "stray" not in (await jobs.get(job.id)).result["bound"]

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from undercroft.core.db import Database
-from undercroft.jobs.connections import connected
+from undercroft.jobs.connections import autocommit_connection
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from undercroft.jobs.connections import connected
 )
 async def test_a_connection_is_given_back_after_an_error(database: Database, code: str, *, closed: bool) -> None:
     with pytest.raises(asyncpg.PostgresError):
-        async with connected(database) as connection:
+        async with autocommit_connection(database) as connection:
             await connection.execute(f"DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '{code}'; END $$")
     assert connection.is_closed() is closed
     assert database.write.in_use == 0
@@ -20,7 +20,7 @@ async def test_a_connection_is_given_back_after_an_error(database: Database, cod
 
 async def test_a_connection_is_closed_after_an_error_of_the_program(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with connected(database) as connection:
+        async with autocommit_connection(database) as connection:
             raise ZeroDivisionError
     assert connection.is_closed()
     assert database.write.in_use == 0

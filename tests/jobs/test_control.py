@@ -4,31 +4,31 @@ from uuid import uuid4
 
 import pytest
 
-from tests.jobs import chores
-from tests.jobs.processes import eventually, working
+from tests.jobs import sample_tasks
+from tests.jobs.processes import running_worker, wait_until
 from undercroft.core.db import Database
 from undercroft.jobs import Job, enqueue
 from undercroft.jobs.control import cancel, retry
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
-from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.jobs import CapturedJobs
 
 
 @pytest.fixture(autouse=True)
-def nothing_done() -> None:
-    chores.done.clear()
+def clear_done() -> None:
+    sample_tasks.done.clear()
 
 
-async def enqueued(database: Database, task: Any = chores.note, **kwargs: Any) -> Job:
+async def enqueue_job(database: Database, task: Any = sample_tasks.note, **kwargs: Any) -> Job:
     async with database.session() as session:
         return await enqueue(session, task, **kwargs)
 
 
-async def retried(database: Database, job: Job) -> Job:
+async def retry_job(database: Database, job: Job) -> Job:
     async with database.session() as session:
         return await retry(session, job.id)
 
 
-async def cancelled(database: Database, job: Job) -> Job:
+async def cancel_job(database: Database, job: Job) -> Job:
     async with database.session() as session:
         return await cancel(session, job.id)
 
@@ -38,88 +38,88 @@ async def messages(database: Database) -> int:
         return await (await session.raw()).fetchval("SELECT count(*) FROM pgqueuer")
 
 
-async def test_a_failed_job_is_retried_with_all_its_attempts(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.fail)
+async def test_a_failed_job_is_retried_with_all_its_attempts(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.fail)
     await jobs.run_all(future=True)
-    again = await retried(database, job)
+    again = await retry_job(database, job)
     assert (again.status, again.attempts, again.error) == ("queued", 0, None)
     await jobs.run_all(future=True)
     assert (await jobs.get(job.id)).attempts == 3
-    assert len(chores.done) == 6
+    assert len(sample_tasks.done) == 6
 
 
-async def test_two_retries_at_once_run_the_job_once_more(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, what="tea")
+async def test_two_retries_at_once_run_the_job_once_more(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea")
     await jobs.run_all()
-    results = await asyncio.gather(*(retried(database, job) for _ in range(8)), return_exceptions=True)
+    results = await asyncio.gather(*(retry_job(database, job) for _ in range(8)), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["Job", *["JobNotFinished"] * 7]
     await jobs.run_all()
-    assert chores.done == ["tea", "tea"]
+    assert sample_tasks.done == ["tea", "tea"]
 
 
 async def test_a_job_that_has_not_finished_cannot_be_retried(database: Database) -> None:
-    job = await enqueued(database, what="tea")
+    job = await enqueue_job(database, what="tea")
     with pytest.raises(JobNotFinished):
-        await retried(database, job)
+        await retry_job(database, job)
 
 
-async def test_a_retry_respects_the_key_of_an_unfinished_job(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, what="tea", key="k")
+async def test_a_retry_respects_the_key_of_an_unfinished_job(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea", key="k")
     await jobs.run_all()
-    await enqueued(database, what="tea", key="k")
+    await enqueue_job(database, what="tea", key="k")
     with pytest.raises(JobKeyTaken):
-        await retried(database, job)
+        await retry_job(database, job)
 
 
 async def test_a_job_that_does_not_exist_is_not_found(database: Database) -> None:
     with pytest.raises(JobNotFound):
-        await retried(database, Job(id=uuid4(), task="x.y", queue="z"))
+        await retry_job(database, Job(id=uuid4(), task="x.y", queue="z"))
     with pytest.raises(JobNotFound):
-        await cancelled(database, Job(id=uuid4(), task="x.y", queue="z"))
+        await cancel_job(database, Job(id=uuid4(), task="x.y", queue="z"))
 
 
-async def test_a_waiting_job_that_is_cancelled_never_runs(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, what="tea")
-    assert (await cancelled(database, job)).status == "cancelled"
+async def test_a_waiting_job_that_is_cancelled_never_runs(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea")
+    assert (await cancel_job(database, job)).status == "cancelled"
     await jobs.run_all()
-    assert chores.done == []
+    assert sample_tasks.done == []
     assert (await jobs.get(job.id)).status == "cancelled"
     assert await messages(database) == 0
 
 
-async def test_a_cancelled_job_that_is_retried_runs_once(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, what="tea")
-    await cancelled(database, job)
-    await retried(database, job)
+async def test_a_cancelled_job_that_is_retried_runs_once(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea")
+    await cancel_job(database, job)
+    await retry_job(database, job)
     await jobs.run_all()
-    assert chores.done == ["tea"]
+    assert sample_tasks.done == ["tea"]
     assert (await jobs.get(job.id)).status == "succeeded"
     assert await messages(database) == 0
 
 
-async def test_a_finished_job_cannot_be_cancelled(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, what="tea")
+async def test_a_finished_job_cannot_be_cancelled(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea")
     await jobs.run_all()
     with pytest.raises(JobFinished):
-        await cancelled(database, job)
+        await cancel_job(database, job)
 
 
-async def test_a_running_job_is_stopped_and_ends_as_cancelled(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.wait_long)
-    async with working(database):
-        await eventually(lambda: has(chores.done, "started"))
-        asked = await cancelled(database, job)
+async def test_a_running_job_is_stopped_and_ends_as_cancelled(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.wait_long)
+    async with running_worker(database):
+        await wait_until(lambda: contains(sample_tasks.done, "started"))
+        asked = await cancel_job(database, job)
         assert (asked.status, asked.cancel_requested) == ("running", True)
-        await eventually(lambda: is_in(jobs, job, "cancelled"))
+        await wait_until(lambda: has_status(jobs, job, "cancelled"))
     row = await jobs.get(job.id)
     assert (row.attempts, row.cancel_requested) == (1, False)
     assert await messages(database) == 0
 
 
 async def test_a_job_that_fails_after_it_was_asked_to_stop_is_not_tried_again(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
-    job = await enqueued(database, chores.cancel_then_fail)
+    job = await enqueue_job(database, sample_tasks.cancel_then_fail)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
     assert (row.status, row.attempts) == ("cancelled", 1)
@@ -127,40 +127,40 @@ async def test_a_job_that_fails_after_it_was_asked_to_stop_is_not_tried_again(
 
 
 async def test_a_job_that_finishes_after_it_was_asked_to_stop_has_succeeded(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
-    job = await enqueued(database, chores.cancel_then_succeed)
+    job = await enqueue_job(database, sample_tasks.cancel_then_succeed)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
     assert (row.status, row.cancel_requested) == ("succeeded", False)
 
 
 async def test_a_cancel_of_a_job_whose_worker_died_is_carried_out_by_the_next(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
-    job = await enqueued(database, what="tea")
+    job = await enqueue_job(database, what="tea")
     async with database.session() as session:
         raw = await session.raw()
         await raw.execute("UPDATE jobs SET status = 'running', attempts = 1, worker_id = $1", uuid4())
         stale = "status = 'picked', queue_manager_id = $1, heartbeat = now() - interval '1 hour'"
         await raw.execute(f"UPDATE pgqueuer SET {stale}", uuid4())
-    await cancelled(database, job)
+    await cancel_job(database, job)
     await jobs.run_all()
-    assert chores.done == []
+    assert sample_tasks.done == []
     assert (await jobs.get(job.id)).status == "cancelled"
     assert await messages(database) == 0
 
 
-async def test_retry_changes_that_job_alone_and_resets_all_of_it(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.fail)
-    other = await enqueued(database, chores.fail)
+async def test_retry_changes_that_job_alone_and_resets_all_of_it(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.fail)
+    other = await enqueue_job(database, sample_tasks.fail)
     await jobs.run_all(future=True)
     async with database.session() as session:
         await (await session.raw()).execute(
             "UPDATE jobs SET lost = 2, progress = 0.5, progress_message = 'half', result = '1', "
             "unresponsive_since = now(), worker_id = gen_random_uuid()"
         )
-    await retried(database, job)
+    await retry_job(database, job)
     row = await jobs.get(job.id)
     assert (row.status, row.attempts, row.lost, row.cancel_requested) == ("queued", 0, 0, False)
     for name in ("result", "error", "progress", "progress_message", "worker_id", "finished_at", "unresponsive_since"):
@@ -169,56 +169,56 @@ async def test_retry_changes_that_job_alone_and_resets_all_of_it(database: Datab
     assert (row.status, row.attempts, row.lost) == ("failed", 3, 2)
 
 
-async def test_retry_leaves_the_message_of_another_queued_job_alone(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, what="tea")
+async def test_retry_leaves_the_message_of_another_queued_job_alone(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea")
     await jobs.run_all()
-    waiting = await enqueued(database, what="waiting", delay=60)
-    await retried(database, job)
+    waiting = await enqueue_job(database, what="waiting", delay=60)
+    await retry_job(database, job)
     assert (await jobs.get(waiting.id)).message_id == waiting.message_id
     assert await messages(database) == 2
 
 
 async def test_retry_ignores_the_same_key_of_another_task_or_a_finished_job(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
-    finished = await enqueued(database, what="finished", key="k")
+    finished = await enqueue_job(database, what="finished", key="k")
     await jobs.run_all()
-    job = await enqueued(database, what="tea", key="k")
+    job = await enqueue_job(database, what="tea", key="k")
     await jobs.run_all()
-    await enqueued(database, chores.in_thread, n=1, key="k", delay=60)
-    assert (await retried(database, job)).status == "queued"
+    await enqueue_job(database, sample_tasks.in_thread, n=1, key="k", delay=60)
+    assert (await retry_job(database, job)).status == "queued"
     assert (await jobs.get(finished.id)).status == "succeeded"
 
 
-async def test_cancel_changes_that_job_alone(database: Database, jobs: JobsInTest) -> None:
-    other = await enqueued(database, what="other", delay=60)
-    job = await enqueued(database, what="tea", delay=60)
-    canceled = await cancelled(database, job)
+async def test_cancel_changes_that_job_alone(database: Database, jobs: CapturedJobs) -> None:
+    other = await enqueue_job(database, what="other", delay=60)
+    job = await enqueue_job(database, what="tea", delay=60)
+    canceled = await cancel_job(database, job)
     assert (canceled.id, canceled.status, canceled.cancel_requested) == (job.id, "cancelled", False)
     assert canceled.finished_at is not None
     row = await jobs.get(other.id)
     assert (row.status, row.finished_at, row.cancel_requested) == ("queued", None, False)
 
 
-async def test_cancel_of_a_running_job_stops_it_alone(database: Database, jobs: JobsInTest) -> None:
-    other = await enqueued(database, chores.wait_long)
-    job = await enqueued(database, chores.wait_long)
-    async with working(database):
-        await eventually(lambda: has(chores.done, "started"))
-        await eventually(lambda: is_in(jobs, job, "running"))
-        await eventually(lambda: is_in(jobs, other, "running"))
-        assert (await cancelled(database, job)).finished_at is None
-        await eventually(lambda: is_in(jobs, job, "cancelled"))
-        assert await is_in(jobs, other, "running")
+async def test_cancel_of_a_running_job_stops_it_alone(database: Database, jobs: CapturedJobs) -> None:
+    other = await enqueue_job(database, sample_tasks.wait_long)
+    job = await enqueue_job(database, sample_tasks.wait_long)
+    async with running_worker(database):
+        await wait_until(lambda: contains(sample_tasks.done, "started"))
+        await wait_until(lambda: has_status(jobs, job, "running"))
+        await wait_until(lambda: has_status(jobs, other, "running"))
+        assert (await cancel_job(database, job)).finished_at is None
+        await wait_until(lambda: has_status(jobs, job, "cancelled"))
+        assert await has_status(jobs, other, "running")
         async with database.session() as session:
             sql = "UPDATE jobs SET cancel_requested = true WHERE id = $1"
             await (await session.raw()).execute(sql, other.id)
-        await eventually(lambda: is_in(jobs, other, "cancelled"))
+        await wait_until(lambda: has_status(jobs, other, "cancelled"))
 
 
-async def has(things: list[Any], thing: Any) -> bool:
+async def contains(things: list[Any], thing: Any) -> bool:
     return thing in things
 
 
-async def is_in(jobs: JobsInTest, job: Job, status: str) -> bool:
+async def has_status(jobs: CapturedJobs, job: Job, status: str) -> bool:
     return (await jobs.get(job.id)).status == status

@@ -5,14 +5,14 @@ from uuid import uuid4
 
 import pytest
 
-from tests.jobs import chores
+from tests.jobs import sample_tasks
 from undercroft.core.db import Database
 from undercroft.jobs import InvalidArguments, Job, enqueue
-from undercroft.testing.jobs import JobsInTest
-from undercroft.testing.statements import Statements
+from undercroft.testing.jobs import CapturedJobs
+from undercroft.testing.statements import StatementRecorder
 
 
-async def enqueued(database: Database, task: Any = chores.note, **kwargs: Any) -> Job:
+async def enqueue_job(database: Database, task: Any = sample_tasks.note, **kwargs: Any) -> Job:
     async with database.session() as session:
         return await enqueue(session, task, **kwargs)
 
@@ -22,10 +22,10 @@ async def count(database: Database, table: str) -> int:
         return await (await session.raw()).fetchval(f"SELECT count(*) FROM {table}")
 
 
-async def test_a_job_exists_once_the_transaction_has_committed(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, what="tea", priority=3)
+async def test_a_job_exists_once_the_transaction_has_committed(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, what="tea", priority=3)
     row = await jobs.get(job.id)
-    assert (row.task, row.queue, row.status, row.args) == ("chores.note", "default", "queued", {"what": "tea"})
+    assert (row.task, row.queue, row.status, row.args) == ("sample_tasks.note", "default", "queued", {"what": "tea"})
     assert (row.priority, row.attempts, row.max_attempts) == (3, 0, 4)
     assert (row.scheduled_at, row.created_at, row.message_id) == (job.scheduled_at, job.created_at, job.message_id)
 
@@ -39,46 +39,46 @@ async def test_nothing_is_left_of_a_job_whose_transaction_rolled_back(database: 
 
 async def enqueue_and_fail(database: Database) -> None:
     async with database.session() as session:
-        await enqueue(session, chores.note, what="never")
+        await enqueue(session, sample_tasks.note, what="never")
         raise RuntimeError
 
 
-async def test_a_job_does_not_run_before_the_commit(database: Database, jobs: JobsInTest) -> None:
-    chores.done.clear()
+async def test_a_job_does_not_run_before_the_commit(database: Database, jobs: CapturedJobs) -> None:
+    sample_tasks.done.clear()
     async with database.session() as session:
-        await enqueue(session, chores.note, what="early")
+        await enqueue(session, sample_tasks.note, what="early")
         await jobs.run_all()
-        assert chores.done == []
+        assert sample_tasks.done == []
     await jobs.run_all()
-    assert chores.done == ["early"]
+    assert sample_tasks.done == ["early"]
 
 
-async def test_enqueueing_costs_one_statement(database: Database, statements: Statements) -> None:
-    await enqueued(database, what="tea")
+async def test_enqueueing_costs_one_statement(database: Database, statements: StatementRecorder) -> None:
+    await enqueue_job(database, what="tea")
     assert statements.count == 1
 
 
 async def test_an_unfinished_job_with_the_same_key_is_returned_instead(database: Database) -> None:
-    first = await enqueued(database, what="tea", key="k")
+    first = await enqueue_job(database, what="tea", key="k")
     async with database.session() as session:
-        second = await enqueue(session, chores.note, what="coffee", key="k")
-        third = await enqueue(session, chores.note, what="other")
+        second = await enqueue(session, sample_tasks.note, what="coffee", key="k")
+        third = await enqueue(session, sample_tasks.note, what="other")
     assert second.id == first.id
     assert third.id != first.id
     assert await count(database, "jobs") == 2
     assert await count(database, "pgqueuer") == 2
 
 
-async def test_keys_of_other_tasks_and_of_finished_jobs_do_not_count(database: Database, jobs: JobsInTest) -> None:
-    first = await enqueued(database, what="tea", key="k")
-    other = await enqueued(database, chores.in_thread, n=1, key="k")
+async def test_keys_of_other_tasks_and_of_finished_jobs_do_not_count(database: Database, jobs: CapturedJobs) -> None:
+    first = await enqueue_job(database, what="tea", key="k")
+    other = await enqueue_job(database, sample_tasks.in_thread, n=1, key="k")
     await jobs.run_all()
-    again = await enqueued(database, what="tea", key="k")
+    again = await enqueue_job(database, what="tea", key="k")
     assert len({first.id, other.id, again.id}) == 3
 
 
 async def test_fifty_at_once_with_one_key_make_one_job(database: Database) -> None:
-    made = await asyncio.gather(*(enqueued(database, what=str(n), key="once") for n in range(50)))
+    made = await asyncio.gather(*(enqueue_job(database, what=str(n), key="once") for n in range(50)))
     assert len({job.id for job in made}) == 1
     assert await count(database, "jobs") == 1
     assert await count(database, "pgqueuer") == 1
@@ -88,7 +88,7 @@ async def test_a_key_of_a_transaction_that_rolls_back_is_free_again(database: Da
     async def lose() -> None:
         with pytest.raises(RuntimeError):
             async with database.session() as session:
-                await enqueue(session, chores.note, what="lost", key="k")
+                await enqueue(session, sample_tasks.note, what="lost", key="k")
                 ready.set()
                 await asyncio.sleep(0.05)
                 raise RuntimeError
@@ -96,17 +96,17 @@ async def test_a_key_of_a_transaction_that_rolls_back_is_free_again(database: Da
     ready = asyncio.Event()
     losing = asyncio.create_task(lose())
     await ready.wait()
-    job = await enqueued(database, what="won", key="k")
+    job = await enqueue_job(database, what="won", key="k")
     await losing
     assert job.args == {"what": "won"}
     assert await count(database, "jobs") == 1
 
 
 async def test_a_delay_counts_from_the_transaction_and_a_time_is_taken_as_it_is(database: Database) -> None:
-    delayed = await enqueued(database, what="tea", delay=timedelta(minutes=5))
-    seconds = await enqueued(database, what="tea", delay=300)
+    delayed = await enqueue_job(database, what="tea", delay=timedelta(minutes=5))
+    seconds = await enqueue_job(database, what="tea", delay=300)
     noon = datetime(2199, 1, 1, 12, tzinfo=UTC)
-    fixed = await enqueued(database, what="tea", at=noon)
+    fixed = await enqueue_job(database, what="tea", at=noon)
     assert delayed.scheduled_at - delayed.created_at == timedelta(minutes=5)
     assert seconds.scheduled_at - seconds.created_at == timedelta(minutes=5)
     assert fixed.scheduled_at == noon
@@ -122,12 +122,12 @@ async def test_a_delay_counts_from_the_transaction_and_a_time_is_taken_as_it_is(
     ],
 )
 async def test_arguments_that_do_not_fit_are_refused_at_the_call(
-    database: Database, arguments: dict[str, Any], fault: str
+    database: Database, arguments: dict[str, Any], error: str
 ) -> None:
     async with database.session() as session:
-        with pytest.raises(InvalidArguments, match=fault):
-            await enqueue(session, chores.note, **arguments)
-        await enqueue(session, chores.note, what="the transaction goes on")
+        with pytest.raises(InvalidArguments, match=error):
+            await enqueue(session, sample_tasks.note, **arguments)
+        await enqueue(session, sample_tasks.note, what="the transaction goes on")
     assert await count(database, "jobs") == 1
 
 
@@ -145,30 +145,32 @@ async def test_arguments_that_do_not_fit_are_refused_at_the_call(
 async def test_options_that_make_no_sense_are_refused(database: Database, options: dict[str, Any]) -> None:
     async with database.session() as session:
         with pytest.raises(ValueError, match=r"delay|time zone|key|priority"):
-            await enqueue(session, chores.note, what="tea", **options)
+            await enqueue(session, sample_tasks.note, what="tea", **options)
 
 
-async def test_ids_are_stored_as_text_and_come_back_as_ids(database: Database, jobs: JobsInTest) -> None:
+async def test_ids_are_stored_as_text_and_come_back_as_ids(database: Database, jobs: CapturedJobs) -> None:
     user_id = uuid4()
-    job = await enqueued(database, chores.describe, user_id=user_id)
+    job = await enqueue_job(database, sample_tasks.describe, user_id=user_id)
     assert (await jobs.get(job.id)).args == {"user_id": str(user_id)}
 
 
-async def test_key_lookup_returns_the_unfinished_job_of_that_task_and_key(database: Database, jobs: JobsInTest) -> None:
-    finished = await enqueued(database, what="finished", key="k")
+async def test_key_lookup_returns_the_unfinished_job_of_that_task_and_key(
+    database: Database, jobs: CapturedJobs
+) -> None:
+    finished = await enqueue_job(database, what="finished", key="k")
     await jobs.run_all()
-    other_task = await enqueued(database, chores.in_thread, n=1, key="k", delay=60)
-    other_key = await enqueued(database, what="other", key="l", delay=60)
-    without_key = await enqueued(database, what="without", delay=60)
-    first = await enqueued(database, what="tea", key="k", delay=60)
-    again = await enqueued(database, what="coffee", key="k")
+    other_task = await enqueue_job(database, sample_tasks.in_thread, n=1, key="k", delay=60)
+    other_key = await enqueue_job(database, what="other", key="l", delay=60)
+    without_key = await enqueue_job(database, what="without", delay=60)
+    first = await enqueue_job(database, what="tea", key="k", delay=60)
+    again = await enqueue_job(database, what="coffee", key="k")
     assert again.id == first.id
     assert len({each.id for each in (finished, other_task, other_key, without_key, first)}) == 5
 
 
 @pytest.mark.parametrize("options", [{"key": "x" * 500}, {"priority": 1_000_000}, {"priority": -1_000_000}])
-async def test_options_at_their_limits_are_accepted(database: Database, jobs: JobsInTest, options: Any) -> None:
-    job = await enqueued(database, what="tea", **options)
+async def test_options_at_their_limits_are_accepted(database: Database, jobs: CapturedJobs, options: Any) -> None:
+    job = await enqueue_job(database, what="tea", **options)
     row = await jobs.get(job.id)
     assert {name: getattr(row, name) for name in options} == options
 
@@ -176,18 +178,20 @@ async def test_options_at_their_limits_are_accepted(database: Database, jobs: Jo
 @pytest.mark.parametrize("priority", [1_000_001, -1_000_001])
 async def test_priority_past_its_limits_is_rejected(database: Database, priority: int) -> None:
     with pytest.raises(ValueError, match="priority must be between"):
-        await enqueued(database, what="tea", priority=priority)
+        await enqueue_job(database, what="tea", priority=priority)
     assert await count(database, "jobs") == 0
 
 
 async def test_negative_delay_is_due_at_once(database: Database) -> None:
-    job = await enqueued(database, what="tea", delay=-60)
+    job = await enqueue_job(database, what="tea", delay=-60)
     assert job.scheduled_at == job.created_at
 
 
-async def test_job_scheduled_in_the_past_runs_and_the_one_after_it_waits(database: Database, jobs: JobsInTest) -> None:
-    past = await enqueued(database, what="past", at=datetime(2000, 1, 1, tzinfo=UTC))
-    future = await enqueued(database, what="future", at=datetime.now(UTC) + timedelta(minutes=1))
+async def test_job_scheduled_in_the_past_runs_and_the_one_after_it_waits(
+    database: Database, jobs: CapturedJobs
+) -> None:
+    past = await enqueue_job(database, what="past", at=datetime(2000, 1, 1, tzinfo=UTC))
+    future = await enqueue_job(database, what="future", at=datetime.now(UTC) + timedelta(minutes=1))
     assert await jobs.run_all() == 1
     assert [(await jobs.get(job.id)).status for job in (past, future)] == ["succeeded", "queued"]
 
@@ -196,5 +200,5 @@ async def test_function_that_is_no_task_is_refused_with_the_fix(database: Databa
     def plain() -> None: ...
 
     with pytest.raises(TypeError, match=r"plain is no task\. Decorate the function with @task\(\)"):
-        await enqueued(database, plain)
+        await enqueue_job(database, plain)
     assert await count(database, "jobs") == 0

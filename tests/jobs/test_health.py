@@ -5,37 +5,37 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.jobs import chores
-from tests.jobs.processes import eventually, working
+from tests.jobs import sample_tasks
+from tests.jobs.processes import running_worker, wait_until
 from undercroft.core.db import Database
-from undercroft.core.health import Component, ComponentDown, Health, Overall, overall
+from undercroft.core.health import Component, ComponentDown, Health, HealthStatus, overall_status
 from undercroft.core.settings import load, use
-from undercroft.jobs import enqueue, upkeep
+from undercroft.jobs import enqueue, maintenance
 from undercroft.jobs.health import health, jobs_component
 from undercroft.jobs.settings import JobsSettings
-from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.jobs import CapturedJobs
 
 
 async def test_without_a_worker_there_is_none_and_what_waits_is_counted(database: Database) -> None:
     async with database.session() as session:
-        await enqueue(session, chores.note, what="now")
-        await enqueue(session, chores.note, what="later", delay=60)
+        await enqueue(session, sample_tasks.note, what="now")
+        await enqueue(session, sample_tasks.note, what="later", delay=60)
     state = await health(database)
-    assert (state.alive, state.workers, state.due, state.later, state.running) == (False, 0, 1, 1, 0)
+    assert (state.has_live_workers, state.workers, state.due, state.later, state.running) == (False, 0, 1, 1, 0)
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("fast_shutdown")
 async def test_only_jobs_that_are_due_without_a_worker_are_a_fault(database: Database) -> None:
     component = jobs_component(database)
     assert await component.check() == {"workers": 0, "running": 0, "due": 0, "unresponsive": 0}
     async with database.session() as session:
-        await enqueue(session, chores.wait_long)
-        await enqueue(session, chores.note, what="later", delay=60)
+        await enqueue(session, sample_tasks.wait_long)
+        await enqueue(session, sample_tasks.note, what="later", delay=60)
     with pytest.raises(ComponentDown) as down:
         await component.check()
     assert down.value.details == {"workers": 0, "running": 0, "due": 1, "unresponsive": 0, "stranded": 1}
-    async with working(database):
-        await eventually(lambda: is_running(component))
+    async with running_worker(database):
+        await wait_until(lambda: is_running(component))
 
 
 async def is_running(component: Component) -> bool:
@@ -47,17 +47,17 @@ async def is_running(component: Component) -> bool:
 
 async def test_a_running_worker_is_seen_until_it_stops(database: Database) -> None:
     async def seen() -> bool:
-        return (await health(database)).alive
+        return (await health(database)).has_live_workers
 
-    async with working(database):
-        await eventually(seen)
+    async with running_worker(database):
+        await wait_until(seen)
     assert not await seen()
 
 
 async def test_a_worker_holds_no_more_connections_than_its_settings_say(database: Database) -> None:
     async with database.session() as session:
         for n in range(300):
-            await enqueue(session, chores.note, what=str(n))
+            await enqueue(session, sample_tasks.note, what=str(n))
     count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1"
     most: Counter[str] = Counter()
 
@@ -68,8 +68,8 @@ async def test_a_worker_holds_no_more_connections_than_its_settings_say(database
                 most[name] = max(most[name], await connection.fetchval(count, name))
             return await connection.fetchval("SELECT count(*) FROM jobs WHERE status <> 'succeeded'") == 0
 
-    async with working(database):
-        await eventually(drained)
+    async with running_worker(database):
+        await wait_until(drained)
     assert 1 <= most["undercroft queue"] <= load(JobsSettings).jobs_connections
     assert most["undercroft listen"] <= 1
 
@@ -83,7 +83,7 @@ async def rename_task(database: Database, old: str, new: str) -> None:
 
 
 @pytest.fixture
-def hurried() -> Iterator[None]:
+def fast_shutdown() -> Iterator[None]:
     """Workers that sweep often and wait for nothing when they stop."""
     before = load(JobsSettings)
     use(before.model_copy(update={"jobs_sweep_interval": 0.1, "jobs_stop_timeout": 0.1}))
@@ -91,15 +91,15 @@ def hurried() -> Iterator[None]:
     use(before)
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("fast_shutdown")
 async def test_jobs_of_a_removed_task_stay_queued_and_are_reported(
-    database: Database, jobs: JobsInTest, monkeypatch: pytest.MonkeyPatch
+    database: Database, jobs: CapturedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with database.session() as session:
-        removed = [await enqueue(session, chores.note, what=str(n)) for n in range(3)]
-    await rename_task(database, chores.note.name, "old.task")
+        removed = [await enqueue(session, sample_tasks.note, what=str(n)) for n in range(3)]
+    await rename_task(database, sample_tasks.note.name, "old.task")
     async with database.session() as session:
-        kept = await enqueue(session, chores.note, what="kept")
+        kept = await enqueue(session, sample_tasks.note, what="kept")
     readiness = Health()
     readiness.add(jobs_component(database))
 
@@ -112,13 +112,13 @@ async def test_jobs_of_a_removed_task_stay_queued_and_are_reported(
     sweeps: list[str] = []
     monkeypatch.setattr("undercroft.jobs.worker.sweep", recorded(sweeps))
     with structlog.testing.capture_logs() as logs:
-        async with working(database):
-            await eventually(is_reported)
-            await eventually(has_swept_again)
-            (reading,) = await readiness.read()
+        async with running_worker(database):
+            await wait_until(is_reported)
+            await wait_until(has_swept_again)
+            (reading,) = await readiness.check_all()
             state = await health(database)
     assert [(each["waiting_task"], each["due"]) for each in reports(logs)] == [("old.task", 3)]
-    assert overall([reading]) is Overall.DEGRADED
+    assert overall_status([reading]) is HealthStatus.DEGRADED
     assert (reading.details["workers"], reading.details["stranded"]) == (1, 3)
     (stranded,) = state.stranded
     assert (stranded.task, stranded.queue, stranded.workers, stranded.due) == ("old.task", "default", 0, 3)
@@ -129,40 +129,42 @@ async def test_jobs_of_a_removed_task_stay_queued_and_are_reported(
 
 
 def reports(logs: list[Any]) -> list[Any]:
-    return [each for each in logs if each["event"].startswith("jobs wait for a task that no worker runs")]
+    return [each for each in logs if each["event"].startswith("no worker runs this task")]
 
 
 def recorded(sweeps: list[str]) -> Callable[[Database], Awaitable[tuple[int, int]]]:
     async def sweep(database: Database) -> tuple[int, int]:
         sweeps.append("sweep")
-        return await upkeep.sweep(database)
+        return await maintenance.sweep(database)
 
     return sweep
 
 
 async def test_jobs_of_a_queue_that_no_worker_serves_are_stranded_beside_those_that_are_served(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
     async with database.session() as session:
-        await enqueue(session, chores.slow_queue)
-        await enqueue(session, chores.note, what="later", delay=60)
+        await enqueue(session, sample_tasks.slow_queue)
+        await enqueue(session, sample_tasks.note, what="later", delay=60)
 
     async def has_worker() -> bool:
-        return (await health(database)).alive
+        return (await health(database)).has_live_workers
 
-    async with working(database, queues=("default",)):
-        await eventually(has_worker)
+    async with running_worker(database, queues=("default",)):
+        await wait_until(has_worker)
         backlog = {each.task: each for each in (await health(database)).backlog}
-    assert (backlog["chores.slow_queue"].workers, backlog["chores.slow_queue"].is_stranded) == (0, True)
-    assert (backlog["chores.note"].workers, backlog["chores.note"].is_stranded) == (1, False)
+    assert (backlog["sample_tasks.slow_queue"].workers, backlog["sample_tasks.slow_queue"].is_stranded) == (0, True)
+    assert (backlog["sample_tasks.note"].workers, backlog["sample_tasks.note"].is_stranded) == (1, False)
 
 
-@pytest.mark.parametrize(("tasks", "stranded"), [(None, []), (["other.task"], ["chores.note"]), (["chores.note"], [])])
+@pytest.mark.parametrize(
+    ("tasks", "stranded"), [(None, []), (["other.task"], ["sample_tasks.note"]), (["sample_tasks.note"], [])]
+)
 async def test_worker_that_does_not_report_its_tasks_is_taken_to_run_all(
     database: Database, tasks: list[str] | None, stranded: list[str]
 ) -> None:
     async with database.session() as session:
-        await enqueue(session, chores.note, what="tea")
+        await enqueue(session, sample_tasks.note, what="tea")
         await (await session.raw()).execute(
             "INSERT INTO job_workers (id, host, pid, queues, concurrency, tasks, started_at, seen_at) "
             "VALUES (gen_random_uuid(), 'old', 1, '', 1, $1, now(), now())",
@@ -185,7 +187,7 @@ async def test_worker_counts_as_alive_only_while_it_was_seen_lately(database: Da
 
 async def test_unresponsive_jobs_are_counted(database: Database) -> None:
     async with database.session() as session:
-        jobs = [await enqueue(session, chores.note, what=str(n)) for n in range(3)]
+        jobs = [await enqueue(session, sample_tasks.note, what=str(n)) for n in range(3)]
         await (await session.raw()).execute("UPDATE jobs SET status = 'running'")
         await (await session.raw()).execute("UPDATE jobs SET unresponsive_since = now() WHERE id = $1", jobs[0].id)
     state = await health(database)

@@ -11,16 +11,16 @@ from uuid import UUID
 
 import pytest
 
-from tests.jobs import chores
-from tests.jobs.processes import Workers, eventually
+from tests.jobs import sample_tasks
+from tests.jobs.processes import WorkerProcesses, wait_until
 from undercroft.core.db import Database
 from undercroft.jobs import Job, enqueue
-from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.jobs import CapturedJobs
 
 
 @pytest.fixture
-async def workers(database_url: str) -> AsyncIterator[Workers]:
-    workers = Workers(database_url)
+async def workers(database_url: str) -> AsyncIterator[WorkerProcesses]:
+    workers = WorkerProcesses(database_url)
     yield workers
     await workers.end()
 
@@ -30,14 +30,14 @@ def traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACES", str(tmp_path / "traces"))
 
 
-def starts() -> Counter[int]:
+def start_counts() -> Counter[int]:
     """How often each numbered job was started."""
     traces = Path(os.environ["TRACES"])
     return Counter(int(line.split()[0]) for line in traces.read_text().splitlines()) if traces.exists() else Counter()
 
 
-async def started(times: int) -> bool:
-    return sum(starts().values()) >= times
+async def has_started(times: int) -> bool:
+    return sum(start_counts().values()) >= times
 
 
 async def fetch(database: Database, sql: str, *values: Any) -> list[Any]:
@@ -45,106 +45,106 @@ async def fetch(database: Database, sql: str, *values: Any) -> list[Any]:
         return await (await session.raw()).fetch(sql, *values)
 
 
-async def enqueued(database: Database, task: Any, **kwargs: Any) -> Job:
+async def enqueue_job(database: Database, task: Any, **kwargs: Any) -> Job:
     async with database.session() as session:
         return await enqueue(session, task, **kwargs)
 
 
-async def has_status(jobs: JobsInTest, job_id: UUID, *statuses: str) -> bool:
+async def has_status(jobs: CapturedJobs, job_id: UUID, *statuses: str) -> bool:
     return (await jobs.get(job_id)).status in statuses
 
 
 async def test_a_job_whose_worker_is_killed_is_run_by_another(
-    database: Database, jobs: JobsInTest, workers: Workers
+    database: Database, jobs: CapturedJobs, workers: WorkerProcesses
 ) -> None:
-    job = await enqueued(database, chores.mark, n=1, seconds=3600)
+    job = await enqueue_job(database, sample_tasks.write_trace, n=1, seconds=3600)
     first = await workers.start()
-    await eventually(lambda: started(1))
+    await wait_until(lambda: has_started(1))
     first.kill()
     await workers.start()
-    await eventually(lambda: started(2))
+    await wait_until(lambda: has_started(2))
     row = await jobs.get(job.id)
     assert (row.status, row.attempts, row.lost) == ("running", 2, 1)
 
 
 async def test_a_healthy_job_may_take_longer_than_the_redelivery(
-    database: Database, jobs: JobsInTest, workers: Workers
+    database: Database, jobs: CapturedJobs, workers: WorkerProcesses
 ) -> None:
-    job = await enqueued(database, chores.mark, n=1, seconds=3)
+    job = await enqueue_job(database, sample_tasks.write_trace, n=1, seconds=3)
     await workers.start()
     await workers.start()
-    await eventually(lambda: has_status(jobs, job.id, "succeeded"))
+    await wait_until(lambda: has_status(jobs, job.id, "succeeded"))
     assert (await jobs.get(job.id)).attempts == 1
-    assert starts() == {1: 1}
+    assert start_counts() == {1: 1}
 
 
 async def test_a_job_that_kills_its_worker_each_time_fails_alone(
-    database: Database, jobs: JobsInTest, workers: Workers
+    database: Database, jobs: CapturedJobs, workers: WorkerProcesses
 ) -> None:
-    poison = await enqueued(database, chores.kill_worker)
-    others = [await enqueued(database, chores.mark, n=n, seconds=0.05) for n in range(5)]
-    async with workers.restarting():
-        await eventually(lambda: has_status(jobs, poison.id, "failed"))
+    poison = await enqueue_job(database, sample_tasks.kill_worker)
+    others = [await enqueue_job(database, sample_tasks.write_trace, n=n, seconds=0.05) for n in range(5)]
+    async with workers.keep_restarting():
+        await wait_until(lambda: has_status(jobs, poison.id, "failed"))
         for other in others:
-            await eventually(lambda other=other: has_status(jobs, other.id, "succeeded"))
+            await wait_until(lambda other=other: has_status(jobs, other.id, "succeeded"))
     row = await jobs.get(poison.id)
-    assert "the worker that ran chores.kill_worker died" in (row.error or "")
+    assert "the worker that ran sample_tasks.kill_worker died" in (row.error or "")
     assert row.attempts == 3
 
 
 async def test_a_worker_that_is_asked_to_stop_finishes_what_is_short(
-    database: Database, jobs: JobsInTest, workers: Workers
+    database: Database, jobs: CapturedJobs, workers: WorkerProcesses
 ) -> None:
-    job = await enqueued(database, chores.mark, n=1, seconds=0.5)
+    job = await enqueue_job(database, sample_tasks.write_trace, n=1, seconds=0.5)
     worker = await workers.start()
-    await eventually(lambda: started(1))
+    await wait_until(lambda: has_started(1))
     worker.send_signal(signal.SIGTERM)
     assert await worker.wait() == 0
     assert (await jobs.get(job.id)).status == "succeeded"
 
 
 async def test_a_worker_that_is_asked_to_stop_hands_back_what_is_long(
-    database: Database, jobs: JobsInTest, workers: Workers
+    database: Database, jobs: CapturedJobs, workers: WorkerProcesses
 ) -> None:
-    job = await enqueued(database, chores.mark, n=1, seconds=3600)
+    job = await enqueue_job(database, sample_tasks.write_trace, n=1, seconds=3600)
     worker = await workers.start()
-    await eventually(lambda: started(1))
+    await wait_until(lambda: has_started(1))
     worker.send_signal(signal.SIGTERM)
     assert await worker.wait() == 0
     row = await jobs.get(job.id)
     assert (row.status, row.attempts, row.lost) == ("queued", 0, 0)
     await workers.start()
-    await eventually(lambda: started(2))
+    await wait_until(lambda: has_started(2))
 
 
 async def test_nothing_is_lost_while_workers_are_killed_and_connections_are_cut(
-    database: Database, jobs: JobsInTest, workers: Workers
+    database: Database, jobs: CapturedJobs, workers: WorkerProcesses
 ) -> None:
     with pytest.raises(RuntimeError):
         await enqueue_and_roll_back(database)
     async with database.session() as session:
         for n in range(60):
-            await enqueue(session, chores.mark, n=n, seconds=0.1)
-    async with workers.restarting():
+            await enqueue(session, sample_tasks.write_trace, n=n, seconds=0.1)
+    async with workers.keep_restarting():
         for kill in range(4):
-            await eventually(lambda before=kill: started(before * 5 + 1))
+            await wait_until(lambda before=kill: has_started(before * 5 + 1))
             with suppress(ProcessLookupError):
                 workers.started[-1].kill()
             if kill == 2:
-                await cut_all_connections(database)
-        await eventually(lambda: all_succeeded(database, 60))
-    seen = starts()
+                await terminate_connections(database)
+        await wait_until(lambda: all_succeeded(database, 60))
+    seen = start_counts()
     assert set(seen) == set(range(60))
 
 
 async def enqueue_and_roll_back(database: Database) -> None:
     async with database.session() as session:
         for n in range(1000, 1020):
-            await enqueue(session, chores.mark, n=n)
+            await enqueue(session, sample_tasks.write_trace, n=n)
         raise RuntimeError
 
 
-async def cut_all_connections(database: Database) -> None:
+async def terminate_connections(database: Database) -> None:
     ours = "usename = current_user AND datname = current_database() AND application_name LIKE 'undercroft %'"
     others = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours} AND pid <> $1"
     async with database.session() as session:

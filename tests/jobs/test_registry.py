@@ -9,7 +9,7 @@ from pydantic import BaseModel, Secret, SecretStr
 
 from undercroft.jobs import Backoff, CurrentJob, InvalidTask, cron, task
 from undercroft.jobs.errors import UnknownTask
-from undercroft.jobs.registry import find, tasks
+from undercroft.jobs.registry import get_task, tasks
 
 
 class WithSecret(BaseModel):
@@ -26,7 +26,7 @@ def test_a_task_is_named_after_its_module_and_function() -> None:
 
     paint_the_house.__module__ = "undercroft.modules.auth.tasks"
     assert task()(paint_the_house).name == "auth.paint_the_house"
-    assert find("auth.paint_the_house").function is paint_the_house
+    assert get_task("auth.paint_the_house").function is paint_the_house
 
 
 def test_a_task_is_called_like_the_function_that_it_is() -> None:
@@ -57,7 +57,7 @@ def test_no_two_functions_may_have_one_name() -> None:
 
 def test_a_task_that_nobody_registered_is_unknown() -> None:
     with pytest.raises(UnknownTask, match="no task called nobody"):
-        find("nobody.knows")
+        get_task("nobody.knows")
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_what_cannot_be_given_by_name_or_checked_is_refused() -> None:
 
     async def taken(*, key: str) -> None: ...
 
-    for function, fault in (
+    for function, error in (
         (positional, "given by its name"),
         (variadic, "given by its name"),
         (untyped, "needs a type annotation"),
         (taken, "uses itself"),
     ):
-        with pytest.raises(InvalidTask, match=fault):
+        with pytest.raises(InvalidTask, match=error):
             task()(function)
 
 

@@ -10,7 +10,7 @@ from undercroft.core.db import Database
 from undercroft.jobs import Task, cron, registry
 from undercroft.jobs.crontab import Cron
 from undercroft.jobs.schedules import Scheduler
-from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.jobs import CapturedJobs
 
 BERLIN = "Europe/Berlin"
 
@@ -69,7 +69,7 @@ async def test_registering_again_keeps_the_next_run_unless_the_schedule_changed(
 
 
 async def test_a_tick_runs_once_however_many_schedulers_see_it(
-    database: Database, jobs: JobsInTest, hourly: Task[..., Any]
+    database: Database, jobs: CapturedJobs, hourly: Task[..., Any]
 ) -> None:
     schedulers = [Scheduler(database) for _ in range(5)]
     await schedulers[0].register()
@@ -85,7 +85,7 @@ async def test_a_tick_runs_once_however_many_schedulers_see_it(
 
 
 async def test_ticks_missed_while_nobody_ran_are_made_up_for_by_one(
-    database: Database, jobs: JobsInTest, hourly: Task[..., Any]
+    database: Database, jobs: CapturedJobs, hourly: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
     await scheduler.register()
@@ -95,7 +95,7 @@ async def test_ticks_missed_while_nobody_ran_are_made_up_for_by_one(
 
 
 async def test_a_tick_while_the_last_job_is_unfinished_is_left_out(
-    database: Database, jobs: JobsInTest, hourly: Task[..., Any]
+    database: Database, jobs: CapturedJobs, hourly: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
     await scheduler.register()
@@ -115,7 +115,7 @@ async def test_a_program_leaves_schedules_alone_that_it_does_not_know(database: 
 
 
 async def test_failing_schedule_is_reported_retried_later_and_does_not_stop_the_others(
-    database: Database, jobs: JobsInTest, hourly: Task[..., Any], failing: Task[..., Any]
+    database: Database, jobs: CapturedJobs, hourly: Task[..., Any], failing: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
     await scheduler.register()
@@ -124,14 +124,14 @@ async def test_failing_schedule_is_reported_retried_later_and_does_not_stop_the_
     with structlog.testing.capture_logs() as logs:
         assert await scheduler.tick() == 1
     assert [job.task for job in jobs.captured] == ["tests.hourly"]
-    assert [(each["event"], each["task"]) for each in logs] == [("a schedule failed", "tests.failing")]
+    assert [(each["event"], each["task"]) for each in logs] == [("schedule.failed", "tests.failing")]
     schedule = await row(database, "tests.failing")
     assert timedelta(seconds=50) < schedule["next_run_at"] - schedule["now"] <= timedelta(minutes=1)
     assert (schedule["last_run_at"], schedule["last_job_id"]) == (None, None)
 
 
 async def test_schedule_locked_by_another_scheduler_is_left_to_it(
-    database: Database, jobs: JobsInTest, hourly: Task[..., Any]
+    database: Database, jobs: CapturedJobs, hourly: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
     await scheduler.register()
@@ -144,7 +144,7 @@ async def test_schedule_locked_by_another_scheduler_is_left_to_it(
 
 
 async def test_tick_changes_the_due_schedule_alone(
-    database: Database, jobs: JobsInTest, hourly: Task[..., Any], failing: Task[..., Any]
+    database: Database, jobs: CapturedJobs, hourly: Task[..., Any], failing: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
     await scheduler.register()

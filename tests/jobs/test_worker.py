@@ -4,55 +4,55 @@ from uuid import uuid4
 import pytest
 import structlog
 
-from tests.jobs import chores
-from tests.jobs.processes import eventually, working
+from tests.jobs import sample_tasks
+from tests.jobs.processes import running_worker, wait_until
 from undercroft.core.db import Database
 from undercroft.jobs import Job, enqueue
-from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.jobs import CapturedJobs
 
 STALE = "status = 'picked', queue_manager_id = $1, heartbeat = now() - interval '1 hour'"
 
 
 @pytest.fixture(autouse=True)
-def nothing_done() -> None:
-    chores.done.clear()
+def clear_done() -> None:
+    sample_tasks.done.clear()
 
 
-async def enqueued(database: Database, task, **kwargs):  # type: ignore[no-untyped-def]
+async def enqueue_job(database: Database, task, **kwargs):  # type: ignore[no-untyped-def]
     async with database.session() as session:
         return await enqueue(session, task, **kwargs)
 
 
-async def test_a_job_runs_and_its_result_is_kept(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.note, what="tea")
+async def test_a_job_runs_and_its_result_is_kept(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.note, what="tea")
     await jobs.run_all()
     row = await jobs.get(job.id)
-    assert (row.status, row.result, row.attempts, chores.done) == ("succeeded", "tea", 1, ["tea"])
+    assert (row.status, row.result, row.attempts, sample_tasks.done) == ("succeeded", "tea", 1, ["tea"])
     assert row.started_at
     assert row.finished_at
 
 
-async def test_an_ordinary_function_runs_in_a_thread(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.in_thread, n=21)
+async def test_an_ordinary_function_runs_in_a_thread(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.in_thread, n=21)
     await jobs.run_all()
     assert (await jobs.get(job.id)).result == 42
 
 
 async def test_a_failing_job_is_tried_again_and_ends_as_failed_with_its_traceback(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
-    job = await enqueued(database, chores.fail, why="no milk")
+    job = await enqueue_job(database, sample_tasks.fail, why="no milk")
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
-    assert (row.status, row.attempts, chores.done) == ("failed", 3, [1, 2, 3])
+    assert (row.status, row.attempts, sample_tasks.done) == ("failed", 3, [1, 2, 3])
     assert "Traceback" in (row.error or "")
     assert "ValueError: no milk" in (row.error or "")
 
 
 async def test_between_attempts_a_job_waits_queued_with_the_error_of_the_last(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
-    job = await enqueued(database, chores.fail_and_wait)
+    job = await enqueue_job(database, sample_tasks.fail_and_wait)
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert row.status == "queued"
@@ -61,23 +61,23 @@ async def test_between_attempts_a_job_waits_queued_with_the_error_of_the_last(
     assert row.scheduled_at > job.scheduled_at
 
 
-async def test_a_job_that_succeeds_later_keeps_no_error(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.succeed_at, attempt=3)
+async def test_a_job_that_succeeds_later_keeps_no_error(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.succeed_at, attempt=3)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
     assert (row.status, row.result, row.error, row.attempts) == ("succeeded", 3, None, 3)
 
 
-async def test_a_job_that_takes_too_long_is_cancelled_and_failed(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.hang)
+async def test_a_job_that_takes_too_long_is_cancelled_and_failed(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.hang)
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert row.status == "failed"
     assert "longer than 0.1 s" in (row.error or "")
 
 
-async def test_a_task_that_leaves_the_program_only_fails(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.leave)
+async def test_a_task_that_leaves_the_program_only_fails(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.exit_interpreter)
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert row.status == "failed"
@@ -86,28 +86,30 @@ async def test_a_task_that_leaves_the_program_only_fails(database: Database, job
 
 @pytest.mark.parametrize("kind", ["nul", "object", "large", "surrogate"])
 async def test_a_result_that_cannot_be_stored_does_not_undo_the_work(
-    database: Database, jobs: JobsInTest, kind: str
+    database: Database, jobs: CapturedJobs, kind: str
 ) -> None:
-    job = await enqueued(database, chores.odd_result, kind=kind)
-    other = await enqueued(database, chores.note, what="beside it")
+    job = await enqueue_job(database, sample_tasks.odd_result, kind=kind)
+    other = await enqueue_job(database, sample_tasks.note, what="beside it")
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert (row.status, row.result) == ("succeeded", None)
     assert (await jobs.get(other.id)).result == "beside it"
 
 
-async def test_an_error_that_cannot_be_stored_as_it_is_is_stored_readable(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.odd_error)
+async def test_an_error_that_cannot_be_stored_as_it_is_is_stored_readable(
+    database: Database, jobs: CapturedJobs
+) -> None:
+    job = await enqueue_job(database, sample_tasks.odd_error)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
     assert row.status == "failed"
     assert "ValueError: nul" in (row.error or "")
 
 
-async def test_a_task_knows_its_job_and_the_request_that_enqueued_it(database: Database, jobs: JobsInTest) -> None:
+async def test_a_task_knows_its_job_and_the_request_that_enqueued_it(database: Database, jobs: CapturedJobs) -> None:
     user_id = uuid4()
     with structlog.contextvars.bound_contextvars(request_id="req-1"):
-        job = await enqueued(database, chores.describe, user_id=user_id)
+        job = await enqueue_job(database, sample_tasks.describe, user_id=user_id)
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert row.result["user_id"] == str(user_id)
@@ -115,70 +117,72 @@ async def test_a_task_knows_its_job_and_the_request_that_enqueued_it(database: D
     assert row.result["bound"] == {
         "job": f"[{str(job.id)[:8]}]",
         "job_id": str(job.id),
-        "task": "chores.describe",
+        "task": "sample_tasks.describe",
         "request_id": "req-1",
     }
-    assert chores.done == ["child"]
+    assert sample_tasks.done == ["child"]
 
 
-async def test_progress_is_whole_when_a_job_that_told_some_has_succeeded(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.describe, user_id=uuid4())
+async def test_progress_is_whole_when_a_job_that_told_some_has_succeeded(
+    database: Database, jobs: CapturedJobs
+) -> None:
+    job = await enqueue_job(database, sample_tasks.describe, user_id=uuid4())
     await jobs.run_all()
     assert (await jobs.get(job.id)).progress == 1
 
 
-async def test_higher_priority_goes_first(database: Database, jobs: JobsInTest) -> None:
+async def test_higher_priority_goes_first(database: Database, jobs: CapturedJobs) -> None:
     for what, priority in (("low", -1), ("usual", 0), ("high", 5)):
-        await enqueued(database, chores.note, what=what, priority=priority)
+        await enqueue_job(database, sample_tasks.note, what=what, priority=priority)
     await jobs.run_all()
-    assert chores.done == ["high", "usual", "low"]
+    assert sample_tasks.done == ["high", "usual", "low"]
 
 
-async def test_a_delayed_job_waits(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.note, what="later", delay=3600)
+async def test_a_delayed_job_waits(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.note, what="later", delay=3600)
     await jobs.run_all()
     assert (await jobs.get(job.id)).status == "queued"
     await jobs.run_all(future=True)
     assert (await jobs.get(job.id)).status == "succeeded"
 
 
-async def test_jobs_are_captured_once_their_transaction_has_committed(database: Database, jobs: JobsInTest) -> None:
+async def test_jobs_are_captured_once_their_transaction_has_committed(database: Database, jobs: CapturedJobs) -> None:
     with pytest.raises(RuntimeError):
         await roll_back(database)
-    job = await enqueued(database, chores.note, what="kept")
+    job = await enqueue_job(database, sample_tasks.note, what="kept")
     assert [each.id for each in jobs.captured] == [job.id]
 
 
 async def roll_back(database: Database) -> None:
     async with database.session() as session:
-        await enqueue(session, chores.note, what="never")
+        await enqueue(session, sample_tasks.note, what="never")
         raise RuntimeError
 
 
-async def test_secrets_do_not_reach_the_stored_traceback(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.fail, why="https://user:hunter2@example.com refused")
+async def test_secrets_do_not_reach_the_stored_traceback(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.fail, why="https://user:hunter2@example.com refused")
     await jobs.run_all()
     assert "hunter2" not in ((await jobs.get(job.id)).error or "")
 
 
-async def test_behind_a_transaction_pooler_a_worker_polls(database: Database, jobs: JobsInTest) -> None:
+async def test_behind_a_transaction_pooler_a_worker_polls(database: Database, jobs: CapturedJobs) -> None:
     pooled = Database(database.settings.model_copy(update={"database_pooler": "transaction"}), database.url)
     try:
-        async with working(pooled):
-            job = await enqueued(database, chores.note, what="polled")
-            await eventually(lambda: has_succeeded(jobs, job))
+        async with running_worker(pooled):
+            job = await enqueue_job(database, sample_tasks.note, what="polled")
+            await wait_until(lambda: has_succeeded(jobs, job))
     finally:
         await pooled.close()
 
 
-async def has_succeeded(jobs: JobsInTest, job: Job) -> bool:
+async def has_succeeded(jobs: CapturedJobs, job: Job) -> bool:
     return (await jobs.get(job.id)).status == "succeeded"
 
 
 async def test_a_message_claimed_by_a_worker_that_died_before_it_marked_the_job_comes_round(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
-    job = await enqueued(database, chores.note, what="tea")
+    job = await enqueue_job(database, sample_tasks.note, what="tea")
     await execute(database, f"UPDATE pgqueuer SET {STALE}", uuid4())
     await jobs.run_all()
     row = await jobs.get(job.id)
@@ -186,29 +190,31 @@ async def test_a_message_claimed_by_a_worker_that_died_before_it_marked_the_job_
 
 
 async def test_a_job_whose_end_was_written_but_whose_message_stayed_is_not_run_again(
-    database: Database, jobs: JobsInTest
+    database: Database, jobs: CapturedJobs
 ) -> None:
-    job = await enqueued(database, chores.note, what="tea")
+    job = await enqueue_job(database, sample_tasks.note, what="tea")
     await execute(database, f"UPDATE pgqueuer SET {STALE}", uuid4())
     await execute(
         database, "UPDATE jobs SET status = 'succeeded', attempts = 1, finished_at = now() WHERE id = $1", job.id
     )
     await jobs.run_all()
-    assert chores.done == []
+    assert sample_tasks.done == []
     assert await execute(database, "SELECT count(*) FROM pgqueuer") == 0
 
 
-async def test_a_job_that_ran_but_whose_end_was_not_written_runs_again(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.note, what="tea")
+async def test_a_job_that_ran_but_whose_end_was_not_written_runs_again(database: Database, jobs: CapturedJobs) -> None:
+    job = await enqueue_job(database, sample_tasks.note, what="tea")
     await execute(database, f"UPDATE pgqueuer SET {STALE}", uuid4())
     await execute(database, "UPDATE jobs SET status = 'running', attempts = 1, worker_id = $1", uuid4())
     await jobs.run_all()
     row = await jobs.get(job.id)
-    assert (row.status, row.attempts, row.lost, chores.done) == ("succeeded", 2, 1, ["tea"])
+    assert (row.status, row.attempts, row.lost, sample_tasks.done) == ("succeeded", 2, 1, ["tea"])
 
 
-async def test_the_end_told_by_a_worker_that_lost_the_job_does_not_count(database: Database, jobs: JobsInTest) -> None:
-    job = await enqueued(database, chores.give_away)
+async def test_the_end_told_by_a_worker_that_lost_the_job_does_not_count(
+    database: Database, jobs: CapturedJobs
+) -> None:
+    job = await enqueue_job(database, sample_tasks.reassign_job)
     await jobs.run_all()
     row = await jobs.get(job.id)
     assert (row.status, row.result) == ("running", None)

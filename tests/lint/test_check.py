@@ -102,11 +102,11 @@ from undercroft.core.db import Statement
 from undercroft.core.db.repository import Repository, TenantRepository
 from shop.models import Order
 
-OF_TEAM = (col(Order.team_id) == bindparam("team_id"),)
+TEAM_FILTER = (col(Order.team_id) == bindparam("team_id"),)
 """
 SCOPED = {
     "by column": "X = Statement(select(Order).where(col(Order.team_id) == bindparam('team_id')))",
-    "by a name": "X = select(func.count()).select_from(Order).where(*OF_TEAM)",
+    "by a name": "X = select(func.count()).select_from(Order).where(*TEAM_FILTER)",
     "insert": "X = insert(Order).values({n: bindparam(n) for n in ('id', 'team_id')})",
     "begins with _query": """
 class R(TenantRepository[Order]):

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.modules.auth.people import Mailbox
+from tests.modules.auth.users import Mailbox
 from undercroft.app.server import Server, server_config
 from undercroft.core.http.application import Api
 from undercroft.devstack.machine import free_port
-from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.jobs import CapturedJobs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture
-def mailbox(mailbox_folder: Path, jobs: JobsInTest) -> Mailbox:
+def mailbox(mailbox_folder: Path, jobs: CapturedJobs) -> Mailbox:
     """What the test has sent."""
     return Mailbox(mailbox_folder, jobs)
 
@@ -50,7 +50,7 @@ async def chromium() -> AsyncIterator[Any]:
         await browser.close()
 
 
-async def shot(page: Any, name: str) -> None:
+async def take_screenshot(page: Any, name: str) -> None:
     """A picture to look at, where SCREENSHOTS names a folder."""
     if folder := os.environ.get("SCREENSHOTS"):
         await page.screenshot(path=f"{folder}/{name}.png", full_page=True)

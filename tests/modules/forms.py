@@ -6,7 +6,7 @@ from html import unescape
 import httpx
 
 
-async def followed(http: httpx.AsyncClient, response: httpx.Response, **headers: str) -> httpx.Response:
+async def follow_redirect(http: httpx.AsyncClient, response: httpx.Response, **headers: str) -> httpx.Response:
     """The page that a form redirects to, opened twice: reloading it sends nothing and shows the same."""
     assert response.status_code == 303, response.text
     page = await http.get(response.headers["location"], headers=headers)
@@ -15,7 +15,7 @@ async def followed(http: httpx.AsyncClient, response: httpx.Response, **headers:
     return page
 
 
-def hidden(page: httpx.Response) -> dict[str, str]:
+def hidden_fields(page: httpx.Response) -> dict[str, str]:
     """The hidden fields of a page's first form."""
     form = page.text.partition("<form")[2].partition("</form>")[0]
     found = re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)

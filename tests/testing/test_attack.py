@@ -11,12 +11,12 @@ from sqlmodel import col, select
 
 from undercroft.app.api import create_app
 from undercroft.core.auth import CurrentPrincipal, Router
-from undercroft.core.db import Database, ReadSessionDep, SessionDep, every_tenant
+from undercroft.core.db import Database, ReadSessionDep, SessionDep, all_tenants
 from undercroft.core.errors import Forbidden
 from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project
 from undercroft.testing.attack import Attack
-from undercroft.testing.lifespan import running
+from undercroft.testing.lifespan import run_lifespan
 
 
 async def test_no_route_yields_or_hints_at_or_changes_what_is_anothers(attack: Attack) -> None:
@@ -32,7 +32,7 @@ class Chosen(BaseModel):
 
 async def any_project(session: ReadSessionDep, project_id: UUID) -> Project:
     """What no module may do: not even row-level security is in its way."""
-    with every_tenant():
+    with all_tenants():
         found = (await session.scalars(select(Project).where(col(Project.id) == project_id))).first()
     if found is None:
         raise ProjectNotFound
@@ -63,7 +63,7 @@ async def words(project_id: UUID, session: ReadSessionDep, principal: CurrentPri
 @leaky.delete("/change/{project_id}", status_code=204)
 async def change(project_id: UUID, session: SessionDep, principal: CurrentPrincipal) -> None:
     project = await any_project(session, project_id)
-    with every_tenant():
+    with all_tenants():
         project.description = "changed"
         await session.flush()
     if project.team_id != principal.team_id:
@@ -76,7 +76,7 @@ class Quiet(ProjectNotFound):
 
 @leaky.get("/location/{project_id}", status_code=404)
 async def location(project_id: UUID, session: ReadSessionDep, response: Response) -> None:
-    with every_tenant():
+    with all_tenants():
         found = (await session.scalars(select(Project).where(col(Project.id) == project_id))).first()
     response.headers["Location"] = found.name if found else "nowhere"
 
@@ -92,13 +92,13 @@ async def query(session: ReadSessionDep, project_id: UUID | None = None) -> str:
 
 
 @leaky.get("/list")
-async def everybodys(session: ReadSessionDep) -> list[str]:
-    with every_tenant():
+async def all_names(session: ReadSessionDep) -> list[str]:
+    with all_tenants():
         return list((await session.scalars(select(col(Project.name)))).all())
 
 
 async def header(session: ReadSessionDep, x_team_id: Annotated[UUID, Header()]) -> list[str]:
-    with every_tenant():
+    with all_tenants():
         return list((await session.scalars(select(col(Project.name)).where(col(Project.team_id) == x_team_id))).all())
 
 
@@ -126,7 +126,7 @@ HOLES = {
     "/app/leaky/query": ["holds something of the victim's", "200, and 404"],
     "/app/leaky/list": ["holds something of the victim's"],
     "/public/leaky/header": ["holds something of the victim's"],
-    "/app/leaky/unknown/{gizmo_id}": ['stands_for("gizmo_id", Model)'],
+    "/app/leaky/unknown/{gizmo_id}": ['register_id("gizmo_id", Model)'],
     "/app/leaky/broken/{project_id}": ["the answer is 500"],
 }
 
@@ -135,7 +135,7 @@ HOLES = {
 async def leaking(database: Database, owner_url: str) -> AsyncIterator[Attack]:
     app = create_app(database=database)
     app.add([leaky, unguarded])
-    async with running(app):
+    async with run_lifespan(app):
         yield Attack(app, owner_url)
 
 
@@ -150,6 +150,6 @@ async def test_a_planted_hole_is_found(leaking: Attack, path: str, found: list[s
 async def test_a_route_is_excused_with_a_reason_only(leaking: Attack) -> None:
     path = "/api/v1/app/leaky/list"
     with pytest.raises(ValueError, match="Say why"):
-        leaking.excuse("GET", path, because="")
-    leaking.excuse("GET", path, because="it is a list of what everybody may see")
+        leaking.exempt("GET", path, reason="")
+    leaking.exempt("GET", path, reason="it is a list of what everybody may see")
     await leaking(lambda operation: operation.path == path)

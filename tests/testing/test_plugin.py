@@ -9,7 +9,7 @@ from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.testing.servers import Servers
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
 
 MAKE = "CREATE TABLE IF NOT EXISTS plugin_things (id int PRIMARY KEY)"
 
@@ -25,11 +25,11 @@ async def things(owner_url: str):
 
 async def test_settings_say_that_this_is_a_test(test_settings: None):
     assert load(CoreSettings).environment is Environment.TEST
-    assert list(load(CoreSettings).production_faults())
+    assert list(load(CoreSettings).production_errors())
 
 
 async def test_nothing_in_the_application_happens_by_the_clock(app: Api):
-    assert app.state.identity_upkeep.done()
+    assert app.state.auth_maintenance.done()
 
 
 @pytest.mark.parametrize("turn", [1, 2])
@@ -68,7 +68,7 @@ async def test_a_wrong_password_is_refused(servers):
         await asyncpg.connect(servers.manager_url, password="guessed")
 
 
-async def test_statements_count_the_work_and_not_what_is_around_it(database: Database, statements: Statements):
+async def test_statements_count_the_work_and_not_what_is_around_it(database: Database, statements: StatementRecorder):
     async with database.session() as session:
         connection = await session.raw()
         await connection.fetchval("SELECT 1")

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from undercroft.testing.servers import Servers, at
-from undercroft.testing.tables import Tables
+from undercroft.testing.servers import Servers, with_database
+from undercroft.testing.tables import TableCleaner
 
 FARM = """
     CREATE TABLE hens (id int PRIMARY KEY);
@@ -27,7 +27,7 @@ async def url(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator
     name = f"{servers.template}_farm_{request.param}"
     manager = await asyncpg.connect(servers.manager_url)
     await manager.execute(f'CREATE DATABASE "{name}" OWNER "{urlsplit(servers.owner_url).username}"')
-    url = at(servers.manager_url if request.param == "superuser" else servers.owner_url, name)
+    url = with_database(servers.manager_url if request.param == "superuser" else servers.owner_url, name)
     farmer = await asyncpg.connect(url)
     await farmer.execute(FARM)
     await farmer.close()
@@ -37,7 +37,7 @@ async def url(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator
 
 
 async def test_rows_in_a_circle_are_deleted_and_those_of_migrations_come_back(url: str):
-    tables = Tables(url)
+    tables = TableCleaner(url)
     await tables.open()
     farmer = await asyncpg.connect(url)
     await farmer.execute("INSERT INTO hens VALUES (1); INSERT INTO eggs VALUES (1, 1); UPDATE hens SET egg = 1")

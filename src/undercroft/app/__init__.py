@@ -3,9 +3,9 @@
 import gc
 from importlib import import_module
 
-from undercroft.importing import collector_resting, import_without, validators_at_first_use
+from undercroft.import_time import defer_validators, gc_paused, import_without
 
-FROM_BELOW = (
+IMPORT_FIRST = (
     "sqlalchemy.ext.asyncio",
     "sqlmodel",
     "undercroft.core.db",
@@ -16,13 +16,13 @@ FROM_BELOW = (
 """What everything else is built on, imported first and so from no depth: in a long chain of imports CPython takes a
 piece of stack and gives it back with each call, a twentieth of a start."""
 
-with collector_resting():
-    with validators_at_first_use():
+with gc_paused():
+    with defer_validators():
         # FastAPI has dozens of models for a document that few processes write, and takes email_validator for an
         # address that ours does not give.
         import_without("email_validator", "fastapi")
         import_module("pydantic_settings")
-    for _name in FROM_BELOW:
+    for _name in IMPORT_FIRST:
         import_module(_name)
 
 # What a start makes stays: the default threshold has the collector look through all of it again and again in vain.

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, TypeAlias
 from fastapi import APIRouter, FastAPI
 
 from undercroft import __version__
-from undercroft.app.declarations import check_routes, routers_in
-from undercroft.app.loader import check_settings, modules, parts, prepare
+from undercroft.app.discovery import check_settings, load_submodules, modules, prepare
+from undercroft.app.route_checks import check_routes, find_routers
 from undercroft.core.auth import Surface
 from undercroft.core.db import Database, DatabaseSettings
-from undercroft.core.db.connect import await_database, decide_pooler
+from undercroft.core.db.connect import detect_pooler, wait_for_database
 from undercroft.core.db.health import database_component
-from undercroft.core.db.settings import required
+from undercroft.core.db.settings import require_url
 from undercroft.core.health import Component, Health
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
 from undercroft.core.telemetry import logs
-from undercroft.importing import collector_resting
+from undercroft.import_time import gc_paused
 
 if TYPE_CHECKING:
     from undercroft.core.admin import AdminView, Chart
 
-AdminParts: TypeAlias = "tuple[list[type[AdminView]], list[Chart], list[Path]]"
+AdminComponents: TypeAlias = "tuple[list[type[AdminView]], list[Chart], list[Path]]"
 
-SERVED: dict[str, frozenset[Surface]] = {
+SERVED_SURFACES: dict[str, frozenset[Surface]] = {
     "all": frozenset(Surface),
     "public": frozenset(Surface) - {Surface.ADMIN},
     "admin": frozenset({Surface.ADMIN, Surface.PUBLIC}),
@@ -43,35 +43,35 @@ def create_app(surface: str = "all", *, database: Database | None = None) -> Api
     """
     logs.configure()
     check_settings(load(CoreSettings).environment)
-    app = _assemble(surface)
+    app = _build_app(surface)
     app.state.database = database
     return app
 
 
 def offline_app() -> Api:
     """The whole application to be looked at, not served: weak settings do not matter."""
-    return _assemble("all")
+    return _build_app("all")
 
 
-def _assemble(surface: str) -> Api:
-    with collector_resting():
+def _build_app(surface: str) -> Api:
+    with gc_paused():
         prepare()
         app = Api(version=__version__, lifespan=_lifespan)
         app.state.surface = surface
         app.state.health = Health()
-        app.state.admin_parts = admin_parts
-        app.add(_routers(SERVED[surface]))
+        app.state.load_admin_components = load_admin_components
+        app.add(_load_routers(SERVED_SURFACES[surface]))
         check_routes(app.routes, complete=load(CoreSettings).is_development)
     return app
 
 
-def admin_parts() -> AdminParts:
+def load_admin_components() -> AdminComponents:
     """What modules add to `/admin`: views, charts and folders of templates. Imports them, and SQLAdmin with them."""
     from undercroft.core.admin import AdminView, Chart
 
     views: list[type[AdminView]] = []
     charts: list[Chart] = []
-    for part in parts("admin"):
+    for part in load_submodules("admin"):
         views += [each for each in vars(part).values() if _is_view_of(part, each)]
         charts += getattr(part, "CHARTS", ())
     folders = [module.folder / "templates" / "admin" for module in modules()]
@@ -84,11 +84,11 @@ def _is_view_of(part: ModuleType, value: object) -> bool:
     return isinstance(value, type) and issubclass(value, AdminView) and value.__module__ == part.__name__
 
 
-def _routers(served: frozenset[Surface]) -> Iterator[APIRouter]:
+def _load_routers(served: frozenset[Surface]) -> Iterator[APIRouter]:
     for name in ("routes", "pages"):
-        for part in (module.part(name) for module in modules() if module.enabled):
+        for part in (module.load_submodule(name) for module in modules() if module.enabled):
             if part is not None:
-                yield from (router for router in routers_in(part) if router.surface in served)
+                yield from (router for router in find_routers(part) if router.surface in served)
 
 
 @asynccontextmanager
@@ -100,29 +100,29 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             stack.push_async_callback(app.state.database.close)
         stack.push_async_callback(app.state.cache.close)
         app.state.health.add(database_component(app.state.database))
-        app.state.cache.warn_without()
+        app.state.cache.warn_if_unconfigured()
         if app.state.cache:
             app.state.health.add(Component("redis", app.state.cache.ping))
             with suppress(Exception):
                 await app.state.cache.ping()
         for module in modules():
-            part = module.part("startup")
+            part = module.load_submodule("lifespan")
             if part is not None:
                 await part.start(app)
                 if hasattr(part, "stop"):
                     stack.push_async_callback(part.stop, app)
-        _tune_collector()
+        _tune_gc()
         yield
 
 
 async def _open_database(surface: str) -> Database:
     settings = load(DatabaseSettings)
-    await await_database(required(settings.url), settings.db_start_timeout)
-    settings = await decide_pooler()
+    await wait_for_database(require_url(settings.url), settings.db_start_timeout)
+    settings = await detect_pooler()
     return Database(settings, settings.admin_url if surface == "admin" else settings.url)
 
 
-def _tune_collector() -> None:
+def _tune_gc() -> None:
     """Leave what lives for ever out of the garbage collector's rounds, and make those rarer."""
     gc.collect()
     gc.freeze()

@@ -14,11 +14,11 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from undercroft.app.loader import declared_settings
+from undercroft.app.discovery import list_settings_classes
 from undercroft.core.auth.guards import SIGNED_IN
 from undercroft.core.settings import SettingsBase, env_name
 
-HEAD = """\
+HEADER = """\
 # Every setting with its default, written by `undercroft env --write`. Copy what you change to .env,
 # or set it in the environment, which wins. Development needs none of them.
 #
@@ -26,26 +26,26 @@ HEAD = """\
 """
 
 
-class ListedRoute(Struct, frozen=True):
+class RouteSummary(Struct, frozen=True):
     """One route as a person wants to read it."""
 
     methods: str
     path: str
-    who: str
+    access: str
     summary: str
 
 
-def listed_routes(app: FastAPI) -> list[ListedRoute]:
+def list_routes(app: FastAPI) -> list[RouteSummary]:
     """Every route of an application, by path."""
     found = [
-        ListedRoute(", ".join(sorted(route.methods or ())), route.path_format, _who(route), route.summary or "")
+        RouteSummary(", ".join(sorted(route.methods or ())), route.path_format, _access(route), route.summary or "")
         for route in app.router.routes
         if isinstance(route, APIRoute)
     ]
     return sorted(found, key=lambda each: (each.path, each.methods))
 
 
-def _who(route: APIRoute) -> str:
+def _access(route: APIRoute) -> str:
     """What a caller needs, read off the route's own guards."""
     needs = {getattr(each.call, "needs", None) for each in _all_dependencies(route.dependant)} - {None}
     stronger = needs - {SIGNED_IN}
@@ -58,36 +58,36 @@ def _all_dependencies(dependant: Dependant) -> Iterator[Dependant]:
         yield from _all_dependencies(each)
 
 
-def env_example() -> str:
+def render_env_example() -> str:
     """All settings by section, commented out, each with its description and default; what must be set comes first."""
-    declared = sorted(declared_settings(), key=lambda each: not _musts(each))
-    musts = "".join(f"#   {must}\n" for each in declared for must in _musts(each))
+    declared = sorted(list_settings_classes(), key=lambda each: not _required_in_production(each))
+    musts = "".join(f"#   {must}\n" for each in declared for must in _required_in_production(each))
     sections = groupby(declared, key=lambda each: each.section or each.__name__)
-    return f"{HEAD}{musts}" + "".join(
-        f"\n# --- {name} ---\n" + "".join(_described(each) for each in group) for name, group in sections
+    return f"{HEADER}{musts}" + "".join(
+        f"\n# --- {name} ---\n" + "".join(_describe_settings(each) for each in group) for name, group in sections
     )
 
 
-def _musts(declared: type[SettingsBase]) -> list[str]:
+def _required_in_production(declared: type[SettingsBase]) -> list[str]:
     """What production still wants of somebody who has set nothing."""
     nothing_set = declared.model_construct()
-    return [fault.split()[0] for fault in nothing_set.production_faults()]
+    return [error.split()[0] for error in nothing_set.production_errors()]
 
 
-def _described(declared: type[SettingsBase]) -> str:
+def _describe_settings(declared: type[SettingsBase]) -> str:
     lines: list[str] = []
     for name, field in declared.model_fields.items():
-        lines += [*_lines(field), f"# {env_name(declared, name)}={_default(field)}"]
+        lines += [*_comment_lines(field), f"# {env_name(declared, name)}={_format_default(field)}"]
     return "\n".join([*lines, ""])
 
 
-def _lines(field: FieldInfo) -> Iterator[str]:
+def _comment_lines(field: FieldInfo) -> Iterator[str]:
     if field.description:
         yield ""
         yield from (f"# {line}" for line in textwrap.wrap(field.description, 100))
 
 
-def _default(field: FieldInfo) -> str:
+def _format_default(field: FieldInfo) -> str:
     value: Any = field.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined or value is None:
         return ""

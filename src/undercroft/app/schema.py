@@ -6,17 +6,17 @@ from pathlib import Path
 from msgspec.structs import replace
 
 import undercroft
-from undercroft.app.loader import load_models, modules
+from undercroft.app.discovery import load_models, modules
 from undercroft.core.db import DatabaseSettings, row_security
-from undercroft.core.db.connect import connected
-from undercroft.core.db.row_security import Wanted
+from undercroft.core.db.connect import open_connection
+from undercroft.core.db.row_security import RowSecurityConfig
 from undercroft.core.db.tenancy import tenant_tables
 from undercroft.core.settings import load
 
-CORE = Path(undercroft.__file__).parent / "migrations" / "versions"
+CORE_VERSIONS = Path(undercroft.__file__).parent / "migrations" / "versions"
 
 
-async def is_newest(url: str) -> bool:
+async def is_current(url: str) -> bool:
     """Whether every history stands at its last file, and row-level security as it is set.
 
     False may also mean that only a migration's tools can tell why. Raises `ConfigurationError` when the database
@@ -24,38 +24,44 @@ async def is_newest(url: str) -> bool:
     """
     import asyncpg
 
-    async with connected(url) as connection:
+    async with open_connection(url) as connection:
         try:
-            for name, revision in _last_files():
+            for name, revision in _latest_revisions():
                 stored = await connection.fetchval(f'SELECT version_num FROM "{name}_alembic_version"')  # noqa: S608
                 if stored != revision:
                     return False
-            return await row_security.stands(connection, replace(wanted_row_security(), admin_role=""))
+            return await row_security.is_synced(connection, replace(configured_row_security(), admin_role=""))
         except asyncpg.UndefinedTableError:
             return False
 
 
 async def require_row_security() -> None:
     """Raise `ConfigurationError` when the database does not do what TENANT_RLS says."""
-    await row_security.require(load(DatabaseSettings).direct_url, wanted_row_security())
+    await row_security.require(load(DatabaseSettings).direct_url, configured_row_security())
 
 
-def wanted_row_security() -> Wanted:
+def configured_row_security() -> RowSecurityConfig:
     """Row-level security as the settings want it; the tables are only looked for when it is on."""
-    return row_security_of(on=True) if load(DatabaseSettings).tenant_rls else Wanted(on=False, tables=())
+    return (
+        build_row_security(enabled=True)
+        if load(DatabaseSettings).tenant_rls
+        else RowSecurityConfig(enabled=False, tables=())
+    )
 
 
-def row_security_of(*, on: bool) -> Wanted:
+def build_row_security(*, enabled: bool) -> RowSecurityConfig:
     """Row-level security on every team's table, for the roles of the settings."""
     load_models()
     settings = load(DatabaseSettings)
-    admin = row_security.role_of(settings.admin_url)
-    return Wanted(on, tenant_tables(), admin if admin != row_security.role_of(settings.url) else "")
+    admin = row_security.role_from_url(settings.admin_url)
+    return RowSecurityConfig(
+        enabled, tenant_tables(), admin if admin != row_security.role_from_url(settings.url) else ""
+    )
 
 
-def _last_files() -> Iterator[tuple[str, str]]:
+def _latest_revisions() -> Iterator[tuple[str, str]]:
     """Each history with the name of its last file, which is its revision: they are numbered."""
-    folders = {"core": CORE} | {module.name: module.folder / "migrations" / "versions" for module in modules()}
+    folders = {"core": CORE_VERSIONS} | {module.name: module.folder / "migrations" / "versions" for module in modules()}
     for name, folder in folders.items():
         files = sorted(path.stem for path in folder.glob("[0-9]*.py"))
         if files:

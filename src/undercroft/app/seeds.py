@@ -1,6 +1,6 @@
 """Demo data, made by each module for itself."""
 
-from undercroft.app.loader import modules
+from undercroft.app.discovery import modules
 from undercroft.core.db import Database
 
 
@@ -12,7 +12,7 @@ async def seed_all(database: Database) -> list[str]:
     seeded = []
     async with database.session() as session:
         for module in modules():
-            part = module.part("seeds")
+            part = module.load_submodule("seeds")
             if part is not None:
                 await part.seed(session)
                 seeded.append(module.name)

@@ -21,26 +21,26 @@ from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
 from undercroft.app.api import create_app
-from undercroft.app.connections import BACKLOG, LimitedProtocol
-from undercroft.app.loader import check_settings
-from undercroft.app.schema import is_newest, require_row_security
+from undercroft.app.connection_limits import LISTEN_BACKLOG, LimitedProtocol
+from undercroft.app.discovery import check_settings
+from undercroft.app.schema import is_current, require_row_security
 from undercroft.app.settings import ServerSettings
 from undercroft.core.db import DatabaseSettings
-from undercroft.core.db.connect import await_database, decide_pooler
-from undercroft.core.db.settings import required
+from undercroft.core.db.connect import detect_pooler, wait_for_database
+from undercroft.core.db.settings import require_url
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, Environment, load
 from undercroft.core.telemetry import logs
-from undercroft.core.telemetry.origin import explanation
+from undercroft.core.telemetry.origin import explain_error
 
 log = structlog.get_logger("undercroft.application")
 
 _SURFACE = "UNDERCROFT_SURFACE"
 M_MMAP_THRESHOLD = -3
-WORKER_HEALTH_SECONDS = 60
+WORKER_HEALTHCHECK_TIMEOUT = 60
 """A worker that gives no sign of life for so long is replaced. With less, one on a crowded machine would be."""
-SECONDS_TO_CLOSE = 5
+CLOSE_TIMEOUT = 5
 """What a process gets to close its connections, once its requests in flight had their time."""
 
 
@@ -53,40 +53,40 @@ def serve(surface: str, host: str | None = None, port: int | None = None) -> Non
     settings = load(ServerSettings)
     host, port = host or settings.host, port or settings.port
     check_settings(load(CoreSettings).environment)
-    _require_port(host, port)
+    _require_free_port(host, port)
     logs.configure()
-    for warning in asyncio.run(ready_database()):
+    for warning in asyncio.run(prepare_database()):
         warn(warning)
     if settings.web_concurrency == 1:
-        _serve_here(surface, host, port)
+        _serve_in_process(surface, host, port)
     else:
         _serve_with_workers(surface, host, port, settings.web_concurrency)
 
 
-async def ready_database() -> list[str]:
+async def prepare_database() -> list[str]:
     """See that the schema is the newest and rows are secured as set, or with MIGRATE_ON_START make it so.
 
     Returns what a person should know although the process can start: a schema of a newer release, and in development
     one that is not what the code was written for. Raises `ConfigurationError` that says what to do instead.
     """
-    await await_database(required(load(DatabaseSettings).url), load(DatabaseSettings).db_start_timeout)
-    database = await decide_pooler()
-    newest = await is_newest(database.direct_url)
-    warnings = [] if newest else await _approach_newest(database)
+    await wait_for_database(require_url(load(DatabaseSettings).url), load(DatabaseSettings).db_start_timeout)
+    database = await detect_pooler()
+    newest = await is_current(database.direct_url)
+    warnings = [] if newest else await _migrate_if_enabled(database)
     if database.tenant_rls or not newest:
         await require_row_security()
     return warnings
 
 
-async def _approach_newest(database: DatabaseSettings) -> list[str]:
+async def _migrate_if_enabled(database: DatabaseSettings) -> list[str]:
     """Migrate if that is wanted, in development only without a loss."""
-    from undercroft.app.migrations import outdated, require_current, upgrade_all
+    from undercroft.app.migrations import require_current, schema_warnings, upgrade_all
 
     migrates = load(ServerSettings).migrate_on_start
     develops = migrates and load(CoreSettings).environment is Environment.DEVELOPMENT
     if migrates:
-        await upgrade_all(required(database.migration_url), lossless=develops)
-    return await (outdated if develops else require_current)(database.direct_url)
+        await upgrade_all(require_url(database.migration_url), lossless=develops)
+    return await (schema_warnings if develops else require_current)(database.direct_url)
 
 
 def warn(warning: str) -> None:
@@ -101,16 +101,16 @@ def application() -> Any:
     """What each of several worker processes serves; it goes when the main process does."""
     parent = parent_process()
     if parent is not None:
-        threading.Thread(target=_go_with, args=(parent.sentinel,), daemon=True, name="parent-watcher").start()
-    _give_big_blocks_back()
+        threading.Thread(target=_exit_with_parent, args=(parent.sentinel,), daemon=True, name="parent-watcher").start()
+    _tune_malloc()
     try:
         app = create_app(os.environ.get(_SURFACE, "all"))
     except Exception as error:
-        _exit_before_start(error)
-    return _exit_on_failed_start(app)
+        _exit_with_startup_error(error)
+    return _exit_on_startup_failure(app)
 
 
-def _give_big_blocks_back() -> None:
+def _tune_malloc() -> None:
     """Have glibc return each large block when it is freed.
 
     Left to itself it learns from the 19 MiB of the first password that such blocks come again, and keeps them.
@@ -121,7 +121,7 @@ def _give_big_blocks_back() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
 
 
-def _exit_on_failed_start(app: Api) -> Api:
+def _exit_on_startup_failure(app: Api) -> Api:
     """Have a worker process end with the reason when its application does not start: it would fail again and again."""
     lifespan = app.router.lifespan_context
 
@@ -131,16 +131,16 @@ def _exit_on_failed_start(app: Api) -> Api:
             try:
                 state = await stack.enter_async_context(lifespan(started))
             except Exception as error:
-                _exit_before_start(error)
+                _exit_with_startup_error(error)
             yield state
 
     app.router.lifespan_context = checked
     return app
 
 
-def _exit_before_start(error: Exception) -> NoReturn:
+def _exit_with_startup_error(error: Exception) -> NoReturn:
     logs.flush()
-    said = str(error) if isinstance(error, ConfigurationError) else explanation(error)
+    said = str(error) if isinstance(error, ConfigurationError) else explain_error(error)
     print(f"Error: {said}", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(STARTUP_FAILURE)
 
@@ -161,15 +161,15 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        patience = (self.config.timeout_graceful_shutdown or 0) + SECONDS_TO_CLOSE
-        end = threading.Timer(patience, _leave)
+        patience = (self.config.timeout_graceful_shutdown or 0) + CLOSE_TIMEOUT
+        end = threading.Timer(patience, _force_exit)
         end.daemon = True
         end.start()
         await super().shutdown(sockets)
         end.cancel()
 
 
-class Workers(Multiprocess):
+class ServerSupervisor(Multiprocess):
     """Several worker processes with one socket. Those that do not stop in time are killed."""
 
     def terminate_all(self) -> None:
@@ -178,7 +178,7 @@ class Workers(Multiprocess):
         super().terminate_all()
 
     def join_all(self) -> None:
-        deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + SECONDS_TO_CLOSE
+        deadline = time.monotonic() + (self.config.timeout_graceful_shutdown or 0) + CLOSE_TIMEOUT
         for worker in self.processes:
             worker.process.join(max(0, deadline - time.monotonic()))
             if worker.process.is_alive():
@@ -197,10 +197,10 @@ def server_config(app: Any, host: str, port: int, **options: Any) -> uvicorn.Con
         http=LimitedProtocol,
         ws="none",
         loop="uvloop" if loop_factory() else "asyncio",
-        backlog=BACKLOG,
+        backlog=LISTEN_BACKLOG,
         timeout_keep_alive=settings.keep_alive_timeout,
         timeout_graceful_shutdown=settings.shutdown_timeout,
-        timeout_worker_healthcheck=WORKER_HEALTH_SECONDS,
+        timeout_worker_healthcheck=WORKER_HEALTHCHECK_TIMEOUT,
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -210,20 +210,20 @@ def server_config(app: Any, host: str, port: int, **options: Any) -> uvicorn.Con
     )
 
 
-def _serve_here(surface: str, host: str, port: int) -> None:
-    _give_big_blocks_back()
+def _serve_in_process(surface: str, host: str, port: int) -> None:
+    _tune_malloc()
     app = create_app(surface)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve_started(app, host, port))
+        runner.run(_serve_with_lifespan(app, host, port))
 
 
-async def _serve_started(app: Api, host: str, port: int) -> None:
+async def _serve_with_lifespan(app: Api, host: str, port: int) -> None:
     """Start the application ourselves: what it raises reaches the caller as it is."""
     async with app.router.lifespan_context(app):
         await Server(server_config(app, host, port, lifespan="off")).serve()
 
 
-def _leave() -> None:
+def _force_exit() -> None:
     """End although requests are still in flight; the loop would wait for them."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -237,26 +237,26 @@ def _serve_with_workers(surface: str, host: str, port: int, workers: int) -> Non
     config = server_config(
         "undercroft.app.server:application", host, port, factory=True, workers=workers, lifespan="on"
     )
-    with socket.create_server((host, port), family=_family(host), backlog=BACKLOG) as listener:
-        processes = Workers(config, [listener])
+    with socket.create_server((host, port), family=_address_family(host), backlog=LISTEN_BACKLOG) as listener:
+        processes = ServerSupervisor(config, [listener])
         processes.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in processes.processes):
         sys.exit(1)
 
 
-def _go_with(sentinel: int) -> None:
+def _exit_with_parent(sentinel: int) -> None:
     connection.wait([sentinel])
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(load(ServerSettings).shutdown_timeout)
     os._exit(1)
 
 
-def _family(host: str) -> socket.AddressFamily:
+def _address_family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def _require_port(host: str, port: int) -> None:
-    with socket.socket(_family(host)) as probe:
+def _require_free_port(host: str, port: int) -> None:
+    with socket.socket(_address_family(host)) as probe:
         if os.name == "posix":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -8,8 +8,8 @@ import sys
 
 import structlog
 
-from undercroft.app.loader import check_settings, parts, prepare
-from undercroft.app.server import loop_factory, ready_database
+from undercroft.app.discovery import check_settings, load_submodules, prepare
+from undercroft.app.server import loop_factory, prepare_database
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import CoreSettings, Environment, load
@@ -23,10 +23,10 @@ log = structlog.get_logger("undercroft.application")
 
 def load_tasks() -> None:
     """Import what modules add to every process, their tasks, and the jobs' own upkeep."""
-    import undercroft.jobs.upkeep  # noqa: F401 - registers the clean-up
+    import undercroft.jobs.maintenance  # noqa: F401 - registers the clean-up
 
     prepare()
-    for _ in parts("tasks"):
+    for _ in load_submodules("tasks"):
         pass
 
 
@@ -55,7 +55,7 @@ async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = Non
     check_settings(load(CoreSettings).environment)
     load_tasks()
     check_queues(queues)
-    warnings = await ready_database()
+    warnings = await prepare_database()
     if load(CoreSettings).environment is not Environment.DEVELOPMENT:  # there the server says it
         for warning in warnings:
             log.warning(warning)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-LONGEST = 3600
+OWNER_STATEMENT_TIMEOUT = 3600
 """Seconds that a statement of the tables' owner may take."""
 
 
@@ -21,20 +21,20 @@ def with_database(work: "Callable[[Database], Awaitable[R]]", *, as_owner: bool 
 
     Raises `ConfigurationError` when none is configured, it does not let us in or its schema is old.
     """
-    return asyncio.run(_do(work, as_owner))
+    return asyncio.run(_run(work, as_owner))
 
 
-async def _do(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
-    from undercroft.app.loader import prepare
+async def _run(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
+    from undercroft.app.discovery import prepare
     from undercroft.app.migrations import require_current
     from undercroft.app.schema import require_row_security
-    from undercroft.core.audit import Actor, ActorKind, act_as
+    from undercroft.core.audit import Actor, ActorKind, set_current_actor
     from undercroft.core.db import Database
-    from undercroft.core.db.connect import decide_pooler
+    from undercroft.core.db.connect import detect_pooler
 
-    settings = await decide_pooler()
+    settings = await detect_pooler()
     if as_owner:
-        patient = settings.model_copy(update={"db_statement_timeout": LONGEST})
+        patient = settings.model_copy(update={"db_statement_timeout": OWNER_STATEMENT_TIMEOUT})
         database = Database(patient, settings.migration_url)
     else:
         database = Database(settings)
@@ -42,7 +42,7 @@ async def _do(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
     for warning in await require_current(settings.direct_url):
         typer.echo(f"Warning: {warning}", err=True)
     await require_row_security()
-    act_as(Actor(ActorKind.COMMAND))
+    set_current_actor(Actor(ActorKind.COMMAND))
     try:
         return await work(database)
     finally:
@@ -51,7 +51,7 @@ async def _do(work: "Callable[[Database], Awaitable[R]]", as_owner: bool) -> R:
 
 def migration_url() -> str:
     """The URL of the owner of the tables. Raises `ConfigurationError` when no database is configured."""
-    from undercroft.core.db.settings import DatabaseSettings, required
+    from undercroft.core.db.settings import DatabaseSettings, require_url
     from undercroft.core.settings import load
 
-    return required(load(DatabaseSettings).migration_url)
+    return require_url(load(DatabaseSettings).migration_url)

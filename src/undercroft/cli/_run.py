@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from typer._click import Command, Context
 
 FOLDER = Path(__file__).parent
-LEASH = "UNDERCROFT_LEASH"
+PARENT_DEATH_VARIABLE = "UNDERCROFT_LEASH"
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """The files of this folder; each is imported when its command is typed."""
 
     def list_commands(self, ctx: "Context") -> list[str]:  # noqa: ARG002
@@ -31,7 +31,7 @@ class Commands(TyperGroup):
         stem = cmd_name.replace("-", "_")
         if stem.startswith("_") or not (FOLDER / f"{stem}.py").is_file():
             return None
-        return _command(stem)
+        return _load_command(stem)
 
     def resolve_command(self, ctx: "Context", args: list[str]) -> tuple[str | None, "Command | None", list[str]]:
         self.commands = cast(Any, dict.fromkeys(self.list_commands(ctx)))  # for "did you mean", which asks for names
@@ -39,7 +39,7 @@ class Commands(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Commands,
+    cls=CommandGroup,
     help="The backend a Python SaaS starts with and never outgrows.",
     no_args_is_help=True,
     add_completion=False,
@@ -47,7 +47,7 @@ app = typer.Typer(
 )
 
 
-def _remember_debug(debug: bool) -> bool:
+def _set_debug(debug: bool) -> bool:
     if debug:
         os.environ["UNDERCROFT_DEBUG"] = "1"
     return debug
@@ -60,7 +60,7 @@ def _options(
         "--debug",
         help="Show where an unexpected error came from.",
         envvar="UNDERCROFT_DEBUG",
-        callback=_remember_debug,
+        callback=_set_debug,
         is_eager=True,
     ),
     version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
@@ -74,12 +74,12 @@ def _options(
 
 def main() -> None:
     """Run what was typed. Exits with 2 when a person can mend it, with 1 when we made a mistake."""
-    _complete_streams()
-    supervised = bool(os.environ.get(LEASH))
+    _open_missing_streams()
+    supervised = bool(os.environ.get(PARENT_DEATH_VARIABLE))
     if supervised:
-        from undercroft.devstack.leash import hold_on
+        from undercroft.devstack.parent_death import exit_with_parent
 
-        hold_on()
+        exit_with_parent()
     try:
         sys.exit(typer.main.get_command(app)(prog_name="undercroft", standalone_mode=False))
     except KeyboardInterrupt:
@@ -88,11 +88,11 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        code = _explained(error)
-        sys.exit(_supervised_code(error, code) if supervised else code)
+        code = _report_error(error)
+        sys.exit(_supervised_exit_code(error, code) if supervised else code)
 
 
-def _complete_streams() -> None:
+def _open_missing_streams() -> None:
     """A stream that was closed is an empty one, and what its encoding has no sign for becomes `?`."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -101,10 +101,10 @@ def _complete_streams() -> None:
         sys.stdout.reconfigure(errors="replace")
 
 
-def _command(stem: str) -> "Command":
+def _load_command(stem: str) -> "Command":
     module = import_module(f"undercroft.cli.{stem}")
     if getattr(module, "ATTACHES", False) and not {"-h", "--help"} & set(sys.argv):
-        _attach()
+        _attach_to_dev_stack()
     group: Any = getattr(module, "app", None)
     if group is not None:
         command = typer.main.get_group(group)
@@ -115,62 +115,62 @@ def _command(stem: str) -> "Command":
     return typer.main.get_command(single)
 
 
-def _attach() -> None:
+def _attach_to_dev_stack() -> None:
     """Work on the stack of the `undercroft dev` that runs here, if one does and nothing else is configured."""
     from undercroft.core.settings import STATE_FOLDER
 
     if not (STATE_FOLDER / "dev.lock").exists():
         return
     from undercroft.devstack.attach import attach
-    from undercroft.devstack.control import is_resting
+    from undercroft.devstack.control import is_stop_requested
 
     if attach(STATE_FOLDER):
         print("On the stack of the `undercroft dev` that runs here.", file=sys.stderr)
-        if is_resting(STATE_FOLDER):
+        if is_stop_requested(STATE_FOLDER):
             print("Its PostgreSQL is stopped; `undercroft db start` starts it.", file=sys.stderr)
 
 
-def _supervised_code(error: Exception, code: int) -> int:
+def _supervised_exit_code(error: Exception, code: int) -> int:
     """The exit code for `undercroft dev`, which tries again by itself when a server is to blame and not the code."""
-    from undercroft.core.db.errors import translated
-    from undercroft.devstack.leash import TEMPORARY
+    from undercroft.core.db.errors import translate_error
+    from undercroft.devstack.parent_death import EX_TEMPFAIL
 
-    temporary = isinstance(error, TemporarilyUnavailable) or isinstance(translated(error), ServiceUnavailable)
-    return TEMPORARY if temporary else code
+    temporary = isinstance(error, TemporarilyUnavailable) or isinstance(translate_error(error), ServiceUnavailable)
+    return EX_TEMPFAIL if temporary else code
 
 
-def _explained(error: Exception) -> int:
+def _report_error(error: Exception) -> int:
     """Tell a person what went wrong; returns the exit code that says whose it is."""
     match error:
         case TyperException():
-            return _mistyped(error)
+            return _report_usage_error(error)
         case ConfigurationError():
-            return _told(str(error), 2)
+            return _print_error(str(error), 2)
         case AppError():
-            return _told(error.text, 1)
+            return _print_error(error.text, 1)
         case typer.Abort():
             typer.echo(err=True)
-            return _told("Nothing was done.", 1)
+            return _print_error("Nothing was done.", 1)
         case OSError(filename=str(path), strerror=str(words)):
-            return _told(f"{path}: {words}.", 1)
+            return _print_error(f"{path}: {words}.", 1)
         case FileNotFoundError(filename=None):  # of the working folder alone Python does not say the name
-            return _told("This folder has been deleted. Change to another one.", 2)
+            return _print_error("This folder has been deleted. Change to another one.", 2)
         case OSError(errno=errno.ENOSPC, strerror=str(words)):
-            return _told(f"What was to be printed could not be written: {words}.", 1)
-    return _unexpected(error)
+            return _print_error(f"What was to be printed could not be written: {words}.", 1)
+    return _report_unexpected(error)
 
 
-def _mistyped(error: TyperException) -> int:
+def _report_usage_error(error: TyperException) -> int:
     """Say what does not fit and where to read what does."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "undercroft"
     said = error.format_message().replace("Value error, ", "")
     if not said:  # a group without a command has shown its help
         return error.exit_code
-    return _told(f"{said}\n`{command} --help` shows what fits.", error.exit_code)
+    return _print_error(f"{said}\n`{command} --help` shows what fits.", error.exit_code)
 
 
-def _told(message: str, code: int) -> int:
+def _print_error(message: str, code: int) -> int:
     """Print what is wrong to the terminal, or to wherever errors go."""
     label = typer.style("Error", fg="red", bold=True) if sys.stderr.isatty() else "Error"
     first, _, rest = message.strip().partition("\n")
@@ -180,12 +180,12 @@ def _told(message: str, code: int) -> int:
     return code
 
 
-def _unexpected(error: Exception) -> int:
+def _report_unexpected(error: Exception) -> int:
     if os.environ.get("UNDERCROFT_DEBUG"):
         import traceback
 
         traceback.print_exception(error)
         return 1
-    from undercroft.core.telemetry.origin import explanation
+    from undercroft.core.telemetry.origin import explain_error
 
-    return _told(explanation(error), 1)
+    return _print_error(explain_error(error), 1)

@@ -4,9 +4,9 @@ import sys
 
 from rich.console import Console
 
-WIDE = 250
+PIPE_WIDTH = 250
 
 
 def console() -> Console:
     """Standard output. Into a file or a pipe go plain lines that nothing has wrapped."""
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)

@@ -15,7 +15,7 @@ app = typer.Typer(
 )
 
 
-class Role(StrEnum):
+class DatabaseRole(StrEnum):
     APP = "app"
     OWNER = "owner"
     ADMIN = "admin"
@@ -44,14 +44,14 @@ def start() -> None:
 @app.command()
 def status() -> None:
     """Say whether PostgreSQL runs; exits with 1 when it does not."""
-    from undercroft.devstack.control import answers, is_resting
+    from undercroft.devstack.control import is_postgres_listening, is_stop_requested
     from undercroft.devstack.state import is_running
 
     _require_embedded()
-    if answers(STATE_FOLDER):
+    if is_postgres_listening(STATE_FOLDER):
         typer.echo("PostgreSQL runs.")
         return
-    stopped = is_running(STATE_FOLDER) and is_resting(STATE_FOLDER)
+    stopped = is_running(STATE_FOLDER) and is_stop_requested(STATE_FOLDER)
     typer.echo(
         "PostgreSQL is stopped. `undercroft db start` starts it." if stopped else "`undercroft dev` does not run."
     )
@@ -60,7 +60,9 @@ def status() -> None:
 
 @app.command()
 def url(
-    role: Annotated[Role, typer.Argument(help="Whose URL: the application's, the owner's or the admin's.")] = Role.APP,
+    role: Annotated[
+        DatabaseRole, typer.Argument(help="Whose URL: the application's, the owner's or the admin's.")
+    ] = DatabaseRole.APP,
 ) -> None:
     """Print the URL of the embedded database, password included: `psql $(undercroft db url)`."""
     from undercroft.devstack.state import DevState
@@ -97,17 +99,17 @@ def rls(
     off: Annotated[bool, typer.Option("--off", help="What takes it down again.")] = False,
 ) -> None:
     """Print the SQL of row-level security on teams' tables, which `undercroft migrate upgrade` runs by TENANT_RLS."""
-    from undercroft.app.schema import row_security_of
+    from undercroft.app.schema import build_row_security
     from undercroft.core.db.row_security import statements
 
-    for statement in statements(row_security_of(on=not off)):
+    for statement in statements(build_row_security(enabled=not off)):
         typer.echo(f"{statement};")
 
 
 def _require_embedded() -> None:
-    from undercroft.devstack.surroundings import Surroundings
+    from undercroft.devstack.environment import ProjectEnvironment
 
-    if Surroundings().has_database:
+    if ProjectEnvironment().has_database:
         raise ConfigurationError(
             "DATABASE_URL is set: that PostgreSQL is yours, and this command leaves it alone. "
             "Unset it to work on the embedded one."

@@ -9,27 +9,27 @@ from undercroft.cli._terminal import console
 ATTACHES = True
 """While `undercroft dev` runs here, this works on its stack."""
 
-MARKS = {"good": "[green]✓[/]", "weak": "[yellow]![/]", "bad": "[red]✗[/]"}
+SYMBOLS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 
 
 def doctor() -> None:
     """Check every configured dependency, with timings, and say how to mend what fails; exits with 1 then."""
-    if asyncio.run(_examine()):
+    if asyncio.run(_run_checks()):
         raise typer.Exit(1)
 
 
-async def _examine() -> bool:
+async def _run_checks() -> bool:
     from rich.markup import escape
 
-    from undercroft.app.diagnosis import Verdict, examine
+    from undercroft.app.doctor import CheckStatus, run_checks
 
     out = console()
     failed = False
-    async for finding in examine():
-        failed = failed or finding.verdict is Verdict.BAD
-        says = escape(finding.says).replace("\n", "\n    ")
-        took = f" [dim]{finding.ms} ms[/]" if finding.ms else ""
-        out.print(f"{MARKS[finding.verdict]} [bold]{finding.subject:<9}[/] {says}{took}")
-        if finding.mend:
-            out.print(f"    → {escape(finding.mend)}")
+    async for finding in run_checks():
+        failed = failed or finding.status is CheckStatus.ERROR
+        message = escape(finding.message).replace("\n", "\n    ")
+        took = f" [dim]{finding.duration_ms} ms[/]" if finding.duration_ms else ""
+        out.print(f"{SYMBOLS[finding.status]} [bold]{finding.name:<9}[/] {message}{took}")
+        if finding.fix:
+            out.print(f"    → {escape(finding.fix)}")
     return failed

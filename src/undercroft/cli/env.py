@@ -13,11 +13,11 @@ def env(
     check: Annotated[bool, typer.Option("--check", help=f"Exit with 1 when {EXAMPLE} is stale.")] = False,
 ) -> None:
     """Print every setting with its default and what it is for, in the form of a `.env`."""
-    from undercroft.app.reference import env_example
+    from undercroft.app.reference import render_env_example
 
     if write and check:
         raise typer.BadParameter("--write and --check exclude each other.")
-    text = env_example()
+    text = render_env_example()
     if check:
         if not EXAMPLE.exists() or EXAMPLE.read_text(encoding="utf-8") != text:
             typer.echo(f"{EXAMPLE} is stale. Run `undercroft env --write`.", err=True)

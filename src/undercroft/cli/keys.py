@@ -23,7 +23,7 @@ def rotate(
     early: Annotated[bool, typer.Option("--early", help="Although others may not know the next key yet.")] = False,
 ) -> None:
     """Let the next key sign, publish another one, and retire the one that signed so far. Nobody is signed out."""
-    from undercroft.modules.auth.signing import rotate as rotate_keys
+    from undercroft.modules.auth.signing_keys import rotate as rotate_keys
 
     active, following = with_database(lambda database: rotate_keys(database, early=early))
     console().print(f"{active} signs now; {following} is published as the next one.")
@@ -32,11 +32,11 @@ def rotate(
 @app.command("list")
 def list_keys() -> None:
     """Show the keys: which signs, which comes next, which are retired."""
-    from undercroft.modules.auth.signing import all_keys
+    from undercroft.modules.auth.signing_keys import list_signing_keys
 
     table = Table("key", "state", "made", "signs since", "retired", box=None, header_style="bold")
-    for key in with_database(all_keys):
-        table.add_row(*_cells(key))
+    for key in with_database(list_signing_keys):
+        table.add_row(*_table_row(key))
     console().print(table)
 
 
@@ -46,6 +46,6 @@ def secret() -> None:
     typer.echo(secrets.token_urlsafe(48))
 
 
-def _cells(key: "SigningKey") -> list[str]:
+def _table_row(key: "SigningKey") -> list[str]:
     moments = (key.created_at, key.activated_at, key.retired_at)
     return [key.kid, str(key.state), *(f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in moments)]

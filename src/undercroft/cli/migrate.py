@@ -11,7 +11,7 @@ from undercroft.cli._terminal import console
 from undercroft.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from undercroft.core.db.migrations import Created, Repair
+    from undercroft.core.db.migrations import CreatedMigration, Repair
 
 ATTACHES = True
 """While `undercroft dev` runs here, this works on its stack."""
@@ -32,20 +32,20 @@ def upgrade(
 
     Row-level security is then made what TENANT_RLS says: `undercroft db rls` prints its SQL.
     """
-    from undercroft.app.migrations import histories, outdated, upgrade_all
+    from undercroft.app.migrations import histories, schema_warnings, upgrade_all
     from undercroft.core.db import DatabaseSettings
-    from undercroft.core.db.connect import await_database
+    from undercroft.core.db.connect import wait_for_database
     from undercroft.core.db.migrations import pending_sql
     from undercroft.core.settings import load
 
     url = migration_url()
-    asyncio.run(await_database(url, load(DatabaseSettings).db_start_timeout))
+    asyncio.run(wait_for_database(url, load(DatabaseSettings).db_start_timeout))
     if dry_run:
         for history in histories():
             typer.echo(asyncio.run(pending_sql(url, history)), nl=False)
         return
     run = asyncio.run(upgrade_all(url, report=lambda revision: console().print(f"  {revision}"), lossless=lossless))
-    if lossless and (waiting := asyncio.run(outdated(url))):
+    if lossless and (waiting := asyncio.run(schema_warnings(url))):
         raise ConfigurationError(waiting[0])
     console().print(f"Ran {len(run)} migration{'s' * (len(run) != 1)}." if run else "The schema is up to date.")
 
@@ -78,11 +78,11 @@ def new(
 
     A column or table that was most likely renamed is renamed, not dropped. A new module gets its first history.
     """
-    from undercroft.core.db.migrations import NothingDiffers
+    from undercroft.core.db.migrations import NoChangesDetected
 
     try:
         created = asyncio.run(_create(message, module))
-    except NothingDiffers as agreed:
+    except NoChangesDetected as agreed:
         console().print(str(agreed), markup=False)
         return
     console().print(f"Wrote {created.file}. Read it before you run it: `undercroft migrate upgrade`.", markup=False)
@@ -90,7 +90,7 @@ def new(
         console().print(f"It renames {rename}. If these are different things, write a drop and an add instead.")
 
 
-async def _create(message: str, module: str | None) -> "Created":
+async def _create(message: str, module: str | None) -> "CreatedMigration":
     from undercroft.app.migrations import history_to_extend, require_current, require_module
     from undercroft.core.db.migrations import create, migration_name
 
@@ -113,38 +113,37 @@ def repair(
     They are undone with the SQL that was stored when they ran. What they made is lost with what is in it.
     """
     from undercroft.app.migrations import histories
-    from undercroft.core.db.migrations import repair as undo
-    from undercroft.core.db.migrations import repairs
+    from undercroft.core.db.migrations import apply_repair, find_repairs
 
     url = migration_url()
-    found = asyncio.run(repairs(url, histories()))
+    found = asyncio.run(find_repairs(url, histories()))
     if not found:
         console().print("Every migration that the database has run has its file. There is nothing to repair.")
     for each in found:
-        _explain(each, stamp)
+        _print_repair(each, stamp)
         if not yes:
             typer.confirm("Do this?", abort=True)
-        asyncio.run(undo(url, each, stamp=stamp))
+        asyncio.run(apply_repair(url, each, stamp=stamp))
         console().print(f"{each.history.name} is at {each.status.known or 'base'}.", markup=False)
 
 
-def _explain(wanted: "Repair", stamp: bool) -> None:
+def _print_repair(planned: "Repair", stamp: bool) -> None:
     out = console()
-    listed = ", ".join(missing.revision for missing in wanted.status.missing)
-    target = wanted.status.known or "base"
-    out.print(f"{wanted.history.name}: {listed} has no file in {wanted.history.versions}.", markup=False)
+    listed = ", ".join(missing.revision for missing in planned.status.missing)
+    target = planned.status.known or "base"
+    out.print(f"{planned.history.name}: {listed} has no file in {planned.history.versions}.", markup=False)
     if stamp:
         out.print(f"The database will be marked as standing at {target}; nothing in it is changed.", markup=False)
-    for statement in () if stamp else wanted.statements or ():
+    for statement in () if stamp else planned.statements or ():
         out.print(f"  {statement}", markup=False)
 
 
 @app.command()
 def status() -> None:
     """Show where the database stands; exits with 1 when something is to be run or has no file here."""
-    from undercroft.app.migrations import statuses
+    from undercroft.app.migrations import get_statuses
 
-    found = asyncio.run(statuses(migration_url()))
+    found = asyncio.run(get_statuses(migration_url()))
     table = Table("history", "database", "newest", "to run", box=None, header_style="bold")
     for each in found:
         table.add_row(each.history, each.current or "empty", each.head or "none", ", ".join(each.pending) or "nothing")
@@ -166,21 +165,21 @@ def check(
 
     Without DATABASE_URL it runs all migrations on an embedded PostgreSQL made for it.
     """
-    from undercroft.app.migrations import disagreements, require_current, upgrade_all
-    from undercroft.core.db.row_security import Wanted
+    from undercroft.app.migrations import find_differences, require_current, upgrade_all
+    from undercroft.core.db.row_security import RowSecurityConfig
     from undercroft.core.db.settings import DatabaseSettings
     from undercroft.core.settings import load
 
     url = "" if temporary else load(DatabaseSettings).migration_url
     if url:
         asyncio.run(require_current(url))
-        found = asyncio.run(disagreements(url))
+        found = asyncio.run(find_differences(url))
     else:
         from undercroft.devstack.temporary import temporary_database
 
         with temporary_database() as url:
-            asyncio.run(upgrade_all(url, wanted=Wanted(on=False, tables=())))
-            found = asyncio.run(disagreements(url))
+            asyncio.run(upgrade_all(url, rls=RowSecurityConfig(enabled=False, tables=())))
+            found = asyncio.run(find_differences(url))
     for each in found:
         console().print(each, markup=False)
     if found:

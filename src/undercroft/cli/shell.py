@@ -11,40 +11,40 @@ ATTACHES = True
 
 BANNER = """\
 Undercroft shell. At hand: database, settings (load(Class)), every model by its name, and `run(coroutine)`.
-  run(count(User))   or   async def f(): async with database.reading() as s: ... ; run(f())"""
+  run(count(User))   or   async def f(): async with database.read_session() as s: ... ; run(f())"""
 
 
 def shell() -> None:
     """Open a Python prompt with the database, the settings and all models at hand."""
     with asyncio.Runner() as runner:
-        code.interact(banner=BANNER, local=_names(runner), exitmsg="")
+        code.interact(banner=BANNER, local=_namespace(runner), exitmsg="")
 
 
-def _names(runner: asyncio.Runner) -> dict[str, Any]:
+def _namespace(runner: asyncio.Runner) -> dict[str, Any]:
     from sqlmodel import SQLModel, func, select
 
-    from undercroft.app.loader import prepare
-    from undercroft.core.audit import Actor, ActorKind, act_as
-    from undercroft.core.db import Database, every_tenant, tenant
-    from undercroft.core.db.connect import decide_pooler
+    from undercroft.app.discovery import prepare
+    from undercroft.core.audit import Actor, ActorKind, set_current_actor
+    from undercroft.core.db import Database, all_tenants, tenant
+    from undercroft.core.db.connect import detect_pooler
     from undercroft.core.settings import load
 
     prepare()
-    act_as(Actor(ActorKind.COMMAND))
-    database = Database(runner.run(decide_pooler()))
+    set_current_actor(Actor(ActorKind.COMMAND))
+    database = Database(runner.run(detect_pooler()))
 
     def run(work: Coroutine[Any, Any, Any]) -> Any:
         """What it returns, as the prompt's context says: for the team of a `with tenant(…):` around it."""
         return runner.run(work, context=copy_context())
 
     async def count(model: type[SQLModel]) -> int:
-        with every_tenant():
+        with all_tenants():
             return await _count(model)
 
     async def _count(model: type[SQLModel]) -> int:
-        async with database.reading() as session:
+        async with database.read_session() as session:
             return int(await session.scalar(select(func.count()).select_from(model)))
 
     models = {mapper.class_.__name__: mapper.class_ for mapper in SQLModel._sa_registry.mappers}
-    teams = {"tenant": tenant, "every_tenant": every_tenant}
+    teams = {"tenant": tenant, "all_tenants": all_tenants}
     return {**models, **teams, "database": database, "load": load, "run": run, "select": select, "count": count}

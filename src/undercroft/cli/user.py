@@ -25,9 +25,9 @@ def create_admin(
     """Make a superadmin. Somebody who has an account already becomes one and keeps the password."""
     from undercroft.modules.auth import commands
 
-    address = _address(email)
-    known = with_database(lambda database: commands.is_known(database, address))
-    password = None if known else _password(from_stdin)
+    address = _parse_email(email)
+    known = with_database(lambda database: commands.user_exists(database, address))
+    password = None if known else _read_password(from_stdin)
     with_database(
         lambda database: commands.create_admin(database, email=address, password=password, full_name=full_name)
     )
@@ -42,7 +42,7 @@ def set_password(
     """Set somebody's password and end all their sessions."""
     from undercroft.modules.auth import commands
 
-    address, password = _address(email), _password(from_stdin)
+    address, password = _parse_email(email), _read_password(from_stdin)
     with_database(lambda database: commands.set_password(database, email=address, password=password))
     typer.echo(f"The password of {address} is set, and all sessions have ended.")
 
@@ -52,30 +52,30 @@ def reset_mfa(email: Annotated[str, typer.Argument(help="The address that the pe
     """Turn two-step sign-in off for somebody who has lost all second factors, and tell them by mail."""
     from undercroft.modules.mfa import reset_by_email
 
-    address = _address(email)
+    address = _parse_email(email)
     was_on = with_database(lambda database: reset_by_email(database, email=address))
     typer.echo(f"Two-step sign-in of {address} is off." if was_on else f"{address} has no second factor.")
 
 
-def _address(email: str) -> str:
-    from undercroft.core.validation import normalise_email
+def _parse_email(email: str) -> str:
+    from undercroft.core.validation import normalize_email
 
     try:
-        return normalise_email(email)
+        return normalize_email(email)
     except ValueError as error:
         raise ConfigurationError(f"{email} is not a mail address: {error}") from None
 
 
-def _password(from_stdin: bool) -> str:
+def _read_password(from_stdin: bool) -> str:
     """What is typed twice and not shown, or the first line of standard input."""
     if from_stdin:
-        return _first_line()
+        return _read_line()
     if not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to type a password at. Use --password-stdin.")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
-def _first_line() -> str:
+def _read_line() -> str:
     try:
         line = sys.stdin.readline().rstrip("\r\n")
         line.encode()

@@ -24,7 +24,7 @@ from undercroft.core.db.statement import Statement
 
 log = structlog.get_logger("undercroft.audit")
 
-Request = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
 """The ASGI scope of a request, as the outermost layer fills it."""
 
 USER_AGENT_LENGTH = 400
@@ -54,7 +54,7 @@ class Actor(Struct, frozen=True):
     is_staff: bool = False
 
 
-class Origin(Struct, frozen=True):
+class RequestOrigin(Struct, frozen=True):
     """Where an action came from: the request, the client's address and program; empty outside of requests."""
 
     request_id: str | None = None
@@ -64,9 +64,9 @@ class Origin(Struct, frozen=True):
 
 SYSTEM = Actor()
 ANONYMOUS = Actor(ActorKind.ANONYMOUS)
-NOWHERE = Origin()
+NO_ORIGIN = RequestOrigin()
 _actor: ContextVar[Actor] = ContextVar("undercroft_actor", default=SYSTEM)
-_request: ContextVar[Request | None] = ContextVar("undercroft_request", default=None)
+_request: ContextVar[Scope | None] = ContextVar("undercroft_request", default=None)
 
 
 def current_actor() -> Actor:
@@ -74,13 +74,13 @@ def current_actor() -> Actor:
     return _actor.get()
 
 
-def act_as(actor: Actor) -> None:
+def set_current_actor(actor: Actor) -> None:
     """From here on, in this task, this one acts."""
     _actor.set(actor)
 
 
 @contextmanager
-def acting_as(actor: Actor) -> Iterator[None]:
+def use_actor(actor: Actor) -> Iterator[None]:
     """Within this block this one acts."""
     token = _actor.set(actor)
     try:
@@ -89,12 +89,12 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(token)
 
 
-class Answering:
+class AuditContext:
     """Within this block a request is answered, of somebody unknown until a guard says who it is."""
 
     __slots__ = ("_actor", "_before", "_request")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Scope) -> None:
         self._request = request
 
     def __enter__(self) -> None:
@@ -105,16 +105,16 @@ class Answering:
         _actor.reset(self._actor)
 
 
-def current_origin() -> Origin:
+def current_origin() -> RequestOrigin:
     """Where the request that is being answered came from; of a job, the id of the request that enqueued it."""
     request = _request.get()
     if request is None:
         request_id = structlog.contextvars.get_contextvars().get("request_id")
-        return Origin(request_id) if request_id else NOWHERE
+        return RequestOrigin(request_id) if request_id else NO_ORIGIN
     state, client = request["state"], request.get("client")
     agent = state["request_headers"].get(b"user-agent", b"")[:USER_AGENT_LENGTH].decode("latin-1")
     printable = agent if agent.isprintable() else "".join(filter(str.isprintable, agent))
-    return Origin(state["request_id"], client[0][:45] if client else "", printable)
+    return RequestOrigin(state["request_id"], client[0][:45] if client else "", printable)
 
 
 class Entry(Struct, frozen=True):
@@ -148,7 +148,7 @@ class Entry(Struct, frozen=True):
         return Actor(ActorKind.USER, user_id=self.actor_id)
 
 
-def person_of(email: str) -> UUID:
+def person_id_for_email(email: str) -> UUID:
     """Stands as `person_id` for whoever has an address, of whom it is not known, or not to be told, if they are a user.
 
     What is kept apart for it is erased when the last account that had this address is deleted. The function
@@ -167,7 +167,7 @@ class Sink(Protocol):
         ...
 
 
-class LogOnly:
+class LoggingSink:
     """Writes entries as lines of the log after the commit; nothing of what was rolled back."""
 
     async def write(self, session: Session, entry: Entry) -> None:
@@ -191,44 +191,44 @@ def _log(entry: Entry, actor: Actor) -> None:
     )
 
 
-_sink: Sink = LogOnly()
+_sink: Sink = LoggingSink()
 
 
-def bind(sink: Sink) -> None:
+def set_sink(sink: Sink) -> None:
     """Send entries here from now on."""
     global _sink
     _sink = sink
 
 
-Follower = Callable[[Session, Entry], Awaitable[None]]
-_followers: dict[str, list[Follower]] = defaultdict(list)
+ActionHandler = Callable[[Session, Entry], Awaitable[None]]
+_handlers: dict[str, list[ActionHandler]] = defaultdict(list)
 
 
-def follow(*actions: str) -> Callable[[Follower], Follower]:
+def on_action(*actions: str) -> Callable[[ActionHandler], ActionHandler]:
     """Have a function called with every entry of these actions, in the transaction of the change.
 
     For what must never be forgotten where something is changed, such as an email to the owner of an account: a change
     that is audited is followed, whoever makes it.
     """
 
-    def register(follower: Follower) -> Follower:
+    def register(follower: ActionHandler) -> ActionHandler:
         for action in actions:
-            if follower not in _followers[action]:
-                _followers[action].append(follower)
+            if follower not in _handlers[action]:
+                _handlers[action].append(follower)
         return follower
 
     return register
 
 
-def followed() -> frozenset[str]:
+def handled_actions() -> frozenset[str]:
     """The actions that somebody follows."""
-    return frozenset(action for action, followers in _followers.items() if followers)
+    return frozenset(action for action, followers in _handlers.items() if followers)
 
 
 async def record(session: Session, entry: Entry) -> None:
     """Record an entry together with the change that it describes, and let those who follow its action know."""
     await _sink.write(session, entry)
-    for follower in _followers.get(entry.action, ()):
+    for follower in _handlers.get(entry.action, ()):
         await follower(session, entry)
 
 

@@ -4,7 +4,7 @@
         user_id: UUID
 
     @subscribe(UserRegistered)
-    async def make_personal_team(session: Session, event: UserRegistered) -> None: ...
+    async def create_personal_team(session: Session, event: UserRegistered) -> None: ...
 
 Subscribers run at once, inside the publisher's transaction: when one raises, everything rolls back. What should happen
 after the commit is enqueued as a job in that transaction.

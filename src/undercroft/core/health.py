@@ -14,7 +14,7 @@ log = structlog.get_logger("undercroft.application")
 Check = Callable[[], Awaitable[object]]
 
 
-class Overall(StrEnum):
+class HealthStatus(StrEnum):
     HEALTHY = "healthy"
     DEGRADED = "degraded"
     UNHEALTHY = "unhealthy"
@@ -36,14 +36,14 @@ class Component(Struct, frozen=True):
     required: bool = False
 
 
-class Reading(Struct, frozen=True):
+class CheckResult(Struct, frozen=True):
     component: Component
     up: bool
     latency_ms: float
     details: dict[str, Any]
 
 
-GIVE_UP = 10.0
+CHECK_TIMEOUT = 10.0
 """Seconds after which a check that does not return is canceled, so that the next one can find the component up."""
 
 
@@ -66,48 +66,50 @@ class Health:
         """Forget a component that was stopped."""
         self._components.pop(name, None)
 
-    async def read(self) -> list[Reading]:
+    async def check_all(self) -> list[CheckResult]:
         """Ask every component at once, each for at most the timeout in seconds."""
-        return list(await asyncio.gather(*(self._ask(component) for component in self._components.values())))
+        return list(
+            await asyncio.gather(*(self._check_component(component) for component in self._components.values()))
+        )
 
-    async def _ask(self, component: Component) -> Reading:
+    async def _check_component(self, component: Component) -> CheckResult:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout):
-                details = await asyncio.shield(self._check(component))
+                details = await asyncio.shield(self._running_check(component))
         except Exception as error:
             reason = type(error.__cause__ or error).__name__
             log.warning("component is down", component=component.name, reason=reason)
             details = error.details if isinstance(error, ComponentDown) else {}
-            return Reading(component, False, _ms_since(started), details)
-        return Reading(component, True, _ms_since(started), dict(details) if isinstance(details, Mapping) else {})
+            return CheckResult(component, False, _ms_since(started), details)
+        return CheckResult(component, True, _ms_since(started), dict(details) if isinstance(details, Mapping) else {})
 
-    def _check(self, component: Component) -> asyncio.Task[object]:
+    def _running_check(self, component: Component) -> asyncio.Task[object]:
         """The check of this component that is running, else a new one."""
         running = self._checks.get(component.name)
         if running is None:
             running = self._checks[component.name] = asyncio.create_task(_run(component.check))
             running.add_done_callback(lambda _: self._checks.pop(component.name, None))
-            running.add_done_callback(_retrieve)
+            running.add_done_callback(_consume_exception)
         return running
 
 
 async def _run(check: Check) -> object:
-    async with asyncio.timeout(GIVE_UP):
+    async with asyncio.timeout(CHECK_TIMEOUT):
         return await check()
 
 
-def _retrieve(check: asyncio.Task[object]) -> None:
+def _consume_exception(check: asyncio.Task[object]) -> None:
     """Take the error of a check that nobody waited for any longer; asyncio would log it."""
     if not check.cancelled():
         check.exception()
 
 
-def overall(readings: list[Reading]) -> Overall:
+def overall_status(readings: list[CheckResult]) -> HealthStatus:
     """`unhealthy` when something required is down, `degraded` when only something else is."""
     if any(reading.component.required and not reading.up for reading in readings):
-        return Overall.UNHEALTHY
-    return Overall.HEALTHY if all(reading.up for reading in readings) else Overall.DEGRADED
+        return HealthStatus.UNHEALTHY
+    return HealthStatus.HEALTHY if all(reading.up for reading in readings) else HealthStatus.DEGRADED
 
 
 def _ms_since(started: float) -> float:

@@ -51,7 +51,7 @@ class SettingsBase(BaseSettings):
         super().__init_subclass__(**kwargs)
         SettingsBase.declared.append(cls)
 
-    def production_faults(self) -> Iterator[str]:
+    def production_errors(self) -> Iterator[str]:
         """What forbids running in production with these values, one sentence each: the setting and what to do."""
         return iter(())
 
@@ -88,25 +88,30 @@ class CoreSettings(SettingsBase):
     def is_development(self) -> bool:
         return self.environment is Environment.DEVELOPMENT
 
-    def production_faults(self) -> Iterator[str]:
-        yield from _secret_faults("SECRET_KEY", self.secret_key)
+    def production_errors(self) -> Iterator[str]:
+        yield from _secret_errors("SECRET_KEY", self.secret_key)
         if not self.public_url.startswith("https://"):
             yield "PUBLIC_URL must begin with https:// (links in mails and cookies depend on it)."
 
 
-def _secret_faults(name: str, secret: SecretStr) -> Iterator[str]:
+def _secret_errors(name: str, secret: SecretStr) -> Iterator[str]:
     value = secret.get_secret_value()
     if not value:
         yield f"{name} is not set. `undercroft keys secret` prints a good one."
-    elif len(value) < 32 or len(set(value)) < 10 or _is_run(value) or any(word in value.lower() for word in _EXAMPLES):
+    elif (
+        len(value) < 32
+        or len(set(value)) < 10
+        or _is_sequential(value)
+        or any(word in value.lower() for word in _WEAK_WORDS)
+    ):
         yield f"{name} is too weak: use at least 32 random characters. `undercroft keys secret` prints a good one."
 
 
-_EXAMPLES = ("change", "secret", "replace", "random", "password", "example")
+_WEAK_WORDS = ("change", "secret", "replace", "random", "password", "example")
 """Words of examples that were copied; a random value holds one of them once in millions of times."""
 
 
-def _is_run(value: str) -> bool:
+def _is_sequential(value: str) -> bool:
     """Whether most of it counts on: 0123456789, abcdefg."""
     following = sum(ord(after) - ord(before) == 1 for before, after in pairwise(value))
     return following > len(value) / 2
@@ -138,7 +143,7 @@ def use(instance: SettingsBase) -> None:
 
 def _read(cls: type[S]) -> S:
     try:
-        return cls(_env_file=_checked_env_file())
+        return cls(_env_file=_find_env_file())
     except ValidationError as error:
         violations = "\n".join(f"  {_violation(cls, each)}" for each in error.errors())
         raise ConfigurationError(f"Invalid settings:\n{violations}") from None
@@ -202,7 +207,7 @@ def env_name(cls: type[SettingsBase], field: str) -> str:
     return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
 
-def _checked_env_file() -> Path | None:
+def _find_env_file() -> Path | None:
     """The `.env` of this folder, if there is one and every line of it can be read."""
     path = Path(os.environ.get("UNDERCROFT_ENV_FILE", ENV_FILE))
     try:

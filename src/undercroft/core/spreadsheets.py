@@ -8,7 +8,7 @@ from typing import Any
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")  # noqa: RUF001 - what Excel reads as ASCII
 
 
-def cell(value: Any) -> str:
+def escape_cell(value: Any) -> str:
     """A value as text; what a spreadsheet would carry out gets a quote in front (OWASP, CSV injection)."""
     if value is None:
         return ""
@@ -17,12 +17,12 @@ def cell(value: Any) -> str:
     return text if is_number or not text.lstrip(" ").startswith(_FORMULA) else f"'{text}"
 
 
-async def csv_lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> AsyncIterator[str]:
+async def stream_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> AsyncIterator[str]:
     """The file line by line (RFC 4180)."""
     buffer = StringIO()
     writer = csv.writer(buffer)
     for row in (names, *rows):
-        writer.writerow([cell(value) for value in row])
+        writer.writerow([escape_cell(value) for value in row])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from undercroft.core import settings
 from undercroft.devstack import state
+from undercroft.devstack.environment import ProjectEnvironment
 from undercroft.devstack.state import DevState
-from undercroft.devstack.surroundings import Surroundings
 
 
 def attach(folder: Path) -> bool:
@@ -14,7 +14,7 @@ def attach(folder: Path) -> bool:
 
     It is not when none runs, and when the project names a database or an environment itself.
     """
-    surroundings = Surroundings()
+    surroundings = ProjectEnvironment()
     if surroundings.has_database or surroundings.value("ENVIRONMENT") or not state.is_running(folder):
         return False
     kept = DevState.read(folder)

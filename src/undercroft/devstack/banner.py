@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 
-class Place(Protocol):
+class BannerOptions(Protocol):
     """What the banner must know of the options."""
 
     @property
@@ -21,10 +21,10 @@ class Place(Protocol):
 
 ADMINISTRATOR = "admin@example.com"
 DEMO_ACCOUNTS = ("demo@example.com", ADMINISTRATOR)
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
-def banner(place: Place, demo_password: str, standins: Mapping[str, int]) -> str:
+def banner(place: BannerOptions, demo_password: str, emulators: Mapping[str, int]) -> str:
     """Where things are (stand-ins by their ports) and how to sign in; in colour on a terminal."""
     bold, dim, cyan, off = ("\033[1m", "\033[2m", "\033[36m", "\033[0m") if sys.stderr.isatty() else ("",) * 4
     took = f" {dim}(ready in {time.monotonic() - place.started:.1f} s){off}" if place.started else ""
@@ -36,7 +36,7 @@ def banner(place: Place, demo_password: str, standins: Mapping[str, int]) -> str
         ("Admin", f"{cyan}{place.url}/admin{off} as {ADMINISTRATOR}"),
         ("Sign in", f"{' or '.join(DEMO_ACCOUNTS)}, password {bold}{demo_password}{off}"),
     ]
-    rows += [("Emulator", f"{name} at {cyan}http://127.0.0.1:{port}{off}") for name, port in standins.items()]
+    rows += [("Emulator", f"{name} at {cyan}http://127.0.0.1:{port}{off}") for name, port in emulators.items()]
     lines = ["", f"  {bold}Undercroft is running{off}{took}", ""]
     lines += [f"  {dim}{name:<9}{off}{value}" for name, value in rows]
     lines += [
@@ -44,6 +44,6 @@ def banner(place: Place, demo_password: str, standins: Mapping[str, int]) -> str
         f"  {dim}{'Changes are picked up at once. ' if place.reload else ''}Ctrl-C stops everything.{off}",
         "",
     ]
-    if place.host not in LOOPBACK:
+    if place.host not in LOOPBACK_HOSTS:
         lines.insert(1, f"  Warning: {place.host} lets others on the network reach this development server.")
     return "\n".join(lines)

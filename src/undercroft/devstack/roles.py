@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 _NAME = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 
-_CLOSE_AGAIN = """\
+_REVOKE_ON_APPEND_ONLY = """\
 DO $$ DECLARE closed record; BEGIN
     FOR closed IN SELECT c.oid::regclass AS name, c.relispartition AS inner FROM pg_trigger t
         JOIN pg_class c ON c.oid = t.tgrelid WHERE t.tgname = 'append_only' LOOP
@@ -87,7 +87,7 @@ def schema_statements(roles: Roles) -> Iterator[str]:
     yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
     yield f"GRANT USAGE ON SCHEMA public TO {both}"
     yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {both}"
-    yield _CLOSE_AGAIN.format(both=both)
+    yield _REVOKE_ON_APPEND_ONLY.format(both=both)
     yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {both}"
     default = f"ALTER DEFAULT PRIVILEGES FOR ROLE {roles.owner} IN SCHEMA public GRANT"
     yield f"{default} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {both}"

@@ -25,7 +25,7 @@ def _demo_password() -> str:
     return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(4))
 
 
-_ANEW = "Put it back from a copy, or delete all development data with `undercroft db reset` and start anew."
+_RECOVERY_HINT = "Put it back from a copy, or delete all development data with `undercroft db reset` and start anew."
 
 
 EMBEDDED = "embedded"
@@ -55,14 +55,14 @@ class DevState:
         """What is remembered, or everything anew. Raises `ConfigurationError` when the file is damaged."""
         path = folder / "dev.json"
         try:
-            return cls._of_json(json.loads(path.read_text(encoding="utf-8")))
+            return cls._from_json(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return cls()
         except (ValueError, AttributeError, TypeError):
-            raise ConfigurationError(f"{path} is damaged. {_ANEW}") from None
+            raise ConfigurationError(f"{path} is damaged. {_RECOVERY_HINT}") from None
 
     @classmethod
-    def _of_json(cls, kept: dict[str, Any]) -> Self:
+    def _from_json(cls, kept: dict[str, Any]) -> Self:
         """Raises `ValueError` where a value cannot be ours, or what decides over the data beside it is missing."""
         anew = asdict(cls())
         known = {name: value for name, value in kept.items() if name in anew}
@@ -71,11 +71,11 @@ class DevState:
         return cls(**known)
 
     @classmethod
-    def of(cls, folder: Path) -> Self:
+    def read_for_start(cls, folder: Path) -> Self:
         """The same for a start. Raises `ConfigurationError` too when there are data whose passwords are lost."""
         if (folder / "postgres" / "PG_VERSION").exists() and not (folder / "dev.json").exists():
             raise ConfigurationError(
-                f"{folder / 'dev.json'} is gone, and with it the keys to the data beside it. {_ANEW}"
+                f"{folder / 'dev.json'} is gone, and with it the keys to the data beside it. {_RECOVERY_HINT}"
             )
         return cls.read(folder)
 
@@ -92,18 +92,18 @@ class DevState:
     def roles(self) -> Roles:
         return Roles(self.owner_password, self.app_password, self.admin_password)
 
-    def forget_data(self) -> None:
+    def forget_database(self) -> None:
         """Nothing is in the embedded database: it is new, or somebody deleted its folder."""
         self.roles_made = False
         self.seeded = [mark for mark in self.seeded if mark != EMBEDDED]
 
     def choose_ports(self) -> None:
         """Keep the ports of last time unless somebody else has them now."""
-        if not self.postgres_port or not machine.port_is_free(self.postgres_port):
+        if not self.postgres_port or not machine.is_port_free(self.postgres_port):
             self.postgres_port = machine.free_port()
-        if not self.valkey_port or not machine.port_is_free(self.valkey_port):
+        if not self.valkey_port or not machine.is_port_free(self.valkey_port):
             self.valkey_port = machine.free_port()
-        if not self.oidc_port or not machine.port_is_free(self.oidc_port):
+        if not self.oidc_port or not machine.is_port_free(self.oidc_port):
             self.oidc_port = machine.free_port()
 
 
@@ -113,7 +113,7 @@ def prepare(folder: Path) -> None:
     try:
         if not os.access(project, os.W_OK):
             raise PermissionError(13, "Permission denied")
-        folder.mkdir(mode=0o700 if machine.server_identity() is None else 0o711, exist_ok=True)
+        folder.mkdir(mode=0o700 if machine.get_server_user() is None else 0o711, exist_ok=True)
         (folder / ".gitignore").write_text("*\n")
     except OSError as error:
         raise ConfigurationError(
@@ -123,14 +123,14 @@ def prepare(folder: Path) -> None:
 
 
 @contextmanager
-def sole(folder: Path, patience: float = 2) -> Iterator[None]:
-    """Be the only supervisor of this folder; one that is just going is waited for, for `patience` seconds.
+def exclusive_lock(folder: Path, timeout: float = 2) -> Iterator[None]:
+    """Be the only supervisor of this folder; one that is just going is waited for, for `timeout` seconds.
 
     Raises `ConfigurationError` when there is one that stays.
     """
-    limit = time.monotonic() + patience
+    limit = time.monotonic() + timeout
     while True:
-        with machine.exclusive(folder / "dev.lock") as held:
+        with machine.file_lock(folder / "dev.lock") as held:
             if held:
                 yield
                 return
@@ -146,5 +146,5 @@ def is_running(folder: Path) -> bool:
     """Whether a supervisor runs in this folder."""
     if not (folder / "dev.lock").exists():
         return False
-    with machine.exclusive(folder / "dev.lock") as free:
+    with machine.file_lock(folder / "dev.lock") as free:
         return not free

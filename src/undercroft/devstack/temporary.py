@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from undercroft.devstack import machine
-from undercroft.devstack.postgres import UNSAFE_AND_FAST, PostgresServer
+from undercroft.devstack.postgres import NON_DURABLE_SETTINGS, PostgresServer
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def temporary_database() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="undercroft-", ignore_cleanup_errors=True) as folder:
         state = Path(folder).resolve()
         state.chmod(0o755)
-        server = PostgresServer(state, machine.free_port(), secrets.token_hex(16), dict(UNSAFE_AND_FAST))
+        server = PostgresServer(state, machine.free_port(), secrets.token_hex(16), dict(NON_DURABLE_SETTINGS))
         try:
             server.start()
             server.wait_until_ready()

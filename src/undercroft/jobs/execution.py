@@ -13,29 +13,29 @@ from uuid import UUID
 import structlog
 from msgspec.structs import replace
 
-from undercroft.core.audit import Actor, ActorKind, act_as
+from undercroft.core.audit import Actor, ActorKind, set_current_actor
 from undercroft.core.db.session import Database
 from undercroft.core.errors import PermanentError
 from undercroft.core.telemetry.redaction import clean_text
-from undercroft.jobs.arguments import storable
-from undercroft.jobs.context import CurrentJob, Progress, clean, current
-from undercroft.jobs.history import Claim, Outcome
+from undercroft.jobs.arguments import encode_result
+from undercroft.jobs.context import CurrentJob, Progress, current, sanitize_text
 from undercroft.jobs.models import JobStatus
 from undercroft.jobs.registry import Task
+from undercroft.jobs.status_updates import ClaimedJob, JobOutcome
 
 log = structlog.get_logger("undercroft.application")
 
 ERROR_LIMIT = 50_000
 RESULT_LIMIT = 100_000
-GRACE = 5.0
+CANCEL_GRACE = 5.0
 """Seconds that a canceled task gets to clean up before it is reported as one that does not stop."""
 
 SHUTDOWN_GRACE = 0.2
-EXIT_WITHIN = 5.0
+EXIT_TIMEOUT = 5.0
 """Seconds within which a worker has ended after it handed back a task that does not stop."""
 
 
-class Stop(Enum):
+class StopReason(Enum):
     """Why the worker, and not the task itself, ended an attempt."""
 
     TIMEOUT = "timeout"
@@ -44,8 +44,8 @@ class Stop(Enum):
     SHUTDOWN = "shutdown"
 
 
-class Attempt:
-    """A job being run. `ended` is called exactly once with the outcome, when the task has really ended.
+class JobAttempt:
+    """A job being run. `on_end` is called exactly once with the outcome, when the task has really ended.
 
     A task that does not stop (one in a thread, or one that ignores its cancellation) keeps its
     place, so that the job never runs twice at once, until it ends or the worker does. As with `asyncio.timeout`, what
@@ -55,23 +55,23 @@ class Attempt:
 
     def __init__(
         self,
-        claim: Claim,
+        claim: ClaimedJob,
         task: Task[..., Any],
         database: Database,
-        ended: Callable[["Attempt", Outcome], None],
+        on_end: Callable[["JobAttempt", JobOutcome], None],
         *,
         blocked: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.claim = claim
         self.progress = Progress()
-        self.unreported: str | None = None
+        self.unresponsive_reason: str | None = None
         """Why it does not stop, until that is written to its row."""
         self._task = task
         self._database = database
-        self._ended = ended
+        self._on_end = on_end
         self._blocked = blocked
-        self._stop: Stop | None = None
-        self._over = False
+        self._stop_reason: StopReason | None = None
+        self._finished = False
         self._running: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -91,65 +91,77 @@ class Attempt:
         if (left := deadline + self._blocked() - loop.time()) > 0:
             self._timer = loop.call_later(left, self._time_out, deadline)
         else:
-            self.stop(Stop.TIMEOUT)
+            self.stop(StopReason.TIMEOUT)
 
-    def stop(self, why: Stop) -> None:
+    def stop(self, why: StopReason) -> None:
         """Cancel it, unless it runs in a thread. Only the end of the worker is a reason to stop it once more."""
-        if self._over or self._running is None or (self._stop is not None and why is not Stop.SHUTDOWN):
+        if (
+            self._finished
+            or self._running is None
+            or (self._stop_reason is not None and why is not StopReason.SHUTDOWN)
+        ):
             return
-        self._stop = why
-        grace = SHUTDOWN_GRACE if why is Stop.SHUTDOWN else GRACE
-        if self._in_thread:
+        self._stop_reason = why
+        grace = SHUTDOWN_GRACE if why is StopReason.SHUTDOWN else CANCEL_GRACE
+        if self._runs_in_thread:
             grace = 0
         else:
             self._running.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(grace, self._not_stopped)
+        self._timer = asyncio.get_running_loop().call_later(grace, self._report_unresponsive)
 
     @property
-    def _in_thread(self) -> bool:
+    def _runs_in_thread(self) -> bool:
         return not inspect.iscoroutinefunction(self._task.function)
 
-    def _not_stopped(self) -> None:
+    def _report_unresponsive(self) -> None:
         """It was to stop and has not. When the worker ends, what is left of it ends with the process a little later."""
-        if self._over:
+        if self._finished:
             return
-        how = "runs in a thread, which cannot be canceled" if self._in_thread else "ignores its cancellation"
-        log.error("task does not stop", task=self.claim.task, job=str(self.id), reason=self._why(), how=how)
-        if self._stop is Stop.SHUTDOWN:
-            self._finish(replace(self._stopped(), delay=EXIT_WITHIN))
+        how = "runs in a thread, which cannot be canceled" if self._runs_in_thread else "ignores its cancellation"
+        log.error("job.unresponsive", task=self.claim.task, job=str(self.id), reason=self._stop_message(), how=how)
+        if self._stop_reason is StopReason.SHUTDOWN:
+            self._finish(replace(self._stop_outcome(), delay=EXIT_TIMEOUT))
         else:
-            self.unreported = f"{self._why()} It {how}: the job keeps its slot and does not run again before it ends."
+            self.unresponsive_reason = (
+                f"{self._stop_message()} It {how}: the job keeps its slot and does not run again before it ends."
+            )
 
-    def _why(self) -> str:
-        match self._stop:
-            case Stop.REQUEST:
+    def _stop_message(self) -> str:
+        match self._stop_reason:
+            case StopReason.REQUEST:
                 return "It was asked to stop."
-            case Stop.LOST:
+            case StopReason.LOST:
                 return "The job was given to another worker."
-            case Stop.SHUTDOWN:
+            case StopReason.SHUTDOWN:
                 return "The worker is stopping."
             case _:
                 return f"TimeoutError: it took longer than {self._task.timeout:g} s."
 
     async def _run(self) -> None:
         try:
-            outcome = await self._outcome()
+            outcome = await self._run_task()
         except BaseException as error:
-            timed_out_by_itself = self._stop is Stop.TIMEOUT and not isinstance(error, asyncio.CancelledError)
-            outcome = self._failed(error) if self._stop is None or timed_out_by_itself else self._stopped()
+            timed_out_by_itself = self._stop_reason is StopReason.TIMEOUT and not isinstance(
+                error, asyncio.CancelledError
+            )
+            outcome = (
+                self._failure_outcome(error)
+                if self._stop_reason is None or timed_out_by_itself
+                else self._stop_outcome()
+            )
         self._finish(outcome)
 
-    async def _outcome(self) -> Outcome:
-        job = self._current()
+    async def _run_task(self) -> JobOutcome:
+        job = self._build_current_job()
         current.set(job)
-        act_as(Actor(ActorKind.JOB, job_id=job.id))
+        set_current_actor(Actor(ActorKind.JOB, job_id=job.id))
         bind_log_context(job)
         arguments = self._task.arguments.decode(self.claim.args, job)
-        return self._succeeded(await _call(self._task.function, arguments))
+        return self._success_outcome(await _call(self._task.function, arguments))
 
-    def _current(self) -> CurrentJob:
+    def _build_current_job(self) -> CurrentJob:
         claim = self.claim
         return CurrentJob(
             claim.id,
@@ -163,49 +175,51 @@ class Attempt:
             self.progress,
         )
 
-    def _finish(self, outcome: Outcome) -> None:
-        if self._over:
+    def _finish(self, outcome: JobOutcome) -> None:
+        if self._finished:
             return
-        self._over = True
+        self._finished = True
         if self._timer is not None:
             self._timer.cancel()
-        self._ended(self, outcome)
+        self._on_end(self, outcome)
 
-    def _succeeded(self, value: Any) -> Outcome:
+    def _success_outcome(self, value: Any) -> JobOutcome:
         try:
-            result = storable(value, RESULT_LIMIT)
+            result = encode_result(value, RESULT_LIMIT)
         except ValueError as error:
-            log.error("result not stored", reason=str(error))
+            log.error("job.result_not_stored", reason=str(error))
             result = None
-        return Outcome(JobStatus.SUCCEEDED, result=result, progress=None if self.progress.fraction is None else 1)
+        return JobOutcome(JobStatus.SUCCEEDED, result=result, progress=None if self.progress.fraction is None else 1)
 
-    def _stopped(self) -> Outcome:
-        match self._stop:
-            case Stop.REQUEST:
-                return Outcome(JobStatus.CANCELLED)
-            case Stop.SHUTDOWN | Stop.LOST:
-                return Outcome(JobStatus.QUEUED, handed_back=True)
+    def _stop_outcome(self) -> JobOutcome:
+        match self._stop_reason:
+            case StopReason.REQUEST:
+                return JobOutcome(JobStatus.CANCELED)
+            case StopReason.SHUTDOWN | StopReason.LOST:
+                return JobOutcome(JobStatus.QUEUED, handed_back=True)
             case _:
-                return self._retried(f"{self._why()} It was canceled.")
+                return self._retry_outcome(f"{self._stop_message()} It was canceled.")
 
-    def _failed(self, error: BaseException) -> Outcome:
-        text = clean(clean_text("".join(traceback.format_exception(error))), ERROR_LIMIT)
-        log.warning("job failed", task=self.claim.task, attempt=self.claim.attempt, exc_info=error)
+    def _failure_outcome(self, error: BaseException) -> JobOutcome:
+        text = sanitize_text(clean_text("".join(traceback.format_exception(error))), ERROR_LIMIT)
+        log.warning("job.failed", task=self.claim.task, attempt=self.claim.attempt, exc_info=error)
         if isinstance(error, PermanentError):
-            return Outcome(JobStatus.FAILED, error=text)
-        return self._retried(text)
+            return JobOutcome(JobStatus.FAILED, error=text)
+        return self._retry_outcome(text)
 
-    def _retried(self, error: str) -> Outcome:
+    def _retry_outcome(self, error: str) -> JobOutcome:
         if self.claim.attempt >= self.claim.max_attempts:
             status, delay = JobStatus.FAILED, 0.0
         else:
             status, delay = JobStatus.QUEUED, self._task.backoff.delay(self.claim.attempt)
-        return Outcome(status, error=error, delay=delay, progress=self.progress.fraction, message=self.progress.message)
+        return JobOutcome(
+            status, error=error, delay=delay, progress=self.progress.fraction, message=self.progress.message
+        )
 
 
-def blamed(claim: Claim) -> Outcome:
+def worker_died_outcome(claim: ClaimedJob) -> JobOutcome:
     """The end of a job whose worker died at every attempt."""
-    return Outcome(
+    return JobOutcome(
         JobStatus.FAILED,
         error=f"WorkerDied: the worker that ran {claim.task} died or lost its connection in the middle of it, "
         f"at the last of {claim.attempt} attempts too. There is no traceback: nothing was left to write one.",
@@ -223,10 +237,10 @@ def bind_log_context(job: CurrentJob) -> None:
 async def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(**arguments)
-    return await _in_thread(function, arguments)
+    return await _run_in_thread(function, arguments)
 
 
-async def _in_thread(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+async def _run_in_thread(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     """Run in a daemon thread: one that hangs keeps neither the loop nor the end of the process waiting."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()

@@ -11,7 +11,7 @@ from undercroft.core.health import Component, ComponentDown
 from undercroft.core.settings import load
 from undercroft.jobs.settings import JobsSettings
 
-BACKLOG = Statement(
+BACKLOG_QUERY = Statement(
     text("""
 WITH live AS (
     SELECT tasks FROM job_workers WHERE seen_at > now() - make_interval(secs => :seconds)
@@ -52,7 +52,7 @@ class Backlog(Struct, frozen=True):
         return self.due > 0 and self.workers == 0
 
 
-class Health(Struct, frozen=True):
+class JobsHealth(Struct, frozen=True):
     """How many workers are alive, and the backlog of every task that has one."""
 
     workers: int
@@ -80,20 +80,20 @@ class Health(Struct, frozen=True):
         return [each for each in self.backlog if each.is_stranded]
 
     @property
-    def alive(self) -> bool:
+    def has_live_workers(self) -> bool:
         """Whether any worker is there."""
         return self.workers > 0
 
 
-async def health(database: Database) -> Health:
+async def health(database: Database) -> JobsHealth:
     """What workers and queues look like now, in one statement. Raises `DatabaseUnavailable`."""
-    async with database.reading() as session:
+    async with database.read_session() as session:
         return await read_health(session)
 
 
-async def read_health(session: ReadSession) -> Health:
+async def read_health(session: ReadSession) -> JobsHealth:
     """The same over a session that is open already."""
-    rows = await session.fetch(BACKLOG, seconds=load(JobsSettings).jobs_redelivery)
+    rows = await session.fetch(BACKLOG_QUERY, seconds=load(JobsSettings).jobs_redelivery)
     backlog = [
         Backlog(
             row["task"],
@@ -108,7 +108,7 @@ async def read_health(session: ReadSession) -> Health:
         for row in rows
         if row["task"] is not None
     ]
-    return Health(rows[0]["all_workers"], backlog)
+    return JobsHealth(rows[0]["all_workers"], backlog)
 
 
 def jobs_component(database: Database) -> Component:

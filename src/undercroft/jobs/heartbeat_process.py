@@ -18,7 +18,7 @@ import asyncpg
 
 ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 TIMEOUT = 5.0
-LONGEST_PAUSE_AFTER_ERROR = 0.5
+MAX_RETRY_DELAY = 0.5
 
 
 async def main(settings: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ async def main(settings: dict[str, Any]) -> None:
             # The worker itself reports an outage; here is nothing but to try again soon.
             if connection is not None:
                 connection.terminate()
-            connection, pause = None, min(pause, LONGEST_PAUSE_AFTER_ERROR)
+            connection, pause = None, min(pause, MAX_RETRY_DELAY)
         with suppress(TimeoutError):
             await asyncio.wait_for(closed.wait(), pause)
     if connection is not None:

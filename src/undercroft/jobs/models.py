@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.db.models import Identified, Timestamped, utc_now
-from undercroft.core.db.privacy import Erasure, Holds, Privacy
+from undercroft.core.db.privacy import ColumnContent, Erasure, Privacy
 
 
 class JobStatus(StrEnum):
@@ -20,14 +20,14 @@ class JobStatus(StrEnum):
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    CANCELLED = "cancelled"
+    CANCELED = "cancelled"
 
 
 UNFINISHED = (JobStatus.QUEUED, JobStatus.RUNNING)
-FINISHED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
-IS_UNFINISHED = "status IN ('queued', 'running')"
+FINISHED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED)
+UNFINISHED_SQL = "status IN ('queued', 'running')"
 
-Moment = DateTime(timezone=True)
+TimestampTZ = DateTime(timezone=True)
 
 
 class JobBase(SQLModel):
@@ -48,12 +48,14 @@ class JobBase(SQLModel):
     cancel_requested: bool = Field(default=False, description="It was asked to stop and has not ended yet.")
     unresponsive_since: datetime | None = Field(
         default=None,
-        sa_type=Moment,
+        sa_type=TimestampTZ,
         description="Since when it ignores a timeout or cancellation. It still runs; `error` says why.",
     )
-    scheduled_at: datetime = Field(default_factory=utc_now, sa_type=Moment, description="When the next attempt is due.")
-    started_at: datetime | None = Field(default=None, sa_type=Moment, description="When the last attempt began.")
-    finished_at: datetime | None = Field(default=None, sa_type=Moment)
+    scheduled_at: datetime = Field(
+        default_factory=utc_now, sa_type=TimestampTZ, description="When the next attempt is due."
+    )
+    started_at: datetime | None = Field(default=None, sa_type=TimestampTZ, description="When the last attempt began.")
+    finished_at: datetime | None = Field(default=None, sa_type=TimestampTZ)
 
 
 class Job(Identified, JobBase, Timestamped, table=True):
@@ -62,13 +64,13 @@ class Job(Identified, JobBase, Timestamped, table=True):
         "whom the job is about",
         "JOBS_KEEP_DAYS after it ended",
         personal=("args", "result", "error", "progress_message", "key"),
-        plain=("task", "queue", "status", "request_id"),
+        non_personal=("task", "queue", "status", "request_id"),
         erasures=(
             Erasure(
                 "args",
-                Holds.JSON,
+                ColumnContent.JSON,
                 values={"args": {}, "result": None, "error": None, "progress_message": None, "key": None},
-                when="finished_at IS NOT NULL",
+                condition="finished_at IS NOT NULL",
             ),
         ),
     )
@@ -79,9 +81,9 @@ class Job(Identified, JobBase, Timestamped, table=True):
             "task",
             "key",
             unique=True,
-            postgresql_where=text(f"key IS NOT NULL AND {IS_UNFINISHED}"),
+            postgresql_where=text(f"key IS NOT NULL AND {UNFINISHED_SQL}"),
         ),
-        Index("ix_jobs_unfinished", "status", "scheduled_at", postgresql_where=text(IS_UNFINISHED)),
+        Index("ix_jobs_unfinished", "status", "scheduled_at", postgresql_where=text(UNFINISHED_SQL)),
         Index("ix_jobs_created", "created_at", "id"),
         Index("ix_jobs_task_created", "task", "created_at", "id"),
         Index("ix_jobs_status_created", "status", "created_at", "id"),
@@ -99,23 +101,23 @@ class Schedule(SQLModel, table=True):
 
     __tablename__ = "job_schedules"
     __privacy__ = Privacy(
-        "the platform", "seven days after the task was last known", plain=("task", "cron", "timezone")
+        "the platform", "seven days after the task was last known", non_personal=("task", "cron", "timezone")
     )
 
     task: str = Field(sa_type=Text, primary_key=True)
     cron: str = Field(sa_type=Text, description="Minute, hour, day of month, month, day of week.")
     timezone: str = Field(sa_type=Text, description="The time zone in which the expression is read.")
-    next_run_at: datetime = Field(sa_type=Moment)
-    last_run_at: datetime | None = Field(default=None, sa_type=Moment)
+    next_run_at: datetime = Field(sa_type=TimestampTZ)
+    last_run_at: datetime | None = Field(default=None, sa_type=TimestampTZ)
     last_job_id: UUID | None = Field(default=None)
-    seen_at: datetime = Field(sa_type=Moment, description="When a scheduler last knew this task.")
+    seen_at: datetime = Field(sa_type=TimestampTZ, description="When a scheduler last knew this task.")
 
 
 class WorkerRow(SQLModel, table=True):
     """A worker process that is alive, or was."""
 
     __tablename__ = "job_workers"
-    __privacy__ = Privacy("the platform", "a day after it was last seen", plain=("host", "queues", "tasks"))
+    __privacy__ = Privacy("the platform", "a day after it was last seen", non_personal=("host", "queues", "tasks"))
 
     id: UUID = Field(primary_key=True)
     host: str = Field(sa_type=Text)
@@ -127,5 +129,5 @@ class WorkerRow(SQLModel, table=True):
         sa_type=cast(Any, ARRAY(Text)),
         description="The tasks it runs; null when its release does not report them.",
     )
-    started_at: datetime = Field(sa_type=Moment)
-    seen_at: datetime = Field(sa_type=Moment, description="When its event loop last reported that it takes jobs.")
+    started_at: datetime = Field(sa_type=TimestampTZ)
+    seen_at: datetime = Field(sa_type=TimestampTZ, description="When its event loop last reported that it takes jobs.")

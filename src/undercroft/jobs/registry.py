@@ -28,7 +28,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
+NAME_PATTERN = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
 
 
 class Backoff(Struct, frozen=True):
@@ -60,7 +60,7 @@ class Task(Generic[P, R]):
     cron: Cron | None = None
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
+        if not NAME_PATTERN.fullmatch(self.name):
             raise InvalidTask(f"{self.name!r} is no name for a task. Write one such as 'auth.send_verification'.")
         if self.retries < 0 or self.timeout <= 0:
             raise InvalidTask("retries must not be negative and the timeout must be above 0.")
@@ -96,8 +96,8 @@ def task(
     waits = backoff if isinstance(backoff, Backoff) else Backoff() if backoff is None else Backoff(initial=backoff)
 
     def register(function: Callable[P, R]) -> Task[P, R]:
-        named = name or _name_of(function)
-        return _add(_located(named, function, lambda: Task(named, function, queue, retries, timeout, waits)))
+        named = name or _default_name(function)
+        return _register(_with_location(named, function, lambda: Task(named, function, queue, retries, timeout, waits)))
 
     return register
 
@@ -114,15 +114,17 @@ def cron(
 
     def register(function: Callable[P, R] | Task[P, R]) -> Task[P, R]:
         known = function if isinstance(function, Task) else None
-        named, plain = (known.name, known.function) if known else (options.get("name") or _name_of(function), function)
-        when = _located(named, plain, lambda: Cron(expression, timezone))
+        named, plain = (
+            (known.name, known.function) if known else (options.get("name") or _default_name(function), function)
+        )
+        when = _with_location(named, plain, lambda: Cron(expression, timezone))
         made = known or task(**options)(plain)
-        return _add(_located(named, plain, lambda: dataclasses.replace(made, cron=when)))
+        return _register(_with_location(named, plain, lambda: dataclasses.replace(made, cron=when)))
 
     return register
 
 
-def _located(name: str, function: Callable[..., Any], make: Callable[[], T]) -> T:
+def _with_location(name: str, function: Callable[..., Any], make: Callable[[], T]) -> T:
     """What `make` returns. An `InvalidTask` names the task and where its function is written."""
     try:
         return make()
@@ -132,7 +134,7 @@ def _located(name: str, function: Callable[..., Any], make: Callable[[], T]) -> 
         raise InvalidTask(f"{where}: {name}: {error}") from None
 
 
-def find(name: str) -> Task[..., Any]:
+def get_task(name: str) -> Task[..., Any]:
     """The task of this name. Raises `UnknownTask`."""
     try:
         return _tasks[name]
@@ -145,7 +147,7 @@ def tasks(*queues: str) -> dict[str, Task[..., Any]]:
     return {name: each for name, each in _tasks.items() if not queues or each.queue in queues}
 
 
-def _add(new: Task[P, R]) -> Task[P, R]:
+def _register(new: Task[P, R]) -> Task[P, R]:
     """Register; a function that is imported anew replaces itself, another of the same name is a mistake."""
     old = _tasks.get(new.name)
     if old is not None and _identity(old.function) != _identity(new.function):
@@ -161,7 +163,7 @@ def _identity(function: Callable[..., Any]) -> tuple[str, str]:
     return function.__module__, function.__qualname__
 
 
-def _name_of(function: Callable[..., Any]) -> str:
+def _default_name(function: Callable[..., Any]) -> str:
     """`auth.send_verification` for that function of `undercroft.modules.auth.tasks`."""
     module = function.__module__.removesuffix(".tasks").rpartition(".")[2]
     return f"{module}.{function.__name__}"

@@ -12,10 +12,10 @@ from undercroft.jobs.registry import Task, tasks
 
 log = structlog.get_logger("undercroft.application")
 
-LONGEST_SLEEP = 15.0
-REGISTER_EVERY = timedelta(hours=1)
-RETRY_AFTER = timedelta(minutes=1)
-KEY = "schedule"
+MAX_SLEEP = 15.0
+REGISTER_INTERVAL = timedelta(hours=1)
+RETRY_DELAY = timedelta(minutes=1)
+JOB_KEY = "schedule"
 
 REGISTER = """
 INSERT INTO job_schedules AS s (task, cron, timezone, next_run_at, seen_at)
@@ -34,13 +34,13 @@ DUE = "SELECT task FROM job_schedules WHERE task = ANY($1::text[]) AND next_run_
 
 LOCK_DUE = "SELECT now() FROM job_schedules WHERE task = $1 AND next_run_at <= now() FOR UPDATE SKIP LOCKED"
 
-RAN = """
+RECORD_RUN = """
 UPDATE job_schedules SET next_run_at = $2, last_run_at = now(), last_job_id = $3, seen_at = now() WHERE task = $1
 """
 
 POSTPONE = "UPDATE job_schedules SET next_run_at = now() + $2::interval WHERE task = $1 AND next_run_at <= now()"
 
-NEXT = "SELECT extract(epoch FROM min(next_run_at) - now())::float FROM job_schedules WHERE task = ANY($1::text[])"
+NEXT_RUN = "SELECT extract(epoch FROM min(next_run_at) - now())::float FROM job_schedules WHERE task = ANY($1::text[])"
 
 
 class Scheduler:
@@ -51,15 +51,15 @@ class Scheduler:
         self._scheduled = {name: each for name, each in tasks().items() if each.cron is not None}
         self._registered_at: datetime | None = None
 
-    async def round(self) -> None:
+    async def run_once(self) -> None:
         """Enqueue what is due now, then sleep until the next is."""
         if not self._scheduled:
-            await asyncio.sleep(LONGEST_SLEEP)
+            await asyncio.sleep(MAX_SLEEP)
             return
-        if self._registered_at is None or datetime.now(UTC) - self._registered_at > REGISTER_EVERY:
+        if self._registered_at is None or datetime.now(UTC) - self._registered_at > REGISTER_INTERVAL:
             await self.register()
         await self.tick()
-        await asyncio.sleep(await self._until_next())
+        await asyncio.sleep(await self._seconds_until_next())
 
     async def register(self) -> None:
         """Write the schedules of this program; one that is known keeps its next run unless it was changed."""
@@ -88,9 +88,9 @@ class Scheduler:
             async with self._database.session() as session:
                 return await self._enqueue_due(session, task)
         except Exception as error:
-            log.error("a schedule failed", task=task.name, retry_in=RETRY_AFTER.total_seconds(), exc_info=error)
+            log.error("schedule.failed", task=task.name, retry_in=RETRY_DELAY.total_seconds(), exc_info=error)
         async with self._database.session() as session:
-            await (await session.raw()).execute(POSTPONE, task.name, RETRY_AFTER)
+            await (await session.raw()).execute(POSTPONE, task.name, RETRY_DELAY)
         return False
 
     async def _enqueue_due(self, session: Session, task: Task[..., Any]) -> bool:
@@ -98,11 +98,11 @@ class Scheduler:
         if now is None:
             return False
         assert task.cron is not None
-        job = await enqueue(session, task, key=KEY)
-        await (await session.raw()).execute(RAN, task.name, task.cron.next_after(now), job.id)
+        job = await enqueue(session, task, key=JOB_KEY)
+        await (await session.raw()).execute(RECORD_RUN, task.name, task.cron.next_after(now), job.id)
         return True
 
-    async def _until_next(self) -> float:
+    async def _seconds_until_next(self) -> float:
         async with self._database.session() as session:
-            seconds = await (await session.raw()).fetchval(NEXT, list(self._scheduled))
-        return LONGEST_SLEEP if seconds is None else min(LONGEST_SLEEP, max(0.01, seconds))
+            seconds = await (await session.raw()).fetchval(NEXT_RUN, list(self._scheduled))
+        return MAX_SLEEP if seconds is None else min(MAX_SLEEP, max(0.01, seconds))

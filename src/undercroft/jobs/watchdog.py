@@ -18,12 +18,12 @@ from undercroft.jobs.context import current
 
 log = structlog.get_logger("undercroft.application")
 
-PROGRAM = Path(__file__).with_name("heartbeat_process.py")
-TICK = 0.25
-BLOCKED_AFTER = 2.0
+HEARTBEAT_SCRIPT = Path(__file__).with_name("heartbeat_process.py")
+TICK_INTERVAL = 0.25
+BLOCKED_THRESHOLD = 2.0
 """Seconds without a turn of the event loop after which its blocking task is reported."""
 
-RESTART_AFTER = 5.0
+RESTART_DELAY = 5.0
 
 
 class HeartbeatProcess:
@@ -40,23 +40,23 @@ class HeartbeatProcess:
         if self._process is not None and self._process.poll() is None:
             return
         if self._process is not None:
-            log.warning("heartbeat process ended, starting another", exit_code=self._process.returncode)
-            self.end()
+            log.warning("heartbeat_process.exited", exit_code=self._process.returncode)
+            self.terminate()
         if time.monotonic() >= self._start_at:
-            self._start_at = time.monotonic() + RESTART_AFTER
+            self._start_at = time.monotonic() + RESTART_DELAY
             self._start()
 
     def _start(self) -> None:
         try:
             # -P: modules of this package must not be found under the names of the standard library's.
-            self._process = subprocess.Popen([sys.executable, "-P", str(PROGRAM)], stdin=subprocess.PIPE)
+            self._process = subprocess.Popen([sys.executable, "-P", str(HEARTBEAT_SCRIPT)], stdin=subprocess.PIPE)
             assert self._process.stdin is not None
             self._process.stdin.write(self._settings)
             self._process.stdin.flush()
         except OSError as error:
-            log.error("heartbeat process cannot be started; the event loop sends heartbeats alone", reason=str(error))
+            log.error("heartbeat_process.start_failed", reason=str(error))
 
-    def end(self) -> None:
+    def terminate(self) -> None:
         if self._process is None:
             return
         self._process.kill()
@@ -75,7 +75,7 @@ class Watchdog:
         self.blocked_seconds = 0.0
         self._heartbeats = heartbeats
         self._on_blocked = on_blocked
-        self._ended = threading.Event()
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="jobs watchdog", daemon=True)
         self._loop_thread = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -93,28 +93,28 @@ class Watchdog:
 
     def stop(self) -> None:
         """End the thread and the heartbeat process."""
-        self._ended.set()
+        self._stopped.set()
         if self._timer is not None:
             self._timer.cancel()
         self._thread.join()
-        self._heartbeats.end()
+        self._heartbeats.terminate()
 
     def _tick(self) -> None:
         assert self._loop is not None
         silence = time.monotonic() - self._ticked_at
-        if silence > BLOCKED_AFTER:
+        if silence > BLOCKED_THRESHOLD:
             self.blocked_seconds += silence
         if self._reported:
             self._reported = False
-            log.warning("event loop runs again", blocked_for=round(silence, 1))
+            log.warning("event_loop.recovered", blocked_for=round(silence, 1))
         self._ticked_at = time.monotonic()
-        self._timer = self._loop.call_later(TICK, self._tick)
+        self._timer = self._loop.call_later(TICK_INTERVAL, self._tick)
 
     def _watch(self) -> None:
-        while not self._ended.wait(TICK):
+        while not self._stopped.wait(TICK_INTERVAL):
             self._heartbeats.ensure_running()
             silence = time.monotonic() - self._ticked_at
-            if silence > BLOCKED_AFTER:
+            if silence > BLOCKED_THRESHOLD:
                 self._report(silence)
                 self._on_blocked()
 
@@ -124,14 +124,14 @@ class Watchdog:
         self._reported = True
         frame = sys._current_frames().get(self._loop_thread)
         log.error(
-            "event loop blocked: heartbeats go on, but no other job of this worker does",
+            "event_loop.blocked",
             blocked_for=round(silence, 1),
-            blocking=_name_of(asyncio.current_task(self._loop)),
+            blocking=_describe_task(asyncio.current_task(self._loop)),
             stack="".join(traceback.format_stack(frame)) if frame else None,
         )
 
 
-def _name_of(running: "asyncio.Task[Any] | None") -> str | None:
+def _describe_task(running: "asyncio.Task[Any] | None") -> str | None:
     """The task's own name, with the job that it belongs to where a job started it (known from Python 3.12 on)."""
     if running is None:
         return None

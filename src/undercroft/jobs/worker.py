@@ -14,34 +14,34 @@ import structlog
 from msgspec.structs import replace
 
 from undercroft.core.db.connect import connect
-from undercroft.core.db.errors import translated
+from undercroft.core.db.errors import translate_error
 from undercroft.core.db.session import Database
 from undercroft.core.db.settings import DatabaseSettings
 from undercroft.core.ids import new_id
 from undercroft.core.settings import load
 from undercroft.core.telemetry import logs
-from undercroft.jobs import history, presence
-from undercroft.jobs.connections import connected
-from undercroft.jobs.engines import engine
-from undercroft.jobs.execution import EXIT_WITHIN, Attempt, Stop, blamed
+from undercroft.jobs import heartbeat, status_updates
+from undercroft.jobs.connections import autocommit_connection
+from undercroft.jobs.engines import get_engine
+from undercroft.jobs.execution import EXIT_TIMEOUT, JobAttempt, StopReason, worker_died_outcome
 from undercroft.jobs.health import health
-from undercroft.jobs.history import Claim, Outcome
-from undercroft.jobs.marks import Marks
+from undercroft.jobs.maintenance import sweep
 from undercroft.jobs.models import JobStatus
 from undercroft.jobs.registry import tasks
 from undercroft.jobs.schedules import Scheduler
 from undercroft.jobs.settings import JobsSettings
-from undercroft.jobs.upkeep import sweep
+from undercroft.jobs.status_updates import ClaimedJob, JobOutcome
+from undercroft.jobs.status_writer import StatusWriter
 from undercroft.jobs.watchdog import HeartbeatProcess, Watchdog
 
 log = structlog.get_logger("undercroft.application")
 
-GATHER = 0.005
+CLAIM_DELAY = 0.005
 """Seconds to let more jobs finish before the next claim while there is a backlog, so that claims are large."""
 
-LAST_WRITES = 2.0
-PROGRESS_EVERY = 0.5
-LONGEST_PAUSE = 2.0
+FINAL_WRITE_TIMEOUT = 2.0
+PROGRESS_INTERVAL = 0.5
+MAX_RETRY_DELAY = 2.0
 
 
 class Worker:
@@ -58,22 +58,22 @@ class Worker:
         self.concurrency = concurrency or self._settings.jobs_concurrency
         self._database = database
         self._queue = _queue_database(database, self._settings.jobs_connections)
-        self._engine = engine()
+        self._engine = get_engine()
         self._tasks = tasks(*queues)
-        self._marks = Marks(self._queue, self._engine, self.id)
-        self._attempts: dict[UUID, Attempt] = {}
-        self._kept: dict[UUID, Claim] = {}
+        self._status_writer = StatusWriter(self._queue, self._engine, self.id)
+        self._attempts: dict[UUID, JobAttempt] = {}
+        self._deferred: dict[UUID, ClaimedJob] = {}
         self._reported: set[str] = set()
-        self._claiming = asyncio.Lock()
+        self._claim_lock = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._slot = asyncio.Event()
-        self._asked_to_stop = asyncio.Event()
-        self._hurried = asyncio.Event()
-        self._reached_at = time.monotonic()
-        self._patience = (0.0, 0.0)
-        heartbeat = self._engine.heartbeat_sql(self.id)
-        heartbeats = HeartbeatProcess(database.url, heartbeat, self._settings.jobs_redelivery / 4)
-        self._watchdog = Watchdog(heartbeats, self._loop_blocked)
+        self._slot_freed = asyncio.Event()
+        self._stop_requested = asyncio.Event()
+        self._force_stop = asyncio.Event()
+        self._last_contact_at = time.monotonic()
+        self._redelivery_grace = (0.0, 0.0)
+        renewal_sql = self._engine.heartbeat_sql(self.id)
+        heartbeats = HeartbeatProcess(database.url, renewal_sql, self._settings.jobs_redelivery / 4)
+        self._watchdog = Watchdog(heartbeats, self._on_loop_blocked)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._exit_at = float("inf")
 
@@ -85,35 +85,35 @@ class Worker:
         """`stop`, from a signal's handler. Should a job block the event loop, the process ends all the same, a little
         after JOBS_STOP_TIMEOUT, and its jobs are handed back.
         """
-        self._exit_at = min(self._exit_at, time.monotonic() + self._settings.jobs_stop_timeout + LAST_WRITES)
+        self._exit_at = min(self._exit_at, time.monotonic() + self._settings.jobs_stop_timeout + FINAL_WRITE_TIMEOUT)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.stop)
 
     def stop(self) -> None:
         """Claim nothing more and end: running jobs get JOBS_STOP_TIMEOUT, or nothing at the second call."""
-        if self._asked_to_stop.is_set():
-            self._hurried.set()
-        self._asked_to_stop.set()
+        if self._stop_requested.is_set():
+            self._force_stop.set()
+        self._stop_requested.set()
         self._wake.set()
-        self._slot.set()
+        self._slot_freed.set()
 
     async def run(self) -> None:
         """Work until `stop`. An outage of the database is waited for, never raised."""
-        log.info("worker started", worker=str(self.id), queues=self.queues or "all", concurrency=self.concurrency)
+        log.info("worker.started", worker=str(self.id), queues=self.queues or "all", concurrency=self.concurrency)
         self._loop = asyncio.get_running_loop()
         self._watchdog.start()
-        claiming = asyncio.create_task(self._forever("claim", self._claim_round))
-        loops = [asyncio.create_task(self._forever(name, step)) for name, step in self._rounds().items()]
+        claiming = asyncio.create_task(self._repeat("claim", self._claim_step))
+        loops = [asyncio.create_task(self._repeat(name, step)) for name, step in self._steps().items()]
         loops.append(asyncio.create_task(self._listen()))
-        await self._asked_to_stop.wait()
-        await asyncio.wait({claiming}, timeout=LAST_WRITES)
-        await self._finish_or_hand_back()
+        await self._stop_requested.wait()
+        await asyncio.wait({claiming}, timeout=FINAL_WRITE_TIMEOUT)
+        await self._shut_down()
         for loop in (claiming, *loops):
             loop.cancel()
         await asyncio.gather(claiming, *loops, return_exceptions=True)
         await asyncio.to_thread(self._watchdog.stop)
         await self._queue.close()
-        log.info("worker stopped", worker=str(self.id))
+        log.info("worker.stopped", worker=str(self.id))
 
     async def drain(self) -> int:
         """Run everything that is due, and what that enqueues, then return how many attempts that took."""
@@ -121,11 +121,11 @@ class Worker:
         while True:
             claimed = await self._claim(self.concurrency)
             ran += claimed
-            while self._attempts or self._kept:
-                self._slot.clear()
-                await self._start_kept()
-                await self._slot.wait()
-            await self._marks.flush()
+            while self._attempts or self._deferred:
+                self._slot_freed.clear()
+                await self._start_deferred()
+                await self._slot_freed.wait()
+            await self._status_writer.flush()
             if not claimed:
                 return ran
 
@@ -133,136 +133,138 @@ class Worker:
         """Give up the queue's connections; for a worker that was drained and never run."""
         await self._queue.close()
 
-    def _rounds(self) -> dict[str, Callable[[], Awaitable[None]]]:
+    def _steps(self) -> dict[str, Callable[[], Awaitable[None]]]:
         scheduler = Scheduler(self._queue)
         return {
-            "write ends": self._marks.round,
-            "heartbeat": self._beat_round,
-            "progress": self._progress_round,
-            "kept": self._kept_round,
-            "schedule": scheduler.round,
-            "sweep": self._sweep_round,
+            "write ends": self._status_writer.run_once,
+            "heartbeat": self._heartbeat_step,
+            "progress": self._progress_step,
+            "kept": self._deferred_step,
+            "schedule": scheduler.run_once,
+            "sweep": self._sweep_step,
         }
 
-    async def _forever(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step; when it fails, say so once and try again with back-off."""
         pause = 0.0
-        while not (name == "claim" and self._asked_to_stop.is_set()):
+        while not (name == "claim" and self._stop_requested.is_set()):
             try:
                 await step()
                 if pause:
-                    log.info("works again", part=name)
+                    log.info("worker.recovered", part=name)
                 pause = 0.0
             except Exception as error:
                 if not pause:
-                    log.warning("interrupted", part=name, exc_info=None if translated(error) else error)
-                pause = min(LONGEST_PAUSE, pause * 2 or 0.1)
+                    log.warning("worker.step_failed", part=name, exc_info=None if translate_error(error) else error)
+                pause = min(MAX_RETRY_DELAY, pause * 2 or 0.1)
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
 
-    async def _claim_round(self) -> None:
+    async def _claim_step(self) -> None:
         """Fill the free slots, then wait for a reason to look again."""
-        free = self.concurrency - len(self._attempts) - len(self._kept)
+        free = self.concurrency - len(self._attempts) - len(self._deferred)
         if free <= 0:
-            self._slot.clear()
-            await self._slot.wait()
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
             if len(self._attempts) > self.concurrency // 2:
-                await asyncio.sleep(GATHER)
+                await asyncio.sleep(CLAIM_DELAY)
             return
         self._wake.clear()
         if await self._claim(free) < free:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), await self._until_due())
+                await asyncio.wait_for(self._wake.wait(), await self._poll_delay())
 
     async def _claim(self, limit: int) -> int:
         """Take and start up to `limit` jobs; how many messages were taken."""
         if not self._tasks:
             return 0
-        async with self._claiming, connected(self._queue) as connection:
+        async with self._claim_lock, autocommit_connection(self._queue) as connection:
             messages = await self._engine.claim(
                 connection, limit=limit, tasks=self._tasks, worker_id=self.id, stale_after=self._stale_after()
             )
-            fresh = [message for message in messages if not self._holds(message.job_id)]
-            claims, refused = await history.mark_claimed(connection, fresh, self.id) if fresh else ([], [])
-            await self._engine.end(connection, [(message, "cancelled") for message in refused])
+            fresh = [message for message in messages if not self._has_job(message.job_id)]
+            claims, refused = await status_updates.mark_claimed(connection, fresh, self.id) if fresh else ([], [])
+            await self._engine.finish(connection, [(message, "cancelled") for message in refused])
             for claim in claims:
-                self._take(claim)
-        self._reached()
+                self._accept(claim)
+        self._record_contact()
         return len(messages)
 
-    def _take(self, claim: Claim) -> None:
+    def _accept(self, claim: ClaimedJob) -> None:
         if claim.exhausted:
-            self._marks.ended(claim, blamed(claim))
+            self._status_writer.add(claim, worker_died_outcome(claim))
         elif claim.alone:
-            self._kept[claim.id] = claim
-            self._slot.set()
+            self._deferred[claim.id] = claim
+            self._slot_freed.set()
         else:
             self._start(claim)
 
-    def _start(self, claim: Claim) -> None:
-        attempt = Attempt(claim, self._tasks[claim.task], self._database, self._ended, blocked=self._blocked_seconds)
+    def _start(self, claim: ClaimedJob) -> None:
+        attempt = JobAttempt(
+            claim, self._tasks[claim.task], self._database, self._on_attempt_end, blocked=self._blocked_seconds
+        )
         self._attempts[claim.id] = attempt
         attempt.start()
 
     def _blocked_seconds(self) -> float:
         return self._watchdog.blocked_seconds
 
-    def _ended(self, attempt: Attempt, outcome: Outcome) -> None:
+    def _on_attempt_end(self, attempt: JobAttempt, outcome: JobOutcome) -> None:
         self._attempts.pop(attempt.id, None)
-        self._marks.ended(attempt.claim, outcome)
-        self._slot.set()
+        self._status_writer.add(attempt.claim, outcome)
+        self._slot_freed.set()
 
-    def _holds(self, job_id: UUID) -> bool:
-        return job_id in self._attempts or job_id in self._kept or job_id in self._marks
+    def _has_job(self, job_id: UUID) -> bool:
+        return job_id in self._attempts or job_id in self._deferred or job_id in self._status_writer
 
-    async def _kept_round(self) -> None:
-        await self._start_kept()
-        await asyncio.sleep(PROGRESS_EVERY / 5)
+    async def _deferred_step(self) -> None:
+        await self._start_deferred()
+        await asyncio.sleep(PROGRESS_INTERVAL / 5)
 
-    async def _start_kept(self) -> None:
+    async def _start_deferred(self) -> None:
         """Start one job that was lost more than once, unless another such job is running; the least suspect first."""
-        if not self._kept or any(attempt.claim.alone for attempt in self._attempts.values()):
+        if not self._deferred or any(attempt.claim.alone for attempt in self._attempts.values()):
             return
-        claim = min(self._kept.values(), key=lambda kept: kept.lost)
-        async with connected(self._queue) as connection:
-            number = await history.mark_started_alone(connection, claim, self.id)
-        del self._kept[claim.id]
+        claim = min(self._deferred.values(), key=lambda kept: kept.lost)
+        async with autocommit_connection(self._queue) as connection:
+            number = await status_updates.mark_started_alone(connection, claim, self.id)
+        del self._deferred[claim.id]
         if number is not None:
             self._start(replace(claim, attempt=number))
-        self._slot.set()
+        self._slot_freed.set()
 
-    async def _until_due(self) -> float:
+    async def _poll_delay(self) -> float:
         """Seconds until the next look at the queue."""
         direct = self._database.settings.has_direct_connection
         longest = self._settings.jobs_poll_interval if direct else self._settings.jobs_poll_interval_pooled
-        async with connected(self._queue) as connection:
+        async with autocommit_connection(self._queue) as connection:
             due = await self._engine.next_due(connection, self._tasks)
         return longest if due is None else min(longest, max(0.01, due.total_seconds()))
 
     def _stale_after(self) -> timedelta:
         """How old a heartbeat must be; longer for a while after an outage, when nobody could give any."""
-        until, longer = self._patience
+        until, longer = self._redelivery_grace
         extra = longer if time.monotonic() < until else 0
         return timedelta(seconds=self._settings.jobs_redelivery + extra)
 
-    def _reached(self) -> None:
+    def _record_contact(self) -> None:
         """The database answered; after a silence, give the other workers time for a heartbeat."""
         now = time.monotonic()
-        silence = now - self._reached_at
+        silence = now - self._last_contact_at
         if silence > self._settings.jobs_redelivery / 2:
-            self._patience = (now + self._settings.jobs_redelivery / 2, silence)
-        self._reached_at = now
+            self._redelivery_grace = (now + self._settings.jobs_redelivery / 2, silence)
+        self._last_contact_at = now
 
-    async def _beat_round(self) -> None:
+    async def _heartbeat_step(self) -> None:
         """Report that this worker takes jobs, and stop those that were canceled or that it has lost.
 
         The heartbeat process renews the claims; once more here, should it not run.
         """
-        await presence.seen(self._queue, self)
-        async with connected(self._queue) as connection:
+        await heartbeat.record_heartbeat(self._queue, self)
+        async with autocommit_connection(self._queue) as connection:
             await connection.execute(self._engine.heartbeat_sql(self.id))
             await self._stop_interrupted(connection)
         await self._release_unknown()
-        self._reached()
+        self._record_contact()
         await asyncio.sleep(self._settings.jobs_redelivery / 4)
 
     async def _stop_interrupted(self, connection: asyncpg.Connection) -> None:
@@ -270,23 +272,23 @@ class Worker:
         if not running:
             return
         claims = [attempt.claim for attempt in running.values()]
-        for job_id, is_ours in (await history.interrupted(connection, claims, self.id)).items():
-            running[job_id].stop(Stop.REQUEST if is_ours else Stop.LOST)
+        for job_id, is_ours in (await status_updates.find_interrupted(connection, claims, self.id)).items():
+            running[job_id].stop(StopReason.REQUEST if is_ours else StopReason.LOST)
 
     async def _release_unknown(self) -> None:
         """Give back what was claimed by a statement whose reply was lost: heartbeats would renew it without end."""
-        async with self._claiming, connected(self._queue) as connection:
-            claims = [attempt.claim for attempt in self._attempts.values()] + list(self._kept.values())
-            claims += [claim for claim, _ in self._marks.pending.values()]
+        async with self._claim_lock, autocommit_connection(self._queue) as connection:
+            claims = [attempt.claim for attempt in self._attempts.values()] + list(self._deferred.values())
+            claims += [claim for claim, _ in self._status_writer.pending.values()]
             released = await self._engine.release_unknown(connection, self.id, [each.message.id for each in claims])
         if released:
-            log.warning("claims without a job here were given back", count=released)
+            log.warning("claims.released", count=released)
 
-    async def _progress_round(self) -> None:
-        await asyncio.sleep(PROGRESS_EVERY)
-        await self._marks.write_progress(list(self._attempts.values()))
+    async def _progress_step(self) -> None:
+        await asyncio.sleep(PROGRESS_INTERVAL)
+        await self._status_writer.write_progress(list(self._attempts.values()))
 
-    async def _sweep_round(self) -> None:
+    async def _sweep_step(self) -> None:
         await asyncio.sleep(self._settings.jobs_sweep_interval * random.uniform(0.5, 1))  # noqa: S311
         await sweep(self._database)
         await self._report_stranded()
@@ -297,7 +299,7 @@ class Worker:
             if each.task not in self._reported:
                 self._reported.add(each.task)
                 log.warning(
-                    "jobs wait for a task that no worker runs: start a worker that has it, or cancel them",
+                    "no worker runs this task: start a worker that has it, or cancel its jobs",
                     waiting_task=each.task,
                     queue=each.queue,
                     due=each.due,
@@ -308,66 +310,68 @@ class Worker:
         if settings.has_direct_connection:
             direct = settings.database_direct_url.get_secret_value()
             url = settings.direct_url if direct else self._database.url
-            await self._engine.listen(url, settings, arrived=self._wake.set, cancelled=self._cancelled)
+            await self._engine.listen(url, settings, on_message=self._wake.set, on_cancel=self._on_cancel)
         else:
             log.warning(
-                "jobs are polled, not announced: set DATABASE_DIRECT_URL to a way past the pooler",
+                "jobs are polled without notifications: set DATABASE_DIRECT_URL to a URL that bypasses the pooler",
                 seconds=self._settings.jobs_poll_interval_pooled,
             )
 
-    def _cancelled(self, message_id: int) -> None:
+    def _on_cancel(self, message_id: int) -> None:
         for attempt in list(self._attempts.values()):
             if attempt.claim.message.id == message_id:
-                attempt.stop(Stop.REQUEST)
+                attempt.stop(StopReason.REQUEST)
 
-    async def _finish_or_hand_back(self) -> None:
+    async def _shut_down(self) -> None:
         """Let jobs finish while there is time, give the rest back, and write all ends."""
         deadline = time.monotonic() + self._settings.jobs_stop_timeout
-        while self._attempts and not self._hurried.is_set() and (left := deadline - time.monotonic()) > 0:
-            self._slot.clear()
+        while self._attempts and not self._force_stop.is_set() and (left := deadline - time.monotonic()) > 0:
+            self._slot_freed.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._slot.wait(), min(left, 0.1))
+                await asyncio.wait_for(self._slot_freed.wait(), min(left, 0.1))
         for attempt in list(self._attempts.values()):
-            attempt.stop(Stop.SHUTDOWN)
+            attempt.stop(StopReason.SHUTDOWN)
         while self._attempts:
-            self._slot.clear()
-            await self._slot.wait()
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
         try:
-            async with asyncio.timeout(LAST_WRITES):
-                await self._last_writes()
+            async with asyncio.timeout(FINAL_WRITE_TIMEOUT):
+                await self._final_writes()
         except Exception as error:
-            log.warning("not all ends could be written; those jobs run again", error=type(error).__name__)
+            log.warning("job outcomes could not be written: those jobs run again", error=type(error).__name__)
 
-    async def _last_writes(self) -> None:
-        await self._marks.flush()
-        async with connected(self._queue) as connection:
-            await self._release_kept(connection)
-        self._kept.clear()
-        await presence.gone(self._queue, self.id)
+    async def _final_writes(self) -> None:
+        await self._status_writer.flush()
+        async with autocommit_connection(self._queue) as connection:
+            await self._release_deferred(connection)
+        self._deferred.clear()
+        await heartbeat.delete_worker(self._queue, self.id)
 
-    async def _release_kept(self, connection: asyncpg.Connection) -> None:
-        await self._engine.release(connection, self.id, [(each.message, timedelta()) for each in self._kept.values()])
+    async def _release_deferred(self, connection: asyncpg.Connection) -> None:
+        await self._engine.release(
+            connection, self.id, [(each.message, timedelta()) for each in self._deferred.values()]
+        )
 
-    def _loop_blocked(self) -> None:
+    def _on_loop_blocked(self) -> None:
         """In the watchdog's thread: end the process when it was asked to end and the event loop cannot do it."""
         if time.monotonic() < self._exit_at:
             return
-        log.error("a job blocks the event loop at shutdown; its worker hands back what it can and exits")
+        log.error("a job blocks the event loop at shutdown: the worker releases its jobs and exits")
         try:
-            asyncio.run(asyncio.wait_for(self._hand_back_blocked(), LAST_WRITES))
+            asyncio.run(asyncio.wait_for(self._release_blocked(), FINAL_WRITE_TIMEOUT))
         except Exception as error:
-            log.warning("not all jobs could be handed back; they run again", error=type(error).__name__)
+            log.warning("jobs could not be released: they run again", error=type(error).__name__)
         logs.flush()
         os._exit(1)
 
-    async def _hand_back_blocked(self) -> None:
+    async def _release_blocked(self) -> None:
         """Over a connection of its own: those of the pool belong to the blocked event loop."""
-        handed_back = Outcome(JobStatus.QUEUED, handed_back=True, delay=EXIT_WITHIN)
+        handed_back = JobOutcome(JobStatus.QUEUED, handed_back=True, delay=EXIT_TIMEOUT)
         running = [(attempt.claim, handed_back) for attempt in self._attempts.values()]
         connection = await connect(self._database.url, "queue")
         try:
-            await self._marks.write(connection, [*self._marks.pending.values(), *running])
-            await self._release_kept(connection)
+            await self._status_writer.write(connection, [*self._status_writer.pending.values(), *running])
+            await self._release_deferred(connection)
         finally:
             connection.terminate()
 

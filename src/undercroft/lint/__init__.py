@@ -3,7 +3,7 @@
 It parses and never imports what it reads, so that it works on projects and extensions that do not run here.
 """
 
-from undercroft.lint.checking import check
-from undercroft.lint.findings import RULES, Finding
+from undercroft.lint.checker import check
+from undercroft.lint.violations import RULES, Violation
 
-__all__ = ["RULES", "Finding", "check"]
+__all__ = ["RULES", "Violation", "check"]

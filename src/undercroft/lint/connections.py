@@ -5,57 +5,65 @@ import re
 from collections.abc import Iterator
 
 from undercroft.lint.sources import Index, Source
-from undercroft.lint.texts import sql_texts
+from undercroft.lint.sql_strings import find_sql_strings
 
-Found = tuple[ast.expr | ast.stmt, str, str]
+RuleMatch = tuple[ast.expr | ast.stmt, str, str]
 
-ASKS = frozenset({"execute", "scalar", "scalars", "get", "fetch", "fetchrow", "write_one", "rowcount", "stream"})
-STAYS = (
+SESSION_METHODS = frozenset(
+    {"execute", "scalar", "scalars", "get", "fetch", "fetchrow", "write_one", "rowcount", "stream"}
+)
+SESSION_SETTING_MESSAGE = (
     "this setting stays on the connection for the next borrower; use SET LOCAL, or set_config(…, true), inside a "
     "transaction"
 )
-ENDS = "a transaction that belongs to whoever opened the session; leave its block to commit, raise to roll back"
-BELONGS = "is a query; make it a named method in repository.py of the module that owns the table"
-SLOW = "BaseHTTPMiddleware costs as much as a statement; write a pure ASGI class"
-ASKED_ELSEWHERE = ("routes", "pages", "service")
-_SET = re.compile(
+TRANSACTION_MESSAGE = (
+    "a transaction that belongs to whoever opened the session; leave its block to commit, raise to roll back"
+)
+QUERY_PLACE_MESSAGE = "is a query; make it a named method in repository.py of the module that owns the table"
+MIDDLEWARE_MESSAGE = "BaseHTTPMiddleware costs as much as a statement; write a pure ASGI class"
+FILES_WITHOUT_QUERIES = ("routes", "pages", "service")
+_SET_STATEMENT = re.compile(
     r"(?:^|;)\s*SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION\s+)?"
     r"(?:ROLE\b|AUTHORIZATION\b|CHARACTERISTICS\b|TIME\s+ZONE\b|[\w.\"]+\s*(?:=|TO\b))"
 )
-_CONFIG = re.compile(r"\bset_config\s*\([^()]*,[^()]*,\s*(?:false|'f\w*'|'off'|'0')\s*\)", re.IGNORECASE)
+_SET_CONFIG_CALL = re.compile(r"\bset_config\s*\([^()]*,[^()]*,\s*(?:false|'f\w*'|'off'|'0')\s*\)", re.IGNORECASE)
 
 
-def findings(source: Source, _index: Index) -> Iterator[Found]:
-    yield from _settings(source)
+def run_rules(source: Source, _index: Index) -> Iterator[RuleMatch]:
+    yield from _check_session_settings(source)
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield from _endings(node, node.func)
-            yield from _places(source, node, node.func)
-            yield from _set_config(node, node.func)
-        yield from _middleware(node)
+            yield from _check_transaction_end(node, node.func)
+            yield from _check_query_place(source, node, node.func)
+            yield from _check_set_config(node, node.func)
+        yield from _check_middleware(node)
 
 
-def _settings(source: Source) -> Iterator[Found]:
-    for node, text in sql_texts(source):
-        if _SET.search(text) or _CONFIG.search(text):
-            yield node, "session-setting", STAYS
+def _check_session_settings(source: Source) -> Iterator[RuleMatch]:
+    for node, text in find_sql_strings(source):
+        if _SET_STATEMENT.search(text) or _SET_CONFIG_CALL.search(text):
+            yield node, "session-setting", SESSION_SETTING_MESSAGE
 
 
-def _set_config(call: ast.Call, function: ast.Attribute) -> Iterator[Found]:
+def _check_set_config(call: ast.Call, function: ast.Attribute) -> Iterator[RuleMatch]:
     last = call.args[2] if len(call.args) == 3 else None
     if function.attr == "set_config" and not (isinstance(last, ast.Constant) and last.value is True):
-        yield call, "session-setting", STAYS
+        yield call, "session-setting", SESSION_SETTING_MESSAGE
 
 
-def _endings(call: ast.Call, function: ast.Attribute) -> Iterator[Found]:
+def _check_transaction_end(call: ast.Call, function: ast.Attribute) -> Iterator[RuleMatch]:
     if function.attr in ("commit", "rollback") and not call.args and not call.keywords:
-        yield call, "transaction", f"{function.attr}() ends {ENDS}"
+        yield call, "transaction", f"{function.attr}() ends {TRANSACTION_MESSAGE}"
 
 
-def _places(source: Source, call: ast.Call, function: ast.Attribute) -> Iterator[Found]:
+def _check_query_place(source: Source, call: ast.Call, function: ast.Attribute) -> Iterator[RuleMatch]:
     parts = source.module.split(".")[-2:]
-    if function.attr in ASKS and any(part in ASKED_ELSEWHERE for part in parts) and _is_session(function.value):
-        yield call, "query-place", f"session.{function.attr}(…) {BELONGS}"
+    if (
+        function.attr in SESSION_METHODS
+        and any(part in FILES_WITHOUT_QUERIES for part in parts)
+        and _is_session(function.value)
+    ):
+        yield call, "query-place", f"session.{function.attr}(…) {QUERY_PLACE_MESSAGE}"
 
 
 def _is_session(node: ast.expr) -> bool:
@@ -63,12 +71,12 @@ def _is_session(node: ast.expr) -> bool:
     return name.lstrip("_") == "session"
 
 
-def _middleware(node: ast.AST) -> Iterator[Found]:
+def _check_middleware(node: ast.AST) -> Iterator[RuleMatch]:
     if isinstance(node, ast.ImportFrom | ast.Attribute):
         names = [node.attr] if isinstance(node, ast.Attribute) else [alias.name for alias in node.names]
         if "BaseHTTPMiddleware" in names:
-            yield node, "middleware", SLOW
+            yield node, "middleware", MIDDLEWARE_MESSAGE
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         for each in node.decorator_list:
             if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr == "middleware":
-                yield each, "middleware", f"this makes a {SLOW}"
+                yield each, "middleware", f"this makes a {MIDDLEWARE_MESSAGE}"

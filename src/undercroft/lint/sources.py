@@ -11,7 +11,7 @@ TENANT_REPOSITORY = "undercroft.core.db.repository.TenantRepository"
 
 
 @dataclass(frozen=True)
-class Model:
+class TenantModel:
     """A team's model: its table and the package whose repository may ask about it."""
 
     name: str
@@ -26,7 +26,7 @@ class Source:
         self.path = path
         self.text = path.read_text(encoding="utf-8")
         self.tree = ast.parse(self.text, filename=str(path))
-        self.module = _module_of(path)
+        self.module = _module_name(path)
 
     @property
     def package(self) -> str:
@@ -37,25 +37,25 @@ class Source:
         return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
     @cached_property
-    def imported(self) -> dict[str, str]:
+    def import_origins(self) -> dict[str, str]:
         """Local names of what is imported anywhere in the file, with their dotted origin."""
-        return dict(_imports(self.tree, self.package))
+        return dict(_iter_imports(self.tree, self.package))
 
     @cached_property
-    def starred(self) -> list[str]:
+    def star_imports(self) -> list[str]:
         """Modules of which everything is imported."""
         nodes = (node for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom))
-        return [_from(node, self.package) for node in nodes if any(alias.name == "*" for alias in node.names)]
+        return [_import_source(node, self.package) for node in nodes if any(alias.name == "*" for alias in node.names)]
 
-    def dotted(self, node: ast.AST) -> str | None:
+    def qualified_name(self, node: ast.AST) -> str | None:
         """What a name or a chain of attributes stands for, as far as imports tell."""
         if isinstance(node, ast.Subscript):
-            return self.dotted(node.value)
+            return self.qualified_name(node.value)
         if isinstance(node, ast.Attribute):
-            whole = self.dotted(node.value)
+            whole = self.qualified_name(node.value)
             return f"{whole}.{node.attr}" if whole else None
         if isinstance(node, ast.Name):
-            return self.imported.get(node.id, f"{self.module}.{node.id}")
+            return self.import_origins.get(node.id, f"{self.module}.{node.id}")
         return None
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
@@ -75,50 +75,50 @@ class Index:
             for node in ast.walk(source.tree)
             if isinstance(node, ast.ClassDef)
         }
-        self.models = dict(self._tenants_models())
+        self.models = dict(self._find_tenant_models())
 
-    def origin(self, dotted: str | None) -> str | None:
+    def resolve(self, dotted: str | None) -> str | None:
         """The dotted name of the class itself; None when it is not among what was read."""
         seen: set[str] = set()
         while dotted and dotted not in self._classes and dotted not in seen:
             seen.add(dotted)
-            dotted = self._one_step(dotted)
+            dotted = self._resolve_step(dotted)
         return dotted if dotted in self._classes else None
 
-    def model(self, dotted: str | None) -> Model | None:
-        return self.models.get(self.origin(dotted) or "")
+    def model(self, dotted: str | None) -> TenantModel | None:
+        return self.models.get(self.resolve(dotted) or "")
 
-    def derives(self, source: Source, node: ast.ClassDef, base: str) -> bool:
+    def is_subclass(self, source: Source, node: ast.ClassDef, base: str) -> bool:
         """Whether a class derives from the one of this name, however far up."""
-        return any(self._is_or_derives(source.dotted(each), base, set()) for each in node.bases)
+        return any(self._is_class_or_subclass(source.qualified_name(each), base, set()) for each in node.bases)
 
-    def _is_or_derives(self, dotted: str | None, base: str, seen: set[str]) -> bool:
-        found = self.origin(dotted)
+    def _is_class_or_subclass(self, dotted: str | None, base: str, seen: set[str]) -> bool:
+        found = self.resolve(dotted)
         if base in (found, dotted):
             return True
         if found is None or found in seen:
             return False
         seen.add(found)
         source, node = self._classes[found]
-        return any(self._is_or_derives(source.dotted(each), base, seen) for each in node.bases)
+        return any(self._is_class_or_subclass(source.qualified_name(each), base, seen) for each in node.bases)
 
-    def _one_step(self, dotted: str) -> str | None:
+    def _resolve_step(self, dotted: str) -> str | None:
         module, _, name = dotted.rpartition(".")
         source = self._sources.get(module)
         if source is None:
             return None
-        if name in source.imported:
-            return source.imported[name]
-        return next((f"{each}.{name}" for each in source.starred if self.origin(f"{each}.{name}")), None)
+        if name in source.import_origins:
+            return source.import_origins[name]
+        return next((f"{each}.{name}" for each in source.star_imports if self.resolve(f"{each}.{name}")), None)
 
-    def _tenants_models(self) -> Iterator[tuple[str, Model]]:
+    def _find_tenant_models(self) -> Iterator[tuple[str, TenantModel]]:
         for dotted, (source, node) in self._classes.items():
             is_table = any(word.arg == "table" and _is_true(word.value) for word in node.keywords)
-            if is_table and self.derives(source, node, TENANT_OWNED):
-                yield dotted, Model(node.name, _table_of(node), source.module.rpartition(".")[0])
+            if is_table and self.is_subclass(source, node, TENANT_OWNED):
+                yield dotted, TenantModel(node.name, _table_name(node), source.module.rpartition(".")[0])
 
 
-def read(paths: Iterable[Path]) -> Iterator[Source]:
+def read_sources(paths: Iterable[Path]) -> Iterator[Source]:
     """Every Python file under these paths."""
     for path in paths:
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
@@ -130,7 +130,7 @@ def _is_hidden(file: Path, root: Path) -> bool:
     return any(part.startswith(".") or part in ("node_modules", "__pycache__") for part in inside)
 
 
-def _module_of(path: Path) -> str:
+def _module_name(path: Path) -> str:
     names = [] if path.name == "__init__.py" else [path.stem]
     folder = path.resolve().parent
     while (folder / "__init__.py").exists():
@@ -139,17 +139,17 @@ def _module_of(path: Path) -> str:
     return ".".join(names)
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
+def _iter_imports(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield (alias.asname, alias.name) if alias.asname else (alias.name.partition(".")[0],) * 2
         elif isinstance(node, ast.ImportFrom):
-            origin = _from(node, package)
+            origin = _import_source(node, package)
             yield from ((alias.asname or alias.name, f"{origin}.{alias.name}") for alias in node.names)
 
 
-def _from(node: ast.ImportFrom, package: str) -> str:
+def _import_source(node: ast.ImportFrom, package: str) -> str:
     if not node.level:
         return node.module or ""
     above = package.split(".")[: len(package.split(".")) - node.level + 1]
@@ -160,7 +160,7 @@ def _is_true(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is True
 
 
-def _table_of(node: ast.ClassDef) -> str:
+def _table_name(node: ast.ClassDef) -> str:
     for each in node.body:
         targets = each.targets if isinstance(each, ast.Assign) else [getattr(each, "target", None)]
         value = getattr(each, "value", None)

@@ -5,177 +5,179 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from undercroft.lint.sources import TENANT_REPOSITORY, Index, Model, Source
-from undercroft.lint.texts import sql_texts
+from undercroft.lint.sources import TENANT_REPOSITORY, Index, Source, TenantModel
+from undercroft.lint.sql_strings import find_sql_strings
 
-Found = tuple[ast.expr | ast.stmt, str, str]
+RuleMatch = tuple[ast.expr | ast.stmt, str, str]
 
-MAKES_QUERY = frozenset({"select", "update", "delete", "insert", "exists", "join", "outerjoin", "aliased", "Query"})
-OTHER_NAMES = frozenset({"aliased", "with_polymorphic"})
-TAKES_MODEL = frozenset(
+QUERY_FUNCTIONS = frozenset({"select", "update", "delete", "insert", "exists", "join", "outerjoin", "aliased", "Query"})
+ALIAS_FUNCTIONS = frozenset({"aliased", "with_polymorphic"})
+MODEL_METHODS = frozenset(
     {
         *("get", "get_one", "query", "select_from", "join", "outerjoin", "join_from", "outerjoin_from", "merge"),
         *("execute", "scalar", "scalars", "stream", "stream_scalars", "rowcount", "add", "add_all", "add_columns"),
         *("with_only_columns", "bulk_save_objects", "bulk_insert_mappings", "bulk_update_mappings"),
     }
 )
-LIBRARIES = ("sqlalchemy", "sqlmodel")
+ORM_PACKAGES = ("sqlalchemy", "sqlmodel")
 
 
-def findings(source: Source, index: Index) -> Iterator[Found]:
+def run_rules(source: Source, index: Index) -> Iterator[RuleMatch]:
     if "migrations" in source.path.parts:
         return
-    reading = Reading(source, index)
+    reading = TenantChecker(source, index)
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call):
-            yield from reading.query(node)
+            yield from reading.check_query(node)
         elif isinstance(node, ast.Attribute) and node.attr == "__table__":
-            yield from reading.table(node)
+            yield from reading.check_table(node)
         elif isinstance(node, ast.ClassDef):
-            yield from reading.repository(node)
-    yield from reading.texts()
+            yield from reading.check_repository(node)
+    yield from reading.check_sql()
 
 
-class Reading:
+class TenantChecker:
     """One file, read with knowledge of all teams' models."""
 
     def __init__(self, source: Source, index: Index) -> None:
         self._source = source
         self._index = index
 
-    def query(self, call: ast.Call) -> Iterator[Found]:
-        model = self._asked(call)
+    def check_query(self, call: ast.Call) -> Iterator[RuleMatch]:
+        model = self._queried_model(call)
         if model is None:
             return
-        if not self._is_home(model):
-            yield call, "tenant-query", _elsewhere(model)
-        elif not self._names_team(self._statement(call)):
+        if not self._in_own_repository(model):
+            yield call, "tenant-query", _outside_repository_message(model)
+        elif not self._is_team_scoped(self._enclosing_statement(call)):
             yield (
                 call,
                 "tenant-scope",
                 f"this asks about {model.name} of every team; begin with self._query(), or compare team_id",
             )
 
-    def table(self, node: ast.Attribute) -> Iterator[Found]:
+    def check_table(self, node: ast.Attribute) -> Iterator[RuleMatch]:
         model = self._model(node.value)
-        if model is not None and not self._is_home(model):
-            yield node, "tenant-query", _elsewhere(model)
+        if model is not None and not self._in_own_repository(model):
+            yield node, "tenant-query", _outside_repository_message(model)
 
-    def repository(self, node: ast.ClassDef) -> Iterator[Found]:
-        scoped = self._is_tenants_repository(node)
+    def check_repository(self, node: ast.ClassDef) -> Iterator[RuleMatch]:
+        scoped = self._is_tenant_repository(node)
         for each in node.body:
-            model = self._named_model(each)
+            model = self._declared_model(each)
             if model is not None and not scoped:
                 message = f"{node.name} is for {model.name}, a team's rows; derive it from TenantRepository"
                 yield each, "tenant-scope", message
             if scoped and isinstance(each, ast.FunctionDef) and each.name == "_query" and not _calls_super(each):
                 yield each, "tenant-scope", "this drops the team; begin with super()._query(…)"
 
-    def texts(self) -> Iterator[Found]:
-        for node, text in sql_texts(self._source):
-            model = next((model for table, model in self._tables.items() if _names(text, table)), None)
+    def check_sql(self) -> Iterator[RuleMatch]:
+        for node, text in find_sql_strings(self._source):
+            model = next((model for table, model in self._tables.items() if _mentions_table(text, table)), None)
             if model is None:
                 continue
-            if not self._is_home(model):
+            if not self._in_own_repository(model):
                 message = f"this SQL is about {model.table}, a team's rows; "
                 yield node, "tenant-sql", f"{message}ask {model.package}.repository, or add a method there"
             elif "TEAM_ID" not in text.upper():
                 yield node, "tenant-sql", f"this SQL is about {model.table} of every team; compare team_id"
 
     @cached_property
-    def _tables(self) -> dict[str, Model]:
+    def _tables(self) -> dict[str, TenantModel]:
         return {model.table: model for model in self._index.models.values()}
 
     @cached_property
-    def _aliases(self) -> dict[str, Model]:
+    def _aliases(self) -> dict[str, TenantModel]:
         """Names that the file gives to a team's model: `P = Project`, `P = aliased(Project)`, `row = Project(…)`."""
-        found: dict[str, Model] = {}
+        found: dict[str, TenantModel] = {}
         for node in ast.walk(self._source.tree):
-            if isinstance(node, ast.Assign) and (model := self._named_anew(node.value)):
+            if isinstance(node, ast.Assign) and (model := self._aliased_model(node.value)):
                 found |= {target.id: model for target in node.targets if isinstance(target, ast.Name)}
         return found
 
-    def _named_anew(self, value: ast.expr) -> Model | None:
+    def _aliased_model(self, value: ast.expr) -> TenantModel | None:
         if not isinstance(value, ast.Call):
             return self._class(value)
-        if _last(value.func) in OTHER_NAMES and value.args:
+        if _last_name(value.func) in ALIAS_FUNCTIONS and value.args:
             return self._class(value.args[0])
         return self._class(value.func)
 
-    def _class(self, node: ast.AST) -> Model | None:
-        return self._index.model(self._source.dotted(node)) if isinstance(node, ast.Name | ast.Attribute) else None
+    def _class(self, node: ast.AST) -> TenantModel | None:
+        return (
+            self._index.model(self._source.qualified_name(node)) if isinstance(node, ast.Name | ast.Attribute) else None
+        )
 
-    def _model(self, node: ast.AST) -> Model | None:
+    def _model(self, node: ast.AST) -> TenantModel | None:
         """The team's model that a name, an attribute or an instance being made stands for."""
         if isinstance(node, ast.Call):
             return self._class(node.func)
         if isinstance(node, ast.Name) and node.id in self._aliases:
             return self._aliases[node.id]
-        return self._class(node) or self._own_model(node)
+        return self._class(node) or self._repository_model(node)
 
-    def _own_model(self, node: ast.AST) -> Model | None:
+    def _repository_model(self, node: ast.AST) -> TenantModel | None:
         """`self.model` in a repository of a team's rows."""
-        if not (isinstance(node, ast.Attribute) and node.attr == "model" and _last(node.value) in ("self", "cls")):
+        if not (isinstance(node, ast.Attribute) and node.attr == "model" and _last_name(node.value) in ("self", "cls")):
             return None
         for each in self._source.ancestors(node):
-            if isinstance(each, ast.ClassDef) and self._is_tenants_repository(each):
-                return next(filter(None, map(self._named_model, each.body)), None) or Model(
+            if isinstance(each, ast.ClassDef) and self._is_tenant_repository(each):
+                return next(filter(None, map(self._declared_model, each.body)), None) or TenantModel(
                     "its model", "", self._source.package
                 )
         return None
 
-    def _named_model(self, line: ast.stmt) -> Model | None:
+    def _declared_model(self, line: ast.stmt) -> TenantModel | None:
         """The team's model in `model = Project`."""
         if not isinstance(line, ast.Assign | ast.AnnAssign) or line.value is None or "model" not in _targets(line):
             return None
         return self._model(line.value)
 
-    def _asked(self, call: ast.Call) -> Model | None:
+    def _queried_model(self, call: ast.Call) -> TenantModel | None:
         """The team's model that this call asks about, if it is a query at all."""
         values = [*call.args, *(word.value for word in call.keywords)]
-        name = self._source.dotted(call.func) or ""
-        if name.partition(".")[0] in LIBRARIES and name.rpartition(".")[2] in MAKES_QUERY:
+        name = self._source.qualified_name(call.func) or ""
+        if name.partition(".")[0] in ORM_PACKAGES and name.rpartition(".")[2] in QUERY_FUNCTIONS:
             return next(filter(None, (self._model(node) for value in values for node in ast.walk(value))), None)
-        if isinstance(call.func, ast.Attribute) and call.func.attr in TAKES_MODEL:
-            return next(filter(None, (self._model(node) for value in values for node in _listed(value))), None)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in MODEL_METHODS:
+            return next(filter(None, (self._model(node) for value in values for node in _iter_elements(value))), None)
         return None
 
-    def _is_home(self, model: Model) -> bool:
+    def _in_own_repository(self, model: TenantModel) -> bool:
         home = f"{model.package}.repository" if model.package else "repository"
         return self._source.module == home or self._source.module.startswith(f"{home}.")
 
-    def _is_tenants_repository(self, node: ast.ClassDef) -> bool:
-        return self._index.derives(self._source, node, TENANT_REPOSITORY)
+    def _is_tenant_repository(self, node: ast.ClassDef) -> bool:
+        return self._index.is_subclass(self._source, node, TENANT_REPOSITORY)
 
-    def _statement(self, node: ast.AST) -> ast.AST:
+    def _enclosing_statement(self, node: ast.AST) -> ast.AST:
         for each in self._source.ancestors(node):
             if isinstance(each, ast.stmt):
                 return each
         return node
 
-    def _names_team(self, statement: ast.AST) -> bool:
+    def _is_team_scoped(self, statement: ast.AST) -> bool:
         """Whether a statement says which team, by itself, by what it is made of or by what is made of it."""
-        return self._is_made_with_team(statement, frozenset()) or self._becomes_scoped(statement, frozenset())
+        return self._depends_on_team(statement, frozenset()) or self._is_scoped_later(statement, frozenset())
 
-    def _is_made_with_team(self, node: ast.AST, seen: frozenset[str]) -> bool:
-        if any(_says_team(each) for each in ast.walk(node)):
+    def _depends_on_team(self, node: ast.AST, seen: frozenset[str]) -> bool:
+        if any(_mentions_team(each) for each in ast.walk(node)):
             return True
-        names = _loaded(node) - seen
+        names = _loaded_names(node) - seen
         made = (each for each in self._assignments(node) if names & _targets(each) and each is not node)
-        return any(self._is_made_with_team(each, seen | names) for each in made)
+        return any(self._depends_on_team(each, seen | names) for each in made)
 
-    def _becomes_scoped(self, statement: ast.AST, seen: frozenset[str]) -> bool:
+    def _is_scoped_later(self, statement: ast.AST, seen: frozenset[str]) -> bool:
         given = frozenset(_targets(statement) - seen)
         for each in self._siblings(statement) if given else ():
             if each is statement:
                 continue
-            if any(self._is_made_with_team(chain, given) for chain in self._chains(each, given)):
+            if any(self._depends_on_team(chain, given) for chain in self._call_chains(each, given)):
                 return True
-            if given & _loaded(each) and self._becomes_scoped(each, seen | given):
+            if given & _loaded_names(each) and self._is_scoped_later(each, seen | given):
                 return True
         return False
 
-    def _chains(self, statement: ast.AST, names: frozenset[str]) -> Iterator[ast.AST]:
+    def _call_chains(self, statement: ast.AST, names: frozenset[str]) -> Iterator[ast.AST]:
         """`query.where(…)` and the like: what a statement does with one of these names, and no more of it."""
         for node in ast.walk(statement):
             if not (isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Load)):
@@ -203,18 +205,18 @@ class Reading:
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def _elsewhere(model: Model) -> str:
+def _outside_repository_message(model: TenantModel) -> str:
     where = f"{model.package}.repository" if model.package else "its repository"
     return f"this asks about {model.name}, a team's rows, outside {where}; call a method of its TenantRepository"
 
 
-def _names(text: str, table: str) -> bool:
+def _mentions_table(text: str, table: str) -> bool:
     before = r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE|TRUNCATE|COPY|LOCK|USING|ONLY)\s+(?:ONLY\s+)?(?:\"?\w+\"?\.)?\"?"
     listed = r"\b(?:FROM|USING)\s[^()]*,\s*\"?"
     return bool(re.search(rf"(?:{before}|{listed}){re.escape(table)}\b", text, re.IGNORECASE))
 
 
-def _says_team(node: ast.AST) -> bool:
+def _mentions_team(node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in ("team_id", "_query")
     if isinstance(node, ast.Constant):
@@ -227,19 +229,19 @@ def _targets(node: ast.AST) -> set[str]:
     return {each.id for target in targets if target for each in ast.walk(target) if isinstance(each, ast.Name)}
 
 
-def _loaded(node: ast.AST) -> set[str]:
+def _loaded_names(node: ast.AST) -> set[str]:
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
 
 
-def _listed(value: ast.expr) -> Iterator[ast.expr]:
+def _iter_elements(value: ast.expr) -> Iterator[ast.expr]:
     """An argument, and what a list, a generator or an attribute of a model in it is made of."""
     if isinstance(value, ast.Starred):
         value = value.value
     if isinstance(value, ast.List | ast.Tuple | ast.Set):
         for each in value.elts:
-            yield from _listed(each)
+            yield from _iter_elements(each)
     elif isinstance(value, ast.ListComp | ast.GeneratorExp | ast.SetComp):
-        yield from _listed(value.elt)
+        yield from _iter_elements(value.elt)
     else:
         yield value
         if isinstance(value, ast.Attribute):
@@ -251,11 +253,11 @@ def _calls_super(function: ast.FunctionDef) -> bool:
         isinstance(node, ast.Attribute)
         and node.attr == "_query"
         and isinstance(node.value, ast.Call)
-        and _last(node.value.func) == "super"
+        and _last_name(node.value.func) == "super"
         and not node.value.args
         for node in ast.walk(function)
     )
 
 
-def _last(node: ast.AST) -> str:
+def _last_name(node: ast.AST) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")

@@ -8,15 +8,15 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
 config = context.config
-owned: frozenset[str] = config.attributes.get("tables", frozenset())
+owned_tables: frozenset[str] = config.attributes.get("tables", frozenset())
 
 
 def include_name(name: str | None, kind: str, _parents: Any) -> bool:
-    return kind != "table" or name in owned
+    return kind != "table" or name in owned_tables
 
 
 def include_object(_object: Any, name: str | None, kind: str, _reflected: bool, _to: Any) -> bool:
-    return kind != "table" or name in owned
+    return kind != "table" or name in owned_tables
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:

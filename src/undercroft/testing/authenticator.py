@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 PRESENT, VERIFIED, ATTESTED = 0x01, 0x04, 0x40
-NO_MODEL = bytes(16)
+ZERO_AAGUID = bytes(16)
 
 
 @dataclass
@@ -37,13 +37,13 @@ class Credential:
 class Authenticator:
     """Makes credentials (ES256, attestation `none`) and signs with them, as seen by a page of `origin`.
 
-    `step` is what the counter moves by at each signature; 0 is an authenticator without a counter. `verifies` says
-    whether it asks who is there, by a PIN or a fingerprint. Ids of its credentials have `id_length` bytes.
+    `step` is what the counter moves by at each signature; 0 is an authenticator without a counter. `user_verification`
+    says whether it asks who is there, by a PIN or a fingerprint. Ids of its credentials have `id_length` bytes.
     """
 
     origin: str
     step: int = 1
-    verifies: bool = True
+    user_verification: bool = True
     id_length: int = 32
     credentials: list[Credential] = field(default_factory=list)
 
@@ -52,44 +52,48 @@ class Authenticator:
         made = Credential(
             secrets.token_bytes(self.id_length),
             options["rp"]["id"],
-            decoded(options["user"]["id"]),
+            base64url_decode(options["user"]["id"]),
             ec.generate_private_key(ec.SECP256R1()),
         )
         self.credentials.append(made)
-        attested = NO_MODEL + len(made.id).to_bytes(2) + made.id + cose_key(made.key)
-        data = self._data(made, ATTESTED) + attested
-        told = self._client_data("webauthn.create", options["challenge"], client_data)
+        attested = ZERO_AAGUID + len(made.id).to_bytes(2) + made.id + cose_key(made.key)
+        data = self._authenticator_data(made, ATTESTED) + attested
+        client_data_json = self._client_data("webauthn.create", options["challenge"], client_data)
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
-        response = {"clientDataJSON": encoded(told), "attestationObject": encoded(attestation), "transports": ["usb"]}
-        return self._answer(made, response)
+        response = {
+            "clientDataJSON": base64url_encode(client_data_json),
+            "attestationObject": base64url_encode(attestation),
+            "transports": ["usb"],
+        }
+        return self._credential_json(made, response)
 
     def sign(self, options: dict[str, Any], **client_data: Any) -> dict[str, Any]:
         """What `navigator.credentials.get()` gives, as JSON, by the first credential that is asked for."""
-        allowed = {decoded(each["id"]) for each in options.get("allowCredentials") or []}
+        allowed = {base64url_decode(each["id"]) for each in options.get("allowCredentials") or []}
         chosen = next(each for each in self.credentials if not allowed or each.id in allowed)
         chosen.count += self.step
-        data = self._data(chosen, 0)
-        told = self._client_data("webauthn.get", options["challenge"], client_data)
-        signature = chosen.key.sign(data + sha256(told).digest(), ec.ECDSA(SHA256()))
+        data = self._authenticator_data(chosen, 0)
+        client_data_json = self._client_data("webauthn.get", options["challenge"], client_data)
+        signature = chosen.key.sign(data + sha256(client_data_json).digest(), ec.ECDSA(SHA256()))
         response = {
-            "clientDataJSON": encoded(told),
-            "authenticatorData": encoded(data),
-            "signature": encoded(signature),
-            "userHandle": encoded(chosen.user_handle),
+            "clientDataJSON": base64url_encode(client_data_json),
+            "authenticatorData": base64url_encode(data),
+            "signature": base64url_encode(signature),
+            "userHandle": base64url_encode(chosen.user_handle),
         }
-        return self._answer(chosen, response)
+        return self._credential_json(chosen, response)
 
-    def _data(self, credential: Credential, flags: int) -> bytes:
-        flags |= PRESENT | (VERIFIED if self.verifies else 0)
+    def _authenticator_data(self, credential: Credential, flags: int) -> bytes:
+        flags |= PRESENT | (VERIFIED if self.user_verification else 0)
         return sha256(credential.domain.encode()).digest() + bytes([flags]) + credential.count.to_bytes(4)
 
     def _client_data(self, kind: str, challenge: str, changed: dict[str, Any]) -> bytes:
-        told = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": False}
-        return json.dumps({**told, **changed}).encode()
+        client_data_json = {"type": kind, "challenge": challenge, "origin": self.origin, "crossOrigin": False}
+        return json.dumps({**client_data_json, **changed}).encode()
 
     @staticmethod
-    def _answer(credential: Credential, response: dict[str, Any]) -> dict[str, Any]:
-        name = encoded(credential.id)
+    def _credential_json(credential: Credential, response: dict[str, Any]) -> dict[str, Any]:
+        name = base64url_encode(credential.id)
         return {"id": name, "rawId": name, "type": "public-key", "response": response, "clientExtensionResults": {}}
 
 
@@ -99,10 +103,10 @@ def cose_key(key: ec.EllipticCurvePrivateKey) -> bytes:
     return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32), -3: numbers.y.to_bytes(32)})
 
 
-def encoded(data: bytes) -> str:
+def base64url_encode(data: bytes) -> str:
     """base64url without padding."""
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def decoded(text: str) -> bytes:
+def base64url_decode(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))

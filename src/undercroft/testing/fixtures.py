@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from undercroft.core.db import Database
     from undercroft.core.http.application import Api
-    from undercroft.devstack.standins.oidc import OidcIssuer
+    from undercroft.devstack.emulators.oidc import OidcIssuer
     from undercroft.testing.attack import Attack
-    from undercroft.testing.jobs import JobsInTest
-    from undercroft.testing.people import Person
+    from undercroft.testing.jobs import CapturedJobs
     from undercroft.testing.servers import Servers
-    from undercroft.testing.statements import Statements
-    from undercroft.testing.tables import Tables
+    from undercroft.testing.statements import StatementRecorder
+    from undercroft.testing.tables import TableCleaner
+    from undercroft.testing.users import SignedInUser
 
-    SignIn = Callable[..., Awaitable[Person]]
+    CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def servers(request: pytest.FixtureRequest) -> "Servers":
     """PostgreSQL and Valkey of this run."""
     from undercroft.testing.servers import Servers
 
-    return Servers.of(request.config.stash[RUN_FOLDER])
+    return Servers.get_or_start(request.config.stash[RUN_FOLDER])
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -59,14 +59,14 @@ async def empty_database_url(servers: "Servers") -> AsyncIterator[str]:
     """A new database without a table, as its owner, dropped after the test: for migrations."""
     import asyncpg
 
-    from undercroft.testing.servers import at
+    from undercroft.testing.servers import with_database
 
     name = f"empty_{secrets.token_hex(6)}"
     owner = urlsplit(servers.owner_url).username
     manager = await asyncpg.connect(servers.manager_url)
     try:
         await manager.execute(f'CREATE DATABASE "{name}" OWNER "{owner}"')
-        yield at(servers.owner_url, name)
+        yield with_database(servers.owner_url, name)
         await manager.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await manager.close()
@@ -75,34 +75,34 @@ async def empty_database_url(servers: "Servers") -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 def database_url(servers: "Servers", database_name: str) -> str:
     """This worker's database as the application's role: rows, no tables."""
-    from undercroft.testing.servers import at
+    from undercroft.testing.servers import with_database
 
-    return at(servers.app_url, database_name)
+    return with_database(servers.app_url, database_name)
 
 
 @pytest.fixture(scope="session")
 def owner_url(servers: "Servers", database_name: str) -> str:
     """This worker's database as the owner of its tables."""
-    from undercroft.testing.servers import at
+    from undercroft.testing.servers import with_database
 
-    return at(servers.owner_url, database_name)
+    return with_database(servers.owner_url, database_name)
 
 
 @pytest.fixture(scope="session")
 def admin_url(servers: "Servers", database_name: str) -> str:
     """This worker's database as the admin surface's role."""
-    from undercroft.testing.servers import at
+    from undercroft.testing.servers import with_database
 
-    return at(servers.admin_url, database_name)
+    return with_database(servers.admin_url, database_name)
 
 
 @pytest.fixture(scope="session")
 def worker_redis_url(servers: "Servers") -> str:
     """A logical Valkey database of this worker's own."""
-    from undercroft.testing.servers import at
+    from undercroft.testing.servers import with_database
 
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    return at(servers.redis_url, worker)
+    return with_database(servers.redis_url, worker)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -138,31 +138,31 @@ async def worker_database(test_settings: None, database_url: str) -> AsyncIterat
 
     What modules add to every process is there too, whether the tests before this one needed an application or not.
     """
-    from undercroft.app.loader import prepare
+    from undercroft.app.discovery import prepare
     from undercroft.core.db import Database, DatabaseSettings
     from undercroft.core.settings import load
-    from undercroft.testing.statements import watch
+    from undercroft.testing.statements import instrument
 
     prepare()
     database = Database(load(DatabaseSettings), database_url)
-    watch(database)
+    instrument(database)
     yield database
     await database.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def worker_tables(servers: "Servers", database_name: str) -> AsyncIterator["Tables"]:
-    from undercroft.testing.servers import at
-    from undercroft.testing.tables import Tables
+async def worker_tables(servers: "Servers", database_name: str) -> AsyncIterator["TableCleaner"]:
+    from undercroft.testing.servers import with_database
+    from undercroft.testing.tables import TableCleaner
 
-    tables = Tables(at(servers.manager_url, database_name))
+    tables = TableCleaner(with_database(servers.manager_url, database_name))
     await tables.open()
     yield tables
     await tables.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def clean_tables(worker_tables: "Tables") -> AsyncIterator[None]:
+async def clean_tables(worker_tables: "TableCleaner") -> AsyncIterator[None]:
     """Every row that the test wrote is deleted after it; what it logged is printed with it."""
     from undercroft.core.telemetry import logs
 
@@ -172,7 +172,7 @@ async def clean_tables(worker_tables: "Tables") -> AsyncIterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def clean_again(request: pytest.FixtureRequest) -> None:
+def clean_direct_writes(request: pytest.FixtureRequest) -> None:
     """Tests that write by other ways than `database`, such as a server of their own, leave no rows either."""
     if "database_name" in request.fixturenames:
         request.getfixturevalue("clean_tables")
@@ -193,16 +193,16 @@ def database(worker_database: "Database", clean_tables: None, clean_mailbox: Non
 
 
 @pytest.fixture
-def statements() -> Iterator["Statements"]:
+def statements() -> Iterator["StatementRecorder"]:
     """Records what is sent to PostgreSQL during the test: `statements.count`, `statements.clear()`."""
-    from undercroft.testing.statements import recording
+    from undercroft.testing.statements import record_statements
 
-    with recording() as recorded:
+    with record_statements() as recorded:
         yield recorded
 
 
 @pytest.fixture(scope="session")
-def rows_secured(test_settings: None) -> bool:  # noqa: ARG001
+def rls_enabled(test_settings: None) -> bool:  # noqa: ARG001
     """Whether this run has TENANT_RLS=on, where statements about a team's rows have two more around them."""
     from undercroft.core.db import DatabaseSettings
     from undercroft.core.settings import load
@@ -211,11 +211,11 @@ def rows_secured(test_settings: None) -> bool:  # noqa: ARG001
 
 
 @pytest.fixture
-def jobs(database: "Database") -> Iterator["JobsInTest"]:
+def jobs(database: "Database") -> Iterator["CapturedJobs"]:
     """Captures the jobs that the test enqueues and runs them on demand: `jobs.captured`, `await jobs.run_all()`."""
-    from undercroft.testing.jobs import capturing
+    from undercroft.testing.jobs import capture_jobs
 
-    with capturing(database) as captured:
+    with capture_jobs(database) as captured:
         yield captured
 
 
@@ -223,18 +223,18 @@ def jobs(database: "Database") -> Iterator["JobsInTest"]:
 async def worker_app(worker_database: "Database") -> AsyncIterator["Api"]:
     """The whole application, started once per worker; tests ask for `app`. Nothing in it happens by the clock."""
     from undercroft.app.api import create_app
-    from undercroft.testing.lifespan import running
+    from undercroft.testing.lifespan import run_lifespan
 
     application = create_app(database=worker_database)
-    async with running(application):
-        application.state.identity_upkeep.cancel()
+    async with run_lifespan(application):
+        application.state.auth_maintenance.cancel()
         yield application
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
     """The whole application on this worker's clean database."""
-    await worker_app.state.identity.keys.load()
+    await worker_app.state.auth_services.keys.load()
     return worker_app
 
 
@@ -249,21 +249,21 @@ def attack(app: "Api", owner_url: str) -> "Attack":
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(app: "Api") -> AsyncIterator["AsyncClient"]:
     """A client that is not signed in."""
-    from undercroft.testing.people import client_of
+    from undercroft.testing.users import make_client
 
-    async with client_of(app) as anonymous:
+    async with make_client(app) as anonymous:
         yield anonymous
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def somebody(app: "Api") -> AsyncIterator["SignIn"]:
-    """Makes people who are signed in: `person = await somebody(role=PlatformRole.ADMIN)`."""
-    from undercroft.testing.people import signed_in
+async def create_user(app: "Api") -> AsyncIterator["CreateUser"]:
+    """Makes people who are signed in: `person = await create_user(role=PlatformRole.ADMIN)`."""
+    from undercroft.testing.users import create_signed_in_user
 
     async with AsyncExitStack() as stack:
 
-        async def sign_in(**who: Any) -> "Person":
-            person = await signed_in(app, **who)
+        async def sign_in(**who: Any) -> "SignedInUser":
+            person = await create_signed_in_user(app, **who)
             await stack.enter_async_context(person.client)
             return person
 
@@ -271,29 +271,29 @@ async def somebody(app: "Api") -> AsyncIterator["SignIn"]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def user(somebody: "SignIn") -> "AsyncClient":
+async def user(create_user: "CreateUser") -> "AsyncClient":
     """The client of somebody signed in."""
-    return (await somebody()).client
+    return (await create_user()).client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stranger(somebody: "SignIn") -> "AsyncClient":
+async def stranger(create_user: "CreateUser") -> "AsyncClient":
     """The client of somebody else signed in."""
-    return (await somebody()).client
+    return (await create_user()).client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def admin(somebody: "SignIn") -> "AsyncClient":
+async def admin(create_user: "CreateUser") -> "AsyncClient":
     """The client of an administrator of the platform."""
     from undercroft.core.auth import PlatformRole
 
-    return (await somebody(role=PlatformRole.ADMIN)).client
+    return (await create_user(role=PlatformRole.ADMIN)).client
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def worker_oidc_issuer() -> AsyncIterator["OidcIssuer"]:
     """The stand-in of an identity provider, started once per worker; tests ask for `oidc_issuer`."""
-    from undercroft.devstack.standins.oidc import OidcIssuer
+    from undercroft.devstack.emulators.oidc import OidcIssuer
 
     issuer = OidcIssuer()
     await issuer.start()
@@ -305,8 +305,8 @@ async def worker_oidc_issuer() -> AsyncIterator["OidcIssuer"]:
 def oidc_issuer(worker_oidc_issuer: "OidcIssuer") -> Iterator["OidcIssuer"]:
     """An OpenID Connect issuer on a port of this machine that signs real tokens and misbehaves on request:
 
-    person = oidc_issuer.person(email="ada@example.com")
-    oidc_issuer.approving = person             # says yes without a page
+    person = oidc_issuer.add_user(email="ada@example.com")
+    oidc_issuer.auto_approve = person            # says yes without a page
     oidc_issuer.misbehave(Fault.JWKS_DOWN)
     token = oidc_issuer.token(person)
     """

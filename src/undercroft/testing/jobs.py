@@ -14,7 +14,7 @@ from undercroft.jobs.worker import Worker
 DUE_NOW = "UPDATE pgqueuer SET execute_after = now() - interval '1 second' WHERE status = 'queued'"
 
 
-class JobsInTest:
+class CapturedJobs:
     """`captured` holds every job whose transaction committed during the test, in that order."""
 
     def __init__(self, database: Database) -> None:
@@ -42,7 +42,7 @@ class JobsInTest:
 
     async def get(self, job_id: UUID) -> Job:
         """The job's row as it is now. Raises `LookupError`."""
-        async with self._database.reading() as session:
+        async with self._database.read_session() as session:
             job: Job | None = (await session.scalars(select(Job).where(col(Job.id) == job_id))).first()
         if job is None:
             raise LookupError(f"There is no job {job_id}.")
@@ -54,9 +54,9 @@ class JobsInTest:
 
 
 @contextmanager
-def capturing(database: Database) -> Iterator[JobsInTest]:
+def capture_jobs(database: Database) -> Iterator[CapturedJobs]:
     """Capture the jobs that are enqueued while the block runs."""
-    jobs = JobsInTest(database)
+    jobs = CapturedJobs(database)
     enqueueing.observers.append(jobs.captured.append)
     try:
         yield jobs

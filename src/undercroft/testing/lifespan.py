@@ -7,7 +7,7 @@ from typing import Any
 
 
 @asynccontextmanager
-async def running(app: Any) -> AsyncIterator[dict[str, Any]]:
+async def run_lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     """Start the application, and stop it after the block; yields the lifespan's state.
 
     Raises what the application raised, or `RuntimeError` with its words when it says that it failed.
@@ -17,24 +17,24 @@ async def running(app: Any) -> AsyncIterator[dict[str, Any]]:
     outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
     task = asyncio.create_task(app(scope, inbox.get, outbox.put))
-    await _told(task, inbox, outbox, "startup")
+    await _send_phase(task, inbox, outbox, "startup")
     try:
         yield state
     finally:
-        await _told(task, inbox, outbox, "shutdown")
+        await _send_phase(task, inbox, outbox, "shutdown")
         await task
 
 
-async def _told(
+async def _send_phase(
     task: asyncio.Task[None], inbox: asyncio.Queue[Any], outbox: asyncio.Queue[dict[str, Any]], phase: str
 ) -> None:
     inbox.put_nowait({"type": f"lifespan.{phase}"})
-    answer = asyncio.create_task(outbox.get())
-    await asyncio.wait({task, answer}, return_when=asyncio.FIRST_COMPLETED)
-    if not answer.done():
-        answer.cancel()
+    response = asyncio.create_task(outbox.get())
+    await asyncio.wait({task, response}, return_when=asyncio.FIRST_COMPLETED)
+    if not response.done():
+        response.cancel()
         task.result()
         raise RuntimeError(f"The application ended during {phase}.")
-    if answer.result()["type"] != f"lifespan.{phase}.complete":
+    if response.result()["type"] != f"lifespan.{phase}.complete":
         await task
-        raise RuntimeError(answer.result().get("message") or f"The application's {phase} failed.")
+        raise RuntimeError(response.result().get("message") or f"The application's {phase} failed.")

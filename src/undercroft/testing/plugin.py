@@ -35,9 +35,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     folder = config.stash.get(RUN_FOLDER, None)
     if folder is None or hasattr(config, "workerinput") or not folder.exists():
         return
-    from undercroft.testing.servers import end
+    from undercroft.testing.servers import stop_servers
 
-    end(folder)
+    stop_servers(folder)
 
 
 def _new_folder() -> Path:

@@ -20,11 +20,11 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.devstack import machine, place, roles
-from undercroft.devstack.postgres import UNSAFE_AND_FAST, PostgresServer
+from undercroft.devstack import data_dirs, machine, roles
+from undercroft.devstack.postgres import NON_DURABLE_SETTINGS, PostgresServer
 from undercroft.devstack.valkey import IN_MEMORY, ValkeyServer
 
-_ADDRESS = "servers.json"
+_SERVERS_FILE = "servers.json"
 _LOG = "keeper.log"
 
 
@@ -45,24 +45,24 @@ class Servers:
         return self.app_url == self.owner_url
 
     @classmethod
-    def of(cls, folder: Path) -> Self:
+    def get_or_start(cls, folder: Path) -> Self:
         """The servers of the run with this folder, started if they are not yet there.
 
         Raises `ConfigurationError` with the keeper's words when they cannot be started.
         """
         folder.mkdir(mode=0o755, exist_ok=True)
-        with machine.exclusive(folder / "lock", wait=True):
-            if not (folder / _ADDRESS).exists():
-                _start_keeper(folder)
-        return cls(**json.loads((folder / _ADDRESS).read_text()))
+        with machine.file_lock(folder / "lock", wait=True):
+            if not (folder / _SERVERS_FILE).exists():
+                _start_supervisor(folder)
+        return cls(**json.loads((folder / _SERVERS_FILE).read_text()))
 
 
-def at(url: str, database: str) -> str:
+def with_database(url: str, database: str) -> str:
     """The same server and role, another database."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
-def end(folder: Path, limit: float = 15) -> None:
+def stop_servers(folder: Path, limit: float = 15) -> None:
     """Stop the servers of a run and remove its folder. Does nothing when none were started."""
     with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
         pid = int((folder / "keeper.pid").read_text())
@@ -75,7 +75,7 @@ def end(folder: Path, limit: float = 15) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start_keeper(folder: Path, limit: float = 120) -> None:
+def _start_supervisor(folder: Path, limit: float = 120) -> None:
     run = int(folder.name.split("-")[2])
     command = [sys.executable, "-m", "undercroft.testing.servers", str(folder), str(run)]
     with (folder / _LOG).open("ab") as log:
@@ -83,7 +83,7 @@ def _start_keeper(folder: Path, limit: float = 120) -> None:
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=not machine.WINDOWS
         )
     deadline = time.monotonic() + limit
-    while not (folder / _ADDRESS).exists():
+    while not (folder / _SERVERS_FILE).exists():
         if keeper.poll() is not None or time.monotonic() > deadline:
             words = (folder / _LOG).read_text(errors="replace").strip()
             raise ConfigurationError(f"The servers for the tests could not be started:\n{words}")
@@ -91,52 +91,59 @@ def _start_keeper(folder: Path, limit: float = 120) -> None:
     keeper.returncode = 0  # it is not ours to wait for
 
 
-class Keeper:
+class ServerSupervisor:
     """Holds the servers until SIGTERM or until the process of the test run is gone."""
 
     def __init__(self, folder: Path, run: int) -> None:
         self._folder = folder
         self._run = run
-        self._asked_to_end = False
+        self._is_stop_requested = False
         self._started: list[PostgresServer | ValkeyServer] = []
         self._databases: list[str] = []
 
-    def keep(self) -> None:
-        signal.signal(signal.SIGTERM, self._end)
+    def supervise(self) -> None:
+        signal.signal(signal.SIGTERM, self._handle_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         mark = self._folder / "keeper.pid"
         mark.write_text(str(os.getpid()))
         try:
-            self._write_down(asyncio.run(self._prepare()))
-            while not self._asked_to_end and _lives(self._run):
+            self._write_servers_file(asyncio.run(self._prepare()))
+            while not self._is_stop_requested and _is_alive(self._run):
                 time.sleep(0.1)
         finally:
             self._stop()
             mark.unlink(missing_ok=True)
-            if not _lives(self._run):
+            if not _is_alive(self._run):
                 shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _end(self, *_: Any) -> None:
-        self._asked_to_end = True
+    def _handle_signal(self, *_: Any) -> None:
+        self._is_stop_requested = True
 
-    def _write_down(self, servers: Servers) -> None:
+    def _write_servers_file(self, servers: Servers) -> None:
         half = self._folder / "servers.half"
         half.touch(mode=0o600)
         half.write_text(json.dumps(asdict(servers)))
-        half.rename(self._folder / _ADDRESS)
+        half.rename(self._folder / _SERVERS_FILE)
 
     async def _prepare(self) -> Servers:
         redis_url = os.environ.get("TEST_REDIS_URL") or self._start_valkey()
         given = os.environ.get("TEST_DATABASE_URL")
-        servers = self._given(given, redis_url) if given else await self._start_postgres(redis_url)
+        servers = self._use_given_server(given, redis_url) if given else await self._start_postgres(redis_url)
         await self._make_template(servers)
         for server in self._started:
             server.wait_until_ready()
         return servers
 
-    def _given(self, url: str, redis_url: str) -> Servers:
+    def _use_given_server(self, url: str, redis_url: str) -> Servers:
         template = f"undercroft_test_{self._run}_{secrets.token_hex(3)}"
-        return Servers(url, at(url, template), at(url, template), at(url, template), template, redis_url)
+        return Servers(
+            url,
+            with_database(url, template),
+            with_database(url, template),
+            with_database(url, template),
+            template,
+            redis_url,
+        )
 
     def _start_valkey(self) -> str:
         valkey = ValkeyServer(self._folder, machine.free_port(), secrets.token_hex(8), IN_MEMORY)
@@ -145,7 +152,7 @@ class Keeper:
         return valkey.url
 
     async def _start_postgres(self, redis_url: str) -> Servers:
-        postgres = PostgresServer(self._folder, machine.free_port(), secrets.token_hex(8), dict(UNSAFE_AND_FAST))
+        postgres = PostgresServer(self._folder, machine.free_port(), secrets.token_hex(8), dict(NON_DURABLE_SETTINGS))
         self._started.append(postgres)
         postgres.start()
         postgres.wait_until_ready()
@@ -174,10 +181,10 @@ class Keeper:
         """Once for all workers and tests: making them takes long."""
         from undercroft.core.db import Database, DatabaseSettings
         from undercroft.core.settings import load
-        from undercroft.modules.auth.identity import Identity
+        from undercroft.modules.auth.services import AuthServices
 
         database = Database(load(DatabaseSettings))
-        await Identity.over(database).keys.ensure()
+        await AuthServices.create(database).keys.ensure()
         await database.close()
 
     def _stop(self) -> None:
@@ -187,7 +194,7 @@ class Keeper:
         for server in self._started:
             server.stop()
         for name in ("postgres", "valkey"):
-            place.discard(self._folder, name)
+            data_dirs.delete_data_dir(self._folder, name)
 
 
 def _configure(servers: Servers, folder: Path) -> None:
@@ -217,7 +224,7 @@ async def _drop_all(url: str, template: str) -> None:
         await manager.close()
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     if machine.LINUX:
         try:
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
@@ -234,7 +241,7 @@ def _lives(pid: int) -> bool:
 
 def main() -> None:
     try:
-        Keeper(Path(sys.argv[1]), int(sys.argv[2])).keep()
+        ServerSupervisor(Path(sys.argv[1]), int(sys.argv[2])).supervise()
     except ConfigurationError as error:
         sys.exit(str(error))
 

@@ -11,10 +11,10 @@ from sqlalchemy import event
 from undercroft.core.auth import authorization
 from undercroft.core.db import Database
 
-_AROUND = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "DEALLOCATE")
+_TRANSACTION_COMMANDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "RESET", "DEALLOCATE")
 
 
-class Statements:
+class StatementRecorder:
     """What was sent to PostgreSQL while this was recording.
 
     `all` holds every statement in order; `sent` and `count` leave out the ones around the work (BEGIN, COMMIT, SET …).
@@ -25,7 +25,7 @@ class Statements:
 
     @property
     def sent(self) -> list[str]:
-        return [sql for sql in self.all if not sql.lstrip().upper().startswith(_AROUND)]
+        return [sql for sql in self.all if not sql.lstrip().upper().startswith(_TRANSACTION_COMMANDS)]
 
     @property
     def count(self) -> int:
@@ -39,7 +39,7 @@ class Statements:
         await asyncio.sleep(0)
         self.all.clear()
 
-    async def recorded(self) -> list[str]:
+    async def get_all(self) -> list[str]:
         """Everything sent until now, for calls that give no turn to the event loop after their last statement."""
         await asyncio.sleep(0)
         return self.all
@@ -48,42 +48,42 @@ class Statements:
         return "\n".join(f"{number}. {' '.join(sql.split())}" for number, sql in enumerate(self.sent, 1))
 
 
-_recording: list[Statements] = []
+_active_recorders: list[StatementRecorder] = []
 
 
 @contextmanager
-def recording() -> Iterator[Statements]:
+def record_statements() -> Iterator[StatementRecorder]:
     """Record the statements of all watched databases while the block runs.
 
     Meanwhile a slow machine does not count as waiting, for which a request would be authorized again.
     """
-    statements, fresh = Statements(), authorization.FRESH_SECONDS
-    _recording.append(statements)
+    statements, fresh = StatementRecorder(), authorization.FRESH_SECONDS
+    _active_recorders.append(statements)
     authorization.FRESH_SECONDS = inf
     try:
         yield statements
     finally:
         authorization.FRESH_SECONDS = fresh
-        _recording.remove(statements)
+        _active_recorders.remove(statements)
 
 
-def watch(database: Database) -> None:
+def instrument(database: Database) -> None:
     """Let the connections that this database makes from now on be recorded."""
     for pool in (database.write, database.read):
-        pool.on_connect.append(_listen)
-        event.listen(pool.engine.sync_engine, "before_cursor_execute", _note_prepared)
+        pool.on_connect.append(_add_query_logger)
+        event.listen(pool.engine.sync_engine, "before_cursor_execute", _record_prepared)
 
 
-def _listen(connection: Any) -> None:
-    connection.add_query_logger(_note)
+def _add_query_logger(connection: Any) -> None:
+    connection.add_query_logger(_record_query)
 
 
-def _note_prepared(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
+def _record_prepared(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
     """SQLAlchemy prepares its statements, and asyncpg reports none that were prepared."""
-    for statements in _recording:
+    for statements in _active_recorders:
         statements.all.append(sql)
 
 
-def _note(record: Any) -> None:
-    for statements in _recording:
+def _record_query(record: Any) -> None:
+    for statements in _active_recorders:
         statements.all.append(record.query)

@@ -8,33 +8,36 @@ _TABLES = """
         AND nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_(temp|toast)' ORDER BY 1
 """
 
-_GUARDED = """
+_TRUNCATE_PROTECTED = """
     SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 32 <> 0 ORDER BY 1
 """
 """Tables with a trigger on TRUNCATE, which refuses it: those that are only ever appended to."""
 
 
-class Tables:
+class TableCleaner:
     """The tables of one database. Those that had rows when it was migrated (versions, keys) get these rows back."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: asyncpg.Connection | None = None
-        self._which_are_dirty = ""
-        self._which_have_changed = ""
+        self._dirty_tables_query = ""
+        self._changed_tables_query = ""
 
     async def open(self) -> None:
         """Look at the freshly migrated database once."""
         self._connection = await asyncpg.connect(self._url)
         names = [row[0] for row in await self._connection.fetch(_TABLES)]
-        kept = await self._with_rows(names)
-        self._which_are_dirty = _question([name for name in names if name not in kept])
-        await self._copy(kept)
+        kept = await self._list_filled(names)
+        self._dirty_tables_query = _filled_query([name for name in names if name not in kept])
+        await self._back_up(kept)
 
     async def clean(self) -> None:
         """Delete every row that was written since. Raises asyncpg's error when a test left a transaction open."""
         assert self._connection is not None
-        for question, mend in ((self._which_are_dirty, self._empty), (self._which_have_changed, self._restore)):
+        for question, mend in (
+            (self._dirty_tables_query, self._delete_rows),
+            (self._changed_tables_query, self._restore),
+        ):
             names = [row[0] for row in await self._connection.fetch(question)] if question else []
             if names:
                 await mend(names)
@@ -43,23 +46,23 @@ class Tables:
         if self._connection is not None:
             await self._connection.close()
 
-    async def _with_rows(self, names: list[str]) -> list[str]:
+    async def _list_filled(self, names: list[str]) -> list[str]:
         assert self._connection is not None
-        return [row[0] for row in await self._connection.fetch(_question(names))] if names else []
+        return [row[0] for row in await self._connection.fetch(_filled_query(names))] if names else []
 
-    async def _copy(self, kept: list[str]) -> None:
+    async def _back_up(self, kept: list[str]) -> None:
         assert self._connection is not None
         for name in kept:
-            await self._connection.execute(f"CREATE TEMPORARY TABLE {_copy_of(name)} AS TABLE {name}")
-        self._which_have_changed = " UNION ALL ".join(map(_changed, kept))
+            await self._connection.execute(f"CREATE TEMPORARY TABLE {_backup_table(name)} AS TABLE {name}")
+        self._changed_tables_query = " UNION ALL ".join(map(_changed_query, kept))
 
     async def _restore(self, changed: list[str]) -> None:
         assert self._connection is not None
-        await self._empty(changed)
+        await self._delete_rows(changed)
         for name in changed:
-            await self._connection.execute(f"INSERT INTO {name} TABLE {_copy_of(name)}")
+            await self._connection.execute(f"INSERT INTO {name} TABLE {_backup_table(name)}")
 
-    async def _empty(self, dirty: list[str]) -> None:
+    async def _delete_rows(self, dirty: list[str]) -> None:
         """With foreign keys and triggers off where we may (superuser), else by the slower TRUNCATE."""
         assert self._connection is not None
         deletes = ";".join(f"DELETE FROM {name}" for name in dirty)  # noqa: S608 - names come from the catalogue, quoted
@@ -70,32 +73,32 @@ class Tables:
         except asyncpg.InsufficientPrivilegeError:
             await self._connection.execute("ROLLBACK")
             await self._connection.execute(
-                f"BEGIN; SET LOCAL lock_timeout = '5s'; {await self._guards('DISABLE')}"
-                f"TRUNCATE {', '.join(dirty)} CASCADE; {await self._guards('ENABLE')}COMMIT"
+                f"BEGIN; SET LOCAL lock_timeout = '5s'; {await self._switch_triggers('DISABLE')}"
+                f"TRUNCATE {', '.join(dirty)} CASCADE; {await self._switch_triggers('ENABLE')}COMMIT"
             )
         except asyncpg.LockNotAvailableError:
             await self._connection.execute("ROLLBACK")
             raise
 
-    async def _guards(self, change: str) -> str:
+    async def _switch_triggers(self, change: str) -> str:
         """Statements that switch the triggers of append-only tables, which TRUNCATE may reach by CASCADE."""
         assert self._connection is not None
-        guarded = [row[0] for row in await self._connection.fetch(_GUARDED)]
+        guarded = [row[0] for row in await self._connection.fetch(_TRUNCATE_PROTECTED)]
         return "".join(f"ALTER TABLE {name} {change} TRIGGER USER; " for name in guarded)
 
 
-def _question(names: list[str]) -> str:
+def _filled_query(names: list[str]) -> str:
     return " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in names)  # noqa: S608
 
 
-def _copy_of(name: str) -> str:
+def _backup_table(name: str) -> str:
     """The table of this connection alone that holds what the migrations left."""
     return f"pg_temp.{name.partition('.')[2]}"
 
 
-def _changed(name: str) -> str:
-    return f"SELECT '{name}' WHERE ({_digest(name)}) IS DISTINCT FROM ({_digest(_copy_of(name))})"  # noqa: S608
+def _changed_query(name: str) -> str:
+    return f"SELECT '{name}' WHERE ({_digest_query(name)}) IS DISTINCT FROM ({_digest_query(_backup_table(name))})"  # noqa: S608
 
 
-def _digest(name: str) -> str:
+def _digest_query(name: str) -> str:
     return f"SELECT md5(string_agg(t::text, '' ORDER BY t::text)) FROM {name} t"  # noqa: S608

@@ -87,7 +87,7 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxied(url: str) -> AsyncIterator[Proxy]:
+async def run_proxy(url: str) -> AsyncIterator[Proxy]:
     """A proxy in front of the server of this database URL."""
     parts = urlsplit(url)
     assert parts.hostname

@@ -16,18 +16,18 @@ from undercroft.core.db import Database, DatabaseSettings
 from undercroft.devstack import machine
 from undercroft.devstack.postgres import PostgresServer
 
-SMALL = 25_600 * 4096
+SMALL_DISK_SIZE = 25_600 * 4096
 """Bytes of a small disk."""
 OPTIONS = {"fsync": "off", "shared_buffers": "16MB", "min_wal_size": "32MB", "max_wal_size": "32MB"}
 
 
 @asynccontextmanager
-async def own_server(folder: Path) -> AsyncIterator[PostgresServer]:
+async def run_server(folder: Path) -> AsyncIterator[PostgresServer]:
     """A new server with its data in this folder and an empty table `things`; stopped after the block."""
     server = PostgresServer(folder, machine.free_port(), secrets.token_hex(8), dict(OPTIONS))
     try:
         server.start()
-        await _accepting(server)
+        await _wait_until_ready(server)
         connection = await asyncpg.connect(server.url)
         await connection.execute("CREATE TABLE things (name text)")
         await connection.close()
@@ -37,16 +37,16 @@ async def own_server(folder: Path) -> AsyncIterator[PostgresServer]:
 
 
 @asynccontextmanager
-async def standby_of(primary: PostgresServer, folder: Path) -> AsyncIterator[PostgresServer]:
+async def run_standby(primary: PostgresServer, folder: Path) -> AsyncIterator[PostgresServer]:
     """A streaming replica that accepts reads; stopped after the block."""
     standby = PostgresServer(folder, machine.free_port(), primary.password, dict(OPTIONS))
     command = [str(primary.bin / "pg_basebackup"), "-d", primary.url, "-D", str(standby.data), "-R", "-c", "fast"]
     with standby.log.open("ab") as log:
-        copy = machine.start(command, log=log, cwd=standby.data, identity=standby.identity)
+        copy = machine.start(command, log=log, cwd=standby.data, server_user=standby.server_user)
     assert await asyncio.to_thread(copy.wait, 60) == 0, standby.log.read_text()
     try:
         standby.start()
-        await _accepting(standby)
+        await _wait_until_ready(standby)
         yield standby
     finally:
         standby.stop()
@@ -63,9 +63,9 @@ def server_folder() -> Iterator[Path]:
 
 @asynccontextmanager
 async def small_disk() -> AsyncIterator[Path]:
-    """A folder with a file system of its own, `SMALL` bytes large, for root on Linux."""
+    """A folder with a file system of its own, `SMALL_DISK_SIZE` bytes large, for root on Linux."""
     with server_folder() as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL},mode=755", "tmpfs", str(folder)]
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK_SIZE},mode=755", "tmpfs", str(folder)]
         await asyncio.to_thread(subprocess.run, mount, check=True)
         try:
             yield folder
@@ -73,10 +73,10 @@ async def small_disk() -> AsyncIterator[Path]:
             await asyncio.to_thread(subprocess.run, ["umount", str(folder)], check=True)
 
 
-def fill(folder: Path) -> Path:
+def fill_disk(folder: Path) -> Path:
     """Write a file until the small disk is full. Refuses any other disk."""
     disk = os.statvfs(folder)
-    if disk.f_blocks * disk.f_frsize > SMALL:
+    if disk.f_blocks * disk.f_frsize > SMALL_DISK_SIZE:
         raise ValueError(f"{folder} is not on a small disk.")
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
@@ -87,7 +87,7 @@ def fill(folder: Path) -> Path:
             return filler
 
 
-def database_of(url: str, **settings: object) -> Database:
+def make_database(url: str, **settings: object) -> Database:
     """A server's database with short timeouts, as the application uses it."""
     short = {"db_statement_timeout": 2, "db_lock_timeout": 0.2, "db_acquire_timeout": 0.5, **settings}
     return Database(DatabaseSettings.model_validate(short), url)
@@ -99,7 +99,7 @@ def address(server: PostgresServer) -> tuple[str, int]:
     return parts.hostname, server.port
 
 
-async def _accepting(server: PostgresServer, limit: float = 30) -> None:
+async def _wait_until_ready(server: PostgresServer, limit: float = 30) -> None:
     async with asyncio.timeout(limit):
         while True:
             try:

@@ -7,11 +7,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import bindparam, insert, select, text
 
-from tests.pgbouncer import pooled
+from tests.pgbouncer import run_pgbouncer
 from undercroft.app.migrations import require_current, upgrade_all
 from undercroft.core import settings
 from undercroft.core.db import Database, DatabaseSettings, Statement
-from undercroft.core.db.connect import decide_pooler
+from undercroft.core.db.connect import detect_pooler
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.ids import new_id
 from undercroft.jobs.models import Job
@@ -27,39 +27,39 @@ def configured() -> Iterator[None]:
     settings.use(before)
 
 
-async def _decided(url: str) -> str:
+async def _detect(url: str) -> str:
     settings.use(DatabaseSettings(database_url=SecretStr(url)))
-    return (await decide_pooler()).database_pooler
+    return (await detect_pooler()).database_pooler
 
 
 @pytest.mark.usefixtures("configured", "test_settings")
 async def test_pooler_is_detected_only_when_it_pools_transactions(database_url: str) -> None:
-    assert await _decided(database_url) == "none"
-    with pooled(database_url) as url:
-        assert await _decided(url) == "transaction"
+    assert await _detect(database_url) == "none"
+    with run_pgbouncer(database_url) as url:
+        assert await _detect(url) == "transaction"
         assert settings.load(DatabaseSettings).database_pooler == "transaction"
         assert not settings.load(DatabaseSettings).has_direct_connection
-    with pooled(database_url, mode="session") as url:
-        assert await _decided(url) == "none"
+    with run_pgbouncer(database_url, mode="session") as url:
+        assert await _detect(url) == "none"
 
 
 @pytest.mark.usefixtures("configured", "test_settings")
 async def test_pooler_setting_is_believed_without_connecting() -> None:
     nowhere = SecretStr("postgresql://a@127.0.0.1:1/b")
     settings.use(DatabaseSettings(database_url=nowhere, database_pooler="none"))
-    assert (await decide_pooler()).database_pooler == "none"
+    assert (await detect_pooler()).database_pooler == "none"
     settings.use(DatabaseSettings(database_url=nowhere))
     with pytest.raises(ConfigurationError, match="nothing listens there"):
-        await decide_pooler()
+        await detect_pooler()
 
 
 async def test_every_kind_of_statement_works_behind_a_transaction_pooler(database_url: str, clean_tables: None) -> None:
-    with pooled(database_url) as url:
+    with run_pgbouncer(database_url) as url:
         decided = DatabaseSettings(database_url=SecretStr(url), database_pooler="transaction")
         database = Database(decided)
         try:
             await asyncio.gather(*(_use(database, number) for number in range(24)))
-            async with database.reading() as session:
+            async with database.read_session() as session:
                 pids = {(await session.fetch(WORKER, n=0))[0]["pid"] for _ in range(12)}
         finally:
             await database.close()
@@ -68,7 +68,7 @@ async def test_every_kind_of_statement_works_behind_a_transaction_pooler(databas
 
 async def _use(database: Database, number: int) -> None:
     """Compiled, Core and ORM statements, many rows at once and a savepoint, in and out of a transaction."""
-    async with database.reading() as session:
+    async with database.read_session() as session:
         assert (await session.fetch(WORKER, n=number))[0]["n"] == number
         assert await session.scalar(select(text("1")).where(text("'x' LIKE '%x'"))) == 1
         assert await session.scalar(select(Job.id).where(Job.key == f"{number}")) is None
@@ -87,7 +87,7 @@ def _row(number: int) -> dict[str, object]:
 
 
 async def test_migrations_run_once_behind_a_transaction_pooler(empty_database_url: str) -> None:
-    with pooled(empty_database_url) as url:
+    with run_pgbouncer(empty_database_url) as url:
         ran = await asyncio.gather(*(upgrade_all(url) for _ in range(5)))
         assert [revisions for revisions in ran if revisions] == [max(ran, key=len)]
         await require_current(url)
@@ -103,7 +103,7 @@ async def test_options_of_an_sqlalchemy_url_take_effect(database_url: str, query
     url = database_url.replace("postgresql://", "postgresql+asyncpg://")
     database = Database(DatabaseSettings(database_url=SecretStr(f"{url}?{query}")))
     try:
-        async with database.reading() as session:
+        async with database.read_session() as session:
             await session.scalar(select(text("1")))
             await session.fetch(WORKER, n=1)
             (row,) = await session.fetch(CACHED)

@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import text
 
 from tests.core.db.catalog import catalog
-from undercroft.app.loader import modules
+from undercroft.app.discovery import modules
 from undercroft.app.migrations import histories, upgrade_all
 from undercroft.core.db import migrations
-from undercroft.core.db.migrations import connected, ledger
+from undercroft.core.db.migrations import open_migration_connection, recorder
 
 NAMES = ["core", *(module.name for module in modules() if (module.folder / "migrations").is_dir())]
 
@@ -20,11 +20,11 @@ async def test_downgrade_of_every_history_leaves_an_empty_database(empty_databas
         assert history.tables <= await migrations.tables(empty_database_url)
         await migrations.downgrade(empty_database_url, history, "base")
         assert not history.tables & await migrations.tables(empty_database_url)
-    book = {ledger.TABLE.name, *(history.version_table for history in histories())}
+    book = {recorder.TABLE.name, *(history.version_table for history in histories())}
     left = [line for line in await catalog(empty_database_url) if not any(name in line for name in book)]
     assert left == empty
-    async with connected(empty_database_url) as connection:
-        assert await connection.scalar(text(f"SELECT count(*) FROM {ledger.TABLE.name}")) == 0
+    async with open_migration_connection(empty_database_url) as connection:
+        assert await connection.scalar(text(f"SELECT count(*) FROM {recorder.TABLE.name}")) == 0
 
     await upgrade_all(empty_database_url)
 
@@ -39,7 +39,7 @@ async def test_upgrade_after_each_downgrade_makes_the_same_schema(empty_database
         await migrations.downgrade(empty_database_url, history, "base")
     (history,) = [history for history in histories() if history.name == name]
     whole = await _without_policies(empty_database_url)
-    (status,) = await migrations.statuses(empty_database_url, [history])
+    (status,) = await migrations.get_statuses(empty_database_url, [history])
     for steps in range(1, int(str(status.head)[:4]) + 1):
         await migrations.downgrade(empty_database_url, history, f"-{steps}")
         assert await _without_policies(empty_database_url) != whole

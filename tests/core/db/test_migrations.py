@@ -9,11 +9,11 @@ from sqlalchemy import text
 
 from tests.core.db import migration_files
 from tests.core.db.migration_files import write
-from undercroft.app.migrations import disagreements, histories, require_current, upgrade_all
+from undercroft.app.migrations import find_differences, histories, require_current, upgrade_all
 from undercroft.core.db import migrations
-from undercroft.core.db.migrations import History, connected, ledger
+from undercroft.core.db.migrations import History, open_migration_connection, recorder
 from undercroft.core.errors import ConfigurationError, TemporarilyUnavailable
-from undercroft.core.telemetry.origin import origin_of
+from undercroft.core.telemetry.origin import find_origin
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::
 
 async def test_models_and_migrations_agree_and_every_table_is_known(empty_database_url: str) -> None:
     await upgrade_all(empty_database_url)
-    assert await disagreements(empty_database_url) == []
-    async with connected(empty_database_url) as connection:
+    assert await find_differences(empty_database_url) == []
+    async with open_migration_connection(empty_database_url) as connection:
         rows = await connection.scalars(text(TABLES))
     owned = {table for history in histories() for table in (*history.tables, history.version_table)} | {
-        ledger.TABLE.name
+        recorder.TABLE.name
     }
     assert {table for table in rows.all() if not table.startswith("pgqueuer")} == owned
 
@@ -53,13 +53,16 @@ async def test_a_migration_that_fails_leaves_those_before_it_and_no_lock(
     empty_database_url: str, library: History
 ) -> None:
     write(
-        library.folder, "0002_broken", "0001_shelf", 'op.execute("CREATE TABLE half (id int)"); op.execute("nonsense")'
+        library.folder,
+        "0002_broken",
+        "0001_shelf",
+        'op.execute("CREATE TABLE half (id int)"); op.execute("nonsense")',
     )
     with pytest.raises(Exception, match="nonsense"):
         await migrations.upgrade(empty_database_url, [library])
-    (status,) = await migrations.statuses(empty_database_url, [library])
+    (status,) = await migrations.get_statuses(empty_database_url, [library])
     assert (status.current, status.pending) == ("0001_shelf", ("0002_broken",))
-    async with connected(empty_database_url) as connection:
+    async with open_migration_connection(empty_database_url) as connection:
         assert await connection.scalar(text("SELECT to_regclass('half')")) is None
     write(library.folder, "0002_broken", "0001_shelf", 'op.execute("CREATE TABLE whole (id int)")')
     assert await migrations.upgrade(empty_database_url, [library], wait=5) == ["0002_broken"]
@@ -77,7 +80,7 @@ async def test_the_dry_run_prints_only_what_is_left_and_runs_nothing(empty_datab
     printed = await migrations.pending_sql(empty_database_url, library)
     assert "CREATE TABLE more" in printed
     assert "CREATE TABLE shelf" not in printed
-    (status,) = await migrations.statuses(empty_database_url, [library])
+    (status,) = await migrations.get_statuses(empty_database_url, [library])
     assert status.pending == ("0002_more",)
 
 
@@ -166,9 +169,9 @@ async def test_mistake_in_a_migration_is_raised_and_not_taken_for_a_read_of_rows
     file = write(library.folder, "0002_mistake", "0001_shelf", body)
     with pytest.raises(error) as raised:
         await migrations.upgrade(empty_database_url, [library], lossless=True)
-    origin = origin_of(raised.value)
+    origin = find_origin(raised.value)
     assert origin is not None
-    assert (origin.place, origin.source) == (f"{file}:9", body)
+    assert (origin.location, origin.source) == (f"{file}:9", body)
 
 
 async def test_dry_run_names_a_migration_that_needs_the_database(empty_database_url: str, library: History) -> None:
@@ -187,4 +190,4 @@ async def test_percent_sign_is_printed_as_it_is_written(empty_database_url: str,
 
 async def test_an_unreachable_database_is_one_clear_message() -> None:
     with pytest.raises(ConfigurationError, match="cannot be used: nothing listens there"):
-        await migrations.statuses("postgresql://me:hunter2@127.0.0.1:1/none", [])
+        await migrations.get_statuses("postgresql://me:hunter2@127.0.0.1:1/none", [])

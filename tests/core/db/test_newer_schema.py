@@ -27,7 +27,7 @@ def bystander(tmp_path: Path) -> History:
 
 
 async def _status(url: str, history: History) -> Status:
-    (status,) = await migrations.statuses(url, [history])
+    (status,) = await migrations.get_statuses(url, [history])
     return status
 
 
@@ -58,7 +58,7 @@ async def test_newer_schema_is_recognized_by_what_the_newer_release_recorded(
     status = await _status(empty_database_url, library)
 
     assert [missing.revision for missing in status.missing] == ["0003_size", "0002_note"]
-    assert (status.known, status.pending, status.is_newer, status.refused_by) == ("0001_shelf", (), True, None)
+    assert (status.known, status.pending, status.is_newer, status.blocking_revision) == ("0001_shelf", (), True, None)
     assert await migrations.upgrade(empty_database_url, [library]) == []
 
 
@@ -69,7 +69,7 @@ async def test_newer_migration_that_excludes_older_releases_is_named(empty_datab
     for file in files:
         file.unlink()
 
-    assert (await _status(empty_database_url, library)).refused_by == "0002_note"
+    assert (await _status(empty_database_url, library)).blocking_revision == "0002_note"
 
 
 async def test_newer_schema_without_a_record_counts_as_compatible(empty_database_url: str, library: History) -> None:
@@ -81,7 +81,7 @@ async def test_newer_schema_without_a_record_counts_as_compatible(empty_database
 
     status = await _status(empty_database_url, library)
 
-    assert (status.known, status.is_newer, status.refused_by) == ("0001_shelf", True, None)
+    assert (status.known, status.is_newer, status.blocking_revision) == ("0001_shelf", True, None)
 
 
 async def test_database_of_another_branch_is_not_upgraded_until_it_is_repaired(
@@ -97,8 +97,8 @@ async def test_database_of_another_branch_is_not_upgraded_until_it_is_repaired(
         await migrations.upgrade(empty_database_url, [library, bystander])
     assert "undercroft migrate repair" in str(refused.value)
     assert await migrations.upgrade(empty_database_url, [library, bystander], lossless=True) == []
-    (repair,) = await migrations.repairs(empty_database_url, [library, bystander])
-    await migrations.repair(empty_database_url, repair)
+    (repair,) = await migrations.find_repairs(empty_database_url, [library, bystander])
+    await migrations.apply_repair(empty_database_url, repair)
 
     assert await migrations.upgrade(empty_database_url, [library, bystander]) == ["0002_other"]
     assert await _columns(empty_database_url) == ["id", "other"]
@@ -113,11 +113,11 @@ async def test_repair_leaves_the_schema_of_the_files_that_are_there(empty_databa
     for file in files:
         file.unlink()
 
-    (repair,) = await migrations.repairs(empty_database_url, [library])
-    await migrations.repair(empty_database_url, repair)
+    (repair,) = await migrations.find_repairs(empty_database_url, [library])
+    await migrations.apply_repair(empty_database_url, repair)
 
     assert await catalog(empty_database_url) == before
-    assert await migrations.repairs(empty_database_url, [library]) == []
+    assert await migrations.find_repairs(empty_database_url, [library]) == []
     assert (await _status(empty_database_url, library)).current == "0001_shelf"
 
 
@@ -127,12 +127,12 @@ async def test_stamp_marks_and_changes_nothing(empty_database_url: str, library:
     for file in files:
         file.unlink()
 
-    (repair,) = await migrations.repairs(empty_database_url, [library])
-    await migrations.repair(empty_database_url, repair, stamp=True)
+    (repair,) = await migrations.find_repairs(empty_database_url, [library])
+    await migrations.apply_repair(empty_database_url, repair, stamp=True)
 
     assert await _columns(empty_database_url) == ["id", "note", "size"]
     assert (await _status(empty_database_url, library)).current == "0001_shelf"
-    assert await migrations.repairs(empty_database_url, [library]) == []
+    assert await migrations.find_repairs(empty_database_url, [library]) == []
 
 
 async def test_migration_that_only_python_can_undo_is_not_half_undone(
@@ -147,10 +147,10 @@ async def test_migration_that_only_python_can_undo_is_not_half_undone(
     )
     await migrations.upgrade(empty_database_url, [library])
     file.unlink()
-    (repair,) = await migrations.repairs(empty_database_url, [library])
+    (repair,) = await migrations.find_repairs(empty_database_url, [library])
     assert repair.statements is None
     with pytest.raises(ConfigurationError, match="migrate repair --stamp"):
-        await migrations.repair(empty_database_url, repair)
+        await migrations.apply_repair(empty_database_url, repair)
     assert await _columns(empty_database_url) == ["id", "note"]
 
 
@@ -161,9 +161,9 @@ async def test_stored_statement_that_fails_undoes_nothing(empty_database_url: st
     )
     await migrations.upgrade(empty_database_url, [library])
     file.unlink()
-    (repair,) = await migrations.repairs(empty_database_url, [library])
+    (repair,) = await migrations.find_repairs(empty_database_url, [library])
     with pytest.raises(ConfigurationError, match="DROP TABLE nowhere"):
-        await migrations.repair(empty_database_url, repair)
+        await migrations.apply_repair(empty_database_url, repair)
     assert await _columns(empty_database_url) == ["id", "note"]
     assert (await _status(empty_database_url, library)).current == "0002_note"
 
@@ -198,14 +198,14 @@ async def test_lossless_upgrade_stops_before_the_first_migration_that_can_lose_d
     write(library.folder, "0005_more", "0004_less", execute("ALTER TABLE shelf ADD COLUMN more text"))
 
     assert await migrations.upgrade(empty_database_url, [library], lossless=True) == ["0002_note", "0003_size"]
-    waiting = await migrations.waiting(empty_database_url, [library])
+    lossy = await migrations.find_lossy_migration(empty_database_url, [library])
 
-    assert waiting is not None
-    assert (waiting.history, waiting.revision, waiting.file) == ("library", "0004_less", library.file("0004_less"))
-    assert waiting.statement.startswith("ALTER TABLE shelf DROP COLUMN note")
+    assert lossy is not None
+    assert (lossy.history, lossy.revision, lossy.file) == ("library", "0004_less", library.file("0004_less"))
+    assert lossy.statement.startswith("ALTER TABLE shelf DROP COLUMN note")
     assert await migrations.upgrade(empty_database_url, [library], lossless=True) == []
     assert await migrations.upgrade(empty_database_url, [library]) == ["0004_less", "0005_more"]
-    assert await migrations.waiting(empty_database_url, [library]) is None
+    assert await migrations.find_lossy_migration(empty_database_url, [library]) is None
 
 
 async def test_lossless_upgrade_leaves_out_what_cannot_be_read_as_sql(
@@ -214,9 +214,9 @@ async def test_lossless_upgrade_leaves_out_what_cannot_be_read_as_sql(
     await migrations.upgrade(empty_database_url, [library])
     write(library.folder, "0002_python", "0001_shelf", "op.get_bind().exec_driver_sql('DELETE FROM shelf')")
     assert await migrations.upgrade(empty_database_url, [library], lossless=True) == []
-    waiting = await migrations.waiting(empty_database_url, [library])
-    assert waiting is not None
-    assert waiting.statement == "Python code that reads or writes rows"
+    lossy = await migrations.find_lossy_migration(empty_database_url, [library])
+    assert lossy is not None
+    assert lossy.statement == "Python code that reads or writes rows"
 
 
 async def test_lossless_upgrade_runs_everything_on_an_empty_database(empty_database_url: str, library: History) -> None:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from sqlalchemy import text
 
-from tests.core.db.proxy import Cut, Proxy, proxied
-from tests.core.db.servers import address, database_of, fill, own_server, server_folder, small_disk, standby_of
+from tests.core.db.proxy import Cut, Proxy, run_proxy
+from tests.core.db.servers import address, fill_disk, make_database, run_server, run_standby, server_folder, small_disk
 from undercroft.core.db import Database, Session, Statement
 from undercroft.core.db.errors import DatabaseUnavailable, OutcomeUnknown
 from undercroft.core.db.health import database_component
@@ -29,26 +29,26 @@ writes = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 @pytest.fixture(scope="module")
 async def primary(test_settings: None) -> AsyncIterator[PostgresServer]:
     with server_folder() as folder:
-        async with own_server(folder) as server:
+        async with run_server(folder) as server:
             yield server
 
 
 @pytest.fixture(scope="module")
 async def standby(primary: PostgresServer) -> AsyncIterator[PostgresServer]:
     with server_folder() as folder:
-        async with standby_of(primary, folder) as server:
+        async with run_standby(primary, folder) as server:
             yield server
 
 
 @pytest.fixture
 async def proxy(primary: PostgresServer) -> AsyncIterator[Proxy]:
-    async with proxied(primary.url) as proxy:
+    async with run_proxy(primary.url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def database(proxy: Proxy, primary: PostgresServer) -> AsyncIterator[Database]:
-    made = database_of(proxy.url(primary.url))
+    made = make_database(proxy.url(primary.url))
     yield made
     await made.close()
 
@@ -65,7 +65,7 @@ async def count(database: Database) -> int:
 async def is_up(database: Database) -> bool:
     health = Health()
     health.add(database_component(database))
-    (reading,) = await health.read()
+    (reading,) = await health.check_all()
     return reading.up
 
 
@@ -118,7 +118,9 @@ async def test_readiness_fails_on_a_standby_and_recovers_on_the_primary(
 
 
 async def test_readiness_fails_when_a_primary_is_read_only(database: Database, primary: PostgresServer) -> None:
-    pooled = database_of(primary.url, database_pooler="transaction")  # sends no settings that would override the role's
+    pooled = make_database(
+        primary.url, database_pooler="transaction"
+    )  # sends no settings that would override the role's
     role = text("ALTER ROLE postgres SET default_transaction_read_only = on")
     async with database.session() as session:
         await session.execute(role)
@@ -135,7 +137,7 @@ async def test_several_hosts_lead_to_the_one_that_takes_writes(
     primary: PostgresServer, standby: PostgresServer, form: str
 ) -> None:
     where = form.format(f"postgres:{primary.password}", "127.0.0.1", standby.port, primary.port)
-    database = database_of("", database_url=f"postgresql://{where}target_session_attrs=read-write")
+    database = make_database("", database_url=f"postgresql://{where}target_session_attrs=read-write")
     before = await count(database)
     await commit(database, WRITES["alone"])
     assert await count(database) == before + 1
@@ -160,14 +162,14 @@ async def test_readiness_of_a_hanging_database_takes_one_connection_of_each_pool
     health = Health(timeout=0.1)
     health.add(database_component(database))
     for _ in range(10):
-        readings = await asyncio.gather(*(health.read() for _ in range(10)))
+        readings = await asyncio.gather(*(health.check_all() for _ in range(10)))
         assert not any(reading.up for (reading,) in readings)
     assert database.read.in_use + database.write.in_use <= 1
     assert proxy.connections <= 2
     proxy.cut = Cut.NEVER
     proxy.disconnect()
     async with asyncio.timeout(20):
-        while not (await health.read())[0].up:
+        while not (await health.check_all())[0].up:
             await asyncio.sleep(0.05)
 
 
@@ -176,18 +178,18 @@ async def test_readiness_asked_often_writes_once_a_second(database: Database) ->
     health.add(database_component(database))
     before = await _transactions(database)
     for _ in range(50):
-        assert (await health.read())[0].up
+        assert (await health.check_all())[0].up
     assert await _transactions(database) - before < 25
 
 
 @pytest.mark.skipif("os.name != 'posix' or os.geteuid() != 0", reason="mounting a small disk takes root")
 async def test_a_full_disk_is_unavailable_and_fails_readiness_until_there_is_room() -> None:
-    async with small_disk() as folder, own_server(folder) as server:
-        database = database_of(server.url)
+    async with small_disk() as folder, run_server(folder) as server:
+        database = make_database(server.url)
         try:
             await commit(database, WRITES["alone"])
             assert await is_up(database)
-            filler = fill(server.data)
+            filler = fill_disk(server.data)
             refused = 0
             for _ in range(40):
                 for write in WRITES.values():

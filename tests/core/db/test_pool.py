@@ -13,7 +13,7 @@ from undercroft.devstack.machine import free_port
 
 SIZE = 2
 PID = Statement(text("SELECT pg_backend_pid()"))
-A_MOMENT = Statement(text("SELECT pg_sleep(0.01)"))
+SLEEP = Statement(text("SELECT pg_sleep(0.01)"))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def test_a_connection_given_back_is_the_next_ones(pool: Pool) -> None:
 
 
 async def test_more_borrowers_than_connections_take_turns(pool: Pool) -> None:
-    borrowers = [pool.fetch(A_MOMENT) for _ in range(5 * SIZE)]
+    borrowers = [pool.fetch(SLEEP) for _ in range(5 * SIZE)]
 
     assert len(await asyncio.gather(*borrowers)) == 5 * SIZE
     assert pool.in_use == 0
@@ -134,5 +134,5 @@ async def test_where_sqlalchemys_pool_must_see_every_borrower_it_does(
     pool = Pool(database_url, DatabaseSettings.model_validate(settings), name="write", size=SIZE)
     (await pool.acquire()).release()
 
-    assert not pool._ready
+    assert not pool._idle
     await pool.close()

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from tests.factories import Somebody, somebody
-from undercroft.core.db import Database, Statement, every_tenant
+from tests.factories import UserRow, insert_user
+from undercroft.core.db import Database, Statement, all_tenants
 from undercroft.core.db.repository import Repository, UnknownSort
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.errors import ProjectNotFound
@@ -15,26 +15,26 @@ from undercroft.modules.projects.repository import ProjectRepository
 
 
 @pytest.fixture(autouse=True)
-def every_teams_rows():
+def use_all_tenants():
     """The repositories must keep teams apart by themselves, whatever the database would show them."""
-    with every_tenant():
+    with all_tenants():
         yield
 
 
 @pytest.fixture
-async def owner(database: Database) -> Somebody:
-    return await somebody(database)
+async def owner(database: Database) -> UserRow:
+    return await insert_user(database)
 
 
-async def fill(database: Database, owner: Somebody, *names: str) -> list[Project]:
+async def fill(database: Database, owner: UserRow, *names: str) -> list[Project]:
     async with database.session() as session:
         projects = ProjectRepository(session, owner.team_id)
         return list(await projects.create_many(Project(name=name, team_id=owner.team_id) for name in names))
 
 
-async def test_pages_are_stable_and_count_everything(database: Database, owner: Somebody) -> None:
+async def test_pages_are_stable_and_count_everything(database: Database, owner: UserRow) -> None:
     await fill(database, owner, *(f"p{n:02}" for n in range(25)))
-    async with database.reading() as session:
+    async with database.read_session() as session:
         projects = ProjectRepository(session, owner.team_id)
         second = await projects.list(page=2, size=10, sort="name")
         beyond = await projects.list(page=9, size=10)
@@ -43,38 +43,38 @@ async def test_pages_are_stable_and_count_everything(database: Database, owner: 
     assert beyond.items == []
 
 
-async def test_search_takes_wildcards_literally(database: Database, owner: Somebody) -> None:
+async def test_search_takes_wildcards_literally(database: Database, owner: UserRow) -> None:
     await fill(database, owner, "100% sure", "100 sure", "under_score", "underXscore")
-    async with database.reading() as session:
+    async with database.read_session() as session:
         projects = ProjectRepository(session, owner.team_id)
         assert [found.name for found in (await projects.list(q="100%")).items] == ["100% sure"]
         assert [found.name for found in (await projects.list(q="R_S")).items] == ["under_score"]
 
 
-async def test_sorting_by_an_unknown_column_is_refused(database: Database, owner: Somebody) -> None:
-    async with database.reading() as session:
+async def test_sorting_by_an_unknown_column_is_refused(database: Database, owner: UserRow) -> None:
+    async with database.read_session() as session:
         with pytest.raises(UnknownSort):
             await ProjectRepository(session, owner.team_id).list(sort="team_id; drop table projects")
 
 
-async def test_a_keyset_walk_sees_each_row_once_while_others_insert(database: Database, owner: Somebody) -> None:
+async def test_a_keyset_walk_sees_each_row_once_while_others_insert(database: Database, owner: UserRow) -> None:
     before = {project.id for project in await fill(database, owner, *(f"p{n}" for n in range(25)))}
     seen: list[object] = []
     position = None
     while True:
-        async with database.reading() as session:
-            stretch = await ProjectRepository(session, owner.team_id).stretch(after=position, limit=7)
-        seen += [project.id for project in stretch.items]
+        async with database.read_session() as session:
+            found = await ProjectRepository(session, owner.team_id).list_after(after=position, limit=7)
+        seen += [project.id for project in found.items]
         await fill(database, owner, "newcomer")
-        position = stretch.next
+        position = found.next
         if position is None:
             break
     assert len(seen) == len(set(seen))
     assert set(seen) == before
 
 
-async def test_another_teams_rows_do_not_exist(database: Database, owner: Somebody) -> None:
-    stranger = await somebody(database)
+async def test_another_teams_rows_do_not_exist(database: Database, owner: UserRow) -> None:
+    stranger = await insert_user(database)
     (project,) = await fill(database, owner, "mine")
     async with database.session() as session:
         theirs = ProjectRepository(session, stranger.team_id)
@@ -87,17 +87,17 @@ async def test_another_teams_rows_do_not_exist(database: Database, owner: Somebo
             await theirs.lock(project.id)
 
 
-async def test_a_row_is_written_to_the_repositorys_team_whatever_it_says(database: Database, owner: Somebody) -> None:
-    stranger = await somebody(database)
+async def test_a_row_is_written_to_the_repositorys_team_whatever_it_says(database: Database, owner: UserRow) -> None:
+    stranger = await insert_user(database)
     async with database.session() as session:
         await ProjectRepository(session, owner.team_id).create(Project(name="x", team_id=stranger.team_id))
-    async with database.reading() as session:
+    async with database.read_session() as session:
         assert await ProjectRepository(session, owner.team_id).count() == 1
         assert await ProjectRepository(session, stranger.team_id).count() == 0
 
 
-async def test_an_upsert_cannot_touch_another_teams_row(database: Database, owner: Somebody) -> None:
-    stranger = await somebody(database)
+async def test_an_upsert_cannot_touch_another_teams_row(database: Database, owner: UserRow) -> None:
+    stranger = await insert_user(database)
     (project,) = await fill(database, owner, "mine")
     async with database.session() as session:
         with pytest.raises(ValueError, match="team_id"):
@@ -106,7 +106,7 @@ async def test_an_upsert_cannot_touch_another_teams_row(database: Database, owne
             )
 
 
-async def test_soft_deleted_rows_are_gone_until_restored(database: Database, owner: Somebody) -> None:
+async def test_soft_deleted_rows_are_gone_until_restored(database: Database, owner: UserRow) -> None:
     (project,) = await fill(database, owner, "comes back")
     async with database.session() as session:
         projects = ProjectRepository(session, owner.team_id)
@@ -116,34 +116,34 @@ async def test_soft_deleted_rows_are_gone_until_restored(database: Database, own
         assert await projects.find(project.id) is None
         assert (await projects.list()).total == 0
         await projects.restore(await projects.get(project.id, deleted=True))
-    async with database.reading() as session:
+    async with database.read_session() as session:
         assert (await ProjectRepository(session, owner.team_id).get(project.id)).name == "comes back"
 
 
-async def test_an_unknown_id_is_the_modules_own_not_found(database: Database, owner: Somebody) -> None:
-    async with database.reading() as session:
+async def test_an_unknown_id_is_the_modules_own_not_found(database: Database, owner: UserRow) -> None:
+    async with database.read_session() as session:
         with pytest.raises(ProjectNotFound):
             await ProjectRepository(session, owner.team_id).get(new_id())
 
 
-async def test_a_repository_on_a_reading_session_refuses_to_write(database: Database, owner: Somebody) -> None:
-    async with database.reading() as session:
+async def test_a_repository_on_a_reading_session_refuses_to_write(database: Database, owner: UserRow) -> None:
+    async with database.read_session() as session:
         with pytest.raises(TypeError):
             await ProjectRepository(session, owner.team_id).create(Project(name="x", team_id=owner.team_id))
 
 
 @pytest.mark.parametrize("size", [1, 50])
 async def test_a_page_takes_one_statement_however_long(
-    database: Database, owner: Somebody, statements, size: int, rows_secured: bool
+    database: Database, owner: UserRow, statements, size: int, rls_enabled: bool
 ) -> None:
     await fill(database, owner, *(f"p{n}" for n in range(size)))
-    async with database.reading() as session:
+    async with database.read_session() as session:
         await statements.clear()
         active = Project.status == ProjectStatus.ACTIVE.value
         await ProjectRepository(session, owner.team_id).list(active, q="p", size=size)
-    await statements.recorded()
+    await statements.get_all()
     assert statements.count == 1
-    assert len(statements.all) == (3 if rows_secured else 1)
+    assert len(statements.all) == (3 if rls_enabled else 1)
 
 
 def test_a_repository_of_a_teams_rows_cannot_do_without_the_team() -> None:
@@ -154,7 +154,7 @@ def test_a_repository_of_a_teams_rows_cannot_do_without_the_team() -> None:
 
 
 async def test_a_lock_waits_for_the_other_transaction_and_reads_what_it_wrote(
-    database: Database, owner: Somebody
+    database: Database, owner: UserRow
 ) -> None:
     project, bystander = await fill(database, owner, "first", "bystander")
 
@@ -176,7 +176,7 @@ async def test_a_lock_waits_for_the_other_transaction_and_reads_what_it_wrote(
     assert await waiting == "second, third"
 
 
-async def test_a_lock_on_a_row_deleted_while_it_waits_finds_nothing(database: Database, owner: Somebody) -> None:
+async def test_a_lock_on_a_row_deleted_while_it_waits_finds_nothing(database: Database, owner: UserRow) -> None:
     (project,) = await fill(database, owner, "first")
 
     async def lock() -> None:

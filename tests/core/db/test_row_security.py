@@ -8,25 +8,25 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from tests.core.db.secured import Secured, secured_database
-from undercroft.app.schema import row_security_of
-from undercroft.core.db.row_security import Wanted, require, statements, sync
+from tests.core.db.rls_database import RlsDatabase, create_rls_database
+from undercroft.app.schema import build_row_security
+from undercroft.core.db.row_security import RowSecurityConfig, require, statements, sync
 from undercroft.core.errors import ConfigurationError
 from undercroft.testing.servers import Servers
 
-OFF = Wanted(on=False, tables=())
+OFF = RowSecurityConfig(enabled=False, tables=())
 POLICIES = "SELECT tablename, policyname FROM pg_policies ORDER BY 1, 2"
 
 
 @pytest.fixture
-async def secured(servers: Servers, test_settings: None) -> AsyncIterator[Secured]:
-    async with secured_database(servers) as made:
+async def secured(servers: Servers, test_settings: None) -> AsyncIterator[RlsDatabase]:
+    async with create_rls_database(servers) as made:
         yield made
 
 
 @pytest.fixture
-def wanted(test_settings: None) -> Wanted:
-    return row_security_of(on=True)
+def wanted(test_settings: None) -> RowSecurityConfig:
+    return build_row_security(enabled=True)
 
 
 async def ask(url: str, *queries: str) -> list[asyncpg.Record]:
@@ -37,17 +37,19 @@ async def ask(url: str, *queries: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-async def test_every_team_owned_table_has_its_policies(secured: Secured, wanted: Wanted) -> None:
+async def test_every_team_owned_table_has_its_policies(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
     expected = [(table, name) for table in wanted.tables for name in ("undercroft_admin", "undercroft_team")]
     assert [tuple(row) for row in await ask(secured.owner_url, POLICIES)] == expected
     assert "projects" in wanted.tables
 
 
-async def test_a_second_run_changes_nothing(secured: Secured, wanted: Wanted) -> None:
+async def test_a_second_run_changes_nothing(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
     assert await sync(secured.owner_url, wanted) == []
 
 
-async def test_off_takes_everything_down_and_on_puts_it_up_again(secured: Secured, wanted: Wanted) -> None:
+async def test_off_takes_everything_down_and_on_puts_it_up_again(
+    secured: RlsDatabase, wanted: RowSecurityConfig
+) -> None:
     assert await sync(secured.owner_url, OFF) == list(wanted.tables)
     assert await ask(secured.owner_url, POLICIES) == []
     assert await ask(secured.owner_url, "SELECT 1 FROM pg_class WHERE relrowsecurity") == []
@@ -66,7 +68,7 @@ async def test_off_takes_everything_down_and_on_puts_it_up_again(secured: Secure
     ],
 )
 async def test_what_was_meddled_with_refuses_to_start_and_is_mended(
-    secured: Secured, wanted: Wanted, meddling: str
+    secured: RlsDatabase, wanted: RowSecurityConfig, meddling: str
 ) -> None:
     await ask(secured.owner_url, meddling)
     with pytest.raises(ConfigurationError, match="undercroft migrate upgrade"):
@@ -75,13 +77,13 @@ async def test_what_was_meddled_with_refuses_to_start_and_is_mended(
     await require(secured.app_url, wanted)
 
 
-async def test_policies_without_the_setting_refuse_to_start(secured: Secured) -> None:
+async def test_policies_without_the_setting_refuse_to_start(secured: RlsDatabase) -> None:
     """Every read would come back empty."""
     with pytest.raises(ConfigurationError, match="TENANT_RLS is off"):
         await require(secured.app_url, OFF)
 
 
-async def test_a_role_that_is_not_bound_refuses_to_start(secured: Secured, wanted: Wanted) -> None:
+async def test_a_role_that_is_not_bound_refuses_to_start(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
     with pytest.raises(ConfigurationError, match=r"owns the tables.*\n.*undercroft db roles"):
         await require(secured.owner_url, wanted)
     with pytest.raises(ConfigurationError, match="superuser"):
@@ -96,19 +98,19 @@ async def test_a_role_that_is_not_bound_refuses_to_start(secured: Secured, wante
         await ask(secured.manager_url, f"DROP ROLE {name}")
 
 
-async def test_an_admins_role_that_does_not_exist_is_told(secured: Secured, wanted: Wanted) -> None:
+async def test_an_admins_role_that_does_not_exist_is_told(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
     with pytest.raises(ConfigurationError, match="ADMIN_DATABASE_URL names the role nobody_here"):
         await sync(secured.owner_url, replace(wanted, admin_role="nobody_here"))
 
 
-async def test_the_printed_sql_does_the_same(secured: Secured, wanted: Wanted) -> None:
-    await ask(secured.owner_url, *statements(replace(wanted, on=False)))
+async def test_the_printed_sql_does_the_same(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
+    await ask(secured.owner_url, *statements(replace(wanted, enabled=False)))
     assert await ask(secured.owner_url, POLICIES) == []
     await ask(secured.owner_url, *statements(wanted))
     assert await sync(secured.owner_url, wanted) == []
 
 
-async def test_the_planner_still_finds_a_teams_rows_by_its_index(secured: Secured) -> None:
+async def test_the_planner_still_finds_a_teams_rows_by_its_index(secured: RlsDatabase) -> None:
     team = "00000000-0000-7000-8000-000000000001"
     listing = f"SELECT id FROM projects WHERE team_id = '{team}' ORDER BY created_at DESC, id DESC LIMIT 20"
     plan = await ask(

@@ -8,18 +8,18 @@ from asyncpg import DivisionByZeroError, InterfaceError
 from sqlalchemy import Executable, bindparam, func, insert, select, text
 from sqlmodel import col
 
-from tests.factories import somebody
+from tests.factories import insert_user
 from undercroft.core.audit import Entry
-from undercroft.core.db import Database, Statement, every_tenant
+from undercroft.core.db import Database, Statement, all_tenants
 from undercroft.core.db.errors import (
     DatabaseConflict,
     DatabaseUnavailable,
-    NothingCommitted,
     OutcomeUnknown,
-    ReadSessionWrote,
+    ReadSessionIsReadOnly,
+    TransactionAborted,
     UnstorableValue,
 )
-from undercroft.core.db.statement import writes
+from undercroft.core.db.statement import is_write
 from undercroft.core.errors import Conflict
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project
@@ -28,7 +28,7 @@ from undercroft.modules.users import User
 
 COUNT = Statement(select(func.count()).select_from(Project))
 NAMES = Statement(select(col(Project.name)).where(col(Project.team_id) == bindparam("team_id")))
-CUT = text(
+TERMINATE = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND application_name = 'undercroft ' || :pool"
     " AND usename = current_user"
@@ -37,8 +37,8 @@ ALONE = {"name": "alone", "description": "", "status": "active"}
 
 
 @pytest.fixture(autouse=True)
-def every_teams_rows():
-    with every_tenant():
+def use_all_tenants():
+    with all_tenants():
         yield
 
 
@@ -54,7 +54,7 @@ async def count(database: Database) -> int:
 
 
 async def test_raw_core_and_orm_statements_share_one_transaction(database: Database) -> None:
-    owner = await somebody(database)
+    owner = await insert_user(database)
     with pytest.raises(ZeroDivisionError):
         async with database.session() as session:
             session.add(Project(name="orm", team_id=owner.team_id))
@@ -83,14 +83,14 @@ async def test_a_statement_given_as_a_function_is_put_together_once_at_its_first
 
 
 async def test_leaving_the_block_commits(database: Database) -> None:
-    owner = await somebody(database)
+    owner = await insert_user(database)
     async with database.session() as session:
         session.add(Project(name="kept", team_id=owner.team_id))
     assert await count(database) == 1
 
 
 async def test_a_refusal_that_commits_keeps_its_state_change(database: Database) -> None:
-    owner = await somebody(database)
+    owner = await insert_user(database)
     with pytest.raises(Refused):
         async with database.session() as session:
             session.add(Project(name="kept", team_id=owner.team_id))
@@ -99,7 +99,7 @@ async def test_a_refusal_that_commits_keeps_its_state_change(database: Database)
 
 
 async def test_an_ordinary_refusal_rolls_back(database: Database) -> None:
-    owner = await somebody(database)
+    owner = await insert_user(database)
     with pytest.raises(Conflict):
         async with database.session() as session:
             session.add(Project(name="gone", team_id=owner.team_id))
@@ -112,23 +112,23 @@ async def test_an_ordinary_refusal_rolls_back(database: Database) -> None:
 async def test_a_transaction_that_a_caught_error_aborted_does_not_pass_for_committed(
     database: Database, refusal: type[Refused] | None
 ) -> None:
-    owner = await somebody(database)
-    told: list[str] = []
-    with pytest.raises(NothingCommitted):
+    owner = await insert_user(database)
+    reported: list[str] = []
+    with pytest.raises(TransactionAborted):
         async with database.session() as session:
-            session.after_commit(lambda: told.append("committed"))
+            session.after_commit(lambda: reported.append("committed"))
             session.add(Project(name="lost", team_id=owner.team_id))
             with suppress(DivisionByZeroError):
                 await (await session.raw()).execute("SELECT 1 / 0")
             if refusal:
                 raise refusal
     assert await count(database) == 0
-    assert told == []
+    assert reported == []
     assert database.write.in_use == 0
 
 
 async def test_callbacks_run_after_the_commit_and_never_after_a_rollback(database: Database) -> None:
-    owner = await somebody(database)
+    owner = await insert_user(database)
     heard: list[str] = []
     async with database.session() as session:
         session.after_commit(lambda: heard.append("kept"))
@@ -146,13 +146,13 @@ async def test_a_session_that_was_not_used_takes_no_connection(database: Databas
         assert database.write.in_use == 0
 
 
-async def test_write_one_is_one_statement(database: Database, statements, rows_secured: bool) -> None:
-    owner = await somebody(database)
+async def test_write_one_is_one_statement(database: Database, statements, rls_enabled: bool) -> None:
+    owner = await insert_user(database)
     await statements.clear()
     async with database.session() as session:
         made = Entry("project.created", target_id=new_id())
         await ProjectRepository(session, owner.team_id).insert(ALONE, made, created_by=owner.user_id)
-    assert len(await statements.recorded()) == (3 if rows_secured else 1)
+    assert len(await statements.get_all()) == (3 if rls_enabled else 1)
     assert await count(database) == 1
 
 
@@ -160,12 +160,12 @@ async def test_write_one_is_one_statement(database: Database, statements, rows_s
 @pytest.mark.parametrize("way", ["fetch", "fetch after another", "execute", "flush", "lock"])
 async def test_a_read_session_cannot_write(database: Database, database_url: str, pooler: str, way: str) -> None:
     """A transaction pooler takes no setting that would make the server refuse it."""
-    owner = await somebody(database)
+    owner = await insert_user(database)
     project = Project(name="x", team_id=owner.team_id)
     statement = insert(Project).values(project.model_dump())
     made = Database(database.settings.model_copy(update={"database_pooler": pooler}), database_url)
-    with pytest.raises(ReadSessionWrote):
-        async with made.reading() as session:
+    with pytest.raises(ReadSessionIsReadOnly):
+        async with made.read_session() as session:
             if way == "execute":
                 await session.execute(statement)
             elif way == "lock":
@@ -196,7 +196,7 @@ async def test_a_read_session_cannot_write(database: Database, database_url: str
     ],
 )
 def test_a_statement_that_writes_is_known_by_its_text(sql: str, *, expected: bool) -> None:
-    assert writes(sql) is expected
+    assert is_write(sql) is expected
 
 
 @pytest.mark.parametrize("raises", [False, True])
@@ -236,7 +236,7 @@ async def test_two_tasks_in_one_session_are_a_bug_and_not_an_outage(database: Da
 
 
 async def test_a_read_gives_its_connection_back_at_once(database: Database) -> None:
-    async with database.reading() as session:
+    async with database.read_session() as session:
         await session.fetch(COUNT)
         assert database.read.in_use == 0
 
@@ -246,7 +246,7 @@ async def test_a_read_survives_all_connections_being_cut(database: Database) -> 
     for each in borrowed:
         each.release()
     async with database.session() as session:
-        await session.execute(CUT, {"pool": "read"})
+        await session.execute(TERMINATE, {"pool": "read"})
     assert await count(database) == 0
 
 
@@ -254,30 +254,30 @@ async def test_a_transaction_begins_anew_when_all_connections_were_cut_before(da
     borrowed = [await database.write.acquire() for _ in range(database.settings.db_pool_size)]
     for each in borrowed:
         each.release()
-    async with database.reading() as session:
-        await session.execute(CUT, {"pool": "write"})
+    async with database.read_session() as session:
+        await session.execute(TERMINATE, {"pool": "write"})
     async with database.session() as session:
         assert await session.scalar(text("SELECT 1")) == 1
 
 
 async def test_a_connection_cut_in_the_middle_is_unavailable_and_nothing_stays(database: Database) -> None:
-    owner = await somebody(database)
+    owner = await insert_user(database)
     with pytest.raises(DatabaseUnavailable):
         async with database.session() as session:
             session.add(Project(name="gone", team_id=owner.team_id))
             raw = await session.raw()
-            await _cut(database, raw.get_server_pid())
+            await _terminate(database, raw.get_server_pid())
             await session.execute(text("SELECT 1"))
     assert await count(database) == 0
 
 
 async def test_a_lost_commit_is_an_unknown_outcome(database: Database) -> None:
-    owner = await somebody(database)
+    owner = await insert_user(database)
     with pytest.raises(OutcomeUnknown):
         async with database.session() as session:
             session.add(Project(name="who knows", team_id=owner.team_id))
             raw = await session.raw()
-            await _cut(database, raw.get_server_pid())
+            await _terminate(database, raw.get_server_pid())
 
 
 async def test_a_clash_is_a_conflict(database: Database) -> None:
@@ -289,7 +289,7 @@ async def test_a_clash_is_a_conflict(database: Database) -> None:
 
 @pytest.mark.parametrize("name", ["nul\x00", "half\ud800"])
 async def test_what_cannot_be_stored_is_the_clients_fault(database: Database, name: str) -> None:
-    owner = await somebody(database)
+    owner = await insert_user(database)
     with pytest.raises(UnstorableValue):
         async with database.session() as session:
             session.add(Project(name=name, team_id=owner.team_id))
@@ -316,7 +316,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(database: Database
 
 
 async def test_cancelling_a_request_gives_back_a_clean_connection(database: Database) -> None:
-    owner = await somebody(database)
+    owner = await insert_user(database)
 
     async def linger() -> None:
         async with database.session() as session:
@@ -343,6 +343,6 @@ async def test_no_setting_travels_to_the_next_borrower(database: Database) -> No
         assert await session.scalar(text("SELECT current_setting('undercroft.left_behind', true)")) in {None, ""}
 
 
-async def _cut(database: Database, pid: int) -> None:
-    async with database.reading() as session:
+async def _terminate(database: Database, pid: int) -> None:
+    async with database.read_session() as session:
         await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})

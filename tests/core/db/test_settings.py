@@ -56,8 +56,8 @@ def test_what_libpq_alone_does_is_left_out_of_the_query(query: str, kept: str) -
         ("direct_tls=true", "which a URL cannot set; remove it"),
     ],
 )
-def test_option_that_cannot_work_is_one_clear_error(query: str, fault: str) -> None:
-    with pytest.raises(ValidationError, match=fault):
+def test_option_that_cannot_work_is_one_clear_error(query: str, error: str) -> None:
+    with pytest.raises(ValidationError, match=error):
         DatabaseSettings(database_url=SecretStr(f"postgresql+asyncpg://u:p@h/d?{query}"))
 
 

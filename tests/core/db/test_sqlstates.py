@@ -14,9 +14,9 @@ from undercroft.core.db.errors import (
     DatabaseUnavailable,
     OutcomeUnknown,
     UnstorableValue,
-    is_lost,
-    leaves_outcome_unknown,
-    translated,
+    is_connection_lost,
+    is_outcome_unknown,
+    translate_error,
 )
 from undercroft.core.errors import ServiceUnavailable
 from undercroft.core.http.errors import InternalError, as_app_error
@@ -120,8 +120,8 @@ async def test_a_failing_statement_gives_back_its_connection(database: Database,
 async def _run(database: Database, sql: object, way: str) -> None:
     statement = Statement(sql)  # type: ignore[arg-type]
     if way.startswith("read"):
-        async with database.reading() as reading:
-            await (reading.fetch(statement) if way == "read" else reading.execute(sql))  # type: ignore[arg-type]
+        async with database.read_session() as read_session:
+            await (read_session.fetch(statement) if way == "read" else read_session.execute(sql))  # type: ignore[arg-type]
         return
     async with database.session() as session:
         if way == "fetch":
@@ -138,9 +138,9 @@ async def _run(database: Database, sql: object, way: str) -> None:
 @pytest.mark.parametrize("code", ["42601", "53100", "XX000", "25006", "0A000"])
 def test_an_error_with_which_the_server_ends_the_connection_is_a_lost_connection(severity: str, code: str) -> None:
     error = asyncpg.PostgresError.new({"S": severity, "V": severity, "C": code, "M": "as asked"})
-    assert is_lost(error)
-    assert leaves_outcome_unknown(error)
-    assert isinstance(translated(error), DatabaseUnavailable)
+    assert is_connection_lost(error)
+    assert is_outcome_unknown(error)
+    assert isinstance(translate_error(error), DatabaseUnavailable)
 
 
 @pytest.mark.parametrize(
@@ -156,20 +156,20 @@ def test_an_error_with_which_the_server_ends_the_connection_is_a_lost_connection
     ids=repr,
 )
 def test_a_broken_connection_is_unavailable_and_its_commit_unknown(error: Exception) -> None:
-    assert isinstance(translated(error), DatabaseUnavailable)
-    assert leaves_outcome_unknown(error)
+    assert isinstance(translate_error(error), DatabaseUnavailable)
+    assert is_outcome_unknown(error)
 
 
 def test_waiting_in_vain_for_a_connection_is_unavailable_and_its_commit_known() -> None:
     error = PoolTimeout()
-    assert isinstance(translated(error), DatabaseUnavailable)
-    assert not leaves_outcome_unknown(error)
+    assert isinstance(translate_error(error), DatabaseUnavailable)
+    assert not is_outcome_unknown(error)
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file"), ValueError(), RuntimeError()], ids=repr)
 def test_an_error_of_the_program_is_not_taken_for_one_of_the_database(error: Exception) -> None:
     error.__cause__ = asyncpg.DiskFullError("while this one was handled")
-    assert translated(error) is None
+    assert translate_error(error) is None
 
 
 async def _idle_beside(database: Database) -> asyncpg.Connection:

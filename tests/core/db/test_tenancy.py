@@ -7,15 +7,15 @@ import pytest
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlmodel import col
 
-from tests.core.db.secured import Secured, secured_database
-from tests.factories import Somebody, add_somebody
+from tests.core.db.rls_database import RlsDatabase, create_rls_database
+from tests.factories import UserRow, add_user
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Router
-from undercroft.core.db import Database, ReadSessionDep, Statement, every_tenant, tenant
-from undercroft.core.db.repository import TenantUnsaid
+from undercroft.core.db import Database, ReadSessionDep, Statement, all_tenants, tenant
+from undercroft.core.db.repository import TenantContextMissing
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project
-from undercroft.modules.projects.repository import NEWEST, ProjectRepository
+from undercroft.modules.projects.repository import SELECT_NEWEST, ProjectRepository
 from undercroft.modules.teams.models import Membership, Team
 from undercroft.modules.users import User
 from undercroft.testing.servers import Servers
@@ -26,13 +26,13 @@ BEGIN_READING = "BEGIN READ ONLY; SELECT set_config"
 
 
 @pytest.fixture(scope="module")
-async def secured(servers: Servers, test_settings: None) -> AsyncIterator[Secured]:
-    async with secured_database(servers) as made:
+async def secured(servers: Servers, test_settings: None) -> AsyncIterator[RlsDatabase]:
+    async with create_rls_database(servers) as made:
         yield made
 
 
 @pytest.fixture
-async def database(secured: Secured) -> AsyncIterator[Database]:
+async def database(secured: RlsDatabase) -> AsyncIterator[Database]:
     yield secured.database
     tables = await asyncpg.connect(secured.manager_url)
     await tables.execute("SET session_replication_role = replica; TRUNCATE users, teams CASCADE")
@@ -40,35 +40,35 @@ async def database(secured: Secured) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def mine(database: Database) -> Somebody:
-    return await somebody_with(database, "mine")
+async def team_owner(database: Database) -> UserRow:
+    return await create_user_with_project(database, "mine")
 
 
 @pytest.fixture
-async def theirs(database: Database) -> Somebody:
-    return await somebody_with(database, "theirs")
+async def other_owner(database: Database) -> UserRow:
+    return await create_user_with_project(database, "theirs")
 
 
-async def somebody_with(database: Database, project: str) -> Somebody:
+async def create_user_with_project(database: Database, project: str) -> UserRow:
     async with database.session() as session:
-        owner = await add_somebody(session)
+        owner = await add_user(session)
         with tenant(owner.team_id):
             session.add(Project(name=project, team_id=owner.team_id))
             await session.flush()
     return owner
 
 
-async def everything(database: Database) -> list[str]:
-    with every_tenant():
-        async with database.reading() as session:
+async def list_all_names(database: Database) -> list[str]:
+    with all_tenants():
+        async with database.read_session() as session:
             return list((await session.scalars(select(col(Project.name)).order_by(col(Project.name)))).all())
 
 
 async def test_an_unscoped_query_of_any_kind_gets_no_row_of_another_team(
-    database: Database, mine: Somebody, theirs: Somebody
+    database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
-    with tenant(mine.team_id):
-        async with database.reading() as session:
+    with tenant(team_owner.team_id):
+        async with database.read_session() as session:
             assert [row["name"] for row in await session.fetch(ALL)] == ["mine"]
             assert [row["name"] for row in await session.fetch(RAW)] == ["mine"]
             assert list((await session.scalars(select(col(Project.name)))).all()) == ["mine"]
@@ -81,47 +81,47 @@ async def test_an_unscoped_query_of_any_kind_gets_no_row_of_another_team(
         assert len(await database.read.fetch(ALL)) == 1
 
 
-async def test_their_id_in_hand_is_of_no_use(database: Database, mine: Somebody, theirs: Somebody) -> None:
-    with every_tenant():
-        async with database.reading() as session:
+async def test_their_id_in_hand_is_of_no_use(database: Database, team_owner: UserRow, other_owner: UserRow) -> None:
+    with all_tenants():
+        async with database.read_session() as session:
             key = await session.scalar(select(col(Project.id)).where(col(Project.name) == "theirs"))
-    with tenant(mine.team_id):
+    with tenant(team_owner.team_id):
         async with database.session() as session:
             assert await session.get(Project, key) is None
             assert await session.rowcount(update(Project).where(col(Project.id) == key).values(name="stolen")) == 0
             assert await session.rowcount(delete(Project)) == 1
-    assert await everything(database) == ["theirs"]
+    assert await list_all_names(database) == ["theirs"]
 
 
-async def test_without_a_team_there_are_no_rows(database: Database, mine: Somebody) -> None:
-    async with database.reading() as session:
+async def test_without_a_team_there_are_no_rows(database: Database, team_owner: UserRow) -> None:
+    async with database.read_session() as session:
         assert await session.fetch(ALL) == []
         assert list((await session.scalars(select(Project))).all()) == []
     async with database.session() as session:
         assert await session.rowcount(delete(Project)) == 0
-    assert await everything(database) == ["mine"]
+    assert await list_all_names(database) == ["mine"]
 
 
 async def test_a_row_can_be_neither_written_to_nor_moved_to_another_team(
-    database: Database, mine: Somebody, theirs: Somebody
+    database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
-    planted = Project(name="planted", team_id=theirs.team_id).model_dump()
+    planted = Project(name="planted", team_id=other_owner.team_id).model_dump()
     for statement in (
         insert(Project).values(planted),
-        update(Project).where(col(Project.name) == "mine").values(team_id=theirs.team_id),
+        update(Project).where(col(Project.name) == "mine").values(team_id=other_owner.team_id),
     ):
-        with pytest.raises(Exception, match="row-level security"), tenant(mine.team_id):
+        with pytest.raises(Exception, match="row-level security"), tenant(team_owner.team_id):
             async with database.session() as session:
                 await session.execute(statement)
     with pytest.raises(Exception, match="row-level security"):
         async with database.session() as session:
             await session.execute(insert(Project).values(planted))
-    assert await everything(database) == ["mine", "theirs"]
+    assert await list_all_names(database) == ["mine", "theirs"]
 
 
-async def test_the_next_borrower_of_a_connection_is_nobody_again(database: Database, mine: Somebody) -> None:
-    with tenant(mine.team_id):
-        async with database.reading() as session:
+async def test_the_next_borrower_of_a_connection_is_nobody_again(database: Database, team_owner: UserRow) -> None:
+    with tenant(team_owner.team_id):
+        async with database.read_session() as session:
             await session.fetch(ALL)
             await session.scalars(select(Project))
         async with database.session() as session:
@@ -138,21 +138,23 @@ async def test_the_next_borrower_of_a_connection_is_nobody_again(database: Datab
             each.release()
 
 
-async def test_a_failed_read_gives_back_a_connection_that_works(database: Database, mine: Somebody) -> None:
+async def test_a_failed_read_gives_back_a_connection_that_works(database: Database, team_owner: UserRow) -> None:
     broken = Statement(text("SELECT 1 / (SELECT 0 FROM projects LIMIT 1)"))
-    with tenant(mine.team_id):
+    with tenant(team_owner.team_id):
         for _ in range(20):
-            async with database.reading() as session:
+            async with database.read_session() as session:
                 with pytest.raises(asyncpg.DivisionByZeroError):
                     await session.fetch(broken)
-        async with database.reading() as session:
+        async with database.read_session() as session:
             assert len(await session.fetch(ALL)) == 1
 
 
-async def test_a_session_follows_when_the_team_changes(database: Database, mine: Somebody, theirs: Somebody) -> None:
+async def test_a_session_follows_when_the_team_changes(
+    database: Database, team_owner: UserRow, other_owner: UserRow
+) -> None:
     async with database.session() as session:
         assert await session.fetch(ALL) == []
-        for whose, name in ((mine, "mine"), (theirs, "theirs"), (mine, "mine")):
+        for whose, name in ((team_owner, "mine"), (other_owner, "theirs"), (team_owner, "mine")):
             with tenant(whose.team_id):
                 assert [row["name"] for row in await session.fetch(ALL)] == [name]
                 assert list((await session.scalars(select(col(Project.name)))).all()) == [name]
@@ -160,25 +162,29 @@ async def test_a_session_follows_when_the_team_changes(database: Database, mine:
 
 
 async def test_going_back_to_a_savepoint_does_not_go_back_to_another_team(
-    database: Database, mine: Somebody, theirs: Somebody
+    database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
     async with database.session() as session:
-        with tenant(mine.team_id):
+        with tenant(team_owner.team_id):
             savepoint = await (await session.orm()).begin_nested()
-        with tenant(theirs.team_id):
+        with tenant(other_owner.team_id):
             assert [row["name"] for row in await session.fetch(ALL)] == ["theirs"]
             await savepoint.rollback()
             assert [row["name"] for row in await session.fetch(ALL)] == ["theirs"]
 
 
-async def test_maintenance_says_that_it_sees_every_team(database: Database, mine: Somebody, theirs: Somebody) -> None:
-    assert await everything(database) == ["mine", "theirs"]
-    with tenant(mine.team_id), every_tenant():
+async def test_maintenance_says_that_it_sees_every_team(
+    database: Database, team_owner: UserRow, other_owner: UserRow
+) -> None:
+    assert await list_all_names(database) == ["mine", "theirs"]
+    with tenant(team_owner.team_id), all_tenants():
         async with database.session() as session:
             assert await session.rowcount(update(Project).values(description="swept")) == 2
 
 
-async def test_the_admins_role_sees_and_writes_all(secured: Secured, mine: Somebody, theirs: Somebody) -> None:
+async def test_the_admins_role_sees_and_writes_all(
+    secured: RlsDatabase, team_owner: UserRow, other_owner: UserRow
+) -> None:
     admin = await asyncpg.connect(secured.admin_url)
     try:
         assert await admin.fetchval("SELECT count(*) FROM projects") == 2
@@ -187,50 +193,52 @@ async def test_the_admins_role_sees_and_writes_all(secured: Secured, mine: Someb
         await admin.close()
 
 
-async def test_tables_of_identity_are_not_covered(database: Database, mine: Somebody) -> None:
-    async with database.reading() as session:
+async def test_tables_of_identity_are_not_covered(database: Database, team_owner: UserRow) -> None:
+    async with database.read_session() as session:
         for model in (User, Team, Membership):
             assert await session.scalar(select(func.count()).select_from(model)) == 1
 
 
-async def test_a_repository_says_so_when_its_team_was_not_named(database: Database, mine: Somebody) -> None:
-    async with database.reading() as session:
-        with pytest.raises(TenantUnsaid, match="with tenant"):
-            ProjectRepository(session, mine.team_id)
-        with tenant(mine.team_id):
-            assert await ProjectRepository(session, mine.team_id).count() == 1
+async def test_a_repository_says_so_when_its_team_was_not_named(database: Database, team_owner: UserRow) -> None:
+    async with database.read_session() as session:
+        with pytest.raises(TenantContextMissing, match="with tenant"):
+            ProjectRepository(session, team_owner.team_id)
+        with tenant(team_owner.team_id):
+            assert await ProjectRepository(session, team_owner.team_id).count() == 1
 
 
-async def test_what_a_read_costs(database: Database, mine: Somebody, statements) -> None:
+async def test_what_a_read_costs(database: Database, team_owner: UserRow, statements) -> None:
     """A compiled one: BEGIN with the tenant, the statement, COMMIT. About other tables: the statement alone."""
-    with tenant(mine.team_id):
-        async with database.reading() as session:
+    with tenant(team_owner.team_id):
+        async with database.read_session() as session:
             await statements.clear()
-            await session.fetch(NEWEST, team_id=mine.team_id, size=20, skipped=0)
-            begin, _, commit = await statements.recorded()
+            await session.fetch(SELECT_NEWEST, team_id=team_owner.team_id, size=20, offset=0)
+            begin, _, commit = await statements.get_all()
             assert (begin.startswith(BEGIN_READING), commit) == (True, "COMMIT")
             await statements.clear()
             await session.fetch(Statement(select(col(User.id))))
-            assert len(await statements.recorded()) == 1
+            assert len(await statements.get_all()) == 1
 
 
-async def test_what_a_write_costs(database: Database, mine: Somebody, statements) -> None:
+async def test_what_a_write_costs(database: Database, team_owner: UserRow, statements) -> None:
     """The tenant is named in the same round trip as BEGIN."""
 
     def made() -> Entry:
         return Entry("project.created", target_id=new_id())
 
-    with tenant(mine.team_id):
+    with tenant(team_owner.team_id):
         await statements.clear()
         async with database.session() as session:
             values = {"name": "alone", "description": "", "status": "active"}
-            await ProjectRepository(session, mine.team_id).insert(values, made(), created_by=mine.user_id)
-        assert len(await statements.recorded()) == 3
+            await ProjectRepository(session, team_owner.team_id).insert(values, made(), created_by=team_owner.user_id)
+        assert len(await statements.get_all()) == 3
         with pytest.raises(ZeroDivisionError):
             async with database.session() as session:
-                await ProjectRepository(session, mine.team_id).insert(values, made(), created_by=mine.user_id)
+                await ProjectRepository(session, team_owner.team_id).insert(
+                    values, made(), created_by=team_owner.user_id
+                )
                 raise ZeroDivisionError
-    assert await everything(database) == ["alone", "mine"]
+    assert await list_all_names(database) == ["alone", "mine"]
 
 
 careless = Router(surface="app", prefix="/careless")
@@ -243,20 +251,20 @@ async def every_project(session: ReadSessionDep) -> list[str]:
 
 
 async def test_a_careless_route_still_shows_ones_own_rows_only(
-    database: Database, mine: Somebody, theirs: Somebody
+    database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
     from undercroft.app.api import create_app
-    from undercroft.testing.lifespan import running
-    from undercroft.testing.people import signed_in
+    from undercroft.testing.lifespan import run_lifespan
+    from undercroft.testing.users import create_signed_in_user
 
     app = create_app(database=database)
     app.add([careless])
-    async with running(app):
-        person = await signed_in(app)
+    async with run_lifespan(app):
+        person = await create_signed_in_user(app)
         with tenant(person.team_id):
             async with database.session() as session:
                 session.add(Project(name="own", team_id=person.team_id))
                 await session.flush()
         async with person.client as client:
-            answer = await client.get("/api/v1/app/careless")
-    assert (answer.status_code, answer.json()) == (200, ["own"])
+            response = await client.get("/api/v1/app/careless")
+    assert (response.status_code, response.json()) == (200, ["own"])

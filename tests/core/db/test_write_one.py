@@ -11,11 +11,11 @@ from fastapi import Response
 from sqlalchemy import bindparam, func, select, text
 from sqlmodel import col
 
-from tests.core.db.proxy import Cut, Proxy, proxied
-from tests.factories import Somebody, somebody
+from tests.core.db.proxy import Cut, Proxy, run_proxy
+from tests.factories import UserRow, insert_user
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import CurrentPrincipal, Router
-from undercroft.core.db import Database, Session, SessionDep, Statement, every_tenant, utc_now
+from undercroft.core.db import Database, Session, SessionDep, Statement, all_tenants, utc_now
 from undercroft.core.db.errors import DatabaseConflict, DatabaseUnavailable, OutcomeUnknown
 from undercroft.core.errors import Conflict
 from undercroft.core.ids import new_id
@@ -25,7 +25,7 @@ from undercroft.modules.projects.repository import INSERT
 from undercroft.modules.projects.schemas import ProjectCreate
 from undercroft.modules.projects.service import ProjectService
 from undercroft.modules.users import User
-from undercroft.testing.people import Person, signed_in
+from undercroft.testing.users import SignedInUser, create_signed_in_user
 
 NAMES = Statement(
     select(col(Project.name)).where(col(Project.team_id) == bindparam("team_id")).order_by(col(Project.name))
@@ -34,23 +34,23 @@ COUNT = Statement(select(func.count()).select_from(Project))
 WAITING = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 MARKER = "cut-this-one"
 
-Operation = Callable[[Session, Somebody], Awaitable[object]]
+Operation = Callable[[Session, UserRow], Awaitable[object]]
 
 
 @pytest.fixture(autouse=True)
-def every_teams_rows():
-    with every_tenant():
+def use_all_tenants():
+    with all_tenants():
         yield
 
 
 @pytest.fixture
-async def owner(database: Database) -> Somebody:
-    return await somebody(database)
+async def owner(database: Database) -> UserRow:
+    return await insert_user(database)
 
 
 @pytest.fixture
 async def proxy(database_url: str) -> AsyncIterator[Proxy]:
-    async with proxied(database_url) as proxy:
+    async with run_proxy(database_url) as proxy:
         proxy.marker = MARKER.encode()
         yield proxy
 
@@ -64,22 +64,22 @@ async def through_proxy(proxy: Proxy, database: Database, database_url: str) -> 
     await made.close()
 
 
-def row(owner: Somebody, name: str = "deferred") -> dict[str, Any]:
+def row(owner: UserRow, name: str = "deferred") -> dict[str, Any]:
     now = utc_now()
     values = {"name": name, "description": "", "status": "active", "created_by": owner.user_id, "version": 1}
     return {"id": new_id(), "team_id": owner.team_id, "created_at": now, "updated_at": now, **values}
 
 
-async def names(database: Database, owner: Somebody) -> list[str]:
+async def names(database: Database, owner: UserRow) -> list[str]:
     return [found["name"] for found in await database.read.fetch(NAMES, team_id=owner.team_id)]
 
 
-async def begin_savepoint(session: Session, _: Somebody) -> None:
+async def begin_savepoint(session: Session, _: UserRow) -> None:
     async with (await session.orm()).begin_nested():
         await session.execute(text("SELECT 1"))
 
 
-async def roll_back_savepoint(session: Session, owner: Somebody) -> None:
+async def roll_back_savepoint(session: Session, owner: UserRow) -> None:
     with suppress(Conflict):
         async with (await session.orm()).begin_nested():
             await session.write_one(INSERT, **row(owner, "undone"))
@@ -87,11 +87,11 @@ async def roll_back_savepoint(session: Session, owner: Somebody) -> None:
             raise Conflict
 
 
-async def add(session: Session, owner: Somebody) -> None:
+async def add(session: Session, owner: UserRow) -> None:
     session.add(User(email=f"{owner.user_id.hex}@else.example.com"))
 
 
-async def enqueue_job(session: Session, _: Somebody) -> None:
+async def enqueue_job(session: Session, _: UserRow) -> None:
     await enqueue(session, noop)
 
 
@@ -118,17 +118,17 @@ OPERATIONS: dict[str, Operation] = {
 operations = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 
 
-async def test_write_one_sends_nothing_when_the_block_raises(database: Database, owner: Somebody, statements) -> None:
+async def test_write_one_sends_nothing_when_the_block_raises(database: Database, owner: UserRow, statements) -> None:
     await statements.clear()
     with pytest.raises(ZeroDivisionError):
         async with database.session() as session:
             await session.write_one(Statement(text("DELETE FROM users WHERE id = :id")), id=owner.user_id)
             raise ZeroDivisionError
-    assert await statements.recorded() == []
+    assert await statements.get_all() == []
     assert database.write.in_use == 0
 
 
-async def test_write_one_is_sent_at_the_end_when_an_error_commits(database: Database, owner: Somebody) -> None:
+async def test_write_one_is_sent_at_the_end_when_an_error_commits(database: Database, owner: UserRow) -> None:
     class Refused(Conflict):
         code = "REFUSED"
         commits = True
@@ -142,13 +142,13 @@ async def test_write_one_is_sent_at_the_end_when_an_error_commits(database: Data
 
 @operations
 async def test_write_one_and_another_operation_are_one_transaction(
-    database: Database, owner: Somebody, operation: Operation, statements
+    database: Database, owner: UserRow, operation: Operation, statements
 ) -> None:
     await statements.clear()
     async with database.session() as session:
         await session.write_one(INSERT, **row(owner))
         await operation(session, owner)
-    sent = await statements.recorded()
+    sent = await statements.get_all()
     assert sum(sql.startswith("BEGIN") for sql in sent) == sent.count("COMMIT") == 1
     assert {"deferred"} <= set(await names(database, owner)) <= {"deferred", "second"}
 
@@ -156,7 +156,7 @@ async def test_write_one_and_another_operation_are_one_transaction(
 @operations
 @pytest.mark.parametrize("first", [True, False], ids=["write first", "write last"])
 async def test_raising_discards_write_one_beside_another_operation(
-    database: Database, owner: Somebody, operation: Operation, *, first: bool
+    database: Database, owner: UserRow, operation: Operation, *, first: bool
 ) -> None:
     with pytest.raises(ZeroDivisionError):
         async with database.session() as session:
@@ -173,7 +173,7 @@ async def test_raising_discards_write_one_beside_another_operation(
 
 
 @pytest.mark.parametrize("read", ["fetch", "scalar", "raw"])
-async def test_write_one_is_visible_to_the_next_statement(database: Database, owner: Somebody, read: str) -> None:
+async def test_write_one_is_visible_to_the_next_statement(database: Database, owner: UserRow, read: str) -> None:
     name = text("SELECT name FROM projects")
     async with database.session() as session:
         await session.write_one(INSERT, **row(owner))
@@ -186,7 +186,7 @@ async def test_write_one_is_visible_to_the_next_statement(database: Database, ow
     assert found == "deferred"
 
 
-async def test_write_one_reads_its_values_at_once(database: Database, owner: Somebody) -> None:
+async def test_write_one_reads_its_values_at_once(database: Database, owner: UserRow) -> None:
     values = row(owner, "as given")
     async with database.session() as session:
         await session.write_one(INSERT, **values)
@@ -194,7 +194,7 @@ async def test_write_one_reads_its_values_at_once(database: Database, owner: Som
     assert await names(database, owner) == ["as given"]
 
 
-async def test_write_one_reports_a_conflict_at_the_end(database: Database, owner: Somebody) -> None:
+async def test_write_one_reports_a_conflict_at_the_end(database: Database, owner: UserRow) -> None:
     values = row(owner)
     async with database.session() as session:
         await session.write_one(INSERT, **values)
@@ -208,7 +208,7 @@ async def test_write_one_reports_a_conflict_at_the_end(database: Database, owner
     assert database.write.in_use == 0
 
 
-async def test_a_failing_callback_does_not_make_a_committed_write_an_error(database: Database, owner: Somebody) -> None:
+async def test_a_failing_callback_does_not_make_a_committed_write_an_error(database: Database, owner: UserRow) -> None:
     callbacks: list[str] = []
 
     def fail() -> None:
@@ -228,14 +228,14 @@ async def test_a_lost_response_to_the_commit_is_an_unknown_outcome(
     proxy: Proxy,
     through_proxy: Database,
     database: Database,
-    owner: Somebody,
+    owner: UserRow,
     cut: Cut,
     rows: int,
     *,
     alone: bool,
-    rows_secured: bool,
+    rls_enabled: bool,
 ) -> None:
-    proxy.marker = MARKER.encode() if alone and not rows_secured else b"COMMIT"
+    proxy.marker = MARKER.encode() if alone and not rls_enabled else b"COMMIT"
     proxy.cut = cut
     with pytest.raises(OutcomeUnknown):
         async with through_proxy.session() as session:
@@ -245,11 +245,11 @@ async def test_a_lost_response_to_the_commit_is_an_unknown_outcome(
     proxy.cut = Cut.NEVER
     assert proxy.hits == 1
     assert through_proxy.write.in_use == 0
-    assert len(await _settled(database, owner, rows)) == rows
+    assert len(await _wait_for_rows(database, owner, rows)) == rows
 
 
 async def test_a_connection_lost_before_the_commit_is_unavailable_and_nothing_stays(
-    proxy: Proxy, through_proxy: Database, database: Database, owner: Somebody
+    proxy: Proxy, through_proxy: Database, database: Database, owner: UserRow
 ) -> None:
     proxy.cut = Cut.BEFORE_RESPONSE
     with pytest.raises(DatabaseUnavailable):
@@ -262,7 +262,7 @@ async def test_a_connection_lost_before_the_commit_is_unavailable_and_nothing_st
 
 
 async def test_write_one_is_unavailable_when_no_connection_can_be_made(
-    proxy: Proxy, through_proxy: Database, owner: Somebody
+    proxy: Proxy, through_proxy: Database, owner: UserRow
 ) -> None:
     proxy.server = ("127.0.0.1", 1)
     with pytest.raises(DatabaseUnavailable):
@@ -271,7 +271,7 @@ async def test_write_one_is_unavailable_when_no_connection_can_be_made(
 
 
 async def test_write_one_refused_by_a_lock_timeout_is_unavailable_and_not_unknown(
-    through_proxy: Database, database: Database, owner: Somebody
+    through_proxy: Database, database: Database, owner: UserRow
 ) -> None:
     async with database.session() as session:
         await session.execute(text("SELECT id FROM teams WHERE id = :id FOR UPDATE"), {"id": owner.team_id})
@@ -282,7 +282,7 @@ async def test_write_one_refused_by_a_lock_timeout_is_unavailable_and_not_unknow
     assert through_proxy.write.in_use == 0
 
 
-async def test_write_one_canceled_at_the_end_gives_back_its_connection(database: Database, owner: Somebody) -> None:
+async def test_write_one_canceled_at_the_end_gives_back_its_connection(database: Database, owner: UserRow) -> None:
     async def write() -> None:
         async with database.session() as session:
             await session.write_one(INSERT, **row(owner))
@@ -299,7 +299,7 @@ async def test_write_one_canceled_at_the_end_gives_back_its_connection(database:
 
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a transaction"])
 async def test_a_connection_terminated_during_a_write_leaves_nothing(
-    database: Database, owner: Somebody, *, alone: bool, rows_secured: bool
+    database: Database, owner: UserRow, *, alone: bool, rls_enabled: bool
 ) -> None:
     async def write() -> None:
         async with database.session() as session:
@@ -313,7 +313,7 @@ async def test_a_connection_terminated_during_a_write_leaves_nothing(
         await _until_waiting(database)
         await database.read.fetch(Statement(text(f"SELECT pg_terminate_backend(pid) {WAITING}")))
         # of a write that is a transaction of its own, the client cannot know whether the end came before its commit
-        with pytest.raises(OutcomeUnknown if alone and not rows_secured else DatabaseUnavailable):
+        with pytest.raises(OutcomeUnknown if alone and not rls_enabled else DatabaseUnavailable):
             await task
     assert database.write.in_use == 0
     assert await names(database, owner) == []
@@ -334,70 +334,70 @@ async def create_and_enqueue(principal: CurrentPrincipal, session: SessionDep) -
     """One that enqueues a job and reads afterwards."""
     await ProjectService(session, principal).create(ProjectCreate(name="enqueued"))
     await enqueue(session, noop)
-    listed, total = await ProjectService(session, principal).newest(page=1, size=20)
+    listed, total = await ProjectService(session, principal).list_newest(page=1, size=20)
     return Response(f"{total} {listed[0]['name']}", 201)
 
 
 @foreign.post("/duplicates", status_code=201)
 async def create_duplicate(principal: CurrentPrincipal, session: SessionDep, project_id: UUID) -> Response:
     """One whose only write may break a constraint."""
-    owner = Somebody(principal.user_id, principal.team_id)
+    owner = UserRow(principal.user_id, principal.team_id)
     await session.write_one(INSERT, **{**row(owner, "duplicate"), "id": project_id})
     return Response(status_code=201)
 
 
 @pytest.fixture
-async def extended(database: Database) -> AsyncIterator[Person]:
+async def extended(database: Database) -> AsyncIterator[SignedInUser]:
     """A user of an application that has the foreign routes as well."""
     from undercroft.app.api import create_app
-    from undercroft.testing.lifespan import running
+    from undercroft.testing.lifespan import run_lifespan
 
     app = create_app(database=database)
     app.add([foreign])
-    async with running(app):
-        person = await signed_in(app)
+    async with run_lifespan(app):
+        person = await create_signed_in_user(app)
         async with person.client:
             yield person
 
 
 async def test_a_foreign_service_that_raises_after_a_create_leaves_nothing(
-    extended: Person, database: Database
+    extended: SignedInUser, database: Database
 ) -> None:
     response = await extended.client.post("/api/v1/app/foreign/raises")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "CONFLICT")
-    assert await names(database, Somebody(extended.user_id, extended.team_id)) == []
+    assert await names(database, UserRow(extended.user_id, extended.team_id)) == []
     assert await _count(database, "SELECT count(*) FROM audit_entries WHERE action = 'project.created'") == 0
 
 
-async def test_a_foreign_service_may_create_then_enqueue_then_read(extended: Person, database: Database) -> None:
+async def test_a_foreign_service_may_create_then_enqueue_then_read(extended: SignedInUser, database: Database) -> None:
     response = await extended.client.post("/api/v1/app/foreign/enqueues")
     assert (response.status_code, response.text) == (201, "1 enqueued")
-    assert await names(database, Somebody(extended.user_id, extended.team_id)) == ["enqueued"]
+    assert await names(database, UserRow(extended.user_id, extended.team_id)) == ["enqueued"]
     assert await _count(database, "SELECT count(*) FROM jobs WHERE task = 'tests.noop'") == 1
 
 
 async def test_a_constraint_that_fails_at_the_end_reaches_the_client_instead_of_201(
-    extended: Person, database: Database
+    extended: SignedInUser, database: Database
 ) -> None:
     url = f"/api/v1/app/foreign/duplicates?project_id={new_id()}"
     first, second = [await extended.client.post(url) for _ in range(2)]
     assert first.status_code == 201
     assert (second.status_code, second.json()["error"]["code"]) == (409, "CONFLICT")
-    assert await names(database, Somebody(extended.user_id, extended.team_id)) == ["duplicate"]
+    assert await names(database, UserRow(extended.user_id, extended.team_id)) == ["duplicate"]
 
 
 @pytest.mark.parametrize(("cut", "rows"), [(Cut.BEFORE_REQUEST, 0), (Cut.BEFORE_RESPONSE, 1)])
 async def test_creating_a_project_whose_response_is_lost_is_an_unknown_outcome_and_never_repeated(
-    proxy: Proxy, through_proxy: Database, database: Database, cut: Cut, rows: int, *, rows_secured: bool
+    proxy: Proxy, through_proxy: Database, database: Database, cut: Cut, rows: int, *, rls_enabled: bool
 ) -> None:
     """With row-level security the statement is in a transaction, which the lost connection rolls back."""
-    code, rows = ("DATABASE_UNAVAILABLE", 0) if rows_secured else ("OUTCOME_UNKNOWN", rows)
+    code, rows = ("DATABASE_UNAVAILABLE", 0) if rls_enabled else ("OUTCOME_UNKNOWN", rows)
     from undercroft.app.api import create_app
-    from undercroft.testing.lifespan import running
+    from undercroft.testing.lifespan import run_lifespan
 
     app = create_app(database=through_proxy)
-    async with running(app):
-        person = await signed_in(app)
+    async with run_lifespan(app):
+        person = await create_signed_in_user(app)
         async with person.client as client:
             await client.post("/api/v1/app/projects", json={"name": "Before"})
             proxy.cut = cut
@@ -406,8 +406,8 @@ async def test_creating_a_project_whose_response_is_lost_is_an_unknown_outcome_a
     assert (response.status_code, response.json()["error"]["code"]) == (503, code)
     assert int(response.headers["Retry-After"]) > 0
     assert proxy.hits == 1
-    owner = Somebody(person.user_id, person.team_id)
-    assert len(await _settled(database, owner, rows + 1)) == rows + 1
+    owner = UserRow(person.user_id, person.team_id)
+    assert len(await _wait_for_rows(database, owner, rows + 1)) == rows + 1
 
 
 async def _count(database: Database, sql: str) -> int:
@@ -415,7 +415,7 @@ async def _count(database: Database, sql: str) -> int:
     return int(rows[0][0])
 
 
-async def _settled(database: Database, owner: Somebody, rows: int) -> list[str]:
+async def _wait_for_rows(database: Database, owner: UserRow, rows: int) -> list[str]:
     """The names once there are so many rows: a statement whose connection is gone may still be running."""
     async with asyncio.timeout(10):
         while len(found := await names(database, owner)) != rows:

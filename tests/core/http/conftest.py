@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.core.http.asking import Ask
+from tests.core.http.asgi_client import AsgiClient
 from undercroft.core import settings
 from undercroft.core.auth import Router
 from undercroft.core.cache import Cache, RedisSettings
@@ -14,7 +14,7 @@ from undercroft.core.telemetry import logs
 from undercroft.core.telemetry.settings import TelemetrySettings
 
 Configure = Callable[..., None]
-Build = Callable[..., Ask]
+Build = Callable[..., AsgiClient]
 
 
 @pytest.fixture
@@ -41,17 +41,17 @@ def configure() -> Iterator[Configure]:
 def build(configure: Configure) -> Build:
     """An application of these routers with these settings, to be asked."""
 
-    def make(*routers: Router, settings: tuple[SettingsBase, ...] = (), cache: Cache | None = None) -> Ask:
+    def make(*routers: Router, settings: tuple[SettingsBase, ...] = (), cache: Cache | None = None) -> AsgiClient:
         configure(*settings)
         app = Api(version="1.2.3", cache=cache)
         app.add(routers)
-        return Ask(app)
+        return AsgiClient(app)
 
     return make
 
 
 @pytest.fixture
-def logged(configure: Configure) -> Iterator[Callable[[], str]]:
+def read_logs(configure: Configure) -> Iterator[Callable[[], str]]:
     """What was logged so far, as JSON lines."""
     stream = io.StringIO()
     logs.configure(stream=stream)

@@ -12,14 +12,14 @@ from undercroft.app.api import offline_app
 from undercroft.core.http import assets
 
 ROOT = Path(undercroft.__file__).parent
-FILES = [file for file in ROOT.rglob("assets/**/*") if assets.name_of(file)[1] in assets.TYPES]
+FILES = [file for file in ROOT.rglob("assets/**/*") if assets.split_name(file)[1] in assets.TYPES]
 
 
 @pytest.fixture
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_asset_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has shown no page yet."""
     monkeypatch.setattr(assets, "_files", {})
-    monkeypatch.setattr(assets, "_addresses", {})
+    monkeypatch.setattr(assets, "_urls", {})
 
 
 @pytest.fixture
@@ -28,22 +28,24 @@ async def browser(test_settings: None):
         yield client
 
 
-def addresses() -> list[str]:
+def asset_urls() -> list[str]:
     program = (
-        "from pathlib import Path; from undercroft.core.http.assets import asset; "
-        f"print(*(asset(Path(file)) for file in {[str(file) for file in FILES]}))"
+        "from pathlib import Path; from undercroft.core.http.assets import asset_url; "
+        f"print(*(asset_url(Path(file)) for file in {[str(file) for file in FILES]}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
-async def test_a_process_serves_what_the_pages_of_another_one_name(browser: AsyncClient, forgetful: None) -> None:
-    named = addresses()
+async def test_a_process_serves_what_the_pages_of_another_one_name(
+    browser: AsyncClient, empty_asset_cache: None
+) -> None:
+    named = asset_urls()
     assert len(named) == len(FILES) >= 8
     for address in named:
-        answer = await browser.get(address)
-        assert (answer.status_code, bool(answer.content)) == (200, True), address
-        assert answer.headers["cache-control"] == assets.IMMUTABLE
+        response = await browser.get(address)
+        assert (response.status_code, bool(response.content)) == (200, True), address
+        assert response.headers["cache-control"] == assets.IMMUTABLE
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,6 @@ async def test_a_process_serves_what_the_pages_of_another_one_name(browser: Asyn
         "passkey.0000000000000000.py",
     ],
 )
-async def test_nothing_else_is_served(name: str, browser: AsyncClient, forgetful: None) -> None:
-    answer = await browser.get(f"/assets/{name}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
+async def test_nothing_else_is_served(name: str, browser: AsyncClient, empty_asset_cache: None) -> None:
+    response = await browser.get(f"/assets/{name}")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")

@@ -2,7 +2,7 @@ import pytest
 from fastapi import Response
 from starlette.requests import Request
 
-from tests.core.http.asking import Ask
+from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
 from undercroft.core.auth import Router
 from undercroft.core.http.conditional import InvalidIfMatch, etag, if_match, weak_etag
@@ -91,7 +91,7 @@ async def read_missing() -> Response:
 
 
 @pytest.fixture
-def ask(build: Build) -> Ask:
+def asgi_client(build: Build) -> AsgiClient:
     return build(router)
 
 
@@ -100,30 +100,32 @@ THINGS = "/api/v1/public/things"
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("given", ['"3"', 'W/"3"', '"1", W/"3"', "*", " * ", '"3-gzip"', 'W/"3--br"'])
-async def test_response_that_the_client_has_is_304_without_a_body(ask: Ask, method: str, given: str) -> None:
-    response = await ask(method, f"{THINGS}/strong", headers=[("If-None-Match", given)])
+async def test_response_that_the_client_has_is_304_without_a_body(
+    asgi_client: AsgiClient, method: str, given: str
+) -> None:
+    response = await asgi_client(method, f"{THINGS}/strong", headers=[("If-None-Match", given)])
     assert (response.status, response.body) == (304, b"")
     assert (response.headers["etag"], response.headers["cache-control"]) == ('"3"', "private")
     assert response.headers["content-location"] == "/things/3"
     assert not {"content-length", "content-type", "content-encoding"} & set(response.headers)
 
 
-async def test_if_none_match_in_several_lines_is_one_list(ask: Ask) -> None:
+async def test_if_none_match_in_several_lines_is_one_list(asgi_client: AsgiClient) -> None:
     given = [("If-None-Match", '"1"'), ("If-None-Match", '"3"'), ("If-None-Match", '"2"')]
-    assert (await ask.get(f"{THINGS}/strong", headers=given)).status == 304
+    assert (await asgi_client.get(f"{THINGS}/strong", headers=given)).status == 304
 
 
 @pytest.mark.parametrize("given", ['"2"', '"33"', "3", "", "nonsense", '"3', '"1" "3"', '"2-gzip"', 'w/"3"'])
-async def test_response_that_the_client_does_not_have_is_sent_whole(ask: Ask, given: str) -> None:
-    response = await ask.get(f"{THINGS}/strong", headers=[("If-None-Match", given)])
+async def test_response_that_the_client_does_not_have_is_sent_whole(asgi_client: AsgiClient, given: str) -> None:
+    response = await asgi_client.get(f"{THINGS}/strong", headers=[("If-None-Match", given)])
     assert (response.status, response.body) == (200, b'{"a": 1}')
 
 
-async def test_304_of_a_compressed_response_varies_by_encoding(ask: Ask) -> None:
+async def test_304_of_a_compressed_response_varies_by_encoding(asgi_client: AsgiClient) -> None:
     accept = ("Accept-Encoding", "gzip")
-    whole = await ask.get(f"{THINGS}/weak", headers=[accept])
+    whole = await asgi_client.get(f"{THINGS}/weak", headers=[accept])
     assert (whole.headers["content-encoding"], whole.headers["vary"]) == ("gzip", "Accept-Encoding")
-    unchanged = await ask.get(f"{THINGS}/weak", headers=[accept, ("If-None-Match", whole.headers["etag"])])
+    unchanged = await asgi_client.get(f"{THINGS}/weak", headers=[accept, ("If-None-Match", whole.headers["etag"])])
     assert (unchanged.status, unchanged.body, unchanged.headers["vary"]) == (304, b"", "Accept-Encoding")
     assert "content-encoding" not in unchanged.headers
 
@@ -132,7 +134,7 @@ async def test_304_of_a_compressed_response_varies_by_encoding(ask: Ask) -> None
     ("method", "path", "status"), [("POST", "strong", 200), ("GET", "plain", 200), ("GET", "missing", 404)]
 )
 async def test_if_none_match_changes_no_write_no_untagged_read_and_no_error(
-    ask: Ask, method: str, path: str, status: int
+    asgi_client: AsgiClient, method: str, path: str, status: int
 ) -> None:
-    response = await ask(method, f"{THINGS}/{path}", headers=[("If-None-Match", "*")])
+    response = await asgi_client(method, f"{THINGS}/{path}", headers=[("If-None-Match", "*")])
     assert (response.status, response.body) == (status, b"1")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from pydantic import SecretStr
 
-from tests.core.tap import Tap
+from tests.core.tcp_proxy import TcpProxy
 from undercroft.core.cache import Cache, RedisSettings
 from undercroft.core.http.counters import MemoryCounters, RedisCounters
 from undercroft.core.http.rates import Rate
@@ -71,14 +71,14 @@ class TestMemory:
 
 
 @pytest.fixture
-async def tap(redis_url: str) -> AsyncIterator[Tap]:
-    async with Tap(redis_url) as tap:
-        yield tap
+async def tcp_proxy(redis_url: str) -> AsyncIterator[TcpProxy]:
+    async with TcpProxy(redis_url) as tcp_proxy:
+        yield tcp_proxy
 
 
 @pytest.fixture
-async def cache(tap: Tap) -> AsyncIterator[Cache]:
-    cache = Cache(RedisSettings(redis_url=SecretStr(tap.url)))
+async def cache(tcp_proxy: TcpProxy) -> AsyncIterator[Cache]:
+    cache = Cache(RedisSettings(redis_url=SecretStr(tcp_proxy.url)))
     yield cache
     await cache.close()
 
@@ -119,37 +119,37 @@ class TestRedis:
         assert verdict.remaining <= 8
 
     async def test_a_dead_server_lets_pass_and_comes_back_by_itself(
-        self, cache: Cache, tap: Tap, logged: Callable[[], str]
+        self, cache: Cache, tcp_proxy: TcpProxy, read_logs: Callable[[], str]
     ) -> None:
         counters = RedisCounters(cache)
         assert await counters.hit("a", RATE) is not None
-        await tap.close()
+        await tcp_proxy.close()
         assert [await counters.hit("a", RATE) for _ in range(500)] == [None] * 500
-        assert logged().count("requests are not limited") == 1
+        assert read_logs().count("requests are not limited") == 1
 
-        await tap.open()
+        await tcp_proxy.open()
         async with asyncio.timeout(10):
             while await counters.hit("a", RATE) is None:
                 await asyncio.sleep(0.05)
-        assert "on Redis again" in logged()
+        assert "on Redis again" in read_logs()
 
     async def test_a_silent_server_costs_one_request_a_tenth_of_a_second_and_the_others_nothing(
-        self, cache: Cache, tap: Tap
+        self, cache: Cache, tcp_proxy: TcpProxy
     ) -> None:
         counters = RedisCounters(cache)
         await counters.hit("a", RATE)
-        tap.silence()
+        tcp_proxy.pause()
         assert await counters.hit("a", RATE) is None
 
         async with asyncio.timeout(5):
             assert [await counters.hit("a", RATE) for _ in range(1000)].count(None) == 1000
-        tap.flow()
+        tcp_proxy.resume()
 
-    async def test_a_restarted_server_is_used_at_once(self, cache: Cache, tap: Tap) -> None:
+    async def test_a_restarted_server_is_used_at_once(self, cache: Cache, tcp_proxy: TcpProxy) -> None:
         counters = RedisCounters(cache)
         await counters.hit("a", RATE)
-        await tap.close()
-        await tap.open()
+        await tcp_proxy.close()
+        await tcp_proxy.open()
 
         assert await counters.hit("a", RATE) is not None
 
@@ -165,35 +165,37 @@ class TestRedis:
         assert connections == 3 + 1
 
     async def test_a_burst_on_a_silent_server_is_let_pass_with_one_warning(
-        self, cache: Cache, tap: Tap, logged: Callable[[], str]
+        self, cache: Cache, tcp_proxy: TcpProxy, read_logs: Callable[[], str]
     ) -> None:
         counters = RedisCounters(cache)
         await counters.hit("a", RATE)
-        tap.silence()
+        tcp_proxy.pause()
         async with asyncio.timeout(10):
             verdicts = await asyncio.gather(*(counters.hit("a", RATE) for _ in range(300)))
-        tap.flow()
+        tcp_proxy.resume()
 
         assert verdicts == [None] * 300
-        assert logged().count("requests are not limited") == 1
+        assert read_logs().count("requests are not limited") == 1
 
-    async def test_whoever_is_cancelled_leaves_no_answer_behind_for_the_next(self, cache: Cache, tap: Tap) -> None:
+    async def test_whoever_is_cancelled_leaves_no_answer_behind_for_the_next(
+        self, cache: Cache, tcp_proxy: TcpProxy
+    ) -> None:
         counters, rate = RedisCounters(cache), Rate(10, 86400)
         await counters.hit("a", rate)
-        tap.silence()
+        tcp_proxy.pause()
         hit = asyncio.create_task(counters.hit("a", rate))
         for _ in range(10):
             await asyncio.sleep(0)
         hit.cancel()
         await asyncio.gather(hit, return_exceptions=True)
-        tap.flow()
+        tcp_proxy.resume()
 
         verdict = await counters.hit("b", rate)
         assert verdict is not None
         assert verdict.remaining == 9
 
     async def test_a_wrong_password_lets_pass_and_leaves_no_connection(
-        self, redis_url: str, logged: Callable[[], str]
+        self, redis_url: str, read_logs: Callable[[], str]
     ) -> None:
         wrong = redis_url.replace("redis://:", "redis://:wrong")
         caches = [Cache(RedisSettings(redis_url=SecretStr(url))) for url in (redis_url, wrong)]
@@ -205,24 +207,24 @@ class TestRedis:
 
         assert verdicts == [None] * 20
         assert after == before
-        assert wrong.split("@")[0].rpartition(":")[2] not in logged()
+        assert wrong.split("@")[0].rpartition(":")[2] not in read_logs()
 
     @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\r\n", b""])
-    async def test_a_server_that_is_none_lets_pass(self, answer: bytes) -> None:
-        async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def test_a_server_that_is_none_lets_pass(self, response: bytes) -> None:
+        async def send_garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(1)
-            writer.write(answer)
+            writer.write(response)
             writer.close()
 
-        async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(send_garbage, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             cache = Cache(RedisSettings(redis_url=SecretStr(f"redis://127.0.0.1:{port}")))
             assert await RedisCounters(cache).hit("a", RATE) is None
             await cache.close()
 
-    async def test_nothing_at_the_address_lets_pass(self, logged: Callable[[], str]) -> None:
+    async def test_nothing_at_the_address_lets_pass(self, read_logs: Callable[[], str]) -> None:
         cache = Cache(RedisSettings(redis_url=SecretStr("redis://:secret-word@127.0.0.1:1/0")))
 
         assert await RedisCounters(cache).hit("a", RATE) is None
-        assert "secret-word" not in logged()
+        assert "secret-word" not in read_logs()
         await cache.close()

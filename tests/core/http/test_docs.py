@@ -19,27 +19,27 @@ async def test_the_page_asks_nobody_else(build: Build) -> None:
 
 
 async def test_its_policy_allows_scripts_of_this_server_alone(build: Build) -> None:
-    answer = await build().get("/docs")
+    response = await build().get("/docs")
 
-    policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
+    policy = dict(part.strip().split(" ", 1) for part in response.headers["content-security-policy"].split(";"))
     assert policy["script-src"] == "'self'"
     assert policy["default-src"] == "'none'"
     assert policy["connect-src"] == "'self'"
-    assert b"<script>" not in answer.body
+    assert b"<script>" not in response.body
 
 
 async def test_every_file_it_names_is_there_for_ever(build: Build) -> None:
-    ask = build()
-    names = re.findall(r'src="([^"]+)"', (await ask.get("/docs")).body.decode())
+    asgi_client = build()
+    names = re.findall(r'src="([^"]+)"', (await asgi_client.get("/docs")).body.decode())
 
     assert len(names) == 2
     for name in names:
-        answer = await ask.get(name, headers=GZIP)
-        assert answer.status == 200
-        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert answer.headers["content-type"].startswith("text/javascript")
-        assert answer.headers["content-encoding"] == "gzip"
-        assert (await ask.get(name)).body == gzip.decompress(answer.body)
+        response = await asgi_client.get(name, headers=GZIP)
+        assert response.status == 200
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert response.headers["content-type"].startswith("text/javascript")
+        assert response.headers["content-encoding"] == "gzip"
+        assert (await asgi_client.get(name)).body == gzip.decompress(response.body)
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,11 @@ async def test_no_other_file_is_served(build: Build, name: str) -> None:
 
 
 async def test_the_schema_is_answered_and_remembered(build: Build) -> None:
-    ask = build()
-    answer = await ask.get("/openapi.json")
+    asgi_client = build()
+    response = await asgi_client.get("/openapi.json")
 
-    assert json.loads(answer.body)["openapi"].startswith("3.1")
-    again = await ask.get("/openapi.json", headers=[("if-none-match", answer.headers["etag"])])
+    assert json.loads(response.body)["openapi"].startswith("3.1")
+    again = await asgi_client.get("/openapi.json", headers=[("if-none-match", response.headers["etag"])])
     assert (again.status, again.body) == (304, b"")
 
 

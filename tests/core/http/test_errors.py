@@ -10,14 +10,14 @@ from fastapi import HTTPException
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from tests.core.http.asking import Ask
+from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
 from undercroft.core.auth import Router
 from undercroft.core.errors import Conflict, NotFound
 from undercroft.core.http.errors import responses
 from undercroft.core.settings import CoreSettings, Environment
 from undercroft.testing.configuration import PUBLIC_URL
-from undercroft.testing.people import client_of
+from undercroft.testing.users import make_client
 
 
 class ShelfNotFound(NotFound):
@@ -75,8 +75,8 @@ async def half() -> StreamingResponse:
 
 
 @router.post("")
-async def create(shelf: Shelf) -> Shelf:
-    return shelf
+async def create(sample_routes: Shelf) -> Shelf:
+    return sample_routes
 
 
 @router.post("/many")
@@ -85,7 +85,7 @@ async def create_many(shelves: list[Shelf]) -> int:
 
 
 @pytest.fixture
-def ask(build: Build) -> Ask:
+def asgi_client(build: Build) -> AsgiClient:
     return build(router)
 
 
@@ -94,49 +94,51 @@ PATH = "/api/v1/public/shelves"
 
 
 class TestShape:
-    async def test_an_error_has_code_message_details_request_id_and_time(self, ask: Ask) -> None:
-        answer = await ask.get(f"{PATH}/missing", headers=[("x-request-id", "my-request-1")])
+    async def test_an_error_has_code_message_details_request_id_and_time(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.get(f"{PATH}/missing", headers=[("x-request-id", "my-request-1")])
 
-        assert answer.status == 404
-        assert answer.headers["content-type"] == "application/json"
-        assert set(answer.json) == {"error", "request_id", "timestamp"}
-        assert answer.json["error"] == {
+        assert response.status == 404
+        assert response.headers["content-type"] == "application/json"
+        assert set(response.json) == {"error", "request_id", "timestamp"}
+        assert response.json["error"] == {
             "code": "SHELF_NOT_FOUND",
             "message": "There is no such shelf.",
             "details": None,
         }
-        assert answer.json["request_id"] == "my-request-1"
-        assert datetime.fromisoformat(answer.json["timestamp"]).utcoffset() is not None
+        assert response.json["request_id"] == "my-request-1"
+        assert datetime.fromisoformat(response.json["timestamp"]).utcoffset() is not None
 
-    async def test_details_that_no_json_can_hold_are_left_out(self, ask: Ask) -> None:
-        answer = await ask.get(f"{PATH}/taken")
+    async def test_details_that_no_json_can_hold_are_left_out(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.get(f"{PATH}/taken")
 
-        assert (answer.status, answer.code, answer.headers["x-next"]) == (409, "SHELF_TAKEN", "4")
+        assert (response.status, response.code, response.headers["x-next"]) == (409, "SHELF_TAKEN", "4")
 
-    async def test_starlettes_own_errors_have_the_shape_too(self, ask: Ask) -> None:
-        answer = await ask.get(f"{PATH}/teapot")
+    async def test_starlettes_own_errors_have_the_shape_too(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.get(f"{PATH}/teapot")
 
-        assert (answer.status, answer.code, answer.headers["x-spout"]) == (418, "HTTP_418", "left")
-        assert answer.json["error"]["message"] == "short and stout"
+        assert (response.status, response.code, response.headers["x-spout"]) == (418, "HTTP_418", "left")
+        assert response.json["error"]["message"] == "short and stout"
 
-    async def test_an_unknown_address_is_not_found(self, ask: Ask) -> None:
-        answer = await ask.get("/api/v1/public/nowhere")
+    async def test_an_unknown_address_is_not_found(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.get("/api/v1/public/nowhere")
 
-        assert (answer.status, answer.code) == (404, "NOT_FOUND")
+        assert (response.status, response.code) == (404, "NOT_FOUND")
 
-    async def test_head_gets_the_head_alone(self, ask: Ask) -> None:
-        answer = await ask("HEAD", f"{PATH}/missing")
+    async def test_head_gets_the_head_alone(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client("HEAD", f"{PATH}/missing")
 
-        assert (answer.status, answer.body) == (404, b"")
+        assert (response.status, response.body) == (404, b"")
 
 
-class TestOurFault:
-    async def test_the_client_learns_nothing_and_the_log_everything(self, ask: Ask, logged: Callable[[], str]) -> None:
-        answer = await ask.get(f"{PATH}/broken", headers=[("x-request-id", "find-me-in-the-log")])
+class TestUnexpectedErrors:
+    async def test_the_client_learns_nothing_and_the_log_everything(
+        self, asgi_client: AsgiClient, read_logs: Callable[[], str]
+    ) -> None:
+        response = await asgi_client.get(f"{PATH}/broken", headers=[("x-request-id", "find-me-in-the-log")])
 
-        assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
-        assert b"secret" not in answer.body
-        line = next(line for line in logged().splitlines() if "Traceback" in line)
+        assert (response.status, response.code) == (500, "INTERNAL_ERROR")
+        assert b"secret" not in response.body
+        line = next(line for line in read_logs().splitlines() if "Traceback" in line)
         assert "find-me-in-the-log" in line
         assert "in broken" in line
 
@@ -152,28 +154,30 @@ class TestOurFault:
             ("UndefinedTableError", 500),
         ],
     )
-    async def test_the_databases_errors_are_told_in_our_words(self, ask: Ask, error: str, status: int) -> None:
-        answer = await ask.get(f"{PATH}/database/{error}")
+    async def test_the_databases_errors_are_told_in_our_words(
+        self, asgi_client: AsgiClient, error: str, status: int
+    ) -> None:
+        response = await asgi_client.get(f"{PATH}/database/{error}")
 
-        assert answer.status == status
-        assert b"1234" not in answer.body
-        assert ("retry-after" in answer.headers) == (status == 503)
+        assert response.status == status
+        assert b"1234" not in response.body
+        assert ("retry-after" in response.headers) == (status == 503)
 
-    async def test_an_answer_that_has_begun_is_not_begun_again(self, ask: Ask) -> None:
+    async def test_an_answer_that_has_begun_is_not_begun_again(self, asgi_client: AsgiClient) -> None:
         with pytest.raises(RuntimeError, match="torn"):
-            await ask.get(f"{PATH}/half")
+            await asgi_client.get(f"{PATH}/half")
 
 
-class TestWhatDoesNotFit:
-    async def test_the_field_is_named_and_what_was_sent_is_not(self, ask: Ask) -> None:
-        answer = await ask.post(PATH, json_body={"password": "hunter2", "height": "tall"})
+class TestValidation:
+    async def test_the_field_is_named_and_what_was_sent_is_not(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.post(PATH, json_body={"password": "hunter2", "height": "tall"})
 
-        assert (answer.status, answer.code) == (422, "VALIDATION_ERROR")
-        fields = {field["field"]: field for field in answer.json["error"]["details"]["fields"]}
+        assert (response.status, response.code) == (422, "VALIDATION_ERROR")
+        fields = {field["field"]: field for field in response.json["error"]["details"]["fields"]}
         assert set(fields) == {"body.name", "body.password", "body.height"}
         assert set(fields["body.name"]) == {"field", "message", "type"}
-        assert b"hunter2" not in answer.body
-        assert b"tall" not in answer.body
+        assert b"hunter2" not in response.body
+        assert b"tall" not in response.body
 
     @pytest.mark.parametrize(
         "body",
@@ -198,51 +202,51 @@ class TestWhatDoesNotFit:
             b"1",
         ],
     )
-    async def test_hostile_json_is_refused_and_nothing_breaks(self, ask: Ask, body: bytes) -> None:
-        answer = await ask.post(PATH, headers=JSON, body=body)
+    async def test_hostile_json_is_refused_and_nothing_breaks(self, asgi_client: AsgiClient, body: bytes) -> None:
+        response = await asgi_client.post(PATH, headers=JSON, body=body)
 
-        assert (answer.status, answer.code) == (422, "VALIDATION_ERROR")
+        assert (response.status, response.code) == (422, "VALIDATION_ERROR")
 
     @pytest.mark.parametrize(
         "body", [b'{"name": "a\\u0000"}', b'{"name": "\\ud83d\\ude00"}', b'{"name": "a", "name": "b"}']
     )
-    async def test_odd_but_sound_json_is_taken(self, ask: Ask, body: bytes) -> None:
-        assert (await ask.post(PATH, headers=JSON, body=body)).status == 200
+    async def test_odd_but_sound_json_is_taken(self, asgi_client: AsgiClient, body: bytes) -> None:
+        assert (await asgi_client.post(PATH, headers=JSON, body=body)).status == 200
 
     @pytest.mark.parametrize(
         "content_type", ["text/plain", "application/xml", "", "application/x-www-form-urlencoded", "a/b/c; =\0"]
     )
-    async def test_another_content_type_is_refused(self, ask: Ask, content_type: str) -> None:
-        answer = await ask.post(PATH, headers=[("content-type", content_type)], body=b'{"name": "a"}')
+    async def test_another_content_type_is_refused(self, asgi_client: AsgiClient, content_type: str) -> None:
+        response = await asgi_client.post(PATH, headers=[("content-type", content_type)], body=b'{"name": "a"}')
 
-        assert (answer.status, answer.code) == (415, "UNSUPPORTED_MEDIA_TYPE")
+        assert (response.status, response.code) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
-    async def test_a_body_that_is_missing_is_a_missing_field(self, ask: Ask) -> None:
-        answer = await ask.post(PATH)
+    async def test_a_body_that_is_missing_is_a_missing_field(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.post(PATH)
 
-        assert answer.status == 422
-        assert answer.json["error"]["details"]["fields"][0]["field"] == "body"
+        assert response.status == 422
+        assert response.json["error"]["details"]["fields"][0]["field"] == "body"
 
-    async def test_ten_thousand_faults_are_not_all_listed(self, ask: Ask) -> None:
-        answer = await ask.post(f"{PATH}/many", json_body=[{}] * 10_000)
+    async def test_ten_thousand_faults_are_not_all_listed(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.post(f"{PATH}/many", json_body=[{}] * 10_000)
 
-        assert answer.status == 422
-        assert len(answer.json["error"]["details"]["fields"]) == 50
+        assert response.status == 422
+        assert len(response.json["error"]["details"]["fields"]) == 50
 
 
 class TestBrowsers:
-    async def test_outside_the_api_a_browser_gets_a_page(self, ask: Ask) -> None:
-        answer = await ask.get("/nowhere", headers=[("accept", "text/html,*/*")])
+    async def test_outside_the_api_a_browser_gets_a_page(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.get("/nowhere", headers=[("accept", "text/html,*/*")])
 
-        assert answer.status == 404
-        assert answer.headers["content-type"].startswith("text/html")
-        assert "style-src 'self'" in answer.headers["content-security-policy"]
-        assert b"Page not found" in answer.body
+        assert response.status == 404
+        assert response.headers["content-type"].startswith("text/html")
+        assert "style-src 'self'" in response.headers["content-security-policy"]
+        assert b"Page not found" in response.body
 
-    async def test_the_api_answers_json_to_browsers_too(self, ask: Ask) -> None:
-        answer = await ask.get("/api/v1/nowhere", headers=[("accept", "text/html")])
+    async def test_the_api_answers_json_to_browsers_too(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.get("/api/v1/nowhere", headers=[("accept", "text/html")])
 
-        assert answer.headers["content-type"] == "application/json"
+        assert response.headers["content-type"] == "application/json"
 
 
 class TestDocumentation:
@@ -272,8 +276,8 @@ SHELVES = "/api/v1/public/shelves"
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "::1"])
 async def test_developer_sees_where_an_error_came_from(build: Build, client: str) -> None:
-    ask = build(router, settings=(DEVELOPMENT,))
-    error = (await ask.get(f"{SHELVES}/broken", **LOCAL | {"client": (client, 1)})).json["error"]
+    asgi_client = build(router, settings=(DEVELOPMENT,))
+    error = (await asgi_client.get(f"{SHELVES}/broken", **LOCAL | {"client": (client, 1)})).json["error"]
     assert error["code"] == "INTERNAL_ERROR"
     assert error["message"].startswith("RuntimeError: a secret of the house, sk=12345 (")
     assert "tests/core/http/test_errors.py:" in error["details"]["at"]
@@ -281,8 +285,8 @@ async def test_developer_sees_where_an_error_came_from(build: Build, client: str
 
 
 async def test_developer_sees_which_fields_of_a_response_do_not_fit(build: Build) -> None:
-    ask = build(router, settings=(DEVELOPMENT,))
-    error = (await ask.get(f"{SHELVES}/mismatch", **LOCAL)).json["error"]
+    asgi_client = build(router, settings=(DEVELOPMENT,))
+    error = (await asgi_client.get(f"{SHELVES}/mismatch", **LOCAL)).json["error"]
     assert error["message"].startswith("ResponseValidationError: response.width: Field required (")
     assert error["details"]["source"] == '@router.get("/mismatch", response_model=ShelfRead)'
     assert "response model" in error["details"]["hint"]
@@ -304,15 +308,15 @@ async def test_nobody_else_sees_where_an_error_came_from(
     build: Build, environment: Environment, changes: dict[str, Any]
 ) -> None:
     core = CoreSettings(environment=environment, public_url="http://127.0.0.1:8000")
-    answer = await build(router, settings=(core,)).get(f"{SHELVES}/broken", **LOCAL | changes)
-    assert (answer.status, answer.code, answer.json["error"]["details"]) == (500, "INTERNAL_ERROR", None)
-    assert b"sk=12345" not in answer.body
-    assert b".py" not in answer.body
+    response = await build(router, settings=(core,)).get(f"{SHELVES}/broken", **LOCAL | changes)
+    assert (response.status, response.code, response.json["error"]["details"]) == (500, "INTERNAL_ERROR", None)
+    assert b"sk=12345" not in response.body
+    assert b".py" not in response.body
 
 
-async def test_log_of_an_error_names_its_line(build: Build, logged: Callable[[], str]) -> None:
+async def test_log_of_an_error_names_its_line(build: Build, read_logs: Callable[[], str]) -> None:
     await build(router).get(f"{SHELVES}/broken")
-    line = next(line for line in map(json.loads, logged().splitlines()) if line["event"] == "unhandled error")
+    line = next(line for line in map(json.loads, read_logs().splitlines()) if line["event"] == "unhandled error")
     assert "tests/core/http/test_errors.py:" in line["at"]
     assert line["source"].startswith("raise RuntimeError(")
 
@@ -333,13 +337,13 @@ def test_test_client_raises_an_unexpected_error_and_no_other(build: Build) -> No
 
 def test_test_client_gets_500_when_it_asks_not_to_raise(build: Build) -> None:
     client = _test_client(build(router).app, raise_server_exceptions=False)
-    answer = client.get(f"{SHELVES}/broken")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
+    response = client.get(f"{SHELVES}/broken")
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
 
 
 async def test_client_of_the_plugin_raises_an_unexpected_error_unless_told_not_to(build: Build) -> None:
     app = build(router, settings=(CoreSettings(environment=Environment.TEST, public_url=PUBLIC_URL),)).app
-    async with client_of(app) as raising, client_of(app, raise_app_exceptions=False) as plain:
+    async with make_client(app) as raising, make_client(app, raise_app_exceptions=False) as plain:
         with pytest.raises(RuntimeError, match="a secret of the house"):
             await raising.get(f"{SHELVES}/broken")
         assert (await raising.get(f"{SHELVES}/missing")).status_code == 404

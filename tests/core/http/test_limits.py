@@ -3,11 +3,11 @@ from typing import Any
 import pytest
 from fastapi import Request
 
-from tests.core.http.asking import Ask
+from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
 from undercroft.core.auth import PlatformRole, Principal, Router
 from undercroft.core.errors import NotFound, Unauthorized
-from undercroft.core.http.limits import Limiter, limit, name_limit
+from undercroft.core.http.limits import Limiter, limit, register_limit
 from undercroft.core.http.rates import Rate
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.ids import new_id
@@ -23,7 +23,7 @@ FEW = HttpSettings(
     rate_limit_sign_in="2/minute",
     rate_limit_scale=1,
 )
-name_limit("expensive", lambda: "1/hour")
+register_limit("expensive", lambda: "1/hour")
 
 
 @public.get("/one")
@@ -87,7 +87,7 @@ async def health() -> str:
     return "healthy"
 
 
-class Signed:
+class FakeAuthenticator:
     """Believes `Bearer <name>`, and knows everybody but the revoked."""
 
     async def authenticate(self, request: Request) -> Principal:
@@ -104,14 +104,14 @@ class Signed:
 
 
 @pytest.fixture
-def ask(build: Build) -> Ask:
-    ask = build(public, app_routes, auth, root, settings=(FEW,))
-    ask.app.state.authenticator = Signed()
-    return ask
+def asgi_client(build: Build) -> AsgiClient:
+    asgi_client = build(public, app_routes, auth, root, settings=(FEW,))
+    asgi_client.app.state.authenticator = FakeAuthenticator()
+    return asgi_client
 
 
-async def statuses(ask: Ask, path: str, times: int, **kwargs: Any) -> list[int]:
-    return [(await ask.get(path, **kwargs)).status for _ in range(times)]
+async def statuses(asgi_client: AsgiClient, path: str, times: int, **kwargs: Any) -> list[int]:
+    return [(await asgi_client.get(path, **kwargs)).status for _ in range(times)]
 
 
 PUBLIC = "/api/v1/public/limited"
@@ -123,124 +123,126 @@ def bearer(name: str) -> list[tuple[str, str]]:
 
 
 class TestSurface:
-    async def test_all_routes_of_a_surface_share_its_rate(self, ask: Ask) -> None:
-        assert await statuses(ask, f"{PUBLIC}/one", 2) == [200, 200]
-        assert await statuses(ask, f"{PUBLIC}/two", 2) == [200, 429]
+    async def test_all_routes_of_a_surface_share_its_rate(self, asgi_client: AsgiClient) -> None:
+        assert await statuses(asgi_client, f"{PUBLIC}/one", 2) == [200, 200]
+        assert await statuses(asgi_client, f"{PUBLIC}/two", 2) == [200, 429]
 
-    async def test_every_answer_says_what_is_left(self, ask: Ask) -> None:
-        answer = await ask.get(f"{PUBLIC}/one")
-        failed = await ask.get(f"{PUBLIC}/fails")
+    async def test_every_answer_says_what_is_left(self, asgi_client: AsgiClient) -> None:
+        response = await asgi_client.get(f"{PUBLIC}/one")
+        failed = await asgi_client.get(f"{PUBLIC}/fails")
 
-        assert (answer.headers["x-ratelimit-limit"], answer.headers["x-ratelimit-remaining"]) == ("3", "2")
-        assert 1 <= int(answer.headers["x-ratelimit-reset"]) <= 60
+        assert (response.headers["x-ratelimit-limit"], response.headers["x-ratelimit-remaining"]) == ("3", "2")
+        assert 1 <= int(response.headers["x-ratelimit-reset"]) <= 60
         assert failed.headers["x-ratelimit-remaining"] == "1"
 
-    async def test_the_refusal_says_when_to_come_again(self, ask: Ask) -> None:
-        await statuses(ask, f"{PUBLIC}/one", 3)
-        refused = await ask.get(f"{PUBLIC}/one")
+    async def test_the_refusal_says_when_to_come_again(self, asgi_client: AsgiClient) -> None:
+        await statuses(asgi_client, f"{PUBLIC}/one", 3)
+        refused = await asgi_client.get(f"{PUBLIC}/one")
 
         assert (refused.status, refused.code) == (429, "TOO_MANY_REQUESTS")
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.headers["x-ratelimit-remaining"] == "0"
 
-    async def test_health_and_what_is_marked_are_free_and_say_nothing(self, ask: Ask) -> None:
-        assert set(await statuses(ask, "/health", 20)) == {200}
-        assert set(await statuses(ask, f"{PUBLIC}/free", 20)) == {200}
-        assert "x-ratelimit-limit" not in (await ask.get("/health")).headers
+    async def test_health_and_what_is_marked_are_free_and_say_nothing(self, asgi_client: AsgiClient) -> None:
+        assert set(await statuses(asgi_client, "/health", 20)) == {200}
+        assert set(await statuses(asgi_client, f"{PUBLIC}/free", 20)) == {200}
+        assert "x-ratelimit-limit" not in (await asgi_client.get("/health")).headers
 
-    async def test_a_refused_method_or_address_is_not_counted(self, ask: Ask) -> None:
+    async def test_a_refused_method_or_address_is_not_counted(self, asgi_client: AsgiClient) -> None:
         for _ in range(10):
-            await ask("PUT", f"{PUBLIC}/one")
-            await ask.get(f"{PUBLIC}/nowhere")
+            await asgi_client("PUT", f"{PUBLIC}/one")
+            await asgi_client.get(f"{PUBLIC}/nowhere")
 
-        assert (await ask.get(f"{PUBLIC}/one")).headers["x-ratelimit-remaining"] == "2"
+        assert (await asgi_client.get(f"{PUBLIC}/one")).headers["x-ratelimit-remaining"] == "2"
 
 
 class TestOverride:
-    async def test_a_rate_of_its_own_does_not_touch_the_surfaces(self, ask: Ask) -> None:
-        assert await statuses(ask, f"{PUBLIC}/own", 6) == [200] * 5 + [429]
-        assert (await ask.get(f"{PUBLIC}/one")).headers["x-ratelimit-remaining"] == "2"
+    async def test_a_rate_of_its_own_does_not_touch_the_surfaces(self, asgi_client: AsgiClient) -> None:
+        assert await statuses(asgi_client, f"{PUBLIC}/own", 6) == [200] * 5 + [429]
+        assert (await asgi_client.get(f"{PUBLIC}/one")).headers["x-ratelimit-remaining"] == "2"
 
-    async def test_a_named_rate(self, ask: Ask) -> None:
-        assert await statuses(ask, f"{PUBLIC}/named", 2) == [200, 429]
+    async def test_a_named_rate(self, asgi_client: AsgiClient) -> None:
+        assert await statuses(asgi_client, f"{PUBLIC}/named", 2) == [200, 429]
 
-    async def test_sign_in_is_limited_by_its_setting(self, ask: Ask) -> None:
-        assert [(await ask.post("/api/v1/auth/login")).status for _ in range(3)] == [401, 401, 429]
+    async def test_sign_in_is_limited_by_its_setting(self, asgi_client: AsgiClient) -> None:
+        assert [(await asgi_client.post("/api/v1/auth/login")).status for _ in range(3)] == [401, 401, 429]
 
 
 LOGIN, PAGE = "/api/v1/auth/login", "/sign-in"
 
 
 class TestSignIn:
-    async def test_routes_of_one_name_share_a_count(self, ask: Ask) -> None:
-        assert [(await ask.post(path)).status for path in (LOGIN, PAGE, LOGIN, PAGE)] == [401, 401, 429, 429]
-        assert (await ask.post("/api/v1/auth/forgot")).status == 200
+    async def test_routes_of_one_name_share_a_count(self, asgi_client: AsgiClient) -> None:
+        assert [(await asgi_client.post(path)).status for path in (LOGIN, PAGE, LOGIN, PAGE)] == [401, 401, 429, 429]
+        assert (await asgi_client.post("/api/v1/auth/forgot")).status == 200
 
-    async def test_a_valid_token_gains_no_further_attempts(self, ask: Ask) -> None:
+    async def test_a_valid_token_gains_no_further_attempts(self, asgi_client: AsgiClient) -> None:
         tokens = [bearer("ann"), bearer("bob"), bearer("carl"), []]
-        assert [(await ask.post(LOGIN, headers=token)).status for token in tokens] == [401, 401, 429, 429]
-        assert (await ask.get(MINE, headers=bearer("ann"))).status == 200
+        assert [(await asgi_client.post(LOGIN, headers=token)).status for token in tokens] == [401, 401, 429, 429]
+        assert (await asgi_client.get(MINE, headers=bearer("ann"))).status == 200
 
-    async def test_known_devices_are_counted_apart_wherever_they_are(self, ask: Ask) -> None:
+    async def test_known_devices_are_counted_apart_wherever_they_are(self, asgi_client: AsgiClient) -> None:
         for _ in range(3):
-            await ask.post(LOGIN)
+            await asgi_client.post(LOGIN)
         device = [("cookie", "device=ann")]
-        assert (await ask.post(LOGIN, headers=[("cookie", "device=bob")])).status == 401
-        elsewhere = [(await ask.post(LOGIN, headers=device, client=(f"192.0.2.{n}", 1))).status for n in (10, 11, 12)]
+        assert (await asgi_client.post(LOGIN, headers=[("cookie", "device=bob")])).status == 401
+        elsewhere = [
+            (await asgi_client.post(LOGIN, headers=device, client=(f"192.0.2.{n}", 1))).status for n in (10, 11, 12)
+        ]
         assert elsewhere == [401, 401, 429]
 
 
-class TestWhoIsCounted:
-    async def test_clients_by_their_address(self, ask: Ask) -> None:
-        await statuses(ask, f"{PUBLIC}/one", 3)
+class TestCountingKey:
+    async def test_clients_by_their_address(self, asgi_client: AsgiClient) -> None:
+        await statuses(asgi_client, f"{PUBLIC}/one", 3)
 
-        assert (await ask.get(f"{PUBLIC}/one", client=("192.0.2.11", 1))).status == 200
-        assert (await ask.get(f"{PUBLIC}/one", client=("::ffff:192.0.2.10", 1))).status == 429
+        assert (await asgi_client.get(f"{PUBLIC}/one", client=("192.0.2.11", 1))).status == 200
+        assert (await asgi_client.get(f"{PUBLIC}/one", client=("::ffff:192.0.2.10", 1))).status == 429
 
-    async def test_clients_of_ipv6_by_their_network(self, ask: Ask) -> None:
-        counted = [await ask.get(f"{PUBLIC}/one", client=(f"2001:db8::{n:x}", 1)) for n in range(1, 5)]
+    async def test_clients_of_ipv6_by_their_network(self, asgi_client: AsgiClient) -> None:
+        counted = [await asgi_client.get(f"{PUBLIC}/one", client=(f"2001:db8::{n:x}", 1)) for n in range(1, 5)]
 
-        assert [answer.status for answer in counted] == [200, 200, 200, 429]
-        assert (await ask.get(f"{PUBLIC}/one", client=("2001:db8:0:1::1", 1))).status == 200
+        assert [response.status for response in counted] == [200, 200, 200, 429]
+        assert (await asgi_client.get(f"{PUBLIC}/one", client=("2001:db8:0:1::1", 1))).status == 200
 
-    async def test_users_by_themselves_wherever_they_are(self, ask: Ask) -> None:
+    async def test_users_by_themselves_wherever_they_are(self, asgi_client: AsgiClient) -> None:
         for n in range(3):
-            await ask.get(MINE, headers=bearer("ann"), client=(f"192.0.2.{n}", 1))
+            await asgi_client.get(MINE, headers=bearer("ann"), client=(f"192.0.2.{n}", 1))
 
-        assert (await ask.get(MINE, headers=bearer("ann"), client=("192.0.2.99", 1))).status == 429
-        assert (await ask.get(MINE, headers=bearer("bob"), client=("192.0.2.99", 1))).status == 200
+        assert (await asgi_client.get(MINE, headers=bearer("ann"), client=("192.0.2.99", 1))).status == 429
+        assert (await asgi_client.get(MINE, headers=bearer("bob"), client=("192.0.2.99", 1))).status == 200
 
-    async def test_inventing_tokens_does_not_help(self, ask: Ask) -> None:
-        assert await statuses(ask, MINE, 4, headers=bearer("forged")) == [401, 401, 401, 429]
-        assert (await ask.get(MINE)).status == 429
+    async def test_inventing_tokens_does_not_help(self, asgi_client: AsgiClient) -> None:
+        assert await statuses(asgi_client, MINE, 4, headers=bearer("forged")) == [401, 401, 401, 429]
+        assert (await asgi_client.get(MINE)).status == 429
 
-    async def test_failed_authentications_count_by_address_whatever_the_subject(self, ask: Ask) -> None:
-        assert await statuses(ask, MINE, 3, headers=bearer("revoked")) == [401, 401, 401]
-        assert (await ask.get(MINE)).status == 429
-        assert (await ask.get(MINE, headers=bearer("ann"))).status == 200
+    async def test_failed_authentications_count_by_address_whatever_the_subject(self, asgi_client: AsgiClient) -> None:
+        assert await statuses(asgi_client, MINE, 3, headers=bearer("revoked")) == [401, 401, 401]
+        assert (await asgi_client.get(MINE)).status == 429
+        assert (await asgi_client.get(MINE, headers=bearer("ann"))).status == 200
 
-    async def test_without_an_address_all_share_one(self, ask: Ask) -> None:
-        assert await statuses(ask, f"{PUBLIC}/one", 4, client=None) == [200, 200, 200, 429]
+    async def test_without_an_address_all_share_one(self, asgi_client: AsgiClient) -> None:
+        assert await statuses(asgi_client, f"{PUBLIC}/one", 4, client=None) == [200, 200, 200, 429]
 
 
 class TestScale:
     async def test_tests_and_development_have_a_hundred_times_as_many(self, build: Build) -> None:
-        ask = build(public, settings=(HttpSettings(rate_limit_public="3/minute"),))
+        asgi_client = build(public, settings=(HttpSettings(rate_limit_public="3/minute"),))
 
-        assert (await ask.get(f"{PUBLIC}/one")).headers["x-ratelimit-limit"] == "300"
+        assert (await asgi_client.get(f"{PUBLIC}/one")).headers["x-ratelimit-limit"] == "300"
 
 
 class TestLimiter:
-    async def test_modules_count_what_they_like(self, ask: Ask) -> None:
-        limiter: Limiter = ask.app.state.limiter
+    async def test_modules_count_what_they_like(self, asgi_client: AsgiClient) -> None:
+        limiter: Limiter = asgi_client.app.state.limiter
 
         assert (await limiter.hit("account:1", Rate(1, 60))).allowed
         refused = await limiter.hit("account:1", Rate(1, 60))
         assert not refused.allowed
         assert (await limiter.hit("account:1", "sign_in")).limit == 2
 
-    async def test_a_module_can_refuse(self, ask: Ask) -> None:
-        limiter: Limiter = ask.app.state.limiter
+    async def test_a_module_can_refuse(self, asgi_client: AsgiClient) -> None:
+        limiter: Limiter = asgi_client.app.state.limiter
         await limiter.require("account:2", "1/minute")
 
         with pytest.raises(Exception, match="Too many requests"):
@@ -255,11 +257,11 @@ class TestShared:
 
         caches = [Cache(RedisSettings(redis_url=SecretStr(redis_url))) for _ in range(2)]
         asks = [build(public, settings=(FEW,), cache=cache) for cache in caches]
-        answers = [(await asks[n % 2].get(f"{PUBLIC}/one")).status for n in range(6)]
+        responses = [(await asks[n % 2].get(f"{PUBLIC}/one")).status for n in range(6)]
         for cache in caches:
             await cache.close()
 
-        assert answers.count(200) == 3
+        assert responses.count(200) == 3
 
     async def test_the_limits_are_off_and_nothing_fails_while_redis_is_down(self, build: Build) -> None:
         from pydantic import SecretStr
@@ -267,7 +269,7 @@ class TestShared:
         from undercroft.core.cache import Cache, RedisSettings
 
         cache = Cache(RedisSettings(redis_url=SecretStr("redis://127.0.0.1:1")))
-        ask = build(public, settings=(FEW,), cache=cache)
+        asgi_client = build(public, settings=(FEW,), cache=cache)
 
-        assert set(await statuses(ask, f"{PUBLIC}/one", 10)) == {200}
+        assert set(await statuses(asgi_client, f"{PUBLIC}/one", 10)) == {200}
         await cache.close()

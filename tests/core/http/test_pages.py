@@ -8,19 +8,19 @@ from jinja2 import UndefinedError
 from tests.core.http.conftest import Build
 from undercroft.core.auth import Router
 from undercroft.core.http import pages
-from undercroft.core.http.pages import add_templates, environment, mailed_page, page, policy
+from undercroft.core.http.pages import add_templates, build_csp, email_link_page, environment, render_page
 
 router = Router(surface="root")
 
 
 @router.get("/hello")
 async def hello(request: Request, name: str = "") -> Response:
-    return page(request, "hello.html", name=name)
+    return render_page(request, "hello.html", name=name)
 
 
 @router.get("/mailed")
 async def mailed(request: Request, name: str = "") -> Response:
-    return mailed_page(request, "hello.html", name=name)
+    return email_link_page(request, "hello.html", name=name)
 
 
 @pytest.fixture
@@ -38,19 +38,19 @@ def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def test_a_modules_template_stands_in_the_common_look(build: Build, templates: Path) -> None:
-    ask = build(router)
-    answer = await ask.get("/hello", query=b"name=Ann")
+    asgi_client = build(router)
+    response = await asgi_client.get("/hello", query=b"name=Ann")
 
-    assert b"<h1>Hello Ann</h1>" in answer.body
-    style = answer.body.decode().partition('rel="stylesheet" href="')[2].partition('"')[0]
-    assert (await ask.get(style)).headers["content-type"].startswith("text/css")
+    assert b"<h1>Hello Ann</h1>" in response.body
+    style = response.body.decode().partition('rel="stylesheet" href="')[2].partition('"')[0]
+    assert (await asgi_client.get(style)).headers["content-type"].startswith("text/css")
 
 
 async def test_everything_is_escaped(build: Build, templates: Path) -> None:
-    answer = await build(router).get("/hello", query=b"name=%3Cscript%3Ealert(1)%3C/script%3E")
+    response = await build(router).get("/hello", query=b"name=%3Cscript%3Ealert(1)%3C/script%3E")
 
-    assert b"<script>" not in answer.body
-    assert b"&lt;script&gt;" in answer.body
+    assert b"<script>" not in response.body
+    assert b"&lt;script&gt;" in response.body
 
 
 async def test_no_script_runs_and_no_form_leaves(build: Build, templates: Path) -> None:
@@ -80,8 +80,8 @@ async def test_an_overriding_folder_is_asked_first(build: Build, templates: Path
 
 def test_a_name_that_is_not_given_is_an_error(configure: Any, templates: Path) -> None:
     with pytest.raises(UndefinedError):
-        page(Request({"type": "http"}), "hello.html")
+        render_page(Request({"type": "http"}), "hello.html")
 
 
 def test_a_policy_can_be_widened_by_name() -> None:
-    assert "frame-src 'self'" in policy(frame_src="'self'")
+    assert "frame-src 'self'" in build_csp(frame_src="'self'")

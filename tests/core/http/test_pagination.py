@@ -10,9 +10,9 @@ from undercroft.core.http.pagination import (
     InvalidCursor,
     ListQuery,
     Page,
-    cursor_of,
+    decode_cursor,
+    encode_cursor,
     pages,
-    position_of,
 )
 from undercroft.core.ids import new_id
 
@@ -43,7 +43,7 @@ class TestBounds:
         query = Query.model_validate({})
 
         assert (query.page, query.size, query.q, query.checked_sort) == (1, 20, None, None)
-        assert not query.by_cursor
+        assert not query.uses_cursor
 
     def test_a_search_for_nothing_is_no_search(self) -> None:
         assert Query(q="   ").q is None
@@ -51,7 +51,7 @@ class TestBounds:
 
     @pytest.mark.parametrize("given", [{"limit": 5}, {"cursor": ""}, {"cursor": "abc"}])
     def test_a_cursor_or_a_limit_asks_for_a_stretch(self, given: dict[str, Any]) -> None:
-        assert Query.model_validate(given).by_cursor
+        assert Query.model_validate(given).uses_cursor
 
 
 class TestSort:
@@ -78,18 +78,18 @@ class TestCursor:
     )
     def test_a_position_comes_back_to_the_microsecond(self, moment: datetime) -> None:
         position = Position(moment, new_id())
-        cursor = cursor_of(position)
+        cursor = encode_cursor(position)
 
         assert cursor is not None
-        assert position_of(cursor) == position
+        assert decode_cursor(cursor) == position
         assert Query(cursor=cursor).position == position
 
     @pytest.mark.parametrize("cursor", ["AQ" + "A" * 30, "Af" + "_" * 30, "AX0-_zZ9" + "q" * 24])
     def test_every_text_that_the_schema_allows_is_a_position(self, cursor: str) -> None:
-        assert cursor_of(position_of(cursor)) == cursor
+        assert encode_cursor(decode_cursor(cursor)) == cursor
 
     def test_no_position_is_no_cursor(self) -> None:
-        assert cursor_of(None) is None
+        assert encode_cursor(None) is None
         assert Query(limit=5).position is None
 
     @pytest.mark.parametrize(
@@ -112,17 +112,17 @@ class TestCursor:
     )
     def test_any_other_text_is_an_error_of_the_client(self, cursor: str) -> None:
         with pytest.raises(InvalidCursor):
-            position_of(cursor)
+            decode_cursor(cursor)
 
     def test_a_cursor_with_something_behind_it_is_another(self) -> None:
-        cursor = cursor_of(Position(datetime.now(UTC), new_id()))
+        cursor = encode_cursor(Position(datetime.now(UTC), new_id()))
 
         for changed in (f"{cursor}=", f"{cursor}==", f"{cursor}A", f" {cursor}", f"{cursor}\n"):
             with pytest.raises(InvalidCursor):
-                position_of(changed)
+                decode_cursor(changed)
 
 
-class TestAnswers:
+class TestPageResponses:
     @pytest.mark.parametrize(
         ("total", "size", "count"), [(0, 20, 0), (1, 20, 1), (20, 20, 1), (21, 20, 2), (25, 10, 3)]
     )

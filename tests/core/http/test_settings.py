@@ -50,13 +50,13 @@ def test_values_that_make_no_sense_are_refused(given: dict[str, Any]) -> None:
     ],
 )
 def test_weak_values_are_faults_in_production(given: dict[str, Any], named: str) -> None:
-    (fault,) = HttpSettings(**given).production_faults()
+    (error,) = HttpSettings(**given).production_errors()
 
-    assert named in fault
+    assert named in error
 
 
 def test_the_defaults_have_no_faults() -> None:
-    assert list(HttpSettings().production_faults()) == []
+    assert list(HttpSettings().production_errors()) == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from undercroft.core.errors import ConfigurationError
-from undercroft.core.security.keyring import Keyring, Unreadable
+from undercroft.core.security.keyring import DecryptionError, Keyring
 
 OLD, NEW = "an old secret, long enough to be one", "a new secret, long enough to be one"
 
@@ -13,7 +13,7 @@ def test_what_was_sealed_is_opened_in_its_context_only() -> None:
     sealed = ring.encrypt(b"otters", context="row 1")
     assert b"otters" not in sealed
     assert ring.decrypt(sealed, context="row 1") == b"otters"
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecryptionError):
         ring.decrypt(sealed, context="row 2")
 
 
@@ -27,14 +27,14 @@ def test_every_changed_byte_is_noticed() -> None:
     sealed = ring.encrypt(b"otters", context="")
     for index in range(len(sealed)):
         changed = sealed[:index] + bytes([sealed[index] ^ 1]) + sealed[index + 1 :]
-        with pytest.raises(Unreadable):
+        with pytest.raises(DecryptionError):
             ring.decrypt(changed, context="")
 
 
 @pytest.mark.parametrize("length", range(0, 20, 4))
 def test_what_is_too_short_is_unreadable(length: int) -> None:
     ring = Keyring([NEW], purpose="tests")
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecryptionError):
         ring.decrypt(ring.encrypt(b"", context="")[:length], context="")
 
 
@@ -44,13 +44,13 @@ def test_an_earlier_secret_still_opens_and_no_longer_seals() -> None:
     assert after.decrypt(sealed, context="") == b"otters"
     assert not after.is_current(sealed)
     assert after.is_current(after.encrypt(b"otters", context=""))
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecryptionError):
         before.decrypt(after.encrypt(b"otters", context=""), context="")
 
 
 def test_keys_of_different_purposes_know_nothing_of_each_other() -> None:
     sealed = Keyring([NEW], purpose="one").encrypt(b"otters", context="")
-    with pytest.raises(Unreadable):
+    with pytest.raises(DecryptionError):
         Keyring([NEW], purpose="two").decrypt(sealed, context="")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from undercroft.core.errors import Unprocessable
 from undercroft.core.security import passwords
-from undercroft.core.security.passwords import Match, WeakPassword, require_good
+from undercroft.core.security.passwords import PasswordMatch, WeakPassword, require_strong
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.security.threads import BoundedThreads, TooBusy
 from undercroft.core.settings import use
@@ -16,7 +16,7 @@ GOOD = "three otters in a boat"
 
 
 @pytest.fixture(autouse=True)
-def cheap() -> None:
+def cheap_hashing() -> None:
     use(PasswordSettings(password_memory_kib=64, password_time_cost=1))
 
 
@@ -61,23 +61,23 @@ async def test_a_hash_with_other_parameters_is_due_to_be_made_anew() -> None:
 
 
 def test_what_is_short_long_well_known_or_the_address_is_no_password() -> None:
-    require_good(GOOD)
-    require_good("correcthorsebatterystaple!")
+    require_strong(GOOD)
+    require_strong("correcthorsebatterystaple!")
     for weak in ("ninechars", "x" * 257, "password123", "PASSWORD123", "qwertyuiop", "aaaaaaaaaaaaaaa", "abababababab"):
         with pytest.raises(WeakPassword) as refusal:
-            require_good(weak)
+            require_strong(weak)
         assert weak not in refusal.value.text
     for own in ("ada.lovelace@example.com", "ada.lovelace"):
         with pytest.raises(Unprocessable):
-            require_good(own, email="Ada.Lovelace@example.com")
+            require_strong(own, email="Ada.Lovelace@example.com")
 
 
 def test_production_asks_for_parameters_that_are_not_cheap() -> None:
-    assert list(PasswordSettings().production_faults()) == []
-    assert len(list(PasswordSettings(password_memory_kib=1024).production_faults())) == 1
+    assert list(PasswordSettings().production_errors()) == []
+    assert len(list(PasswordSettings(password_memory_kib=1024).production_errors())) == 1
 
 
-class Gate:
+class BlockingCall:
     """Work that waits until the test lets it go on."""
 
     def __init__(self) -> None:
@@ -95,16 +95,16 @@ class Gate:
             self.running -= 1
 
 
-async def until(condition: object) -> None:
+async def wait_until(condition: object) -> None:
     async with asyncio.timeout(5):
         while not condition():  # type: ignore[operator]
             await asyncio.sleep(0.005)
 
 
 async def test_no_more_runs_at_once_than_is_allowed_and_no_more_waits() -> None:
-    gate, threads = Gate(), BoundedThreads(parallel=2, queue=3, patience=5)
+    gate, threads = BlockingCall(), BoundedThreads(parallel=2, queue=3, max_wait=5)
     calls = [asyncio.create_task(threads.run(gate, subject=str(number))) for number in range(5)]
-    await until(lambda: gate.running == 2)
+    await wait_until(lambda: gate.running == 2)
     with pytest.raises(TooBusy) as refusal:
         await threads.run(gate, subject="one too many")
     assert int(refusal.value.headers["Retry-After"]) >= 1
@@ -114,9 +114,9 @@ async def test_no_more_runs_at_once_than_is_allowed_and_no_more_waits() -> None:
 
 
 async def test_who_waits_too_long_is_told_so() -> None:
-    gate, threads = Gate(), BoundedThreads(parallel=1, queue=3, patience=0.05)
+    gate, threads = BlockingCall(), BoundedThreads(parallel=1, queue=3, max_wait=0.05)
     running = asyncio.create_task(threads.run(gate, subject="a"))
-    await until(lambda: gate.running == 1)
+    await wait_until(lambda: gate.running == 1)
     with pytest.raises(TooBusy):
         await threads.run(gate, subject="b")
     gate.open.set()
@@ -125,9 +125,9 @@ async def test_who_waits_too_long_is_told_so() -> None:
 
 
 async def test_fifty_calls_about_one_subject_take_one_place_and_all_succeed() -> None:
-    gate, threads = Gate(), BoundedThreads(parallel=1, queue=2, patience=5)
+    gate, threads = BlockingCall(), BoundedThreads(parallel=1, queue=2, max_wait=5)
     calls = [asyncio.create_task(threads.run(gate, subject="ada")) for _ in range(50)]
-    await until(lambda: gate.running == 1)
+    await wait_until(lambda: gate.running == 1)
     other = asyncio.create_task(threads.run(gate, subject="bob"))
     gate.open.set()
     await asyncio.gather(other, *calls)
@@ -135,9 +135,9 @@ async def test_fifty_calls_about_one_subject_take_one_place_and_all_succeed() ->
 
 
 async def test_more_than_that_about_one_subject_are_refused() -> None:
-    gate, threads = Gate(), BoundedThreads(parallel=1, turns=3)
+    gate, threads = BlockingCall(), BoundedThreads(parallel=1, max_waiting_per_subject=3)
     calls = [asyncio.create_task(threads.run(gate, subject="ada")) for _ in range(4)]
-    await until(lambda: gate.running == 1)
+    await wait_until(lambda: gate.running == 1)
     with pytest.raises(TooBusy):
         await threads.run(gate, subject="ada")
     gate.open.set()
@@ -145,9 +145,9 @@ async def test_more_than_that_about_one_subject_are_refused() -> None:
 
 
 async def test_a_caller_that_goes_away_keeps_its_place_until_the_thread_is_free() -> None:
-    gate, threads = Gate(), BoundedThreads(parallel=1, patience=5)
+    gate, threads = BlockingCall(), BoundedThreads(parallel=1, max_wait=5)
     gone = asyncio.create_task(threads.run(gate, subject="a"))
-    await until(lambda: gate.running == 1)
+    await wait_until(lambda: gate.running == 1)
     gone.cancel()
     waiting = asyncio.create_task(threads.run(gate, subject="b"))
     for _ in range(20):
@@ -183,7 +183,7 @@ NFC, NFD = "caf\u00e9 \u00fcber alles", "cafe\u0301 u\u0308ber alles"
 )
 async def test_password_verifies_in_every_form_of_the_same_characters(typed: str, same: str) -> None:
     stored = await passwords.hash(typed, subject="ada")
-    assert await passwords.verify(same, stored, subject="ada") is Match.NORMALIZED
+    assert await passwords.verify(same, stored, subject="ada") is PasswordMatch.NORMALIZED
     assert passwords.normalize(typed) == passwords.normalize(same)
 
 
@@ -192,18 +192,18 @@ async def test_password_verifies_in_every_form_of_the_same_characters(typed: str
 )
 async def test_case_width_accents_and_outer_spaces_stay_part_of_a_password(other: str) -> None:
     stored = await passwords.hash(NFC, subject="ada")
-    assert await passwords.verify(other, stored, subject="ada") is Match.NONE
+    assert await passwords.verify(other, stored, subject="ada") is PasswordMatch.NONE
 
 
 async def test_hash_of_an_unnormalized_password_still_verifies_in_its_own_form_and_asks_for_a_new_one() -> None:
     stored = passwords._hasher().hash(NFD.encode())
-    assert await passwords.verify(NFD, stored, subject="ada") is Match.OTHER_FORM
-    assert await passwords.verify(NFC, stored, subject="ada") is Match.NONE
+    assert await passwords.verify(NFD, stored, subject="ada") is PasswordMatch.UNNORMALIZED
+    assert await passwords.verify(NFC, stored, subject="ada") is PasswordMatch.NONE
 
 
 def test_length_counts_after_normalization() -> None:
-    require_good("e\u0301a\u0308o\u0308u\u0308" * 64)
+    require_strong("e\u0301a\u0308o\u0308u\u0308" * 64)
     with pytest.raises(WeakPassword):
-        require_good("e\u0301a\u0308o\u0308u\u0308" * 64 + "x")
+        require_strong("e\u0301a\u0308o\u0308u\u0308" * 64 + "x")
     with pytest.raises(WeakPassword):
-        require_good("e\u0301a\u0308o\u0308u\u0308e\u0301a\u0308")
+        require_strong("e\u0301a\u0308o\u0308u\u0308e\u0301a\u0308")

@@ -39,7 +39,7 @@ def start() -> Iterator[Start]:
     logs.configure(stream=io.StringIO())
 
 
-def only(text: str) -> dict[str, Any]:
+def parse_single_line(text: str) -> dict[str, Any]:
     (line,) = text.splitlines()
     return dict(json.loads(line))
 
@@ -49,7 +49,7 @@ def test_in_production_a_line_is_json_with_its_context(start: Start) -> None:
     with bound_contextvars(request_id="r-1", user_id="u-1", team_id="t-1", job_id="j-1"):
         structlog.get_logger("undercroft.security").info("user.deactivated", actor_id="a-1", count=3)
 
-    line = only(read())
+    line = parse_single_line(read())
     assert line["event"] == "user.deactivated"
     assert (line["level"], line["category"], line["logger"]) == ("info", "security", "undercroft.security")
     assert [line[name] for name in ("request_id", "user_id", "team_id", "job_id")] == ["r-1", "u-1", "t-1", "j-1"]
@@ -76,7 +76,7 @@ def test_elsewhere_it_is_readable(start: Start) -> None:
     ],
 )
 def test_the_loggers_name_tells_the_category(name: str, category: str) -> None:
-    assert logs.category_of(name) == category
+    assert logs.get_category(name) == category
 
 
 def test_lines_below_the_level_are_not_written(start: Start) -> None:
@@ -93,7 +93,7 @@ def test_the_standard_library_comes_out_the_same_way(start: Start) -> None:
     with bound_contextvars(request_id="r-1"):
         logging.getLogger("some.library").warning("connected to %s", "redis://:hunter2@cache/0")
 
-    line = only(read())
+    line = parse_single_line(read())
     assert line["event"] == "connected to redis://[redacted]@cache/0"
     assert (line["level"], line["logger"], line["request_id"]) == ("warning", "some.library", "r-1")
 
@@ -106,7 +106,7 @@ def test_an_exception_has_its_stack_but_not_its_local_values(start: Start) -> No
     except ValueError:
         structlog.get_logger("undercroft.error").exception("it broke", password="hunter2")
 
-    line = only(read())
+    line = parse_single_line(read())
     assert "test_an_exception_has_its_stack" in line["exception"]
     assert "ValueError: Bearer [redacted]" in line["exception"]
     assert "hunter2" not in read().replace('password = "hunter2"', "")
@@ -117,7 +117,7 @@ def test_no_value_breaks_a_line(start: Start, value: Any) -> None:
     read = start()
     structlog.get_logger("undercroft.application").info("odd", value=value, other={"inner": value})
 
-    assert only(read())["event"] == "odd"
+    assert parse_single_line(read())["event"] == "odd"
 
 
 def test_configuring_again_does_not_say_things_twice(start: Start) -> None:

@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COUNTING = """
+WORKER_PROGRAM = """
 from undercroft.core.telemetry import metrics
 
 metrics.REQUESTS.labels("GET", "/x", "200").inc(2)
@@ -13,24 +13,24 @@ print(metrics.exposition().decode())
 """
 
 
-def told_by_a_worker(folder: Path | None) -> str:
+def run_worker(folder: Path | None) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
     if folder is not None:
         environment["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     return subprocess.run(
-        [sys.executable, "-c", COUNTING], env=environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", WORKER_PROGRAM], env=environment, capture_output=True, text=True, check=True, timeout=60
     ).stdout
 
 
 def test_any_worker_tells_what_all_counted(tmp_path: Path) -> None:
-    told_by_a_worker(tmp_path)
-    told = told_by_a_worker(tmp_path)
+    run_worker(tmp_path)
+    reported = run_worker(tmp_path)
 
-    assert 'http_requests_total{method="GET",route="/x",status="200"} 4.0' in told
-    assert 'http_request_duration_seconds_count{method="GET",route="/x"} 2.0' in told
+    assert 'http_requests_total{method="GET",route="/x",status="200"} 4.0' in reported
+    assert 'http_request_duration_seconds_count{method="GET",route="/x"} 2.0' in reported
 
 
 def test_without_a_common_folder_a_worker_tells_its_own() -> None:
-    told_by_a_worker(None)
+    run_worker(None)
 
-    assert 'http_requests_total{method="GET",route="/x",status="200"} 2.0' in told_by_a_worker(None)
+    assert 'http_requests_total{method="GET",route="/x",status="200"} 2.0' in run_worker(None)

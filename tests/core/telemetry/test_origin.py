@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.telemetry import origin
-from undercroft.core.telemetry.origin import explanation, origin_of
+from undercroft.core.telemetry.origin import explain_error, find_origin
 from undercroft.jobs import InvalidArguments
 
 
@@ -34,9 +34,9 @@ def test_deepest_line_of_the_developers_own_code_is_named_not_the_librarys(tmp_p
     module = _module(tmp_path, "mine", "import json\ndef run():\n    return json.loads('{')\n")
     with pytest.raises(ValueError, match="Expecting") as caught:
         module.run()
-    found = origin_of(caught.value)
+    found = find_origin(caught.value)
     assert found is not None
-    assert (found.place, found.source) == (f"{tmp_path}/mine.py:3", "return json.loads('{')")
+    assert (found.location, found.source) == (f"{tmp_path}/mine.py:3", "return json.loads('{')")
 
 
 def test_place_is_relative_to_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,7 @@ def test_place_is_relative_to_the_working_folder(tmp_path: Path, monkeypatch: py
     module = _module(tmp_path, "mine", "def run():\n    1 / 0\n")
     with pytest.raises(ZeroDivisionError) as caught:
         module.run()
-    assert explanation(caught.value).startswith(
+    assert explain_error(caught.value).startswith(
         "Unexpected error in mine.py:2\n    1 / 0\n  ZeroDivisionError: division"
     )
 
@@ -55,9 +55,9 @@ def test_line_that_caused_an_error_of_a_library_is_found_behind_it(tmp_path: Pat
         module.run()
     except KeyError as error:
         outer = ExceptionGroup("several", [error])
-    found = origin_of(outer)
+    found = find_origin(outer)
     assert found is not None
-    assert found.place.endswith("mine.py:2")
+    assert found.location.endswith("mine.py:2")
 
 
 def test_line_of_the_product_is_named_when_no_other_is_in_the_way() -> None:
@@ -66,9 +66,9 @@ def test_line_of_the_product_is_named_when_no_other_is_in_the_way() -> None:
     with pytest.raises(ValueError) as caught:
         Rate.parse("nonsense")
     caught.value.__traceback__ = caught.value.__traceback__ and caught.value.__traceback__.tb_next
-    found = origin_of(caught.value)
+    found = find_origin(caught.value)
     assert found is not None
-    assert "core/http/rates.py:" in found.place
+    assert "core/http/rates.py:" in found.location
 
 
 def test_model_without_a_table_is_named_with_its_class_and_the_fix() -> None:
@@ -77,9 +77,9 @@ def test_model_without_a_table_is_named_with_its_class_and_the_fix() -> None:
 
     with pytest.raises(UnmappedInstanceError) as caught:
         Session().add(Plain(id=1))
-    found = origin_of(caught.value)
+    found = find_origin(caught.value)
     assert found is not None
-    assert "tests/core/telemetry/test_origin.py:" in found.place
+    assert "tests/core/telemetry/test_origin.py:" in found.location
     assert found.source == "class Plain(SQLModel):"
     assert "table=True" in found.hint
 
@@ -95,8 +95,8 @@ def test_model_without_a_table_is_named_with_its_class_and_the_fix() -> None:
     ],
 )
 def test_known_mistakes_have_a_fix(error: Exception, hint: str) -> None:
-    assert hint in origin.hint_for(error)
-    assert bool(hint) == bool(origin.hint_for(error))
+    assert hint in origin.find_hint(error)
+    assert bool(hint) == bool(origin.find_hint(error))
 
 
 async def test_missing_table_names_the_migration_to_write(database: object) -> None:
@@ -106,13 +106,13 @@ async def test_missing_table_names_the_migration_to_write(database: object) -> N
     with pytest.raises(Exception, match="hotels") as caught:
         async with database.session() as session:
             await (await session.raw()).execute("SELECT * FROM hotels")
-    assert "undercroft migrate new" in origin.hint_for(caught.value)
+    assert "undercroft migrate new" in origin.find_hint(caught.value)
 
 
 def test_error_that_was_never_raised_has_no_place() -> None:
-    assert origin_of(ValueError("x")) is None
+    assert find_origin(ValueError("x")) is None
     assert (
-        explanation(ValueError())
+        explain_error(ValueError())
         == "Unexpected error\n  ValueError\nSet UNDERCROFT_DEBUG=1 to see the whole traceback."
     )
 
@@ -135,4 +135,4 @@ def test_library_folders_hold_the_standard_library_and_installed_packages() -> N
     ids=lambda each: str(each)[-24:],
 )
 def test_modules_migrations_and_extensions_are_the_developers_own(file: Path, own: bool) -> None:
-    assert origin._is_own(str(file)) is own
+    assert origin._is_project_code(str(file)) is own

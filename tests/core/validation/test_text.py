@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.validation import LongText, Name, Slug, lines, one_line, slug_from
+from undercroft.core.validation import LongText, Name, Slug, make_slug, multiline, single_line
 
 name = TypeAdapter(Name)
 long_text = TypeAdapter(LongText)
@@ -82,11 +82,11 @@ def test_a_long_text_that_cannot_be_stored_is_refused(value: object) -> None:
 
 
 def test_bounds_can_be_chosen() -> None:
-    short = TypeAdapter(Annotated[str, one_line(3, min_length=2)])
+    short = TypeAdapter(Annotated[str, single_line(3, min_length=2)])
     assert short.validate_python(" ab ") == "ab"
     with pytest.raises(ValidationError):
         short.validate_python(" a ")
-    assert TypeAdapter(Annotated[str, lines(3)]).validate_python("a\nb") == "a\nb"
+    assert TypeAdapter(Annotated[str, multiline(3)]).validate_python("a\nb") == "a\nb"
 
 
 @pytest.mark.parametrize("value", ["a", "a-b", "2024-report", "x" * 63])
@@ -115,12 +115,12 @@ def test_what_is_no_slug_is_refused(value: str) -> None:
     ],
 )
 def test_a_slug_can_be_made_of_any_text(text: str, made: str) -> None:
-    assert slug_from(text) == made
+    assert make_slug(text) == made
 
 
 @given(st.text(), st.integers(1, 63))
 def test_what_is_made_of_any_text_is_a_slug_or_nothing(text: str, max_length: int) -> None:
-    made = slug_from(text, max_length=max_length)
+    made = make_slug(text, max_length=max_length)
     assert len(made) <= max_length
     assert made == "" or slug.validate_python(made) == made
 

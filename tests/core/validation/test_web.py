@@ -166,8 +166,8 @@ def _png() -> bytes:
         (b"\x00" * 10, "application/octet-stream"),
     ],
 )
-def test_content_is_known_by_its_first_bytes(content: bytes, told: str) -> None:
-    assert sniff_content_type(content) == told
+def test_content_is_known_by_its_first_bytes(content: bytes, reported: str) -> None:
+    assert sniff_content_type(content) == reported
 
 
 def test_heavy_libraries_wait_until_they_are_needed() -> None:

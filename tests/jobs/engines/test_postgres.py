@@ -3,7 +3,7 @@ import importlib
 from datetime import timedelta
 from uuid import uuid4
 
-from tests.jobs import chores
+from tests.jobs import sample_tasks
 from undercroft.core.db import Database
 from undercroft.jobs import enqueue
 from undercroft.jobs.engines.postgres import PostgresEngine, library_names
@@ -35,7 +35,7 @@ def test_the_librarys_own_environment_variables_change_nothing(monkeypatch) -> N
 async def test_two_workers_never_claim_one_message(database: Database) -> None:
     async with database.session() as session:
         for n in range(40):
-            await enqueue(session, chores.note, what=str(n))
+            await enqueue(session, sample_tasks.note, what=str(n))
     engine = PostgresEngine()
 
     async def claimed() -> list[int]:
@@ -43,7 +43,7 @@ async def test_two_workers_never_claim_one_message(database: Database) -> None:
             messages = await engine.claim(
                 await session.raw(),
                 limit=10,
-                tasks=[chores.note.name],
+                tasks=[sample_tasks.note.name],
                 worker_id=uuid4(),
                 stale_after=timedelta(seconds=30),
             )
@@ -57,7 +57,7 @@ async def test_two_workers_never_claim_one_message(database: Database) -> None:
 
 async def test_a_message_of_a_task_that_this_worker_does_not_know_is_left(database: Database) -> None:
     async with database.session() as session:
-        await enqueue(session, chores.note, what="tea")
+        await enqueue(session, sample_tasks.note, what="tea")
         messages = await PostgresEngine().claim(
             await session.raw(), limit=10, tasks=["other.task"], worker_id=uuid4(), stale_after=timedelta(seconds=30)
         )

@@ -10,126 +10,130 @@ import pytest
 from httpx import AsyncClient, Response
 
 from tests.modules.admin_ui.conftest import Browser
-from tests.modules.audit.entries import entries, shown
+from tests.modules.audit.entries import changes_with_texts, entries
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 
 SEEN = re.compile(r'name="seen" value="([0-9a-f]{64})"')
 
 
-async def form_of(admin: AsyncClient, path: str) -> dict[str, str]:
+async def get_form(admin: AsyncClient, path: str) -> dict[str, str]:
     page = await admin.get(path)
     found = SEEN.search(page.text)
     assert found, page.text
     return {"seen": found[1], "save": "Save"}
 
 
-async def project(somebody: Any, name: str = "Website") -> tuple[Any, str]:
-    person = await somebody()
+async def project(create_user: Any, name: str = "Website") -> tuple[Any, str]:
+    person = await create_user()
     made = (await person.client.post("/api/v1/app/projects", json={"name": name})).json()
     return person, made["id"]
 
 
-async def edited(admin: AsyncClient, path: str, **values: str) -> Response:
+async def submit_edit(admin: AsyncClient, path: str, **values: str) -> Response:
     form = {"full_name": "Somebody", "locale": "en", "timezone": "UTC", "role": "user", "is_active": "y"}
-    return await admin.post(path, data={**form, **await form_of(admin, path), **values})
+    return await admin.post(path, data={**form, **await get_form(admin, path), **values})
 
 
 async def test_a_project_is_changed_and_audited_once_with_before_and_after(
-    browser: Browser, somebody: Any, database: Database
+    browser: Browser, create_user: Any, database: Database
 ) -> None:
-    admin, (person, key) = await browser(), await project(somebody)
+    admin, (person, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
-    form = {**await form_of(admin, path), "name": "Shop", "description": "", "status": "active"}
+    form = {**await get_form(admin, path), "name": "Shop", "description": "", "status": "active"}
     assert (await admin.post(path, data=form)).status_code == 302
     (entry,) = await entries(database, action="project.changed")
-    assert await shown(database, entry) == ({"name": "Website"}, {"name": "Shop"})
+    assert await changes_with_texts(database, entry) == ({"name": "Website"}, {"name": "Shop"})
     assert (entry["user_id"], entry["team_id"]) == (admin.person.user_id, person.team_id)  # type: ignore[attr-defined]
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Shop"
 
 
-async def test_nothing_is_audited_when_nothing_changes(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, (_, key) = await browser(), await project(somebody)
+async def test_nothing_is_audited_when_nothing_changes(browser: Browser, create_user: Any, database: Database) -> None:
+    admin, (_, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
-    form = {**await form_of(admin, path), "name": "Website", "description": "", "status": "active"}
+    form = {**await get_form(admin, path), "name": "Website", "description": "", "status": "active"}
     assert (await admin.post(path, data=form)).status_code == 302
     assert await entries(database, action="project.changed") == []
 
 
-async def overtaken(admin: Any, person: Any, key: str) -> tuple[str, dict[str, str]]:
+async def prepare_stale_edit(admin: Any, person: Any, key: str) -> tuple[str, dict[str, str]]:
     """Where an administrator's form goes, and its fields; the project was changed since it was opened."""
     path = f"/admin/project/edit/{key}"
-    form = {**await form_of(admin, path), "name": "Mine", "description": "", "status": "active"}
+    form = {**await get_form(admin, path), "name": "Mine", "description": "", "status": "active"}
     await person.client.patch(f"/api/v1/app/projects/{key}", json={"name": "Theirs"})
     return path, form
 
 
-async def test_a_change_that_came_in_between_is_not_lost(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, (person, key) = await browser(), await project(somebody)
-    path, form = await overtaken(admin, person, key)
+async def test_a_change_that_came_in_between_is_not_lost(
+    browser: Browser, create_user: Any, database: Database
+) -> None:
+    admin, (person, key) = await browser(), await project(create_user)
+    path, form = await prepare_stale_edit(admin, person, key)
     for _ in range(2):
-        answer = await admin.post(path, data=form)
-        assert answer.status_code == 400
-        assert "Somebody has changed this since you opened it" in answer.text
+        response = await admin.post(path, data=form)
+        assert response.status_code == 400
+        assert "Somebody has changed this since you opened it" in response.text
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Theirs"
     (entry,) = await entries(database, action="project.changed")
-    assert (await shown(database, entry))[1] == {"name": "Theirs"}
+    assert (await changes_with_texts(database, entry))[1] == {"name": "Theirs"}
 
 
-async def test_a_refused_form_saved_again_is_refused_again(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, (person, key) = await browser(), await project(somebody)
-    path, form = await overtaken(admin, person, key)
+async def test_a_refused_form_saved_again_is_refused_again(
+    browser: Browser, create_user: Any, database: Database
+) -> None:
+    admin, (person, key) = await browser(), await project(create_user)
+    path, form = await prepare_stale_edit(admin, person, key)
     for _ in range(2):
-        answer = await admin.post(path, data=form)
-        assert answer.status_code == 400
-        found = SEEN.search(answer.text)
+        response = await admin.post(path, data=form)
+        assert response.status_code == 400
+        found = SEEN.search(response.text)
         assert found
         form["seen"] = found[1]
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Theirs"
 
 
-async def test_a_text_of_several_lines_stays_one(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, person = await browser(), await somebody()
+async def test_a_text_of_several_lines_stays_one(browser: Browser, create_user: Any, database: Database) -> None:
+    admin, person = await browser(), await create_user()
     sent = {"name": "Website", "description": "One.\n\nTwo."}
     key = (await person.client.post("/api/v1/app/projects", json=sent)).json()["id"]
     path = f"/admin/project/edit/{key}"
     shown = re.search(r"<textarea[^>]* name=\"description\"[^>]*>\s*([^<]*)</textarea>", (await admin.get(path)).text)
     assert shown
-    form = {**await form_of(admin, path), "name": "Website", "description": "One.\r\n\r\nTwo.", "status": "done"}
+    form = {**await get_form(admin, path), "name": "Website", "description": "One.\r\n\r\nTwo.", "status": "done"}
     assert shown[1].replace("\r", "") == "One.\n\nTwo."
     assert (await admin.post(path, data=form)).status_code == 302
     (entry,) = await entries(database, action="project.changed")
     assert entry["after"] == {"status": "done"}
 
 
-async def test_of_ten_who_save_at_once_one_does(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, (_, key) = await browser(), await project(somebody)
+async def test_of_ten_who_save_at_once_one_does(browser: Browser, create_user: Any, database: Database) -> None:
+    admin, (_, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
-    form = {**await form_of(admin, path), "description": "", "status": "active"}
-    answers = await asyncio.gather(*(admin.post(path, data={**form, "name": f"N{n}"}) for n in range(10)))
-    assert sorted(answer.status_code for answer in answers) == [302] + [400] * 9
+    form = {**await get_form(admin, path), "description": "", "status": "active"}
+    responses = await asyncio.gather(*(admin.post(path, data={**form, "name": f"N{n}"}) for n in range(10)))
+    assert sorted(response.status_code for response in responses) == [302] + [400] * 9
     assert len(await entries(database, action="project.changed")) == 1
 
 
-async def test_what_does_not_fit_is_told_and_not_saved(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, (_, key) = await browser(), await project(somebody)
+async def test_what_does_not_fit_is_told_and_not_saved(browser: Browser, create_user: Any, database: Database) -> None:
+    admin, (_, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
     for values in (
         {"name": "", "status": "active"},
         {"name": "x" * 500, "status": "active"},
         {"name": "A", "status": "no"},
     ):
-        answer = await admin.post(path, data={**await form_of(admin, path), "description": "", **values})
-        assert answer.status_code == 400
+        response = await admin.post(path, data={**await get_form(admin, path), "description": "", **values})
+        assert response.status_code == 400
     assert await entries(database, action="project.changed") == []
 
 
 async def test_a_project_is_deleted_so_that_it_can_be_restored(
-    browser: Browser, somebody: Any, database: Database
+    browser: Browser, create_user: Any, database: Database
 ) -> None:
-    admin, (person, key) = await browser(), await project(somebody)
-    answer = await admin.delete(f"/admin/project/delete?pks={key}")
-    assert (answer.status_code, answer.text.endswith("/admin/project/list")) == (200, True)
+    admin, (person, key) = await browser(), await project(create_user)
+    response = await admin.delete(f"/admin/project/delete?pks={key}")
+    assert (response.status_code, response.text.endswith("/admin/project/list")) == (200, True)
     assert (await admin.delete(f"/admin/project/delete?pks={key},{key}")).status_code == 200
     (entry,) = await entries(database, action="project.deleted")
     assert (entry["before"], entry["after"]) == ({"deleted": False}, {"deleted": True})
@@ -137,26 +141,28 @@ async def test_a_project_is_deleted_so_that_it_can_be_restored(
     assert (await person.client.post(f"/api/v1/app/projects/{key}/restore")).status_code == 200
 
 
-async def test_an_admin_makes_no_admins_a_superadmin_does(browser: Browser, somebody: Any, database: Database) -> None:
-    person = await somebody()
+async def test_an_admin_makes_no_admins_a_superadmin_does(
+    browser: Browser, create_user: Any, database: Database
+) -> None:
+    person = await create_user()
     path = f"/admin/user/edit/{person.user_id}"
     admin, superadmin = await browser(), await browser(role=PlatformRole.SUPERADMIN)
-    refused = await edited(admin, path, role="admin")
+    refused = await submit_edit(admin, path, role="admin")
     assert refused.status_code == 400
     assert await entries(database, action="user.role_changed") == []
-    assert (await edited(superadmin, path, role="admin")).status_code == 302
+    assert (await submit_edit(superadmin, path, role="admin")).status_code == 302
     assert len(await entries(database, action="user.role_changed")) == 1
 
 
-async def test_somebody_is_kept_out_at_the_next_request(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, person = await browser(), await somebody()
-    assert (await edited(admin, f"/admin/user/edit/{person.user_id}", is_active="")).status_code == 302
+async def test_somebody_is_kept_out_at_the_next_request(browser: Browser, create_user: Any, database: Database) -> None:
+    admin, person = await browser(), await create_user()
+    assert (await submit_edit(admin, f"/admin/user/edit/{person.user_id}", is_active="")).status_code == 302
     assert (await person.client.get("/api/v1/app/users/me")).status_code == 401
     assert len(await entries(database, action="user.deactivated")) == 1
 
 
-async def test_a_session_is_ended_and_its_row_stays(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, person = await browser(), await somebody()
+async def test_a_session_is_ended_and_its_row_stays(browser: Browser, create_user: Any, database: Database) -> None:
+    admin, person = await browser(), await create_user()
     async with database.session() as session:
         raw = await session.raw()
         key = await raw.fetchval("SELECT id FROM auth_sessions WHERE user_id = $1", person.user_id)
@@ -166,8 +172,10 @@ async def test_a_session_is_ended_and_its_row_stays(browser: Browser, somebody: 
     assert len(await entries(database, action="session.ended")) == 1
 
 
-async def test_an_api_key_is_revoked_at_its_next_request(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, person = await browser(), await somebody()
+async def test_an_api_key_is_revoked_at_its_next_request(
+    browser: Browser, create_user: Any, database: Database
+) -> None:
+    admin, person = await browser(), await create_user()
     made = await person.client.post("/api/v1/app/api-keys", json={"name": "CI"})
     assert made.status_code == 201, made.text
     text, key = made.json()["key"], made.json()["id"]
@@ -180,8 +188,8 @@ async def test_an_api_key_is_revoked_at_its_next_request(browser: Browser, someb
     assert len(await entries(database, action="api_key.revoked")) == 1
 
 
-async def test_an_admin_ends_nothing_of_those_above(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, above = await browser(), await somebody(role=PlatformRole.SUPERADMIN)
+async def test_an_admin_ends_nothing_of_those_above(browser: Browser, create_user: Any, database: Database) -> None:
+    admin, above = await browser(), await create_user(role=PlatformRole.SUPERADMIN)
     key = (await above.client.post("/api/v1/app/api-keys", json={"name": "CI"})).json()["id"]
     async with database.session() as session:
         raw = await session.raw()
@@ -194,8 +202,12 @@ async def test_an_admin_ends_nothing_of_those_above(browser: Browser, somebody: 
     assert [entry["target_id"] for entry in await entries(database, action="session.ended")] == [own]
 
 
-async def test_what_refers_to_somebody_is_found_by_their_address(browser: Browser, somebody: Any) -> None:
-    admin, ada, _ = await browser(), await somebody(email="ada@example.com"), await somebody(email="bob@example.com")
+async def test_what_refers_to_somebody_is_found_by_their_address(browser: Browser, create_user: Any) -> None:
+    admin, ada, _ = (
+        await browser(),
+        await create_user(email="ada@example.com"),
+        await create_user(email="bob@example.com"),
+    )
     for person in (ada, admin.person):  # type: ignore[attr-defined]
         await person.client.post("/api/v1/app/api-keys", json={"name": "CI"})
     for view in ("membership", "auth-session", "api-key", "audit-entry"):
@@ -204,8 +216,8 @@ async def test_what_refers_to_somebody_is_found_by_their_address(browser: Browse
         assert "bob@example.com" not in found.text, view
 
 
-async def test_what_a_column_says_is_shown_in_words(browser: Browser, somebody: Any) -> None:
-    admin, (person, key) = await browser(), await project(somebody)
+async def test_what_a_column_says_is_shown_in_words(browser: Browser, create_user: Any) -> None:
+    admin, (person, key) = await browser(), await project(create_user)
     await person.client.patch(f"/api/v1/app/projects/{key}", json={"status": "on_hold"})
     for path in ("list?status=on_hold", f"details/{key}"):
         text = (await admin.get(f"/admin/project/{path}")).text
@@ -220,11 +232,11 @@ async def test_a_search_in_vain_says_so(browser: Browser) -> None:
 
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.test", "http://test.local.evil.test"])
 async def test_another_sites_request_changes_nothing(
-    browser: Browser, somebody: Any, database: Database, origin: str | None
+    browser: Browser, create_user: Any, database: Database, origin: str | None
 ) -> None:
-    admin, (_, key) = await browser(), await project(somebody)
+    admin, (_, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
-    form = {**await form_of(admin, path), "name": "Evil", "description": "", "status": "active"}
+    form = {**await get_form(admin, path), "name": "Evil", "description": "", "status": "active"}
     if origin is None:
         del admin.headers["origin"]
     else:
@@ -239,14 +251,16 @@ async def test_a_bearer_token_is_no_way_in(admin: AsyncClient) -> None:
     assert (await admin.get("/admin/")).status_code == 303
 
 
-async def test_an_export_is_harmless_filtered_and_audited(browser: Browser, somebody: Any, database: Database) -> None:
-    admin, (person, _) = await browser(), await project(somebody, "=cmd|'/c calc'!A0")
+async def test_an_export_is_harmless_filtered_and_audited(
+    browser: Browser, create_user: Any, database: Database
+) -> None:
+    admin, (person, _) = await browser(), await project(create_user, "=cmd|'/c calc'!A0")
     await person.client.post("/api/v1/app/projects", json={"name": "Other"})
     listed = await admin.get("/admin/project/list?search=calc")
     assert "/admin/project/export/csv?search=calc" in listed.text
-    answer = await admin.get("/admin/project/export/csv?search=calc")
-    assert answer.headers["content-disposition"].startswith("attachment")
-    header, *rows = csv.reader(StringIO(answer.text))
+    response = await admin.get("/admin/project/export/csv?search=calc")
+    assert response.headers["content-disposition"].startswith("attachment")
+    header, *rows = csv.reader(StringIO(response.text))
     assert [row[header.index("name")] for row in rows] == ["'=cmd|'/c calc'!A0"]
     (entry,) = await entries(database, action="project.exported")
     assert entry["details"] == {"format": "csv", "rows": 1}
@@ -259,6 +273,6 @@ async def test_an_export_is_harmless_filtered_and_audited(browser: Browser, some
 )
 async def test_no_secret_is_shown(browser: Browser, path: str) -> None:
     admin = await browser()
-    answer = await admin.get(f"/admin/{path}".replace("{id}", str(admin.person.user_id)))  # type: ignore[attr-defined]
-    assert answer.status_code == 200
-    assert not re.search(r"argon2|password_hash|cookie_hash|Password hash|Cookie hash", answer.text)
+    response = await admin.get(f"/admin/{path}".replace("{id}", str(admin.person.user_id)))  # type: ignore[attr-defined]
+    assert response.status_code == 200
+    assert not re.search(r"argon2|password_hash|cookie_hash|Password hash|Cookie hash", response.text)

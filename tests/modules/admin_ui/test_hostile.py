@@ -36,9 +36,9 @@ async def test_a_hostile_query_is_answered(browser: Browser, query: str) -> None
     admin = await browser()
     for view in VIEWS:
         for place in ("list", "export/csv"):
-            answer = await admin.get(f"/admin/{view}/{place}?{query}")
-            assert answer.status_code < 500, (view, place, answer.status_code)
-            assert "Call 555" not in answer.text
+            response = await admin.get(f"/admin/{view}/{place}?{query}")
+            assert response.status_code < 500, (view, place, response.status_code)
+            assert "Call 555" not in response.text
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ async def test_an_unknown_row_is_not_found(browser: Browser, key: str) -> None:
             ("POST", f"edit/{key}"),
             ("DELETE", f"delete?pks={key}"),
         ):
-            answer = await admin.request(method, f"/admin/{view}/{path}")
-            assert answer.status_code in (400, 403, 404, 422), (view, path, answer.status_code)
+            response = await admin.request(method, f"/admin/{view}/{path}")
+            assert response.status_code in (400, 403, 404, 422), (view, path, response.status_code)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
@@ -84,23 +84,23 @@ async def test_no_method_breaks_a_page(browser: Browser, method: str) -> None:
         "x/y/z",
         "statics/x",
     ):
-        answer = await admin.request(method, f"/admin/{path}")
-        assert answer.status_code < 500, (method, path, answer.status_code)
+        response = await admin.request(method, f"/admin/{path}")
+        assert response.status_code < 500, (method, path, response.status_code)
 
 
 async def test_deleting_nothing_is_told_in_a_line(browser: Browser) -> None:
     admin = await browser()
     for pks in ("", ",,", ",".join(["x"] * 101)):
-        answer = await admin.delete(f"/admin/project/delete?pks={pks}")
-        assert (answer.status_code, answer.text) == (400, "Choose between 1 and 100 rows.")
+        response = await admin.delete(f"/admin/project/delete?pks={pks}")
+        assert (response.status_code, response.text) == (400, "Choose between 1 and 100 rows.")
 
 
 async def test_a_file_is_no_text(browser: Browser) -> None:
     admin = await browser()
     key = (await admin.person.client.post("/api/v1/app/projects", json={"name": "Website"})).json()["id"]  # type: ignore[attr-defined]
     for path in (f"project/edit/{key}", "project/create"):
-        answer = await admin.post(f"/admin/{path}", files={"name": ("name.txt", b"Evil")})
-        assert answer.status_code in (400, 403), (path, answer.status_code)
+        response = await admin.post(f"/admin/{path}", files={"name": ("name.txt", b"Evil")})
+        assert response.status_code in (400, 403), (path, response.status_code)
 
 
 async def test_what_may_not_be_changed_cannot_be(browser: Browser) -> None:
@@ -112,17 +112,17 @@ async def test_what_may_not_be_changed_cannot_be(browser: Browser) -> None:
             ("POST", f"edit/{new_id()}"),
             ("DELETE", f"delete?pks={new_id()}"),
         ):
-            answer = await admin.request(method, f"/admin/{view}/{path}")
-            assert answer.status_code in (403, 404), (view, path, answer.status_code)
+            response = await admin.request(method, f"/admin/{view}/{path}")
+            assert response.status_code in (403, 404), (view, path, response.status_code)
 
 
 async def test_the_policy_is_tight(browser: Browser) -> None:
     admin = await browser()
-    answer = await admin.get("/admin/user/list")
-    policy = answer.headers["content-security-policy"]
+    response = await admin.get("/admin/user/list")
+    policy = response.headers["content-security-policy"]
     assert "unsafe" not in policy
     assert "default-src 'none'" in policy
     assert "script-src 'self'" in policy
-    assert answer.headers["cache-control"] == "no-store"
-    assert "<script>" not in answer.text
-    assert " style=" not in answer.text
+    assert response.headers["cache-control"] == "no-store"
+    assert "<script>" not in response.text
+    assert " style=" not in response.text

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.modules.admin_ui.conftest import PASSWORD, set_password, two_steps
-from tests.modules.conftest import shot
+from tests.modules.admin_ui.conftest import PASSWORD, enable_totp, set_password
+from tests.modules.conftest import take_screenshot
 from tests.modules.mfa.conftest import Clock
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
-from undercroft.testing.people import Person
+from undercroft.testing.users import SignedInUser
 
 
 class Visit:
@@ -42,33 +42,33 @@ async def visit(chromium: Any, address: str, width: int = 1280, **wishes: Any) -
     return Visit(await context.new_page(), address)
 
 
-async def made(somebody: Any, database: Database, role: PlatformRole, **who: Any) -> Person:
-    person: Person = await somebody(role=role, **who)
+async def create_person(create_user: Any, database: Database, role: PlatformRole, **who: Any) -> SignedInUser:
+    person: SignedInUser = await create_user(role=role, **who)
     await set_password(database, person)
     return person
 
 
 async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_edits_and_exports(
-    chromium: Any, address: str, somebody: Any, database: Database, clock: Clock
+    chromium: Any, address: str, create_user: Any, database: Database, clock: Clock
 ) -> None:
-    admin = await made(somebody, database, PlatformRole.ADMIN, email="admin@example.com")
-    other = await made(somebody, database, PlatformRole.USER, email="ada@example.com")
+    admin = await create_person(create_user, database, PlatformRole.ADMIN, email="admin@example.com")
+    other = await create_person(create_user, database, PlatformRole.USER, email="ada@example.com")
     await other.client.post("/api/v1/app/projects", json={"name": "=HYPERLINK(1)"})
-    authenticator = await two_steps(admin, clock)
+    authenticator = await enable_totp(admin, clock)
     here = await visit(chromium, address)
     page = here.page
     await here.sign_in(admin.email)
-    await shot(here.page, "code")
+    await take_screenshot(here.page, "code")
     await page.fill("input[name=code]", authenticator.code())
     await page.click("button[type=submit]")
     await page.wait_for_url("**/admin/")
-    await shot(here.page, "dashboard")
+    await take_screenshot(here.page, "dashboard")
     assert await page.locator(".chart svg").count() >= 3
 
     await page.click("text=People")
     await page.click("a.nav-link:has-text('Users')")
     await page.wait_for_selector("td:has-text('ada@example.com')")
-    await shot(here.page, "users")
+    await take_screenshot(here.page, "users")
     await page.fill("#search-input", "ada@")
     await page.click("#search-button")
     await page.wait_for_url("**search=ada**")
@@ -80,20 +80,20 @@ async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_e
     assert await page.locator("td:has-text('ada@example.com')").count() == 0
 
     await here.goto(f"/admin/user/edit/{other.user_id}")
-    await shot(here.page, "edit")
+    await take_screenshot(here.page, "edit")
     await page.fill("#full_name", "Ada Lovelace")
     await page.click("input[value=Save]")
     await page.wait_for_selector("td:has-text('Ada Lovelace')")
 
     await here.goto("/admin/project/list")
-    await shot(here.page, "projects")
+    await take_screenshot(here.page, "projects")
     async with page.expect_download() as download:
         await page.click("a:has-text('CSV')")
     text = Path(await (await download.value).path()).read_text()
     assert "'=HYPERLINK(1)" in text
 
     await here.goto(f"/admin/user/details/{other.user_id}")
-    await shot(here.page, "details")
+    await take_screenshot(here.page, "details")
     assert "argon2" not in await page.content()
     await page.click("text=Sign out")
     await page.wait_for_url("**/admin/login")
@@ -102,12 +102,12 @@ async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_e
 
 
 async def test_a_project_keeps_its_lines_when_edited_and_is_deleted_after_a_question(
-    chromium: Any, address: str, somebody: Any, database: Database
+    chromium: Any, address: str, create_user: Any, database: Database
 ) -> None:
-    admin = await made(somebody, database, PlatformRole.ADMIN)
+    admin = await create_person(create_user, database, PlatformRole.ADMIN)
     sent = {"name": "Website", "description": "One.\n\nTwo."}
-    answer = await admin.client.post("/api/v1/app/projects", json=sent)
-    key = answer.json()["id"]
+    response = await admin.client.post("/api/v1/app/projects", json=sent)
+    key = response.json()["id"]
     here = await visit(chromium, address)
     page = here.page
     await here.sign_in(admin.email)
@@ -123,7 +123,7 @@ async def test_a_project_keeps_its_lines_when_edited_and_is_deleted_after_a_ques
     await here.goto(f"/admin/project/details/{key}")
     await page.click(".btn-danger:has-text('Delete')")
     await page.wait_for_selector("#modal-delete :text('which can restore it')")
-    await shot(here.page, "question")
+    await take_screenshot(here.page, "question")
     await page.click("#modal-delete-button")
     await page.wait_for_url("**/admin/project/list")
     assert (await admin.client.get(f"/api/v1/app/projects/{key}")).status_code == 404
@@ -131,10 +131,10 @@ async def test_a_project_keeps_its_lines_when_edited_and_is_deleted_after_a_ques
 
 
 async def test_a_link_into_it_is_followed_after_signing_in(
-    chromium: Any, address: str, somebody: Any, database: Database, clock: Clock
+    chromium: Any, address: str, create_user: Any, database: Database, clock: Clock
 ) -> None:
-    admin = await made(somebody, database, PlatformRole.ADMIN)
-    authenticator = await two_steps(admin, clock)
+    admin = await create_person(create_user, database, PlatformRole.ADMIN)
+    authenticator = await enable_totp(admin, clock)
     here = await visit(chromium, address)
     page = here.page
     await here.goto("/admin/user/list?search=ada@&page=1")
@@ -149,26 +149,26 @@ async def test_a_link_into_it_is_followed_after_signing_in(
 
 
 async def test_it_is_as_dark_as_the_browser_wishes(
-    chromium: Any, address: str, somebody: Any, database: Database
+    chromium: Any, address: str, create_user: Any, database: Database
 ) -> None:
-    admin = await made(somebody, database, PlatformRole.ADMIN)
+    admin = await create_person(create_user, database, PlatformRole.ADMIN)
     shades = {}
     for scheme in ("light", "dark"):
         here = await visit(chromium, address, color_scheme=scheme)
         await here.sign_in(admin.email)
         await here.page.wait_for_url("**/admin/")
-        await shot(here.page, scheme)
+        await take_screenshot(here.page, scheme)
         shade = await here.page.evaluate("getComputedStyle(document.body).backgroundColor")
         shades[scheme] = sum(map(int, re.findall(r"\d+", shade)[:3]))
         assert here.complaints == []
     assert shades["dark"] < 200 < 600 < shades["light"]
 
 
-async def test_it_fits_a_telephone(chromium: Any, address: str, somebody: Any, database: Database) -> None:
-    admin = await made(somebody, database, PlatformRole.ADMIN)
+async def test_it_fits_a_telephone(chromium: Any, address: str, create_user: Any, database: Database) -> None:
+    admin = await create_person(create_user, database, PlatformRole.ADMIN)
     here = await visit(chromium, address, width=375)
     await here.goto("/admin/login")
-    await shot(here.page, "small_login")
+    await take_screenshot(here.page, "small_login")
     await here.sign_in(admin.email)
     await here.page.wait_for_url("**/admin/")
     for name, path in (
@@ -178,31 +178,31 @@ async def test_it_fits_a_telephone(chromium: Any, address: str, somebody: Any, d
         ("details", f"/admin/user/details/{admin.user_id}"),
     ):
         await here.goto(path)
-        await shot(here.page, f"small_{name}")
+        await take_screenshot(here.page, f"small_{name}")
         assert await here.page.evaluate("document.documentElement.scrollWidth") <= 375, name
     assert here.complaints == []
 
 
-async def test_a_plain_user_sees_no_name(chromium: Any, address: str, somebody: Any, database: Database) -> None:
-    plain = await made(somebody, database, PlatformRole.USER)
+async def test_a_plain_user_sees_no_name(chromium: Any, address: str, create_user: Any, database: Database) -> None:
+    plain = await create_person(create_user, database, PlatformRole.USER)
     here = await visit(chromium, address)
     await here.sign_in(plain.email)
     await here.page.wait_for_url("**/admin/")
-    await shot(here.page, "refused")
+    await take_screenshot(here.page, "refused")
     text = (await here.page.content()).lower()
     assert not any(word in text for word in ("membership", "project", "audit log", "sqladmin"))
 
 
 async def test_a_page_of_another_site_cannot_post(
-    chromium: Any, address: str, somebody: Any, database: Database
+    chromium: Any, address: str, create_user: Any, database: Database
 ) -> None:
-    admin = await made(somebody, database, PlatformRole.ADMIN)
+    admin = await create_person(create_user, database, PlatformRole.ADMIN)
     here = await visit(chromium, address)
     await here.sign_in(admin.email)
     await here.page.wait_for_url("**/admin/")
     form = f'<form method=post action="{address}/admin/user/edit/{admin.user_id}"><button>go</button></form>'
     await here.page.route("http://evil.test/**", lambda route: route.fulfill(body=form, content_type="text/html"))
     await here.page.goto("http://evil.test/")
-    async with here.page.expect_response(lambda answer: "/admin/user/edit/" in answer.url) as answered:
+    async with here.page.expect_response(lambda response: "/admin/user/edit/" in response.url) as responded:
         await here.page.click("button")
-    assert (await answered.value).status == 403
+    assert (await responded.value).status == 403

@@ -6,67 +6,67 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
-from tests.modules.admin_ui.conftest import HERE, PASSWORD, Browser, set_password, sign_in, two_steps
+from tests.modules.admin_ui.conftest import BROWSER_HEADERS, PASSWORD, Browser, enable_totp, set_password, sign_in
 from tests.modules.audit.entries import entries
 from tests.modules.mfa.conftest import Clock
 from undercroft.core import settings
 from undercroft.core.auth import PlatformRole
-from undercroft.core.auth.settings import ProofSettings
+from undercroft.core.auth.settings import StepUpSettings
 from undercroft.core.db import Database
 
 TOKEN = re.compile(r'name="mfa_token" value="([^"]+)"')
 
 
-async def second_step(client: AsyncClient, token: str, code: str) -> Any:
-    return await client.post("/admin/login/code", data={"mfa_token": token, "code": code}, headers=HERE)
+async def submit_second_factor(client: AsyncClient, token: str, code: str) -> Any:
+    return await client.post("/admin/login/code", data={"mfa_token": token, "code": code}, headers=BROWSER_HEADERS)
 
 
 async def test_with_two_step_sign_in_the_password_alone_opens_nothing(
-    client: AsyncClient, somebody: Any, database: Database, clock: Clock
+    client: AsyncClient, create_user: Any, database: Database, clock: Clock
 ) -> None:
-    person = await somebody(role=PlatformRole.ADMIN)
+    person = await create_user(role=PlatformRole.ADMIN)
     await set_password(database, person)
-    app = await two_steps(person, clock)
+    app = await enable_totp(person, clock)
     first = await sign_in(client, person.email)
     assert (first.status_code, "set-cookie" in first.headers) == (200, False)
     found = TOKEN.search(first.text)
     assert found
     assert (await client.get("/admin/")).status_code == 303
-    wrong = await second_step(client, found[1], app.wrong())
+    wrong = await submit_second_factor(client, found[1], app.wrong())
     assert (wrong.status_code, "set-cookie" in wrong.headers) == (401, False)
-    assert (await second_step(client, "nonsense", app.code())).status_code == 401
-    right = await second_step(client, found[1], app.code())
+    assert (await submit_second_factor(client, "nonsense", app.code())).status_code == 401
+    right = await submit_second_factor(client, found[1], app.code())
     assert (right.status_code, right.headers["location"]) == (303, "/admin/")
     assert (await client.get("/admin/")).status_code == 200
-    assert (await second_step(client, found[1], app.code())).status_code == 401
+    assert (await submit_second_factor(client, found[1], app.code())).status_code == 401
 
 
 @pytest.mark.parametrize("code", ["", "      ", "abc", "x" * 5000, "\0", "'; --", "١٢٣٤٥٦"])
 async def test_what_is_no_code_is_wrong(
-    client: AsyncClient, somebody: Any, database: Database, clock: Clock, code: str
+    client: AsyncClient, create_user: Any, database: Database, clock: Clock, code: str
 ) -> None:
-    person = await somebody(role=PlatformRole.ADMIN)
+    person = await create_user(role=PlatformRole.ADMIN)
     await set_password(database, person)
-    await two_steps(person, clock)
+    await enable_totp(person, clock)
     found = TOKEN.search((await sign_in(client, person.email)).text)
     assert found
-    assert (await second_step(client, found[1], code)).status_code == 401
+    assert (await submit_second_factor(client, found[1], code)).status_code == 401
 
 
 async def test_administrators_must_have_a_second_factor_where_that_is_asked_for(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin = await browser()
-    monkeypatch.setitem(settings._loaded, ProofSettings, ProofSettings(admin_requires_mfa=True))
-    answer = await admin.get("/admin/")
-    assert answer.status_code == 403
-    assert "Users" not in answer.text
+    monkeypatch.setitem(settings._loaded, StepUpSettings, StepUpSettings(admin_requires_mfa=True))
+    response = await admin.get("/admin/")
+    assert response.status_code == 403
+    assert "Users" not in response.text
 
 
 async def test_wrong_passwords_are_refused_counted_and_audited(
-    client: AsyncClient, somebody: Any, database: Database
+    client: AsyncClient, create_user: Any, database: Database
 ) -> None:
-    person = await somebody(role=PlatformRole.ADMIN)
+    person = await create_user(role=PlatformRole.ADMIN)
     await set_password(database, person)
     for email, password in (
         (person.email, "wrong"),
@@ -74,19 +74,19 @@ async def test_wrong_passwords_are_refused_counted_and_audited(
         ("no address", PASSWORD),
         ("", ""),
     ):
-        answer = await sign_in(client, email, password)
-        assert answer.status_code == 401
-        assert "Incorrect email or password." in answer.text
+        response = await sign_in(client, email, password)
+        assert response.status_code == 401
+        assert "Incorrect email or password." in response.text
     assert len(await entries(database, action="sign_in.failed")) == 2
 
 
-async def test_another_site_cannot_sign_a_browser_in(client: AsyncClient, somebody: Any, database: Database) -> None:
-    person = await somebody(role=PlatformRole.ADMIN)
+async def test_another_site_cannot_sign_a_browser_in(client: AsyncClient, create_user: Any, database: Database) -> None:
+    person = await create_user(role=PlatformRole.ADMIN)
     await set_password(database, person)
     form = {"email": person.email, "password": PASSWORD}
     for headers in ({}, {"Origin": "http://evil.test"}, {"Sec-Fetch-Site": "cross-site"}):
-        answer = await client.post("/admin/login", data=form, headers=headers)
-        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+        response = await client.post("/admin/login", data=form, headers=headers)
+        assert (response.status_code, "set-cookie" in response.headers) == (403, False)
 
 
 async def test_signing_out_ends_the_session(browser: Browser) -> None:

@@ -7,7 +7,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from httpx import AsyncClient
 
-from tests.modules.api_keys.acting import ME, make_key, make_team, program, refused
+from tests.modules.api_keys.requests import ME, api_key_client, assert_error, make_key, make_team
 from undercroft.app.api import offline_app
 from undercroft.core.auth.guards import interactive
 from undercroft.core.http.application import Api
@@ -40,11 +40,11 @@ async def test_no_key_reaches_what_belongs_to_a_person_at_a_screen(app: Api, use
     team = await make_team(user)
     keys = [await make_key(user), await make_key(user, team=team, kind="team")]
     for made in keys:
-        async with program(app, made["key"]) as http:
+        async with api_key_client(app, made["key"]) as http:
             for method, path in ROUTES:
-                answer = await http.request(method, path, json={} if method != "GET" else None)
-                assert answer.status_code == 403, (method, path, answer.text)
-                assert answer.json()["error"]["code"] in ("INTERACTIVE_SESSION_REQUIRED", "SCOPE_MISSING"), (
+                response = await http.request(method, path, json={} if method != "GET" else None)
+                assert response.status_code == 403, (method, path, response.text)
+                assert response.json()["error"]["code"] in ("INTERACTIVE_SESSION_REQUIRED", "SCOPE_MISSING"), (
                     method,
                     path,
                 )
@@ -53,10 +53,10 @@ async def test_no_key_reaches_what_belongs_to_a_person_at_a_screen(app: Api, use
 async def test_a_key_is_not_asked_to_prove_itself_but_told_to_leave_it_to_a_person(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     path = f"/api/v1/app/teams/{team}"
-    async with program(app, (await make_key(user))["key"]) as http:
-        refused(await http.delete(path), 403, "INTERACTIVE_SESSION_REQUIRED")
-        answer = await http.post(f"{path}/transfer", json={"user_id": str(new_id())})
-        refused(answer, 403, "INTERACTIVE_SESSION_REQUIRED")
+    async with api_key_client(app, (await make_key(user))["key"]) as http:
+        assert_error(await http.delete(path), 403, "INTERACTIVE_SESSION_REQUIRED")
+        response = await http.post(f"{path}/transfer", json={"user_id": str(new_id())})
+        assert_error(response, 403, "INTERACTIVE_SESSION_REQUIRED")
 
 
 @pytest.mark.parametrize("before", ["Bearer ", "bearer ", "BEARER ", "Bearer  ", "Bearer \t"])
@@ -65,11 +65,11 @@ async def test_signing_in_with_a_key_in_hand_is_refused_however_it_is_written(
 ) -> None:
     key = (await make_key(user))["key"]
     for method in ("GET", "DELETE"):
-        answer = await client.request(method, "/api/v1/auth/sessions", headers={"Authorization": f"{before}{key}"})
-        refused(answer, 403, "INTERACTIVE_SESSION_REQUIRED")
+        response = await client.request(method, "/api/v1/auth/sessions", headers={"Authorization": f"{before}{key}"})
+        assert_error(response, 403, "INTERACTIVE_SESSION_REQUIRED")
 
 
 async def test_a_token_in_front_of_the_key_does_not_hide_it(app: Api, user: AsyncClient, client: AsyncClient) -> None:
     key = (await make_key(user))["key"]
     twice = [("Authorization", user.headers["Authorization"]), ("Authorization", f"Bearer {key}")]
-    refused(await client.delete("/api/v1/auth/sessions", headers=twice), 403, "INTERACTIVE_SESSION_REQUIRED")
+    assert_error(await client.delete("/api/v1/auth/sessions", headers=twice), 403, "INTERACTIVE_SESSION_REQUIRED")

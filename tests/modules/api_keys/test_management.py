@@ -10,9 +10,19 @@ from httpx import AsyncClient
 from sqlalchemy import select
 from sqlmodel import col
 
-from tests.modules.api_keys.acting import KEYS, ME, PROJECTS, join, make_key, make_team, of_team, program, refused
-from tests.modules.audit.entries import entries, personal
-from tests.modules.auth.people import PASSWORD, Person
+from tests.modules.api_keys.requests import (
+    KEYS,
+    ME,
+    PROJECTS,
+    add_member,
+    api_key_client,
+    assert_error,
+    make_key,
+    make_team,
+    team_header,
+)
+from tests.modules.audit.entries import entries, personal_rows
+from tests.modules.auth.users import PASSWORD, RegisteredUser
 from undercroft.app.api import create_app
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Database, utc_now
@@ -21,16 +31,16 @@ from undercroft.core.ids import new_id
 from undercroft.core.settings import use
 from undercroft.modules.api_keys.models import ApiKey
 from undercroft.modules.api_keys.settings import ApiKeySettings
-from undercroft.testing.lifespan import running
-from undercroft.testing.people import Person as SignedIn
+from undercroft.testing.lifespan import run_lifespan
+from undercroft.testing.users import SignedInUser
 
-SignIn = Callable[..., Awaitable[SignedIn]]
+CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
 async def test_a_key_is_told_once_and_kept_as_a_hash(user: AsyncClient, database: Database) -> None:
-    answer = await user.post(KEYS, json={"name": " Nightly import ", "scopes": ["projects:write", "projects:read"]})
-    made = answer.json()
-    assert answer.headers["cache-control"] == "no-store"
+    response = await user.post(KEYS, json={"name": " Nightly import ", "scopes": ["projects:write", "projects:read"]})
+    made = response.json()
+    assert response.headers["cache-control"] == "no-store"
     assert (made["name"], made["kind"], made["scopes"]) == (
         "Nightly import",
         "user",
@@ -38,10 +48,10 @@ async def test_a_key_is_told_once_and_kept_as_a_hash(user: AsyncClient, database
     )
     assert made["key"].startswith(made["prefix"])
     assert len(made["prefix"]) == 15
-    read = await user.get(answer.headers["location"])
+    read = await user.get(response.headers["location"])
     listed = await user.get(KEYS)
     assert read.json() == listed.json()["items"][0] == {name: made[name] for name in made if name != "key"}
-    async with database.reading() as session:
+    async with database.read_session() as session:
         row = (await session.scalars(select(ApiKey).where(col(ApiKey.id) == made["id"]))).one()
     assert row.secret_hash == hashlib.sha256(made["key"].encode()).digest()
     for text in (read.text, listed.text):
@@ -68,22 +78,24 @@ async def test_a_key_is_told_once_and_kept_as_a_hash(user: AsyncClient, database
     ],
 )
 async def test_what_cannot_be_is_refused(user: AsyncClient, body: dict, status: int, code: str) -> None:
-    refused(await user.post(KEYS, json=body), status, code)
+    assert_error(await user.post(KEYS, json=body), status, code)
     assert (await user.get(KEYS)).json()["total"] == 0
 
 
-async def test_a_teams_keys_are_for_those_whose_role_says_so(somebody: SignIn, database: Database) -> None:
-    owner, member = await somebody(), await somebody()
+async def test_a_teams_keys_are_for_those_whose_role_says_so(create_user: CreateUser, database: Database) -> None:
+    owner, member = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await join(database, team, member, TeamRole.MEMBER)
+    await add_member(database, team, member, TeamRole.MEMBER)
     made = await make_key(owner.client, team=team, kind="team")
-    here = of_team(team)
-    refused(await member.client.post(KEYS, json={"name": "x", "kind": "team"}, headers=here), 403, "PERMISSION_DENIED")
-    refused(await member.client.get(KEYS, params={"kind": "team"}, headers=here), 403, "PERMISSION_DENIED")
+    here = team_header(team)
+    assert_error(
+        await member.client.post(KEYS, json={"name": "x", "kind": "team"}, headers=here), 403, "PERMISSION_DENIED"
+    )
+    assert_error(await member.client.get(KEYS, params={"kind": "team"}, headers=here), 403, "PERMISSION_DENIED")
     assert (await member.client.get(KEYS, headers=here)).json()["total"] == 0
     for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate")):
-        answer = await member.client.request(method, f"{KEYS}/{made['id']}{path}", json={}, headers=here)
-        refused(answer, 404, "API_KEY_NOT_FOUND")
+        response = await member.client.request(method, f"{KEYS}/{made['id']}{path}", json={}, headers=here)
+        assert_error(response, 404, "API_KEY_NOT_FOUND")
     assert (await owner.client.get(KEYS, params={"kind": "team"}, headers=here)).json()["total"] == 1
     assert (await owner.client.get(KEYS, params={"kind": "user"}, headers=here)).json()["total"] == 0
 
@@ -93,45 +105,49 @@ async def test_another_teams_and_another_persons_keys_do_not_exist(user: AsyncCl
     for made in (await make_key(user), await make_key(user, team=team, kind="team")):
         for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate")):
             for named in (None, other):
-                answer = await stranger.request(method, f"{KEYS}/{made['id']}{path}", json={}, headers=of_team(named))
-                refused(answer, 404, "API_KEY_NOT_FOUND")
-    refused(await stranger.get(KEYS, headers=of_team(team)), 404, "TEAM_NOT_FOUND")
+                response = await stranger.request(
+                    method, f"{KEYS}/{made['id']}{path}", json={}, headers=team_header(named)
+                )
+                assert_error(response, 404, "API_KEY_NOT_FOUND")
+    assert_error(await stranger.get(KEYS, headers=team_header(team)), 404, "TEAM_NOT_FOUND")
     assert (await stranger.get(KEYS)).json()["total"] == 0
-    assert (await user.get(KEYS, headers=of_team(team))).json()["total"] == 2
+    assert (await user.get(KEYS, headers=team_header(team))).json()["total"] == 2
 
 
-async def test_a_teams_key_gets_no_more_than_its_maker_has(somebody: SignIn, app: Api, database: Database) -> None:
-    owner, manager = await somebody(), await somebody()
+async def test_a_teams_key_gets_no_more_than_its_maker_has(
+    create_user: CreateUser, app: Api, database: Database
+) -> None:
+    owner, manager = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await join(database, team, manager, TeamRole.ADMIN)
+    await add_member(database, team, manager, TeamRole.ADMIN)
     beyond = {"name": "x", "kind": "team", "scopes": ["teams:delete", "projects:read"]}
-    refused(await manager.client.post(KEYS, json=beyond, headers=of_team(team)), 403, "SCOPES_EXCEED_ROLE")
+    assert_error(await manager.client.post(KEYS, json=beyond, headers=team_header(team)), 403, "SCOPES_EXCEED_ROLE")
     plain = await make_key(manager.client, team=team, kind="team")
     assert "teams:delete" not in plain["scopes"]
     assert "api_keys:write" not in plain["scopes"]
     path = f"{KEYS}/{plain['id']}"
-    raised = await manager.client.patch(path, json={"scopes": ["teams:delete"]}, headers=of_team(team))
-    refused(raised, 403, "SCOPES_EXCEED_ROLE")
+    raised = await manager.client.patch(path, json={"scopes": ["teams:delete"]}, headers=team_header(team))
+    assert_error(raised, 403, "SCOPES_EXCEED_ROLE")
     strong = await make_key(owner.client, team=team, kind="team", scopes=["teams:delete"])
-    taken = await manager.client.post(f"{KEYS}/{strong['id']}/rotate", headers=of_team(team))
-    refused(taken, 403, "SCOPES_EXCEED_ROLE")
+    taken = await manager.client.post(f"{KEYS}/{strong['id']}/rotate", headers=team_header(team))
+    assert_error(taken, 403, "SCOPES_EXCEED_ROLE")
     lowered = {"scopes": ["projects:read"]}
-    answer = await manager.client.patch(f"{KEYS}/{strong['id']}", json=lowered, headers=of_team(team))
-    assert answer.json()["scopes"] == ["projects:read"]
+    response = await manager.client.patch(f"{KEYS}/{strong['id']}", json=lowered, headers=team_header(team))
+    assert response.json()["scopes"] == ["projects:read"]
 
 
 async def test_a_change_counts_from_the_keys_next_request(app: Api, user: AsyncClient) -> None:
     made = await make_key(user)
-    async with program(app, made["key"]) as http:
+    async with api_key_client(app, made["key"]) as http:
         assert (await http.post(PROJECTS, json={"name": "X"})).status_code == 201
         body = {"name": "Read only", "scopes": ["projects:read"]}
         changed = (await user.patch(f"{KEYS}/{made['id']}", json=body)).json()
         assert (changed["name"], changed["scopes"]) == ("Read only", ["projects:read"])
-        refused(await http.post(PROJECTS, json={"name": "X"}), 403, "PERMISSION_DENIED")
+        assert_error(await http.post(PROJECTS, json={"name": "X"}), 403, "PERMISSION_DENIED")
         assert (await user.patch(f"{KEYS}/{made['id']}", json={"scopes": None})).json()["scopes"] is None
         assert (await http.post(PROJECTS, json={"name": "X"})).status_code == 201
     past = {"expires_at": (utc_now() - timedelta(seconds=1)).isoformat()}
-    refused(await user.patch(f"{KEYS}/{made['id']}", json=past), 422, "EXPIRY_IN_PAST")
+    assert_error(await user.patch(f"{KEYS}/{made['id']}", json=past), 422, "EXPIRY_IN_PAST")
 
 
 async def test_a_deleted_key_fails_with_its_next_request_on_every_process(
@@ -139,50 +155,54 @@ async def test_a_deleted_key_fails_with_its_next_request_on_every_process(
 ) -> None:
     made = await make_key(user)
     elsewhere = create_app(database=database)
-    async with running(elsewhere), program(app, made["key"]) as http, program(elsewhere, made["key"]) as there:
+    async with (
+        run_lifespan(elsewhere),
+        api_key_client(app, made["key"]) as http,
+        api_key_client(elsewhere, made["key"]) as there,
+    ):
         for client in (http, there, http, there):
             assert (await client.get(ME)).status_code == 200
         assert (await user.delete(f"{KEYS}/{made['id']}")).status_code == 204
         for client in (there, http):
-            refused(await client.get(ME), 401, "INVALID_API_KEY")
-    refused(await user.delete(f"{KEYS}/{made['id']}"), 404, "API_KEY_NOT_FOUND")
+            assert_error(await client.get(ME), 401, "INVALID_API_KEY")
+    assert_error(await user.delete(f"{KEYS}/{made['id']}"), 404, "API_KEY_NOT_FOUND")
 
 
 async def test_nobody_gets_more_keys_than_there_may_be_however_many_ask_at_once(user: AsyncClient) -> None:
     use(ApiKeySettings(api_keys_most=3))
     try:
-        answers = await asyncio.gather(*(user.post(KEYS, json={"name": "x"}) for _ in range(10)))
+        responses = await asyncio.gather(*(user.post(KEYS, json={"name": "x"}) for _ in range(10)))
     finally:
         use(ApiKeySettings())
-    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [409] * 7
+    assert sorted(response.status_code for response in responses) == [201] * 3 + [409] * 7
     assert (await user.get(KEYS)).json()["total"] == 3
 
 
-async def test_deleting_an_account_ends_its_keys(app: Api, ada: Person, database: Database) -> None:
+async def test_deleting_an_account_ends_its_keys(app: Api, ada: RegisteredUser, database: Database) -> None:
     made = (await ada.send("POST", "/app/api-keys", {"name": "x"})).json()
-    async with program(app, made["key"]) as http:
+    async with api_key_client(app, made["key"]) as http:
         assert (await http.get(ME)).status_code == 200
         assert (await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})).status_code == 204
-        refused(await http.get(ME), 401, "INVALID_API_KEY")
-    async with database.reading() as session:
+        assert_error(await http.get(ME), 401, "INVALID_API_KEY")
+    async with database.read_session() as session:
         assert (await session.scalars(select(ApiKey))).all() == []
 
 
 async def test_every_change_of_a_key_is_audited_once_without_its_secret(user: AsyncClient, database: Database) -> None:
     team = await make_team(user)
     made = await make_key(user, team=team, kind="team", scopes=["projects:read"])
-    path, here = f"{KEYS}/{made['id']}", of_team(team)
+    path, here = f"{KEYS}/{made['id']}", team_header(team)
     for body in ({"name": "Other"}, {"name": "Other"}, {}):
         assert (await user.patch(path, json=body, headers=here)).status_code == 200
     again = (await user.post(f"{path}/rotate", headers=here)).json()
-    refused(await user.post(f"{path}/rotate", headers=here), 409, "ROTATION_OVERLAPS")
+    assert_error(await user.post(f"{path}/rotate", headers=here), 409, "ROTATION_OVERLAPS")
     await user.delete(path, headers=here)
     written = [entry for entry in await entries(database) if entry["target_type"] == "api_key"]
     actions = [entry["action"] for entry in written]
     assert actions == ["api_key.created", "api_key.changed", "api_key.rotated", "api_key.revoked"]
     assert {str(entry["target_id"]) for entry in written} == {made["id"]}
     assert {str(entry["team_id"]) for entry in written} == {team}
-    texts = (await personal(database, written[1]))[0]["values"]
+    texts = (await personal_rows(database, written[1]))[0]["values"]
     assert texts == {"before": {"name": "Import"}, "after": {"name": "Other"}}
     for secret in (made["key"], again["key"]):
         assert secret[15:] not in repr(written)

@@ -6,24 +6,24 @@ from datetime import timedelta
 import pytest
 from httpx import AsyncClient
 
-from tests.modules.api_keys.acting import KEYS, ME, change_row, make_key, program, refused
+from tests.modules.api_keys.requests import KEYS, ME, api_key_client, assert_error, change_row, make_key
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
 
 
 async def test_the_earlier_key_goes_on_for_a_day_and_then_dies(app: Api, user: AsyncClient, database: Database) -> None:
     made = await make_key(user)
-    answer = await user.post(f"{KEYS}/{made['id']}/rotate")
-    again = answer.json()
-    assert answer.headers["cache-control"] == "no-store"
+    response = await user.post(f"{KEYS}/{made['id']}/rotate")
+    again = response.json()
+    assert response.headers["cache-control"] == "no-store"
     assert (again["id"], again["prefix"]) == (made["id"], made["prefix"])
     assert again["key"] != made["key"]
     day = timedelta(hours=24)
     assert abs(_moment(again["previous_until"]) - (utc_now() + day)) < timedelta(minutes=5)
-    async with program(app, made["key"]) as before, program(app, again["key"]) as after:
+    async with api_key_client(app, made["key"]) as before, api_key_client(app, again["key"]) as after:
         assert (await before.get(ME)).status_code == (await after.get(ME)).status_code == 200
         await change_row(database, made["id"], previous_until=utc_now())
-        refused(await before.get(ME), 401, "INVALID_API_KEY")
+        assert_error(await before.get(ME), 401, "INVALID_API_KEY")
         assert (await after.get(ME)).status_code == 200
     assert (await user.get(f"{KEYS}/{made['id']}")).json()["previous_until"] is None
 
@@ -32,23 +32,23 @@ async def test_a_rotation_without_overlap_ends_what_was_before_at_once(app: Api,
     made = await make_key(user)
     path = f"{KEYS}/{made['id']}/rotate"
     second = (await user.post(path, json={"overlap_hours": 1})).json()["key"]
-    refused(await user.post(path), 409, "ROTATION_OVERLAPS")
+    assert_error(await user.post(path), 409, "ROTATION_OVERLAPS")
     third = (await user.post(path, json={"overlap_hours": 0})).json()["key"]
     for key, status in ((made["key"], 401), (second, 401), (third, 200)):
-        async with program(app, key) as http:
+        async with api_key_client(app, key) as http:
             assert (await http.get(ME)).status_code == status
 
 
 async def test_of_rotations_at_once_one_wins_and_the_key_in_use_never_fails(app: Api, user: AsyncClient) -> None:
     made = await make_key(user)
-    async with program(app, made["key"]) as http:
+    async with api_key_client(app, made["key"]) as http:
         rotations = [user.post(f"{KEYS}/{made['id']}/rotate") for _ in range(5)]
         uses = [http.get(ME) for _ in range(20)]
-        answers = await asyncio.gather(*rotations, *uses)
-    assert sorted(answer.status_code for answer in answers[:5]) == [200, 409, 409, 409, 409]
-    assert {answer.status_code for answer in answers[5:]} == {200}
-    won = next(answer for answer in answers if "key" in answer.json())
-    async with program(app, won.json()["key"]) as http:
+        responses = await asyncio.gather(*rotations, *uses)
+    assert sorted(response.status_code for response in responses[:5]) == [200, 409, 409, 409, 409]
+    assert {response.status_code for response in responses[5:]} == {200}
+    won = next(response for response in responses if "key" in response.json())
+    async with api_key_client(app, won.json()["key"]) as http:
         assert (await http.get(ME)).status_code == 200
 
 
@@ -59,8 +59,8 @@ async def test_rotating_while_it_is_deleted_leaves_no_key_that_works(app: Api, u
     assert deleted.status_code == 204
     assert rotated.status_code in (200, 404)
     for key in {made["key"], rotated.json().get("key", made["key"])}:
-        async with program(app, key) as http:
-            refused(await http.get(ME), 401, "INVALID_API_KEY")
+        async with api_key_client(app, key) as http:
+            assert_error(await http.get(ME), 401, "INVALID_API_KEY")
 
 
 async def test_an_expired_key_stays_expired_by_rotation(app: Api, user: AsyncClient, database: Database) -> None:
@@ -68,8 +68,8 @@ async def test_an_expired_key_stays_expired_by_rotation(app: Api, user: AsyncCli
     await change_row(database, made["id"], expires_at=utc_now())
     again = (await user.post(f"{KEYS}/{made['id']}/rotate")).json()
     for key in (made["key"], again["key"]):
-        async with program(app, key) as http:
-            refused(await http.get(ME), 401, "API_KEY_EXPIRED")
+        async with api_key_client(app, key) as http:
+            assert_error(await http.get(ME), 401, "API_KEY_EXPIRED")
 
 
 @pytest.mark.parametrize("hours", [-1, 721, "NaN", 1e308])

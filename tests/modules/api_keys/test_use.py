@@ -10,36 +10,36 @@ from sqlalchemy import update
 from sqlmodel import col
 from starlette.requests import Request
 
-from tests.modules.api_keys.acting import (
+from tests.modules.api_keys.requests import (
     KEYS,
     ME,
     PROJECTS,
     TEAMS,
+    add_member,
+    api_key_client,
+    assert_error,
     change_row,
-    join,
     make_key,
     make_team,
-    program,
-    refused,
 )
 from tests.modules.audit.entries import entries
 from undercroft.core.auth import PlatformRole
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
-from undercroft.modules.api_keys import LastUsed
-from undercroft.modules.api_keys.keys import new_key, new_prefix
+from undercroft.modules.api_keys import ApiKeyLastUsed
+from undercroft.modules.api_keys.keys import generate_key, generate_prefix
 from undercroft.modules.teams.models import Team
 from undercroft.modules.users.models import User
-from undercroft.testing.people import Person
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
+from undercroft.testing.users import SignedInUser
 
-SignIn = Callable[..., Awaitable[Person]]
+CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
 async def test_a_users_key_acts_as_the_user_in_the_team_that_is_named(app: Api, user: AsyncClient) -> None:
     team, key = await make_team(user), (await make_key(user))["key"]
-    async with program(app, key) as here, program(app, key, team=team) as there:
+    async with api_key_client(app, key) as here, api_key_client(app, key, team=team) as there:
         assert (await here.get(ME)).json() == (await user.get(ME)).json()
         assert (await here.post(PROJECTS, json={"name": "Mine"})).status_code == 201
         made = (await there.post(PROJECTS, json={"name": "Ours"})).json()
@@ -49,7 +49,7 @@ async def test_a_users_key_acts_as_the_user_in_the_team_that_is_named(app: Api, 
 
 
 async def test_a_key_costs_one_statement_like_any_principal(
-    app: Api, user: AsyncClient, statements: Statements, rows_secured: bool
+    app: Api, user: AsyncClient, statements: StatementRecorder, rls_enabled: bool
 ) -> None:
     team = await make_team(user)
     for key, named in (
@@ -57,162 +57,168 @@ async def test_a_key_costs_one_statement_like_any_principal(
         ((await make_key(user))["key"], team),
         ((await make_key(user, team=team, kind="team"))["key"], None),
     ):
-        async with program(app, key, team=named) as http:
+        async with api_key_client(app, key, team=named) as http:
             await http.get(PROJECTS)
             await statements.clear()
             assert (await http.get(PROJECTS)).status_code == 200
-            assert len(await statements.recorded()) == 2 + 2 * rows_secured, str(statements)
+            assert len(await statements.get_all()) == 2 + 2 * rls_enabled, str(statements)
 
 
 async def test_scopes_bound_a_key_and_the_role_bounds_its_scopes(
-    app: Api, somebody: SignIn, database: Database
+    app: Api, create_user: CreateUser, database: Database
 ) -> None:
-    owner, viewer = await somebody(), await somebody()
+    owner, viewer = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await join(database, team, viewer, TeamRole.VIEWER)
+    await add_member(database, team, viewer, TeamRole.VIEWER)
     reading = (await make_key(owner.client, scopes=["projects:read"]))["key"]
     writing = (await make_key(viewer.client, scopes=["projects:read", "projects:write", "teams:delete"]))["key"]
-    async with program(app, reading, team=team) as http:
+    async with api_key_client(app, reading, team=team) as http:
         assert (await http.get(PROJECTS)).status_code == 200
-        refused(await http.post(PROJECTS, json={"name": "X"}), 403, "PERMISSION_DENIED")
-    async with program(app, writing, team=team) as http:
+        assert_error(await http.post(PROJECTS, json={"name": "X"}), 403, "PERMISSION_DENIED")
+    async with api_key_client(app, writing, team=team) as http:
         assert (await http.get(PROJECTS)).status_code == 200
-        refused(await http.post(PROJECTS, json={"name": "X"}), 403, "PERMISSION_DENIED")
+        assert_error(await http.post(PROJECTS, json={"name": "X"}), 403, "PERMISSION_DENIED")
         assert (await http.delete(f"{TEAMS}/{team}")).status_code == 403
-    async with program(app, writing) as http:
+    async with api_key_client(app, writing) as http:
         assert (await http.post(PROJECTS, json={"name": "In the viewer's own team"})).status_code == 201
 
 
 async def test_a_key_with_scopes_reaches_nothing_that_no_permission_names(app: Api, user: AsyncClient) -> None:
     key = (await make_key(user, scopes=["projects:read", "projects:write"]))["key"]
-    async with program(app, key) as http:
+    async with api_key_client(app, key) as http:
         for method, path in (("GET", ME), ("PATCH", ME), ("GET", TEAMS), ("POST", TEAMS)):
-            answer = await http.request(method, path, json={} if method != "GET" else None)
-            refused(answer, 403, "SCOPE_MISSING")
-    async with program(app, (await make_key(user, scopes=[]))["key"]) as http:
-        refused(await http.get(PROJECTS), 403, "PERMISSION_DENIED")
+            response = await http.request(method, path, json={} if method != "GET" else None)
+            assert_error(response, 403, "SCOPE_MISSING")
+    async with api_key_client(app, (await make_key(user, scopes=[]))["key"]) as http:
+        assert_error(await http.get(PROJECTS), 403, "PERMISSION_DENIED")
 
 
 async def test_a_demoted_users_key_is_demoted_with_its_next_request(
-    app: Api, somebody: SignIn, database: Database
+    app: Api, create_user: CreateUser, database: Database
 ) -> None:
-    owner, member = await somebody(), await somebody()
+    owner, member = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await join(database, team, member, TeamRole.MEMBER)
-    async with program(app, (await make_key(member.client))["key"], team=team) as http:
+    await add_member(database, team, member, TeamRole.MEMBER)
+    async with api_key_client(app, (await make_key(member.client))["key"], team=team) as http:
         assert (await http.post(PROJECTS, json={"name": "X"})).status_code == 201
         path = f"{TEAMS}/{team}/members/{member.user_id}"
         assert (await owner.client.patch(path, json={"role": "viewer"})).is_success
-        refused(await http.post(PROJECTS, json={"name": "Y"}), 403, "PERMISSION_DENIED")
+        assert_error(await http.post(PROJECTS, json={"name": "Y"}), 403, "PERMISSION_DENIED")
         assert (await owner.client.delete(path)).is_success
-        refused(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
+        assert_error(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
 
 
 async def test_a_teams_key_goes_on_without_its_maker_and_acts_for_nobody(
-    app: Api, somebody: SignIn, database: Database
+    app: Api, create_user: CreateUser, database: Database
 ) -> None:
-    owner, maker = await somebody(), await somebody()
+    owner, maker = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await join(database, team, maker, TeamRole.ADMIN)
+    await add_member(database, team, maker, TeamRole.ADMIN)
     key = (await make_key(maker.client, team=team, kind="team"))["key"]
     assert (await owner.client.delete(f"{TEAMS}/{team}/members/{maker.user_id}")).is_success
-    async with program(app, key) as http, program(app, key, team=team) as named:
+    async with api_key_client(app, key) as http, api_key_client(app, key, team=team) as named:
         made = (await http.post(PROJECTS, json={"name": "X"})).json()
         assert (made["team_id"], made["created_by"]) == (team, None)
         assert (await named.get(PROJECTS)).json()["total"] == 1
         assert (await http.get(f"{TEAMS}/{team}")).status_code == 200
         for path in (ME, TEAMS):
-            refused(await http.get(path), 403, "SCOPE_MISSING")
+            assert_error(await http.get(path), 403, "SCOPE_MISSING")
 
 
 async def test_a_teams_key_acts_in_no_other_team(app: Api, user: AsyncClient, stranger: AsyncClient) -> None:
     team, other, foreign = await make_team(user), await make_team(user), await make_team(stranger)
     key = (await make_key(user, team=team, kind="team"))["key"]
-    for elsewhere in (other, foreign, "nonsense", new_prefix()):
-        async with program(app, key, team=elsewhere) as http:
-            refused(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
+    for elsewhere in (other, foreign, "nonsense", generate_prefix()):
+        async with api_key_client(app, key, team=elsewhere) as http:
+            assert_error(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
 
 
 async def test_a_teams_key_ends_with_the_team(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     key = (await make_key(user, team=team, kind="team"))["key"]
-    async with program(app, key) as http, program(app, (await make_key(user))["key"], team=team) as personal:
+    async with (
+        api_key_client(app, key) as http,
+        api_key_client(app, (await make_key(user))["key"], team=team) as personal,
+    ):
         assert (await http.get(PROJECTS)).status_code == 200
         assert (await user.delete(f"{TEAMS}/{team}")).status_code == 204
-        refused(await http.get(PROJECTS), 401, "INVALID_API_KEY")
-        refused(await personal.get(PROJECTS), 404, "TEAM_NOT_FOUND")
+        assert_error(await http.get(PROJECTS), 401, "INVALID_API_KEY")
+        assert_error(await personal.get(PROJECTS), 404, "TEAM_NOT_FOUND")
 
 
-async def test_a_key_of_somebody_kept_out_is_kept_out(app: Api, somebody: SignIn, admin: AsyncClient) -> None:
-    person = await somebody()
-    async with program(app, (await make_key(person.client))["key"]) as http:
+async def test_a_key_of_somebody_kept_out_is_kept_out(app: Api, create_user: CreateUser, admin: AsyncClient) -> None:
+    person = await create_user()
+    async with api_key_client(app, (await make_key(person.client))["key"]) as http:
         assert (await http.get(ME)).status_code == 200
         await admin.post(f"/api/v1/admin/users/{person.user_id}/deactivate")
-        refused(await http.get(ME), 401, "INVALID_API_KEY")
+        assert_error(await http.get(ME), 401, "INVALID_API_KEY")
         await admin.post(f"/api/v1/admin/users/{person.user_id}/activate")
         assert (await http.get(ME)).status_code == 200
 
 
 async def test_a_key_ends_in_the_moment_that_it_names(app: Api, user: AsyncClient, database: Database) -> None:
     made = await make_key(user, expires_at=(utc_now() + timedelta(hours=1)).isoformat())
-    async with program(app, made["key"]) as http:
+    async with api_key_client(app, made["key"]) as http:
         assert (await http.get(ME)).status_code == 200
         await change_row(database, made["id"], expires_at=utc_now())
-        refused(await http.get(ME), 401, "API_KEY_EXPIRED")
+        assert_error(await http.get(ME), 401, "API_KEY_EXPIRED")
         await change_row(database, made["id"], expires_at=utc_now() + timedelta(seconds=60))
         assert (await http.get(ME)).status_code == 200
 
 
 @pytest.mark.parametrize("role", [PlatformRole.ADMIN, PlatformRole.SUPERADMIN])
-async def test_an_administrators_key_is_nobodys_administrator(app: Api, somebody: SignIn, role: PlatformRole) -> None:
-    person = await somebody(role=role)
-    async with program(app, (await make_key(person.client))["key"]) as http:
+async def test_an_administrators_key_is_nobodys_administrator(
+    app: Api, create_user: CreateUser, role: PlatformRole
+) -> None:
+    person = await create_user(role=role)
+    async with api_key_client(app, (await make_key(person.client))["key"]) as http:
         for path in ("/api/v1/admin/users", "/api/v1/admin/jobs"):
-            refused(await http.get(path), 403, "PERMISSION_DENIED")
+            assert_error(await http.get(path), 403, "PERMISSION_DENIED")
         assert (await http.get(PROJECTS)).status_code == 200
 
 
 GARBAGE = [
     "uc_", "uc_ ", "uc_\x7f", "uc_" + "x" * 50, "uc_'; DROP TABLE api_keys; --", "uc_" + "\xff" * 50,
-    "uc_" + "x" * 10_000, "uc_\0" + "a" * 49, "uc_" + "../" * 20, new_key(new_prefix()), new_key(new_prefix())[:-1],
+    "uc_" + "x" * 10_000, "uc_\0" + "a" * 49, "uc_" + "../" * 20,
+    generate_key(generate_prefix()), generate_key(generate_prefix())[:-1],
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("number", range(len(GARBAGE)))
 async def test_what_is_no_key_is_refused_and_nothing_breaks(app: Api, client: AsyncClient, number: int) -> None:
     text = GARBAGE[number]
-    answer = await client.get(PROJECTS, headers={"Authorization": f"Bearer {text}".encode("latin-1")})
-    refused(answer, 401, "INVALID_API_KEY")
-    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    response = await client.get(PROJECTS, headers={"Authorization": f"Bearer {text}".encode("latin-1")})
+    assert_error(response, 401, "INVALID_API_KEY")
+    assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
 async def test_a_wrong_secret_behind_a_known_prefix_is_refused(app: Api, user: AsyncClient) -> None:
     key = (await make_key(user))["key"]
-    async with program(app, new_key(key[3:15])) as http:
-        refused(await http.get(ME), 401, "INVALID_API_KEY")
+    async with api_key_client(app, generate_key(key[3:15])) as http:
+        assert_error(await http.get(ME), 401, "INVALID_API_KEY")
 
 
 async def test_known_and_unknown_prefixes_cost_the_same_statement(
-    app: Api, user: AsyncClient, client: AsyncClient, statements: Statements
+    app: Api, user: AsyncClient, client: AsyncClient, statements: StatementRecorder
 ) -> None:
-    known, unknown = (await make_key(user))["key"][3:15], new_prefix()
+    known, unknown = (await make_key(user))["key"][3:15], generate_prefix()
     sent = []
     for prefix in (known, unknown):
         await statements.clear()
-        await client.get(ME, headers={"Authorization": f"Bearer {new_key(prefix)}"})
-        sent.append(list(await statements.recorded()))
+        await client.get(ME, headers={"Authorization": f"Bearer {generate_key(prefix)}"})
+        sent.append(list(await statements.get_all()))
     assert sent[0] == sent[1]
     assert len(sent[0]) == 1
 
 
 async def test_a_key_never_falls_through_to_the_cookie(app: Api, client: AsyncClient) -> None:
-    headers = {"Authorization": f"Bearer {new_key(new_prefix())}", "Cookie": "uc_session=anything"}
-    refused(await client.get(ME, headers=headers), 401, "INVALID_API_KEY")
+    headers = {"Authorization": f"Bearer {generate_key(generate_prefix())}", "Cookie": "uc_session=anything"}
+    assert_error(await client.get(ME, headers=headers), 401, "INVALID_API_KEY")
 
 
 async def test_what_a_key_does_is_audited_as_the_keys_doing(app: Api, user: AsyncClient, database: Database) -> None:
     made = await make_key(user)
-    async with program(app, made["key"]) as http:
+    async with api_key_client(app, made["key"]) as http:
         assert (await http.post(TEAMS, json={"name": "Acme"})).status_code == 201
     (entry,) = await entries(database, action="team.created")
     assert (entry["actor_kind"], str(entry["api_key_id"]), entry["session_id"]) == ("api_key", made["id"], None)
@@ -224,21 +230,21 @@ async def test_when_and_where_a_key_was_last_used_is_seen_a_little_later(
 ) -> None:
     made = await make_key(user)
     assert made["last_used_at"] is None
-    async with program(app, made["key"]) as http:
+    async with api_key_client(app, made["key"]) as http:
         await http.get(PROJECTS)
-    await app.state.identity.last_used.flush(database)
+    await app.state.auth_services.last_used.flush(database)
     read = (await user.get(f"{KEYS}/{made['id']}")).json()
     assert read["last_used_ip"] == "192.0.2.1"
     assert read["last_used_at"] >= made["created_at"]
 
 
 async def test_uses_are_written_in_one_statement_and_what_failed_is_written_later(
-    user: AsyncClient, database: Database, statements: Statements
+    user: AsyncClient, database: Database, statements: StatementRecorder
 ) -> None:
-    used = LastUsed()
+    used = ApiKeyLastUsed()
     for made in [await make_key(user) for _ in range(3)]:
-        used.note(UUID(made["id"]), "192.0.2.1")
-        used.note(UUID(made["id"]), "192.0.2.2")
+        used.record_use(UUID(made["id"]), "192.0.2.1")
+        used.record_use(UUID(made["id"]), "192.0.2.2")
 
     class Down:
         def session(self) -> None:
@@ -249,7 +255,7 @@ async def test_uses_are_written_in_one_statement_and_what_failed_is_written_late
     await statements.clear()
     assert await used.flush(database) == 3
     assert await used.flush(database) == 0
-    await statements.recorded()
+    await statements.get_all()
     assert statements.count == 1, statements
     assert {each["last_used_ip"] for each in (await user.get(KEYS)).json()["items"]} == {"192.0.2.2"}
 
@@ -263,28 +269,28 @@ async def test_limits_are_counted_by_a_keys_prefix_only_once_it_was_right(app: A
         return app.state.authenticator.verified_subject(request)
 
     assert subject(made["key"]) is None
-    async with program(app, made["key"]) as http:
+    async with api_key_client(app, made["key"]) as http:
         await http.get(PROJECTS)
         assert subject(made["key"]) == made["prefix"].removeprefix("uc_")
-        assert subject(new_key(made["prefix"].removeprefix("uc_"))) is None
+        assert subject(generate_key(made["prefix"].removeprefix("uc_"))) is None
         await user.delete(f"{KEYS}/{made['id']}")
         await http.get(PROJECTS)
     assert subject(made["key"]) is None
 
 
 async def test_a_team_that_insists_on_two_steps_takes_keys_of_those_who_have_them_and_its_own(
-    app: Api, somebody: SignIn, database: Database
+    app: Api, create_user: CreateUser, database: Database
 ) -> None:
-    person = await somebody()
+    person = await create_user()
     team = await make_team(person.client)
     own, teams = await make_key(person.client), await make_key(person.client, team=team, kind="team")
     async with database.session() as session:
         await session.execute(update(Team).where(col(Team.id) == team).values(require_mfa=True))
     for named in (None, team):
-        async with program(app, teams["key"], team=named) as http:
+        async with api_key_client(app, teams["key"], team=named) as http:
             assert (await http.get(PROJECTS)).status_code == 200
-    async with program(app, own["key"], team=team) as http:
-        refused(await http.get(PROJECTS), 403, "MFA_ENROLLMENT_REQUIRED")
+    async with api_key_client(app, own["key"], team=team) as http:
+        assert_error(await http.get(PROJECTS), 403, "MFA_ENROLLMENT_REQUIRED")
         async with database.session() as session:
             await session.execute(update(User).where(col(User.id) == person.user_id).values(second_factors=["totp"]))
         assert (await http.get(PROJECTS)).status_code == 200

@@ -1,3 +1,3 @@
-from tests.modules.auth.conftest import ada, http, identity
+from tests.modules.auth.conftest import ada, auth_services, http
 
-__all__ = ["ada", "http", "identity"]
+__all__ = ["ada", "auth_services", "http"]

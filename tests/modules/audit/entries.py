@@ -8,30 +8,30 @@ from sqlalchemy import text
 
 from undercroft.core.db import Database, Statement
 
-ALL = Statement(text("SELECT * FROM audit_entries ORDER BY occurred_at, id"))
-APART = Statement(text("SELECT * FROM audit_personal WHERE entry_id = CAST(:id AS uuid) ORDER BY part DESC"))
+SELECT_ENTRIES = Statement(text("SELECT * FROM audit_entries ORDER BY occurred_at, id"))
+SELECT_PERSONAL = Statement(text("SELECT * FROM audit_personal WHERE entry_id = CAST(:id AS uuid) ORDER BY part DESC"))
 
 
 async def entries(database: Database, *, action: str | None = None) -> list[dict[str, Any]]:
     """All entries, the oldest first."""
-    found = [_decoded(row) for row in await database.read.fetch(ALL)]
+    found = [_decode(row) for row in await database.read.fetch(SELECT_ENTRIES)]
     return [entry for entry in found if action in (None, entry["action"])]
 
 
-async def shown(database: Database, entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+async def changes_with_texts(database: Database, entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """`before` and `after` of an entry together with the texts that are kept apart from it."""
     texts: dict[str, Any] = {}
-    for part in await personal(database, entry):
+    for part in await personal_rows(database, entry):
         texts |= part["values"] if part["part"] == "texts" else {}
     return {**entry["before"], **texts.get("before", {})}, {**entry["after"], **texts.get("after", {})}
 
 
-async def personal(database: Database, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+async def personal_rows(database: Database, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What is kept apart from an entry: where it came from, then what it is about."""
-    return [_decoded(row) for row in await database.read.fetch(APART, id=entry["id"])]
+    return [_decode(row) for row in await database.read.fetch(SELECT_PERSONAL, id=entry["id"])]
 
 
-def _decoded(row: Mapping[str, Any]) -> dict[str, Any]:
+def _decode(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: json.loads(value) if _is_json(name, value) else value for name, value in row.items()}
 
 

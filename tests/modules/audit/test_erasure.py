@@ -7,24 +7,24 @@ import asyncpg
 import pytest
 from httpx import AsyncClient
 
-from tests.factories import somebody
-from tests.modules.audit.entries import entries, personal
-from tests.modules.auth.people import PASSWORD, Person
-from undercroft.core.audit import Entry, person_of, record
+from tests.factories import insert_user
+from tests.modules.audit.entries import entries, personal_rows
+from tests.modules.auth.users import PASSWORD, RegisteredUser
+from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database
 from undercroft.core.ids import new_id
 from undercroft.modules.audit.erasure import erase_values
 from undercroft.modules.teams import TeamRepository
-from undercroft.modules.teams.purging import purge_team
-from undercroft.testing.jobs import JobsInTest
+from undercroft.modules.teams.purge import purge_team
+from undercroft.testing.jobs import CapturedJobs
 
 
 async def test_whoever_deletes_the_account_is_erased_from_the_log_and_no_entry_changes(
-    ada: Person, database: Database
+    ada: RegisteredUser, database: Database
 ) -> None:
     user_id = UUID((await ada.send("PATCH", "/app/users/me", {"full_name": "Countess"})).json()["id"])
     kept = await entries(database)
-    assert "Countess" in str([await personal(database, entry) for entry in kept])
+    assert "Countess" in str([await personal_rows(database, entry) for entry in kept])
     gone = await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})
     assert gone.status_code == 204, gone.text
     after = await entries(database)
@@ -34,36 +34,36 @@ async def test_whoever_deletes_the_account_is_erased_from_the_log_and_no_entry_c
     assert [entry["action"] for entry in about_ada] == [
         *("user.registered", "session.started", "user.profile_changed", "user.deleted", "team.deleted")
     ]
-    assert [await personal(database, entry) for entry in about_ada] == [[]] * 5
+    assert [await personal_rows(database, entry) for entry in about_ada] == [[]] * 5
 
 
 async def test_what_is_recorded_of_somebody_afterwards_is_erased_by_a_job(
-    ada: Person, database: Database, jobs: JobsInTest
+    ada: RegisteredUser, database: Database, jobs: CapturedJobs
 ) -> None:
     user_id = UUID((await ada.get("/app/users/me")).json()["id"])
     await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})
     async with database.session() as session:
         await record(session, Entry("thing.made", target_type="user", target_id=user_id, after={"email": ada.email}))
     (late,) = await entries(database, action="thing.made")
-    assert len(await personal(database, late)) == 1
+    assert len(await personal_rows(database, late)) == 1
     await jobs.run_all(future=True)
-    assert await personal(database, late) == []
+    assert await personal_rows(database, late) == []
 
 
-async def test_who_was_invited_is_erased_too(ada: Person, user: AsyncClient, database: Database) -> None:
+async def test_who_was_invited_is_erased_too(ada: RegisteredUser, user: AsyncClient, database: Database) -> None:
     team = (await user.post("/api/v1/app/teams", json={"name": "Acme"})).json()
     path = f"/api/v1/app/teams/{team['id']}"
     made = await user.post(f"{path}/invitations", json={"email": ada.email})
     assert (await user.delete(f"{path}/invitations/{made.json()['id']}")).status_code == 204
     invited = [entry for entry in await entries(database) if entry["target_type"] == "invitation"]
     assert [entry["action"] for entry in invited] == ["invitation.created", "invitation.revoked"]
-    assert ada.email in str([await personal(database, entry) for entry in invited])
+    assert ada.email in str([await personal_rows(database, entry) for entry in invited])
     await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})
-    kept = [await personal(database, entry) for entry in invited]
+    kept = [await personal_rows(database, entry) for entry in invited]
     assert [[each["part"] for each in about] for about in kept] == [["origin"], ["origin"]]
 
 
-async def test_what_was_erased_is_shown_as_such(ada: Person, admin: AsyncClient) -> None:
+async def test_what_was_erased_is_shown_as_such(ada: RegisteredUser, admin: AsyncClient) -> None:
     await ada.send("PATCH", "/app/users/me", {"full_name": "Countess"})
     asked = {"action": "user.profile_changed"}
     (entry,) = (await admin.get("/api/v1/admin/audit-logs", params=asked)).json()["items"]
@@ -76,8 +76,8 @@ async def test_what_was_erased_is_shown_as_such(ada: Person, admin: AsyncClient)
 
 
 async def test_values_of_a_user_who_has_an_account_are_not_erased(database: Database) -> None:
-    person = await somebody(database)
-    for who in (person.user_id, person.team_id, new_id(), person_of("ada@example.com")):
+    person = await insert_user(database)
+    for who in (person.user_id, person.team_id, new_id(), person_id_for_email("ada@example.com")):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with database.session() as session:
                 await erase_values(session, who)
@@ -98,7 +98,7 @@ UNDONE = (
 async def test_deletion_of_an_account_is_final_for_every_role_of_the_application(
     request: pytest.FixtureRequest, database: Database, role: str, statement: str
 ) -> None:
-    person = await somebody(database)
+    person = await insert_user(database)
     connection = await asyncpg.connect(request.getfixturevalue(role))
     try:
         await connection.execute("UPDATE users SET deleted_at = now() WHERE id = $1", person.user_id)
@@ -117,7 +117,7 @@ async def test_deletion_of_an_account_is_final_for_every_role_of_the_application
 async def test_application_does_not_write_whose_address_one_was(
     request: pytest.FixtureRequest, database: Database, role: str, statement: str
 ) -> None:
-    person = await somebody(database)
+    person = await insert_user(database)
     connection = await asyncpg.connect(request.getfixturevalue(role))
     try:
         assert await connection.fetchval("SELECT count(*) FROM user_addresses WHERE user_id = $1", person.user_id) == 1
@@ -130,7 +130,7 @@ async def test_application_does_not_write_whose_address_one_was(
 async def test_database_and_program_know_an_address_by_the_same_id(owner_url: str) -> None:
     connection = await asyncpg.connect(owner_url)
     for address in ("ada@example.com", "j\u00f6rg@b\u00fccher.example"):
-        assert await connection.fetchval("SELECT audit_person($1)", address) == person_of(address)
+        assert await connection.fetchval("SELECT audit_person($1)", address) == person_id_for_email(address)
     await connection.close()
 
 
@@ -146,22 +146,22 @@ async def test_database_and_program_know_an_address_by_the_same_id(owner_url: st
     ],
 )
 async def test_texts_of_users_are_kept_apart_and_go_with_the_team_that_is_purged(
-    database: Database, jobs: JobsInTest, name: str, value: Any
+    database: Database, jobs: CapturedJobs, name: str, value: Any
 ) -> None:
-    owner, other = await somebody(database), await somebody(database)
+    owner, other = await insert_user(database), await insert_user(database)
     async with database.session() as session:
         for each in (owner, other):
             await record(session, Entry("thing.made", None, "thing", each.team_id, each.team_id, after={name: value}))
     mine, theirs = await entries(database, action="thing.made")
     assert mine["after"] == {name: "[personal]"}
-    (texts,) = await personal(database, mine)
+    (texts,) = await personal_rows(database, mine)
     assert (texts["part"], texts["person_id"], texts["values"]) == ("texts", owner.team_id, {"after": {name: value}})
     async with database.session() as session:
         team = await TeamRepository(session).get(owner.team_id)
         await TeamRepository(session).soft_delete(team)
         await purge_team(session, team)
-    assert await personal(database, mine) == []
-    assert len(await personal(database, theirs)) == 1
+    assert await personal_rows(database, mine) == []
+    assert len(await personal_rows(database, theirs)) == 1
 
 
 @pytest.mark.parametrize(
@@ -182,4 +182,4 @@ async def test_what_no_user_typed_stays_in_the_entry(database: Database, value: 
         await record(session, Entry("thing.made", after={"thing": value, "things": [value]}))
     (entry,) = await entries(database, action="thing.made")
     assert entry["after"] == {"thing": value, "things": [value]}
-    assert await personal(database, entry) == []
+    assert await personal_rows(database, entry) == []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from httpx import AsyncClient
 
-from tests.modules.audit.entries import entries, personal
+from tests.modules.audit.entries import entries, personal_rows
 from undercroft.core import settings
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database
@@ -26,17 +26,17 @@ def lines() -> Iterator[io.StringIO]:
     logs.configure()
 
 
-def told(stream: io.StringIO) -> list[dict[str, object]]:
+def logged_entries(stream: io.StringIO) -> list[dict[str, object]]:
     logs.flush()
     return [line for line in map(json.loads, stream.getvalue().splitlines()) if line["category"] == "audit"]
 
 
 async def test_an_entry_is_one_line_of_the_audit_category(user: AsyncClient, lines: io.StringIO) -> None:
-    answer = await user.post("/api/v1/app/projects", json={"name": "Website"})
-    (line,) = told(lines)
+    response = await user.post("/api/v1/app/projects", json={"name": "Website"})
+    (line,) = logged_entries(lines)
     assert (line["event"], line["logger"], line["level"]) == ("project.created", "undercroft.audit", "info")
-    assert (line["actor_kind"], line["target_id"]) == ("user", answer.json()["id"])
-    assert line["request_id"] == answer.headers["x-request-id"]
+    assert (line["actor_kind"], line["target_id"]) == ("user", response.json()["id"])
+    assert line["request_id"] == response.headers["x-request-id"]
     assert line["after"] == {"name": "[personal]", "description": "", "status": "active"}
     assert "Website" not in json.dumps(line)
     assert "python-httpx" not in json.dumps(line)
@@ -48,14 +48,14 @@ async def test_what_is_rolled_back_is_not_told(database: Database, lines: io.Str
         async with database.session() as session:
             await record(session, Entry("thing.made"))
             raise LookupError
-    assert told(lines) == []
+    assert logged_entries(lines) == []
 
 
 async def test_no_line_holds_an_address_or_a_secret(database: Database, lines: io.StringIO) -> None:
     after = {"email": "ada@example.com", "note": "ask ada@example.com", "token": "t0", "url": "postgresql://a:b@h/d"}
     async with database.session() as session:
         await record(session, Entry("user.changed", None, "user", new_id(), after=after))
-    (line,) = told(lines)
+    (line,) = logged_entries(lines)
     assert line["event"] == "user.changed"
     assert not any(secret in json.dumps(line) for secret in ("ada@", "t0", "a:b"))
 
@@ -66,16 +66,16 @@ async def test_text_of_a_user_is_in_no_line_whatever_it_holds(
 ) -> None:
     async with database.session() as session:
         await record(session, Entry("thing.made", after={"name": name, "email": "ada@example.com"}))
-    (line,) = told(lines)
+    (line,) = logged_entries(lines)
     assert line["after"] == {"name": "[personal]", "email": "[personal]"}
     (entry,) = await entries(database, action="thing.made")
-    assert [each["values"]["after"]["name"] for each in await personal(database, entry) if each["part"] == "texts"] == [
-        name
-    ]
+    assert [
+        each["values"]["after"]["name"] for each in await personal_rows(database, entry) if each["part"] == "texts"
+    ] == [name]
 
 
 async def test_half_a_character_is_refused_and_not_an_error_of_ours(user: AsyncClient) -> None:
-    answer = await user.post(
+    response = await user.post(
         "/api/v1/app/projects", content=b'{"name": "\\ud800"}', headers={"Content-Type": "application/json"}
     )
-    assert answer.status_code == 422
+    assert response.status_code == 422

@@ -10,9 +10,9 @@ from tests.modules.audit.entries import entries
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import load
-from undercroft.jobs.registry import find
+from undercroft.jobs.registry import get_task
 from undercroft.modules.audit.partitions import add_partitions, prune
-from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.jobs import CapturedJobs
 
 ADD = """
     INSERT INTO audit_entries (occurred_at, id, action, actor_kind, before, after, details)
@@ -124,12 +124,12 @@ async def test_a_month_that_the_default_partition_holds_stays_there(
         assert await add_partitions(session) == 2
 
 
-async def test_a_scheduled_job_makes_them(database: Database, jobs: JobsInTest) -> None:
+async def test_a_scheduled_job_makes_them(database: Database, jobs: CapturedJobs) -> None:
     from undercroft.app.worker import load_tasks
     from undercroft.jobs import enqueue
 
     load_tasks()
-    task = find("audit.add_partitions")
+    task = get_task("audit.add_partitions")
     assert task.cron is not None
     async with database.session() as session:
         job = await enqueue(session, task)

@@ -76,7 +76,7 @@ GONE = json.dumps(
         "deleted_at": "2026-01-01T00:00:00Z",
     }
 )
-OF_THE_OWNER = ("SELECT audit_add_partitions(24)", f"SELECT audit_erase('{ERASED}')")
+OWNER_FUNCTIONS = ("SELECT audit_add_partitions(24)", f"SELECT audit_erase('{ERASED}')")
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def url_of(role: str, request: pytest.FixtureRequest) -> str:
     return url
 
 
-async def refused(url: str, statement: str, table: str) -> None:
+async def assert_denied(url: str, statement: str, table: str) -> None:
     connection = await asyncpg.connect(url)
     try:
         if table == "this_month":
@@ -111,7 +111,7 @@ async def refused(url: str, statement: str, table: str) -> None:
 async def test_the_applications_and_the_admins_role_alter_no_entry(
     request: pytest.FixtureRequest, role: str, statement: str, table: str
 ) -> None:
-    await refused(url_of(role, request), statement, table)
+    await assert_denied(url_of(role, request), statement, table)
 
 
 @pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all: only the trigger refuses")
@@ -136,7 +136,7 @@ async def test_they_give_themselves_no_right(request: pytest.FixtureRequest, rol
 
 @pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all")
 @pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("statement", OF_THE_OWNER)
+@pytest.mark.parametrize("statement", OWNER_FUNCTIONS)
 @pytest.mark.parametrize("role", ["app", "admin"])
 async def test_temporary_objects_run_nothing_as_the_owner(
     request: pytest.FixtureRequest, role: str, statement: str, kind: str
@@ -156,7 +156,7 @@ async def test_temporary_objects_run_nothing_as_the_owner(
 @pytest.mark.parametrize("table", ENTRIES)
 @pytest.mark.parametrize("statement", OWNERS)
 async def test_not_even_the_owner_alters_rows(request: pytest.FixtureRequest, statement: str, table: str) -> None:
-    await refused(url_of("owner", request), statement, table)
+    await assert_denied(url_of("owner", request), statement, table)
 
 
 @pytest.mark.parametrize("role", ["app", "admin"])
@@ -182,7 +182,7 @@ async def test_giving_the_roles_their_rights_again_opens_nothing(
             await owner.execute(statement)
     await owner.close()
     for table in ENTRIES:
-        await refused(url_of("app", request), "UPDATE {table} SET action = 'x.y'", table)
+        await assert_denied(url_of("app", request), "UPDATE {table} SET action = 'x.y'", table)
 
 
 async def test_a_new_partition_is_as_closed_as_the_others(
@@ -197,4 +197,4 @@ async def test_a_new_partition_is_as_closed_as_the_others(
         assert await add_partitions(session) == 0
     for role in ("app", "admin", "owner"):
         for statement in OWNERS:
-            await refused(url_of(role, request), statement, last)
+            await assert_denied(url_of(role, request), statement, last)

@@ -10,15 +10,15 @@ import pytest
 from httpx import AsyncClient
 
 from tests.modules.audit.entries import entries
-from undercroft.core.audit import Actor, ActorKind, Entry, acting_as, record
+from undercroft.core.audit import Actor, ActorKind, Entry, record, use_actor
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.ids import new_id
 from undercroft.modules.audit import service
 from undercroft.modules.users import User
-from undercroft.testing.people import Person
+from undercroft.testing.users import SignedInUser
 
-SignIn = Callable[..., Awaitable[Person]]
+CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 LOGS = "/api/v1/admin/audit-logs"
 EXPORT = f"{LOGS}/export"
@@ -30,21 +30,21 @@ def team_log(team_id: Any) -> str:
 
 
 async def actions(client: AsyncClient, path: str = LOGS, **asked: Any) -> list[str]:
-    answer = await client.get(path, params=asked)
-    assert answer.status_code == 200, answer.text
-    return [entry["action"] for entry in answer.json()["items"]]
+    response = await client.get(path, params=asked)
+    assert response.status_code == 200, response.text
+    return [entry["action"] for entry in response.json()["items"]]
 
 
 @pytest.fixture
-async def ada(somebody: SignIn) -> Person:
+async def ada(create_user: CreateUser) -> SignedInUser:
     """Somebody who made a project and changed it."""
-    person = await somebody()
+    person = await create_user()
     made = await person.client.post(PROJECTS, json={"name": "Website"})
     await person.client.patch(f"{PROJECTS}/{made.json()['id']}", json={"status": "done"})
     return person
 
 
-async def test_an_entry_is_told_whole(admin: AsyncClient, ada: Person) -> None:
+async def test_an_entry_is_told_whole(admin: AsyncClient, ada: SignedInUser) -> None:
     (entry,) = (await admin.get(LOGS, params={"action": "project.changed"})).json()["items"]
     assert entry["actor"]["kind"] == "user"
     assert entry["actor"]["user_id"] == str(ada.user_id)
@@ -59,7 +59,7 @@ async def test_an_entry_is_told_whole(admin: AsyncClient, ada: Person) -> None:
     }
 
 
-async def test_filters(admin: AsyncClient, ada: Person, database: Database) -> None:
+async def test_filters(admin: AsyncClient, ada: SignedInUser, database: Database) -> None:
     changed = next(entry for entry in await entries(database) if entry["action"] == "project.changed")
     both = ["project.changed", "project.created"]
     assert await actions(admin, action="project.created") == ["project.created"]
@@ -84,7 +84,7 @@ async def test_who_acts_as_somebody_and_what_acts_by_itself_are_found_by_id(
 ) -> None:
     ids = {name: new_id() for name in ("impersonator_id", "api_key_id", "job_id")}
     for name, value in ids.items():
-        with acting_as(Actor(ActorKind.USER, user_id=new_id(), **{name: value})):
+        with use_actor(Actor(ActorKind.USER, user_id=new_id(), **{name: value})):
             async with database.session() as session:
                 await record(session, Entry("thing.made", details={"by": name}))
     for name, value in ids.items():
@@ -131,21 +131,23 @@ async def test_pages_and_stretches_tell_every_entry_once(admin: AsyncClient, dat
     asked = {"action": "thing.made"}
     paged: list[int] = []
     for page in (1, 2, 3):
-        answer = (await admin.get(LOGS, params={**asked, "page": page, "size": 3})).json()
-        assert (answer["total"], answer["pages"]) == (7, 3)
-        paged += [entry["details"]["number"] for entry in answer["items"]]
+        response = (await admin.get(LOGS, params={**asked, "page": page, "size": 3})).json()
+        assert (response["total"], response["pages"]) == (7, 3)
+        paged += [entry["details"]["number"] for entry in response["items"]]
     walked, cursor = [], None
     while True:
-        answer = (await admin.get(LOGS, params={**asked, "limit": 3, **({"cursor": cursor} if cursor else {})})).json()
-        walked += [entry["details"]["number"] for entry in answer["items"]]
-        if (cursor := answer["next_cursor"]) is None:
+        response = (
+            await admin.get(LOGS, params={**asked, "limit": 3, **({"cursor": cursor} if cursor else {})})
+        ).json()
+        walked += [entry["details"]["number"] for entry in response["items"]]
+        if (cursor := response["next_cursor"]) is None:
             break
     assert paged == walked == [6, 5, 4, 3, 2, 1, 0]
 
 
 @pytest.mark.parametrize("asked", [{}, {"limit": "5"}])
 async def test_a_list_costs_one_statement_beside_the_principal(
-    admin: AsyncClient, ada: Person, statements: Any, asked: dict[str, str]
+    admin: AsyncClient, ada: SignedInUser, statements: Any, asked: dict[str, str]
 ) -> None:
     await statements.clear()
     await admin.get(LOGS, params=asked)
@@ -158,7 +160,7 @@ async def test_only_administrators_read_all_of_it(user: AsyncClient, client: Asy
         assert (await client.get(path)).status_code == 401
 
 
-async def test_a_team_reads_its_own(ada: Person, stranger: AsyncClient, client: AsyncClient) -> None:
+async def test_a_team_reads_its_own(ada: SignedInUser, stranger: AsyncClient, client: AsyncClient) -> None:
     await stranger.post(PROJECTS, json={"name": "Theirs"})
     assert await actions(ada.client, team_log(ada.team_id)) == ["project.changed", "project.created"]
     assert (await stranger.get(team_log(ada.team_id))).status_code == 404
@@ -166,8 +168,8 @@ async def test_a_team_reads_its_own(ada: Person, stranger: AsyncClient, client: 
     assert (await client.get(team_log(ada.team_id))).status_code == 401
 
 
-async def test_a_team_cannot_ask_for_another_teams(ada: Person, somebody: SignIn) -> None:
-    other = await somebody()
+async def test_a_team_cannot_ask_for_another_teams(ada: SignedInUser, create_user: CreateUser) -> None:
+    other = await create_user()
     await other.client.post(PROJECTS, json={"name": "Theirs"})
     assert await actions(ada.client, team_log(ada.team_id), team_id=other.team_id) == [
         "project.changed",
@@ -175,12 +177,12 @@ async def test_a_team_cannot_ask_for_another_teams(ada: Person, somebody: SignIn
     ]
 
 
-async def test_a_team_is_not_told_where_staff_sits_nor_addresses(ada: Person, database: Database) -> None:
+async def test_a_team_is_not_told_where_staff_sits_nor_addresses(ada: SignedInUser, database: Database) -> None:
     staff = new_id()
     scope = {"state": {"request_id": "r" * 8, "request_headers": {b"user-agent": b"Staff"}}, "client": ("10.1.2.3", 1)}
-    from undercroft.core.audit import Answering
+    from undercroft.core.audit import AuditContext
 
-    with Answering(scope), acting_as(Actor(ActorKind.USER, user_id=ada.user_id, impersonator_id=staff)):
+    with AuditContext(scope), use_actor(Actor(ActorKind.USER, user_id=ada.user_id, impersonator_id=staff)):
         async with database.session() as session:
             await record(session, Entry("thing.seen", team_id=ada.team_id))
     newest = (await ada.client.get(team_log(ada.team_id))).json()["items"][0]
@@ -189,10 +191,10 @@ async def test_a_team_is_not_told_where_staff_sits_nor_addresses(ada: Person, da
 
 
 async def test_team_sees_no_address_of_an_administrator_who_acts_on_it_and_its_members_own(
-    ada: Person, somebody: SignIn, database: Database, admin: AsyncClient
+    ada: SignedInUser, create_user: CreateUser, database: Database, admin: AsyncClient
 ) -> None:
     """Not even once the administrator is one no more."""
-    staff = await somebody(role=PlatformRole.ADMIN)
+    staff = await create_user(role=PlatformRole.ADMIN)
     team_id = (await ada.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
     assert (await staff.client.delete(f"/api/v1/admin/teams/{team_id}")).status_code == 204
     assert (await staff.client.post(f"/api/v1/admin/teams/{team_id}/restore")).status_code == 200
@@ -212,11 +214,11 @@ async def test_team_sees_no_address_of_an_administrator_who_acts_on_it_and_its_m
 
 @pytest.mark.parametrize(("role", "status"), [("owner", 200), ("admin", 200), ("member", 403), ("viewer", 403)])
 async def test_owners_and_admins_of_a_team_read_its_log(
-    somebody: SignIn, database: Database, role: str, status: int
+    create_user: CreateUser, database: Database, role: str, status: int
 ) -> None:
     from undercroft.modules.teams import Membership
 
-    owner, person = await somebody(), await somebody()
+    owner, person = await create_user(), await create_user()
     team_id = (await owner.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
     async with database.session() as session:
         session.add(Membership(team_id=team_id, user_id=person.user_id, role=role))
@@ -226,15 +228,15 @@ async def test_owners_and_admins_of_a_team_read_its_log(
 async def test_csv_has_every_entry_and_no_formula(
     admin: AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "BATCH", 2)
+    monkeypatch.setattr(service, "BATCH_SIZE", 2)
     bad = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\uff1d1", "|calc", 'quote",', "läuft\nweiter")
     async with database.session() as session:
         for value in bad:
             await record(session, Entry("thing.made", target_type=value, details={"value": value}))
-    answer = await admin.get(EXPORT, params={"action": "thing.made"})
-    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    assert "attachment" in answer.headers["content-disposition"]
-    lines = list(csv.DictReader(StringIO(answer.text)))
+    response = await admin.get(EXPORT, params={"action": "thing.made"})
+    assert response.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in response.headers["content-disposition"]
+    lines = list(csv.DictReader(StringIO(response.text)))
     assert [json.loads(line["details"])["value"] for line in reversed(lines)] == list(bad)
     assert [line["target_type"] for line in reversed(lines)] == [
         *("'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "' =1", "'\uff1d1", "'|calc", 'quote",', "läuft\nweiter")
@@ -242,21 +244,21 @@ async def test_csv_has_every_entry_and_no_formula(
     assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line.values())
 
 
-async def test_json_lines_are_what_the_list_tells(admin: AsyncClient, ada: Person) -> None:
+async def test_json_lines_are_what_the_list_tells(admin: AsyncClient, ada: SignedInUser) -> None:
     listed = (await admin.get(LOGS, params={"team_id": ada.team_id})).json()["items"]
-    answer = await admin.get(EXPORT, params={"team_id": str(ada.team_id), "format": "jsonl"})
-    assert [json.loads(line) for line in answer.text.splitlines()] == listed
+    response = await admin.get(EXPORT, params={"team_id": str(ada.team_id), "format": "jsonl"})
+    assert [json.loads(line) for line in response.text.splitlines()] == listed
 
 
-async def test_an_export_is_an_entry_itself(somebody: SignIn, database: Database) -> None:
-    admin = await somebody(role=PlatformRole.ADMIN)
+async def test_an_export_is_an_entry_itself(create_user: CreateUser, database: Database) -> None:
+    admin = await create_user(role=PlatformRole.ADMIN)
     await admin.client.get(EXPORT, params={"action": "project.*", "from": "2026-01-01", "format": "jsonl"})
     (entry,) = await entries(database, action="audit.exported")
     assert entry["user_id"] == admin.user_id
     assert entry["details"] == {"action": "project.*", "from": "2026-01-01T00:00:00Z", "format": "jsonl"}
 
 
-async def test_reading_leaves_no_entry(admin: AsyncClient, ada: Person, database: Database) -> None:
+async def test_reading_leaves_no_entry(admin: AsyncClient, ada: SignedInUser, database: Database) -> None:
     before = len(await entries(database))
     await admin.get(LOGS)
     await ada.client.get(team_log(ada.team_id))
@@ -275,7 +277,7 @@ async def test_filters_find_what_they_name_and_leave_out_what_stands_beside(
         "other": Actor(ActorKind.USER, user_id=other),
     }
     for name, actor in acting.items():
-        with acting_as(actor):
+        with use_actor(actor):
             async with database.session() as session:
                 team_id = team if name in ("user", "job") else None
                 await record(session, Entry(f"filter_{name}.made", None, f"thing_{name}", new_id(), team_id))

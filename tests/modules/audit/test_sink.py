@@ -7,18 +7,17 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy import func, select, text
 
-from tests.factories import add_somebody
-from tests.factories import somebody as make_somebody
-from tests.modules.audit.entries import entries, personal
-from undercroft.core.audit import Actor, ActorKind, Entry, acting_as, record, write_one
+from tests.factories import add_user, insert_user
+from tests.modules.audit.entries import entries, personal_rows
+from undercroft.core.audit import Actor, ActorKind, Entry, record, use_actor, write_one
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import DatabaseConflict, UnstorableValue
 from undercroft.core.db.tenancy import tenant
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.teams import Team, create_team
-from undercroft.testing.people import Person
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
+from undercroft.testing.users import SignedInUser
 
 FAILS_AT_COMMIT = """
     CREATE TEMPORARY TABLE doomed (id int UNIQUE DEFERRABLE INITIALLY DEFERRED) ON COMMIT DROP;
@@ -26,18 +25,20 @@ FAILS_AT_COMMIT = """
 """
 WEBSITE = {"name": "Website", "description": "The new one.", "status": "active"}
 
-SignIn = Callable[..., Awaitable[Person]]
+CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
-async def test_an_entry_says_who_did_what_from_where(client: AsyncClient, somebody: SignIn, database: Database) -> None:
-    person = await somebody()
-    answer = await person.client.post("/api/v1/app/teams", json={"name": "Acme"}, headers={"User-Agent": "Firefox"})
+async def test_an_entry_says_who_did_what_from_where(
+    client: AsyncClient, create_user: CreateUser, database: Database
+) -> None:
+    person = await create_user()
+    response = await person.client.post("/api/v1/app/teams", json={"name": "Acme"}, headers={"User-Agent": "Firefox"})
     (entry,) = await entries(database, action="team.created")
     assert (entry["actor_kind"], entry["user_id"]) == ("user", person.user_id)
     assert entry["session_id"] is not None
-    assert str(entry["target_id"]) == str(entry["team_id"]) == answer.json()["id"]
-    assert entry["request_id"] == answer.headers["x-request-id"]
-    texts, origin = await personal(database, entry)
+    assert str(entry["target_id"]) == str(entry["team_id"]) == response.json()["id"]
+    assert entry["request_id"] == response.headers["x-request-id"]
+    texts, origin = await personal_rows(database, entry)
     assert (texts["person_id"], texts["values"]["after"]["name"]) == (entry["team_id"], "Acme")
     assert origin["person_id"] == person.user_id
     assert origin["values"]["user_agent"] == "Firefox"
@@ -56,36 +57,36 @@ async def test_a_commit_that_fails_leaves_neither_change_nor_entry(client: Async
     """What is checked only at the commit undoes the entry with the change: there is no moment between the two."""
     with pytest.raises(DatabaseConflict):
         async with database.session() as session:
-            await create_team(session, name="Acme", owner_id=(await add_somebody(session)).user_id)
+            await create_team(session, name="Acme", owner_id=(await add_user(session)).user_id)
             await record(session, Entry("team.created"))
             await (await session.raw()).execute(FAILS_AT_COMMIT)
     assert await entries(database) == []
-    async with database.reading() as session:
+    async with database.read_session() as session:
         assert await session.scalar(select(func.count()).select_from(Team)) == 0
 
 
 async def test_an_entry_that_cannot_be_kept_undoes_the_change(user: AsyncClient, database: Database) -> None:
-    owner = await make_somebody(database)
+    owner = await insert_user(database)
     bad = Entry("project.created", target_id=new_id(), details={"value": "a\0b"})
     with tenant(owner.team_id):
         with pytest.raises(UnstorableValue):
             async with database.session() as session:
                 await ProjectRepository(session, owner.team_id).insert(WEBSITE, bad, created_by=owner.user_id)
-        async with database.reading() as session:
+        async with database.read_session() as session:
             assert await ProjectRepository(session, owner.team_id).count() == 0
 
 
 async def test_making_a_project_and_its_entry_is_one_statement(
-    user: AsyncClient, database: Database, statements: Statements, rows_secured: bool
+    user: AsyncClient, database: Database, statements: StatementRecorder, rls_enabled: bool
 ) -> None:
     await user.post("/api/v1/app/projects", json=WEBSITE)
     await statements.clear()
     await user.post("/api/v1/app/projects", json=WEBSITE)
-    assert len(await statements.recorded()) == 2 + 2 * rows_secured, str(statements)
+    assert len(await statements.get_all()) == 2 + 2 * rls_enabled, str(statements)
     first, second = await entries(database, action="project.created")
     assert first["after"] == second["after"] == {**WEBSITE, "name": "[personal]", "description": "[personal]"}
     assert first["target_id"] != second["target_id"]
-    texts, origin = await personal(database, second)
+    texts, origin = await personal_rows(database, second)
     assert texts["values"] == {"after": {"name": "Website", "description": "The new one."}}
     assert (texts["person_id"], origin["person_id"]) == (second["team_id"], second["user_id"])
 
@@ -100,7 +101,7 @@ async def test_a_statement_that_changes_nothing_leaves_no_entry(database: Databa
 async def test_a_job_and_a_command_are_named(database: Database) -> None:
     job_id = new_id()
     for actor in (Actor(ActorKind.JOB, job_id=job_id), Actor(ActorKind.COMMAND)):
-        with acting_as(actor):
+        with use_actor(actor):
             async with database.session() as session:
                 await record(session, Entry("thing.made", actor_id=new_id()))
     first, second = await entries(database)
@@ -123,7 +124,7 @@ async def test_personal_values_are_kept_apart_and_secrets_nowhere(database: Data
             Entry("user.changed", None, "user", person_id, before=before, after=after, details=secrets),
         )
     (entry,) = await entries(database)
-    (fields,) = await personal(database, entry)
+    (fields,) = await personal_rows(database, entry)
     assert "example.com" not in str(dict(entry))
     assert (entry["before"]["role"], entry["after"]["role"]) == ("user", "admin")
     assert fields["person_id"] == person_id

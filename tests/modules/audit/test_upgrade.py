@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from undercroft.app.migrations import histories, upgrade_all
-from undercroft.core.audit import person_of
+from undercroft.core.audit import person_id_for_email
 from undercroft.core.db import migrations
 from undercroft.core.ids import new_id
 
@@ -58,15 +58,17 @@ async def test_texts_in_earlier_entries_are_moved_to_where_they_can_be_erased(em
             "nothing": None,
         }
         assert await after(connection, invitation) == invited
-        assert await apart(connection, passkey) == [("texts", user_id, {"after": {"name": "Ada's key"}})]
+        assert await personal_rows(connection, passkey) == [("texts", user_id, {"after": {"name": "Ada's key"}})]
         texts = {"name": "ada", "tags": ["fine", "Ada's"]}
-        assert await apart(connection, project) == [("texts", team_id, {"after": texts})]
-        assert await apart(connection, invitation) == [("fields", person_of(ADDRESS), {"after": {"email": ADDRESS}})]
+        assert await personal_rows(connection, project) == [("texts", team_id, {"after": texts})]
+        assert await personal_rows(connection, invitation) == [
+            ("fields", person_id_for_email(ADDRESS), {"after": {"email": ADDRESS}})
+        ]
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("UPDATE audit_entries SET action = 'x.y'")
         await connection.execute("UPDATE users SET deleted_at = now() WHERE id = $1", user_id)
         assert await connection.fetchval("SELECT audit_erase($1)", user_id) == 2
-        assert len(await apart(connection, project)) == 1
+        assert len(await personal_rows(connection, project)) == 1
     finally:
         await connection.close()
 
@@ -82,6 +84,6 @@ async def after(connection: asyncpg.Connection, entry_id: UUID) -> dict[str, obj
     return found
 
 
-async def apart(connection: asyncpg.Connection, entry_id: UUID) -> list[tuple[str, UUID, dict[str, object]]]:
+async def personal_rows(connection: asyncpg.Connection, entry_id: UUID) -> list[tuple[str, UUID, dict[str, object]]]:
     rows = await connection.fetch("SELECT part, person_id, values FROM audit_personal WHERE entry_id = $1", entry_id)
     return [(part, person_id, json.loads(values)) for part, person_id, values in rows]

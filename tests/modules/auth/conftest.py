@@ -4,23 +4,23 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.modules.auth.people import Mailbox, Person, a_person, client_of
+from tests.modules.auth.users import Mailbox, RegisteredUser, create_registered_user, make_client
 from undercroft.core.http.application import Api
-from undercroft.modules.auth.identity import Identity
+from undercroft.modules.auth.services import AuthServices
 
 
 @pytest.fixture
-def identity(app: Api) -> Identity:
-    made: Identity = app.state.identity
+def auth_services(app: Api) -> AuthServices:
+    made: AuthServices = app.state.auth_services
     return made
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(app: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(app) as client:
+    async with make_client(app) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def ada(http: httpx.AsyncClient, mailbox: Mailbox) -> Person:
-    return await a_person(http, mailbox)
+async def ada(http: httpx.AsyncClient, mailbox: Mailbox) -> RegisteredUser:
+    return await create_registered_user(http, mailbox)

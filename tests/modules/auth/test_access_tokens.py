@@ -13,23 +13,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import delete
 from sqlmodel import col
 
-from tests.modules.auth.people import Person
+from tests.modules.auth.users import RegisteredUser
 from undercroft.core.db import Database
 from undercroft.core.ids import new_id
 from undercroft.modules.auth.access_tokens import CLOCK_TOLERANCE, AccessTokens
 from undercroft.modules.auth.errors import InvalidToken, TokenExpired
-from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import SigningKey
-from undercroft.modules.auth.signing import ActiveKey
-from undercroft.testing.statements import Statements
+from undercroft.modules.auth.services import AuthServices
+from undercroft.modules.auth.signing_keys import ActiveKey
+from undercroft.testing.statements import StatementRecorder
 
 Forge = Callable[..., str]
 STRANGER = rsa.generate_private_key(65537, 2048)
 
 
 @pytest.fixture
-async def key(identity: Identity) -> ActiveKey:
-    return await identity.keys.active()
+async def key(auth_services: AuthServices) -> ActiveKey:
+    return await auth_services.keys.active()
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def forge(key: ActiveKey) -> Forge:
     return make
 
 
-async def test_what_we_issue_is_what_the_standards_say(identity: Identity, key: ActiveKey) -> None:
+async def test_what_we_issue_is_what_the_standards_say(auth_services: AuthServices, key: ActiveKey) -> None:
     user_id, session_id = new_id(), new_id()
-    issued = await identity.tokens.issue(user_id, session_id)
+    issued = await auth_services.tokens.issue(user_id, session_id)
     assert jwt.get_unverified_header(issued.token) == {"alg": "RS256", "kid": key.kid, "typ": "at+jwt"}
     options = {"require": ["iss", "aud", "sub", "iat", "exp", "jti"]}
     claims = jwt.decode(
@@ -65,11 +65,11 @@ async def test_what_we_issue_is_what_the_standards_say(identity: Identity, key: 
     )
     assert (claims["iss"], claims["sub"], claims["sid"]) == ("http://test.local", str(user_id), str(session_id))
     assert claims["exp"] - claims["iat"] == issued.expires_in == 900
-    assert (await identity.tokens.verify(issued.token)).sub == user_id
+    assert (await auth_services.tokens.verify(issued.token)).sub == user_id
 
 
-async def test_a_forgery_that_is_right_in_everything_passes(identity: Identity, forge: Forge) -> None:
-    assert await identity.tokens.verify(forge())
+async def test_a_forgery_that_is_right_in_everything_passes(auth_services: AuthServices, forge: Forge) -> None:
+    assert await auth_services.tokens.verify(forge())
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ async def test_a_forgery_that_is_right_in_everything_passes(identity: Identity, 
         {"algorithm": "HS256", "signed_by": "secret" * 8},
     ],
 )
-async def test_anything_else_is_refused(identity: Identity, forge: Forge, wrong: dict[str, Any]) -> None:
+async def test_anything_else_is_refused(auth_services: AuthServices, forge: Forge, wrong: dict[str, Any]) -> None:
     token = forge(**wrong)
     with pytest.raises(InvalidToken):
-        await identity.tokens.verify(token)
-    assert identity.tokens.verify_known(token) is None
+        await auth_services.tokens.verify(token)
+    assert auth_services.tokens.verify_offline(token) is None
 
 
 @pytest.mark.parametrize(
@@ -120,17 +120,17 @@ async def test_anything_else_is_refused(identity: Identity, forge: Forge, wrong:
     ],
 )
 async def test_a_header_that_no_library_writes_is_refused(
-    identity: Identity, key: ActiveKey, forge: Forge, header: Any
+    auth_services: AuthServices, key: ActiveKey, forge: Forge, header: Any
 ) -> None:
     right = {"alg": "RS256", "typ": "at+jwt", "kid": key.kid}
     written = json.dumps({**right, **header} if header else header).encode()
     _, payload, signature = forge().split(".")
     for end in (signature, ""):
         with pytest.raises(InvalidToken):
-            await identity.tokens.verify(f"{encoded(written)}.{payload}.{end}")
+            await auth_services.tokens.verify(f"{encoded(written)}.{payload}.{end}")
 
 
-async def test_the_public_key_is_no_hmac_secret(identity: Identity, key: ActiveKey, forge: Forge) -> None:
+async def test_the_public_key_is_no_hmac_secret(auth_services: AuthServices, key: ActiveKey, forge: Forge) -> None:
     import hashlib
     import hmac
 
@@ -139,25 +139,25 @@ async def test_the_public_key_is_no_hmac_secret(identity: Identity, key: ActiveK
     signed = f"{encoded(json.dumps(header).encode())}.{forge().split('.')[1]}"
     token = f"{signed}.{encoded(hmac.new(pem, signed.encode(), hashlib.sha256).digest())}"
     with pytest.raises(InvalidToken):
-        await identity.tokens.verify(token)
+        await auth_services.tokens.verify(token)
 
 
 def encoded(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-async def test_one_changed_character_spoils_it(identity: Identity, forge: Forge) -> None:
+async def test_one_changed_character_spoils_it(auth_services: AuthServices, forge: Forge) -> None:
     token = forge()
     header, payload, signature = token.split(".")
     other = "A" if payload[10] != "A" else "B"
     for changed in (f"{header}.{payload[:10]}{other}{payload[11:]}.{signature}", f"{header}.{payload}.", f"{token}.x"):
         with pytest.raises(InvalidToken):
-            await identity.tokens.verify(changed)
+            await auth_services.tokens.verify(changed)
 
 
-async def test_a_token_expires_also_when_it_is_remembered(identity: Identity, forge: Forge) -> None:
+async def test_a_token_expires_also_when_it_is_remembered(auth_services: AuthServices, forge: Forge) -> None:
     now = [time.time()]
-    tokens = AccessTokens(identity.keys, clock=lambda: now[0])
+    tokens = AccessTokens(auth_services.keys, clock=lambda: now[0])
     token = forge()
     assert await tokens.verify(token)
     now[0] += 61
@@ -168,13 +168,13 @@ async def test_a_token_expires_also_when_it_is_remembered(identity: Identity, fo
         await tokens.verify(forge(exp=int(time.time()) - 1))
 
 
-async def test_clocks_may_differ_a_little_at_the_beginning_of_a_life(identity: Identity, forge: Forge) -> None:
+async def test_clocks_may_differ_a_little_at_the_beginning_of_a_life(auth_services: AuthServices, forge: Forge) -> None:
     soon = int(time.time()) + CLOCK_TOLERANCE - 1
-    assert await identity.tokens.verify(forge(nbf=soon, iat=soon))
+    assert await auth_services.tokens.verify(forge(nbf=soon, iat=soon))
 
 
-async def test_what_is_remembered_is_bounded(identity: Identity, forge: Forge) -> None:
-    tokens = AccessTokens(identity.keys, remember=3)
+async def test_what_is_remembered_is_bounded(auth_services: AuthServices, forge: Forge) -> None:
+    tokens = AccessTokens(auth_services.keys, cache_size=3)
     made = [forge(jti=str(number)) for number in range(10)]
     for token in made:
         await tokens.verify(token)
@@ -182,7 +182,7 @@ async def test_what_is_remembered_is_bounded(identity: Identity, forge: Forge) -
 
 
 async def test_the_subject_of_a_limit_is_known_without_io(
-    ada: Person, identity: Identity, statements: Statements
+    ada: RegisteredUser, auth_services: AuthServices, statements: StatementRecorder
 ) -> None:
     from starlette.requests import Request
 
@@ -191,44 +191,44 @@ async def test_the_subject_of_a_limit_is_known_without_io(
         return Request({"type": "http", "headers": list(headers.items()), "state": {"request_headers": headers}})
 
     await statements.clear()
-    me = (await identity.tokens.verify(ada.access_token)).sub
-    assert identity.authenticator.verified_subject(sending(ada.access_token)) == str(me)
+    me = (await auth_services.tokens.verify(ada.access_token)).sub
+    assert auth_services.authenticator.verified_subject(sending(ada.access_token)) == str(me)
     assert statements.count == 0
-    assert identity.authenticator.verified_subject(sending("x.y.z")) is None
+    assert auth_services.authenticator.verified_subject(sending("x.y.z")) is None
 
 
 async def test_a_flood_of_unknown_key_ids_costs_one_reload(
-    ada: Person, identity: Identity, forge: Forge, database: Database, statements: Statements
+    ada: RegisteredUser, auth_services: AuthServices, forge: Forge, database: Database, statements: StatementRecorder
 ) -> None:
-    identity.keys._sought_at = float("-inf")
+    auth_services.keys._reloaded_at = float("-inf")
     for number in range(30):
         with pytest.raises(InvalidToken):
-            await identity.tokens.verify(forge(header={"kid": f"kid-{number}"}))
+            await auth_services.tokens.verify(forge(header={"kid": f"kid-{number}"}))
     assert statements.count <= 1
 
 
 @pytest.mark.parametrize(("life", "act", "allowed"), [(900, False, True), (901, False, False), (3601, True, False)])
 async def test_token_is_valid_for_no_longer_than_configured(
-    identity: Identity, forge: Forge, life: int, act: bool, allowed: bool
+    auth_services: AuthServices, forge: Forge, life: int, act: bool, allowed: bool
 ) -> None:
     now = int(time.time())
     token = forge(iat=now, exp=now + life, act={"sub": str(new_id())} if act else None)
     if allowed:
-        assert await identity.tokens.verify(token)
+        assert await auth_services.tokens.verify(token)
     else:
         with pytest.raises(InvalidToken):
-            await identity.tokens.verify(token)
+            await auth_services.tokens.verify(token)
 
 
 async def test_verified_token_is_refused_once_its_signing_key_is_withdrawn(
-    identity: Identity, key: ActiveKey, forge: Forge
+    auth_services: AuthServices, key: ActiveKey, forge: Forge
 ) -> None:
     token = forge()
-    assert await identity.tokens.verify(token)
-    assert identity.tokens.verify_known(token)
-    async with identity.database.session() as session:
+    assert await auth_services.tokens.verify(token)
+    assert auth_services.tokens.verify_offline(token)
+    async with auth_services.database.session() as session:
         await session.execute(delete(SigningKey).where(col(SigningKey.kid) == key.kid))
-    await identity.keys.load()
+    await auth_services.keys.load()
     with pytest.raises(InvalidToken):
-        await identity.tokens.verify(token)
-    assert identity.tokens.verify_known(token) is None
+        await auth_services.tokens.verify(token)
+    assert auth_services.tokens.verify_offline(token) is None

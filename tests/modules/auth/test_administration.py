@@ -8,24 +8,24 @@ from uuid import uuid4
 import pytest
 from httpx import AsyncClient
 
-from tests.modules.auth.people import PASSWORD, Mailbox, Person, code_of, new_address, post, sign_in
+from tests.modules.auth.users import PASSWORD, Mailbox, RegisteredUser, error_code, new_email, post, sign_in
 from undercroft.core import audit
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Session
-from undercroft.testing.people import Person as SignedIn
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
+from undercroft.testing.users import SignedInUser
 
-SignIn = Callable[..., Awaitable[SignedIn]]
+CreateUser = Callable[..., Awaitable[SignedInUser]]
 
-NEW = "four otters on the shore"
+NEW_PASSWORD = "four otters on the shore"
 
 
-async def path_of(person: Person) -> str:
+async def user_path(person: RegisteredUser) -> str:
     return f"/api/v1/admin/users/{(await person.get('/app/users/me')).json()['id']}"
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> list[audit.Entry]:
+def recorded_entries(monkeypatch: pytest.MonkeyPatch) -> list[audit.Entry]:
     entries: list[audit.Entry] = []
 
     table: Any = audit._sink
@@ -39,9 +39,9 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[audit.Entry]:
     return entries
 
 
-async def test_a_persons_sessions_are_seen_and_one_is_ended(ada: Person, admin: AsyncClient) -> None:
+async def test_a_persons_sessions_are_seen_and_one_is_ended(ada: RegisteredUser, admin: AsyncClient) -> None:
     other = await ada.sign_in_again()
-    path = await path_of(ada)
+    path = await user_path(ada)
     listed = (await admin.get(f"{path}/sessions")).json()
     assert listed["total"] == 2
     assert not any(each["current"] for each in listed["items"])
@@ -51,115 +51,115 @@ async def test_a_persons_sessions_are_seen_and_one_is_ended(ada: Person, admin: 
     assert (await other.get("/app/users/me")).status_code == 401
     assert (await ada.get("/app/users/me")).status_code == 200
     again = await admin.delete(f"{path}/sessions/{current}")
-    assert (again.status_code, code_of(again)) == (404, "SESSION_NOT_FOUND")
+    assert (again.status_code, error_code(again)) == (404, "SESSION_NOT_FOUND")
     elsewhere = await admin.delete(f"/api/v1/admin/users/{uuid4()}/sessions/{current}")
-    assert (elsewhere.status_code, code_of(elsewhere)) == (404, "USER_NOT_FOUND")
+    assert (elsewhere.status_code, error_code(elsewhere)) == (404, "USER_NOT_FOUND")
 
 
 async def test_a_list_of_sessions_costs_as_many_statements_however_long(
-    ada: Person, admin: AsyncClient, statements: Statements
+    ada: RegisteredUser, admin: AsyncClient, statements: StatementRecorder
 ) -> None:
-    path, costs = await path_of(ada), []
+    path, costs = await user_path(ada), []
     for _ in range(2):
         await ada.sign_in_again()
         await statements.clear()
         await admin.get(f"{path}/sessions")
-        costs.append(len(await statements.recorded()))
+        costs.append(len(await statements.get_all()))
     assert costs[0] == costs[1]
 
 
 async def test_somebody_is_signed_out_everywhere_and_may_come_back(
-    ada: Person, admin: AsyncClient, written: list[audit.Entry]
+    ada: RegisteredUser, admin: AsyncClient, recorded_entries: list[audit.Entry]
 ) -> None:
     others = [await ada.sign_in_again() for _ in range(2)]
-    path = await path_of(ada)
-    written.clear()
+    path = await user_path(ada)
+    recorded_entries.clear()
     assert (await admin.post(f"{path}/sign-out")).json() == {"ended": 3}
-    assert [entry.action for entry in written] == ["user.signed_out"]
+    assert [entry.action for entry in recorded_entries] == ["user.signed_out"]
     for person in (ada, *others):
         assert (await person.get("/app/users/me")).status_code == 401
         assert (await post(ada.http, "/refresh", {"refresh_token": person.refresh_token})).status_code == 401
-    written.clear()
+    recorded_entries.clear()
     assert (await admin.post(f"{path}/sign-out")).json() == {"ended": 0}
-    assert written == []
+    assert recorded_entries == []
     assert (await sign_in(ada.http, ada.email)).status_code == 200
 
 
 async def test_a_required_reset_leaves_no_way_in_but_the_link(
-    ada: Person, admin: AsyncClient, mailbox: Mailbox, written: list[audit.Entry]
+    ada: RegisteredUser, admin: AsyncClient, mailbox: Mailbox, recorded_entries: list[audit.Entry]
 ) -> None:
-    path = await path_of(ada)
+    path = await user_path(ada)
     key = (await ada.send("POST", "/app/api-keys", {"name": "x"})).json()["key"]
     await post(ada.http, "/password/forgot", {"email": ada.email})
     earlier = (await mailbox.latest(ada.email)).token
-    written.clear()
+    recorded_entries.clear()
     assert (await admin.post(f"{path}/reset-password")).status_code == 202
-    assert [entry.action for entry in written] == ["user.reset_required"]
+    assert [entry.action for entry in recorded_entries] == ["user.reset_required"]
     assert (await ada.get("/app/users/me")).status_code == 401
     assert (await sign_in(ada.http, ada.email)).status_code == 401
     by_key = await ada.http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {key}"})
     assert by_key.status_code == 401
-    assert (await post(ada.http, "/password/reset", {"token": earlier, "password": NEW})).status_code == 400
+    assert (await post(ada.http, "/password/reset", {"token": earlier, "password": NEW_PASSWORD})).status_code == 400
     mail = await mailbox.latest(ada.email)
     assert "administrator" in mail.text
-    assert (await post(ada.http, "/password/reset", {"token": mail.token, "password": NEW})).status_code == 204
+    assert (await post(ada.http, "/password/reset", {"token": mail.token, "password": NEW_PASSWORD})).status_code == 204
     assert (await sign_in(ada.http, ada.email, PASSWORD)).status_code == 401
-    assert (await sign_in(ada.http, ada.email, NEW)).status_code == 200
+    assert (await sign_in(ada.http, ada.email, NEW_PASSWORD)).status_code == 200
 
 
 @pytest.mark.parametrize("act", ["reset-password", "deactivate"])
 async def test_a_link_to_move_the_account_is_void_once_an_administrator_steps_in(
-    ada: Person, admin: AsyncClient, mailbox: Mailbox, act: str
+    ada: RegisteredUser, admin: AsyncClient, mailbox: Mailbox, act: str
 ) -> None:
-    path, to = await path_of(ada), new_address()
+    path, to = await user_path(ada), new_email()
     await ada.send("POST", "/auth/email/change", {"new_email": to, "current_password": PASSWORD})
     token = (await mailbox.latest(to)).token
     assert (await admin.post(f"{path}/{act}")).status_code in (200, 202)
-    assert code_of(await post(ada.http, "/email/confirm", {"token": token})) == "LINK_INVALID"
+    assert error_code(await post(ada.http, "/email/confirm", {"token": token})) == "LINK_INVALID"
     assert (await admin.get(path)).json()["email"] == ada.email
 
 
-async def test_signing_in_while_a_reset_is_required_leaves_no_session(ada: Person, admin: AsyncClient) -> None:
-    path = await path_of(ada)
-    answers = await asyncio.gather(
+async def test_signing_in_while_a_reset_is_required_leaves_no_session(ada: RegisteredUser, admin: AsyncClient) -> None:
+    path = await user_path(ada)
+    responses = await asyncio.gather(
         admin.post(f"{path}/reset-password"), *(sign_in(ada.http, ada.email) for _ in range(5))
     )
-    assert answers[0].status_code == 202
-    for answer in answers[1:]:
-        token = answer.json().get("access_token", "nothing")
+    assert responses[0].status_code == 202
+    for response in responses[1:]:
+        token = response.json().get("access_token", "nothing")
         me = await ada.http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {token}"})
         assert me.status_code == 401
 
 
 @pytest.mark.parametrize("role", [PlatformRole.ADMIN, PlatformRole.SUPERADMIN])
 async def test_an_administrator_does_nothing_to_those_above_or_beside(
-    somebody: SignIn, admin: AsyncClient, role: PlatformRole
+    create_user: CreateUser, admin: AsyncClient, role: PlatformRole
 ) -> None:
-    person = await somebody(role=role)
+    person = await create_user(role=role)
     path = f"/api/v1/admin/users/{person.user_id}"
     session = (await person.client.get("/api/v1/auth/sessions")).json()["items"][0]["id"]
     for method, rest in (("POST", "/sign-out"), ("POST", "/reset-password"), ("DELETE", f"/sessions/{session}")):
-        answer = await admin.request(method, path + rest)
-        assert (answer.status_code, code_of(answer)) == (403, "ROLE_TOO_WEAK")
+        response = await admin.request(method, path + rest)
+        assert (response.status_code, error_code(response)) == (403, "ROLE_TOO_WEAK")
     assert (await person.client.get("/api/v1/app/users/me")).status_code == 200
 
 
-async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient, ada: Person) -> None:
-    path = await path_of(ada)
+async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient, ada: RegisteredUser) -> None:
+    path = await user_path(ada)
     for method, rest in (("GET", "/sessions"), ("POST", "/sign-out"), ("POST", "/reset-password")):
         assert (await user.request(method, path + rest)).status_code == 403
         assert (await client.request(method, path + rest)).status_code == 401
     for rest in ("/sign-out", "/reset-password"):
-        answer = await ada.http.post(f"/api/v1/admin/users/{uuid4()}{rest}", headers=ada.bearer)
-        assert answer.status_code == 403
+        response = await ada.http.post(f"/api/v1/admin/users/{uuid4()}{rest}", headers=ada.bearer)
+        assert response.status_code == 403
 
 
 async def test_an_address_counts_as_proven_or_not_as_an_administrator_says(
-    ada: Person, admin: AsyncClient, written: list[audit.Entry]
+    ada: RegisteredUser, admin: AsyncClient, recorded_entries: list[audit.Entry]
 ) -> None:
-    path = await path_of(ada)
-    written.clear()
+    path = await user_path(ada)
+    recorded_entries.clear()
     assert (await admin.patch(path, json={"email_verified": False})).json()["email_verified"] is False
     assert (await ada.get("/app/users/me")).json()["email_verified"] is False
     assert (await admin.patch(path, json={"email_verified": True})).json()["email_verified"] is True
-    assert len(written) == 2
+    assert len(recorded_entries) == 2

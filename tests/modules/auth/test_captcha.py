@@ -6,11 +6,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.modules.auth.people import PASSWORD, Person, client_of, code_of, new_address, post
-from tests.modules.identities.worlds import application
+from tests.modules.auth.users import PASSWORD, RegisteredUser, error_code, make_client, new_email, post
+from tests.modules.identities.fixtures import application
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.standins.captcha import SECRET, SITE_KEY, CaptchaService
+from undercroft.devstack.emulators.captcha import SECRET, SITE_KEY, CaptchaEmulator
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.providers.captcha import CaptchaSettings
 
@@ -19,15 +19,15 @@ FIELD = "cf-turnstile-response"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def service() -> AsyncIterator[CaptchaService]:
-    made = CaptchaService()
+async def service() -> AsyncIterator[CaptchaEmulator]:
+    made = CaptchaEmulator()
     await made.start()
     yield made
     await made.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def guarded_app(app: Api, database: Database, service: CaptchaService) -> AsyncIterator[Api]:
+async def guarded_app(app: Api, database: Database, service: CaptchaEmulator) -> AsyncIterator[Api]:
     settings = CaptchaSettings(
         captcha_provider="turnstile",
         captcha_site_key=SITE_KEY,
@@ -40,7 +40,7 @@ async def guarded_app(app: Api, database: Database, service: CaptchaService) -> 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def guarded(guarded_app: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(guarded_app) as client:
+    async with make_client(guarded_app) as client:
         yield client
 
 
@@ -55,56 +55,58 @@ API = [
 
 @pytest.mark.parametrize(("path", "body", "status"), API, ids=[each[0] for each in API])
 async def test_the_api_asks_for_it_and_goes_on_with_it(
-    guarded: httpx.AsyncClient, service: CaptchaService, path: str, body: dict[str, str], status: int
+    guarded: httpx.AsyncClient, service: CaptchaEmulator, path: str, body: dict[str, str], status: int
 ) -> None:
     missing = await post(guarded, path, body)
-    assert (missing.status_code, code_of(missing)) == (422, "CAPTCHA_REQUIRED")
+    assert (missing.status_code, error_code(missing)) == (422, "CAPTCHA_REQUIRED")
     assert missing.json()["error"]["details"] == {"provider": "turnstile", "site_key": SITE_KEY}
     failed = await post(guarded, path, {**body, "captcha_token": "guess"})
-    assert (failed.status_code, code_of(failed)) == (422, "CAPTCHA_FAILED")
+    assert (failed.status_code, error_code(failed)) == (422, "CAPTCHA_FAILED")
     token = service.solve()
     assert (await post(guarded, path, {**body, "captcha_token": token})).status_code == status
-    assert code_of(await post(guarded, path, {**body, "captcha_token": token})) == "CAPTCHA_FAILED"
+    assert error_code(await post(guarded, path, {**body, "captcha_token": token})) == "CAPTCHA_FAILED"
 
 
 async def test_the_password_form_of_oauth_is_no_way_around(
-    guarded: httpx.AsyncClient, ada: Person, service: CaptchaService
+    guarded: httpx.AsyncClient, ada: RegisteredUser, service: CaptchaEmulator
 ) -> None:
     form = {"username": ada.email, "password": PASSWORD}
-    answer = await guarded.post("/api/v1/auth/token", data=form)
-    assert (answer.status_code, code_of(answer)) == (422, "CAPTCHA_REQUIRED")
+    response = await guarded.post("/api/v1/auth/token", data=form)
+    assert (response.status_code, error_code(response)) == (422, "CAPTCHA_REQUIRED")
     solved = await guarded.post("/api/v1/auth/token", data={**form, "captcha_token": service.solve()})
     assert solved.status_code == 200
 
 
-async def test_a_right_password_without_a_captcha_signs_nobody_in(guarded: httpx.AsyncClient, ada: Person) -> None:
-    answer = await post(guarded, "/login", {"email": ada.email, "password": PASSWORD, "session": "cookie"})
-    assert answer.status_code == 422
-    assert "set-cookie" not in answer.headers
+async def test_a_right_password_without_a_captcha_signs_nobody_in(
+    guarded: httpx.AsyncClient, ada: RegisteredUser
+) -> None:
+    response = await post(guarded, "/login", {"email": ada.email, "password": PASSWORD, "session": "cookie"})
+    assert response.status_code == 422
+    assert "set-cookie" not in response.headers
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/register", "/sign-in/link", "/reset-password", "/admin/login"])
 async def test_pages_are_no_way_around(
-    guarded: httpx.AsyncClient, ada: Person, service: CaptchaService, path: str
+    guarded: httpx.AsyncClient, ada: RegisteredUser, service: CaptchaEmulator, path: str
 ) -> None:
     form = {"email": ada.email, "password": PASSWORD}
     for more in ({}, {FIELD: "guess"}, {"captcha_token": "guess"}):
-        answer = await guarded.post(path, data={**form, **more}, headers=BROWSER)
-        assert answer.status_code == 422, (path, more)
-        assert "set-cookie" not in answer.headers
+        response = await guarded.post(path, data={**form, **more}, headers=BROWSER)
+        assert response.status_code == 422, (path, more)
+        assert "set-cookie" not in response.headers
     solved = await guarded.post(path, data={**form, FIELD: service.solve()}, headers=BROWSER)
     assert solved.status_code in (200, 303), solved.text
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/register", "/reset-password", "/admin/login"])
 async def test_a_page_shows_the_captcha_and_lets_only_its_provider_in(guarded: httpx.AsyncClient, path: str) -> None:
-    answer = await guarded.get(path, headers=BROWSER)
-    assert f'data-sitekey="{SITE_KEY}"' in answer.text
-    assert "script-src https://challenges.cloudflare.com;" in answer.headers["content-security-policy"] + ";"
-    assert "unsafe" not in answer.headers["content-security-policy"]
+    response = await guarded.get(path, headers=BROWSER)
+    assert f'data-sitekey="{SITE_KEY}"' in response.text
+    assert "script-src https://challenges.cloudflare.com;" in response.headers["content-security-policy"] + ";"
+    assert "unsafe" not in response.headers["content-security-policy"]
 
 
 async def test_where_none_is_on_nothing_is_asked(http: httpx.AsyncClient) -> None:
     page = await http.get("/sign-in", headers=BROWSER)
     assert "<script" not in page.text
-    assert (await post(http, "/register", {"email": new_address(), "password": PASSWORD})).status_code == 202
+    assert (await post(http, "/register", {"email": new_email(), "password": PASSWORD})).status_code == 202

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from tests.modules.auth.people import PASSWORD, Mailbox, Person, client_of, code_of, new_address, post
-from tests.modules.forms import hidden
+from tests.modules.auth.users import PASSWORD, Mailbox, RegisteredUser, error_code, make_client, new_email, post
+from tests.modules.forms import hidden_fields
 from undercroft.core.db import Database, Session, utc_now
 from undercroft.core.http.application import Api
 from undercroft.core.settings import use
@@ -17,110 +17,116 @@ from undercroft.modules.auth import MfaRequired, second_factor
 from undercroft.modules.auth.models import MailToken
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.users import User
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
 
-ASK, VERIFY = "/magic-link", "/magic-link/verify"
+REQUEST, VERIFY = "/magic-link", "/magic-link/verify"
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Origin": "null"}
 
 
 @pytest.fixture(autouse=True)
-def offered() -> Iterator[None]:
+def magic_links_enabled() -> Iterator[None]:
     use(AuthSettings(magic_links=True))
     yield
     use(AuthSettings())
 
 
-async def link_of(http: httpx.AsyncClient, mailbox: Mailbox, email: str) -> str:
-    assert (await post(http, ASK, {"email": email})).status_code == 202
+async def request_token(http: httpx.AsyncClient, mailbox: Mailbox, email: str) -> str:
+    assert (await post(http, REQUEST, {"email": email})).status_code == 202
     return (await mailbox.latest(email)).token
 
 
-async def test_whoever_reads_the_mail_is_in_once(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
-    token = await link_of(http, mailbox, ada.email)
-    answer = await post(http, VERIFY, {"token": token})
-    tokens = answer.json()
+async def test_whoever_reads_the_mail_is_in_once(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
+) -> None:
+    token = await request_token(http, mailbox, ada.email)
+    response = await post(http, VERIFY, {"token": token})
+    tokens = response.json()
     me = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {tokens['access_token']}"})
     assert me.json()["email"] == ada.email
     again = await post(http, VERIFY, {"token": token})
-    assert (again.status_code, code_of(again)) == (400, "LINK_INVALID")
+    assert (again.status_code, error_code(again)) == (400, "LINK_INVALID")
 
 
-async def test_a_browser_gets_a_cookie(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
-    token = await link_of(http, mailbox, ada.email)
-    answer = await post(http, VERIFY, {"token": token, "session": "cookie"})
-    assert set(answer.json()) == {"user", "csrf_token"}
+async def test_a_browser_gets_a_cookie(http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox) -> None:
+    token = await request_token(http, mailbox, ada.email)
+    response = await post(http, VERIFY, {"token": token, "session": "cookie"})
+    assert set(response.json()) == {"user", "csrf_token"}
     assert (await http.get("/api/v1/app/users/me")).json()["email"] == ada.email
 
 
-async def test_of_fifty_that_open_it_at_once_one_is_in(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
-    token = await link_of(http, mailbox, ada.email)
-    answers = await asyncio.gather(*(post(http, VERIFY, {"token": token}) for _ in range(20)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 19
+async def test_of_fifty_that_open_it_at_once_one_is_in(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
+) -> None:
+    token = await request_token(http, mailbox, ada.email)
+    responses = await asyncio.gather(*(post(http, VERIFY, {"token": token}) for _ in range(20)))
+    assert sorted(response.status_code for response in responses) == [200] + [400] * 19
 
 
 async def test_asking_tells_nobody_whether_there_is_an_account(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, statements: Statements
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, statements: StatementRecorder
 ) -> None:
-    answers, sent = [], []
-    for email in (ada.email, new_address()):
+    responses, sent = [], []
+    for email in (ada.email, new_email()):
         await statements.clear()
-        answers.append(await post(http, ASK, {"email": email}))
-        sent.append(list(await statements.recorded()))
-    assert answers[0].status_code == answers[1].status_code == 202
-    assert answers[0].json() == answers[1].json()
+        responses.append(await post(http, REQUEST, {"email": email}))
+        sent.append(list(await statements.get_all()))
+    assert responses[0].status_code == responses[1].status_code == 202
+    assert responses[0].json() == responses[1].json()
     assert sent[0] == sent[1]
-    assert [mail.to for mail in await mailbox.arrived()] == [ada.email]
+    assert [mail.to for mail in await mailbox.list_new()] == [ada.email]
 
 
 async def test_a_strangers_request_leaves_the_owners_link_valid_and_one_use_ends_them_all(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, app: Api
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, app: Api
 ) -> None:
-    own = await link_of(http, mailbox, ada.email)
-    async with client_of(app, ip="203.0.113.9") as stranger:
-        strangers = await link_of(stranger, mailbox, ada.email)
+    own = await request_token(http, mailbox, ada.email)
+    async with make_client(app, ip="203.0.113.9") as stranger:
+        strangers = await request_token(stranger, mailbox, ada.email)
     assert (await post(http, VERIFY, {"token": own})).status_code == 200
-    assert code_of(await post(http, VERIFY, {"token": strangers})) == "LINK_INVALID"
+    assert error_code(await post(http, VERIFY, {"token": strangers})) == "LINK_INVALID"
 
 
 async def test_a_browser_that_did_not_ask_for_the_link_names_the_account_first(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, app: Api
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, app: Api
 ) -> None:
-    token = await link_of(http, mailbox, ada.email)
-    async with client_of(app) as other:
+    token = await request_token(http, mailbox, ada.email)
+    async with make_client(app) as other:
         body = {"token": token, "session": "cookie"}
         refused = await post(other, VERIFY, body)
-        assert (refused.status_code, code_of(refused)) == (403, "LINK_OF_ANOTHER_DEVICE")
+        assert (refused.status_code, error_code(refused)) == (403, "LINK_OF_ANOTHER_DEVICE")
         assert refused.json()["error"]["details"] == {"email": ada.email}
         assert "uc_session" not in other.cookies
-        wrong = await post(other, VERIFY, {**body, "email": new_address()})
-        assert code_of(wrong) == "LINK_OF_ANOTHER_DEVICE"
+        wrong = await post(other, VERIFY, {**body, "email": new_email()})
+        assert error_code(wrong) == "LINK_OF_ANOTHER_DEVICE"
         assert (await post(other, VERIFY, {**body, "email": ada.email})).status_code == 200
         assert "uc_session" in other.cookies
 
 
 async def test_the_page_shows_whose_account_it_is_to_a_browser_that_did_not_ask(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, app: Api
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, app: Api
 ) -> None:
-    token = await link_of(http, mailbox, ada.email)
-    async with client_of(app) as other:
+    token = await request_token(http, mailbox, ada.email)
+    async with make_client(app) as other:
         asked = await other.post("/magic-link", data={"token": token}, headers=BROWSER)
         assert (asked.status_code, "uc_session" in other.cookies) == (200, False)
         assert f"Sign in as {ada.email}" in asked.text
-        entered = await other.post("/magic-link", data=hidden(asked), headers=BROWSER)
+        entered = await other.post("/magic-link", data=hidden_fields(asked), headers=BROWSER)
         assert (entered.status_code, "uc_session" in other.cookies) == (303, True)
 
 
-async def test_a_link_is_void_once_the_password_changed(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
-    token = await link_of(http, mailbox, ada.email)
+async def test_a_link_is_void_once_the_password_changed(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
+) -> None:
+    token = await request_token(http, mailbox, ada.email)
     body = {"current_password": PASSWORD, "new_password": "four otters on the shore"}
     assert (await ada.send("POST", "/auth/password/change", body)).status_code == 204
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
 
 
 async def test_a_link_is_void_once_a_reset_link_was_used(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
-    token = await link_of(http, mailbox, ada.email)
+    token = await request_token(http, mailbox, ada.email)
     await post(http, "/password/forgot", {"email": ada.email})
     reset = (await mailbox.latest(ada.email)).token
     body = {"token": reset, "password": "four otters on the shore"}
@@ -129,12 +135,12 @@ async def test_a_link_is_void_once_a_reset_link_was_used(
 
 
 async def test_a_link_expires_and_one_for_something_else_does_not_sign_in(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
     await post(http, "/password/forgot", {"email": ada.email})
     reset = (await mailbox.latest(ada.email)).token
     assert (await post(http, VERIFY, {"token": reset})).status_code == 400
-    token = await link_of(http, mailbox, ada.email)
+    token = await request_token(http, mailbox, ada.email)
     assert (await post(http, "/password/reset", {"token": token, "password": PASSWORD})).status_code == 400
     async with database.session() as session:
         await session.execute(update(MailToken).values(expires_at=utc_now()))
@@ -142,48 +148,50 @@ async def test_a_link_expires_and_one_for_something_else_does_not_sign_in(
 
 
 async def test_somebody_kept_out_gets_no_link_and_an_earlier_one_is_void(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, admin: httpx.AsyncClient
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, admin: httpx.AsyncClient
 ) -> None:
-    token = await link_of(http, mailbox, ada.email)
+    token = await request_token(http, mailbox, ada.email)
     user_id = (await ada.get("/app/users/me")).json()["id"]
     await admin.post(f"/api/v1/admin/users/{user_id}/deactivate")
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
-    await post(http, ASK, {"email": ada.email})
-    assert await mailbox.arrived(ada.email) == []
+    await post(http, REQUEST, {"email": ada.email})
+    assert await mailbox.list_new(ada.email) == []
     await admin.post(f"/api/v1/admin/users/{user_id}/activate")
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
 
 
 async def test_a_second_factor_is_asked_for_all_the_same(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database, monkeypatch: pytest.MonkeyPatch
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Asking:
-        async def ask(self, session: Session, user: User, *_: object) -> MfaRequired:
+        async def create_challenge(self, session: Session, user: User, *_: object) -> MfaRequired:
             return MfaRequired(details={"mfa_token": "halfway", "methods": user.second_factors})
 
-    monkeypatch.setattr(second_factor, "_bound", Asking())
+    monkeypatch.setattr(second_factor, "_provider", Asking())
     async with database.session() as session:
         await session.execute(update(User).where(col(User.email) == ada.email).values(second_factors=["totp"]))
-    token = await link_of(http, mailbox, ada.email)
-    answer = await post(http, VERIFY, {"token": token})
-    assert (answer.status_code, code_of(answer)) == (401, "MFA_REQUIRED")
-    assert "access_token" not in answer.text
+    token = await request_token(http, mailbox, ada.email)
+    response = await post(http, VERIFY, {"token": token})
+    assert (response.status_code, error_code(response)) == (401, "MFA_REQUIRED")
+    assert "access_token" not in response.text
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
 
 
 async def test_nothing_of_it_is_there_unless_it_is_offered(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
-    token = await link_of(http, mailbox, ada.email)
+    token = await request_token(http, mailbox, ada.email)
     use(AuthSettings())
-    for path, body in ((ASK, {"email": ada.email}), (VERIFY, {"token": token})):
-        answer = await post(http, path, body)
-        assert (answer.status_code, code_of(answer)) == (404, "MAGIC_LINKS_OFF")
-    assert await mailbox.arrived(ada.email) == []
+    for path, body in ((REQUEST, {"email": ada.email}), (VERIFY, {"token": token})):
+        response = await post(http, path, body)
+        assert (response.status_code, error_code(response)) == (404, "MAGIC_LINKS_OFF")
+    assert await mailbox.list_new(ada.email) == []
 
 
-async def test_another_site_cannot_sign_a_browser_in(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
-    token = await link_of(http, mailbox, ada.email)
+async def test_another_site_cannot_sign_a_browser_in(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
+) -> None:
+    token = await request_token(http, mailbox, ada.email)
     body = {"token": token, "session": "cookie"}
     assert (await post(http, VERIFY, body, Origin="https://evil.example")).status_code == 403
     page = await http.post("/magic-link", data={"token": token}, headers={"Origin": "https://evil.example"})
@@ -192,9 +200,9 @@ async def test_another_site_cannot_sign_a_browser_in(http: httpx.AsyncClient, ad
 
 
 async def test_opening_the_page_signs_nobody_in_and_its_button_does(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
-    token = await link_of(http, mailbox, ada.email)
+    token = await request_token(http, mailbox, ada.email)
     page = await http.get("/magic-link", params={"token": token}, headers=BROWSER)
     assert page.headers["referrer-policy"] == "no-referrer"
     assert token in page.text

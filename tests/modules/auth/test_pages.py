@@ -5,11 +5,11 @@ import re
 import httpx
 import pytest
 
-from tests.modules.auth.people import PASSWORD, Mailbox, Person, new_address, post, register, sign_in
-from tests.modules.forms import followed
-from undercroft.testing.statements import Statements
+from tests.modules.auth.users import PASSWORD, Mailbox, RegisteredUser, new_email, post, register, sign_in
+from tests.modules.forms import follow_redirect
+from undercroft.testing.statements import StatementRecorder
 
-NEW = "four otters on the shore"
+NEW_PASSWORD = "four otters on the shore"
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Origin": "null"}
 
 
@@ -21,29 +21,29 @@ def hidden_token(page: httpx.Response) -> str:
 
 @pytest.mark.parametrize("path", ["/verify-email", "/reset-password", "/confirm-email"])
 async def test_opening_a_page_asks_the_database_nothing_and_nothing_keeps_it(
-    http: httpx.AsyncClient, statements: Statements, path: str
+    http: httpx.AsyncClient, statements: StatementRecorder, path: str
 ) -> None:
-    answer = await http.get(path, params={"token": "a-token<script>"}, headers=BROWSER)
-    assert answer.status_code == 200
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["cache-control"] == "no-store"
-    assert "script" not in answer.headers["content-security-policy"]
-    assert "a-token&lt;script&gt;" in answer.text
-    assert "<script" not in answer.text
+    response = await http.get(path, params={"token": "a-token<script>"}, headers=BROWSER)
+    assert response.status_code == 200
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["cache-control"] == "no-store"
+    assert "script" not in response.headers["content-security-policy"]
+    assert "a-token&lt;script&gt;" in response.text
+    assert "<script" not in response.text
     assert statements.count == 0
 
 
 async def test_a_mail_scanner_that_opens_the_link_verifies_nothing_and_the_button_does(
     http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    email = new_address()
+    email = new_email()
     await register(http, email)
     token = (await mailbox.latest(email)).token
     for _ in range(3):
         page = await http.get("/verify-email", params={"token": token}, headers=BROWSER)
     assert (await sign_in(http, email)).status_code == 401
     done = await http.post("/verify-email", data={"token": hidden_token(page)}, headers=BROWSER)
-    assert "Email confirmed" in (await followed(http, done)).text
+    assert "Email confirmed" in (await follow_redirect(http, done)).text
     assert (await sign_in(http, email)).status_code == 200
     again = await http.post("/verify-email", data={"token": token}, headers=BROWSER)
     assert again.status_code == 400
@@ -53,12 +53,12 @@ async def test_a_mail_scanner_that_opens_the_link_verifies_nothing_and_the_butto
     assert again.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_a_password_is_reset_by_the_page(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
-    await mailbox.arrived()
+async def test_a_password_is_reset_by_the_page(http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox) -> None:
+    await mailbox.list_new()
     asked = await http.post("/reset-password", data={"email": ada.email.upper()}, headers=BROWSER)
-    unknown = await http.post("/reset-password", data={"email": new_address()}, headers=BROWSER)
+    unknown = await http.post("/reset-password", data={"email": new_email()}, headers=BROWSER)
     nonsense = await http.post("/reset-password", data={"email": "nobody"}, headers=BROWSER)
-    sent = [(await followed(http, each)).text for each in (asked, unknown, nonsense)]
+    sent = [(await follow_redirect(http, each)).text for each in (asked, unknown, nonsense)]
     assert sent[0] == sent[1] == sent[2]
     assert 'href="/reset-password"' in sent[0]
     token = (await mailbox.latest(ada.email)).token
@@ -66,22 +66,24 @@ async def test_a_password_is_reset_by_the_page(http: httpx.AsyncClient, ada: Per
     assert weak.status_code == 422
     assert "password123" not in weak.text
     assert 'aria-describedby="password-error password-hint"' in weak.text
-    data = {"token": hidden_token(weak), "password": NEW}
-    changed = await followed(http, await http.post("/reset-password", data=data, headers=BROWSER))
+    data = {"token": hidden_token(weak), "password": NEW_PASSWORD}
+    changed = await follow_redirect(http, await http.post("/reset-password", data=data, headers=BROWSER))
     assert "Password changed" in changed.text
     assert 'href="/sign-in?next=%2F"' in changed.text
     used = await http.post("/reset-password", data=data, headers=BROWSER)
     assert used.status_code == 400
     assert 'href="/reset-password"' in used.text
-    assert (await sign_in(http, ada.email, NEW)).status_code == 200
+    assert (await sign_in(http, ada.email, NEW_PASSWORD)).status_code == 200
     assert (await sign_in(http, ada.email, PASSWORD)).status_code == 401
 
 
-async def test_a_new_address_is_confirmed_by_the_page(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
-    to = new_address()
+async def test_a_new_address_is_confirmed_by_the_page(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
+) -> None:
+    to = new_email()
     await ada.send("POST", "/auth/email/change", {"new_email": to, "current_password": PASSWORD})
     token = (await mailbox.latest(to)).token
-    changed = await followed(http, await http.post("/confirm-email", data={"token": token}, headers=BROWSER))
+    changed = await follow_redirect(http, await http.post("/confirm-email", data={"token": token}, headers=BROWSER))
     assert "Email address changed" in changed.text
     assert (await ada.get("/app/users/me")).json()["email"] == to
 
@@ -92,12 +94,12 @@ async def test_a_new_address_is_confirmed_by_the_page(http: httpx.AsyncClient, a
 async def test_another_site_cannot_press_the_button(
     http: httpx.AsyncClient, mailbox: Mailbox, headers: dict[str, str]
 ) -> None:
-    email = new_address()
+    email = new_email()
     await register(http, email)
     token = (await mailbox.latest(email)).token
     for path in ("/verify-email", "/reset-password", "/confirm-email"):
-        answer = await http.post(path, data={"token": token, "password": NEW}, headers=headers)
-        assert answer.status_code == 403
+        response = await http.post(path, data={"token": token, "password": NEW_PASSWORD}, headers=headers)
+        assert response.status_code == 403
     assert (await post(http, "/verify-email", {"token": token})).status_code == 200
 
 

@@ -12,32 +12,41 @@ from uuid import UUID
 import pytest
 from httpx import AsyncClient, Response
 
-from tests.jobs.processes import eventually
+from tests.jobs.processes import wait_until
 from tests.modules.admin_ui.conftest import browser
-from tests.modules.idempotency.conftest import another
-from tests.modules.teams.acts import PROJECTS, TEAMS, done, in_team, join, make_role, make_team, refused
+from tests.modules.idempotency.conftest import start_instance
+from tests.modules.teams.requests import (
+    PROJECTS,
+    TEAMS,
+    add_member,
+    assert_error,
+    assert_success,
+    make_role,
+    make_team,
+    team_header,
+)
 from undercroft.core.auth import PlatformRole, authorization
 from undercroft.core.db import Database
-from undercroft.core.db.tenancy import every_tenant
+from undercroft.core.db.tenancy import all_tenants
 from undercroft.core.http.application import Api
-from undercroft.testing.people import Person, client_of
+from undercroft.testing.users import SignedInUser, make_client
 
-__all__ = ["another", "browser"]
+__all__ = ["browser", "start_instance"]
 
 KEYS = "/api/v1/app/api-keys"
-BLOCKED = (
+BLOCKED_COUNT_SQL = (
     "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid) "
     "WHERE NOT granted AND datname = current_database()"
 )
 
 
-async def blocked(database: Database, number: int) -> bool:
+async def are_blocked(database: Database, number: int) -> bool:
     async with database.session() as session:
-        return await (await session.raw()).fetchval(BLOCKED) == number
+        return await (await session.raw()).fetchval(BLOCKED_COUNT_SQL) == number
 
 
 @dataclass
-class Parked:
+class BlockedRequests:
     """Requests that wait for a row which `execute` writes beside; its changes commit before they go on."""
 
     database: Database
@@ -47,18 +56,18 @@ class Parked:
     async def send(self, request: Awaitable[Response], *, waiting: bool = True) -> None:
         self.requests.append(asyncio.ensure_future(request))
         if waiting:
-            await eventually(lambda: blocked(self.database, len(self.requests)))
+            await wait_until(lambda: are_blocked(self.database, len(self.requests)))
 
     async def execute(self, sql: str, *values: Any) -> None:
-        with every_tenant():
+        with all_tenants():
             await (await self.session.raw()).execute(sql, *values)
 
 
 @asynccontextmanager
-async def parking(database: Database, sql: str, *values: Any) -> AsyncIterator[Parked]:
+async def holding_locks(database: Database, sql: str, *values: Any) -> AsyncIterator[BlockedRequests]:
     """While the block runs, this statement's locks are not released."""
     async with database.session() as session:
-        parked = Parked(database, session)
+        parked = BlockedRequests(database, session)
         await parked.execute(sql, *values)
         yield parked
 
@@ -67,26 +76,28 @@ async def parking(database: Database, sql: str, *values: Any) -> AsyncIterator[P
 class Member:
     """A member of a team with a project that the member may delete."""
 
-    person: Person
+    person: SignedInUser
     team: dict[str, Any]
     project_id: UUID
 
     async def delete(self, client: AsyncClient | None = None) -> Response:
-        return await (client or self.person.client).delete(f"{PROJECTS}/{self.project_id}", headers=in_team(self.team))
+        return await (client or self.person.client).delete(
+            f"{PROJECTS}/{self.project_id}", headers=team_header(self.team)
+        )
 
 
 @pytest.fixture
-async def member(app: Api, somebody: Any) -> Member:
-    owner, person = await somebody(), await somebody()
+async def member(app: Api, create_user: Any) -> Member:
+    owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "editor", "projects:read", "projects:write")
-    await join(app, team, person, "editor")
-    project = done(await owner.client.post(PROJECTS, json={"name": "Website"}, headers=in_team(team)))
+    await add_member(app, team, person, "editor")
+    project = assert_success(await owner.client.post(PROJECTS, json={"name": "Website"}, headers=team_header(team)))
     return Member(person, team, UUID(project["id"]))
 
 
 async def count(database: Database, sql: str, *values: Any) -> int:
-    with every_tenant():
+    with all_tenants():
         async with database.session() as session:
             number: int = await (await session.raw()).fetchval(sql, *values)
             return number
@@ -98,7 +109,7 @@ async def is_deleted(database: Database, member: Member) -> bool:
 
 
 SESSION_ENDED = (401, "SESSION_ENDED")
-OF_MEMBERS = {
+MEMBER_REVOCATIONS = {
     "session": ("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", *SESSION_ENDED),
     "expired session": ("UPDATE auth_sessions SET expires_at = now() WHERE user_id = $1", *SESSION_ENDED),
     "deactivation": ("UPDATE users SET is_active = false WHERE id = $1", *SESSION_ENDED),
@@ -120,26 +131,26 @@ OF_MEMBERS = {
 LOCK_PROJECT = "SELECT id FROM projects WHERE id = $1 FOR UPDATE"
 
 
-@pytest.mark.parametrize("revoked", OF_MEMBERS)
+@pytest.mark.parametrize("revoked", MEMBER_REVOCATIONS)
 async def test_request_that_waited_for_a_row_is_refused_when_its_caller_was_revoked(
     database: Database, member: Member, revoked: str
 ) -> None:
-    sql, status, code = OF_MEMBERS[revoked]
-    async with parking(database, LOCK_PROJECT, member.project_id) as parked:
+    sql, status, code = MEMBER_REVOCATIONS[revoked]
+    async with holding_locks(database, LOCK_PROJECT, member.project_id) as parked:
         await parked.send(member.delete())
         await parked.execute(sql, member.person.user_id)
-    refused(await parked.requests[0], status, code)
+    assert_error(await parked.requests[0], status, code)
     assert not await is_deleted(database, member)
 
 
 async def test_request_that_waited_for_a_row_is_carried_out_when_others_were_revoked(
-    app: Api, database: Database, member: Member, somebody: Any
+    app: Api, database: Database, member: Member, create_user: Any
 ) -> None:
-    bystander = await somebody()
-    await join(app, member.team, bystander, "editor")
-    async with parking(database, LOCK_PROJECT, member.project_id) as parked:
+    bystander = await create_user()
+    await add_member(app, member.team, bystander, "editor")
+    async with holding_locks(database, LOCK_PROJECT, member.project_id) as parked:
         await parked.send(member.delete())
-        for sql in ("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", OF_MEMBERS["removal"][0]):
+        for sql in ("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", MEMBER_REVOCATIONS["removal"][0]):
             await parked.execute(sql, bystander.user_id)
     assert (await parked.requests[0]).status_code == 204
     assert await is_deleted(database, member)
@@ -149,14 +160,14 @@ async def test_request_that_waited_is_refused_when_it_could_do_more_on_arrival(
     database: Database, member: Member
 ) -> None:
     """Services decide by the principal, too, so less is refused even where the route's own guard would not mind."""
-    async with parking(database, LOCK_PROJECT, member.project_id) as parked:
+    async with holding_locks(database, LOCK_PROJECT, member.project_id) as parked:
         await parked.send(member.delete())
         await parked.execute("UPDATE team_roles SET permissions = '{projects:write}'")
-    refused(await parked.requests[0], 409, "AUTHORIZATION_CHANGED")
+    assert_error(await parked.requests[0], 409, "AUTHORIZATION_CHANGED")
     assert not await is_deleted(database, member)
 
 
-OF_KEYS = {
+KEY_REVOCATIONS = {
     "key": ("DELETE FROM api_keys WHERE created_by = $1", 401, "INVALID_API_KEY"),
     "expiry": ("UPDATE api_keys SET expires_at = now() WHERE created_by = $1", 401, "API_KEY_EXPIRED"),
     "secret": ("UPDATE api_keys SET secret_hash = '\\x00' WHERE created_by = $1", 401, "INVALID_API_KEY"),
@@ -166,101 +177,101 @@ OF_KEYS = {
         "PERMISSION_DENIED",
     ),
     "deactivation": ("UPDATE users SET is_active = false WHERE id = $1", 401, "INVALID_API_KEY"),
-    "removal": OF_MEMBERS["removal"],
+    "removal": MEMBER_REVOCATIONS["removal"],
 }
 
 
-@pytest.mark.parametrize("revoked", OF_KEYS)
+@pytest.mark.parametrize("revoked", KEY_REVOCATIONS)
 async def test_request_of_an_api_key_that_waited_is_refused_when_the_key_was_revoked(
     app: Api, database: Database, member: Member, revoked: str
 ) -> None:
-    sql, status, code = OF_KEYS[revoked]
-    made = done(await member.person.client.post(KEYS, json={"name": "k", "scopes": ["projects:write"]}))
-    async with client_of(app, Authorization=f"Bearer {made['key']}") as program:
-        async with parking(database, LOCK_PROJECT, member.project_id) as parked:
+    sql, status, code = KEY_REVOCATIONS[revoked]
+    made = assert_success(await member.person.client.post(KEYS, json={"name": "k", "scopes": ["projects:write"]}))
+    async with make_client(app, Authorization=f"Bearer {made['key']}") as program:
+        async with holding_locks(database, LOCK_PROJECT, member.project_id) as parked:
             await parked.send(member.delete(program))
             await parked.execute(sql, member.person.user_id)
-        refused(await parked.requests[0], status, code)
+        assert_error(await parked.requests[0], status, code)
     assert not await is_deleted(database, member)
 
 
 async def test_request_of_a_teams_key_that_waited_is_refused_when_the_key_was_revoked(
-    app: Api, database: Database, somebody: Any
+    app: Api, database: Database, create_user: Any
 ) -> None:
-    owner = await somebody()
+    owner = await create_user()
     team = await make_team(owner.client)
-    project = done(await owner.client.post(PROJECTS, json={"name": "Website"}, headers=in_team(team)))
-    made = done(await owner.client.post(KEYS, json={"name": "k", "kind": "team"}, headers=in_team(team)))
-    async with client_of(app, Authorization=f"Bearer {made['key']}") as program:
-        async with parking(database, LOCK_PROJECT, UUID(project["id"])) as parked:
+    project = assert_success(await owner.client.post(PROJECTS, json={"name": "Website"}, headers=team_header(team)))
+    made = assert_success(await owner.client.post(KEYS, json={"name": "k", "kind": "team"}, headers=team_header(team)))
+    async with make_client(app, Authorization=f"Bearer {made['key']}") as program:
+        async with holding_locks(database, LOCK_PROJECT, UUID(project["id"])) as parked:
             await parked.send(program.delete(f"{PROJECTS}/{project['id']}"))
             await parked.execute("DELETE FROM api_keys WHERE id = $1", UUID(made["id"]))
-        refused(await parked.requests[0], 401, "INVALID_API_KEY")
+        assert_error(await parked.requests[0], 401, "INVALID_API_KEY")
 
 
 async def test_key_is_not_made_by_a_request_that_waited_while_its_session_was_revoked(
-    database: Database, somebody: Any
+    database: Database, create_user: Any
 ) -> None:
-    person, bystander = await somebody(), await somebody()
+    person, bystander = await create_user(), await create_user()
     lock = "SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
-    async with parking(database, lock, [person.user_id, bystander.user_id]) as parked:
+    async with holding_locks(database, lock, [person.user_id, bystander.user_id]) as parked:
         for each in (person, bystander):
             await parked.send(each.client.post(KEYS, json={"name": "k"}))
         await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
-    refused(await parked.requests[0], *SESSION_ENDED)
+    assert_error(await parked.requests[0], *SESSION_ENDED)
     assert (await parked.requests[1]).status_code == 201
     assert await count(database, "SELECT count(*) FROM api_keys WHERE user_id = $1", person.user_id) == 0
 
 
 @pytest.mark.parametrize("wait", ["user", "pool"])
 async def test_project_is_not_made_by_a_request_that_waited_while_its_session_was_revoked(
-    database: Database, somebody: Any, wait: str
+    database: Database, create_user: Any, wait: str
 ) -> None:
     """The fastest write is one statement without a transaction, until it has to wait: for a row or for a connection."""
-    person, bystander = await somebody(), await somebody()
+    person, bystander = await create_user(), await create_user()
     lock = "SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
-    async with parking(database, lock, [person.user_id, bystander.user_id]) as parked:
+    async with holding_locks(database, lock, [person.user_id, bystander.user_id]) as parked:
         connections = AsyncExitStack()
         while wait == "pool" and database.write.in_use < database.settings.db_pool_size:
             await (await connections.enter_async_context(database.session())).raw()
         for each in (person, bystander):
             await parked.send(each.client.post(PROJECTS, json={"name": "Website"}), waiting=wait == "user")
         if wait == "pool":
-            await eventually(lambda: queued(database, 2))
+            await wait_until(lambda: are_queued(database, 2))
         await asyncio.wait(parked.requests, timeout=2 * authorization.FRESH_SECONDS)
         await connections.aclose()
         await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
-    refused(await parked.requests[0], *SESSION_ENDED)
+    assert_error(await parked.requests[0], *SESSION_ENDED)
     assert (await parked.requests[1]).status_code == 201
     assert await count(database, "SELECT count(*) FROM projects WHERE created_by = $1", person.user_id) == 0
 
 
-async def queued(database: Database, number: int) -> bool:
+async def are_queued(database: Database, number: int) -> bool:
     """Whether so many requests wait for a connection."""
-    return len(database.write._waiting) == number
+    return len(database.write._waiters) == number
 
 
 async def test_administrator_whose_role_was_lowered_while_waiting_changes_nobody(
-    database: Database, somebody: Any
+    database: Database, create_user: Any
 ) -> None:
-    root, target = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
+    root, target = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
     path = f"/api/v1/admin/users/{target.user_id}/activate"
-    async with parking(database, "UPDATE users SET is_active = false WHERE id = $1", target.user_id) as parked:
+    async with holding_locks(database, "UPDATE users SET is_active = false WHERE id = $1", target.user_id) as parked:
         await parked.send(root.client.post(path))
         await parked.execute("UPDATE users SET role = 'user' WHERE id = $1", root.user_id)
-    refused(await parked.requests[0], 403, "PERMISSION_DENIED")
+    assert_error(await parked.requests[0], 403, "PERMISSION_DENIED")
     assert await count(database, "SELECT count(*) FROM users WHERE id = $1 AND is_active", target.user_id) == 0
 
 
 async def test_form_of_an_administrator_who_was_signed_out_while_waiting_changes_nobody(
-    database: Database, browser: Any, somebody: Any
+    database: Database, browser: Any, create_user: Any
 ) -> None:
-    client, target = await browser(role=PlatformRole.SUPERADMIN), await somebody()
+    client, target = await browser(role=PlatformRole.SUPERADMIN), await create_user()
     path = f"/admin/user/edit/{target.user_id}"
     page = (await client.get(path)).text
     seen = page.partition('name="seen" value="')[2].partition('"')[0]
     form = {"full_name": "Mallory", "role": "user", "is_active": "y", "locale": "en", "timezone": "UTC", "seen": seen}
-    async with parking(database, "SELECT id FROM users WHERE id = $1 FOR UPDATE", target.user_id) as parked:
+    async with holding_locks(database, "SELECT id FROM users WHERE id = $1 FOR UPDATE", target.user_id) as parked:
         await parked.send(client.post(path, data=form))
         await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE cookie_hash IS NOT NULL")
     assert (await parked.requests[0]).status_code != 302
@@ -268,39 +279,39 @@ async def test_form_of_an_administrator_who_was_signed_out_while_waiting_changes
 
 
 async def test_request_that_waited_for_anything_is_authorized_again(
-    database: Database, somebody: Any, monkeypatch: pytest.MonkeyPatch
+    database: Database, create_user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait for a unique name takes no lock that the request asked for: time alone says that it waited."""
     monkeypatch.setattr(authorization, "FRESH_SECONDS", 0.0)
-    person = await somebody()
+    person = await create_user()
     columns = "id, name, slug, auto_join_domains, require_mfa, created_at, updated_at"
     insert = f"INSERT INTO teams ({columns}) VALUES (gen_random_uuid(), 'A', 'acme', '{{}}', false, now(), now())"
     with pytest.raises(RuntimeError, match="not committed"):
-        async with parking(database, insert) as parked:
+        async with holding_locks(database, insert) as parked:
             await parked.send(person.client.post(TEAMS, json={"name": "Acme", "slug": "acme"}))
             async with database.session() as session:
                 sql = "UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1"
                 await (await session.raw()).execute(sql, person.user_id)
             raise RuntimeError("not committed")
-    refused(await parked.requests[0], *SESSION_ENDED)
+    assert_error(await parked.requests[0], *SESSION_ENDED)
     assert await count(database, "SELECT count(*) FROM teams WHERE slug = 'acme'") == 0
 
 
 @pytest.mark.parametrize("apart", [False, True])
 async def test_request_behind_an_idempotency_key_is_refused_when_its_session_was_revoked(
-    app: Api, another: Any, database: Database, somebody: Any, apart: bool
+    app: Api, start_instance: Any, database: Database, create_user: Any, apart: bool
 ) -> None:
     """Two of one key, at one process or at two: neither is carried out, and the key is free for those who may."""
-    person = await somebody()
+    person = await create_user()
     headers = {"Idempotency-Key": "one-and-the-same", "Authorization": f"Bearer {person.token}"}
-    async with client_of(await another() if apart else app) as other:
+    async with make_client(await start_instance() if apart else app) as other:
         lock = "SELECT id FROM users WHERE id = $1 FOR UPDATE"
-        async with parking(database, lock, person.user_id) as parked:
+        async with holding_locks(database, lock, person.user_id) as parked:
             await parked.send(person.client.post(KEYS, json={"name": "k"}, headers=headers))
             await parked.send(other.post(KEYS, json={"name": "k"}, headers=headers), waiting=apart)
             await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
-        for answer in await asyncio.gather(*parked.requests):
-            refused(answer, *SESSION_ENDED)
+        for response in await asyncio.gather(*parked.requests):
+            assert_error(response, *SESSION_ENDED)
     assert await count(database, "SELECT count(*) FROM api_keys") == 0
     assert await count(database, "SELECT count(*) FROM idempotency_keys") == 0
 
@@ -309,15 +320,15 @@ async def test_stored_response_is_not_replayed_to_a_session_that_was_revoked_whi
     database: Database, user: AsyncClient
 ) -> None:
     headers = {"Idempotency-Key": "one-and-the-same"}
-    done(await user.post(PROJECTS, json={"name": "Website"}, headers=headers))
-    async with parking(database, "SELECT digest FROM idempotency_keys FOR UPDATE") as parked:
+    assert_success(await user.post(PROJECTS, json={"name": "Website"}, headers=headers))
+    async with holding_locks(database, "SELECT digest FROM idempotency_keys FOR UPDATE") as parked:
         await parked.send(user.post(PROJECTS, json={"name": "Website"}, headers=headers))
         await parked.execute("UPDATE auth_sessions SET revoked_at = now()")
-    refused(await parked.requests[0], *SESSION_ENDED)
+    assert_error(await parked.requests[0], *SESSION_ENDED)
     assert await count(database, "SELECT count(*) FROM projects") == 1
 
 
-def session_of(person: Person) -> str:
+def session_id_of(person: SignedInUser) -> str:
     payload = person.token.split(".")[1]
     return str(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"])
 
@@ -328,18 +339,18 @@ async def test_request_may_end_what_it_is_authorized_by(
     """What the transaction itself revokes is not held against it, however long it took."""
     monkeypatch.setattr(authorization, "FRESH_SECONDS", 0.0)
     person = member.person
-    done(await person.client.delete(f"{TEAMS}/{member.team['id']}/members/{person.user_id}"))
+    assert_success(await person.client.delete(f"{TEAMS}/{member.team['id']}/members/{person.user_id}"))
     assert await count(database, "SELECT count(*) FROM memberships WHERE role = 'editor'") == 0
-    done(await person.client.delete(f"/api/v1/auth/sessions/{session_of(person)}"))
-    refused(await person.client.get("/api/v1/app/users/me"), *SESSION_ENDED)
+    assert_success(await person.client.delete(f"/api/v1/auth/sessions/{session_id_of(person)}"))
+    assert_error(await person.client.get("/api/v1/app/users/me"), *SESSION_ENDED)
 
 
 async def test_revocation_commits_before_or_after_a_request_and_never_between(
-    database: Database, somebody: Any
+    database: Database, create_user: Any
 ) -> None:
     """Of a session that is revoked while many of its requests are about to commit, no row appears afterwards."""
     for _ in range(5):
-        person = await somebody()
+        person = await create_user()
         rows = "SELECT count(*) FROM api_keys WHERE user_id = $1"
         requests = [asyncio.create_task(person.client.post(KEYS, json={"name": f"{n}"})) for n in range(8)]
         await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
@@ -347,6 +358,6 @@ async def test_revocation_commits_before_or_after_a_request_and_never_between(
             sql = "UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1"
             await (await session.raw()).execute(sql, person.user_id)
         present = await count(database, rows, person.user_id)
-        answers = await asyncio.gather(*requests)
-        assert await count(database, rows, person.user_id) == present, [answer.status_code for answer in answers]
-        assert sum(answer.status_code == 201 for answer in answers) == present
+        responses = await asyncio.gather(*requests)
+        assert await count(database, rows, person.user_id) == present, [response.status_code for response in responses]
+        assert sum(response.status_code == 201 for response in responses) == present

@@ -7,7 +7,7 @@ import httpx
 import pytest_asyncio
 from typer.testing import CliRunner
 
-from tests.modules.auth.people import Mailbox, Person, a_person, client_of, post, sign_in
+from tests.modules.auth.users import Mailbox, RegisteredUser, create_registered_user, make_client, post, sign_in
 from undercroft.cli import user as user_command
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
@@ -15,98 +15,100 @@ from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import TooManyAttempts
 from undercroft.modules.auth.throttle import ACCOUNT, Throttle
 
-NEW = "seven herons on a roof"
+NEW_PASSWORD = "seven herons on a roof"
 OWNER_IP, THIEF_IP = "192.0.2.1", "203.0.113.77"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def bea(http: httpx.AsyncClient, mailbox: Mailbox) -> Person:
-    return await a_person(http, mailbox)
+async def bea(http: httpx.AsyncClient, mailbox: Mailbox) -> RegisteredUser:
+    return await create_registered_user(http, mailbox)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def thief(app: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(app, ip=THIEF_IP) as client:
+    async with make_client(app, ip=THIEF_IP) as client:
         yield client
 
 
-async def make_key(person: Person, **fields: object) -> str:
+async def make_key(person: RegisteredUser, **fields: object) -> str:
     made = await person.send("POST", "/app/api-keys", {"name": "Import", **fields})
     assert made.status_code == 201, made.text
     return str(made.json()["key"])
 
 
-async def status_by_key(http: httpx.AsyncClient, key: str) -> int:
+async def api_key_status(http: httpx.AsyncClient, key: str) -> int:
     return (await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {key}"})).status_code
 
 
-async def reset(http: httpx.AsyncClient, person: Person, mailbox: Mailbox) -> None:
+async def reset_password(http: httpx.AsyncClient, person: RegisteredUser, mailbox: Mailbox) -> None:
     assert (await post(http, "/password/forgot", {"email": person.email})).status_code == 202
     token = (await mailbox.latest(person.email)).token
-    assert (await post(http, "/password/reset", {"token": token, "password": NEW})).status_code == 204
+    assert (await post(http, "/password/reset", {"token": token, "password": NEW_PASSWORD})).status_code == 204
 
 
 async def test_password_reset_revokes_the_owners_keys_and_nobody_elses(
-    http: httpx.AsyncClient, ada: Person, bea: Person, mailbox: Mailbox
+    http: httpx.AsyncClient, ada: RegisteredUser, bea: RegisteredUser, mailbox: Mailbox
 ) -> None:
     keys, other = [await make_key(ada) for _ in range(2)], await make_key(bea)
 
-    await reset(http, ada, mailbox)
+    await reset_password(http, ada, mailbox)
 
-    assert [await status_by_key(http, key) for key in keys] == [401, 401]
-    assert await status_by_key(http, other) == 200
+    assert [await api_key_status(http, key) for key in keys] == [401, 401]
+    assert await api_key_status(http, other) == 200
     notice = await mailbox.latest(ada.email)
     assert "was reset" in notice.subject
     assert "API keys were revoked" in notice.text
 
 
-async def test_password_reset_leaves_the_keys_of_a_team(http: httpx.AsyncClient, ada: Person, mailbox: Mailbox) -> None:
+async def test_password_reset_leaves_the_keys_of_a_team(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
+) -> None:
     team = (await ada.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
     made = await ada.send("POST", "/app/api-keys", {"name": "Import", "kind": "team"}, **{"X-Team-ID": team})
 
-    await reset(http, ada, mailbox)
+    await reset_password(http, ada, mailbox)
 
     bearer = {"Authorization": f"Bearer {made.json()['key']}"}
     assert (await http.get("/api/v1/app/projects", headers=bearer)).status_code == 200
 
 
 async def test_password_set_by_a_command_revokes_the_owners_keys_and_notifies_them(
-    http: httpx.AsyncClient, ada: Person, bea: Person, mailbox: Mailbox
+    http: httpx.AsyncClient, ada: RegisteredUser, bea: RegisteredUser, mailbox: Mailbox
 ) -> None:
     key, other = await make_key(ada), await make_key(bea)
 
     command = ["set-password", ada.email, "--password-stdin"]
-    done = await asyncio.to_thread(CliRunner().invoke, user_command.app, command, input=f"{NEW}\n")
+    done = await asyncio.to_thread(CliRunner().invoke, user_command.app, command, input=f"{NEW_PASSWORD}\n")
 
     assert done.exit_code == 0, done.output
-    assert await status_by_key(http, key) == 401
-    assert await status_by_key(http, other) == 200
+    assert await api_key_status(http, key) == 401
+    assert await api_key_status(http, other) == 200
     assert "was reset" in (await mailbox.latest(ada.email)).subject
 
 
 async def test_deactivation_suspends_keys_and_activation_restores_them(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, admin: httpx.AsyncClient
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, admin: httpx.AsyncClient
 ) -> None:
     key = await make_key(ada)
     path = f"/api/v1/admin/users/{(await ada.get('/app/users/me')).json()['id']}"
 
     assert (await admin.post(f"{path}/deactivate")).status_code == 200
-    assert await status_by_key(http, key) == 401
+    assert await api_key_status(http, key) == 401
     assert (await admin.post(f"{path}/activate")).status_code == 200
 
-    assert await status_by_key(http, key) == 200
+    assert await api_key_status(http, key) == 200
     assert (await ada.get("/app/users/me")).status_code == 401
 
 
-async def known_places(database: Database, email: str) -> list[str]:
+async def known_ips(database: Database, email: str) -> list[str]:
     """From where sign-ins to an account go on while it is attacked from everywhere."""
     throttle = Throttle(database, scale=1)
-    for number in range(ACCOUNT.free):
+    for number in range(ACCOUNT.free_attempts):
         await throttle.begin(email, Client(f"198.51.100.{number}", "tests"))
-    return [ip for ip in (OWNER_IP, THIEF_IP) if await passes(throttle, email, ip)]
+    return [ip for ip in (OWNER_IP, THIEF_IP) if await is_allowed(throttle, email, ip)]
 
 
-async def passes(throttle: Throttle, email: str, ip: str) -> bool:
+async def is_allowed(throttle: Throttle, email: str, ip: str) -> bool:
     try:
         await throttle.begin(email, Client(ip, "tests"))
     except TooManyAttempts:
@@ -114,46 +116,51 @@ async def passes(throttle: Throttle, email: str, ip: str) -> bool:
     return True
 
 
-async def use_from(thief: httpx.AsyncClient, person: Person, app: Api) -> None:
+async def use_session(thief: httpx.AsyncClient, person: RegisteredUser, app: Api) -> None:
     bearer = {"Authorization": f"Bearer {person.access_token}"}
     assert (await thief.get("/api/v1/app/users/me", headers=bearer)).status_code == 200
     assert (await post(thief, "/refresh", {"refresh_token": person.refresh_token})).status_code == 200
-    await app.state.identity.last_seen.flush(app.state.database)
+    await app.state.auth_services.last_seen.flush(app.state.database)
 
 
 async def test_stolen_session_does_not_make_its_place_a_known_one(
-    app: Api, ada: Person, thief: httpx.AsyncClient, database: Database
+    app: Api, ada: RegisteredUser, thief: httpx.AsyncClient, database: Database
 ) -> None:
-    await use_from(thief, ada, app)
+    await use_session(thief, ada, app)
     listed = (await ada.get("/auth/sessions")).json()["items"]
     assert THIEF_IP in {each["ip"] for each in listed}
 
-    assert await known_places(database, ada.email) == [OWNER_IP]
+    assert await known_ips(database, ada.email) == [OWNER_IP]
 
 
 async def test_sign_in_makes_its_place_a_known_one_for_that_account_alone(
-    ada: Person, bea: Person, thief: httpx.AsyncClient, database: Database
+    ada: RegisteredUser, bea: RegisteredUser, thief: httpx.AsyncClient, database: Database
 ) -> None:
     assert (await sign_in(thief, ada.email)).status_code == 200
 
-    assert await known_places(database, ada.email) == [OWNER_IP, THIEF_IP]
-    assert await known_places(database, bea.email) == [OWNER_IP]
+    assert await known_ips(database, ada.email) == [OWNER_IP, THIEF_IP]
+    assert await known_ips(database, bea.email) == [OWNER_IP]
 
 
 async def test_password_reset_forgets_the_places_known_before(
-    http: httpx.AsyncClient, ada: Person, bea: Person, thief: httpx.AsyncClient, database: Database, mailbox: Mailbox
+    http: httpx.AsyncClient,
+    ada: RegisteredUser,
+    bea: RegisteredUser,
+    thief: httpx.AsyncClient,
+    database: Database,
+    mailbox: Mailbox,
 ) -> None:
     for person in (ada, bea):
         assert (await sign_in(thief, person.email)).status_code == 200
 
-    await reset(http, ada, mailbox)
+    await reset_password(http, ada, mailbox)
 
-    assert await known_places(database, ada.email) == []
-    assert await known_places(database, bea.email) == [OWNER_IP, THIEF_IP]
+    assert await known_ips(database, ada.email) == []
+    assert await known_ips(database, bea.email) == [OWNER_IP, THIEF_IP]
 
 
 async def test_session_revoked_by_its_owner_is_no_known_place(
-    ada: Person, thief: httpx.AsyncClient, database: Database
+    ada: RegisteredUser, thief: httpx.AsyncClient, database: Database
 ) -> None:
     stolen = await sign_in(thief, ada.email)
     assert stolen.status_code == 200
@@ -162,14 +169,14 @@ async def test_session_revoked_by_its_owner_is_no_known_place(
 
     assert (await ada.send("DELETE", f"/auth/sessions/{session_id}")).status_code == 204
 
-    assert await known_places(database, ada.email) == [OWNER_IP]
+    assert await known_ips(database, ada.email) == [OWNER_IP]
 
 
 async def test_ending_all_other_sessions_keeps_the_own_place_known_only(
-    ada: Person, thief: httpx.AsyncClient, database: Database
+    ada: RegisteredUser, thief: httpx.AsyncClient, database: Database
 ) -> None:
     assert (await sign_in(thief, ada.email)).status_code == 200
 
     assert (await ada.send("DELETE", "/auth/sessions")).status_code == 204
 
-    assert await known_places(database, ada.email) == [OWNER_IP]
+    assert await known_ips(database, ada.email) == [OWNER_IP]

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from tests.modules.auth.people import Mailbox, Person, a_person, code_of, post
+from tests.modules.auth.users import Mailbox, RegisteredUser, create_registered_user, error_code, post
 from undercroft.core.db import Database
 from undercroft.core.ids import new_id
 from undercroft.core.security.keyring import keyring
@@ -22,138 +22,142 @@ from undercroft.modules.auth.refresh import RefreshTokens
 from undercroft.modules.auth.settings import AuthSettings
 
 
-async def refreshed(http: httpx.AsyncClient, token: str) -> httpx.Response:
+async def post_refresh(http: httpx.AsyncClient, token: str) -> httpx.Response:
     return await post(http, "/refresh", {"refresh_token": token})
 
 
-async def me(http: httpx.AsyncClient, access_token: str) -> int:
-    answer = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {access_token}"})
-    return answer.status_code
+async def profile_status(http: httpx.AsyncClient, access_token: str) -> int:
+    response = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {access_token}"})
+    return response.status_code
 
 
-async def pass_time(database: Database, span: timedelta) -> None:
+async def age_tokens(database: Database, span: timedelta) -> None:
     async with database.session() as session:
         await session.execute(update(RefreshToken).values(used_at=col(RefreshToken.used_at) - span))
 
 
 INTERVAL = timedelta(seconds=10)
-HERE = Client("192.0.2.1", "tests")
+CLIENT = Client("192.0.2.1", "tests")
 
 
-async def test_a_refresh_gives_a_pair_that_works(http: httpx.AsyncClient, ada: Person) -> None:
-    pair = (await refreshed(http, ada.refresh_token)).json()
+async def test_a_refresh_gives_a_pair_that_works(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+    pair = (await post_refresh(http, ada.refresh_token)).json()
     assert pair["refresh_token"] != ada.refresh_token
-    assert await me(http, pair["access_token"]) == 200
-    assert (await refreshed(http, pair["refresh_token"])).status_code == 200
+    assert await profile_status(http, pair["access_token"]) == 200
+    assert (await post_refresh(http, pair["refresh_token"])).status_code == 200
 
 
 async def test_refresh_token_returns_the_same_successor_within_the_interval(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
-    first = (await refreshed(http, ada.refresh_token)).json()
-    await pass_time(database, INTERVAL - timedelta(seconds=2))
-    again = await refreshed(http, ada.refresh_token)
+    first = (await post_refresh(http, ada.refresh_token)).json()
+    await age_tokens(database, INTERVAL - timedelta(seconds=2))
+    again = await post_refresh(http, ada.refresh_token)
     assert again.status_code == 200
     assert again.json()["refresh_token"] == first["refresh_token"]
-    assert await me(http, again.json()["access_token"]) == 200
+    assert await profile_status(http, again.json()["access_token"]) == 200
     assert await count(database) == 2
 
 
 async def test_refresh_token_reuse_after_the_interval_revokes_the_session_family(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     other = await ada.sign_in_again()
-    pair = (await refreshed(http, ada.refresh_token)).json()
-    await pass_time(database, INTERVAL)
-    answer = await refreshed(http, ada.refresh_token)
-    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REUSED")
-    assert await me(http, pair["access_token"]) == 401
-    assert await me(http, ada.access_token) == 401
-    assert code_of(await refreshed(http, pair["refresh_token"])) == "INVALID_REFRESH_TOKEN"
-    assert await me(http, other.access_token) == 200
-    assert (await refreshed(http, other.refresh_token)).status_code == 200
-    async with database.reading() as session:
+    pair = (await post_refresh(http, ada.refresh_token)).json()
+    await age_tokens(database, INTERVAL)
+    response = await post_refresh(http, ada.refresh_token)
+    assert (response.status_code, error_code(response)) == (401, "TOKEN_REUSED")
+    assert await profile_status(http, pair["access_token"]) == 401
+    assert await profile_status(http, ada.access_token) == 401
+    assert error_code(await post_refresh(http, pair["refresh_token"])) == "INVALID_REFRESH_TOKEN"
+    assert await profile_status(http, other.access_token) == 200
+    assert (await post_refresh(http, other.refresh_token)).status_code == 200
+    async with database.read_session() as session:
         revoked = (await session.scalars(select(col(AuthSession.revoked_at)))).all()
     assert sorted(moment is None for moment in revoked) == [False, True]
 
 
 async def test_owner_gets_one_email_when_a_copied_token_is_used(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
-    await refreshed(http, ada.refresh_token)
-    await pass_time(database, INTERVAL)
+    await post_refresh(http, ada.refresh_token)
+    await age_tokens(database, INTERVAL)
     for _ in range(2):
-        assert code_of(await refreshed(http, ada.refresh_token)) == "TOKEN_REUSED"
-    (mail,) = await mailbox.arrived()
+        assert error_code(await post_refresh(http, ada.refresh_token)) == "TOKEN_REUSED"
+    (mail,) = await mailbox.list_new()
     assert mail.to == ada.email
     assert mail.subject == "A session of your Undercroft account was ended"
     assert "/reset-password" in mail.text
 
 
-async def test_repeats_do_not_extend_the_interval(http: httpx.AsyncClient, ada: Person, database: Database) -> None:
-    await refreshed(http, ada.refresh_token)
+async def test_repeats_do_not_extend_the_interval(
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
+) -> None:
+    await post_refresh(http, ada.refresh_token)
     for _ in range(3):
-        await pass_time(database, INTERVAL / 4)
-        assert (await refreshed(http, ada.refresh_token)).status_code == 200
-    await pass_time(database, INTERVAL / 4)
-    assert code_of(await refreshed(http, ada.refresh_token)) == "TOKEN_REUSED"
+        await age_tokens(database, INTERVAL / 4)
+        assert (await post_refresh(http, ada.refresh_token)).status_code == 200
+    await age_tokens(database, INTERVAL / 4)
+    assert error_code(await post_refresh(http, ada.refresh_token)) == "TOKEN_REUSED"
 
 
 async def test_a_token_whose_successor_was_used_too_leads_to_one_chain_that_ends_when_one_holder_falls_behind(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
-    second = (await refreshed(http, ada.refresh_token)).json()["refresh_token"]
-    third = (await refreshed(http, second)).json()["refresh_token"]
-    assert (await refreshed(http, ada.refresh_token)).json()["refresh_token"] == second
-    assert (await refreshed(http, second)).json()["refresh_token"] == third
-    await pass_time(database, INTERVAL)
-    fourth = (await refreshed(http, third)).json()["refresh_token"]
-    assert code_of(await refreshed(http, second)) == "TOKEN_REUSED"
+    second = (await post_refresh(http, ada.refresh_token)).json()["refresh_token"]
+    third = (await post_refresh(http, second)).json()["refresh_token"]
+    assert (await post_refresh(http, ada.refresh_token)).json()["refresh_token"] == second
+    assert (await post_refresh(http, second)).json()["refresh_token"] == third
+    await age_tokens(database, INTERVAL)
+    fourth = (await post_refresh(http, third)).json()["refresh_token"]
+    assert error_code(await post_refresh(http, second)) == "TOKEN_REUSED"
     for token in (third, fourth):
-        assert (await refreshed(http, token)).status_code == 401
+        assert (await post_refresh(http, token)).status_code == 401
 
 
 async def test_fifty_parallel_refreshes_return_one_and_the_same_successor(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
-    answers = await asyncio.gather(*(refreshed(http, ada.refresh_token) for _ in range(50)))
-    assert {answer.status_code for answer in answers} == {200}
-    (successor,) = {answer.json()["refresh_token"] for answer in answers}
-    assert {await me(http, answer.json()["access_token"]) for answer in answers[:5]} == {200}
-    assert (await refreshed(http, successor)).status_code == 200
+    responses = await asyncio.gather(*(post_refresh(http, ada.refresh_token) for _ in range(50)))
+    assert {response.status_code for response in responses} == {200}
+    (successor,) = {response.json()["refresh_token"] for response in responses}
+    assert {await profile_status(http, response.json()["access_token"]) for response in responses[:5]} == {200}
+    assert (await post_refresh(http, successor)).status_code == 200
     assert await count(database) == 3
 
 
-async def test_processes_derive_the_same_successor(ada: Person, database: Database) -> None:
+async def test_processes_derive_the_same_successor(ada: RegisteredUser, database: Database) -> None:
     processes = [RefreshTokens(database) for _ in range(3)]
     outcomes = await asyncio.gather(
-        *(process.refresh(token=ada.refresh_token, client=HERE) for process in processes for _ in range(5))
+        *(process.refresh(token=ada.refresh_token, client=CLIENT) for process in processes for _ in range(5))
     )
     assert len({outcome.secret for outcome in outcomes}) == 1
 
 
-async def test_successor_of_before_a_change_of_secret_key_is_returned_after_it(ada: Person, database: Database) -> None:
+async def test_successor_of_before_a_change_of_secret_key_is_returned_after_it(
+    ada: RegisteredUser, database: Database
+) -> None:
     before = load(CoreSettings)
-    successor = (await RefreshTokens(database).refresh(token=ada.refresh_token, client=HERE)).secret
+    successor = (await RefreshTokens(database).refresh(token=ada.refresh_token, client=CLIENT)).secret
     new = SecretStr("another key of thirty-two characters, at least")
     try:
         use(before.model_copy(update={"secret_key": new, "secret_keys": [before.secret_key]}))
         rotated = RefreshTokens(database)
-        assert (await rotated.refresh(token=ada.refresh_token, client=HERE)).secret == successor
-        following = (await rotated.refresh(token=successor, client=HERE)).secret
+        assert (await rotated.refresh(token=ada.refresh_token, client=CLIENT)).secret == successor
+        following = (await rotated.refresh(token=successor, client=CLIENT)).secret
         use(before.model_copy(update={"secret_key": new}))
         unaware = RefreshTokens(database)
         with pytest.raises(InvalidRefreshToken):
-            await unaware.refresh(token=ada.refresh_token, client=HERE)
-        assert (await unaware.refresh(token=successor, client=HERE)).secret == following
+            await unaware.refresh(token=ada.refresh_token, client=CLIENT)
+        assert (await unaware.refresh(token=successor, client=CLIENT)).secret == following
     finally:
         use(before)
 
 
-async def test_successor_depends_on_the_key_the_token_and_the_session(ada: Person, database: Database) -> None:
-    successor = (await RefreshTokens(database).refresh(token=ada.refresh_token, client=HERE)).secret
+async def test_successor_depends_on_the_key_the_token_and_the_session(ada: RegisteredUser, database: Database) -> None:
+    successor = (await RefreshTokens(database).refresh(token=ada.refresh_token, client=CLIENT)).secret
     key = keyring("refresh tokens").keys[0]
-    async with database.reading() as session:
+    async with database.read_session() as session:
         session_id = await session.scalar(select(col(AuthSession.id)).limit(1))
     assert successor == derive_token(key, ada.refresh_token, session_id.hex)
     others = [
@@ -167,53 +171,53 @@ async def test_successor_depends_on_the_key_the_token_and_the_session(ada: Perso
 
 
 async def test_a_revoked_session_returns_no_successor_within_the_interval(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
-    pair = (await refreshed(http, ada.refresh_token)).json()
+    pair = (await post_refresh(http, ada.refresh_token)).json()
     assert (await post(http, "/logout", {"refresh_token": pair["refresh_token"]})).status_code == 204
-    assert code_of(await refreshed(http, ada.refresh_token)) == "INVALID_REFRESH_TOKEN"
+    assert error_code(await post_refresh(http, ada.refresh_token)) == "INVALID_REFRESH_TOKEN"
     assert await count(database) == 2
 
 
-async def test_an_interval_of_zero_allows_no_repeat(http: httpx.AsyncClient, ada: Person) -> None:
+async def test_an_interval_of_zero_allows_no_repeat(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     before = load(AuthSettings)
     use(before.model_copy(update={"refresh_reuse_interval": 0}))
     try:
-        assert (await refreshed(http, ada.refresh_token)).status_code == 200
-        assert code_of(await refreshed(http, ada.refresh_token)) == "TOKEN_REUSED"
+        assert (await post_refresh(http, ada.refresh_token)).status_code == 200
+        assert error_code(await post_refresh(http, ada.refresh_token)) == "TOKEN_REUSED"
     finally:
         use(before)
 
 
 async def count(database: Database) -> int:
-    async with database.reading() as session:
+    async with database.read_session() as session:
         return len((await session.scalars(select(col(RefreshToken.token_hash)))).all())
 
 
-async def test_tokens_of_strangers_and_ended_sessions_are_refused(http: httpx.AsyncClient, ada: Person) -> None:
-    assert code_of(await refreshed(http, "x" * 43)) == "INVALID_REFRESH_TOKEN"
-    assert code_of(await refreshed(http, "snow ☃")) == "INVALID_REFRESH_TOKEN"
+async def test_tokens_of_strangers_and_ended_sessions_are_refused(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+    assert error_code(await post_refresh(http, "x" * 43)) == "INVALID_REFRESH_TOKEN"
+    assert error_code(await post_refresh(http, "snow ☃")) == "INVALID_REFRESH_TOKEN"
     assert (await post(http, "/logout", {"refresh_token": ada.refresh_token})).status_code == 204
-    assert code_of(await refreshed(http, ada.refresh_token)) == "INVALID_REFRESH_TOKEN"
-    assert await me(http, ada.access_token) == 401
+    assert error_code(await post_refresh(http, ada.refresh_token)) == "INVALID_REFRESH_TOKEN"
+    assert await profile_status(http, ada.access_token) == 401
 
 
 async def test_a_session_ends_when_it_was_not_used_for_long(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE auth_sessions SET expires_at = now() - interval '1 second'")
-    assert code_of(await refreshed(http, ada.refresh_token)) == "INVALID_REFRESH_TOKEN"
-    assert await me(http, ada.access_token) == 401
+    assert error_code(await post_refresh(http, ada.refresh_token)) == "INVALID_REFRESH_TOKEN"
+    assert await profile_status(http, ada.access_token) == 401
 
 
 async def test_use_moves_the_end_of_a_session_but_never_beyond_its_last_day(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE auth_sessions SET ends_at = now() + interval '1 hour'")
-    await refreshed(http, ada.refresh_token)
-    async with database.reading() as session:
+    await post_refresh(http, ada.refresh_token)
+    async with database.read_session() as session:
         row = (await session.execute(select(col(AuthSession.expires_at), col(AuthSession.ends_at)))).one()
     assert row.expires_at == row.ends_at
 
@@ -221,14 +225,14 @@ async def test_use_moves_the_end_of_a_session_but_never_beyond_its_last_day(
 async def test_a_deactivated_person_cannot_refresh(
     http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
-    person = await a_person(http, mailbox)
+    person = await create_registered_user(http, mailbox)
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE users SET is_active = false")
-    assert code_of(await refreshed(http, person.refresh_token)) == "INVALID_REFRESH_TOKEN"
+    assert error_code(await post_refresh(http, person.refresh_token)) == "INVALID_REFRESH_TOKEN"
 
 
-async def test_refresh_tokens_are_kept_only_as_hashes(ada: Person, database: Database) -> None:
-    async with database.reading() as session:
+async def test_refresh_tokens_are_kept_only_as_hashes(ada: RegisteredUser, database: Database) -> None:
+    async with database.read_session() as session:
         hashes = (await session.scalars(select(col(RefreshToken.token_hash)))).all()
     assert all(len(each) == 32 for each in hashes)
     assert ada.refresh_token.encode() not in hashes

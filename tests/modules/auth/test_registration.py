@@ -6,12 +6,12 @@ import httpx
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from tests.modules.auth.people import (
+from tests.modules.auth.users import (
     PASSWORD,
     Mailbox,
-    Person,
-    code_of,
-    new_address,
+    RegisteredUser,
+    error_code,
+    new_email,
     post,
     register,
     sign_in,
@@ -19,42 +19,42 @@ from tests.modules.auth.people import (
 from undercroft.core.db import Database
 from undercroft.modules.auth.models import MailToken, Registration
 from undercroft.modules.users.models import User
-from undercroft.testing.jobs import JobsInTest
-from undercroft.testing.statements import Statements
+from undercroft.testing.jobs import CapturedJobs
+from undercroft.testing.statements import StatementRecorder
 
 
 async def count(database: Database, model: type) -> int:
-    async with database.reading() as session:
+    async with database.read_session() as session:
         return int(await session.scalar(select(func.count()).select_from(model)))
 
 
 async def test_a_newcomer_registers_verifies_and_is_signed_in(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
-    email = new_address()
+    email = new_email()
     assert (await register(http, email)).status_code == 202
     mail = await mailbox.latest(email)
     assert "Confirm" in mail.subject
-    answer = await post(http, "/verify-email", {"token": mail.token})
-    assert answer.status_code == 200
-    assert answer.json()["token_type"] == "bearer"
-    assert answer.json()["expires_in"] == 900
-    me = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
+    response = await post(http, "/verify-email", {"token": mail.token})
+    assert response.status_code == 200
+    assert response.json()["token_type"] == "bearer"
+    assert response.json()["expires_in"] == 900
+    me = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {response.json()['access_token']}"})
     assert me.json()["email"] == email
     assert me.json()["email_verified"] is True
     assert me.json()["full_name"] == "Ada Lovelace"
-    assert [mail.subject for mail in await mailbox.arrived(email)] == ["Welcome to Undercroft"]
+    assert [mail.subject for mail in await mailbox.list_new(email)] == ["Welcome to Undercroft"]
 
 
 async def test_nobody_signs_in_before_the_address_is_verified(http: httpx.AsyncClient) -> None:
-    email = new_address()
+    email = new_email()
     await register(http, email)
-    answer = await sign_in(http, email)
-    assert (answer.status_code, code_of(answer)) == (401, "INVALID_CREDENTIALS")
+    response = await sign_in(http, email)
+    assert (response.status_code, error_code(response)) == (401, "INVALID_CREDENTIALS")
 
 
 async def test_a_known_address_gets_the_same_answer_the_same_work_and_another_mail(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, jobs: JobsInTest, statements: Statements
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, jobs: CapturedJobs, statements: StatementRecorder
 ) -> None:
-    unknown = new_address()
+    unknown = new_email()
     await statements.clear()
     to_unknown = await register(http, unknown)
     work_for_unknown = statements.sent
@@ -70,15 +70,15 @@ async def test_a_known_address_gets_the_same_answer_the_same_work_and_another_ma
 async def test_of_fifty_parallel_registrations_the_link_opened_first_makes_the_one_account(
     http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
-    email = new_address()
+    email = new_email()
     passwords = {f"{PASSWORD} number {number}" for number in range(50)}
-    answers = await asyncio.gather(*(register(http, email, password) for password in passwords))
-    assert {answer.status_code for answer in answers} == {202}
-    tokens = [mail.token for mail in await mailbox.arrived(email)]
+    responses = await asyncio.gather(*(register(http, email, password) for password in passwords))
+    assert {response.status_code for response in responses} == {202}
+    tokens = [mail.token for mail in await mailbox.list_new(email)]
     assert len(set(tokens)) == 50
     opened = await asyncio.gather(*(post(http, "/verify-email", {"token": token}) for token in tokens))
-    assert sorted(answer.status_code for answer in opened) == [200] + [400] * 49
-    assert {code_of(answer) for answer in opened if answer.status_code == 400} == {"EMAIL_ALREADY_VERIFIED"}
+    assert sorted(response.status_code for response in opened) == [200] + [400] * 49
+    assert {error_code(response) for response in opened if response.status_code == 400} == {"EMAIL_ALREADY_VERIFIED"}
     works = [password for password in passwords if (await sign_in(http, email, password)).status_code == 200]
     assert len(works) == 1
     assert await count(database, User) == 1
@@ -88,59 +88,59 @@ async def test_of_fifty_parallel_registrations_the_link_opened_first_makes_the_o
 async def test_a_link_works_once_and_not_after_its_time(
     http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
-    email, late = new_address(), new_address()
+    email, late = new_email(), new_email()
     await register(http, email)
     token = (await mailbox.latest(email)).token
     assert (await post(http, "/verify-email", {"token": token})).status_code == 200
-    assert code_of(await post(http, "/verify-email", {"token": token})) == "EMAIL_ALREADY_VERIFIED"
+    assert error_code(await post(http, "/verify-email", {"token": token})) == "EMAIL_ALREADY_VERIFIED"
     await register(http, late)
     token = (await mailbox.latest(late)).token
     async with database.session() as session:
         connection = await session.raw()
         await connection.execute("UPDATE auth_mail_tokens SET expires_at = now() - interval '1 second'")
-    assert code_of(await post(http, "/verify-email", {"token": token})) == "LINK_INVALID"
+    assert error_code(await post(http, "/verify-email", {"token": token})) == "LINK_INVALID"
 
 
 async def test_a_link_sent_once_more_works_and_the_first_one_does_too(
     http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    email, unknown = new_address(), new_address()
+    email, unknown = new_email(), new_email()
     await register(http, email)
     first = await mailbox.latest(email)
     again = await post(http, "/verify-email/resend", {"email": email})
     to_unknown = await post(http, "/verify-email/resend", {"email": unknown})
     assert (again.status_code, again.content) == (to_unknown.status_code, to_unknown.content)
     second = await mailbox.latest(email)
-    assert not await mailbox.arrived(unknown)
+    assert not await mailbox.list_new(unknown)
     assert first.token != second.token
     assert (await post(http, "/verify-email", {"token": first.token})).status_code == 200
     assert (await post(http, "/verify-email", {"token": second.token})).status_code == 400
 
 
 async def test_job_arguments_hold_no_secret_and_tables_no_token(
-    http: httpx.AsyncClient, mailbox: Mailbox, jobs: JobsInTest, database: Database
+    http: httpx.AsyncClient, mailbox: Mailbox, jobs: CapturedJobs, database: Database
 ) -> None:
-    email = new_address()
+    email = new_email()
     await register(http, email)
     token = (await mailbox.latest(email)).token
     assert [set(job.args) for job in jobs.captured] == [{"registration_id"}]
-    async with database.reading() as session:
+    async with database.read_session() as session:
         stored = (await session.scalars(select(col(MailToken.token_hash)))).all()
     assert token.encode() not in stored
 
 
 async def test_weak_passwords_are_refused_and_composition_is_not_asked_for(http: httpx.AsyncClient) -> None:
     for weak in ("password123", "qwertyuiop", "1234567890", "aaaaaaaaaaaa", "abc12", "x" * 257):
-        answer = await register(http, new_address(), weak)
-        assert answer.status_code == 422, weak
-        assert weak not in answer.text
+        response = await register(http, new_email(), weak)
+        assert response.status_code == 422, weak
+        assert weak not in response.text
     assert (await register(http, "ada.lovelace@example.com", "ada.lovelace@example.com")).status_code == 422
-    assert (await register(http, new_address(), "onlylowercaseletters")).status_code == 202
+    assert (await register(http, new_email(), "onlylowercaseletters")).status_code == 202
 
 
-async def test_addresses_are_one_whatever_their_case(http: httpx.AsyncClient, ada: Person) -> None:
+async def test_addresses_are_one_whatever_their_case(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     assert (await sign_in(http, ada.email.upper())).status_code == 200
 
 
-async def test_a_registered_person_has_a_personal_team(ada: Person) -> None:
+async def test_a_registered_person_has_a_personal_team(ada: RegisteredUser) -> None:
     assert (await ada.get("/app/users/me")).status_code == 200

@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from tests.modules.auth.people import (
+from tests.modules.auth.users import (
     PASSWORD,
     Mailbox,
-    Person,
-    a_person,
-    client_of,
-    code_of,
-    new_address,
+    RegisteredUser,
+    create_registered_user,
+    error_code,
+    make_client,
+    new_email,
     post,
     register,
     sign_in,
@@ -25,25 +25,25 @@ from undercroft.core.ids import new_id
 from undercroft.core.security import passwords
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load, use
-from undercroft.modules.auth.identity import Identity
 from undercroft.modules.auth.models import AuthSession
+from undercroft.modules.auth.services import AuthServices
 from undercroft.modules.teams import Team
 from undercroft.modules.users.models import User
 from undercroft.modules.users.schemas import ProfileRead
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
 
 
 async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer_and_the_same_work(
-    http: httpx.AsyncClient, ada: Person, statements: Statements
+    http: httpx.AsyncClient, ada: RegisteredUser, statements: StatementRecorder
 ) -> None:
     await sign_in(http, ada.email, "the first of each connection costs more")
     await statements.clear()
     wrong = await sign_in(http, ada.email, "not the password at all")
-    await statements.recorded()
+    await statements.get_all()
     work = statements.all.copy()
     await statements.clear()
-    unknown = await sign_in(http, new_address(), "not the password at all")
-    await statements.recorded()
+    unknown = await sign_in(http, new_email(), "not the password at all")
+    await statements.get_all()
     assert statements.all == work
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.json()["error"] == unknown.json()["error"]
@@ -51,18 +51,18 @@ async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer_and_t
 
 
 async def test_a_deactivated_person_looks_like_a_wrong_password(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     async with database.session() as session:
         await session.execute(update(User).values(is_active=False))
-    assert code_of(await sign_in(http, ada.email)) == "INVALID_CREDENTIALS"
+    assert error_code(await sign_in(http, ada.email)) == "INVALID_CREDENTIALS"
 
 
 async def test_the_hash_is_made_anew_when_its_parameters_rise(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     async def stored() -> str:
-        async with database.reading() as session:
+        async with database.read_session() as session:
             return str(await session.scalar(select(col(User.password_hash))))
 
     before, settings = await stored(), load(PasswordSettings)
@@ -83,7 +83,7 @@ NFC, NFD = "caf\u00e9 \u00fcber alles", "cafe\u0301 u\u0308ber alles"
 async def test_password_is_the_same_in_every_unicode_form_wherever_it_is_typed(
     http: httpx.AsyncClient, mailbox: Mailbox, registered: str, typed: str
 ) -> None:
-    email = new_address()
+    email = new_email()
     await register(http, email, registered)
     tokens = (await post(http, "/verify-email", {"token": (await mailbox.latest(email)).token})).json()
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
@@ -92,8 +92,8 @@ async def test_password_is_the_same_in_every_unicode_form_wherever_it_is_typed(
     assert (await http.post("/api/v1/auth/token", data=form)).status_code == 200
     page = {"email": email, "password": typed}
     for path in ("/sign-in", "/admin/login"):
-        answer = await http.post(path, data=page, headers={"Sec-Fetch-Site": "same-origin"})
-        assert answer.status_code == 303
+        response = await http.post(path, data=page, headers={"Sec-Fetch-Site": "same-origin"})
+        assert response.status_code == 303
     assert (await post(http, "/step-up", {"password": typed}, **bearer)).status_code == 204
     change = {"current_password": typed, "new_password": registered + "!"}
     assert (await post(http, "/password/change", change, **bearer)).status_code == 204
@@ -101,9 +101,9 @@ async def test_password_is_the_same_in_every_unicode_form_wherever_it_is_typed(
 
 
 async def test_an_unnormalized_hash_of_before_verifies_once_and_is_replaced(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
-    bystander = await a_person(http, mailbox)
+    bystander = await create_registered_user(http, mailbox)
     before = passwords._hasher().hash(NFD.encode())
     async with database.session() as session:
         await session.execute(update(User).where(col(User.email) == ada.email).values(password_hash=before))
@@ -115,18 +115,18 @@ async def test_an_unnormalized_hash_of_before_verifies_once_and_is_replaced(
 
 async def test_a_new_password_is_measured_in_its_normalized_form(http: httpx.AsyncClient) -> None:
     longest = "e\u0301a\u0308o\u0308u\u0308" * 64
-    assert (await register(http, new_address(), longest)).status_code == 202
+    assert (await register(http, new_email(), longest)).status_code == 202
     for wrong in (longest + "x", "e\u0301a\u0308o\u0308u\u0308e\u0301a\u0308"):
-        assert (await register(http, new_address(), wrong)).status_code == 422
+        assert (await register(http, new_email(), wrong)).status_code == 422
 
 
 async def test_the_oauth2_form_gives_tokens_and_refuses_what_is_no_address(
-    http: httpx.AsyncClient, ada: Person
+    http: httpx.AsyncClient, ada: RegisteredUser
 ) -> None:
     form = {"grant_type": "password", "username": ada.email, "password": PASSWORD}
-    answer = await http.post("/api/v1/auth/token", data=form)
-    assert answer.status_code == 200
-    assert set(answer.json()) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    response = await http.post("/api/v1/auth/token", data=form)
+    assert response.status_code == 200
+    assert set(response.json()) == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert (await http.post("/api/v1/auth/token", data={**form, "password": "no"})).status_code == 401
     assert (await http.post("/api/v1/auth/token", data={**form, "username": "nobody"})).status_code == 422
     assert (await http.post("/api/v1/auth/token", data={**form, "password": "x" * 10_000})).status_code == 401
@@ -134,43 +134,43 @@ async def test_the_oauth2_form_gives_tokens_and_refuses_what_is_no_address(
 
 @pytest.mark.parametrize("sent_by", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
 async def test_oauth2_form_of_another_site_sets_no_device_cookie(
-    http: httpx.AsyncClient, ada: Person, sent_by: dict[str, str]
+    http: httpx.AsyncClient, ada: RegisteredUser, sent_by: dict[str, str]
 ) -> None:
     form = {"username": ada.email, "password": PASSWORD}
     response = await http.post("/api/v1/auth/token", data=form, headers=sent_by)
-    assert (response.status_code, code_of(response)) == (403, "CSRF_FAILED")
+    assert (response.status_code, error_code(response)) == (403, "CSRF_FAILED")
     assert "set-cookie" not in response.headers
     own = await http.post("/api/v1/auth/token", data=form, headers={"Sec-Fetch-Site": "same-origin"})
     assert own.status_code == 200
 
 
 async def test_reading_oneself_costs_one_statement_and_answers_what_the_model_promises(
-    ada: Person, statements: Statements
+    ada: RegisteredUser, statements: StatementRecorder
 ) -> None:
     await ada.get("/app/users/me")
     await statements.clear()
-    answer = await ada.get("/app/users/me")
-    await statements.recorded()
+    response = await ada.get("/app/users/me")
+    await statements.get_all()
     assert len(statements.all) == 1, statements
-    assert ProfileRead.model_validate_json(answer.content, strict=True).model_dump(mode="json") == answer.json()
-    assert list(answer.json()) == list(ProfileRead.model_fields)
+    assert ProfileRead.model_validate_json(response.content, strict=True).model_dump(mode="json") == response.json()
+    assert list(response.json()) == list(ProfileRead.model_fields)
 
 
 async def test_who_asks_is_found_out_without_a_write_and_last_seen_is_written_in_one_batch(
-    ada: Person, identity: Identity, database: Database, statements: Statements
+    ada: RegisteredUser, auth_services: AuthServices, database: Database, statements: StatementRecorder
 ) -> None:
     other = await ada.sign_in_again()
-    await identity.last_seen.flush(database)
+    await auth_services.last_seen.flush(database)
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE auth_sessions SET last_seen_at = now() - interval '1 day'")
     await ada.get("/app/users/me")
     await other.get("/app/users/me")
     await other.get("/app/users/me")
     await statements.clear()
-    assert await identity.last_seen.flush(database) == 2
-    await statements.recorded()
+    assert await auth_services.last_seen.flush(database) == 2
+    await statements.get_all()
     assert len([sql for sql in statements.sent if "UPDATE" in sql]) == 1
-    async with database.reading() as session:
+    async with database.read_session() as session:
         late = await session.scalars(
             select(col(AuthSession.id)).where(col(AuthSession.last_seen_at) < col(AuthSession.created_at))
         )
@@ -191,46 +191,48 @@ async def test_who_asks_is_found_out_without_a_write_and_last_seen_is_written_in
 )
 async def test_what_is_no_token_is_refused(http: httpx.AsyncClient, authorization: str, app: Api) -> None:
     headers = [(b"authorization", authorization.encode("latin-1"))]
-    answer = await http.get("/api/v1/app/users/me", headers=headers)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"].startswith("Bearer")
+    response = await http.get("/api/v1/app/users/me", headers=headers)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_bad_header_is_not_forgiven_because_of_a_good_cookie(app: Api, ada: Person) -> None:
-    async with client_of(app) as browser:
+async def test_a_bad_header_is_not_forgiven_because_of_a_good_cookie(app: Api, ada: RegisteredUser) -> None:
+    async with make_client(app) as browser:
         assert (await sign_in(browser, ada.email, session="cookie")).status_code == 200
         assert (await browser.get("/api/v1/app/users/me")).status_code == 200
-        answer = await browser.get("/api/v1/app/users/me", headers={"Authorization": "Bearer nonsense"})
-        assert answer.status_code == 401
+        response = await browser.get("/api/v1/app/users/me", headers={"Authorization": "Bearer nonsense"})
+        assert response.status_code == 401
 
 
 async def test_a_team_that_is_not_ones_own_unknown_or_misspelt_is_not_found(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
-    bob = await a_person(http, mailbox)
-    async with database.reading() as session:
+    bob = await create_registered_user(http, mailbox)
+    async with database.read_session() as session:
         query = select(col(User.email), col(Team.id)).join(Team, col(Team.personal_user_id) == col(User.id))
         teams = {row.email: str(row.id) for row in await session.execute(query)}
     assert (await ada.get("/app/users/me", **{"X-Team-ID": teams[ada.email]})).status_code == 200
     for team in (teams[bob.email], str(new_id()), "not-a-team", "", "' OR 1=1 --"):
-        answer = await ada.get("/app/users/me", **{"X-Team-ID": team})
-        assert (answer.status_code, code_of(answer)) == (404, "TEAM_NOT_FOUND")
+        response = await ada.get("/app/users/me", **{"X-Team-ID": team})
+        assert (response.status_code, error_code(response)) == (404, "TEAM_NOT_FOUND")
 
 
-async def test_a_statement_for_many_memberships_is_the_same_one(ada: Person, statements: Statements) -> None:
+async def test_a_statement_for_many_memberships_is_the_same_one(
+    ada: RegisteredUser, statements: StatementRecorder
+) -> None:
     await statements.clear()
     await ada.get("/app/users/me")
-    await statements.recorded()
+    await statements.get_all()
     assert statements.sent[0].count("JOIN") == 3
 
 
-async def test_ten_parallel_sign_ins_all_succeed(http: httpx.AsyncClient, ada: Person) -> None:
-    answers = await asyncio.gather(*(sign_in(http, ada.email) for _ in range(10)))
-    assert {answer.status_code for answer in answers} == {200}
+async def test_ten_parallel_sign_ins_all_succeed(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+    responses = await asyncio.gather(*(sign_in(http, ada.email) for _ in range(10)))
+    assert {response.status_code for response in responses} == {200}
 
 
 async def test_a_password_changed_while_it_is_checked_lets_nobody_in(
-    http: httpx.AsyncClient, ada: Person, database: Database, monkeypatch: pytest.MonkeyPatch
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verify = passwords.verify
 

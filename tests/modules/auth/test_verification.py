@@ -10,18 +10,18 @@ import pytest_asyncio
 from sqlalchemy import text, update
 from sqlmodel import col, select
 
-from tests.modules.auth.people import (
+from tests.modules.auth.users import (
     PASSWORD,
     Mailbox,
-    Person,
-    client_of,
-    code_of,
-    new_address,
+    RegisteredUser,
+    error_code,
+    make_client,
+    new_email,
     post,
     register,
     sign_in,
 )
-from tests.modules.forms import hidden
+from tests.modules.forms import hidden_fields
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.settings import load, use
@@ -31,25 +31,25 @@ from undercroft.modules.users.models import User
 
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin", "Origin": "null"}
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"
-STRANGERS = "a password of a stranger"
-OWNERS = "the password of the owner"
+STRANGER_PASSWORD = "a password of a stranger"
+OWNER_PASSWORD = "the password of the owner"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stranger(app: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(app, ip="203.0.113.66") as client:
+    async with make_client(app, ip="203.0.113.66") as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def cookieless(app: Api) -> AsyncIterator[httpx.AsyncClient]:
     """A program that stores no cookies."""
-    async with client_of(app) as client:
-        client.cookies.jar.set_policy(_RefusesAll())
+    async with make_client(app) as client:
+        client.cookies.jar.set_policy(RejectAllCookies())
         yield client
 
 
-class _RefusesAll:
+class RejectAllCookies:
     netscape = True
     rfc2965 = False
     hide_cookie2 = True
@@ -71,8 +71,8 @@ async def verify(http: httpx.AsyncClient, token: str, **more: str) -> httpx.Resp
     return await post(http, "/verify-email", {"token": token, **more})
 
 
-async def name_of(database: Database, email: str) -> str:
-    async with database.reading() as session:
+async def get_name(database: Database, email: str) -> str:
+    async with database.read_session() as session:
         return str(await session.scalar(select(col(User.full_name)).where(col(User.email) == email)))
 
 
@@ -80,91 +80,91 @@ async def name_of(database: Database, email: str) -> str:
 async def test_verification_takes_the_owners_password_whichever_link_is_opened(
     http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox, database: Database, opened: str
 ) -> None:
-    email, links = new_address(), {}
-    await register(http, email, OWNERS, "Owner")
+    email, links = new_email(), {}
+    await register(http, email, OWNER_PASSWORD, "Owner")
     links["own"] = (await mailbox.latest(email)).token
-    await register(stranger, email, STRANGERS, "Stranger")
+    await register(stranger, email, STRANGER_PASSWORD, "Stranger")
     links["strangers"] = (await mailbox.latest(email)).token
     assert (await post(http, "/verify-email/resend", {"email": email})).status_code == 202
     links["resent"] = (await mailbox.latest(email)).token
-    answer = await verify(http, links.pop(opened))
-    assert (answer.status_code, answer.json()["has_password"]) == (200, True)
-    assert (await sign_in(http, email, OWNERS)).status_code == 200
-    assert (await sign_in(stranger, email, STRANGERS)).status_code == 401
-    assert await name_of(database, email) == "Owner"
+    response = await verify(http, links.pop(opened))
+    assert (response.status_code, response.json()["has_password"]) == (200, True)
+    assert (await sign_in(http, email, OWNER_PASSWORD)).status_code == 200
+    assert (await sign_in(stranger, email, STRANGER_PASSWORD)).status_code == 401
+    assert await get_name(database, email) == "Owner"
     for later in links.values():
-        assert code_of(await verify(http, later)) == "EMAIL_ALREADY_VERIFIED"
+        assert error_code(await verify(http, later)) == "EMAIL_ALREADY_VERIFIED"
 
 
 async def test_verification_without_handle_or_password_creates_an_account_without_a_password(
     stranger: httpx.AsyncClient, cookieless: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
-    email = new_address()
-    await register(stranger, email, STRANGERS, "Stranger")
-    answer = await verify(cookieless, (await mailbox.latest(email)).token)
-    assert (answer.status_code, answer.json()["has_password"]) == (200, False)
-    bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    email = new_email()
+    await register(stranger, email, STRANGER_PASSWORD, "Stranger")
+    response = await verify(cookieless, (await mailbox.latest(email)).token)
+    assert (response.status_code, response.json()["has_password"]) == (200, False)
+    bearer = {"Authorization": f"Bearer {response.json()['access_token']}"}
     assert (await cookieless.get("/api/v1/app/users/me", headers=bearer)).json()["full_name"] == ""
-    assert code_of(await sign_in(stranger, email, STRANGERS)) == "INVALID_CREDENTIALS"
-    async with database.reading() as session:
+    assert error_code(await sign_in(stranger, email, STRANGER_PASSWORD)) == "INVALID_CREDENTIALS"
+    async with database.read_session() as session:
         assert await session.scalar(select(col(User.password_hash)).where(col(User.email) == email)) is None
-    await mailbox.arrived()
+    await mailbox.list_new()
     await post(cookieless, "/password/forgot", {"email": email})
-    body = {"token": (await mailbox.latest(email)).token, "password": OWNERS}
+    body = {"token": (await mailbox.latest(email)).token, "password": OWNER_PASSWORD}
     assert (await post(cookieless, "/password/reset", body)).status_code == 204
-    assert (await sign_in(cookieless, email, OWNERS)).status_code == 200
+    assert (await sign_in(cookieless, email, OWNER_PASSWORD)).status_code == 200
 
 
 async def test_verification_with_a_password_of_the_opener_replaces_what_was_registered(
     stranger: httpx.AsyncClient, cookieless: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
-    email = new_address()
-    await register(stranger, email, STRANGERS, "Stranger")
+    email = new_email()
+    await register(stranger, email, STRANGER_PASSWORD, "Stranger")
     token = (await mailbox.latest(email)).token
-    assert code_of(await verify(cookieless, token, password="password123")) == "WEAK_PASSWORD"
-    answer = await verify(cookieless, token, password=OWNERS, full_name="Owner")
-    assert (answer.status_code, answer.json()["has_password"]) == (200, True)
-    assert (await sign_in(cookieless, email, OWNERS)).status_code == 200
-    assert (await sign_in(stranger, email, STRANGERS)).status_code == 401
-    assert await name_of(database, email) == "Owner"
+    assert error_code(await verify(cookieless, token, password="password123")) == "WEAK_PASSWORD"
+    response = await verify(cookieless, token, password=OWNER_PASSWORD, full_name="Owner")
+    assert (response.status_code, response.json()["has_password"]) == (200, True)
+    assert (await sign_in(cookieless, email, OWNER_PASSWORD)).status_code == 200
+    assert (await sign_in(stranger, email, STRANGER_PASSWORD)).status_code == 401
+    assert await get_name(database, email) == "Owner"
 
 
 async def test_the_token_of_the_registration_serves_a_client_without_cookies(
     cookieless: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    email = new_address()
-    handle = (await register(cookieless, email, OWNERS)).json()["registration_token"]
+    email = new_email()
+    handle = (await register(cookieless, email, OWNER_PASSWORD)).json()["registration_token"]
     token = (await mailbox.latest(email)).token
-    answer = await verify(cookieless, token, registration_token=handle)
-    assert answer.json()["has_password"] is True
-    assert (await sign_in(cookieless, email, OWNERS)).status_code == 200
+    response = await verify(cookieless, token, registration_token=handle)
+    assert response.json()["has_password"] is True
+    assert (await sign_in(cookieless, email, OWNER_PASSWORD)).status_code == 200
 
 
 async def test_a_registration_token_of_another_registration_takes_no_password(
     http: httpx.AsyncClient, cookieless: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    email, other = new_address(), new_address()
-    handle = (await register(cookieless, other, STRANGERS)).json()["registration_token"]
-    await register(http, email, OWNERS)
-    answer = await verify(cookieless, (await mailbox.latest(email)).token, registration_token=handle)
-    assert (answer.status_code, answer.json()["has_password"]) == (200, False)
+    email, other = new_email(), new_email()
+    handle = (await register(cookieless, other, STRANGER_PASSWORD)).json()["registration_token"]
+    await register(http, email, OWNER_PASSWORD)
+    response = await verify(cookieless, (await mailbox.latest(email)).token, registration_token=handle)
+    assert (response.status_code, response.json()["has_password"]) == (200, False)
 
 
 async def test_register_responds_alike_for_known_and_unknown_addresses_and_stores_no_token(
-    cookieless: httpx.AsyncClient, ada: Person, database: Database
+    cookieless: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
-    first, second = await register(cookieless, ada.email), await register(cookieless, new_address())
+    first, second = await register(cookieless, ada.email), await register(cookieless, new_email())
     assert (first.status_code, set(first.json())) == (second.status_code, set(second.json()))
-    tokens = [answer.json()["registration_token"] for answer in (first, second)]
+    tokens = [response.json()["registration_token"] for response in (first, second)]
     assert len(set(tokens)) == 2
     assert [len(each) for each in tokens] == [43, 43]
-    async with database.reading() as session:
+    async with database.read_session() as session:
         rows = (await session.scalars(select(Registration))).all()
     assert not any(token in str(row.model_dump()) for token in tokens for row in rows)
 
 
 async def test_a_browser_keeps_one_handle_for_several_registrations(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
-    emails = [new_address(), new_address()]
+    emails = [new_email(), new_email()]
     handles = {(await register(http, email)).json()["registration_token"] for email in emails}
     assert len(handles) == 1
     for email in emails:
@@ -172,8 +172,8 @@ async def test_a_browser_keeps_one_handle_for_several_registrations(http: httpx.
 
 
 async def test_a_device_cookie_that_was_made_up_is_ignored(app: Api, mailbox: Mailbox) -> None:
-    email = new_address()
-    async with client_of(app, Cookie="uc_device=bm90IG91cnM") as http:
+    email = new_email()
+    async with make_client(app, Cookie="uc_device=bm90IG91cnM") as http:
         assert (await register(http, email)).status_code == 202
         assert (await verify(http, (await mailbox.latest(email)).token)).json()["has_password"] is False
 
@@ -182,22 +182,22 @@ async def test_of_an_owner_and_a_stranger_at_once_nobody_gets_in_by_the_stranger
     http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     for _ in range(4):
-        email = new_address()
-        await asyncio.gather(register(http, email, OWNERS), register(stranger, email, STRANGERS))
-        tokens = [mail.token for mail in await mailbox.arrived(email) if "token=" in mail.text]
+        email = new_email()
+        await asyncio.gather(register(http, email, OWNER_PASSWORD), register(stranger, email, STRANGER_PASSWORD))
+        tokens = [mail.token for mail in await mailbox.list_new(email) if "token=" in mail.text]
         opened = await asyncio.gather(*(verify(http, token) for token in tokens))
-        assert sorted(answer.status_code for answer in opened) == [200, 400]
-        assert (await sign_in(stranger, email, STRANGERS)).status_code == 401
-        assert (await sign_in(http, email, OWNERS)).status_code == 200
+        assert sorted(response.status_code for response in opened) == [200, 400]
+        assert (await sign_in(stranger, email, STRANGER_PASSWORD)).status_code == 401
+        assert (await sign_in(http, email, OWNER_PASSWORD)).status_code == 200
 
 
 async def test_resend_sends_the_link_of_this_devices_registration(
     http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
-    email = new_address()
-    await register(http, email, OWNERS)
-    await register(stranger, email, STRANGERS)
-    await mailbox.arrived()
+    email = new_email()
+    await register(http, email, OWNER_PASSWORD)
+    await register(stranger, email, STRANGER_PASSWORD)
+    await mailbox.list_new()
     await post(http, "/verify-email/resend", {"email": email})
     token = (await mailbox.latest(email)).token
     async with database.session() as session:
@@ -208,67 +208,67 @@ async def test_resend_sends_the_link_of_this_devices_registration(
 async def test_the_page_in_another_browser_asks_for_a_password_and_a_name(
     stranger: httpx.AsyncClient, app: Api, mailbox: Mailbox, database: Database
 ) -> None:
-    email = new_address()
-    await register(stranger, email, STRANGERS, "Stranger")
+    email = new_email()
+    await register(stranger, email, STRANGER_PASSWORD, "Stranger")
     token = (await mailbox.latest(email)).token
-    async with client_of(app) as browser:
+    async with make_client(app) as browser:
         page = await browser.get("/verify-email", params={"token": token}, headers=BROWSER)
         assert 'name="password"' in page.text
         assert "Stranger" not in page.text
-        weak = {**hidden(page), "password": "password123"}
+        weak = {**hidden_fields(page), "password": "password123"}
         refused = await browser.post("/verify-email", data=weak, headers=BROWSER)
         assert (refused.status_code, "password123" in refused.text) == (422, False)
-        typed = {**hidden(refused), "password": OWNERS, "full_name": " Owner "}
+        typed = {**hidden_fields(refused), "password": OWNER_PASSWORD, "full_name": " Owner "}
         assert (await browser.post("/verify-email", data=typed, headers=BROWSER)).status_code == 303
-        assert (await sign_in(browser, email, OWNERS)).status_code == 200
-    assert (await sign_in(stranger, email, STRANGERS)).status_code == 401
-    assert await name_of(database, email) == "Owner"
+        assert (await sign_in(browser, email, OWNER_PASSWORD)).status_code == 200
+    assert (await sign_in(stranger, email, STRANGER_PASSWORD)).status_code == 401
+    assert await get_name(database, email) == "Owner"
 
 
 async def test_the_page_asks_a_browser_with_a_handle_of_other_registrations(
     http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    email = new_address()
-    await register(http, new_address())
-    await register(stranger, email, STRANGERS)
+    email = new_email()
+    await register(http, new_email())
+    await register(stranger, email, STRANGER_PASSWORD)
     token = (await mailbox.latest(email)).token
     page = await http.get("/verify-email", params={"token": token}, headers=BROWSER)
     assert 'name="password"' not in page.text
-    asked = await http.post("/verify-email", data=hidden(page), headers=BROWSER)
+    asked = await http.post("/verify-email", data=hidden_fields(page), headers=BROWSER)
     assert (asked.status_code, 'name="password"' in asked.text) == (422, True)
-    assert (await sign_in(http, email, STRANGERS)).status_code == 401
-    chosen = {**hidden(asked), "password": OWNERS}
+    assert (await sign_in(http, email, STRANGER_PASSWORD)).status_code == 401
+    chosen = {**hidden_fields(asked), "password": OWNER_PASSWORD}
     assert (await http.post("/verify-email", data=chosen, headers=BROWSER)).status_code == 303
-    assert (await sign_in(http, email, OWNERS)).status_code == 200
+    assert (await sign_in(http, email, OWNER_PASSWORD)).status_code == 200
 
 
 async def test_a_browser_that_registers_on_the_page_confirms_by_a_button(
     http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    email = new_address()
-    form = {"email": email, "password": OWNERS, "full_name": "Owner"}
+    email = new_email()
+    form = {"email": email, "password": OWNER_PASSWORD, "full_name": "Owner"}
     assert (await http.post("/register", data=form, headers=BROWSER)).status_code == 303
     token = (await mailbox.latest(email)).token
     assert (await http.post("/verify-email", data={"token": token}, headers=BROWSER)).status_code == 303
-    assert (await sign_in(http, email, OWNERS)).status_code == 200
+    assert (await sign_in(http, email, OWNER_PASSWORD)).status_code == 200
     again = await http.post("/verify-email", data={"token": token}, headers=BROWSER)
     assert (again.status_code, "already confirmed" in again.text) == (400, True)
 
 
-async def request_move(person: Person, to: str) -> None:
+async def request_email_change(person: RegisteredUser, to: str) -> None:
     body = {"new_email": to, "current_password": PASSWORD}
     assert (await person.send("POST", "/auth/email/change", body)).status_code == 202
 
 
 async def test_a_link_to_a_new_address_does_nothing_for_whoever_else_opens_it(
-    ada: Person, app: Api, mailbox: Mailbox
+    ada: RegisteredUser, app: Api, mailbox: Mailbox
 ) -> None:
-    to = new_address()
-    await request_move(ada, to)
+    to = new_email()
+    await request_email_change(ada, to)
     token = (await mailbox.latest(to)).token
-    async with client_of(app) as opener:
+    async with make_client(app) as opener:
         refused = await post(opener, "/email/confirm", {"token": token})
-        assert (refused.status_code, code_of(refused)) == (403, "CONFIRMATION_NEEDS_SESSION")
+        assert (refused.status_code, error_code(refused)) == (403, "CONFIRMATION_NEEDS_SESSION")
         page = await opener.post("/confirm-email", data={"token": token}, headers=BROWSER)
         assert (page.status_code, "/sign-in?next=" in page.text) == (403, True)
         assert (await ada.get("/app/users/me")).json()["email"] == ada.email
@@ -277,16 +277,18 @@ async def test_a_link_to_a_new_address_does_nothing_for_whoever_else_opens_it(
 
 
 async def test_a_link_to_a_new_address_is_not_for_another_accounts_session(
-    ada: Person, app: Api, mailbox: Mailbox
+    ada: RegisteredUser, app: Api, mailbox: Mailbox
 ) -> None:
-    to, email = new_address(), new_address()
-    await request_move(ada, to)
+    to, email = new_email(), new_email()
+    await request_email_change(ada, to)
     token = (await mailbox.latest(to)).token
-    async with client_of(app) as opener:
+    async with make_client(app) as opener:
         await register(opener, email)
         tokens = (await verify(opener, (await mailbox.latest(email)).token)).json()
         bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
-        assert code_of(await post(opener, "/email/confirm", {"token": token}, **bearer)) == "CONFIRMATION_NEEDS_SESSION"
+        assert (
+            error_code(await post(opener, "/email/confirm", {"token": token}, **bearer)) == "CONFIRMATION_NEEDS_SESSION"
+        )
         signed_in = await sign_in(opener, email, session="cookie")
         assert signed_in.status_code == 200
         page = await opener.post("/confirm-email", data={"token": token}, headers=BROWSER)
@@ -295,26 +297,28 @@ async def test_a_link_to_a_new_address_is_not_for_another_accounts_session(
 
 
 async def test_an_api_key_of_the_account_does_not_confirm_its_new_address(
-    ada: Person, app: Api, mailbox: Mailbox
+    ada: RegisteredUser, app: Api, mailbox: Mailbox
 ) -> None:
-    to = new_address()
-    await request_move(ada, to)
+    to = new_email()
+    await request_email_change(ada, to)
     token = (await mailbox.latest(to)).token
     made = (await ada.send("POST", "/app/api-keys", {"name": "program"})).json()
-    async with client_of(app) as opener:
+    async with make_client(app) as opener:
         bearer = {"Authorization": f"Bearer {made['key']}"}
         refused = await post(opener, "/email/confirm", {"token": token}, **bearer)
-        assert (refused.status_code, code_of(refused)) == (403, "INTERACTIVE_SESSION_REQUIRED")
+        assert (refused.status_code, error_code(refused)) == (403, "INTERACTIVE_SESSION_REQUIRED")
         page = await opener.post("/confirm-email", data={"token": token}, headers={**BROWSER, **bearer})
         assert page.status_code == 403, page.text
     assert (await ada.get("/app/users/me")).json()["email"] == ada.email
 
 
-async def test_a_browser_signed_in_to_the_account_confirms_on_the_page(ada: Person, app: Api, mailbox: Mailbox) -> None:
-    to = new_address()
-    await request_move(ada, to)
+async def test_a_browser_signed_in_to_the_account_confirms_on_the_page(
+    ada: RegisteredUser, app: Api, mailbox: Mailbox
+) -> None:
+    to = new_email()
+    await request_email_change(ada, to)
     token = (await mailbox.latest(to)).token
-    async with client_of(app) as browser:
+    async with make_client(app) as browser:
         assert (await sign_in(browser, ada.email, session="cookie")).status_code == 200
         assert (await browser.post("/confirm-email", data={"token": token}, headers=BROWSER)).status_code == 303
     assert (await ada.get("/app/users/me")).json()["email"] == to
@@ -322,16 +326,16 @@ async def test_a_browser_signed_in_to_the_account_confirms_on_the_page(ada: Pers
 
 @pytest.mark.parametrize("kind", ["register", "known", "resend", "forgot", "magic", "move"])
 async def test_mails_with_links_state_when_and_from_where_they_were_requested(
-    ada: Person, app: Api, mailbox: Mailbox, kind: str
+    ada: RegisteredUser, app: Api, mailbox: Mailbox, kind: str
 ) -> None:
-    email = new_address()
-    await mailbox.arrived()
+    email = new_email()
+    await mailbox.list_new()
     if kind == "resend":
         await register(ada.http, email)
-        await mailbox.arrived()
+        await mailbox.list_new()
     before = load(AuthSettings)
     use(before.model_copy(update={"magic_links": True}))
-    async with client_of(app, ip="198.51.100.7", **{"User-Agent": FIREFOX}) as elsewhere:
+    async with make_client(app, ip="198.51.100.7", **{"User-Agent": FIREFOX}) as elsewhere:
         body = {"email": ada.email if kind in ("known", "forgot", "magic") else email}
         match kind:
             case "register" | "known":
@@ -345,7 +349,7 @@ async def test_mails_with_links_state_when_and_from_where_they_were_requested(
             case _:
                 move = {"new_email": email, "current_password": PASSWORD}
                 await post(elsewhere, "/email/change", move, **ada.bearer)
-    (mail,) = [each for each in await mailbox.arrived() if each.to == body["email"]]
+    (mail,) = [each for each in await mailbox.list_new() if each.to == body["email"]]
     use(before)
     origin = "192.0.2.1" if kind == "resend" else "198.51.100.7 (Firefox on Linux)"
     assert f"UTC from {origin}." in mail.text, mail.text.partition("Requested")[2]
@@ -355,8 +359,8 @@ async def test_mails_with_links_state_when_and_from_where_they_were_requested(
 async def test_a_mail_to_an_unconfirmed_address_repeats_no_word_of_the_requesters_program(
     app: Api, mailbox: Mailbox
 ) -> None:
-    email = new_address()
-    async with client_of(app, **{"User-Agent": "win-at-evil.example/1 (free dollars)"}) as http:
+    email = new_email()
+    async with make_client(app, **{"User-Agent": "win-at-evil.example/1 (free dollars)"}) as http:
         await register(http, email, full_name="Visit evil.example")
     await mailbox.jobs.run_all(future=True)
     (path,) = [each for each in mailbox.folder.rglob("*.eml") if email.encode() in each.read_bytes()]
@@ -369,10 +373,10 @@ async def test_a_mail_to_an_unconfirmed_address_repeats_no_word_of_the_requester
 async def test_an_expired_registration_is_not_called_confirmed(
     http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
-    email = new_address()
+    email = new_email()
     await register(http, email)
     token = (await mailbox.latest(email)).token
     async with database.session() as session:
         await session.execute(update(Registration).values(expires_at=col(Registration.created_at)))
         await session.execute(text("UPDATE auth_mail_tokens SET expires_at = now() - interval '1 second'"))
-    assert code_of(await verify(http, token)) == "LINK_INVALID"
+    assert error_code(await verify(http, token)) == "LINK_INVALID"

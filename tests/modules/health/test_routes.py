@@ -7,7 +7,7 @@ from undercroft.core.health import Component
 from undercroft.core.http.application import Api
 
 
-async def broken() -> None:
+async def failing_check() -> None:
     raise ConnectionError("postgresql://user:hunter2@host is down")
 
 
@@ -20,17 +20,17 @@ async def test_liveness_touches_nothing(client: AsyncClient, statements, path: s
 
 
 async def test_readiness_names_every_component_with_its_latency(client: AsyncClient) -> None:
-    answer = (await client.get("/api/v1/public/health/ready")).json()
-    assert {"database", "crypto", "jobs"} <= set(answer["components"])
-    assert answer["components"]["database"]["status"] == "up"
-    assert answer["components"]["database"]["latency_ms"] > 0
+    response = (await client.get("/api/v1/public/health/ready")).json()
+    assert {"database", "crypto", "jobs"} <= set(response["components"])
+    assert response["components"]["database"]["status"] == "up"
+    assert response["components"]["database"]["latency_ms"] > 0
 
 
 @pytest.mark.parametrize(("required", "status", "overall"), [(False, 200, "degraded"), (True, 503, "unhealthy")])
 async def test_what_is_down_shows_by_how_much_it_matters(
     app: Api, client: AsyncClient, required: bool, status: int, overall: str
 ) -> None:
-    app.state.health.add(Component("sky", broken, required=required))
+    app.state.health.add(Component("sky", failing_check, required=required))
     try:
         response = await client.get("/api/v1/public/health/ready")
     finally:

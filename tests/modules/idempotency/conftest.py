@@ -12,13 +12,13 @@ from undercroft.app.api import create_app
 from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import Database, SessionDep
 from undercroft.core.errors import AppError, Conflict
-from undercroft.core.http.answers import json_answer
 from undercroft.core.http.application import Api
-from undercroft.core.http.idempotency import answers_secret
+from undercroft.core.http.idempotency import returns_secret
+from undercroft.core.http.responses import json_response
 from undercroft.modules.projects.schemas import ProjectCreate
 from undercroft.modules.projects.service import ProjectService
-from undercroft.testing.lifespan import running
-from undercroft.testing.people import client_of
+from undercroft.testing.lifespan import run_lifespan
+from undercroft.testing.users import make_client
 
 router = Router(surface="app", prefix="/shop", tag="Shop")
 
@@ -57,11 +57,11 @@ async def order(
             return response
         case "large":
             return Response(b"x" * 300_000)
-    return json_answer({"id": made["id"]}, status=201, headers={"X-Order": str(made["id"])})
+    return json_response({"id": made["id"]}, status=201, headers={"X-Order": str(made["id"])})
 
 
 @router.post("/keys")
-@answers_secret
+@returns_secret
 async def new_key(principal: CurrentPrincipal, session: SessionDep) -> dict[str, str]:
     made = await ProjectService(session, principal).create(ProjectCreate(name="key"))
     return {"key": f"very-secret-{made['id']}"}
@@ -80,27 +80,27 @@ async def order_apart(request: Request, body: ProjectCreate, principal: CurrentP
     return {"id": str(made["id"])}
 
 
-Another = Callable[[], Awaitable[Api]]
+StartInstance = Callable[[], Awaitable[Api]]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def another(database: Database) -> AsyncIterator[Another]:
+async def start_instance(database: Database) -> AsyncIterator[StartInstance]:
     """Starts more instances of the application on the same database."""
     async with AsyncExitStack() as stack:
 
         async def start() -> Api:
             app = create_app(database=database)
             app.add([router])
-            await stack.enter_async_context(running(app))
+            await stack.enter_async_context(run_lifespan(app))
             return app
 
         yield start
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shop(another: Another, user: AsyncClient) -> AsyncIterator[AsyncClient]:
+async def shop(start_instance: StartInstance, user: AsyncClient) -> AsyncIterator[AsyncClient]:
     """Somebody signed in, at an instance with the routes of this file."""
-    async with client_of(
-        await another(), raise_app_exceptions=False, Authorization=user.headers["authorization"]
+    async with make_client(
+        await start_instance(), raise_app_exceptions=False, Authorization=user.headers["authorization"]
     ) as client:
         yield client

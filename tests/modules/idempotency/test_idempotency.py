@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from httpx import AsyncClient, Response
 
-from tests.modules.idempotency.conftest import Another
+from tests.modules.idempotency.conftest import StartInstance
 from undercroft.app.api import offline_app
 from undercroft.core.db import Database, utc_now
-from undercroft.core.http.idempotency import Handling, handling_of, is_declared, is_secret
+from undercroft.core.http.idempotency import IdempotencyMode, declares_idempotency, get_idempotency_mode, is_secret
 from undercroft.core.ids import new_id
 from undercroft.jobs import enqueue
 from undercroft.modules.idempotency import service
 from undercroft.modules.idempotency.tasks import clean_up
-from undercroft.testing.jobs import JobsInTest
-from undercroft.testing.people import client_of
-from undercroft.testing.statements import Statements
+from undercroft.testing.jobs import CapturedJobs
+from undercroft.testing.statements import StatementRecorder
+from undercroft.testing.users import make_client
 
 PROJECTS = "/api/v1/app/projects"
 SHOP = "/api/v1/app/shop"
@@ -29,55 +29,60 @@ def key(value: str | None = None) -> dict[str, str]:
     return {"Idempotency-Key": value or new_id().hex}
 
 
-def refused(response: Response, status: int, code: str) -> None:
+def assert_refused(response: Response, status: int, code: str) -> None:
     assert response.status_code == status, response.text
     assert response.json()["error"]["code"] == code
 
 
-def replayed(response: Response) -> bool:
+def is_replayed(response: Response) -> bool:
     return response.headers.get("idempotency-replayed") == "true"
 
 
-async def made(client: AsyncClient) -> int:
+async def project_count(client: AsyncClient) -> int:
     total: int = (await client.get(PROJECTS)).json()["total"]
     return total
 
 
-async def stored(database: Database) -> list[Any]:
+async def stored_keys(database: Database) -> list[Any]:
     async with database.session() as session:
         return await (await session.raw()).fetch("SELECT * FROM idempotency_keys")
 
 
 async def test_fifty_at_once_are_one_creation_and_fifty_equal_answers(user: AsyncClient, database: Database) -> None:
     once = key()
-    answers = await asyncio.gather(*(user.post(PROJECTS, json=BODY, headers=once) for _ in range(50)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    assert len({answer.headers["etag"] + answer.headers["location"] for answer in answers}) == 1
-    assert Counter(map(replayed, answers)) == {True: 49, False: 1}
-    assert await made(user) == 1
-    assert len(await stored(database)) == 1
+    responses = await asyncio.gather(*(user.post(PROJECTS, json=BODY, headers=once) for _ in range(50)))
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.content for response in responses}) == 1
+    assert len({response.headers["etag"] + response.headers["location"] for response in responses}) == 1
+    assert Counter(map(is_replayed, responses)) == {True: 49, False: 1}
+    assert await project_count(user) == 1
+    assert len(await stored_keys(database)) == 1
 
 
-async def test_fifty_on_two_instances_are_one_creation(user: AsyncClient, another: Another) -> None:
+async def test_fifty_on_two_instances_are_one_creation(user: AsyncClient, start_instance: StartInstance) -> None:
     once, token = key(), {"Authorization": user.headers["authorization"]}
-    async with client_of(await another(), **token) as here, client_of(await another(), **token) as there:
+    async with (
+        make_client(await start_instance(), **token) as here,
+        make_client(await start_instance(), **token) as there,
+    ):
         tries = [client.post(PROJECTS, json=BODY, headers=once) for client in (here, there) for _ in range(25)]
-        answers = await asyncio.gather(*tries)
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    assert Counter(map(replayed, answers)) == {True: 49, False: 1}
-    assert await made(user) == 1
+        responses = await asyncio.gather(*tries)
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.content for response in responses}) == 1
+    assert Counter(map(is_replayed, responses)) == {True: 49, False: 1}
+    assert await project_count(user) == 1
 
 
-async def test_a_repeat_much_later_and_elsewhere_gets_the_same(user: AsyncClient, another: Another) -> None:
+async def test_a_repeat_much_later_and_elsewhere_gets_the_same(
+    user: AsyncClient, start_instance: StartInstance
+) -> None:
     once = key()
     first = await user.post(PROJECTS, json=BODY, headers=once)
-    async with client_of(await another(), Authorization=user.headers["authorization"]) as elsewhere:
+    async with make_client(await start_instance(), Authorization=user.headers["authorization"]) as elsewhere:
         again = await elsewhere.post(PROJECTS, json=BODY, headers=once)
     assert (again.status_code, again.content) == (201, first.content)
-    assert replayed(again)
-    assert not replayed(first)
+    assert is_replayed(again)
+    assert not is_replayed(first)
     assert {name: again.headers[name] for name in ("etag", "location", "content-type")} == {
         name: first.headers[name] for name in ("etag", "location", "content-type")
     }
@@ -91,15 +96,17 @@ async def test_a_repeat_much_later_and_elsewhere_gets_the_same(user: AsyncClient
 async def test_the_same_key_for_another_request_is_refused(user: AsyncClient, path: str, body: Any) -> None:
     once = key()
     await user.post(PROJECTS, json=BODY, headers=once)
-    refused(await user.post(path, json=body, headers=once), 422, "IDEMPOTENCY_KEY_REUSED")
-    assert await made(user) == 1
+    assert_refused(await user.post(path, json=body, headers=once), 422, "IDEMPOTENCY_KEY_REUSED")
+    assert await project_count(user) == 1
 
 
 async def test_of_different_bodies_at_once_one_is_done(user: AsyncClient) -> None:
     once = key()
-    answers = await asyncio.gather(*(user.post(PROJECTS, json={"name": f"N{n % 2}"}, headers=once) for n in range(20)))
-    assert Counter(answer.status_code for answer in answers) == {201: 10, 422: 10}
-    assert await made(user) == 1
+    responses = await asyncio.gather(
+        *(user.post(PROJECTS, json={"name": f"N{n % 2}"}, headers=once) for n in range(20))
+    )
+    assert Counter(response.status_code for response in responses) == {201: 10, 422: 10}
+    assert await project_count(user) == 1
 
 
 async def test_anothers_key_is_another_key(user: AsyncClient, stranger: AsyncClient) -> None:
@@ -108,7 +115,7 @@ async def test_anothers_key_is_another_key(user: AsyncClient, stranger: AsyncCli
     theirs = await stranger.post(PROJECTS, json=BODY, headers=once)
     assert theirs.status_code == 201
     assert theirs.json()["id"] != mine.json()["id"]
-    assert not replayed(theirs)
+    assert not is_replayed(theirs)
 
 
 async def test_in_another_team_it_is_another_key(user: AsyncClient) -> None:
@@ -123,14 +130,14 @@ async def test_who_was_signed_out_meanwhile_is_not_answered(user: AsyncClient) -
     once = key()
     assert (await user.post(PROJECTS, json=BODY, headers=once)).status_code == 201
     assert (await user.post("/api/v1/auth/logout")).status_code == 204
-    refused(await user.post(PROJECTS, json=BODY, headers=once), 401, "SESSION_ENDED")
+    assert_refused(await user.post(PROJECTS, json=BODY, headers=once), 401, "SESSION_ENDED")
 
 
 @pytest.mark.parametrize("bad", ["", "two words", "x" * 256, "\x7f", "é"])
 async def test_a_key_that_is_none_is_refused(user: AsyncClient, bad: str) -> None:
     headers = {"Idempotency-Key": bad.encode("latin-1")}
-    refused(await user.post(PROJECTS, json=BODY, headers=headers), 422, "IDEMPOTENCY_KEY_INVALID")  # type: ignore[arg-type]
-    assert await made(user) == 0
+    assert_refused(await user.post(PROJECTS, json=BODY, headers=headers), 422, "IDEMPOTENCY_KEY_INVALID")  # type: ignore[arg-type]
+    assert await project_count(user) == 0
 
 
 async def test_the_longest_key_is_taken(user: AsyncClient) -> None:
@@ -139,15 +146,15 @@ async def test_the_longest_key_is_taken(user: AsyncClient) -> None:
 
 async def test_neither_key_nor_answer_can_be_read_in_the_database(user: AsyncClient, database: Database) -> None:
     await user.post(PROJECTS, json={"name": "Confidential"}, headers=key("my-own-key"))
-    (row,) = await stored(database)
+    (row,) = await stored_keys(database)
     assert row["answer"] is not None
     assert not any(b"onfidential" in value or b"my-own-key" in value for value in row if isinstance(value, bytes))
 
 
 async def test_a_validation_error_leaves_the_key_free(user: AsyncClient, database: Database) -> None:
     once = key()
-    refused(await user.post(PROJECTS, json={}, headers=once), 422, "VALIDATION_ERROR")
-    assert await stored(database) == []
+    assert_refused(await user.post(PROJECTS, json={}, headers=once), 422, "VALIDATION_ERROR")
+    assert await stored_keys(database) == []
     assert (await user.post(PROJECTS, json=BODY, headers=once)).status_code == 201
 
 
@@ -157,24 +164,24 @@ async def test_what_is_rolled_back_leaves_neither_change_nor_key(
 ) -> None:
     once = key()
     for _ in range(2):
-        answer = await shop.post(f"{SHOP}/orders/{how}", json=BODY, headers=once)
-        assert answer.status_code == status
-    assert await made(shop) == 0
-    assert await stored(database) == []
+        response = await shop.post(f"{SHOP}/orders/{how}", json=BODY, headers=once)
+        assert response.status_code == status
+    assert await project_count(shop) == 0
+    assert await stored_keys(database) == []
 
 
 async def test_a_refusal_that_commits_keeps_its_change_and_frees_its_key(shop: AsyncClient, database: Database) -> None:
-    refused(await shop.post(f"{SHOP}/orders/count", json=BODY, headers=key()), 400, "COUNTED")
-    assert await made(shop) == 1
-    assert await stored(database) == []
+    assert_refused(await shop.post(f"{SHOP}/orders/count", json=BODY, headers=key()), 400, "COUNTED")
+    assert await project_count(shop) == 1
+    assert await stored_keys(database) == []
 
 
 async def test_who_failed_once_is_done_once_by_those_who_wait(shop: AsyncClient) -> None:
     once = key()
-    answers = await asyncio.gather(*(shop.post(f"{SHOP}/orders/once", json=BODY, headers=once) for _ in range(20)))
-    assert Counter(answer.status_code for answer in answers) == {201: 19, 500: 1}
-    assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
-    assert await made(shop) == 1
+    responses = await asyncio.gather(*(shop.post(f"{SHOP}/orders/once", json=BODY, headers=once) for _ in range(20)))
+    assert Counter(response.status_code for response in responses) == {201: 19, 500: 1}
+    assert len({response.content for response in responses if response.status_code == 201}) == 1
+    assert await project_count(shop) == 1
 
 
 async def test_an_answer_keeps_its_own_headers(shop: AsyncClient) -> None:
@@ -187,47 +194,47 @@ async def test_an_answer_keeps_its_own_headers(shop: AsyncClient) -> None:
 async def test_what_cannot_be_kept_is_not_done_again(shop: AsyncClient, database: Database, how: str) -> None:
     once = key()
     assert (await shop.post(f"{SHOP}/orders/{how}", json=BODY, headers=once)).status_code == 200
-    refused(await shop.post(f"{SHOP}/orders/{how}", json=BODY, headers=once), 409, "IDEMPOTENCY_ANSWER_NOT_KEPT")
-    assert await made(shop) == 1
-    assert [row["answer"] for row in await stored(database)] == [None]
+    assert_refused(await shop.post(f"{SHOP}/orders/{how}", json=BODY, headers=once), 409, "IDEMPOTENCY_ANSWER_NOT_KEPT")
+    assert await project_count(shop) == 1
+    assert [row["answer"] for row in await stored_keys(database)] == [None]
 
 
 async def test_a_secret_is_answered_once_and_never_kept(shop: AsyncClient, database: Database) -> None:
     once = key()
-    answers = await asyncio.gather(*(shop.post(f"{SHOP}/keys", headers=once) for _ in range(20)))
-    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
-    refused(await shop.post(f"{SHOP}/keys", headers=once), 409, "IDEMPOTENCY_SECRET")
-    assert [row["answer"] for row in await stored(database)] == [None]
-    assert await made(shop) == 1
+    responses = await asyncio.gather(*(shop.post(f"{SHOP}/keys", headers=once) for _ in range(20)))
+    assert Counter(response.status_code for response in responses) == {200: 1, 409: 19}
+    assert_refused(await shop.post(f"{SHOP}/keys", headers=once), 409, "IDEMPOTENCY_SECRET")
+    assert [row["answer"] for row in await stored_keys(database)] == [None]
+    assert await project_count(shop) == 1
 
 
-async def test_tokens_are_issued_once_for_a_key(client: AsyncClient, database: Database, somebody: Any) -> None:
+async def test_tokens_are_issued_once_for_a_key(client: AsyncClient, database: Database, create_user: Any) -> None:
     from undercroft.core.security import passwords
 
-    person, once = await somebody(), key()
+    person, once = await create_user(), key()
     hashed = await passwords.hash("correct horse battery", subject=person.email)
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE users SET password_hash = $1 WHERE id = $2", hashed, person.user_id)
     body = {"email": person.email, "password": "wrong wrong wrong"}
-    refused(await client.post("/api/v1/auth/login", json=body, headers=once), 401, "INVALID_CREDENTIALS")
+    assert_refused(await client.post("/api/v1/auth/login", json=body, headers=once), 401, "INVALID_CREDENTIALS")
     body["password"] = "correct horse battery"
     assert (await client.post("/api/v1/auth/login", json=body, headers=once)).status_code == 200
-    refused(await client.post("/api/v1/auth/login", json=body, headers=once), 409, "IDEMPOTENCY_SECRET")
+    assert_refused(await client.post("/api/v1/auth/login", json=body, headers=once), 409, "IDEMPOTENCY_SECRET")
 
 
 async def test_a_route_with_its_own_transactions_is_done_at_most_once(shop: AsyncClient, database: Database) -> None:
     once = key()
-    answers = await asyncio.gather(*(shop.post(f"{SHOP}/apart", json=BODY, headers=once) for _ in range(20)))
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.content for answer in answers}) == 1
-    assert await made(shop) == 1
-    assert len(await stored(database)) == 1
+    responses = await asyncio.gather(*(shop.post(f"{SHOP}/apart", json=BODY, headers=once) for _ in range(20)))
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.content for response in responses}) == 1
+    assert await project_count(shop) == 1
+    assert len(await stored_keys(database)) == 1
 
 
 async def test_a_refusal_of_such_a_route_frees_its_key(shop: AsyncClient, database: Database) -> None:
     once = key()
-    refused(await shop.post(f"{SHOP}/apart", json={"name": "refused"}, headers=once), 409, "REFUSED")
-    assert await stored(database) == []
+    assert_refused(await shop.post(f"{SHOP}/apart", json={"name": "refused"}, headers=once), 409, "REFUSED")
+    assert await stored_keys(database) == []
 
 
 async def test_when_such_a_route_breaks_its_key_stays_taken(
@@ -236,11 +243,13 @@ async def test_when_such_a_route_breaks_its_key_stays_taken(
     once = key()
     assert (await shop.post(f"{SHOP}/apart", json={"name": "broken"}, headers=once)).status_code == 500
     again = await shop.post(f"{SHOP}/apart", json={"name": "broken"}, headers=once)
-    refused(again, 409, "IDEMPOTENCY_IN_PROGRESS")
+    assert_refused(again, 409, "IDEMPOTENCY_IN_PROGRESS")
     assert again.headers["retry-after"] == "1"
     monkeypatch.setattr(service, "utc_now", lambda: utc_now() + timedelta(minutes=2))
-    refused(await shop.post(f"{SHOP}/apart", json={"name": "broken"}, headers=once), 409, "IDEMPOTENCY_OUTCOME_UNKNOWN")
-    assert await made(shop) == 1
+    assert_refused(
+        await shop.post(f"{SHOP}/apart", json={"name": "broken"}, headers=once), 409, "IDEMPOTENCY_OUTCOME_UNKNOWN"
+    )
+    assert await project_count(shop) == 1
 
 
 async def test_another_process_that_takes_long_is_waited_for_with_a_limit(
@@ -251,7 +260,7 @@ async def test_another_process_that_takes_long_is_waited_for_with_a_limit(
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE idempotency_keys SET outcome = 'running'")
         again = await user.post(PROJECTS, json=BODY, headers=once)
-    refused(again, 409, "IDEMPOTENCY_IN_PROGRESS")
+    assert_refused(again, 409, "IDEMPOTENCY_IN_PROGRESS")
     assert int(again.headers["retry-after"]) > 0
 
 
@@ -261,15 +270,15 @@ async def test_after_its_time_a_key_is_free_again(
     once = key()
     first = await user.post(PROJECTS, json=BODY, headers=once)
     monkeypatch.setattr(service, "utc_now", lambda: utc_now() + timedelta(hours=23, minutes=59))
-    assert replayed(await user.post(PROJECTS, json=BODY, headers=once))
+    assert is_replayed(await user.post(PROJECTS, json=BODY, headers=once))
     monkeypatch.setattr(service, "utc_now", lambda: utc_now() + timedelta(hours=24, minutes=1))
     again = await user.post(PROJECTS, json={"name": "Other"}, headers=once)
     assert again.status_code == 201
     assert again.json()["id"] != first.json()["id"]
-    assert len(await stored(database)) == 1
+    assert len(await stored_keys(database)) == 1
 
 
-async def test_keys_are_forgotten_by_the_clock(user: AsyncClient, database: Database, jobs: JobsInTest) -> None:
+async def test_keys_are_forgotten_by_the_clock(user: AsyncClient, database: Database, jobs: CapturedJobs) -> None:
     await user.post(PROJECTS, json=BODY, headers=key())
     await user.post(PROJECTS, json=BODY, headers=key())
     async with database.session() as session:
@@ -280,17 +289,17 @@ async def test_keys_are_forgotten_by_the_clock(user: AsyncClient, database: Data
         job = await enqueue(session, clean_up)
     await jobs.run_all()
     assert (await jobs.get(job.id)).result == {"keys": 1}
-    assert len(await stored(database)) == 1
+    assert len(await stored_keys(database)) == 1
 
 
 async def test_without_the_header_nothing_is_asked_or_written(
-    user: AsyncClient, database: Database, statements: Statements
+    user: AsyncClient, database: Database, statements: StatementRecorder
 ) -> None:
     await user.post(PROJECTS, json=BODY)
     await statements.clear()
     await user.post(PROJECTS, json=BODY)
-    assert not any("idempotency" in sql for sql in await statements.recorded())
-    assert await stored(database) == []
+    assert not any("idempotency" in sql for sql in await statements.get_all())
+    assert await stored_keys(database) == []
 
 
 async def test_other_methods_do_not_look_at_it(user: AsyncClient, database: Database) -> None:
@@ -298,13 +307,13 @@ async def test_other_methods_do_not_look_at_it(user: AsyncClient, database: Data
     for _ in range(2):
         assert (await user.patch(path, json={"status": "done"}, headers=key("k"))).status_code == 200
         assert (await user.get(path, headers=key("k"))).status_code == 200
-    assert await stored(database) == []
+    assert await stored_keys(database) == []
 
 
 @pytest.mark.usefixtures("test_settings")
 def test_every_post_route_says_what_the_header_means_to_it() -> None:
     routes = [route for route in offline_app().routes if "POST" in getattr(route, "methods", None) or ()]
-    undeclared = [route.path for route in routes if not is_declared(route)]  # type: ignore[attr-defined,arg-type]
+    undeclared = [route.path for route in routes if not declares_idempotency(route)]  # type: ignore[attr-defined,arg-type]
     assert undeclared == []
     assert len(routes) > 10
 
@@ -314,4 +323,4 @@ def test_routes_that_answer_tokens_are_declared_secret() -> None:
     posts = {route.path: route for route in offline_app().routes if "POST" in (getattr(route, "methods", None) or ())}  # type: ignore[attr-defined]
     for path in ("login", "token", "refresh", "verify-email"):
         assert is_secret(posts[f"/api/v1/auth/{path}"])  # type: ignore[arg-type]
-    assert handling_of(posts[PROJECTS]) is Handling.EXACTLY_ONCE  # type: ignore[arg-type]
+    assert get_idempotency_mode(posts[PROJECTS]) is IdempotencyMode.EXACTLY_ONCE  # type: ignore[arg-type]

@@ -7,66 +7,68 @@ import pytest
 import pytest_asyncio
 from sqlmodel import col, select
 
-from tests.modules.identities import worlds
-from tests.modules.identities.acts import a_local_account, asked, code, count, user_of
-from tests.modules.identities.services import Service, known_as, tell
+from tests.modules.identities import fixtures
+from tests.modules.identities.providers import ExternalProvider, send_event, update_person
+from tests.modules.identities.requests import count, create_local_account, error_code, find_user, get_as
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.standins.oidc import OidcIssuer, Somebody
-from undercroft.devstack.standins.oidc.dresses import clerk_token
+from undercroft.devstack.emulators.oidc import OidcIssuer, ProviderUser
+from undercroft.devstack.emulators.oidc.dialects import clerk_token
 from undercroft.jobs import enqueue
-from undercroft.modules.identities import bearer
+from undercroft.modules.identities import token_auth
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.identities.tasks import retry_addresses
 from undercroft.modules.users import User, UserService
-from undercroft.testing.jobs import JobsInTest
-from undercroft.testing.people import client_of
+from undercroft.testing.jobs import CapturedJobs
+from undercroft.testing.users import make_client
 
 OLD, NEW, THIRD = "old@example.com", "new@example.com", "third@example.com"
 
 
 @pytest.fixture(params=["clerk", "supabase"])
-def service(request: pytest.FixtureRequest, oidc_issuer: OidcIssuer) -> Service:
-    return Service(request.param, oidc_issuer)
+def service(request: pytest.FixtureRequest, oidc_issuer: OidcIssuer) -> ExternalProvider:
+    return ExternalProvider(request.param, oidc_issuer)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(
-    worker_app: Api, service: Service, database: Database, monkeypatch: pytest.MonkeyPatch
+    worker_app: Api, service: ExternalProvider, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setattr(bearer, "REFUSED_SECONDS", 0)
-    async with worlds.application(database, service.settings) as app, client_of(app) as client:
+    monkeypatch.setattr(token_auth, "REJECTION_CACHE_SECONDS", 0)
+    async with fixtures.application(database, service.settings) as app, make_client(app) as client:
         yield client
 
 
-async def email_of(database: Database, person: Somebody) -> str | None:
-    user = await user_of(database, person)
+async def email_of(database: Database, person: ProviderUser) -> str | None:
+    user = await find_user(database, person)
     return user and user.email
 
 
-async def ids(http: httpx.AsyncClient, service: Service, *people: Somebody) -> list[str]:
-    return [(await asked(http, service.token(person))).json()["id"] for person in people]
+async def list_user_ids(http: httpx.AsyncClient, service: ExternalProvider, *people: ProviderUser) -> list[str]:
+    return [(await get_as(http, service.token(person))).json()["id"] for person in people]
 
 
 async def pending(database: Database) -> list[str]:
-    async with database.reading() as session:
+    async with database.read_session() as session:
         column = col(ExternalIdentity.pending_email)
         return list((await session.scalars(select(column).where(column.is_not(None)))).all())
 
 
-async def move(http: httpx.AsyncClient, service: Service, person: Somebody, email: str, *, at: float) -> None:
-    moved = known_as(service.issuer, person, email=email)
-    assert (await tell(http, service, "updated", moved, at=at)).status_code == 204
+async def move(
+    http: httpx.AsyncClient, service: ExternalProvider, person: ProviderUser, email: str, *, at: float
+) -> None:
+    moved = update_person(service.issuer, person, email=email)
+    assert (await send_event(http, service, "updated", moved, at=at)).status_code == 204
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 async def test_two_moves_apply_in_whatever_order_they_are_reported(
-    http: httpx.AsyncClient, service: Service, database: Database, jobs: JobsInTest, reverse: bool
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs, reverse: bool
 ) -> None:
     """Ada leaves her address, and Bea takes it over; Eve is a bystander."""
     now = service.issuer.now()
-    ada, bea, eve = (service.issuer.person(email=each) for each in (OLD, "bea@example.com", "eve@example.com"))
-    before = await ids(http, service, ada, bea, eve)
+    ada, bea, eve = (service.issuer.add_user(email=each) for each in (OLD, "bea@example.com", "eve@example.com"))
+    before = await list_user_ids(http, service, ada, bea, eve)
     moves = [(ada, NEW, now + 1), (bea, OLD, now + 2)]
     for person, email, at in reversed(moves) if reverse else moves:
         await move(http, service, person, email, at=at)
@@ -74,17 +76,17 @@ async def test_two_moves_apply_in_whatever_order_they_are_reported(
     await jobs.run_all(future=True)
 
     assert [await email_of(database, each) for each in (ada, bea, eve)] == [NEW, OLD, "eve@example.com"]
-    assert await ids(http, service, ada, bea, eve) == before
+    assert await list_user_ids(http, service, ada, bea, eve) == before
     assert await pending(database) == []
 
 
 @pytest.mark.parametrize("length", [2, 3])
 async def test_users_who_pass_their_addresses_around_in_a_ring_all_move(
-    http: httpx.AsyncClient, service: Service, database: Database, jobs: JobsInTest, length: int
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs, length: int
 ) -> None:
     now, addresses = service.issuer.now(), [OLD, NEW, THIRD][:length]
-    people = [service.issuer.person(email=each) for each in addresses]
-    before = await ids(http, service, *people)
+    people = [service.issuer.add_user(email=each) for each in addresses]
+    before = await list_user_ids(http, service, *people)
     rotated = [*addresses[1:], addresses[0]]
     for person, address in zip(people, rotated, strict=True):
         await move(http, service, person, address, at=now + 1)
@@ -92,16 +94,16 @@ async def test_users_who_pass_their_addresses_around_in_a_ring_all_move(
     await jobs.run_all(future=True)
 
     assert [await email_of(database, each) for each in people] == rotated
-    assert await ids(http, service, *people) == before
+    assert await list_user_ids(http, service, *people) == before
     assert await pending(database) == []
 
 
 async def test_move_waits_for_an_address_until_its_local_owner_gives_it_up(
-    http: httpx.AsyncClient, service: Service, database: Database, jobs: JobsInTest
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
-    person, now = service.issuer.person(), service.issuer.now()
-    await asked(http, service.token(person))
-    owner = await a_local_account(database, NEW, verified=True)
+    person, now = service.issuer.add_user(), service.issuer.now()
+    await get_as(http, service.token(person))
+    owner = await create_local_account(database, NEW, verified=True)
     await move(http, service, person, NEW, at=now + 1)
     await jobs.run_all(future=True)
     assert (await email_of(database, person), await pending(database)) == (person.email, [NEW])
@@ -114,26 +116,26 @@ async def test_move_waits_for_an_address_until_its_local_owner_gives_it_up(
 
 
 async def test_move_waits_for_an_address_until_its_owner_is_deleted(
-    http: httpx.AsyncClient, service: Service, database: Database, jobs: JobsInTest
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
-    ada, bea, now = service.issuer.person(email=OLD), service.issuer.person(), service.issuer.now()
-    await ids(http, service, ada, bea)
+    ada, bea, now = service.issuer.add_user(email=OLD), service.issuer.add_user(), service.issuer.now()
+    await list_user_ids(http, service, ada, bea)
     await move(http, service, bea, OLD, at=now + 1)
     await jobs.run_all(future=True)
     assert await email_of(database, bea) == bea.email
 
-    assert (await tell(http, service, "deleted", ada)).status_code == 204
+    assert (await send_event(http, service, "deleted", ada)).status_code == 204
     await jobs.run_all(future=True)
 
     assert (await email_of(database, bea), await pending(database)) == (OLD, [])
 
 
 async def test_schedule_retries_moves_whose_address_became_free_without_an_event(
-    http: httpx.AsyncClient, service: Service, database: Database, jobs: JobsInTest
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
-    person, now = service.issuer.person(), service.issuer.now()
-    await asked(http, service.token(person))
-    owner = await a_local_account(database, NEW, verified=True)
+    person, now = service.issuer.add_user(), service.issuer.now()
+    await get_as(http, service.token(person))
+    owner = await create_local_account(database, NEW, verified=True)
     await move(http, service, person, NEW, at=now + 1)
     await jobs.run_all(future=True)
     async with database.session() as session:
@@ -149,11 +151,11 @@ async def test_schedule_retries_moves_whose_address_became_free_without_an_event
 
 
 async def test_move_that_was_taken_back_waits_no_more(
-    http: httpx.AsyncClient, service: Service, database: Database, jobs: JobsInTest
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
-    person, now = service.issuer.person(), service.issuer.now()
-    await asked(http, service.token(person))
-    owner = await a_local_account(database, NEW, verified=True)
+    person, now = service.issuer.add_user(), service.issuer.now()
+    await get_as(http, service.token(person))
+    owner = await create_local_account(database, NEW, verified=True)
     for second, email in enumerate((NEW, person.email), start=1):
         await move(http, service, person, email, at=now + second)
     async with database.session() as session:
@@ -164,38 +166,38 @@ async def test_move_that_was_taken_back_waits_no_more(
 
 
 async def test_new_user_with_a_former_address_does_not_get_the_former_owners_account(
-    http: httpx.AsyncClient, service: Service, database: Database
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    ada = service.issuer.person(email=OLD, name="Ada")
-    before = await ids(http, service, ada)
-    bea = service.issuer.person(email=OLD, name="Bea")
+    ada = service.issuer.add_user(email=OLD, name="Ada")
+    before = await list_user_ids(http, service, ada)
+    bea = service.issuer.add_user(email=OLD, name="Bea")
 
-    refused = await asked(http, service.token(bea))
+    refused = await get_as(http, service.token(bea))
 
-    assert (refused.status_code, code(refused)) == (409, "IDENTITY_CONFLICT")
+    assert (refused.status_code, error_code(refused)) == (409, "IDENTITY_CONFLICT")
     assert await count(database, User) == 1
 
     await move(http, service, ada, NEW, at=service.issuer.now() + 1)
-    own = await asked(http, service.token(bea))
+    own = await get_as(http, service.token(bea))
     assert (own.status_code, own.json()["email"]) == (200, OLD)
     assert [own.json()["id"]] != before
-    assert await ids(http, service, ada) == before
+    assert await list_user_ids(http, service, ada) == before
 
 
 async def test_clerk_is_asked_which_address_the_former_owner_has_by_now(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer
 ) -> None:
     """No webhook reported the move."""
-    async with worlds.application(database, worlds.clerk(oidc_issuer)) as app, client_of(app) as http:
-        ada = oidc_issuer.person(email=OLD)
-        first = await asked(http, clerk_token(oidc_issuer, ada))
-        known_as(oidc_issuer, ada, email=NEW)
-        bea = oidc_issuer.person(email=OLD)
+    async with fixtures.application(database, fixtures.clerk(oidc_issuer)) as app, make_client(app) as http:
+        ada = oidc_issuer.add_user(email=OLD)
+        first = await get_as(http, clerk_token(oidc_issuer, ada))
+        update_person(oidc_issuer, ada, email=NEW)
+        bea = oidc_issuer.add_user(email=OLD)
 
-        own = await asked(http, clerk_token(oidc_issuer, bea))
+        own = await get_as(http, clerk_token(oidc_issuer, bea))
 
         assert (own.status_code, own.json()["email"]) == (200, OLD)
-        again = await asked(http, clerk_token(oidc_issuer, ada))
+        again = await get_as(http, clerk_token(oidc_issuer, ada))
         assert (again.json()["id"], again.json()["email"]) == (first.json()["id"], NEW)
         assert own.json()["id"] != first.json()["id"]
 
@@ -204,13 +206,13 @@ async def test_clerk_is_asked_which_address_the_former_owner_has_by_now(
 async def test_verified_address_in_a_token_moves_the_account_without_a_webhook(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer, verified: bool
 ) -> None:
-    async with worlds.application(database, worlds.oidc(oidc_issuer)) as app, client_of(app) as http:
-        person, other = oidc_issuer.person(), oidc_issuer.person()
+    async with fixtures.application(database, fixtures.oidc(oidc_issuer)) as app, make_client(app) as http:
+        person, other = oidc_issuer.add_user(), oidc_issuer.add_user()
         for each in (person, other):
-            assert (await asked(http, oidc_issuer.token(each))).status_code == 200
-        moved = known_as(oidc_issuer, person, email=NEW, email_verified=verified)
+            assert (await get_as(http, oidc_issuer.token(each))).status_code == 200
+        moved = update_person(oidc_issuer, person, email=NEW, email_verified=verified)
 
-        assert (await asked(http, oidc_issuer.token(moved))).status_code == 200
+        assert (await get_as(http, oidc_issuer.token(moved))).status_code == 200
         await app.state.authenticator.external.close()
 
         assert await email_of(database, person) == (NEW if verified else person.email)

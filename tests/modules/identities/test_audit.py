@@ -3,25 +3,25 @@
 import httpx
 
 from tests.modules.audit.entries import entries
-from tests.modules.identities.acts import code
 from tests.modules.identities.browsers import (
-    agree,
-    answer_of,
+    approve,
     browser,
-    one_world,
+    module_social_app,
+    parse_callback,
     sign_in,
-    signed_in_people,
+    sign_in_new_user,
+    social_app,
     start,
-    world,
 )
+from tests.modules.identities.requests import error_code
 from undercroft.core.db import Database
-from undercroft.devstack.standins.oidc import Fault, OidcIssuer
+from undercroft.devstack.emulators.oidc import Fault, OidcIssuer
 
-__all__ = ["browser", "one_world", "world"]
+__all__ = ["browser", "module_social_app", "social_app"]
 
 
 async def test_a_first_sign_in(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
     await sign_in(browser)
     me = (await browser.get("/api/v1/app/users/me")).json()["id"]
 
@@ -31,20 +31,20 @@ async def test_a_first_sign_in(browser: httpx.AsyncClient, oidc_issuer: OidcIssu
     linked = written[-2]
     assert str(linked["user_id"]) == me
     assert linked["after"] == {"provider": "oidc", "issuer": oidc_issuer.url}
-    assert oidc_issuer.approving.subject not in str([entry["after"] for entry in written])
+    assert oidc_issuer.auto_approve.subject not in str([entry["after"] for entry in written])
 
 
 async def test_linking_and_unlinking(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database) -> None:
-    safe = await signed_in_people(browser, oidc_issuer, "google")
+    safe = await sign_in_new_user(browser, oidc_issuer, "google")
     begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
-    await browser.get(await agree(begun.json()["redirect_url"]))
+    await browser.get(await approve(begun.json()["redirect_url"]))
     listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
     await browser.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)
     refused = await browser.delete(f"/api/v1/auth/identities/{listed[1]['id']}", **safe)
 
     written = await entries(database)
 
-    assert (refused.status_code, code(refused)) == (409, "LAST_WAY_IN")
+    assert (refused.status_code, error_code(refused)) == (409, "LAST_WAY_IN")
     assert len([entry for entry in written if entry["action"] == "identity.linked"]) == 2
     unlinked = [entry for entry in written if entry["action"] == "identity.unlinked"]
     assert [entry["before"] for entry in unlinked] == [{"provider": "github", "issuer": f"{oidc_issuer.url}/github"}]
@@ -53,9 +53,9 @@ async def test_linking_and_unlinking(browser: httpx.AsyncClient, oidc_issuer: Oi
 async def test_what_was_refused_leaves_nothing(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
-    oidc_issuer.misbehave(Fault.EMAIL_UNVERIFIED)
-    refused = await browser.get(await agree(await start(browser)))
-    assert code(refused) == "EMAIL_UNVERIFIED"
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    oidc_issuer.set_faults(Fault.EMAIL_UNVERIFIED)
+    refused = await browser.get(await approve(await start(browser)))
+    assert error_code(refused) == "EMAIL_UNVERIFIED"
     assert [entry for entry in await entries(database) if entry["action"].startswith(("user.", "identity."))] == []
-    assert answer_of(str(refused.request.url))["state"] not in str(await entries(database))
+    assert parse_callback(str(refused.request.url))["state"] not in str(await entries(database))

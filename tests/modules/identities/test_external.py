@@ -9,86 +9,86 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.modules.identities import worlds
-from tests.modules.identities.acts import JWKS, ME, a_local_account, asked, code, count, user_of
+from tests.modules.identities import fixtures
+from tests.modules.identities.requests import JWKS, ME, count, create_local_account, error_code, find_user, get_as
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.standins.oidc import Fault, OidcIssuer, dresses
+from undercroft.devstack.emulators.oidc import Fault, OidcIssuer, dialects
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.teams import Team
 from undercroft.modules.users import User
-from undercroft.testing.people import client_of
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
+from undercroft.testing.users import make_client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def world(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[Api]:
-    async with worlds.application(database, worlds.oidc(oidc_issuer)) as app:
+async def oidc_app(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[Api]:
+    async with fixtures.application(database, fixtures.oidc(oidc_issuer)) as app:
         yield app
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def http(world: Api) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(world) as client:
+async def http(oidc_app: Api) -> AsyncIterator[httpx.AsyncClient]:
+    async with make_client(oidc_app) as client:
         yield client
 
 
 async def test_somebody_new_is_made_at_the_first_request_with_a_personal_team(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    person = oidc_issuer.person(name="Ada Lovelace")
+    person = oidc_issuer.add_user(name="Ada Lovelace")
 
-    answer = await asked(http, oidc_issuer.token(person))
+    response = await get_as(http, oidc_issuer.token(person))
 
-    assert answer.status_code == 200
-    assert answer.json()["email"] == person.email
-    assert answer.json()["full_name"] == "Ada Lovelace"
-    assert (await asked(http, oidc_issuer.token(person), "/api/v1/app/teams")).json()["total"] == 1
+    assert response.status_code == 200
+    assert response.json()["email"] == person.email
+    assert response.json()["full_name"] == "Ada Lovelace"
+    assert (await get_as(http, oidc_issuer.token(person), "/api/v1/app/teams")).json()["total"] == 1
     assert await count(database, User) == 1
 
 
 async def test_both_algorithms_are_accepted(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
     for oidc_issuer.alg in ("RS256", "ES256"):
-        assert (await asked(http, oidc_issuer.token(person))).status_code == 200
+        assert (await get_as(http, oidc_issuer.token(person))).status_code == 200
 
 
 async def test_fifty_first_requests_at_once_make_one_person_with_one_team(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
     tokens = [oidc_issuer.token(person) for _ in range(50)]
 
-    answers = await asyncio.gather(*(asked(http, token) for token in tokens))
+    responses = await asyncio.gather(*(get_as(http, token) for token in tokens))
 
-    assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.json()["id"] for response in responses}) == 1
     assert (await count(database, User), await count(database, Team)) == (1, 1)
     assert oidc_issuer.traffic.hits[JWKS] == 1
 
 
 async def test_first_requests_at_two_processes_at_once_make_one_person(
-    world: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+    oidc_app: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    person = oidc_issuer.person()
-    async with worlds.application(database, worlds.oidc(oidc_issuer)) as another, client_of(another) as other:
-        answers = await asyncio.gather(
-            *(asked(each, oidc_issuer.token(person)) for each in [http, other] * 10),
+    person = oidc_issuer.add_user()
+    async with fixtures.application(database, fixtures.oidc(oidc_issuer)) as another, make_client(another) as other:
+        responses = await asyncio.gather(
+            *(get_as(each, oidc_issuer.token(person)) for each in [http, other] * 10),
         )
-    assert {answer.status_code for answer in answers} == {200}
+    assert {response.status_code for response in responses} == {200}
     assert (await count(database, User), await count(database, ExternalIdentity)) == (1, 1)
 
 
 async def test_a_known_person_costs_one_statement(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, statements: Statements
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, statements: StatementRecorder
 ) -> None:
-    token = oidc_issuer.token(oidc_issuer.person())
-    await asked(http, token)
+    token = oidc_issuer.token(oidc_issuer.add_user())
+    await get_as(http, token)
     await statements.clear()
 
-    assert (await asked(http, token)).status_code == 200
+    assert (await get_as(http, token)).status_code == 200
 
-    await statements.recorded()
+    await statements.get_all()
     assert statements.count == 1, str(statements)
 
 
@@ -107,14 +107,14 @@ WRONG = [
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
 @pytest.mark.parametrize("fault", WRONG)
 async def test_a_wrong_token_is_refused(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, fault: Fault, alg: str
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Fault, alg: str
 ) -> None:
     oidc_issuer.alg = alg
-    answer = await asked(http, oidc_issuer.token(oidc_issuer.person(), fault))
+    response = await get_as(http, oidc_issuer.token(oidc_issuer.add_user(), error))
 
-    assert answer.status_code == 401
-    assert code(answer) == ("TOKEN_EXPIRED" if fault is Fault.EXPIRED else "INVALID_TOKEN")
-    assert "invalid_token" in answer.headers["WWW-Authenticate"]
+    assert response.status_code == 401
+    assert error_code(response) == ("TOKEN_EXPIRED" if error is Fault.EXPIRED else "INVALID_TOKEN")
+    assert "invalid_token" in response.headers["WWW-Authenticate"]
     assert await count(database, User) == 0
 
 
@@ -139,36 +139,36 @@ async def test_a_token_with_odd_claims_is_refused(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, claims: dict[str, Any]
 ) -> None:
     oidc_issuer.alg = "ES256"
-    said = oidc_issuer.claims(oidc_issuer.person()) | claims
+    said = oidc_issuer.claims(oidc_issuer.add_user()) | claims
     token = oidc_issuer.sign({name: value for name, value in said.items() if value is not None})
-    refused = await asked(http, token)
-    assert (refused.status_code, code(refused)) == (401, "INVALID_TOKEN")
+    refused = await get_as(http, token)
+    assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
 @pytest.mark.parametrize("moment", [1e300, -1e300, -1e18, -1e11])
 async def test_a_time_that_no_calendar_has_tells_nothing(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, moment: float
 ) -> None:
-    assert (await asked(http, oidc_issuer.token(oidc_issuer.person(), auth_time=moment))).status_code == 200
-    assert (await asked(http, oidc_issuer.token(oidc_issuer.person(), iat=moment))).status_code == 401
+    assert (await get_as(http, oidc_issuer.token(oidc_issuer.add_user(), auth_time=moment))).status_code == 200
+    assert (await get_as(http, oidc_issuer.token(oidc_issuer.add_user(), iat=moment))).status_code == 401
 
 
 async def test_what_is_sensitive_takes_a_token_whose_bearer_was_proven_lately(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
     headers = {"Authorization": f"Bearer {oidc_issuer.token(person)}"}
     refused = await http.post("/api/v1/auth/passkeys/options", headers=headers)
-    assert (refused.status_code, code(refused)) == (403, "STEP_UP_REQUIRED")
+    assert (refused.status_code, error_code(refused)) == (403, "STEP_UP_REQUIRED")
     assert refused.json()["error"]["details"] == {"ways": ["sign_in"]}
     for proof in ({"password": "three otters in a boat"}, {"recovery_code": "k7fp-2mxq-9trw-hd4v"}):
         nowhere = await http.post("/api/v1/auth/step-up", headers=headers, json=proof)
-        assert (nowhere.status_code, code(nowhere)) == (403, "INTERACTIVE_SESSION_REQUIRED")
+        assert (nowhere.status_code, error_code(nowhere)) == (403, "INTERACTIVE_SESSION_REQUIRED")
 
     for seconds, status in ((-3600, 403), (0, 200), (3600, 403)):
         token = oidc_issuer.token(person, auth_time=oidc_issuer.now() + seconds)
-        answer = await http.post("/api/v1/auth/passkeys/options", headers={"Authorization": f"Bearer {token}"})
-        assert answer.status_code == status, seconds
+        response = await http.post("/api/v1/auth/passkeys/options", headers={"Authorization": f"Bearer {token}"})
+        assert response.status_code == status, seconds
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 20_000, "eyJhbGciOiJSUzI1NiJ9.e30."])
@@ -178,61 +178,63 @@ async def test_what_is_no_token_is_refused(http: httpx.AsyncClient, token: str) 
 
 
 async def test_a_changed_token_is_refused(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    head, _, signature = oidc_issuer.token(oidc_issuer.person()).split(".")
-    _, body, _ = oidc_issuer.token(oidc_issuer.person()).split(".")
-    refused = await asked(http, f"{head}.{body}.{signature}")
-    assert (refused.status_code, code(refused)) == (401, "INVALID_TOKEN")
+    head, _, signature = oidc_issuer.token(oidc_issuer.add_user()).split(".")
+    _, body, _ = oidc_issuer.token(oidc_issuer.add_user()).split(".")
+    refused = await get_as(http, f"{head}.{body}.{signature}")
+    assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
-async def test_a_token_of_ours_is_not_an_issuers(http: httpx.AsyncClient, world: Api, app: Api, somebody: Any) -> None:
-    with worlds.local_accounts():
-        person = await somebody()
-    refused = await asked(http, person.token)
-    assert (refused.status_code, code(refused)) == (401, "INVALID_TOKEN")
+async def test_a_token_of_ours_is_not_an_issuers(
+    http: httpx.AsyncClient, oidc_app: Api, app: Api, create_user: Any
+) -> None:
+    with fixtures.local_accounts():
+        person = await create_user()
+    refused = await get_as(http, person.token)
+    assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
 async def test_keys_rotated_in_the_middle_of_traffic_refuse_nobody(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
     before = [oidc_issuer.token(person) for _ in range(20)]
-    answers = list(await asyncio.gather(*(asked(http, token) for token in before)))
+    responses = list(await asyncio.gather(*(get_as(http, token) for token in before)))
     oidc_issuer.rotate()
     after = [oidc_issuer.token(person) for _ in range(40)]
 
-    answers += await asyncio.gather(
-        *(asked(http, token) for pair in zip(before, after[:20], strict=True) for token in pair)
+    responses += await asyncio.gather(
+        *(get_as(http, token) for pair in zip(before, after[:20], strict=True) for token in pair)
     )
-    answers += await asyncio.gather(*(asked(http, token) for token in after))
+    responses += await asyncio.gather(*(get_as(http, token) for token in after))
 
-    assert {answer.status_code for answer in answers} == {200}
+    assert {response.status_code for response in responses} == {200}
     assert oidc_issuer.traffic.hits[JWKS] == 2
-    assert oidc_issuer.traffic.at_once[JWKS] == 1
+    assert oidc_issuer.traffic.max_concurrent[JWKS] == 1
 
 
 async def test_a_withdrawn_keys_tokens_end_once_that_is_known(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
     old = oidc_issuer.token(person)
-    assert (await asked(http, old)).status_code == 200
+    assert (await get_as(http, old)).status_code == 200
     oidc_issuer.keys.rotate(withdraw=True)
-    assert (await asked(http, oidc_issuer.token(person))).status_code == 200
+    assert (await get_as(http, oidc_issuer.token(person))).status_code == 200
 
-    assert (await asked(http, old)).status_code == 401
+    assert (await get_as(http, old)).status_code == 401
 
 
 async def test_token_is_refused_once_its_key_is_withdrawn_although_nobody_brings_another(
-    world: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+    oidc_app: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     """A client that goes on with a token that was verified before makes the keys be asked for again."""
-    token = oidc_issuer.token(oidc_issuer.person())
-    assert (await asked(http, token)).status_code == 200
+    token = oidc_issuer.token(oidc_issuer.add_user())
+    assert (await get_as(http, token)).status_code == 200
     oidc_issuer.keys.rotate(withdraw=True)
-    document = world.state.identity_connections.external.tokens.jwks.document
+    document = oidc_app.state.identity_connections.external.token_verifier.jwks.document
     document._fresh = document._pause = 0
     async with asyncio.timeout(10):
-        while (answer := await asked(http, token)).status_code == 200:
+        while (response := await get_as(http, token)).status_code == 200:
             await asyncio.sleep(0.01)
-    assert code(answer) == "INVALID_TOKEN"
+    assert error_code(response) == "INVALID_TOKEN"
 
 
 @pytest.mark.parametrize(("life", "status"), [(86_400, 200), (86_401, 401)])
@@ -240,88 +242,88 @@ async def test_token_of_another_issuer_is_valid_for_a_day_at_most(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, life: int, status: int
 ) -> None:
     now = int(time.time())
-    token = oidc_issuer.token(oidc_issuer.person(), iat=now, exp=now + life)
-    assert (await asked(http, token)).status_code == status
+    token = oidc_issuer.token(oidc_issuer.add_user(), iat=now, exp=now + life)
+    assert (await get_as(http, token)).status_code == status
 
 
 async def test_two_hundred_unknown_key_ids_at_once_ask_the_issuer_once(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
     oidc_issuer.alg = "ES256"
     tokens = [oidc_issuer.token(person, kid=f"made-up-{number}") for number in range(200)]
 
-    answers = await asyncio.gather(*(asked(http, token) for token in tokens))
+    responses = await asyncio.gather(*(get_as(http, token) for token in tokens))
 
-    assert {answer.status_code for answer in answers} == {401}
+    assert {response.status_code for response in responses} == {401}
     assert oidc_issuer.traffic.hits[JWKS] == 1
-    assert oidc_issuer.traffic.at_once[JWKS] == 1
-    await asyncio.gather(*(asked(http, token) for token in tokens))
+    assert oidc_issuer.traffic.max_concurrent[JWKS] == 1
+    await asyncio.gather(*(get_as(http, token) for token in tokens))
     assert oidc_issuer.traffic.hits[JWKS] == 2
-    await asyncio.gather(*(asked(http, token) for token in tokens))
+    await asyncio.gather(*(get_as(http, token) for token in tokens))
     assert oidc_issuer.traffic.hits[JWKS] == 2
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
 @pytest.mark.parametrize("faults", [[Fault.NO_KEY_ID], [Fault.NO_KEY_ID, Fault.JWKS_NO_KEY_ID]], ids=str)
 async def test_token_without_key_id_is_verified_by_the_only_key_for_its_algorithm(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, alg: str, faults: list[Fault]
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, alg: str, errors: list[Fault]
 ) -> None:
     oidc_issuer.keys.rotate(withdraw=True)
-    oidc_issuer.misbehave(*faults)
+    oidc_issuer.set_faults(*errors)
     oidc_issuer.alg = alg
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
 
-    response = await asked(http, oidc_issuer.token(person))
+    response = await get_as(http, oidc_issuer.token(person))
 
     assert (response.status_code, response.json().get("email")) == (200, person.email)
 
 
 @pytest.mark.parametrize("faults", [[Fault.NO_KEY_ID], [Fault.NO_KEY_ID, Fault.JWKS_NO_KEY_ID]], ids=str)
 async def test_token_without_key_id_is_refused_where_two_keys_could_have_signed_it(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, faults: list[Fault]
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, errors: list[Fault]
 ) -> None:
     oidc_issuer.rotate()
-    oidc_issuer.misbehave(*faults)
+    oidc_issuer.set_faults(*errors)
     oidc_issuer.alg = "ES256"
 
-    response = await asked(http, oidc_issuer.token(oidc_issuer.person()))
+    response = await get_as(http, oidc_issuer.token(oidc_issuer.add_user()))
 
-    assert (response.status_code, code(response)) == (401, "INVALID_TOKEN")
+    assert (response.status_code, error_code(response)) == (401, "INVALID_TOKEN")
 
 
 async def test_token_without_key_id_is_verified_by_the_next_key_once_that_is_the_only_one(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.keys.rotate(withdraw=True)
-    oidc_issuer.misbehave(Fault.NO_KEY_ID)
+    oidc_issuer.set_faults(Fault.NO_KEY_ID)
     oidc_issuer.alg = "ES256"
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
     old = oidc_issuer.token(person)
-    assert (await asked(http, old)).status_code == 200
+    assert (await get_as(http, old)).status_code == 200
     oidc_issuer.keys.rotate(withdraw=True)
 
-    answers = await asyncio.gather(*(asked(http, oidc_issuer.token(person)) for _ in range(10)))
+    responses = await asyncio.gather(*(get_as(http, oidc_issuer.token(person)) for _ in range(10)))
 
-    assert {answer.status_code for answer in answers} == {200}
+    assert {response.status_code for response in responses} == {200}
     assert oidc_issuer.traffic.hits[JWKS] == 2
-    assert (await asked(http, old)).status_code == 401
+    assert (await get_as(http, old)).status_code == 401
 
 
 async def test_forged_tokens_without_key_id_ask_the_issuer_once(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.keys.rotate(withdraw=True)
-    oidc_issuer.misbehave(Fault.NO_KEY_ID)
+    oidc_issuer.set_faults(Fault.NO_KEY_ID)
     oidc_issuer.alg = "ES256"
-    person = oidc_issuer.person()
-    assert (await asked(http, oidc_issuer.token(person))).status_code == 200
+    person = oidc_issuer.add_user()
+    assert (await get_as(http, oidc_issuer.token(person))).status_code == 200
     head, body, _ = oidc_issuer.token(person).split(".")
     forged = [f"{head}.{body}.{oidc_issuer.token(person).rpartition('.')[2]}" for _ in range(20)]
 
-    answers = await asyncio.gather(*(asked(http, token) for token in forged))
+    responses = await asyncio.gather(*(get_as(http, token) for token in forged))
 
-    assert {answer.status_code for answer in answers} == {401}
+    assert {response.status_code for response in responses} == {401}
     assert oidc_issuer.traffic.hits[JWKS] == 2
 
 
@@ -330,111 +332,113 @@ DOWN = [Fault.JWKS_DOWN, Fault.JWKS_HUGE, Fault.JWKS_WRONG, Fault.JWKS_REDIRECT]
 
 @pytest.mark.parametrize("fault", DOWN)
 async def test_without_keys_the_answer_is_503_and_the_issuer_is_left_in_peace(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, fault: Fault
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Fault
 ) -> None:
-    oidc_issuer.misbehave(fault)
-    person = oidc_issuer.person()
+    oidc_issuer.set_faults(error)
+    person = oidc_issuer.add_user()
     tokens = [oidc_issuer.token(person) for _ in range(30)]
 
-    answers = await asyncio.gather(*(asked(http, token) for token in tokens))
-    answers += await asyncio.gather(*(asked(http, token) for token in tokens))
+    responses = await asyncio.gather(*(get_as(http, token) for token in tokens))
+    responses += await asyncio.gather(*(get_as(http, token) for token in tokens))
 
-    assert {(answer.status_code, code(answer)) for answer in answers} == {(503, "IDENTITY_PROVIDER_UNAVAILABLE")}
-    assert all(1 <= int(answer.headers["Retry-After"]) <= 10 for answer in answers)
+    assert {(response.status_code, error_code(response)) for response in responses} == {
+        (503, "IDENTITY_PROVIDER_UNAVAILABLE")
+    }
+    assert all(1 <= int(response.headers["Retry-After"]) <= 10 for response in responses)
     assert oidc_issuer.traffic.hits[JWKS] == 1
     assert oidc_issuer.traffic.hits[f"/elsewhere{JWKS}"] == 0
 
 
 @pytest.mark.parametrize("fault", DOWN)
 async def test_known_keys_go_on_while_the_endpoint_is_down(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, fault: Fault
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Fault
 ) -> None:
-    person = oidc_issuer.person()
-    await asked(http, oidc_issuer.token(person))
-    oidc_issuer.misbehave(fault)
+    person = oidc_issuer.add_user()
+    await get_as(http, oidc_issuer.token(person))
+    oidc_issuer.set_faults(error)
 
-    known = await asyncio.gather(*(asked(http, oidc_issuer.token(person)) for _ in range(20)))
-    unknown = await asyncio.gather(*(asked(http, oidc_issuer.token(person, kid=f"no-{n}")) for n in range(20)))
-    again = await asyncio.gather(*(asked(http, oidc_issuer.token(person)) for _ in range(20)))
+    known = await asyncio.gather(*(get_as(http, oidc_issuer.token(person)) for _ in range(20)))
+    unknown = await asyncio.gather(*(get_as(http, oidc_issuer.token(person, kid=f"no-{n}")) for n in range(20)))
+    again = await asyncio.gather(*(get_as(http, oidc_issuer.token(person)) for _ in range(20)))
 
-    assert {answer.status_code for answer in [*known, *again]} == {200}
-    assert {answer.status_code for answer in unknown} == {503}
+    assert {response.status_code for response in [*known, *again]} == {200}
+    assert {response.status_code for response in unknown} == {503}
     assert oidc_issuer.traffic.hits[JWKS] == 2
 
 
 async def test_a_slow_endpoint_is_given_up_and_asked_by_one_request_at_a_time(
-    world: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+    oidc_app: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.person()
-    assert (await asked(http, oidc_issuer.token(person))).status_code == 200
-    world.state.identity_connections.outgoing._timeout = 0.3
-    oidc_issuer.misbehave(Fault.JWKS_SLOW)
+    person = oidc_issuer.add_user()
+    assert (await get_as(http, oidc_issuer.token(person))).status_code == 200
+    oidc_app.state.identity_connections.http_client._timeout = 0.3
+    oidc_issuer.set_faults(Fault.JWKS_SLOW)
 
-    answers = await asyncio.gather(*(asked(http, oidc_issuer.token(person, kid=f"no-{n}")) for n in range(30)))
+    responses = await asyncio.gather(*(get_as(http, oidc_issuer.token(person, kid=f"no-{n}")) for n in range(30)))
 
-    assert {answer.status_code for answer in answers} == {503}
-    assert (oidc_issuer.traffic.hits[JWKS], oidc_issuer.traffic.at_once[JWKS]) == (2, 1)
+    assert {response.status_code for response in responses} == {503}
+    assert (oidc_issuer.traffic.hits[JWKS], oidc_issuer.traffic.max_concurrent[JWKS]) == (2, 1)
 
 
 async def test_a_slow_endpoint_holds_up_nobody_whose_key_is_known(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.person()
-    await asked(http, oidc_issuer.token(person))
-    oidc_issuer.misbehave(Fault.JWKS_SLOW)
-    waiting = asyncio.create_task(asked(http, oidc_issuer.token(person, kid="made-up")))
+    person = oidc_issuer.add_user()
+    await get_as(http, oidc_issuer.token(person))
+    oidc_issuer.set_faults(Fault.JWKS_SLOW)
+    waiting = asyncio.create_task(get_as(http, oidc_issuer.token(person, kid="made-up")))
 
-    assert (await asked(http, oidc_issuer.token(person))).status_code == 200
+    assert (await get_as(http, oidc_issuer.token(person))).status_code == 200
 
     assert not waiting.done()
     waiting.cancel()
 
 
 async def test_health_tells_of_an_issuer_that_cannot_be_asked(
-    world: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+    oidc_app: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    oidc_issuer.misbehave(Fault.JWKS_DOWN)
+    oidc_issuer.set_faults(Fault.JWKS_DOWN)
     assert (await http.get("/api/v1/public/health/ready")).status_code == 200
-    readings = {each.component.name: each.up for each in await world.state.health.read()}
+    readings = {each.component.name: each.up for each in await oidc_app.state.health.check_all()}
     assert readings["identity_provider"] is False
 
 
 @pytest.mark.parametrize("fault", [Fault.EMAIL_UNVERIFIED, Fault.EMAIL_MISSING])
 async def test_nobody_gets_an_account_for_an_address_that_is_not_theirs(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, fault: Fault
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Fault
 ) -> None:
-    oidc_issuer.misbehave(fault)
-    person = oidc_issuer.person()
+    oidc_issuer.set_faults(error)
+    person = oidc_issuer.add_user()
 
-    answers = await asyncio.gather(*(asked(http, oidc_issuer.token(person)) for _ in range(5)))
+    responses = await asyncio.gather(*(get_as(http, oidc_issuer.token(person)) for _ in range(5)))
 
-    assert {(answer.status_code, code(answer)) for answer in answers} == {(409, "EMAIL_UNVERIFIED")}
+    assert {(response.status_code, error_code(response)) for response in responses} == {(409, "EMAIL_UNVERIFIED")}
     assert await count(database, User) == 0
 
 
 async def test_an_account_with_the_same_address_is_linked_when_both_are_verified(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    person = oidc_issuer.person()
-    local = await a_local_account(database, person.email, verified=True)
+    person = oidc_issuer.add_user()
+    local = await create_local_account(database, person.email, verified=True)
 
-    answer = await asked(http, oidc_issuer.token(person))
+    response = await get_as(http, oidc_issuer.token(person))
 
-    assert answer.json()["id"] == str(local.id)
+    assert response.json()["id"] == str(local.id)
 
 
 async def test_an_unverified_address_takes_nobodys_account_and_does_not_tell_of_it(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    victim = await a_local_account(database, "victim@example.com", verified=True)
-    thief = oidc_issuer.person(email="Victim@Example.com", email_verified=False)
-    nobody = oidc_issuer.person(email="nobody@example.com", email_verified=False)
+    victim = await create_local_account(database, "victim@example.com", verified=True)
+    thief = oidc_issuer.add_user(email="Victim@Example.com", email_verified=False)
+    nobody = oidc_issuer.add_user(email="nobody@example.com", email_verified=False)
 
-    taken = await asked(http, oidc_issuer.token(thief))
-    free = await asked(http, oidc_issuer.token(nobody))
+    taken = await get_as(http, oidc_issuer.token(thief))
+    free = await get_as(http, oidc_issuer.token(nobody))
 
     assert taken.status_code == free.status_code == 409
-    assert code(taken) == "EMAIL_UNVERIFIED"
+    assert error_code(taken) == "EMAIL_UNVERIFIED"
     assert taken.json()["error"] == free.json()["error"]
     assert await count(database, ExternalIdentity) == 0
     assert await count(database, User) == 1, victim
@@ -443,43 +447,43 @@ async def test_an_unverified_address_takes_nobodys_account_and_does_not_tell_of_
 async def test_a_local_account_that_is_unverified_itself_is_not_linked(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    person = oidc_issuer.person()
-    await a_local_account(database, person.email, verified=False)
+    person = oidc_issuer.add_user()
+    await create_local_account(database, person.email, verified=False)
 
-    answer = await asked(http, oidc_issuer.token(person))
+    response = await get_as(http, oidc_issuer.token(person))
 
-    assert (answer.status_code, code(answer)) == (409, "IDENTITY_CONFLICT")
+    assert (response.status_code, error_code(response)) == (409, "IDENTITY_CONFLICT")
     assert await count(database, ExternalIdentity) == 0
 
 
 async def test_somebody_deactivated_is_out_at_the_next_request(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
     token = oidc_issuer.token(person)
-    await asked(http, token)
+    await get_as(http, token)
     async with database.session() as session:
-        user = await user_of(database, person)
+        user = await find_user(database, person)
         assert user is not None
         from undercroft.modules.users import UserRepository
 
         await UserRepository(session).update(await UserRepository(session).lock(user.id), {"is_active": False})
 
-    answer = await asked(http, token)
+    response = await get_as(http, token)
 
-    assert (answer.status_code, code(answer)) == (401, "ACCOUNT_INACTIVE")
+    assert (response.status_code, error_code(response)) == (401, "ACCOUNT_INACTIVE")
     assert await count(database, User) == 1
 
 
 async def test_another_team_is_named_by_the_header_and_others_are_not_found(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    mine, theirs = (oidc_issuer.token(oidc_issuer.person()) for _ in range(2))
-    teams = [(await asked(http, token, "/api/v1/app/teams")).json()["items"][0]["id"] for token in (mine, theirs)]
+    mine, theirs = (oidc_issuer.token(oidc_issuer.add_user()) for _ in range(2))
+    teams = [(await get_as(http, token, "/api/v1/app/teams")).json()["items"][0]["id"] for token in (mine, theirs)]
 
-    assert (await asked(http, mine, **{"X-Team-ID": teams[0]})).status_code == 200
-    foreign = await asked(http, mine, "/api/v1/app/projects", **{"X-Team-ID": teams[1]})
-    assert (foreign.status_code, code(foreign)) == (404, "TEAM_NOT_FOUND")
+    assert (await get_as(http, mine, **{"X-Team-ID": teams[0]})).status_code == 200
+    foreign = await get_as(http, mine, "/api/v1/app/projects", **{"X-Team-ID": teams[1]})
+    assert (foreign.status_code, error_code(foreign)) == (404, "TEAM_NOT_FOUND")
 
 
 LOCAL = [
@@ -494,8 +498,8 @@ LOCAL = [
 
 @pytest.mark.parametrize(("path", "body"), LOCAL)
 async def test_local_accounts_are_off(http: httpx.AsyncClient, path: str, body: dict[str, str]) -> None:
-    answer = await http.post(path, json=body)
-    assert (answer.status_code, code(answer)) == (403, "LOCAL_ACCOUNTS_OFF")
+    response = await http.post(path, json=body)
+    assert (response.status_code, error_code(response)) == (403, "LOCAL_ACCOUNTS_OFF")
 
 
 async def test_pages_of_local_accounts_are_off(http: httpx.AsyncClient) -> None:
@@ -509,34 +513,34 @@ async def test_a_cookie_of_before_signs_nobody_in(
     from undercroft.modules.auth.models import SessionKind
     from undercroft.modules.auth.sessions import start_session
 
-    local = await a_local_account(database, "before@example.com", verified=True)
+    local = await create_local_account(database, "before@example.com", verified=True)
     async with database.session() as session:
         here = Client("192.0.2.1", "before")
-        with worlds.local_accounts():
+        with fixtures.local_accounts():
             started = await start_session(session, local, here, SessionKind.COOKIE)
 
-    answer = await http.get(ME, headers={"Cookie": f"uc_session={started.secret}"})
+    response = await http.get(ME, headers={"Cookie": f"uc_session={started.secret}"})
 
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
 async def test_sessions_are_elsewhere(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    token = oidc_issuer.token(oidc_issuer.person())
-    listed = await asked(http, token, "/api/v1/auth/sessions")
+    token = oidc_issuer.token(oidc_issuer.add_user())
+    listed = await get_as(http, token, "/api/v1/auth/sessions")
     ended = await http.post("/api/v1/auth/logout", headers={"Authorization": f"Bearer {token}"})
 
     assert listed.json()["items"] == []
-    assert (ended.status_code, code(ended)) == (403, "LOCAL_ACCOUNTS_OFF")
+    assert (ended.status_code, error_code(ended)) == (403, "LOCAL_ACCOUNTS_OFF")
 
 
 async def test_an_address_that_changed_elsewhere_does_not_lose_the_account(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.person()
-    before = await asked(http, oidc_issuer.token(person))
-    moved = oidc_issuer.person(person.subject, email="moved@example.com")
+    person = oidc_issuer.add_user()
+    before = await get_as(http, oidc_issuer.token(person))
+    moved = oidc_issuer.add_user(person.subject, email="moved@example.com")
 
-    after = await asked(http, oidc_issuer.token(moved))
+    after = await get_as(http, oidc_issuer.token(moved))
 
     assert after.json()["id"] == before.json()["id"]
 
@@ -544,22 +548,22 @@ async def test_an_address_that_changed_elsewhere_does_not_lose_the_account(
 async def test_another_user_of_the_issuer_with_the_same_address_does_not_get_the_account(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    person = oidc_issuer.person()
-    first = await asked(http, oidc_issuer.token(person))
-    second = await asked(http, oidc_issuer.token(person, Fault.CHANGED_SUBJECT))
+    person = oidc_issuer.add_user()
+    first = await get_as(http, oidc_issuer.token(person))
+    second = await get_as(http, oidc_issuer.token(person, Fault.CHANGED_SUBJECT))
 
     assert first.status_code == 200
-    assert (second.status_code, code(second)) == (409, "IDENTITY_CONFLICT")
+    assert (second.status_code, error_code(second)) == (409, "IDENTITY_CONFLICT")
     assert (await count(database, ExternalIdentity), await count(database, User)) == (1, 1)
 
 
 async def test_an_issuer_whose_name_ends_with_a_slash(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = worlds.oidc(oidc_issuer).model_copy(update={"oidc_issuer": f"{oidc_issuer.url}/"})
-    monkeypatch.setattr(dresses, "shown_issuer", lambda issuer, _prefix: f"{issuer.url}/")
-    async with worlds.application(database, settings) as app, client_of(app) as client:
-        person = oidc_issuer.person()
-        assert (await asked(client, oidc_issuer.token(person, iss=f"{oidc_issuer.url}/"))).status_code == 200
-        refused = await asked(client, oidc_issuer.token(person))
-        assert (refused.status_code, code(refused)) == (401, "INVALID_TOKEN")
+    settings = fixtures.oidc(oidc_issuer).model_copy(update={"oidc_issuer": f"{oidc_issuer.url}/"})
+    monkeypatch.setattr(dialects, "discovery_issuer", lambda issuer, _prefix: f"{issuer.url}/")
+    async with fixtures.application(database, settings) as app, make_client(app) as client:
+        person = oidc_issuer.add_user()
+        assert (await get_as(client, oidc_issuer.token(person, iss=f"{oidc_issuer.url}/"))).status_code == 200
+        refused = await get_as(client, oidc_issuer.token(person))
+        assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")

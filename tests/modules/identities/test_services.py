@@ -9,63 +9,63 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from tests.modules.identities import worlds
-from tests.modules.identities.acts import JWKS, asked, code, count, user_of
-from tests.modules.identities.services import Body, Service, tell
+from tests.modules.identities import fixtures
+from tests.modules.identities.providers import Body, ExternalProvider, send_event
+from tests.modules.identities.requests import JWKS, count, error_code, find_user, get_as
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.standins.oidc import Fault, OidcIssuer, Somebody
-from undercroft.devstack.standins.oidc.dresses import (
+from undercroft.devstack.emulators.oidc import Fault, OidcIssuer, ProviderUser
+from undercroft.devstack.emulators.oidc.dialects import (
     clerk_event,
     clerk_token,
-    signed,
+    sign_webhook,
     supabase_token,
 )
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.teams import Team
 from undercroft.modules.users import User
-from undercroft.testing.people import client_of
+from undercroft.testing.users import make_client
 
 ME = "/api/v1/app/users/me"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def clerk(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
-    async with worlds.application(database, worlds.clerk(oidc_issuer)) as app, client_of(app) as client:
+    async with fixtures.application(database, fixtures.clerk(oidc_issuer)) as app, make_client(app) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def supabase(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
-    async with worlds.application(database, worlds.supabase(oidc_issuer)) as app, client_of(app) as client:
+    async with fixtures.application(database, fixtures.supabase(oidc_issuer)) as app, make_client(app) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def legacy(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
-    async with worlds.application(database, worlds.supabase_legacy(oidc_issuer)) as app, client_of(app) as client:
+    async with fixtures.application(database, fixtures.supabase_legacy(oidc_issuer)) as app, make_client(app) as client:
         yield client
 
 
 async def test_supabases_asymmetric_tokens(supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.person(name="Ada Lovelace")
+    person = oidc_issuer.add_user(name="Ada Lovelace")
     oidc_issuer.alg = "ES256"
-    answer = await asked(supabase, supabase_token(oidc_issuer, person))
-    assert (answer.status_code, answer.json()["email"]) == (200, person.email)
-    assert answer.json()["full_name"] == "Ada Lovelace"
+    response = await get_as(supabase, supabase_token(oidc_issuer, person))
+    assert (response.status_code, response.json()["email"]) == (200, person.email)
+    assert response.json()["full_name"] == "Ada Lovelace"
 
 
 async def test_supabases_legacy_secret_where_it_is_set(legacy: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.person()
-    assert (await asked(legacy, supabase_token(oidc_issuer, person, legacy=True))).status_code == 200
-    assert (await asked(legacy, supabase_token(oidc_issuer, person))).status_code == 200
+    person = oidc_issuer.add_user()
+    assert (await get_as(legacy, supabase_token(oidc_issuer, person, legacy=True))).status_code == 200
+    assert (await get_as(legacy, supabase_token(oidc_issuer, person))).status_code == 200
 
 
 async def test_supabases_legacy_secret_where_it_is_not_set(
     supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    token = supabase_token(oidc_issuer, oidc_issuer.person(), legacy=True)
-    assert (await asked(supabase, token)).status_code == 401
+    token = supabase_token(oidc_issuer, oidc_issuer.add_user(), legacy=True)
+    assert (await get_as(supabase, token)).status_code == 401
     assert oidc_issuer.traffic.hits[f"/supabase/auth/v1{JWKS}"] == 0
 
 
@@ -83,184 +83,190 @@ WRONG = [
 
 @pytest.mark.parametrize("fault", WRONG)
 async def test_wrong_tokens_where_a_shared_secret_is_known(
-    legacy: httpx.AsyncClient, oidc_issuer: OidcIssuer, fault: Fault
+    legacy: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Fault
 ) -> None:
-    assert (await asked(legacy, supabase_token(oidc_issuer, oidc_issuer.person(), fault))).status_code == 401
+    assert (await get_as(legacy, supabase_token(oidc_issuer, oidc_issuer.add_user(), error))).status_code == 401
 
 
 async def test_what_people_say_of_themselves_at_supabase_proves_no_address(
     supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     """`user_metadata.email_verified` is theirs to write."""
-    person = oidc_issuer.person(email_verified=False)
-    answer = await asked(supabase, supabase_token(oidc_issuer, person))
-    assert (answer.status_code, code(answer)) == (409, "EMAIL_UNVERIFIED")
+    person = oidc_issuer.add_user(email_verified=False)
+    response = await get_as(supabase, supabase_token(oidc_issuer, person))
+    assert (response.status_code, error_code(response)) == (409, "EMAIL_UNVERIFIED")
 
 
 async def test_supabase_is_asked_about_somebody_once(supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.person()
-    await asyncio.gather(*(asked(supabase, supabase_token(oidc_issuer, person)) for _ in range(20)))
-    await asyncio.gather(*(asked(supabase, supabase_token(oidc_issuer, person)) for _ in range(20)))
+    person = oidc_issuer.add_user()
+    await asyncio.gather(*(get_as(supabase, supabase_token(oidc_issuer, person)) for _ in range(20)))
+    await asyncio.gather(*(get_as(supabase, supabase_token(oidc_issuer, person)) for _ in range(20)))
     assert oidc_issuer.traffic.hits["/supabase/auth/v1/user"] == 1
 
 
 async def test_clerks_session_tokens(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.person(name="Ada Lovelace")
-    answers = [await asked(clerk, clerk_token(oidc_issuer, person)) for _ in range(3)]
-    assert {answer.status_code for answer in answers} == {200}
-    assert answers[0].json()["email"] == person.email
+    person = oidc_issuer.add_user(name="Ada Lovelace")
+    responses = [await get_as(clerk, clerk_token(oidc_issuer, person)) for _ in range(3)]
+    assert {response.status_code for response in responses} == {200}
+    assert responses[0].json()["email"] == person.email
     assert oidc_issuer.traffic.hits[f"/clerk/v1/users/{person.subject}"] == 1
 
 
 async def test_clerks_tokens_for_other_pages_are_refused(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    person = oidc_issuer.person()
-    assert (await asked(clerk, clerk_token(oidc_issuer, person))).status_code == 200
-    refused = await asked(clerk, clerk_token(oidc_issuer, person, azp="https://evil.example.com"))
-    assert (refused.status_code, code(refused)) == (401, "INVALID_TOKEN")
+    person = oidc_issuer.add_user()
+    assert (await get_as(clerk, clerk_token(oidc_issuer, person))).status_code == 200
+    refused = await get_as(clerk, clerk_token(oidc_issuer, person, azp="https://evil.example.com"))
+    assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
 @pytest.mark.parametrize("fault", [fault for fault in WRONG if fault is not Fault.WRONG_AUDIENCE])
-async def test_wrong_tokens_of_clerk(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, fault: Fault) -> None:
-    assert (await asked(clerk, clerk_token(oidc_issuer, oidc_issuer.person(), fault))).status_code == 401
+async def test_wrong_tokens_of_clerk(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Fault) -> None:
+    assert (await get_as(clerk, clerk_token(oidc_issuer, oidc_issuer.add_user(), error))).status_code == 401
 
 
 async def test_nobody_is_made_while_clerk_cannot_be_asked_for_the_address(
     clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    stranger = Somebody("user_nobody_knows", "x@example.com")
-    answer = await asked(clerk, clerk_token(oidc_issuer, stranger))
-    assert (answer.status_code, code(answer)) == (409, "EMAIL_UNVERIFIED")
+    stranger = ProviderUser("user_nobody_knows", "x@example.com")
+    response = await get_as(clerk, clerk_token(oidc_issuer, stranger))
+    assert (response.status_code, error_code(response)) == (409, "EMAIL_UNVERIFIED")
     assert await count(database, User) == 0
 
 
 async def test_a_second_factor_and_the_time_of_proof_are_taken_from_the_token(
     clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    person = oidc_issuer.person()
+    person = oidc_issuer.add_user()
     fresh = clerk_token(oidc_issuer, person, fva=[0, -1])
     stale = clerk_token(oidc_issuer, person, fva=[600, 600])
     path = "/api/v1/auth/identities/00000000-0000-0000-0000-000000000000"
-    answers = [await clerk.delete(path, headers={"Authorization": f"Bearer {token}"}) for token in (fresh, stale)]
-    assert [(answer.status_code, code(answer)) for answer in answers] == [
+    responses = [await clerk.delete(path, headers={"Authorization": f"Bearer {token}"}) for token in (fresh, stale)]
+    assert [(response.status_code, error_code(response)) for response in responses] == [
         (404, "IDENTITY_NOT_FOUND"),
         (403, "STEP_UP_REQUIRED"),
     ]
 
 
 @pytest.fixture(params=["clerk", "supabase"])
-def service(request: pytest.FixtureRequest, oidc_issuer: OidcIssuer) -> Service:
-    return Service(request.param, oidc_issuer)
+def service(request: pytest.FixtureRequest, oidc_issuer: OidcIssuer) -> ExternalProvider:
+    return ExternalProvider(request.param, oidc_issuer)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def http(worker_app: Api, service: Service, database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    async with worlds.application(database, service.settings) as app, client_of(app) as client:
+async def http(worker_app: Api, service: ExternalProvider, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    async with fixtures.application(database, service.settings) as app, make_client(app) as client:
         yield client
 
 
-async def test_who_is_made_there_is_made_here(http: httpx.AsyncClient, service: Service, database: Database) -> None:
-    person = service.issuer.person(name="Ada Lovelace")
+async def test_who_is_made_there_is_made_here(
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
+) -> None:
+    person = service.issuer.add_user(name="Ada Lovelace")
 
-    assert (await tell(http, service, "created", person)).status_code == 204
+    assert (await send_event(http, service, "created", person)).status_code == 204
 
-    user = await user_of(database, person)
+    user = await find_user(database, person)
     assert user is not None
     assert (user.email, user.full_name) == (person.email, "Ada Lovelace")
-    assert (await asked(http, service.token(person))).json()["id"] == str(user.id)
+    assert (await get_as(http, service.token(person))).json()["id"] == str(user.id)
 
 
 async def test_an_event_and_first_requests_at_once_make_one_person(
-    http: httpx.AsyncClient, service: Service, database: Database
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    person = service.issuer.person()
+    person = service.issuer.add_user()
     await asyncio.gather(
-        *(tell(http, service, "created", person) for _ in range(5)),
-        *(asked(http, service.token(person)) for _ in range(10)),
+        *(send_event(http, service, "created", person) for _ in range(5)),
+        *(get_as(http, service.token(person)) for _ in range(10)),
     )
     assert [await count(database, model) for model in (User, Team, ExternalIdentity)] == [1, 1, 1]
 
 
 async def test_news_are_taken_in_and_older_ones_are_not(
-    http: httpx.AsyncClient, service: Service, database: Database
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    now, person = time.time(), service.issuer.person()
-    await tell(http, service, "created", person, at=now - 100)
-    moved = service.issuer.person(person.subject, email="moved@example.com", name="Moved")
-    await tell(http, service, "updated", moved, at=now - 10)
-    late = service.issuer.person(person.subject, email="late@example.com", name="Late")
+    now, person = time.time(), service.issuer.add_user()
+    await send_event(http, service, "created", person, at=now - 100)
+    moved = service.issuer.add_user(person.subject, email="moved@example.com", name="Moved")
+    await send_event(http, service, "updated", moved, at=now - 10)
+    late = service.issuer.add_user(person.subject, email="late@example.com", name="Late")
 
-    assert (await tell(http, service, "updated", late, at=now - 50)).status_code == 204
+    assert (await send_event(http, service, "updated", late, at=now - 50)).status_code == 204
 
-    user = await user_of(database, person)
+    user = await find_user(database, person)
     assert user is not None
     assert (user.email, user.full_name) == ("moved@example.com", "Moved")
 
 
 async def test_nobody_is_moved_to_an_address_that_is_unproven_or_taken(
-    http: httpx.AsyncClient, service: Service, database: Database
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    now, person, other = time.time(), service.issuer.person(), service.issuer.person(email="other@example.com")
-    await tell(http, service, "created", person, at=now - 100)
-    await tell(http, service, "created", other, at=now - 100)
-    unproven = service.issuer.person(person.subject, email="unproven@example.com", email_verified=False)
-    taken = service.issuer.person(person.subject, email="other@example.com")
+    now, person, other = time.time(), service.issuer.add_user(), service.issuer.add_user(email="other@example.com")
+    await send_event(http, service, "created", person, at=now - 100)
+    await send_event(http, service, "created", other, at=now - 100)
+    unproven = service.issuer.add_user(person.subject, email="unproven@example.com", email_verified=False)
+    taken = service.issuer.add_user(person.subject, email="other@example.com")
 
-    assert (await tell(http, service, "updated", unproven, at=now - 20)).status_code == 204
-    assert (await tell(http, service, "updated", taken, at=now - 10)).status_code == 204
+    assert (await send_event(http, service, "updated", unproven, at=now - 20)).status_code == 204
+    assert (await send_event(http, service, "updated", taken, at=now - 10)).status_code == 204
 
-    user = await user_of(database, person)
+    user = await find_user(database, person)
     assert user is not None
     assert user.email == person.email
 
 
 async def test_who_is_gone_there_is_gone_here_and_does_not_come_back(
-    http: httpx.AsyncClient, service: Service, database: Database
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    person = service.issuer.person()
+    person = service.issuer.add_user()
     token = service.token(person)
-    assert (await asked(http, token)).status_code == 200
+    assert (await get_as(http, token)).status_code == 200
 
-    assert (await tell(http, service, "deleted", person)).status_code == 204
+    assert (await send_event(http, service, "deleted", person)).status_code == 204
 
-    assert (await asked(http, token)).status_code == 401
-    assert (await asked(http, service.token(person))).status_code == 401
-    await tell(http, service, "created", person)
-    assert (await asked(http, token)).status_code == 401
-    async with database.reading() as session:
+    assert (await get_as(http, token)).status_code == 401
+    assert (await get_as(http, service.token(person))).status_code == 401
+    await send_event(http, service, "created", person)
+    assert (await get_as(http, token)).status_code == 401
+    async with database.read_session() as session:
         from undercroft.modules.users import UserRepository
 
-        assert await UserRepository(session).by_email(person.email) is None
+        assert await UserRepository(session).get_by_email(person.email) is None
 
 
 async def test_the_end_may_come_before_the_beginning(
-    http: httpx.AsyncClient, service: Service, database: Database
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    now, person = time.time(), service.issuer.person()
-    assert (await tell(http, service, "deleted", person, at=now)).status_code == 204
-    assert (await tell(http, service, "created", person, at=now - 10)).status_code == 204
-    assert (await asked(http, service.token(person))).status_code == 401
+    now, person = time.time(), service.issuer.add_user()
+    assert (await send_event(http, service, "deleted", person, at=now)).status_code == 204
+    assert (await send_event(http, service, "created", person, at=now - 10)).status_code == 204
+    assert (await get_as(http, service.token(person))).status_code == 401
     assert await count(database, User) == 0
 
 
-async def test_an_event_works_once(http: httpx.AsyncClient, service: Service, database: Database) -> None:
-    person = service.issuer.person()
-    answers = await asyncio.gather(*(tell(http, service, "created", person, event_id="msg_the_same") for _ in range(5)))
-    changed = service.issuer.person(person.subject, email="changed@example.com")
-    answers.append(await tell(http, service, "updated", changed, event_id="msg_the_same", at=time.time() + 60))
+async def test_an_event_works_once(http: httpx.AsyncClient, service: ExternalProvider, database: Database) -> None:
+    person = service.issuer.add_user()
+    responses = await asyncio.gather(
+        *(send_event(http, service, "created", person, event_id="msg_the_same") for _ in range(5))
+    )
+    changed = service.issuer.add_user(person.subject, email="changed@example.com")
+    responses.append(await send_event(http, service, "updated", changed, event_id="msg_the_same", at=time.time() + 60))
 
-    assert {answer.status_code for answer in answers} == {204}
-    user = await user_of(database, person)
+    assert {response.status_code for response in responses} == {204}
+    user = await find_user(database, person)
     assert user is not None
     assert user.email == person.email
 
 
 async def test_what_is_not_signed_well_is_refused(
-    http: httpx.AsyncClient, service: Service, database: Database
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    body, headers = service.signed(service.body("created", service.issuer.person()))
-    _, other = service.signed({"another": "body"})
-    old, old_headers = service.signed(service.body("created", service.issuer.person()), at=time.time() - 600)
-    early, early_headers = service.signed(service.body("created", service.issuer.person()), at=time.time() + 600)
+    body, headers = service.sign_webhook(service.body("created", service.issuer.add_user()))
+    _, other = service.sign_webhook({"another": "body"})
+    old, old_headers = service.sign_webhook(service.body("created", service.issuer.add_user()), at=time.time() - 600)
+    early, early_headers = service.sign_webhook(
+        service.body("created", service.issuer.add_user()), at=time.time() + 600
+    )
     prefix = "svix" if service.name == "clerk" else "webhook"
     cases: list[tuple[bytes, dict[str, str]]] = [
         (body, {}),
@@ -275,9 +281,9 @@ async def test_what_is_not_signed_well_is_refused(
         (body, headers | {f"{prefix}-signature": "v1,"}),
         (body, headers | {f"{prefix}-signature": headers[f"{prefix}-signature"].replace("v1,", "v2,")}),
     ]
-    answers = [await http.post(service.path, content=content, headers=sent) for content, sent in cases]
+    responses = [await http.post(service.path, content=content, headers=sent) for content, sent in cases]
 
-    assert {(answer.status_code, code(answer)) for answer in answers} == {(401, "INVALID_SIGNATURE")}
+    assert {(response.status_code, error_code(response)) for response in responses} == {(401, "INVALID_SIGNATURE")}
     assert await count(database, User) == 0
 
 
@@ -285,36 +291,36 @@ async def test_what_is_not_signed_well_is_refused(
     "said", [{}, {"type": "user.created"}, {"type": "user.created", "data": {"id": 7}}, {"type": 1}]
 )
 async def test_what_is_signed_but_strange_changes_nothing(
-    http: httpx.AsyncClient, service: Service, database: Database, said: Body
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database, said: Body
 ) -> None:
-    body, headers = service.signed(said)
+    body, headers = service.sign_webhook(said)
     assert (await http.post(service.path, content=body, headers=headers)).status_code == 204
     assert await count(database, User) == 0
 
 
 @pytest.mark.parametrize("moment", [1e300, -1e300, 10**400, -62135596800001, "9999-12-31T23:59:59-23:59", "soon", None])
 async def test_a_change_at_a_time_that_no_calendar_has_is_taken_in(
-    http: httpx.AsyncClient, service: Service, database: Database, moment: object
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database, moment: object
 ) -> None:
-    person = service.issuer.person()
+    person = service.issuer.add_user()
     said = service.body("created", person)
     said["data" if service.name == "clerk" else "record"]["updated_at"] = moment
-    body, headers = service.signed(said)
+    body, headers = service.sign_webhook(said)
     assert (await http.post(service.path, content=body, headers=headers)).status_code == 204
-    assert await user_of(database, person) is not None
+    assert await find_user(database, person) is not None
 
 
-async def test_webhooks_of_others_are_not_there(http: httpx.AsyncClient, service: Service) -> None:
+async def test_webhooks_of_others_are_not_there(http: httpx.AsyncClient, service: ExternalProvider) -> None:
     other = "supabase" if service.name == "clerk" else "clerk"
-    answer = await http.post(f"/api/v1/public/identity/webhooks/{other}", content=b"{}")
-    assert (answer.status_code, code(answer)) == (404, "UNKNOWN_PROVIDER")
+    response = await http.post(f"/api/v1/public/identity/webhooks/{other}", content=b"{}")
+    assert (response.status_code, error_code(response)) == (404, "UNKNOWN_PROVIDER")
 
 
 async def test_no_webhook_is_heard_without_a_secret(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer
 ) -> None:
-    settings = worlds.clerk(oidc_issuer).model_copy(update={"clerk_webhook_secret": SecretStr("")})
-    async with worlds.application(database, settings) as app, client_of(app) as client:
-        body, headers = signed(clerk_event(oidc_issuer, "user.created", oidc_issuer.person()), "whsec_")
-        answer = await client.post("/api/v1/public/identity/webhooks/clerk", content=body, headers=headers)
-    assert (answer.status_code, code(answer)) == (401, "INVALID_SIGNATURE")
+    settings = fixtures.clerk(oidc_issuer).model_copy(update={"clerk_webhook_secret": SecretStr("")})
+    async with fixtures.application(database, settings) as app, make_client(app) as client:
+        body, headers = sign_webhook(clerk_event(oidc_issuer, "user.created", oidc_issuer.add_user()), "whsec_")
+        response = await client.post("/api/v1/public/identity/webhooks/clerk", content=body, headers=headers)
+    assert (response.status_code, error_code(response)) == (401, "INVALID_SIGNATURE")

@@ -11,30 +11,30 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from tests.modules.identities import worlds
-from tests.modules.identities.acts import ME, a_local_account, code, count
+from tests.modules.identities import fixtures
 from tests.modules.identities.browsers import (
-    agree,
-    another,
-    answer_of,
+    approve,
     browser,
-    one_world,
+    module_social_app,
+    other_browser,
+    parse_callback,
     sign_in,
+    social_app,
     start,
-    world,
 )
+from tests.modules.identities.requests import ME, count, create_local_account, error_code
 from undercroft.core import settings
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.standins.oidc import Fault, OidcIssuer
+from undercroft.devstack.emulators.oidc import Fault, OidcIssuer
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.auth.settings import DisposableMailSettings
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.users import User
 from undercroft.testing.configuration import PUBLIC_URL
-from undercroft.testing.people import client_of
+from undercroft.testing.users import make_client
 
-__all__ = ["another", "browser", "one_world", "world"]
+__all__ = ["browser", "module_social_app", "other_browser", "social_app"]
 
 ALL = ["google", "apple", "microsoft", "github", "oidc"]
 
@@ -43,11 +43,11 @@ ALL = ["google", "apple", "microsoft", "github", "oidc"]
 async def test_somebody_new_comes_back_signed_in(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str
 ) -> None:
-    oidc_issuer.approving = person = oidc_issuer.person(name="Ada Lovelace")
+    oidc_issuer.auto_approve = person = oidc_issuer.add_user(name="Ada Lovelace")
 
-    answer = await sign_in(browser, provider, return_to="/welcome?step=1")
+    response = await sign_in(browser, provider, return_to="/welcome?step=1")
 
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/welcome?step=1")
+    assert (response.status_code, response.headers["Location"]) == (303, "/welcome?step=1")
     me = (await browser.get(ME)).json()
     assert (me["email"], me["full_name"]) == (person.email, "Ada Lovelace")
     assert [name for name in browser.cookies if name.startswith("uc_flow")] == []
@@ -55,19 +55,23 @@ async def test_somebody_new_comes_back_signed_in(
 
 @pytest.mark.parametrize("provider", ALL)
 async def test_somebody_known_comes_back_to_the_same_account(
-    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, provider: str
+    browser: httpx.AsyncClient,
+    other_browser: httpx.AsyncClient,
+    oidc_issuer: OidcIssuer,
+    database: Database,
+    provider: str,
 ) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
     await sign_in(browser, provider)
-    await sign_in(another, provider)
+    await sign_in(other_browser, provider)
 
-    assert (await browser.get(ME)).json()["id"] == (await another.get(ME)).json()["id"]
+    assert (await browser.get(ME)).json()["id"] == (await other_browser.get(ME)).json()["id"]
     assert await count(database, User) == await count(database, ExternalIdentity) == 1
 
 
 @pytest.mark.parametrize("provider", ALL)
 async def test_what_is_said_to_the_provider(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str) -> None:
-    said = answer_of(await start(browser, provider))
+    said = parse_callback(await start(browser, provider))
     cookie = (await browser.get(f"/api/v1/auth/social/{provider}")).headers["Set-Cookie"]
 
     assert said["response_type"] == "code"
@@ -94,15 +98,15 @@ async def test_nobody_is_on_without_settings(client: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("provider", ALL)
 @pytest.mark.parametrize("fault", [Fault.EMAIL_UNVERIFIED, Fault.EMAIL_MISSING])
 async def test_an_address_that_is_not_proven_is_not_linked_and_makes_nobody(
-    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, provider: str, fault: Fault
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, provider: str, error: Fault
 ) -> None:
-    victim = await a_local_account(database, "victim@example.com", verified=True)
-    oidc_issuer.approving = oidc_issuer.person(email=victim.email)
-    oidc_issuer.misbehave(fault)
+    victim = await create_local_account(database, "victim@example.com", verified=True)
+    oidc_issuer.auto_approve = oidc_issuer.add_user(email=victim.email)
+    oidc_issuer.set_faults(error)
 
-    answer = await sign_in(browser, provider)
+    response = await sign_in(browser, provider)
 
-    assert (answer.status_code, code(answer)) == (409, "EMAIL_UNVERIFIED")
+    assert (response.status_code, error_code(response)) == (409, "EMAIL_UNVERIFIED")
     assert (await browser.get(ME)).status_code == 401
     assert (await count(database, ExternalIdentity), await count(database, User)) == (0, 1)
     assert await count(database, AuthSession) == 0
@@ -112,9 +116,9 @@ async def test_an_address_that_is_not_proven_is_not_linked_and_makes_nobody(
 async def test_somebody_whose_address_alone_is_not_proven_is_not_let_in(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str
 ) -> None:
-    oidc_issuer.approving = oidc_issuer.person(email_verified=False)
-    answer = await sign_in(browser, provider)
-    assert (answer.status_code, code(answer)) == (409, "EMAIL_UNVERIFIED")
+    oidc_issuer.auto_approve = oidc_issuer.add_user(email_verified=False)
+    response = await sign_in(browser, provider)
+    assert (response.status_code, error_code(response)) == (409, "EMAIL_UNVERIFIED")
 
 
 METHODS = [
@@ -129,7 +133,7 @@ METHODS = [
 @pytest_asyncio.fixture(loop_scope="session")
 async def fresh(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
     """A browser at an application that has not read the issuer's metadata yet."""
-    async with worlds.application(database, *worlds.social(oidc_issuer)) as app, client_of(app) as client:
+    async with fixtures.application(database, *fixtures.social(oidc_issuer)) as app, make_client(app) as client:
         yield client
 
 
@@ -138,7 +142,7 @@ async def test_client_secret_is_sent_as_the_issuer_wants_it(
     oidc_issuer: OidcIssuer, fresh: httpx.AsyncClient, methods: tuple[str, ...] | None
 ) -> None:
     oidc_issuer.auth_methods = methods
-    oidc_issuer.approving = person = oidc_issuer.person()
+    oidc_issuer.auto_approve = person = oidc_issuer.add_user()
 
     assert (await sign_in(fresh)).status_code == 303
 
@@ -149,11 +153,11 @@ async def test_sign_in_fails_where_the_issuer_takes_no_way_to_authenticate_that_
     oidc_issuer: OidcIssuer, fresh: httpx.AsyncClient
 ) -> None:
     oidc_issuer.auth_methods = ("tls_client_auth",)
-    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
 
     response = await sign_in(fresh)
 
-    assert (response.status_code, code(response)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (response.status_code, error_code(response)) == (400, "SOCIAL_SIGN_IN_FAILED")
     assert oidc_issuer.traffic.hits["/token"] == 0
 
 
@@ -161,18 +165,18 @@ async def test_public_client_without_secret_signs_in_where_the_issuer_takes_it(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.auth_methods = ("client_secret_basic", "none")
-    oidc_issuer.approving = oidc_issuer.person()
-    identity, social = worlds.social(oidc_issuer)
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    identity, social = fixtures.social(oidc_issuer)
     public = social.model_copy(update={"oidc_client_secret": SecretStr("")})
-    async with worlds.application(database, identity, public) as app, client_of(app) as client:
+    async with fixtures.application(database, identity, public) as app, make_client(app) as client:
         assert (await sign_in(client)).status_code == 303
 
 
 async def test_a_proven_address_links_a_proven_account(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    local = await a_local_account(database, "both@example.com", verified=True)
-    oidc_issuer.approving = oidc_issuer.person(email="Both@Example.com")
+    local = await create_local_account(database, "both@example.com", verified=True)
+    oidc_issuer.auto_approve = oidc_issuer.add_user(email="Both@Example.com")
 
     await sign_in(browser)
 
@@ -182,70 +186,70 @@ async def test_a_proven_address_links_a_proven_account(
 async def test_a_proven_address_does_not_link_an_account_whose_own_is_not(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    await a_local_account(database, "half@example.com", verified=False)
-    oidc_issuer.approving = oidc_issuer.person(email="half@example.com")
+    await create_local_account(database, "half@example.com", verified=False)
+    oidc_issuer.auto_approve = oidc_issuer.add_user(email="half@example.com")
 
-    answer = await sign_in(browser)
+    response = await sign_in(browser)
 
-    assert (answer.status_code, code(answer)) == (409, "IDENTITY_CONFLICT")
+    assert (response.status_code, error_code(response)) == (409, "IDENTITY_CONFLICT")
 
 
 async def test_a_callback_works_once(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
     address = await start(browser)
     jar = httpx.Cookies(browser.cookies)
-    callback = await agree(address)
+    callback = await approve(address)
     assert (await browser.get(callback)).status_code == 303
     browser.cookies = jar
 
     again = await browser.get(callback)
-    with_another_code = await browser.get(await agree(address))
+    with_another_code = await browser.get(await approve(address))
 
-    assert (again.status_code, code(again)) == (400, "SOCIAL_SIGN_IN_FAILED")
-    assert (with_another_code.status_code, code(with_another_code)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (again.status_code, error_code(again)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (with_another_code.status_code, error_code(with_another_code)) == (400, "SOCIAL_SIGN_IN_FAILED")
     assert await count(database, AuthSession) == 1
 
 
 async def test_two_callbacks_at_once_begin_one_session(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
-    callback = await agree(await start(browser))
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    callback = await approve(await start(browser))
 
-    answers = await asyncio.gather(*(browser.get(callback) for _ in range(10)))
+    responses = await asyncio.gather(*(browser.get(callback) for _ in range(10)))
 
-    assert sorted(answer.status_code for answer in answers) == [303] + [400] * 9
+    assert sorted(response.status_code for response in responses) == [303] + [400] * 9
     assert await count(database, AuthSession) == 1
     assert oidc_issuer.traffic.hits["/token"] == 1
 
 
 async def test_a_state_of_another_browser_is_refused(
-    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+    browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     """Somebody has a victim finish what they began, so that the victim works in their account."""
-    oidc_issuer.approving = oidc_issuer.person()
-    callback = await agree(await start(another))
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    callback = await approve(await start(other_browser))
     await start(browser)
 
-    answer = await browser.get(callback)
+    response = await browser.get(callback)
 
-    assert (answer.status_code, code(answer)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (response.status_code, error_code(response)) == (400, "SOCIAL_SIGN_IN_FAILED")
     assert await count(database, AuthSession) == 0
 
 
 async def test_a_stolen_code_is_of_no_use(
-    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+    browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     """With a state of one's own, the verifier is one's own as well."""
-    oidc_issuer.approving = oidc_issuer.person()
-    stolen = answer_of(await agree(await start(browser)))["code"]
-    own = answer_of(await start(another))["state"]
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    stolen = parse_callback(await approve(await start(browser)))["code"]
+    own = parse_callback(await start(other_browser))["state"]
 
-    answer = await another.get(
+    response = await other_browser.get(
         "/api/v1/auth/social/oidc/callback", params={"code": stolen, "state": own, "iss": oidc_issuer.url}
     )
 
-    assert (answer.status_code, code(answer)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (response.status_code, error_code(response)) == (400, "SOCIAL_SIGN_IN_FAILED")
     assert await count(database, User) == 0
 
 
@@ -265,57 +269,57 @@ async def test_a_stolen_code_is_of_no_use(
     ],
 )
 async def test_an_id_token_that_does_not_fit_is_refused(
-    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, fault: Fault
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Fault
 ) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
-    oidc_issuer.misbehave(fault)
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    oidc_issuer.set_faults(error)
 
-    answer = await sign_in(browser)
+    response = await sign_in(browser)
 
-    assert (answer.status_code, code(answer)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (response.status_code, error_code(response)) == (400, "SOCIAL_SIGN_IN_FAILED")
     assert await count(database, User) == 0
 
 
 async def test_an_issuer_that_names_itself_must_do_so(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
-    callback = httpx.URL(await agree(await start(browser))).copy_remove_param("iss")
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    callback = httpx.URL(await approve(await start(browser))).copy_remove_param("iss")
     refused = await browser.get(callback)
-    assert (refused.status_code, code(refused)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (refused.status_code, error_code(refused)) == (400, "SOCIAL_SIGN_IN_FAILED")
 
 
 async def test_an_answer_to_one_provider_is_not_taken_for_anothers(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
-    callback = await agree(await start(browser, "google"))
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    callback = await approve(await start(browser, "google"))
     refused = await browser.get(callback.replace("/google/callback", "/microsoft/callback"))
-    assert (refused.status_code, code(refused)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (refused.status_code, error_code(refused)) == (400, "SOCIAL_SIGN_IN_FAILED")
     assert (await browser.get(callback)).status_code == 303
 
 
 async def test_a_provider_that_cannot_be_reached_is_503(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
-    oidc_issuer.misbehave(Fault.TOKEN_DOWN)
-    answer = await sign_in(browser)
-    assert (answer.status_code, code(answer)) == (503, "IDENTITY_PROVIDER_UNAVAILABLE")
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    oidc_issuer.set_faults(Fault.TOKEN_DOWN)
+    response = await sign_in(browser)
+    assert (response.status_code, error_code(response)) == (503, "IDENTITY_PROVIDER_UNAVAILABLE")
 
 
 async def test_who_does_not_agree_is_told_so(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    oidc_issuer.misbehave(Fault.DENY)
-    answer = await sign_in(browser)
-    assert (answer.status_code, code(answer)) == (400, "SOCIAL_SIGN_IN_DENIED")
+    oidc_issuer.set_faults(Fault.DENY)
+    response = await sign_in(browser)
+    assert (response.status_code, error_code(response)) == (400, "SOCIAL_SIGN_IN_DENIED")
 
 
 async def test_browsers_get_a_page(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    oidc_issuer.approving = oidc_issuer.person(email_verified=False)
-    callback = await agree(await start(browser))
+    oidc_issuer.auto_approve = oidc_issuer.add_user(email_verified=False)
+    callback = await approve(await start(browser))
 
-    answer = await browser.get(callback, headers={"Accept": "text/html,*/*"})
+    response = await browser.get(callback, headers={"Accept": "text/html,*/*"})
 
-    assert answer.status_code == 409
-    assert "verified" in answer.text
-    assert answer.headers["Content-Type"].startswith("text/html")
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert response.status_code == 409
+    assert "verified" in response.text
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert response.headers["Cache-Control"] == "no-store"
 
 
 ELSEWHERE = [
@@ -334,15 +338,15 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("target", ELSEWHERE)
 async def test_nobody_is_sent_elsewhere(browser: httpx.AsyncClient, target: str) -> None:
-    answer = await browser.get("/api/v1/auth/social/oidc", params={"return_to": target})
-    assert (answer.status_code, code(answer)) == (400, "RETURN_NOT_ALLOWED")
+    response = await browser.get("/api/v1/auth/social/oidc", params={"return_to": target})
+    assert (response.status_code, error_code(response)) == (400, "RETURN_NOT_ALLOWED")
 
 
 @pytest.mark.parametrize("target", ["myapp://signed-in/", "myapp://signed-in?x=1", "https://evil.example.com"])
 async def test_an_app_is_only_sent_to_an_address_that_is_listed(browser: httpx.AsyncClient, target: str) -> None:
     asked = {"return_to": target, "session": "bearer", "code_challenge": "x" * 43}
     refused = await browser.get("/api/v1/auth/social/oidc", params=asked)
-    assert (refused.status_code, code(refused)) == (400, "RETURN_NOT_ALLOWED")
+    assert (refused.status_code, error_code(refused)) == (400, "RETURN_NOT_ALLOWED")
 
 
 def pkce() -> tuple[str, str]:
@@ -350,55 +354,55 @@ def pkce() -> tuple[str, str]:
     return verifier, urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-async def a_code(browser: httpx.AsyncClient, challenge: str) -> str:
+async def request_code(browser: httpx.AsyncClient, challenge: str) -> str:
     asked = {"return_to": "myapp://signed-in", "session": "bearer", "code_challenge": challenge}
-    answer = await sign_in(browser, **asked)
-    assert answer.headers["Location"].startswith("myapp://signed-in?code=")
-    return answer_of(answer.headers["Location"])["code"]
+    response = await sign_in(browser, **asked)
+    assert response.headers["Location"].startswith("myapp://signed-in?code=")
+    return parse_callback(response.headers["Location"])["code"]
 
 
-async def exchanged(browser: httpx.AsyncClient, given: str, verifier: str) -> httpx.Response:
+async def exchange_code(browser: httpx.AsyncClient, given: str, verifier: str) -> httpx.Response:
     body = {"code": given, "code_verifier": verifier}
     return await browser.post("/api/v1/auth/social/exchange", json=body)
 
 
 async def test_an_app_exchanges_a_code_once_for_tokens(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    oidc_issuer.approving = person = oidc_issuer.person()
+    oidc_issuer.auto_approve = person = oidc_issuer.add_user()
     verifier, challenge = pkce()
-    given = await a_code(browser, challenge)
+    given = await request_code(browser, challenge)
 
-    answers = await asyncio.gather(*(exchanged(browser, given, verifier) for _ in range(5)))
+    responses = await asyncio.gather(*(exchange_code(browser, given, verifier) for _ in range(5)))
 
-    assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400, 400]
-    pair = next(answer.json() for answer in answers if answer.status_code == 200)
+    assert sorted(response.status_code for response in responses) == [200, 400, 400, 400, 400]
+    pair = next(response.json() for response in responses if response.status_code == 200)
     me = await browser.get(ME, headers={"Authorization": f"Bearer {pair['access_token']}"})
     assert me.json()["email"] == person.email
-    assert "set-cookie" not in answers[0].headers
+    assert "set-cookie" not in responses[0].headers
 
 
 async def test_a_code_without_its_verifier_is_spent(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
     verifier, challenge = pkce()
-    given = await a_code(browser, challenge)
+    given = await request_code(browser, challenge)
 
-    stolen = await exchanged(browser, given, pkce()[0])
-    right = await exchanged(browser, given, verifier)
+    stolen = await exchange_code(browser, given, pkce()[0])
+    right = await exchange_code(browser, given, verifier)
 
-    assert (stolen.status_code, code(stolen)) == (400, "INVALID_CODE")
-    assert (right.status_code, code(right)) == (400, "INVALID_CODE")
+    assert (stolen.status_code, error_code(stolen)) == (400, "INVALID_CODE")
+    assert (right.status_code, error_code(right)) == (400, "INVALID_CODE")
 
 
 async def test_an_app_must_bring_a_challenge(browser: httpx.AsyncClient) -> None:
-    answer = await browser.get("/api/v1/auth/social/oidc", params={"session": "bearer"})
-    assert (answer.status_code, code(answer)) == (422, "CHALLENGE_MISSING")
+    response = await browser.get("/api/v1/auth/social/oidc", params={"session": "bearer"})
+    assert (response.status_code, error_code(response)) == (422, "CHALLENGE_MISSING")
 
 
 async def test_apple_posts_its_answer_from_its_own_site(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     """The post comes without our cookies; the redirect after it comes with them."""
-    oidc_issuer.approving = person = oidc_issuer.person(name="")
-    fields = answer_of(await agree(await start(browser, "apple")))
+    oidc_issuer.auto_approve = person = oidc_issuer.add_user(name="")
+    fields = parse_callback(await approve(await start(browser, "apple")))
     fields["user"] = '{"name": {"firstName": "Ada", "lastName": "Lovelace"}}'
-    oidc_issuer.approving = person
+    oidc_issuer.auto_approve = person
     posted = await browser.post(
         "/api/v1/auth/social/apple/callback",
         data=fields,
@@ -413,29 +417,29 @@ async def test_apple_posts_its_answer_from_its_own_site(browser: httpx.AsyncClie
 async def test_a_deactivated_account_does_not_come_in(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    local = await a_local_account(database, "out@example.com", verified=True)
-    oidc_issuer.approving = oidc_issuer.person(email="out@example.com")
+    local = await create_local_account(database, "out@example.com", verified=True)
+    oidc_issuer.auto_approve = oidc_issuer.add_user(email="out@example.com")
     async with database.session() as session:
         from undercroft.modules.users import UserRepository
 
         await UserRepository(session).update(await UserRepository(session).lock(local.id), {"is_active": False})
 
-    answer = await sign_in(browser)
+    response = await sign_in(browser)
 
-    assert (answer.status_code, code(answer)) == (401, "ACCOUNT_INACTIVE")
+    assert (response.status_code, error_code(response)) == (401, "ACCOUNT_INACTIVE")
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "é", "A" * 5000])
 async def test_a_cookie_that_is_none_of_ours_is_refused(browser: httpx.AsyncClient, cookie: str) -> None:
-    state = answer_of(await start(browser))["state"]
+    state = parse_callback(await start(browser))["state"]
     name = next(name for name in browser.cookies)
     browser.cookies.clear()
-    answer = await browser.get(
+    response = await browser.get(
         "/api/v1/auth/social/oidc/callback",
         params={"state": state, "code": "x"},
         headers=[("Cookie", f"{name}={cookie}".encode())],
     )
-    assert (answer.status_code, code(answer)) == (400, "SOCIAL_SIGN_IN_FAILED")
+    assert (response.status_code, error_code(response)) == (400, "SOCIAL_SIGN_IN_FAILED")
 
 
 async def test_a_mailbox_that_is_thrown_away_makes_no_account_where_those_are_refused(
@@ -443,11 +447,11 @@ async def test_a_mailbox_that_is_thrown_away_makes_no_account_where_those_are_re
 ) -> None:
     refused = DisposableMailSettings(disposable_mail="refuse", disposable_mail_domains=("thrown.example.com",))
     monkeypatch.setitem(settings._loaded, DisposableMailSettings, refused)
-    await a_local_account(database, "known@thrown.example.com", verified=True)
-    oidc_issuer.approving = oidc_issuer.person(email="new@thrown.example.com")
-    answer = await sign_in(browser)
-    oidc_issuer.approving = oidc_issuer.person(email="known@thrown.example.com")
+    await create_local_account(database, "known@thrown.example.com", verified=True)
+    oidc_issuer.auto_approve = oidc_issuer.add_user(email="new@thrown.example.com")
+    response = await sign_in(browser)
+    oidc_issuer.auto_approve = oidc_issuer.add_user(email="known@thrown.example.com")
 
-    assert (answer.status_code, code(answer)) == (422, "DISPOSABLE_EMAIL")
+    assert (response.status_code, error_code(response)) == (422, "DISPOSABLE_EMAIL")
     assert (await sign_in(browser)).status_code == 303
     assert await count(database, User) == 1

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest_asyncio
 
-from tests.modules.auth.people import PASSWORD, Mailbox, new_address
-from tests.modules.conftest import shot
-from tests.modules.teams.acts import invited, make_team, roles_in
+from tests.modules.auth.users import PASSWORD, Mailbox, new_email
+from tests.modules.conftest import take_screenshot
+from tests.modules.teams.requests import invite_and_get_token, list_member_roles, make_team
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -23,55 +23,57 @@ async def page(chromium: Any) -> AsyncIterator[Any]:
 
 
 async def test_a_new_person_comes_in_by_the_mail(
-    address: str, page: Any, somebody: Any, mailbox: Mailbox, mailbox_folder: Path
+    address: str, page: Any, create_user: Any, mailbox: Mailbox, mailbox_folder: Path
 ) -> None:
-    owner, email = await somebody(), new_address()
+    owner, email = await create_user(), new_email()
     team = await make_team(owner.client, name="Otters & Sons")
-    token = await invited(owner.client, team, email, mailbox, "admin")
+    token = await invite_and_get_token(owner.client, team, email, mailbox, "admin")
     await page.set_content(html_of(mailbox_folder, email))
-    await shot(page, "invitation-mail")
+    await take_screenshot(page, "invitation-mail")
     await page.goto(f"{address}/invitation?token={token}")
     assert await page.text_content("h1") == "Join Otters & Sons"
-    await shot(page, "invitation-register")
+    await take_screenshot(page, "invitation-register")
     await page.fill("input[name=full_name]", "Ada Lovelace")
     await page.fill("input[name=password]", PASSWORD)
     await page.click("button[type=submit]")
     await page.wait_for_selector("text=You joined Otters & Sons")
-    await shot(page, "invitation-welcome")
+    await take_screenshot(page, "invitation-welcome")
     cookies = {each["name"]: each for each in await page.context.cookies()}
     assert "uc_session" in cookies
     assert {(each["httpOnly"], each["sameSite"]) for each in cookies.values()} == {(True, "Lax")}
-    assert (await roles_in(owner.client, team))[email] == "admin"
+    assert (await list_member_roles(owner.client, team))[email] == "admin"
 
 
 async def test_whoever_is_signed_in_accepts_or_is_told_to_sign_out_first(
-    address: str, page: Any, somebody: Any, mailbox: Mailbox
+    address: str, page: Any, create_user: Any, mailbox: Mailbox
 ) -> None:
-    owner, email = await somebody(), new_address()
+    owner, email = await create_user(), new_email()
     first, second = await make_team(owner.client), await make_team(owner.client)
-    await page.goto(f"{address}/invitation?token={await invited(owner.client, first, email, mailbox)}")
+    await page.goto(f"{address}/invitation?token={await invite_and_get_token(owner.client, first, email, mailbox)}")
     await page.fill("input[name=password]", PASSWORD)
     await page.click("button[type=submit]")
     await page.wait_for_selector("text=You joined Acme")
-    await page.goto(f"{address}/invitation?token={await invited(owner.client, second, email, mailbox)}")
-    await shot(page, "invitation-accept")
+    await page.goto(f"{address}/invitation?token={await invite_and_get_token(owner.client, second, email, mailbox)}")
+    await take_screenshot(page, "invitation-accept")
     await page.click("text=Accept the invitation")
     await page.wait_for_selector("text=You joined Acme")
-    assert email in await roles_in(owner.client, second)
-    other = await invited(owner.client, second, new_address(), mailbox)
+    assert email in await list_member_roles(owner.client, second)
+    other = await invite_and_get_token(owner.client, second, new_email(), mailbox)
     await page.goto(f"{address}/invitation?token={other}")
-    await shot(page, "invitation-another")
+    await take_screenshot(page, "invitation-another")
     await page.click("text=Sign out and continue")
     await page.wait_for_selector("text=Create my account and join")
 
 
-async def test_on_a_phone_and_in_the_dark(address: str, page: Any, somebody: Any, mailbox: Mailbox) -> None:
-    owner, known = await somebody(), await somebody()
+async def test_on_a_phone_and_in_the_dark(address: str, page: Any, create_user: Any, mailbox: Mailbox) -> None:
+    owner, known = await create_user(), await create_user()
     team = await make_team(owner.client)
     await page.set_viewport_size({"width": 375, "height": 700})
     await page.emulate_media(color_scheme="dark")
-    await page.goto(f"{address}/invitation?token={await invited(owner.client, team, known.email, mailbox)}")
-    await shot(page, "invitation-sign-in")
+    await page.goto(
+        f"{address}/invitation?token={await invite_and_get_token(owner.client, team, known.email, mailbox)}"
+    )
+    await take_screenshot(page, "invitation-sign-in")
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -5,17 +5,19 @@ import re
 import httpx
 import pytest
 
-from undercroft.providers.email import Address, Attachment, Message, email
+from undercroft.providers.email import Address, Attachment, EmailMessage, get_mailer
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
 async def send(to: str = "ada@example.com", subject: str = "Hello", text: str = "Hi", **more) -> None:
-    message = Message(sender=Address("no-reply@acme.example"), to=(Address(to),), subject=subject, text=text, **more)
-    await email().send_raw(message)
+    message = EmailMessage(
+        sender=Address("no-reply@acme.example"), to=(Address(to),), subject=subject, text=text, **more
+    )
+    await get_mailer().send_raw(message)
 
 
-async def only_id(browser: httpx.AsyncClient) -> str:
+async def get_mail_id(browser: httpx.AsyncClient) -> str:
     (mail,) = (await browser.get("/dev/mailbox/messages")).json()["items"]
     return mail["id"]
 
@@ -44,7 +46,7 @@ async def test_the_list_can_be_searched_by_recipient(browser: httpx.AsyncClient)
 
 async def test_a_mail_is_shown_with_its_html_in_a_locked_frame(browser: httpx.AsyncClient) -> None:
     await send(html="<p>Hi</p>")
-    mail_id = await only_id(browser)
+    mail_id = await get_mail_id(browser)
 
     shown = await page(browser, id=mail_id)
 
@@ -56,7 +58,7 @@ async def test_a_mail_is_shown_with_its_html_in_a_locked_frame(browser: httpx.As
 async def test_the_frame_runs_nothing_and_opens_links_beside_itself(browser: httpx.AsyncClient) -> None:
     await send(html=f"<html><head lang=en></head><body>{HOSTILE}</body></html>")
 
-    response = await browser.get(f"/dev/mailbox/messages/{await only_id(browser)}/html")
+    response = await browser.get(f"/dev/mailbox/messages/{await get_mail_id(browser)}/html")
 
     policy = response.headers["content-security-policy"]
     assert policy.startswith("sandbox allow-popups allow-popups-to-escape-sandbox; ")
@@ -71,7 +73,7 @@ async def test_the_frame_runs_nothing_and_opens_links_beside_itself(browser: htt
 
 async def test_a_mail_without_html_shows_its_text_with_links(browser: httpx.AsyncClient) -> None:
     await send(text=f"See https://acme.example/a?b=1&c=2. {HOSTILE}")
-    mail_id = await only_id(browser)
+    mail_id = await get_mail_id(browser)
 
     shown = await page(browser, id=mail_id)
 
@@ -87,7 +89,7 @@ async def test_nothing_that_a_mail_says_becomes_markup_of_the_page(browser: http
     await send(
         subject=HOSTILE, text=HOSTILE, html=HOSTILE, attachments=(Attachment(filename="<script>.txt", content=b""),)
     )
-    mail_id = await only_id(browser)
+    mail_id = await get_mail_id(browser)
 
     for view in ("html", "text", "source"):
         shown = await page(browser, id=mail_id, view=view, to="")
@@ -104,7 +106,7 @@ async def test_nothing_that_an_address_line_says_becomes_markup_either(browser: 
 
 async def test_the_source_is_the_mail_as_it_would_be_sent(browser: httpx.AsyncClient) -> None:
     await send(subject="Hello", attachments=(Attachment(filename="report.pdf", content=b"x"),))
-    mail_id = await only_id(browser)
+    mail_id = await get_mail_id(browser)
 
     assert "report.pdf" in await page(browser, id=mail_id)
     assert "Message-ID: &lt;" in await page(browser, id=mail_id, view="source")

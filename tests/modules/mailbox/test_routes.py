@@ -9,14 +9,16 @@ import pytest
 from tests.modules.mailbox.conftest import client
 from undercroft.core import settings
 from undercroft.core.settings import CoreSettings, Environment
-from undercroft.providers.email import Address, EmailProviderName, EmailSettings, Message, email
+from undercroft.providers.email import Address, EmailMessage, EmailProviderName, EmailSettings, get_mailer
 
 MESSAGES = "/dev/mailbox/messages"
 
 
 async def send(to: str = "ada@example.com", subject: str = "Hello", text: str = "Hi", **more) -> None:
-    message = Message(sender=Address("no-reply@acme.example"), to=(Address(to),), subject=subject, text=text, **more)
-    await email().send_raw(message)
+    message = EmailMessage(
+        sender=Address("no-reply@acme.example"), to=(Address(to),), subject=subject, text=text, **more
+    )
+    await get_mailer().send_raw(message)
 
 
 async def items(browser: httpx.AsyncClient, **params: object) -> list[dict]:
@@ -123,7 +125,7 @@ async def test_what_makes_no_sense_is_told(browser: httpx.AsyncClient, params: d
     assert (await browser.get(MESSAGES, params=params)).status_code == status
 
 
-class TestNobodyElse:
+class TestAccessControl:
     """Mails hold links that sign people in."""
 
     @pytest.fixture(autouse=True)
@@ -168,8 +170,8 @@ class TestNobodyElse:
     @pytest.mark.parametrize("path", [MESSAGES, "/dev/mailbox", f"{MESSAGES}/x/html"])
     async def test_mailbox_is_closed_to_another_machine_whatever_host_it_names(self, peer: str, path: str) -> None:
         async with client(peer=peer, headers={"Host": "localhost"}) as browser:
-            answer = await browser.get(path, headers={"Accept": "application/json"})
-            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "MAILBOX_NOT_FROM_HERE")
+            response = await browser.get(path, headers={"Accept": "application/json"})
+            assert (response.status_code, response.json()["error"]["code"]) == (403, "MAILBOX_NOT_FROM_HERE")
 
     @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
     async def test_mailbox_is_open_to_every_address_of_this_machine(self, peer: str) -> None:
@@ -179,15 +181,15 @@ class TestNobodyElse:
     @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host"])
     async def test_mailbox_is_closed_to_requests_that_a_proxy_forwards(self, header: str) -> None:
         async with client(headers={header: "127.0.0.1"}) as browser:
-            answer = await browser.get(MESSAGES)
-            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "MAILBOX_NOT_FROM_HERE")
+            response = await browser.get(MESSAGES)
+            assert (response.status_code, response.json()["error"]["code"]) == (403, "MAILBOX_NOT_FROM_HERE")
 
     async def test_but_a_link_to_the_page_may_be_followed(self) -> None:
         async with client(headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}) as browser:
             assert (await browser.get("/dev/mailbox")).status_code == 200
 
 
-class TestWhereThereIsNone:
+class TestMailboxDisabled:
     @pytest.mark.parametrize("path", ["/dev/mailbox", MESSAGES, "/dev/mailbox/messages/x/html"])
     @pytest.mark.parametrize("provider", [EmailProviderName.CONSOLE, EmailProviderName.SMTP])
     async def test_because_mails_go_elsewhere(self, provider: EmailProviderName, path: str) -> None:
@@ -197,7 +199,7 @@ class TestWhereThereIsNone:
             assert (await browser.post(path)).status_code == 404
 
     def test_because_this_is_production(self) -> None:
-        from undercroft.app.loader import modules
+        from undercroft.app.discovery import modules
 
         (mailbox,) = [module for module in modules() if module.name == "mailbox"]
         assert mailbox.enabled

@@ -7,14 +7,14 @@ import pytest
 import pytest_asyncio
 from pyotp import HOTP
 
-from tests.modules.auth.conftest import ada, http, identity
-from tests.modules.auth.people import Person, client_of, code_of, post, sign_in
+from tests.modules.auth.conftest import ada, auth_services, http
+from tests.modules.auth.users import RegisteredUser, error_code, make_client, post, sign_in
 from undercroft.core.http.application import Api
 from undercroft.modules.mfa import totp
 from undercroft.testing.authenticator import Authenticator
 from undercroft.testing.configuration import PUBLIC_URL
 
-__all__ = ["ada", "http", "identity"]
+__all__ = ["ada", "auth_services", "http"]
 
 
 @dataclass
@@ -38,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @dataclass
-class App:
+class AuthenticatorApp:
     """An authenticator app that knows a secret."""
 
     secret: str
@@ -54,38 +54,38 @@ class App:
 
 
 @dataclass
-class Guarded:
+class MfaUser:
     """Somebody with two-step sign-in by an app."""
 
-    person: Person
-    app: App
+    person: RegisteredUser
+    app: AuthenticatorApp
     recovery_codes: list[str] = field(default_factory=list)
 
-    async def first_step(self, **more: Any) -> dict[str, Any]:
-        answer = await sign_in(self.person.http, self.person.email, **more)
-        assert (answer.status_code, code_of(answer)) == (401, "MFA_REQUIRED"), answer.text
-        details: dict[str, Any] = answer.json()["error"]["details"]
+    async def start_sign_in(self, **more: Any) -> dict[str, Any]:
+        response = await sign_in(self.person.http, self.person.email, **more)
+        assert (response.status_code, error_code(response)) == (401, "MFA_REQUIRED"), response.text
+        details: dict[str, Any] = response.json()["error"]["details"]
         return details
 
     async def token(self, **more: Any) -> str:
-        return str((await self.first_step(**more))["mfa_token"])
+        return str((await self.start_sign_in(**more))["mfa_token"])
 
     async def verify(self, token: str, **proof: Any) -> httpx.Response:
         return await post(self.person.http, "/mfa/verify", {"mfa_token": token, **proof})
 
 
-async def turn_on(person: Person, clock: Clock) -> Guarded:
+async def enable_totp(person: RegisteredUser, clock: Clock) -> MfaUser:
     """Set up an app; the code that confirmed it belongs to the past afterwards."""
     started = await person.send("POST", "/auth/mfa/totp")
     assert started.status_code == 200, started.text
-    app = App(started.json()["secret"], clock)
+    app = AuthenticatorApp(started.json()["secret"], clock)
     confirmed = await person.send("POST", "/auth/mfa/totp/confirm", {"code": app.code()})
     assert confirmed.status_code == 200, confirmed.text
     clock.next_step()
-    return Guarded(person, app, confirmed.json()["recovery_codes"] or [])
+    return MfaUser(person, app, confirmed.json()["recovery_codes"] or [])
 
 
-async def add_passkey(person: Person, key: Authenticator, name: str = "Key") -> httpx.Response:
+async def add_passkey(person: RegisteredUser, key: Authenticator, name: str = "Key") -> httpx.Response:
     started = await person.send("POST", "/auth/passkeys/options")
     assert started.status_code == 200, started.text
     credential = key.create(started.json()["options"])
@@ -93,8 +93,8 @@ async def add_passkey(person: Person, key: Authenticator, name: str = "Key") -> 
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def guarded(ada: Person, clock: Clock) -> Guarded:
-    return await turn_on(ada, clock)
+async def mfa_user(ada: RegisteredUser, clock: Clock) -> MfaUser:
+    return await enable_totp(ada, clock)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def key() -> Authenticator:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def bea(ada: Person, key: Authenticator) -> Person:
+async def passkey_user(ada: RegisteredUser, key: Authenticator) -> RegisteredUser:
     """Somebody whose only second factor is a passkey."""
     assert (await add_passkey(ada, key)).status_code == 201
     return ada
@@ -112,5 +112,5 @@ async def bea(ada: Person, key: Authenticator) -> Person:
 @pytest_asyncio.fixture(loop_scope="session")
 async def page_browser(app: Api) -> AsyncIterator[httpx.AsyncClient]:
     """A browser at our pages, with no cookies but its own."""
-    async with client_of(app, Accept="text/html", Origin=PUBLIC_URL) as browser:
+    async with make_client(app, Accept="text/html", Origin=PUBLIC_URL) as browser:
         yield browser

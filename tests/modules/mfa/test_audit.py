@@ -7,15 +7,15 @@ from typing import Any
 import httpx
 
 from tests.modules.audit.entries import entries
-from tests.modules.auth.people import Mailbox, Person, post
-from tests.modules.mfa.conftest import Clock, Guarded, add_passkey, turn_on
+from tests.modules.auth.users import Mailbox, RegisteredUser, post
+from tests.modules.mfa.conftest import Clock, MfaUser, add_passkey, enable_totp
 from tests.modules.mfa.test_passkeys import sign_in_options, with_passkey
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.testing.authenticator import Authenticator
-from undercroft.testing.people import Person as SignedIn
+from undercroft.testing.users import SignedInUser
 
-SignIn = Callable[..., Awaitable[SignedIn]]
+CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
 async def since(database: Database, before: int) -> list[dict[str, Any]]:
@@ -27,10 +27,10 @@ async def actions(database: Database, before: int) -> list[str]:
 
 
 async def test_turning_it_on_and_off_leaves_one_entry_each_with_before_and_after(
-    ada: Person, clock: Clock, database: Database
+    ada: RegisteredUser, clock: Clock, database: Database
 ) -> None:
     before = len(await entries(database))
-    await turn_on(ada, clock)
+    await enable_totp(ada, clock)
     assert (await ada.send("DELETE", "/auth/mfa/totp")).status_code == 204
     on, off = await since(database, before)
     assert (on["action"], on["before"], on["after"]) == (
@@ -46,18 +46,20 @@ async def test_turning_it_on_and_off_leaves_one_entry_each_with_before_and_after
     assert str(on["user_id"]) == str(on["target_id"])
 
 
-async def test_what_is_refused_leaves_no_change_in_the_log(ada: Person, guarded: Guarded, database: Database) -> None:
+async def test_what_is_refused_leaves_no_change_in_the_log(
+    ada: RegisteredUser, mfa_user: MfaUser, database: Database
+) -> None:
     before = len(await entries(database))
     await ada.send("POST", "/auth/mfa/totp/confirm", {"code": "000000"})
     await ada.send("DELETE", "/auth/passkeys/0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10")
     assert await actions(database, before) == []
 
 
-async def test_both_steps_and_every_failure_are_told(guarded: Guarded, database: Database) -> None:
+async def test_both_steps_and_every_failure_are_told(mfa_user: MfaUser, database: Database) -> None:
     before = len(await entries(database))
-    token = await guarded.token()
-    await guarded.verify(token, code=guarded.app.wrong())
-    await guarded.verify(token, recovery_code=guarded.recovery_codes[0])
+    token = await mfa_user.token()
+    await mfa_user.verify(token, code=mfa_user.app.wrong())
+    await mfa_user.verify(token, recovery_code=mfa_user.recovery_codes[0])
     assert await actions(database, before) == [
         "mfa.asked",
         "mfa.failed",
@@ -66,16 +68,16 @@ async def test_both_steps_and_every_failure_are_told(guarded: Guarded, database:
     ]
 
 
-async def test_stepping_up_leaves_one_entry(guarded: Guarded, database: Database) -> None:
+async def test_stepping_up_leaves_one_entry(mfa_user: MfaUser, database: Database) -> None:
     before = len(await entries(database))
-    await guarded.person.send("POST", "/auth/step-up", {"code": guarded.app.code()})
-    await guarded.person.send("POST", "/auth/step-up", {"code": guarded.app.wrong()})
-    await guarded.person.send("POST", "/auth/mfa/recovery-codes")
+    await mfa_user.person.send("POST", "/auth/step-up", {"code": mfa_user.app.code()})
+    await mfa_user.person.send("POST", "/auth/step-up", {"code": mfa_user.app.wrong()})
+    await mfa_user.person.send("POST", "/auth/mfa/recovery-codes")
     assert await actions(database, before) == ["session.proven", "mfa.failed", "mfa.recovery_codes_renewed"]
 
 
 async def test_passkeys_come_and_go_in_the_log_and_so_does_a_copy(
-    ada: Person, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox, database: Database
+    ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
     before = len(await entries(database))
     passkey_id = (await add_passkey(ada, key)).json()["passkey"]["id"]
@@ -94,15 +96,17 @@ async def test_passkeys_come_and_go_in_the_log_and_so_does_a_copy(
         "sign_in.failed",
         "passkey.removed",
     ]
-    subjects = [mail.subject for mail in await mailbox.arrived(ada.email)]
+    subjects = [mail.subject for mail in await mailbox.list_new(ada.email)]
     assert "A passkey of your Undercroft account may have been copied" in subjects
     (cloned,) = await entries(database, action="passkey.cloned")
     assert cloned["details"] == {"seen": 10, "signed": 4}
 
 
-async def test_a_reset_leaves_one_entry_of_who_did_it(guarded: Guarded, somebody: SignIn, database: Database) -> None:
-    root = await somebody(role=PlatformRole.SUPERADMIN)
-    user_id = (await guarded.person.get("/app/users/me")).json()["id"]
+async def test_a_reset_leaves_one_entry_of_who_did_it(
+    mfa_user: MfaUser, create_user: CreateUser, database: Database
+) -> None:
+    root = await create_user(role=PlatformRole.SUPERADMIN)
+    user_id = (await mfa_user.person.get("/app/users/me")).json()["id"]
     before = len(await entries(database))
     for _ in range(2):
         await root.client.post(f"/api/v1/admin/users/{user_id}/mfa/reset")
@@ -111,10 +115,10 @@ async def test_a_reset_leaves_one_entry_of_who_did_it(guarded: Guarded, somebody
     assert entry["before"] == {"second_factors": ["totp"]}
 
 
-async def test_no_entry_tells_a_secret(guarded: Guarded, database: Database) -> None:
-    token = await guarded.token()
-    await guarded.verify(token, recovery_code=guarded.recovery_codes[0])
-    told = json.dumps(await entries(database), default=str)
-    assert token not in told
-    assert guarded.app.secret not in told
-    assert not any(code in told for code in guarded.recovery_codes)
+async def test_no_entry_tells_a_secret(mfa_user: MfaUser, database: Database) -> None:
+    token = await mfa_user.token()
+    await mfa_user.verify(token, recovery_code=mfa_user.recovery_codes[0])
+    reported = json.dumps(await entries(database), default=str)
+    assert token not in reported
+    assert mfa_user.app.secret not in reported
+    assert not any(code in reported for code in mfa_user.recovery_codes)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.modules.auth.people import Person, code_of, post
+from tests.modules.auth.users import RegisteredUser, error_code, post
 from undercroft.core.settings import CoreSettings, load, use
 
 PAGE = "http://localhost:8765"
@@ -49,7 +49,9 @@ def served_there(test_settings: None) -> Any:
     use(settings)
 
 
-async def test_a_browser_makes_a_passkey_and_signs_in_with_it(ada: Person, http: httpx.AsyncClient, page: Any) -> None:
+async def test_a_browser_makes_a_passkey_and_signs_in_with_it(
+    ada: RegisteredUser, http: httpx.AsyncClient, page: Any
+) -> None:
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     made = await page.evaluate(CREATE, options)
     added = await ada.send("POST", "/auth/passkeys", {"name": "Chromium", "credential": made})
@@ -57,18 +59,18 @@ async def test_a_browser_makes_a_passkey_and_signs_in_with_it(ada: Person, http:
 
     options = (await post(http, "/passkeys/sign-in/options", None)).json()["options"]
     signed = await page.evaluate(GET, options)
-    answer = await post(http, "/passkeys/sign-in", {"passkey": signed})
-    assert answer.status_code == 200, answer.text
-    assert code_of(await post(http, "/passkeys/sign-in", {"passkey": signed})) == "INVALID_PASSKEY"
+    response = await post(http, "/passkeys/sign-in", {"passkey": signed})
+    assert response.status_code == 200, response.text
+    assert error_code(await post(http, "/passkeys/sign-in", {"passkey": signed})) == "INVALID_PASSKEY"
 
     options = (await ada.send("POST", "/auth/step-up/options")).json()["options"]
     signed = await page.evaluate(GET, options)
     assert (await ada.send("POST", "/auth/step-up", {"passkey": signed})).status_code == 204
 
 
-async def test_a_browser_on_another_page_is_refused(ada: Person, page: Any) -> None:
+async def test_a_browser_on_another_page_is_refused(ada: RegisteredUser, page: Any) -> None:
     await page.goto("http://localhost:8766")
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     made = await page.evaluate(CREATE, options)
     refused = await ada.send("POST", "/auth/passkeys", {"credential": made})
-    assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
+    assert (refused.status_code, error_code(refused)) == (400, "PASSKEY_REFUSED")

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.modules.auth.people import Person, code_of
-from tests.modules.forms import hidden
-from tests.modules.mfa.conftest import App, Clock, Guarded
+from tests.modules.auth.users import RegisteredUser, error_code
+from tests.modules.forms import hidden_fields
+from tests.modules.mfa.conftest import AuthenticatorApp, Clock, MfaUser
 
 FULL_WIDTH = {ord(each): ord(each) + 0xFEE0 for each in "0123456789abcdefghijklmnopqrstuvwxyz"}
 FORMS: dict[str, Callable[[str], str]] = {
@@ -29,55 +29,55 @@ RECOVERY: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_code_of_an_app_is_accepted_in_every_form(
-    guarded: Guarded, page_browser: httpx.AsyncClient, clock: Clock, form: str
+    mfa_user: MfaUser, page_browser: httpx.AsyncClient, clock: Clock, form: str
 ) -> None:
     write = FORMS[form]
-    assert (await guarded.verify(await guarded.token(), code=write(guarded.app.code()))).status_code == 200
+    assert (await mfa_user.verify(await mfa_user.token(), code=write(mfa_user.app.code()))).status_code == 200
     clock.next_step()
-    step_up = await guarded.person.send("POST", "/auth/step-up", {"code": write(guarded.app.code())})
+    step_up = await mfa_user.person.send("POST", "/auth/step-up", {"code": write(mfa_user.app.code())})
     assert step_up.status_code == 204
     clock.next_step()
-    assert await passes_on_the_page(page_browser, guarded, "code", write(guarded.app.code()))
+    assert await passes_on_the_page(page_browser, mfa_user, "code", write(mfa_user.app.code()))
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_an_app_is_confirmed_by_its_code_in_every_form(ada: Person, clock: Clock, form: str) -> None:
-    app = App((await ada.send("POST", "/auth/mfa/totp")).json()["secret"], clock)
+async def test_an_app_is_confirmed_by_its_code_in_every_form(ada: RegisteredUser, clock: Clock, form: str) -> None:
+    app = AuthenticatorApp((await ada.send("POST", "/auth/mfa/totp")).json()["secret"], clock)
     confirmed = await ada.send("POST", "/auth/mfa/totp/confirm", {"code": FORMS[form](app.code())})
     assert confirmed.status_code == 200
 
 
 @pytest.mark.parametrize("form", RECOVERY)
 async def test_recovery_code_is_accepted_in_every_form(
-    guarded: Guarded, page_browser: httpx.AsyncClient, form: str
+    mfa_user: MfaUser, page_browser: httpx.AsyncClient, form: str
 ) -> None:
-    first, second, third, fourth = (RECOVERY[form](code) for code in guarded.recovery_codes[:4])
-    assert (await guarded.verify(await guarded.token(), recovery_code=first)).status_code == 200
-    assert (await guarded.person.send("POST", "/auth/step-up", {"recovery_code": second})).status_code == 204
-    assert await passes_on_the_page(page_browser, guarded, "recovery_code", third)
-    assert await passes_on_the_page(page_browser, guarded, "code", fourth)
-    again = await guarded.verify(await guarded.token(), recovery_code=guarded.recovery_codes[0])
-    assert code_of(again) == "INVALID_CODE"
+    first, second, third, fourth = (RECOVERY[form](code) for code in mfa_user.recovery_codes[:4])
+    assert (await mfa_user.verify(await mfa_user.token(), recovery_code=first)).status_code == 200
+    assert (await mfa_user.person.send("POST", "/auth/step-up", {"recovery_code": second})).status_code == 204
+    assert await passes_on_the_page(page_browser, mfa_user, "recovery_code", third)
+    assert await passes_on_the_page(page_browser, mfa_user, "code", fourth)
+    again = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
+    assert error_code(again) == "INVALID_CODE"
 
 
 @pytest.mark.parametrize(
     "code", ["12345", "1234567", "12 34 5", "12345a", "------", "12345".translate(FULL_WIDTH), "½23456", "12.3456"]
 )
-async def test_what_has_no_six_digits_is_no_code(guarded: Guarded, code: str) -> None:
-    answer = await guarded.verify(await guarded.token(), code=code)
-    assert (answer.status_code, code_of(answer)) == (422, "VALIDATION_ERROR")
+async def test_what_has_no_six_digits_is_no_code(mfa_user: MfaUser, code: str) -> None:
+    response = await mfa_user.verify(await mfa_user.token(), code=code)
+    assert (response.status_code, error_code(response)) == (422, "VALIDATION_ERROR")
 
 
-async def test_a_wrong_code_is_wrong_in_every_form(guarded: Guarded) -> None:
-    token = await guarded.token()
+async def test_a_wrong_code_is_wrong_in_every_form(mfa_user: MfaUser) -> None:
+    token = await mfa_user.token()
     for write in list(FORMS.values())[:4]:
-        assert code_of(await guarded.verify(token, code=write(guarded.app.wrong()))) == "INVALID_CODE"
+        assert error_code(await mfa_user.verify(token, code=write(mfa_user.app.wrong()))) == "INVALID_CODE"
 
 
-async def passes_on_the_page(browser: httpx.AsyncClient, guarded: Guarded, field: str, code: str) -> bool:
+async def passes_on_the_page(browser: httpx.AsyncClient, mfa_user: MfaUser, field: str, code: str) -> bool:
     """Whether the second factor signs in on the page."""
-    form = {"email": guarded.person.email, "password": guarded.person.password}
+    form = {"email": mfa_user.person.email, "password": mfa_user.person.password}
     asked = await browser.post("/sign-in", data=form)
-    entered = await browser.post("/sign-in/second-step", data={**hidden(asked), field: code})
+    entered = await browser.post("/sign-in/second-step", data={**hidden_fields(asked), field: code})
     browser.cookies.clear()
     return entered.status_code == 303

@@ -2,37 +2,39 @@
 
 import pytest
 
-from tests.modules.mfa.conftest import Guarded
+from tests.modules.mfa.conftest import MfaUser
 from undercroft.modules.auth import Client, SessionKind
-from undercroft.modules.auth.identity import Identity
+from undercroft.modules.auth.services import AuthServices
 from undercroft.modules.mfa import InvalidCode, MfaTokenInvalid, finish_sign_in
 
-HERE = Client(ip="192.0.2.1", user_agent="")
+CLIENT = Client(ip="192.0.2.1", user_agent="")
 
 
-async def test_a_page_finishes_what_the_password_began(guarded: Guarded, identity: Identity) -> None:
-    code = guarded.app.code()
+async def test_a_page_finishes_what_the_password_began(mfa_user: MfaUser, auth_services: AuthServices) -> None:
+    code = mfa_user.app.code()
     spaced = f" {code[:3]} {code[3:]} "
-    token = await guarded.token(session="cookie")
-    user, started, kind = await finish_sign_in(identity, HERE, token=token, code=spaced)
-    assert (user.email, kind) == (guarded.person.email, SessionKind.COOKIE)
+    token = await mfa_user.token(session="cookie")
+    user, started, kind = await finish_sign_in(auth_services, CLIENT, token=token, code=spaced)
+    assert (user.email, kind) == (mfa_user.person.email, SessionKind.COOKIE)
     assert started.secret
-    token = await guarded.token()
-    *_, kind = await finish_sign_in(identity, HERE, token=token, recovery_code=guarded.recovery_codes[0])
+    token = await mfa_user.token()
+    *_, kind = await finish_sign_in(auth_services, CLIENT, token=token, recovery_code=mfa_user.recovery_codes[0])
     assert kind is SessionKind.BEARER
-    token = await guarded.token()
-    user, *_ = await finish_sign_in(identity, HERE, token=token, code=guarded.recovery_codes[1])
-    assert user.email == guarded.person.email
+    token = await mfa_user.token()
+    user, *_ = await finish_sign_in(auth_services, CLIENT, token=token, code=mfa_user.recovery_codes[1])
+    assert user.email == mfa_user.person.email
 
 
 @pytest.mark.parametrize(("code", "recovery_code"), [("", ""), ("12345a", ""), ("1" * 7, ""), ("", "x" * 10_000)])
 async def test_what_is_no_code_is_a_wrong_one(
-    guarded: Guarded, identity: Identity, code: str, recovery_code: str
+    mfa_user: MfaUser, auth_services: AuthServices, code: str, recovery_code: str
 ) -> None:
     with pytest.raises(InvalidCode):
-        await finish_sign_in(identity, HERE, token=await guarded.token(), code=code, recovery_code=recovery_code)
+        await finish_sign_in(
+            auth_services, CLIENT, token=await mfa_user.token(), code=code, recovery_code=recovery_code
+        )
 
 
-async def test_a_page_without_a_token_begins_anew(identity: Identity, guarded: Guarded) -> None:
+async def test_a_page_without_a_token_begins_anew(auth_services: AuthServices, mfa_user: MfaUser) -> None:
     with pytest.raises(MfaTokenInvalid):
-        await finish_sign_in(identity, HERE, token="", code=guarded.app.code())
+        await finish_sign_in(auth_services, CLIENT, token="", code=mfa_user.app.code())

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.modules.auth.people import PASSWORD, Person
-from tests.modules.conftest import shot
-from tests.modules.mfa.conftest import Clock, turn_on
+from tests.modules.auth.users import PASSWORD, RegisteredUser
+from tests.modules.conftest import take_screenshot
+from tests.modules.mfa.conftest import Clock, enable_totp
 from tests.modules.mfa.test_browser import AUTHENTICATOR, CREATE
 from undercroft.core.settings import CoreSettings, load, use
 
@@ -17,7 +17,7 @@ SCREENS: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 375, "height": 720}},
     "dark": {"viewport": {"width": 1280, "height": 850}, "color_scheme": "dark"},
 }
-DOORS = {"sign-in": ("/sign-in?next=/register", "/register"), "admin": ("/admin/login", "/admin/")}
+FLOWS = {"sign-in": ("/sign-in?next=/register", "/register"), "admin": ("/admin/login", "/admin/")}
 BUTTON = "button:has-text('Use a passkey')"
 
 
@@ -40,14 +40,14 @@ class Visit:
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    async def sign_in(self, place: str, person: Person) -> None:
+    async def sign_in(self, place: str, person: RegisteredUser) -> None:
         await self.page.goto(place)
         await self.page.fill("input[name=email]", person.email)
         await self.page.fill("input[name=password]", PASSWORD)
         await self.page.keyboard.press("Enter")
         await self.page.wait_for_selector("h1:has-text('Two-factor authentication')")
 
-    async def make_passkey(self, site: str, person: Person) -> None:
+    async def make_passkey(self, site: str, person: RegisteredUser) -> None:
         await self.page.goto(f"{site}/register")
         options = (await person.send("POST", "/auth/passkeys/options")).json()["options"]
         added = await person.send("POST", "/auth/passkeys", {"credential": await self.page.evaluate(CREATE, options)})
@@ -65,7 +65,7 @@ class Visit:
     async def focus(self) -> str:
         return str(await self.page.evaluate("document.activeElement.innerText || document.activeElement.name"))
 
-    async def fits(self) -> bool:
+    async def has_no_horizontal_scroll(self) -> bool:
         return bool(await self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
@@ -75,115 +75,117 @@ async def visit(chromium: Any, **wishes: Any) -> Visit:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", FLOWS)
 async def test_who_has_only_a_passkey_comes_in_with_a_key_press(
-    chromium: Any, site: str, ada: Person, door: str, screen: str
+    chromium: Any, site: str, ada: RegisteredUser, door: str, screen: str
 ) -> None:
     here = await visit(chromium, **SCREENS[screen])
     await here.make_passkey(site, ada)
-    place, target = DOORS[door]
+    place, target = FLOWS[door]
     await here.sign_in(site + place, ada)
     assert await here.page.locator("input[name=code]").count() == 0
     assert await here.focus() == "Use a passkey"
-    assert await here.fits()
-    await shot(here.page, f"{screen}-{door}-passkey")
+    assert await here.has_no_horizontal_scroll()
+    await take_screenshot(here.page, f"{screen}-{door}-passkey")
     await here.page.keyboard.press("Enter")
     await here.page.wait_for_url(site + target)
     assert [each for each in here.complaints if "403" not in each] == []
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", FLOWS)
 async def test_beside_a_code_a_passkey_is_offered(
-    chromium: Any, site: str, ada: Person, clock: Clock, door: str, screen: str
+    chromium: Any, site: str, ada: RegisteredUser, clock: Clock, door: str, screen: str
 ) -> None:
     here = await visit(chromium, **SCREENS[screen])
     await here.make_passkey(site, ada)
-    await turn_on(ada, clock)
-    place, target = DOORS[door]
+    await enable_totp(ada, clock)
+    place, target = FLOWS[door]
     await here.sign_in(site + place, ada)
     assert await here.focus() == "code"
-    assert await here.fits()
-    await shot(here.page, f"{screen}-{door}-code-or-passkey")
+    assert await here.has_no_horizontal_scroll()
+    await take_screenshot(here.page, f"{screen}-{door}-code-or-passkey")
     await here.page.dblclick(BUTTON)
     await here.page.wait_for_url(site + target)
 
 
-@pytest.mark.parametrize("door", DOORS)
-async def test_a_refusal_is_told_and_may_be_mended(chromium: Any, site: str, ada: Person, door: str) -> None:
+@pytest.mark.parametrize("door", FLOWS)
+async def test_a_refusal_is_told_and_may_be_mended(chromium: Any, site: str, ada: RegisteredUser, door: str) -> None:
     here = await visit(chromium, **SCREENS["phone"])
     await here.make_passkey(site, ada)
-    await here.sign_in(site + DOORS[door][0], ada)
+    await here.sign_in(site + FLOWS[door][0], ada)
     await here.lose_passkeys()
     for _ in range(2):
         await here.page.click(BUTTON)
         await here.page.wait_for_selector("[role=alert]:has-text('No passkey was used')")
         assert await here.focus() == "Use a passkey"
-    assert await here.fits()
-    await shot(here.page, f"phone-{door}-cancelled")
+    assert await here.has_no_horizontal_scroll()
+    await take_screenshot(here.page, f"phone-{door}-cancelled")
     await here.page.click("summary")
     await here.page.fill("input[name=recovery_code]", "no such code")
     await here.page.keyboard.press("Enter")
     await here.page.wait_for_selector("[role=alert]:has-text('does not fit')")
     assert await here.focus() == "recovery_code"
-    await shot(here.page, f"phone-{door}-recovery-wrong")
+    await take_screenshot(here.page, f"phone-{door}-recovery-wrong")
 
 
-async def test_a_browser_without_passkeys_says_so(chromium: Any, site: str, ada: Person) -> None:
+async def test_a_browser_without_passkeys_says_so(chromium: Any, site: str, ada: RegisteredUser) -> None:
     here = await visit(chromium, **SCREENS["wide"])
     await here.make_passkey(site, ada)
     await here.page.add_init_script("delete window.PublicKeyCredential")
     await here.sign_in(f"{site}/sign-in", ada)
     await here.page.wait_for_selector("[role=alert]:has-text('cannot use passkeys here')")
     assert not await here.page.is_visible(BUTTON)
-    await shot(here.page, "wide-absent")
+    await take_screenshot(here.page, "wide-absent")
     assert here.complaints == []
 
 
-async def test_at_another_address_the_right_one_is_named(chromium: Any, site: str, address: str, ada: Person) -> None:
+async def test_at_another_address_the_right_one_is_named(
+    chromium: Any, site: str, address: str, ada: RegisteredUser
+) -> None:
     here = await visit(chromium, **SCREENS["wide"])
     await here.make_passkey(site, ada)
     await here.sign_in(f"{address}/sign-in", ada)
     await here.page.click(BUTTON)
     await here.page.wait_for_selector("[role=alert]:has-text('work only on localhost')")
-    await shot(here.page, "wide-elsewhere")
+    await take_screenshot(here.page, "wide-elsewhere")
     await here.page.click("text=Open this page on localhost")
     assert here.page.url == f"{site}/sign-in"
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", FLOWS)
 async def test_without_scripts_a_recovery_code_is_what_is_left(
-    chromium: Any, site: str, ada: Person, clock: Clock, door: str
+    chromium: Any, site: str, ada: RegisteredUser, clock: Clock, door: str
 ) -> None:
     await (await visit(chromium)).make_passkey(site, ada)
     here = await visit(chromium, java_script_enabled=False, **SCREENS["phone"])
-    await here.sign_in(site + DOORS[door][0], ada)
+    await here.sign_in(site + FLOWS[door][0], ada)
     assert await here.page.is_visible("text=needs JavaScript")
     assert not await here.page.is_visible(BUTTON)
-    await shot(here.page, f"phone-{door}-no-script")
+    await take_screenshot(here.page, f"phone-{door}-no-script")
     await here.page.click("summary")
     assert await here.page.is_visible("input[name=recovery_code]")
-    guarded = await turn_on(ada, clock)
-    await here.sign_in(site + DOORS[door][0], ada)
+    mfa_user = await enable_totp(ada, clock)
+    await here.sign_in(site + FLOWS[door][0], ada)
     assert not await here.page.is_visible(BUTTON)
-    await here.page.fill("input[name=code]", guarded.app.code())
+    await here.page.fill("input[name=code]", mfa_user.app.code())
     await here.page.keyboard.press("Enter")
-    await here.page.wait_for_url(site + DOORS[door][1])
+    await here.page.wait_for_url(site + FLOWS[door][1])
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("door", DOORS)
-async def test_a_passkey_alone_lets_in(chromium: Any, site: str, ada: Person, door: str, screen: str) -> None:
+@pytest.mark.parametrize("door", FLOWS)
+async def test_a_passkey_alone_lets_in(chromium: Any, site: str, ada: RegisteredUser, door: str, screen: str) -> None:
     here = await visit(chromium, **SCREENS[screen])
     await here.make_passkey(site, ada)
-    place, target = DOORS[door]
+    place, target = FLOWS[door]
     await here.page.goto(site + place)
-    await shot(here.page, f"{screen}-{door}-first")
+    await take_screenshot(here.page, f"{screen}-{door}-first")
     await here.page.click("text=Sign in with a passkey")
     await here.page.wait_for_selector(BUTTON)
     assert await here.focus() == "Use a passkey"
-    assert await here.fits()
-    await shot(here.page, f"{screen}-{door}-alone")
+    assert await here.has_no_horizontal_scroll()
+    await take_screenshot(here.page, f"{screen}-{door}-alone")
     await here.page.keyboard.press("Enter")
     await here.page.wait_for_url(site + target)
     await here.lose_passkeys()
@@ -192,7 +194,7 @@ async def test_a_passkey_alone_lets_in(chromium: Any, site: str, ada: Person, do
     await here.page.click("text=Sign in with a passkey")
     await here.page.click(BUTTON)
     await here.page.wait_for_selector("[role=alert]:has-text('or use your password')")
-    await shot(here.page, f"{screen}-{door}-alone-cancelled")
+    await take_screenshot(here.page, f"{screen}-{door}-alone-cancelled")
     await here.page.click("text=Sign in another way")
     await here.page.wait_for_selector("input[name=password]")
     assert [each for each in here.complaints if "403" not in each] == []

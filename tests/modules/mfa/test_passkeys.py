@@ -8,12 +8,20 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from tests.modules.auth.people import Mailbox, Person, a_person, client_of, code_of, post, sign_in
-from tests.modules.mfa.conftest import Clock, Guarded, add_passkey, turn_on
+from tests.modules.auth.users import (
+    Mailbox,
+    RegisteredUser,
+    create_registered_user,
+    error_code,
+    make_client,
+    post,
+    sign_in,
+)
+from tests.modules.mfa.conftest import Clock, MfaUser, add_passkey, enable_totp
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load, use
-from undercroft.modules.mfa.enrolment import MOST_PASSKEYS
+from undercroft.modules.mfa.enrollment import MAX_PASSKEYS
 from undercroft.modules.mfa.models import Passkey
 from undercroft.modules.mfa.settings import MfaSettings
 from undercroft.testing.authenticator import Authenticator
@@ -21,9 +29,9 @@ from undercroft.testing.configuration import PUBLIC_URL
 
 
 async def sign_in_options(http: httpx.AsyncClient) -> dict[str, Any]:
-    answer = await post(http, "/passkeys/sign-in/options", None)
-    assert answer.status_code == 200, answer.text
-    options: dict[str, Any] = answer.json()["options"]
+    response = await post(http, "/passkeys/sign-in/options", None)
+    assert response.status_code == 200, response.text
+    options: dict[str, Any] = response.json()["options"]
     return options
 
 
@@ -31,16 +39,16 @@ async def with_passkey(http: httpx.AsyncClient, key: Authenticator, **more: Any)
     return await post(http, "/passkeys/sign-in", {"passkey": key.sign(await sign_in_options(http)), **more})
 
 
-async def second_step(http: httpx.AsyncClient, email: str, key: Authenticator) -> httpx.Response:
+async def submit_second_factor(http: httpx.AsyncClient, email: str, key: Authenticator) -> httpx.Response:
     asked = (await sign_in(http, email)).json()["error"]["details"]
     options = (await post(http, "/mfa/verify/options", {"mfa_token": asked["mfa_token"]})).json()["options"]
     return await post(http, "/mfa/verify", {"mfa_token": asked["mfa_token"], "passkey": key.sign(options)})
 
 
 async def test_a_passkey_turns_two_step_sign_in_on_and_does_both_steps_at_once(
-    ada: Person, key: Authenticator, mailbox: Mailbox
+    ada: RegisteredUser, key: Authenticator, mailbox: Mailbox
 ) -> None:
-    await mailbox.arrived()
+    await mailbox.list_new()
     added = await add_passkey(ada, key, "Blue key")
     assert added.status_code == 201, added.text
     assert len(added.json()["recovery_codes"]) == 10
@@ -49,32 +57,32 @@ async def test_a_passkey_turns_two_step_sign_in_on_and_does_both_steps_at_once(
     assert "Two-step sign-in is on" in mail.text
     asked = await sign_in(ada.http, ada.email)
     assert asked.json()["error"]["details"]["methods"] == ["passkey", "recovery_code"]
-    answer = await with_passkey(ada.http, key)
-    assert answer.status_code == 200, answer.text
+    response = await with_passkey(ada.http, key)
+    assert response.status_code == 200, response.text
     own = await ada.http.get(
-        "/api/v1/app/users/me", headers={"Authorization": f"Bearer {answer.json()['access_token']}"}
+        "/api/v1/app/users/me", headers={"Authorization": f"Bearer {response.json()['access_token']}"}
     )
     assert own.json()["email"] == ada.email
 
 
-async def test_a_passkey_is_a_second_step_after_the_password(ada: Person, key: Authenticator) -> None:
+async def test_a_passkey_is_a_second_step_after_the_password(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
-    assert (await second_step(ada.http, ada.email, key)).status_code == 200
+    assert (await submit_second_factor(ada.http, ada.email, key)).status_code == 200
 
 
 async def test_a_passkey_sets_a_cookie_and_other_sites_may_not_have_that_done(
-    ada: Person, key: Authenticator, app: Api
+    ada: RegisteredUser, key: Authenticator, app: Api
 ) -> None:
     await add_passkey(ada, key)
-    async with client_of(app) as browser:
-        answer = await with_passkey(browser, key, session="cookie")
-        assert set(answer.json()) == {"user", "csrf_token"}
+    async with make_client(app) as browser:
+        response = await with_passkey(browser, key, session="cookie")
+        assert set(response.json()) == {"user", "csrf_token"}
         assert (await browser.get("/api/v1/app/users/me")).status_code == 200
         browser.headers["Origin"] = "https://evil.example"
-        assert code_of(await with_passkey(browser, key, session="cookie")) == "CSRF_FAILED"
+        assert error_code(await with_passkey(browser, key, session="cookie")) == "CSRF_FAILED"
 
 
-async def test_options_name_the_domain_and_what_is_known_already(ada: Person, key: Authenticator) -> None:
+async def test_options_name_the_domain_and_what_is_known_already(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     assert options["rp"] == {"name": "Undercroft", "id": "test.local"}
@@ -86,79 +94,79 @@ async def test_options_name_the_domain_and_what_is_known_already(ada: Person, ke
     assert anonymous["allowCredentials"] == []
 
 
-async def test_the_second_passkey_brings_no_recovery_codes(ada: Person, key: Authenticator) -> None:
+async def test_the_second_passkey_brings_no_recovery_codes(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     assert (await add_passkey(ada, Authenticator(PUBLIC_URL))).json()["recovery_codes"] is None
 
 
 @pytest.mark.parametrize("use_key", [with_passkey, None])
 async def test_a_counter_that_goes_back_or_stands_still_is_refused(
-    ada: Person, key: Authenticator, use_key: Any
+    ada: RegisteredUser, key: Authenticator, use_key: Any
 ) -> None:
     await add_passkey(ada, key)
-    attempt = use_key or (lambda http, key: second_step(http, ada.email, key))
+    attempt = use_key or (lambda http, key: submit_second_factor(http, ada.email, key))
     key.credentials[0].count = 10
     assert (await attempt(ada.http, key)).status_code == 200
     for count in (10, 5, 0):
         key.credentials[0].count = count - 1 if count else 0
         key.step = 1 if count else 0
-        answer = await attempt(ada.http, key)
-        assert (answer.status_code, code_of(answer)) in ((401, "INVALID_PASSKEY"), (401, "INVALID_CODE"))
+        response = await attempt(ada.http, key)
+        assert (response.status_code, error_code(response)) in ((401, "INVALID_PASSKEY"), (401, "INVALID_CODE"))
     key.credentials[0].count, key.step = 11, 1
     assert (await attempt(ada.http, key)).status_code == 200
 
 
-async def test_an_authenticator_without_a_counter_is_welcome(ada: Person) -> None:
+async def test_an_authenticator_without_a_counter_is_welcome(ada: RegisteredUser) -> None:
     key = Authenticator(PUBLIC_URL, step=0)
     await add_passkey(ada, key)
     for _ in range(3):
         assert (await with_passkey(ada.http, key)).status_code == 200
 
 
-async def test_of_many_signatures_with_the_same_count_one_gets_in(ada: Person, key: Authenticator) -> None:
+async def test_of_many_signatures_with_the_same_count_one_gets_in(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     bodies = []
     for _ in range(5):
         bodies.append({"passkey": key.sign(await sign_in_options(ada.http))})
         key.credentials[0].count -= 1
-    answers = await asyncio.gather(*(post(ada.http, "/passkeys/sign-in", body) for body in bodies))
-    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 4
+    responses = await asyncio.gather(*(post(ada.http, "/passkeys/sign-in", body) for body in bodies))
+    assert sorted(response.status_code for response in responses) == [200] + [401] * 4
 
 
-async def test_a_challenge_is_answered_once(ada: Person) -> None:
+async def test_a_challenge_is_answered_once(ada: RegisteredUser) -> None:
     key = Authenticator(PUBLIC_URL, step=0)
     await add_passkey(ada, key)
     body = {"passkey": key.sign(await sign_in_options(ada.http))}
-    answers = await asyncio.gather(*(post(ada.http, "/passkeys/sign-in", body) for _ in range(5)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 4
+    responses = await asyncio.gather(*(post(ada.http, "/passkeys/sign-in", body) for _ in range(5)))
+    assert sorted(response.status_code for response in responses) == [200] + [401] * 4
 
 
-async def test_a_challenge_is_used_up_by_a_wrong_answer_too(ada: Person, key: Authenticator) -> None:
+async def test_a_challenge_is_used_up_by_a_wrong_answer_too(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     options = await sign_in_options(ada.http)
     wrong = key.sign(options, origin="https://evil.example")
     for passkey in (wrong, key.sign(options)):
         refused = await post(ada.http, "/passkeys/sign-in", {"passkey": passkey})
-        assert (refused.status_code, code_of(refused)) == (401, "INVALID_PASSKEY")
+        assert (refused.status_code, error_code(refused)) == (401, "INVALID_PASSKEY")
 
 
 async def test_a_challenge_for_one_thing_is_none_for_another(
-    ada: Person, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
+    ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     await add_passkey(ada, key)
     stepping_up = (await ada.send("POST", "/auth/step-up/options")).json()["options"]
-    answer = await post(http, "/passkeys/sign-in", {"passkey": key.sign(stepping_up)})
-    assert (answer.status_code, code_of(answer)) == (401, "INVALID_PASSKEY")
+    response = await post(http, "/passkeys/sign-in", {"passkey": key.sign(stepping_up)})
+    assert (response.status_code, error_code(response)) == (401, "INVALID_PASSKEY")
     anonymous = key.sign(await sign_in_options(http))
-    assert code_of(await ada.send("POST", "/auth/step-up", {"passkey": anonymous})) == "WRONG_CODE"
+    assert error_code(await ada.send("POST", "/auth/step-up", {"passkey": anonymous})) == "WRONG_CODE"
     other = await ada_again(ada, key)
     theirs = (await other.send("POST", "/auth/step-up/options")).json()["options"]
-    assert code_of(await ada.send("POST", "/auth/step-up", {"passkey": key.sign(theirs)})) == "WRONG_CODE"
+    assert error_code(await ada.send("POST", "/auth/step-up", {"passkey": key.sign(theirs)})) == "WRONG_CODE"
 
 
-async def ada_again(ada: Person, key: Authenticator) -> Person:
+async def ada_again(ada: RegisteredUser, key: Authenticator) -> RegisteredUser:
     tokens = (await with_passkey(ada.http, key)).json()
-    return Person(ada.http, ada.email, ada.password, tokens["access_token"], tokens["refresh_token"])
+    return RegisteredUser(ada.http, ada.email, ada.password, tokens["access_token"], tokens["refresh_token"])
 
 
 @pytest.mark.parametrize(
@@ -175,91 +183,93 @@ async def ada_again(ada: Person, key: Authenticator) -> Person:
     ],
 )
 async def test_what_was_signed_elsewhere_or_for_something_else_is_refused(
-    ada: Person, key: Authenticator, told: dict[str, Any]
+    ada: RegisteredUser, key: Authenticator, reported: dict[str, Any]
 ) -> None:
     await add_passkey(ada, key)
-    passkey = key.sign(await sign_in_options(ada.http), **told)
-    answer = await post(ada.http, "/passkeys/sign-in", {"passkey": passkey})
-    assert (answer.status_code, code_of(answer)) == (401, "INVALID_PASSKEY")
+    passkey = key.sign(await sign_in_options(ada.http), **reported)
+    response = await post(ada.http, "/passkeys/sign-in", {"passkey": passkey})
+    assert (response.status_code, error_code(response)) == (401, "INVALID_PASSKEY")
 
 
-async def test_a_passkey_of_another_domain_is_refused(ada: Person, key: Authenticator) -> None:
+async def test_a_passkey_of_another_domain_is_refused(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     key.credentials[0].domain = "evil.example"
-    assert code_of(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
+    assert error_code(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     options["rp"]["id"] = "evil.example"
     refused = await ada.send("POST", "/auth/passkeys", {"credential": Authenticator(PUBLIC_URL).create(options)})
-    assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
+    assert (refused.status_code, error_code(refused)) == (400, "PASSKEY_REFUSED")
 
 
-async def test_by_itself_a_passkey_must_have_verified_its_owner(ada: Person, key: Authenticator) -> None:
+async def test_by_itself_a_passkey_must_have_verified_its_owner(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
-    key.verifies = False
-    assert code_of(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
-    assert (await second_step(ada.http, ada.email, key)).status_code == 200
+    key.user_verification = False
+    assert error_code(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
+    assert (await submit_second_factor(ada.http, ada.email, key)).status_code == 200
 
 
-async def test_an_unknown_passkey_and_a_forged_signature_are_refused(ada: Person, key: Authenticator) -> None:
+async def test_an_unknown_passkey_and_a_forged_signature_are_refused(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     unknown = Authenticator(PUBLIC_URL)
     unknown.create((await ada.send("POST", "/auth/passkeys/options")).json()["options"])
-    assert code_of(await with_passkey(ada.http, unknown)) == "INVALID_PASSKEY"
+    assert error_code(await with_passkey(ada.http, unknown)) == "INVALID_PASSKEY"
     unknown.credentials[0].id = key.credentials[0].id
-    assert code_of(await with_passkey(ada.http, unknown)) == "INVALID_PASSKEY"
+    assert error_code(await with_passkey(ada.http, unknown)) == "INVALID_PASSKEY"
 
 
 async def test_the_passkey_of_another_is_no_second_step(
-    ada: Person, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
+    ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     await add_passkey(ada, key)
-    eve, hers = await a_person(http, mailbox), Authenticator(PUBLIC_URL)
+    eve, hers = await create_registered_user(http, mailbox), Authenticator(PUBLIC_URL)
     await add_passkey(eve, hers)
     asked = (await sign_in(http, ada.email)).json()["error"]["details"]
     options = (await post(http, "/mfa/verify/options", {"mfa_token": asked["mfa_token"]})).json()["options"]
     options["allowCredentials"] = []
     body = {"mfa_token": asked["mfa_token"], "passkey": hers.sign(options)}
-    answer = await post(http, "/mfa/verify", body)
-    assert (answer.status_code, code_of(answer)) == (401, "INVALID_CODE")
+    response = await post(http, "/mfa/verify", body)
+    assert (response.status_code, error_code(response)) == (401, "INVALID_CODE")
 
 
-async def test_somebody_elses_name_on_a_passkey_is_refused(ada: Person, key: Authenticator) -> None:
+async def test_somebody_elses_name_on_a_passkey_is_refused(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     key.credentials[0].user_handle = b"somebody else..."
-    assert code_of(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
+    assert error_code(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
 
 
 async def test_a_registration_is_for_whoever_asked_for_it(
-    ada: Person, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
+    ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    eve = await a_person(http, mailbox)
+    eve = await create_registered_user(http, mailbox)
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     refused = await eve.send("POST", "/auth/passkeys", {"credential": key.create(options)})
-    assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
+    assert (refused.status_code, error_code(refused)) == (400, "PASSKEY_REFUSED")
 
 
-async def test_a_passkey_that_was_made_in_another_sites_frame_is_refused(ada: Person, key: Authenticator) -> None:
+async def test_a_passkey_that_was_made_in_another_sites_frame_is_refused(
+    ada: RegisteredUser, key: Authenticator
+) -> None:
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     made = key.create(options, crossOrigin=True, topOrigin="https://evil.example")
     refused = await ada.send("POST", "/auth/passkeys", {"credential": made})
-    assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
+    assert (refused.status_code, error_code(refused)) == (400, "PASSKEY_REFUSED")
 
 
 async def test_a_registration_works_once_and_a_credential_belongs_to_one(
-    ada: Person, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
+    ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     body = {"credential": key.create(options)}
-    answers = await asyncio.gather(*(ada.send("POST", "/auth/passkeys", body) for _ in range(4)))
-    assert sorted(answer.status_code for answer in answers) == [201, 400, 400, 400]
-    eve = await a_person(http, mailbox)
+    responses = await asyncio.gather(*(ada.send("POST", "/auth/passkeys", body) for _ in range(4)))
+    assert sorted(response.status_code for response in responses) == [201, 400, 400, 400]
+    eve = await create_registered_user(http, mailbox)
     theirs = Authenticator(PUBLIC_URL)
     asked = (await eve.send("POST", "/auth/passkeys/options")).json()["options"]
     copied = theirs.create(asked)
     theirs.credentials[0].id = key.credentials[0].id
     copied = _created_again(theirs, asked)
     refused = await eve.send("POST", "/auth/passkeys", {"credential": copied})
-    assert (refused.status_code, code_of(refused)) == (409, "PASSKEY_KNOWN")
+    assert (refused.status_code, error_code(refused)) == (409, "PASSKEY_KNOWN")
 
 
 def _created_again(key: Authenticator, options: dict[str, Any]) -> dict[str, Any]:
@@ -276,15 +286,17 @@ def _created_again(key: Authenticator, options: dict[str, Any]) -> dict[str, Any
 
 
 @pytest.mark.parametrize(("length", "status"), [(1, 201), (1023, 201), (1024, 400), (30_000, 422)])
-async def test_ids_of_credentials_are_as_long_as_the_standard_allows(ada: Person, length: int, status: int) -> None:
+async def test_ids_of_credentials_are_as_long_as_the_standard_allows(
+    ada: RegisteredUser, length: int, status: int
+) -> None:
     assert (await add_passkey(ada, Authenticator(PUBLIC_URL, id_length=length))).status_code == status
 
 
-async def test_an_id_that_was_not_signed_is_refused(ada: Person, key: Authenticator) -> None:
+async def test_an_id_that_was_not_signed_is_refused(ada: RegisteredUser, key: Authenticator) -> None:
     credential = key.create((await ada.send("POST", "/auth/passkeys/options")).json()["options"])
     credential["id"] = credential["rawId"] = "A" * 43
     refused = await ada.send("POST", "/auth/passkeys", {"credential": credential})
-    assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
+    assert (refused.status_code, error_code(refused)) == (400, "PASSKEY_REFUSED")
 
 
 @pytest.mark.parametrize(
@@ -298,68 +310,70 @@ async def test_an_id_that_was_not_signed_is_refused(ada: Person, key: Authentica
         ("attestationObject", "o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YUA"),
     ],
 )
-async def test_nonsense_from_a_browser_is_refused(ada: Person, key: Authenticator, field: str, value: str) -> None:
+async def test_nonsense_from_a_browser_is_refused(
+    ada: RegisteredUser, key: Authenticator, field: str, value: str
+) -> None:
     credential = key.create((await ada.send("POST", "/auth/passkeys/options")).json()["options"])
     credential["response"][field] = value
     refused = await ada.send("POST", "/auth/passkeys", {"credential": credential})
-    assert (refused.status_code, code_of(refused)) == (400, "PASSKEY_REFUSED")
+    assert (refused.status_code, error_code(refused)) == (400, "PASSKEY_REFUSED")
 
 
 @pytest.mark.parametrize("field", ["clientDataJSON", "authenticatorData", "signature", "userHandle"])
-async def test_nonsense_instead_of_a_signature_is_refused(ada: Person, key: Authenticator, field: str) -> None:
+async def test_nonsense_instead_of_a_signature_is_refused(ada: RegisteredUser, key: Authenticator, field: str) -> None:
     await add_passkey(ada, key)
     passkey = key.sign(await sign_in_options(ada.http))
     passkey["response"][field] = "A"
-    answer = await post(ada.http, "/passkeys/sign-in", {"passkey": passkey})
-    assert (answer.status_code, code_of(answer)) == (401, "INVALID_PASSKEY")
+    response = await post(ada.http, "/passkeys/sign-in", {"passkey": passkey})
+    assert (response.status_code, error_code(response)) == (401, "INVALID_PASSKEY")
 
 
 async def test_passkeys_are_listed_renamed_and_removed_by_their_owner_alone(
-    ada: Person, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
+    ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     passkey_id = (await add_passkey(ada, key, "Blue key")).json()["passkey"]["id"]
-    eve = await a_person(http, mailbox)
+    eve = await create_registered_user(http, mailbox)
     for method, body in (("PATCH", {"name": "Mine"}), ("DELETE", None)):
-        answer = await eve.send(method, f"/auth/passkeys/{passkey_id}", body)
-        assert (answer.status_code, code_of(answer)) == (404, "PASSKEY_NOT_FOUND")
+        response = await eve.send(method, f"/auth/passkeys/{passkey_id}", body)
+        assert (response.status_code, error_code(response)) == (404, "PASSKEY_NOT_FOUND")
     renamed = await ada.send("PATCH", f"/auth/passkeys/{passkey_id}", {"name": "  Red key "})
     assert renamed.json()["name"] == "Red key"
     listed = (await ada.get("/auth/passkeys")).json()
     assert (listed["total"], listed["items"][0]["name"]) == (1, "Red key")
     assert (await eve.get("/auth/passkeys")).json()["total"] == 0
-    await mailbox.arrived()
+    await mailbox.list_new()
     assert (await ada.send("DELETE", f"/auth/passkeys/{passkey_id}")).status_code == 204
     assert "is off" in (await mailbox.latest(ada.email)).subject
     assert (await sign_in(ada.http, ada.email)).status_code == 200
-    assert code_of(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
+    assert error_code(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
 
 
 async def test_with_another_factor_left_two_step_sign_in_stays_on(
-    ada: Person, key: Authenticator, clock: Clock, mailbox: Mailbox
+    ada: RegisteredUser, key: Authenticator, clock: Clock, mailbox: Mailbox
 ) -> None:
-    guarded: Guarded = await turn_on(ada, clock)
+    mfa_user: MfaUser = await enable_totp(ada, clock)
     passkey_id = (await add_passkey(ada, key)).json()["passkey"]["id"]
-    assert (await guarded.first_step())["methods"] == ["totp", "passkey", "recovery_code"]
-    await mailbox.arrived()
+    assert (await mfa_user.start_sign_in())["methods"] == ["totp", "passkey", "recovery_code"]
+    await mailbox.list_new()
     assert (await ada.send("DELETE", f"/auth/passkeys/{passkey_id}")).status_code == 204
     assert "was removed" in (await mailbox.latest(ada.email)).subject
-    assert (await guarded.first_step())["methods"] == ["totp", "recovery_code"]
+    assert (await mfa_user.start_sign_in())["methods"] == ["totp", "recovery_code"]
     assert (await ada.get("/auth/mfa")).json()["recovery_codes_left"] == 10
 
 
-async def test_there_is_an_end_to_passkeys(ada: Person, key: Authenticator, database: Database) -> None:
+async def test_there_is_an_end_to_passkeys(ada: RegisteredUser, key: Authenticator, database: Database) -> None:
     await add_passkey(ada, key)
     async with database.session() as session:
         first = (await session.scalars(select(Passkey))).one()
-        for number in range(MOST_PASSKEYS - 1):
+        for number in range(MAX_PASSKEYS - 1):
             made = {**first.model_dump(exclude={"id"}), "credential_id": bytes([number])}
             session.add(Passkey(**made))
     refused = await ada.send("POST", "/auth/passkeys/options")
-    assert (refused.status_code, code_of(refused)) == (409, "TOO_MANY_PASSKEYS")
+    assert (refused.status_code, error_code(refused)) == (409, "TOO_MANY_PASSKEYS")
 
 
 async def test_a_deactivated_person_does_not_come_in_with_a_passkey(
-    ada: Person, key: Authenticator, database: Database
+    ada: RegisteredUser, key: Authenticator, database: Database
 ) -> None:
     from sqlalchemy import update
 
@@ -368,7 +382,7 @@ async def test_a_deactivated_person_does_not_come_in_with_a_passkey(
     await add_passkey(ada, key)
     async with database.session() as session:
         await session.execute(update(User).where(col(User.email) == ada.email).values(is_active=False))
-    assert code_of(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
+    assert error_code(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,16 @@ from httpx import AsyncClient
 from sqlalchemy import update
 from sqlmodel import col
 
-from tests.modules.auth.people import Person, code_of
-from tests.modules.mfa.conftest import Guarded, add_passkey
-from undercroft.core.auth.settings import ProofSettings
+from tests.modules.auth.users import RegisteredUser, error_code
+from tests.modules.mfa.conftest import MfaUser, add_passkey
+from undercroft.core.auth.settings import StepUpSettings
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.settings import load, use
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.auth.throttle import PAIR
 from undercroft.testing.authenticator import Authenticator
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
 
 SENSITIVE = [
     ("POST", "/auth/mfa/totp"),
@@ -29,124 +29,128 @@ SENSITIVE = [
 
 
 @pytest.fixture
-async def stale(ada: Person, database: Database) -> Person:
+async def stale_person(ada: RegisteredUser, database: Database) -> RegisteredUser:
     """Ada, whose session was proven a while ago."""
-    await grow_stale(database)
+    await expire_reauthentication(database)
     return ada
 
 
-async def grow_stale(database: Database) -> None:
-    life = load(ProofSettings).step_up_life + timedelta(seconds=1)
+async def expire_reauthentication(database: Database) -> None:
+    life = load(StepUpSettings).step_up_lifetime + timedelta(seconds=1)
     async with database.session() as session:
         await session.execute(update(AuthSession).values(proven_at=col(AuthSession.proven_at) - life))
 
 
 @pytest.mark.parametrize(("method", "path"), SENSITIVE)
 async def test_what_is_sensitive_is_closed_to_a_session_that_was_proven_long_ago(
-    stale: Person, method: str, path: str
+    stale_person: RegisteredUser, method: str, path: str
 ) -> None:
-    refused = await stale.send(method, path)
-    assert (refused.status_code, code_of(refused)) == (403, "STEP_UP_REQUIRED")
+    refused = await stale_person.send(method, path)
+    assert (refused.status_code, error_code(refused)) == (403, "STEP_UP_REQUIRED")
     assert refused.json()["error"]["details"] == {"ways": ["password", "sign_in"]}
 
 
-async def test_a_session_that_was_never_proven_is_refused(ada: Person, database: Database) -> None:
+async def test_a_session_that_was_never_proven_is_refused(ada: RegisteredUser, database: Database) -> None:
     async with database.session() as session:
         await session.execute(update(AuthSession).values(proven_at=None))
-    assert code_of(await ada.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+    assert error_code(await ada.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
 
 
-async def test_the_password_opens_it_again_and_so_does_signing_in(stale: Person, database: Database) -> None:
-    wrong = await stale.send("POST", "/auth/step-up", {"password": "not the password at all"})
-    assert (wrong.status_code, code_of(wrong)) == (403, "WRONG_PASSWORD")
-    assert code_of(await stale.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
-    assert (await stale.send("POST", "/auth/step-up", {"password": stale.password})).status_code == 204
-    assert (await stale.send("POST", "/auth/mfa/totp")).status_code == 200
-    await grow_stale(database)
-    assert (await (await stale.sign_in_again()).send("POST", "/auth/mfa/totp")).status_code == 200
+async def test_the_password_opens_it_again_and_so_does_signing_in(
+    stale_person: RegisteredUser, database: Database
+) -> None:
+    wrong = await stale_person.send("POST", "/auth/step-up", {"password": "not the password at all"})
+    assert (wrong.status_code, error_code(wrong)) == (403, "WRONG_PASSWORD")
+    assert error_code(await stale_person.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+    assert (await stale_person.send("POST", "/auth/step-up", {"password": stale_person.password})).status_code == 204
+    assert (await stale_person.send("POST", "/auth/mfa/totp")).status_code == 200
+    await expire_reauthentication(database)
+    assert (await (await stale_person.sign_in_again()).send("POST", "/auth/mfa/totp")).status_code == 200
 
 
-async def test_stepping_up_is_for_one_session(stale: Person, database: Database) -> None:
-    other = await stale.sign_in_again()
-    await grow_stale(database)
-    assert (await other.send("POST", "/auth/step-up", {"password": stale.password})).status_code == 204
-    assert code_of(await stale.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+async def test_stepping_up_is_for_one_session(stale_person: RegisteredUser, database: Database) -> None:
+    other = await stale_person.sign_in_again()
+    await expire_reauthentication(database)
+    assert (await other.send("POST", "/auth/step-up", {"password": stale_person.password})).status_code == 204
+    assert error_code(await stale_person.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
 
 
-async def test_with_a_second_factor_the_password_is_not_enough(guarded: Guarded, database: Database) -> None:
-    await grow_stale(database)
-    ada = guarded.person
+async def test_with_a_second_factor_the_password_is_not_enough(mfa_user: MfaUser, database: Database) -> None:
+    await expire_reauthentication(database)
+    ada = mfa_user.person
     refused = await ada.send("DELETE", "/auth/mfa/totp")
     assert refused.json()["error"]["details"] == {"ways": ["code", "recovery_code", "sign_in"]}
     by_password = await ada.send("POST", "/auth/step-up", {"password": ada.password})
-    assert (by_password.status_code, code_of(by_password)) == (403, "STEP_UP_REQUIRED")
-    assert code_of(await ada.send("DELETE", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
-    assert (await ada.send("POST", "/auth/step-up", {"code": guarded.app.code()})).status_code == 204
+    assert (by_password.status_code, error_code(by_password)) == (403, "STEP_UP_REQUIRED")
+    assert error_code(await ada.send("DELETE", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
+    assert (await ada.send("POST", "/auth/step-up", {"code": mfa_user.app.code()})).status_code == 204
     assert (await ada.send("DELETE", "/auth/mfa/totp")).status_code == 204
 
 
-async def test_a_code_steps_up_or_signs_in_and_not_both(guarded: Guarded) -> None:
-    code = guarded.app.code()
-    assert (await guarded.person.send("POST", "/auth/step-up", {"code": code})).status_code == 204
-    again = await guarded.person.send("POST", "/auth/step-up", {"code": code})
-    assert (again.status_code, code_of(again)) == (403, "WRONG_CODE")
-    assert code_of(await guarded.verify(await guarded.token(), code=code)) == "INVALID_CODE"
+async def test_a_code_steps_up_or_signs_in_and_not_both(mfa_user: MfaUser) -> None:
+    code = mfa_user.app.code()
+    assert (await mfa_user.person.send("POST", "/auth/step-up", {"code": code})).status_code == 204
+    again = await mfa_user.person.send("POST", "/auth/step-up", {"code": code})
+    assert (again.status_code, error_code(again)) == (403, "WRONG_CODE")
+    assert error_code(await mfa_user.verify(await mfa_user.token(), code=code)) == "INVALID_CODE"
 
 
-async def test_of_parallel_step_ups_with_one_recovery_code_one_succeeds(guarded: Guarded) -> None:
-    body = {"recovery_code": guarded.recovery_codes[0]}
-    answers = await asyncio.gather(*(guarded.person.send("POST", "/auth/step-up", body) for _ in range(6)))
-    assert sorted(answer.status_code for answer in answers) == [204] + [403] * 5
+async def test_of_parallel_step_ups_with_one_recovery_code_one_succeeds(mfa_user: MfaUser) -> None:
+    body = {"recovery_code": mfa_user.recovery_codes[0]}
+    responses = await asyncio.gather(*(mfa_user.person.send("POST", "/auth/step-up", body) for _ in range(6)))
+    assert sorted(response.status_code for response in responses) == [204] + [403] * 5
 
 
-async def test_a_passkey_steps_up(ada: Person, key: Authenticator, database: Database) -> None:
+async def test_a_passkey_steps_up(ada: RegisteredUser, key: Authenticator, database: Database) -> None:
     await add_passkey(ada, key)
-    await grow_stale(database)
+    await expire_reauthentication(database)
     options = (await ada.send("POST", "/auth/step-up/options")).json()["options"]
     assert (await ada.send("POST", "/auth/step-up", {"passkey": key.sign(options)})).status_code == 204
     assert (await ada.send("POST", "/auth/mfa/recovery-codes")).status_code == 200
 
 
-async def test_guesses_are_slowed(app: Api, guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.state.identity.throttle, "_scale", 1)
-    wrong = {"code": guarded.app.wrong()}
-    codes = [code_of(await guarded.person.send("POST", "/auth/step-up", wrong)) for _ in range(PAIR.free + 1)]
-    assert codes == ["WRONG_CODE"] * PAIR.free + ["TOO_MANY_ATTEMPTS"]
+async def test_guesses_are_slowed(app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
+    wrong = {"code": mfa_user.app.wrong()}
+    codes = [
+        error_code(await mfa_user.person.send("POST", "/auth/step-up", wrong)) for _ in range(PAIR.free_attempts + 1)
+    ]
+    assert codes == ["WRONG_CODE"] * PAIR.free_attempts + ["TOO_MANY_ATTEMPTS"]
 
 
 @pytest.mark.parametrize("way", ["step_up", "sign_in", "change"])
 async def test_right_password_does_not_clear_the_count_of_wrong_codes(
-    app: Api, guarded: Guarded, monkeypatch: pytest.MonkeyPatch, way: str
+    app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    monkeypatch.setattr(app.state.identity.throttle, "_scale", 1)
-    ada = guarded.person
-    for _ in range(PAIR.free):
-        assert code_of(await ada.send("POST", "/auth/step-up", {"code": guarded.app.wrong()})) == "WRONG_CODE"
+    monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
+    ada = mfa_user.person
+    for _ in range(PAIR.free_attempts):
+        assert error_code(await ada.send("POST", "/auth/step-up", {"code": mfa_user.app.wrong()})) == "WRONG_CODE"
 
     if way == "step_up":
-        assert code_of(await ada.send("POST", "/auth/step-up", {"password": ada.password})) == "STEP_UP_REQUIRED"
+        assert error_code(await ada.send("POST", "/auth/step-up", {"password": ada.password})) == "STEP_UP_REQUIRED"
     elif way == "sign_in":
-        await guarded.token()
+        await mfa_user.token()
     else:
         body = {"current_password": ada.password, "new_password": "a very new sentence"}
         assert (await ada.send("POST", "/auth/password/change", body)).status_code == 204
 
-    again = await ada.send("POST", "/auth/step-up", {"code": guarded.app.wrong()})
-    assert (again.status_code, code_of(again)) == (429, "TOO_MANY_ATTEMPTS")
+    again = await ada.send("POST", "/auth/step-up", {"code": mfa_user.app.wrong()})
+    assert (again.status_code, error_code(again)) == (429, "TOO_MANY_ATTEMPTS")
 
 
 async def test_right_code_does_not_clear_the_count_of_wrong_passwords(
-    app: Api, guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+    app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.state.identity.throttle, "_scale", 1)
-    ada, wrong = guarded.person, {"password": "not the password at all"}
-    for _ in range(PAIR.free):
-        assert code_of(await ada.send("POST", "/auth/step-up", wrong)) == "WRONG_PASSWORD"
+    monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
+    ada, wrong = mfa_user.person, {"password": "not the password at all"}
+    for _ in range(PAIR.free_attempts):
+        assert error_code(await ada.send("POST", "/auth/step-up", wrong)) == "WRONG_PASSWORD"
 
-    assert (await ada.send("POST", "/auth/step-up", {"code": guarded.app.code()})).status_code == 204
+    assert (await ada.send("POST", "/auth/step-up", {"code": mfa_user.app.code()})).status_code == 204
 
     again = await ada.send("POST", "/auth/step-up", wrong)
-    assert (again.status_code, code_of(again)) == (429, "TOO_MANY_ATTEMPTS")
+    assert (again.status_code, error_code(again)) == (429, "TOO_MANY_ATTEMPTS")
 
 
 async def test_strangers_cannot_step_up(client: AsyncClient) -> None:
@@ -163,28 +167,28 @@ ACCOUNT = [
 
 @pytest.mark.parametrize(("method", "path", "body"), ACCOUNT)
 async def test_with_a_second_factor_the_password_alone_does_not_move_or_end_the_account(
-    guarded: Guarded, database: Database, method: str, path: str, body: dict[str, str]
+    mfa_user: MfaUser, database: Database, method: str, path: str, body: dict[str, str]
 ) -> None:
-    body = body | {"current_password": guarded.person.password}
-    await grow_stale(database)
-    refused = await guarded.person.send(method, path, body)
-    assert (refused.status_code, code_of(refused)) == (403, "STEP_UP_REQUIRED")
-    await guarded.person.send("POST", "/auth/step-up", {"recovery_code": guarded.recovery_codes[0]})
-    assert (await guarded.person.send(method, path, body)).status_code in (202, 204)
+    body = body | {"current_password": mfa_user.person.password}
+    await expire_reauthentication(database)
+    refused = await mfa_user.person.send(method, path, body)
+    assert (refused.status_code, error_code(refused)) == (403, "STEP_UP_REQUIRED")
+    await mfa_user.person.send("POST", "/auth/step-up", {"recovery_code": mfa_user.recovery_codes[0]})
+    assert (await mfa_user.person.send(method, path, body)).status_code in (202, 204)
 
 
-async def test_the_setting_says_how_long_proof_lasts(stale: Person) -> None:
-    settings = load(ProofSettings)
+async def test_the_setting_says_how_long_proof_lasts(stale_person: RegisteredUser) -> None:
+    settings = load(StepUpSettings)
     use(settings.model_copy(update={"step_up_minutes": 60.0}))
     try:
-        assert (await stale.send("POST", "/auth/mfa/totp")).status_code == 200
+        assert (await stale_person.send("POST", "/auth/mfa/totp")).status_code == 200
     finally:
         use(settings)
 
 
-async def test_who_asks_is_still_found_out_by_one_statement(guarded: Guarded, statements: Statements) -> None:
-    await guarded.person.get("/app/users/me")
+async def test_who_asks_is_still_found_out_by_one_statement(mfa_user: MfaUser, statements: StatementRecorder) -> None:
+    await mfa_user.person.get("/app/users/me")
     await statements.clear()
-    await guarded.person.get("/app/users/me")
-    await statements.recorded()
+    await mfa_user.person.get("/app/users/me")
+    await statements.get_all()
     assert len(statements.all) == 1

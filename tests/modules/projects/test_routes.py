@@ -18,7 +18,7 @@ async def create_many(client: AsyncClient, number: int) -> list[dict]:
     return [await create(client, name=f"Project {n:02}") for n in range(number)]
 
 
-def refused(response: Response, status: int, code: str) -> None:
+def assert_error(response: Response, status: int, code: str) -> None:
     assert response.status_code == status, response.text
     assert response.json()["error"]["code"] == code
 
@@ -78,13 +78,13 @@ async def test_a_cursor_walk_sees_each_project_once_while_others_insert(user: As
     seen: list[str] = []
     params: dict[str, object] = {"limit": 10}
     while True:
-        answer = (await user.get(PROJECTS, params=params)).json()
-        assert set(answer) == {"items", "next_cursor"}
-        seen += [each["id"] for each in answer["items"]]
+        response = (await user.get(PROJECTS, params=params)).json()
+        assert set(response) == {"items", "next_cursor"}
+        seen += [each["id"] for each in response["items"]]
         await create(user, name="Newcomer")
-        if answer["next_cursor"] is None:
+        if response["next_cursor"] is None:
             break
-        params = {"limit": 10, "cursor": answer["next_cursor"]}
+        params = {"limit": 10, "cursor": response["next_cursor"]}
     assert len(seen) == len(set(seen))
     assert set(seen) == before
 
@@ -134,7 +134,7 @@ async def test_bad_parameters_are_told(user: AsyncClient, params: dict[str, obje
 )
 async def test_a_bad_body_is_told_by_field(user: AsyncClient, body: object) -> None:
     response = await user.post(PROJECTS, json=body)
-    refused(response, 422, "VALIDATION_ERROR")
+    assert_error(response, 422, "VALIDATION_ERROR")
     assert response.json()["error"]["details"]["fields"]
 
 
@@ -152,10 +152,10 @@ async def test_if_match_guards_against_a_lost_update(user: AsyncClient) -> None:
     made = await create(user)
     address = f"{PROJECTS}/{made['id']}"
     assert (await user.patch(address, json={"name": "A"}, headers={"If-Match": '"1"'})).status_code == 200
-    refused(await user.patch(address, json={"name": "B"}, headers={"If-Match": '"1"'}), 412, "PRECONDITION_FAILED")
+    assert_error(await user.patch(address, json={"name": "B"}, headers={"If-Match": '"1"'}), 412, "PRECONDITION_FAILED")
     assert (await user.patch(address, json={"name": "C"}, headers={"If-Match": '"7", "2"'})).status_code == 200
     assert (await user.patch(address, json={"name": "D"}, headers={"If-Match": "*"})).status_code == 200
-    refused(await user.delete(address, headers={"If-Match": '"1"'}), 412, "PRECONDITION_FAILED")
+    assert_error(await user.delete(address, headers={"If-Match": '"1"'}), 412, "PRECONDITION_FAILED")
 
 
 async def test_project_that_the_client_has_is_304_until_it_changes(user: AsyncClient) -> None:
@@ -173,15 +173,15 @@ async def test_if_match_accepts_a_tag_that_a_proxy_made_weak(user: AsyncClient) 
     address = f"{PROJECTS}/{(await create(user))['id']}"
     assert (await user.patch(address, json={"name": "A"}, headers={"If-Match": 'W/"1"'})).status_code == 200
     stale = await user.patch(address, json={"name": "B"}, headers={"If-Match": 'W/"1"'})
-    refused(stale, 412, "PRECONDITION_FAILED")
+    assert_error(stale, 412, "PRECONDITION_FAILED")
     assert (await user.delete(address, headers={"If-Match": '"1", W/"2"'})).status_code == 204
 
 
 async def test_of_changes_at_once_none_is_lost_in_silence(user: AsyncClient) -> None:
     made = await create(user)
     address = f"{PROJECTS}/{made['id']}"
-    answers = await asyncio.gather(*(user.patch(address, json={"description": str(n)}) for n in range(20)))
-    statuses = [answer.status_code for answer in answers]
+    responses = await asyncio.gather(*(user.patch(address, json={"description": str(n)}) for n in range(20)))
+    statuses = [response.status_code for response in responses]
     assert set(statuses) <= {200, 409}
     assert (await user.get(address)).json()["version"] == 1 + statuses.count(200)
 
@@ -191,18 +191,18 @@ async def test_a_deleted_project_is_gone_until_it_is_restored(user: AsyncClient)
     address = f"{PROJECTS}/{made['id']}"
     assert (await user.delete(address)).status_code == 204
     for response in (await user.get(address), await user.delete(address), await user.patch(address, json={})):
-        refused(response, 404, "PROJECT_NOT_FOUND")
+        assert_error(response, 404, "PROJECT_NOT_FOUND")
     assert (await user.get(PROJECTS)).json()["total"] == 0
     restored = await user.post(f"{address}/restore")
     assert restored.status_code == 200
     assert restored.json()["id"] == made["id"]
-    refused(await user.post(f"{address}/restore"), 404, "PROJECT_NOT_FOUND")
+    assert_error(await user.post(f"{address}/restore"), 404, "PROJECT_NOT_FOUND")
 
 
 async def test_of_deletions_at_once_one_wins(user: AsyncClient) -> None:
     made = await create(user)
-    answers = await asyncio.gather(*(user.delete(f"{PROJECTS}/{made['id']}") for _ in range(10)))
-    assert sorted(answer.status_code for answer in answers) == [204, *[404] * 9]
+    responses = await asyncio.gather(*(user.delete(f"{PROJECTS}/{made['id']}") for _ in range(10)))
+    assert sorted(response.status_code for response in responses) == [204, *[404] * 9]
 
 
 async def test_anothers_projects_do_not_exist_on_any_verb(user: AsyncClient, stranger: AsyncClient) -> None:
@@ -214,7 +214,7 @@ async def test_anothers_projects_do_not_exist_on_any_verb(user: AsyncClient, str
         await stranger.delete(address),
         await stranger.post(f"{address}/restore"),
     ):
-        refused(response, 404, "PROJECT_NOT_FOUND")
+        assert_error(response, 404, "PROJECT_NOT_FOUND")
     assert (await stranger.get(PROJECTS)).json()["total"] == 0
     assert (await user.get(address)).json() == made
 
@@ -231,15 +231,15 @@ async def test_anothers_team_does_not_exist_either(user: AsyncClient, stranger: 
         await stranger.delete(address, headers=theirs),
         await stranger.post(f"{address}/restore", headers=theirs),
     ):
-        refused(response, 404, "TEAM_NOT_FOUND")
+        assert_error(response, 404, "TEAM_NOT_FOUND")
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
 async def test_nobody_signed_in_gets_nothing(client: AsyncClient, verb: str) -> None:
-    refused(await getattr(client, verb)(PROJECTS), 401, "UNAUTHORIZED")
+    assert_error(await getattr(client, verb)(PROJECTS), 401, "UNAUTHORIZED")
 
 
-async def test_statement_counts(user: AsyncClient, statements, rows_secured: bool) -> None:
+async def test_statement_counts(user: AsyncClient, statements, rls_enabled: bool) -> None:
     """With TENANT_RLS=on, BEGIN (with the tenant) and COMMIT come on top."""
     made = await create(user)
     for call, most in (
@@ -251,6 +251,6 @@ async def test_statement_counts(user: AsyncClient, statements, rows_secured: boo
     ):
         await statements.clear()
         await call()
-        await statements.recorded()
+        await statements.get_all()
         assert statements.count <= most, str(statements)
-        assert len(statements.all) <= most + 2 * rows_secured, str(statements)
+        assert len(statements.all) <= most + 2 * rls_enabled, str(statements)

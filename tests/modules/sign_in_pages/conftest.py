@@ -1,3 +1,3 @@
-from tests.modules.mfa.conftest import ada, clock, guarded, http, identity
+from tests.modules.mfa.conftest import ada, auth_services, clock, http, mfa_user
 
-__all__ = ["ada", "clock", "guarded", "http", "identity"]
+__all__ = ["ada", "auth_services", "clock", "http", "mfa_user"]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.modules.auth.people import PASSWORD, Person
-from tests.modules.conftest import shot
-from tests.modules.mfa.conftest import Clock, Guarded
+from tests.modules.auth.users import PASSWORD, RegisteredUser
+from tests.modules.conftest import take_screenshot
+from tests.modules.mfa.conftest import Clock, MfaUser
 from undercroft.core.settings import use
 from undercroft.modules.auth.settings import AuthSettings
 
@@ -28,7 +28,7 @@ async def address(address: str) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("screen", SCREENS)
 async def test_somebody_signs_in_and_out_without_a_script(
-    chromium: Any, address: str, ada: Person, screen: str
+    chromium: Any, address: str, ada: RegisteredUser, screen: str
 ) -> None:
     context = await chromium.new_context(java_script_enabled=False, **SCREENS[screen])
     page = await context.new_page()
@@ -36,46 +36,48 @@ async def test_somebody_signs_in_and_out_without_a_script(
     page.on("console", lambda said: complaints.append(said.text))
     for path, name in (("/", "welcome"), ("/register", "register"), ("/magic-link?token=x", "link")):
         assert (await page.goto(address + path)).status == 200
-        await shot(page, f"{screen}-{name}")
+        await take_screenshot(page, f"{screen}-{name}")
         assert await page.locator("body").evaluate("body => body.scrollWidth <= window.innerWidth")
     await page.goto(f"{address}/sign-in")
     await page.fill("input[name=email]", ada.email)
     await page.fill("input[name=password]", "not my password")
     await page.press("input[name=password]", "Enter")
     assert await page.locator("[role=alert]").count() == 1
-    await shot(page, f"{screen}-wrong")
+    await take_screenshot(page, f"{screen}-wrong")
     await page.fill("input[name=password]", PASSWORD)
     await page.press("input[name=password]", "Enter")
     assert page.url == f"{address}/"
-    await shot(page, f"{screen}-signed-in")
+    await take_screenshot(page, f"{screen}-signed-in")
     await page.click("text=Sign out")
-    await shot(page, f"{screen}-sign-out")
+    await take_screenshot(page, f"{screen}-sign-out")
     await page.click("button")
     assert page.url == f"{address}/sign-in"
     await page.fill("input[name=email]", ada.email)
     await page.click("text=Email me a link")
     assert await page.inner_text("h1") == "Check your email"
-    await shot(page, f"{screen}-link-sent")
+    await take_screenshot(page, f"{screen}-link-sent")
     await page.goto(f"{address}/nothing-here")
-    await shot(page, f"{screen}-error")
+    await take_screenshot(page, f"{screen}-error")
     assert [each for each in complaints if "401" not in each and "404" not in each] == []
     await context.close()
 
 
-async def test_the_second_step_is_taken_on_a_phone(chromium: Any, address: str, guarded: Guarded, clock: Clock) -> None:
+async def test_the_second_step_is_taken_on_a_phone(
+    chromium: Any, address: str, mfa_user: MfaUser, clock: Clock
+) -> None:
     clock.next_step()
     context = await chromium.new_context(java_script_enabled=False, **SCREENS["phone"])
     page = await context.new_page()
     await page.goto(f"{address}/sign-in?next=/register")
-    await page.fill("input[name=email]", guarded.person.email)
+    await page.fill("input[name=email]", mfa_user.person.email)
     await page.fill("input[name=password]", PASSWORD)
     await page.press("input[name=password]", "Enter")
-    await shot(page, "phone-second-step")
-    await page.fill("input[name=code]", guarded.app.wrong())
+    await take_screenshot(page, "phone-second-step")
+    await page.fill("input[name=code]", mfa_user.app.wrong())
     await page.press("input[name=code]", "Enter")
     await page.click("summary")
-    await shot(page, "phone-second-step-wrong")
-    await page.fill("input[name=code]", guarded.app.code())
+    await take_screenshot(page, "phone-second-step-wrong")
+    await page.fill("input[name=code]", mfa_user.app.code())
     await page.press("input[name=code]", "Enter")
     assert page.url == f"{address}/register"
     await context.close()

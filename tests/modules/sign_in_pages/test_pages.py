@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from tests.modules.auth.people import PASSWORD, Mailbox, Person, a_person, client_of, new_address
-from tests.modules.forms import followed
+from tests.modules.auth.users import PASSWORD, Mailbox, RegisteredUser, create_registered_user, make_client, new_email
+from tests.modules.forms import follow_redirect
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
@@ -18,15 +18,19 @@ from undercroft.core.settings import use
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.users import User
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
 
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
-EVIL = [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}]
+CROSS_SITE_HEADERS = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Origin": "https://evil.example"},
+    {"Sec-Fetch-Site": "same-site"},
+]
 PAGES = ["/", "/sign-in", "/register", "/magic-link?token=x"]
 
 
 @pytest.fixture
-def links() -> Iterator[None]:
+def magic_links_enabled() -> Iterator[None]:
     use(AuthSettings(magic_links=True))
     yield
     use(AuthSettings())
@@ -36,21 +40,21 @@ async def sign_in(http: httpx.AsyncClient, email: str, password: str = PASSWORD,
     return await http.post("/sign-in", data={"email": email, "password": password, **more}, headers=BROWSER)
 
 
-async def csrf_of(http: httpx.AsyncClient) -> str:
+async def get_csrf_token(http: httpx.AsyncClient) -> str:
     found = re.search(r'name="csrf_token" value="([^"]+)"', (await http.get("/sign-out", headers=BROWSER)).text)
     assert found
     return found[1]
 
 
-async def test_somebody_signs_in_and_out_by_pages_alone(http: httpx.AsyncClient, ada: Person) -> None:
+async def test_somebody_signs_in_and_out_by_pages_alone(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     page = await http.get("/sign-in", params={"next": "/docs"}, headers=BROWSER)
     assert 'name="next" value="/docs"' in page.text
-    answer = await sign_in(http, ada.email.upper(), next="/docs")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/docs")
-    assert "httponly" in answer.headers["set-cookie"].lower()
+    response = await sign_in(http, ada.email.upper(), next="/docs")
+    assert (response.status_code, response.headers["location"]) == (303, "/docs")
+    assert "httponly" in response.headers["set-cookie"].lower()
     assert "Ada Lovelace" in (await http.get("/", headers=BROWSER)).text
     assert (await http.get("/sign-in", headers=BROWSER)).headers["location"] == "/"
-    out = await http.post("/sign-out", data={"csrf_token": await csrf_of(http)}, headers=BROWSER)
+    out = await http.post("/sign-out", data={"csrf_token": await get_csrf_token(http)}, headers=BROWSER)
     assert (out.status_code, out.headers["location"]) == (303, "/sign-in")
     assert (await http.get("/api/v1/app/users/me")).status_code == 401
     assert (await http.get("/sign-out", headers=BROWSER)).headers["location"] == "/sign-in"
@@ -58,18 +62,20 @@ async def test_somebody_signs_in_and_out_by_pages_alone(http: httpx.AsyncClient,
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_a_page_asks_the_database_nothing_about_strangers_and_runs_no_script(
-    http: httpx.AsyncClient, statements: Statements, path: str
+    http: httpx.AsyncClient, statements: StatementRecorder, path: str
 ) -> None:
-    answer = await http.get(path, headers=BROWSER)
-    assert answer.status_code == 200
-    assert await statements.recorded() == []
-    assert "<script" not in answer.text
-    assert "style=" not in answer.text
-    assert "script-src" not in answer.headers["content-security-policy"]
-    assert answer.headers["cache-control"] == "no-store"
+    response = await http.get(path, headers=BROWSER)
+    assert response.status_code == 200
+    assert await statements.get_all() == []
+    assert "<script" not in response.text
+    assert "style=" not in response.text
+    assert "script-src" not in response.headers["content-security-policy"]
+    assert response.headers["cache-control"] == "no-store"
 
 
-async def test_a_wrong_password_and_an_unknown_address_look_the_same(http: httpx.AsyncClient, ada: Person) -> None:
+async def test_a_wrong_password_and_an_unknown_address_look_the_same(
+    http: httpx.AsyncClient, ada: RegisteredUser
+) -> None:
     wrong, unknown, nonsense = [
         await sign_in(http, email, "no such password") for email in (ada.email, "nobody@example.com", "nobody")
     ]
@@ -83,60 +89,66 @@ async def test_a_wrong_password_and_an_unknown_address_look_the_same(http: httpx
 async def test_what_was_typed_comes_back_escaped(http: httpx.AsyncClient) -> None:
     hostile = '"><script>alert(1)</script>@example.com'
     for path in ("/sign-in", "/register"):
-        answer = await http.post(path, data={"email": hostile, "full_name": hostile, "next": hostile}, headers=BROWSER)
-        assert answer.status_code in (401, 422)
-        assert "<script" not in answer.text
+        response = await http.post(
+            path, data={"email": hostile, "full_name": hostile, "next": hostile}, headers=BROWSER
+        )
+        assert response.status_code in (401, 422)
+        assert "<script" not in response.text
 
 
 @pytest.mark.parametrize("wanted", ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example"])
-async def test_nobody_is_sent_to_another_site(http: httpx.AsyncClient, ada: Person, wanted: str) -> None:
+async def test_nobody_is_sent_to_another_site(http: httpx.AsyncClient, ada: RegisteredUser, wanted: str) -> None:
     assert "evil" not in (await http.get("/sign-in", params={"next": wanted}, headers=BROWSER)).text
     assert (await sign_in(http, ada.email, next=wanted)).headers["location"] == "/"
     assert (await http.get("/sign-in", params={"next": wanted}, headers=BROWSER)).headers["location"] == "/"
 
 
-@pytest.mark.parametrize("headers", EVIL)
+@pytest.mark.parametrize("headers", CROSS_SITE_HEADERS)
 async def test_another_site_signs_nobody_in_or_out(
-    http: httpx.AsyncClient, ada: Person, database: Database, headers: dict[str, str]
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database, headers: dict[str, str]
 ) -> None:
     data = {"email": ada.email, "password": PASSWORD}
     for path in ("/sign-in", "/register", "/sign-in/link"):
-        answer = await http.post(path, data=data, headers=headers)
-        assert answer.status_code == 403
-        assert "set-cookie" not in answer.headers
+        response = await http.post(path, data=data, headers=headers)
+        assert response.status_code == 403
+        assert "set-cookie" not in response.headers
     await sign_in(http, ada.email)
-    token = await csrf_of(http)
+    token = await get_csrf_token(http)
     assert (await http.post("/sign-out", data={"csrf_token": token}, headers=headers)).status_code == 403
     assert (await http.post("/sign-out", data={"csrf_token": "guess"}, headers=BROWSER)).status_code == 403
     assert (await http.post("/sign-out", headers=BROWSER)).status_code == 403
     assert (await http.get("/api/v1/app/users/me")).status_code == 200
-    async with database.reading() as session:
+    async with database.read_session() as session:
         cookies = await session.scalars(select(AuthSession).where(col(AuthSession.kind) == "cookie"))
         assert len(cookies.all()) == 1
 
 
-async def test_the_token_of_another_session_signs_nobody_out(app: Api, http: httpx.AsyncClient, ada: Person) -> None:
+async def test_the_token_of_another_session_signs_nobody_out(
+    app: Api, http: httpx.AsyncClient, ada: RegisteredUser
+) -> None:
     await sign_in(http, ada.email)
-    async with client_of(app) as other:
+    async with make_client(app) as other:
         await sign_in(other, ada.email)
-        foreign = await csrf_of(other)
+        foreign = await get_csrf_token(other)
     assert (await http.post("/sign-out", data={"csrf_token": foreign}, headers=BROWSER)).status_code == 403
 
 
-async def test_somebody_registers_on_the_page(http: httpx.AsyncClient, mailbox: Mailbox, ada: Person) -> None:
-    email = new_address()
+async def test_somebody_registers_on_the_page(http: httpx.AsyncClient, mailbox: Mailbox, ada: RegisteredUser) -> None:
+    email = new_email()
     data = {"email": email, "password": PASSWORD, "full_name": "Grace Hopper"}
     weak = await http.post("/register", data={**data, "password": "password123"}, headers=BROWSER)
     assert weak.status_code == 422
     assert "password123" not in weak.text
     assert email in weak.text
-    done = await followed(http, await http.post("/register", data=data, headers=BROWSER))
-    known = await followed(http, await http.post("/register", data={**data, "email": ada.email}, headers=BROWSER))
+    done = await follow_redirect(http, await http.post("/register", data=data, headers=BROWSER))
+    known = await follow_redirect(
+        http, await http.post("/register", data={**data, "email": ada.email}, headers=BROWSER)
+    )
     assert f"We sent a link to {email}." in done.text
     assert done.text.replace(email, ada.email) == known.text
     assert 'href="/verify-email/resend"' in done.text
     token = (await mailbox.latest(email)).token
-    verified = await followed(http, await http.post("/verify-email", data={"token": token}, headers=BROWSER))
+    verified = await follow_redirect(http, await http.post("/verify-email", data={"token": token}, headers=BROWSER))
     assert "Email confirmed" in verified.text
     assert 'href="/sign-in?next=%2F"' in verified.text
     assert (await sign_in(http, email)).status_code == 303
@@ -144,33 +156,33 @@ async def test_somebody_registers_on_the_page(http: httpx.AsyncClient, mailbox: 
 
 @pytest.mark.parametrize("data", [{"email": "nobody"}, {"email": ""}, {"email": "a@b.example", "full_name": "a\nb"}])
 async def test_what_cannot_register_is_told_on_the_page(http: httpx.AsyncClient, data: dict[str, str]) -> None:
-    answer = await http.post("/register", data={"password": PASSWORD, **data}, headers=BROWSER)
-    assert answer.status_code == 422
+    response = await http.post("/register", data={"password": PASSWORD, **data}, headers=BROWSER)
+    assert response.status_code == 422
     wrong = next(iter(data)) if len(data) == 1 else "full_name"
-    assert f'aria-describedby="{wrong}-error"' in answer.text
-    assert answer.text.count("autofocus") == answer.text.count("aria-invalid") == 1
-    assert f'id="{wrong}-error"' in answer.text
+    assert f'aria-describedby="{wrong}-error"' in response.text
+    assert response.text.count("autofocus") == response.text.count("aria-invalid") == 1
+    assert f'id="{wrong}-error"' in response.text
 
 
 async def test_a_link_is_mailed_from_the_page_where_links_are_offered(
-    http: httpx.AsyncClient, ada: Person, mailbox: Mailbox, links: None
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, magic_links_enabled: None
 ) -> None:
     assert "Email me a link" in (await http.get("/sign-in", headers=BROWSER)).text
     pages = [
         await http.post("/sign-in/link", data={"email": email}, headers=BROWSER)
-        for email in (ada.email, new_address(), "nobody")
+        for email in (ada.email, new_email(), "nobody")
     ]
-    assert len({(await followed(http, page)).text for page in pages}) == 1
+    assert len({(await follow_redirect(http, page)).text for page in pages}) == 1
     token = (await mailbox.latest(ada.email)).token
-    answer = await http.post("/magic-link", data={"token": token}, headers={**BROWSER, "Origin": "null"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    response = await http.post("/magic-link", data={"token": token}, headers={**BROWSER, "Origin": "null"})
+    assert (response.status_code, response.headers["location"]) == (303, "/")
     assert (await http.get("/api/v1/app/users/me")).json()["email"] == ada.email
     again = await http.post("/magic-link", data={"token": token}, headers=BROWSER)
     assert again.status_code == 400
     assert 'role="alert"' in again.text
 
 
-async def test_links_are_not_offered_where_they_are_off(http: httpx.AsyncClient, ada: Person) -> None:
+async def test_links_are_not_offered_where_they_are_off(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     assert "Email me a link" not in (await http.get("/sign-in", headers=BROWSER)).text
     assert (await http.post("/sign-in/link", data={"email": ada.email}, headers=BROWSER)).status_code == 404
 
@@ -188,33 +200,33 @@ async def test_a_cookie_of_nobody_is_nobody(http: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("path", ["/nothing-here", "/admin-nothing"])
 async def test_a_browser_that_lost_its_way_gets_a_page(http: httpx.AsyncClient, path: str) -> None:
-    answer = await http.get(path, headers=BROWSER)
-    assert answer.status_code == 404
-    assert answer.headers["content-type"].startswith("text/html")
-    assert 'href="/"' in answer.text
+    response = await http.get(path, headers=BROWSER)
+    assert response.status_code == 404
+    assert response.headers["content-type"].startswith("text/html")
+    assert 'href="/"' in response.text
     assert (await http.get(path)).json()["error"]["code"] == "NOT_FOUND"
 
 
 async def test_welcome_page_offers_a_team_of_the_users_domain_and_joins_it(
     app: Api, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    async with client_of(app) as other:
-        owner = await a_person(other, mailbox, f"{new_id().hex[-12:]}@acme.example")
+    async with make_client(app) as other:
+        owner = await create_registered_user(other, mailbox, f"{new_id().hex[-12:]}@acme.example")
         team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
         await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": ["acme.example"]})
         assert "Join Acme" not in (await http.get("/", headers=BROWSER)).text
-        colleague = await a_person(http, mailbox, f"{new_id().hex[-12:]}@acme.example")
+        colleague = await create_registered_user(http, mailbox, f"{new_id().hex[-12:]}@acme.example")
         await sign_in(http, colleague.email)
         page = await http.get("/", headers=BROWSER)
         assert "Join Acme as member" in page.text
         for refused in ({"team_id": team}, {"team_id": team, "csrf_token": "x"}):
-            answer = await http.post("/join", data=refused, headers=BROWSER)
-            assert (answer.status_code, "X-CSRF-Token" in answer.text) == (403, True)
+            response = await http.post("/join", data=refused, headers=BROWSER)
+            assert (response.status_code, "X-CSRF-Token" in response.text) == (403, True)
         found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
         assert found
         form = {"team_id": team, "csrf_token": found[1]}
-        answer = await http.post("/join", data=form, headers=BROWSER)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        response = await http.post("/join", data=form, headers=BROWSER)
+        assert (response.status_code, response.headers["location"]) == (303, "/")
         members = (await owner.get(f"/app/teams/{team}/members")).json()["items"]
         assert [each["email"] for each in members] == [owner.email, colleague.email]
         assert "Join Acme" not in (await http.get("/", headers=BROWSER)).text
@@ -223,9 +235,9 @@ async def test_welcome_page_offers_a_team_of_the_users_domain_and_joins_it(
 
 
 async def test_sign_in_before_verification_offers_the_link_again_for_every_address(
-    http: httpx.AsyncClient, mailbox: Mailbox, ada: Person
+    http: httpx.AsyncClient, mailbox: Mailbox, ada: RegisteredUser
 ) -> None:
-    email = new_address()
+    email = new_email()
     await http.post("/register", data={"email": email, "password": PASSWORD}, headers=BROWSER)
     first = (await mailbox.latest(email)).token
     pending, known = await sign_in(http, email), await sign_in(http, ada.email, "no such password")
@@ -236,25 +248,25 @@ async def test_sign_in_before_verification_offers_the_link_again_for_every_addre
     assert pending.text.count('aria-invalid="true"') == 1
     assert 'name="password" maxlength="1024" autocomplete="current-password" required autofocus' in pending.text
     sent = await http.post("/verify-email/resend", data={"email": email}, headers=BROWSER)
-    assert f"We sent a link to {email}." in (await followed(http, sent)).text
+    assert f"We sent a link to {email}." in (await follow_redirect(http, sent)).text
     second = (await mailbox.latest(email)).token
     assert second != first
-    await followed(http, await http.post("/verify-email", data={"token": second}, headers=BROWSER))
+    await follow_redirect(http, await http.post("/verify-email", data={"token": second}, headers=BROWSER))
     assert (await sign_in(http, email)).status_code == 303
 
 
 async def test_resent_links_look_the_same_for_every_address(
-    http: httpx.AsyncClient, mailbox: Mailbox, ada: Person
+    http: httpx.AsyncClient, mailbox: Mailbox, ada: RegisteredUser
 ) -> None:
     pages = []
-    for email in (ada.email, new_address(), "nonsense"):
+    for email in (ada.email, new_email(), "nonsense"):
         sent = await http.post("/verify-email/resend", data={"email": email}, headers=BROWSER)
-        pages.append((await followed(http, sent)).text.replace(email, "EMAIL"))
+        pages.append((await follow_redirect(http, sent)).text.replace(email, "EMAIL"))
     assert len(set(pages)) == 1
 
 
 async def test_administrators_find_administration_on_the_welcome_page(
-    http: httpx.AsyncClient, ada: Person, database: Database
+    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     await sign_in(http, ada.email)
     assert "/admin" not in (await http.get("/", headers=BROWSER)).text

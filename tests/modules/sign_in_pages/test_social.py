@@ -9,25 +9,25 @@ import pytest_asyncio
 from pyotp import TOTP
 from sqlalchemy import update
 
-from tests.modules.identities import worlds
+from tests.modules.identities import fixtures
 from tests.modules.identities.browsers import (
-    agree,
-    another,
+    approve,
     browser,
-    one_world,
-    signed_in_people,
+    module_social_app,
+    other_browser,
+    sign_in_new_user,
+    social_app,
     start,
-    world,
 )
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
 from undercroft.core.settings import use
-from undercroft.devstack.standins.oidc import OidcIssuer
+from undercroft.devstack.emulators.oidc import OidcIssuer
 from undercroft.modules.users import User
 from undercroft.providers.identity import IdentitySettings
-from undercroft.testing.people import client_of
+from undercroft.testing.users import make_client
 
-__all__ = ["another", "browser", "one_world", "world"]
+__all__ = ["browser", "module_social_app", "other_browser", "social_app"]
 
 PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
@@ -35,40 +35,40 @@ PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 async def test_a_button_leads_to_the_provider_and_back_to_the_page_that_was_wanted(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
     page = (await browser.get("/sign-in", params={"next": "/docs?a=1"}, headers=PAGE)).text
     links = re.findall(r'href="(/api/v1/auth/social/[^"]+)"', page)
     assert len(links) == 5
     assert "Continue with Google" in page
     away = await browser.get(links[-1].replace("&amp;", "&"), headers=PAGE)
     assert away.status_code == 302
-    back = await browser.get(await agree(away.headers["location"]), headers=PAGE)
+    back = await browser.get(await approve(away.headers["location"]), headers=PAGE)
     assert (back.status_code, back.headers["location"]) == (303, "/docs?a=1")
     assert "You are signed in" in (await browser.get("/", headers=PAGE)).text
 
 
 async def test_a_second_factor_is_asked_for_on_our_page(
-    browser: httpx.AsyncClient, another: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+    browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    oidc_issuer.approving = oidc_issuer.person()
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
     first = await browser.get("/api/v1/auth/social/oidc")
-    assert (await browser.get(await agree(first.headers["location"]))).status_code == 303
+    assert (await browser.get(await approve(first.headers["location"]))).status_code == 303
     async with database.session() as session:
         await session.execute(update(User).values(second_factors=["totp"]))
-    away = await another.get("/api/v1/auth/social/oidc", params={"return_to": "/docs"})
-    page = await another.get(await agree(away.headers["location"]), headers=PAGE)
+    away = await other_browser.get("/api/v1/auth/social/oidc", params={"return_to": "/docs"})
+    page = await other_browser.get(await approve(away.headers["location"]), headers=PAGE)
     assert page.status_code == 200
     assert 'name="mfa_token"' in page.text
     assert 'name="next" value="/docs"' in page.text
     assert "session" not in page.headers.get("set-cookie", "")
-    assert (await another.get("/api/v1/app/users/me")).status_code == 401
+    assert (await other_browser.get("/api/v1/app/users/me")).status_code == 401
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def elsewhere(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[Api]:
+async def external_app(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[Api]:
     """An issuer keeps the accounts, and browsers sign in with it as well."""
-    _, buttons = worlds.social(oidc_issuer)
-    async with worlds.application(database, worlds.oidc(oidc_issuer), buttons) as app:
+    _, buttons = fixtures.social(oidc_issuer)
+    async with fixtures.application(database, fixtures.oidc(oidc_issuer), buttons) as app:
         yield app
 
 
@@ -80,36 +80,36 @@ async def recovery_codes(browser: httpx.AsyncClient, safe: dict[str, Any]) -> li
     return codes
 
 
-async def test_where_others_keep_the_accounts_their_buttons_are_all_there_is(elsewhere: Api) -> None:
-    async with client_of(elsewhere) as stranger:
+async def test_where_others_keep_the_accounts_their_buttons_are_all_there_is(external_app: Api) -> None:
+    async with make_client(external_app) as stranger:
         assert "Sign in" in (await stranger.get("/", headers=PAGE)).text
         page = (await stranger.get("/sign-in", headers=PAGE)).text
         assert "Continue with Single sign-on" in page
         assert "Continue with Google" not in page
         assert not [name for name in ("<form", "Password", "/register") if name in page]
         for path in ("/sign-in", "/sign-in/link", "/register"):
-            answer = await stranger.post(path, data={"email": "a@example.com"}, headers=PAGE)
-            assert answer.status_code == 403, path
+            response = await stranger.post(path, data={"email": "a@example.com"}, headers=PAGE)
+            assert response.status_code == 403, path
 
 
 async def test_who_came_from_elsewhere_takes_the_second_step_and_signs_out(
-    elsewhere: Api, oidc_issuer: OidcIssuer
+    external_app: Api, oidc_issuer: OidcIssuer
 ) -> None:
-    async with client_of(elsewhere) as browser:
-        codes = await recovery_codes(browser, await signed_in_people(browser, oidc_issuer, "oidc"))
-    async with client_of(elsewhere) as browser:
-        page = (await browser.get(await agree(await start(browser)), headers=PAGE)).text
-        proof = {"mfa_token": value_of("mfa_token", page), "recovery_code": codes[0]}
+    async with make_client(external_app) as browser:
+        codes = await recovery_codes(browser, await sign_in_new_user(browser, oidc_issuer, "oidc"))
+    async with make_client(external_app) as browser:
+        page = (await browser.get(await approve(await start(browser)), headers=PAGE)).text
+        proof = {"mfa_token": field_value("mfa_token", page), "recovery_code": codes[0]}
         assert (await browser.post("/sign-in/second-step", data=proof, headers=PAGE)).status_code == 303
         again = await browser.post("/sign-in/second-step", data=proof, headers=PAGE)
         assert (again.status_code, "Continue with Single sign-on" in again.text) == (401, True)
 
-        csrf = {"csrf_token": value_of("csrf_token", (await browser.get("/sign-out", headers=PAGE)).text)}
+        csrf = {"csrf_token": field_value("csrf_token", (await browser.get("/sign-out", headers=PAGE)).text)}
         assert (await browser.post("/sign-out", data=csrf, headers=PAGE)).status_code == 303
         assert (await browser.get("/api/v1/app/users/me")).status_code == 401
 
 
-def value_of(field: str, page: str) -> str:
+def field_value(field: str, page: str) -> str:
     return re.findall(rf'name="{field}" value="([^"]+)"', page)[0]
 
 
@@ -119,8 +119,8 @@ async def test_where_others_keep_the_accounts_there_is_nothing_to_sign_in_with(
     use(IdentitySettings(auth_provider="oidc", oidc_issuer=oidc_issuer.url, oidc_audience=("x",)))
     try:
         for path in ("/sign-in", "/register", "/magic-link"):
-            answer = await client.get(path, headers=PAGE)
-            assert answer.status_code == 403, path
+            response = await client.get(path, headers=PAGE)
+            assert response.status_code == 403, path
             assert (await client.post(path, data={"email": "a@example.com"}, headers=PAGE)).status_code == 403
         assert "Sign in" not in (await client.get("/", headers=PAGE)).text
     finally:

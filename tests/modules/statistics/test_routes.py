@@ -4,18 +4,18 @@ from collections.abc import Awaitable, Callable
 
 from httpx import AsyncClient
 
-from undercroft.testing.people import Person
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
+from undercroft.testing.users import SignedInUser
 
-SignIn = Callable[..., Awaitable[Person]]
+CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 STATISTICS = "/api/v1/admin/statistics"
 
 
 async def test_everything_is_counted_in_one_statement(
-    somebody: SignIn, admin: AsyncClient, statements: Statements, rows_secured: bool
+    create_user: CreateUser, admin: AsyncClient, statements: StatementRecorder, rls_enabled: bool
 ) -> None:
-    people = [await somebody() for _ in range(3)]
+    people = [await create_user() for _ in range(3)]
     team = (await people[0].client.post("/api/v1/app/teams", json={"name": "Acme"})).json()
     gone = (await people[0].client.post("/api/v1/app/teams", json={"name": "Gone"})).json()
     await admin.delete(f"/api/v1/admin/teams/{gone['id']}")
@@ -23,7 +23,7 @@ async def test_everything_is_counted_in_one_statement(
     await admin.post(f"/api/v1/admin/users/{people[2].user_id}/deactivate")
     await statements.clear()
     found = (await admin.get(STATISTICS)).json()
-    assert len(await statements.recorded()) == 2 + 2 * rows_secured
+    assert len(await statements.get_all()) == 2 + 2 * rls_enabled
     assert found["users"] == {
         "total": 4, "active": 3, "unverified": 4, "two_step": 0, "administrators": 1, "new_7_days": 4, "new_30_days": 4,
     }  # fmt: skip

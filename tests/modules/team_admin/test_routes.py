@@ -11,10 +11,10 @@ from sqlmodel import col
 from tests.modules.audit.entries import entries
 from undercroft.core.db import Database
 from undercroft.modules.teams import Membership
-from undercroft.testing.people import Person
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
+from undercroft.testing.users import SignedInUser
 
-SignIn = Callable[..., Awaitable[Person]]
+CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 TEAMS = "/api/v1/admin/teams"
 OWN = "/api/v1/app/teams"
@@ -22,17 +22,17 @@ PROJECTS = "/api/v1/app/projects"
 
 
 async def make_team(client: AsyncClient, **fields: object) -> dict:
-    answer = await client.post(OWN, json={"name": "Acme", **fields})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
+    response = await client.post(OWN, json={"name": "Acme", **fields})
+    assert response.status_code == 201, response.text
+    return response.json()
 
 
-def refused(answer: Response, status: int, code: str) -> None:
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+def assert_error(response: Response, status: int, code: str) -> None:
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
 
 
-async def test_administrators_find_all_teams(somebody: SignIn, admin: AsyncClient) -> None:
-    person = await somebody()
+async def test_administrators_find_all_teams(create_user: CreateUser, admin: AsyncClient) -> None:
+    person = await create_user()
     made = [await make_team(person.client, name=f"Otters {number}") for number in range(3)]
     found = (await admin.get(TEAMS, params={"q": "OTTERS", "sort": "name", "size": 2})).json()
     assert [each["name"] for each in found["items"]] == ["Otters 0", "Otters 1"]
@@ -49,14 +49,14 @@ async def test_administrators_find_all_teams(somebody: SignIn, admin: AsyncClien
 
 
 async def test_a_list_costs_as_many_statements_however_long_it_is(
-    user: AsyncClient, admin: AsyncClient, statements: Statements
+    user: AsyncClient, admin: AsyncClient, statements: StatementRecorder
 ) -> None:
     costs = []
     for _ in range(2):
         await make_team(user)
         await statements.clear()
         assert (await admin.get(TEAMS)).status_code == 200
-        costs.append(len(await statements.recorded()))
+        costs.append(len(await statements.get_all()))
     assert costs[0] == costs[1]
 
 
@@ -78,11 +78,13 @@ async def test_a_deleted_team_is_out_of_reach_until_it_is_restored(user: AsyncCl
     assert (await admin.get(f"{TEAMS}/{other['id']}")).json()["slug"] == "the-one"
 
 
-async def test_a_personal_team_stays_and_an_unknown_one_is_not_found(somebody: SignIn, admin: AsyncClient) -> None:
-    person = await somebody()
-    refused(await admin.delete(f"{TEAMS}/{person.team_id}"), 409, "PERSONAL_TEAM")
+async def test_a_personal_team_stays_and_an_unknown_one_is_not_found(
+    create_user: CreateUser, admin: AsyncClient
+) -> None:
+    person = await create_user()
+    assert_error(await admin.delete(f"{TEAMS}/{person.team_id}"), 409, "PERSONAL_TEAM")
     for method, path in (("GET", ""), ("GET", "/members"), ("DELETE", ""), ("POST", "/restore")):
-        refused(await admin.request(method, f"{TEAMS}/{uuid4()}{path}"), 404, "TEAM_NOT_FOUND")
+        assert_error(await admin.request(method, f"{TEAMS}/{uuid4()}{path}"), 404, "TEAM_NOT_FOUND")
 
 
 async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient) -> None:
@@ -108,9 +110,9 @@ async def test_teams_are_listed_by_what_is_asked_for_and_in_pages(user: AsyncCli
     assert (await admin.delete(f"{TEAMS}/{deleted['id']}")).status_code == 204
 
     async def found(**asked: object) -> list[str]:
-        answer = await admin.get(TEAMS, params={"q": "otters", "sort": "name", **asked})
-        assert answer.status_code == 200, answer.text
-        return [each["id"] for each in answer.json()["items"]]
+        response = await admin.get(TEAMS, params={"q": "otters", "sort": "name", **asked})
+        assert response.status_code == 200, response.text
+        return [each["id"] for each in response.json()["items"]]
 
     ids = [each["id"] for each in living]
     assert await found() == ids
@@ -122,9 +124,9 @@ async def test_teams_are_listed_by_what_is_asked_for_and_in_pages(user: AsyncCli
 
 
 async def test_members_are_counted_and_listed_of_the_one_team_in_pages(
-    somebody: SignIn, admin: AsyncClient, database: Database
+    create_user: CreateUser, admin: AsyncClient, database: Database
 ) -> None:
-    owner, *others = [await somebody() for _ in range(3)]
+    owner, *others = [await create_user() for _ in range(3)]
     team, beside = await make_team(owner.client), await make_team(owner.client)
     async with database.session() as session:
         for person in others:
@@ -154,5 +156,5 @@ async def test_team_without_an_owner_is_not_restored(user: AsyncClient, admin: A
     assert (await admin.delete(f"{TEAMS}/{team['id']}")).status_code == 204
     async with database.session() as session:
         await session.execute(delete(Membership).where(col(Membership.team_id) == team["id"]))
-    refused(await admin.post(f"{TEAMS}/{team['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
+    assert_error(await admin.post(f"{TEAMS}/{team['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
     assert (await admin.post(f"{TEAMS}/{beside['id']}/restore")).json()["members"] == 1

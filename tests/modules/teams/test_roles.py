@@ -6,69 +6,79 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy import text
 
-from tests.modules.teams.acts import PROJECTS, TEAMS, done, in_team, join, make_role, make_team, refused, roles_in
-from undercroft.core.auth.permissions import TeamRole, declared, permissions_of
+from tests.modules.teams.requests import (
+    PROJECTS,
+    TEAMS,
+    add_member,
+    assert_error,
+    assert_success,
+    list_member_roles,
+    make_role,
+    make_team,
+    team_header,
+)
+from undercroft.core.auth.permissions import TeamRole, get_builtin_role_permissions, list_permissions
 from undercroft.core.http.application import Api
-from undercroft.testing.statements import Statements
+from undercroft.testing.statements import StatementRecorder
 
 MATRIX = "/api/v1/app/permissions"
 
 
-async def test_an_own_role_allows_what_it_was_granted_and_nothing_else(app: Api, somebody) -> None:
-    owner, person = await somebody(), await somebody()
+async def test_an_own_role_allows_what_it_was_granted_and_nothing_else(app: Api, create_user) -> None:
+    owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "writer", "projects:read", "projects:write")
-    await join(app, team, person, "member")
+    await add_member(app, team, person, "member")
     address = f"{TEAMS}/{team['id']}/members/{person.user_id}"
-    done(await owner.client.patch(address, json={"role": "writer"}))
-    assert (await person.client.post(PROJECTS, json={"name": "x"}, headers=in_team(team))).status_code == 201
-    refused(await person.client.get(f"{TEAMS}/{team['id']}"), 403, "PERMISSION_DENIED")
-    refused(await person.client.get(f"{TEAMS}/{team['id']}/members"), 403, "PERMISSION_DENIED")
+    assert_success(await owner.client.patch(address, json={"role": "writer"}))
+    assert (await person.client.post(PROJECTS, json={"name": "x"}, headers=team_header(team))).status_code == 201
+    assert_error(await person.client.get(f"{TEAMS}/{team['id']}"), 403, "PERMISSION_DENIED")
+    assert_error(await person.client.get(f"{TEAMS}/{team['id']}/members"), 403, "PERMISSION_DENIED")
 
 
-async def test_a_permission_taken_or_given_acts_at_the_next_request(app: Api, somebody) -> None:
-    owner, person = await somebody(), await somebody()
+async def test_a_permission_taken_or_given_acts_at_the_next_request(app: Api, create_user) -> None:
+    owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "writer", "projects:read", "projects:write")
-    await join(app, team, person, "writer")
+    await add_member(app, team, person, "writer")
     address = f"{TEAMS}/{team['id']}/roles/{role['id']}"
     for permissions, status in ((["projects:read"], 403), (["projects:read", "projects:write"], 201), ([], 403)):
-        done(await owner.client.patch(address, json={"permissions": permissions}))
-        answer = await person.client.post(PROJECTS, json={"name": "x"}, headers=in_team(team))
-        assert answer.status_code == status, permissions
-    refused(await person.client.get(PROJECTS, headers=in_team(team)), 403, "PERMISSION_DENIED")
+        assert_success(await owner.client.patch(address, json={"permissions": permissions}))
+        response = await person.client.post(PROJECTS, json={"name": "x"}, headers=team_header(team))
+        assert response.status_code == status, permissions
+    assert_error(await person.client.get(PROJECTS, headers=team_header(team)), 403, "PERMISSION_DENIED")
 
 
-async def test_an_own_role_costs_no_further_statement(app: Api, somebody, statements: Statements) -> None:
-    owner, person = await somebody(), await somebody()
+async def test_an_own_role_costs_no_further_statement(app: Api, create_user, statements: StatementRecorder) -> None:
+    owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "reader", "projects:read")
-    await join(app, team, person, "reader")
+    await add_member(app, team, person, "reader")
     await statements.clear()
-    assert (await person.client.get("/api/v1/app/users/me", headers=in_team(team))).status_code == 200
-    assert len(await statements.recorded()) == 1, str(statements)
+    assert (await person.client.get("/api/v1/app/users/me", headers=team_header(team))).status_code == 200
+    assert len(await statements.get_all()) == 1, str(statements)
 
 
-async def test_a_role_means_nothing_in_another_team(app: Api, somebody) -> None:
-    owner, person = await somebody(), await somebody()
+async def test_a_role_means_nothing_in_another_team(app: Api, create_user) -> None:
+    owner, person = await create_user(), await create_user()
     here, there = await make_team(owner.client), await make_team(owner.client)
     await make_role(owner.client, here, "writer", "projects:read", "projects:write")
-    await join(app, there, person, "writer")
-    refused(await person.client.get(PROJECTS, headers=in_team(there)), 403, "PERMISSION_DENIED")
+    await add_member(app, there, person, "writer")
+    assert_error(await person.client.get(PROJECTS, headers=team_header(there)), 403, "PERMISSION_DENIED")
     address = f"{TEAMS}/{there['id']}/members/{person.user_id}"
-    refused(await owner.client.patch(address, json={"role": "writer"}), 422, "UNKNOWN_ROLE")
+    assert_error(await owner.client.patch(address, json={"role": "writer"}), 422, "UNKNOWN_ROLE")
 
 
-async def test_nobody_gets_more_by_a_role_than_they_have(app: Api, somebody) -> None:
+async def test_nobody_gets_more_by_a_role_than_they_have(app: Api, create_user) -> None:
     """An admin tries every way up: a role with more, more for their own role, a role that is stronger than theirs."""
-    owner, admin, member = await somebody(), await somebody(), await somebody()
+    owner, admin, member = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
-    await join(app, team, admin, TeamRole.ADMIN)
-    await join(app, team, member, TeamRole.MEMBER)
+    await add_member(app, team, admin, TeamRole.ADMIN)
+    await add_member(app, team, member, TeamRole.MEMBER)
     roles, members = f"{TEAMS}/{team['id']}/roles", f"{TEAMS}/{team['id']}/members"
     strong = await make_role(owner.client, team, "strong", "teams:delete", "projects:read")
     weak = await make_role(admin.client, team, "weak", "projects:read", "roles:write")
-    for answer in (
+    for response in (
         await admin.client.post(roles, json={"name": "x", "permissions": ["teams:delete"]}),
         await admin.client.patch(f"{roles}/{weak['id']}", json={"permissions": ["teams:delete"]}),
         await admin.client.patch(f"{roles}/{strong['id']}", json={"permissions": []}),
@@ -79,59 +89,59 @@ async def test_nobody_gets_more_by_a_role_than_they_have(app: Api, somebody) -> 
         await admin.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": "a@b.example", "role": "strong"}),
         await admin.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": "a@b.example", "role": "owner"}),
     ):
-        refused(answer, 403, "PERMISSION_DENIED")
-    done(await owner.client.patch(f"{members}/{admin.user_id}", json={"role": "weak"}))
-    refused(
+        assert_error(response, 403, "PERMISSION_DENIED")
+    assert_success(await owner.client.patch(f"{members}/{admin.user_id}", json={"role": "weak"}))
+    assert_error(
         await admin.client.patch(f"{roles}/{weak['id']}", json={"permissions": ["members:write"]}),
         403,
         "PERMISSION_DENIED",
     )
 
 
-async def test_a_weaker_role_does_not_touch_a_stronger_member(app: Api, somebody) -> None:
-    owner, keeper, admin = await somebody(), await somebody(), await somebody()
+async def test_a_weaker_role_does_not_touch_a_stronger_member(app: Api, create_user) -> None:
+    owner, keeper, admin = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "keeper", "teams:read", "members:write", "projects:read")
-    await join(app, team, keeper, "keeper")
-    await join(app, team, admin, TeamRole.ADMIN)
+    await add_member(app, team, keeper, "keeper")
+    await add_member(app, team, admin, TeamRole.ADMIN)
     members = f"{TEAMS}/{team['id']}/members"
     for person in (admin, owner):
-        refused(
+        assert_error(
             await keeper.client.patch(f"{members}/{person.user_id}", json={"role": "viewer"}), 403, "PERMISSION_DENIED"
         )
-        refused(await keeper.client.delete(f"{members}/{person.user_id}"), 403, "PERMISSION_DENIED")
+        assert_error(await keeper.client.delete(f"{members}/{person.user_id}"), 403, "PERMISSION_DENIED")
 
 
-async def test_whoever_has_a_role_that_is_gone_can_do_nothing_and_be_removed(app: Api, somebody) -> None:
-    owner, person = await somebody(), await somebody()
+async def test_whoever_has_a_role_that_is_gone_can_do_nothing_and_be_removed(app: Api, create_user) -> None:
+    owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await join(app, team, person, "gone")
-    refused(await person.client.get(PROJECTS, headers=in_team(team)), 403, "PERMISSION_DENIED")
-    done(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{person.user_id}"))
+    await add_member(app, team, person, "gone")
+    assert_error(await person.client.get(PROJECTS, headers=team_header(team)), 403, "PERMISSION_DENIED")
+    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{person.user_id}"))
 
 
 @pytest.mark.parametrize("name", ["owners:write", "things:never", "", "projects"])
 async def test_what_nobody_declared_or_no_team_can_grant_is_told(user: AsyncClient, name: str) -> None:
     team = await make_team(user)
     body = {"name": "x", "permissions": [name, "projects:read"]}
-    answer = await user.post(f"{TEAMS}/{team['id']}/roles", json=body)
-    refused(answer, 422, "UNKNOWN_PERMISSION")
-    assert answer.json()["error"]["details"]["permissions"] == [name]
+    response = await user.post(f"{TEAMS}/{team['id']}/roles", json=body)
+    assert_error(response, 422, "UNKNOWN_PERMISSION")
+    assert response.json()["error"]["details"]["permissions"] == [name]
 
 
-async def test_a_permission_that_is_declared_no_more_grants_nothing_and_is_not_shown(app: Api, somebody) -> None:
-    owner, person = await somebody(), await somebody()
+async def test_a_permission_that_is_declared_no_more_grants_nothing_and_is_not_shown(app: Api, create_user) -> None:
+    owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
-    await join(app, team, person, "reader")
+    await add_member(app, team, person, "reader")
     async with app.state.database.session() as session:
         changed = text("UPDATE team_roles SET permissions = ARRAY['ghosts:read', 'owners:write', 'projects:read']")
         await session.execute(changed)
-    assert (await person.client.get(PROJECTS, headers=in_team(team))).status_code == 200
-    refused(await person.client.post(f"{TEAMS}/{team['id']}/transfer", json={}), 403, "PERMISSION_DENIED")
-    (shown,) = done(await owner.client.get(f"{TEAMS}/{team['id']}/roles"))
+    assert (await person.client.get(PROJECTS, headers=team_header(team))).status_code == 200
+    assert_error(await person.client.post(f"{TEAMS}/{team['id']}/transfer", json={}), 403, "PERMISSION_DENIED")
+    (shown,) = assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/roles"))
     assert shown["permissions"] == ["projects:read"]
-    done(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"description": "Reads"}))
+    assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"description": "Reads"}))
 
 
 @pytest.mark.parametrize("name", ["owner", "admin", "member", "viewer", "taken"])
@@ -140,53 +150,53 @@ async def test_a_name_is_given_once(user: AsyncClient, name: str) -> None:
     roles = f"{TEAMS}/{team['id']}/roles"
     await make_role(user, team, "taken")
     other = await make_role(user, team, "other")
-    refused(await user.post(roles, json={"name": name, "permissions": []}), 409, "ROLE_TAKEN")
-    refused(await user.patch(f"{roles}/{other['id']}", json={"name": name}), 409, "ROLE_TAKEN")
+    assert_error(await user.post(roles, json={"name": name, "permissions": []}), 409, "ROLE_TAKEN")
+    assert_error(await user.patch(f"{roles}/{other['id']}", json={"name": name}), 409, "ROLE_TAKEN")
 
 
 async def test_of_two_roles_of_one_name_made_at_once_there_is_one(user: AsyncClient) -> None:
     team = await make_team(user)
     body = {"name": "same", "permissions": []}
-    answers = await asyncio.gather(*(user.post(f"{TEAMS}/{team['id']}/roles", json=body) for _ in range(5)))
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
+    responses = await asyncio.gather(*(user.post(f"{TEAMS}/{team['id']}/roles", json=body) for _ in range(5)))
+    assert sorted(response.status_code for response in responses) == [201, 409, 409, 409, 409]
 
 
-async def test_a_renamed_role_is_kept_by_those_who_have_it(app: Api, somebody) -> None:
-    owner, person = await somebody(), await somebody()
+async def test_a_renamed_role_is_kept_by_those_who_have_it(app: Api, create_user) -> None:
+    owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
-    await join(app, team, person, "reader")
-    done(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"name": "watcher"}))
-    assert (await roles_in(owner.client, team))[person.email] == "watcher"
-    assert (await person.client.get(PROJECTS, headers=in_team(team))).status_code == 200
+    await add_member(app, team, person, "reader")
+    assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/roles/{role['id']}", json={"name": "watcher"}))
+    assert (await list_member_roles(owner.client, team))[person.email] == "watcher"
+    assert (await person.client.get(PROJECTS, headers=team_header(team))).status_code == 200
 
 
-async def test_a_role_in_use_stays_and_says_by_how_many(app: Api, somebody) -> None:
-    owner = await somebody()
+async def test_a_role_in_use_stays_and_says_by_how_many(app: Api, create_user) -> None:
+    owner = await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
-    people = [await somebody() for _ in range(2)]
+    people = [await create_user() for _ in range(2)]
     for person in people:
-        await join(app, team, person, "reader")
+        await add_member(app, team, person, "reader")
     body = {"email": "new@example.com", "role": "reader"}
-    invitation = done(await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json=body))
+    invitation = assert_success(await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json=body))
     address = f"{TEAMS}/{team['id']}/roles/{role['id']}"
-    answer = await owner.client.delete(address)
-    refused(answer, 409, "ROLE_IN_USE")
-    assert answer.json()["error"]["details"] == {"members": 2, "invitations": 1, "auto_join": False}
+    response = await owner.client.delete(address)
+    assert_error(response, 409, "ROLE_IN_USE")
+    assert response.json()["error"]["details"] == {"members": 2, "invitations": 1, "auto_join": False}
     for person in people:
-        done(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{person.user_id}"))
-    done(await owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{invitation['id']}"))
+        assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{person.user_id}"))
+    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{invitation['id']}"))
     assert (await owner.client.delete(address)).status_code == 204
-    refused(await owner.client.delete(address), 404, "ROLE_NOT_FOUND")
+    assert_error(await owner.client.delete(address), 404, "ROLE_NOT_FOUND")
 
 
-async def test_a_role_deleted_and_given_at_once_is_not_had_by_anybody(app: Api, somebody) -> None:
+async def test_a_role_deleted_and_given_at_once_is_not_had_by_anybody(app: Api, create_user) -> None:
     for _ in range(5):
-        owner, person = await somebody(), await somebody()
+        owner, person = await create_user(), await create_user()
         team = await make_team(owner.client)
         role = await make_role(owner.client, team, "fleeting")
-        await join(app, team, person, "member")
+        await add_member(app, team, person, "member")
         deleted, given = await asyncio.gather(
             owner.client.delete(f"{TEAMS}/{team['id']}/roles/{role['id']}"),
             owner.client.patch(f"{TEAMS}/{team['id']}/members/{person.user_id}", json={"role": "fleeting"}),
@@ -198,20 +208,20 @@ async def test_a_strangers_role_is_not_found(user: AsyncClient, stranger: AsyncC
     mine, theirs = await make_team(user), await make_team(stranger)
     role = await make_role(stranger, theirs, "secret")
     for path in (f"{TEAMS}/{mine['id']}/roles/{role['id']}", f"{TEAMS}/{theirs['id']}/roles/{role['id']}"):
-        for answer in (await user.patch(path, json={"description": "x"}), await user.delete(path)):
-            assert answer.status_code == 404, path
+        for response in (await user.patch(path, json={"description": "x"}), await user.delete(path)):
+            assert response.status_code == 404, path
 
 
 async def test_the_matrix_tells_all_permissions_and_what_every_role_has(user: AsyncClient) -> None:
     team = await make_team(user)
     await make_role(user, team, "reader", "projects:read")
-    matrix = done(await user.get(MATRIX, headers=in_team(team)))
-    assert [each["name"] for each in matrix["permissions"]] == [each.name for each in declared()]
+    matrix = assert_success(await user.get(MATRIX, headers=team_header(team)))
+    assert [each["name"] for each in matrix["permissions"]] == [each.name for each in list_permissions()]
     assert all(each["description"] for each in matrix["permissions"])
     assert [each["name"] for each in matrix["permissions"] if not each["grantable"]] == ["owners:write"]
     roles = {role["name"]: role for role in matrix["roles"]}
     assert list(roles) == ["owner", "admin", "member", "viewer", "reader"]
     for role in TeamRole:
-        assert roles[role]["permissions"] == sorted(permissions_of(role))
+        assert roles[role]["permissions"] == sorted(get_builtin_role_permissions(role))
     assert roles["reader"]["permissions"] == ["projects:read"]
-    assert done(await user.get(MATRIX))["roles"][-1]["name"] == "viewer"
+    assert assert_success(await user.get(MATRIX))["roles"][-1]["name"] == "viewer"

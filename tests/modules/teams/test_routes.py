@@ -8,13 +8,13 @@ from httpx import AsyncClient, Response
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.http.application import Api
 from undercroft.modules.teams.models import Membership
-from undercroft.testing.people import Person
+from undercroft.testing.users import SignedInUser
 
 TEAMS = "/api/v1/app/teams"
 PROJECTS = "/api/v1/app/projects"
 
 
-def refused(response: Response, status: int, code: str) -> None:
+def assert_error(response: Response, status: int, code: str) -> None:
     assert response.status_code == status, response.text
     assert response.json()["error"]["code"] == code
 
@@ -25,13 +25,13 @@ async def make_team(client: AsyncClient, **fields: object) -> dict:
     return response.json()
 
 
-async def join(app: Api, team: dict, person: Person, role: TeamRole) -> None:
+async def add_member(app: Api, team: dict, person: SignedInUser, role: TeamRole) -> None:
     async with app.state.database.session() as session:
         session.add(Membership(team_id=team["id"], user_id=person.user_id, role=role.value))
 
 
-async def test_everybody_has_a_personal_team_from_the_start(somebody) -> None:
-    person = await somebody()
+async def test_everybody_has_a_personal_team_from_the_start(create_user) -> None:
+    person = await create_user()
     (team,) = (await person.client.get(TEAMS)).json()["items"]
     assert (team["id"], team["is_personal"], team["role"]) == (str(person.team_id), True, "owner")
 
@@ -52,12 +52,12 @@ async def test_a_slug_that_was_not_asked_for_gives_way(user: AsyncClient) -> Non
     assert second["slug"].startswith("acme-")
 
 
-async def test_a_slug_that_was_asked_for_is_taken_once_however_many_want_it(somebody) -> None:
-    people = [await somebody() for _ in range(5)]
+async def test_a_slug_that_was_asked_for_is_taken_once_however_many_want_it(create_user) -> None:
+    people = [await create_user() for _ in range(5)]
     body = {"name": "Acme", "slug": "the-one"}
-    answers = await asyncio.gather(*(person.client.post(TEAMS, json=body) for person in people))
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409, 409]
-    refused(next(answer for answer in answers if answer.status_code == 409), 409, "SLUG_TAKEN")
+    responses = await asyncio.gather(*(person.client.post(TEAMS, json=body) for person in people))
+    assert sorted(response.status_code for response in responses) == [201, 409, 409, 409, 409]
+    assert_error(next(response for response in responses if response.status_code == 409), 409, "SLUG_TAKEN")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ async def test_a_slug_that_was_asked_for_is_taken_once_however_many_want_it(some
     ids=str,
 )
 async def test_a_bad_team_is_told(user: AsyncClient, body: dict) -> None:
-    refused(await user.post(TEAMS, json=body), 422, "VALIDATION_ERROR")
+    assert_error(await user.post(TEAMS, json=body), 422, "VALIDATION_ERROR")
 
 
 async def test_a_team_does_not_exist_for_strangers(user: AsyncClient, stranger: AsyncClient) -> None:
@@ -82,16 +82,16 @@ async def test_a_team_does_not_exist_for_strangers(user: AsyncClient, stranger: 
         await stranger.delete(member),
         await stranger.get(PROJECTS, headers={"X-Team-ID": team["id"]}),
     ):
-        refused(response, 404, "TEAM_NOT_FOUND")
+        assert_error(response, 404, "TEAM_NOT_FOUND")
 
 
 @pytest.mark.parametrize("named", ["nonsense", "00000000-0000-0000-0000-000000000000", "", "\x7f", "é"])
 async def test_a_team_that_cannot_be_is_not_found(user: AsyncClient, named: str) -> None:
-    refused(await user.get(PROJECTS, headers={"X-Team-ID": named.encode()}), 404, "TEAM_NOT_FOUND")
+    assert_error(await user.get(PROJECTS, headers={"X-Team-ID": named.encode()}), 404, "TEAM_NOT_FOUND")
 
 
-async def test_roles_may_what_they_may(app: Api, somebody) -> None:
-    owner = await somebody()
+async def test_roles_may_what_they_may(app: Api, create_user) -> None:
+    owner = await create_user()
     team = await make_team(owner.client)
     address = f"{TEAMS}/{team['id']}"
     here = {"X-Team-ID": team["id"]}
@@ -100,65 +100,65 @@ async def test_roles_may_what_they_may(app: Api, somebody) -> None:
         (TeamRole.MEMBER, 201, 403, 403),
         (TeamRole.ADMIN, 201, 200, 403),
     ):
-        person = await somebody()
-        await join(app, team, person, role)
+        person = await create_user()
+        await add_member(app, team, person, role)
         assert (await person.client.get(PROJECTS, headers=here)).status_code == 200
         assert (await person.client.post(PROJECTS, json={"name": "x"}, headers=here)).status_code == may_write
         assert (await person.client.patch(address, json={"name": "New"})).status_code == may_rename
         assert (await person.client.delete(address)).status_code == may_delete
 
 
-async def test_a_changed_role_acts_at_the_next_request(app: Api, somebody) -> None:
-    owner, member = await somebody(), await somebody()
+async def test_a_changed_role_acts_at_the_next_request(app: Api, create_user) -> None:
+    owner, member = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await join(app, team, member, TeamRole.MEMBER)
+    await add_member(app, team, member, TeamRole.MEMBER)
     here = {"X-Team-ID": team["id"]}
     assert (await member.client.post(PROJECTS, json={"name": "x"}, headers=here)).status_code == 201
     address = f"{TEAMS}/{team['id']}/members/{member.user_id}"
     assert (await owner.client.patch(address, json={"role": "viewer"})).status_code == 204
     assert (await member.client.post(PROJECTS, json={"name": "x"}, headers=here)).status_code == 403
     assert (await owner.client.delete(address)).status_code == 204
-    refused(await member.client.get(PROJECTS, headers=here), 404, "TEAM_NOT_FOUND")
+    assert_error(await member.client.get(PROJECTS, headers=here), 404, "TEAM_NOT_FOUND")
 
 
-async def test_an_admin_cannot_make_or_unmake_owners(app: Api, somebody) -> None:
-    owner, admin = await somebody(), await somebody()
+async def test_an_admin_cannot_make_or_unmake_owners(app: Api, create_user) -> None:
+    owner, admin = await create_user(), await create_user()
     team = await make_team(owner.client)
-    await join(app, team, admin, TeamRole.ADMIN)
+    await add_member(app, team, admin, TeamRole.ADMIN)
     members = f"{TEAMS}/{team['id']}/members"
     for response in (
         await admin.client.patch(f"{members}/{admin.user_id}", json={"role": "owner"}),
         await admin.client.patch(f"{members}/{owner.user_id}", json={"role": "viewer"}),
         await admin.client.delete(f"{members}/{owner.user_id}"),
     ):
-        refused(response, 403, "PERMISSION_DENIED")
+        assert_error(response, 403, "PERMISSION_DENIED")
 
 
 async def test_the_last_owner_stays(user: AsyncClient) -> None:
     team = await make_team(user)
     me = (await user.get("/api/v1/app/users/me")).json()["id"]
     mine = f"{TEAMS}/{team['id']}/members/{me}"
-    refused(await user.delete(mine), 409, "LAST_OWNER")
-    refused(await user.patch(mine, json={"role": "viewer"}), 409, "LAST_OWNER")
+    assert_error(await user.delete(mine), 409, "LAST_OWNER")
+    assert_error(await user.patch(mine, json={"role": "viewer"}), 409, "LAST_OWNER")
 
 
-async def test_of_two_owners_leaving_at_once_one_stays(app: Api, somebody) -> None:
+async def test_of_two_owners_leaving_at_once_one_stays(app: Api, create_user) -> None:
     for _ in range(5):
-        one, other = await somebody(), await somebody()
+        one, other = await create_user(), await create_user()
         team = await make_team(one.client)
-        await join(app, team, other, TeamRole.OWNER)
+        await add_member(app, team, other, TeamRole.OWNER)
         members = f"{TEAMS}/{team['id']}/members"
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             one.client.delete(f"{members}/{one.user_id}"), other.client.delete(f"{members}/{other.user_id}")
         )
-        assert sorted(answer.status_code for answer in answers) == [204, 409]
+        assert sorted(response.status_code for response in responses) == [204, 409]
 
 
-async def test_a_personal_team_stays_with_its_user(somebody) -> None:
-    person = await somebody()
+async def test_a_personal_team_stays_with_its_user(create_user) -> None:
+    person = await create_user()
     address = f"{TEAMS}/{person.team_id}"
-    refused(await person.client.delete(address), 409, "PERSONAL_TEAM")
-    refused(await person.client.delete(f"{address}/members/{person.user_id}"), 409, "PERSONAL_TEAM")
+    assert_error(await person.client.delete(address), 409, "PERSONAL_TEAM")
+    assert_error(await person.client.delete(f"{address}/members/{person.user_id}"), 409, "PERSONAL_TEAM")
 
 
 async def test_a_deleted_team_is_gone_with_what_it_owns(user: AsyncClient) -> None:
@@ -166,18 +166,18 @@ async def test_a_deleted_team_is_gone_with_what_it_owns(user: AsyncClient) -> No
     here = {"X-Team-ID": team["id"]}
     await user.post(PROJECTS, json={"name": "x"}, headers=here)
     assert (await user.delete(f"{TEAMS}/{team['id']}")).status_code == 204
-    refused(await user.get(f"{TEAMS}/{team['id']}"), 404, "TEAM_NOT_FOUND")
-    refused(await user.get(PROJECTS, headers=here), 404, "TEAM_NOT_FOUND")
+    assert_error(await user.get(f"{TEAMS}/{team['id']}"), 404, "TEAM_NOT_FOUND")
+    assert_error(await user.get(PROJECTS, headers=here), 404, "TEAM_NOT_FOUND")
     assert (await make_team(user))["slug"] == "acme"
 
 
-async def test_members_are_listed_with_their_roles(app: Api, somebody, statements) -> None:
-    owner = await somebody()
+async def test_members_are_listed_with_their_roles(app: Api, create_user, statements) -> None:
+    owner = await create_user()
     team = await make_team(owner.client)
     for _ in range(3):
-        await join(app, team, await somebody(), TeamRole.MEMBER)
+        await add_member(app, team, await create_user(), TeamRole.MEMBER)
     await statements.clear()
-    answer = (await owner.client.get(f"{TEAMS}/{team['id']}/members", params={"size": 3})).json()
+    response = (await owner.client.get(f"{TEAMS}/{team['id']}/members", params={"size": 3})).json()
     assert statements.count <= 3, str(statements)
-    assert (answer["total"], answer["pages"]) == (4, 2)
-    assert [member["role"] for member in answer["items"]] == ["owner", "member", "member"]
+    assert (response["total"], response["pages"]) == (4, 2)
+    assert [member["role"] for member in response["items"]] == ["owner", "member", "member"]

@@ -10,13 +10,13 @@ from sqlalchemy import select, update
 from sqlmodel import col
 
 from tests.modules.audit.entries import entries
-from tests.modules.auth.people import PASSWORD, Person, code_of, sign_in
+from tests.modules.auth.users import PASSWORD, RegisteredUser, error_code, sign_in
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
 from undercroft.modules.users.models import User
-from undercroft.testing.people import Person as SignedIn
+from undercroft.testing.users import SignedInUser
 
-SignIn = Callable[..., Awaitable[SignedIn]]
+CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 USERS = "/api/v1/admin/users"
 ME = "/api/v1/app/users/me"
@@ -26,9 +26,9 @@ async def patch(client: AsyncClient, user_id: object, **changes: object) -> Resp
     return await client.patch(f"{USERS}/{user_id}", json=changes)
 
 
-async def test_administrators_find_people(somebody: SignIn, admin: AsyncClient) -> None:
+async def test_administrators_find_people(create_user: CreateUser, admin: AsyncClient) -> None:
     for number in range(3):
-        await somebody(email=f"otter{number}@example.com")
+        await create_user(email=f"otter{number}@example.com")
     found = (await admin.get(USERS, params={"q": "OTTER", "sort": "email", "size": 2})).json()
     assert [item["email"] for item in found["items"]] == ["otter0@example.com", "otter1@example.com"]
     assert (found["total"], found["pages"]) == (3, 2)
@@ -49,24 +49,29 @@ async def test_what_nobody_can_ask_for_is_refused(admin: AsyncClient, params: di
 
 
 async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient) -> None:
-    somebody = f"/{uuid4()}"
-    for method, path in (("GET", ""), ("GET", somebody), ("PATCH", somebody), ("POST", f"{somebody}/deactivate")):
+    create_user = f"/{uuid4()}"
+    for method, path in (
+        ("GET", ""),
+        ("GET", create_user),
+        ("PATCH", create_user),
+        ("POST", f"{create_user}/deactivate"),
+    ):
         assert (await user.request(method, USERS + path, json={})).status_code == 403
         assert (await client.request(method, USERS + path, json={})).status_code == 401
 
 
 async def test_an_unknown_person_is_not_found(admin: AsyncClient) -> None:
     for method, path in (("GET", ""), ("PATCH", ""), ("POST", "/activate"), ("POST", "/deactivate")):
-        answer = await admin.request(method, f"{USERS}/{uuid4()}{path}", json={})
-        assert (answer.status_code, code_of(answer)) == (404, "USER_NOT_FOUND")
+        response = await admin.request(method, f"{USERS}/{uuid4()}{path}", json={})
+        assert (response.status_code, error_code(response)) == (404, "USER_NOT_FOUND")
 
 
 async def test_a_deactivated_person_is_out_with_the_next_request_and_signs_in_anew_when_activated(
-    ada: Person, admin: AsyncClient
+    ada: RegisteredUser, admin: AsyncClient
 ) -> None:
     user_id = (await ada.get("/app/users/me")).json()["id"]
-    answer = await admin.post(f"{USERS}/{user_id}/deactivate")
-    assert answer.json()["is_active"] is False
+    response = await admin.post(f"{USERS}/{user_id}/deactivate")
+    assert response.json()["is_active"] is False
     assert (await ada.get("/app/users/me")).status_code == 401
     assert (await sign_in(ada.http, ada.email)).status_code == 401
     assert (await admin.post(f"{USERS}/{user_id}/deactivate")).status_code == 200
@@ -75,8 +80,8 @@ async def test_a_deactivated_person_is_out_with_the_next_request_and_signs_in_an
     assert (await sign_in(ada.http, ada.email, PASSWORD)).status_code == 200
 
 
-async def test_a_role_counts_from_the_next_request(somebody: SignIn) -> None:
-    root, person = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
+async def test_a_role_counts_from_the_next_request(create_user: CreateUser) -> None:
+    root, person = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
     assert (await person.client.get(USERS)).status_code == 403
     assert (await patch(root.client, person.user_id, role="admin")).json()["role"] == "admin"
     assert (await person.client.get(USERS)).status_code == 200
@@ -84,49 +89,51 @@ async def test_a_role_counts_from_the_next_request(somebody: SignIn) -> None:
     assert (await person.client.get(USERS)).status_code == 403
 
 
-async def test_an_administrator_makes_no_administrators_and_touches_none(somebody: SignIn) -> None:
+async def test_an_administrator_makes_no_administrators_and_touches_none(create_user: CreateUser) -> None:
     admin, other, root = [
-        await somebody(role=role) for role in (PlatformRole.ADMIN, PlatformRole.ADMIN, PlatformRole.SUPERADMIN)
+        await create_user(role=role) for role in (PlatformRole.ADMIN, PlatformRole.ADMIN, PlatformRole.SUPERADMIN)
     ]
-    person = await somebody()
+    person = await create_user()
     for role in ("admin", "superadmin"):
-        assert code_of(await patch(admin.client, person.user_id, role=role)) == "ROLE_TOO_WEAK"
-        assert code_of(await patch(admin.client, admin.user_id, role=role)) == "ROLE_TOO_WEAK"
+        assert error_code(await patch(admin.client, person.user_id, role=role)) == "ROLE_TOO_WEAK"
+        assert error_code(await patch(admin.client, admin.user_id, role=role)) == "ROLE_TOO_WEAK"
     for stronger in (other, root):
-        assert code_of(await patch(admin.client, stronger.user_id, full_name="Nobody")) == "ROLE_TOO_WEAK"
-        assert code_of(await patch(admin.client, stronger.user_id, role="user")) == "ROLE_TOO_WEAK"
-        answer = await admin.client.post(f"{USERS}/{stronger.user_id}/deactivate")
-        assert code_of(answer) == "ROLE_TOO_WEAK"
+        assert error_code(await patch(admin.client, stronger.user_id, full_name="Nobody")) == "ROLE_TOO_WEAK"
+        assert error_code(await patch(admin.client, stronger.user_id, role="user")) == "ROLE_TOO_WEAK"
+        response = await admin.client.post(f"{USERS}/{stronger.user_id}/deactivate")
+        assert error_code(response) == "ROLE_TOO_WEAK"
     assert (await patch(admin.client, person.user_id, full_name="Grace")).json()["full_name"] == "Grace"
 
 
-async def test_the_last_superadmin_stays(somebody: SignIn, database: Database, ada: Person) -> None:
-    root = await somebody(role=PlatformRole.SUPERADMIN)
-    assert code_of(await patch(root.client, root.user_id, role="admin")) == "LAST_SUPERADMIN"
-    assert code_of(await root.client.post(f"{USERS}/{root.user_id}/deactivate")) == "LAST_SUPERADMIN"
+async def test_the_last_superadmin_stays(create_user: CreateUser, database: Database, ada: RegisteredUser) -> None:
+    root = await create_user(role=PlatformRole.SUPERADMIN)
+    assert error_code(await patch(root.client, root.user_id, role="admin")) == "LAST_SUPERADMIN"
+    assert error_code(await root.client.post(f"{USERS}/{root.user_id}/deactivate")) == "LAST_SUPERADMIN"
     async with database.session() as session:
         await session.execute(update(User).where(col(User.id) == root.user_id).values(role="user"))
         await session.execute(update(User).where(col(User.email) == ada.email).values(role="superadmin"))
-    answer = await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})
-    assert (answer.status_code, code_of(answer)) == (409, "LAST_SUPERADMIN")
+    response = await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})
+    assert (response.status_code, error_code(response)) == (409, "LAST_SUPERADMIN")
 
 
-async def test_two_superadmins_who_remove_each_other_at_once_leave_one(somebody: SignIn, database: Database) -> None:
-    first, second = [await somebody(role=PlatformRole.SUPERADMIN) for _ in range(2)]
-    answers = await asyncio.gather(
+async def test_two_superadmins_who_remove_each_other_at_once_leave_one(
+    create_user: CreateUser, database: Database
+) -> None:
+    first, second = [await create_user(role=PlatformRole.SUPERADMIN) for _ in range(2)]
+    responses = await asyncio.gather(
         patch(first.client, second.user_id, role="user"),
         patch(second.client, first.user_id, role="user"),
         first.client.post(f"{USERS}/{first.user_id}/deactivate"),
         second.client.post(f"{USERS}/{second.user_id}/deactivate"),
     )
-    assert all(answer.status_code < 500 for answer in answers)
-    async with database.reading() as session:
+    assert all(response.status_code < 500 for response in responses)
+    async with database.read_session() as session:
         left = await session.scalars(select(User).where(col(User.role) == "superadmin", col(User.is_active)))
         assert len(left.all()) == 1
 
 
-async def test_what_administrators_do_is_audited(somebody: SignIn, database: Database) -> None:
-    root, person = await somebody(role=PlatformRole.SUPERADMIN), await somebody()
+async def test_what_administrators_do_is_audited(create_user: CreateUser, database: Database) -> None:
+    root, person = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
     await patch(root.client, person.user_id, role="admin", full_name="Grace")
     await root.client.post(f"{USERS}/{person.user_id}/deactivate")
     await root.client.post(f"{USERS}/{person.user_id}/activate")
@@ -136,15 +143,15 @@ async def test_what_administrators_do_is_audited(somebody: SignIn, database: Dat
     assert (written[0]["before"]["role"], written[0]["after"]["role"]) == ("user", "admin")
 
 
-async def test_users_are_listed_by_role_and_activity_and_in_pages(somebody: SignIn) -> None:
-    root = await somebody(role=PlatformRole.SUPERADMIN, email="otter-root@example.com")
-    people = [await somebody(email=f"otter{number}@example.com") for number in range(3)]
+async def test_users_are_listed_by_role_and_activity_and_in_pages(create_user: CreateUser) -> None:
+    root = await create_user(role=PlatformRole.SUPERADMIN, email="otter-root@example.com")
+    people = [await create_user(email=f"otter{number}@example.com") for number in range(3)]
     assert (await root.client.post(f"{USERS}/{people[1].user_id}/deactivate")).status_code == 200
 
     async def found(**asked: object) -> list[str]:
-        answer = await root.client.get(USERS, params={"q": "otter", "sort": "email", **asked})
-        assert answer.status_code == 200, answer.text
-        return [item["id"] for item in answer.json()["items"]]
+        response = await root.client.get(USERS, params={"q": "otter", "sort": "email", **asked})
+        assert response.status_code == 200, response.text
+        return [item["id"] for item in response.json()["items"]]
 
     ids = [str(person.user_id) for person in (*people, root)]
     everybody = [str(root.user_id), *ids[:3]]
@@ -156,18 +163,18 @@ async def test_users_are_listed_by_role_and_activity_and_in_pages(somebody: Sign
     assert await found(size=3, page=3) == []
 
 
-async def test_superadmin_who_cannot_sign_in_is_no_second_one(somebody: SignIn, database: Database) -> None:
-    root, other = [await somebody(role=PlatformRole.SUPERADMIN) for _ in range(2)]
+async def test_superadmin_who_cannot_sign_in_is_no_second_one(create_user: CreateUser, database: Database) -> None:
+    root, other = [await create_user(role=PlatformRole.SUPERADMIN) for _ in range(2)]
     assert (await root.client.post(f"{USERS}/{other.user_id}/deactivate")).status_code == 200
-    assert code_of(await patch(root.client, root.user_id, role="user")) == "LAST_SUPERADMIN"
-    assert code_of(await root.client.post(f"{USERS}/{root.user_id}/deactivate")) == "LAST_SUPERADMIN"
+    assert error_code(await patch(root.client, root.user_id, role="user")) == "LAST_SUPERADMIN"
+    assert error_code(await root.client.post(f"{USERS}/{root.user_id}/deactivate")) == "LAST_SUPERADMIN"
     assert (await patch(root.client, root.user_id, full_name="Root")).status_code == 200
     assert (await root.client.post(f"{USERS}/{other.user_id}/activate")).status_code == 200
     assert (await patch(root.client, root.user_id, role="user")).json()["role"] == "user"
 
 
-async def test_change_of_one_user_leaves_the_others(somebody: SignIn, database: Database) -> None:
-    root, person, beside = await somebody(role=PlatformRole.SUPERADMIN), await somebody(), await somebody()
+async def test_change_of_one_user_leaves_the_others(create_user: CreateUser, database: Database) -> None:
+    root, person, beside = await create_user(role=PlatformRole.SUPERADMIN), await create_user(), await create_user()
     before = (await root.client.get(f"{USERS}/{beside.user_id}")).json()
     await patch(root.client, person.user_id, full_name="Grace", role="admin", email_verified=True)
     await root.client.post(f"{USERS}/{person.user_id}/deactivate")

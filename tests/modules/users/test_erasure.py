@@ -10,7 +10,16 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.modules.auth.people import PASSWORD, Mailbox, Person, a_person, client_of, post, register, sign_in
+from tests.modules.auth.users import (
+    PASSWORD,
+    Mailbox,
+    RegisteredUser,
+    create_registered_user,
+    make_client,
+    post,
+    register,
+    sign_in,
+)
 from tests.modules.mfa.conftest import add_passkey
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
@@ -21,7 +30,7 @@ from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.users.tasks import erase_recently_deleted
 from undercroft.testing.authenticator import Authenticator
 from undercroft.testing.configuration import PUBLIC_URL
-from undercroft.testing.jobs import JobsInTest
+from undercroft.testing.jobs import CapturedJobs
 
 TABLES = """
 SELECT format('%I', relname) FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
@@ -29,7 +38,7 @@ AND relnamespace = 'public'::regnamespace ORDER BY 1
 """
 
 
-class Marked:
+class MarkedUser:
     """A user each of whose values is found nowhere else."""
 
     def __init__(self, mark: str, ip: str) -> None:
@@ -56,48 +65,54 @@ async def found(owner_url: str, *values: str) -> dict[str, int]:
         await connection.close()
 
 
-async def live(http: httpx.AsyncClient, mailbox: Mailbox, marked: Marked, others_team: str, other: Person) -> Person:
+async def use_every_feature(
+    http: httpx.AsyncClient, mailbox: Mailbox, marked: MarkedUser, others_team: str, other: RegisteredUser
+) -> RegisteredUser:
     """Everything that a user does, by every flow that stores something."""
     mark, (first, second, third) = marked.mark, marked.addresses
     await register(http, first)
     await post(http, "/verify-email/resend", {"email": first})
-    person = await a_person(http, mailbox, first)
+    person = await create_registered_user(http, mailbox, first)
     key = Authenticator(PUBLIC_URL)
     assert (await add_passkey(person, key, f"Key of {mark}")).status_code == 201
     passkey = (await person.get("/auth/passkeys")).json()["items"][0]
-    done(await person.send("PATCH", f"/auth/passkeys/{passkey['id']}", {"name": f"Other key of {mark}"}))
-    done(await person.send("DELETE", f"/auth/passkeys/{passkey['id']}"))
+    assert_success(await person.send("PATCH", f"/auth/passkeys/{passkey['id']}", {"name": f"Other key of {mark}"}))
+    assert_success(await person.send("DELETE", f"/auth/passkeys/{passkey['id']}"))
     profile = {"full_name": f"Ada {mark}", "avatar_url": f"https://{mark}.example/a.png", "locale": "de-CH"}
-    done(await person.send("PATCH", "/app/users/me", profile))
+    assert_success(await person.send("PATCH", "/app/users/me", profile))
     for address in (second, third):
-        done(await other.send("POST", f"/app/teams/{others_team}/invitations", {"email": person.email}))
+        assert_success(await other.send("POST", f"/app/teams/{others_team}/invitations", {"email": person.email}))
         body = {"new_email": address, "current_password": PASSWORD}
-        done(await person.send("POST", "/auth/email/change", body))
+        assert_success(await person.send("POST", "/auth/email/change", body))
         token = (await mailbox.latest(address)).token
-        done(await person.send("POST", "/auth/email/confirm", {"token": token}))
+        assert_success(await person.send("POST", "/auth/email/confirm", {"token": token}))
         person.email = address
     for number in range(8):
         await sign_in(http, third, f"wrong {number}")
     await post(http, "/password/forgot", {"email": third})
     await post(http, "/magic-link", {"email": third})
-    done(await other.send("POST", f"/app/teams/{others_team}/invitations", {"email": third}))
+    assert_success(await other.send("POST", f"/app/teams/{others_team}/invitations", {"email": third}))
     token = (await mailbox.latest(third)).token
-    done(await person.send("POST", "/app/invitations/accept", {"token": token}))
-    team = done(await person.send("POST", "/app/teams", {"name": f"Team {mark}"}))["id"]
-    done(await person.send("POST", f"/app/teams/{team}/roles", {"name": "seer", "permissions": ["teams:read"]}))
-    done(await person.send("PATCH", f"/app/teams/{team}", {"name": f"Other team {mark}"}))
+    assert_success(await person.send("POST", "/app/invitations/accept", {"token": token}))
+    team = assert_success(await person.send("POST", "/app/teams", {"name": f"Team {mark}"}))["id"]
+    assert_success(
+        await person.send("POST", f"/app/teams/{team}/roles", {"name": "seer", "permissions": ["teams:read"]})
+    )
+    assert_success(await person.send("PATCH", f"/app/teams/{team}", {"name": f"Other team {mark}"}))
     key_body = {"name": f"API key of {mark}"}
-    made = done(await person.send("POST", "/app/api-keys", key_body, **{"Idempotency-Key": f"key-{mark}"}))
+    made = assert_success(await person.send("POST", "/app/api-keys", key_body, **{"Idempotency-Key": f"key-{mark}"}))
     api_key = {"Authorization": f"Bearer {made['key']}"}
-    done(await http.post("/api/v1/app/projects", json={"name": f"Project {mark}"}, headers=api_key))
-    done(await http.post("/api/v1/app/projects", json={"name": f"P {mark}"}, headers={**api_key, "X-Team-ID": team}))
-    await mailbox.arrived()
+    assert_success(await http.post("/api/v1/app/projects", json={"name": f"Project {mark}"}, headers=api_key))
+    assert_success(
+        await http.post("/api/v1/app/projects", json={"name": f"P {mark}"}, headers={**api_key, "X-Team-ID": team})
+    )
+    await mailbox.list_new()
     return person
 
 
-def done(answer: httpx.Response) -> Any:
-    assert answer.is_success, answer.text
-    return answer.json() if answer.content else None
+def assert_success(response: httpx.Response) -> Any:
+    assert response.is_success, response.text
+    return response.json() if response.content else None
 
 
 @pytest.fixture
@@ -109,26 +124,26 @@ def magic_links() -> Any:
 
 @pytest.mark.usefixtures("magic_links")
 async def test_deleted_user_is_found_in_no_column_of_any_table_and_a_bystander_in_all_as_before(
-    app: Api, mailbox: Mailbox, database: Database, jobs: JobsInTest, owner_url: str, servers: Any, database_name: str
+    app: Api, mailbox: Mailbox, database: Database, jobs: CapturedJobs, owner_url: str, servers: Any, database_name: str
 ) -> None:
     user, bystander = (
-        Marked(f"zyx{new_id().hex[-10:]}", "203.0.113.77"),
-        Marked(f"byx{new_id().hex[-10:]}", "198.51.100.9"),
+        MarkedUser(f"zyx{new_id().hex[-10:]}", "203.0.113.77"),
+        MarkedUser(f"byx{new_id().hex[-10:]}", "198.51.100.9"),
     )
     http, other_http = (
-        client_of(app, ip=each.ip, **{"User-Agent": f"Agent-{each.mark}/9"}) for each in (user, bystander)
+        make_client(app, ip=each.ip, **{"User-Agent": f"Agent-{each.mark}/9"}) for each in (user, bystander)
     )
-    async with http, other_http, client_of(app, ip="192.0.2.200") as owners_http:
-        owner = await a_person(owners_http, mailbox)
-        team = done(await owner.send("POST", "/app/teams", {"name": "Acme"}))["id"]
-        person = await live(http, mailbox, user, team, owner)
-        await live(other_http, mailbox, bystander, team, owner)
+    async with http, other_http, make_client(app, ip="192.0.2.200") as owners_http:
+        owner = await create_registered_user(owners_http, mailbox)
+        team = assert_success(await owner.send("POST", "/app/teams", {"name": "Acme"}))["id"]
+        person = await use_every_feature(http, mailbox, user, team, owner)
+        await use_every_feature(other_http, mailbox, bystander, team, owner)
         before = await found(owner_url, *bystander.values)
         held = await found(owner_url, *user.values)
         assert {"users", "audit_personal", "api_keys", "user_addresses", "teams", "projects"} <= held.keys()
-        done(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
+        assert_success(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
         assert "deleted" in (await mailbox.latest(user.addresses[2])).subject
-    await age_deletion(servers.manager_url, database_name)
+    await backdate_deletion(servers.manager_url, database_name)
     async with database.session() as session:
         await enqueue(session, erase_recently_deleted)
     await jobs.run_all(future=True)
@@ -136,54 +151,56 @@ async def test_deleted_user_is_found_in_no_column_of_any_table_and_a_bystander_i
     assert await found(owner_url, *bystander.values) == before
 
 
-async def age_deletion(manager_url: str, database_name: str) -> None:
+async def backdate_deletion(manager_url: str, database_name: str) -> None:
     """As if the account had been deleted an hour ago, which no role of the application could say."""
-    from undercroft.testing.servers import at
+    from undercroft.testing.servers import with_database
 
-    connection = await asyncpg.connect(at(manager_url, database_name))
+    connection = await asyncpg.connect(with_database(manager_url, database_name))
     await connection.execute("SET session_replication_role = replica")
     await connection.execute("UPDATE users SET deleted_at = now() - interval '1 hour' WHERE deleted_at IS NOT NULL")
     await connection.close()
 
 
 async def test_address_that_another_account_took_is_not_erased_with_its_earlier_holder(
-    app: Api, mailbox: Mailbox, database: Database, jobs: JobsInTest, owner_url: str
+    app: Api, mailbox: Mailbox, database: Database, jobs: CapturedJobs, owner_url: str
 ) -> None:
-    async with client_of(app) as http, client_of(app) as other_http:
+    async with make_client(app) as http, make_client(app) as other_http:
         address = f"{new_id().hex[-12:]}@shared.example"
-        first = await a_person(http, mailbox, address)
+        first = await create_registered_user(http, mailbox, address)
         moved = f"{new_id().hex[-12:]}@moved.example"
-        done(await first.send("POST", "/auth/email/change", {"new_email": moved, "current_password": PASSWORD}))
+        assert_success(
+            await first.send("POST", "/auth/email/change", {"new_email": moved, "current_password": PASSWORD})
+        )
         token = (await mailbox.latest(moved)).token
-        done(await first.send("POST", "/auth/email/confirm", {"token": token}))
-        await mailbox.arrived()
-        second = await a_person(other_http, mailbox, address)
-        owner = await a_person(other_http, mailbox)
-        team = done(await owner.send("POST", "/app/teams", {"name": "Acme"}))["id"]
-        done(await owner.send("POST", f"/app/teams/{team}/invitations", {"email": address}))
+        assert_success(await first.send("POST", "/auth/email/confirm", {"token": token}))
+        await mailbox.list_new()
+        second = await create_registered_user(other_http, mailbox, address)
+        owner = await create_registered_user(other_http, mailbox)
+        team = assert_success(await owner.send("POST", "/app/teams", {"name": "Acme"}))["id"]
+        assert_success(await owner.send("POST", f"/app/teams/{team}/invitations", {"email": address}))
         token = (await mailbox.latest(address)).token
-        done(await first.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
+        assert_success(await first.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
         await jobs.run_all(future=True)
         assert (await found(owner_url, moved)).keys() <= {"user_addresses"}
-        assert done(await second.send("POST", "/app/invitations/accept", {"token": token}))["id"] == team
+        assert assert_success(await second.send("POST", "/app/invitations/accept", {"token": token}))["id"] == team
         assert "audit_personal" in await found(owner_url, address)
 
 
 async def test_job_about_a_deleted_user_is_emptied_and_that_of_a_bystander_is_not(
-    app: Api, mailbox: Mailbox, database: Database, jobs: JobsInTest, owner_url: str
+    app: Api, mailbox: Mailbox, database: Database, jobs: CapturedJobs, owner_url: str
 ) -> None:
     from undercroft.modules import users
 
     mark, other = f"zyx{new_id().hex[-10:]}", f"byx{new_id().hex[-10:]}"
-    async with client_of(app) as http:
-        person, bystander = await a_person(http, mailbox), await a_person(http, mailbox)
-        ids = [done(await each.get("/app/users/me"))["id"] for each in (person, bystander)]
+    async with make_client(app) as http:
+        person, bystander = await create_registered_user(http, mailbox), await create_registered_user(http, mailbox)
+        ids = [assert_success(await each.get("/app/users/me"))["id"] for each in (person, bystander)]
         async with database.session() as session:
             for user_id, name in zip(ids, (mark, other), strict=True):
                 facts = {"passkey": name, "reset_link": "http://test.local", "first": ""}
-                await users.tell(session, user_id, "passkey_added", **facts)
-        await mailbox.arrived()
-        done(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
+                await users.notify(session, user_id, "passkey_added", **facts)
+        await mailbox.list_new()
+        assert_success(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
         assert await found(owner_url, mark) == {"jobs": 1}
         await jobs.run_all(future=True)
         assert (await found(owner_url, mark), await found(owner_url, other)) == ({}, {"jobs": 1})

@@ -16,10 +16,10 @@ async def test_people_change_what_they_say_about_themselves(user: AsyncClient) -
         "avatar_url": "https://example.com/ada.png",
         "notifications": {"news": False, "comments.mine": True},
     }
-    answer = await user.patch(ME, json=changes)
-    assert answer.status_code == 200, answer.text
-    assert {name: answer.json()[name] for name in changes} == {**changes, "full_name": "Ada Lovelace"}
-    assert (await user.get(ME)).json() == answer.json()
+    response = await user.patch(ME, json=changes)
+    assert response.status_code == 200, response.text
+    assert {name: response.json()[name] for name in changes} == {**changes, "full_name": "Ada Lovelace"}
+    assert (await user.get(ME)).json() == response.json()
     assert (await user.patch(ME, json={"avatar_url": None})).json()["avatar_url"] is None
     assert (await user.get(ME)).json()["locale"] == "pt-BR"
 

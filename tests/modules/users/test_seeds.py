@@ -7,7 +7,7 @@ from httpx import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from tests.modules.auth.people import sign_in
+from tests.modules.auth.users import sign_in
 from undercroft.core.db import Database
 from undercroft.core.settings import load, use
 from undercroft.modules.users import User
@@ -28,7 +28,7 @@ def demo_password(test_settings: None) -> Iterator[None]:
 async def seeded(database: Database) -> int:
     async with database.session() as session:
         await seed(session)
-    async with database.reading() as session:
+    async with database.read_session() as session:
         return int(await session.scalar(select(func.count()).select_from(User)))
 
 
@@ -56,6 +56,6 @@ async def test_without_a_demo_password_there_are_no_demo_accounts(database: Data
 
 
 def test_production_refuses_demo_accounts() -> None:
-    (fault,) = load(DemoSettings).production_faults()
-    assert "DEMO_PASSWORD" in fault
-    assert PASSWORD not in fault
+    (error,) = load(DemoSettings).production_errors()
+    assert "DEMO_PASSWORD" in error
+    assert PASSWORD not in error

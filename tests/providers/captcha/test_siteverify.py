@@ -7,7 +7,7 @@ import pytest_asyncio
 from pydantic import ValidationError
 
 from undercroft.core.settings import use
-from undercroft.devstack.standins.captcha import SECRET, SITE_KEY, CaptchaService, Fault
+from undercroft.devstack.emulators.captcha import SECRET, SITE_KEY, CaptchaEmulator, Fault
 from undercroft.providers.captcha import Captcha, CaptchaSettings, CaptchaUnavailable
 
 Make = Callable[..., Captcha]
@@ -15,15 +15,15 @@ IP = "192.0.2.7"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def service() -> AsyncIterator[CaptchaService]:
-    made = CaptchaService()
+async def service() -> AsyncIterator[CaptchaEmulator]:
+    made = CaptchaEmulator()
     await made.start()
     yield made
     await made.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def make(service: CaptchaService, test_settings: None) -> AsyncIterator[Make]:
+async def make(service: CaptchaEmulator, test_settings: None) -> AsyncIterator[Make]:
     made: list[Captcha] = []
 
     def captcha(**settings: object) -> Captcha:
@@ -46,11 +46,11 @@ async def make(service: CaptchaService, test_settings: None) -> AsyncIterator[Ma
 
 
 @pytest.mark.parametrize("provider", ["turnstile", "hcaptcha", "recaptcha"])
-async def test_a_solved_captcha_counts_once(make: Make, service: CaptchaService, provider: str) -> None:
+async def test_a_solved_captcha_counts_once(make: Make, service: CaptchaEmulator, provider: str) -> None:
     captcha, token = make(captcha_provider=provider), service.solve()
     assert await captcha.verify(token, IP) is True
     assert await captcha.verify(token, IP) is False
-    assert service.asked[0] == {"response": token, "remoteip": IP}
+    assert service.received_forms[0] == {"response": token, "remoteip": IP}
 
 
 @pytest.mark.parametrize("token", ["", "guess", "x" * 5000, "\0", "é"])
@@ -58,12 +58,12 @@ async def test_anything_else_does_not(make: Make, token: str) -> None:
     assert await make().verify(token, IP) is False
 
 
-async def test_what_cannot_be_a_token_is_not_sent_anywhere(make: Make, service: CaptchaService) -> None:
+async def test_what_cannot_be_a_token_is_not_sent_anywhere(make: Make, service: CaptchaEmulator) -> None:
     assert await make().verify("x" * 5000, IP) is False
-    assert service.asked == []
+    assert service.received_forms == []
 
 
-async def test_a_low_score_is_no_person(make: Make, service: CaptchaService) -> None:
+async def test_a_low_score_is_no_person(make: Make, service: CaptchaEmulator) -> None:
     captcha = make(captcha_provider="recaptcha", captcha_min_score=0.5)
     service.score = 0.4
     assert await captcha.verify(service.solve(), IP) is False
@@ -73,10 +73,10 @@ async def test_a_low_score_is_no_person(make: Make, service: CaptchaService) -> 
 
 @pytest.mark.parametrize("fault", list(Fault))
 async def test_a_provider_out_of_reach_lets_pass_or_not_as_the_setting_says(
-    make: Make, service: CaptchaService, fault: Fault
+    make: Make, service: CaptchaEmulator, error: Fault
 ) -> None:
-    service.fault = fault
-    seconds = 0.3 if fault is Fault.SLOW else 20
+    service.fault = error
+    seconds = 0.3 if error is Fault.SLOW else 20
     assert await make(captcha_seconds=seconds).verify("anything", IP) is True
     with pytest.raises(CaptchaUnavailable):
         await make(captcha_seconds=seconds, captcha_when_down="refuse").verify("anything", IP)
@@ -86,14 +86,14 @@ async def test_nobody_listening_is_out_of_reach(make: Make) -> None:
     assert await make(captcha_verify_url="http://127.0.0.1:1/siteverify").verify("anything", IP) is True
 
 
-async def test_a_wrong_secret_of_ours_lets_nobody_pass(make: Make, service: CaptchaService) -> None:
+async def test_a_wrong_secret_of_ours_lets_nobody_pass(make: Make, service: CaptchaEmulator) -> None:
     with pytest.raises(CaptchaUnavailable):
         await make(captcha_secret="wrong").verify(service.solve(), IP)
 
 
-async def test_none_asks_nobody(make: Make, service: CaptchaService) -> None:
+async def test_none_asks_nobody(make: Make, service: CaptchaEmulator) -> None:
     assert await make(captcha_provider="none").verify("", IP) is True
-    assert service.asked == []
+    assert service.received_forms == []
 
 
 def test_a_provider_without_its_keys_is_refused() -> None:

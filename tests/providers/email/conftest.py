@@ -15,10 +15,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.providers.email.smtp_server import Mailroom, smtp_server
+from tests.providers.email.smtp_server import SmtpHandler, smtp_server
 from undercroft.core import settings
 from undercroft.core.settings import CoreSettings, Environment
-from undercroft.providers.email import Address, EmailProvider, EmailProviderName, EmailSettings, Message, SmtpSecurity
+from undercroft.providers.email import (
+    Address,
+    EmailMessage,
+    EmailProvider,
+    EmailProviderName,
+    EmailSettings,
+    SmtpSecurity,
+)
 from undercroft.providers.email.console import ConsoleProvider
 from undercroft.providers.email.mailbox import MailboxProvider
 from undercroft.providers.email.smtp import SmtpProvider
@@ -43,7 +50,7 @@ class Delivered:
 
 
 @dataclass
-class Post:
+class ProviderCase:
     """A provider and what arrived at its other end."""
 
     provider: EmailProvider
@@ -51,19 +58,23 @@ class Post:
 
 
 @pytest.fixture(params=["console", "mailbox", "smtp"])
-def post(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Post]:
+def provider_case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderCase]:
     match request.param:
         case "console":
             stream = io.StringIO()
-            yield Post(ConsoleProvider(stream), lambda: _printed(stream.getvalue()))
+            yield ProviderCase(ConsoleProvider(stream), lambda: _parse_printed(stream.getvalue()))
         case "mailbox":
             folder = tmp_path / "mailbox"
             files = lambda: sorted(folder.glob("*.eml"))  # noqa: E731
-            yield Post(MailboxProvider(folder, size=1000), lambda: [_parsed(path.read_bytes()) for path in files()])
+            yield ProviderCase(
+                MailboxProvider(folder, size=1000), lambda: [_parse_delivered(path.read_bytes()) for path in files()]
+            )
         case "smtp":
-            room = Mailroom()
+            room = SmtpHandler()
             with smtp_server(room, enable_SMTPUTF8=True) as port:
-                yield Post(smtp_provider(port), lambda: [_parsed(each.original_content) for each in room.received])
+                yield ProviderCase(
+                    smtp_provider(port), lambda: [_parse_delivered(each.original_content) for each in room.received]
+                )
 
 
 def smtp_provider(port: int, *, security: SmtpSecurity = SmtpSecurity.NONE, **more: object) -> SmtpProvider:
@@ -71,8 +82,10 @@ def smtp_provider(port: int, *, security: SmtpSecurity = SmtpSecurity.NONE, **mo
     return SmtpProvider(EmailSettings(**{**known, **more}))
 
 
-def a_message(to: str = "ada@example.com", subject: str = "Hello", text: str = "How are you?", **more) -> Message:
-    return Message(
+def make_message(
+    to: str = "ada@example.com", subject: str = "Hello", text: str = "How are you?", **more
+) -> EmailMessage:
+    return EmailMessage(
         sender=Address("no-reply@acme.example", "Acme"), to=(Address.parse(to),), subject=subject, text=text, **more
     )
 
@@ -81,18 +94,18 @@ def parse(raw: bytes) -> email.message.EmailMessage:
     return email.message_from_bytes(raw, policy=email.policy.default)
 
 
-def _parsed(raw: bytes) -> Delivered:
+def _parse_delivered(raw: bytes) -> Delivered:
     mail = parse(raw)
     text = mail.get_body(("plain",)).get_content()
     return Delivered(mail["Message-ID"], mail["Subject"], text.replace("\r\n", "\n").rstrip("\n"))
 
 
-def _printed(output: str) -> list[Delivered]:
+def _parse_printed(output: str) -> list[Delivered]:
     mails = [block for block in output.split("─" * 72) if block.strip()]
-    return [_printed_mail(block.strip()) for block in mails]
+    return [_parse_printed_mail(block.strip()) for block in mails]
 
 
-def _printed_mail(block: str) -> Delivered:
+def _parse_printed_mail(block: str) -> Delivered:
     head, _, text = block.partition("\n\n")
     fields = dict(line.split(": ", 1) for line in head.splitlines())
     return Delivered(fields["Message-ID"], fields["Subject"], text)

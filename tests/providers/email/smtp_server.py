@@ -13,14 +13,14 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 
 @dataclass
-class Mailroom:
-    """Takes mails; `replies` maps `MAIL`, `RCPT <address>` or `DATA` to what is answered instead."""
+class SmtpHandler:
+    """Takes mails; `replies` maps `DIRECT_MAIL`, `RCPT <address>` or `DATA` to what is answered instead."""
 
     received: list[Any] = field(default_factory=list)
     replies: dict[str, str] = field(default_factory=dict)
     connections: int = 0
     hang: asyncio.Event | None = None
-    drops: int = 0
+    dropped_connections: int = 0
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):  # noqa: N802
         if not session.host_name:
@@ -44,8 +44,8 @@ class Mailroom:
     async def handle_DATA(self, server, session, envelope):  # noqa: N802
         if self.hang is not None:
             await self.hang.wait()
-        if self.drops:
-            self.drops -= 1
+        if self.dropped_connections:
+            self.dropped_connections -= 1
             server.transport.abort()
             return "421 gone"
         if "DATA" in self.replies:
@@ -54,7 +54,7 @@ class Mailroom:
         return "250 taken"
 
 
-def only(username: str, password: str):
+def accept_only(username: str, password: str):
     def check(server, session, envelope, mechanism, data):
         right = isinstance(data, LoginPassword) and (data.login, data.password) == (
             username.encode(),
@@ -72,16 +72,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def smtp_server(mailroom: Mailroom, *, ssl_context: ssl.SSLContext | None = None, **options: Any) -> Iterator[int]:
+def smtp_server(handler: SmtpHandler, *, ssl_context: ssl.SSLContext | None = None, **options: Any) -> Iterator[int]:
     """Run one on a free port of loopback; with `ssl_context` it speaks TLS from the first byte."""
     port = free_port()
     controller = Controller(
-        mailroom, hostname="127.0.0.1", port=port, ssl_context=ssl_context, server_hostname="mail.test", **options
+        handler, hostname="127.0.0.1", port=port, ssl_context=ssl_context, server_hostname="mail.test", **options
     )
     controller.start()
     try:
         yield port
     finally:
-        if mailroom.hang is not None:
-            controller.loop.call_soon_threadsafe(mailroom.hang.set)
+        if handler.hang is not None:
+            controller.loop.call_soon_threadsafe(handler.hang.set)
         controller.stop()

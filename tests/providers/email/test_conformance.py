@@ -1,55 +1,57 @@
 """What every provider of outgoing mail promises."""
 
-from tests.providers.email.conftest import Delivered, Post, a_message
+from tests.providers.email.conftest import Delivered, ProviderCase, make_message
 
 
-async def test_a_mail_arrives_with_its_subject_text_and_message_id(post: Post) -> None:
-    message = a_message(subject="Hello", text="How are you?", message_id="<job-1@acme.example>")
+async def test_a_mail_arrives_with_its_subject_text_and_message_id(provider_case: ProviderCase) -> None:
+    message = make_message(subject="Hello", text="How are you?", message_id="<job-1@acme.example>")
 
-    assert await post.provider.deliver([message]) == [None]
+    assert await provider_case.provider.deliver([message]) == [None]
 
-    assert post.delivered() == [Delivered("<job-1@acme.example>", "Hello", "How are you?")]
+    assert provider_case.delivered() == [Delivered("<job-1@acme.example>", "Hello", "How are you?")]
 
 
-async def test_every_script_arrives_as_it_was_written(post: Post) -> None:
-    message = a_message(
+async def test_every_script_arrives_as_it_was_written(provider_case: ProviderCase) -> None:
+    message = make_message(
         to="Zoë Ünal <zoe@example.com>", subject="你好, Zoë — ça va? 🎉", text="Grüße aus Köln\n\n日本語"
     )
 
-    assert await post.provider.deliver([message]) == [None]
+    assert await provider_case.provider.deliver([message]) == [None]
 
-    assert post.delivered() == [Delivered(message.message_id, "你好, Zoë — ça va? 🎉", "Grüße aus Köln\n\n日本語")]
-
-
-async def test_an_address_outside_of_ascii_is_taken(post: Post) -> None:
-    message = a_message(to="用户@例え.jp")
-
-    assert await post.provider.deliver([message]) == [None]
-
-    assert [mail.message_id for mail in post.delivered()] == [message.message_id]
+    assert provider_case.delivered() == [
+        Delivered(message.message_id, "你好, Zoë — ça va? 🎉", "Grüße aus Köln\n\n日本語")
+    ]
 
 
-async def test_many_mails_arrive_each_once_and_in_order(post: Post) -> None:
-    messages = [a_message(to=f"user{number}@example.com", subject=f"No. {number}") for number in range(20)]
+async def test_an_address_outside_of_ascii_is_taken(provider_case: ProviderCase) -> None:
+    message = make_message(to="用户@例え.jp")
 
-    assert await post.provider.deliver(messages) == [None] * 20
+    assert await provider_case.provider.deliver([message]) == [None]
 
-    assert [mail.subject for mail in post.delivered()] == [f"No. {number}" for number in range(20)]
-
-
-async def test_a_check_delivers_nothing(post: Post) -> None:
-    await post.provider.check()
-    assert post.delivered() == []
+    assert [mail.message_id for mail in provider_case.delivered()] == [message.message_id]
 
 
-async def test_no_mails_are_no_trouble(post: Post) -> None:
-    assert await post.provider.deliver([]) == []
-    assert post.delivered() == []
+async def test_many_mails_arrive_each_once_and_in_order(provider_case: ProviderCase) -> None:
+    messages = [make_message(to=f"user{number}@example.com", subject=f"No. {number}") for number in range(20)]
+
+    assert await provider_case.provider.deliver(messages) == [None] * 20
+
+    assert [mail.subject for mail in provider_case.delivered()] == [f"No. {number}" for number in range(20)]
 
 
-async def test_a_long_line_and_a_lone_dot_arrive_whole(post: Post) -> None:
+async def test_a_check_delivers_nothing(provider_case: ProviderCase) -> None:
+    await provider_case.provider.check()
+    assert provider_case.delivered() == []
+
+
+async def test_no_mails_are_no_trouble(provider_case: ProviderCase) -> None:
+    assert await provider_case.provider.deliver([]) == []
+    assert provider_case.delivered() == []
+
+
+async def test_a_long_line_and_a_lone_dot_arrive_whole(provider_case: ProviderCase) -> None:
     text = "x" * 5000 + "\n.\n..\nFrom here on"
 
-    assert await post.provider.deliver([a_message(text=text)]) == [None]
+    assert await provider_case.provider.deliver([make_message(text=text)]) == [None]
 
-    assert post.delivered()[0].text == text
+    assert provider_case.delivered()[0].text == text

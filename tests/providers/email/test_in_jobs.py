@@ -4,28 +4,28 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.providers.email.conftest import a_message
-from tests.providers.email.smtp_server import Mailroom, smtp_server
+from tests.providers.email.conftest import make_message
+from tests.providers.email.smtp_server import SmtpHandler, smtp_server
 from undercroft.core import settings
 from undercroft.core.db import Database
 from undercroft.jobs import CurrentJob, enqueue, task
-from undercroft.providers.email import EmailProviderName, EmailSettings, SmtpSecurity, email
-from undercroft.testing.jobs import JobsInTest
+from undercroft.providers.email import EmailProviderName, EmailSettings, SmtpSecurity, get_mailer
+from undercroft.testing.jobs import CapturedJobs
 
 
 @task(name="tests.send_one", retries=3, backoff=0.01)
 async def send_one(job: CurrentJob, *, to: str) -> str:
-    return await email().send_raw(a_message(to=to, message_id=f"<{job.id}@acme.example>"))
+    return await get_mailer().send_raw(make_message(to=to, message_id=f"<{job.id}@acme.example>"))
 
 
 @task(name="tests.send_unknown_template", retries=3)
 async def send_unknown_template() -> None:
-    await email().send("ada@example.com", "no_such_template", {})
+    await get_mailer().send("ada@example.com", "no_such_template", {})
 
 
 @pytest.fixture
-def room() -> Iterator[Mailroom]:
-    room = Mailroom()
+def room() -> Iterator[SmtpHandler]:
+    room = SmtpHandler()
     with smtp_server(room) as port:
         settings.use(
             EmailSettings(
@@ -38,21 +38,23 @@ def room() -> Iterator[Mailroom]:
         yield room
 
 
-async def run(database: Database, jobs: JobsInTest, job, **arguments: str):
+async def run(database: Database, jobs: CapturedJobs, job, **arguments: str):
     async with database.session() as session:
         made = await enqueue(session, job, **arguments)
     await jobs.run_all(future=True)
     return await jobs.get(made.id)
 
 
-async def test_a_mail_that_is_taken_ends_the_job(database: Database, jobs: JobsInTest, room: Mailroom) -> None:
+async def test_a_mail_that_is_taken_ends_the_job(database: Database, jobs: CapturedJobs, room: SmtpHandler) -> None:
     row = await run(database, jobs, send_one, to="ada@example.com")
 
     assert (row.status, row.attempts, row.result) == ("succeeded", 1, f"<{row.id}@acme.example>")
     assert len(room.received) == 1
 
 
-async def test_a_refusal_for_good_fails_the_job_at_once(database: Database, jobs: JobsInTest, room: Mailroom) -> None:
+async def test_a_refusal_for_good_fails_the_job_at_once(
+    database: Database, jobs: CapturedJobs, room: SmtpHandler
+) -> None:
     room.replies["RCPT ada@example.com"] = "550 no such user"
 
     row = await run(database, jobs, send_one, to="ada@example.com")
@@ -61,14 +63,14 @@ async def test_a_refusal_for_good_fails_the_job_at_once(database: Database, jobs
     assert "DeliveryRefused: The mail server answered 550 no such user" in (row.error or "")
 
 
-async def test_a_mail_that_can_never_be_made_fails_the_job_at_once(database: Database, jobs: JobsInTest) -> None:
+async def test_a_mail_that_can_never_be_made_fails_the_job_at_once(database: Database, jobs: CapturedJobs) -> None:
     row = await run(database, jobs, send_unknown_template)
 
     assert (row.status, row.attempts) == ("failed", 1)
     assert "no_such_template" in (row.error or "")
 
 
-async def test_a_refusal_for_now_is_tried_again(database: Database, jobs: JobsInTest, room: Mailroom) -> None:
+async def test_a_refusal_for_now_is_tried_again(database: Database, jobs: CapturedJobs, room: SmtpHandler) -> None:
     room.replies["RCPT ada@example.com"] = "450 mailbox busy"
 
     row = await run(database, jobs, send_one, to="ada@example.com")
@@ -78,9 +80,9 @@ async def test_a_refusal_for_now_is_tried_again(database: Database, jobs: JobsIn
 
 
 async def test_a_lost_connection_is_tried_again_until_the_mail_is_taken_once(
-    database: Database, jobs: JobsInTest, room: Mailroom
+    database: Database, jobs: CapturedJobs, room: SmtpHandler
 ) -> None:
-    room.drops = 2
+    room.dropped_connections = 2
 
     row = await run(database, jobs, send_one, to="ada@example.com")
 

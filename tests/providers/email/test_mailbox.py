@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.email.conftest import a_message, parse
+from tests.providers.email.conftest import make_message, parse
 from undercroft.providers.email import Address, DeliveryDeferred
+from undercroft.providers.email.mail_files import MailFiles
 from undercroft.providers.email.mailbox import MailboxProvider
-from undercroft.providers.email.mailfiles import MailFiles
 
 
 @pytest.fixture
@@ -23,51 +23,53 @@ async def deliver(folder: Path, *messages, size: int = 1000):
 
 
 def subjects(folder: Path) -> list[str]:
-    return [parse(file.path.read_bytes())["Subject"] for file in MailFiles(folder).newest_first()]
+    return [parse(file.path.read_bytes())["Subject"] for file in MailFiles(folder).list_newest_first()]
 
 
 async def test_mails_are_for_their_owner_only(folder: Path) -> None:
-    await deliver(folder, a_message())
+    await deliver(folder, make_message())
 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()] == [0o600]
 
 
 async def test_mails_sort_by_time(folder: Path) -> None:
-    await deliver(folder, *(a_message(subject=f"No. {number}") for number in range(5)))
+    await deliver(folder, *(make_message(subject=f"No. {number}") for number in range(5)))
 
     assert subjects(folder) == ["No. 4", "No. 3", "No. 2", "No. 1", "No. 0"]
 
 
 async def test_every_recipient_of_the_envelope_is_kept(folder: Path) -> None:
-    await deliver(folder, a_message(bcc=(Address("eve@example.com"),)))
+    await deliver(folder, make_message(bcc=(Address("eve@example.com"),)))
 
-    (file,) = MailFiles(folder).newest_first()
+    (file,) = MailFiles(folder).list_newest_first()
     assert parse(file.path.read_bytes())["Delivered-To"] == "ada@example.com, eve@example.com"
 
 
 async def test_only_the_newest_are_kept(folder: Path) -> None:
-    await deliver(folder, *(a_message(subject=str(number)) for number in range(8)), size=3)
+    await deliver(folder, *(make_message(subject=str(number)) for number in range(8)), size=3)
 
     assert subjects(folder) == ["7", "6", "5"]
     assert len(list(folder.iterdir())) == 3
 
 
 async def test_ids_cannot_be_guessed_from_one_another_and_stay(folder: Path) -> None:
-    await deliver(folder, a_message(), a_message())
+    await deliver(folder, make_message(), make_message())
 
-    first, second = MailFiles(folder).newest_first()
+    first, second = MailFiles(folder).list_newest_first()
     assert first.id != second.id
-    assert [file.id for file in MailFiles(folder).newest_first()] == [first.id, second.id]
+    assert [file.id for file in MailFiles(folder).list_newest_first()] == [first.id, second.id]
 
 
 async def test_the_same_message_id_replaces_the_earlier_mail(folder: Path) -> None:
-    await deliver(folder, a_message(subject="first", message_id="<job-1@acme.example>"), a_message(subject="other"))
-    (earlier,) = [file.id for file in MailFiles(folder).newest_first()][1:]
-    await deliver(folder, a_message(subject="again", message_id="<job-1@acme.example>"))
+    await deliver(
+        folder, make_message(subject="first", message_id="<job-1@acme.example>"), make_message(subject="other")
+    )
+    (earlier,) = [file.id for file in MailFiles(folder).list_newest_first()][1:]
+    await deliver(folder, make_message(subject="again", message_id="<job-1@acme.example>"))
 
     assert subjects(folder) == ["again", "other"]
-    assert MailFiles(folder).newest_first()[0].id == earlier
+    assert MailFiles(folder).list_newest_first()[0].id == earlier
 
 
 async def test_what_a_writer_left_that_was_killed_is_never_seen_and_swept_later(folder: Path) -> None:
@@ -77,7 +79,7 @@ async def test_what_a_writer_left_that_was_killed_is_never_seen_and_swept_later(
         path.write_bytes(b"Subject: hal")
     os.utime(old, (time.time() - 3600, time.time() - 3600))
 
-    await deliver(folder, a_message(subject="whole"))
+    await deliver(folder, make_message(subject="whole"))
 
     assert subjects(folder) == ["whole"]
     assert not old.exists()
@@ -89,7 +91,7 @@ async def test_files_of_others_are_left_alone(folder: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     (folder / "0-x.eml").write_text("odd")
 
-    await deliver(folder, a_message(), size=1)
+    await deliver(folder, make_message(), size=1)
     MailFiles(folder).clear()
 
     assert sorted(path.name for path in folder.iterdir()) == ["0-x.eml", "notes.txt"]
@@ -99,7 +101,7 @@ async def test_a_folder_out_of_reach_defers_the_mail(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
     folder = tmp_path / "file" / "mailbox"
-    (outcome,) = await deliver(folder, a_message())
+    (outcome,) = await deliver(folder, make_message())
 
     assert isinstance(outcome, DeliveryDeferred)
     with pytest.raises(DeliveryDeferred, match="mailbox"):
@@ -109,14 +111,14 @@ async def test_a_folder_out_of_reach_defers_the_mail(tmp_path: Path) -> None:
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from undercroft.providers.email import Address, Message
+from undercroft.providers.email import Address, EmailMessage
 from undercroft.providers.email.mailbox import MailboxProvider
 async def main(folder, name):
     provider = MailboxProvider(Path(folder), size=50)
     sender = Address("no-reply@acme.example")
     for number in range(40):
         subject, text = f"{name} {number}", "x" * 20_000
-        message = Message(sender=sender, to=(Address("ada@example.com"),), subject=subject, text=text)
+        message = EmailMessage(sender=sender, to=(Address("ada@example.com"),), subject=subject, text=text)
         assert await provider.deliver([message]) == [None]
 asyncio.run(main(sys.argv[1], sys.argv[2]))
 """
@@ -125,7 +127,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2]))
 async def test_several_processes_write_at_once_and_no_reader_sees_half_a_mail(folder: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, folder, name]) for name in ("one", "two", "three")]
     while any(writer.poll() is None for writer in writers):
-        for file in MailFiles(folder).newest_first():
+        for file in MailFiles(folder).list_newest_first():
             try:
                 content = file.path.read_bytes()
             except FileNotFoundError:
@@ -133,5 +135,5 @@ async def test_several_processes_write_at_once_and_no_reader_sees_half_a_mail(fo
             assert parse(content).get_content().count("x") == 20_000
 
     assert [writer.wait() for writer in writers] == [0, 0, 0]
-    assert 50 <= len(MailFiles(folder).newest_first()) <= 52
+    assert 50 <= len(MailFiles(folder).list_newest_first()) <= 52
     assert list(folder.glob(".*.part")) == []

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.providers.email.conftest import a_message, parse
-from undercroft.providers.email import Address, Attachment, InvalidMessage, Message
+from tests.providers.email.conftest import make_message, parse
+from undercroft.providers.email import Address, Attachment, EmailMessage, InvalidMessage
 
 HOSTILE_LINES = [
     "Hello\r\nBcc: eve@example.com",
@@ -24,7 +24,7 @@ class TestNothingBreaksOutOfItsHeader:
     @pytest.mark.parametrize("hostile", HOSTILE_LINES)
     def test_a_subject(self, hostile: str) -> None:
         with pytest.raises(InvalidMessage):
-            a_message(subject=hostile)
+            make_message(subject=hostile)
 
     @pytest.mark.parametrize("hostile", HOSTILE_LINES)
     def test_a_name(self, hostile: str) -> None:
@@ -34,7 +34,7 @@ class TestNothingBreaksOutOfItsHeader:
     @pytest.mark.parametrize("hostile", HOSTILE_LINES)
     def test_a_header_of_ones_own(self, hostile: str) -> None:
         with pytest.raises(InvalidMessage):
-            a_message(headers={"X-Note": hostile})
+            make_message(headers={"X-Note": hostile})
 
     @pytest.mark.parametrize("hostile", HOSTILE_LINES)
     def test_a_file_name(self, hostile: str) -> None:
@@ -61,7 +61,7 @@ class TestNothingBreaksOutOfItsHeader:
 
     @pytest.mark.parametrize("hostile", ["=?utf-8?q?a=0ABcc:_eve=40example.com?=", "=?utf-8?b?DQpCY2M6IGVAZS5kZQ==?="])
     def test_an_encoded_newline(self, hostile: str) -> None:
-        raw = a_message(
+        raw = make_message(
             to="ada@example.com",
             subject=hostile,
             headers={"X-Note": hostile},
@@ -79,24 +79,24 @@ class TestNothingBreaksOutOfItsHeader:
     )
     def test_the_name_of_a_header(self, name: str) -> None:
         with pytest.raises(InvalidMessage):
-            a_message(headers={name: "x"})
+            make_message(headers={name: "x"})
 
     @pytest.mark.parametrize("identity", ["job-1", "<a b@c.d>", "<a@b>\r\nBcc: x", "<@b>", "<a@b"])
     def test_a_message_id(self, identity: str) -> None:
         with pytest.raises(InvalidMessage):
-            a_message(message_id=identity)
+            make_message(message_id=identity)
 
     @pytest.mark.parametrize(
         "url", ["javascript:1", "https://a.b/>,<mailto:x", "https://a.b/\r\nBcc: x", "https://ü.de"]
     )
     def test_the_address_for_unsubscribing(self, url: str) -> None:
         with pytest.raises(InvalidMessage):
-            a_message(unsubscribe_url=url)
+            make_message(unsubscribe_url=url)
 
     @given(st.text(max_size=120), st.text(max_size=300), st.text(max_size=2000))
     def test_whatever_people_write(self, name: str, subject: str, text: str) -> None:
         try:
-            message = a_message(cc=(Address("bob@example.com", name),), subject=subject, text=text)
+            message = make_message(cc=(Address("bob@example.com", name),), subject=subject, text=text)
         except InvalidMessage:
             return
         raw = message.to_bytes()
@@ -123,7 +123,7 @@ class TestNothingBreaksOutOfItsHeader:
     ],
 )
 def test_a_name_is_read_as_it_was_written(name: str) -> None:
-    (address,) = parse(a_message(cc=(Address("bob@example.com", name),)).to_bytes())["Cc"].addresses
+    (address,) = parse(make_message(cc=(Address("bob@example.com", name),)).to_bytes())["Cc"].addresses
     assert (address.display_name, address.addr_spec) == (name, "bob@example.com")
 
 
@@ -131,23 +131,23 @@ def test_a_name_is_read_as_it_was_written(name: str) -> None:
     "subject", ["Hello", "Grüße", "你好" * 50, "a " * 200 + "b", "x" * 400, "Re: [x] =?utf-8?q?a?="]
 )
 def test_a_subject_is_read_as_it_was_written(subject: str) -> None:
-    assert parse(a_message(subject=subject).to_bytes())["Subject"] == subject
+    assert parse(make_message(subject=subject).to_bytes())["Subject"] == subject
 
 
 @pytest.mark.parametrize("subject", ["", "x" * 501])
 def test_a_subject_has_bounds(subject: str) -> None:
     with pytest.raises(InvalidMessage):
-        a_message(subject=subject)
+        make_message(subject=subject)
 
 
 def test_a_mail_without_recipients_is_none() -> None:
     with pytest.raises(InvalidMessage, match="somebody"):
-        Message(sender=Address("a@example.com"), to=(), subject="x", text="x")
+        EmailMessage(sender=Address("a@example.com"), to=(), subject="x", text="x")
 
 
 def test_the_wire_form_has_what_a_mail_needs() -> None:
     sent = datetime.datetime(2026, 5, 3, 10, tzinfo=datetime.UTC)
-    mail = parse(a_message(date=sent, html="<p>Hi</p>", reply_to=(Address("help@acme.example"),)).to_bytes())
+    mail = parse(make_message(date=sent, html="<p>Hi</p>", reply_to=(Address("help@acme.example"),)).to_bytes())
 
     assert mail["From"] == "Acme <no-reply@acme.example>"
     assert mail["Reply-To"] == "help@acme.example"
@@ -158,12 +158,12 @@ def test_the_wire_form_has_what_a_mail_needs() -> None:
 
 
 def test_message_ids_differ_unless_one_is_given() -> None:
-    assert a_message().message_id != a_message().message_id
-    assert a_message(message_id="<a@b.example>").message_id == "<a@b.example>"
+    assert make_message().message_id != make_message().message_id
+    assert make_message(message_id="<a@b.example>").message_id == "<a@b.example>"
 
 
 def test_one_click_unsubscribing_has_both_headers() -> None:
-    mail = parse(a_message(unsubscribe_url="https://acme.example/u?t=1").to_bytes())
+    mail = parse(make_message(unsubscribe_url="https://acme.example/u?t=1").to_bytes())
 
     assert mail["List-Unsubscribe"] == "<https://acme.example/u?t=1>"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -174,7 +174,7 @@ def test_attachments_arrive_unchanged() -> None:
         Attachment(filename="Rechnung März.pdf", content=b"%PDF-1.7\r\n\x00\xff" * 100, content_type="application/pdf"),
         Attachment(filename="notes.txt", content=b"a\nb\r\n", content_type="text/plain"),
     )
-    mail = parse(a_message(html="<p>Hi</p>", attachments=files).to_bytes())
+    mail = parse(make_message(html="<p>Hi</p>", attachments=files).to_bytes())
 
     arrived = list(mail.iter_attachments())
     assert [part.get_filename() for part in arrived] == ["Rechnung März.pdf", "notes.txt"]
@@ -195,4 +195,4 @@ def test_a_content_type_is_one(kind: str) -> None:
 
 
 def test_a_mail_tells_little_of_itself_in_logs() -> None:
-    assert "secret-token" not in repr(a_message(text="https://acme.example/?t=secret-token", html="secret-token"))
+    assert "secret-token" not in repr(make_message(text="https://acme.example/?t=secret-token", html="secret-token"))

@@ -2,7 +2,7 @@ import pytest
 
 from undercroft.core import settings
 from undercroft.core.errors import ConfigurationError
-from undercroft.providers.identity import IdentitySettings, Outgoing, SocialSettings, make_external, make_social
+from undercroft.providers.identity import HttpClient, IdentitySettings, SocialSettings, make_external, make_social
 
 FIT: list[settings.SettingsBase] = [
     IdentitySettings(),
@@ -32,12 +32,12 @@ UNFIT: list[tuple[settings.SettingsBase, str]] = [
 
 @pytest.mark.parametrize("fit", FIT, ids=repr)
 def test_what_is_fit_for_production(fit: settings.SettingsBase) -> None:
-    assert list(fit.production_faults()) == []
+    assert list(fit.production_errors()) == []
 
 
 @pytest.mark.parametrize(("unfit", "name"), UNFIT, ids=lambda each: each if isinstance(each, str) else "")
 def test_what_is_not_fit_for_production_is_named(unfit: settings.SettingsBase, name: str) -> None:
-    assert any(name in fault for fault in unfit.production_faults())
+    assert any(name in error for error in unfit.production_errors())
 
 
 @pytest.mark.parametrize("provider", ["oidc", "supabase", "clerk"])
@@ -53,14 +53,14 @@ def test_an_audience_must_be_named(test_settings: None, monkeypatch: pytest.Monk
         IdentitySettings(auth_provider="oidc", oidc_issuer="https://id.example.com"),
     )
     with pytest.raises(ConfigurationError, match="OIDC_AUDIENCE"):
-        make_external(Outgoing())
+        make_external(HttpClient())
 
 
 def test_a_key_of_apple_that_is_none_is_refused(test_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
     unfit = SocialSettings(apple_client_id="x", apple_private_key="not a key")
     monkeypatch.setitem(settings._loaded, SocialSettings, unfit)
     with pytest.raises(ConfigurationError, match="APPLE_PRIVATE_KEY"):
-        make_social(Outgoing())
+        make_social(HttpClient())
 
 
 def test_a_missing_http_client_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:

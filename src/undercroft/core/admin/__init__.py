@@ -7,11 +7,11 @@ class ProjectView(AdminView, model=Project):
     references = {"team_id": "team"}
     schema = ProjectUpdate                  # may be edited: what this allows, checked by it
 
-CHARTS = (per_day("New projects", Project),)
+CHARTS = (daily_chart("New projects", Project),)
 """
 
-from undercroft.core.admin.charts import Chart, Line, per_day
-from undercroft.core.admin.columns import choice, options
+from undercroft.core.admin.charts import Chart, Series, daily_chart
+from undercroft.core.admin.columns import enum_choices, enum_field_args
 from undercroft.core.admin.view import AdminView
 
-__all__ = ["AdminView", "Chart", "Line", "choice", "options", "per_day"]
+__all__ = ["AdminView", "Chart", "Series", "daily_chart", "enum_choices", "enum_field_args"]

@@ -14,7 +14,7 @@ DAYS = 30
 WIDTH, HEIGHT = 300, 80
 
 
-class Line(Struct, frozen=True):
+class Series(Struct, frozen=True):
     """One line of a chart: the rows of a model by the day of `column`, of those that match `where`."""
 
     name: str
@@ -27,32 +27,32 @@ class Chart(Struct, frozen=True):
     """A card of the dashboard: up to four lines over the last days."""
 
     title: str
-    lines: Sequence[Line]
+    series: Sequence[Series]
 
 
-class Drawn(Struct, frozen=True):
+class RenderedSeries(Struct, frozen=True):
     """A line as the template draws it: `points` is what an SVG polyline takes."""
 
     name: str
     total: int
-    most: int
+    peak: int
     points: str
     area: str
 
 
-def per_day(title: str, model: type[SQLModel], column: str = "created_at") -> Chart:
+def daily_chart(title: str, model: type[SQLModel], column: str = "created_at") -> Chart:
     """How many rows of a model were made each day."""
-    return Chart(title, [Line(title, model, column)])
+    return Chart(title, [Series(title, model, column)])
 
 
-async def drawn(session: ReadSession, chart: Chart) -> list[Drawn]:
+async def render_chart(session: ReadSession, chart: Chart) -> list[RenderedSeries]:
     """The lines of a chart over the last `DAYS` days, today included; one statement each."""
-    counted = [(line.name, await _counted(session, line)) for line in chart.lines]
+    counted = [(line.name, await _count_per_day(session, line)) for line in chart.series]
     highest = max((number for _, numbers in counted for number in numbers), default=0)
-    return [_draw(name, numbers, highest) for name, numbers in counted]
+    return [_render_series(name, numbers, highest) for name, numbers in counted]
 
 
-async def _counted(session: ReadSession, line: Line) -> list[int]:
+async def _count_per_day(session: ReadSession, line: Series) -> list[int]:
     column: Any = getattr(line.model, line.column)
     first = utc_now().date() - timedelta(days=DAYS - 1)
     day = cast(func.timezone("UTC", column), Date).label("day")
@@ -62,9 +62,9 @@ async def _counted(session: ReadSession, line: Line) -> list[int]:
     return [found.get(first + timedelta(days=n), 0) for n in range(DAYS)]
 
 
-def _draw(name: str, numbers: Sequence[int], highest: int) -> Drawn:
+def _render_series(name: str, numbers: Sequence[int], highest: int) -> RenderedSeries:
     step = WIDTH / (len(numbers) - 1)
     points = " ".join(
         f"{n * step:.1f},{HEIGHT - 4 - (HEIGHT - 8) * number / max(1, highest):.1f}" for n, number in enumerate(numbers)
     )
-    return Drawn(name, sum(numbers), max(numbers), points, f"0,{HEIGHT} {points} {WIDTH},{HEIGHT}")
+    return RenderedSeries(name, sum(numbers), max(numbers), points, f"0,{HEIGHT} {points} {WIDTH},{HEIGHT}")

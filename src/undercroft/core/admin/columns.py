@@ -7,43 +7,43 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, cast
 from sqlalchemy.orm import Mapper
 
-LINE = 255
+MAX_LINE_LENGTH = 255
 
 
-def choice(values: type[Enum]) -> dict[str, Any]:
+def enum_field_args(values: type[Enum]) -> dict[str, Any]:
     """For `form_args`: a field that offers the values of an enum. Its column goes into `choices` of the view, too."""
-    return {"choices": options(values)}
+    return {"choices": enum_choices(values)}
 
 
-def options(values: type[Enum]) -> list[tuple[str, str]]:
+def enum_choices(values: type[Enum]) -> list[tuple[str, str]]:
     """The values of an enum, each with what people read, for a field or a filter."""
-    return [(each.value, words(each.value)) for each in values]
+    return [(each.value, humanize(each.value)) for each in values]
 
 
-def words(value: str) -> str:
+def humanize(value: str) -> str:
     """`on_hold` as people read it: On hold."""
     return value.replace("_", " ").capitalize()
 
 
-def label_of(name: str) -> str:
+def get_label(name: str) -> str:
     """`full_name` as people read it: Full name; a reference without its `_id`."""
-    return words(name.removesuffix("_id") if name != "id" else name)
+    return humanize(name.removesuffix("_id") if name != "id" else name)
 
 
-def title_of(column_filter: Any) -> str:
+def get_filter_title(column_filter: Any) -> str:
     """A filter's title as its column is labelled, unless it says another."""
-    label, title = label_of(column_filter.parameter_name), str(column_filter.title)
+    label, title = get_label(column_filter.parameter_name), str(column_filter.title)
     return label if title.capitalize() == label else title
 
 
-def holds(column: Any, term: str) -> ColumnElement[bool]:
+def contains_term(column: Any, term: str) -> ColumnElement[bool]:
     """Whether a column holds the term, literally, in any case of letters."""
     return cast(column, String).icontains(term, autoescape=True)
 
 
-def long_texts(mapper: Mapper[Any]) -> list[str]:
+def get_multiline_columns(mapper: Mapper[Any]) -> list[str]:
     """The columns that may hold several lines, which a field of one line would run together."""
-    return [name for name, column in mapper.columns.items() if _length(column.type) > LINE]
+    return [name for name, column in mapper.columns.items() if _length(column.type) > MAX_LINE_LENGTH]
 
 
 def _length(kind: Any) -> float:

@@ -19,19 +19,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 
-from undercroft.core.admin.charts import Chart, drawn
+from undercroft.core.admin.charts import Chart, render_chart
 from undercroft.core.admin.view import AdminView
 from undercroft.core.db import Database
 from undercroft.core.errors import AppError, BadRequest, NotFound
-from undercroft.core.http.assets import CORE_ASSETS, asset
+from undercroft.core.http.assets import CORE_ASSETS, asset_url
 from undercroft.core.settings import CoreSettings, load
 
 HERE = Path(__file__).parent
-LEFT_OUT = frozenset({"login", "logout", "import", "ajax_lookup", "file_download", "file_preview"})
-MAX_DELETED = 100
+EXCLUDED_ROUTES = frozenset({"login", "logout", "import", "ajax_lookup", "file_download", "file_preview"})
+MAX_BULK_DELETE = 100
 
 
-class Site(Admin):
+class AdminSite(Admin):
     """All views of all modules. `templates` are folders to look into before our own."""
 
     def __init__(
@@ -45,8 +45,8 @@ class Site(Admin):
         self.database = database
         self.charts = charts
         self._folders = [*templates, HERE / "templates"]
-        super().__init__(Starlette(), session_maker=_Sessions(database), title=load(CoreSettings).app_name)  # type: ignore[arg-type]
-        self.admin.router.routes = [route for route in self.routes if getattr(route, "name", "") not in LEFT_OUT]
+        super().__init__(Starlette(), session_maker=_SessionMaker(database), title=load(CoreSettings).app_name)  # type: ignore[arg-type]
+        self.admin.router.routes = [route for route in self.routes if getattr(route, "name", "") not in EXCLUDED_ROUTES]
         for view in views:
             view.database, view.site = database, self
             self.add_view(view)
@@ -55,7 +55,7 @@ class Site(Admin):
     def routes(self) -> list[BaseRoute]:
         return self.admin.router.routes
 
-    def view_of(self, identity: str | None) -> AdminView | None:
+    def find_view(self, identity: str | None) -> AdminView | None:
         return next((view for view in self.views if isinstance(view, AdminView) and view.identity == identity), None)
 
     def init_templating_engine(self) -> Any:
@@ -63,14 +63,14 @@ class Site(Admin):
         ours = [FileSystemLoader(folder) for folder in self._folders]
         assert templates.env.loader is not None
         templates.env.loader = ChoiceLoader([*ours, templates.env.loader])
-        templates.env.globals["own_style"] = asset(CORE_ASSETS / "admin.css")
-        templates.env.globals["own_script"] = asset(CORE_ASSETS / "admin.js")
+        templates.env.globals["own_style"] = asset_url(CORE_ASSETS / "admin.css")
+        templates.env.globals["own_script"] = asset_url(CORE_ASSETS / "admin.js")
         return templates
 
     async def index(self, request: Request) -> Response:
         """The dashboard."""
-        async with self.database.reading() as session:
-            charts = [(chart.title, await drawn(session, chart)) for chart in self.charts]
+        async with self.database.read_session() as session:
+            charts = [(chart.title, await render_chart(session, chart)) for chart in self.charts]
         page: Response = await self.templates.TemplateResponse(request, "sqladmin/index.html", {"charts": charts})
         return page
 
@@ -78,26 +78,26 @@ class Site(Admin):
         """SQLAdmin would show what `error` in the address says, whoever wrote it."""
         if "error" in request.query_params:
             raise BadRequest
-        answer: Response = await super().list(request)
-        return answer
+        response: Response = await super().list(request)
+        return response
 
     async def create(self, request: Request) -> Response:
         await _refuse_files(request)
-        answer: Response = await super().create(request)
-        return answer
+        response: Response = await super().create(request)
+        return response
 
     async def edit(self, request: Request) -> Response:
         await _refuse_files(request)
-        answer: Response = await super().edit(request)
-        return answer
+        response: Response = await super().edit(request)
+        return response
 
     async def delete(self, request: Request) -> Response:
         """Remove rows, each in a transaction of its own; the first refusal ends it and is told."""
         pks = [pk for pk in request.query_params.get("pks", "").split(",") if pk]
-        if not pks or len(pks) > MAX_DELETED:
-            return PlainTextResponse(f"Choose between 1 and {MAX_DELETED} rows.", 400)
+        if not pks or len(pks) > MAX_BULK_DELETE:
+            return PlainTextResponse(f"Choose between 1 and {MAX_BULK_DELETE} rows.", 400)
         await self._delete(request)
-        view = self.view_of(request.path_params["identity"])
+        view = self.find_view(request.path_params["identity"])
         if view is None:
             raise NotFound
         try:
@@ -115,7 +115,7 @@ async def _refuse_files(request: Request) -> None:
         raise BadRequest
 
 
-class _Sessions:
+class _SessionMaker:
     """What SQLAdmin takes for a session maker. Our views never ask it for a session: they have their own ways."""
 
     class_ = AsyncSession

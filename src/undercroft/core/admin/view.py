@@ -18,12 +18,19 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from wtforms import SelectField, TextAreaField
 
-from undercroft.core.admin.changing import ChangingView
-from undercroft.core.admin.columns import choice, holds, label_of, long_texts, title_of, words
-from undercroft.core.admin.secrets import hidden
+from undercroft.core.admin.columns import (
+    contains_term,
+    enum_field_args,
+    get_filter_title,
+    get_label,
+    get_multiline_columns,
+    humanize,
+)
+from undercroft.core.admin.editable_view import EditableView
+from undercroft.core.admin.secrets import get_secret_attributes
 from undercroft.core.audit import Entry, record
 from undercroft.core.errors import NotFound
-from undercroft.core.spreadsheets import csv_lines
+from undercroft.core.spreadsheets import stream_csv
 
 Names = list[str]
 Rows = list[Any]
@@ -36,13 +43,13 @@ TYPE_FORMATTERS: dict[type, Any] = {
 }
 
 
-class AdminView(ChangingView):
+class AdminView(EditableView):
     """A `ModelView` of SQLAdmin that keeps this product's promises.
 
     `schema` names the fields that may be edited and checks them; without one nothing may. `references` says which
     columns point to a row of another view (by its `identity`); they are shown as links with that view's `label`.
     `choices` are the columns that hold a value of an enum, which is shown in words. `groups` are the headings under
-    which a row's columns are shown, all others following. `removal` tells what deleting does, before it is done.
+    which a row's columns are shown, all others following. `delete_warning` tells what deleting does, before it is done.
     `change`, `make` and `remove` are the use cases: override them where a service has them, which then records the
     audit entry; what is here records `noun.changed`, `noun.created` and `noun.deleted`.
     """
@@ -51,7 +58,7 @@ class AdminView(ChangingView):
     choices: ClassVar[Mapping[str, type[Enum]]] = {}
     groups: ClassVar[Mapping[str, Sequence[str]]] = {}
     label: ClassVar[str] = ""
-    removal: ClassVar[str] = "It is gone for good."
+    delete_warning: ClassVar[str] = "It is gone for good."
 
     can_create = False
     can_edit = False
@@ -67,47 +74,56 @@ class AdminView(ChangingView):
     site: ClassVar[Any]
 
     def __init__(self) -> None:
-        self._hidden = hidden(inspect(self.model))
+        self._secret_attributes = get_secret_attributes(inspect(self.model))
         own: Any = self
         own.can_edit = self.schema is not None
         own.form_overrides = {
-            **dict.fromkeys(long_texts(inspect(self.model)), TextAreaField),
+            **dict.fromkeys(get_multiline_columns(inspect(self.model)), TextAreaField),
             **dict.fromkeys(self.choices, SelectField),
             **self.form_overrides,
         }
-        own.form_args = {**{name: choice(values) for name, values in self.choices.items()}, **self.form_args}
-        formatters = {**dict.fromkeys(self.choices, _worded), **dict.fromkeys(self.references, self._linked)}
+        own.form_args = {**{name: enum_field_args(values) for name, values in self.choices.items()}, **self.form_args}
+        formatters = {
+            **dict.fromkeys(self.choices, _format_choice),
+            **dict.fromkeys(self.references, self._format_reference),
+        }
         own.column_formatters = {**formatters, **self.column_formatters}
         own.column_labels = {
-            **{name: label_of(name) for name in map(str, inspect(self.model).columns.keys())},
+            **{name: get_label(name) for name in map(str, inspect(self.model).columns.keys())},
             **self.column_labels,
         }
         own.column_formatters_detail = {**formatters, **self.column_formatters_detail}
         for each in self.column_filters:
-            each.title = title_of(each)
+            each.title = get_filter_title(each)
         super().__init__()
 
     # What is shown
 
-    def name_of(self, row: Any) -> str:
+    def get_display_name(self, row: Any) -> str:
         """What people know a row by, else its id."""
         return str((self.label and getattr(row, self.label)) or get_object_identifier(row))
 
     def get_list_columns(self) -> Names:
-        return self._visible(super().get_list_columns() if self._says("column_list") else self._prop_names)
+        return self._without_secrets(
+            super().get_list_columns() if self._has_option("column_list") else self._prop_names
+        )
 
     def get_details_columns(self) -> Names:
-        return self._visible(super().get_details_columns())
+        return self._without_secrets(super().get_details_columns())
 
     def get_export_columns(self) -> Names:
-        return self._visible(super().get_export_columns())
+        return self._without_secrets(super().get_export_columns())
 
     def get_form_columns(self) -> Names:
         if self.schema is None:
             return []
-        return [name for name in self.schema.model_fields if name in self._prop_names and name not in self._hidden]
+        return [
+            name
+            for name in self.schema.model_fields
+            if name in self._prop_names and name not in self._secret_attributes
+        ]
 
-    def grouped(self) -> list[tuple[str, Names]]:
+    def get_column_groups(self) -> list[tuple[str, Names]]:
         """The columns of a row under their headings."""
         shown = [*self._details_prop_names]
         groups = [(name, [each for each in names if each in shown]) for name, names in self.groups.items()]
@@ -115,20 +131,20 @@ class AdminView(ChangingView):
         rest = [each for each in shown if each not in taken]
         return [*groups, ("More" if groups else "", rest)]
 
-    def _says(self, option: str) -> bool:
+    def _has_option(self, option: str) -> bool:
         return bool(getattr(self, option, None) or getattr(self, option.replace("_list", "_exclude_list"), None))
 
-    def _visible(self, names: Sequence[str]) -> Names:
-        return [name for name in names if name not in self._hidden]
+    def _without_secrets(self, names: Sequence[str]) -> Names:
+        return [name for name in names if name not in self._secret_attributes]
 
-    def _linked(self, row: Any, name: str, request: Request) -> Any:
+    def _format_reference(self, row: Any, name: str, request: Request) -> Any:
         """A reference as a link with the label of what it refers to."""
         value = getattr(row, name)
         identity = self.references[name]
         if value is None:
             return ""
         text = request.scope["state"].get("admin_labels", {}).get((identity, value)) or value
-        if self.site.view_of(identity) is None:
+        if self.site.find_view(identity) is None:
             return text
         url = request.url_for("admin:details", identity=identity, pk=str(value))
         return Markup('<a href="{}">{}</a>').format(url, text)
@@ -136,11 +152,11 @@ class AdminView(ChangingView):
     # Reading
 
     async def _run_query(self, stmt: Any) -> Any:
-        async with self.database.reading() as session:
+        async with self.database.read_session() as session:
             return (await session.execute(stmt)).scalars().unique().all()
 
     async def _run_arbitrary_query(self, stmt: Any) -> Any:
-        async with self.database.reading() as session:
+        async with self.database.read_session() as session:
             return (await session.execute(stmt)).all()
 
     def _stmt_by_identifier(self, identifier: str) -> Select[Any]:
@@ -153,16 +169,18 @@ class AdminView(ChangingView):
     def search_query(self, stmt: Select[Any], term: str) -> Select[Any]:
         """Rows in which a searchable column holds the term, literally, or refers to a row whose label does."""
         columns = [getattr(self.model, name) for name in self._search_fields]
-        return stmt.where(or_(false(), *(holds(column, term) for column in columns), *self._referring(term)))
+        return stmt.where(
+            or_(false(), *(contains_term(column, term) for column in columns), *self._reference_filters(term))
+        )
 
-    def _referring(self, term: str) -> Iterator[ColumnElement[bool]]:
+    def _reference_filters(self, term: str) -> Iterator[ColumnElement[bool]]:
         for name in self._search_fields:
-            view = self.site.view_of(self.references.get(name))
+            view = self.site.find_view(self.references.get(name))
             if view is not None and view.label:
                 key, label = get_primary_keys(view.model)[0], getattr(view.model, view.label)
-                yield getattr(self.model, name).in_(select(key).where(holds(label, term)))
+                yield getattr(self.model, name).in_(select(key).where(contains_term(label, term)))
 
-    async def selected(self, request: Request) -> Select[Any]:
+    async def filtered_query(self, request: Request) -> Select[Any]:
         """What the list's address asks for: filtered, searched and sorted."""
         query: Select[Any] = self.list_query(request)
         for each in self.get_filters():
@@ -182,18 +200,18 @@ class AdminView(ChangingView):
         """One page of the rows, with the labels of those that they refer to."""
         size = self.validate_page_number(request.query_params.get("pageSize"), self.page_size)
         size = min(max(size, 1), max(self.page_size_options))
-        query = await self.selected(request)
+        query = await self.filtered_query(request)
         (count,) = await self._run_query(select(func.count()).select_from(query.order_by(None).subquery()))
         page = self.validate_page_number(request.query_params.get("page"), 1)
         page = min(max(page, 1), Pagination.max_page(count, size))
         rows = await self._run_query(query.limit(size).offset((page - 1) * size))
-        await self._look_up(request, rows)
+        await self._load_labels(request, rows)
         return Pagination(rows=list(rows), page=page, page_size=size, count=count)
 
     async def get_object_for_details(self, request: Request) -> Any:
         row = await super().get_object_for_details(request)
         if row is not None:
-            await self._look_up(request, [row])
+            await self._load_labels(request, [row])
         return row
 
     async def check_can_view_details(self, request: Request, model: Any) -> bool:
@@ -207,11 +225,11 @@ class AdminView(ChangingView):
             raise NotFound
         return await super().check_can_edit(request, model)
 
-    async def _look_up(self, request: Request, rows: Sequence[Any]) -> None:
+    async def _load_labels(self, request: Request, rows: Sequence[Any]) -> None:
         """The labels of what these rows refer to: one statement for each view that is referred to."""
         labels = request.scope["state"].setdefault("admin_labels", {})
         for column, identity in self.references.items():
-            view = self.site.view_of(identity)
+            view = self.site.find_view(identity)
             ids = {value for row in rows if (value := getattr(row, column)) is not None}
             if view is None or not view.label or not ids:
                 continue
@@ -223,7 +241,7 @@ class AdminView(ChangingView):
 
     async def get_model_objects(self, request: Request, limit: int | None = 0) -> Rows:
         """The rows of the list as it is filtered, at most `export_max_rows`. An export leaves an audit entry."""
-        rows = await self._run_query((await self.selected(request)).limit(limit or MAX_EXPORT))
+        rows = await self._run_query((await self.filtered_query(request)).limit(limit or MAX_EXPORT))
         details = {"format": request.path_params["export_type"], "rows": len(rows)}
         async with self.database.session() as session:
             await record(session, Entry(f"{self.target_type}.exported", target_type=self.target_type, details=details))
@@ -231,11 +249,11 @@ class AdminView(ChangingView):
 
     async def _export_csv(self, data: Rows) -> StreamingResponse:
         names = self._export_prop_names
-        lines = csv_lines(names, ([getattr(row, name) for name in names] for row in data))
+        lines = stream_csv(names, ([getattr(row, name) for name in names] for row in data))
         filename = secure_filename(self.get_export_name(export_type="csv"))
         headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "no-store"}
         return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
 
 
-def _worded(row: Any, name: str, _request: Request) -> str:
-    return words(str(getattr(row, name) or ""))
+def _format_choice(row: Any, name: str, _request: Request) -> str:
+    return humanize(str(getattr(row, name) or ""))

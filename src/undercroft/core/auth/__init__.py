@@ -3,15 +3,15 @@
 from undercroft.core.auth.guards import (
     INTERACTIVE,
     CurrentPrincipal,
-    open_to_impersonation,
+    allow_impersonation,
     require_permission,
-    require_permission_unless_oneself,
-    require_recent_proof,
+    require_permission_unless_self,
     require_role,
+    require_step_up,
 )
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
-from undercroft.core.auth.proof import StepUpRequired
-from undercroft.core.auth.routing import Router, Surface
+from undercroft.core.auth.router import Router, Surface
+from undercroft.core.auth.step_up import StepUpRequired
 
 __all__ = [
     "INTERACTIVE",
@@ -22,9 +22,9 @@ __all__ = [
     "Router",
     "StepUpRequired",
     "Surface",
-    "open_to_impersonation",
+    "allow_impersonation",
     "require_permission",
-    "require_permission_unless_oneself",
-    "require_recent_proof",
+    "require_permission_unless_self",
     "require_role",
+    "require_step_up",
 ]

@@ -41,7 +41,7 @@ class Authorization:
         self._verified_at = time.monotonic()
         self._waited = False
 
-    def waited(self) -> None:
+    def mark_waited(self) -> None:
         """Note that the request waited for another one: its next commit is verified, however short the wait was."""
         self._waited = True
 
@@ -82,14 +82,14 @@ def _includes(now: Principal, before: Principal) -> bool:
         and now.role.includes(before.role)
         and now.permissions >= before.permissions
         and (now.passed_mfa or not before.passed_mfa)
-        and not (now.closed_team and not before.closed_team)
+        and not (now.mfa_blocked and not before.mfa_blocked)
     )
 
 
 def _identity(principal: Principal) -> tuple[object, ...]:
     return (
-        principal.person_id,
-        principal.own_session_id,
+        principal.user_id_or_none,
+        principal.session_id_or_none,
         principal.api_key_id,
         principal.impersonator_id,
         principal.team_id,

@@ -9,10 +9,10 @@ from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from structlog.contextvars import bind_contextvars
 
-from undercroft.core.audit import act_as
+from undercroft.core.audit import set_current_actor
 from undercroft.core.auth.authorization import current_authorization
 from undercroft.core.auth.principal import (
-    API_KEY_MARK,
+    API_KEY_PREFIX,
     Authenticator,
     ImpersonationForbidden,
     InteractiveSessionRequired,
@@ -20,8 +20,8 @@ from undercroft.core.auth.principal import (
     Principal,
     bearer_token,
 )
-from undercroft.core.auth.proof import require_mfa_of_admin, require_open_team, require_recent
-from undercroft.core.db.tenancy import EVERY_TEAM, act_for
+from undercroft.core.auth.step_up import require_admin_mfa, require_recent_authentication, require_team_mfa
+from undercroft.core.db.tenancy import ALL_TENANTS, set_current_tenant
 from undercroft.core.errors import Forbidden
 from undercroft.core.http.same_site import SAFE_METHODS
 
@@ -38,33 +38,33 @@ async def current_principal(request: Request) -> Principal:
     authenticator = cast(Authenticator, request.app.state.authenticator)
     principal = await authenticator.authenticate(request)
     request.state.principal = principal
-    act_as(principal.actor)
-    act_for(principal.team_id)
-    bind_contextvars(user_id=principal.person_id, team_id=principal.team_id)
+    set_current_actor(principal.actor)
+    set_current_tenant(principal.team_id)
+    bind_contextvars(user_id=principal.user_id_or_none, team_id=principal.team_id)
     if principal.api_key_id is not None:
         bind_contextvars(api_key_id=principal.api_key_id)
     if principal.impersonator_id is not None:
         bind_contextvars(impersonator_id=principal.impersonator_id)
-    _require_reachable(principal, request)
+    _require_access(principal, request)
     authorization = current_authorization()
     if authorization is not None:
-        authorization.check = partial(_check_again, request)
+        authorization.check = partial(_recheck, request)
     return principal
 
 
-def _require_reachable(principal: Principal, request: Request) -> None:
+def _require_access(principal: Principal, request: Request) -> None:
     """What is asked of every principal at every route."""
     if principal.api_key_id is not None:
         _require_within_scopes(principal, request)
     if principal.impersonator_id is not None:
-        _require_open_to_impersonation(request)
-    if principal.closed_team and not getattr(request.scope.get("endpoint"), "__personal__", False):
-        require_open_team(principal)
+        _require_impersonation_allowed(request)
+    if principal.mfa_blocked and not getattr(request.scope.get("endpoint"), "__team_independent__", False):
+        require_team_mfa(principal)
 
 
-def _check_again(request: Request, principal: Principal) -> None:
+def _recheck(request: Request, principal: Principal) -> None:
     """Ask everything that the guards of the request's route ask, of the principal as it is now."""
-    _require_reachable(principal, request)
+    _require_access(principal, request)
     for check in _checks_of(request.scope["route"].dependant):
         check(principal, request)
 
@@ -95,30 +95,30 @@ class ScopeMissing(Forbidden):
 def _require_within_scopes(principal: Principal, request: Request) -> None:
     """A key with scopes reaches what a permission names; which one is the route's own guard's to ask."""
     route = request.scope.get("route")
-    if principal.scopes is not None and not (route and _names_permission(route.dependant)):
+    if principal.scopes is not None and not (route and _declares_permission(route.dependant)):
         raise ScopeMissing
 
 
-def _names_permission(dependant: Dependant) -> bool:
+def _declares_permission(dependant: Dependant) -> bool:
     needs = str(getattr(dependant.call, "needs", ""))
-    return ":" in needs or any(_names_permission(each) for each in dependant.dependencies)
+    return ":" in needs or any(_declares_permission(each) for each in dependant.dependencies)
 
 
-def _require_open_to_impersonation(request: Request) -> None:
+def _require_impersonation_allowed(request: Request) -> None:
     """Impersonation only reads, and neither sign-in nor administration: what it changed could outlive it as access."""
     endpoint = request.scope.get("endpoint")
-    if getattr(endpoint, "__open_to_impersonation__", False):
+    if getattr(endpoint, "__allow_impersonation__", False):
         return
-    if request.method not in SAFE_METHODS or getattr(endpoint, "__in_person__", False):
+    if request.method not in SAFE_METHODS or getattr(endpoint, "__no_impersonation__", False):
         raise ImpersonationForbidden
 
 
-def open_to_impersonation(endpoint: F) -> F:
+def allow_impersonation(endpoint: F) -> F:
     """Declare that impersonation may use a route that changes something, or one on `auth`. Put it under the decorator.
 
     Only for what gives nobody access: an administrator may have chosen what is written, and it stays.
     """
-    endpoint.__open_to_impersonation__ = True  # type: ignore[attr-defined]
+    endpoint.__allow_impersonation__ = True  # type: ignore[attr-defined]
     return endpoint
 
 
@@ -144,7 +144,7 @@ INTERACTIVE = Depends(interactive)
 
 async def refuse_api_keys(request: Request) -> None:
     """For routes that nobody has to be signed in for, and no API key has any business at."""
-    if (bearer_token(request) or "").startswith(API_KEY_MARK):
+    if (bearer_token(request) or "").startswith(API_KEY_PREFIX):
         raise InteractiveSessionRequired
 
 
@@ -170,13 +170,13 @@ def _guard(check: Check, guard: Callable[..., Any] | None = None, *, needs: str)
     return Depends(call)
 
 
-def require_permission_unless_oneself(permission: str) -> Any:
+def require_permission_unless_self(permission: str) -> Any:
     """Like `require_permission`, but whom the path names as `user_id` passes as well, unless by a key with scopes."""
 
     def check(principal: Principal, request: Request) -> None:
-        oneself = UUID(request.path_params["user_id"]) == principal.person_id and principal.scopes is None
+        oneself = UUID(request.path_params["user_id"]) == principal.user_id_or_none and principal.scopes is None
         if not oneself:
-            require_open_team(principal)
+            require_team_mfa(principal)
         if permission not in principal.permissions and not oneself:
             raise PermissionDenied(details={"permission": permission})
 
@@ -194,27 +194,27 @@ def require_role(role: PlatformRole) -> Any:
         if not principal.role.includes(role):
             raise PermissionDenied(details={"role": role.value})
         if role is not PlatformRole.USER:
-            require_mfa_of_admin(principal)
+            require_admin_mfa(principal)
 
     return _guard(check, needs=role.value)
 
 
-async def administer_every_team() -> None:
+async def use_all_tenants() -> None:
     """What follows works on every team's rows; behind the guard of the admin surface, and nowhere else."""
-    act_for(EVERY_TEAM)
+    set_current_tenant(ALL_TENANTS)
 
 
-async def recently_proven(principal: CurrentPrincipal) -> Principal:
-    require_recent(principal)
+async def recently_authenticated(principal: CurrentPrincipal) -> Principal:
+    require_recent_authentication(principal)
     return principal
 
 
-recently_proven.check = lambda principal, _request: require_recent(principal)  # type: ignore[attr-defined]
+recently_authenticated.check = lambda principal, _request: require_recent_authentication(principal)  # type: ignore[attr-defined]
 
 
-def require_recent_proof() -> Any:
+def require_step_up() -> Any:
     """A dependency that lets a session pass that was proven lately; else 403 `STEP_UP_REQUIRED`. For what is sensitive:
 
-    @router.delete("/everything", dependencies=[require_recent_proof()], responses=responses(StepUpRequired))
+    @router.delete("/everything", dependencies=[require_step_up()], responses=responses(StepUpRequired))
     """
-    return Depends(recently_proven)
+    return Depends(recently_authenticated)

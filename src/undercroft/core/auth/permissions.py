@@ -17,8 +17,8 @@ class TeamRole(StrEnum):
     VIEWER = "viewer"
 
 
-BUILT_IN = frozenset(role.value for role in TeamRole)
-EVERYONE = frozenset(TeamRole)
+BUILT_IN_ROLES = frozenset(role.value for role in TeamRole)
+ALL_ROLES = frozenset(TeamRole)
 WRITERS = frozenset({TeamRole.OWNER, TeamRole.ADMIN, TeamRole.MEMBER})
 ADMINS = frozenset({TeamRole.OWNER, TeamRole.ADMIN})
 OWNERS = frozenset({TeamRole.OWNER})
@@ -37,10 +37,10 @@ class Permission(Struct, frozen=True):
 
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*:[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
-_declared: dict[str, Permission] = {}
+_registry: dict[str, Permission] = {}
 
 
-def declare(permissions: Iterable[Permission]) -> None:
+def register_permissions(permissions: Iterable[Permission]) -> None:
     """Make permissions known.
 
     Raises `ValueError` for a name that is not `things:verb`, and for one declared twice with different meanings.
@@ -48,33 +48,33 @@ def declare(permissions: Iterable[Permission]) -> None:
     for permission in permissions:
         if not _NAME.fullmatch(permission.name):
             raise ValueError(f"The permission {permission.name!r} is not named things:verb, in lower case.")
-        if _declared.setdefault(permission.name, permission) != permission:
+        if _registry.setdefault(permission.name, permission) != permission:
             raise ValueError(f"The permission {permission.name} is declared twice.")
-    permissions_of.cache_clear()
-    granted.cache_clear()
+    get_builtin_role_permissions.cache_clear()
+    get_granted_permissions.cache_clear()
 
 
-def declared() -> list[Permission]:
+def list_permissions() -> list[Permission]:
     """All permissions, by name."""
-    return sorted(_declared.values(), key=lambda permission: permission.name)
+    return sorted(_registry.values(), key=lambda permission: permission.name)
 
 
 @lru_cache(maxsize=64)
-def permissions_of(role: str) -> frozenset[str]:
+def get_builtin_role_permissions(role: str) -> frozenset[str]:
     """The names of the permissions that one of the built-in roles has; none for a name that is not one of theirs."""
-    return frozenset(permission.name for permission in _declared.values() if role in permission.roles)
+    return frozenset(permission.name for permission in _registry.values() if role in permission.roles)
 
 
 @lru_cache(maxsize=4096)
-def granted(names: str) -> frozenset[str]:
+def get_granted_permissions(names: str) -> frozenset[str]:
     """What a team's own role may do that was granted these names, separated by spaces.
 
     Names that are not declared any more, or reserved, grant nothing.
     """
-    known = (_declared.get(name) for name in names.split())
+    known = (_registry.get(name) for name in names.split())
     return frozenset(permission.name for permission in known if permission is not None and not permission.reserved)
 
 
-def permissions_in(role: str, grants: str | None) -> frozenset[str]:
+def resolve_permissions(role: str, grants: str | None) -> frozenset[str]:
     """What somebody in this role may do; `grants` are the names that a team's own role was granted, else None."""
-    return permissions_of(role) if grants is None else granted(grants)
+    return get_builtin_role_permissions(role) if grants is None else get_granted_permissions(grants)

@@ -24,7 +24,7 @@ class PlatformRole(StrEnum):
         return order.index(self) >= order.index(other)
 
 
-API_KEY_MARK = "uc_"
+API_KEY_PREFIX = "uc_"
 """How every API key begins: by this an `Authorization: Bearer` is told from an access token."""
 
 
@@ -63,17 +63,17 @@ class Principal(Struct, frozen=True):
     and `team_role` is what that role is called. `subject` is the row that the authenticator read to know them, so that
     reading oneself costs nothing more.
 
-    `person_id` is None for a team's key, `own_session_id` for every key. Ask for `user_id` and `session_id` where
-    nothing can be done without: they refuse the others with 403.
+    `user_id_or_none` is None for a team's key, `session_id_or_none` for every key. Ask for `user_id` and `session_id`
+    where nothing can be done without: they refuse the others with 403.
 
     `proven_at` is when the session last saw a password or a factor, `second_factors` are those that the person has, and
-    `passed_mfa` says whether this session saw one. `closed_team` says that the current team asks for that in vain.
+    `passed_mfa` says whether this session saw one. `mfa_blocked` says that the current team asks for that in vain.
 
     `impersonator_id` is the administrator who acts as this person.
     """
 
-    person_id: UUID | None
-    own_session_id: UUID | None
+    user_id_or_none: UUID | None
+    session_id_or_none: UUID | None
     role: PlatformRole
     team_id: UUID
     permissions: frozenset[str]
@@ -82,7 +82,7 @@ class Principal(Struct, frozen=True):
     proven_at: datetime | None = None
     second_factors: tuple[str, ...] = ()
     passed_mfa: bool = False
-    closed_team: bool = False
+    mfa_blocked: bool = False
     api_key_id: UUID | None = None
     scopes: frozenset[str] | None = None
     impersonator_id: UUID | None = None
@@ -90,18 +90,18 @@ class Principal(Struct, frozen=True):
     @property
     def user_id(self) -> UUID:
         """Who this is. Raises `UserRequired` for a team's key."""
-        if self.person_id is None:
+        if self.user_id_or_none is None:
             raise UserRequired
-        return self.person_id
+        return self.user_id_or_none
 
     @property
     def session_id(self) -> UUID:
         """The session of the sign-in. Raises `InteractiveSessionRequired` where there is none."""
-        if self.own_session_id is None:
+        if self.session_id_or_none is None:
             raise InteractiveSessionRequired
-        return self.own_session_id
+        return self.session_id_or_none
 
-    def within_scopes(self, permissions: frozenset[str]) -> frozenset[str]:
+    def limit_to_scopes(self, permissions: frozenset[str]) -> frozenset[str]:
         """Of the permissions that somebody's role in any team has, those that this principal may use."""
         return permissions if self.scopes is None else permissions & self.scopes
 
@@ -110,8 +110,8 @@ class Principal(Struct, frozen=True):
         kind = ActorKind.USER if self.api_key_id is None else ActorKind.API_KEY
         return Actor(
             kind,
-            user_id=self.person_id,
-            session_id=self.own_session_id,
+            user_id=self.user_id_or_none,
+            session_id=self.session_id_or_none,
             api_key_id=self.api_key_id,
             impersonator_id=self.impersonator_id,
             is_staff=self.impersonator_id is not None or self.role is not PlatformRole.USER,

@@ -7,7 +7,7 @@ from pydantic import Field
 from undercroft.core.settings import CoreSettings, SettingsBase, load
 
 
-class ProofSettings(SettingsBase):
+class StepUpSettings(SettingsBase):
     section = "Two-step sign-in"
 
     step_up_minutes: float = Field(
@@ -20,9 +20,9 @@ class ProofSettings(SettingsBase):
     )
 
     @property
-    def step_up_life(self) -> timedelta:
+    def step_up_lifetime(self) -> timedelta:
         return timedelta(minutes=self.step_up_minutes)
 
     @property
-    def administrators_need_mfa(self) -> bool:
+    def is_admin_mfa_required(self) -> bool:
         return load(CoreSettings).is_production if self.admin_requires_mfa is None else self.admin_requires_mfa

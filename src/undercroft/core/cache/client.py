@@ -69,11 +69,11 @@ class Cache:
         for client in filter(None, opened):
             await client.aclose()
 
-    def warn_without(self) -> None:
+    def warn_if_unconfigured(self) -> None:
         """Say once what is degraded when there is no server, in production."""
         if not self and load(CoreSettings).is_production:
             log.warning(
-                "no REDIS_URL: rate limits and caches are counted in each process by itself",
+                "REDIS_URL is not set: rate limits and caches are per process",
                 remedy="set REDIS_URL when more than one process serves",
             )
 

@@ -16,13 +16,13 @@ import structlog
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from undercroft.core.db.errors import may_heal, unreachable
-from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings, required
+from undercroft.core.db.errors import is_transient, unreachable_error
+from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings, require_url
 from undercroft.core.settings import load, use
 
 log = structlog.get_logger("undercroft.application")
 
-WITHOUT_CACHE: Mapping[str, Any] = {
+NO_STATEMENT_CACHE: Mapping[str, Any] = {
     "statement_cache_size": 0,
     "prepared_statement_cache_size": 0,
     # An unnamed statement is parsed and run in one round trip, so it cannot be missing on the next server connection.
@@ -34,7 +34,7 @@ CONNECT_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Interfac
 """What connecting raises when the server or the network refuses."""
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-_TRIES = 5
+_ATTEMPTS = 5
 _PID = "SELECT pg_backend_pid()"
 
 
@@ -52,12 +52,12 @@ async def connect(
 
 
 @asynccontextmanager
-async def connected(url: str, name: str = "check") -> AsyncIterator[asyncpg.Connection]:
+async def open_connection(url: str, name: str = "check") -> AsyncIterator[asyncpg.Connection]:
     """A connection for the block. Raises `ConfigurationError` when the database cannot be reached."""
     try:
         connection = await connect(url, name)
     except CONNECT_ERRORS as error:
-        raise unreachable(url, error) from None
+        raise unreachable_error(url, error) from None
     try:
         yield connection
     finally:
@@ -73,12 +73,12 @@ def create_engine(url: str, name: str) -> AsyncEngine:
             "dsn": url,
             "timeout": 10,
             "server_settings": {"application_name": f"undercroft {name}"},
-            **WITHOUT_CACHE,
+            **NO_STATEMENT_CACHE,
         },
     )
 
 
-async def await_database(url: str, seconds: float) -> None:
+async def wait_for_database(url: str, seconds: float) -> None:
     """Wait until the database can be reached, for at most so long; says so once.
 
     Raises `ConfigurationError` when it cannot in time, or refuses us for a reason that waiting does not mend.
@@ -88,8 +88,8 @@ async def await_database(url: str, seconds: float) -> None:
         try:
             await (await connect(url)).close()
         except CONNECT_ERRORS as error:
-            failure = unreachable(url, error)
-            if not may_heal(error) or monotonic() >= deadline:
+            failure = unreachable_error(url, error)
+            if not is_transient(error) or monotonic() >= deadline:
                 raise failure from None
             if pause == _SHORTEST_PAUSE:
                 log.warning(f"{str(failure).partition(chr(10))[0]} Waiting for it, {seconds:.0f} s at most.")
@@ -101,24 +101,24 @@ async def await_database(url: str, seconds: float) -> None:
             return
 
 
-async def decide_pooler() -> DatabaseSettings:
+async def detect_pooler() -> DatabaseSettings:
     """The settings of this process with DATABASE_POOLER=auto decided by looking, for every later `load` as well.
 
     Raises `ConfigurationError` when no database is configured or it cannot be reached.
     """
     settings = load(DatabaseSettings)
-    url = required(settings.url)
+    url = require_url(settings.url)
     if settings.database_pooler == "auto":
         try:
-            pooled = await _pools_transactions(url)
+            pooled = await _is_transaction_pooled(url)
         except CONNECT_ERRORS as error:
-            raise unreachable(url, error) from None
+            raise unreachable_error(url, error) from None
         settings = settings.model_copy(update={"database_pooler": "transaction" if pooled else "none"})
         use(settings)
     return settings
 
 
-async def _pools_transactions(url: str) -> bool:
+async def _is_transaction_pooled(url: str) -> bool:
     """Whether connections to this URL share the server's connections.
 
     A direct connection is served by the process that its cancel key names; a pooler issues keys of its own. It pools
@@ -130,16 +130,16 @@ async def _pools_transactions(url: str) -> bool:
             return False
         second = await connect(url)
         try:
-            return await _share(first, second)
+            return await _share_backend(first, second)
         finally:
             await second.close()
     finally:
         await first.close()
 
 
-async def _share(first: asyncpg.Connection, second: asyncpg.Connection) -> bool:
+async def _share_backend(first: asyncpg.Connection, second: asyncpg.Connection) -> bool:
     served_first = set[int]()
-    for _ in range(_TRIES):
+    for _ in range(_ATTEMPTS):
         # Twice, because a pooler that takes its server connections in turn would alternate between ours.
         served_first |= {await first.fetchval(_PID), await first.fetchval(_PID)}
         if len(served_first) > 1 or await second.fetchval(_PID) in served_first:

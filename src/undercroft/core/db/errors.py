@@ -23,11 +23,11 @@ from undercroft.core.db.sqlstates import (
     UNAVAILABLE,
     UNRELIABLE,
     Category,
+    Classification,
     ConnectionState,
-    Meaning,
-    meaning_of,
+    classify_sqlstate,
 )
-from undercroft.core.db.url import servers
+from undercroft.core.db.url import get_hosts
 from undercroft.core.errors import (
     AppError,
     ConfigurationError,
@@ -50,14 +50,14 @@ class OutcomeUnknown(ServiceUnavailable):
     message = "The connection was lost while saving. Look before you try again."
 
 
-class NothingCommitted(RuntimeError):
+class TransactionAborted(RuntimeError):
     """A statement failed, its error was caught, and the transaction was ended as if it had not: all was rolled back.
 
     A fault in the program: let the error out, or put the statement into a savepoint.
     """
 
 
-class ReadSessionWrote(RuntimeError):
+class ReadSessionIsReadOnly(RuntimeError):
     """A statement that writes was run on a `ReadSession`, whose connections are read-only: a bug in the program."""
 
     def __init__(self) -> None:
@@ -74,13 +74,13 @@ class UnstorableValue(Unprocessable):
     message = "A value holds something that cannot be stored, such as a NUL character or a number out of range."
 
 
-HEALING = ("08", "53300", "57")
+TRANSIENT_SQLSTATES = ("08", "53300", "57")
 """SQLSTATE: connection exceptions, which poolers report, too many connections, and a server that starts or stops."""
 
-NETWORK = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
+NETWORK_ERRNOS = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
 """Errors of the operating system that a broken connection reports, apart from Python's `ConnectionError`."""
 
-SHARED = Meaning(Category.BUG, ConnectionState.UNRELIABLE)
+CONCURRENT_USE = Classification(Category.BUG, ConnectionState.UNRELIABLE)
 """Two tasks used one session at the same time."""
 
 _ERRORS: Mapping[Category, type[AppError]] = {
@@ -98,65 +98,65 @@ def driver_error(error: BaseException) -> BaseException:
     return error
 
 
-def meaning(error: BaseException) -> Meaning:
+def classify(error: BaseException) -> Classification:
     """What an error of the driver means; any other exception is a bug of the program that leaves the connection usable.
 
     PostgreSQL's own errors are in the table of `sqlstates.py`.
     """
     error = driver_error(error)
     if isinstance(error, PostgresError):
-        return _reported(error)
+        return _classify_server_error(error)
     if isinstance(error, TimeoutError):
         return UNRELIABLE
     if isinstance(error, InterfaceError) and "another operation is in progress" in str(error):
-        return SHARED  # the driver has no class for it
+        return CONCURRENT_USE  # the driver has no class for it
     if isinstance(error, InterfaceError | InternalClientError | ConnectionError):
         return LOST
-    if isinstance(error, OSError) and error.errno in NETWORK:
+    if isinstance(error, OSError) and error.errno in NETWORK_ERRNOS:
         return LOST
     if isinstance(error, PoolTimeout):
         return UNAVAILABLE
     return CONFLICT if isinstance(error, StaleDataError) else BUG
 
 
-def _reported(error: PostgresError) -> Meaning:
+def _classify_server_error(error: PostgresError) -> Classification:
     if isinstance(error, InvalidCachedStatementError):
         return UNAVAILABLE  # a migration changed a type; the driver prepares the statement again
     fatal = (error.severity_en or error.severity) in ("FATAL", "PANIC")
-    return meaning_of(error.sqlstate or "", fatal=fatal)
+    return classify_sqlstate(error.sqlstate or "", fatal=fatal)
 
 
-def is_lost(error: BaseException) -> bool:
+def is_connection_lost(error: BaseException) -> bool:
     """Whether the connection is gone, as against a statement that was refused."""
-    return meaning(error).connection is ConnectionState.LOST
+    return classify(error).connection is ConnectionState.LOST
 
 
-def is_refused(error: BaseException) -> bool:
+def is_statement_error(error: BaseException) -> bool:
     """Whether PostgreSQL refused a statement and the connection is usable after a rollback."""
-    return isinstance(driver_error(error), PostgresError) and meaning(error).connection is ConnectionState.USABLE
+    return isinstance(driver_error(error), PostgresError) and classify(error).connection is ConnectionState.USABLE
 
 
-def closes(error: BaseException) -> bool:
+def invalidates_connection(error: BaseException) -> bool:
     """Whether the connection must not be used again after this error."""
-    return not isinstance(error, Exception) or meaning(error).connection is not ConnectionState.USABLE
+    return not isinstance(error, Exception) or classify(error).connection is not ConnectionState.USABLE
 
 
-def leaves_outcome_unknown(error: BaseException) -> bool:
+def is_outcome_unknown(error: BaseException) -> bool:
     """Whether what was committing when this error came may have been committed."""
-    return is_lost(error) or isinstance(driver_error(error), TimeoutError)
+    return is_connection_lost(error) or isinstance(driver_error(error), TimeoutError)
 
 
-def translated(error: BaseException) -> AppError | None:
+def translate_error(error: BaseException) -> AppError | None:
     """The error for the client that stands for a driver's error; None when it is a bug in the program."""
     if isinstance(error, AppError):
         return error
-    kind = _ERRORS.get(meaning(error).category)
+    kind = _ERRORS.get(classify(error).category)
     return kind() if kind else None
 
 
 def raise_translated(error: BaseException) -> NoReturn:
     """Raise what stands for this error at the boundary, with the driver's own as its cause."""
-    for_client = translated(error)
+    for_client = translate_error(error)
     if for_client is None or for_client is error:
         raise error
     raise for_client from driver_error(error)
@@ -165,27 +165,27 @@ def raise_translated(error: BaseException) -> NoReturn:
 def raise_translated_read(error: BaseException) -> NoReturn:
     """The same for what was only to read: it conflicts with nothing but a standby's recovery, and must not write."""
     if isinstance(driver_error(error), ReadOnlySQLTransactionError):
-        raise ReadSessionWrote from error
-    if meaning(error).category is Category.CONFLICT:
+        raise ReadSessionIsReadOnly from error
+    if classify(error).category is Category.CONFLICT:
         raise DatabaseUnavailable from driver_error(error)
     raise_translated(error)
 
 
-def may_heal(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether a server that refused a connection may only be starting, full, or not have its address yet."""
     error = driver_error(error)
     if isinstance(error, PostgresError):
-        return (error.sqlstate or "").startswith(HEALING)
+        return (error.sqlstate or "").startswith(TRANSIENT_SQLSTATES)
     return not isinstance(error, ValueError)  # one in the URL
 
 
-def unreachable(url: str, error: BaseException) -> ConfigurationError:
+def unreachable_error(url: str, error: BaseException) -> ConfigurationError:
     """What a person at a terminal is told about a database that does not let us in; without user or password.
 
     It is `TemporarilyUnavailable` when waiting may help.
     """
-    kind = TemporarilyUnavailable if may_heal(error) else ConfigurationError
-    where = ", ".join(f"{host}:{port}" for host, port in servers(url))
+    kind = TemporarilyUnavailable if is_transient(error) else ConfigurationError
+    where = ", ".join(f"{host}:{port}" for host, port in get_hosts(url))
     return kind(
         f"The database at {where} cannot be used: {_reason(driver_error(error))}.\n"
         "Start that server or mend DATABASE_URL."

@@ -9,9 +9,9 @@ from undercroft.core.db.session import Database
 from undercroft.core.db.statement import Statement
 from undercroft.core.health import Component
 
-ONE = Statement(select(literal(1).label("one")))
+SELECT_ONE = Statement(select(literal(1).label("one")))
 
-WRITE = """
+WRITE_PROBE = """
 BEGIN;
 SET LOCAL work_mem = '64kB';
 SET LOCAL temp_tablespaces = '';
@@ -31,7 +31,7 @@ does. A commit alone does not fail there, because it goes to a WAL segment that 
 id makes it a commit that waits for the WAL (and for synchronous standbys), and a standby cannot assign one.
 """
 
-WRITE_EVERY = 1.0
+WRITE_PROBE_INTERVAL = 1.0
 """Seconds for which a write that succeeded counts, so that asking for readiness often does not load the database."""
 
 
@@ -40,15 +40,15 @@ class WriteCheck:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._succeeded_at = -WRITE_EVERY
+        self._succeeded_at = -WRITE_PROBE_INTERVAL
 
     async def run(self) -> None:
         """Raises what the driver raises, or `DatabaseUnavailable` without a connection."""
-        if time.monotonic() - self._succeeded_at < WRITE_EVERY:
+        if time.monotonic() - self._succeeded_at < WRITE_PROBE_INTERVAL:
             return
         borrowed = await self._pool.acquire()
         try:
-            await borrowed.raw.execute(WRITE)
+            await borrowed.raw.execute(WRITE_PROBE)
         except BaseException as error:
             await borrowed.roll_back(error)
             raise
@@ -61,7 +61,7 @@ def database_component(database: Database) -> Component:
     write = WriteCheck(database.write)
 
     async def check() -> None:
-        await database.read.fetch(ONE)
+        await database.read.fetch(SELECT_ONE)
         await write.run()
 
     return Component("database", check, required=True)

@@ -13,45 +13,45 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
-from undercroft.core.db.connect import WITHOUT_CACHE
+from undercroft.core.db.connect import NO_STATEMENT_CACHE
 from undercroft.core.db.errors import (
     DatabaseUnavailable,
     OutcomeUnknown,
-    ReadSessionWrote,
-    is_lost,
-    is_refused,
-    leaves_outcome_unknown,
-    meaning,
+    ReadSessionIsReadOnly,
+    classify,
+    is_connection_lost,
+    is_outcome_unknown,
+    is_statement_error,
 )
 from undercroft.core.db.settings import ENGINE_URL, DatabaseSettings
 from undercroft.core.db.sqlstates import ConnectionState
-from undercroft.core.db.statement import Statement, writes
-from undercroft.core.db.tenancy import current_tenant, telling
+from undercroft.core.db.statement import Statement, is_write
+from undercroft.core.db.tenancy import current_tenant, set_tenant_sql
 from undercroft.core.db.url import CACHE_SIZES
 
 log = structlog.get_logger("undercroft.performance")
 
-KEPT_READY = 60.0
+REUSE_SECONDS = 60.0
 """Seconds for which connections pass from borrower to borrower before SQLAlchemy's pool sees them again.
 
 Its pool is the one that counts, makes and recycles them, but borrowing through it costs as much as a statement.
 """
 
 
-DISCARD_EVERY = 1.0
+DISCARD_INTERVAL = 1.0
 """Seconds between two times that all idle connections are closed because one of them led to a read-only server."""
 
 
-class Borrowed:
+class PooledConnection:
     """One connection while it is ours: `raw` is asyncpg's, `connection()` is SQLAlchemy's view of the same one."""
 
-    __slots__ = ("_engine", "_fairy", "_pool", "raw", "since")
+    __slots__ = ("_engine", "_fairy", "_pool", "checked_out_at", "raw")
 
     def __init__(self, pool: "Pool", fairy: PoolProxiedConnection) -> None:
         self._pool = pool
         self._engine = pool.engine
         self._fairy = fairy
-        self.since = time.monotonic()
+        self.checked_out_at = time.monotonic()
         self.raw: asyncpg.Connection = cast(Any, fairy.driver_connection)
 
     def connection(self) -> AsyncConnection:
@@ -62,39 +62,39 @@ class Borrowed:
 
     def release(self) -> None:
         """To whoever comes next."""
-        self._pool.keep_ready(self)
+        self._pool.release_connection(self)
 
-    def give_back(self) -> None:
+    def check_in(self) -> None:
         """To SQLAlchemy's pool."""
         self._fairy.close()
-        self._pool.make_room()
+        self._pool.wake_waiter()
 
-    def settle(self, error: BaseException) -> None:
+    def release_after_error(self, error: BaseException) -> None:
         """Give it back after a statement outside of a transaction raised this; close it unless it was just refused."""
         self._pool.discard_idle_after(error)
-        (self.release if is_refused(error) else self.discard)()
+        (self.release if is_statement_error(error) else self.discard)()
 
     async def roll_back(self, cause: BaseException) -> None:
         """End its transaction after this error, for the next borrower; close it when that cannot be relied on."""
-        if is_refused(cause):
+        if is_statement_error(cause):
             try:
                 await self.raw.execute("ROLLBACK")
             except BaseException:
                 self.discard()
                 raise
-        self.settle(cause)
+        self.release_after_error(cause)
 
     def discard(self) -> None:
         """Close it instead of giving it back: its state is not known."""
         if self._fairy.is_valid:
             self._fairy.invalidate()
-        self.give_back()
+        self.check_in()
 
 
 class Pool:
     """A bounded set of autocommit connections to one database as one role.
 
-    `secures_rows`: row-level security is on, so that a team's rows are only there inside a transaction that names it.
+    `rls_enabled`: row-level security is on, so that a team's rows are only there inside a transaction that names it.
     Raises `DatabaseUnavailable` when none is free in time or none can be made.
     """
 
@@ -109,57 +109,57 @@ class Pool:
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
-        self.secures_rows = settings.tenant_rls
+        self.rls_enabled = settings.tenant_rls
         self.same_server: Sequence[Pool] = (self,)
         self._read_only = read_only
         # behind a transaction pooler no setting makes the server refuse what a reading connection writes
-        self._refuses_writes = read_only and settings.database_pooler == "transaction"
+        self._rejects_writes = read_only and settings.database_pooler == "transaction"
         self._slow = settings.db_slow_statement
-        server = _server_settings(settings, name=name, read_only=read_only, more=server_settings or {})
+        server = _server_settings(settings, name=name, read_only=read_only, extra=server_settings or {})
         self.engine = _create_engine(url, settings, size=size, server_settings=server)
         self._size = size
-        self._ready: list[Borrowed] = []
-        self._waiting: deque[asyncio.Future[Borrowed | None]] = deque()
+        self._idle: list[PooledConnection] = []
+        self._waiters: deque[asyncio.Future[PooledConnection | None]] = deque()
         self._connecting = 0
-        self._patience = settings.db_acquire_timeout
-        self._closes = settings.db_pool == "null"
+        self._acquire_timeout = settings.db_acquire_timeout
+        self._is_unpooled = settings.db_pool == "null"
         self._closing: set[asyncio.Task[None]] = set()
-        self._server_lost_at = -DISCARD_EVERY
-        passes_on = not self._closes and not settings.db_pool_pre_ping
-        self._kept_ready = min(KEPT_READY, settings.db_pool_recycle) if passes_on else 0.0
+        self._server_lost_at = -DISCARD_INTERVAL
+        passes_on = not self._is_unpooled and not settings.db_pool_pre_ping
+        self._reuse_seconds = min(REUSE_SECONDS, settings.db_pool_recycle) if passes_on else 0.0
         self.on_connect: list[Callable[[asyncpg.Connection], None]] = []
-        event.listen(self.engine.sync_engine, "connect", self._connected)
-        event.listen(self.engine.sync_engine, "before_cursor_execute", self._started)
-        event.listen(self.engine.sync_engine, "after_cursor_execute", self._finished)
+        event.listen(self.engine.sync_engine, "connect", self._on_connect)
+        event.listen(self.engine.sync_engine, "before_cursor_execute", self._before_execute)
+        event.listen(self.engine.sync_engine, "after_cursor_execute", self._after_execute)
 
-    async def acquire(self) -> Borrowed:
+    async def acquire(self) -> PooledConnection:
         """Borrow a connection that is not known to be dead; when all are lent, after those who came before."""
-        while self._ready:
-            borrowed = self._ready.pop()
+        while self._idle:
+            borrowed = self._idle.pop()
             if not borrowed.raw.is_closed():
                 return borrowed
             borrowed.discard()
-        if not self._closes and self.in_use >= self._size and (handed := await self._turn()):
+        if not self._is_unpooled and self.in_use >= self._size and (handed := await self._wait_for_connection()):
             return handed
         self._connecting += 1
         try:
             return await self._connect()
         except BaseException:
-            self.make_room()
+            self.wake_waiter()
             raise
         finally:
             self._connecting -= 1
 
-    async def _turn(self) -> Borrowed | None:
+    async def _wait_for_connection(self) -> PooledConnection | None:
         """The connection that somebody gives back; None when there is room for another one instead."""
-        turn: asyncio.Future[Borrowed | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        turn: asyncio.Future[PooledConnection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(turn)
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._acquire_timeout):
                 handed = await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self._hand_on(turn.result())
+                self._pass_to_waiter(turn.result())
             if isinstance(error, TimeoutError):
                 raise DatabaseUnavailable("All connections to the database are busy.") from None
             raise
@@ -168,59 +168,59 @@ class Pool:
         handed.discard()
         return None
 
-    def keep_ready(self, borrowed: Borrowed) -> None:
+    def release_connection(self, borrowed: PooledConnection) -> None:
         """Keep a connection for the next borrower, unless it is due at SQLAlchemy's pool or somebody asks there."""
-        if self._closes:
-            self._close_soon(borrowed)
-        elif self._is_due(borrowed):
-            borrowed.give_back()
+        if self._is_unpooled:
+            self._close_in_background(borrowed)
+        elif self._is_recycle_due(borrowed):
+            borrowed.check_in()
         else:
-            self._hand_on(borrowed)
+            self._pass_to_waiter(borrowed)
 
-    def _is_due(self, borrowed: Borrowed) -> bool:
+    def _is_recycle_due(self, borrowed: PooledConnection) -> bool:
         """Whether SQLAlchemy's pool is to see it, which recycles it when it is old or from before a lost server."""
-        if self._connecting or borrowed.since <= self._server_lost_at:
+        if self._connecting or borrowed.checked_out_at <= self._server_lost_at:
             return True
-        return time.monotonic() - borrowed.since >= self._kept_ready
+        return time.monotonic() - borrowed.checked_out_at >= self._reuse_seconds
 
-    def make_room(self) -> None:
+    def wake_waiter(self) -> None:
         """One connection less is lent: whoever waits longest may ask SQLAlchemy's pool."""
-        self._hand_on(None)
+        self._pass_to_waiter(None)
 
-    def _hand_on(self, borrowed: Borrowed | None) -> None:
-        while self._waiting:
-            turn = self._waiting.popleft()
+    def _pass_to_waiter(self, borrowed: PooledConnection | None) -> None:
+        while self._waiters:
+            turn = self._waiters.popleft()
             if not turn.done():
                 turn.set_result(borrowed)
                 return
         if borrowed is not None:
-            self._ready.append(borrowed)
+            self._idle.append(borrowed)
 
-    def _close_soon(self, borrowed: Borrowed) -> None:
+    def _close_in_background(self, borrowed: PooledConnection) -> None:
         """A pool that keeps nothing says goodbye to the server, which takes a round trip that nobody waits for."""
-        closing = asyncio.get_running_loop().create_task(greenlet_spawn(borrowed.give_back))
+        closing = asyncio.get_running_loop().create_task(greenlet_spawn(borrowed.check_in))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
     def discard_idle_after(self, error: BaseException) -> None:
         """Use no connection again that was made before now, in any pool of this server, if it is gone or read-only.
 
-        While it remains read-only that happens once per `DISCARD_EVERY`: failing writes must not cost every reader its
-        connection.
+        While it remains read-only that happens once per `DISCARD_INTERVAL`: failing writes must not cost every reader
+        its connection.
         """
-        after = meaning(error).connection
-        again = time.monotonic() - self._server_lost_at >= DISCARD_EVERY
+        after = classify(error).connection
+        again = time.monotonic() - self._server_lost_at >= DISCARD_INTERVAL
         if after is ConnectionState.LOST or (after is ConnectionState.WRONG_SERVER and again):
             for pool in self.same_server:
                 pool._discard_idle()
 
     def _discard_idle(self) -> None:
         self._server_lost_at = time.monotonic()
-        while self._ready:
-            self._ready.pop().discard()
+        while self._idle:
+            self._idle.pop().discard()
         self.engine.sync_engine.pool._invalidate_time = time.time()
 
-    async def _connect(self) -> Borrowed:
+    async def _connect(self) -> PooledConnection:
         while True:
             try:
                 fairy = await greenlet_spawn(self.engine.sync_engine.pool.connect)
@@ -228,7 +228,7 @@ class Pool:
                 raise DatabaseUnavailable("All connections to the database are busy.") from None
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 raise DatabaseUnavailable from error
-            borrowed = Borrowed(self, fairy)
+            borrowed = PooledConnection(self, fairy)
             if not borrowed.raw.is_closed():
                 return borrowed
             borrowed.discard()
@@ -242,16 +242,16 @@ class Pool:
         if not self._read_only:
             raise RuntimeError("Open a session to write: `async with database.session()`.")
         arguments = statement.arguments(values)
-        inside = self.secures_rows and statement.is_tenants
-        fetch_once = self._fetch_inside if inside else self._fetch_once
+        inside = self.rls_enabled and statement.is_tenant_scoped
+        fetch_once = self._fetch_in_transaction if inside else self._fetch_once
         try:
             return await fetch_once(statement.sql, arguments)
         except Exception as error:
-            if not is_lost(error):
+            if not is_connection_lost(error):
                 raise
             return await fetch_once(statement.sql, arguments)
 
-    async def commit_one(
+    async def execute_autocommit(
         self, sql: str, arguments: Sequence[Any], *, unless: Callable[[], bool]
     ) -> list[asyncpg.Record] | None:
         """Run one statement as a transaction of its own. Raises `OutcomeUnknown` when its response is lost.
@@ -266,11 +266,11 @@ class Pool:
         try:
             rows = await self.run(borrowed, sql, arguments)
         except asyncpg.LockNotAvailableError as error:
-            borrowed.settle(error)
+            borrowed.release_after_error(error)
             return None
         except BaseException as error:
-            borrowed.settle(error)
-            if isinstance(error, Exception) and leaves_outcome_unknown(error):
+            borrowed.release_after_error(error)
+            if isinstance(error, Exception) and is_outcome_unknown(error):
                 raise OutcomeUnknown from error
             raise
         borrowed.release()
@@ -283,13 +283,13 @@ class Pool:
     @property
     def in_use(self) -> int:
         """How many connections are borrowed at the moment."""
-        return cast(int, self.engine.pool.checkedout()) - len(self._ready)  # type: ignore[attr-defined]
+        return cast(int, self.engine.pool.checkedout()) - len(self._idle)  # type: ignore[attr-defined]
 
     async def close(self) -> None:
-        self._kept_ready = 0
+        self._reuse_seconds = 0
         await asyncio.gather(*self._closing, return_exceptions=True)
-        while self._ready:
-            self._ready.pop().give_back()
+        while self._idle:
+            self._idle.pop().check_in()
         await self.engine.dispose()
 
     async def _fetch_once(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
@@ -297,16 +297,16 @@ class Pool:
         try:
             rows = await self.run(borrowed, sql, arguments)
         except BaseException as error:
-            borrowed.settle(error)
+            borrowed.release_after_error(error)
             raise
         borrowed.release()
         return rows
 
-    async def _fetch_inside(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+    async def _fetch_in_transaction(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         """The same in a transaction that says whose rows it reads."""
         borrowed = await self.acquire()
         try:
-            await borrowed.raw.execute(f"BEGIN READ ONLY; {telling(current_tenant())}")
+            await borrowed.raw.execute(f"BEGIN READ ONLY; {set_tenant_sql(current_tenant())}")
             rows = await self.run(borrowed, sql, arguments)
             await borrowed.raw.execute("COMMIT")
         except BaseException as error:
@@ -315,30 +315,32 @@ class Pool:
         borrowed.release()
         return rows
 
-    async def run(self, borrowed: Borrowed, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+    async def run(self, borrowed: PooledConnection, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         """Run a compiled statement on a borrowed connection, and log it when it was slow."""
-        if self._refuses_writes and writes(sql):
-            raise ReadSessionWrote
+        if self._rejects_writes and is_write(sql):
+            raise ReadSessionIsReadOnly
         started = time.perf_counter()
         rows = await borrowed.raw.fetch(sql, *arguments)
-        self._report(sql, time.perf_counter() - started)
+        self._log_if_slow(sql, time.perf_counter() - started)
         return cast("list[asyncpg.Record]", rows)
 
-    def _report(self, sql: str, seconds: float) -> None:
+    def _log_if_slow(self, sql: str, seconds: float) -> None:
         if seconds >= self._slow:
             log.warning("slow statement", sql=" ".join(sql.split())[:500], ms=round(seconds * 1000, 1), pool=self.name)
 
-    def _connected(self, dbapi_connection: Any, _record: Any) -> None:
+    def _on_connect(self, dbapi_connection: Any, _record: Any) -> None:
         for callback in self.on_connect:
             callback(dbapi_connection.driver_connection)
 
-    def _started(self, _connection: Any, _cursor: Any, sql: str, _values: Any, context: Any, _many: bool) -> None:
-        if self._refuses_writes and writes(sql):
-            raise ReadSessionWrote
+    def _before_execute(
+        self, _connection: Any, _cursor: Any, sql: str, _values: Any, context: Any, _many: bool
+    ) -> None:
+        if self._rejects_writes and is_write(sql):
+            raise ReadSessionIsReadOnly
         context.undercroft_started = time.perf_counter()
 
-    def _finished(self, _connection: Any, _cursor: Any, sql: str, _values: Any, context: Any, _many: bool) -> None:
-        self._report(sql, time.perf_counter() - context.undercroft_started)
+    def _after_execute(self, _connection: Any, _cursor: Any, sql: str, _values: Any, context: Any, _many: bool) -> None:
+        self._log_if_slow(sql, time.perf_counter() - context.undercroft_started)
 
 
 def _create_engine(
@@ -351,7 +353,7 @@ def _create_engine(
         "server_settings": dict(server_settings),
     }
     if settings.statement_cache_size == 0:
-        connect_args |= WITHOUT_CACHE
+        connect_args |= NO_STATEMENT_CACHE
     elif settings.statement_cache_size is not None:
         connect_args |= dict.fromkeys(CACHE_SIZES, settings.statement_cache_size)
     pool: dict[str, Any] = (
@@ -377,7 +379,7 @@ def _create_engine(
 
 
 def _server_settings(
-    settings: DatabaseSettings, *, name: str, read_only: bool, more: Mapping[str, str]
+    settings: DatabaseSettings, *, name: str, read_only: bool, extra: Mapping[str, str]
 ) -> dict[str, str]:
     """What the server enforces for each of our connections; a transaction pooler takes none of it but the name."""
     names = {"application_name": f"undercroft {name}"}
@@ -385,7 +387,7 @@ def _server_settings(
         return names
     return {
         **names,
-        **more,
+        **extra,
         "timezone": "UTC",
         "statement_timeout": f"{int(settings.db_statement_timeout * 1000)}ms",
         "lock_timeout": f"{int(settings.db_lock_timeout * 1000)}ms",

@@ -22,39 +22,39 @@ from sqlmodel import SQLModel
 from undercroft.core.db.session import Session
 
 
-class Holds(Enum):
+class ColumnContent(Enum):
     """What the column of an erasure holds."""
 
     USER_ID = "the id of a user"
-    ADDRESS = "an email address"
+    EMAIL = "an email address"
     JSON = "JSON that may contain the id of a user"
 
 
 class Erasure(Struct, frozen=True):
     """Rows whose `column` is about an erased user are deleted or, when `values` are given, changed to these values.
 
-    `when` is a condition in SQL on the row's own columns.
+    `condition` is a condition in SQL on the row's own columns.
     """
 
     column: str
-    holds: Holds = Holds.USER_ID
+    content: ColumnContent = ColumnContent.USER_ID
     values: Mapping[str, Any] | None = None
-    when: str = ""
+    condition: str = ""
 
 
 class Privacy(Struct, frozen=True):
     """`subject` and `retention` are for readers: whose data the rows are, and how long they are stored at most.
 
-    Columns of text or JSON are `personal`, or `plain` when they hold nothing that a person is known by. A table with
-    personal columns has `erasures`, unless the rows are removed with something else, which `otherwise` names.
+    Columns of text or JSON are `personal`, or `non_personal` when they hold nothing that a person is known by. A table
+    with personal columns has `erasures`, unless the rows are removed with something else, which `erasure_note` names.
     """
 
     subject: str
     retention: str
     personal: tuple[str, ...] = ()
-    plain: tuple[str, ...] = ()
+    non_personal: tuple[str, ...] = ()
     erasures: tuple[Erasure, ...] = ()
-    otherwise: str = ""
+    erasure_note: str = ""
 
 
 def declarations() -> dict[str, Privacy | None]:
@@ -75,24 +75,24 @@ async def erase_user(session: Session, user_id: UUID, addresses: Collection[str]
 
 
 def _statement(table: Table, erasure: Erasure, user_id: UUID, addresses: Collection[str]) -> Any:
-    where = [_is_about(table.c[erasure.column], erasure.holds, user_id, addresses)]
-    if erasure.when:
-        where.append(literal_column(f"({erasure.when})"))
+    where = [_matches_user(table.c[erasure.column], erasure.content, user_id, addresses)]
+    if erasure.condition:
+        where.append(literal_column(f"({erasure.condition})"))
     if erasure.values is None:
         return delete(table).where(*where)
     changed = or_(*(table.c[name].is_distinct_from(value) for name, value in erasure.values.items()))
     return update(table).where(*where, changed).values(erasure.values)
 
 
-def _is_about(
-    column: ColumnElement[Any], holds: Holds, user_id: UUID, addresses: Collection[str]
+def _matches_user(
+    column: ColumnElement[Any], content: ColumnContent, user_id: UUID, addresses: Collection[str]
 ) -> ColumnElement[bool]:
-    match holds:
-        case Holds.USER_ID:
+    match content:
+        case ColumnContent.USER_ID:
             return column == user_id
-        case Holds.ADDRESS:
+        case ColumnContent.EMAIL:
             return column.in_(addresses)
-        case Holds.JSON:
+        case ColumnContent.JSON:
             return cast(column, Text).contains(str(user_id))
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from undercroft.core.db.models import Identified, SoftDeleted, TenantOwned, Timestamped, utc_now
 from undercroft.core.db.session import ReadSession, Session
-from undercroft.core.db.tenancy import EVERY_TEAM, current_tenant
+from undercroft.core.db.tenancy import ALL_TENANTS, current_tenant
 from undercroft.core.errors import NotFound, Unprocessable
 
 M = TypeVar("M", bound=Identified)
@@ -33,11 +33,11 @@ class UnknownSort(Unprocessable):
     message = "That is not something to sort by."
 
 
-class TenantUnsaid(RuntimeError):
+class TenantContextMissing(RuntimeError):
     """Rows of a team were asked for by code that has not said that it works for that team."""
 
 
-class Slice(Struct, Generic[M], frozen=True):
+class OffsetPage(Struct, Generic[M], frozen=True):
     """One page of an offset listing and how many rows there are in all."""
 
     items: Sequence[M]
@@ -51,7 +51,7 @@ class Position(Struct, frozen=True):
     id: UUID
 
 
-class Stretch(Struct, Generic[M], frozen=True):
+class KeysetPage(Struct, Generic[M], frozen=True):
     """One stretch of a keyset listing; `next` is None at the end."""
 
     items: Sequence[M]
@@ -101,29 +101,29 @@ class Repository(Generic[M]):
 
     async def list(
         self, *where: ColumnElement[bool], q: str | None = None, sort: str | None = None, page: int = 1, size: int = 20
-    ) -> Slice[M]:
+    ) -> OffsetPage[M]:
         """One page, counted from 1, and the total, in one statement. Raises `UnknownSort`."""
-        query = self._query().where(*where, *self._matching(q))
+        query = self._query().where(*where, *self._search_filters(q))
         total = select(func.count()).select_from(query.subquery()).scalar_subquery()
         ordered = query.order_by(*self._order(sort)).limit(size).offset((page - 1) * size)
         rows: Sequence[Any] = (await self._session.execute(ordered.add_columns(total))).all()
         if rows:
-            return Slice([row[0] for row in rows], rows[0][1])
-        return Slice([], await self._count(query) if page > 1 else 0)
+            return OffsetPage([row[0] for row in rows], rows[0][1])
+        return OffsetPage([], await self._count(query) if page > 1 else 0)
 
-    async def stretch(
+    async def list_after(
         self, *where: ColumnElement[bool], q: str | None = None, after: Position | None = None, limit: int = 20
-    ) -> Stretch[M]:
+    ) -> KeysetPage[M]:
         """Up to `limit` rows after a position, newest first; counts nothing, so it is as fast on a large table."""
         key = tuple_(self._column("created_at"), self._column("id"))
-        query = self._query().where(*where, *self._matching(q))
+        query = self._query().where(*where, *self._search_filters(q))
         if after is not None:
             query = query.where(key < tuple_(after.created_at, after.id))
         ordered = query.order_by(self._column("created_at").desc(), self._column("id").desc()).limit(limit + 1)
         rows = list((await self._session.scalars(ordered)).all())
         more, rows = len(rows) > limit, rows[:limit]
         last = cast(Any, rows[-1]) if more else None
-        return Stretch(rows, Position(last.created_at, last.id) if last else None)
+        return KeysetPage(rows, Position(last.created_at, last.id) if last else None)
 
     async def count(self, *where: ColumnElement[bool], deleted: bool = False) -> int:
         """How many rows there are, or how many softly deleted ones."""
@@ -131,22 +131,22 @@ class Repository(Generic[M]):
 
     async def create(self, row: M) -> M:
         """Write a new row at once, so that constraints speak here."""
-        self._writing.add(row)
-        await self._writing.flush()
+        self._write_session.add(row)
+        await self._write_session.flush()
         return row
 
     async def create_many(self, rows: Iterable[M]) -> Sequence[M]:
         """Write new rows together."""
         rows = list(rows)
-        self._writing.add_all(rows)
-        await self._writing.flush()
+        self._write_session.add_all(rows)
+        await self._write_session.flush()
         return rows
 
     async def update(self, row: M, changes: Mapping[str, Any]) -> M:
         """Change these fields and write them. Raises `StaleDataError` when a `Versioned` row was changed meanwhile."""
         for name, value in changes.items():
             setattr(row, name, value)
-        await self._writing.flush()
+        await self._write_session.flush()
         return row
 
     async def upsert(self, row: M, *, on: Sequence[str], update: Sequence[str]) -> M:
@@ -158,12 +158,12 @@ class Repository(Generic[M]):
             changed["updated_at"] = utc_now()
         statement = statement.on_conflict_do_update(index_elements=list(on), set_=changed)
         orm = select(self.model).from_statement(statement.returning(self.model))
-        return cast(M, (await self._writing.scalars(orm.execution_options(populate_existing=True))).one())
+        return cast(M, (await self._write_session.scalars(orm.execution_options(populate_existing=True))).one())
 
     async def delete(self, row: M) -> None:
         """Remove the row for good."""
-        await self._writing.delete(row)
-        await self._writing.flush()
+        await self._write_session.delete(row)
+        await self._write_session.flush()
 
     async def soft_delete(self, row: M) -> None:
         """Hide the row until it is restored."""
@@ -174,7 +174,7 @@ class Repository(Generic[M]):
         return await self.update(row, {"deleted_at": None})
 
     @property
-    def _writing(self) -> Session:
+    def _write_session(self) -> Session:
         if not isinstance(self._session, Session):
             raise TypeError(f"{type(self).__name__} was given a session that only reads.")
         return self._session
@@ -193,7 +193,7 @@ class Repository(Generic[M]):
     def _equal(self, values: Mapping[str, Any]) -> Sequence[ColumnElement[bool]]:
         return [self._column(name) == value for name, value in values.items()]
 
-    def _matching(self, q: str | None) -> Sequence[ColumnElement[bool]]:
+    def _search_filters(self, q: str | None) -> Sequence[ColumnElement[bool]]:
         if not q or not self.searchable:
             return []
         return [or_(*(self._column(name).icontains(q, autoescape=True) for name in self.searchable))]
@@ -230,14 +230,17 @@ class TenantRepository(Repository[T]):
     """Rows of one team. It cannot be built without one, and neither reads nor writes another's.
 
     With row-level security on it also wants the code around it to work for that team: in a request the current one,
-    elsewhere `with tenant(team_id)`. Raises `TenantUnsaid` where that is not so and the database would show nothing.
+    elsewhere `with tenant(team_id)`. Raises `TenantContextMissing` where that is not so and the database would show
+    nothing.
     """
 
     def __init__(self, session: ReadSession, team_id: UUID) -> None:
         super().__init__(session)
         self.team_id = team_id
-        if session.secures_rows and current_tenant() not in (team_id, EVERY_TEAM):
-            raise TenantUnsaid(f"{type(self).__name__} is for team {team_id}, in code that works for {_said()}.")
+        if session.rls_enabled and current_tenant() not in (team_id, ALL_TENANTS):
+            raise TenantContextMissing(
+                f"{type(self).__name__} is for team {team_id}, in code that works for {_describe_tenant()}."
+            )
 
     async def create(self, row: T) -> T:
         row.team_id = self.team_id
@@ -259,7 +262,7 @@ class TenantRepository(Repository[T]):
         return super()._query(deleted=deleted).where(self._column("team_id") == self.team_id)
 
 
-def _said() -> str:
+def _describe_tenant() -> str:
     """Who this code works for, and what to write when that is nobody."""
     team = current_tenant()
     return f"team {team}" if isinstance(team, UUID) else "no team; put `with tenant(team_id):` around it"

@@ -12,19 +12,19 @@ import asyncpg
 from msgspec import Struct
 from msgspec.structs import replace
 
-from undercroft.core.db.connect import connected
-from undercroft.core.db.tenancy import EVERY_TEAM, SETTING
+from undercroft.core.db.connect import open_connection
+from undercroft.core.db.tenancy import ALL_TENANTS, TENANT_SETTING
 from undercroft.core.errors import ConfigurationError
 
 LOCK_KEY = 0x756E646572726C73  # "underrls"
-OURS = "undercroft_%"
+POLICY_PATTERN = "undercroft_%"
 TEAM, ADMIN = "undercroft_team", "undercroft_admin"
 # Subqueries without a reference to the row are run once per statement, not once per row.
-_NAMED = f"(SELECT NULLIF(NULLIF(current_setting('{SETTING}', true), ''), '{EVERY_TEAM.value}')::uuid)"
-_EVERY = f"(SELECT current_setting('{SETTING}', true) = '{EVERY_TEAM.value}')"
-_TEAMS = f"team_id = {_NAMED} OR {_EVERY}"
+_CURRENT_TEAM = f"(SELECT NULLIF(NULLIF(current_setting('{TENANT_SETTING}', true), ''), '{ALL_TENANTS.value}')::uuid)"
+_ALL_TENANTS = f"(SELECT current_setting('{TENANT_SETTING}', true) = '{ALL_TENANTS.value}')"
+_TEAM_CONDITION = f"team_id = {_CURRENT_TEAM} OR {_ALL_TENANTS}"
 
-_STATE = """
+_POLICIES_SQL = """
 SELECT c.relname AS name, c.relrowsecurity AS enabled, p.names, p.digests
 FROM pg_class c CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(polname::text ORDER BY oid), '{}') AS names,
@@ -35,7 +35,7 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
 AND (c.relname = ANY($1) OR cardinality(p.names) > 0)
 ORDER BY c.relname
 """
-_ROLE = """
+_ROLE_SQL = """
 SELECT current_user AS name, rolsuper AS superuser, rolbypassrls AS bypasses, EXISTS (
     SELECT FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY($1)
     AND pg_has_role(c.relowner, 'USAGE')
@@ -54,8 +54,8 @@ class Policy(Struct, frozen=True):
 
     @property
     def sql(self) -> str:
-        to = f" TO {_quoted(self.role)}" if self.role else ""
-        on = f"{_quoted(self.name)} ON {_quoted(self.table)}"
+        to = f" TO {_quote_ident(self.role)}" if self.role else ""
+        on = f"{_quote_ident(self.name)} ON {_quote_ident(self.table)}"
         return f"CREATE POLICY {on}{to} USING ({self.condition}) WITH CHECK ({self.condition})"
 
     @property
@@ -64,82 +64,84 @@ class Policy(Struct, frozen=True):
 
     def statements(self) -> Iterator[str]:
         """Make it, whether there is one of its name or not."""
-        on = f"{_quoted(self.name)} ON {_quoted(self.table)}"
+        on = f"{_quote_ident(self.name)} ON {_quote_ident(self.table)}"
         yield f"DROP POLICY IF EXISTS {on}"
         yield self.sql
         yield f"COMMENT ON POLICY {on} IS '{self.digest}'"
 
 
-class Wanted(Struct, frozen=True):
+class RowSecurityConfig(Struct, frozen=True):
     """How an installation wants it: `tables` of a team's rows, `admin_role` sees and writes all of them.
 
     Without an `admin_role` what another process made for one stays: not every process knows of it.
     """
 
-    on: bool
+    enabled: bool
     tables: tuple[str, ...]
     admin_role: str = ""
 
     def policies(self, table: str) -> list[Policy]:
-        if not self.on or table not in self.tables:
+        if not self.enabled or table not in self.tables:
             return []
-        teams = Policy(TEAM, table, _TEAMS)
+        teams = Policy(TEAM, table, _TEAM_CONDITION)
         return [teams, Policy(ADMIN, table, "true", self.admin_role)] if self.admin_role else [teams]
 
 
-def statements(wanted: Wanted) -> Iterator[str]:
+def statements(wanted: RowSecurityConfig) -> Iterator[str]:
     """All of it for tables of which nothing is known."""
     for table in wanted.tables:
         for policy in wanted.policies(table):
             yield from policy.statements()
-        if not wanted.on:
-            yield from (f"DROP POLICY IF EXISTS {name} ON {_quoted(table)}" for name in (TEAM, ADMIN))
-        yield f"ALTER TABLE {_quoted(table)} {'ENABLE' if wanted.on else 'DISABLE'} ROW LEVEL SECURITY"
+        if not wanted.enabled:
+            yield from (f"DROP POLICY IF EXISTS {name} ON {_quote_ident(table)}" for name in (TEAM, ADMIN))
+        yield f"ALTER TABLE {_quote_ident(table)} {'ENABLE' if wanted.enabled else 'DISABLE'} ROW LEVEL SECURITY"
 
 
-async def sync(url: str, wanted: Wanted) -> list[str]:
+async def sync(url: str, wanted: RowSecurityConfig) -> list[str]:
     """As owner, make the policies of an installation what they should be; returns the tables that were changed.
 
     Safe from several machines at once. Raises `ConfigurationError` when the admin's role does not exist.
     """
-    async with connected(url, "migrate") as connection, connection.transaction():
+    async with open_connection(url, "migrate") as connection, connection.transaction():
         await connection.execute("SET LOCAL lock_timeout = '10s'")
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK_KEY)
         await _require_role(connection, wanted)
         changed = []
-        for row in await connection.fetch(_STATE, wanted.tables, OURS):
-            todo = list(_steps(row, wanted))
+        for row in await connection.fetch(_POLICIES_SQL, wanted.tables, POLICY_PATTERN):
+            todo = list(_sync_statements(row, wanted))
             for statement in todo:
                 await connection.execute(statement)
             changed += [row["name"]] if todo else []
         return changed
 
 
-async def stands(connection: asyncpg.Connection, wanted: Wanted) -> bool:
+async def is_synced(connection: asyncpg.Connection, wanted: RowSecurityConfig) -> bool:
     """Whether the policies are as they should be; who is bound by them is another question."""
-    rows = await connection.fetch(_STATE, wanted.tables, OURS)
-    return not any(True for row in rows for _ in _steps(row, wanted))
+    rows = await connection.fetch(_POLICIES_SQL, wanted.tables, POLICY_PATTERN)
+    return not any(True for row in rows for _ in _sync_statements(row, wanted))
 
 
-async def require(url: str, wanted: Wanted) -> None:
+async def require(url: str, wanted: RowSecurityConfig) -> None:
     """As the application's role, raise `ConfigurationError` when the setting promises what the database does not do.
 
     The admin's policies are not looked at: they are nothing to the application.
     """
-    async with connected(url) as connection:
-        role = await connection.fetchrow(_ROLE, wanted.tables)
-        if wanted.on and (fault := unbound(role)):
+    async with open_connection(url) as connection:
+        role = await connection.fetchrow(_ROLE_SQL, wanted.tables)
+        if wanted.enabled and (error := rls_bypass_reason(role)):
             raise ConfigurationError(
-                f"TENANT_RLS is on, but {fault}: row-level security does not bind it.\n"
+                f"TENANT_RLS is on, but {error}: row-level security does not bind it.\n"
                 "`undercroft db roles` prints the SQL for an owner and an application role. Then set DATABASE_URL to "
                 "the application's and MIGRATION_DATABASE_URL to the owner's, or set TENANT_RLS=off."
             )
-        if not await stands(connection, replace(wanted, admin_role="")):
-            state = "on, but not every team's table has its policies" if wanted.on else "off, but tables have policies"
+        if not await is_synced(connection, replace(wanted, admin_role="")):
+            state = (
+                "on, but not every team's table has its policies" if wanted.enabled else "off, but tables have policies"
+            )
             raise ConfigurationError(f"TENANT_RLS is {state}.\nRun `undercroft migrate upgrade`.")
 
 
-def unbound(role: asyncpg.Record) -> str:
+def rls_bypass_reason(role: asyncpg.Record) -> str:
     """Why row-level security would not bind this role; empty when it does."""
     if role["superuser"]:
         return f"the role {role['name']} of DATABASE_URL is a superuser"
@@ -148,32 +150,32 @@ def unbound(role: asyncpg.Record) -> str:
     return f"the role {role['name']} of DATABASE_URL owns the tables" if role["owns"] else ""
 
 
-def role_of(url: str) -> str:
+def role_from_url(url: str) -> str:
     """The role's name in a URL."""
     return unquote(urlsplit(url).username or "")
 
 
-def _steps(row: asyncpg.Record, wanted: Wanted) -> Iterator[str]:
+def _sync_statements(row: asyncpg.Record, wanted: RowSecurityConfig) -> Iterator[str]:
     """What makes this table as wanted; nothing when it is."""
     policies = wanted.policies(row["name"])
     there = dict(zip(row["names"], row["digests"], strict=True))
     kept = {policy.name for policy in policies} | ({ADMIN} if policies and not wanted.admin_role else set())
     for name in sorted(there.keys() - kept):
-        yield f"DROP POLICY {_quoted(name)} ON {_quoted(row['name'])}"
+        yield f"DROP POLICY {_quote_ident(name)} ON {_quote_ident(row['name'])}"
     for policy in policies:
         if there.get(policy.name) != policy.digest:
             yield from policy.statements()
     if policies and not row["enabled"]:
-        yield f"ALTER TABLE {_quoted(row['name'])} ENABLE ROW LEVEL SECURITY"
+        yield f"ALTER TABLE {_quote_ident(row['name'])} ENABLE ROW LEVEL SECURITY"
     if there and not policies:
-        yield f"ALTER TABLE {_quoted(row['name'])} DISABLE ROW LEVEL SECURITY"
+        yield f"ALTER TABLE {_quote_ident(row['name'])} DISABLE ROW LEVEL SECURITY"
 
 
-async def _require_role(connection: asyncpg.Connection, wanted: Wanted) -> None:
+async def _require_role(connection: asyncpg.Connection, wanted: RowSecurityConfig) -> None:
     role = wanted.admin_role
-    if wanted.on and role and not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+    if wanted.enabled and role and not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
         raise ConfigurationError(f"ADMIN_DATABASE_URL names the role {role}, which this server does not know.")
 
 
-def _quoted(name: str) -> str:
+def _quote_ident(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'

@@ -14,20 +14,20 @@ from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.sql import Executable
 
 from undercroft.core.db.errors import (
-    NothingCommitted,
     OutcomeUnknown,
-    closes,
-    is_lost,
-    is_refused,
-    leaves_outcome_unknown,
+    TransactionAborted,
+    invalidates_connection,
+    is_connection_lost,
+    is_outcome_unknown,
+    is_statement_error,
     raise_translated,
     raise_translated_read,
 )
-from undercroft.core.db.pool import Borrowed, Pool
+from undercroft.core.db.pool import Pool, PooledConnection
 from undercroft.core.db.reauthorization import Reauthorization, current_reauthorization
-from undercroft.core.db.settings import DatabaseSettings, required
+from undercroft.core.db.settings import DatabaseSettings, require_url
 from undercroft.core.db.statement import Statement
-from undercroft.core.db.tenancy import current_tenant, telling
+from undercroft.core.db.tenancy import current_tenant, set_tenant_sql
 from undercroft.core.errors import AppError
 
 T = TypeVar("T")
@@ -60,25 +60,25 @@ class ReadSession:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._borrowed: Borrowed | None = None
+        self._connection: PooledConnection | None = None
         self._orm: AsyncSession | None = None
-        self._told: object = None
-        self._is_over = False
+        self._applied_tenant: object = None
+        self._is_closed = False
         self._in_transaction = False
 
     @property
-    def secures_rows(self) -> bool:
+    def rls_enabled(self) -> bool:
         """Whether row-level security is on."""
-        return self._pool.secures_rows
+        return self._pool.rls_enabled
 
     async def orm(self) -> AsyncSession:
         """SQLAlchemy's session on this session's connection. Never commit or roll back through it."""
-        if self._orm is not None and not self._pool.secures_rows:
+        if self._orm is not None and not self._pool.rls_enabled:
             return self._orm
-        borrowed = await self._hold()
+        borrowed = await self._acquire()
         if self._orm is None:
             self._orm = AsyncSession(borrowed.connection(), expire_on_commit=False, sync_session_class=_OrmSession)
-            if self._pool.secures_rows:
+            if self._pool.rls_enabled:
                 event.listen(self._orm.sync_session, "after_soft_rollback", self._forget_tenant)
         return self._orm
 
@@ -96,83 +96,85 @@ class ReadSession:
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         """The rows of a compiled statement, as the driver gives them."""
-        if self._borrowed is None:
+        if self._connection is None:
             return await self._pool.fetch(statement, **values)
-        return await self._pool.run(await self._hold(), statement.sql, statement.arguments(values))
+        return await self._pool.run(await self._acquire(), statement.sql, statement.arguments(values))
 
     async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
         rows = await self.fetch(statement, **values)
         return rows[0] if rows else None
 
-    async def _hold(self) -> Borrowed:
-        if not self._pool.secures_rows:
-            if self._borrowed is None:
-                self._borrowed = await self._pool.acquire()
-            return self._borrowed
-        return await self._hold_told()
+    async def _acquire(self) -> PooledConnection:
+        if not self._pool.rls_enabled:
+            if self._connection is None:
+                self._connection = await self._pool.acquire()
+            return self._connection
+        return await self._acquire_for_tenant()
 
-    async def _hold_told(self) -> Borrowed:
+    async def _acquire_for_tenant(self) -> PooledConnection:
         """Begin, or say anew whose rows the transaction works on when that is not who it was."""
-        if self._borrowed is None:
-            self._borrowed = await self._begin_anew() or await self._begin()
+        if self._connection is None:
+            self._connection = await self._try_begin() or await self._begin()
         tenant = current_tenant()
-        if tenant is not self._told and tenant != self._told:
-            await self._borrowed.raw.execute(telling(tenant))
-            self._told = tenant
-        return self._borrowed
+        if tenant is not self._applied_tenant and tenant != self._applied_tenant:
+            await self._connection.raw.execute(set_tenant_sql(tenant))
+            self._applied_tenant = tenant
+        return self._connection
 
-    async def _begin_anew(self) -> Borrowed | None:
+    async def _try_begin(self) -> PooledConnection | None:
         """Begin; None when the connection was broken, which is worth one more try: nothing was sent yet."""
         try:
             return await self._begin()
         except Exception as error:
-            if not is_lost(error):
+            if not is_connection_lost(error):
                 raise
             return None
 
-    async def _begin(self) -> Borrowed:
+    async def _begin(self) -> PooledConnection:
         """Begin the transaction and say whose rows it works on, in one round trip."""
         borrowed = await self._pool.acquire()
         tenant = current_tenant()
         try:
-            await borrowed.raw.execute(f"{self._BEGIN}; {telling(tenant)}" if self._pool.secures_rows else self._BEGIN)
+            await borrowed.raw.execute(
+                f"{self._BEGIN}; {set_tenant_sql(tenant)}" if self._pool.rls_enabled else self._BEGIN
+            )
         except BaseException as error:
             self._pool.discard_idle_after(error)
             borrowed.discard()
             raise
-        self._told, self._in_transaction = tenant, True
+        self._applied_tenant, self._in_transaction = tenant, True
         return borrowed
 
     def _forget_tenant(self, *_: Any) -> None:
         """Rolling back to a savepoint took back what was said after it."""
-        self._told = _UNKNOWN
+        self._applied_tenant = _UNKNOWN
 
     async def cancel_statement(self) -> None:
         """Cancel what runs on this session's connection and close it. Closing alone lets the server go on with it."""
-        if self._borrowed is not None:
+        if self._connection is not None:
             with suppress(Exception):
-                await self._borrowed.raw.close(timeout=CANCEL_TIMEOUT)
+                await self._connection.raw.close(timeout=CANCEL_TIMEOUT)
 
-    async def _end(self, error: BaseException) -> None:
+    async def _close_after_error(self, error: BaseException) -> None:
         """Give the connection back after an error; closed when it is not known to be usable."""
         self._pool.discard_idle_after(error)
-        await self._close(broken=not isinstance(error, AppError) and not is_refused(error))
+        await self._close(broken=not isinstance(error, AppError) and not is_statement_error(error))
 
     async def _close(self, *, broken: bool) -> None:
         if self._orm is not None and not broken:
             await self._orm.close()
-        if self._in_transaction and not broken and self._borrowed is not None:
-            broken = not await _ended(self._borrowed)
-        if self._borrowed is not None:
-            (self._borrowed.discard if broken else self._borrowed.release)()
-        self._borrowed = self._orm = None
-        self._is_over = True
+        if self._in_transaction and not broken and self._connection is not None:
+            broken = not await _try_end(self._connection)
+        if self._connection is not None:
+            (self._connection.discard if broken else self._connection.release)()
+        self._connection = self._orm = None
+        self._is_closed = True
 
 
-async def _ended(borrowed: Borrowed, how: str = "COMMIT") -> bool:
+async def _try_end(borrowed: PooledConnection, command: str = "COMMIT") -> bool:
     """End a transaction of which nothing is to be kept, and say whether that went well."""
     try:
-        await borrowed.raw.execute(how)
+        await borrowed.raw.execute(command)
     except Exception:
         return False
     return True
@@ -182,7 +184,7 @@ class DeferredWrite(Struct):
     """A statement that waits in its session; `rows` are what it returned, None while it waits or was discarded."""
 
     sql: str
-    sql_alone: str
+    autocommit_sql: str
     arguments: Sequence[Any]
     rows: list[asyncpg.Record] | None = None
 
@@ -224,15 +226,15 @@ class Session(ReadSession):
         await (await self.orm()).refresh(row)
 
     async def execute(self, statement: Executable, values: Any = None) -> Result[Any]:
-        self._note_lock(statement)
+        self._record_lock(statement)
         return await super().execute(statement, values)
 
     async def scalar(self, statement: Executable) -> Any:
-        self._note_lock(statement)
+        self._record_lock(statement)
         return await super().scalar(statement)
 
     async def scalars(self, statement: Executable) -> ScalarResult[Any]:
-        self._note_lock(statement)
+        self._record_lock(statement)
         return await super().scalars(statement)
 
     async def rowcount(self, statement: Executable, values: Any = None) -> int:
@@ -242,11 +244,11 @@ class Session(ReadSession):
     async def raw(self) -> asyncpg.Connection:
         """The driver's connection, inside this transaction, with everything added so far written."""
         await self._write_pending()
-        return (await self._hold()).raw
+        return (await self._acquire()).raw
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
         await self._write_pending()
-        return await self._pool.run(await self._hold(), statement.sql, statement.arguments(values))
+        return await self._pool.run(await self._acquire(), statement.sql, statement.arguments(values))
 
     async def write_one(self, statement: Statement, **values: Any) -> DeferredWrite:
         """Run this statement before the session's next one, or at the end; raising discards it like any other write.
@@ -256,8 +258,13 @@ class Session(ReadSession):
         (`OutcomeUnknown`). Use `fetchrow` where the code that follows needs the row or the error.
         """
         self._require_open()
-        write = DeferredWrite(statement.sql, statement.sql_alone, statement.arguments(values))
-        if self._borrowed or self._pending or self._deferred or (self._pool.secures_rows and statement.is_tenants):
+        write = DeferredWrite(statement.sql, statement.autocommit_sql, statement.arguments(values))
+        if (
+            self._connection
+            or self._pending
+            or self._deferred
+            or (self._pool.rls_enabled and statement.is_tenant_scoped)
+        ):
             write.rows = await self.fetch(statement, **values)
         else:
             self._deferred = write
@@ -277,19 +284,19 @@ class Session(ReadSession):
         """
         self._after_commit.append(callback)
 
-    def _note_lock(self, statement: Executable) -> None:
+    def _record_lock(self, statement: Executable) -> None:
         """Remember SELECT … FOR UPDATE: it may have waited for somebody who revoked what this request is based on."""
         if getattr(statement, "_for_update_arg", None) is not None:
             self._locked_rows = True
 
-    def _reauthorization(self) -> Reauthorization | None:
+    def _due_reauthorization(self) -> Reauthorization | None:
         """What verifies the request again, if it waited since it was authenticated."""
         reauthorization = current_reauthorization()
         return reauthorization if reauthorization and reauthorization.is_due(locked=self._locked_rows) else None
 
     async def _reauthorize(self) -> None:
         """Verify the request again before its changes become permanent."""
-        if self._borrowed is not None and (reauthorization := self._reauthorization()) is not None:
+        if self._connection is not None and (reauthorization := self._due_reauthorization()) is not None:
             await reauthorization.verify(self)
 
     async def _write_pending(self) -> None:
@@ -298,15 +305,15 @@ class Session(ReadSession):
 
     def _require_open(self) -> None:
         """Nothing ends a transaction that is begun after the end, and nothing sends what is added then."""
-        if self._is_over:
+        if self._is_closed:
             raise RuntimeError("This session has ended. Open another one with `async with database.session()`.")
 
-    async def _hold(self) -> Borrowed:
+    async def _acquire(self) -> PooledConnection:
         self._require_open()
-        if self._pool.secures_rows:
-            borrowed = await self._hold_told()
+        if self._pool.rls_enabled:
+            borrowed = await self._acquire_for_tenant()
         else:
-            borrowed = self._borrowed = self._borrowed or await self._begin_anew() or await self._begin()
+            borrowed = self._connection = self._connection or await self._try_begin() or await self._begin()
         if self._deferred is not None:
             first, self._deferred = self._deferred, None
             first.rows = await self._pool.run(borrowed, first.sql, first.arguments)
@@ -314,54 +321,54 @@ class Session(ReadSession):
 
     async def _commit(self) -> None:
         await self._write_pending()
-        if self._deferred is None or not await self._commit_alone(self._deferred):
+        if self._deferred is None or not await self._commit_deferred(self._deferred):
             await self._reauthorize()
             await self._end_transaction()
         await self._close(broken=False)
         for callback in self._after_commit:
-            _call(callback)
+            _run_callback(callback)
 
-    async def _commit_alone(self, write: DeferredWrite) -> bool:
+    async def _commit_deferred(self, write: DeferredWrite) -> bool:
         """Send the only write by itself. False when it would wait: a transaction is open then."""
         self._deferred = None
-        write.rows = await self._pool.commit_one(
-            write.sql_alone, write.arguments, unless=lambda: self._reauthorization() is not None
+        write.rows = await self._pool.execute_autocommit(
+            write.autocommit_sql, write.arguments, unless=lambda: self._due_reauthorization() is not None
         )
         if write.rows is None:
             self._deferred, self._locked_rows = write, True
-            await self._hold()
-        return self._borrowed is None
+            await self._acquire()
+        return self._connection is None
 
     async def _end_transaction(self) -> None:
-        if not self._in_transaction or self._borrowed is None:
+        if not self._in_transaction or self._connection is None:
             return
         try:
-            ended = await self._borrowed.raw.execute("COMMIT")
+            ended = await self._connection.raw.execute("COMMIT")
         except Exception as error:
-            if leaves_outcome_unknown(error):
+            if is_outcome_unknown(error):
                 raise OutcomeUnknown from error
             raise
         self._in_transaction = False
         if ended == "ROLLBACK":
-            raise NothingCommitted
+            raise TransactionAborted
 
     async def _roll_back(self, cause: BaseException) -> None:
         """Undo everything; a connection in the middle of something is closed, which undoes it too."""
         if isinstance(cause, OutcomeUnknown) and cause.__cause__ is not None:
             cause = cause.__cause__
         self._pool.discard_idle_after(cause)
-        broken = closes(cause)
-        if self._in_transaction and self._borrowed is not None and not broken:
-            broken = not await _ended(self._borrowed, "ROLLBACK")
+        broken = invalidates_connection(cause)
+        if self._in_transaction and self._connection is not None and not broken:
+            broken = not await _try_end(self._connection, "ROLLBACK")
         self._in_transaction, self._deferred = False, None
         await self._close(broken=broken)
 
 
-def _call(callback: Callable[[], None]) -> None:
+def _run_callback(callback: Callable[[], None]) -> None:
     try:
         callback()
     except Exception:
-        log.exception("callback after a commit failed")
+        log.exception("after-commit callback failed")
 
 
 class Database:
@@ -379,7 +386,7 @@ class Database:
         name: str = "write",
         server_settings: Mapping[str, str] | None = None,
     ) -> None:
-        url = required(url or settings.url)
+        url = require_url(url or settings.url)
         self.url = url
         self.settings = settings
         self.write = Pool(url, settings, name=name, size=settings.db_pool_size, server_settings=server_settings)
@@ -398,20 +405,20 @@ class Database:
             yield session
             await session._commit()
         except AppError as error:
-            await self._end_refused(session, error)
+            await self._end_after_app_error(session, error)
             raise
         except BaseException as error:
             await session._roll_back(error)
             raise_translated(error)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[ReadSession]:
+    async def read_session(self) -> AsyncIterator[ReadSession]:
         """Reads without a transaction, on connections that the server keeps read-only."""
         session = ReadSession(self.read)
         try:
             yield session
         except BaseException as error:
-            await session._end(error)
+            await session._close_after_error(error)
             raise_translated_read(error)
         await session._close(broken=False)
 
@@ -421,7 +428,7 @@ class Database:
         await self.read.close()
 
     @staticmethod
-    async def _end_refused(session: Session, error: AppError) -> None:
+    async def _end_after_app_error(session: Session, error: AppError) -> None:
         if not error.commits:
             await session._roll_back(error)
             return

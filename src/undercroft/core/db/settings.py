@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr, model_validator
 
-from undercroft.core.db.url import cache_size, normalised, url_faults
+from undercroft.core.db.url import cache_size, normalize_url, url_errors
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import SettingsBase
 
@@ -78,31 +78,31 @@ class DatabaseSettings(SettingsBase):
     def _check_urls(self) -> Self:
         for name in ("database_url", "migration_database_url", "admin_database_url", "database_direct_url"):
             value = getattr(self, name).get_secret_value()
-            if value and (faults := list(url_faults(value))):
-                raise ValueError("; ".join(f"{name.upper()} {fault}" for fault in faults))
+            if value and (errors := list(url_errors(value))):
+                raise ValueError("; ".join(f"{name.upper()} {error}" for error in errors))
         return self
 
-    def production_faults(self) -> Iterator[str]:
+    def production_errors(self) -> Iterator[str]:
         if not self.url:
             yield "DATABASE_URL is not set. Name a PostgreSQL 15 or newer: postgresql://user:password@host:5432/name."
 
     @property
     def url(self) -> str:
         """The application's URL, from DATABASE_URL or its parts; empty when neither is set."""
-        return normalised(self.database_url.get_secret_value()) or self._from_parts()
+        return normalize_url(self.database_url.get_secret_value()) or self._from_parts()
 
     @property
     def migration_url(self) -> str:
-        return normalised(self.migration_database_url.get_secret_value()) or self.direct_url
+        return normalize_url(self.migration_database_url.get_secret_value()) or self.direct_url
 
     @property
     def admin_url(self) -> str:
-        return normalised(self.admin_database_url.get_secret_value()) or self.url
+        return normalize_url(self.admin_database_url.get_secret_value()) or self.url
 
     @property
     def direct_url(self) -> str:
         """For LISTEN and locks: past the pooler where there is one."""
-        return normalised(self.database_direct_url.get_secret_value()) or self.url
+        return normalize_url(self.database_direct_url.get_secret_value()) or self.url
 
     @property
     def statement_cache_size(self) -> int | None:
@@ -125,7 +125,7 @@ class DatabaseSettings(SettingsBase):
         )
 
 
-def required(url: str) -> str:
+def require_url(url: str) -> str:
     """The URL itself. Raises `ConfigurationError` when it is empty because no database is configured."""
     if not url:
         raise ConfigurationError(

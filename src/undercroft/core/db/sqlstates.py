@@ -28,32 +28,34 @@ class ConnectionState(Enum):
     LOST = "The server ended it, and what it was doing is unknown: this connection and all idle ones are closed."
 
 
-class Meaning(Struct, frozen=True):
+class Classification(Struct, frozen=True):
     category: Category
     connection: ConnectionState = ConnectionState.USABLE
 
 
-BUG: Final = Meaning(Category.BUG)
-UNAVAILABLE: Final = Meaning(Category.UNAVAILABLE)
-UNRELIABLE: Final = Meaning(Category.UNAVAILABLE, ConnectionState.UNRELIABLE)
-WRONG_SERVER: Final = Meaning(Category.UNAVAILABLE, ConnectionState.WRONG_SERVER)
-LOST: Final = Meaning(Category.UNAVAILABLE, ConnectionState.LOST)
-CONFLICT: Final = Meaning(Category.CONFLICT)
-UNSTORABLE: Final = Meaning(Category.UNSTORABLE)
+BUG: Final = Classification(Category.BUG)
+UNAVAILABLE: Final = Classification(Category.UNAVAILABLE)
+UNRELIABLE: Final = Classification(Category.UNAVAILABLE, ConnectionState.UNRELIABLE)
+WRONG_SERVER: Final = Classification(Category.UNAVAILABLE, ConnectionState.WRONG_SERVER)
+LOST: Final = Classification(Category.UNAVAILABLE, ConnectionState.LOST)
+CONFLICT: Final = Classification(Category.CONFLICT)
+UNSTORABLE: Final = Classification(Category.UNSTORABLE)
 
-MEANINGS: Final = {
+CLASSIFICATIONS: Final = {
     "08": LOST,  # connection exceptions; poolers report theirs as 08P01
     "22": UNSTORABLE,
     "23": CONFLICT,  # integrity constraints
     "25006": WRONG_SERVER,  # read-only: a standby, or a primary that was demoted or fenced in a failover
-    "25P02": Meaning(Category.BUG, ConnectionState.UNRELIABLE),  # an error was caught, and the transaction used on
+    "25P02": Classification(
+        Category.BUG, ConnectionState.UNRELIABLE
+    ),  # an error was caught, and the transaction used on
     "25P03": LOST,  # idle in transaction for too long
     "25P04": LOST,  # transaction_timeout
     "26": UNRELIABLE,  # a prepared statement is not there: a pooler changed the server connection
     "28": WRONG_SERVER,  # authorization; in mid-session only poolers report it
     "3D": WRONG_SERVER,  # no such database; likewise
     "40": CONFLICT,  # serialization failures and deadlocks
-    "40003": Meaning(Category.OUTCOME_UNKNOWN, ConnectionState.LOST),
+    "40003": Classification(Category.OUTCOME_UNKNOWN, ConnectionState.LOST),
     "42P05": UNRELIABLE,  # a prepared statement is there already: the counterpart of 26000
     "53": UNAVAILABLE,  # disk full (53100), too many connections, configured limits
     "53200": UNRELIABLE,  # out of memory: closing gives the server process's memory back
@@ -68,9 +70,11 @@ MEANINGS: Final = {
 }
 
 
-def meaning_of(sqlstate: str, *, fatal: bool = False) -> Meaning:
+def classify_sqlstate(sqlstate: str, *, fatal: bool = False) -> Classification:
     """What an error with this code means; `fatal`: the server ended the connection with it (FATAL or PANIC)."""
-    found = next((MEANINGS[sqlstate[:length]] for length in (5, 2) if sqlstate[:length] in MEANINGS), BUG)
+    found = next((CLASSIFICATIONS[sqlstate[:length]] for length in (5, 2) if sqlstate[:length] in CLASSIFICATIONS), BUG)
     if not fatal:
         return found
-    return Meaning(Category.UNAVAILABLE if found.category is Category.BUG else found.category, ConnectionState.LOST)
+    return Classification(
+        Category.UNAVAILABLE if found.category is Category.BUG else found.category, ConnectionState.LOST
+    )

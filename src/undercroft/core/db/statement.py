@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.sql import ClauseElement, Executable
 
-from undercroft.core.db.tenancy import names_tenant_table
+from undercroft.core.db.tenancy import references_tenant_table
 
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
-_NAMED = re.compile(r":(\w+)\b")
+_PARAMETER = re.compile(r":(\w+)\b")
 
 _WRITES = re.compile(
     r"^\s*(?:CREATE|ALTER|DROP|TRUNCATE|GRANT|REVOKE|CALL|DO)\b"
@@ -24,7 +24,7 @@ Bind = tuple[str, Any, Callable[[Any], Any] | None]
 
 
 @lru_cache(maxsize=4096)
-def writes(sql: str) -> bool:
+def is_write(sql: str) -> bool:
     """Whether a statement changes or locks rows, as far as its text shows; a function that writes is not seen."""
     return _WRITES.search(sql) is not None
 
@@ -58,14 +58,14 @@ class Statement:
         return self._compiled[0]
 
     @property
-    def sql_alone(self) -> str:
+    def autocommit_sql(self) -> str:
         """The same for a transaction of its own, in which it gives up a lock that it does not get at once."""
         return self.sql
 
     @cached_property
-    def is_tenants(self) -> bool:
+    def is_tenant_scoped(self) -> bool:
         """Whether it names a table of a team's rows."""
-        return names_tenant_table(self.sql)
+        return references_tenant_table(self.sql)
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
         """The values in the order of `$1, $2, …`; one that is not given keeps what the statement was built with."""
@@ -75,33 +75,33 @@ class Statement:
         ]
 
 
-_IMPATIENT = "impatient AS MATERIALIZED (SELECT set_config('lock_timeout', '50ms', true))"
+_LOCK_TIMEOUT_CTE = "impatient AS MATERIALIZED (SELECT set_config('lock_timeout', '50ms', true))"
 """Ends with the transaction, so it costs no round trip and nobody else sees it."""
 
 
-class Accompanied(Statement):
+class WithCte(Statement):
     """A statement that writes rows, and others that run with it in the same round trip and succeed or fail with it.
 
-        Accompanied(INSERT, "noted AS (INSERT INTO notes SELECT id, :note FROM written)")
+        WithCte(INSERT, "noted AS (INSERT INTO notes SELECT id, :note FROM written)")
 
-    `companions` are further members of one WITH. They see what the first statement returned as `written` and take their
+    `ctes` are further members of one WITH. They see what the first statement returned as `written` and take their
     own values as `:name`, each given once; cast as `CAST(:name AS type)`. The rows are those of the first statement.
     """
 
-    def __init__(self, statement: Statement, companions: str) -> None:
+    def __init__(self, statement: Statement, ctes: str) -> None:
         self._first = statement
-        self._companions = companions
+        self._ctes = ctes
 
     @cached_property
-    def sql_alone(self) -> str:
+    def autocommit_sql(self) -> str:
         members = self.sql.removeprefix("WITH ").removesuffix(" SELECT * FROM written")
-        return f"WITH {_IMPATIENT}, {members} SELECT written.* FROM written, impatient"  # noqa: S608 - our own
+        return f"WITH {_LOCK_TIMEOUT_CTE}, {members} SELECT written.* FROM written, impatient"  # noqa: S608 - our own
 
     @cached_property
     def _compiled(self) -> tuple[str, Sequence[Bind]]:
         sql, binds = self._first._compiled
-        names = _NAMED.findall(self._companions)
+        names = _PARAMETER.findall(self._ctes)
         numbers = {name: len(binds) + number for number, name in enumerate(names, 1)}
-        companions = _NAMED.sub(lambda found: f"${numbers[found[1]]}", self._companions)
-        sql = f"WITH written AS ({sql}), {companions} SELECT * FROM written"  # noqa: S608 - compiled from our own
+        ctes = _PARAMETER.sub(lambda found: f"${numbers[found[1]]}", self._ctes)
+        sql = f"WITH written AS ({sql}), {ctes} SELECT * FROM written"  # noqa: S608 - compiled from our own
         return sql, [*binds, *((name, None, None) for name in names)]

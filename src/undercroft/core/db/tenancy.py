@@ -20,24 +20,24 @@ from uuid import UUID
 
 from undercroft.core.db.models import TenantOwned
 
-SETTING: Final = "undercroft.team_id"
+TENANT_SETTING: Final = "undercroft.team_id"
 """The transaction-local setting that the policies read."""
 
 
-class Every(Enum):
+class AllTenants(Enum):
     """Every team's rows."""
 
-    TEAM = "*"
+    ALL = "*"
 
 
-EVERY_TEAM: Final = Every.TEAM
-Tenant = UUID | Every
+ALL_TENANTS: Final = AllTenants.ALL
+Tenant = UUID | AllTenants
 
 _tenant: ContextVar[Tenant | None] = ContextVar("undercroft_tenant", default=None)
 current_tenant = _tenant.get
 
 
-def act_for(team: Tenant | None) -> None:
+def set_current_tenant(team: Tenant | None) -> None:
     """From here on, in this task, work on this team's rows."""
     _tenant.set(team)
 
@@ -45,16 +45,16 @@ def act_for(team: Tenant | None) -> None:
 @contextmanager
 def tenant(team_id: UUID) -> Iterator[None]:
     """Within this block work on this team's rows."""
-    yield from _within(team_id)
+    yield from _tenant_context(team_id)
 
 
 @contextmanager
-def every_tenant() -> Iterator[None]:
+def all_tenants() -> Iterator[None]:
     """Within this block work on every team's rows: for maintenance and administration, never for a member's request."""
-    yield from _within(EVERY_TEAM)
+    yield from _tenant_context(ALL_TENANTS)
 
 
-def _within(team: Tenant) -> Iterator[None]:
+def _tenant_context(team: Tenant) -> Iterator[None]:
     token = _tenant.set(team)
     try:
         yield
@@ -62,10 +62,10 @@ def _within(team: Tenant) -> Iterator[None]:
         _tenant.reset(token)
 
 
-def telling(team: Tenant | None) -> str:
+def set_tenant_sql(team: Tenant | None) -> str:
     """The statement that tells the transaction whose rows it works on."""
-    value = "" if team is None else team.value if isinstance(team, Every) else str(UUID(int=team.int))
-    return f"SELECT set_config('{SETTING}', '{value}', true)"
+    value = "" if team is None else team.value if isinstance(team, AllTenants) else str(UUID(int=team.int))
+    return f"SELECT set_config('{TENANT_SETTING}', '{value}', true)"
 
 
 def tenant_tables() -> tuple[str, ...]:
@@ -79,12 +79,12 @@ def _models(base: type[TenantOwned]) -> Iterator[type[TenantOwned]]:
         yield from _models(model)
 
 
-def names_tenant_table(sql: str) -> bool:
+def references_tenant_table(sql: str) -> bool:
     """Whether a statement may touch a team's rows; one too many costs a transaction, and too few finds no rows."""
     tables = tenant_tables()
-    return bool(tables) and _any_of(tables).search(sql) is not None
+    return bool(tables) and _word_pattern(tables).search(sql) is not None
 
 
 @cache
-def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
+def _word_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 POSTGRES_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
-LIBPQ_ALONE = frozenset(
+LIBPQ_ONLY_OPTIONS = frozenset(
     {
         "channel_binding",
         "connect_timeout",
@@ -30,8 +30,8 @@ What asks for more safety (`require_auth`, …) is not among them: the server re
 CACHE_SIZES = ("prepared_statement_cache_size", "statement_cache_size")
 """SQLAlchemy's and asyncpg's name for the number of prepared statements that a connection caches."""
 
-_OWN_SETTING = {"timeout": "DB_CONNECT_TIMEOUT", "command_timeout": "DB_STATEMENT_TIMEOUT"}
-_ONLY_IN_CODE = frozenset(
+_SETTING_BY_OPTION = {"timeout": "DB_CONNECT_TIMEOUT", "command_timeout": "DB_STATEMENT_TIMEOUT"}
+_CODE_ONLY_OPTIONS = frozenset(
     {
         "async_creator_fn",
         "async_fallback",
@@ -48,7 +48,7 @@ _ONLY_IN_CODE = frozenset(
 """Arguments of asyncpg or of SQLAlchemy's dialect that a URL cannot carry, or that Undercroft decides."""
 
 
-def normalised(url: str) -> str:
+def normalize_url(url: str) -> str:
     """The URL with the scheme and the options that asyncpg knows; empty for an empty one."""
     if not url:
         return ""
@@ -56,7 +56,7 @@ def normalised(url: str) -> str:
     return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(list(_driver_options(parts.query)))))
 
 
-def servers(url: str) -> list[tuple[str, int]]:
+def get_hosts(url: str) -> list[tuple[str, int]]:
     """The hosts and ports of a URL in their order; several for a database that fails over. Raises `ValueError`."""
     parts = urlsplit(url)
     named = [urlsplit(f"//{each}") for each in parts.netloc.rpartition("@")[2].split(",") if each]
@@ -71,21 +71,21 @@ def cache_size(url: str) -> int | None:
     return min(sizes) if sizes else None
 
 
-def url_faults(url: str) -> Iterator[str]:
+def url_errors(url: str) -> Iterator[str]:
     """What keeps us from using this URL, one sentence each."""
     try:
         parts = urlsplit(url)
         fits = parts.scheme in POSTGRES_SCHEMES and bool(parts.hostname or "host=" in parts.query)
-        _ = servers(url)
+        _ = get_hosts(url)
     except ValueError:
         fits = False
     if not fits:
         yield "must look like postgresql://user:password@host:5432/name (password URL-encoded)"
         return
-    yield from _option_faults(parse_qsl(parts.query))
+    yield from _option_errors(parse_qsl(parts.query))
 
 
-def _option_faults(options: list[tuple[str, str]]) -> Iterator[str]:
+def _option_errors(options: list[tuple[str, str]]) -> Iterator[str]:
     modes = {value for name, value in options if name in ("ssl", "sslmode")}
     if len(modes) > 1:
         yield f"contradicts itself: ssl and sslmode name {' and '.join(sorted(modes))}"
@@ -94,9 +94,9 @@ def _option_faults(options: list[tuple[str, str]]) -> Iterator[str]:
             yield f"has {name}={value}; use one of {', '.join(SSL_MODES)}"
         elif name in CACHE_SIZES and not value.isdecimal():
             yield f"has {name}={value}; use a number, 0 for no cache"
-        elif name in _OWN_SETTING:
-            yield f"has {name}={value}; remove it and set {_OWN_SETTING[name]} instead"
-        elif name in _ONLY_IN_CODE:
+        elif name in _SETTING_BY_OPTION:
+            yield f"has {name}={value}; remove it and set {_SETTING_BY_OPTION[name]} instead"
+        elif name in _CODE_ONLY_OPTIONS:
             yield f"has {name}, which a URL cannot set; remove it"
 
 
@@ -110,7 +110,7 @@ def _driver_options(query: str) -> Iterator[tuple[str, str]]:
         if all(host and port for host, port in hosts):
             yield "port", ",".join(port for _, port in hosts)
     for name, value in options:
-        if name in LIBPQ_ALONE or name in CACHE_SIZES or (several and name == "host"):
+        if name in LIBPQ_ONLY_OPTIONS or name in CACHE_SIZES or (several and name == "host"):
             continue
         yield _driver_option(name, value)
 

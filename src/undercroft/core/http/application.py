@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from undercroft.core.cache import Cache, RedisSettings
 from undercroft.core.http import assets, docs, metrics_route
-from undercroft.core.http.dispatch import Dispatch
-from undercroft.core.http.errors import Errors
+from undercroft.core.http.dispatcher import Dispatcher
+from undercroft.core.http.errors import ErrorHandler
 from undercroft.core.http.limits import Limiter
-from undercroft.core.http.schema import describe, operation_id
+from undercroft.core.http.openapi import build_openapi, operation_id
 from undercroft.core.http.stack import stack
 from undercroft.core.settings import CoreSettings, load
 
@@ -43,10 +43,10 @@ class Api(FastAPI):
     def add(self, routers: Iterable[APIRouter]) -> None:
         """Put the routes of these routers into the table, in their order, each with a readable operation id."""
         for router in routers:
-            self.router.routes.extend(self._adopted(route) for route in router.routes)
+            self.router.routes.extend(self._copy_route(route) for route in router.routes)
         self.router._mark_routes_changed()
 
-    def _adopted(self, route: BaseRoute) -> BaseRoute:
+    def _copy_route(self, route: BaseRoute) -> BaseRoute:
         """A copy that belongs to this application: the same router may be in several."""
         if not isinstance(route, APIRoute):
             return route
@@ -59,13 +59,13 @@ class Api(FastAPI):
         raise RuntimeError("The stack of middleware is fixed: see undercroft.core.http.stack")
 
     def build_middleware_stack(self) -> ASGIApp:
-        return stack(Errors(Dispatch(self.router.routes)))
+        return stack(ErrorHandler(Dispatcher(self.router.routes)))
 
     def openapi(self) -> dict[str, Any]:
         """The schema as OpenAPI 3.1, made once and again when routes were added."""
         version = self.router._get_routes_version()
         if self.openapi_schema is None or self._openapi_routes_version != version:
-            self.openapi_schema = describe(self)
+            self.openapi_schema = build_openapi(self)
             self._openapi_routes_version = version
         return self.openapi_schema
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from undercroft.core.errors import NotFound
 from undercroft.core.http.limits import limit
-from undercroft.core.http.middleware.compression import chosen
+from undercroft.core.http.middleware.compression import negotiate_encoding
 
 PREFIX = "/assets/"
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -20,7 +20,7 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 CORE_ASSETS = Path(__file__).parent / "assets"
 _folders = [CORE_ASSETS]
-_addresses: dict[Path, str] = {}
+_urls: dict[Path, str] = {}
 _files: dict[str, Path] = {}
 
 
@@ -30,62 +30,62 @@ def add_assets(folder: Path) -> None:
         _folders.append(folder)
 
 
-def asset(file: Path) -> str:
+def asset_url(file: Path) -> str:
     """The address that this file is served at: `pages.css` as `/assets/pages.1f0c….css`.
 
     It lies in a folder that was added. One that ends in `.gz` is kept and sent compressed, under the name without it.
     """
-    if file not in _addresses:
+    if file not in _urls:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
-        stem, suffix = name_of(file)
+        stem, suffix = split_name(file)
         name = f"{stem}.{digest}{suffix}"
         _files[name] = file
-        _addresses[file] = PREFIX + name
-    return _addresses[file]
+        _urls[file] = PREFIX + name
+    return _urls[file]
 
 
-def name_of(file: Path) -> tuple[str, str]:
+def split_name(file: Path) -> tuple[str, str]:
     """Stem and suffix under which a file is sent."""
     plain = Path(file.name.removesuffix(".gz"))
     return plain.stem, plain.suffix
 
 
-def _file(name: str) -> Path:
+def _find_file(name: str) -> Path:
     """The file of this name, looked for in all folders when no page of this process has named it. Raises `NotFound`."""
     if name not in _files:
-        for file in _all_that_could_be(name):
-            asset(file)
+        for file in _find_candidates(name):
+            asset_url(file)
     if name not in _files:
         raise NotFound
     return _files[name]
 
 
-def _all_that_could_be(name: str) -> Iterator[Path]:
+def _find_candidates(name: str) -> Iterator[Path]:
     stem, _, rest = name.partition(".")
     suffix = Path(rest).suffix
     if suffix in TYPES:
-        yield from (file for folder in _folders for file in folder.rglob("*") if name_of(file) == (stem, suffix))
+        yield from (file for folder in _folders for file in folder.rglob("*") if split_name(file) == (stem, suffix))
 
 
 @limit(None)
 async def _serve(request: Request) -> Response:
     name = request.path_params["name"]
-    file = _file(name)
+    file = _find_file(name)
     headers = {"Cache-Control": IMMUTABLE, "Vary": "Accept-Encoding", "Cross-Origin-Resource-Policy": "same-origin"}
     media_type = TYPES[Path(name).suffix]
-    if chosen(request.headers.get("accept-encoding", "").encode().replace(b"br", b"")):
-        return Response(_compressed(file), media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
-    return Response(_plain(file), media_type=media_type, headers=headers)
+    if negotiate_encoding(request.headers.get("accept-encoding", "").encode().replace(b"br", b"")):
+        return Response(_read_compressed(file), media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
+    return Response(_read_uncompressed(file), media_type=media_type, headers=headers)
 
 
 @lru_cache(maxsize=8)
-def _plain(file: Path) -> bytes:
+def _read_uncompressed(file: Path) -> bytes:
     """For clients that take no gzip; unpacking a megabyte for each of their requests would keep others waiting."""
-    return gzip.decompress(_compressed(file))
+    return gzip.decompress(_read_compressed(file))
 
 
 @lru_cache(maxsize=32)
-def _compressed(file: Path) -> bytes:
+def _read_compressed(file: Path) -> bytes:
     content = file.read_bytes()
     return content if file.suffix == ".gz" else gzip.compress(content, 9, mtime=0)
 

@@ -44,7 +44,7 @@ async def if_match(request: Request) -> tuple[int, ...] | None:
 
     Tags that are not ours never match. Raises `InvalidIfMatch` for what is no list of tags.
     """
-    header = _given(request, "if-match")
+    header = _get_header(request, "if-match")
     if header is None or header == "*":
         return None
     if len(header) > MAX_HEADER or not _LIST.fullmatch(header):
@@ -62,31 +62,32 @@ class NotModified:
     of tags is ignored.
     """
 
-    __slots__ = ("_given", "_send", "_skip")
+    __slots__ = ("_if_none_match", "_send", "_skip")
 
     def __init__(self, scope: Scope, send: Send) -> None:
         given = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
-        self._given = given.decode("latin-1").strip()
+        self._if_none_match = given.decode("latin-1").strip()
         self._send = send
         self._skip = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] == 200:
             tag = next((value for name, value in message["headers"] if name == b"etag"), None)
-            if tag is not None and self._names(tag.decode("latin-1")):
+            if tag is not None and self._matches(tag.decode("latin-1")):
                 self._skip = True
-                await self._send({**message, "status": 304, "headers": _without_body(message["headers"], tag)})
+                await self._send({**message, "status": 304, "headers": _strip_body_headers(message["headers"], tag)})
                 await self._send({"type": "http.response.body"})
         if not self._skip:
             await self._send(message)
 
-    def _names(self, tag: str) -> bool:
-        if self._given == "*":
+    def _matches(self, tag: str) -> bool:
+        header = self._if_none_match
+        if header == "*":
             return True
-        return bool(_LIST.fullmatch(self._given)) and not _opaque_tags(self._given).isdisjoint(_opaque_tags(tag))
+        return bool(_LIST.fullmatch(header)) and not _opaque_tags(header).isdisjoint(_opaque_tags(tag))
 
 
-def _without_body(headers: list[tuple[bytes, bytes]], tag: bytes) -> list[tuple[bytes, bytes]]:
+def _strip_body_headers(headers: list[tuple[bytes, bytes]], tag: bytes) -> list[tuple[bytes, bytes]]:
     kept = [header for header in headers if not header[0].startswith(b"content-") or header[0] == b"content-location"]
     # The 200 of a weak tag is compressed for those who accept it, and says so.
     return [*kept, (b"vary", b"Accept-Encoding")] if tag.startswith(b"W/") else kept
@@ -97,6 +98,6 @@ def _opaque_tags(listed: str) -> set[str]:
     return {_CODING.sub("", opaque) for _, opaque in _TAG.findall(listed)}
 
 
-def _given(request: Request, name: str) -> str | None:
+def _get_header(request: Request, name: str) -> str | None:
     values = request.headers.getlist(name)
     return ",".join(values).strip() if values else None

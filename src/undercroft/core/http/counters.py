@@ -20,10 +20,10 @@ from undercroft.core.http.rates import Rate
 log = structlog.get_logger("undercroft.security")
 
 MAX_KEYS = 100_000
-PAUSE = 1.0
+RETRY_SECONDS = 1.0
 
 
-class Verdict(Struct, frozen=True):
+class RateLimitResult(Struct, frozen=True):
     """Whether a hit was allowed; `remaining` hits are left, `reset` seconds until the window has passed.
 
     `retry_after` is the number of whole seconds after which one hit is allowed again; 0 when it was allowed.
@@ -51,12 +51,12 @@ class MemoryCounters:
         self._max_keys = max_keys
         self._periods: dict[int, tuple[int, dict[str, int], dict[str, int]]] = {}
 
-    def hit(self, key: str, rate: Rate, now: float | None = None) -> Verdict:
+    def hit(self, key: str, rate: Rate, now: float | None = None) -> RateLimitResult:
         """Count a hit, if it is allowed, at this time in seconds or now."""
         index, offset = divmod(time.time() if now is None else now, rate.seconds)
         known = self._periods.get(rate.seconds)
         if known is None or known[0] != index:
-            known = self._turn(rate.seconds, int(index))
+            known = self._roll_windows(rate.seconds, int(index))
         _, current, before = known
         count, previous = current.get(key, 0), before.get(key, 0)
         allowed = previous * (1 - offset / rate.seconds) + count + 1 <= rate.times
@@ -64,26 +64,26 @@ class MemoryCounters:
             if count == 0 and len(current) >= self._max_keys:
                 del current[next(iter(current))]
             current[key] = count + 1
-        return _verdict(rate, count, previous, offset, allowed=allowed)
+        return _evaluate(rate, count, previous, offset, allowed=allowed)
 
-    def _turn(self, seconds: int, index: int) -> tuple[int, dict[str, int], dict[str, int]]:
+    def _roll_windows(self, seconds: int, index: int) -> tuple[int, dict[str, int], dict[str, int]]:
         known = self._periods.get(seconds)
         before = known[1] if known is not None and known[0] == index - 1 else {}
         turned = self._periods[seconds] = (index, {}, before)
         return turned
 
 
-def _verdict(rate: Rate, count: int, previous: int, offset: float, *, allowed: bool) -> Verdict:
+def _evaluate(rate: Rate, count: int, previous: int, offset: float, *, allowed: bool) -> RateLimitResult:
     """What `count` earlier hits of this window and `previous` of the last one mean, `offset` seconds into it."""
     reset = math.ceil(rate.seconds - offset)
     if allowed:
         remaining = int(rate.times - previous * (1 - offset / rate.seconds) - count - 1)
-        return Verdict(True, rate.times, remaining, reset, 0)
+        return RateLimitResult(True, rate.times, remaining, reset, 0)
     if count < rate.times:
         wait = rate.seconds * (1 - (rate.times - 1 - count) / previous) - offset
     else:
         wait = rate.seconds - offset + rate.seconds * (1 - (rate.times - 1) / count)
-    return Verdict(False, rate.times, 0, reset, max(1, math.ceil(wait)))
+    return RateLimitResult(False, rate.times, 0, reset, max(1, math.ceil(wait)))
 
 
 SCRIPT = """
@@ -106,7 +106,7 @@ if allowed then
 end
 return string.format('%d %d %d %f', allowed and 1 or 0, count, previous, offset)
 """
-SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisCounters:
@@ -117,57 +117,57 @@ class RedisCounters:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._turns = asyncio.Semaphore(cache.max_connections)
+        self._semaphore = asyncio.Semaphore(cache.max_connections)
         self._failing = False
         self._next_try = 0.0
-        self._told_until = 0.0
+        self._logged_until = 0.0
 
-    async def hit(self, key: str, rate: Rate) -> Verdict | None:
+    async def hit(self, key: str, rate: Rate) -> RateLimitResult | None:
         """The verdict; None when nobody can tell. A burst waits its turn, so that it cannot exhaust the connections."""
-        async with self._turns:
-            return None if self._rests() else await self._ask(key, rate)
+        async with self._semaphore:
+            return None if self._is_paused() else await self._count_hit(key, rate)
 
-    def _rests(self) -> bool:
+    def _is_paused(self) -> bool:
         """Whether the server failed less than a second ago; else whoever asks is the one who tries again."""
         if not self._failing:
             return False
         now = time.monotonic()
         if now < self._next_try:
             return True
-        self._next_try = now + PAUSE
+        self._next_try = now + RETRY_SECONDS
         return False
 
-    async def _ask(self, key: str, rate: Rate) -> Verdict | None:
+    async def _count_hit(self, key: str, rate: Rate) -> RateLimitResult | None:
         try:
-            answer: bytes = await self._run(1, f"rl:{{{key}}}", rate.times, rate.seconds)
-        except (OSError, _faults().RedisError) as error:
-            self._failed(error)
+            response: bytes = await self._run_script(1, f"rl:{{{key}}}", rate.times, rate.seconds)
+        except (OSError, _redis_errors().RedisError) as error:
+            self._on_failure(error)
             return None
         if self._failing:
             self._failing = False
-            log.info("rate limits are counted on Redis again")
-        allowed, count, previous, offset = answer.split()
-        return _verdict(rate, int(count), int(previous), float(offset), allowed=allowed == b"1")
+            log.info("rate_limit.redis_recovered")
+        allowed, count, previous, offset = response.split()
+        return _evaluate(rate, int(count), int(previous), float(offset), allowed=allowed == b"1")
 
-    async def _run(self, *arguments: str | int) -> Any:
+    async def _run_script(self, *arguments: str | int) -> Any:
         execute = cast(Any, self._cache.quick).execute_command
         try:
-            return await execute("EVALSHA", SHA, *arguments)
-        except _faults().NoScriptError:
+            return await execute("EVALSHA", SCRIPT_SHA, *arguments)
+        except _redis_errors().NoScriptError:
             return await execute("EVAL", SCRIPT, *arguments)
 
-    def _failed(self, error: Exception) -> None:
+    def _on_failure(self, error: Exception) -> None:
         """Stop asking for a second; of all requests that failed together, the first one tells."""
         now = time.monotonic()
-        told = self._failing and now < self._told_until
+        reported = self._failing and now < self._logged_until
         self._failing = True
-        self._next_try = now + PAUSE
-        if not told:
-            self._told_until = now + PAUSE
-            log.warning("Redis does not answer: requests are not limited", cause=f"{type(error).__name__}: {error}")
+        self._next_try = now + RETRY_SECONDS
+        if not reported:
+            self._logged_until = now + RETRY_SECONDS
+            log.warning("rate_limit.redis_unavailable", cause=f"{type(error).__name__}: {error}")
 
 
-def _faults() -> ModuleType:
+def _redis_errors() -> ModuleType:
     from redis import exceptions
 
     return exceptions

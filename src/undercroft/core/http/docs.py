@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from undercroft.core.http.assets import CORE_ASSETS, asset
+from undercroft.core.http.assets import CORE_ASSETS, asset_url
 from undercroft.core.http.conditional import weak_etag
-from undercroft.core.http.pages import page, policy
+from undercroft.core.http.pages import build_csp, render_page
 
 if TYPE_CHECKING:
     from undercroft.core.http.application import Api
@@ -31,7 +31,7 @@ CONFIGURATION = {
 
 
 async def _docs(request: Request) -> Response:
-    csp = policy(
+    csp = build_csp(
         script_src="'self'",
         style_src="'self' 'unsafe-inline'",
         img_src="'self' data: blob:",
@@ -39,14 +39,14 @@ async def _docs(request: Request) -> Response:
         connect_src="'self'",
         worker_src="'self' blob:",
     )
-    return page(
+    return render_page(
         request,
         "docs.html",
         csp=csp,
         headers={"Cache-Control": "no-cache"},
         configuration=json.dumps(CONFIGURATION),
-        scalar=asset(CORE_ASSETS / "scalar" / "scalar.js.gz"),
-        start=asset(CORE_ASSETS / "docs.js"),
+        scalar=asset_url(CORE_ASSETS / "scalar" / "scalar.js.gz"),
+        start=asset_url(CORE_ASSETS / "docs.js"),
     )
 
 
@@ -58,7 +58,7 @@ class _Schema:
         self._body = b""
         self._etag = ""
 
-    def answer(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         document = cast("Api", request.app).openapi()
         if document is not self._document:
             self._document = document
@@ -73,7 +73,7 @@ def routes() -> list[Route]:
     schema = _Schema()
 
     async def openapi(request: Request) -> Response:
-        return schema.answer(request)
+        return schema.respond(request)
 
     return [
         Route("/docs", _docs, include_in_schema=False),

@@ -15,17 +15,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from undercroft.core.db.errors import translated
+from undercroft.core.db.errors import translate_error
 from undercroft.core.errors import AppError, BadRequest, Forbidden, NotFound, Unauthorized, Unprocessable
 from undercroft.core.settings import CoreSettings, load
-from undercroft.core.telemetry.origin import origin_of, summary_of
+from undercroft.core.telemetry.origin import find_origin, summarize_error
 
 log = structlog.get_logger("undercroft.error")
 
-RAISES = frozenset({"http.response.debug", "undercroft.raises"})
+RERAISE_EXTENSIONS = frozenset({"http.response.debug", "undercroft.raises"})
 """ASGI extensions of test clients, Starlette's and ours, which raise an unexpected error after its response."""
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
-MAX_FAULTS = 50
+MAX_FIELD_ERRORS = 50
 MAX_PATH = 200
 
 
@@ -86,7 +86,7 @@ JSON = {"Content-Type": "application/json"}
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
-class Errors:
+class ErrorHandler:
     """Pure ASGI: answers in the one shape whatever the application raises, and logs what is our own fault."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -101,32 +101,32 @@ class Errors:
         except ClientDisconnect:
             scope["state"]["status"] = 499
         except Exception as error:
-            cause = _unwrapped(error)
+            cause = _unwrap_group(error)
             for_client = as_app_error(cause)
             report(cause, for_client, scope)
             if "status" in scope["state"]:
                 raise
-            if isinstance(for_client, InternalError) and _is_developers(scope):
-                for_client = _explained(cause)
-            await answer(for_client, scope, send)
-            if isinstance(for_client, InternalError) and RAISES & scope.get("extensions", {}).keys():
+            if isinstance(for_client, InternalError) and _is_local_developer(scope):
+                for_client = _explain(cause)
+            await send_error(for_client, scope, send)
+            if isinstance(for_client, InternalError) and RERAISE_EXTENSIONS & scope.get("extensions", {}).keys():
                 raise
 
 
-def _is_developers(scope: Scope) -> bool:
+def _is_local_developer(scope: Scope) -> bool:
     """Whether the developer asks: in development, from this machine, through nobody else's proxy or tunnel."""
     forwarded = {b"forwarded", b"x-forwarded-for", b"x-real-ip"} & scope["state"]["request_headers"].keys()
     client = scope.get("client")
     return bool(load(CoreSettings).is_development and client and client[0] in LOOPBACK and not forwarded)
 
 
-def _explained(error: Exception) -> AppError:
-    origin = origin_of(error)
-    words = summary_of(error)
+def _explain(error: Exception) -> AppError:
+    origin = find_origin(error)
+    words = summarize_error(error)
     if origin is None:
         return InternalError(words)
-    details = {"at": origin.place, "source": origin.source, "hint": origin.hint or None}
-    return InternalError(f"{words} ({origin.place})", details=details)
+    details = {"at": origin.location, "source": origin.source, "hint": origin.hint or None}
+    return InternalError(f"{words} ({origin.location})", details=details)
 
 
 def as_app_error(error: Exception) -> AppError:
@@ -137,7 +137,7 @@ def as_app_error(error: Exception) -> AppError:
         return _from_validation(error)
     if isinstance(error, HTTPException):
         return _from_http(error)
-    return translated(error) or InternalError()
+    return translate_error(error) or InternalError()
 
 
 def report(error: Exception, for_client: AppError, scope: Scope) -> None:
@@ -152,26 +152,26 @@ def report(error: Exception, for_client: AppError, scope: Scope) -> None:
         log.warning("request failed", code=for_client.code, cause=f"{type(cause).__name__}: {cause}", **facts)
 
 
-async def answer(error: AppError, scope: Scope, send: Send) -> None:
+async def send_error(error: AppError, scope: Scope, send: Send) -> None:
     """Send an error as the whole answer."""
-    body, more = render(error, scope)
+    body, more = render_error(error, scope)
     headers = [(b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in (error.headers | more).items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-def render(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
+def render_error(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
     """The body of an error's answer and its headers: JSON, or a page for a browser outside the API."""
-    if not scope["path"].startswith("/api/") and _wants_page(scope):
+    if not scope["path"].startswith("/api/") and _wants_html(scope):
         from undercroft.core.http.pages import error_page
 
         body, headers = error_page(error, scope)
         return body, {"Content-Type": "text/html; charset=utf-8", **headers}
-    return encoded(error, scope.get("state", {}).get("request_id")), JSON
+    return encode_error(error, scope.get("state", {}).get("request_id")), JSON
 
 
-def encoded(error: AppError, request_id: str | None) -> bytes:
+def encode_error(error: AppError, request_id: str | None) -> bytes:
     """The error as JSON."""
     shape = {
         "error": {"code": error.code, "message": error.text, "details": error.details},
@@ -210,7 +210,7 @@ def example(error: type[AppError], details: Mapping[str, Any] | None = None) -> 
     return {"summary": error.message, "value": value}
 
 
-def _unwrapped(error: Exception) -> Exception:
+def _unwrap_group(error: Exception) -> Exception:
     """What went wrong in the only task of a group."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
@@ -220,17 +220,17 @@ def _unwrapped(error: Exception) -> Exception:
 def _from_validation(error: RequestValidationError) -> AppError:
     if isinstance(error.body, bytes | bytearray):
         return UnsupportedMediaType()
-    faults = error.errors()
-    fields = [_field(fault) for fault in faults[:MAX_FAULTS]]
+    errors = error.errors()
+    fields = [_field_error(fault) for fault in errors[:MAX_FIELD_ERRORS]]
     return ValidationFailed(details={"fields": fields})
 
 
-def _field(fault: Mapping[str, Any]) -> dict[str, str]:
-    kind, loc = fault["type"], cast(Sequence[str | int], fault["loc"])
+def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
+    kind, loc = error["type"], cast(Sequence[str | int], error["loc"])
     if kind == "json_invalid":
-        return {"field": "body", "message": f"This is not valid JSON: {fault['ctx']['error']}.", "type": kind}
+        return {"field": "body", "message": f"This is not valid JSON: {error['ctx']['error']}.", "type": kind}
     path = ".".join(map(str, loc))[:MAX_PATH].encode("utf-8", "replace").decode()
-    return {"field": path, "message": fault["msg"].removeprefix("Value error, "), "type": kind}
+    return {"field": path, "message": error["msg"].removeprefix("Value error, "), "type": kind}
 
 
 def _from_http(error: HTTPException) -> AppError:
@@ -241,5 +241,5 @@ def _from_http(error: HTTPException) -> AppError:
     return kind(text, headers=error.headers)
 
 
-def _wants_page(scope: Scope) -> bool:
+def _wants_html(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])

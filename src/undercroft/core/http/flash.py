@@ -9,24 +9,24 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from undercroft.core.security.keyring import Unreadable, keyring
+from undercroft.core.security.keyring import DecryptionError, keyring
 from undercroft.core.settings import CoreSettings, load
 
-LIFE = 600
+MAX_AGE = 600
 """Seconds for which the page can be reloaded and still shows the values."""
-NAME = "flash"
+COOKIE_NAME = "flash"
 PURPOSE = "flash cookies"
 
 
 def see_other(path: str, **values: str) -> RedirectResponse:
-    """Redirect to a page of this site (303), which can read the values with `flashed`."""
+    """Redirect to a page of this site (303), which can read the values with `read_flash`."""
     response = RedirectResponse(path, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
     if values:
         sealed = keyring(PURPOSE).encrypt(msgspec.json.encode(values), context=path)
         response.set_cookie(
-            NAME,
+            COOKIE_NAME,
             urlsafe_b64encode(sealed).decode(),
-            max_age=LIFE,
+            max_age=MAX_AGE,
             path=path,
             secure=load(CoreSettings).public_url.startswith("https://"),
             httponly=True,
@@ -35,11 +35,11 @@ def see_other(path: str, **values: str) -> RedirectResponse:
     return response
 
 
-def flashed(request: Request) -> dict[str, str]:
+def read_flash(request: Request) -> dict[str, str]:
     """What the form left for this page; empty when it was opened in another way."""
     try:
-        sealed = urlsafe_b64decode(request.cookies.get(NAME, ""))
+        sealed = urlsafe_b64decode(request.cookies.get(COOKIE_NAME, ""))
         plain = keyring(PURPOSE).decrypt(sealed, context=request.scope["path"])
         return msgspec.json.decode(plain, type=dict[str, str])
-    except (ValueError, Unreadable, msgspec.MsgspecError):
+    except (ValueError, DecryptionError, msgspec.MsgspecError):
         return {}

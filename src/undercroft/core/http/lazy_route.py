@@ -67,9 +67,9 @@ class LazyRoute(APIRoute):
 
     def _fields(self) -> Iterator[ModelField]:
         """What validates and encodes for this route."""
-        told = (self.body_field, self.response_field, self.stream_item_field, *self.response_fields.values())
-        yield from filter(None, told)
-        yield from _asked(self.dependant)
+        reported = (self.body_field, self.response_field, self.stream_item_field, *self.response_fields.values())
+        yield from filter(None, reported)
+        yield from _param_fields(self.dependant)
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not there yet."""
@@ -79,8 +79,8 @@ class LazyRoute(APIRoute):
         return getattr(self, name)
 
 
-def _asked(dependant: Dependant) -> Iterator[ModelField]:
+def _param_fields(dependant: Dependant) -> Iterator[ModelField]:
     for name in ("path_params", "query_params", "header_params", "cookie_params", "body_params"):
         yield from getattr(dependant, name)
     for child in dependant.dependencies:
-        yield from _asked(child)
+        yield from _param_fields(child)

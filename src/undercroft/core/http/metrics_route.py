@@ -12,10 +12,10 @@ from undercroft.core.http.middleware.trusted_proxies import parse_address
 from undercroft.core.settings import load
 from undercroft.core.telemetry.settings import TelemetrySettings
 
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+FORWARDING_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
-class MetricsNotForYou(Forbidden):
+class MetricsForbidden(Forbidden):
     code = "METRICS_FORBIDDEN"
     message = "Metrics are for this machine only; with METRICS_TOKEN set, for whoever sends it as a bearer token."
 
@@ -35,13 +35,15 @@ def _require_operator(request: Request) -> None:
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), token.encode()):
             raise Unauthorized
     elif not _is_local(request):
-        raise MetricsNotForYou
+        raise MetricsForbidden
 
 
 def _is_local(request: Request) -> bool:
     """Sent from this machine itself: a proxy here would make everybody look local, so none may be involved."""
     address = parse_address(request.client.host) if request.client else None
-    return address is not None and address.is_loopback and not any(name in request.headers for name in FORWARDED)
+    return (
+        address is not None and address.is_loopback and not any(name in request.headers for name in FORWARDING_HEADERS)
+    )
 
 
 def routes() -> list[Route]:

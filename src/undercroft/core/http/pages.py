@@ -6,7 +6,7 @@ A module keeps its templates in a folder and says so in its `pages.py`:
 
     @router.get("/verify-email")
     async def verify_email_page(request: Request, token: str = "") -> Response:
-        return mailed_page(request, "verify_email.html", token=token)
+        return email_link_page(request, "verify_email.html", token=token)
 
 Templates extend `base.html`. One with the same name in a folder added with `override=True` is used instead.
 """
@@ -22,14 +22,14 @@ from starlette.responses import HTMLResponse
 from starlette.types import Scope
 
 from undercroft.core.errors import AppError
-from undercroft.core.http.assets import CORE_ASSETS, asset
+from undercroft.core.http.assets import CORE_ASSETS, asset_url
 from undercroft.core.settings import CoreSettings, load
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 HERE = Path(__file__).parent
-POLICY = {
+CSP_DIRECTIVES = {
     "default-src": "'none'",
     "style-src": "'self'",
     "img-src": "'self' data:",
@@ -37,7 +37,7 @@ POLICY = {
     "frame-ancestors": "'none'",
     "base-uri": "'none'",
 }
-MAILED = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+EMAIL_LINK_HEADERS = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
 _sign_in_page = ""
 _folders: list[Path] = [HERE / "templates"]
@@ -51,7 +51,7 @@ def add_templates(folder: Path, *, override: bool = False) -> None:
     environment.cache_clear()
 
 
-def name_sign_in_page(path: str) -> None:
+def set_sign_in_page(path: str) -> None:
     """Let pages that ask for a sign-in lead there, with the address that was wanted as `next`."""
     global _sign_in_page
     _sign_in_page = path
@@ -69,18 +69,17 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["asset"] = asset
-    made.globals["stylesheet"] = asset(CORE_ASSETS / "pages.css")
+    made.globals["stylesheet"] = asset_url(CORE_ASSETS / "pages.css")
     return made
 
 
-def policy(**changes: str) -> str:
-    """The Content-Security-Policy of pages, with directives changed: `policy(frame_src="'self'")`."""
-    directives = POLICY | {name.replace("_", "-"): value for name, value in changes.items()}
+def build_csp(**changes: str) -> str:
+    """The Content-Security-Policy of pages, with directives changed: `build_csp(frame_src="'self'")`."""
+    directives = CSP_DIRECTIVES | {name.replace("_", "-"): value for name, value in changes.items()}
     return "; ".join(f"{name} {value}" for name, value in directives.items())
 
 
-def page(
+def render_page(
     _request: Request,
     _name: str,
     *,
@@ -91,12 +90,12 @@ def page(
 ) -> HTMLResponse:
     """Render a template as the answer; `app_name` is always there. Raises what Jinja raises."""
     body = environment().get_template(_name).render(app_name=load(CoreSettings).app_name, **context)
-    return HTMLResponse(body, status, {"Content-Security-Policy": csp or policy(), **(headers or {})})
+    return HTMLResponse(body, status, {"Content-Security-Policy": csp or build_csp(), **(headers or {})})
 
 
-def mailed_page(_request: Request, _name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+def email_link_page(_request: Request, _name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
     """A page behind a mailed link: nothing keeps it, and no other site learns its address."""
-    return page(_request, _name, status=status, headers=MAILED, **context)
+    return render_page(_request, _name, status=status, headers=EMAIL_LINK_HEADERS, **context)
 
 
 def sign_in_link(wanted: str) -> str:
@@ -115,12 +114,12 @@ def result_page(
     request: Request, title: str, text: str, *actions: Action, template: str = "result.html", **context: Any
 ) -> HTMLResponse:
     """What a form led to, and what the user can do next. `template` extends `result.html`."""
-    return mailed_page(request, template, title=title, text=text, actions=actions, failed=False, **context)
+    return email_link_page(request, template, title=title, text=text, actions=actions, failed=False, **context)
 
 
 def failure_page(request: Request, error: AppError, title: str, *actions: Action) -> HTMLResponse:
     """Why a form led to nothing, in the error's status and with its headers, and what the user can do instead."""
-    response = mailed_page(
+    response = email_link_page(
         request, "result.html", status=error.status, title=title, text=error.text, actions=actions, failed=True
     )
     response.headers.update(error.headers)
@@ -131,7 +130,7 @@ def error_page(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
     """An error for a browser: the page and the headers it needs."""
     request_id = scope.get("state", {}).get("request_id")
     sign_in = sign_in_link(scope["path"])
-    response = page(
+    response = render_page(
         Request(scope), "error.html", status=error.status, error=error, request_id=request_id, sign_in=sign_in
     )
-    return bytes(response.body), {"Content-Security-Policy": policy()}
+    return bytes(response.body), {"Content-Security-Policy": build_csp()}

@@ -6,9 +6,9 @@ class ProjectQuery(ListQuery):
 
 @router.get("", response_model=Page[ProjectRead] | CursorPage[ProjectRead])
 async def list_projects(query: Annotated[ProjectQuery, query(ProjectQuery)], …):
-    if query.by_cursor:
-        found = await service.stretch(q=query.q, after=query.position, limit=query.limit)
-        return CursorPage(items=…, next_cursor=cursor_of(found.next))
+    if query.uses_cursor:
+        found = await service.list_after(q=query.q, after=query.position, limit=query.limit)
+        return CursorPage(items=…, next_cursor=encode_cursor(found.next))
     found = await service.list(q=query.q, sort=query.sort, page=query.page, size=query.size)
     return Page.of(items, total=found.total, page=query.page, size=query.size)
 """
@@ -26,7 +26,7 @@ from pydantic import Field, field_validator
 from undercroft.core.db.repository import Position, UnknownSort
 from undercroft.core.errors import Unprocessable
 from undercroft.core.validation import Schema
-from undercroft.core.validation.text import normal
+from undercroft.core.validation.text import normalize_unicode
 
 T = TypeVar("T")
 
@@ -48,14 +48,14 @@ class InvalidCursor(Unprocessable):
     message = "This cursor is not one of ours; take `next_cursor` as it was given, or begin without."
 
 
-class NumberedQuery(Schema):
+class PageNumberQuery(Schema):
     """`page` and `size` of an offset listing."""
 
     page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
     size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
 
 
-class PageQuery(NumberedQuery):
+class PageQuery(PageNumberQuery):
     """The same, and `q` and `sort`."""
 
     sortable: ClassVar[tuple[str, ...]] = ()
@@ -67,9 +67,9 @@ class PageQuery(NumberedQuery):
 
     @field_validator("q")
     @classmethod
-    def _tidy(cls, value: str | None) -> str | None:
+    def _normalize_q(cls, value: str | None) -> str | None:
         """In the form in which text is kept: what was typed once is found by typing it again."""
-        return normal(value) or None if value else None
+        return normalize_unicode(value) or None if value else None
 
     @property
     def checked_sort(self) -> str | None:
@@ -77,7 +77,7 @@ class PageQuery(NumberedQuery):
         return checked_sort(self.sort, self.sortable)
 
 
-class CursorQuery(NumberedQuery):
+class CursorQuery(PageNumberQuery):
     """`page` and `size`, and `cursor` and `limit` of a keyset listing; those win when either is given."""
 
     cursor: str | None = Field(
@@ -89,14 +89,14 @@ class CursorQuery(NumberedQuery):
     limit: int | None = Field(None, ge=1, le=MAX_SIZE, description="How many after the cursor; 20 when left out.")
 
     @property
-    def by_cursor(self) -> bool:
+    def uses_cursor(self) -> bool:
         """Whether a stretch after a cursor is asked for, instead of a page."""
         return self.cursor is not None or self.limit is not None
 
     @property
     def position(self) -> Position | None:
         """Where to go on; None at the beginning. Raises `InvalidCursor`."""
-        return position_of(self.cursor) if self.cursor is not None else None
+        return decode_cursor(self.cursor) if self.cursor is not None else None
 
 
 class ListQuery(PageQuery, CursorQuery):
@@ -138,7 +138,7 @@ def checked_sort(sort: str | None, sortable: Sequence[str]) -> str | None:
     return sort
 
 
-def cursor_of(position: Position | None) -> str | None:
+def encode_cursor(position: Position | None) -> str | None:
     """A position as an opaque text of 32 letters; None for none. For rows made from 1900 to 4183."""
     if position is None:
         return None
@@ -146,7 +146,7 @@ def cursor_of(position: Position | None) -> str | None:
     return urlsafe_b64encode(_LAYOUT.pack(_VERSION + microseconds, position.id.bytes)).decode()
 
 
-def position_of(cursor: str) -> Position:
+def decode_cursor(cursor: str) -> Position:
     """The position that a cursor stands for. Raises `InvalidCursor`.
 
     Cursors are not signed: one made up only names another place in a list that its caller may see anyway.

@@ -34,21 +34,21 @@ def query(model: type[M]) -> Any:
         try:
             return model.model_validate(given)
         except ValidationError as error:
-            faults = error.errors(include_url=False, include_context=False, include_input=False)
-            raise RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in faults]) from None
+            errors = error.errors(include_url=False, include_context=False, include_input=False)
+            raise RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in errors]) from None
 
     read.query_model = model  # type: ignore[attr-defined]
     return Depends(read)
 
 
-def models_of(dependant: Dependant) -> list[type[BaseModel]]:
+def get_query_models(dependant: Dependant) -> list[type[BaseModel]]:
     """The models that a route reads its query by."""
     own = getattr(dependant.call, "query_model", None)
-    below = [model for child in dependant.dependencies for model in models_of(child)]
+    below = [model for child in dependant.dependencies for model in get_query_models(child)]
     return [*([own] if own is not None else []), *below]
 
 
-def parameters(model: type[BaseModel]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def build_parameters(model: type[BaseModel]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """OpenAPI's parameter objects of a model, and the schemas that they refer to."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     required = schema.get("required", [])

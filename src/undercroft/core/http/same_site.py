@@ -23,11 +23,11 @@ def same_site(request: Request) -> bool:
     if site is not None and site != "same-site":
         return False
     origin = request.headers.get("origin", "").lower()
-    return origin in _named() or (
+    return origin in _trusted_origins() or (
         site is None and origin == f"{request.scope['scheme']}://{request.headers.get('host')}"
     )
 
 
-def _named() -> frozenset[str]:
+def _trusted_origins() -> frozenset[str]:
     public = urlsplit(load(CoreSettings).public_url)
     return frozenset({f"{public.scheme}://{public.netloc}".lower(), *load(HttpSettings).cors_origins}) - {"*"}

@@ -90,7 +90,7 @@ class HttpSettings(SettingsBase):
             return self.rate_limit_scale
         return 1 if load(CoreSettings).environment is Environment.PRODUCTION else 100
 
-    def production_faults(self) -> Iterator[str]:
+    def production_errors(self) -> Iterator[str]:
         if "*" in self.allowed_hosts:
             yield "ALLOWED_HOSTS must name the hosts of this installation; * lets forged Host headers in."
         if any(network.endswith("/0") for network in self.trusted_proxies):

@@ -11,7 +11,7 @@
 9. `BodyLimit`        413
 10. `Timeouts`        504, or 408 when the body did not come
 
-Inside follow `Errors`, FastAPI's exit stack, and the dispatch table with the rate limits.
+Inside follow `ErrorHandler`, FastAPI's exit stack, and the dispatch table with the rate limits.
 """
 
 from starlette.types import ASGIApp

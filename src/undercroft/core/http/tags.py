@@ -6,7 +6,7 @@ router = Router(surface="app", prefix="/projects", tag=PROJECTS)
 
 from typing import Any
 
-OTHER = "More"
+DEFAULT_GROUP = "More"
 
 
 class Tag(str):
@@ -17,7 +17,7 @@ class Tag(str):
     description: str
     group: str
 
-    def __new__(cls, name: str, description: str = "", *, group: str = OTHER) -> "Tag":
+    def __new__(cls, name: str, description: str = "", *, group: str = DEFAULT_GROUP) -> "Tag":
         tag = super().__new__(cls, name)
         tag.description = description
         tag.group = group
@@ -28,12 +28,12 @@ class Tag(str):
 _registered: dict[str, Tag] = {}
 
 
-def described_tags() -> set[str]:
+def get_tag_names() -> set[str]:
     """The names of all tags that were made."""
     return set(_registered)
 
 
-def described(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def build_tags(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """OpenAPI's `tags` and the `x-tagGroups` of those names, in the order of their first use."""
     tags: list[dict[str, Any]] = []
     groups: dict[str, list[str]] = {}
@@ -41,5 +41,5 @@ def described(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, An
         tag = _registered.get(name)
         description = tag.description if tag else ""
         tags.append({"name": name, **({"description": description} if description else {})})
-        groups.setdefault(tag.group if tag else OTHER, []).append(name)
+        groups.setdefault(tag.group if tag else DEFAULT_GROUP, []).append(name)
     return tags, [{"name": group, "tags": members} for group, members in groups.items()]

@@ -20,7 +20,7 @@ _BROWSERS = (
 )
 
 
-def recognized(user_agent: str) -> str:
+def describe_user_agent(user_agent: str) -> str:
     """Browser and system by names of ours, without a word that the client chose; empty for other programs."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)

@@ -8,10 +8,10 @@ from undercroft.core.settings import CoreSettings, load
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-MARK_BYTES = 4
+KEY_ID_BYTES = 4
 
 
-class Unreadable(Exception):
+class DecryptionError(Exception):
     """The ciphertext was made with another secret or for another context, or it was changed."""
 
 
@@ -32,8 +32,8 @@ class Keyring:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self.keys = [_derive(secret, purpose) for secret in usable]
-        self._ciphers = {_mark(key): AESGCM(key) for key in reversed(self.keys)}
-        self._newest = _mark(self.keys[0])
+        self._ciphers = {_key_id(key): AESGCM(key) for key in reversed(self.keys)}
+        self._newest = _key_id(self.keys[0])
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self.keys)}>"
@@ -44,21 +44,25 @@ class Keyring:
         return self._newest + nonce + self._ciphers[self._newest].encrypt(nonce, plaintext, context.encode())
 
     def decrypt(self, sealed: bytes, *, context: str) -> bytes:
-        """Open what `encrypt` sealed for this context. Raises `Unreadable`."""
+        """Open what `encrypt` sealed for this context. Raises `DecryptionError`."""
         from cryptography.exceptions import InvalidTag
 
-        mark, nonce, rest = sealed[:MARK_BYTES], sealed[MARK_BYTES:][:NONCE_BYTES], sealed[MARK_BYTES + NONCE_BYTES :]
+        mark, nonce, rest = (
+            sealed[:KEY_ID_BYTES],
+            sealed[KEY_ID_BYTES:][:NONCE_BYTES],
+            sealed[KEY_ID_BYTES + NONCE_BYTES :],
+        )
         cipher = self._ciphers.get(mark)
         if cipher is None:
-            raise Unreadable("It was sealed under a secret that is not known here.")
+            raise DecryptionError("It was sealed under a secret that is not known here.")
         try:
             return cipher.decrypt(nonce, rest, context.encode())
         except (InvalidTag, ValueError):
-            raise Unreadable("It was changed, or sealed for another context.") from None
+            raise DecryptionError("It was changed, or sealed for another context.") from None
 
     def is_current(self, sealed: bytes) -> bool:
         """Whether the newest secret sealed it; if not, it should be sealed anew."""
-        return sealed[:MARK_BYTES] == self._newest
+        return sealed[:KEY_ID_BYTES] == self._newest
 
 
 def keyring(purpose: str) -> Keyring:
@@ -72,8 +76,8 @@ def _derive(secret: str, purpose: str) -> bytes:
     return _hkdf(secret.encode(), KEY_BYTES, f"undercroft {purpose}")
 
 
-def _mark(key: bytes) -> bytes:
-    return _hkdf(key, MARK_BYTES, "mark")
+def _key_id(key: bytes) -> bytes:
+    return _hkdf(key, KEY_ID_BYTES, "mark")
 
 
 def _hkdf(secret: bytes, length: int, info: str) -> bytes:

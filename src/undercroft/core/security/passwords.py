@@ -32,11 +32,11 @@ class WeakPassword(Unprocessable):
     field = "password"
 
 
-class Match(IntEnum):
-    """Whether a password is the one that was hashed; `OTHER_FORM` asks for a new hash."""
+class PasswordMatch(IntEnum):
+    """Whether a password is the one that was hashed; `UNNORMALIZED` asks for a new hash."""
 
     NONE = 0
-    OTHER_FORM = 1
+    UNNORMALIZED = 1
     NORMALIZED = 2
 
 
@@ -46,7 +46,7 @@ def normalize(password: str) -> str:
     return unicodedata.normalize("NFC", spaced)
 
 
-def require_good(password: str, *, email: str = "") -> None:
+def require_strong(password: str, *, email: str = "") -> None:
     """Raises `WeakPassword` for one that is too short, too long, well known, or its owner's address.
 
     There are no rules of composition (NIST SP 800-63B, 3.1.1.2). Its length is that of its normalized form.
@@ -70,18 +70,18 @@ async def hash(password: str, *, subject: str) -> str:  # noqa: A001 - read as `
     `subject` names whose password it is (`BoundedThreads`). Raises `TooBusy` when too many wait. Hold no database
     connection while waiting for this.
     """
-    return await _threads().run(lambda: _hasher().hash(_encoded(normalize(password))), subject=subject)
+    return await _thread_pool().run(lambda: _hasher().hash(_encode(normalize(password))), subject=subject)
 
 
-async def verify(password: str, stored: str | None, *, subject: str) -> Match:
+async def verify(password: str, stored: str | None, *, subject: str) -> PasswordMatch:
     """Whether this is the password that was hashed. Without a hash it takes as long, and does not match.
 
     A password in another form than the normalized one is also compared as it is, with hashes of before.
     Raises `TooBusy` when too many wait. Hold no database connection while waiting for this.
     """
-    against = stored or _dummy()
-    match = await _threads().run(lambda: _match(against, password), subject=subject)
-    return match if stored is not None else Match.NONE
+    against = stored or _dummy_hash()
+    match = await _thread_pool().run(lambda: _match(against, password), subject=subject)
+    return match if stored is not None else PasswordMatch.NONE
 
 
 def needs_rehash(stored: str) -> bool:
@@ -89,15 +89,19 @@ def needs_rehash(stored: str) -> bool:
     return _hasher().check_needs_rehash(stored)
 
 
-def _encoded(password: str) -> bytes:
+def _encode(password: str) -> bytes:
     return password[: MAX_LENGTH + 1].encode("utf-8", "surrogatepass")
 
 
-def _match(stored: str, password: str) -> Match:
+def _match(stored: str, password: str) -> PasswordMatch:
     normalized = normalize(password)
-    if _verify(stored, _encoded(normalized)):
-        return Match.NORMALIZED
-    return Match.OTHER_FORM if normalized != password and _verify(stored, _encoded(password)) else Match.NONE
+    if _verify(stored, _encode(normalized)):
+        return PasswordMatch.NORMALIZED
+    return (
+        PasswordMatch.UNNORMALIZED
+        if normalized != password and _verify(stored, _encode(password))
+        else PasswordMatch.NONE
+    )
 
 
 def _verify(stored: str, password: bytes) -> bool:
@@ -121,7 +125,7 @@ def _hasher_with(time_cost: int, memory_kib: int, parallelism: int) -> "Password
     return PasswordHasher(time_cost, memory_kib, parallelism, HASH_BYTES, SALT_BYTES)
 
 
-def _dummy() -> str:
+def _dummy_hash() -> str:
     """A hash that no password has, with the parameters of today; made without hashing."""
     from base64 import b64encode
 
@@ -132,11 +136,11 @@ def _dummy() -> str:
 
 
 @cache
-def _threads() -> BoundedThreads:
-    return BoundedThreads(parallel=load(PasswordSettings).password_threads or max(1, _cores() - 1))
+def _thread_pool() -> BoundedThreads:
+    return BoundedThreads(parallel=load(PasswordSettings).password_threads or max(1, _cpu_count() - 1))
 
 
-def _cores() -> int:
+def _cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
 
 

@@ -20,6 +20,6 @@ class PasswordSettings(SettingsBase):
         0, ge=0, le=64, description="Passwords hashed at the same time per process; 0 is one less than there are cores."
     )
 
-    def production_faults(self) -> Iterator[str]:
+    def production_errors(self) -> Iterator[str]:
         if self.password_memory_kib < 19 * 1024 or self.password_time_cost < 2:
             yield "PASSWORD_MEMORY_KIB and PASSWORD_TIME_COST must be at least 19456 and 2 (OWASP's minimum)."

@@ -18,31 +18,33 @@ class TooBusy(ServiceUnavailable):
 class BoundedThreads:
     """A pool of threads of its own, with a queue that refuses instead of growing.
 
-    At most `parallel` calls run and at most `queue` wait, each for at most `patience` seconds; then `TooBusy`. One
-    `subject` (an address, say) has one call here at a time, and up to `turns` of its others wait outside the queue for
-    three times as long: so many requests about one account cannot take all places.
+    At most `parallel` calls run and at most `queue` wait, each for at most `max_wait` seconds; then `TooBusy`. One
+    `subject` (an address, say) has one call here at a time, and up to `max_waiting_per_subject` of its others wait
+    outside the queue for three times as long: so many requests about one account cannot take all places.
     """
 
-    def __init__(self, *, parallel: int, queue: int = 32, patience: float = 5, turns: int = 64) -> None:
+    def __init__(
+        self, *, parallel: int, queue: int = 32, max_wait: float = 5, max_waiting_per_subject: int = 64
+    ) -> None:
         self.parallel = parallel
         self._queue = queue
-        self._patience = patience
-        self._turns = turns
+        self._max_wait = max_wait
+        self._max_waiting_per_subject = max_waiting_per_subject
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="undercroft-cpu")
         self._waiting = 0
         self._slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
-        self._subjects: dict[str, _Turns] = {}
+        self._subjects: dict[str, _SubjectLock] = {}
 
     async def run(self, work: Callable[[], R], *, subject: str) -> R:
         """What `work` returns. Raises `TooBusy`. A caller that goes away frees its place when the thread has ended."""
-        turns = self._subjects.get(subject) or self._subjects.setdefault(subject, _Turns())
-        if turns.users > self._turns:
+        turns = self._subjects.get(subject) or self._subjects.setdefault(subject, _SubjectLock())
+        if turns.users > self._max_waiting_per_subject:
             raise TooBusy(retry_after=5)
         turns.users += 1
         try:
-            await _wait(turns.lock.acquire(), 3 * self._patience)
+            await _wait(turns.lock.acquire(), 3 * self._max_wait)
             try:
-                return await self._queued(work)
+                return await self._run_queued(work)
             finally:
                 turns.lock.release()
         finally:
@@ -50,20 +52,20 @@ class BoundedThreads:
             if not turns.users:
                 self._subjects.pop(subject, None)
 
-    async def _queued(self, work: Callable[[], R]) -> R:
-        slots = self._slots_of_this_loop()
+    async def _run_queued(self, work: Callable[[], R]) -> R:
+        slots = self._get_slots()
         if slots.locked() and self._waiting >= self._queue:
             raise TooBusy(retry_after=2)
         self._waiting += 1
         try:
-            await _wait(slots.acquire(), self._patience)
+            await _wait(slots.acquire(), self._max_wait)
         finally:
             self._waiting -= 1
         running = asyncio.ensure_future(asyncio.get_running_loop().run_in_executor(self._threads, work))
         running.add_done_callback(lambda _: slots.release())
         return await asyncio.shield(running)
 
-    def _slots_of_this_loop(self) -> asyncio.Semaphore:
+    def _get_slots(self) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
         if loop not in self._slots:
             self._slots = {loop: asyncio.Semaphore(self.parallel)}
@@ -77,7 +79,7 @@ async def _wait(turn: Coroutine[Any, Any, Literal[True]], seconds: float) -> Non
         raise TooBusy(retry_after=5) from None
 
 
-class _Turns:
+class _SubjectLock:
     """The callers of one subject, one of whom has the lock."""
 
     __slots__ = ("lock", "users")

@@ -29,7 +29,7 @@ def derive_token(key: bytes, *parts: str) -> str:
     return base64.urlsafe_b64encode(_mac(key, parts)).rstrip(b"=").decode()
 
 
-def equal(left: str | bytes, right: str | bytes) -> bool:
+def constant_time_compare(left: str | bytes, right: str | bytes) -> bool:
     """Whether two secrets are the same, in a time that does not tell where they differ."""
     return hmac.compare_digest(_bytes(left), _bytes(right))
 

@@ -19,8 +19,8 @@ import msgspec
 import structlog
 
 from undercroft.core.settings import CoreSettings, load
-from undercroft.core.telemetry.lines import LineWriter
-from undercroft.core.telemetry.origin import origin_of
+from undercroft.core.telemetry.line_writer import LineWriter
+from undercroft.core.telemetry.origin import find_origin
 from undercroft.core.telemetry.redaction import clean, looks_clean, redact
 from undercroft.core.telemetry.settings import TelemetrySettings
 
@@ -47,7 +47,7 @@ def configure(*, stream: TextIO | None = None) -> None:
     level = getattr(logging, settings.log_level.upper())
     render = _render_json if as_json else _console_renderer(stream or sys.stderr)
     structlog.configure(
-        processors=[*_before(), redact, render],
+        processors=[*_processors(), redact, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_Logger,
         cache_logger_on_first_use=False,
@@ -82,7 +82,7 @@ def encode(event: Mapping[str, Any]) -> str:
         return json.dumps(event, default=str, skipkeys=True)
 
 
-def category_of(name: str) -> str:
+def get_category(name: str) -> str:
     """The category that a logger's name stands for."""
     parts = name.split(".", 2)
     return parts[1] if len(parts) > 1 and parts[0] == "undercroft" and parts[1] in CATEGORIES else "application"
@@ -110,26 +110,26 @@ class _Logger:
     exception = critical = fatal = error
 
 
-def _before() -> list[Any]:
-    return [structlog.contextvars.merge_contextvars, _describe, _locate, structlog.processors.format_exc_info]
+def _processors() -> list[Any]:
+    return [structlog.contextvars.merge_contextvars, _add_metadata, _add_origin, structlog.processors.format_exc_info]
 
 
-def _locate(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _add_origin(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Say where in the developer's code a logged exception came from, and the fix when it is known."""
     given = event.get("exc_info")
     error = given[1] if isinstance(given, tuple) else sys.exc_info()[1] if given is True else given
-    origin = origin_of(error) if isinstance(error, BaseException) else None
+    origin = find_origin(error) if isinstance(error, BaseException) else None
     if origin is not None:
-        event |= {"at": origin.place, "source": origin.source} | ({"hint": origin.hint} if origin.hint else {})
+        event |= {"at": origin.location, "source": origin.source} | ({"hint": origin.hint} if origin.hint else {})
     return event
 
 
-def _describe(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _add_metadata(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
     name = getattr(logger, "name", None) or "undercroft.application"
     return {
         "timestamp": timestamp(),
         "level": "error" if method in URGENT else "warning" if method == "warn" else method,
-        "category": category_of(name),
+        "category": get_category(name),
         "logger": name,
         **event,
     }
@@ -157,7 +157,7 @@ def _access_line(facts: dict[str, Any]) -> str:
     path = facts["path"].encode("utf-8", "replace").decode()
     printable = "".join(character if character.isprintable() else "?" for character in path)
     line = f"{facts['timestamp']:%H:%M:%S} {facts['method']} {facts['status']} {printable} {facts['ms']} ms"
-    return line + _acting(facts)
+    return line + _impersonator_suffix(facts)
 
 
 def _audit_json(entry: dict[str, Any], encoded: str) -> str:
@@ -173,11 +173,11 @@ def _audit_line(entry: dict[str, Any], _encoded: str) -> str:
     who = entry["user_id"] or entry["job_id"] or ""
     target = f" {entry['target_type']}={entry['target_id'] or ''}" if entry["target_type"] else ""
     line = f"{entry['occurred_at']:%H:%M:%S} audit {entry['action']} {entry['actor_kind']}={who}{target}"
-    line += _acting(entry)
+    line += _impersonator_suffix(entry)
     return "".join(character if character.isprintable() else "?" for character in line)
 
 
-def _acting(facts: dict[str, Any]) -> str:
+def _impersonator_suffix(facts: dict[str, Any]) -> str:
     return f" impersonator={facts['impersonator_id']}" if facts.get("impersonator_id") else ""
 
 
@@ -199,7 +199,7 @@ class _StandardHandler(logging.Handler):
         event: dict[str, Any] = {"event": record.getMessage()}
         if record.exc_info:
             event["exc_info"] = record.exc_info
-        for process in (*_before(), redact):
+        for process in (*_processors(), redact):
             event = process(record, method, event)
         return str(self._render(record, method, event))
 

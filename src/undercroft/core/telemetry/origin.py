@@ -26,36 +26,43 @@ MIGRATION = "Write it with `undercroft migrate new MESSAGE --module NAME`, then 
 
 
 class Origin(Struct, frozen=True):
-    """`place` is `FILE:LINE`, relative to the working folder; `source` the line; `hint` is empty when none is known."""
+    """`location` is `FILE:LINE`, relative to the working folder; `source` the line; `hint` is empty when unknown."""
 
-    place: str
+    location: str
     source: str
     hint: str
 
 
-def origin_of(error: BaseException) -> Origin | None:
+def find_origin(error: BaseException) -> Origin | None:
     """The place of an error: in a module or an extension if any of its frames is there, else in the product itself.
 
     Returns None for one that was never raised.
     """
-    found = next((place for each in _chain(error) if (place := _declared(each) or _place(each, _is_own))), None)
-    found = found or _place(error, _is_ours)
+    found = next(
+        (
+            location
+            for each in _chain(error)
+            if (location := _get_declared_location(each) or _find_frame(each, _is_project_code))
+        ),
+        None,
+    )
+    found = found or _find_frame(error, _is_package_code)
     if found is None:
         return None
     file, line, text = found
-    return Origin(f"{relative(file)}:{line}", text or linecache.getline(file, line).strip(), hint_for(error))
+    return Origin(f"{relative_path(file)}:{line}", text or linecache.getline(file, line).strip(), find_hint(error))
 
 
-def explanation(error: BaseException) -> str:
+def explain_error(error: BaseException) -> str:
     """An unexpected error for a terminal: the error, the line that it came from, and the fix when it is known."""
-    origin = origin_of(error)
-    where = f"Unexpected error in {origin.place}" if origin else "Unexpected error"
+    origin = find_origin(error)
+    where = f"Unexpected error in {origin.location}" if origin else "Unexpected error"
     source = f"    {origin.source}" if origin and origin.source else ""
     more = "Set UNDERCROFT_DEBUG=1 to see the whole traceback."
-    return "\n".join(filter(None, (where, source, f"  {summary_of(error)}", origin.hint if origin else "", more)))
+    return "\n".join(filter(None, (where, source, f"  {summarize_error(error)}", origin.hint if origin else "", more)))
 
 
-def summary_of(error: BaseException) -> str:
+def summarize_error(error: BaseException) -> str:
     """The error in one line: its type and what it says, or where a response does not match its model."""
     if isinstance(error, ResponseValidationError):
         fields = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:MAX_FIELDS]]
@@ -64,9 +71,9 @@ def summary_of(error: BaseException) -> str:
     return said if isinstance(error, CodeError) else f"{type(error).__name__}: {said}".removesuffix(": ")
 
 
-def hint_for(error: BaseException) -> str:
+def find_hint(error: BaseException) -> str:
     """What fixes a known mistake; empty for others."""
-    return next((hint for each in _chain(error) for pattern, hint in HINTS if pattern in _described(each)), "")
+    return next((hint for each in _chain(error) for pattern, hint in HINTS if pattern in _describe_error(each)), "")
 
 
 HINTS = (
@@ -90,7 +97,7 @@ HINTS = (
 )
 
 
-def _described(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
@@ -104,7 +111,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = inner or error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _declared(error: BaseException) -> tuple[str, int, str] | None:
+def _get_declared_location(error: BaseException) -> tuple[str, int, str] | None:
     """The place that an error itself names."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno or 1, (error.text or "").strip()
@@ -113,14 +120,14 @@ def _declared(error: BaseException) -> tuple[str, int, str] | None:
     if unmapped := UNMAPPED.search(str(error)):  # raised at the flush, far from the line that added the object
         return _definition(getattr(sys.modules.get(unmapped[1]), unmapped[2], None))
     if key := FOREIGN_KEY.search(str(error)):  # raised when tables are put in order
-        return _definition(_model_of(key[1] or key[2]))
+        return _definition(_find_model(key[1] or key[2]))
     context = getattr(error, "endpoint_ctx", None) or {}
     if "file" in context and "line" in context:
         return str(context["file"]), int(context["line"]), ""
     return None
 
 
-def _model_of(table: str) -> type | None:
+def _find_model(table: str) -> type | None:
     """The class of a table."""
     from sqlmodel import SQLModel
 
@@ -137,12 +144,12 @@ def _definition(thing: Any) -> tuple[str, int, str] | None:
         return None
 
 
-def _place(error: BaseException, wanted: Callable[[str], bool]) -> tuple[str, int, str] | None:
+def _find_frame(error: BaseException, wanted: Callable[[str], bool]) -> tuple[str, int, str] | None:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.lineno and wanted(frame.filename)]
     return (frames[-1].filename, frames[-1].lineno or 1, "") if frames else None
 
 
-def _is_own(file: str) -> bool:
+def _is_project_code(file: str) -> bool:
     """Whether the developer wrote it: no library, and of this package only modules and migrations."""
     path = Path(file)
     if path.is_relative_to(PACKAGE):
@@ -150,11 +157,11 @@ def _is_own(file: str) -> bool:
     return path.is_absolute() and not file.startswith(LIBRARIES)
 
 
-def _is_ours(file: str) -> bool:
-    return Path(file).is_relative_to(PACKAGE) or _is_own(file)
+def _is_package_code(file: str) -> bool:
+    return Path(file).is_relative_to(PACKAGE) or _is_project_code(file)
 
 
-def relative(file: str) -> str:
+def relative_path(file: str) -> str:
     """The file as it is called from the working folder."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

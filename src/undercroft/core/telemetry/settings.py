@@ -23,6 +23,6 @@ class TelemetrySettings(SettingsBase):
         description="The bearer token that opens `/metrics`. Without it they open to this machine only.",
     )
 
-    def production_faults(self) -> Iterator[str]:
+    def production_errors(self) -> Iterator[str]:
         if 0 < len(self.metrics_token.get_secret_value()) < 16:
             yield "METRICS_TOKEN is too weak: use at least 16 random characters, or leave it empty."

@@ -3,11 +3,11 @@
 Libraries that only some of them need are imported when the first value is checked.
 """
 
-from undercroft.core.validation.address import Email, normalise_email, read_email
-from undercroft.core.validation.place import Locale, TimeZone
+from undercroft.core.validation.email import Email, normalize_email, parse_email
+from undercroft.core.validation.locale import Locale, TimeZone
+from undercroft.core.validation.normalized import Normalized
 from undercroft.core.validation.schema import Schema
-from undercroft.core.validation.text import LongText, Name, Slug, lines, one_line, slug_from
-from undercroft.core.validation.tidied import Tidied
+from undercroft.core.validation.text import LongText, Name, Slug, make_slug, multiline, single_line
 from undercroft.core.validation.web import Phone, SafeFilename, SafeHtml, Url, safe_filename, sniff_content_type
 
 __all__ = [
@@ -15,19 +15,19 @@ __all__ = [
     "Locale",
     "LongText",
     "Name",
+    "Normalized",
     "Phone",
     "SafeFilename",
     "SafeHtml",
     "Schema",
     "Slug",
-    "Tidied",
     "TimeZone",
     "Url",
-    "lines",
-    "normalise_email",
-    "one_line",
-    "read_email",
+    "make_slug",
+    "multiline",
+    "normalize_email",
+    "parse_email",
     "safe_filename",
-    "slug_from",
+    "single_line",
     "sniff_content_type",
 ]

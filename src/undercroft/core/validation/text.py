@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic_core import PydanticCustomError
 
-from undercroft.core.validation.tidied import Tidied
+from undercroft.core.validation.normalized import Normalized
 
 NAME_LENGTH = 200
 TEXT_LENGTH = 10_000
@@ -16,8 +16,8 @@ BIDI_CONTROLS = r"\u202a-\u202e\u2066-\u2069"
 """Characters that turn the direction of what follows, so that a name reads as another (CVE-2021-42574)."""
 
 _CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
-_NOT_IN_A_LINE = re.compile(f"[{_CONTROLS}{BIDI_CONTROLS}]")
-_NOT_IN_A_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_FORBIDDEN_IN_LINE = re.compile(f"[{_CONTROLS}{BIDI_CONTROLS}]")
+_FORBIDDEN_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 _BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 """Letters and signs by their category that show as nothing."""
@@ -27,49 +27,49 @@ _TEXT_PATTERN = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 _SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 
-def tidy_line(value: str) -> str:
+def normalize_line(value: str) -> str:
     """One trimmed line in NFC. Raises `PydanticCustomError` for control characters and for nothing visible."""
-    value = normal(value)
-    if _NOT_IN_A_LINE.search(value):
+    value = normalize_unicode(value)
+    if _FORBIDDEN_IN_LINE.search(value):
         raise PydanticCustomError("control_characters", "Use one line without control characters.")
     if value and not any(_is_visible(character) for character in value):
         raise PydanticCustomError("invisible", "Use at least one character that can be seen.")
     return value
 
 
-def tidy_text(value: str) -> str:
+def normalize_text(value: str) -> str:
     """Trimmed text in NFC with `\\n` at line ends. Raises `PydanticCustomError` for other control characters."""
-    value = normal(value.replace("\r\n", "\n").replace("\r", "\n"))
-    if _NOT_IN_A_TEXT.search(value):
+    value = normalize_unicode(value.replace("\r\n", "\n").replace("\r", "\n"))
+    if _FORBIDDEN_IN_TEXT.search(value):
         raise PydanticCustomError("control_characters", "Use no control characters but line breaks and tabs.")
     return value
 
 
-def slug_from(text: str, *, max_length: int = SLUG_LENGTH) -> str:
+def make_slug(text: str, *, max_length: int = SLUG_LENGTH) -> str:
     """A slug for this text: `Über uns!` gives `uber-uns`. Empty when nothing is left of it."""
     from slugify import slugify
 
     return slugify(text, max_length=max_length, word_boundary=True)
 
 
-def tidy_slug(value: str) -> str:
+def validate_slug(value: str) -> str:
     """The value, when it is a slug already. Raises `PydanticCustomError` with the rule."""
     if not re.fullmatch(_SLUG_PATTERN, value):
         raise PydanticCustomError("slug", "Use lower-case letters, digits and single hyphens between them.")
     return value
 
 
-def one_line(max_length: int, *, min_length: int = 1) -> Tidied:
-    """For `Annotated[str, one_line(80)]`: a line with these bounds, counted after trimming."""
-    return Tidied(tidy_line, max_length, min_length, pattern=_LINE_PATTERN)
+def single_line(max_length: int, *, min_length: int = 1) -> Normalized:
+    """For `Annotated[str, single_line(80)]`: a line with these bounds, counted after trimming."""
+    return Normalized(normalize_line, max_length, min_length, pattern=_LINE_PATTERN)
 
 
-def lines(max_length: int, *, min_length: int = 0) -> Tidied:
-    """For `Annotated[str, lines(2000)]`: a text of several lines with these bounds, counted after trimming."""
-    return Tidied(tidy_text, max_length, min_length, pattern=_TEXT_PATTERN)
+def multiline(max_length: int, *, min_length: int = 0) -> Normalized:
+    """For `Annotated[str, multiline(2000)]`: a text of several lines with these bounds, counted after trimming."""
+    return Normalized(normalize_text, max_length, min_length, pattern=_TEXT_PATTERN)
 
 
-def normal(value: str) -> str:
+def normalize_unicode(value: str) -> str:
     """Trimmed and in NFC. Raises `PydanticCustomError` for lone surrogates, which nothing can store."""
     try:
         value.encode()
@@ -82,10 +82,10 @@ def _is_visible(character: str) -> bool:
     return unicodedata.category(character) not in _INVISIBLE and character not in _BLANK
 
 
-Name = Annotated[str, one_line(NAME_LENGTH)]
+Name = Annotated[str, single_line(NAME_LENGTH)]
 """What a person, a team or a thing is called."""
 
-LongText = Annotated[str, lines(TEXT_LENGTH)]
+LongText = Annotated[str, multiline(TEXT_LENGTH)]
 
-Slug = Annotated[str, Tidied(tidy_slug, SLUG_LENGTH, 1, pattern=_SLUG_PATTERN, example="my-project")]
-"""The name of a thing in a URL: lower-case letters, digits and single hyphens; `slug_from` makes one."""
+Slug = Annotated[str, Normalized(validate_slug, SLUG_LENGTH, 1, pattern=_SLUG_PATTERN, example="my-project")]
+"""The name of a thing in a URL: lower-case letters, digits and single hyphens; `make_slug` makes one."""

@@ -6,25 +6,25 @@ from typing import Annotated
 from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
-from undercroft.core.validation.text import normal, tidy_line
-from undercroft.core.validation.tidied import Tidied
+from undercroft.core.validation.normalized import Normalized
+from undercroft.core.validation.text import normalize_line, normalize_unicode
 
 URL_LENGTH = 2048
 HTML_LENGTH = 100_000
 FILENAME_BYTES = 255
 PHONE_LENGTH = 32
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
-SNIFFED_BYTES = 8192
+SNIFF_BYTES = 8192
 
 
 @cache
-def _web_url() -> TypeAdapter[AnyUrl]:
+def _url_adapter() -> TypeAdapter[AnyUrl]:
     return TypeAdapter(Annotated[AnyUrl, UrlConstraints(allowed_schemes=["http", "https"], host_required=True)])
 
 
-def _url(value: str) -> str:
+def _normalize_url(value: str) -> str:
     try:
-        url = _web_url().validate_python(tidy_line(value))
+        url = _url_adapter().validate_python(normalize_line(value))
     except ValidationError:
         raise PydanticCustomError("url", "Use a whole URL that begins with https:// or http://.") from None
     if url.username is not None or url.password is not None:
@@ -32,12 +32,12 @@ def _url(value: str) -> str:
     return str(url)
 
 
-def _clean_html(value: str) -> str:
+def _sanitize_html(value: str) -> str:
     import nh3
 
     if len(value) > HTML_LENGTH:
         raise PydanticCustomError("html", "This text is too long.")
-    return nh3.clean(normal(value))
+    return nh3.clean(normalize_unicode(value))
 
 
 def safe_filename(value: str) -> str:
@@ -47,7 +47,7 @@ def safe_filename(value: str) -> str:
     """
     from pathvalidate import sanitize_filename
 
-    last = tidy_line(value.replace("\\", "/").rpartition("/")[2])
+    last = normalize_line(value.replace("\\", "/").rpartition("/")[2])
     name = sanitize_filename(last, platform="universal", max_len=FILENAME_BYTES, fs_encoding="utf-8").strip(" .")
     if not name:
         raise PydanticCustomError("filename", "Give the file a name.")
@@ -61,34 +61,34 @@ def sniff_content_type(content: bytes) -> str:
     """
     import filetype
 
-    kind = filetype.guess(bytearray(content[:SNIFFED_BYTES]))
+    kind = filetype.guess(bytearray(content[:SNIFF_BYTES]))
     return str(kind.mime) if kind else UNKNOWN_CONTENT_TYPE
 
 
-def _phone(value: str) -> str:
+def _normalize_phone(value: str) -> str:
     import phonenumbers
 
     try:
-        number = phonenumbers.parse(tidy_line(value), None)
+        number = phonenumbers.parse(normalize_line(value), None)
     except phonenumbers.NumberParseException:
-        raise _no_phone() from None
+        raise _invalid_phone() from None
     if not phonenumbers.is_valid_number(number) or number.extension:
-        raise _no_phone()
+        raise _invalid_phone()
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _no_phone() -> PydanticCustomError:
+def _invalid_phone() -> PydanticCustomError:
     return PydanticCustomError("phone", "Use a phone number with its country, such as +44 20 7946 0018.")
 
 
-Url = Annotated[str, Tidied(_url, URL_LENGTH, 1, format="uri", example="https://example.com/")]
+Url = Annotated[str, Normalized(_normalize_url, URL_LENGTH, 1, format="uri", example="https://example.com/")]
 """An http or https URL in its normal form, without credentials. It says nothing about where it leads."""
 
-SafeHtml = Annotated[str, Tidied(_clean_html, HTML_LENGTH, example="<p>Hello</p>")]
+SafeHtml = Annotated[str, Normalized(_sanitize_html, HTML_LENGTH, example="<p>Hello</p>")]
 """HTML without scripts, styles, event handlers and links that run code."""
 
-SafeFilename = Annotated[str, Tidied(safe_filename, FILENAME_BYTES, 1, example="report.pdf")]
+SafeFilename = Annotated[str, Normalized(safe_filename, FILENAME_BYTES, 1, example="report.pdf")]
 """A file name without a path that every system can keep."""
 
-Phone = Annotated[str, Tidied(_phone, PHONE_LENGTH, 1, format="phone", example="+442079460018")]
+Phone = Annotated[str, Normalized(_normalize_phone, PHONE_LENGTH, 1, format="phone", example="+442079460018")]
 """A phone number that could exist, in E.164 form (+442079460018)."""

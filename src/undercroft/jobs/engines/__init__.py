@@ -33,7 +33,7 @@ class NewJob(Struct, frozen=True):
     delay: timedelta
 
 
-class Message(Struct, frozen=True):
+class QueueMessage(Struct, frozen=True):
     """One delivery of a job to a worker; `handle` is the engine's own."""
 
     id: int
@@ -63,7 +63,7 @@ class Engine(Protocol):
         tasks: Collection[str],
         worker_id: UUID,
         stale_after: timedelta,
-    ) -> list[Message]:
+    ) -> list[QueueMessage]:
         """Take up to `limit` due messages of these tasks, and those whose worker gave no heartbeat for so long."""
         ...
 
@@ -71,12 +71,12 @@ class Engine(Protocol):
         """The statement, without parameters, that renews every claim of this worker. It never waits for a lock."""
         ...
 
-    async def end(self, connection: asyncpg.Connection, ended: Sequence[tuple[Message, str]]) -> None:
+    async def finish(self, connection: asyncpg.Connection, finished: Sequence[tuple[QueueMessage, str]]) -> None:
         """Remove the messages of jobs that ended in these statuses."""
         ...
 
     async def release(
-        self, connection: asyncpg.Connection, worker_id: UUID, released: Sequence[tuple[Message, timedelta]]
+        self, connection: asyncpg.Connection, worker_id: UUID, released: Sequence[tuple[QueueMessage, timedelta]]
     ) -> None:
         """Give messages back, due after these delays, unless another worker has claimed them since."""
         ...
@@ -89,7 +89,7 @@ class Engine(Protocol):
         """How long until the next message is due; None when none waits."""
         ...
 
-    async def announce_cancel(self, connection: asyncpg.Connection, message_id: int) -> None:
+    async def notify_cancel(self, connection: asyncpg.Connection, message_id: int) -> None:
         """Tell whichever worker runs this message, once the transaction commits, to stop it."""
         ...
 
@@ -102,19 +102,19 @@ class Engine(Protocol):
         ...
 
     async def listen(
-        self, url: str, settings: DatabaseSettings, *, arrived: Callable[[], None], cancelled: Callable[[int], None]
+        self, url: str, settings: DatabaseSettings, *, on_message: Callable[[], None], on_cancel: Callable[[int], None]
     ) -> None:
         """Call back for every announcement until cancelled, over a connection that comes back by itself."""
         ...
 
 
 @cache
-def _by_name(name: str) -> Engine:
+def _load_engine(name: str) -> Engine:
     from undercroft.jobs.engines.postgres import PostgresEngine
 
     return {"postgres": PostgresEngine}[name]()
 
 
-def engine() -> Engine:
+def get_engine() -> Engine:
     """The engine that `JOBS_ENGINE` names."""
-    return _by_name(load(JobsSettings).jobs_engine)
+    return _load_engine(load(JobsSettings).jobs_engine)

@@ -14,8 +14,8 @@ from uuid import UUID
 import asyncpg
 
 from undercroft.core.db.settings import DatabaseSettings
-from undercroft.jobs.engines import Message, NewJob
-from undercroft.jobs.engines.listening import listen
+from undercroft.jobs.engines import NewJob, QueueMessage
+from undercroft.jobs.engines.listener import listen
 
 if TYPE_CHECKING:
     from pgqueuer.domain.settings import DBSettings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CHANNEL = "ch_pgqueuer"
 
-UNFINISHED = "status IN ('queued', 'running')"
+UNFINISHED_SQL = "status IN ('queued', 'running')"
 NEXT_ID = "nextval('pgqueuer_id_seq')"
 MESSAGE = "pgqueuer (id, priority, entrypoint, payload, execute_after, status)"
 
@@ -36,7 +36,7 @@ WITH job AS (
         $1, $2, $3, 'queued', $4, 0, $5, 0, $6, $7, $8, false,
         coalesce($9, now() + $10::interval), now(), now(), {NEXT_ID}
     )
-    ON CONFLICT (task, key) WHERE key IS NOT NULL AND {UNFINISHED} DO NOTHING
+    ON CONFLICT (task, key) WHERE key IS NOT NULL AND {UNFINISHED_SQL} DO NOTHING
     RETURNING id, task, priority, scheduled_at, created_at, message_id
 ), message AS (
     INSERT INTO {MESSAGE}
@@ -86,7 +86,7 @@ SELECT min(execute_after) - now() AS due FROM pgqueuer WHERE status = 'queued' A
 RESEND_LOST = f"""
 WITH lost AS (
     SELECT id FROM jobs j
-    WHERE {UNFINISHED} AND NOT EXISTS (SELECT FROM pgqueuer p WHERE p.id = j.message_id)
+    WHERE {UNFINISHED_SQL} AND NOT EXISTS (SELECT FROM pgqueuer p WHERE p.id = j.message_id)
         AND (status = 'queued' OR NOT EXISTS (
             SELECT FROM job_workers w WHERE w.id = j.worker_id AND w.seen_at > now() - interval '1 hour'
         ))
@@ -106,7 +106,7 @@ DELETE FROM pgqueuer WHERE id IN (
     SELECT p.id FROM pgqueuer p
     WHERE NOT EXISTS (
         SELECT FROM jobs j
-        WHERE j.id = encode(p.payload, 'hex')::uuid AND j.message_id = p.id AND {UNFINISHED}
+        WHERE j.id = encode(p.payload, 'hex')::uuid AND j.message_id = p.id AND {UNFINISHED_SQL}
     )
     LIMIT $1
     FOR UPDATE SKIP LOCKED
@@ -125,7 +125,7 @@ DELETE FROM pgqueuer_statistics WHERE id IN (
 )
 """
 
-ENDED_AS = {"succeeded": "successful", "failed": "exception", "cancelled": "canceled"}
+PGQUEUER_STATUS = {"succeeded": "successful", "failed": "exception", "cancelled": "canceled"}
 
 
 class PostgresEngine:
@@ -158,7 +158,7 @@ class PostgresEngine:
         tasks: Collection[str],
         worker_id: UUID,
         stale_after: timedelta,
-    ) -> list[Message]:
+    ) -> list[QueueMessage]:
         claimed = await self._queries(connection).dequeue(
             batch_size=limit,
             entrypoints=self._entrypoints(tasks),
@@ -166,19 +166,19 @@ class PostgresEngine:
             global_concurrency_limit=None,
             heartbeat_timeout=stale_after,
         )
-        return [Message(job.id, UUID(bytes=job.payload), job) for job in claimed if job.payload]
+        return [QueueMessage(job.id, UUID(bytes=job.payload), job) for job in claimed if job.payload]
 
     def heartbeat_sql(self, worker_id: UUID) -> str:
         return HEARTBEAT.format(worker_id=UUID(str(worker_id)))
 
-    async def end(self, connection: asyncpg.Connection, ended: Sequence[tuple[Message, str]]) -> None:
-        if ended:
+    async def finish(self, connection: asyncpg.Connection, finished: Sequence[tuple[QueueMessage, str]]) -> None:
+        if finished:
             await self._queries(connection).log_jobs(
-                [(message.handle, cast(Any, ENDED_AS[status]), None) for message, status in ended]
+                [(message.handle, cast(Any, PGQUEUER_STATUS[status]), None) for message, status in finished]
             )
 
     async def release(
-        self, connection: asyncpg.Connection, worker_id: UUID, released: Sequence[tuple[Message, timedelta]]
+        self, connection: asyncpg.Connection, worker_id: UUID, released: Sequence[tuple[QueueMessage, timedelta]]
     ) -> None:
         """Not the library's `retry_job`, which takes a message from the worker that has claimed it meanwhile."""
         if released:
@@ -186,12 +186,12 @@ class PostgresEngine:
             await connection.execute(RELEASE, worker_id, ids, delays)
 
     async def release_unknown(self, connection: asyncpg.Connection, worker_id: UUID, known_ids: Collection[int]) -> int:
-        return _touched(await connection.execute(RELEASE_UNKNOWN, worker_id, list(known_ids)))
+        return _row_count(await connection.execute(RELEASE_UNKNOWN, worker_id, list(known_ids)))
 
     async def next_due(self, connection: asyncpg.Connection, tasks: Collection[str]) -> timedelta | None:
         return cast("timedelta | None", await connection.fetchval(NEXT_DUE, list(tasks)))
 
-    async def announce_cancel(self, connection: asyncpg.Connection, message_id: int) -> None:
+    async def notify_cancel(self, connection: asyncpg.Connection, message_id: int) -> None:
         event = {"channel": CHANNEL, "ids": [message_id], "type": "cancellation_event"}
         sent_at = datetime.now(UTC).isoformat()
         await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, json.dumps(event | {"sent_at": sent_at}))
@@ -199,7 +199,7 @@ class PostgresEngine:
     async def sweep(self, connection: asyncpg.Connection, limit: int) -> tuple[int, int]:
         resent = await connection.execute(RESEND_LOST, limit)
         dropped = await connection.execute(DROP_ORPHANS, limit)
-        return _touched(resent), _touched(dropped)
+        return _row_count(resent), _row_count(dropped)
 
     async def delete_records(self, connection: asyncpg.Connection, keep: timedelta, limit: int) -> int:
         """The library would first aggregate its whole log in one statement, which has no bound, for statistics that
@@ -207,20 +207,20 @@ class PostgresEngine:
         """
         log = await connection.execute(DELETE_LOG, keep, limit)
         statistics = await connection.execute(DELETE_STATISTICS, keep, limit)
-        return _touched(log) + _touched(statistics)
+        return _row_count(log) + _row_count(statistics)
 
     async def listen(
-        self, url: str, settings: DatabaseSettings, *, arrived: Callable[[], None], cancelled: Callable[[int], None]
+        self, url: str, settings: DatabaseSettings, *, on_message: Callable[[], None], on_cancel: Callable[[int], None]
     ) -> None:
-        def announced(payload: str) -> None:
+        def on_notification(payload: str) -> None:
             event = json.loads(payload)
             if event.get("type") == "cancellation_event":
                 for message_id in event.get("ids", ()):
-                    cancelled(message_id)
+                    on_cancel(message_id)
             elif event.get("operation") == "insert":
-                arrived()
+                on_message()
 
-        await listen(url, settings, CHANNEL, announced=announced, connected=arrived)
+        await listen(url, settings, CHANNEL, on_notification=on_notification, on_connect=on_message)
 
     @cached_property
     def _names(self) -> "DBSettings":
@@ -270,6 +270,6 @@ def library_names() -> "DBSettings":
     )
 
 
-def _touched(status: str) -> int:
+def _row_count(status: str) -> int:
     """The number of rows in what PostgreSQL says of a command: `DELETE 3`."""
     return int(status.rpartition(" ")[2])

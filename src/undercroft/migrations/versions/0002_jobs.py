@@ -207,7 +207,7 @@ def downgrade() -> None:
         op.drop_table(table)
 
 
-def moment(name: str, *, nullable: bool = False) -> sa.Column[object]:
+def timestamp_column(name: str, *, nullable: bool = False) -> sa.Column[object]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
@@ -228,11 +228,11 @@ def create_jobs() -> None:
         sa.Column("progress", sa.Float()),
         sa.Column("progress_message", sa.Text()),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
-        moment("scheduled_at"),
-        moment("started_at", nullable=True),
-        moment("finished_at", nullable=True),
-        moment("created_at"),
-        moment("updated_at"),
+        timestamp_column("scheduled_at"),
+        timestamp_column("started_at", nullable=True),
+        timestamp_column("finished_at", nullable=True),
+        timestamp_column("created_at"),
+        timestamp_column("updated_at"),
         sa.Column("args", JSONB(), nullable=False),
         sa.Column("result", JSONB()),
         sa.Column("error", sa.Text()),
@@ -255,10 +255,10 @@ def create_schedules_and_workers() -> None:
         sa.Column("task", sa.Text(), primary_key=True),
         sa.Column("cron", sa.Text(), nullable=False),
         sa.Column("timezone", sa.Text(), nullable=False),
-        moment("next_run_at"),
-        moment("last_run_at", nullable=True),
+        timestamp_column("next_run_at"),
+        timestamp_column("last_run_at", nullable=True),
         sa.Column("last_job_id", sa.Uuid()),
-        moment("seen_at"),
+        timestamp_column("seen_at"),
     )
     op.create_table(
         "job_workers",
@@ -267,6 +267,6 @@ def create_schedules_and_workers() -> None:
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("queues", sa.Text(), nullable=False),
         sa.Column("concurrency", sa.Integer(), nullable=False),
-        moment("started_at"),
-        moment("seen_at"),
+        timestamp_column("started_at"),
+        timestamp_column("seen_at"),
     )

@@ -18,14 +18,14 @@ class ApiKeyView(AdminView, model=ApiKey):
     noun = "api_key"
     label = "name"
     can_delete = True
-    removal = "Programs that use the key are refused from their next request on."
+    delete_warning = "Programs that use the key are refused from their next request on."
     references = {"user_id": "user", "team_id": "team", "created_by": "user"}
     column_list = ["name", "prefix", "user_id", "team_id", "scopes", "expires_at", "last_used_at", "created_at"]
     column_searchable_list = ["name", "prefix", "user_id", "team_id"]
     column_sortable_list = ["name", "expires_at", "last_used_at", "created_at"]
     column_default_sort = ("created_at", True)
 
-    async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
+    async def delete_row(self, session: Session, row: Any, *, by: Principal) -> None:
         """End a key from its next request on; one that is revoked is removed. Raises `RoleTooWeak`."""
         if row.user_id is not None:
             await UserService(session).require_rank(row.user_id, by=by)

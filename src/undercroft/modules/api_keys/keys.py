@@ -10,51 +10,51 @@ import string
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from undercroft.core.auth.principal import API_KEY_MARK
+from undercroft.core.auth.principal import API_KEY_PREFIX
 from undercroft.core.security.tokens import hash_token
 
-LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 PREFIX_LENGTH = 12
 SECRET_LENGTH = 32
 CHECKSUM_LENGTH = 6
 
-_FORM = re.compile(f"{API_KEY_MARK}[0-9A-Za-z]{{{PREFIX_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH}}}", re.ASCII)
+_KEY_PATTERN = re.compile(f"{API_KEY_PREFIX}[0-9A-Za-z]{{{PREFIX_LENGTH + SECRET_LENGTH + CHECKSUM_LENGTH}}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class ParsedKey:
     """A key as somebody sent it: what finds it and what it must hash to."""
 
     prefix: str
     hash: bytes = field(repr=False)
 
 
-def new_prefix() -> str:
+def generate_prefix() -> str:
     """What a key is found and shown by; it stays when the secret changes."""
-    return _letters(PREFIX_LENGTH)
+    return _random_string(PREFIX_LENGTH)
 
 
-def new_key(prefix: str) -> str:
+def generate_key(prefix: str) -> str:
     """A whole key with a new secret."""
-    body = API_KEY_MARK + prefix + _letters(SECRET_LENGTH)
+    body = API_KEY_PREFIX + prefix + _random_string(SECRET_LENGTH)
     return body + _checksum(body)
 
 
-def read_key(text: str) -> Presented | None:
+def parse_key(text: str) -> ParsedKey | None:
     """What a text says if it has the form of a key; None for anything else."""
-    if not _FORM.fullmatch(text) or text[-CHECKSUM_LENGTH:] != _checksum(text[:-CHECKSUM_LENGTH]):
+    if not _KEY_PATTERN.fullmatch(text) or text[-CHECKSUM_LENGTH:] != _checksum(text[:-CHECKSUM_LENGTH]):
         return None
-    begin = len(API_KEY_MARK)
-    return Presented(text[begin : begin + PREFIX_LENGTH], hash_token(text))
+    begin = len(API_KEY_PREFIX)
+    return ParsedKey(text[begin : begin + PREFIX_LENGTH], hash_token(text))
 
 
-def _letters(length: int) -> str:
-    return "".join(secrets.choice(LETTERS) for _ in range(length))
+def _random_string(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 def _checksum(body: str) -> str:
     number, letters = crc32(body.encode()), ""
     for _ in range(CHECKSUM_LENGTH):
-        number, letter = divmod(number, len(LETTERS))
-        letters += LETTERS[letter]
+        number, letter = divmod(number, len(ALPHABET))
+        letters += ALPHABET[letter]
     return letters

@@ -3,11 +3,11 @@
 from sqlalchemy import text
 
 from undercroft.core.db import Statement
-from undercroft.core.db.last_use import LastUse
+from undercroft.core.db.last_used import LastUsedTracker
 
 
-class LastUsed(LastUse):
-    write = Statement(
+class ApiKeyLastUsed(LastUsedTracker):
+    update_statement = Statement(
         text(
             "UPDATE api_keys AS k SET last_used_at = used.at, last_used_ip = used.ip "
             "FROM unnest(CAST(:ids AS uuid[]), CAST(:at AS timestamptz[]), CAST(:ips AS text[])) AS used (id, at, ip) "

@@ -24,14 +24,14 @@ class KeyKind(StrEnum):
     TEAM = "team"
 
 
-class ApiKeyFields(SQLModel):
+class ApiKeyBase(SQLModel):
     name: Name = Field(max_length=100, description="What it is for.")
     expires_at: datetime | None = Field(
         default=None, sa_type=TIMESTAMP, nullable=True, description="From then on it is refused; never when empty."
     )
 
 
-class ApiKey(ApiKeyFields, Identified, Timestamped, table=True):
+class ApiKey(ApiKeyBase, Identified, Timestamped, table=True):
     """A key of a user or of a team; one that is revoked is removed.
 
     While a rotation overlaps, `previous_hash` is accepted until `previous_until`. `scopes` that are empty (NULL) are
@@ -43,7 +43,7 @@ class ApiKey(ApiKeyFields, Identified, Timestamped, table=True):
         "the user, or the team of a team's key",
         "until it is revoked",
         personal=("name", "last_used_ip"),
-        plain=("prefix", "scopes"),
+        non_personal=("prefix", "scopes"),
         erasures=(Erasure("user_id"), Erasure("created_by", values={"last_used_ip": ""})),
     )
     __table_args__: Any = (

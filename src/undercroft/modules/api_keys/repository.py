@@ -12,14 +12,14 @@ from undercroft.modules.teams import Team
 from undercroft.modules.users import User
 
 
-class Reach:
+class VisibleKeys:
     """Whose keys somebody may see: their own, and those of a team if one is named."""
 
     def __init__(self, user_id: UUID, team_id: UUID | None) -> None:
         self._own: ColumnElement[bool] = col(ApiKey.user_id) == user_id
         self._teams: ColumnElement[bool] = col(ApiKey.team_id) == team_id if team_id is not None else false()
 
-    def of(self, kind: KeyKind | None) -> ColumnElement[bool]:
+    def where(self, kind: KeyKind | None) -> ColumnElement[bool]:
         """The condition for keys of one kind, or of both."""
         match kind:
             case KeyKind.USER:
@@ -36,31 +36,31 @@ class ApiKeyRepository(Repository[ApiKey]):
     searchable = ("name", "prefix")
     sortable = ("created_at", "name", "last_used_at", "expires_at")
 
-    async def reached(self, key_id: UUID, reach: Reach) -> ApiKey:
+    async def get_visible(self, key_id: UUID, visible: VisibleKeys) -> ApiKey:
         """Raises `ApiKeyNotFound` for one that is out of reach, as for one that there is not."""
-        key = await self._first(self._query().where(col(ApiKey.id) == key_id, reach.of(None)))
+        key = await self._first(self._query().where(col(ApiKey.id) == key_id, visible.where(None)))
         if key is None:
             raise ApiKeyNotFound
         return key
 
-    async def lock_reached(self, key_id: UUID, reach: Reach) -> ApiKey:
+    async def lock_visible(self, key_id: UUID, visible: VisibleKeys) -> ApiKey:
         """The same, held until the transaction ends."""
-        query = self._query().where(col(ApiKey.id) == key_id, reach.of(None)).with_for_update()
+        query = self._query().where(col(ApiKey.id) == key_id, visible.where(None)).with_for_update()
         key = await self._first(query.execution_options(populate_existing=True))
         if key is None:
             raise ApiKeyNotFound
         return key
 
-    async def count_of_user(self, user_id: UUID) -> int:
+    async def lock_and_count_for_user(self, user_id: UUID) -> int:
         """How many keys a user has, who gets no other one until the transaction ends."""
         await self._session.execute(select(col(User.id)).where(col(User.id) == user_id).with_for_update(key_share=True))
         return await self.count(col(ApiKey.user_id) == user_id)
 
-    async def count_of_team(self, team_id: UUID) -> int:
+    async def lock_and_count_for_team(self, team_id: UUID) -> int:
         """How many keys a team has, which gets no other one until the transaction ends."""
         await self._session.execute(select(col(Team.id)).where(col(Team.id) == team_id).with_for_update(key_share=True))
         return await self.count(col(ApiKey.team_id) == team_id)
 
-    async def erase(self, user_id: UUID) -> int:
+    async def delete_for_user(self, user_id: UUID) -> int:
         """Remove all keys that act for somebody; how many there were."""
-        return await self._writing.rowcount(delete(ApiKey).where(col(ApiKey.user_id) == user_id))
+        return await self._write_session.rowcount(delete(ApiKey).where(col(ApiKey.user_id) == user_id))

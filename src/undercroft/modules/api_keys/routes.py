@@ -9,14 +9,14 @@ from uuid import UUID
 
 from fastapi import Response
 
-from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router, StepUpRequired, require_recent_proof
+from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router, StepUpRequired, require_step_up
 from undercroft.core.auth.guards import PermissionDenied
-from undercroft.core.auth.routing import Surface
-from undercroft.core.auth.widening import grants_nothing, requires_proof_when
+from undercroft.core.auth.router import Surface
+from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
-from undercroft.core.http.idempotency import answers_secret
+from undercroft.core.http.idempotency import returns_secret
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
@@ -31,15 +31,15 @@ from undercroft.modules.api_keys.errors import (
 )
 from undercroft.modules.api_keys.models import ApiKey, KeyKind
 from undercroft.modules.api_keys.repository import ApiKeyRepository
-from undercroft.modules.api_keys.schemas import ApiKeyCreate, ApiKeyMade, ApiKeyRead, ApiKeyRotate, ApiKeyUpdate
-from undercroft.modules.api_keys.service import ApiKeys, ApiKeyService
+from undercroft.modules.api_keys.schemas import ApiKeyCreate, ApiKeyRead, ApiKeyRotate, ApiKeyUpdate, ApiKeyWithSecret
+from undercroft.modules.api_keys.service import ApiKeyReadService, ApiKeyService
 
 API_KEYS = Tag("API keys", "What programs present themselves with.", group="Account")
 PREFIX = "/api-keys"
 
-router = Router(surface="app", prefix=PREFIX, tag=API_KEYS, oneself=True, dependencies=[INTERACTIVE])
+router = Router(surface="app", prefix=PREFIX, tag=API_KEYS, self_only=True, dependencies=[INTERACTIVE])
 
-FIELDS = (UnknownScope, ScopesExceedRole, ExpiryInPast)
+FIELD_ERRORS = (UnknownScope, ScopesExceedRole, ExpiryInPast)
 
 
 class ApiKeyQuery(PageQuery):
@@ -55,7 +55,7 @@ async def list_api_keys(
     query: Annotated[ApiKeyQuery, query(ApiKeyQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[ApiKeyRead]:
     """One's own, and the current team's for those with `api_keys:read` in it. Secrets are not told."""
-    found = await ApiKeys(session, principal).list(
+    found = await ApiKeyReadService(session, principal).list(
         kind=query.kind, q=query.q, sort=query.checked_sort, page=query.page, size=query.size
     )
     items = [ApiKeyRead.of(key) for key in found.items]
@@ -65,57 +65,57 @@ async def list_api_keys(
 @router.post(
     "",
     status_code=201,
-    response_model=ApiKeyMade,
+    response_model=ApiKeyWithSecret,
     summary="Make an API key",
-    dependencies=[require_recent_proof()],
-    responses=responses(*FIELDS, StepUpRequired, PermissionDenied, PersonalTeamKey, TooManyApiKeys),
+    dependencies=[require_step_up()],
+    responses=responses(*FIELD_ERRORS, StepUpRequired, PermissionDenied, PersonalTeamKey, TooManyApiKeys),
 )
-@answers_secret
+@returns_secret
 async def create_api_key(
     body: ApiKeyCreate, principal: CurrentPrincipal, session: SessionDep, response: Response
-) -> ApiKeyMade:
+) -> ApiKeyWithSecret:
     """Answers with the `key`, this once. A team's key needs `api_keys:write` in the current team."""
     key, text = await ApiKeyService(session, principal).create(body)
     response.headers["Location"] = f"{Surface.APP.prefix}{PREFIX}/{key.id}"
-    return _told(key, text, response)
+    return _key_response(key, text, response)
 
 
 @router.get("/{key_id}", response_model=ApiKeyRead, summary="Read an API key", responses=responses(ApiKeyNotFound))
 async def read_api_key(key_id: UUID, principal: CurrentPrincipal, session: ReadSessionDep) -> ApiKeyRead:
     """All about it but the secret."""
-    return ApiKeyRead.of(await ApiKeys(session, principal).read(key_id))
+    return ApiKeyRead.of(await ApiKeyReadService(session, principal).read(key_id))
 
 
 @router.patch(
     "/{key_id}",
     response_model=ApiKeyRead,
     summary="Change an API key",
-    responses=responses(ApiKeyNotFound, StepUpRequired, PermissionDenied, *FIELDS),
+    responses=responses(ApiKeyNotFound, StepUpRequired, PermissionDenied, *FIELD_ERRORS),
 )
-@requires_proof_when("the key gains scopes or time")
+@step_up_when("the key gains scopes or time")
 async def update_api_key(
     key_id: UUID, body: ApiKeyUpdate, principal: CurrentPrincipal, session: SessionDep
 ) -> ApiKeyRead:
     """Only the fields that are given are changed, from the key's next request on."""
-    return ApiKeyRead.of(await ApiKeyService(session, principal).change(key_id, body.model_dump(exclude_unset=True)))
+    return ApiKeyRead.of(await ApiKeyService(session, principal).update(key_id, body.model_dump(exclude_unset=True)))
 
 
 @router.post(
     "/{key_id}/rotate",
-    response_model=ApiKeyMade,
+    response_model=ApiKeyWithSecret,
     summary="Rotate an API key",
-    dependencies=[require_recent_proof()],
+    dependencies=[require_step_up()],
     responses=responses(ApiKeyNotFound, StepUpRequired, PermissionDenied, ScopesExceedRole, RotationOverlaps),
 )
-@answers_secret
+@returns_secret
 async def rotate_api_key(
     key_id: UUID, principal: CurrentPrincipal, session: SessionDep, response: Response, body: ApiKeyRotate | None = None
-) -> ApiKeyMade:
+) -> ApiKeyWithSecret:
     """Answers with another `key`, this once. The earlier one goes on for a day unless the body says otherwise."""
     hours = body.overlap_hours if body else None
     overlap = None if hours is None else timedelta(hours=hours)
     key, text = await ApiKeyService(session, principal).rotate(key_id, overlap=overlap)
-    return _told(key, text, response)
+    return _key_response(key, text, response)
 
 
 @router.delete(
@@ -124,12 +124,12 @@ async def rotate_api_key(
     summary="Delete an API key",
     responses=responses(ApiKeyNotFound, PermissionDenied),
 )
-@grants_nothing("It takes access away.")
+@step_up_exempt("It takes access away.")
 async def delete_api_key(key_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """It is refused from its next request on, on every process."""
     await ApiKeyService(session, principal).revoke(key_id)
 
 
-def _told(key: ApiKey, text: str, response: Response) -> ApiKeyMade:
+def _key_response(key: ApiKey, text: str, response: Response) -> ApiKeyWithSecret:
     response.headers["Cache-Control"] = "no-store"
-    return ApiKeyMade.of(key, key=text)
+    return ApiKeyWithSecret.of(key, key=text)

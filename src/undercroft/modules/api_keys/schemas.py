@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
 
-from undercroft.core.auth.principal import API_KEY_MARK
+from undercroft.core.auth.principal import API_KEY_PREFIX
 from undercroft.core.validation import Name, Schema
 from undercroft.modules.api_keys.models import SCOPE_LENGTH, ApiKey, KeyKind
 
@@ -70,14 +70,14 @@ class ApiKeyRead(Schema):
     last_used_ip: str
 
     @classmethod
-    def of(cls, kept: ApiKey, **more: Any) -> Self:
-        fields = {name: getattr(kept, name) for name in ApiKeyRead.model_fields}
-        fields["prefix"] = API_KEY_MARK + kept.prefix
-        fields["previous_until"] = kept.previous_until if kept.overlaps else None
+    def of(cls, row: ApiKey, **more: Any) -> Self:
+        fields = {name: getattr(row, name) for name in ApiKeyRead.model_fields}
+        fields["prefix"] = API_KEY_PREFIX + row.prefix
+        fields["previous_until"] = row.previous_until if row.overlaps else None
         return cls(**fields, **more)
 
 
-class ApiKeyMade(ApiKeyRead):
+class ApiKeyWithSecret(ApiKeyRead):
     """A key with its secret, which is told here and never again."""
 
     key: str = Field(description="What is sent as `Authorization: Bearer …`. Keep it now: it is not shown again.")

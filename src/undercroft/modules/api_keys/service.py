@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.auth.guards import PermissionDenied
-from undercroft.core.auth.permissions import declared
-from undercroft.core.auth.proof import require_recent
+from undercroft.core.auth.permissions import list_permissions
+from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Slice
+from undercroft.core.db.repository import OffsetPage
 from undercroft.core.ids import new_id
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
@@ -25,9 +25,9 @@ from undercroft.modules.api_keys.errors import (
     TooManyApiKeys,
     UnknownScope,
 )
-from undercroft.modules.api_keys.keys import new_key, new_prefix
+from undercroft.modules.api_keys.keys import generate_key, generate_prefix
 from undercroft.modules.api_keys.models import ApiKey, KeyKind
-from undercroft.modules.api_keys.repository import ApiKeyRepository, Reach
+from undercroft.modules.api_keys.repository import ApiKeyRepository, VisibleKeys
 from undercroft.modules.api_keys.schemas import ApiKeyCreate
 from undercroft.modules.api_keys.settings import ApiKeySettings
 from undercroft.modules.teams import TeamRepository
@@ -35,33 +35,33 @@ from undercroft.modules.teams import TeamRepository
 READ, WRITE = "api_keys:read", "api_keys:write"
 
 
-class ApiKeys:
+class ApiKeyReadService:
     """What somebody may see of keys."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
         self._principal = principal
         self._keys = ApiKeyRepository(session)
         team_id = principal.team_id if READ in principal.permissions else None
-        self._reach = Reach(principal.user_id, team_id)
+        self._visible = VisibleKeys(principal.user_id, team_id)
 
     async def list(
         self, *, kind: KeyKind | None, q: str | None, sort: str | None, page: int, size: int
-    ) -> Slice[ApiKey]:
+    ) -> OffsetPage[ApiKey]:
         """One page of the keys within reach. Raises `PermissionDenied` when the team's are asked for in vain."""
         if kind is KeyKind.TEAM:
             self._require(READ)
-        return await self._keys.list(self._reach.of(kind), q=q, sort=sort, page=page, size=size)
+        return await self._keys.list(self._visible.where(kind), q=q, sort=sort, page=page, size=size)
 
     async def read(self, key_id: UUID) -> ApiKey:
         """Raises `ApiKeyNotFound`."""
-        return await self._keys.reached(key_id, self._reach)
+        return await self._keys.get_visible(key_id, self._visible)
 
     def _require(self, permission: str) -> None:
         if permission not in self._principal.permissions:
             raise PermissionDenied(details={"permission": permission})
 
 
-class ApiKeyService(ApiKeys):
+class ApiKeyService(ApiKeyReadService):
     """What somebody may do with keys, in one transaction each."""
 
     def __init__(self, session: Session, principal: Principal) -> None:
@@ -76,8 +76,8 @@ class ApiKeyService(ApiKeys):
         """
         _require_future(data.expires_at)
         team_id = await self._owning_team(data.kind)
-        prefix = new_prefix()
-        text = new_key(prefix)
+        prefix = generate_prefix()
+        text = generate_key(prefix)
         key = ApiKey(
             id=new_id(),
             name=data.name,
@@ -90,26 +90,27 @@ class ApiKeyService(ApiKeys):
             team_id=team_id,
         )
         await self._keys.create(key)
-        await self._record("api_key.created", key, after={"prefix": prefix, **_facts(key)})
+        await self._record("api_key.created", key, after={"prefix": prefix, **_audit_values(key)})
         return key, text
 
-    async def change(self, key_id: UUID, changes: Mapping[str, Any]) -> ApiKey:
+    async def update(self, key_id: UUID, changes: Mapping[str, Any]) -> ApiKey:
         """Change what is given. Raises `ApiKeyNotFound`, `PermissionDenied`, and what `create` raises of fields.
 
-        Raises what `require_recent` raises when the key gains scopes or time: as much as a new key would give.
+        Raises what `require_recent_authentication` raises when the key gains scopes or time: as much as a new key would
+        give.
         """
         key = await self._lock(key_id)
         changes = dict(changes)
         if "expires_at" in changes and changes["expires_at"] != key.expires_at:
             _require_future(changes["expires_at"])
         if "scopes" in changes:
-            changes["scopes"] = self._scopes(key.kind, changes["scopes"], kept=key.scopes or ())
-        if widened := _widens(key, changes):
-            require_recent(self._principal)
-        before = _facts(key)
+            changes["scopes"] = self._scopes(key.kind, changes["scopes"], current=key.scopes or ())
+        if widened := _extends_access(key, changes):
+            require_recent_authentication(self._principal)
+        before = _audit_values(key)
         if any(getattr(key, name) != value for name, value in changes.items()):
             await self._keys.update(key, changes)
-            after = {name: value for name, value in _facts(key).items() if value != before[name]}
+            after = {name: value for name, value in _audit_values(key).items() if value != before[name]}
             await self._record(
                 "api_key.changed",
                 key,
@@ -128,10 +129,10 @@ class ApiKeyService(ApiKeys):
         """
         key, overlap = await self._lock(key_id), load(ApiKeySettings).overlap if overlap is None else overlap
         if key.kind is KeyKind.TEAM:
-            self._require_own(key.scopes or ())
+            self._require_within_role(key.scopes or ())
         if overlap and key.overlaps:
             raise RotationOverlaps(details={"previous_until": str(key.previous_until)})
-        text, until = new_key(key.prefix), utc_now() + overlap if overlap else None
+        text, until = generate_key(key.prefix), utc_now() + overlap if overlap else None
         changes = {
             "previous_hash": key.secret_hash if overlap else None,
             "previous_until": until,
@@ -145,10 +146,10 @@ class ApiKeyService(ApiKeys):
         """End a key, from the next request on. Raises `ApiKeyNotFound`, `PermissionDenied`."""
         key = await self._lock(key_id)
         await self._keys.delete(key)
-        await self._record("api_key.revoked", key, before={"prefix": key.prefix, **_facts(key)})
+        await self._record("api_key.revoked", key, before={"prefix": key.prefix, **_audit_values(key)})
 
     async def _lock(self, key_id: UUID) -> ApiKey:
-        key = await self._keys.lock_reached(key_id, self._reach)
+        key = await self._keys.lock_visible(key_id, self._visible)
         if key.kind is KeyKind.TEAM:
             self._require(WRITE)
         return key
@@ -156,26 +157,26 @@ class ApiKeyService(ApiKeys):
     async def _owning_team(self, kind: KeyKind) -> UUID | None:
         """The team that a new key will belong to, None for the user's own; there is room for one more."""
         if kind is KeyKind.USER:
-            _require_room(await self._keys.count_of_user(self._principal.user_id))
+            _require_below_limit(await self._keys.lock_and_count_for_user(self._principal.user_id))
             return None
         self._require(WRITE)
         team = await TeamRepository(self._session).get(self._principal.team_id)
         if team.personal_user_id is not None:
             raise PersonalTeamKey
-        _require_room(await self._keys.count_of_team(team.id))
+        _require_below_limit(await self._keys.lock_and_count_for_team(team.id))
         return team.id
 
-    def _scopes(self, kind: KeyKind, given: list[str] | None, *, kept: Iterable[str] = ()) -> list[str] | None:
+    def _scopes(self, kind: KeyKind, requested: list[str] | None, *, current: Iterable[str] = ()) -> list[str] | None:
         """The scopes as they are kept. A user's key is held to the role whenever it is used, a team's key now."""
-        if given is None:
+        if requested is None:
             return None if kind is KeyKind.USER else sorted(self._principal.permissions - {READ, WRITE})
-        if unknown := set(given) - {permission.name for permission in declared()}:
+        if unknown := set(requested) - {permission.name for permission in list_permissions()}:
             raise UnknownScope(details={"unknown": sorted(unknown)})
         if kind is KeyKind.TEAM:
-            self._require_own(set(given) - set(kept))
-        return sorted(set(given))
+            self._require_within_role(set(requested) - set(current))
+        return sorted(set(requested))
 
-    def _require_own(self, scopes: Iterable[str]) -> None:
+    def _require_within_role(self, scopes: Iterable[str]) -> None:
         if beyond := set(scopes) - self._principal.permissions:
             raise ScopesExceedRole(details={"permissions": sorted(beyond)})
 
@@ -192,13 +193,13 @@ class ApiKeyService(ApiKeys):
         await record(self._session, replace(about, before=before or {}, after=after or {}, details=details or {}))
 
 
-def _facts(key: ApiKey) -> dict[str, Any]:
+def _audit_values(key: ApiKey) -> dict[str, Any]:
     """What is told of a key in the audit log."""
     expires_at = key.expires_at.isoformat() if key.expires_at else None
     return {"name": key.name, "kind": key.kind.value, "scopes": key.scopes, "expires_at": expires_at}
 
 
-def _widens(key: ApiKey, changes: Mapping[str, Any]) -> bool:
+def _extends_access(key: ApiKey, changes: Mapping[str, Any]) -> bool:
     """Whether these changes let a key do more, or for longer."""
     scopes, expires_at = changes.get("scopes", key.scopes), changes.get("expires_at", key.expires_at)
     more = key.scopes is not None and (scopes is None or not set(scopes) <= set(key.scopes))
@@ -206,7 +207,7 @@ def _widens(key: ApiKey, changes: Mapping[str, Any]) -> bool:
     return more or longer
 
 
-def _require_room(count: int) -> None:
+def _require_below_limit(count: int) -> None:
     most = load(ApiKeySettings).api_keys_most
     if count >= most:
         raise TooManyApiKeys(details={"most": most})

@@ -3,27 +3,27 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from undercroft.core.audit import Entry, follow
+from undercroft.core.audit import Entry, on_action
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
 from undercroft.modules.api_keys.models import ApiKey
 from undercroft.modules.api_keys.repository import ApiKeyRepository
 from undercroft.modules.teams import MembershipRepository
-from undercroft.modules.users import UserDeleted, tell
+from undercroft.modules.users import UserDeleted, notify
 
-CHANGES = {"api_key.created": "created", "api_key.changed": "widened", "api_key.rotated": "rotated"}
+ACTION_LABELS = {"api_key.created": "created", "api_key.changed": "widened", "api_key.rotated": "rotated"}
 """The word in the email for each action."""
 
 
-@follow(*CHANGES)
-async def notify_owners(session: Session, entry: Entry) -> None:
+@on_action(*ACTION_LABELS)
+async def notify_key_owners(session: Session, entry: Entry) -> None:
     """A key that is new, or may do more, is a way in that lasts: its user, or its team's owners, get an email."""
     key = await ApiKeyRepository(session).find(entry.target_id) if entry.target_id else None
     if key is None or (entry.action == "api_key.changed" and not entry.details.get("widened")):
         return
     for user_id in await _owners(session, key):
-        await tell(session, user_id, "api_key_changed", change=CHANGES[entry.action], key=key.name)
+        await notify(session, user_id, "api_key_changed", change=ACTION_LABELS[entry.action], key=key.name)
 
 
 async def _owners(session: Session, key: ApiKey) -> Sequence[UUID]:
@@ -34,6 +34,6 @@ async def _owners(session: Session, key: ApiKey) -> Sequence[UUID]:
 
 
 @subscribe(UserDeleted)
-async def forget_keys(session: Session, event: UserDeleted) -> None:
+async def delete_keys(session: Session, event: UserDeleted) -> None:
     """No key acts for somebody who is gone. What they made for a team is the team's and goes on."""
-    await ApiKeyRepository(session).erase(event.user_id)
+    await ApiKeyRepository(session).delete_for_user(event.user_id)

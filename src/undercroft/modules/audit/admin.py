@@ -2,7 +2,7 @@
 
 from sqladmin.filters import StaticValuesFilter
 
-from undercroft.core.admin import AdminView, options
+from undercroft.core.admin import AdminView, enum_choices
 from undercroft.core.audit import ActorKind
 from undercroft.modules.audit.models import AuditEntry
 
@@ -19,4 +19,4 @@ class AuditView(AdminView, model=AuditEntry):
     column_searchable_list = ["action", "target_type", "target_id", "user_id", "request_id"]
     column_sortable_list = ["occurred_at", "action"]
     column_default_sort = ("occurred_at", True)
-    column_filters = [StaticValuesFilter("actor_kind", values=options(ActorKind))]
+    column_filters = [StaticValuesFilter("actor_kind", values=enum_choices(ActorKind))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from undercroft.core.spreadsheets import cell
+from undercroft.core.spreadsheets import escape_cell
 from undercroft.modules.audit.schemas import ExportFormat
 
 COLUMNS = (
@@ -46,7 +46,7 @@ def csv_writer() -> Callable[[Sequence[dict[str, Any]]], bytes]:
         if not headed:
             lines.writerow(COLUMNS)
             headed = True
-        lines.writerows([_cell(value) for value in _flat(entry)] for entry in entries)
+        lines.writerows([_cell(value) for value in _flatten(entry)] for entry in entries)
         return text.getvalue().encode("utf-8", "replace")
 
     return write
@@ -65,11 +65,11 @@ WRITERS = {ExportFormat.CSV: csv_writer, ExportFormat.JSONL: json_lines_writer}
 MEDIA_TYPES = {ExportFormat.CSV: "text/csv", ExportFormat.JSONL: "application/jsonl"}
 
 
-def _flat(entry: dict[str, Any]) -> list[Any]:
+def _flatten(entry: dict[str, Any]) -> list[Any]:
     actor = {f"actor_{name}": value for name, value in entry["actor"].items()}
     return [{**entry, **actor}.get(name) for name in COLUMNS]
 
 
 def _cell(value: Any) -> str:
     """A cell that a spreadsheet takes for text, whatever somebody put into it."""
-    return cell(_encode(value).decode() if isinstance(value, dict) else value)
+    return escape_cell(_encode(value).decode() if isinstance(value, dict) else value)

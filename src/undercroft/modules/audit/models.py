@@ -12,10 +12,10 @@ from sqlmodel import Field, SQLModel
 from undercroft.core.db import Privacy
 
 TIMESTAMP: Any = DateTime(timezone=True)
-BY_MONTH = {"postgresql_partition_by": "RANGE (occurred_at)"}
+PARTITION_BY_MONTH = {"postgresql_partition_by": "RANGE (occurred_at)"}
 
 
-class Part(StrEnum):
+class PersonalPart(StrEnum):
     """Which values: where the action came from, what it was about, or what users typed."""
 
     ORIGIN = "origin"
@@ -30,7 +30,7 @@ class AuditEntry(SQLModel, table=True):
     __privacy__ = Privacy(
         "the platform and its teams; personal values and texts of users are in audit_personal",
         "AUDIT_KEEP_MONTHS",
-        plain=("action", "actor_kind", "target_type", "request_id", "before", "after", "details"),
+        non_personal=("action", "actor_kind", "target_type", "request_id", "before", "after", "details"),
     )
     __table_args__: Any = (
         Index("ix_audit_entries_team_id", "team_id", "occurred_at", "id"),
@@ -41,7 +41,7 @@ class AuditEntry(SQLModel, table=True):
             Index(f"ix_audit_entries_{name}", name, postgresql_where=text(f"{name} IS NOT NULL"))
             for name in ("impersonator_id", "api_key_id", "job_id")
         ),
-        BY_MONTH,
+        PARTITION_BY_MONTH,
     )
 
     occurred_at: datetime = Field(sa_type=TIMESTAMP, primary_key=True)
@@ -62,7 +62,7 @@ class AuditEntry(SQLModel, table=True):
     details: dict[str, Any] = Field(sa_type=JSONB)
 
 
-class AuditPersonal(SQLModel, table=True):
+class AuditPersonalData(SQLModel, table=True):
     """Personal values of an entry, about one person each, so that they can be erased without it."""
 
     __tablename__ = "audit_personal"
@@ -70,10 +70,10 @@ class AuditPersonal(SQLModel, table=True):
         "the user or the team of person_id",
         "until the account is deleted or the team is purged, at most AUDIT_KEEP_MONTHS",
         personal=("values",),
-        plain=("part",),
-        otherwise="erased by the function audit_erase, for no role may delete from it",
+        non_personal=("part",),
+        erasure_note="erased by the function audit_erase, for no role may delete from it",
     )
-    __table_args__: Any = (Index("ix_audit_personal_person_id", "person_id"), BY_MONTH)
+    __table_args__: Any = (Index("ix_audit_personal_person_id", "person_id"), PARTITION_BY_MONTH)
 
     occurred_at: datetime = Field(sa_type=TIMESTAMP, primary_key=True)
     entry_id: UUID = Field(primary_key=True)

@@ -16,7 +16,7 @@ MONTHS_AHEAD = 12
 PARENTS = ("audit_entries", "audit_personal")
 
 _ADD = Statement(text("SELECT audit_add_partitions(CAST(:months AS integer)) AS made"))
-_ALONE = Statement(text("SELECT pg_advisory_xact_lock(hashtextextended('audit.partitions', 0)) AS held"))
+_LOCK = Statement(text("SELECT pg_advisory_xact_lock(hashtextextended('audit.partitions', 0)) AS held"))
 """Nobody else makes or drops months until the transaction ends; `audit_add_partitions` asks for the same."""
 _PARTITIONS = Statement(
     text(
@@ -27,7 +27,7 @@ _PARTITIONS = Statement(
 _MONTH = re.compile(r"_(\d{4})_(\d{2})$")
 
 
-class Month(Struct, frozen=True):
+class ExpiredMonth(Struct, frozen=True):
     """A partition of entries whose time is over, how many there are, and the partition of what is kept apart."""
 
     entries: str
@@ -49,7 +49,7 @@ async def add_partitions(session: Session) -> int:
     return made
 
 
-async def prune(database: Database, *, keep_months: int, dry_run: bool = False) -> list[Month]:
+async def prune(database: Database, *, keep_months: int, dry_run: bool = False) -> list[ExpiredMonth]:
     """Drop the whole months before the last `keep_months` and what is kept apart from them, and record that.
 
     `database` is the one of the tables' owner. Raises `ConfigurationError` for anybody else. Nothing is dropped when
@@ -60,8 +60,8 @@ async def prune(database: Database, *, keep_months: int, dry_run: bool = False) 
     first_kept = _first_of_month(utc_now(), keep_months)
     try:
         async with database.session() as session:
-            await session.fetchrow(_ALONE)
-            over = await _over(session, first_kept)
+            await session.fetchrow(_LOCK)
+            over = await _expired_months(session, first_kept)
             if over and not dry_run:
                 await _drop(session, over)
                 await _record(session, over, first_kept)
@@ -78,34 +78,36 @@ def _first_of_month(moment: datetime, earlier: int) -> datetime:
     return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
 
 
-async def _over(session: Session, first_kept: datetime) -> list[Month]:
+async def _expired_months(session: Session, first_kept: datetime) -> list[ExpiredMonth]:
     over = []
     for row in await session.fetch(_PARTITIONS, parent=PARENTS[0]):
         name, month = row["name"], _MONTH.search(row["name"])
         if month and datetime(int(month[1]), int(month[2]), 1, tzinfo=UTC) >= first_kept:
             continue
         apart = name.replace(PARENTS[0], PARENTS[1], 1)
-        count, newest = await _facts(session, name)
-        if month or (newest is not None and max(newest, (await _facts(session, apart))[1] or newest) < first_kept):
-            over.append(Month(name, apart, count))
+        count, newest = await _partition_stats(session, name)
+        if month or (
+            newest is not None and max(newest, (await _partition_stats(session, apart))[1] or newest) < first_kept
+        ):
+            over.append(ExpiredMonth(name, apart, count))
     return over
 
 
-async def _facts(session: Session, partition: str) -> tuple[int, datetime | None]:
+async def _partition_stats(session: Session, partition: str) -> tuple[int, datetime | None]:
     """How many rows there are, and when the newest is from."""
     facts = f"SELECT count(*) AS count, max(occurred_at) AS newest FROM {partition}"  # noqa: S608 - from the catalogue
     found = await (await session.raw()).fetchrow(facts)
     return found["count"], found["newest"]
 
 
-async def _drop(session: Session, over: list[Month]) -> None:
+async def _drop(session: Session, over: list[ExpiredMonth]) -> None:
     connection = await session.raw()
     for month in over:
-        for statement in _statements(month):
+        for statement in _drop_statements(month):
             await connection.execute(statement)
 
 
-def _statements(month: Month) -> Iterator[str]:
+def _drop_statements(month: ExpiredMonth) -> Iterator[str]:
     """Drop a month; the default partition is made anew at once."""
     for parent, name in zip(PARENTS, (month.entries, month.personal), strict=True):
         yield f"DROP TABLE IF EXISTS {name}"
@@ -113,7 +115,7 @@ def _statements(month: Month) -> Iterator[str]:
             yield f"SELECT audit_partition('{parent}', '{name}', 'DEFAULT')"
 
 
-async def _record(session: Session, over: list[Month], first_kept: datetime) -> None:
+async def _record(session: Session, over: list[ExpiredMonth], first_kept: datetime) -> None:
     before = {"months": [month.label for month in over], "entries": sum(month.count for month in over)}
     details = {"kept_from": first_kept}
     entry = Entry("audit.pruned", target_type="audit", before=before, after={"entries": 0}, details=details)

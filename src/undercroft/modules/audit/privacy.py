@@ -6,23 +6,25 @@ from typing import Any, NamedTuple
 
 from undercroft.core.telemetry.redaction import HIDDEN
 
-APART = "[personal]"
+PERSONAL_PLACEHOLDER = "[personal]"
 """Stands in an entry for a value that is kept apart; what is shown instead once that is erased."""
 
-PERSONAL = frozenset(
+PERSONAL_FIELDS = frozenset(
     {"email", "new_email", "full_name", "first_name", "last_name", "avatar_url", "phone", "ip", "user_agent"}
 )
 _SECRET = re.compile(
     r"passw|secret|token|authorization|cookie|credential|csrf|otp|signature|hash|(^|_)(key|keys|pem|dsn|pwd|code)$",
     re.IGNORECASE,
 )
-_PUBLIC = frozenset({"token_type", "token_id", "api_key_id", "email_verified"})
-_known: dict[str, bool] = {}
+_PUBLIC_FIELDS = frozenset({"token_type", "token_id", "api_key_id", "email_verified"})
+_secret_cache: dict[str, bool] = {}
 
 
-TEXTS = frozenset({"name", "title", "description", "slug", "label", "reason", "note", "notes", "text", "message"})
+FREE_TEXT_FIELDS = frozenset(
+    {"name", "title", "description", "slug", "label", "reason", "note", "notes", "text", "message"}
+)
 """Fields whose values users choose, even where a value looks like an identifier."""
-NO_TEXTS = frozenset({"issuer", "actor_issuer", "actor"})
+NON_TEXT_FIELDS = frozenset({"issuer", "actor_issuer", "actor"})
 """Fields whose values come from settings or identity providers, whatever they look like."""
 _IDENTIFIER = re.compile(
     r"[a-z0-9_]{1,64}([.:/-][a-z0-9_]{1,64}){0,12}(\.\*)?"  # a role, a permission, a domain, an id
@@ -30,7 +32,7 @@ _IDENTIFIER = re.compile(
 )
 
 
-class Split(NamedTuple):
+class SplitValues(NamedTuple):
     """What goes into the entry, and what is kept apart from it: personal values, and texts that users typed."""
 
     entry: dict[str, Any]
@@ -38,20 +40,20 @@ class Split(NamedTuple):
     texts: dict[str, Any]
 
 
-def split(values: Mapping[str, Any], personal: Collection[str] = ()) -> Split:
+def split_values(values: Mapping[str, Any], personal: Collection[str] = ()) -> SplitValues:
     """Sort the fields of an entry; secrets are in none of the three."""
-    parts = Split({}, {}, {})
+    parts = SplitValues({}, {}, {})
     for name, value in values.items():
         if value is None or value == "":
             parts.entry[name] = value
         elif is_secret(name):
             parts.entry[name] = HIDDEN
-        elif name in PERSONAL or name in personal:
-            parts.entry[name], parts.personal[name] = APART, _cleaned(value)
+        elif name in PERSONAL_FIELDS or name in personal:
+            parts.entry[name], parts.personal[name] = PERSONAL_PLACEHOLDER, _redact(value)
         elif _has_text(name, value):
-            parts.entry[name], parts.texts[name] = APART, _cleaned(value)
+            parts.entry[name], parts.texts[name] = PERSONAL_PLACEHOLDER, _redact(value)
         else:
-            parts.entry[name] = _cleaned(value)
+            parts.entry[name] = _redact(value)
     return parts
 
 
@@ -61,28 +63,28 @@ def _has_text(name: str, value: Any) -> bool:
         return any(_has_text(str(inner), item) for inner, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
         return any(_has_text(name, item) for item in value)
-    if not isinstance(value, str) or name in NO_TEXTS or value in ("", HIDDEN, APART):
+    if not isinstance(value, str) or name in NON_TEXT_FIELDS or value in ("", HIDDEN, PERSONAL_PLACEHOLDER):
         return False
-    return name in TEXTS or _IDENTIFIER.fullmatch(value) is None
+    return name in FREE_TEXT_FIELDS or _IDENTIFIER.fullmatch(value) is None
 
 
 def is_secret(name: str) -> bool:
     """Whether a field of this name holds what nobody may read."""
-    known = _known.get(name)
+    known = _secret_cache.get(name)
     if known is None:
-        known = name not in _PUBLIC and _SECRET.search(name) is not None
-        if len(_known) < 2048:
-            _known[name] = known
+        known = name not in _PUBLIC_FIELDS and _SECRET.search(name) is not None
+        if len(_secret_cache) < 2048:
+            _secret_cache[name] = known
     return known
 
 
-def _cleaned(value: Any) -> Any:
+def _redact(value: Any) -> Any:
     """A value without what is secret or personal further inside it."""
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN if is_secret(str(name)) else APART if name in PERSONAL else _cleaned(item)
+            name: HIDDEN if is_secret(str(name)) else PERSONAL_PLACEHOLDER if name in PERSONAL_FIELDS else _redact(item)
             for name, item in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
-        return [_cleaned(item) for item in value]
+        return [_redact(item) for item in value]
     return value

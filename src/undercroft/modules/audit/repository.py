@@ -10,25 +10,25 @@ from sqlmodel import col
 from undercroft.core.audit import ActorKind
 from undercroft.core.db import ReadSession
 from undercroft.core.db.repository import Position
-from undercroft.modules.audit.models import AuditEntry, AuditPersonal
+from undercroft.modules.audit.models import AuditEntry, AuditPersonalData
 from undercroft.modules.audit.schemas import AuditFilter
 from undercroft.modules.users import User
 
-APART = (
-    select(func.jsonb_object_agg(col(AuditPersonal.part), col(AuditPersonal.values)))
-    .where(col(AuditPersonal.entry_id) == col(AuditEntry.id))
-    .where(col(AuditPersonal.occurred_at) == col(AuditEntry.occurred_at))
+PERSONAL_VALUES = (
+    select(func.jsonb_object_agg(col(AuditPersonalData.part), col(AuditPersonalData.values)))
+    .where(col(AuditPersonalData.entry_id) == col(AuditEntry.id))
+    .where(col(AuditPersonalData.occurred_at) == col(AuditEntry.occurred_at))
     .correlate(AuditEntry)
     .scalar_subquery()
 )
 COLUMNS = [
     *(col(getattr(AuditEntry, name)) for name in AuditEntry.model_fields),
-    APART.label("apart"),
+    PERSONAL_VALUES.label("personal_values"),
     col(User.email),
     col(User.full_name),
     col(User.role),
 ]
-KEY = tuple_(col(AuditEntry.occurred_at), col(AuditEntry.id))
+SORT_KEY = tuple_(col(AuditEntry.occurred_at), col(AuditEntry.id))
 NEWEST_FIRST = (col(AuditEntry.occurred_at).desc(), col(AuditEntry.id).desc())
 
 
@@ -46,13 +46,13 @@ class AuditRepository:
             return rows, rows[0][-1]
         return rows, await self._session.scalar(select(total)) if page > 1 else 0
 
-    async def stretch(
+    async def list_after(
         self, where: Sequence[ColumnElement[bool]], *, after: Position | None, limit: int
     ) -> tuple[Sequence[Any], Position | None]:
         """Up to `limit` entries after a position, and where to go on; None at the end."""
         query = _entries(where)
         if after is not None:
-            query = query.where(tuple_(after.created_at, after.id) > KEY)
+            query = query.where(tuple_(after.created_at, after.id) > SORT_KEY)
         rows = await self._rows(query.limit(limit + 1))
         if len(rows) <= limit:
             return rows, None
@@ -68,36 +68,36 @@ def _entries(where: Sequence[ColumnElement[bool]]) -> Select[Any]:
     return select(*COLUMNS).outerjoin(User, of_user).where(*where).order_by(*NEWEST_FIRST)
 
 
-def matching(asked: AuditFilter, *, team_id: UUID | None = None) -> list[ColumnElement[bool]]:
+def build_filters(filters: AuditFilter, *, team_id: UUID | None = None) -> list[ColumnElement[bool]]:
     """Conditions for what is asked for, within one team if one is named."""
     where: list[ColumnElement[bool]] = []
     if team_id is not None:
         where.append(col(AuditEntry.team_id) == team_id)
-    if asked.actor is not None:
-        where.append(_by(asked.actor))
-    if asked.action is not None:
+    if filters.actor is not None:
+        where.append(_actor_filter(filters.actor))
+    if filters.action is not None:
         name = cast(col(AuditEntry.action), Text)
-        whole, every = asked.action, asked.action.endswith(".*")
+        whole, every = filters.action, filters.action.endswith(".*")
         where.append(name.startswith(whole[:-1], autoescape=True) if every else name == whole)
-    if asked.target is not None:
-        where += _about(asked.target)
-    if asked.request_id is not None:
-        where.append(col(AuditEntry.request_id) == asked.request_id)
-    if asked.since is not None:
-        where.append(col(AuditEntry.occurred_at) >= asked.since)
-    if asked.until is not None:
-        where.append(col(AuditEntry.occurred_at) < asked.until)
+    if filters.target is not None:
+        where += _target_filters(filters.target)
+    if filters.request_id is not None:
+        where.append(col(AuditEntry.request_id) == filters.request_id)
+    if filters.since is not None:
+        where.append(col(AuditEntry.occurred_at) >= filters.since)
+    if filters.until is not None:
+        where.append(col(AuditEntry.occurred_at) < filters.until)
     return where
 
 
-def _by(actor: UUID | ActorKind) -> ColumnElement[bool]:
+def _actor_filter(actor: UUID | ActorKind) -> ColumnElement[bool]:
     if isinstance(actor, ActorKind):
         return col(AuditEntry.actor_kind) == actor.value
     who = (AuditEntry.user_id, AuditEntry.impersonator_id, AuditEntry.api_key_id, AuditEntry.job_id)
     return or_(*(col(column) == actor for column in who))
 
 
-def _about(target: str) -> list[ColumnElement[bool]]:
+def _target_filters(target: str) -> list[ColumnElement[bool]]:
     kind, colon, identity = target.partition(":")
     if not colon:
         kind, identity = ("", target) if len(target) == 36 else (target, "")

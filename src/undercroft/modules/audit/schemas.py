@@ -12,30 +12,30 @@ from undercroft.core.audit import ActorKind
 from undercroft.core.http.pagination import CursorQuery
 from undercroft.core.validation import Schema
 
-_LOST_PLUS = re.compile(r"(\d) (\d\d:?\d\d)$")
-ACTION = r"^[a-z][a-z0-9_]*\.([a-z][a-z0-9_]*|\*)$"
-TARGET = r"^[a-z][a-z0-9_]*(:[0-9a-fA-F-]{36})?$|^[0-9a-fA-F-]{36}$"
+_UNESCAPED_PLUS = re.compile(r"(\d) (\d\d:?\d\d)$")
+ACTION_PATTERN = r"^[a-z][a-z0-9_]*\.([a-z][a-z0-9_]*|\*)$"
+TARGET_PATTERN = r"^[a-z][a-z0-9_]*(:[0-9a-fA-F-]{36})?$|^[0-9a-fA-F-]{36}$"
 
 
-def _plus(value: Any) -> Any:
+def _restore_plus(value: Any) -> Any:
     """`+02:00` with a plus that nobody escaped."""
-    return _LOST_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value
+    return _UNESCAPED_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value
 
 
-def _aware(value: datetime) -> datetime:
+def _ensure_aware(value: datetime) -> datetime:
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
-def _target(value: str) -> str:
+def _validate_target(value: str) -> str:
     identity = value.rpartition(":")[2]
     if len(identity) == 36:
         UUID(identity)
     return value
 
 
-Moment = Annotated[datetime, BeforeValidator(_plus), AfterValidator(_aware)]
-Action = Annotated[str, Field(max_length=100, pattern=ACTION)]
-Target = Annotated[str, Field(max_length=140, pattern=TARGET), AfterValidator(_target)]
+Timestamp = Annotated[datetime, BeforeValidator(_restore_plus), AfterValidator(_ensure_aware)]
+Action = Annotated[str, Field(max_length=100, pattern=ACTION_PATTERN)]
+Target = Annotated[str, Field(max_length=140, pattern=TARGET_PATTERN), AfterValidator(_validate_target)]
 
 
 class AuditFilter(Schema):
@@ -47,8 +47,10 @@ class AuditFilter(Schema):
     action: Action | None = Field(None, description="`project.created`, or `project.*` for all that begin so.")
     target: Target | None = Field(None, description="A kind of thing (`project`), its id, or both (`project:ID`).")
     request_id: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
-    since: Moment | None = Field(None, alias="from", description="Not before this time; UTC unless it says otherwise.")
-    until: Moment | None = Field(None, alias="to", description="Before this time.")
+    since: Timestamp | None = Field(
+        None, alias="from", description="Not before this time; UTC unless it says otherwise."
+    )
+    until: Timestamp | None = Field(None, alias="to", description="Before this time.")
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -56,7 +58,7 @@ class AuditFilter(Schema):
             raise ValueError("`from` must be before `to`.")
         return self
 
-    def asked(self) -> dict[str, Any]:
+    def as_details(self) -> dict[str, Any]:
         """What was asked for, as an entry about it tells."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(AuditFilter.model_fields))
 
@@ -81,7 +83,7 @@ class ExportFormat(StrEnum):
 class ExportQuery(AdminFilter):
     format: ExportFormat = Field(ExportFormat.CSV, description="`csv` (RFC 4180), or `jsonl`: one JSON object a line.")
 
-    def asked(self) -> dict[str, Any]:
+    def as_details(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

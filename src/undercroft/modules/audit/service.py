@@ -8,14 +8,14 @@ from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database, ReadSession
 from undercroft.core.db.repository import Position
 from undercroft.modules.audit.export import WRITERS
-from undercroft.modules.audit.models import Part
-from undercroft.modules.audit.repository import AuditRepository, matching
+from undercroft.modules.audit.models import PersonalPart
+from undercroft.modules.audit.repository import AuditRepository, build_filters
 from undercroft.modules.audit.schemas import AdminFilter, AuditFilter, ExportQuery
 
-BATCH = 500
-ACTOR = ("user_id", "session_id", "api_key_id", "impersonator_id", "job_id")
-PLAIN = ("id", "occurred_at", "action", "target_type", "target_id", "team_id", "request_id")
-CHANGED = ("before", "after", "details")
+BATCH_SIZE = 500
+ACTOR_FIELDS = ("user_id", "session_id", "api_key_id", "impersonator_id", "job_id")
+ENTRY_FIELDS = ("id", "occurred_at", "action", "target_type", "target_id", "team_id", "request_id")
+CHANGE_FIELDS = ("before", "after", "details")
 
 
 class AuditLog:
@@ -25,62 +25,62 @@ class AuditLog:
         self._entries = AuditRepository(session)
         self._team_id = team_id
 
-    async def page(self, asked: AuditFilter, *, page: int, size: int) -> tuple[list[dict[str, Any]], int]:
+    async def page(self, filters: AuditFilter, *, page: int, size: int) -> tuple[list[dict[str, Any]], int]:
         """One page of the entries, newest first, and how many there are."""
-        rows, total = await self._entries.page(self._where(asked), page=page, size=size)
-        return self._told(rows), total
+        rows, total = await self._entries.page(self._where(filters), page=page, size=size)
+        return self._serialize(rows), total
 
-    async def stretch(
-        self, asked: AuditFilter, *, after: Position | None, limit: int
+    async def list_after(
+        self, filters: AuditFilter, *, after: Position | None, limit: int
     ) -> tuple[list[dict[str, Any]], Position | None]:
         """The next entries, newest first, and where to go on; counts nothing."""
-        rows, following = await self._entries.stretch(self._where(asked), after=after, limit=limit)
-        return self._told(rows), following
+        rows, following = await self._entries.list_after(self._where(filters), after=after, limit=limit)
+        return self._serialize(rows), following
 
-    def _where(self, asked: AuditFilter) -> Any:
-        team_id = asked.team_id if isinstance(asked, AdminFilter) else self._team_id
-        return matching(asked, team_id=team_id)
+    def _where(self, filters: AuditFilter) -> Any:
+        team_id = filters.team_id if isinstance(filters, AdminFilter) else self._team_id
+        return build_filters(filters, team_id=team_id)
 
-    def _told(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
-        return [told(row, to_team=self._team_id is not None) for row in rows]
+    def _serialize(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        return [serialize_entry(row, for_team=self._team_id is not None) for row in rows]
 
 
-async def export(database: Database, asked: ExportQuery) -> AsyncIterator[bytes]:
+async def export(database: Database, filters: ExportQuery) -> AsyncIterator[bytes]:
     """The entries that match as a file, written while it is read. That it was asked for is recorded first."""
     async with database.session() as session:
-        await record(session, Entry("audit.exported", target_type="audit", details=asked.asked()))
-    return _written(database, asked)
+        await record(session, Entry("audit.exported", target_type="audit", details=filters.as_details()))
+    return _stream_entries(database, filters)
 
 
-async def _written(database: Database, asked: ExportQuery) -> AsyncIterator[bytes]:
+async def _stream_entries(database: Database, filters: ExportQuery) -> AsyncIterator[bytes]:
     """Each stretch on a connection held only for it, however slowly the client reads."""
-    write, position = WRITERS[asked.format](), None
+    write, position = WRITERS[filters.format](), None
     while True:
-        async with database.reading() as session:
-            found, position = await AuditLog(session).stretch(asked, after=position, limit=BATCH)
+        async with database.read_session() as session:
+            found, position = await AuditLog(session).list_after(filters, after=position, limit=BATCH_SIZE)
         yield write(found)
         if position is None:
             return
 
 
-def _is_of_staff(row: Any, origin: Mapping[str, Any]) -> bool:
+def _is_by_staff(row: Any, origin: Mapping[str, Any]) -> bool:
     """Whether the platform's staff acted: then or, where the entry is older than that mark, as far as is known now."""
     return row.impersonator_id is not None or bool(origin.get("staff")) or row.role not in (None, PlatformRole.USER)
 
 
-def told(row: Any, *, to_team: bool) -> dict[str, Any]:
+def serialize_entry(row: Any, *, for_team: bool) -> dict[str, Any]:
     """An entry with what is kept apart from it. A team is not told who its users are now, nor where staff sits."""
-    apart = row.apart or {}
-    origin, fields, texts = (apart.get(part, {}) for part in Part)
-    actor = {"kind": row.actor_kind, **{name: getattr(row, name) for name in ACTOR}}
-    if not to_team:
+    personal_values = row.personal_values or {}
+    origin, fields, texts = (personal_values.get(part, {}) for part in PersonalPart)
+    actor = {"kind": row.actor_kind, **{name: getattr(row, name) for name in ACTOR_FIELDS}}
+    if not for_team:
         actor |= {"email": row.email, "full_name": row.full_name}
-    elif _is_of_staff(row, origin):
+    elif _is_by_staff(row, origin):
         origin = {}
     return {
-        **{name: getattr(row, name) for name in PLAIN},
+        **{name: getattr(row, name) for name in ENTRY_FIELDS},
         "actor": actor,
         "ip": origin.get("ip") or None,
         "user_agent": origin.get("user_agent") or None,
-        **{name: {**getattr(row, name), **fields.get(name, {}), **texts.get(name, {})} for name in CHANGED},
+        **{name: {**getattr(row, name), **fields.get(name, {}), **texts.get(name, {})} for name in CHANGE_FIELDS},
     }

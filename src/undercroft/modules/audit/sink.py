@@ -8,13 +8,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import text
 
-from undercroft.core.audit import Actor, Entry, Origin, current_origin
+from undercroft.core.audit import Actor, Entry, RequestOrigin, current_origin
 from undercroft.core.db import Session, Statement, utc_now
-from undercroft.core.db.statement import Accompanied
+from undercroft.core.db.statement import WithCte
 from undercroft.core.ids import new_id
 from undercroft.core.telemetry import logs
-from undercroft.modules.audit.models import Part
-from undercroft.modules.audit.privacy import split
+from undercroft.modules.audit.models import PersonalPart
+from undercroft.modules.audit.privacy import split_values
 
 COLUMNS = {
     "occurred_at": "timestamptz",
@@ -34,15 +34,15 @@ COLUMNS = {
     "after": "jsonb",
     "details": "jsonb",
 }
-_NAMES = ", ".join(COLUMNS)
-_TYPED = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+_COLUMN_NAMES = ", ".join(COLUMNS)
+_COLUMN_DEFINITIONS = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
 
-KEEP = f"""
+INSERT_ENTRY_CTE = f"""
 entry AS (
-    SELECT * FROM jsonb_to_record(CAST(CAST(:audit AS text) AS jsonb)) AS e ({_TYPED}, apart jsonb)
+    SELECT * FROM jsonb_to_record(CAST(CAST(:audit AS text) AS jsonb)) AS e ({_COLUMN_DEFINITIONS}, apart jsonb)
     WHERE EXISTS (SELECT FROM written)
 ), kept AS (
-    INSERT INTO audit_entries ({_NAMES}) SELECT {_NAMES} FROM entry
+    INSERT INTO audit_entries ({_COLUMN_NAMES}) SELECT {_COLUMN_NAMES} FROM entry
 ), kept_apart AS (
     INSERT INTO audit_personal (occurred_at, entry_id, part, person_id, values)
     SELECT entry.occurred_at, entry.id, p.part, p.person_id, p.values
@@ -50,37 +50,37 @@ entry AS (
 )
 """  # noqa: S608 - only constants
 
-ALONE = Accompanied(Statement(text("SELECT 1 AS one")), KEEP)
+INSERT_ENTRY = WithCte(Statement(text("SELECT 1 AS one")), INSERT_ENTRY_CTE)
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-class AuditTable:
+class DatabaseSink:
     """The `Sink` of this product: an entry costs one statement, or none more beside a statement of its own."""
 
     async def write(self, session: Session, entry: Entry) -> None:
-        row, encoded, whole = written(entry)
-        await session.fetch(ALONE, audit=whole)
+        row, encoded, whole = encode_entry(entry)
+        await session.fetch(INSERT_ENTRY, audit=whole)
         session.after_commit(lambda: logs.write_audit(row, encoded))
 
     async def write_one(self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]) -> None:
-        row, encoded, values["audit"] = written(entry)
-        change = await session.write_one(_audited(statement), **values)
+        row, encoded, values["audit"] = encode_entry(entry)
+        change = await session.write_one(_with_audit_entry(statement), **values)
         session.after_commit(lambda: logs.write_audit(row, encoded) if change.rows else None)
 
 
 @cache
-def _audited(statement: Statement) -> Statement:
-    return Accompanied(statement, KEEP)
+def _with_audit_entry(statement: Statement) -> Statement:
+    return WithCte(statement, INSERT_ENTRY_CTE)
 
 
-def written(entry: Entry) -> tuple[dict[str, Any], str, str]:
+def encode_entry(entry: Entry) -> tuple[dict[str, Any], str, str]:
     """An entry as its columns, the same as JSON, and that with what is kept `apart` from it."""
-    row, apart = row_of(entry)
+    row, apart = build_row(entry)
     encoded = _encode(row).decode()
     return row, encoded, f'{encoded[:-1]},"apart":{_encode(apart).decode()}}}'
 
 
-def row_of(entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def build_row(entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """An entry as the tables keep it: its columns, and the personal values apart from them."""
     actor, origin = entry.actor, current_origin()
     changed: dict[str, Mapping[str, Any]] = {"before": {}, "after": {}, "details": {}}
@@ -88,7 +88,7 @@ def row_of(entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     texts: dict[str, Mapping[str, Any]] = {}
     for name in changed:
         if values := getattr(entry, name):
-            changed[name], fields[name], texts[name] = split(values, entry.personal)
+            changed[name], fields[name], texts[name] = split_values(values, entry.personal)
     row = {
         "occurred_at": utc_now(),
         "id": new_id(),
@@ -105,15 +105,15 @@ def row_of(entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "request_id": origin.request_id,
         **changed,
     }
-    return row, _apart(entry, actor, origin, _filled(fields), _filled(texts))
+    return row, _personal_rows(entry, actor, origin, _drop_empty(fields), _drop_empty(texts))
 
 
-def _filled(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+def _drop_empty(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {name: values for name, values in parts.items() if values}
 
 
-def _apart(
-    entry: Entry, actor: Actor, origin: Origin, fields: Mapping[str, Any], texts: Mapping[str, Any]
+def _personal_rows(
+    entry: Entry, actor: Actor, origin: RequestOrigin, fields: Mapping[str, Any], texts: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """What is kept apart, by whom it is about: who acts, of whom the entry tells, and the team whose texts it has."""
     target = entry.target_id if entry.target_type == "user" else None
@@ -123,13 +123,13 @@ def _apart(
         values: dict[str, Any] = {"ip": origin.ip, "user_agent": origin.user_agent}
         if actor.is_staff:
             values["staff"] = True
-        apart.append(_part(Part.ORIGIN, who or entry.person_id or target or entry.team_id, values))
+        apart.append(_personal_row(PersonalPart.ORIGIN, who or entry.person_id or target or entry.team_id, values))
     if fields:
-        apart.append(_part(Part.FIELDS, entry.person_id or target or who, fields))
+        apart.append(_personal_row(PersonalPart.FIELDS, entry.person_id or target or who, fields))
     if texts:
-        apart.append(_part(Part.TEXTS, entry.team_id or entry.person_id or target or who, texts))
+        apart.append(_personal_row(PersonalPart.TEXTS, entry.team_id or entry.person_id or target or who, texts))
     return apart
 
 
-def _part(part: Part, person_id: UUID | None, values: Mapping[str, Any]) -> dict[str, Any]:
+def _personal_row(part: PersonalPart, person_id: UUID | None, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"part": part, "person_id": person_id, "values": values}

@@ -6,7 +6,7 @@ from undercroft.modules.audit.partitions import add_partitions
 
 
 @cron("11 4 * * *", name="audit.add_partitions")
-async def make_partitions(job: CurrentJob) -> dict[str, int]:
+async def create_partitions(job: CurrentJob) -> dict[str, int]:
     """Keep a year of partitions ahead; what no month fits goes to the default one."""
     async with job.session() as session:
         made = await add_partitions(session)

@@ -4,15 +4,7 @@ Other ways to sign in prove who somebody is and then call `start_session`.
 """
 
 from undercroft.modules.auth import browser
-from undercroft.modules.auth.answers import (
-    CHECK_EMAIL,
-    SENT,
-    SIGN_IN,
-    development_mailbox,
-    require_own_page,
-    signed_in,
-    token_pair,
-)
+from undercroft.modules.auth.captcha import captcha_context, require_form_captcha
 from undercroft.modules.auth.client import Client, CurrentClient
 from undercroft.modules.auth.cookies import (
     clear_session_cookie,
@@ -21,7 +13,15 @@ from undercroft.modules.auth.cookies import (
     refuse_cross_site,
 )
 from undercroft.modules.auth.device import set_device_cookie
-from undercroft.modules.auth.disposable import DisposableAddress, require_lasting
+from undercroft.modules.auth.disposable_email import DisposableEmail, require_permanent_email
+from undercroft.modules.auth.emails import (
+    MAGIC_LINK_PAGE,
+    RESEND_PAGE,
+    RESET_PAGE,
+    VERIFICATION_SENT_PAGE,
+    format_duration,
+    page_url,
+)
 from undercroft.modules.auth.errors import (
     CsrfFailed,
     InvalidCredentials,
@@ -34,58 +34,64 @@ from undercroft.modules.auth.errors import (
     TooManyAttempts,
     WrongPassword,
 )
-from undercroft.modules.auth.external import Bearer, LocalAccountsOff, require_local_accounts
-from undercroft.modules.auth.first_step import FirstStep, SignedIn
-from undercroft.modules.auth.human import captcha_of, require_human_at_form
-from undercroft.modules.auth.identity import Identity, IdentityDep
-from undercroft.modules.auth.magic_links import ask as ask_for_link
+from undercroft.modules.auth.external import LocalAccountsOff, VerifiedToken, require_local_accounts
+from undercroft.modules.auth.first_factor import FirstFactor, SignedIn
+from undercroft.modules.auth.magic_links import request_link as request_magic_link
 from undercroft.modules.auth.magic_links import sign_in as sign_in_by_link
-from undercroft.modules.auth.mailing import MAGIC_PAGE, RESEND_PAGE, RESET_PAGE, SENT_PAGE, in_words, link
 from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.auth.principals import Pair, principal_statements
-from undercroft.modules.auth.proven import register_proven
+from undercroft.modules.auth.principals import TeamStatements, principal_statements
 from undercroft.modules.auth.recovery import revoke_sign_ins
 from undercroft.modules.auth.registration import register
+from undercroft.modules.auth.responses import (
+    CHECK_EMAIL_MESSAGE,
+    LINK_SENT_MESSAGE,
+    SIGN_IN,
+    build_sign_in_response,
+    get_mailbox_actions,
+    issue_token_pair,
+    refuse_cross_site_cookie,
+)
 from undercroft.modules.auth.schemas import CookieSession, Kind, Password, Token, TokenPair
-from undercroft.modules.auth.second_factor import SecondFactor
+from undercroft.modules.auth.second_factor import SecondFactorProvider
 from undercroft.modules.auth.second_factor import bind as bind_second_factor
 from undercroft.modules.auth.second_factor import bind_page as bind_second_factor_page
-from undercroft.modules.auth.second_factor import page_for as second_factor_page
+from undercroft.modules.auth.second_factor import render_challenge_page as second_factor_page
+from undercroft.modules.auth.services import AuthServices, AuthServicesDep
 from undercroft.modules.auth.sessions import (
-    Started,
+    StartedSession,
     end_session,
-    prove_session,
+    lock_active_session,
+    mark_session_reauthenticated,
     reset_passed_mfa,
     revoke_session,
     revoke_sessions,
-    session_lives,
     start_impersonation,
     start_session,
 )
 from undercroft.modules.auth.settings import AuthSettings
+from undercroft.modules.auth.verified_registration import register_verified
 
 REQUIRES = ("users", "teams", "api_keys")
 
 __all__ = [
-    "CHECK_EMAIL",
-    "MAGIC_PAGE",
+    "CHECK_EMAIL_MESSAGE",
+    "LINK_SENT_MESSAGE",
+    "MAGIC_LINK_PAGE",
     "REQUIRES",
     "RESEND_PAGE",
     "RESET_PAGE",
-    "SENT",
-    "SENT_PAGE",
     "SIGN_IN",
+    "VERIFICATION_SENT_PAGE",
+    "AuthServices",
+    "AuthServicesDep",
     "AuthSession",
     "AuthSettings",
-    "Bearer",
     "Client",
     "CookieSession",
     "CsrfFailed",
     "CurrentClient",
-    "DisposableAddress",
-    "FirstStep",
-    "Identity",
-    "IdentityDep",
+    "DisposableEmail",
+    "FirstFactor",
     "InvalidCredentials",
     "InvalidToken",
     "Kind",
@@ -94,48 +100,49 @@ __all__ = [
     "LocalAccountsOff",
     "MfaRequired",
     "NameInvalid",
-    "Pair",
     "Password",
-    "SecondFactor",
+    "SecondFactorProvider",
     "SessionKind",
     "SignedIn",
-    "Started",
+    "StartedSession",
+    "TeamStatements",
     "Token",
     "TokenExpired",
     "TokenPair",
     "TooManyAttempts",
+    "VerifiedToken",
     "WrongPassword",
-    "ask_for_link",
     "bind_second_factor",
     "bind_second_factor_page",
     "browser",
-    "captcha_of",
+    "build_sign_in_response",
+    "captcha_context",
     "clear_session_cookie",
     "cookie_name",
-    "development_mailbox",
     "end_session",
-    "in_words",
+    "format_duration",
+    "get_mailbox_actions",
     "is_secure",
-    "link",
+    "issue_token_pair",
+    "lock_active_session",
+    "mark_session_reauthenticated",
+    "page_url",
     "principal_statements",
-    "prove_session",
     "refuse_cross_site",
+    "refuse_cross_site_cookie",
     "register",
-    "register_proven",
-    "require_human_at_form",
-    "require_lasting",
+    "register_verified",
+    "request_magic_link",
+    "require_form_captcha",
     "require_local_accounts",
-    "require_own_page",
+    "require_permanent_email",
     "reset_passed_mfa",
     "revoke_session",
     "revoke_sessions",
     "revoke_sign_ins",
     "second_factor_page",
-    "session_lives",
     "set_device_cookie",
     "sign_in_by_link",
-    "signed_in",
     "start_impersonation",
     "start_session",
-    "token_pair",
 ]

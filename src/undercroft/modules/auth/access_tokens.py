@@ -14,7 +14,7 @@ from undercroft.core.ids import new_id
 from undercroft.core.settings import load
 from undercroft.modules.auth.errors import InvalidToken, TokenExpired
 from undercroft.modules.auth.settings import AuthSettings
-from undercroft.modules.auth.signing import SigningKeys
+from undercroft.modules.auth.signing_keys import SigningKeys
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 ALGORITHM = "RS256"
 TYPE = "at+jwt"
 CLOCK_TOLERANCE = 5
-LONGEST_IMPERSONATION = 3600
+MAX_IMPERSONATION_SECONDS = 3600
 """Seconds; what IMPERSONATION_MINUTES allows at most."""
-LONGEST = 4096
+MAX_TOKEN_LENGTH = 4096
 
 
-class Acting(msgspec.Struct, frozen=True):
+class ActorClaim(msgspec.Struct, frozen=True):
     """Who acts as the subject (RFC 8693, 4.1)."""
 
     sub: UUID
@@ -44,7 +44,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     exp: int
     jti: str
     nbf: int = 0
-    act: Acting | None = None
+    act: ActorClaim | None = None
 
 
 class _Header(msgspec.Struct):
@@ -54,7 +54,7 @@ class _Header(msgspec.Struct):
     crit: list[str] | None = None
 
 
-class Issued(Struct, frozen=True):
+class IssuedToken(Struct, frozen=True):
     token: str
     expires_in: int
 
@@ -66,15 +66,15 @@ class AccessTokens:
     Revocation is not known here: the statement that finds the principal asks for the session.
     """
 
-    def __init__(self, keys: SigningKeys, *, remember: int = 10_000, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, keys: SigningKeys, *, cache_size: int = 10_000, clock: Callable[[], float] = time.time) -> None:
         from jwt import PyJWS
 
         settings = load(AuthSettings)
         self._keys = keys
         self._issuer = settings.issuer
         self._audience = settings.access_token_audience
-        self._life = int(settings.access_token_life.total_seconds())
-        self._remember = remember
+        self._lifetime = int(settings.access_token_lifetime.total_seconds())
+        self._cache_size = cache_size
         self._clock = clock
         self._verified: OrderedDict[str, tuple[Claims, str]] = OrderedDict()
         self._jws = PyJWS(algorithms=[ALGORITHM])
@@ -82,28 +82,28 @@ class AccessTokens:
         self._decode_claims = msgspec.json.Decoder(Claims).decode
 
     async def issue(
-        self, user_id: UUID, session_id: UUID, *, impersonator_id: UUID | None = None, life: int | None = None
-    ) -> Issued:
-        """A token for this session, signed by the active key; `life` is in seconds."""
-        key, now, life = await self._keys.active(), int(self._clock()), life or self._life
-        act = Acting(impersonator_id) if impersonator_id else None
-        claims = Claims(self._issuer, self._audience, user_id, session_id, now, now + life, new_id().hex, now, act)
+        self, user_id: UUID, session_id: UUID, *, impersonator_id: UUID | None = None, lifetime: int | None = None
+    ) -> IssuedToken:
+        """A token for this session, signed by the active key; `lifetime` is in seconds."""
+        key, now, lifetime = await self._keys.active(), int(self._clock()), lifetime or self._lifetime
+        act = ActorClaim(impersonator_id) if impersonator_id else None
+        claims = Claims(self._issuer, self._audience, user_id, session_id, now, now + lifetime, new_id().hex, now, act)
         headers = {"kid": key.kid, "typ": TYPE}
         token = self._jws.encode(msgspec.json.encode(claims), key.private, algorithm=ALGORITHM, headers=headers)
-        return Issued(token, life)
+        return IssuedToken(token, lifetime)
 
     async def verify(self, token: str) -> Claims:
         """What the token says. Raises `InvalidToken`, or `TokenExpired` for one that was valid."""
-        claims = self._remembered(token)
+        claims = self._cached(token)
         if claims is not None:
             return claims
         kid = self._key_id(token)
-        return self._check(token, kid, self._keys.public(kid) or await self._keys.seek(kid))
+        return self._check(token, kid, self._keys.public(kid) or await self._keys.get_key(kid))
 
-    def verify_known(self, token: str) -> Claims | None:
+    def verify_offline(self, token: str) -> Claims | None:
         """What the token says, by the keys known here and without I/O; None when it is not valid."""
         try:
-            claims = self._remembered(token)
+            claims = self._cached(token)
             if claims is not None:
                 return claims
             kid = self._key_id(token)
@@ -111,7 +111,7 @@ class AccessTokens:
         except (InvalidToken, TokenExpired):
             return None
 
-    def _remembered(self, token: str) -> Claims | None:
+    def _cached(self, token: str) -> Claims | None:
         found = self._verified.get(token)
         if found is None:
             return None
@@ -126,7 +126,7 @@ class AccessTokens:
         return claims
 
     def _key_id(self, token: str) -> str:
-        if len(token) > LONGEST:
+        if len(token) > MAX_TOKEN_LENGTH:
             raise InvalidToken
         encoded = token.partition(".")[0]
         try:
@@ -151,11 +151,11 @@ class AccessTokens:
             raise InvalidToken
         if max(claims.nbf, claims.iat) > now + CLOCK_TOLERANCE:
             raise InvalidToken
-        if claims.exp - claims.iat > (LONGEST_IMPERSONATION if claims.act else self._life):
+        if claims.exp - claims.iat > (MAX_IMPERSONATION_SECONDS if claims.act else self._lifetime):
             raise InvalidToken
         if claims.exp <= now:
             raise TokenExpired
         self._verified[token] = claims, kid
-        if len(self._verified) > self._remember:
+        if len(self._verified) > self._cache_size:
             self._verified.popitem(last=False)
         return claims

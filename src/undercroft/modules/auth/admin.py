@@ -4,7 +4,7 @@ from typing import Any
 
 from sqladmin.filters import StaticValuesFilter
 
-from undercroft.core.admin import AdminView, options
+from undercroft.core.admin import AdminView, enum_choices
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import Session
@@ -19,17 +19,17 @@ class SessionView(AdminView, model=AuthSession):
     category = "People"
     noun = "session"
     can_delete = True
-    removal = "The person is signed out there, from the next request on."
+    delete_warning = "The person is signed out there, from the next request on."
     choices = {"kind": SessionKind}
     references = {"user_id": "user", "impersonator_id": "user"}
     column_list = ["user_id", "kind", "ip", "user_agent", "last_seen_at", "expires_at", "revoked_at", "impersonator_id"]
     column_searchable_list = ["user_id", "ip", "user_agent"]
     column_sortable_list = ["last_seen_at", "expires_at", "created_at"]
     column_default_sort = ("created_at", True)
-    column_filters = [StaticValuesFilter("kind", values=options(SessionKind))]
+    column_filters = [StaticValuesFilter("kind", values=enum_choices(SessionKind))]
 
-    async def remove(self, session: Session, row: Any, *, by: Principal) -> None:
+    async def delete_row(self, session: Session, row: Any, *, by: Principal) -> None:
         """End the session from its next request on; the row stays until it is forgotten. Raises `RoleTooWeak`."""
         await UserService(session).require_rank(row.user_id, by=by)
-        if await SessionRepository(session).revoke(row.id, distrust=True):
+        if await SessionRepository(session).revoke(row.id, forget_ip=True):
             await record(session, Entry("session.ended", by.user_id, "session", row.id, person_id=row.user_id))

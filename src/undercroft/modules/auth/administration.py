@@ -1,11 +1,11 @@
-"""What administrators do about somebody's ways in. Only those who outrank a person may: see `UserService.hold`."""
+"""What administrators do about a user's ways in. Only those who outrank the user may: `UserService.lock_as_admin`."""
 
 from uuid import UUID
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session
-from undercroft.core.db.repository import Slice
+from undercroft.core.db.repository import OffsetPage
 from undercroft.core.telemetry.redaction import HIDDEN
 from undercroft.modules.auth.models import AuthSession, MailPurpose
 from undercroft.modules.auth.outbox import request_mail
@@ -15,23 +15,23 @@ from undercroft.modules.auth.sessions import SessionNotFound, revoke_sessions
 from undercroft.modules.users import UserRepository, UserService
 
 
-async def sessions_of(session: ReadSession, user_id: UUID, *, page: int, size: int) -> Slice[AuthSession]:
+async def list_sessions(session: ReadSession, user_id: UUID, *, page: int, size: int) -> OffsetPage[AuthSession]:
     """Somebody's sessions that can still be used, the latest seen first. Raises `UserNotFound`."""
     await UserRepository(session).get(user_id)
-    return await SessionRepository(session).living(user_id, page=page, size=size)
+    return await SessionRepository(session).list_active(user_id, page=page, size=size)
 
 
 async def end_session(session: Session, user_id: UUID, session_id: UUID, *, by: Principal) -> None:
     """End one of somebody's sessions. Raises `UserNotFound`, `RoleTooWeak`, `SessionNotFound`."""
-    await UserService(session).hold(user_id, by=by)
-    if not await SessionRepository(session).revoke(session_id, user_id=user_id, distrust=True):
+    await UserService(session).lock_as_admin(user_id, by=by)
+    if not await SessionRepository(session).revoke(session_id, user_id=user_id, forget_ip=True):
         raise SessionNotFound
     await record(session, Entry("session.ended", target_type="session", target_id=session_id, person_id=user_id))
 
 
 async def sign_out(session: Session, user_id: UUID, *, by: Principal) -> int:
     """End all of somebody's sessions; how many there were. Raises `UserNotFound`, `RoleTooWeak`."""
-    await UserService(session).hold(user_id, by=by)
+    await UserService(session).lock_as_admin(user_id, by=by)
     ended = await revoke_sessions(session, user_id)
     if ended:
         about = Entry("user.signed_out", target_type="user", target_id=user_id, details={"sessions": ended})
@@ -39,13 +39,13 @@ async def sign_out(session: Session, user_id: UUID, *, by: Principal) -> int:
     return ended
 
 
-async def require_reset(session: Session, user_id: UUID, *, by: Principal) -> None:
+async def require_password_reset(session: Session, user_id: UUID, *, by: Principal) -> None:
     """Let somebody in only by a link that is mailed to them, on which they choose another password.
 
     The password, links that were mailed, sessions and their own API keys are void: whoever had the account may have
     made them. Raises `UserNotFound`, `RoleTooWeak`.
     """
-    user = await UserService(session).hold(user_id, by=by)
+    user = await UserService(session).lock_as_admin(user_id, by=by)
     before = {"password": HIDDEN if user.password_hash else None}
     await UserRepository(session).update(user, {"password_hash": None})
     revoked = await revoke_access(session, user_id)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from msgspec import Struct, field
 
-from undercroft.core.http.user_agents import recognized
+from undercroft.core.http.user_agents import describe_user_agent
 from undercroft.modules.auth.device import Device, read_device
 from undercroft.modules.auth.models import USER_AGENT_LENGTH
 
@@ -19,7 +19,7 @@ class Client(Struct, frozen=True):
     user_agent: str
     device: Device = field(default_factory=Device)
 
-    def as_request(self) -> dict[str, Any]:
+    def request_columns(self) -> dict[str, Any]:
         """The columns of `models.Requested`."""
         return {"handle_hash": self.device.handle_hash, "ip": self.ip, "user_agent": self.user_agent}
 
@@ -38,6 +38,6 @@ def client_ip(request: Request) -> str:
 CurrentClient = Annotated[Client, Depends(current_client)]
 
 
-def device(user_agent: str) -> str:
+def device_name(user_agent: str) -> str:
     """A few words for people: `Firefox on Linux`, the program's own name for others, `Unknown device` for none."""
-    return recognized(user_agent) or user_agent.partition("/")[0].strip()[:60] or "Unknown device"
+    return describe_user_agent(user_agent) or user_agent.partition("/")[0].strip()[:60] or "Unknown device"

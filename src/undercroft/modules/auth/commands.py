@@ -14,15 +14,15 @@ async def create_admin(database: Database, *, email: str, password: str | None, 
 
     Raises `WeakPassword`, and `UserNotFound` when there is no account and no password to make one with.
     """
-    async with database.reading() as reading:
-        known = await UserRepository(reading).by_email(email)
+    async with database.read_session() as read_session:
+        known = await UserRepository(read_session).get_by_email(email)
     if known is not None:
         async with database.session() as session:
             await UserService(session).make_superadmin(known.id)
         return False
     if password is None:
         raise UserNotFound
-    passwords.require_good(password, email=email)
+    passwords.require_strong(password, email=email)
     password_hash = await passwords.hash(password, subject=email)
     new = NewUser(email=email, password_hash=password_hash, full_name=full_name, role=PlatformRole.SUPERADMIN)
     async with database.session() as session:
@@ -32,10 +32,10 @@ async def create_admin(database: Database, *, email: str, password: str | None, 
 
 async def set_password(database: Database, *, email: str, password: str) -> None:
     """Set a user's password and revoke all other access. Raises `UserNotFound`, `WeakPassword`."""
-    passwords.require_good(password, email=email)
+    passwords.require_strong(password, email=email)
     password_hash = await passwords.hash(password, subject=email)
     async with database.session() as session:
-        user = await UserRepository(session).by_email(email)
+        user = await UserRepository(session).get_by_email(email)
         if user is None:
             raise UserNotFound(f"Nobody has the address {email}.")
         revoked = await revoke_access(session, user.id)
@@ -47,7 +47,7 @@ async def set_password(database: Database, *, email: str, password: str) -> None
         )
 
 
-async def is_known(database: Database, email: str) -> bool:
+async def user_exists(database: Database, email: str) -> bool:
     """Whether somebody has this address."""
-    async with database.reading() as session:
-        return await UserRepository(session).by_email(email) is not None
+    async with database.read_session() as session:
+        return await UserRepository(session).get_by_email(email) is not None

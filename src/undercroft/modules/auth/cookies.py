@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from undercroft.core.http.same_site import same_site
 from undercroft.core.security.keyring import keyring
-from undercroft.core.security.tokens import equal, sign
+from undercroft.core.security.tokens import constant_time_compare, sign
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.auth.errors import CsrfFailed
 from undercroft.modules.auth.settings import AuthSettings
@@ -27,7 +27,7 @@ def set_session_cookie(response: Response, secret: str) -> None:
     response.set_cookie(
         cookie_name(),
         secret,
-        max_age=int(load(AuthSettings).session_life.total_seconds()),
+        max_age=int(load(AuthSettings).session_lifetime.total_seconds()),
         path="/",
         secure=is_secure(),
         httponly=True,
@@ -50,7 +50,7 @@ class CsrfTokens:
 
     def require(self, session_id: UUID, token: str | None) -> None:
         """Raises `CsrfFailed` unless the token is this session's."""
-        if not token or not any(equal(sign(key, session_id.hex), token) for key in self._keys):
+        if not token or not any(constant_time_compare(sign(key, session_id.hex), token) for key in self._keys):
             raise CsrfFailed(
                 "The header X-CSRF-Token is missing or not this session's. GET /api/v1/auth/csrf tells it."
             )
@@ -68,6 +68,6 @@ def refuse_cross_site(request: Request, *, from_mail: bool = False) -> None:
     A page behind a mailed link hides its address (`Referrer-Policy: no-referrer`), so browsers call its origin `null`.
     """
     origin = request.headers.get("origin")
-    told = "sec-fetch-site" in request.headers or not (origin is None or (from_mail and origin == "null"))
-    if told and not same_site(request):
+    reported = "sec-fetch-site" in request.headers or not (origin is None or (from_mail and origin == "null"))
+    if reported and not same_site(request):
         raise CsrfFailed("Another site may not do this.")

@@ -2,31 +2,33 @@
 
 from uuid import UUID
 
-from undercroft.core.audit import Entry, person_of, record
+from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.auth import Principal
-from undercroft.core.auth.proof import require_recent
+from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import Database, Session
 from undercroft.core.errors import TooManyRequests
 from undercroft.core.security import passwords
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.device import Device
-from undercroft.modules.auth.disposable import require_lasting
+from undercroft.modules.auth.disposable_email import require_permanent_email
 from undercroft.modules.auth.errors import ConfirmationNeedsSession, LinkInvalid, WrongPassword
 from undercroft.modules.auth.models import MailPurpose
-from undercroft.modules.auth.outbox import request_link, request_mail
+from undercroft.modules.auth.outbox import request_link_mail, request_mail
 from undercroft.modules.auth.recovery import revoke_access
 from undercroft.modules.auth.repository import MailRequestRepository, MailTokenRepository, SessionRepository
 from undercroft.modules.auth.sign_in import SignIn
-from undercroft.modules.auth.throttle import clear_failures, may_mail
+from undercroft.modules.auth.throttle import allow_mail, clear_failures
 from undercroft.modules.users import UserNotFound, UserRepository, UserService
 
 
 async def forgot_password(database: Database, *, email: str, client: Client) -> None:
     """Have a link mailed to whoever has this address."""
     async with database.session() as session:
-        request_id = await request_link(session, MailPurpose.RESET_PASSWORD, email, client)
-        entry = Entry("password.reset_requested", None, "mail_request", request_id, person_id=person_of(email))
+        request_id = await request_link_mail(session, MailPurpose.RESET_PASSWORD, email, client)
+        entry = Entry(
+            "password.reset_requested", None, "mail_request", request_id, person_id=person_id_for_email(email)
+        )
         await record(session, entry)
 
 
@@ -37,16 +39,16 @@ async def reset_password(database: Database, *, token: str, password: str, clien
     Raises `LinkInvalid`, `WeakPassword`.
     """
     token_hash = hash_token(token)
-    async with database.reading() as reading:
-        user_id = await MailTokenRepository(reading).subject(MailPurpose.RESET_PASSWORD, token_hash)
-        user = await UserRepository(reading).find(user_id) if user_id else None
+    async with database.read_session() as read_session:
+        user_id = await MailTokenRepository(read_session).subject(MailPurpose.RESET_PASSWORD, token_hash)
+        user = await UserRepository(read_session).find(user_id) if user_id else None
     if user is None or not user.is_active:
         raise LinkInvalid
-    passwords.require_good(password, email=user.email)
+    passwords.require_strong(password, email=user.email)
     password_hash = await passwords.hash(password, subject=user.email)
     async with database.session() as session:
-        await _hold(session, user.id)
-        await _use_reset_link(session, token_hash, user.id)
+        await _lock_user(session, user.id)
+        await _consume_reset_link(session, token_hash, user.id)
         revoked = await revoke_access(session, user.id)
         changed = await UserService(session).set_password(
             user.id, password_hash, action="user.password_reset", actor_id=user.id, details=revoked
@@ -63,7 +65,7 @@ async def reset_password(database: Database, *, token: str, password: str, clien
     return client.device.with_account(changed.email)
 
 
-class Account:
+class AccountService:
     """What somebody signed in may do with the account, after showing the password again.
 
     Who has second factors has shown one of those lately, too: a password that somebody else knows must not be enough.
@@ -83,18 +85,18 @@ class Account:
     async def change_password(self, *, current: str, new: str) -> None:
         """Set another password and end all other sessions. Raises `WrongPassword`, `WeakPassword`."""
         email = self._email
-        passwords.require_good(new, email=email)
-        proven = await self._prove(current)
+        passwords.require_strong(new, email=email)
+        verified_hash = await self._reauthenticate(current)
         password_hash = await passwords.hash(new, subject=email)
         async with self._database.session() as session:
-            await self._hold(session, proven)
+            await self._lock_user(session, verified_hash)
             user = await UserService(session).set_password(
                 self._user_id, password_hash, action="user.password_changed", actor_id=self._user_id
             )
-            await MailTokenRepository(session).void_links(user.id)
+            await MailTokenRepository(session).revoke_links(user.id)
             sessions = SessionRepository(session)
-            await sessions.forget_places(user.id, but=self._principal.session_id)
-            await sessions.revoke_all(user.id, but=self._principal.session_id)
+            await sessions.forget_known_ips(user.id, except_session_id=self._principal.session_id)
+            await sessions.revoke_all(user.id, except_session_id=self._principal.session_id)
             await request_mail(
                 session,
                 MailPurpose.PASSWORD_CHANGED,
@@ -104,18 +106,18 @@ class Account:
                 client=self._client,
             )
 
-    async def request_email(self, *, new_email: str, current: str) -> None:
+    async def request_email_change(self, *, new_email: str, current: str) -> None:
         """Have a link mailed to a new address, which moves the account when it is opened. Raises `WrongPassword`.
 
         An earlier request is void. Raises `TooManyRequests`. A taken address is not told here.
         """
-        require_lasting(new_email)
-        proven = await self._prove(current)
+        require_permanent_email(new_email)
+        verified_hash = await self._reauthenticate(current)
         async with self._database.session() as session:
-            await self._hold(session, proven)
-            if not await may_mail(session, MailPurpose.CONFIRM_EMAIL, str(self._user_id), self._client.device):
+            await self._lock_user(session, verified_hash)
+            if not await allow_mail(session, MailPurpose.CONFIRM_EMAIL, str(self._user_id), self._client.device):
                 raise TooManyRequests("Too many new addresses were requested.", retry_after=3600)
-            await MailRequestRepository(session).take_all(self._user_id, MailPurpose.CONFIRM_EMAIL)
+            await MailRequestRepository(session).delete_all(self._user_id, MailPurpose.CONFIRM_EMAIL)
             await request_mail(
                 session, MailPurpose.CONFIRM_EMAIL, new_email, user_id=self._user_id, client=self._client
             )
@@ -125,10 +127,10 @@ class Account:
     async def delete(self, *, current: str) -> None:
         """Give the account up for good. Raises `WrongPassword`, `LastSuperadmin`."""
         email, name = self._email, self._principal.subject["full_name"]
-        proven = await self._prove(current)
+        verified_hash = await self._reauthenticate(current)
         async with self._database.session() as session:
             await UserRepository(session).lock_superadmins()
-            await self._hold(session, proven)
+            await self._lock_user(session, verified_hash)
             await UserService(session).delete(self._user_id)
             await request_mail(session, MailPurpose.ACCOUNT_DELETED, email, full_name=name)
 
@@ -137,14 +139,14 @@ class Account:
         email: str = self._principal.subject["email"]
         return email
 
-    async def _prove(self, password: str) -> str:
+    async def _reauthenticate(self, password: str) -> str:
         if self._principal.second_factors:
-            require_recent(self._principal)
+            require_recent_authentication(self._principal)
         return await self._sign_in.require_password(self._user_id, self._email, password, self._client)
 
-    async def _hold(self, session: Session, proven: str) -> None:
+    async def _lock_user(self, session: Session, verified_hash: str) -> None:
         """Whoever knew a password that was changed meanwhile may not go on with it."""
-        if await UserRepository(session).hold_with(self._user_id, proven) is None:
+        if await UserRepository(session).lock_if_password_unchanged(self._user_id, verified_hash) is None:
             raise WrongPassword
 
 
@@ -165,15 +167,15 @@ async def confirm_email(database: Database, *, token: str, device: Device, calle
         requester = Client(request.ip, request.user_agent)
         if caller_id != user_id and request.handle_hash != device.handle_hash:
             raise ConfirmationNeedsSession
-        await _hold(session, user_id)
-        if request.id not in await MailRequestRepository(session).take_all(user_id, MailPurpose.CONFIRM_EMAIL):
+        await _lock_user(session, user_id)
+        if request.id not in await MailRequestRepository(session).delete_all(user_id, MailPurpose.CONFIRM_EMAIL):
             raise LinkInvalid
         before = await UserService(session).change_email(user_id, new_email)
-        await MailTokenRepository(session).void_links(user_id)
+        await MailTokenRepository(session).revoke_links(user_id)
         await request_mail(session, MailPurpose.EMAIL_CHANGED, before, user_id=user_id, client=requester)
 
 
-async def _hold(session: Session, user_id: UUID) -> None:
+async def _lock_user(session: Session, user_id: UUID) -> None:
     """Hold the person before the links, as everything does that voids them: of two at once one waits for the other."""
     try:
         await UserRepository(session).lock(user_id)
@@ -181,7 +183,7 @@ async def _hold(session: Session, user_id: UUID) -> None:
         raise LinkInvalid from None
 
 
-async def _use_reset_link(session: Session, token_hash: bytes, user_id: UUID) -> None:
+async def _consume_reset_link(session: Session, token_hash: bytes, user_id: UUID) -> None:
     """Void the link and all others of its kind. Of two that are used at once, the second finds nothing to remove."""
     tokens = MailTokenRepository(session)
     if await tokens.subject(MailPurpose.RESET_PASSWORD, token_hash) != user_id:

@@ -14,11 +14,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from undercroft.core.security.keyring import Unreadable, keyring
+from undercroft.core.security.keyring import DecryptionError, keyring
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.modules.auth.cookies import is_secure
 
-LIFE = timedelta(days=400)
+COOKIE_MAX_AGE = timedelta(days=400)
 """The longest that browsers store a cookie (RFC 6265bis, 5.5)."""
 MAX_ACCOUNTS = 5
 PURPOSE = "device cookies"
@@ -41,24 +41,26 @@ class Device(msgspec.Struct, frozen=True):
         """What is stored with a request that this device makes."""
         return hash_token(self.handle)
 
-    def is_known_to(self, email: str) -> bool:
+    def has_account(self, email: str) -> bool:
         """Whether the account with this address signed in on this device before."""
-        return any(_hash_in(known) == _account(email) for known in self.accounts)
+        return any(_parse_account_hash(known) == _account_hash(email) for known in self.accounts)
 
-    def session_of(self, email: str) -> UUID | None:
+    def last_session_id(self, email: str) -> UUID | None:
         """The session of this account that began on this device last; None where only its mailbox was verified here."""
-        sessions = [known.partition(".")[2] for known in self.accounts if _hash_in(known) == _account(email)]
+        sessions = [
+            known.partition(".")[2] for known in self.accounts if _parse_account_hash(known) == _account_hash(email)
+        ]
         return UUID(sessions[0]) if sessions and sessions[0] else None
 
     @property
     def latest_account(self) -> str | None:
         """The hash of the account that signed in last."""
-        return _hash_in(self.accounts[0]) if self.accounts else None
+        return _parse_account_hash(self.accounts[0]) if self.accounts else None
 
     def with_account(self, email: str, session_id: UUID | None = None) -> "Device":
         """The same device after this account signed in on it, by this session if there is one."""
-        account = _account(email)
-        others = [known for known in self.accounts if _hash_in(known) != account]
+        account = _account_hash(email)
+        others = [known for known in self.accounts if _parse_account_hash(known) != account]
         latest = account if session_id is None else f"{account}.{session_id.hex}"
         return Device(self.handle, (latest, *others)[:MAX_ACCOUNTS])
 
@@ -69,12 +71,12 @@ def read_device(request: Request) -> Device:
     try:
         sealed = urlsafe_b64decode(request.cookies.get(name, ""))
         device = msgspec.json.decode(keyring(PURPOSE).decrypt(sealed, context=name), type=Device)
-    except (ValueError, Unreadable, msgspec.MsgspecError):
+    except (ValueError, DecryptionError, msgspec.MsgspecError):
         return Device()
     return Device(device.handle, device.accounts, is_new=False)
 
 
-def sealed_device(device: Device) -> str:
+def encrypt_device(device: Device) -> str:
     """The value of the cookie."""
     sealed = keyring(PURPOSE).encrypt(msgspec.json.encode(device), context=device_cookie_name())
     return urlsafe_b64encode(sealed).decode()
@@ -83,8 +85,8 @@ def sealed_device(device: Device) -> str:
 def set_device_cookie(response: Response, device: Device) -> None:
     response.set_cookie(
         device_cookie_name(),
-        sealed_device(device),
-        max_age=int(LIFE.total_seconds()),
+        encrypt_device(device),
+        max_age=int(COOKIE_MAX_AGE.total_seconds()),
         path="/",
         secure=is_secure(),
         httponly=True,
@@ -97,9 +99,9 @@ def device_cookie_name() -> str:
     return "__Host-uc_device" if is_secure() else "uc_device"
 
 
-def _account(email: str) -> str:
+def _account_hash(email: str) -> str:
     return hash_token(email).hex()[:32]
 
 
-def _hash_in(known: str) -> str:
+def _parse_account_hash(known: str) -> str:
     return known.partition(".")[0]

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement
 from undercroft.core.auth import Principal
 from undercroft.core.errors import Forbidden
 from undercroft.core.settings import load
-from undercroft.modules.auth.principals import Pair
+from undercroft.modules.auth.principals import TeamStatements
 from undercroft.providers.identity.settings import IdentitySettings
 
 
@@ -21,7 +21,7 @@ class LocalAccountsOff(Forbidden):
 
 
 @dataclass(frozen=True, slots=True)
-class Bearer:
+class VerifiedToken:
     """What a verified token says: `values` find the user; `proven_at` and `passed_mfa` are how that was proven.
 
     `impersonator_id` is derived from who acts as the user at the issuer (RFC 8693, 4.1); None for the user in person.
@@ -39,14 +39,14 @@ class ExternalAccounts(Protocol):
     """`statements` are those of `principals.principal_statements`, run with a bearer's values."""
 
     issuer: str
-    statements: Pair
+    statements: TeamStatements
     allows_cookies: bool
 
-    def knows(self, user_id: Any) -> tuple[ColumnElement[bool], ...]:
+    def user_conditions(self, user_id: Any) -> tuple[ColumnElement[bool], ...]:
         """Conditions for the issuer still knowing the user whose id is in this column, and not blocking them."""
         ...
 
-    async def verify(self, token: str) -> Bearer:
+    async def verify(self, token: str) -> VerifiedToken:
         """Raises `InvalidToken`, `TokenExpired`, and 503 for a key that cannot be asked for."""
         ...
 
@@ -54,16 +54,16 @@ class ExternalAccounts(Protocol):
         """Who it is, by what is known here and without I/O; None when the token is not valid."""
         ...
 
-    async def admit(self, bearer: Bearer) -> None:
+    async def provision_user(self, bearer: VerifiedToken) -> None:
         """Make the account of a user who comes for the first time. Raises `Unauthorized` and `Conflict`."""
         ...
 
-    async def observe(self, bearer: Bearer, principal: Principal) -> None:
+    async def sync_claims(self, bearer: VerifiedToken, principal: Principal) -> None:
         """Take in what a token says that is not known here yet. No I/O unless there is such a thing."""
         ...
 
 
-def refuse_where_external() -> None:
+def ensure_local_accounts() -> None:
     """Raises `LocalAccountsOff` where another service keeps the accounts."""
     if load(IdentitySettings).is_external:
         raise LocalAccountsOff
@@ -80,7 +80,7 @@ def require_issuer(issuer: str) -> None:
 
 
 async def _check() -> None:
-    refuse_where_external()
+    ensure_local_accounts()
 
 
 def require_local_accounts() -> Any:

@@ -5,13 +5,13 @@ from typing import Any
 from sqlalchemy import text
 
 from undercroft.core.db import Statement
-from undercroft.core.db.last_use import LastUse
+from undercroft.core.db.last_used import LastUsedTracker
 from undercroft.core.settings import load
 from undercroft.modules.auth.settings import AuthSettings
 
 
-class LastSeen(LastUse):
-    write = Statement(
+class LastSeen(LastUsedTracker):
+    update_statement = Statement(
         text(
             "UPDATE auth_sessions AS s SET last_seen_at = seen.at, ip = seen.ip, "
             "expires_at = CASE WHEN s.kind = 'cookie' "
@@ -21,5 +21,5 @@ class LastSeen(LastUse):
         )
     )
 
-    def besides(self) -> dict[str, Any]:
-        return {"idle": load(AuthSettings).idle_life}
+    def extra_values(self) -> dict[str, Any]:
+        return {"idle": load(AuthSettings).idle_timeout}

@@ -1,39 +1,39 @@
 """Signing in by a mailed link: whoever reads the mailbox is in, unless there is a second factor to be shown as well."""
 
-from undercroft.core.audit import Entry, person_of, record
+from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database
 from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import LinkInvalid, LinkOfAnotherDevice, MagicLinksOff
-from undercroft.modules.auth.external import refuse_where_external
+from undercroft.modules.auth.external import ensure_local_accounts
 from undercroft.modules.auth.models import MailPurpose, SessionKind
-from undercroft.modules.auth.outbox import request_link
+from undercroft.modules.auth.outbox import request_link_mail
 from undercroft.modules.auth.repository import MailTokenRepository
-from undercroft.modules.auth.sessions import Started, start_session
+from undercroft.modules.auth.sessions import StartedSession, start_session
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.users import User, UserNotFound, UserRepository
 
 
-def require_on() -> None:
+def require_enabled() -> None:
     """Raises `MagicLinksOff` unless MAGIC_LINKS says that they are offered, and `LocalAccountsOff`."""
-    refuse_where_external()
+    ensure_local_accounts()
     if not load(AuthSettings).magic_links:
         raise MagicLinksOff
 
 
-async def ask(database: Database, *, email: str, client: Client) -> None:
+async def request_link(database: Database, *, email: str, client: Client) -> None:
     """Have a link mailed to an address; whether an account has it is found out by the job that mails it."""
-    require_on()
+    require_enabled()
     async with database.session() as session:
-        request_id = await request_link(session, MailPurpose.MAGIC_LINK, email, client)
-        entry = Entry("sign_in.link_requested", None, "mail_request", request_id, person_id=person_of(email))
+        request_id = await request_link_mail(session, MailPurpose.MAGIC_LINK, email, client)
+        entry = Entry("sign_in.link_requested", None, "mail_request", request_id, person_id=person_id_for_email(email))
         await record(session, entry)
 
 
 async def sign_in(
     database: Database, *, token: str, client: Client, kind: SessionKind, email: str | None = None
-) -> tuple[User, Started]:
+) -> tuple[User, StartedSession]:
     """Begin a session by a link, which works once.
 
     Somebody could ask for a link to an account of their own and have another person open it, whose browser would then
@@ -41,7 +41,7 @@ async def sign_in(
     the account that it names by its address, `email`.
     Raises `MagicLinksOff`, `LinkInvalid`, `LinkOfAnotherDevice`, `MfaRequired`.
     """
-    require_on()
+    require_enabled()
     async with database.session() as session:
         tokens = MailTokenRepository(session)
         used = await tokens.use(MailPurpose.MAGIC_LINK, hash_token(token))

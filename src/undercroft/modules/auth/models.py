@@ -8,14 +8,14 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary, String, text
 from sqlmodel import Field, SQLModel
 
-from undercroft.core.db import Erasure, Holds, Identified, Privacy, utc_now
+from undercroft.core.db import ColumnContent, Erasure, Identified, Privacy, utc_now
 from undercroft.modules.users import EMAIL_LENGTH, NAME_LENGTH
 
 TIMESTAMP: Any = DateTime(timezone=True)
 USER_AGENT_LENGTH = 400
 
 
-class Created(SQLModel):
+class CreatedAtMixin(SQLModel):
     created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
 
 
@@ -24,7 +24,7 @@ class SessionKind(StrEnum):
     COOKIE = "cookie"
 
 
-class AuthSession(Identified, Created, table=True):
+class AuthSession(Identified, CreatedAtMixin, table=True):
     """Somebody signed in on one device: a cookie, or a family of refresh tokens."""
 
     __tablename__ = "auth_sessions"
@@ -32,7 +32,7 @@ class AuthSession(Identified, Created, table=True):
         "the user",
         "30 days after it ended",
         personal=("ip", "started_ip", "user_agent"),
-        plain=("kind", "issuer"),
+        non_personal=("kind", "issuer"),
         erasures=(Erasure("user_id"),),
     )
     __table_args__: Any = (
@@ -98,7 +98,7 @@ class AuthSession(Identified, Created, table=True):
     )
 
 
-class RefreshToken(Created, table=True):
+class RefreshToken(CreatedAtMixin, table=True):
     """One link of a session's chain of refresh tokens: `modules/auth/refresh.py`."""
 
     __tablename__ = "auth_refresh_tokens"
@@ -115,7 +115,7 @@ class RefreshToken(Created, table=True):
     )
 
 
-class Requested(SQLModel):
+class RequestOriginMixin(SQLModel):
     """Which device asked for something, and from where: the email about it states that."""
 
     handle_hash: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
@@ -123,7 +123,7 @@ class Requested(SQLModel):
     user_agent: str = Field(default="", max_length=USER_AGENT_LENGTH, sa_column_kwargs={"server_default": ""})
 
 
-class Registration(Identified, Created, Requested, table=True):
+class Registration(Identified, CreatedAtMixin, RequestOriginMixin, table=True):
     """Somebody who says that this address is theirs, until a mailed link proves it."""
 
     __tablename__ = "auth_registrations"
@@ -131,7 +131,7 @@ class Registration(Identified, Created, Requested, table=True):
         "the user to be",
         "24 hours (VERIFY_LINK_HOURS)",
         personal=("email", "full_name", "password_hash", "ip", "user_agent"),
-        erasures=(Erasure("email", Holds.ADDRESS),),
+        erasures=(Erasure("email", ColumnContent.EMAIL),),
     )
 
     email: str = Field(max_length=EMAIL_LENGTH, index=True, nullable=False)
@@ -155,7 +155,7 @@ class MailPurpose(StrEnum):
     ACCOUNT_DELETED = "account_deleted"
 
 
-class MailRequest(Identified, Created, Requested, table=True):
+class MailRequest(Identified, CreatedAtMixin, RequestOriginMixin, table=True):
     """A mail to an address; whether somebody has that address is found out by the job that sends it."""
 
     __tablename__ = "auth_mail_requests"
@@ -163,10 +163,10 @@ class MailRequest(Identified, Created, Requested, table=True):
         "the addressee",
         "until the email is sent; where it holds a link, seven days",
         personal=("email", "full_name", "ip", "user_agent"),
-        plain=("purpose",),
+        non_personal=("purpose",),
         erasures=(
-            Erasure("user_id", when="purpose <> 'account_deleted'"),
-            Erasure("email", Holds.ADDRESS, when="purpose <> 'account_deleted'"),
+            Erasure("user_id", condition="purpose <> 'account_deleted'"),
+            Erasure("email", ColumnContent.EMAIL, condition="purpose <> 'account_deleted'"),
         ),
     )
 
@@ -177,11 +177,11 @@ class MailRequest(Identified, Created, Requested, table=True):
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
 
 
-class MailToken(Created, table=True):
+class MailToken(CreatedAtMixin, table=True):
     """What a mailed link proves. The subject is a registration, a person or a mail request, as the purpose says."""
 
     __tablename__ = "auth_mail_tokens"
-    __privacy__ = Privacy("the addressee", "as long as the link works", plain=("purpose",))
+    __privacy__ = Privacy("the addressee", "as long as the link works", non_personal=("purpose",))
     __table_args__: Any = (Index("ix_auth_mail_tokens_subject_id_purpose", "subject_id", "purpose"),)
 
     token_hash: bytes = Field(sa_type=LargeBinary, primary_key=True, repr=False)
@@ -193,7 +193,7 @@ class MailToken(Created, table=True):
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
 
 
-class Throttle(SQLModel, table=True):
+class ThrottleCounter(SQLModel, table=True):
     """Failed sign-ins of one account, one address of the network, or one pair of them; keyed by a hash."""
 
     __tablename__ = "auth_throttles"
@@ -211,11 +211,13 @@ class KeyState(StrEnum):
     RETIRED = "retired"
 
 
-class SigningKey(Created, table=True):
+class SigningKey(CreatedAtMixin, table=True):
     """An RSA key pair that signs access tokens; the private part is sealed under SECRET_KEY, bound to the key id."""
 
     __tablename__ = "auth_signing_keys"
-    __privacy__ = Privacy("the platform", "as long as the table is not emptied", plain=("kid", "state", "public_pem"))
+    __privacy__ = Privacy(
+        "the platform", "as long as the table is not emptied", non_personal=("kid", "state", "public_pem")
+    )
     __table_args__: Any = (
         CheckConstraint("state IN ('next', 'active', 'retired')", "state"),
         Index("uq_auth_signing_keys_state", "state", unique=True, postgresql_where=text("state <> 'retired'")),

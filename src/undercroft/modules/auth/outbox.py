@@ -7,14 +7,14 @@ from undercroft.core.ids import UUID, new_id
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.models import MailPurpose, MailRequest
-from undercroft.modules.auth.throttle import may_mail
+from undercroft.modules.auth.throttle import allow_mail
 
-KEPT = timedelta(days=7)
+MAIL_REQUEST_RETENTION = timedelta(days=7)
 
 
-async def request_link(session: Session, purpose: MailPurpose, email: str, client: Client) -> UUID | None:
+async def request_link_mail(session: Session, purpose: MailPurpose, email: str, client: Client) -> UUID | None:
     """Have a link mailed to an address at a client's request; None where enough of them were sent lately."""
-    if not await may_mail(session, purpose, email, client.device):
+    if not await allow_mail(session, purpose, email, client.device):
         return None
     return await request_mail(session, purpose, email, client=client)
 
@@ -40,8 +40,8 @@ async def request_mail(
         email=email,
         user_id=user_id,
         full_name=full_name,
-        expires_at=utc_now() + KEPT,
-        **(client.as_request() if client is not None else {}),
+        expires_at=utc_now() + MAIL_REQUEST_RETENTION,
+        **(client.request_columns() if client is not None else {}),
     )
     session.add(request)
     await enqueue(session, send_mail, request_id=request.id)

@@ -9,20 +9,21 @@ from fastapi import Form, Query, Request, Response
 
 from undercroft.core.auth import Router
 from undercroft.core.errors import AppError
-from undercroft.core.http.flash import flashed, see_other
-from undercroft.core.http.idempotency import not_idempotent
+from undercroft.core.http.flash import read_flash, see_other
+from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit
-from undercroft.core.http.pages import Action, add_templates, failure_page, mailed_page, result_page, sign_in_link
+from undercroft.core.http.pages import Action, add_templates, email_link_page, failure_page, result_page, sign_in_link
 from undercroft.core.security.passwords import MAX_INPUT, WeakPassword
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
-from undercroft.core.validation import normalise_email
-from undercroft.core.validation.text import tidy_line
+from undercroft.core.validation import normalize_email
+from undercroft.core.validation.text import normalize_line
 from undercroft.modules.auth import credentials, registration
-from undercroft.modules.auth.answers import SENT, development_mailbox
+from undercroft.modules.auth.captcha import captcha_context, require_form_captcha
 from undercroft.modules.auth.client import Client, CurrentClient
 from undercroft.modules.auth.cookies import refuse_cross_site
 from undercroft.modules.auth.device import set_device_cookie
+from undercroft.modules.auth.emails import CONFIRM_PAGE, RESEND_PAGE, RESET_PAGE, VERIFICATION_SENT_PAGE, VERIFY_PAGE
 from undercroft.modules.auth.errors import (
     AlreadyVerified,
     ConfirmationNeedsSession,
@@ -30,35 +31,34 @@ from undercroft.modules.auth.errors import (
     PasswordChoiceRequired,
 )
 from undercroft.modules.auth.external import require_local_accounts
-from undercroft.modules.auth.human import captcha_of, require_human_at_form
-from undercroft.modules.auth.identity import Identity, IdentityDep
-from undercroft.modules.auth.mailing import CONFIRM_PAGE, RESEND_PAGE, RESET_PAGE, SENT_PAGE, VERIFY_PAGE
 from undercroft.modules.auth.registration import Verification
+from undercroft.modules.auth.responses import LINK_SENT_MESSAGE, get_mailbox_actions
+from undercroft.modules.auth.services import AuthServices, AuthServicesDep
 from undercroft.modules.users import NAME_LENGTH
 
 add_templates(Path(__file__).parent / "templates" / "pages")
 
 pages = Router(surface="root", dependencies=[require_local_accounts()])
 
-TokenInLink = Annotated[str, Query(max_length=512)]
-TokenInForm = Annotated[str, Form(max_length=512)]
-HOME = (Action("Continue", "/"),)
+QueryToken = Annotated[str, Query(max_length=512)]
+FormToken = Annotated[str, Form(max_length=512)]
+HOME_ACTIONS = (Action("Continue", "/"),)
 
 
 @pages.get(VERIFY_PAGE)
-async def verify_email_page(request: Request, client: CurrentClient, token: TokenInLink = "") -> Response:
+async def verify_email_page(request: Request, client: CurrentClient, token: QueryToken = "") -> Response:
     """A browser that registered confirms by a button; another one is asked for a password at once."""
-    return _verify_form(request, token, asks_password=client.device.is_new)
+    return _verify_form(request, token, requires_password=client.device.is_new)
 
 
 @pages.post(VERIFY_PAGE)
 @limit("sign_in")
-@not_idempotent("The link works once.")
+@idempotency_exempt("The link works once.")
 async def verify_email(
     request: Request,
     client: CurrentClient,
-    identity: IdentityDep,
-    token: TokenInForm = "",
+    auth_services: AuthServicesDep,
+    token: FormToken = "",
     password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
     full_name: Annotated[str | None, Form(max_length=NAME_LENGTH)] = None,
 ) -> Response:
@@ -66,13 +66,13 @@ async def verify_email(
     try:
         refuse_cross_site(request, from_mail=True)
         verification = Verification(
-            token=token, handles=[client.device.handle], password=password or None, full_name=_name(full_name)
+            token=token, handles=[client.device.handle], password=password or None, full_name=_parse_name(full_name)
         )
-        user = await registration.verify(identity.database, verification)
+        user = await registration.verify(auth_services.database, verification)
     except (PasswordChoiceRequired, WeakPassword, NameInvalid) as error:
-        return _verify_form(request, token, asks_password=True, error=error, full_name=full_name or "")
+        return _verify_form(request, token, requires_password=True, error=error, full_name=full_name or "")
     except AppError as error:
-        return _failed(request, error, Action("Send a new link", RESEND_PAGE))
+        return _link_failure_page(request, error, Action("Send a new link", RESEND_PAGE))
     response = see_other(f"{VERIFY_PAGE}/done")
     set_device_cookie(response, client.device.with_account(user.email))
     return response
@@ -80,16 +80,16 @@ async def verify_email(
 
 @pages.get(f"{VERIFY_PAGE}/done")
 async def email_verified_page(request: Request) -> Response:
-    return result_page(request, "Email confirmed", "Your account is ready.", *_sign_in())
+    return result_page(request, "Email confirmed", "Your account is ready.", *_sign_in_actions())
 
 
-@pages.get(SENT_PAGE)
+@pages.get(VERIFICATION_SENT_PAGE)
 async def verification_sent_page(request: Request) -> Response:
     """Where registering leads to; the address is known for as long as the page can be reloaded."""
-    email = flashed(request).get("email", "")
+    email = read_flash(request).get("email", "")
     text = f"We sent a link to {email or 'your address'}. Open it to create your account."
-    again = (Action("Send it again", RESEND_PAGE), *_sign_in())
-    return result_page(request, "Check your email", text, *development_mailbox(), *again)
+    again = (Action("Send it again", RESEND_PAGE), *_sign_in_actions())
+    return result_page(request, "Check your email", text, *get_mailbox_actions(), *again)
 
 
 @pages.get(RESEND_PAGE)
@@ -99,76 +99,79 @@ async def resend_page(request: Request) -> Response:
 
 @pages.post(RESEND_PAGE)
 @limit("sign_in_request")
-@not_idempotent("It only asks for an email.")
+@idempotency_exempt("It only asks for an email.")
 async def resend_verification(
-    request: Request, client: CurrentClient, identity: IdentityDep, email: Annotated[str, Form(max_length=300)] = ""
+    request: Request,
+    client: CurrentClient,
+    auth_services: AuthServicesDep,
+    email: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """The response is the same whether the address was registered or not."""
     try:
         refuse_cross_site(request, from_mail=True)
-        await require_human_at_form(request)
-        if (address := _address(email)) is not None:
-            await registration.resend(identity.database, email=address, client=client)
+        await require_form_captcha(request)
+        if (address := _parse_email(email)) is not None:
+            await registration.resend(auth_services.database, email=address, client=client)
     except AppError as error:
         return _resend_form(request, error, email)
-    return see_other(SENT_PAGE, email=email)
+    return see_other(VERIFICATION_SENT_PAGE, email=email)
 
 
 @pages.get(CONFIRM_PAGE)
-async def confirm_email_page(request: Request, token: TokenInLink = "") -> Response:
-    return mailed_page(request, "auth/confirm_email.html", token=token, action=CONFIRM_PAGE)
+async def confirm_email_page(request: Request, token: QueryToken = "") -> Response:
+    return email_link_page(request, "auth/confirm_email.html", token=token, action=CONFIRM_PAGE)
 
 
 @pages.post(CONFIRM_PAGE)
 @limit("sign_in")
-@not_idempotent("The link works once.")
+@idempotency_exempt("The link works once.")
 async def confirm_email(
-    request: Request, client: CurrentClient, identity: IdentityDep, token: TokenInForm = ""
+    request: Request, client: CurrentClient, auth_services: AuthServicesDep, token: FormToken = ""
 ) -> Response:
     """In the browser that asked for it, or one that is signed in to the account."""
     try:
         refuse_cross_site(request, from_mail=True)
-        caller_id = await identity.authenticator.caller_id(request)
-        await credentials.confirm_email(identity.database, token=token, device=client.device, caller_id=caller_id)
+        caller_id = await auth_services.authenticator.caller_id(request)
+        await credentials.confirm_email(auth_services.database, token=token, device=client.device, caller_id=caller_id)
     except ConfirmationNeedsSession as error:
         page = f"{CONFIRM_PAGE}?{urlencode({'token': token})}"
-        return failure_page(request, error, "Sign in first", *_sign_in(page))
+        return failure_page(request, error, "Sign in first", *_sign_in_actions(page))
     except AppError as error:
-        return _failed(request, error)
+        return _link_failure_page(request, error)
     return see_other(f"{CONFIRM_PAGE}/done")
 
 
 @pages.get(f"{CONFIRM_PAGE}/done")
 async def email_changed_page(request: Request) -> Response:
-    return result_page(request, "Email address changed", "Sign in with the new address from now on.", *HOME)
+    return result_page(request, "Email address changed", "Sign in with the new address from now on.", *HOME_ACTIONS)
 
 
 @pages.get(RESET_PAGE)
-async def reset_password_page(request: Request, token: TokenInLink = "") -> Response:
+async def reset_password_page(request: Request, token: QueryToken = "") -> Response:
     return _reset_form(request, token)
 
 
 @pages.post(RESET_PAGE)
 @limit("sign_in")
-@not_idempotent("The link works once.")
+@idempotency_exempt("The link works once.")
 async def reset_password(
     request: Request,
-    identity: IdentityDep,
+    auth_services: AuthServicesDep,
     client: CurrentClient,
-    token: TokenInForm = "",
+    token: FormToken = "",
     password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
     email: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """With a token sets the password; with an address sends a link to it."""
     if not token:
-        return await _forgot(request, identity, client, email)
+        return await _request_reset_link(request, auth_services, client, email)
     try:
         refuse_cross_site(request, from_mail=True)
-        device = await credentials.reset_password(identity.database, token=token, password=password, client=client)
+        device = await credentials.reset_password(auth_services.database, token=token, password=password, client=client)
     except WeakPassword as error:
         return _reset_form(request, token, error)
     except AppError as error:
-        return _failed(request, error, Action("Send a new link", RESET_PAGE))
+        return _link_failure_page(request, error, Action("Send a new link", RESET_PAGE))
     response = see_other(f"{RESET_PAGE}/done")
     set_device_cookie(response, device)
     return response
@@ -176,85 +179,87 @@ async def reset_password(
 
 @pages.get(f"{RESET_PAGE}/done")
 async def password_changed_page(request: Request) -> Response:
-    return result_page(request, "Password changed", "You have been signed out on all devices.", *_sign_in())
+    return result_page(request, "Password changed", "You have been signed out on all devices.", *_sign_in_actions())
 
 
 @pages.get(f"{RESET_PAGE}/sent")
 async def reset_sent_page(request: Request) -> Response:
-    again = (Action("Send it again", RESET_PAGE), *_sign_in())
-    return result_page(request, "Check your email", SENT, *development_mailbox(), *again)
+    again = (Action("Send it again", RESET_PAGE), *_sign_in_actions())
+    return result_page(request, "Check your email", LINK_SENT_MESSAGE, *get_mailbox_actions(), *again)
 
 
-async def _forgot(request: Request, identity: Identity, client: Client, email: str) -> Response:
+async def _request_reset_link(request: Request, auth_services: AuthServices, client: Client, email: str) -> Response:
     try:
         refuse_cross_site(request, from_mail=True)
-        await require_human_at_form(request)
-        if (address := _address(email)) is not None:
-            await credentials.forgot_password(identity.database, email=address, client=client)
+        await require_form_captcha(request)
+        if (address := _parse_email(email)) is not None:
+            await credentials.forgot_password(auth_services.database, email=address, client=client)
     except AppError as error:
         return _reset_form(request, "", error, email)
     return see_other(f"{RESET_PAGE}/sent")
 
 
-def _address(text: str) -> str | None:
+def _parse_email(text: str) -> str | None:
     try:
-        return normalise_email(text)
+        return normalize_email(text)
     except ValueError:
         return None
 
 
-def _name(text: str | None) -> str | None:
+def _parse_name(text: str | None) -> str | None:
     try:
-        return None if text is None else tidy_line(text)
+        return None if text is None else normalize_line(text)
     except ValueError:
         raise NameInvalid from None
 
 
 def _verify_form(
-    request: Request, token: str, *, asks_password: bool, error: AppError | None = None, full_name: str = ""
+    request: Request, token: str, *, requires_password: bool, error: AppError | None = None, full_name: str = ""
 ) -> Response:
-    return _form(
+    return _render_form(
         request,
         "verify_email",
         error,
         token=token,
         action=VERIFY_PAGE,
-        asks_password=asks_password,
+        requires_password=requires_password,
         full_name=full_name,
-        longest_name=NAME_LENGTH,
+        max_name_length=NAME_LENGTH,
     )
 
 
 def _resend_form(request: Request, error: AppError | None = None, email: str = "") -> Response:
-    return _form(request, "resend", error, action=RESEND_PAGE, email=email, **captcha_of(request))
+    return _render_form(request, "resend", error, action=RESEND_PAGE, email=email, **captcha_context(request))
 
 
 def _reset_form(request: Request, token: str, error: AppError | None = None, email: str = "") -> Response:
-    return _form(request, "reset_password", error, token=token, action=RESET_PAGE, email=email, **captcha_of(request))
+    return _render_form(
+        request, "reset_password", error, token=token, action=RESET_PAGE, email=email, **captcha_context(request)
+    )
 
 
-def _form(request: Request, template: str, error: AppError | None, **context: Any) -> Response:
+def _render_form(request: Request, template: str, error: AppError | None, **context: Any) -> Response:
     """A form; after an error with what was wrong, in the error's status and with its headers."""
-    response = mailed_page(
+    response = email_link_page(
         request,
         f"auth/{template}.html",
         status=error.status if error else 200,
         error=error,
-        shortest=load(PasswordSettings).password_min_length,
-        longest=MAX_INPUT,
+        min_length=load(PasswordSettings).password_min_length,
+        max_length=MAX_INPUT,
         **context,
     )
     response.headers.update(error.headers if error else {})
     return response
 
 
-def _failed(request: Request, error: AppError, *actions: Action) -> Response:
+def _link_failure_page(request: Request, error: AppError, *actions: Action) -> Response:
     """An emailed link that led to nothing."""
     done_before = isinstance(error, AlreadyVerified)
     title = "Email already confirmed" if done_before else "The link does not work"
-    return failure_page(request, error, title, *(() if done_before else actions), *_sign_in())
+    return failure_page(request, error, title, *(() if done_before else actions), *_sign_in_actions())
 
 
-def _sign_in(wanted: str = "/") -> tuple[Action, ...]:
-    link = sign_in_link(wanted)
+def _sign_in_actions(next_path: str = "/") -> tuple[Action, ...]:
+    link = sign_in_link(next_path)
     return (Action("Sign in", link),) if link else ()

@@ -29,8 +29,8 @@ from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import Session, Statement
 from undercroft.modules.api_keys import ApiKey
 from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.teams import ROLE_GRANTS, Membership, Team
-from undercroft.modules.users import PROFILE, User
+from undercroft.modules.teams import CUSTOM_ROLE_PERMISSIONS, Membership, Team
+from undercroft.modules.users import PROFILE_COLUMNS, User
 
 _BEARER = (
     col(AuthSession.id) == bindparam("session_id", type_=Uuid),
@@ -42,7 +42,7 @@ _COOKIE = (
     col(AuthSession.kind) == SessionKind.COOKIE.value,
 )
 _PERSONAL = col(Team.personal_user_id) == col(User.id)
-_NAMED = col(Team.id) == bindparam("team_id", type_=Uuid)
+_REQUESTED = col(Team.id) == bindparam("team_id", type_=Uuid)
 
 
 _SESSION: Any = (
@@ -51,8 +51,8 @@ _SESSION: Any = (
     col(AuthSession.passed_mfa),
     col(AuthSession.impersonator_id),
 )
-_LIVING = (col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now())
-_OWN = (*_LIVING, col(AuthSession.impersonator_id).is_(None))
+_ACTIVE = (col(AuthSession.revoked_at).is_(None), col(AuthSession.expires_at) > func.now())
+_NOT_IMPERSONATED = (*_ACTIVE, col(AuthSession.impersonator_id).is_(None))
 
 _NO_SESSION: Any = (
     null().cast(Uuid).label("session_id"),
@@ -62,24 +62,28 @@ _NO_SESSION: Any = (
 )
 
 
-Knows = Callable[[Any], tuple[ColumnElement[bool], ...]]
+UserConditions = Callable[[Any], tuple[ColumnElement[bool], ...]]
 
 
-def principal_statements(*where: Any, source: Any) -> "Pair":
+def principal_statements(*where: Any, source: Any) -> "TeamStatements":
     """The same for whoever is found by a row of another table that has a `user_id`, without a session of ours."""
-    return Pair.of(lambda team: _principal(*where, team=team, source=source, session=_NO_SESSION))
+    return TeamStatements.from_query(
+        lambda team: _principal_query(*where, team=team, source=source, session=_NO_SESSION)
+    )
 
 
-def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Sequence[Any] = _SESSION) -> Select[Any]:
+def _principal_query(
+    *where: Any, team: Any, source: Any = AuthSession, session: Sequence[Any] = _SESSION
+) -> Select[Any]:
     return (
         select(
-            *PROFILE,
+            *PROFILE_COLUMNS,
             col(User.second_factors),
             *session,
             col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
-            ROLE_GRANTS.label("team_grants"),
+            CUSTOM_ROLE_PERMISSIONS.label("team_grants"),
         )
         .select_from(source)
         .join(User, col(User.id) == col(source.user_id))
@@ -89,7 +93,7 @@ def _principal(*where: Any, team: Any, source: Any = AuthSession, session: Seque
     )
 
 
-def _impersonated(team: Any, knows: Knows) -> Select[Any]:
+def _impersonation_query(team: Any, user_conditions: UserConditions) -> Select[Any]:
     """An impersonation ends with the administrator's own session, role or account, from the next request on."""
     impersonator, own = aliased(User), aliased(AuthSession)
     may = exists().where(
@@ -101,7 +105,7 @@ def _impersonated(team: Any, knows: Knows) -> Select[Any]:
             & (col(User.role) != PlatformRole.SUPERADMIN.value),
             (col(impersonator.role) == PlatformRole.ADMIN.value) & (col(User.role) == PlatformRole.USER.value),
         ),
-        *knows(col(impersonator.id)),
+        *user_conditions(col(impersonator.id)),
     )
     signed_in = exists().where(
         col(own.id) == col(AuthSession.impersonator_session_id),
@@ -110,19 +114,19 @@ def _impersonated(team: Any, knows: Knows) -> Select[Any]:
         col(own.expires_at) > func.now(),
     )
     lives = or_(col(AuthSession.impersonator_session_id).is_(None), signed_in)
-    return _principal(*_BEARER, *_LIVING, may, lives, team=team)
+    return _principal_query(*_BEARER, *_ACTIVE, may, lives, team=team)
 
 
-def _by_key(team: Any, knows: Knows) -> Select[Any]:
+def _api_key_query(team: Any, user_conditions: UserConditions) -> Select[Any]:
     """What a key's prefix finds, whether it is valid or not: that is for who asks to see, with the hash.
 
     Of a user's key the person (if they may come in) and their membership in a team; of a team's key `owning_team_id`.
     """
     owning = aliased(Team)
-    living = and_(col(User.is_active), col(User.deleted_at).is_(None), *knows(col(User.id)))
+    living = and_(col(User.is_active), col(User.deleted_at).is_(None), *user_conditions(col(User.id)))
     return (
         select(
-            *PROFILE,
+            *PROFILE_COLUMNS,
             col(User.second_factors),
             col(ApiKey.id).label("api_key_id"),
             col(ApiKey.secret_hash),
@@ -134,7 +138,7 @@ def _by_key(team: Any, knows: Knows) -> Select[Any]:
             col(Team.require_mfa),
             col(Membership.team_id),
             col(Membership.role).label("team_role"),
-            ROLE_GRANTS.label("team_grants"),
+            CUSTOM_ROLE_PERMISSIONS.label("team_grants"),
         )
         .select_from(ApiKey)
         .outerjoin(User, (col(User.id) == col(ApiKey.user_id)) & living)
@@ -145,30 +149,33 @@ def _by_key(team: Any, knows: Knows) -> Select[Any]:
     )
 
 
-class Pair(Struct, frozen=True):
+class TeamStatements(Struct, frozen=True):
     """The same statement for the personal team and for a team that the request names."""
 
     personal: Statement
     named: Statement
 
     @classmethod
-    def of(cls, query: Callable[[Any], Select[Any]]) -> "Pair":
-        return cls(Statement(lambda: query(_PERSONAL)), Statement(lambda: query(_NAMED)))
+    def from_query(cls, query: Callable[[Any], Select[Any]]) -> "TeamStatements":
+        return cls(Statement(lambda: query(_PERSONAL)), Statement(lambda: query(_REQUESTED)))
 
 
 class PrincipalStatements:
     """What finds a principal by each kind of credential of ours.
 
-    Where another service has the accounts, `issuer` must have verified the user of a cookie's session, and `knows` are
-    conditions by which it still knows the user with an id: its users' keys and impersonations end with that.
+    Where another service has the accounts, `issuer` must have verified the user of a cookie's session, and
+    `user_conditions` are conditions by which it still knows the user with an id: its users' keys and impersonations end
+    with that.
     """
 
-    def __init__(self, issuer: str = "", knows: Knows = lambda _user_id: ()) -> None:
-        by_issuer = (col(AuthSession.issuer) == issuer, *knows(col(User.id))) if issuer else ()
-        self.bearer = Pair.of(lambda team: _principal(*_BEARER, *_OWN, team=team))
-        self.cookie = Pair.of(lambda team: _principal(*_COOKIE, *_OWN, *by_issuer, team=team))
-        self.impersonated = Pair.of(lambda team: _impersonated(team, knows))
-        self.key = Pair.of(lambda team: _by_key(team, knows))
+    def __init__(self, issuer: str = "", user_conditions: UserConditions = lambda _user_id: ()) -> None:
+        by_issuer = (col(AuthSession.issuer) == issuer, *user_conditions(col(User.id))) if issuer else ()
+        self.bearer = TeamStatements.from_query(lambda team: _principal_query(*_BEARER, *_NOT_IMPERSONATED, team=team))
+        self.cookie = TeamStatements.from_query(
+            lambda team: _principal_query(*_COOKIE, *_NOT_IMPERSONATED, *by_issuer, team=team)
+        )
+        self.impersonated = TeamStatements.from_query(lambda team: _impersonation_query(team, user_conditions))
+        self.key = TeamStatements.from_query(lambda team: _api_key_query(team, user_conditions))
 
 
 LOCAL_STATEMENTS = PrincipalStatements()
@@ -195,14 +202,14 @@ _LOCK = Statement(
 async def lock_principal(session: Session, principal: Principal) -> None:
     """Keep what this principal rests on from being revoked until the transaction ends."""
     users = {principal.impersonator_id}
-    if principal.own_session_id is None or principal.role is not PlatformRole.USER:
-        users.add(principal.person_id)
+    if principal.session_id_or_none is None or principal.role is not PlatformRole.USER:
+        users.add(principal.user_id_or_none)
     await session.fetch(
         _LOCK,
-        session_id=principal.own_session_id,
+        session_id=principal.session_id_or_none,
         api_key_id=principal.api_key_id,
         user_ids=sorted(users - {None}),
         team_id=principal.team_id,
-        person_id=principal.person_id,
+        person_id=principal.user_id_or_none,
         team_role=principal.team_role,
     )

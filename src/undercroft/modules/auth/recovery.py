@@ -16,12 +16,12 @@ async def revoke_access(session: Session, user_id: UUID) -> dict[str, int]:
     Keys of a team are the team's and stay.
     """
     sessions = await revoke_sign_ins(session, user_id)
-    return {"sessions": sessions, "keys": await ApiKeyRepository(session).erase(user_id)}
+    return {"sessions": sessions, "keys": await ApiKeyRepository(session).delete_for_user(user_id)}
 
 
 async def revoke_sign_ins(session: Session, user_id: UUID) -> int:
     """Revoke all sessions of a user, and links, codes and pending sign-ins that would start one; how many sessions."""
     sessions = await revoke_sessions(session, user_id)
-    await MailTokenRepository(session).void_links(user_id)
+    await MailTokenRepository(session).revoke_links(user_id)
     await publish(session, SignInsRevoked(user_id))
     return sessions

@@ -21,7 +21,7 @@ from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import InvalidRefreshToken, TokenReused
 from undercroft.modules.auth.models import RefreshToken
 from undercroft.modules.auth.repository import RefreshTokenRepository, SessionRepository
-from undercroft.modules.auth.sessions import Started
+from undercroft.modules.auth.sessions import StartedSession
 from undercroft.modules.auth.settings import AuthSettings
 
 PURPOSE = "refresh tokens"
@@ -34,21 +34,21 @@ class RefreshTokens:
         self._database = database
         self._keys = keyring(PURPOSE).keys
 
-    async def refresh(self, *, token: str, client: Client) -> Started:
+    async def refresh(self, *, token: str, client: Client) -> StartedSession:
         """The next token of a session. Raises `InvalidRefreshToken`, `TokenReused`."""
         interval = timedelta(seconds=load(AuthSettings).refresh_reuse_interval)
         async with self._database.session() as session:
             found = await RefreshTokenRepository(session).lock(hash_token(token), interval)
             if found is None:
                 raise InvalidRefreshToken
-            if found.used_at is not None and not found.may_repeat:
-                await _end_family(session, found)
-            if found.revoked_at is not None or not found.unexpired or not found.welcome:
+            if found.used_at is not None and not found.in_reuse_interval:
+                await _revoke_family(session, found)
+            if found.revoked_at is not None or not found.unexpired or not found.is_user_active:
                 raise InvalidRefreshToken
             successors = self._successors(token, found)
             if found.used_at is None:
                 return await _rotate(session, token, found, successors, client)
-            return await _repeat(session, found, successors)
+            return await _return_successor(session, found, successors)
 
     def _successors(self, token: str, found: Any) -> Mapping[bytes, str]:
         """The successor under each key by its hash, that of the newest key first: one of an earlier key may exist."""
@@ -56,26 +56,28 @@ class RefreshTokens:
         return {hash_token(each): each for each in derived}
 
 
-async def _rotate(session: Session, token: str, found: Any, successors: Mapping[bytes, str], client: Client) -> Started:
+async def _rotate(
+    session: Session, token: str, found: Any, successors: Mapping[bytes, str], client: Client
+) -> StartedSession:
     token_hash, successor = next(iter(successors.items()))
     session.add(RefreshToken(token_hash=token_hash, session_id=found.session_id))
     await RefreshTokenRepository(session).use(hash_token(token))
-    expires_at = min(utc_now() + load(AuthSettings).idle_life, found.ends_at)
-    await SessionRepository(session).seen(
+    expires_at = min(utc_now() + load(AuthSettings).idle_timeout, found.ends_at)
+    await SessionRepository(session).update_last_seen(
         found.session_id, ip=client.ip, user_agent=client.user_agent, expires_at=expires_at
     )
-    return Started(found.user_id, found.session_id, successor)
+    return StartedSession(found.user_id, found.session_id, successor)
 
 
-async def _repeat(session: Session, found: Any, successors: Mapping[bytes, str]) -> Started:
+async def _return_successor(session: Session, found: Any, successors: Mapping[bytes, str]) -> StartedSession:
     """Raises `InvalidRefreshToken` where the successor was derived under a key that is not known here."""
-    stored = await RefreshTokenRepository(session).existing(successors)
+    stored = await RefreshTokenRepository(session).find_existing(successors)
     if stored is None:
         raise InvalidRefreshToken
-    return Started(found.user_id, found.session_id, successors[stored])
+    return StartedSession(found.user_id, found.session_id, successors[stored])
 
 
-async def _end_family(session: Session, found: Any) -> NoReturn:
+async def _revoke_family(session: Session, found: Any) -> NoReturn:
     """The token was copied. Raises `TokenReused`."""
     if await SessionRepository(session).revoke(found.session_id):
         # whoever sent it is not known to be the session's owner

@@ -13,7 +13,7 @@ same steps.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from undercroft.core.audit import Entry, person_of, record
+from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database, ReadSession, Session, utc_now
 from undercroft.core.ids import new_id
 from undercroft.core.security import passwords
@@ -21,14 +21,14 @@ from undercroft.core.security.tokens import hash_token
 from undercroft.core.settings import load
 from undercroft.jobs import enqueue
 from undercroft.modules.auth.client import Client
-from undercroft.modules.auth.disposable import require_lasting
+from undercroft.modules.auth.disposable_email import require_permanent_email
 from undercroft.modules.auth.errors import AlreadyVerified, LinkInvalid, PasswordChoiceRequired
 from undercroft.modules.auth.models import MailPurpose, Registration, SessionKind
-from undercroft.modules.auth.outbox import request_link, request_mail
+from undercroft.modules.auth.outbox import request_link_mail, request_mail
 from undercroft.modules.auth.repository import MailTokenRepository, RegistrationRepository
-from undercroft.modules.auth.sessions import Started, start_session
+from undercroft.modules.auth.sessions import StartedSession, start_session
 from undercroft.modules.auth.settings import AuthSettings
-from undercroft.modules.auth.throttle import may_mail
+from undercroft.modules.auth.throttle import allow_mail
 from undercroft.modules.users import EmailTaken, NewUser, User, UserRepository, UserService
 
 
@@ -43,95 +43,99 @@ class Verification:
 
 
 async def register(database: Database, *, email: str, password: str, full_name: str, client: Client) -> None:
-    """Store a registration and have its link mailed. Raises `DisposableAddress`, `WeakPassword`, `TooBusy`."""
+    """Store a registration and have its link mailed. Raises `DisposableEmail`, `WeakPassword`, `TooBusy`."""
     from undercroft.modules.auth.tasks import send_verification  # only here: what others use of this loads no tasks
 
-    require_lasting(email)
-    passwords.require_good(password, email=email)
+    require_permanent_email(email)
+    passwords.require_strong(password, email=email)
     password_hash = await passwords.hash(password, subject=email)
     registration = Registration(
         id=new_id(),
         email=email,
         full_name=full_name,
         password_hash=password_hash,
-        expires_at=utc_now() + load(AuthSettings).verify_link_life,
-        **client.as_request(),
+        expires_at=utc_now() + load(AuthSettings).verify_link_lifetime,
+        **client.request_columns(),
     )
     async with database.session() as session:
         session.add(registration)
-        if await may_mail(session, MailPurpose.VERIFY_EMAIL, email, client.device):
+        if await allow_mail(session, MailPurpose.VERIFY_EMAIL, email, client.device):
             await enqueue(session, send_verification, registration_id=registration.id)
-        entry = Entry("registration.requested", None, "registration", registration.id, person_id=person_of(email))
+        entry = Entry(
+            "registration.requested", None, "registration", registration.id, person_id=person_id_for_email(email)
+        )
         await record(session, entry)
 
 
 async def resend(database: Database, *, email: str, client: Client) -> None:
     """Have another link mailed: of this device's registration of the address, or of the newest one."""
     async with database.session() as session:
-        request_id = await request_link(session, MailPurpose.VERIFY_EMAIL, email, client)
-        entry = Entry("registration.link_requested", None, "mail_request", request_id, person_id=person_of(email))
+        request_id = await request_link_mail(session, MailPurpose.VERIFY_EMAIL, email, client)
+        entry = Entry(
+            "registration.link_requested", None, "mail_request", request_id, person_id=person_id_for_email(email)
+        )
         await record(session, entry)
 
 
 async def verify_and_sign_in(
     database: Database, verification: Verification, *, client: Client, kind: SessionKind
-) -> tuple[User, Started]:
+) -> tuple[User, StartedSession]:
     """Make the account and begin its first session; it has no password where the opener of the link brings none.
 
     Raises `LinkInvalid`, `AlreadyVerified`, `WeakPassword`, `TooBusy`.
     """
-    chosen = await _hash_chosen(database, verification)
+    chosen = await _hash_password(database, verification)
     async with database.session() as session:
-        user = await _verify(session, verification, chosen)
+        user = await _create_account(session, verification, chosen)
         return user, await start_session(session, user, client, kind)
 
 
 async def verify(database: Database, verification: Verification) -> User:
     """Make the account with a password. Raises `PasswordChoiceRequired`, and as `verify_and_sign_in` does."""
-    chosen = await _hash_chosen(database, verification)
+    chosen = await _hash_password(database, verification)
     async with database.session() as session:
-        user = await _verify(session, verification, chosen)
+        user = await _create_account(session, verification, chosen)
         if user.password_hash is None:
             raise PasswordChoiceRequired
         return user
 
 
-async def _hash_chosen(database: Database, verification: Verification) -> str | None:
+async def _hash_password(database: Database, verification: Verification) -> str | None:
     """The hash of the password that is chosen now, made before the transaction. None when none is."""
     if verification.password is None:
         return None
-    async with database.reading() as reading:
-        email = (await _registration(reading, verification.token)).email
-    passwords.require_good(verification.password, email=email)
+    async with database.read_session() as read_session:
+        email = (await _get_registration(read_session, verification.token)).email
+    passwords.require_strong(verification.password, email=email)
     return await passwords.hash(verification.password, subject=email)
 
 
-async def _verify(session: Session, verification: Verification, chosen: str | None) -> User:
+async def _create_account(session: Session, verification: Verification, chosen: str | None) -> User:
     """The address is locked from here to the commit, so of many links opened at once one makes the account."""
-    opened = await _registration(session, verification.token)
+    opened = await _get_registration(session, verification.token)
     try:
         await UserRepository(session).reserve_email(opened.email)
     except EmailTaken:
         raise AlreadyVerified from None
-    registrations = await RegistrationRepository(session).take_all(opened.email)
+    registrations = await RegistrationRepository(session).delete_all(opened.email)
     if opened.id not in {each.id for each in registrations}:
         raise AlreadyVerified
-    own = _own(registrations, opened, verification.handles)
+    own = _find_own_registration(registrations, opened, verification.handles)
     password_hash, full_name = (own.password_hash, own.full_name) if own is not None else (None, "")
     if verification.full_name is not None:
         full_name = verification.full_name
     user = await UserService(session).create(
         NewUser(email=opened.email, password_hash=chosen or password_hash, full_name=full_name)
     )
-    await MailTokenRepository(session).hand_over(registrations, user.id)
+    await MailTokenRepository(session).reassign(registrations, user.id)
     await request_mail(session, MailPurpose.WELCOME, user.email, user_id=user.id, full_name=user.full_name)
     return user
 
 
-async def _registration(session: ReadSession, token: str) -> Registration:
+async def _get_registration(session: ReadSession, token: str) -> Registration:
     """The registration that a link is of. Raises `LinkInvalid`, and `AlreadyVerified` when it was used or outrun."""
     token_hash = hash_token(token)
-    found = await RegistrationRepository(session).by_token(token_hash)
+    found = await RegistrationRepository(session).find_by_token(token_hash)
     if found is not None:
         return found
     if await MailTokenRepository(session).subject(MailPurpose.VERIFY_EMAIL, token_hash) is not None:
@@ -139,7 +143,9 @@ async def _registration(session: ReadSession, token: str) -> Registration:
     raise LinkInvalid
 
 
-def _own(registrations: Sequence[Registration], opened: Registration, handles: Collection[str]) -> Registration | None:
+def _find_own_registration(
+    registrations: Sequence[Registration], opened: Registration, handles: Collection[str]
+) -> Registration | None:
     """The registration that the opener's device made: that of the link, else the newest. None when it made none."""
     hashes = {hash_token(handle) for handle in handles}
     own = [each for each in registrations if each.handle_hash in hashes]

@@ -9,19 +9,19 @@ from pydantic import BeforeValidator, Field, SecretStr, WithJsonSchema
 from undercroft.core.security.passwords import MAX_INPUT, MAX_LENGTH, normalize
 from undercroft.core.validation import Email, Schema
 from undercroft.modules.auth.models import AuthSession, SessionKind
-from undercroft.modules.users import PersonName, UserRead
+from undercroft.modules.users import FullName, UserRead
 
-SENTENCE = "three otters in a boat"
+EXAMPLE_PASSWORD = "three otters in a boat"  # noqa: S105 - an example
 
 
-def _schema(description: str, example: str, longest: int, shortest: int = 1) -> WithJsonSchema:
+def _secret_schema(description: str, example: str, max_length: int, min_length: int = 1) -> WithJsonSchema:
     return WithJsonSchema(
         {
             "type": "string",
             "format": "password",
             "writeOnly": True,
-            "minLength": shortest,
-            "maxLength": longest,
+            "minLength": min_length,
+            "maxLength": max_length,
             "description": description,
             "examples": [example],
         }
@@ -32,17 +32,21 @@ def _normalized(value: object) -> object:
     return normalize(value) if isinstance(value, str) else value
 
 
-Password = Annotated[SecretStr, Field(min_length=1, max_length=MAX_INPUT), _schema("A password.", SENTENCE, MAX_INPUT)]
+Password = Annotated[
+    SecretStr, Field(min_length=1, max_length=MAX_INPUT), _secret_schema("A password.", EXAMPLE_PASSWORD, MAX_INPUT)
+]
 NewPassword = Annotated[
     SecretStr,
     Field(min_length=8, max_length=MAX_LENGTH),
     BeforeValidator(_normalized),
-    _schema("Neither short nor well known; no other rules. Its length counts in NFC.", SENTENCE, MAX_LENGTH, 8),
+    _secret_schema(
+        "Neither short nor well known; no other rules. Its length counts in NFC.", EXAMPLE_PASSWORD, MAX_LENGTH, 8
+    ),
 ]
 Token = Annotated[
     SecretStr,
     Field(min_length=1, max_length=512),
-    _schema("The secret, as it was given.", "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", 512),
+    _secret_schema("The secret, as it was given.", "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", 512),
 ]
 Kind = Annotated[
     SessionKind,
@@ -60,7 +64,7 @@ CaptchaToken = Annotated[
 class Register(Schema):
     email: Email
     password: NewPassword
-    full_name: PersonName = ""
+    full_name: FullName = ""
     captcha_token: CaptchaToken = None
 
 
@@ -75,7 +79,7 @@ class VerifyEmail(Schema):
     session: Kind = SessionKind.BEARER
     registration_token: RegistrationToken | None = None
     password: NewPassword | None = Field(None, description="Chosen now, instead of what was registered.")
-    full_name: PersonName | None = Field(None, description="Instead of the registered name.")
+    full_name: FullName | None = Field(None, description="Instead of the registered name.")
 
 
 class SignInRequest(Schema):
@@ -191,12 +195,12 @@ class SessionRead(Schema):
 
     @classmethod
     def of(cls, session: AuthSession, *, current: UUID | None) -> "SessionRead":
-        from undercroft.modules.auth.client import device
+        from undercroft.modules.auth.client import device_name
 
         return cls(
             id=session.id,
             kind=SessionKind(session.kind),
-            device=device(session.user_agent),
+            device=device_name(session.user_agent),
             ip=session.ip,
             created_at=session.created_at,
             last_seen_at=session.last_seen_at,

@@ -44,27 +44,27 @@ class AuthSettings(SettingsBase):
         return self.access_token_issuer or load(CoreSettings).public_url
 
     @property
-    def access_token_life(self) -> timedelta:
+    def access_token_lifetime(self) -> timedelta:
         return timedelta(minutes=self.access_token_minutes)
 
     @property
-    def idle_life(self) -> timedelta:
+    def idle_timeout(self) -> timedelta:
         return timedelta(days=self.session_idle_days)
 
     @property
-    def session_life(self) -> timedelta:
+    def session_lifetime(self) -> timedelta:
         return timedelta(days=self.session_days)
 
     @property
-    def verify_link_life(self) -> timedelta:
+    def verify_link_lifetime(self) -> timedelta:
         return timedelta(hours=self.verify_link_hours)
 
     @property
-    def magic_link_life(self) -> timedelta:
+    def magic_link_lifetime(self) -> timedelta:
         return timedelta(minutes=self.magic_link_minutes)
 
     @property
-    def reset_link_life(self) -> timedelta:
+    def reset_link_lifetime(self) -> timedelta:
         return timedelta(minutes=self.reset_link_minutes)
 
 

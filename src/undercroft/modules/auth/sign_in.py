@@ -10,14 +10,14 @@ from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session, Statement
 from undercroft.core.db.errors import raise_translated_read
 from undercroft.core.security import passwords
-from undercroft.core.security.passwords import Match
+from undercroft.core.security.passwords import PasswordMatch
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth.client import Client
 from undercroft.modules.auth.errors import InvalidCredentials, WrongPassword
-from undercroft.modules.auth.external import refuse_where_external
+from undercroft.modules.auth.external import ensure_local_accounts
 from undercroft.modules.auth.models import SessionKind
-from undercroft.modules.auth.sessions import Started, start_session
-from undercroft.modules.auth.throttle import Attempt, Throttle
+from undercroft.modules.auth.sessions import StartedSession, start_session
+from undercroft.modules.auth.throttle import SignInAttempt, Throttle
 from undercroft.modules.users import User, UserRepository
 
 _CREDENTIALS = Statement(
@@ -34,14 +34,20 @@ class SignIn:
         self._database = database
         self._throttle = throttle
 
-    async def sign_in(self, *, email: str, password: str, client: Client, kind: SessionKind) -> tuple[User, Started]:
+    async def sign_in(
+        self, *, email: str, password: str, client: Client, kind: SessionKind
+    ) -> tuple[User, StartedSession]:
         """Begin a session. Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy`."""
-        refuse_where_external()
+        ensure_local_accounts()
         attempt = await self._throttle.begin(email, client)
         found, match = await self._check(attempt, email, password)
         stronger = await self._rehash(email, password, found["password_hash"], match) if match else None
         async with self._database.session() as session:
-            user = await UserRepository(session).hold_with(found["id"], found["password_hash"]) if match else None
+            user = (
+                await UserRepository(session).lock_if_password_unchanged(found["id"], found["password_hash"])
+                if match
+                else None
+            )
             if user is None:
                 await _record_failure(session, found["id"] if found else None)
                 raise InvalidCredentials
@@ -53,8 +59,9 @@ class SignIn:
     async def require_password(self, user_id: UUID, email: str, password: str, client: Client) -> str:
         """The hash that the password of somebody who is signed in was proven against.
 
-        Whoever changes something because of it holds the person with this hash (`UserRepository.hold_with`) while doing
-        so. Raises `WrongPassword`, `TooManyAttempts`, `TooBusy`.
+        Whoever changes something because of it holds the person with this hash
+        (`UserRepository.lock_if_password_unchanged`) while doing so. Raises `WrongPassword`, `TooManyAttempts`,
+        `TooBusy`.
         """
         attempt = await self._throttle.begin(email, client)
         found, match = await self._check(attempt, email, password)
@@ -66,7 +73,7 @@ class SignIn:
         proven: str = found["password_hash"]
         return proven
 
-    async def _check(self, attempt: Attempt, email: str, password: str) -> tuple[Any, Match]:
+    async def _check(self, attempt: SignInAttempt, email: str, password: str) -> tuple[Any, PasswordMatch]:
         try:
             found = await self._database.read.fetchrow(_CREDENTIALS, email=email)
         except Exception as error:
@@ -77,9 +84,9 @@ class SignIn:
             await self._throttle.withdraw(attempt)
             raise
 
-    async def _rehash(self, email: str, password: str, stored: str, match: Match) -> str | None:
+    async def _rehash(self, email: str, password: str, stored: str, match: PasswordMatch) -> str | None:
         """The hash by the parameters and in the form of today, where the stored one is by earlier ones."""
-        if match is Match.OTHER_FORM or passwords.needs_rehash(stored):
+        if match is PasswordMatch.UNNORMALIZED or passwords.needs_rehash(stored):
             return await passwords.hash(password, subject=email)
         return None
 

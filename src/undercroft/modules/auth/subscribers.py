@@ -1,13 +1,13 @@
 """What signing in does when something happens to people."""
 
-from undercroft.core.audit import Entry, follow
+from undercroft.core.audit import Entry, on_action
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
-from undercroft.modules.auth.mailing import RESET_PAGE, link
+from undercroft.modules.auth.emails import RESET_PAGE, page_url
 from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.recovery import revoke_sign_ins
 from undercroft.modules.auth.repository import MailRequestRepository, MailTokenRepository, SessionRepository
-from undercroft.modules.users import UserDeactivated, UserDeleted, tell
+from undercroft.modules.users import UserDeactivated, UserDeleted, notify
 
 
 @subscribe(UserDeactivated)
@@ -17,25 +17,25 @@ async def sign_out_everywhere(session: Session, event: UserDeactivated) -> None:
 
 
 @subscribe(UserDeleted)
-async def forget_person(session: Session, event: UserDeleted) -> None:
+async def delete_sign_in_data(session: Session, event: UserDeleted) -> None:
     """No session and no link outlives the account."""
     await SessionRepository(session).erase(event.user_id)
-    await MailTokenRepository(session).void_links(event.user_id)
+    await MailTokenRepository(session).revoke_links(event.user_id)
     await MailTokenRepository(session).consume(MailPurpose.VERIFY_EMAIL, event.user_id)
     await MailRequestRepository(session).erase(event.user_id)
 
 
-@follow("session.started")
-async def notify_of_new_place(session: Session, entry: Entry) -> None:
+@on_action("session.started")
+async def notify_of_new_sign_in(session: Session, entry: Entry) -> None:
     """A sign-in from a device and a network that the account was never used from may be a thief's."""
     if entry.target_id is None or entry.actor_id is None or entry.details.get("known_device"):
         return
-    if await SessionRepository(session).is_from_new_place(entry.target_id):
-        await tell(session, entry.actor_id, "new_sign_in", reset_link=link(RESET_PAGE))
+    if await SessionRepository(session).is_from_new_ip(entry.target_id):
+        await notify(session, entry.actor_id, "new_sign_in", reset_link=page_url(RESET_PAGE))
 
 
-@follow("refresh_token.reused")
-async def notify_of_copied_session(session: Session, entry: Entry) -> None:
+@on_action("refresh_token.reused")
+async def notify_of_token_reuse(session: Session, entry: Entry) -> None:
     """Two clients had the same token; which of them is the owner's is not known, so the owner has to judge."""
     assert entry.person_id is not None
-    await tell(session, entry.person_id, "session_copied", reset_link=link(RESET_PAGE))
+    await notify(session, entry.person_id, "session_copied", reset_link=page_url(RESET_PAGE))

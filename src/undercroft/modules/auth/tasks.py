@@ -10,14 +10,14 @@ from undercroft.core.db import Session, utc_now
 from undercroft.core.settings import load
 from undercroft.jobs import CurrentJob, cron, task
 from undercroft.modules.auth import throttle
-from undercroft.modules.auth.mailing import Letter, letter, verification
+from undercroft.modules.auth.emails import MailContent, build_mail, build_verification_mail
 from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.repository import (
     MailRequestRepository,
     RefreshTokenRepository,
     RegistrationRepository,
     SessionRepository,
-    forget_expired,
+    delete_expired_links,
 )
 from undercroft.modules.auth.settings import AuthSettings
 
@@ -28,7 +28,7 @@ log = structlog.get_logger("undercroft.application")
 async def send_verification(job: CurrentJob, *, registration_id: UUID) -> None:
     """Write to somebody who registered. Each attempt mints its own token."""
     async with job.session() as session:
-        written = await verification(session, await RegistrationRepository(session).find(registration_id))
+        written = await build_verification_mail(session, await RegistrationRepository(session).find(registration_id))
     await _send(job, written)
 
 
@@ -40,7 +40,7 @@ async def send_mail(job: CurrentJob, *, request_id: UUID) -> None:
     """
     async with job.session() as session:
         request = await MailRequestRepository(session).find(request_id)
-        written = await letter(session, request) if request else None
+        written = await build_mail(session, request) if request else None
     await _send(job, written)
     if request is not None and request.purpose != MailPurpose.CONFIRM_EMAIL:
         async with job.session() as session:
@@ -52,12 +52,12 @@ async def clean_up(job: CurrentJob) -> dict[str, int]:
     """Forget links, registrations, sessions and counts that have had their time."""
     now = utc_now()
     async with job.session() as session:
-        links = await forget_expired(session, now)
-        await throttle.forget(session)
+        links = await delete_expired_links(session, now)
+        await throttle.delete_expired(session)
         await _record_removal(session, "links.expired", links)
     async with job.session() as session:
-        used = await RefreshTokenRepository(session).forget(now - load(AuthSettings).idle_life)
-        sessions = await SessionRepository(session).forget(now - timedelta(days=30))
+        used = await RefreshTokenRepository(session).delete_expired(now - load(AuthSettings).idle_timeout)
+        sessions = await SessionRepository(session).delete_expired(now - timedelta(days=30))
         await _record_removal(session, "sessions.expired", sessions)
     return {"links": links, "refresh_tokens": used, "sessions": sessions}
 
@@ -67,10 +67,10 @@ async def _record_removal(session: Session, action: str, removed: int) -> None:
         await record(session, Entry(action, after={"removed": removed}))
 
 
-async def _send(job: CurrentJob, written: Letter | None) -> None:
-    from undercroft.providers.email import email
+async def _send(job: CurrentJob, written: MailContent | None) -> None:
+    from undercroft.providers.email import get_mailer
 
     if written is None:
-        log.info("mail.not_needed", job_id=str(job.id))
+        log.info("email.skipped", job_id=str(job.id))
         return
-    await email().send(written.to, written.template, written.data, key=job.id)
+    await get_mailer().send(written.to, written.template, written.data, key=job.id)

@@ -10,7 +10,7 @@ password gets the same response as a wrong one.
   minute, and not at all from an address at which its owner signed in before. A network address that fails with many
   accounts waits, too.
 
-Unknown accounts are counted like known ones. Emails with links are counted per address as well: see `may_mail`.
+Unknown accounts are counted like known ones. Emails with links are counted per address as well: see `allow_mail`.
 """
 
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ from uuid import UUID
 from msgspec import Struct
 from sqlalchemy import text
 
-from undercroft.core.audit import Entry, person_of, record
+from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database, Session, Statement, utc_now
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import load
@@ -33,11 +33,11 @@ from undercroft.modules.auth.models import MailPurpose
 from undercroft.modules.auth.repository import SessionRepository
 from undercroft.modules.auth.settings import AuthSettings
 
-FORGOTTEN_AFTER = timedelta(hours=1)
-MAILS = 5
+FAILURE_WINDOW = timedelta(hours=1)
+MAX_LINK_MAILS = 5
 PASSWORD = "password"  # noqa: S105
 
-_HOLD = Statement(
+_LOCK_COUNTERS = Statement(
     text(
         "INSERT INTO auth_throttles (key, failures, counted_at) "
         "SELECT key, 0, CAST(:now AS timestamptz) FROM unnest(CAST(:keys AS bytea[])) AS key ORDER BY key "
@@ -45,14 +45,14 @@ _HOLD = Statement(
         "RETURNING key, failures, counted_at, blocked_until"
     )
 )
-_COUNT = Statement(
+_UPDATE_COUNTERS = Statement(
     text(
         "UPDATE auth_throttles AS t SET failures = n.failures, blocked_until = n.until, "
         "counted_at = CAST(:now AS timestamptz) FROM unnest(CAST(:keys AS bytea[]), CAST(:failures AS int[]), "
         "CAST(:until AS timestamptz[])) AS n (key, failures, until) WHERE t.key = n.key"
     )
 )
-_TAKE_BACK = Statement(
+_DECREMENT_COUNTERS = Statement(
     text(
         "WITH held AS (SELECT key FROM auth_throttles WHERE key = ANY(CAST(:keys AS bytea[])) ORDER BY key FOR UPDATE) "
         "UPDATE auth_throttles AS t SET blocked_until = NULL, "
@@ -71,36 +71,39 @@ _COUNT_MAIL = Statement(
         "RETURNING failures"
     )
 )
-_FORGET = Statement(text("DELETE FROM auth_throttles WHERE counted_at < CAST(:before AS timestamptz)"))
+_DELETE_EXPIRED = Statement(text("DELETE FROM auth_throttles WHERE counted_at < CAST(:before AS timestamptz)"))
 
 
-class Rule(Struct, frozen=True):
-    """`free` failures cost nothing; the next costs `first` seconds, each further one twice as much up to `longest`."""
+class ThrottleRule(Struct, frozen=True):
+    """`free_attempts` failures cost nothing; the next costs `initial_delay` seconds, each further one twice as much.
+
+    No delay is longer than `max_delay`.
+    """
 
     scope: str
-    free: int
-    first: float
-    longest: float
+    free_attempts: int
+    initial_delay: float
+    max_delay: float
 
     def delay(self, failures: int, scale: float) -> float:
-        over = failures - max(1, int(self.free * scale))
-        return 0 if over < 0 else min(self.longest, self.first * 2 ** min(over, 30))
+        over = failures - max(1, int(self.free_attempts * scale))
+        return 0 if over < 0 else min(self.max_delay, self.initial_delay * 2 ** min(over, 30))
 
 
-DEVICE = Rule("device", free=5, first=5, longest=900)
-PAIR = Rule("pair", free=5, first=5, longest=900)
-ACCOUNT = Rule("account", free=5, first=10, longest=60)
-NETWORK = Rule("network", free=50, first=5, longest=900)
+DEVICE = ThrottleRule("device", free_attempts=5, initial_delay=5, max_delay=900)
+PAIR = ThrottleRule("pair", free_attempts=5, initial_delay=5, max_delay=900)
+ACCOUNT = ThrottleRule("account", free_attempts=5, initial_delay=10, max_delay=60)
+NETWORK = ThrottleRule("network", free_attempts=50, initial_delay=5, max_delay=900)
 
 
-class Attempt(Struct, frozen=True):
-    """One guess that was counted under these keys; `own` is that of its device, or of its pair."""
+class SignInAttempt(Struct, frozen=True):
+    """One guess that was counted under these keys; `own_key` is that of its device, or of its pair."""
 
-    own: bytes
-    rules: dict[bytes, Rule]
+    own_key: bytes
+    rules: dict[bytes, ThrottleRule]
 
-    def without(self, key: bytes) -> "Attempt":
-        return Attempt(self.own, {other: rule for other, rule in self.rules.items() if other != key})
+    def excluding(self, key: bytes) -> "SignInAttempt":
+        return SignInAttempt(self.own_key, {other: rule for other, rule in self.rules.items() if other != key})
 
 
 class Throttle:
@@ -108,39 +111,39 @@ class Throttle:
         self._database = database
         self._scale = scale
 
-    async def begin(self, email: str, client: Client, *, factor: str = PASSWORD) -> Attempt:
+    async def begin(self, email: str, client: Client, *, factor: str = PASSWORD) -> SignInAttempt:
         """Count a guess of this factor before it is checked. Raises `TooManyAttempts`, and then nothing is counted."""
-        attempt, now = attempt_of(email, client, factor), utc_now()
+        attempt, now = build_attempt(email, client, factor), utc_now()
         async with self._database.session() as session:
-            rows = {row["key"]: row for row in await session.fetch(_HOLD, keys=list(attempt.rules), now=now)}
+            rows = {row["key"]: row for row in await session.fetch(_LOCK_COUNTERS, keys=list(attempt.rules), now=now)}
             waits = {
                 key: (row["blocked_until"] - now).total_seconds() for key, row in rows.items() if row["blocked_until"]
             }
-            if waits.get(account := _key(ACCOUNT, email), 0) > 0 and await SessionRepository(session).was_begun_from(
+            if waits.get(account := _key(ACCOUNT, email), 0) > 0 and await SessionRepository(session).was_started_from(
                 client.ip, email=email
             ):
-                attempt = attempt.without(account)
-            if (longest := max((waits.get(key, 0) for key in attempt.rules), default=0)) > 0:
-                raise TooManyAttempts(retry_after=int(longest) + 1)
-            failures = {key: _failures(rows[key], now) for key in attempt.rules}
-            await self._count(session, attempt, failures, now, person_of(email))
+                attempt = attempt.excluding(account)
+            if (max_delay := max((waits.get(key, 0) for key in attempt.rules), default=0)) > 0:
+                raise TooManyAttempts(retry_after=int(max_delay) + 1)
+            failures = {key: _next_failures(rows[key], now) for key in attempt.rules}
+            await self._count(session, attempt, failures, now, person_id_for_email(email))
         return attempt
 
-    async def succeed(self, session: Session, attempt: Attempt) -> None:
+    async def succeed(self, session: Session, attempt: SignInAttempt) -> None:
         """The guess was right: it counts for nothing, and earlier ones of its device or pair and factor are cleared."""
-        await _take_back(session, attempt, cleared=[attempt.own])
+        await _decrement_counters(session, attempt, cleared=[attempt.own_key])
 
-    async def withdraw(self, attempt: Attempt) -> None:
+    async def withdraw(self, attempt: SignInAttempt) -> None:
         """The guess was not checked after all."""
         async with self._database.session() as session:
-            await _take_back(session, attempt, cleared=[])
+            await _decrement_counters(session, attempt, cleared=[])
 
     async def _count(
-        self, session: Session, attempt: Attempt, failures: dict[bytes, int], now: datetime, person_id: UUID
+        self, session: Session, attempt: SignInAttempt, failures: dict[bytes, int], now: datetime, person_id: UUID
     ) -> None:
         delays = {key: rule.delay(failures[key], self._scale) for key, rule in attempt.rules.items()}
         await session.fetch(
-            _COUNT,
+            _UPDATE_COUNTERS,
             now=now,
             keys=list(failures),
             failures=list(failures.values()),
@@ -153,41 +156,41 @@ class Throttle:
 
 async def clear_failures(session: Session, email: str, client: Client) -> None:
     """Clear the wrong passwords of an account whose owner has reset the password by mail."""
-    attempt = attempt_of(email, client, PASSWORD)
-    keys = [attempt.own, _key(ACCOUNT, email)]
-    await session.fetch(_TAKE_BACK, keys=keys, cleared=keys)
+    attempt = build_attempt(email, client, PASSWORD)
+    keys = [attempt.own_key, _key(ACCOUNT, email)]
+    await session.fetch(_DECREMENT_COUNTERS, keys=keys, cleared=keys)
 
 
-async def may_mail(session: Session, purpose: MailPurpose, email: str, device: Device) -> bool:
+async def allow_mail(session: Session, purpose: MailPurpose, email: str, device: Device) -> bool:
     """Count an email with a link; whether it is to be sent.
 
-    Beyond `MAILS` in half of the link's life (an hour at most) it is not, and the request succeeds all the same: the
-    owner of the address has recent links, any of which serves, and a stranger who asks again and again neither blocks
-    the owner nor fills the mailbox. A device that the account knows is counted apart.
+    Beyond `MAX_LINK_MAILS` in half of the link's life (an hour at most) it is not, and the request succeeds all the
+    same: the owner of the address has recent links, any of which serves, and a stranger who asks again and again
+    neither blocks the owner nor fills the mailbox. A device that the account knows is counted apart.
     """
-    window = min(_link_life(purpose) / 2, timedelta(hours=1))
-    apart = device.handle if device.is_known_to(email) else ""
+    window = min(_link_lifetime(purpose) / 2, timedelta(hours=1))
+    apart = device.handle if device.has_account(email) else ""
     key, now = _hash("mail", purpose, email, apart), utc_now()
     (row,) = await session.fetch(_COUNT_MAIL, key=key, now=now, since=now - window)
-    allowed: bool = row["failures"] <= max(1, int(MAILS * load(HttpSettings).scale))
+    allowed: bool = row["failures"] <= max(1, int(MAX_LINK_MAILS * load(HttpSettings).scale))
     return allowed
 
 
-async def forget(session: Session) -> None:
+async def delete_expired(session: Session) -> None:
     """Remove counts that no longer count."""
-    await session.fetch(_FORGET, before=utc_now() - 2 * FORGOTTEN_AFTER)
+    await session.fetch(_DELETE_EXPIRED, before=utc_now() - 2 * FAILURE_WINDOW)
 
 
-def attempt_of(email: str, client: Client, factor: str) -> Attempt:
-    if client.device.is_known_to(email):
-        own = _key(DEVICE, factor, email, client.device.handle)
-        return Attempt(own, {own: DEVICE})
-    network = network_of(client.ip)
-    own = _key(PAIR, factor, email, network)
-    return Attempt(own, {own: PAIR, _key(ACCOUNT, email): ACCOUNT, _key(NETWORK, network): NETWORK})
+def build_attempt(email: str, client: Client, factor: str) -> SignInAttempt:
+    if client.device.has_account(email):
+        own_key = _key(DEVICE, factor, email, client.device.handle)
+        return SignInAttempt(own_key, {own_key: DEVICE})
+    network = network_prefix(client.ip)
+    own_key = _key(PAIR, factor, email, network)
+    return SignInAttempt(own_key, {own_key: PAIR, _key(ACCOUNT, email): ACCOUNT, _key(NETWORK, network): NETWORK})
 
 
-def network_of(ip: str) -> str:
+def network_prefix(ip: str) -> str:
     """The address, of IPv6 its first 64 bits: what one household or machine can choose from freely."""
     try:
         address = ip_address(ip)
@@ -196,7 +199,7 @@ def network_of(ip: str) -> str:
     return str(IPv6Address(int(address) >> 64 << 64)) if isinstance(address, IPv6Address) else ip
 
 
-def _key(rule: Rule, *parts: str) -> bytes:
+def _key(rule: ThrottleRule, *parts: str) -> bytes:
     return _hash(rule.scope, *parts)
 
 
@@ -204,16 +207,19 @@ def _hash(*parts: str) -> bytes:
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
 
 
-def _link_life(purpose: MailPurpose) -> timedelta:
+def _link_lifetime(purpose: MailPurpose) -> timedelta:
     settings = load(AuthSettings)
-    lives = {MailPurpose.RESET_PASSWORD: settings.reset_link_life, MailPurpose.MAGIC_LINK: settings.magic_link_life}
-    return lives.get(purpose, settings.verify_link_life)
+    lives = {
+        MailPurpose.RESET_PASSWORD: settings.reset_link_lifetime,
+        MailPurpose.MAGIC_LINK: settings.magic_link_lifetime,
+    }
+    return lives.get(purpose, settings.verify_link_lifetime)
 
 
-def _failures(row: Any, now: datetime) -> int:
+def _next_failures(row: Any, now: datetime) -> int:
     """How many there are with this one."""
-    return 1 + (row["failures"] if row["counted_at"] > now - FORGOTTEN_AFTER else 0)
+    return 1 + (row["failures"] if row["counted_at"] > now - FAILURE_WINDOW else 0)
 
 
-async def _take_back(session: Session, attempt: Attempt, *, cleared: list[bytes]) -> None:
-    await session.fetch(_TAKE_BACK, keys=list(attempt.rules), cleared=cleared)
+async def _decrement_counters(session: Session, attempt: SignInAttempt, *, cleared: list[bytes]) -> None:
+    await session.fetch(_DECREMENT_COUNTERS, keys=list(attempt.rules), cleared=cleared)

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 
 from undercroft import __version__
 from undercroft.core.auth import Router
-from undercroft.core.health import Health, Overall, overall
+from undercroft.core.health import Health, HealthStatus, overall_status
 from undercroft.core.http.tags import Tag
 from undercroft.modules.health.schemas import ComponentRead, ComponentStatus, Liveness, Readiness
 
@@ -15,13 +15,13 @@ HEALTH = Tag("Health", "Whether it lives and can work.", group="Operations")
 public = Router(surface="public", prefix="/health", tag=HEALTH)
 root = Router(surface="root", tag=HEALTH, include_in_schema=True)
 
-ALIVE = Liveness(status=Overall.HEALTHY, version=__version__).model_dump_json().encode()
+LIVENESS_BODY = Liveness(status=HealthStatus.HEALTHY, version=__version__).model_dump_json().encode()
 
 
 @root.get("/health", response_model=Liveness, summary="Whether the process answers", operation_id="health.root")
 @public.get("", response_model=Liveness, summary="Whether the process answers", operation_id="health.live")
 async def live() -> Response:
-    return Response(ALIVE, media_type="application/json")
+    return Response(LIVENESS_BODY, media_type="application/json")
 
 
 @public.get(
@@ -31,9 +31,9 @@ async def live() -> Response:
     responses={503: {"model": Readiness, "description": "Something required is down."}},
 )
 async def ready(request: Request, response: Response) -> Readiness:
-    readings = await cast(Health, request.app.state.health).read()
-    status = overall(readings)
-    response.status_code = 503 if status is Overall.UNHEALTHY else 200
+    readings = await cast(Health, request.app.state.health).check_all()
+    status = overall_status(readings)
+    response.status_code = 503 if status is HealthStatus.UNHEALTHY else 200
     return Readiness(
         status=status,
         components={

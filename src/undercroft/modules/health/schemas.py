@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import Field
 
-from undercroft.core.health import Overall
+from undercroft.core.health import HealthStatus
 from undercroft.core.validation import Schema
 
 
 class Liveness(Schema):
-    status: Overall
+    status: HealthStatus
     version: str
 
 
@@ -27,5 +27,5 @@ class ComponentRead(Schema):
 
 
 class Readiness(Schema):
-    status: Overall
+    status: HealthStatus
     components: dict[str, ComponentRead]

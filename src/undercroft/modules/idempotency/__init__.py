@@ -1,1 +1,1 @@
-"""Keeps what POST requests with an `Idempotency-Key` were answered; the protocol is `core/http/idempotency.py`."""
+"""Keeps what POST requests with an `Idempotency-Key` were answered; the protocol is `core.http.idempotency`."""

@@ -6,7 +6,7 @@ from asyncpg import Record
 from sqlalchemy import text
 
 from undercroft.core.db import Session, Statement
-from undercroft.core.http.idempotency import Outcome
+from undercroft.core.http.idempotency import IdempotencyOutcome
 
 # A duplicate waits here for the transaction that has the key. An expired row is as good as none.
 _CLAIM = Statement(
@@ -21,14 +21,14 @@ _CLAIM = Statement(
 _FIND = Statement(
     text("SELECT request, outcome, answer, created_at FROM idempotency_keys WHERE digest = CAST(:digest AS bytea)")
 )
-_KEEP = Statement(
+_STORE = Statement(
     text(
         "UPDATE idempotency_keys SET outcome = CAST(:outcome AS varchar), answer = CAST(:answer AS bytea) "
         "WHERE digest = CAST(:digest AS bytea)"
     )
 )
-_FREE = Statement(text("DELETE FROM idempotency_keys WHERE digest = CAST(:digest AS bytea) AND outcome = 'running'"))
-_FORGET = Statement(
+_RELEASE = Statement(text("DELETE FROM idempotency_keys WHERE digest = CAST(:digest AS bytea) AND outcome = 'running'"))
+_DELETE_EXPIRED = Statement(
     text(
         "DELETE FROM idempotency_keys WHERE digest IN (SELECT digest FROM idempotency_keys "
         "WHERE expires_at <= CAST(:now AS timestamptz) LIMIT CAST(:limit AS int)) RETURNING digest"
@@ -36,7 +36,7 @@ _FORGET = Statement(
 )
 
 
-class KeyRepository:
+class IdempotencyKeyRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
@@ -48,13 +48,13 @@ class KeyRepository:
     async def find(self, digest: bytes) -> Record | None:
         return await self._session.fetchrow(_FIND, digest=digest)
 
-    async def keep(self, digest: bytes, outcome: Outcome, answer: bytes | None) -> None:
-        await self._session.fetch(_KEEP, digest=digest, outcome=outcome.value, answer=answer)
+    async def store(self, digest: bytes, outcome: IdempotencyOutcome, response: bytes | None) -> None:
+        await self._session.fetch(_STORE, digest=digest, outcome=outcome.value, answer=response)
 
-    async def free(self, digest: bytes) -> None:
+    async def release(self, digest: bytes) -> None:
         """Forget a key whose request was not carried out."""
-        await self._session.fetch(_FREE, digest=digest)
+        await self._session.fetch(_RELEASE, digest=digest)
 
-    async def forget(self, *, now: datetime, limit: int) -> int:
+    async def delete_expired(self, *, now: datetime, limit: int) -> int:
         """Forget keys that have expired; how many."""
-        return len(await self._session.fetch(_FORGET, now=now, limit=limit))
+        return len(await self._session.fetch(_DELETE_EXPIRED, now=now, limit=limit))

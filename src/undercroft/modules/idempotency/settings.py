@@ -18,5 +18,5 @@ class IdempotencySettings(SettingsBase):
     )
 
     @property
-    def kept(self) -> timedelta:
+    def retention(self) -> timedelta:
         return timedelta(hours=self.idempotency_hours)

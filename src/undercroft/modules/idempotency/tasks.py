@@ -2,20 +2,20 @@
 
 from undercroft.core.db import utc_now
 from undercroft.jobs import CurrentJob, cron
-from undercroft.modules.idempotency.repository import KeyRepository
+from undercroft.modules.idempotency.repository import IdempotencyKeyRepository
 
-BATCH = 1000
+BATCH_SIZE = 1000
 
 
 @cron("41 * * * *", name="idempotency.clean_up", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
     """Delete keys after IDEMPOTENCY_HOURS."""
     keys = 0
-    while forgotten := await _forget(job):
+    while forgotten := await _delete_batch(job):
         keys += forgotten
     return {"keys": keys}
 
 
-async def _forget(job: CurrentJob) -> int:
+async def _delete_batch(job: CurrentJob) -> int:
     async with job.session() as session:
-        return await KeyRepository(session).forget(now=utc_now(), limit=BATCH)
+        return await IdempotencyKeyRepository(session).delete_expired(now=utc_now(), limit=BATCH_SIZE)

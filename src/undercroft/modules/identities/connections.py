@@ -8,8 +8,8 @@ from undercroft.core.settings import load
 from undercroft.modules.identities.errors import UnknownProvider
 from undercroft.providers.identity import (
     ExternalIssuer,
+    HttpClient,
     IdentitySettings,
-    Outgoing,
     SocialProvider,
     SocialSettings,
     make_external,
@@ -22,15 +22,15 @@ class Connections:
     """Raises `ConfigurationError` when the settings are not whole, or the HTTP client that they need is missing."""
 
     def __init__(self) -> None:
-        self.outgoing = Outgoing()
+        self.http_client = HttpClient()
         self.external: ExternalIssuer | None = None
         self.social: dict[str, SocialProvider] = {}
         if load(IdentitySettings).is_external:
             require_client("AUTH_PROVIDER")
-            self.external = make_external(self.outgoing)
+            self.external = make_external(self.http_client)
         if load(SocialSettings).is_on:
             require_client("Social sign-in")
-            self.social = make_social(self.outgoing)
+            self.social = make_social(self.http_client)
         if self.external is not None:  # who signs in with another issuer may be unknown to the one with the accounts
             self.social = {name: each for name, each in self.social.items() if each.issuer == self.external.issuer}
 
@@ -44,14 +44,14 @@ class Connections:
     async def check(self) -> None:
         """Raises when what the issuer publishes cannot be had, or could not when it was last needed."""
         assert self.external is not None
-        await self.external.tokens.jwks.check()
+        await self.external.token_verifier.jwks.check()
 
     async def close(self) -> None:
-        await self.outgoing.close()
+        await self.http_client.close()
 
 
-async def connections(request: Request) -> Connections:
+async def get_connections(request: Request) -> Connections:
     return cast(Connections, request.app.state.identity_connections)
 
 
-ConnectionsDep = Annotated[Connections, Depends(connections)]
+ConnectionsDep = Annotated[Connections, Depends(get_connections)]

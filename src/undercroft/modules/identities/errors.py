@@ -25,7 +25,7 @@ class IdentityConflict(Conflict):
     message = "There is an account with this mail address. Sign in to it another way, then link the two."
 
 
-class AddressHeld(IdentityConflict):
+class EmailLinkedToOtherIdentity(IdentityConflict):
     """The account with this address belongs to another user of the same issuer, whose address is a new one by now."""
 
     message = (
@@ -43,7 +43,7 @@ class IdentityTaken(Conflict):
     message = "This identity belongs to another account."
 
 
-class LastWayIn(Conflict):
+class LastSignInMethod(Conflict):
     code = "LAST_WAY_IN"
     message = "This is the only way to sign in to this account. Set a password or link another identity first."
 
@@ -58,7 +58,7 @@ class AccountInactive(Unauthorized):
     message = "This account is not active."
 
 
-class InvalidCode(BadRequest):
+class InvalidExchangeCode(BadRequest):
     """A code that came with a wrong verifier is spent all the same."""
 
     commits = True
@@ -71,7 +71,7 @@ class InvalidWebhook(Unauthorized):
     message = "The signature is not valid."
 
 
-class ReturnNotAllowed(BadRequest):
+class ReturnUrlNotAllowed(BadRequest):
     code = "RETURN_NOT_ALLOWED"
     message = "`return_to` is a path of this installation, such as /welcome, or one of SOCIAL_REDIRECT_URIS."
 

@@ -15,18 +15,18 @@ from starlette.responses import Response
 
 from undercroft.core.db import utc_now
 from undercroft.core.http.local_paths import is_local_path
-from undercroft.core.security.keyring import Unreadable, keyring
-from undercroft.core.security.tokens import equal, hash_token
+from undercroft.core.security.keyring import DecryptionError, keyring
+from undercroft.core.security.tokens import constant_time_compare, hash_token
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.auth import SessionKind, is_secure
-from undercroft.modules.identities.errors import ReturnNotAllowed
+from undercroft.modules.identities.errors import ReturnUrlNotAllowed
 from undercroft.providers.identity import Flow, SocialSettings, SocialSignInFailed
 
-LIFE = timedelta(minutes=10)
+FLOW_LIFETIME = timedelta(minutes=10)
 PURPOSE = "social sign-in"
 
 
-class Begun(msgspec.Struct, frozen=True):
+class OAuthFlowState(msgspec.Struct, frozen=True):
     """One sign-in under way. `user_id` and `session_id` are those of somebody who links another identity."""
 
     provider: str
@@ -63,24 +63,24 @@ def begin(
     challenge: str | None = None,
     user_id: UUID | None = None,
     session_id: UUID | None = None,
-) -> Begun:
-    """A new sign-in. Raises `ReturnNotAllowed`."""
-    require_return(return_to, kind)
+) -> OAuthFlowState:
+    """A new sign-in. Raises `ReturnUrlNotAllowed`."""
+    require_allowed_return_url(return_to, kind)
     flow = Flow(callback_url(provider))
-    expires_at = (utc_now() + LIFE).timestamp()
-    return Begun(
+    expires_at = (utc_now() + FLOW_LIFETIME).timestamp()
+    return OAuthFlowState(
         provider, flow.state, flow.nonce, flow.verifier, return_to, kind, expires_at, challenge, user_id, session_id
     )
 
 
-def keep(response: Response, begun: Begun) -> None:
+def store(response: Response, begun: OAuthFlowState) -> None:
     """Give it to the browser; each has a cookie of its own, so that two tabs do not get in each other's way."""
     name = _cookie_name(begun.state)
     sealed = keyring(PURPOSE).encrypt(msgspec.json.encode(begun), context=name)
     response.set_cookie(
         name,
         urlsafe_b64encode(sealed).decode(),
-        max_age=int(LIFE.total_seconds()),
+        max_age=int(FLOW_LIFETIME.total_seconds()),
         path="/",
         secure=is_secure(),
         httponly=True,
@@ -88,30 +88,34 @@ def keep(response: Response, begun: Begun) -> None:
     )
 
 
-def forget(response: Response, state: str) -> None:
+def clear(response: Response, state: str) -> None:
     """Take the cookie back."""
     response.delete_cookie(_cookie_name(state), path="/", secure=is_secure(), httponly=True, samesite="lax")
 
 
-def resume(request: Request, provider: str, state: str) -> Begun:
+def resume(request: Request, provider: str, state: str) -> OAuthFlowState:
     """What this browser began with this state. Raises `SocialSignInFailed`."""
     name = _cookie_name(state)
     try:
         sealed = urlsafe_b64decode(request.cookies.get(name, ""))
-        begun = msgspec.json.decode(keyring(PURPOSE).decrypt(sealed, context=name), type=Begun)
-    except (ValueError, Unreadable, msgspec.MsgspecError):
+        begun = msgspec.json.decode(keyring(PURPOSE).decrypt(sealed, context=name), type=OAuthFlowState)
+    except (ValueError, DecryptionError, msgspec.MsgspecError):
         raise SocialSignInFailed from None
-    if not equal(begun.state, state) or begun.provider != provider or begun.expires_at < utc_now().timestamp():
+    if (
+        not constant_time_compare(begun.state, state)
+        or begun.provider != provider
+        or begun.expires_at < utc_now().timestamp()
+    ):
         raise SocialSignInFailed
     return begun
 
 
-def require_return(target: str, kind: SessionKind) -> None:
-    """Raises `ReturnNotAllowed` unless this is a path of ours or, for an app with a code, a listed address."""
+def require_allowed_return_url(target: str, kind: SessionKind) -> None:
+    """Raises `ReturnUrlNotAllowed` unless this is a path of ours or, for an app with a code, a listed address."""
     if kind is SessionKind.BEARER and target in load(SocialSettings).social_redirect_uris:
         return
     if not is_local_path(target):
-        raise ReturnNotAllowed
+        raise ReturnUrlNotAllowed
 
 
 def _cookie_name(state: str) -> str:

@@ -18,14 +18,14 @@ SUBJECT_LENGTH = 255
 
 class ExternalIdentity(Identified, Timestamped, table=True):
     """A user at an issuer. Without a user it is a mark that the issuer deleted them, so that no token or webhook that
-    is still under way creates the account again; it is removed once none can be (`ENDED_LIFE`)."""
+    is still under way creates the account again; it is removed once none can be (`TOMBSTONE_LIFETIME`)."""
 
     __tablename__ = "external_identities"
     __privacy__ = Privacy(
         "the user",
         "until it is unlinked or the account is deleted; 30 days after the issuer deleted it",
         personal=("subject", "email", "pending_email"),
-        plain=("provider", "issuer"),
+        non_personal=("provider", "issuer"),
         erasures=(Erasure("user_id"),),
     )
     __table_args__: Any = (
@@ -75,7 +75,7 @@ class ExchangeCode(SQLModel, table=True):
         "the user",
         "some minutes",
         personal=("first_step",),
-        plain=("challenge",),
+        non_personal=("challenge",),
         erasures=(Erasure("user_id"),),
     )
 

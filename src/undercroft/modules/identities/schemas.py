@@ -9,9 +9,9 @@ from pydantic import ConfigDict, Field, SecretStr
 from undercroft.core.validation import Schema
 from undercroft.modules.auth import Token
 
-CHALLENGE = r"^[A-Za-z0-9_-]{43}$"
+CODE_CHALLENGE_PATTERN = r"^[A-Za-z0-9_-]{43}$"
 
-Verifier = Annotated[SecretStr, Field(min_length=43, max_length=128)]
+CodeVerifier = Annotated[SecretStr, Field(min_length=43, max_length=128)]
 
 
 class ProviderRead(Schema):
@@ -47,4 +47,4 @@ class Redirect(Schema):
 
 class ExchangeRequest(Schema):
     code: Token
-    code_verifier: Verifier = Field(description="What the `code_challenge` was made of (RFC 7636).")
+    code_verifier: CodeVerifier = Field(description="What the `code_challenge` was made of (RFC 7636).")

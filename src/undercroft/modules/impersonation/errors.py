@@ -10,7 +10,7 @@ class ImpersonationNotAllowed(Forbidden):
     message = "You may not act as this person."
 
 
-class PersonInactive(Conflict):
+class UserInactive(Conflict):
     code = "PERSON_INACTIVE"
     message = "This person may not come in, so nobody can act as them."
 

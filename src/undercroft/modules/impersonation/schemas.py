@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from undercroft.core.validation import Schema, one_line
+from undercroft.core.validation import Schema, single_line
 
 REASON = "Ticket 4711: the export of invoices stays empty."
 
@@ -13,7 +13,7 @@ REASON = "Ticket 4711: the export of invoices stays empty."
 class Impersonate(Schema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": REASON}]})
 
-    reason: Annotated[str, one_line(500, min_length=3)] = Field(description="Kept in the audit log.")
+    reason: Annotated[str, single_line(500, min_length=3)] = Field(description="Kept in the audit log.")
 
 
 class ImpersonationToken(Schema):

@@ -7,7 +7,7 @@ from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import Session
 from undercroft.core.settings import load
 from undercroft.modules.auth import AuthSession, revoke_session, start_impersonation
-from undercroft.modules.impersonation.errors import ImpersonationNotAllowed, NotImpersonating, PersonInactive
+from undercroft.modules.impersonation.errors import ImpersonationNotAllowed, NotImpersonating, UserInactive
 from undercroft.modules.impersonation.settings import ImpersonationSettings
 from undercroft.modules.users import User, UserRepository
 
@@ -18,11 +18,11 @@ class ImpersonationService:
         self._principal = principal
 
     async def start(self, user_id: UUID, *, reason: str) -> AuthSession:
-        """Begin to act as somebody. Raises `UserNotFound`, `ImpersonationNotAllowed`, `PersonInactive`."""
+        """Begin to act as somebody. Raises `UserNotFound`, `ImpersonationNotAllowed`, `UserInactive`."""
         user = await UserRepository(self._session).lock(user_id)
         _require_allowed(self._principal, user)
-        life = load(ImpersonationSettings).life
-        started = await start_impersonation(self._session, user.id, by=self._principal, life=life)
+        lifetime = load(ImpersonationSettings).lifetime
+        started = await start_impersonation(self._session, user.id, by=self._principal, lifetime=lifetime)
         details = {"reason": reason, "session_id": started.id, "expires_at": started.expires_at}
         entry = Entry("impersonation.started", self._principal.user_id, "user", user.id, details=details)
         await record(self._session, entry)
@@ -43,4 +43,4 @@ def _require_allowed(by: Principal, user: User) -> None:
     if by.impersonator_id is not None or by.user_id == user.id or user.role not in below:
         raise ImpersonationNotAllowed
     if not user.is_active:
-        raise PersonInactive
+        raise UserInactive

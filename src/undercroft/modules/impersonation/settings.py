@@ -15,5 +15,5 @@ class ImpersonationSettings(SettingsBase):
     )
 
     @property
-    def life(self) -> timedelta:
+    def lifetime(self) -> timedelta:
         return timedelta(minutes=self.impersonation_minutes)

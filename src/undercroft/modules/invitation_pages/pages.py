@@ -10,20 +10,20 @@ from urllib.parse import urlencode
 
 from fastapi import Form, Query, Request, Response
 
-from undercroft.core.audit import act_as
+from undercroft.core.audit import set_current_actor
 from undercroft.core.auth import Principal, Router
 from undercroft.core.errors import AppError
-from undercroft.core.http.flash import flashed, see_other
-from undercroft.core.http.idempotency import not_idempotent
+from undercroft.core.http.flash import read_flash, see_other
+from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit
-from undercroft.core.http.pages import Action, add_templates, failure_page, mailed_page, result_page
+from undercroft.core.http.pages import Action, add_templates, email_link_page, failure_page, result_page
 from undercroft.core.security.passwords import MAX_INPUT, WeakPassword
 from undercroft.core.security.settings import PasswordSettings
 from undercroft.core.settings import load
 from undercroft.modules.auth import (
+    AuthServices,
+    AuthServicesDep,
     CurrentClient,
-    Identity,
-    IdentityDep,
     browser,
     clear_session_cookie,
     end_session,
@@ -31,8 +31,8 @@ from undercroft.modules.auth import (
     require_local_accounts,
 )
 from undercroft.modules.invitation_pages.service import register_and_accept
-from undercroft.modules.teams import INVITATION_PAGE, Belonging, OpenInvitation, accept_invitation, open_invitation
-from undercroft.modules.users import NAME_LENGTH, EmailTaken, PersonName
+from undercroft.modules.teams import INVITATION_PAGE, OpenInvitation, UserTeam, accept_invitation, get_open_invitation
+from undercroft.modules.users import NAME_LENGTH, EmailTaken, FullName
 
 add_templates(Path(__file__).parent / "templates")
 
@@ -41,141 +41,141 @@ pages = Router(surface="root")
 SIGN_IN_PAGE = "/sign-in"
 JOINED_PAGE = f"{INVITATION_PAGE}/joined"
 CONTINUE = Action("Continue", "/")
-TokenInForm = Annotated[str, Form(max_length=512)]
+FormToken = Annotated[str, Form(max_length=512)]
 
 
 @pages.get(INVITATION_PAGE)
 async def invitation_page(
-    request: Request, identity: IdentityDep, token: Annotated[str, Query(max_length=512)] = ""
+    request: Request, auth_services: AuthServicesDep, token: Annotated[str, Query(max_length=512)] = ""
 ) -> Response:
-    return await _shown(request, identity, token)
+    return await _render(request, auth_services, token)
 
 
 @pages.post(INVITATION_PAGE)
 @limit("30/minute")
-@not_idempotent("a browser's form; accepting again changes nothing")
+@idempotency_exempt("a browser's form; accepting again changes nothing")
 async def accept(
-    request: Request, identity: IdentityDep, token: TokenInForm = "", csrf_token: TokenInForm = ""
+    request: Request, auth_services: AuthServicesDep, token: FormToken = "", csrf_token: FormToken = ""
 ) -> Response:
     """As who is signed in."""
     try:
-        visitor = await _visitor(request, identity, csrf_token)
+        visitor = await _visitor(request, auth_services, csrf_token)
         if visitor is None:
-            return await _shown(request, identity, token)
-        async with identity.database.session() as session:
+            return await _render(request, auth_services, token)
+        async with auth_services.database.session() as session:
             joined = await accept_invitation(session, token, visitor.user_id)
     except AppError as error:
-        return _refused(request, error)
-    return _welcome(joined)
+        return _render_failure(request, error)
+    return _redirect_joined(joined)
 
 
 @pages.post(f"{INVITATION_PAGE}/register", dependencies=[require_local_accounts()])
 @limit("30/minute")
-@not_idempotent("a browser's form; an address registers once")
+@idempotency_exempt("a browser's form; an address registers once")
 async def register(
     request: Request,
-    identity: IdentityDep,
+    auth_services: AuthServicesDep,
     client: CurrentClient,
-    token: TokenInForm = "",
+    token: FormToken = "",
     password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
-    full_name: Annotated[PersonName, Form()] = "",
+    full_name: Annotated[FullName, Form()] = "",
 ) -> Response:
     """As somebody new; whoever has made an account meanwhile signs in with that."""
     try:
         refuse_cross_site(request, from_mail=True)
         joined, started = await register_and_accept(
-            identity.database, token=token, password=password, full_name=full_name, client=client
+            auth_services.database, token=token, password=password, full_name=full_name, client=client
         )
     except WeakPassword as error:
-        return await _shown(request, identity, token, error, full_name=full_name)
+        return await _render(request, auth_services, token, error, full_name=full_name)
     except EmailTaken:
-        return await _shown(request, identity, token)
+        return await _render(request, auth_services, token)
     except AppError as error:
-        return _refused(request, error)
-    answer = _welcome(joined)
-    browser.remember(answer, started)
-    return answer
+        return _render_failure(request, error)
+    response = _redirect_joined(joined)
+    browser.set_sign_in_cookies(response, started)
+    return response
 
 
 @pages.post(f"{INVITATION_PAGE}/sign-out")
-@not_idempotent("a browser's form; ending a session again changes nothing")
+@idempotency_exempt("a browser's form; ending a session again changes nothing")
 async def sign_out(
-    request: Request, identity: IdentityDep, token: TokenInForm = "", csrf_token: TokenInForm = ""
+    request: Request, auth_services: AuthServicesDep, token: FormToken = "", csrf_token: FormToken = ""
 ) -> Response:
     """So that the invited address can sign in."""
     try:
-        visitor = await _visitor(request, identity, csrf_token)
+        visitor = await _visitor(request, auth_services, csrf_token)
     except AppError as error:
-        return _refused(request, error)
+        return _render_failure(request, error)
     if visitor is not None:
-        async with identity.database.session() as session:
+        async with auth_services.database.session() as session:
             await end_session(session, visitor, visitor.session_id)
-    answer = await _shown(request, identity, token)
-    clear_session_cookie(answer)
-    return answer
+    response = await _render(request, auth_services, token)
+    clear_session_cookie(response)
+    return response
 
 
 @pages.get(JOINED_PAGE)
 async def joined_page(request: Request) -> Response:
-    joined = flashed(request)
+    joined = read_flash(request)
     title = f"You joined {joined['team']}" if joined else "You joined the team"
     return result_page(request, title, f"Your role is {joined['role']}." if joined else "", CONTINUE)
 
 
-async def _visitor(request: Request, identity: Identity, csrf_token: str) -> Principal | None:
+async def _visitor(request: Request, auth_services: AuthServices, csrf_token: str) -> Principal | None:
     """Who pressed a button of ours, by the cookie. Raises `CsrfFailed` when it was another site's."""
     refuse_cross_site(request, from_mail=True)
-    visitor = await identity.authenticator.visitor(request)
+    visitor = await auth_services.authenticator.visitor(request)
     if visitor is not None:
-        identity.authenticator.csrf.require(visitor.session_id, csrf_token)
-        act_as(visitor.actor)
+        auth_services.authenticator.csrf.require(visitor.session_id, csrf_token)
+        set_current_actor(visitor.actor)
     return visitor
 
 
-async def _shown(
-    request: Request, identity: Identity, token: str, error: AppError | None = None, *, full_name: str = ""
+async def _render(
+    request: Request, auth_services: AuthServices, token: str, error: AppError | None = None, *, full_name: str = ""
 ) -> Response:
     """What is to be done with the invitation, for who is here."""
     try:
-        async with identity.database.reading() as reading:
-            found = await open_invitation(reading, token)
+        async with auth_services.database.read_session() as read_session:
+            found = await get_open_invitation(read_session, token)
     except AppError as failure:
-        return _refused(request, failure)
-    visitor = await identity.authenticator.visitor(request)
-    return mailed_page(
+        return _render_failure(request, failure)
+    visitor = await auth_services.authenticator.visitor(request)
+    return email_link_page(
         request,
         "invitation_pages/invitation.html",
         status=error.status if error else 200,
         found=found,
-        stage=_stage(found, visitor, registers=identity.authenticator.external is None),
+        stage=_next_step(found, visitor, can_register=auth_services.authenticator.external is None),
         visitor_email=visitor.subject["email"] if visitor else "",
-        csrf_token=identity.authenticator.csrf.issue(visitor.session_id) if visitor else "",
+        csrf_token=auth_services.authenticator.csrf.issue(visitor.session_id) if visitor else "",
         token=token,
         action=INVITATION_PAGE,
-        sign_in=_with(SIGN_IN_PAGE, next=_with(INVITATION_PAGE, token=token)),
+        sign_in=_with_query(SIGN_IN_PAGE, next=_with_query(INVITATION_PAGE, token=token)),
         error=error,
         full_name=full_name,
-        shortest=load(PasswordSettings).password_min_length,
-        longest=MAX_INPUT,
-        longest_name=NAME_LENGTH,
+        min_length=load(PasswordSettings).password_min_length,
+        max_length=MAX_INPUT,
+        max_name_length=NAME_LENGTH,
     )
 
 
-def _with(page: str, **query: str) -> str:
+def _with_query(page: str, **query: str) -> str:
     return f"{page}?{urlencode(query)}"
 
 
-def _stage(found: OpenInvitation, visitor: Principal | None, *, registers: bool) -> str:
+def _next_step(found: OpenInvitation, visitor: Principal | None, *, can_register: bool) -> str:
     """What is to be done next; where accounts are kept elsewhere, nobody registers here."""
     if visitor is None:
-        return "register" if registers and not found.has_account else "sign_in"
-    return "accept" if visitor.subject["email"] == found.email else "another"
+        return "register" if can_register and not found.has_account else "sign_in"
+    return "accept" if visitor.subject["email"] == found.email else "wrong_account"
 
 
-def _welcome(joined: Belonging) -> Response:
+def _redirect_joined(joined: UserTeam) -> Response:
     return see_other(JOINED_PAGE, team=joined.team.name, role=joined.role)
 
 
-def _refused(request: Request, error: AppError) -> Response:
+def _render_failure(request: Request, error: AppError) -> Response:
     reason = f"{error.text} Ask the person who invited you to send a new invitation."
     return failure_page(request, type(error)(reason), "The invitation does not work", CONTINUE)

@@ -3,7 +3,7 @@
 from sqladmin.filters import AllUniqueStringValuesFilter, StaticValuesFilter
 from sqlmodel import col
 
-from undercroft.core.admin import AdminView, Chart, Line, options
+from undercroft.core.admin import AdminView, Chart, Series, enum_choices
 from undercroft.jobs.models import Job, JobStatus, Schedule
 
 
@@ -18,7 +18,7 @@ class JobView(AdminView, model=Job):
     column_searchable_list = ["task", "key"]
     column_sortable_list = ["task", "status", "created_at", "finished_at"]
     column_default_sort = ("created_at", True)
-    column_filters = [StaticValuesFilter("status", values=options(JobStatus)), AllUniqueStringValuesFilter("task")]
+    column_filters = [StaticValuesFilter("status", values=enum_choices(JobStatus)), AllUniqueStringValuesFilter("task")]
 
 
 class ScheduleView(AdminView, model=Schedule):
@@ -35,8 +35,8 @@ CHARTS = (
     Chart(
         "Jobs",
         [
-            Line("Done", Job, "finished_at", [col(Job.status) == JobStatus.SUCCEEDED.value]),
-            Line("Failed", Job, "finished_at", [col(Job.status) == JobStatus.FAILED.value]),
+            Series("Done", Job, "finished_at", [col(Job.status) == JobStatus.SUCCEEDED.value]),
+            Series("Failed", Job, "finished_at", [col(Job.status) == JobStatus.FAILED.value]),
         ],
     ),
 )

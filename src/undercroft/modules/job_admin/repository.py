@@ -13,8 +13,11 @@ from undercroft.core.db.repository import Repository
 from undercroft.jobs.errors import JobNotFound
 from undercroft.jobs.models import Job, Schedule
 
-LEFT_OUT = (Job.error, Job.args)
-LAST: list[ColumnElement[Any]] = [col(Job.status).label("last_status"), col(Job.result).label("last_result")]
+DEFERRED_COLUMNS = (Job.error, Job.args)
+LAST_JOB_COLUMNS: list[ColumnElement[Any]] = [
+    col(Job.status).label("last_status"),
+    col(Job.result).label("last_result"),
+]
 
 
 class JobRepository(Repository[Job]):
@@ -23,7 +26,7 @@ class JobRepository(Repository[Job]):
     searchable = ("task", "key")
     sortable = ("created_at", "scheduled_at", "finished_at", "priority", "task", "status")
 
-    async def status(self, job_id: UUID) -> str:
+    async def lock_status(self, job_id: UUID) -> str:
         """Where a job stands, held until the transaction ends. Raises `JobNotFound`."""
         found = await self._session.scalar(select(col(Job.status)).where(col(Job.id) == job_id).with_for_update())
         if found is None:
@@ -31,14 +34,14 @@ class JobRepository(Repository[Job]):
         return str(found)
 
 
-class JobListing(JobRepository):
+class JobListRepository(JobRepository):
     """Without what may be long and nobody reads in a list."""
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
         return (
             super()
             ._query(deleted=deleted)
-            .options(*(defer(cast("QueryableAttribute[Any]", column)) for column in LEFT_OUT))
+            .options(*(defer(cast("QueryableAttribute[Any]", column)) for column in DEFERRED_COLUMNS))
         )
 
 
@@ -51,6 +54,6 @@ class ScheduleRepository:
     async def list(self) -> Sequence[Row[Any]]:
         """Every schedule with how its last job stands, the next to run first."""
         columns = [getattr(Schedule, name) for name in Schedule.model_fields]
-        query = select(*columns, *LAST).outerjoin(Job, col(Job.id) == col(Schedule.last_job_id))
+        query = select(*columns, *LAST_JOB_COLUMNS).outerjoin(Job, col(Job.id) == col(Schedule.last_job_id))
         rows: Sequence[Row[Any]] = (await self._session.execute(query.order_by(col(Schedule.next_run_at)))).all()
         return rows

@@ -6,11 +6,11 @@ from uuid import UUID
 from pydantic import Field
 
 from undercroft.core.auth import CurrentPrincipal, Router
-from undercroft.core.auth.widening import grants_nothing
+from undercroft.core.auth.step_up_policy import step_up_exempt
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
-from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, cursor_of
+from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, encode_cursor
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
@@ -24,7 +24,7 @@ from undercroft.modules.job_admin.schemas import (
     ScheduleList,
     ScheduleRead,
 )
-from undercroft.modules.job_admin.service import JobControl, JobHistory, matching
+from undercroft.modules.job_admin.service import JobReadService, JobService, build_filters
 
 JOBS = Tag("Jobs", "Background work: what ran, what waits, what failed.", group="Administration")
 
@@ -50,12 +50,12 @@ async def list_jobs(
     query: Annotated[JobQuery, query(JobQuery)], session: ReadSessionDep
 ) -> Page[JobRead] | CursorPage[JobRead]:
     """By pages with a total, newest first unless `sort` says otherwise; with `cursor` or `limit` by stretches."""
-    jobs = JobHistory(session)
-    where = matching(task=query.task, status=query.status, queue=query.queue, key=query.key)
-    if query.by_cursor:
-        stretch = await jobs.stretch(*where, q=query.q, after=query.position, limit=query.limit or 20)
-        items = [JobRead.model_validate(job) for job in stretch.items]
-        return CursorPage(items=items, next_cursor=cursor_of(stretch.next))
+    jobs = JobReadService(session)
+    where = build_filters(task=query.task, status=query.status, queue=query.queue, key=query.key)
+    if query.uses_cursor:
+        page = await jobs.list_after(*where, q=query.q, after=query.position, limit=query.limit or 20)
+        items = [JobRead.model_validate(job) for job in page.items]
+        return CursorPage(items=items, next_cursor=encode_cursor(page.next))
     found = await jobs.list(*where, q=query.q, sort=query.checked_sort, page=query.page, size=query.size)
     items = [JobRead.model_validate(job) for job in found.items]
     return Page.of(items, total=found.total, page=query.page, size=query.size)
@@ -64,19 +64,19 @@ async def list_jobs(
 @router.get("/schedules", response_model=ScheduleList, summary="List schedules")
 async def list_schedules(session: ReadSessionDep) -> ScheduleList:
     """The next to run first. A schedule appears once a worker has started that knows it."""
-    return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobHistory(session).schedules()])
+    return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobReadService(session).schedules()])
 
 
 @router.get("/queues", response_model=QueueList, summary="List queue depths")
 async def list_queues(session: ReadSessionDep) -> QueueList:
     """The unfinished jobs of each task that has any, by queue and task, and how many live workers run it."""
-    health = await JobHistory(session).health()
+    health = await JobReadService(session).health()
     return QueueList(workers=health.workers, items=[BacklogRead.model_validate(each) for each in health.backlog])
 
 
 @router.get("/{job_id:uuid}", response_model=JobDetail, summary="Read a job", responses=responses(JobNotFound))
 async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
-    return await JobHistory(session).read(job_id)
+    return await JobReadService(session).read(job_id)
 
 
 @router.post(
@@ -85,10 +85,10 @@ async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
     summary="Retry a job",
     responses=responses(JobNotFound, JobNotFinished, JobKeyTaken),
 )
-@grants_nothing("The job does what it was enqueued to do.")
+@step_up_exempt("The job does what it was enqueued to do.")
 async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
     """A job that failed, succeeded or was cancelled is queued again, with all its attempts before it."""
-    return await JobControl(session, principal).retry(job_id)
+    return await JobService(session, principal).retry(job_id)
 
 
 @router.delete(
@@ -97,9 +97,9 @@ async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionD
     summary="Cancel a job",
     responses=responses(JobNotFound, JobFinished),
 )
-@grants_nothing("It takes nothing but time.")
+@step_up_exempt("It takes nothing but time.")
 async def cancel_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
     """One that waits is cancelled at once. One that runs is asked to stop (`cancel_requested`) and is cancelled soon
     after, unless it finishes first. A finished job is history and stays.
     """
-    return await JobControl(session, principal).cancel(job_id)
+    return await JobService(session, principal).cancel(job_id)

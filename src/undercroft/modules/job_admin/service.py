@@ -10,14 +10,14 @@ from sqlmodel import col
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session
-from undercroft.core.db.repository import Position, Slice, Stretch
+from undercroft.core.db.repository import KeysetPage, OffsetPage, Position
 from undercroft.jobs import control
-from undercroft.jobs.health import Health, read_health
+from undercroft.jobs.health import JobsHealth, read_health
 from undercroft.jobs.models import Job, JobStatus
-from undercroft.modules.job_admin.repository import JobListing, JobRepository, ScheduleRepository
+from undercroft.modules.job_admin.repository import JobListRepository, JobRepository, ScheduleRepository
 
 
-class JobHistory:
+class JobReadService:
     """Looks at jobs and schedules."""
 
     def __init__(self, session: ReadSession) -> None:
@@ -25,27 +25,27 @@ class JobHistory:
 
     async def list(
         self, *where: ColumnElement[bool], q: str | None, sort: str | None, page: int, size: int
-    ) -> Slice[Job]:
+    ) -> OffsetPage[Job]:
         """One page of the jobs that match, newest first unless sorted otherwise."""
-        return await JobListing(self._session).list(*where, q=q, sort=sort, page=page, size=size)
+        return await JobListRepository(self._session).list(*where, q=q, sort=sort, page=page, size=size)
 
-    async def stretch(
+    async def list_after(
         self, *where: ColumnElement[bool], q: str | None, after: Position | None, limit: int
-    ) -> Stretch[Job]:
+    ) -> KeysetPage[Job]:
         """The next jobs that match, newest first, without counting."""
-        return await JobListing(self._session).stretch(*where, q=q, after=after, limit=limit)
+        return await JobListRepository(self._session).list_after(*where, q=q, after=after, limit=limit)
 
     async def read(self, job_id: UUID) -> Job:
         return await JobRepository(self._session).get(job_id)
 
-    async def health(self) -> Health:
+    async def health(self) -> JobsHealth:
         return await read_health(self._session)
 
     async def schedules(self) -> Sequence[Row[Any]]:
         return await ScheduleRepository(self._session).list()
 
 
-class JobControl:
+class JobService:
     """Retries and cancels, on behalf of somebody."""
 
     def __init__(self, session: Session, principal: Principal) -> None:
@@ -54,14 +54,14 @@ class JobControl:
 
     async def retry(self, job_id: UUID) -> Job:
         """Queue a finished job again. Raises `JobNotFound`, `JobNotFinished`, `JobKeyTaken`."""
-        before = await JobRepository(self._session).status(job_id)
+        before = await JobRepository(self._session).lock_status(job_id)
         job = await control.retry(self._session, job_id)
         await self._record("job.retried", job, before)
         return job
 
     async def cancel(self, job_id: UUID) -> Job:
         """Cancel an unfinished job. Raises `JobNotFound`, `JobFinished`."""
-        before = await JobRepository(self._session).status(job_id)
+        before = await JobRepository(self._session).lock_status(job_id)
         job = await control.cancel(self._session, job_id)
         await self._record("job.cancelled", job, before)
         return job
@@ -69,7 +69,7 @@ class JobControl:
     async def _record(self, action: str, job: Job, before: str) -> None:
         entry = Entry(
             action=action,
-            actor_id=self._principal.person_id,
+            actor_id=self._principal.user_id_or_none,
             target_type="job",
             target_id=job.id,
             before={"status": before, "cancel_requested": False},
@@ -79,7 +79,7 @@ class JobControl:
         await record(self._session, entry)
 
 
-def matching(
+def build_filters(
     *, task: str | None, status: JobStatus | None, queue: str | None, key: str | None
 ) -> Sequence[ColumnElement[bool]]:
     """Conditions for the filters that are given."""

@@ -8,16 +8,16 @@ from fastapi import Request
 from undercroft.core.errors import Forbidden
 from undercroft.core.http.middleware.trusted_proxies import parse_address
 
-FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+FORWARDING_HEADERS = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
 """What proxies and tunnels add."""
 
 
-class NotFromHere(Forbidden):
+class LocalAccessOnly(Forbidden):
     code = "MAILBOX_NOT_FROM_HERE"
     message = "The mailbox opens on this machine only, as http://127.0.0.1 or http://localhost."
 
 
-async def from_this_machine(request: Request) -> None:
+async def require_local_client(request: Request) -> None:
     """Let nobody else in: mails hold links that sign people in.
 
     What counts is the address of the peer, which no client chooses: where development listens on a network address,
@@ -29,17 +29,17 @@ async def from_this_machine(request: Request) -> None:
     foreign = headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"
     origin = headers.get("origin")
     if (
-        not _is_peer_here(request)
+        not _is_local_peer(request)
         or foreign
         or not _is_loopback(f"//{headers.get('host', '')}")
         or (origin and not _is_loopback(origin))
     ):
-        raise NotFromHere
+        raise LocalAccessOnly
 
 
-def _is_peer_here(request: Request) -> bool:
+def _is_local_peer(request: Request) -> bool:
     peer = parse_address(request.client.host) if request.client else None
-    return peer is not None and peer.is_loopback and not FORWARDED & set(request.headers.keys())
+    return peer is not None and peer.is_loopback and not FORWARDING_HEADERS & set(request.headers.keys())
 
 
 def _is_loopback(url: str) -> bool:

@@ -10,27 +10,27 @@ from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
 from undercroft.core.auth import Router
-from undercroft.core.http.assets import add_assets, asset
+from undercroft.core.http.assets import add_assets, asset_url
 from undercroft.core.http.limits import limit
-from undercroft.core.http.pages import add_templates, page, policy
-from undercroft.modules.mailbox.access import from_this_machine
+from undercroft.core.http.pages import add_templates, build_csp, render_page
+from undercroft.modules.mailbox.access import require_local_client
 from undercroft.modules.mailbox.errors import MailNotFound
-from undercroft.modules.mailbox.mail import Mail, links_in
+from undercroft.modules.mailbox.mail import Mail, extract_links
 from undercroft.modules.mailbox.repository import MailboxRepository
 
 FOLDER = Path(__file__).parent
-SHOWN = 200
+MAX_MAILS = 200
 
-PAGE_POLICY = policy(script_src="'self'", connect_src="'self'", frame_src="'self'")
-MAIL_POLICY = "sandbox allow-popups allow-popups-to-escape-sandbox; " + policy(
+PAGE_POLICY = build_csp(script_src="'self'", connect_src="'self'", frame_src="'self'")
+MAIL_POLICY = "sandbox allow-popups allow-popups-to-escape-sandbox; " + build_csp(
     style_src="'unsafe-inline'", img_src="data: https: http:", form_action="'none'", frame_ancestors="'self'"
 )
-PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+PRIVATE_HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 add_templates(FOLDER / "templates")
 add_assets(FOLDER / "assets")
 
-router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)])
+router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(require_local_client)])
 
 
 class View(StrEnum):
@@ -50,20 +50,20 @@ async def mailbox(
     """The list of mails and the chosen one."""
     repository = MailboxRepository()
     mail = await repository.get(id) if id else None
-    return page(
+    return render_page(
         request,
         "mailbox.html",
-        headers=PRIVATE,
+        headers=PRIVATE_HEADERS,
         csp=PAGE_POLICY,
-        mails=await repository.newest(to=to, limit=SHOWN),
+        mails=await repository.list_newest(to=to, limit=MAX_MAILS),
         mail=mail,
         gone=bool(id and mail is None),
         to=to,
-        view=_possible(view, mail),
-        text=_with_links(mail.text) if mail else "",
+        view=_available_view(view, mail),
+        text=_linkify(mail.text) if mail else "",
         source=await repository.source(mail) if mail and view is View.SOURCE else "",
-        style=asset(FOLDER / "assets" / "mailbox.css"),
-        script=asset(FOLDER / "assets" / "mailbox.js"),
+        style=asset_url(FOLDER / "assets" / "mailbox.css"),
+        script=asset_url(FOLDER / "assets" / "mailbox.js"),
     )
 
 
@@ -74,24 +74,24 @@ async def mail_html(mail_id: str) -> HTMLResponse:
     mail = await MailboxRepository().get(mail_id)
     if mail is None or mail.html is None:
         raise MailNotFound
-    headers = {**PRIVATE, "Content-Security-Policy": MAIL_POLICY, "X-Frame-Options": "SAMEORIGIN"}
-    return HTMLResponse(_with_links_beside(mail.html), headers=headers)
+    headers = {**PRIVATE_HEADERS, "Content-Security-Policy": MAIL_POLICY, "X-Frame-Options": "SAMEORIGIN"}
+    return HTMLResponse(_open_links_in_new_tab(mail.html), headers=headers)
 
 
-def _possible(view: View, mail: Mail | None) -> View:
+def _available_view(view: View, mail: Mail | None) -> View:
     return View.TEXT if view is View.HTML and mail is not None and mail.html is None else view
 
 
-def _with_links_beside(html: str) -> str:
+def _open_links_in_new_tab(html: str) -> str:
     base = '<base target="_blank">'
     changed, count = re.subn(r"<head[^>]*>", lambda head: head[0] + base, html, count=1, flags=re.IGNORECASE)
     return changed if count else base + html
 
 
-def _with_links(text: str) -> Markup:
+def _linkify(text: str) -> Markup:
     """The text with its addresses of the web as links."""
     parts, rest = [], text
-    for link in links_in(text):
+    for link in extract_links(text):
         before, _, rest = rest.partition(link)
         anchor = Markup('<a href="{0}" target="_blank" rel="noopener noreferrer">{0}</a>').format(link)
         parts += [escape(before), anchor]

@@ -3,9 +3,9 @@
 import asyncio
 
 from undercroft.core.settings import load
-from undercroft.modules.mailbox.mail import Mail, read
+from undercroft.modules.mailbox.mail import Mail, parse_mail
 from undercroft.providers.email import EmailSettings
-from undercroft.providers.email.mailfiles import MailFiles
+from undercroft.providers.email.mail_files import MailFiles
 
 
 class MailboxRepository:
@@ -14,13 +14,13 @@ class MailboxRepository:
     def __init__(self) -> None:
         self._files = MailFiles(load(EmailSettings).email_mailbox_folder)
 
-    async def newest(self, *, to: str = "", limit: int) -> list[Mail]:
-        """The newest mails first, those for one recipient if `to` says so (see `Mail.is_for`)."""
-        return await asyncio.to_thread(self._newest, to, limit)
+    async def list_newest(self, *, to: str = "", limit: int) -> list[Mail]:
+        """The newest mails first, those for one recipient if `to` says so (see `Mail.matches_recipient`)."""
+        return await asyncio.to_thread(self._list_newest, to, limit)
 
     async def get(self, mail_id: str) -> Mail | None:
         mails = await asyncio.to_thread(
-            lambda: [read(file) for file in self._files.newest_first() if file.id == mail_id]
+            lambda: [parse_mail(file) for file in self._files.list_newest_first() if file.id == mail_id]
         )
         return mails[0] if mails else None
 
@@ -31,11 +31,11 @@ class MailboxRepository:
     async def clear(self) -> None:
         await asyncio.to_thread(self._files.clear)
 
-    def _newest(self, to: str, limit: int) -> list[Mail]:
+    def _list_newest(self, to: str, limit: int) -> list[Mail]:
         found: list[Mail] = []
-        for file in self._files.newest_first():
-            mail = read(file)
-            if mail is not None and (not to or mail.is_for(to)):
+        for file in self._files.list_newest_first():
+            mail = parse_mail(file)
+            if mail is not None and (not to or mail.matches_recipient(to)):
                 found.append(mail)
             if len(found) == limit:
                 break

@@ -6,11 +6,11 @@ from fastapi import Depends, Query, Response
 
 from undercroft.core.auth import Router
 from undercroft.core.http.limits import limit
-from undercroft.modules.mailbox.access import from_this_machine
+from undercroft.modules.mailbox.access import require_local_client
 from undercroft.modules.mailbox.repository import MailboxRepository
 from undercroft.modules.mailbox.schemas import MailList, MailRead
 
-router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(from_this_machine)])
+router = Router(surface="root", prefix="/dev/mailbox", dependencies=[Depends(require_local_client)])
 
 
 @router.get("/messages")
@@ -22,7 +22,7 @@ async def list_mails(
 ) -> MailList:
     """The newest mails first; `to` narrows them to a recipient."""
     response.headers["Cache-Control"] = "no-store"
-    mails = await MailboxRepository().newest(to=to, limit=limit)
+    mails = await MailboxRepository().list_newest(to=to, limit=limit)
     return MailList(items=[MailRead.model_validate(mail) for mail in mails])
 
 

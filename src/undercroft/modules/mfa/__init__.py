@@ -2,27 +2,27 @@
 
 from undercroft.modules.mfa.errors import InvalidCode, MfaTokenInvalid
 from undercroft.modules.mfa.forms import (
-    LONGEST_PASSKEY,
-    enter_by_passkey,
+    MAX_PASSKEY_LENGTH,
+    authenticate_with_passkey,
     finish_in_browser,
     finish_sign_in,
-    passkey_alone_of,
-    second_step_of,
+    passkey_sign_in_context,
+    second_factor_context,
 )
 from undercroft.modules.mfa.reset import reset, reset_by_email
 
 REQUIRES = ("users", "teams", "auth")
 
 __all__ = [
-    "LONGEST_PASSKEY",
+    "MAX_PASSKEY_LENGTH",
     "REQUIRES",
     "InvalidCode",
     "MfaTokenInvalid",
-    "enter_by_passkey",
+    "authenticate_with_passkey",
     "finish_in_browser",
     "finish_sign_in",
-    "passkey_alone_of",
+    "passkey_sign_in_context",
     "reset",
     "reset_by_email",
-    "second_step_of",
+    "second_factor_context",
 ]

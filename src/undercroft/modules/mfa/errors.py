@@ -45,7 +45,7 @@ class PasskeyNotFound(NotFound):
     message = "There is no such passkey."
 
 
-class PasskeyKnown(Conflict):
+class PasskeyAlreadyRegistered(Conflict):
     code = "PASSKEY_KNOWN"
     message = "This passkey was added before."
     commits = True
@@ -71,7 +71,7 @@ class MfaNotEnabled(Conflict):
     message = "Two-step sign-in is off."
 
 
-class MfaNeeded(Conflict):
+class MfaRequiredByPolicy(Conflict):
     """`details.teams` names the teams that ask for it."""
 
     code = "MFA_NEEDED"

@@ -10,17 +10,17 @@ from msgspec import Struct
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.auth import PlatformRole
-from undercroft.core.auth.settings import ProofSettings
+from undercroft.core.auth.settings import StepUpSettings
 from undercroft.core.db import Session
 from undercroft.core.settings import load
 from undercroft.modules.auth import reset_passed_mfa
-from undercroft.modules.mfa.errors import MfaNeeded
+from undercroft.modules.mfa.errors import MfaRequiredByPolicy
 from undercroft.modules.mfa.models import Factor
-from undercroft.modules.mfa.notices import Notice, tell
-from undercroft.modules.mfa.recovery import hash_of, new_codes
+from undercroft.modules.mfa.notifications import MfaNotification, notify
+from undercroft.modules.mfa.recovery_codes import generate_codes, hash_code
 from undercroft.modules.mfa.repository import (
-    HalfwayRepository,
     PasskeyRepository,
+    PendingSignInRepository,
     RecoveryCodeRepository,
     TotpRepository,
 )
@@ -28,12 +28,12 @@ from undercroft.modules.teams import TeamRepository
 from undercroft.modules.users import User, UserRepository
 
 
-class Change(Struct, frozen=True):
-    """The kinds of factor before and after; `codes` are new recovery codes, where there were none."""
+class FactorChange(Struct, frozen=True):
+    """The kinds of factor before and after; `recovery_codes` are new recovery codes, where there were none."""
 
     before: list[str]
     after: list[str]
-    codes: list[str] | None = None
+    recovery_codes: list[str] | None = None
 
     @property
     def is_first(self) -> bool:
@@ -44,52 +44,52 @@ class Change(Struct, frozen=True):
         return bool(self.before) and not self.after
 
 
-async def settle(session: Session, user: User) -> Change:
+async def sync_second_factors(session: Session, user: User) -> FactorChange:
     """Bring what signing in looks at in line with the factors of a person who is held.
 
-    Raises `MfaNeeded` when none is left of somebody who must have one.
+    Raises `MfaRequiredByPolicy` when none is left of somebody who must have one.
     """
-    before, after = list(user.second_factors), await _kinds(session, user.id)
-    change = Change(before, after)
+    before, after = list(user.second_factors), await _list_factors(session, user.id)
+    change = FactorChange(before, after)
     if change.is_last:
-        await _require_not_needed(session, user)
+        await _require_removable(session, user)
         await RecoveryCodeRepository(session).replace(user.id, [])
-        await HalfwayRepository(session).erase(user.id)
+        await PendingSignInRepository(session).erase(user.id)
         await reset_passed_mfa(session, user.id)
     if before != after:
         await UserRepository(session).update(user, {"second_factors": after})
-    return Change(before, after, await new_recovery_codes(session, user.id)) if change.is_first else change
+    return FactorChange(before, after, await replace_recovery_codes(session, user.id)) if change.is_first else change
 
 
-async def new_recovery_codes(session: Session, user_id: UUID) -> list[str]:
+async def replace_recovery_codes(session: Session, user_id: UUID) -> list[str]:
     """Ten codes in place of those that there were."""
-    codes = new_codes()
-    await RecoveryCodeRepository(session).replace(user_id, [hash_of(user_id, code) for code in codes])
+    codes = generate_codes()
+    await RecoveryCodeRepository(session).replace(user_id, [hash_code(user_id, code) for code in codes])
     return codes
 
 
-async def note(session: Session, user: User, action: str, change: Change, **details: str) -> None:
+async def record_change(session: Session, user: User, action: str, change: FactorChange, **details: str) -> None:
     """Audit a change of factors."""
     before, after = {"second_factors": change.before}, {"second_factors": change.after}
     await record(session, Entry(action, None, "user", user.id, before=before, after=after, details=details))
 
 
-async def tell_of_removal(session: Session, user: User, change: Change, what: str) -> None:
+async def notify_factor_removed(session: Session, user: User, change: FactorChange, what: str) -> None:
     """Mail the person that a factor is gone, or all of it."""
     if change.is_last:
-        await tell(session, user.id, Notice.MFA_DISABLED)
+        await notify(session, user.id, MfaNotification.MFA_DISABLED)
     else:
-        await tell(session, user.id, Notice.FACTOR_REMOVED, what=what)
+        await notify(session, user.id, MfaNotification.FACTOR_REMOVED, what=what)
 
 
-async def _kinds(session: Session, user_id: UUID) -> list[str]:
+async def _list_factors(session: Session, user_id: UUID) -> list[str]:
     totp = await TotpRepository(session).find(user_id)
     kinds = [Factor.TOTP.value] if totp is not None and totp.secret_sealed is not None else []
     return [*kinds, *([Factor.PASSKEY.value] if await PasskeyRepository(session, user_id).count() else [])]
 
 
-async def _require_not_needed(session: Session, user: User) -> None:
-    teams = await TeamRepository(session).asking_for_mfa(user.id)
-    as_admin = PlatformRole(user.role) is not PlatformRole.USER and load(ProofSettings).administrators_need_mfa
+async def _require_removable(session: Session, user: User) -> None:
+    teams = await TeamRepository(session).list_names_requiring_mfa(user.id)
+    as_admin = PlatformRole(user.role) is not PlatformRole.USER and load(StepUpSettings).is_admin_mfa_required
     if teams or as_admin:
-        raise MfaNeeded(details={"teams": list(teams), "administration": as_admin})
+        raise MfaRequiredByPolicy(details={"teams": list(teams), "administration": as_admin})

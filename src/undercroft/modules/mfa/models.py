@@ -56,7 +56,11 @@ class Passkey(Identified, Timestamped, table=True):
 
     __tablename__ = "mfa_passkeys"
     __privacy__ = Privacy(
-        "the user", "until it is removed", personal=("name",), plain=("transports",), erasures=(Erasure("user_id"),)
+        "the user",
+        "until it is removed",
+        personal=("name",),
+        non_personal=("transports",),
+        erasures=(Erasure("user_id"),),
     )
 
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
@@ -77,12 +81,12 @@ class Passkey(Identified, Timestamped, table=True):
     last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
 
 
-class Purpose(StrEnum):
+class ChallengePurpose(StrEnum):
     """What a challenge is for. Its subject is a person, a session, a sign-in, or nobody known yet."""
 
     REGISTER = "register"
     STEP_UP = "step_up"
-    SECOND_STEP = "second_step"
+    SECOND_FACTOR = "second_step"
     SIGN_IN = "sign_in"
 
 
@@ -90,20 +94,20 @@ class Challenge(SQLModel, table=True):
     """What an authenticator is to sign; the row goes with its first use."""
 
     __tablename__ = "mfa_challenges"
-    __privacy__ = Privacy("the user", "some minutes", plain=("purpose",), erasures=(Erasure("subject_id"),))
+    __privacy__ = Privacy("the user", "some minutes", non_personal=("purpose",), erasures=(Erasure("subject_id"),))
 
     challenge_hash: bytes = Field(sa_type=LargeBinary, primary_key=True)
-    purpose: Purpose = Field(sa_type=String(16), nullable=False)
+    purpose: ChallengePurpose = Field(sa_type=String(16), nullable=False)
     subject_id: UUID | None = Field(default=None, nullable=True)
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
 
 
-class HalfwaySignIn(Identified, table=True):
+class PendingSignIn(Identified, table=True):
     """Somebody who has done the first step of signing in. The row goes with the second, or with too many tries."""
 
     __tablename__ = "mfa_halfway_sign_ins"
     __privacy__ = Privacy(
-        "the user", "some minutes", personal=("first_step",), plain=("kind",), erasures=(Erasure("user_id"),)
+        "the user", "some minutes", personal=("first_step",), non_personal=("kind",), erasures=(Erasure("user_id"),)
     )
 
     token_hash: bytes = Field(sa_type=LargeBinary, unique=True, nullable=False, repr=False)

@@ -11,10 +11,10 @@ from sqlmodel import col
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.db.repository import OwnedRepository
 from undercroft.modules.mfa.errors import PasskeyNotFound
-from undercroft.modules.mfa.models import Challenge, HalfwaySignIn, Passkey, Purpose, RecoveryCode, Totp
+from undercroft.modules.mfa.models import Challenge, ChallengePurpose, Passkey, PendingSignIn, RecoveryCode, Totp
 
 
-class TotpReads:
+class TotpReadRepository:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
@@ -23,16 +23,16 @@ class TotpReads:
         return (await self._session.scalars(query)).first()
 
 
-class TotpRepository(TotpReads):
+class TotpRepository(TotpReadRepository):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._writing = session
+        self._write_session = session
 
     async def begin(self, user_id: UUID, sealed: bytes) -> None:
         """Keep the secret of an app that is being set up, instead of an earlier one."""
         pending = {"pending_sealed": sealed, "pending_at": utc_now()}
         statement = insert(Totp).values(user_id=user_id, last_step=0, **pending)
-        await self._writing.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=pending))
+        await self._write_session.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=pending))
 
     async def confirm(self, user_id: UUID, sealed: bytes, step: int) -> bool:
         """The pending secret is the app's from now on, unless it is another one by now; whether it is."""
@@ -49,19 +49,19 @@ class TotpRepository(TotpReads):
         """Take the code of this step; no second time, and none of a step before it."""
         return await self._change(user_id, col(Totp.last_step) < step, last_step=step)
 
-    async def seal_anew(self, user_id: UUID, before: bytes, sealed: bytes) -> None:
+    async def reseal(self, user_id: UUID, before: bytes, sealed: bytes) -> None:
         """Keep the same secret under another key."""
         await self._change(user_id, col(Totp.secret_sealed) == before, secret_sealed=sealed)
 
     async def remove(self, user_id: UUID) -> None:
-        await self._writing.execute(delete(Totp).where(col(Totp.user_id) == user_id))
+        await self._write_session.execute(delete(Totp).where(col(Totp.user_id) == user_id))
 
     async def _change(self, user_id: UUID, condition: ColumnElement[bool], **values: object) -> bool:
         changed = update(Totp).where(col(Totp.user_id) == user_id, condition).values(**values)
-        return await self._writing.rowcount(changed) > 0
+        return await self._write_session.rowcount(changed) > 0
 
 
-class RecoveryCodeReads:
+class RecoveryCodeReadRepository:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
@@ -70,21 +70,21 @@ class RecoveryCodeReads:
         return int(await self._session.scalar(query))
 
 
-class RecoveryCodeRepository(RecoveryCodeReads):
+class RecoveryCodeRepository(RecoveryCodeReadRepository):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._writing = session
+        self._write_session = session
 
     async def replace(self, user_id: UUID, hashes: Iterable[bytes]) -> None:
         """These instead of those that there were."""
-        await self._writing.execute(delete(RecoveryCode).where(col(RecoveryCode.user_id) == user_id))
-        self._writing.add_all([RecoveryCode(code_hash=each, user_id=user_id) for each in hashes])
-        await self._writing.flush()
+        await self._write_session.execute(delete(RecoveryCode).where(col(RecoveryCode.user_id) == user_id))
+        self._write_session.add_all([RecoveryCode(code_hash=each, user_id=user_id) for each in hashes])
+        await self._write_session.flush()
 
     async def use(self, user_id: UUID, code_hash: bytes) -> bool:
         """Take this code out of those that are left; whether it was one."""
         mine = (col(RecoveryCode.user_id) == user_id, col(RecoveryCode.code_hash) == code_hash)
-        return await self._writing.rowcount(delete(RecoveryCode).where(*mine)) > 0
+        return await self._write_session.rowcount(delete(RecoveryCode).where(*mine)) > 0
 
 
 class PasskeyRepository(OwnedRepository[Passkey]):
@@ -97,7 +97,7 @@ class PasskeyRepository(OwnedRepository[Passkey]):
         """Somebody's passkeys, the oldest first."""
         return (await self._session.scalars(self._query().order_by(col(Passkey.created_at), col(Passkey.id)))).all()
 
-    async def of_credential(self, credential_id: bytes) -> Passkey | None:
+    async def find_by_credential_id(self, credential_id: bytes) -> Passkey | None:
         return await self.get_by(credential_id=credential_id)
 
     async def use(self, passkey: Passkey, sign_count: int, *, backed_up: bool) -> bool:
@@ -108,17 +108,17 @@ class PasskeyRepository(OwnedRepository[Passkey]):
         moved = (col(Passkey.sign_count) < sign_count) | ((col(Passkey.sign_count) == 0) & (sign_count == 0))
         used = update(Passkey).where(col(Passkey.id) == passkey.id, moved)
         return (
-            await self._writing.rowcount(
+            await self._write_session.rowcount(
                 used.values(sign_count=sign_count, backed_up=backed_up, last_used_at=utc_now())
             )
             > 0
         )
 
     async def erase(self) -> None:
-        await self._writing.execute(delete(Passkey).where(col(Passkey.user_id) == self.owner_id))
+        await self._write_session.execute(delete(Passkey).where(col(Passkey.user_id) == self.owner_id))
 
 
-async def owner_of_credential(session: ReadSession, credential_id: bytes) -> UUID | None:
+async def find_credential_owner(session: ReadSession, credential_id: bytes) -> UUID | None:
     """Whose passkey this is."""
     found: UUID | None = await session.scalar(
         select(col(Passkey.user_id)).where(col(Passkey.credential_id) == credential_id)
@@ -130,7 +130,9 @@ class ChallengeRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def keep(self, challenge_hash: bytes, purpose: Purpose, subject_id: UUID | None, life: timedelta) -> None:
+    async def create(
+        self, challenge_hash: bytes, purpose: ChallengePurpose, subject_id: UUID | None, life: timedelta
+    ) -> None:
         self._session.add(
             Challenge(
                 challenge_hash=challenge_hash, purpose=purpose, subject_id=subject_id, expires_at=utc_now() + life
@@ -138,7 +140,7 @@ class ChallengeRepository:
         )
         await self._session.flush()
 
-    async def use(self, challenge_hash: bytes, purpose: Purpose, subject_id: UUID | None) -> bool:
+    async def use(self, challenge_hash: bytes, purpose: ChallengePurpose, subject_id: UUID | None) -> bool:
         """Take a challenge that was given out for this, and only for this; whether it could be taken."""
         taken = delete(Challenge).where(
             col(Challenge.challenge_hash) == challenge_hash,
@@ -149,43 +151,46 @@ class ChallengeRepository:
         return await self._session.rowcount(taken) > 0
 
 
-class HalfwayReads:
+class PendingSignInReadRepository:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
-    async def by_token(self, token_hash: bytes) -> HalfwaySignIn | None:
+    async def find_by_token(self, token_hash: bytes) -> PendingSignIn | None:
         """The sign-in that waits for its second step, as long as it may."""
-        query = select(HalfwaySignIn).where(
-            col(HalfwaySignIn.token_hash) == token_hash, col(HalfwaySignIn.expires_at) > func.now()
+        query = select(PendingSignIn).where(
+            col(PendingSignIn.token_hash) == token_hash, col(PendingSignIn.expires_at) > func.now()
         )
         return (await self._session.scalars(query.execution_options(populate_existing=True))).first()
 
 
-class HalfwayRepository(HalfwayReads):
+class PendingSignInRepository(PendingSignInReadRepository):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._writing = session
+        self._write_session = session
 
-    async def take(self, halfway: HalfwaySignIn) -> bool:
+    async def consume(self, pending_sign_in: PendingSignIn) -> bool:
         """End it: nobody else can go on with it; whether it was there to be ended."""
-        return await self._writing.rowcount(delete(HalfwaySignIn).where(col(HalfwaySignIn.id) == halfway.id)) > 0
+        return (
+            await self._write_session.rowcount(delete(PendingSignIn).where(col(PendingSignIn.id) == pending_sign_in.id))
+            > 0
+        )
 
-    async def fail(self, halfway: HalfwaySignIn, *, tries: int) -> bool:
+    async def record_failure(self, pending_sign_in: PendingSignIn, *, max_attempts: int) -> bool:
         """Count a wrong try; whether it was the last that there was, and the sign-in is void."""
         counted = (
-            update(HalfwaySignIn)
-            .where(col(HalfwaySignIn.id) == halfway.id)
-            .values(failures=col(HalfwaySignIn.failures) + 1)
-            .returning(col(HalfwaySignIn.failures))
+            update(PendingSignIn)
+            .where(col(PendingSignIn.id) == pending_sign_in.id)
+            .values(failures=col(PendingSignIn.failures) + 1)
+            .returning(col(PendingSignIn.failures))
         )
-        failures = await self._writing.scalar(counted)
-        return failures is not None and failures >= tries and await self.take(halfway)
+        failures = await self._write_session.scalar(counted)
+        return failures is not None and failures >= max_attempts and await self.consume(pending_sign_in)
 
     async def erase(self, user_id: UUID) -> None:
-        await self._writing.execute(delete(HalfwaySignIn).where(col(HalfwaySignIn.user_id) == user_id))
+        await self._write_session.execute(delete(PendingSignIn).where(col(PendingSignIn.user_id) == user_id))
 
 
-async def forget_expired(session: Session, before: datetime) -> int:
+async def delete_expired(session: Session, before: datetime) -> int:
     """Remove challenges and sign-ins that expired before this moment."""
     challenges = await session.rowcount(delete(Challenge).where(col(Challenge.expires_at) < before))
-    return challenges + await session.rowcount(delete(HalfwaySignIn).where(col(HalfwaySignIn.expires_at) < before))
+    return challenges + await session.rowcount(delete(PendingSignIn).where(col(PendingSignIn.expires_at) < before))

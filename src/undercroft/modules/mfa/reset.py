@@ -5,10 +5,10 @@ from uuid import UUID
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Database, Session
 from undercroft.modules.auth import revoke_sessions
-from undercroft.modules.mfa.notices import Notice, tell
+from undercroft.modules.mfa.notifications import MfaNotification, notify
 from undercroft.modules.mfa.repository import (
-    HalfwayRepository,
     PasskeyRepository,
+    PendingSignInRepository,
     RecoveryCodeRepository,
     TotpRepository,
 )
@@ -30,14 +30,14 @@ async def reset(session: Session, user_id: UUID) -> bool:
     revoked = {"sessions": await revoke_sessions(session, user_id)}
     was, now = ({"second_factors": factors} for factors in (before, []))
     await record(session, Entry("mfa.reset", None, "user", user_id, before=was, after=now, details=revoked))
-    await tell(session, user_id, Notice.MFA_RESET)
+    await notify(session, user_id, MfaNotification.MFA_RESET)
     return True
 
 
 async def reset_by_email(database: Database, *, email: str) -> bool:
     """As `reset`, for whoever has this address. Raises `UserNotFound`."""
     async with database.session() as session:
-        user = await UserRepository(session).by_email(email)
+        user = await UserRepository(session).get_by_email(email)
         if user is None:
             raise UserNotFound(f"Nobody has the address {email}.")
         return await reset(session, user.id)
@@ -48,4 +48,4 @@ async def erase(session: Session, user_id: UUID) -> None:
     await TotpRepository(session).remove(user_id)
     await PasskeyRepository(session, user_id).erase()
     await RecoveryCodeRepository(session).replace(user_id, [])
-    await HalfwayRepository(session).erase(user_id)
+    await PendingSignInRepository(session).erase(user_id)

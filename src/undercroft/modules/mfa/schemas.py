@@ -7,27 +7,29 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
 
-from undercroft.core.validation import Schema, one_line
+from undercroft.core.validation import Schema, single_line
 from undercroft.modules.auth import Kind, Password, SessionKind, Token
 from undercroft.modules.mfa.models import NAME_LENGTH, Passkey
 
-BETWEEN = frozenset({"Zs", "Pd", "Cc", "Cf"})
+SEPARATOR_CATEGORIES = frozenset({"Zs", "Pd", "Cc", "Cf"})
 """Categories of what stands between the groups of a code: spaces, dashes, and what cannot be seen."""
 
 Base64Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[A-Za-z0-9_-]+=*$")]
 LongBase64Url = Annotated[str, Field(min_length=1, max_length=32_768, pattern=r"^[A-Za-z0-9_-]+=*$")]
-PasskeyName = Annotated[str, one_line(NAME_LENGTH)]
+PasskeyName = Annotated[str, single_line(NAME_LENGTH)]
 Options = Annotated[dict[str, Any], Field(description="For `PublicKeyCredential.parse…OptionsFromJSON`.")]
 
 
-def typed(value: object) -> object:
+def normalize_code(value: object) -> object:
     """A code as people type or paste it: without the spaces and hyphens between its groups, and in ASCII (NFKC)."""
     if not isinstance(value, str):
         return value
-    return "".join(each for each in unicodedata.normalize("NFKC", value) if unicodedata.category(each) not in BETWEEN)
+    return "".join(
+        each for each in unicodedata.normalize("NFKC", value) if unicodedata.category(each) not in SEPARATOR_CATEGORIES
+    )
 
 
-def _code(description: str, example: str, longest: int, pattern: str) -> Any:
+def _code_schema(description: str, example: str, longest: int, pattern: str) -> Any:
     schema = {
         "type": "string",
         "minLength": 1,
@@ -42,18 +44,18 @@ def _code(description: str, example: str, longest: int, pattern: str) -> Any:
 Code = Annotated[
     str,
     Field(pattern=r"^[0-9]{6}$"),
-    BeforeValidator(typed),
-    _code(
+    BeforeValidator(normalize_code),
+    _code_schema(
         "Six digits, as the authenticator app shows them; spaces and hyphens between them are ignored.",
         "492039",
         11,
         "^[0-9](?:[ -]?[0-9]){5}$",
     ),
 ]
-RecoveryCode = Annotated[
+RecoveryCodeInput = Annotated[
     SecretStr,
     Field(min_length=1, max_length=64),
-    _code("One of the recovery codes, in any case and grouping.", "k7fp-2mxq-9trw-hd4v", 64, "^.+$"),
+    _code_schema("One of the recovery codes, in any case and grouping.", "k7fp-2mxq-9trw-hd4v", 64, "^.+$"),
 ]
 
 
@@ -88,34 +90,34 @@ class Attestation(Schema):
     response: AttestationResponse
 
 
-class Proof(Schema):
+class MfaCredential(Schema):
     """One second factor."""
 
     code: Code | None = None
-    recovery_code: RecoveryCode | None = None
+    recovery_code: RecoveryCodeInput | None = None
     passkey: Assertion | None = None
 
     @property
-    def given(self) -> list[str]:
-        return [name for name in type(self).model_fields if name in _WAYS and getattr(self, name) is not None]
+    def provided_methods(self) -> list[str]:
+        return [name for name in type(self).model_fields if name in _METHODS and getattr(self, name) is not None]
 
     @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if len(self.given) != 1:
+    def _require_exactly_one_method(self) -> Self:
+        if len(self.provided_methods) != 1:
             raise ValueError("Give exactly one way to prove that it is you.")
         return self
 
 
-_WAYS = frozenset({"code", "recovery_code", "passkey", "password"})
+_METHODS = frozenset({"code", "recovery_code", "passkey", "password"})
 
 
-class StepUp(Proof):
+class StepUp(MfaCredential):
     model_config = ConfigDict(json_schema_extra={"examples": [{"code": "492039"}]})
 
     password: Password | None = None
 
 
-class VerifySignIn(Proof):
+class VerifySignIn(MfaCredential):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"mfa_token": "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", "code": "492039"}]}
     )
@@ -195,5 +197,5 @@ class PasskeyCreated(Schema):
     recovery_codes: list[str] | None = Field(description="Shown once; null where there are some already.")
 
 
-class OptionsAnswer(Schema):
+class OptionsResponse(Schema):
     options: Options

@@ -2,11 +2,11 @@
 
 from undercroft.core.db import utc_now
 from undercroft.jobs import CurrentJob, cron
-from undercroft.modules.mfa.repository import forget_expired
+from undercroft.modules.mfa.repository import delete_expired
 
 
 @cron("53 * * * *", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
     """Forget challenges and unfinished sign-ins that have had their time."""
     async with job.session() as session:
-        return {"forgotten": await forget_expired(session, utc_now())}
+        return {"forgotten": await delete_expired(session, utc_now())}

@@ -6,7 +6,7 @@ from io import BytesIO
 from uuid import UUID
 
 from undercroft.core.security.keyring import Keyring, keyring
-from undercroft.core.security.tokens import equal
+from undercroft.core.security.tokens import constant_time_compare
 from undercroft.core.settings import CoreSettings, load
 
 STEP_SECONDS = 30
@@ -21,18 +21,18 @@ def new_secret() -> str:
     return random_base32(32)
 
 
-def step_of(secret: str, code: str, *, now: float | None = None) -> int | None:
+def find_step(secret: str, code: str, *, now: float | None = None) -> int | None:
     """The step that this is the code of, among the one now and its neighbours; None when it is none's."""
     from pyotp import HOTP
 
     current = int(time.time() if now is None else now) // STEP_SECONDS
     codes = HOTP(secret)
     steps = range(current - TOLERANCE, current + TOLERANCE + 1)
-    fitting = [step for step in steps if equal(codes.at(step), code)]
+    fitting = [step for step in steps if constant_time_compare(codes.at(step), code)]
     return max(fitting, default=None)
 
 
-def uri(secret: str, account: str) -> str:
+def provisioning_uri(secret: str, account: str) -> str:
     """What an app reads from the QR code (`otpauth://totp/…`)."""
     from pyotp import TOTP
 
@@ -58,7 +58,7 @@ class Secrets:
         return self._keyring.encrypt(secret.encode(), context=f"totp {user_id}")
 
     def open(self, user_id: UUID, sealed: bytes) -> str:
-        """Raises `Unreadable`."""
+        """Raises `DecryptionError`."""
         return self._keyring.decrypt(sealed, context=f"totp {user_id}").decode()
 
     def is_current(self, sealed: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from sqladmin.filters import StaticValuesFilter
 
-from undercroft.core.admin import AdminView, options
+from undercroft.core.admin import AdminView, enum_choices
 from undercroft.modules.projects.models import Project, ProjectStatus
 from undercroft.modules.projects.schemas import ProjectUpdate
 
@@ -15,10 +15,10 @@ class ProjectView(AdminView, model=Project):
     schema = ProjectUpdate
     choices = {"status": ProjectStatus}
     can_delete = True
-    removal = "It is hidden from its team, which can restore it."
+    delete_warning = "It is hidden from its team, which can restore it."
     references = {"team_id": "team", "created_by": "user"}
     column_list = ["name", "team_id", "status", "created_by", "created_at", "deleted_at"]
     column_searchable_list = ["name", "description"]
     column_sortable_list = ["name", "status", "created_at", "updated_at"]
     column_default_sort = ("created_at", True)
-    column_filters = [StaticValuesFilter("status", values=options(ProjectStatus))]
+    column_filters = [StaticValuesFilter("status", values=enum_choices(ProjectStatus))]

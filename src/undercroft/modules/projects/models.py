@@ -16,15 +16,15 @@ class ProjectStatus(StrEnum):
     DONE = "done"
 
 
-class ProjectFields(SQLModel):
+class ProjectBase(SQLModel):
     name: Name = Field(max_length=200, description="What people call the project.")
     description: LongText = Field(default="", max_length=10_000, description="What it is about.")
     status: ProjectStatus = Field(default=ProjectStatus.ACTIVE, sa_type=String(20), description="How it stands.")
 
 
-class Project(ProjectFields, TenantOwned, Timestamped, SoftDeleted, Versioned, table=True):
+class Project(ProjectBase, TenantOwned, Timestamped, SoftDeleted, Versioned, table=True):
     __tablename__ = "projects"
-    __privacy__ = Privacy("the team", "until the team is purged", plain=("name", "description", "status"))
+    __privacy__ = Privacy("the team", "until the team is purged", non_personal=("name", "description", "status"))
     __table_args__ = (
         # `deleted_at` rides along so that counting a team's projects reads the index alone
         Index(

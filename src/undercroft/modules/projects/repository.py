@@ -16,15 +16,15 @@ from undercroft.modules.projects.models import Project
 from undercroft.modules.projects.schemas import ProjectRead
 
 COLUMNS = [col(getattr(Project, name)) for name in ProjectRead.model_fields]
-OF_TEAM = (col(Project.team_id) == bindparam("team_id"), col(Project.deleted_at).is_(None))
+TEAM_FILTER = (col(Project.team_id) == bindparam("team_id"), col(Project.deleted_at).is_(None))
 
-FIND = Statement(select(*COLUMNS).where(col(Project.id) == bindparam("id"), *OF_TEAM))
-NEWEST = Statement(
-    select(*COLUMNS, select(func.count()).select_from(Project).where(*OF_TEAM).scalar_subquery().label("total"))
-    .where(*OF_TEAM)
+SELECT_BY_ID = Statement(select(*COLUMNS).where(col(Project.id) == bindparam("id"), *TEAM_FILTER))
+SELECT_NEWEST = Statement(
+    select(*COLUMNS, select(func.count()).select_from(Project).where(*TEAM_FILTER).scalar_subquery().label("total"))
+    .where(*TEAM_FILTER)
     .order_by(col(Project.created_at).desc(), col(Project.id).desc())
     .limit(bindparam("size", type_=BigInteger))
-    .offset(bindparam("skipped", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger))
 )
 INSERT = Statement(
     insert(Project)
@@ -39,16 +39,16 @@ class ProjectRepository(TenantRepository[Project]):
     searchable = ("name", "description")
     sortable = ("created_at", "updated_at", "name", "status")
 
-    async def record(self, key: UUID) -> Record:
+    async def get_by_id(self, key: UUID) -> Record:
         """One project as the driver gives it. Raises `ProjectNotFound`."""
-        row = await self._session.fetchrow(FIND, id=key, team_id=self.team_id)
+        row = await self._session.fetchrow(SELECT_BY_ID, id=key, team_id=self.team_id)
         if row is None:
             raise ProjectNotFound
         return row
 
-    async def newest(self, *, page: int, size: int) -> Sequence[Record]:
+    async def list_newest(self, *, page: int, size: int) -> Sequence[Record]:
         """One page of the plain listing; each row also carries the `total`."""
-        return await self._session.fetch(NEWEST, team_id=self.team_id, size=size, skipped=(page - 1) * size)
+        return await self._session.fetch(SELECT_NEWEST, team_id=self.team_id, size=size, offset=(page - 1) * size)
 
     async def insert(self, values: Mapping[str, Any], entry: Entry, *, created_by: UUID | None) -> Mapping[str, Any]:
         """Write a new project and its audit entry in one statement; the entry names its id. Returns the new row.
@@ -66,5 +66,5 @@ class ProjectRepository(TenantRepository[Project]):
             "version": 1,
             **values,
         }
-        await write_one(self._writing, INSERT, entry, **row)
+        await write_one(self._write_session, INSERT, entry, **row)
         return row

@@ -6,16 +6,16 @@ from uuid import UUID
 from fastapi import Response
 
 from undercroft.core.auth import CurrentPrincipal, Router, require_permission
-from undercroft.core.auth.routing import Surface
-from undercroft.core.auth.widening import grants_nothing
+from undercroft.core.auth.router import Surface
+from undercroft.core.auth.step_up_policy import step_up_exempt
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.errors import Conflict, PreconditionFailed
-from undercroft.core.http.answers import json_answer
 from undercroft.core.http.conditional import IfMatch, InvalidIfMatch, etag
 from undercroft.core.http.errors import responses
-from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, cursor_of, pages
+from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, encode_cursor, pages
 from undercroft.core.http.query import query
+from undercroft.core.http.responses import json_response
 from undercroft.core.http.tags import Tag
 from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project, ProjectStatus
@@ -28,7 +28,7 @@ router = Router(surface="app", prefix="/projects", tag=Tag("Projects", "What a t
 READ = [require_permission("projects:read")]
 WRITE = [require_permission("projects:write")]
 FIELDS = tuple(ProjectRead.model_fields)
-TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": {"ETag": {"schema": {"type": "string"}}}}}
+ETAG_RESPONSES: dict[int | str, dict[str, Any]] = {200: {"headers": {"ETag": {"schema": {"type": "string"}}}}}
 
 
 class ProjectQuery(ListQuery):
@@ -49,50 +49,52 @@ async def list_projects(
 ) -> Response:
     """By pages with a total, newest first unless `sort` says otherwise; with `cursor` or `limit` by stretches."""
     projects = ProjectService(session, principal)
-    if query.by_cursor:
-        stretch = await projects.stretch(q=query.q, status=query.status, after=query.position, limit=query.limit or 20)
-        return json_answer({"items": [_read(each) for each in stretch.items], "next_cursor": cursor_of(stretch.next)})
+    if query.uses_cursor:
+        page = await projects.list_after(q=query.q, status=query.status, after=query.position, limit=query.limit or 20)
+        return json_response(
+            {"items": [_project_to_dict(each) for each in page.items], "next_cursor": encode_cursor(page.next)}
+        )
     if query.q or query.status or query.sort:
         found = await projects.list(q=query.q, status=query.status, sort=query.sort, page=query.page, size=query.size)
-        return _page([_read(each) for each in found.items], found.total, query)
-    rows, total = await projects.newest(page=query.page, size=query.size)
-    return _page([_picked(row) for row in rows], total, query)
+        return _page_response([_project_to_dict(each) for each in found.items], found.total, query)
+    rows, total = await projects.list_newest(page=query.page, size=query.size)
+    return _page_response([_row_to_dict(row) for row in rows], total, query)
 
 
 @router.post("", status_code=201, response_model=ProjectRead, summary="Make a project", dependencies=WRITE)
-@grants_nothing("Projects open nothing but themselves.")
+@step_up_exempt("Projects open nothing but themselves.")
 async def create_project(body: ProjectCreate, principal: CurrentPrincipal, session: SessionDep) -> Response:
     made = await ProjectService(session, principal).create(body)
     location = f"{Surface.APP.prefix}/projects/{made['id']}"
-    return json_answer(_picked(made), status=201, headers={"Location": location, "ETag": etag(made["version"])})
+    return json_response(_row_to_dict(made), status=201, headers={"Location": location, "ETag": etag(made["version"])})
 
 
 @router.get(
     "/{project_id}",
     response_model=ProjectRead,
     summary="Read a project",
-    responses=TAGGED | responses(ProjectNotFound),
+    responses=ETAG_RESPONSES | responses(ProjectNotFound),
     dependencies=READ,
 )
 async def read_project(project_id: UUID, principal: CurrentPrincipal, session: ReadSessionDep) -> Response:
     found = await ProjectService(session, principal).read(project_id)
-    return json_answer(_picked(found), headers={"ETag": etag(found["version"])})
+    return json_response(_row_to_dict(found), headers={"ETag": etag(found["version"])})
 
 
 @router.patch(
     "/{project_id}",
     response_model=ProjectRead,
     summary="Change a project",
-    responses=TAGGED | responses(ProjectNotFound, Conflict, PreconditionFailed, InvalidIfMatch),
+    responses=ETAG_RESPONSES | responses(ProjectNotFound, Conflict, PreconditionFailed, InvalidIfMatch),
     dependencies=WRITE,
 )
-@grants_nothing("Projects open nothing but themselves.")
+@step_up_exempt("Projects open nothing but themselves.")
 async def update_project(
     project_id: UUID, body: ProjectUpdate, principal: CurrentPrincipal, session: SessionDep, versions: IfMatch
 ) -> Response:
     """Only the fields that are given are changed. With `If-Match` only if nobody else changed it meanwhile."""
-    changed = await ProjectService(session, principal).change(project_id, body, versions=versions)
-    return json_answer(_read(changed), headers={"ETag": etag(changed.version)})
+    changed = await ProjectService(session, principal).update(project_id, body, versions=versions)
+    return json_response(_project_to_dict(changed), headers={"ETag": etag(changed.version)})
 
 
 @router.delete(
@@ -102,7 +104,7 @@ async def update_project(
     responses=responses(ProjectNotFound, PreconditionFailed, InvalidIfMatch),
     dependencies=WRITE,
 )
-@grants_nothing("Projects open nothing but themselves.")
+@step_up_exempt("Projects open nothing but themselves.")
 async def delete_project(project_id: UUID, principal: CurrentPrincipal, session: SessionDep, versions: IfMatch) -> None:
     """It can be restored."""
     await ProjectService(session, principal).delete(project_id, versions=versions)
@@ -112,23 +114,23 @@ async def delete_project(project_id: UUID, principal: CurrentPrincipal, session:
     "/{project_id}/restore",
     response_model=ProjectRead,
     summary="Restore a deleted project",
-    responses=TAGGED | responses(ProjectNotFound),
+    responses=ETAG_RESPONSES | responses(ProjectNotFound),
     dependencies=WRITE,
 )
-@grants_nothing("Projects open nothing but themselves.")
+@step_up_exempt("Projects open nothing but themselves.")
 async def restore_project(project_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Response:
     restored = await ProjectService(session, principal).restore(project_id)
-    return json_answer(_read(restored), headers={"ETag": etag(restored.version)})
+    return json_response(_project_to_dict(restored), headers={"ETag": etag(restored.version)})
 
 
-def _page(items: list[dict[str, Any]], total: int, query: ProjectQuery) -> Response:
+def _page_response(items: list[dict[str, Any]], total: int, query: ProjectQuery) -> Response:
     counted = {"total": total, "page": query.page, "size": query.size, "pages": pages(total, query.size)}
-    return json_answer({"items": items, **counted})
+    return json_response({"items": items, **counted})
 
 
-def _read(project: Project) -> dict[str, Any]:
+def _project_to_dict(project: Project) -> dict[str, Any]:
     return {name: getattr(project, name) for name in FIELDS}
 
 
-def _picked(row: Any) -> dict[str, Any]:
+def _row_to_dict(row: Any) -> dict[str, Any]:
     return {name: row[name] for name in FIELDS}

@@ -7,12 +7,12 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from undercroft.core.validation import LongText, Name, Schema
-from undercroft.modules.projects.models import ProjectFields, ProjectStatus
+from undercroft.modules.projects.models import ProjectBase, ProjectStatus
 
 EXAMPLE: Any = {"name": "Website", "description": "The new one.", "status": "active"}
 
 
-class ProjectCreate(ProjectFields):
+class ProjectCreate(ProjectBase):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})  # type: ignore[assignment]
 
 
@@ -26,7 +26,7 @@ class ProjectUpdate(Schema):
     status: ProjectStatus = Field(default=ProjectStatus.ACTIVE)
 
 
-class ProjectRead(ProjectFields):
+class ProjectRead(ProjectBase):
     id: UUID
     team_id: UUID
     created_by: UUID | None

@@ -7,7 +7,7 @@ from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.teams import TeamRepository
 from undercroft.modules.users import DEMO_EMAIL, UserRepository
 
-DEMO = (
+DEMO_PROJECTS = (
     ("Website", "The new one, with the pricing page.", ProjectStatus.ACTIVE),
     ("Mobile app", "First release for both stores.", ProjectStatus.ON_HOLD),
     ("Move to the new office", "Done, and the plants survived.", ProjectStatus.DONE),
@@ -17,7 +17,7 @@ DEMO = (
 async def seed(session: Session) -> None:
     """Give the demo account its projects, unless it has had any."""
     user = await UserRepository(session).get_by(email=DEMO_EMAIL)
-    team = await TeamRepository(session).personal_of(user.id) if user else None
+    team = await TeamRepository(session).get_personal(user.id) if user else None
     if user is None or team is None:
         return
     with tenant(team.id):
@@ -26,7 +26,7 @@ async def seed(session: Session) -> None:
             return
         made = await projects.create_many(
             Project(name=name, description=description, status=status, team_id=team.id, created_by=user.id)
-            for name, description, status in DEMO
+            for name, description, status in DEMO_PROJECTS
         )
         for project in made:
             after = {"name": project.name, "description": project.description, "status": project.status}

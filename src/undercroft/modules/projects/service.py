@@ -12,7 +12,7 @@ from sqlmodel import col
 from undercroft.core.audit import Entry, changes, record
 from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session
-from undercroft.core.db.repository import Position, Slice, Stretch
+from undercroft.core.db.repository import KeysetPage, OffsetPage, Position
 from undercroft.core.errors import Conflict, PreconditionFailed
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project, ProjectStatus
@@ -28,36 +28,36 @@ class ProjectService:
         self._principal = principal
         self._projects = ProjectRepository(session, principal.team_id)
 
-    async def newest(self, *, page: int, size: int) -> tuple[Sequence[Record], int]:
+    async def list_newest(self, *, page: int, size: int) -> tuple[Sequence[Record], int]:
         """One page of all projects, newest first, and how many there are."""
-        rows = await self._projects.newest(page=page, size=size)
+        rows = await self._projects.list_newest(page=page, size=size)
         if rows:
             return rows, rows[0]["total"]
         return rows, await self._projects.count() if page > 1 else 0
 
     async def list(
         self, *, q: str | None, status: ProjectStatus | None, sort: str | None, page: int, size: int
-    ) -> Slice[Project]:
+    ) -> OffsetPage[Project]:
         """One page of the projects that match."""
-        return await self._projects.list(*_with(status), q=q, sort=sort, page=page, size=size)
+        return await self._projects.list(*_status_filter(status), q=q, sort=sort, page=page, size=size)
 
-    async def stretch(
+    async def list_after(
         self, *, q: str | None, status: ProjectStatus | None, after: Position | None, limit: int
-    ) -> Stretch[Project]:
+    ) -> KeysetPage[Project]:
         """The next projects that match, newest first, without counting."""
-        return await self._projects.stretch(*_with(status), q=q, after=after, limit=limit)
+        return await self._projects.list_after(*_status_filter(status), q=q, after=after, limit=limit)
 
     async def read(self, project_id: UUID) -> Record:
-        return await self._projects.record(project_id)
+        return await self._projects.get_by_id(project_id)
 
     async def create(self, data: ProjectCreate) -> Mapping[str, Any]:
         values = data.model_dump()
         entry = self._entry("project.created", new_id(), after=values)
-        return await self._projects.insert(values, entry, created_by=self._principal.person_id)
+        return await self._projects.insert(values, entry, created_by=self._principal.user_id_or_none)
 
-    async def change(self, project_id: UUID, data: ProjectUpdate, *, versions: Sequence[int] | None) -> Project:
+    async def update(self, project_id: UUID, data: ProjectUpdate, *, versions: Sequence[int] | None) -> Project:
         """Change what is given. Raises `PreconditionFailed` when it is at none of `versions`, `Conflict` in a race."""
-        project = await self._at(project_id, versions)
+        project = await self._get_at_version(project_id, versions)
         before, after = changes(project, data.model_dump(exclude_unset=True))
         if not after:
             return project
@@ -71,7 +71,7 @@ class ProjectService:
     async def delete(self, project_id: UUID, *, versions: Sequence[int] | None) -> None:
         """Hide a project; deleting one that is deleted is `ProjectNotFound`."""
         project = await self._projects.lock(project_id)
-        _require(project, versions)
+        _require_version(project, versions)
         await self._projects.soft_delete(project)
         await self._record("project.deleted", project_id, before={"deleted": False}, after={"deleted": True})
 
@@ -81,9 +81,9 @@ class ProjectService:
         await self._record("project.restored", project_id, before={"deleted": True}, after={"deleted": False})
         return project
 
-    async def _at(self, project_id: UUID, versions: Sequence[int] | None) -> Project:
+    async def _get_at_version(self, project_id: UUID, versions: Sequence[int] | None) -> Project:
         project = await self._projects.get(project_id)
-        _require(project, versions)
+        _require_version(project, versions)
         return project
 
     async def _record(
@@ -95,14 +95,14 @@ class ProjectService:
     def _entry(
         self, action: str, project_id: UUID, *, after: Mapping[str, Any], before: Mapping[str, Any] | None = None
     ) -> Entry:
-        user_id, team_id = self._principal.person_id, self._principal.team_id
+        user_id, team_id = self._principal.user_id_or_none, self._principal.team_id
         return Entry(action, user_id, "project", project_id, team_id, before=before or {}, after=after)
 
 
-def _require(project: Project, versions: Sequence[int] | None) -> None:
+def _require_version(project: Project, versions: Sequence[int] | None) -> None:
     if versions is not None and project.version not in versions:
         raise PreconditionFailed(details={"version": project.version})
 
 
-def _with(status: ProjectStatus | None) -> Sequence[ColumnElement[bool]]:
+def _status_filter(status: ProjectStatus | None) -> Sequence[ColumnElement[bool]]:
     return [] if status is None else [col(Project.status) == status.value]

@@ -16,21 +16,21 @@ from undercroft.providers.identity import IdentitySettings
 
 class SocialLink(Struct, frozen=True):
     label: str
-    address: str
+    url: str
 
 
-def social_links(connections: Connections, wanted: str) -> Sequence[SocialLink]:
+def social_links(connections: Connections, next_path: str) -> Sequence[SocialLink]:
     """One for each provider that is on; each comes back to the page that was wanted."""
-    query = urlencode({"return_to": wanted})
+    query = urlencode({"return_to": next_path})
     base = f"{Surface.AUTH.prefix}/social"
     return [SocialLink(each.label, f"{base}/{each.name}?{query}") for each in connections.social.values()]
 
 
-async def _way_in(connections: ConnectionsDep) -> None:
+async def _check_sign_in_available(connections: ConnectionsDep) -> None:
     if load(IdentitySettings).is_external and not connections.social:
         raise LocalAccountsOff
 
 
-def require_way_in() -> Any:
+def require_sign_in_available() -> Any:
     """A dependency for pages that make no sense where nobody signs in with a browser; else 403."""
-    return Depends(_way_in)
+    return Depends(_check_sign_in_available)

@@ -44,7 +44,7 @@ class StatisticsRepository:
 
 def _users(now: datetime) -> FromClause:
     since = col(User.created_at)
-    return _counted(
+    return _count_rows(
         User,
         col(User.deleted_at).is_(None),
         total=None,
@@ -59,7 +59,7 @@ def _users(now: datetime) -> FromClause:
 
 def _teams(now: datetime) -> FromClause:
     living = col(Team.deleted_at).is_(None)
-    return _counted(
+    return _count_rows(
         Team,
         total=living,
         personal=living & col(Team.personal_user_id).is_not(None),
@@ -72,20 +72,20 @@ def _sessions(now: datetime) -> FromClause:
     living = col(AuthSession.revoked_at).is_(None) & (col(AuthSession.expires_at) > now)
     seen = col(AuthSession.last_seen_at) > now - DAY
     people = func.count(col(AuthSession.user_id).distinct()).filter(seen).label("people_24_hours")
-    return _counted(AuthSession, extra=(people,), living=living, seen_24_hours=seen)
+    return _count_rows(AuthSession, extra=(people,), living=living, seen_24_hours=seen)
 
 
 def _api_keys(now: datetime) -> FromClause:
-    return _counted(ApiKey, total=None, used_30_days=col(ApiKey.last_used_at) > now - 30 * DAY)
+    return _count_rows(ApiKey, total=None, used_30_days=col(ApiKey.last_used_at) > now - 30 * DAY)
 
 
 def _jobs(now: datetime) -> FromClause:
     by_status: dict[str, Any] = {status.value: col(Job.status) == status.value for status in JobStatus}
     failed = (col(Job.status) == JobStatus.FAILED.value) & (col(Job.finished_at) > now - DAY)
-    return _counted(Job, failed_24_hours=failed, **by_status)
+    return _count_rows(Job, failed_24_hours=failed, **by_status)
 
 
-def _counted(
+def _count_rows(
     model: Any, *where: ColumnElement[bool], extra: Sequence[Any] = (), **counts: ColumnElement[bool] | None
 ) -> FromClause:
     """One row of counts: of the rows where each condition holds, or of all."""

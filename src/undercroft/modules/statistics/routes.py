@@ -14,4 +14,4 @@ router = Router(surface="admin", prefix="/statistics", tag=STATISTICS)
 @router.get("", response_model=Statistics, summary="Read the statistics")
 async def read_statistics(session: ReadSessionDep) -> Statistics:
     """Counted when asked, in one statement."""
-    return await service.statistics(session)
+    return await service.collect_statistics(session)

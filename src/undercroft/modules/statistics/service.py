@@ -5,7 +5,7 @@ from undercroft.modules.statistics.repository import StatisticsRepository
 from undercroft.modules.statistics.schemas import Statistics
 
 
-async def statistics(session: ReadSession) -> Statistics:
+async def collect_statistics(session: ReadSession) -> Statistics:
     """How many there are of everything now."""
     now = utc_now()
     found = await StatisticsRepository(session).count(now)

@@ -12,7 +12,7 @@ from undercroft.core.db.repository import Repository
 from undercroft.modules.teams import Membership, Team, TeamNotFound
 
 
-class AllTeams(Repository[Team]):
+class TeamAdminRepository(Repository[Team]):
     """Living and deleted ones alike."""
 
     model = Team
@@ -24,11 +24,11 @@ class AllTeams(Repository[Team]):
         return select(Team)
 
 
-class MemberCounts:
+class MemberCountRepository:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
-    async def of(self, teams: Sequence[Team]) -> dict[UUID, int]:
+    async def count_by_team(self, teams: Sequence[Team]) -> dict[UUID, int]:
         """How many belong to each of these teams, in one statement."""
         ids = [team.id for team in teams]
         query = select(col(Membership.team_id), func.count()).where(col(Membership.team_id).in_(ids))
@@ -36,7 +36,7 @@ class MemberCounts:
         return {row[0]: row[1] for row in rows}
 
 
-def matching(*, is_personal: bool | None, is_deleted: bool | None) -> list[ColumnElement[bool]]:
+def build_filters(*, is_personal: bool | None, is_deleted: bool | None) -> list[ColumnElement[bool]]:
     """What a listing asks for; None asks for nothing."""
     wanted = ((col(Team.personal_user_id), is_personal), (col(Team.deleted_at), is_deleted))
     return [column.is_not(None) if value else column.is_(None) for column, value in wanted if value is not None]

@@ -8,51 +8,51 @@ from sqlalchemy import ColumnElement
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Position, Slice
-from undercroft.modules.team_admin.repository import AllTeams, MemberCounts
+from undercroft.core.db.repository import OffsetPage, Position
+from undercroft.modules.team_admin.repository import MemberCountRepository, TeamAdminRepository
 from undercroft.modules.teams import MembershipRepository, PersonalTeam, Team, restore_team
 
-Counted = tuple[Team, int]
+TeamWithCount = tuple[Team, int]
 
 
-class TeamDirectory:
+class TeamAdminReadService:
     """Looks at teams, each with how many belong to it."""
 
     def __init__(self, session: ReadSession) -> None:
-        self._teams = AllTeams(session)
-        self._counts = MemberCounts(session)
+        self._teams = TeamAdminRepository(session)
+        self._counts = MemberCountRepository(session)
         self._members = MembershipRepository(session)
 
     async def list(
         self, *where: ColumnElement[bool], q: str | None, sort: str | None, page: int, size: int
-    ) -> tuple[Sequence[Counted], int]:
+    ) -> tuple[Sequence[TeamWithCount], int]:
         """One page of the teams that match, the newest first unless sorted otherwise, and how many there are."""
         found = await self._teams.list(*where, q=q, sort=sort, page=page, size=size)
-        return await self._counted(found.items), found.total
+        return await self._with_member_counts(found.items), found.total
 
-    async def stretch(
+    async def list_after(
         self, *where: ColumnElement[bool], q: str | None, after: Position | None, limit: int
-    ) -> tuple[Sequence[Counted], Position | None]:
+    ) -> tuple[Sequence[TeamWithCount], Position | None]:
         """The next teams that match, the newest first, without counting them."""
-        found = await self._teams.stretch(*where, q=q, after=after, limit=limit)
-        return await self._counted(found.items), found.next
+        found = await self._teams.list_after(*where, q=q, after=after, limit=limit)
+        return await self._with_member_counts(found.items), found.next
 
-    async def get(self, team_id: UUID) -> Counted:
+    async def get(self, team_id: UUID) -> TeamWithCount:
         """Raises `TeamNotFound`."""
-        (counted,) = await self._counted([await self._teams.get(team_id)])
+        (counted,) = await self._with_member_counts([await self._teams.get(team_id)])
         return counted
 
-    async def members(self, team_id: UUID, *, page: int, size: int) -> Slice[Any]:
+    async def members(self, team_id: UUID, *, page: int, size: int) -> OffsetPage[Any]:
         """Rows of (membership, email, full name), of a deleted team as well. Raises `TeamNotFound`."""
         team = await self._teams.get(team_id)
         return await self._members.members(team.id, page=page, size=size)
 
-    async def _counted(self, teams: Sequence[Team]) -> Sequence[Counted]:
-        counts = await self._counts.of(teams)
+    async def _with_member_counts(self, teams: Sequence[Team]) -> Sequence[TeamWithCount]:
+        counts = await self._counts.count_by_team(teams)
         return [(team, counts.get(team.id, 0)) for team in teams]
 
 
-class TeamControl(TeamDirectory):
+class TeamAdminService(TeamAdminReadService):
     """Deletes and restores, in one transaction."""
 
     def __init__(self, session: Session) -> None:
@@ -69,7 +69,7 @@ class TeamControl(TeamDirectory):
             deleted = Entry("team.deleted", None, "team", team_id, team_id, {"deleted": False}, {"deleted": True})
             await record(self._session, deleted)
 
-    async def restore(self, team_id: UUID) -> Counted:
+    async def restore(self, team_id: UUID) -> TeamWithCount:
         """Raises `TeamNotFound`, and what `restore_team` raises."""
         team = await self._teams.lock(team_id)
         if team.deleted_at is not None:

@@ -1,12 +1,12 @@
 """Teams: who works together, in which role, and whose the data is.
 
-How many may belong to a team is for a module that knows plans to say: `bind_seats` (see `seats.py`).
+How many may belong to a team is for a module that knows plans to say: `set_seat_limit` (see `seats.py`).
 """
 
-from undercroft.modules.teams.acceptance import INVITATION_PAGE, OpenInvitation, accept_invitation, open_invitation
-from undercroft.modules.teams.access import NAMED_TEAM
+from undercroft.modules.teams.account_deletion import list_orphaned_teams
+from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (
-    InvitationForAnother,
+    InvitationEmailMismatch,
     InvitationInvalid,
     LastOwner,
     PersonalTeam,
@@ -15,24 +15,28 @@ from undercroft.modules.teams.errors import (
     TeamWithoutOwner,
 )
 from undercroft.modules.teams.events import TeamPurged
-from undercroft.modules.teams.joining import accept_offer, list_offers
-from undercroft.modules.teams.leaving import orphaned_teams
+from undercroft.modules.teams.invitation_acceptance import (
+    INVITATION_PAGE,
+    OpenInvitation,
+    accept_invitation,
+    get_open_invitation,
+)
+from undercroft.modules.teams.join_offers import accept_offer, list_offers
 from undercroft.modules.teams.models import Membership, Team
-from undercroft.modules.teams.repository import ROLE_GRANTS, Belonging, MembershipRepository, TeamRepository
-from undercroft.modules.teams.restoring import restore_team
+from undercroft.modules.teams.repository import CUSTOM_ROLE_PERMISSIONS, MembershipRepository, TeamRepository, UserTeam
+from undercroft.modules.teams.restore import restore_team
 from undercroft.modules.teams.schemas import MemberRead
-from undercroft.modules.teams.seats import SeatLimit, bind_seats
+from undercroft.modules.teams.seats import SeatLimit, set_seat_limit
 from undercroft.modules.teams.service import create_team
 
 REQUIRES = ("users",)
 
 __all__ = [
+    "CUSTOM_ROLE_PERMISSIONS",
     "INVITATION_PAGE",
-    "NAMED_TEAM",
     "REQUIRES",
-    "ROLE_GRANTS",
-    "Belonging",
-    "InvitationForAnother",
+    "TEAM_FROM_PATH",
+    "InvitationEmailMismatch",
     "InvitationInvalid",
     "LastOwner",
     "MemberRead",
@@ -47,12 +51,13 @@ __all__ = [
     "TeamPurged",
     "TeamRepository",
     "TeamWithoutOwner",
+    "UserTeam",
     "accept_invitation",
     "accept_offer",
-    "bind_seats",
     "create_team",
+    "get_open_invitation",
     "list_offers",
-    "open_invitation",
-    "orphaned_teams",
+    "list_orphaned_teams",
     "restore_team",
+    "set_seat_limit",
 ]

@@ -1,6 +1,6 @@
 """Teams and memberships in `/admin`, to look at."""
 
-from undercroft.core.admin import AdminView, per_day
+from undercroft.core.admin import AdminView, daily_chart
 from undercroft.modules.teams.models import Membership, Team
 
 
@@ -27,4 +27,4 @@ class MembershipView(AdminView, model=Membership):
     column_default_sort = ("created_at", True)
 
 
-CHARTS = (per_day("New teams", Team),)
+CHARTS = (daily_chart("New teams", Team),)

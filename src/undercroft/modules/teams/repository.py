@@ -11,49 +11,49 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from undercroft.core.auth.permissions import TeamRole, permissions_in
+from undercroft.core.auth.permissions import TeamRole, resolve_permissions
 from undercroft.core.db import Session, utc_now
-from undercroft.core.db.repository import Repository, Slice
+from undercroft.core.db.repository import OffsetPage, Repository
 from undercroft.modules.teams.errors import (
     InvitationNotFound,
     MemberNotFound,
     RoleNotFound,
     TeamNotFound,
 )
-from undercroft.modules.teams.models import Invitation, InvitationToken, Membership, OwnRole, Removal, Team
+from undercroft.modules.teams.models import CustomRole, Invitation, InvitationToken, Membership, RemovedMember, Team
 from undercroft.modules.users import User
 
-_IS_OWN_ROLE = and_(*(col(Membership.role) != literal_column(f"'{role.value}'") for role in TeamRole))
-ROLE_GRANTS: Any = case(
+_IS_CUSTOM_ROLE = and_(*(col(Membership.role) != literal_column(f"'{role.value}'") for role in TeamRole))
+CUSTOM_ROLE_PERMISSIONS: Any = case(
     (
-        _IS_OWN_ROLE,
-        select(func.array_to_string(col(OwnRole.permissions), literal_column("' '")))
-        .where(col(OwnRole.team_id) == col(Membership.team_id), col(OwnRole.name) == col(Membership.role))
+        _IS_CUSTOM_ROLE,
+        select(func.array_to_string(col(CustomRole.permissions), literal_column("' '")))
+        .where(col(CustomRole.team_id) == col(Membership.team_id), col(CustomRole.name) == col(Membership.role))
         .correlate(Membership)
         .scalar_subquery(),
     )
 )
-"""Of a membership, what its role was granted, for `permissions_in`; NULL for a built-in role, without looking."""
+"""Of a membership, what its role was granted, for `resolve_permissions`; NULL for a built-in role, without looking."""
 
 
-class Belonging(Struct, frozen=True):
+class UserTeam(Struct, frozen=True):
     """A team together with the role that somebody has in it."""
 
     team: Team
     role: str
 
 
-_Claimer, _Claim = aliased(User), aliased(Membership)
+_Claimant, _ClaimantMembership = aliased(User), aliased(Membership)
 _DOMAIN: Any = func.unnest(col(Team.auto_join_domains), type_=Text).column_valued("domain")
-_IS_VALID = and_(
-    cast(col(Team.auto_join_claims)[_DOMAIN].astext, Uuid) == col(_Claimer.id),
-    col(_Claimer.is_active),
-    col(_Claimer.deleted_at).is_(None),
-    col(_Claimer.email_verified_at).is_not(None),
-    func.right(col(_Claimer.email), func.length(_DOMAIN) + 1) == func.concat("@", _DOMAIN),
-    col(_Claim.team_id) == col(Team.id),
-    col(_Claim.user_id) == col(_Claimer.id),
-    col(_Claim.role) == TeamRole.OWNER.value,
+_CLAIM_IS_VALID = and_(
+    cast(col(Team.auto_join_claims)[_DOMAIN].astext, Uuid) == col(_Claimant.id),
+    col(_Claimant.is_active),
+    col(_Claimant.deleted_at).is_(None),
+    col(_Claimant.email_verified_at).is_not(None),
+    func.right(col(_Claimant.email), func.length(_DOMAIN) + 1) == func.concat("@", _DOMAIN),
+    col(_ClaimantMembership.team_id) == col(Team.id),
+    col(_ClaimantMembership.user_id) == col(_Claimant.id),
+    col(_ClaimantMembership.role) == TeamRole.OWNER.value,
 )
 """Of a team's domain: its claimer is still an owner with a verified address there."""
 
@@ -64,9 +64,9 @@ class TeamRepository(Repository[Team]):
     searchable = ("name", "slug")
     sortable = ("created_at", "name")
 
-    async def of_user(
+    async def for_user(
         self, user_id: UUID, *, page: int, size: int, sort: str | None, deleted_since: datetime | None = None
-    ) -> tuple[Sequence[Belonging], int]:
+    ) -> tuple[Sequence[UserTeam], int]:
         """The teams that somebody belongs to, one page, and how many there are; those deleted since then if asked."""
         joined = (
             self._query(deleted=deleted_since is not None)
@@ -79,28 +79,28 @@ class TeamRepository(Repository[Team]):
         query = joined.order_by(*self._order(sort)).limit(size).offset((page - 1) * size)
         rows: Sequence[Any] = (await self._session.execute(query.add_columns(col(Membership.role), total))).all()
         if rows:
-            return [Belonging(row[0], row[1]) for row in rows], rows[0][2]
+            return [UserTeam(row[0], row[1]) for row in rows], rows[0][2]
         return [], await self._count(joined) if page > 1 else 0
 
-    async def hold(self, team_id: UUID, *, deleted: bool = False) -> Team:
+    async def lock_no_key(self, team_id: UUID, *, deleted: bool = False) -> Team:
         """The team, held until the transaction ends against everybody who holds it too. Raises `TeamNotFound`.
 
         What only refers to the team, such as a new project, does not wait (`FOR NO KEY UPDATE`).
         """
-        return await self._hold(self._query(deleted=deleted), team_id)
+        return await self._lock_no_key(self._query(deleted=deleted), team_id)
 
-    async def hold_any(self, team_id: UUID) -> Team:
+    async def lock_with_deleted(self, team_id: UUID) -> Team:
         """The team, living or deleted, held likewise. Raises `TeamNotFound`."""
-        return await self._hold(select(Team), team_id)
+        return await self._lock_no_key(select(Team), team_id)
 
-    async def _hold(self, query: Select[Any], team_id: UUID) -> Team:
+    async def _lock_no_key(self, query: Select[Any], team_id: UUID) -> Team:
         held = query.where(col(Team.id) == team_id).with_for_update(key_share=True)
         team = await self._first(held.execution_options(populate_existing=True))
         if team is None:
             raise TeamNotFound
         return team
 
-    async def asking_for_mfa(self, user_id: UUID) -> Sequence[str]:
+    async def list_names_requiring_mfa(self, user_id: UUID) -> Sequence[str]:
         """The names of somebody's teams that let in only who passed two-step sign-in."""
         query = (
             select(col(Team.name))
@@ -112,41 +112,41 @@ class TeamRepository(Repository[Team]):
     async def slug_exists(self, slug: str) -> bool:
         return await self.count(col(Team.slug) == slug) > 0
 
-    async def personal_of(self, user_id: UUID) -> Team | None:
+    async def get_personal(self, user_id: UUID) -> Team | None:
         return await self.get_by(personal_user_id=user_id)
 
     async def valid_domains(self, team_id: UUID) -> Sequence[str]:
         """The domains of a team whose claimers could claim them now."""
-        query = select(col(Team.id), _DOMAIN).where(_IS_VALID, col(Team.id) == team_id)
+        query = select(col(Team.id), _DOMAIN).where(_CLAIM_IS_VALID, col(Team.id) == team_id)
         rows: Sequence[Any] = (await self._session.execute(query.order_by(_DOMAIN))).all()
         return [row[1] for row in rows]
 
-    async def offered(self, domain: str, user_id: UUID, *, page: int, size: int) -> Slice[Team]:
+    async def list_offered(self, domain: str, user_id: UUID, *, page: int, size: int) -> OffsetPage[Team]:
         """The teams that users of a domain may join and this one has not joined, the oldest first."""
-        query = self._offered(domain, user_id)
+        query = self._offered_query(domain, user_id)
         total = select(func.count()).select_from(query.subquery()).scalar_subquery()
         listed = query.add_columns(total).order_by(col(Team.created_at), col(Team.id)).limit(size)
         rows: Sequence[Any] = (await self._session.execute(listed.offset((page - 1) * size))).all()
         if rows:
-            return Slice([row[0] for row in rows], rows[0][1])
-        return Slice([], await self._count(query) if page > 1 else 0)
+            return OffsetPage([row[0] for row in rows], rows[0][1])
+        return OffsetPage([], await self._count(query) if page > 1 else 0)
 
-    async def offers(self, team_id: UUID, domain: str, user_id: UUID) -> bool:
+    async def is_offered(self, team_id: UUID, domain: str, user_id: UUID) -> bool:
         """Whether this team is among those that are offered."""
-        return await self._first(self._offered(domain, user_id).where(col(Team.id) == team_id)) is not None
+        return await self._first(self._offered_query(domain, user_id).where(col(Team.id) == team_id)) is not None
 
-    def _offered(self, domain: str, user_id: UUID) -> Select[Any]:
+    def _offered_query(self, domain: str, user_id: UUID) -> Select[Any]:
         left_out = [
             select(col(model.team_id)).where(col(model.team_id) == col(Team.id), col(model.user_id) == user_id).exists()
-            for model in (Membership, Removal)
+            for model in (Membership, RemovedMember)
         ]
         return (
             self._query()
-            .where(col(Team.auto_join_domains).contains([domain]), domain == _DOMAIN, _IS_VALID)
+            .where(col(Team.auto_join_domains).contains([domain]), domain == _DOMAIN, _CLAIM_IS_VALID)
             .where(*(~each for each in left_out))
         )
 
-    async def abandoned(self) -> Sequence[UUID]:
+    async def list_abandoned(self) -> Sequence[UUID]:
         """Deleted teams without a member, in the order in which they are to be locked."""
         members = select(col(Membership.id)).where(col(Membership.team_id) == col(Team.id)).exists()
         query = self._query(deleted=True).where(~members).with_only_columns(col(Team.id)).order_by(col(Team.id))
@@ -161,7 +161,7 @@ class MembershipRepository(Repository[Membership]):
     model = Membership
     not_found = MemberNotFound
 
-    async def members(self, team_id: UUID, *, page: int, size: int) -> Slice[Any]:
+    async def members(self, team_id: UUID, *, page: int, size: int) -> OffsetPage[Any]:
         """Members with their users, the earliest first: rows of (membership, email, full name)."""
         where = col(Membership.team_id) == team_id
         total = select(func.count()).select_from(Membership).where(where).scalar_subquery()
@@ -174,7 +174,7 @@ class MembershipRepository(Repository[Membership]):
             .offset((page - 1) * size)
         )
         rows: Sequence[Any] = (await self._session.execute(query)).all()
-        return Slice(rows, rows[0][3] if rows else await self.count(where))
+        return OffsetPage(rows, rows[0][3] if rows else await self.count(where))
 
     async def member(self, team_id: UUID, user_id: UUID) -> Membership:
         """Raises `MemberNotFound`."""
@@ -185,11 +185,11 @@ class MembershipRepository(Repository[Membership]):
 
     async def permissions(self, team_id: UUID, user_id: UUID) -> tuple[str, frozenset[str]] | None:
         """Somebody's role in a team and what it may do; None for who does not belong to it."""
-        query = select(col(Membership.role), ROLE_GRANTS).where(
+        query = select(col(Membership.role), CUSTOM_ROLE_PERMISSIONS).where(
             col(Membership.team_id) == team_id, col(Membership.user_id) == user_id
         )
         row: Any = (await self._session.execute(query)).first()
-        return None if row is None else (row[0], permissions_in(row[0], row[1]))
+        return None if row is None else (row[0], resolve_permissions(row[0], row[1]))
 
     async def has_address(self, team_id: UUID, email: str) -> bool:
         """Whether a member has this address."""
@@ -200,21 +200,21 @@ class MembershipRepository(Repository[Membership]):
     async def size(self, team_id: UUID) -> int:
         return await self.count(col(Membership.team_id) == team_id)
 
-    async def owners(self, team_id: UUID) -> int:
-        return await self.with_role(team_id, TeamRole.OWNER)
+    async def count_owners(self, team_id: UUID) -> int:
+        return await self.count_with_role(team_id, TeamRole.OWNER)
 
     async def users_with_role(self, team_id: UUID, role: str) -> Sequence[UUID]:
         query = select(col(Membership.user_id)).where(col(Membership.team_id) == team_id, col(Membership.role) == role)
         return (await self._session.scalars(query.order_by(col(Membership.user_id)))).all()
 
-    async def with_role(self, team_id: UUID, role: str) -> int:
+    async def count_with_role(self, team_id: UUID, role: str) -> int:
         return await self.count(col(Membership.team_id) == team_id, col(Membership.role) == role)
 
     async def rename_role(self, team_id: UUID, before: str, after: str) -> None:
         where = (col(Membership.team_id) == team_id, col(Membership.role) == before)
-        await self._writing.execute(update(Membership).where(*where).values(role=after))
+        await self._write_session.execute(update(Membership).where(*where).values(role=after))
 
-    async def of_user(self, user_id: UUID) -> Sequence[UUID]:
+    async def for_user(self, user_id: UUID) -> Sequence[UUID]:
         """All teams that somebody belongs to, in the order in which they are to be held."""
         query = select(col(Membership.team_id)).where(col(Membership.user_id) == user_id)
         return (await self._session.scalars(query.order_by(col(Membership.team_id)))).all()
@@ -229,46 +229,46 @@ class MembershipRepository(Repository[Membership]):
         return (await self._session.scalars(query.order_by(col(Membership.team_id)))).all()
 
 
-class RemovalRepository:
+class RemovedMemberRepository:
     """Whom teams removed."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def add(self, team_id: UUID, user_id: UUID) -> None:
-        row = insert(Removal).values(team_id=team_id, user_id=user_id, created_at=utc_now())
+        row = insert(RemovedMember).values(team_id=team_id, user_id=user_id, created_at=utc_now())
         await self._session.execute(row.on_conflict_do_nothing())
 
-    async def lift(self, team_id: UUID, user_id: UUID) -> None:
-        where = (col(Removal.team_id) == team_id, col(Removal.user_id) == user_id)
-        await self._session.execute(delete(Removal).where(*where))
+    async def clear(self, team_id: UUID, user_id: UUID) -> None:
+        where = (col(RemovedMember.team_id) == team_id, col(RemovedMember.user_id) == user_id)
+        await self._session.execute(delete(RemovedMember).where(*where))
 
 
-class RoleRepository(Repository[OwnRole]):
+class RoleRepository(Repository[CustomRole]):
     """The roles that one team has made for itself."""
 
-    model = OwnRole
+    model = CustomRole
     not_found = RoleNotFound
 
     def __init__(self, session: Any, team_id: UUID) -> None:
         super().__init__(session)
         self._team_id = team_id
 
-    async def all(self) -> Sequence[OwnRole]:
-        return (await self._session.scalars(self._query().order_by(col(OwnRole.name)))).all()
+    async def all(self) -> Sequence[CustomRole]:
+        return (await self._session.scalars(self._query().order_by(col(CustomRole.name)))).all()
 
-    async def named(self, name: str) -> OwnRole | None:
+    async def get_by_name(self, name: str) -> CustomRole | None:
         return await self.get_by(name=name)
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
-        return super()._query(deleted=deleted).where(col(OwnRole.team_id) == self._team_id)
+        return super()._query(deleted=deleted).where(col(CustomRole.team_id) == self._team_id)
 
 
 class Sender(Struct, frozen=True):
-    """Who sent an invitation into the role `offered`; `permissions` are what a member may do, none for who is none."""
+    """Who sent an invitation into `role`; `permissions` are what a member may do, none for who is none."""
 
     invitation_id: UUID
-    offered: str
+    role: str
     is_active: bool
     permissions: frozenset[str]
 
@@ -283,7 +283,7 @@ class InvitationRepository(Repository[Invitation]):
         super().__init__(session)
         self._team_id = team_id
 
-    async def with_inviters(self, *, page: int, size: int) -> Slice[Any]:
+    async def with_inviters(self, *, page: int, size: int) -> OffsetPage[Any]:
         """One page, the newest first: rows of (invitation, name of who invited)."""
         pending = self._query()
         total = select(func.count()).select_from(pending.subquery()).scalar_subquery()
@@ -295,17 +295,17 @@ class InvitationRepository(Repository[Invitation]):
             .offset((page - 1) * size)
         )
         rows: Sequence[Any] = (await self._session.execute(query)).all()
-        return Slice(rows, rows[0][2] if rows else await self.count())
+        return OffsetPage(rows, rows[0][2] if rows else await self.count())
 
-    async def waiting_for(self, email: str) -> Invitation | None:
+    async def get_pending(self, email: str) -> Invitation | None:
         """The invitation that an address can still accept."""
         query = self._query().where(col(Invitation.email) == email, col(Invitation.expires_at) > func.now())
         return await self._first(query)
 
-    async def replace(self, email: str) -> UUID | None:
+    async def delete_pending(self, email: str) -> UUID | None:
         """Remove the pending invitation of an address; which it was."""
         removed = delete(Invitation).where(*self._pending(), col(Invitation.email) == email)
-        found: UUID | None = await self._writing.scalar(removed.returning(col(Invitation.id)))
+        found: UUID | None = await self._write_session.scalar(removed.returning(col(Invitation.id)))
         return found
 
     async def senders(self, invitation_id: UUID | None = None) -> list[Sender]:
@@ -316,7 +316,7 @@ class InvitationRepository(Repository[Invitation]):
                 col(Invitation.role),
                 func.coalesce(col(User.is_active), False),
                 col(Membership.role),
-                ROLE_GRANTS,
+                CUSTOM_ROLE_PERMISSIONS,
             )
             .outerjoin(User, col(User.id) == col(Invitation.invited_by))
             .outerjoin(
@@ -332,23 +332,24 @@ class InvitationRepository(Repository[Invitation]):
             query = query.where(col(Invitation.id) == invitation_id)
         rows: Sequence[Any] = (await self._session.execute(query)).all()
         return [
-            Sender(row[0], row[1], row[2], permissions_in(row[3], row[4]) if row[3] else frozenset()) for row in rows
+            Sender(row[0], row[1], row[2], resolve_permissions(row[3], row[4]) if row[3] else frozenset())
+            for row in rows
         ]
 
     async def revoke(self, invitation_ids: Sequence[UUID]) -> int:
         """Remove these pending invitations; how many there were."""
         if not invitation_ids:
             return 0
-        return await self._writing.rowcount(
+        return await self._write_session.rowcount(
             delete(Invitation).where(*self._pending(), col(Invitation.id).in_(invitation_ids))
         )
 
-    async def with_role(self, role: str) -> int:
+    async def count_with_role(self, role: str) -> int:
         return await self.count(col(Invitation.role) == role)
 
     async def rename_role(self, before: str, after: str) -> None:
         renamed = update(Invitation).where(*self._pending(), col(Invitation.role) == before).values(role=after)
-        await self._writing.execute(renamed)
+        await self._write_session.execute(renamed)
 
     def _pending(self) -> tuple[Any, ...]:
         return (col(Invitation.team_id) == self._team_id, col(Invitation.accepted_at).is_(None))
@@ -357,7 +358,7 @@ class InvitationRepository(Repository[Invitation]):
         return super()._query(deleted=deleted).where(*self._pending())
 
 
-class Invited(Struct, frozen=True):
+class InvitationDetails(Struct, frozen=True):
     """An invitation as the holder of its link sees it."""
 
     invitation: Invitation
@@ -372,7 +373,7 @@ class InvitationTokenRepository:
     def __init__(self, session: Any) -> None:
         self._session = session
 
-    async def invited(self, token_hash: bytes) -> Invited | None:
+    async def get_by_token_hash(self, token_hash: bytes) -> InvitationDetails | None:
         """The invitation of a link with its team and who invited; None for a deleted team's and an unknown one."""
         query = (
             select(
@@ -385,9 +386,9 @@ class InvitationTokenRepository:
             .execution_options(populate_existing=True)
         )
         row: Any = (await self._session.execute(query)).first()
-        return None if row is None else Invited(*row)
+        return None if row is None else InvitationDetails(*row)
 
-    async def to_send(self, invitation_id: UUID) -> Invited | None:
+    async def lock_for_sending(self, invitation_id: UUID) -> InvitationDetails | None:
         """A pending invitation of a living team with what its mail says."""
         query = (
             select(
@@ -399,18 +400,18 @@ class InvitationTokenRepository:
             .with_for_update(of=Invitation, key_share=True)
         )
         row: Any = (await self._session.execute(query)).first()
-        return None if row is None else Invited(*row)
+        return None if row is None else InvitationDetails(*row)
 
-    async def void(self, invitation_id: UUID) -> None:
+    async def revoke_links(self, invitation_id: UUID) -> None:
         """Links that were mailed so far lead nowhere any more."""
         await self._session.execute(delete(InvitationToken).where(col(InvitationToken.invitation_id) == invitation_id))
 
-    async def forget(self, before: datetime) -> int:
+    async def delete_old(self, before: datetime) -> int:
         """Remove invitations that were accepted, or ran out, before this moment."""
         over = (col(Invitation.accepted_at) < before) | (col(Invitation.expires_at) < before)
         removed: int = await self._session.rowcount(delete(Invitation).where(over))
         return removed
 
-    async def forget_person(self, user_id: UUID) -> None:
+    async def delete_accepted_by(self, user_id: UUID) -> None:
         """Remove the invitations that somebody accepted."""
         await self._session.execute(delete(Invitation).where(col(Invitation.accepted_by) == user_id))

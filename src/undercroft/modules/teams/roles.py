@@ -5,16 +5,16 @@ from typing import Any
 from uuid import UUID
 
 from undercroft.core.auth import Principal
-from undercroft.core.auth.permissions import BUILT_IN, declared
+from undercroft.core.auth.permissions import BUILT_IN_ROLES, list_permissions
 from undercroft.core.db import ReadSession, Session
-from undercroft.modules.teams.acting import Acting, hold_team
 from undercroft.modules.teams.errors import RoleInUse, RoleTaken, UnknownPermission
-from undercroft.modules.teams.models import OwnRole
+from undercroft.modules.teams.locked_team import LockedTeam, lock_team
+from undercroft.modules.teams.models import CustomRole
 from undercroft.modules.teams.repository import InvitationRepository, MembershipRepository, RoleRepository
 from undercroft.modules.teams.schemas import RoleCreate, RoleUpdate
 
 
-async def list_roles(session: ReadSession, team_id: UUID) -> Sequence[OwnRole]:
+async def list_roles(session: ReadSession, team_id: UUID) -> Sequence[CustomRole]:
     """A team's own roles, by name."""
     return await RoleRepository(session, team_id).all()
 
@@ -30,86 +30,86 @@ class RoleService:
         self._principal = principal
         self._roles = RoleRepository(session, principal.team_id)
 
-    async def create(self, data: RoleCreate) -> OwnRole:
-        """Raises `RoleTaken`, `UnknownPermission`, `TeamRoleTooWeak`, and what `require_proof_to_grant` raises."""
-        acting = await self._hold()
-        permissions = _known(data.permissions)
-        acting.require(*permissions)
-        acting.require_proof_to_grant(permissions)
-        role = OwnRole(team_id=acting.team.id, name=data.name, description=data.description, permissions=permissions)
+    async def create(self, data: RoleCreate) -> CustomRole:
+        """Raises `RoleTaken`, `UnknownPermission`, `TeamRoleTooWeak`, and what `require_step_up_to_grant` raises."""
+        locked = await self._lock_team()
+        permissions = _validate_permissions(data.permissions)
+        locked.require(*permissions)
+        locked.require_step_up_to_grant(permissions)
+        role = CustomRole(team_id=locked.team.id, name=data.name, description=data.description, permissions=permissions)
         await self._check_name(role.name)
         await self._roles.create(role)
         after = {"name": role.name, "description": role.description, "permissions": permissions}
-        await acting.record("role.created", target=("role", role.id), after=after)
+        await locked.record("role.created", target=("role", role.id), after=after)
         return role
 
-    async def change(self, role_id: UUID, data: RoleUpdate) -> OwnRole:
+    async def update(self, role_id: UUID, data: RoleUpdate) -> CustomRole:
         """From the next request on, for everybody who has it; invitations that they could not send now are revoked.
 
         Raises `RoleNotFound` and what `create` raises.
         """
-        acting = await self._hold()
+        locked = await self._lock_team()
         role = await self._roles.get(role_id)
         given = data.model_dump(exclude_unset=True, exclude_none=True)
         if "permissions" in given:
-            given["permissions"] = _known(given["permissions"])
-        await acting.require_to_take(role.name)
-        acting.require(*given.get("permissions", ()))
-        acting.require_proof_to_grant(set(given.get("permissions", ())) - set(role.permissions))
+            given["permissions"] = _validate_permissions(given["permissions"])
+        await locked.require_can_change_role(role.name)
+        locked.require(*given.get("permissions", ()))
+        locked.require_step_up_to_grant(set(given.get("permissions", ())) - set(role.permissions))
         changes = {name: value for name, value in given.items() if getattr(role, name) != value}
         if changes:
-            await self._write(acting, role, changes)
+            await self._write(locked, role, changes)
         return role
 
     async def delete(self, role_id: UUID) -> None:
         """Raises `RoleNotFound`, `RoleInUse`, `TeamRoleTooWeak`."""
-        acting = await self._hold()
+        locked = await self._lock_team()
         role = await self._roles.get(role_id)
-        await acting.require_to_take(role.name)
-        members = await MembershipRepository(self._session).with_role(acting.team.id, role.name)
-        invitations = await InvitationRepository(self._session, acting.team.id).with_role(role.name)
-        joining = acting.team.auto_join_role == role.name
+        await locked.require_can_change_role(role.name)
+        members = await MembershipRepository(self._session).count_with_role(locked.team.id, role.name)
+        invitations = await InvitationRepository(self._session, locked.team.id).count_with_role(role.name)
+        joining = locked.team.auto_join_role == role.name
         if members or invitations or joining:
             raise RoleInUse(details={"members": members, "invitations": invitations, "auto_join": joining})
         await self._roles.delete(role)
         before = {"name": role.name, "description": role.description, "permissions": role.permissions}
-        await acting.record("role.deleted", target=("role", role.id), before=before)
+        await locked.record("role.deleted", target=("role", role.id), before=before)
 
-    async def _hold(self) -> Acting:
-        acting = await hold_team(self._session, self._principal)
-        acting.require("roles:write")
-        return acting
+    async def _lock_team(self) -> LockedTeam:
+        locked = await lock_team(self._session, self._principal)
+        locked.require("roles:write")
+        return locked
 
-    async def _write(self, acting: Acting, role: OwnRole, changes: Mapping[str, Any]) -> None:
+    async def _write(self, locked: LockedTeam, role: CustomRole, changes: Mapping[str, Any]) -> None:
         before = {name: getattr(role, name) for name in changes}
         if "name" in changes:
             await self._check_name(changes["name"])
-            await self._rename(acting, role.name, changes["name"])
+            await self._rename(locked, role.name, changes["name"])
         await self._roles.update(role, changes)
-        await acting.record(
+        await locked.record(
             "role.changed",
             target=("role", role.id),
             before=before,
             after=changes,
-            details=await acting.revoke_unsendable(),
+            details=await locked.revoke_unauthorized_invitations(),
         )
 
-    async def _rename(self, acting: Acting, before: str, after: str) -> None:
+    async def _rename(self, locked: LockedTeam, before: str, after: str) -> None:
         """Whoever has the role, is invited in it or joins in it goes on having it."""
-        await MembershipRepository(self._session).rename_role(acting.team.id, before, after)
-        await InvitationRepository(self._session, acting.team.id).rename_role(before, after)
-        if acting.team.auto_join_role == before:
-            acting.team.auto_join_role = after
+        await MembershipRepository(self._session).rename_role(locked.team.id, before, after)
+        await InvitationRepository(self._session, locked.team.id).rename_role(before, after)
+        if locked.team.auto_join_role == before:
+            locked.team.auto_join_role = after
 
     async def _check_name(self, name: str) -> None:
-        if name in BUILT_IN or await self._roles.named(name) is not None:
+        if name in BUILT_IN_ROLES or await self._roles.get_by_name(name) is not None:
             raise RoleTaken(details={"name": name})
 
 
-def _known(names: Iterable[str]) -> list[str]:
+def _validate_permissions(names: Iterable[str]) -> list[str]:
     """The names, each once and in order. Raises `UnknownPermission`."""
     asked = set(names)
-    unknown = asked - {permission.name for permission in declared() if not permission.reserved}
+    unknown = asked - {permission.name for permission in list_permissions() if not permission.reserved}
     if unknown:
         raise UnknownPermission(details={"permissions": sorted(unknown)})
     return sorted(asked)

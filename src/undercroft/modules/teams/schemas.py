@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
-from undercroft.core.auth.permissions import TeamRole, granted
-from undercroft.core.validation import Email, Name, Schema, Slug, one_line
-from undercroft.modules.teams.models import ROLE_LENGTH, OwnRole, TeamFields
+from undercroft.core.auth.permissions import TeamRole, get_granted_permissions
+from undercroft.core.validation import Email, Name, Schema, Slug, single_line
+from undercroft.modules.teams.models import ROLE_LENGTH, CustomRole, TeamBase
 
 MAX_DOMAINS = 20
 MAX_PERMISSIONS = 500
@@ -18,14 +18,14 @@ PermissionName = Annotated[str, StringConstraints(max_length=100)]
 Domain = Annotated[
     str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=253, pattern=r"^[^\s@.]+(\.[^\s@.]+)+$")
 ]
-Description = Annotated[str, one_line(200, min_length=0)]
+Description = Annotated[str, single_line(200, min_length=0)]
 
 
 def _example(**example: Any) -> Any:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [example]})
 
 
-class TeamCreate(TeamFields):
+class TeamCreate(TeamBase):
     model_config = _example(name="Acme")
 
     slug: Slug | None = Field(default=None, max_length=60, description="Made from the name when left out.")
@@ -50,18 +50,18 @@ class TeamUpdate(Schema):
 
     @field_validator("auto_join_domains")
     @classmethod
-    def _each_once(cls, value: list[str] | None) -> list[str] | None:
+    def _deduplicate(cls, value: list[str] | None) -> list[str] | None:
         return None if value is None else sorted(set(value))
 
     @field_validator("auto_join_role")
     @classmethod
-    def _no_owner(cls, value: str | None) -> str | None:
+    def _reject_owner(cls, value: str | None) -> str | None:
         if value == TeamRole.OWNER:
             raise ValueError("Nobody becomes an owner by a domain.")
         return value
 
 
-class TeamRead(TeamFields):
+class TeamRead(TeamBase):
     id: UUID
     slug: str
     role: str = Field(description="Your role in it.")
@@ -103,7 +103,7 @@ class MemberUpdate(Schema):
     role: RoleName = Field(description="A built-in role or one of the team's own.")
 
 
-class Transfer(Schema):
+class TeamTransfer(Schema):
     model_config = _example(user_id="01930000-0000-7000-8000-000000000001")
 
     user_id: UUID = Field(description="The member who becomes the owner.")
@@ -134,8 +134,8 @@ class RoleRead(Schema):
     updated_at: datetime
 
     @classmethod
-    def of(cls, role: OwnRole) -> "RoleRead":
-        return cls(**role.model_dump() | {"permissions": sorted(granted(" ".join(role.permissions)))})
+    def of(cls, role: CustomRole) -> "RoleRead":
+        return cls(**role.model_dump() | {"permissions": sorted(get_granted_permissions(" ".join(role.permissions)))})
 
 
 class PermissionRead(Schema):
@@ -179,7 +179,7 @@ class InvitationRead(Schema):
 Token = Annotated[SecretStr, Field(min_length=1, max_length=512)]
 
 
-class InvitationToken(Schema):
+class InvitationTokenBody(Schema):
     model_config = _example(token="hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE")  # noqa: S106
 
     token: Token = Field(description="The secret of the mailed link.")

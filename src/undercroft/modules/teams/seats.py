@@ -4,7 +4,7 @@ What a team has paid for is not this module's business: whoever knows binds a fu
 
     async def seats_of_plan(session: Session, team_id: UUID) -> int | None: ...
 
-    teams.bind_seats(seats_of_plan)
+    teams.set_seat_limit(seats_of_plan)
 
 and it is asked, while the team is held against other changes, whenever somebody is about to join. None is any number.
 Without one the setting TEAM_SEAT_LIMIT counts for all teams.
@@ -25,15 +25,15 @@ from undercroft.modules.teams.settings import TeamSettings
 SeatLimit = Callable[[Session, UUID], Awaitable[int | None]]
 
 
-async def seats_of_setting(_session: Session, _team_id: UUID) -> int | None:
+async def seat_limit_from_settings(_session: Session, _team_id: UUID) -> int | None:
     """The same number for all teams."""
     return load(TeamSettings).team_seat_limit or None
 
 
-_limit: SeatLimit = seats_of_setting
+_limit: SeatLimit = seat_limit_from_settings
 
 
-def bind_seats(limit: SeatLimit) -> SeatLimit:
+def set_seat_limit(limit: SeatLimit) -> SeatLimit:
     """Ask this function from now on how many seats a team has; returns the one that was asked until now."""
     global _limit
     before, _limit = _limit, limit

@@ -9,22 +9,22 @@ from undercroft.core import audit
 from undercroft.core.audit import Entry
 from undercroft.core.auth import Principal
 from undercroft.core.auth.permissions import TeamRole
-from undercroft.core.auth.proof import MfaRequiredByTeam, require_second_factor
+from undercroft.core.auth.step_up import MfaRequiredByTeam, require_second_factor
 from undercroft.core.db import ReadSession, Session, utc_now
 from undercroft.core.settings import load
-from undercroft.modules.teams.acting import OWNERS_ALONE, Acting, hold_team
-from undercroft.modules.teams.domains import claims_for, revoke_stale_claims
+from undercroft.modules.teams.domains import domain_claims, revoke_stale_claims
 from undercroft.modules.teams.errors import TeamNotFound, TeamRoleTooWeak
+from undercroft.modules.teams.locked_team import OWNER_PERMISSION, LockedTeam, lock_team
 from undercroft.modules.teams.models import Membership, Team
-from undercroft.modules.teams.repository import Belonging, MembershipRepository, TeamRepository
-from undercroft.modules.teams.restoring import restore_team
+from undercroft.modules.teams.repository import MembershipRepository, TeamRepository, UserTeam
+from undercroft.modules.teams.restore import restore_team
 from undercroft.modules.teams.schemas import TeamCreate, TeamUpdate
 from undercroft.modules.teams.settings import TeamSettings
-from undercroft.modules.teams.slugs import free_slug, slug_for, unless_taken
+from undercroft.modules.teams.slugs import make_unique_slug, raise_on_slug_conflict, suggest_slug
 from undercroft.modules.users import UserRepository
 
 
-class TeamReads:
+class TeamReadService:
     """What somebody may see of their teams."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
@@ -33,122 +33,122 @@ class TeamReads:
 
     async def list(
         self, *, page: int, size: int, sort: str | None, deleted: bool = False
-    ) -> tuple[Sequence[Belonging], int]:
+    ) -> tuple[Sequence[UserTeam], int]:
         """The teams that one belongs to; the deleted ones, which can still be restored, if asked."""
         since = restorable_since() if deleted else None
-        return await self._teams.of_user(self._principal.user_id, page=page, size=size, sort=sort, deleted_since=since)
+        return await self._teams.for_user(self._principal.user_id, page=page, size=size, sort=sort, deleted_since=since)
 
-    async def read(self) -> Belonging:
+    async def read(self) -> UserTeam:
         """The current team."""
-        return Belonging(await self._teams.get(self._principal.team_id), self._principal.team_role)
+        return UserTeam(await self._teams.get(self._principal.team_id), self._principal.team_role)
 
 
-class TeamService(TeamReads):
+class TeamService(TeamReadService):
     """What somebody may do with their current team, in one transaction."""
 
     def __init__(self, session: Session, principal: Principal) -> None:
         super().__init__(session, principal)
         self._session = session
 
-    async def create(self, data: TeamCreate) -> Belonging:
+    async def create(self, data: TeamCreate) -> UserTeam:
         """A new team, whose owner one is. Raises `SlugTaken`, `UserNotFound` (the account was given up meanwhile)."""
-        await UserRepository(self._session).hold(self._principal.user_id)
+        await UserRepository(self._session).lock_no_key(self._principal.user_id)
         team = await create_team(self._session, name=data.name, slug=data.slug, owner_id=self._principal.user_id)
         await self._record("team.created", team, after={"name": team.name, "slug": team.slug})
-        return Belonging(team, TeamRole.OWNER)
+        return UserTeam(team, TeamRole.OWNER)
 
-    async def change(self, data: TeamUpdate) -> Belonging:
-        """Raises `SlugTaken`, and what `_check_joining`, `_claims` and `_check_mfa` raise."""
-        acting = await hold_team(self._session, self._principal)
-        team = acting.team
+    async def update(self, data: TeamUpdate) -> UserTeam:
+        """Raises `SlugTaken`, and what `_check_auto_join`, `_domain_claims` and `_check_mfa` raise."""
+        locked = await lock_team(self._session, self._principal)
+        team = locked.team
         given = data.model_dump(exclude_unset=True, exclude_none=True)
         changes = {name: value for name, value in given.items() if getattr(team, name) != value}
         if changes:
-            await self._check_joining(acting, changes)
-            self._check_mfa(acting, changes)
+            await self._check_auto_join(locked, changes)
+            self._check_mfa(locked, changes)
             before = {name: getattr(team, name) for name in changes}
-            await self._write(team, {**changes, **await self._claims(acting, changes)})
-            await acting.record("team.changed", before=before, after=changes)
-        return Belonging(team, self._principal.team_role)
+            await self._write(team, {**changes, **await self._domain_claims(locked, changes)})
+            await locked.record("team.changed", before=before, after=changes)
+        return UserTeam(team, self._principal.team_role)
 
     async def transfer(self, user_id: UUID) -> None:
         """Make a member the owner in one's own place; one stays as an admin, and has invited no owners.
 
         Raises `MemberNotFound`, `PersonalTeam`, `TeamRoleTooWeak`.
         """
-        acting = await hold_team(self._session, self._principal)
-        acting.require(OWNERS_ALONE)
-        acting.require_shared()
+        locked = await lock_team(self._session, self._principal)
+        locked.require(OWNER_PERMISSION)
+        locked.require_not_personal()
         members = MembershipRepository(self._session)
-        heir = await members.member(acting.team.id, user_id)
-        if user_id == acting.user_id:
+        new_owner = await members.member(locked.team.id, user_id)
+        if user_id == locked.user_id:
             return
-        before = heir.role
-        await members.update(heir, {"role": TeamRole.OWNER.value})
-        await members.update(await members.member(acting.team.id, acting.user_id), {"role": TeamRole.ADMIN.value})
-        await acting.record(
+        before = new_owner.role
+        await members.update(new_owner, {"role": TeamRole.OWNER.value})
+        await members.update(await members.member(locked.team.id, locked.user_id), {"role": TeamRole.ADMIN.value})
+        await locked.record(
             "team.transferred",
-            before={"owner": str(acting.user_id), "role": before},
+            before={"owner": str(locked.user_id), "role": before},
             after={"owner": str(user_id), "role": TeamRole.OWNER.value},
-            details=await acting.revoke_unsendable(),
+            details=await locked.revoke_unauthorized_invitations(),
         )
 
     async def delete(self) -> None:
         """Nobody reaches the team any more, until it is restored. Raises `PersonalTeam`."""
-        acting = await hold_team(self._session, self._principal)
-        acting.require("teams:delete")
-        acting.require_shared()
-        await self._teams.soft_delete(acting.team)
-        await acting.record("team.deleted", before={"deleted": False}, after={"deleted": True})
+        locked = await lock_team(self._session, self._principal)
+        locked.require("teams:delete")
+        locked.require_not_personal()
+        await self._teams.soft_delete(locked.team)
+        await locked.record("team.deleted", before={"deleted": False}, after={"deleted": True})
 
-    async def restore(self, team_id: UUID) -> Belonging:
+    async def restore(self, team_id: UUID) -> UserTeam:
         """Bring a deleted team back, under another slug when its own was taken meanwhile.
 
         Raises `TeamNotFound` (to all who did not belong to it, and when its time is over), `TeamRoleTooWeak`, and what
         `restore_team` raises.
         """
-        team = await self._teams.hold(team_id, deleted=True)
+        team = await self._teams.lock_no_key(team_id, deleted=True)
         found = await MembershipRepository(self._session).permissions(team_id, self._principal.user_id)
         if found is None or team.deleted_at is None or team.deleted_at < restorable_since():
             raise TeamNotFound
         if "teams:delete" not in found[1]:
             raise TeamRoleTooWeak(details={"permissions": ["teams:delete"]})
         await restore_team(self._session, team)
-        return Belonging(team, found[0])
+        return UserTeam(team, found[0])
 
-    async def _check_joining(self, acting: Acting, changes: Mapping[str, Any]) -> None:
+    async def _check_auto_join(self, locked: LockedTeam, changes: Mapping[str, Any]) -> None:
         """Who joins by a domain, and as what, is for owners to say.
 
         Raises `TeamRoleTooWeak`, `PersonalTeam`, `UnknownRole`.
         """
         if not changes.keys() & {"auto_join_domains", "auto_join_role"}:
             return
-        acting.require(OWNERS_ALONE)
-        acting.require_shared()
-        await acting.require_to_give(changes.get("auto_join_role", acting.team.auto_join_role))
+        locked.require(OWNER_PERMISSION)
+        locked.require_not_personal()
+        await locked.require_can_assign_role(changes.get("auto_join_role", locked.team.auto_join_role))
 
-    async def _claims(self, acting: Acting, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What is stored of domains that are given. Raises `DomainNotProven`, `PublicMailDomain`."""
+    async def _domain_claims(self, locked: LockedTeam, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is stored of domains that are given. Raises `DomainNotVerified`, `PublicMailDomain`."""
         if "auto_join_domains" not in changes:
             return {}
-        await revoke_stale_claims(self._session, acting.team)
-        user = await UserRepository(self._session).get(acting.user_id)
-        return claims_for(acting.team, changes["auto_join_domains"], user)
+        await revoke_stale_claims(self._session, locked.team)
+        user = await UserRepository(self._session).get(locked.user_id)
+        return domain_claims(locked.team, changes["auto_join_domains"], user)
 
-    def _check_mfa(self, acting: Acting, changes: Mapping[str, Any]) -> None:
+    def _check_mfa(self, locked: LockedTeam, changes: Mapping[str, Any]) -> None:
         """Owners alone ask for two-step sign-in, having passed it.
 
         Raises `TeamRoleTooWeak`, `PersonalTeam`, `MfaEnrollmentRequired`, `MfaRequiredByTeam`, `StepUpRequired`.
         """
         if "require_mfa" not in changes:
             return
-        acting.require(OWNERS_ALONE)
-        acting.require_shared()
+        locked.require(OWNER_PERMISSION)
+        locked.require_not_personal()
         if changes["require_mfa"]:
             require_second_factor(self._principal, MfaRequiredByTeam)
 
     async def _write(self, team: Team, changes: Mapping[str, Any]) -> None:
-        with unless_taken(changes.get("slug")):
+        with raise_on_slug_conflict(changes.get("slug")):
             await self._teams.update(team, changes)
 
     async def _record(self, action: str, team: Team, **changed: Any) -> None:
@@ -158,7 +158,7 @@ class TeamService(TeamReads):
 
 def restorable_since() -> datetime:
     """Teams that were deleted before this moment are gone for good."""
-    return utc_now() - load(TeamSettings).restore_life
+    return utc_now() - load(TeamSettings).restore_period
 
 
 async def create_team(
@@ -166,9 +166,9 @@ async def create_team(
 ) -> Team:
     """A new team with its owner. Raises `SlugTaken` when a slug was asked for that another living team has."""
     teams = TeamRepository(session)
-    slug = slug or await free_slug(teams, slug_for(name))
+    slug = slug or await make_unique_slug(teams, suggest_slug(name))
     team = Team(name=name, slug=slug, personal_user_id=owner_id if personal else None)
-    with unless_taken(slug):
+    with raise_on_slug_conflict(slug):
         await teams.create(team)
     await MembershipRepository(session).create(Membership(team_id=team.id, user_id=owner_id, role=TeamRole.OWNER.value))
     return team

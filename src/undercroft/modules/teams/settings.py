@@ -31,9 +31,9 @@ class TeamSettings(SettingsBase):
     )
 
     @property
-    def invitation_life(self) -> timedelta:
+    def invitation_lifetime(self) -> timedelta:
         return timedelta(days=self.invitation_days)
 
     @property
-    def restore_life(self) -> timedelta:
+    def restore_period(self) -> timedelta:
         return timedelta(days=self.team_restore_days)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import IntegrityError
 
 from undercroft.core.ids import new_id
-from undercroft.core.validation import slug_from
+from undercroft.core.validation import make_slug
 from undercroft.modules.teams.errors import SlugTaken
 from undercroft.modules.teams.repository import TeamRepository
 
@@ -14,12 +14,12 @@ STEM_LENGTH = 50
 """Characters of a made-up slug, so that there is room for a few random ones."""
 
 
-def slug_for(name: str) -> str:
+def suggest_slug(name: str) -> str:
     """What a team of this name would be called if nobody else is."""
-    return slug_from(name, max_length=STEM_LENGTH) or "team"
+    return make_slug(name, max_length=STEM_LENGTH) or "team"
 
 
-async def free_slug(teams: TeamRepository, slug: str) -> str:
+async def make_unique_slug(teams: TeamRepository, slug: str) -> str:
     """The slug, with a few random letters behind it unless it is free."""
     if not await teams.slug_exists(slug):
         return slug
@@ -27,7 +27,7 @@ async def free_slug(teams: TeamRepository, slug: str) -> str:
 
 
 @contextmanager
-def unless_taken(slug: str | None) -> Iterator[None]:
+def raise_on_slug_conflict(slug: str | None) -> Iterator[None]:
     """Writes a slug that was free a moment ago, or that somebody asked for. Raises `SlugTaken`."""
     try:
         yield

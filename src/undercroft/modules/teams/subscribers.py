@@ -2,15 +2,15 @@
 
 from uuid import UUID
 
-from undercroft.core.audit import Entry, follow
+from undercroft.core.audit import Entry, on_action
 from undercroft.core.auth.permissions import TeamRole
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
-from undercroft.modules.teams.domains import revoke_claims_of
-from undercroft.modules.teams.granting import exceed_member, role_permissions
-from undercroft.modules.teams.leaving import leave_all
-from undercroft.modules.teams.purging import purge_abandoned
+from undercroft.modules.teams.account_deletion import leave_all_teams
+from undercroft.modules.teams.domains import revoke_user_claims
+from undercroft.modules.teams.purge import purge_abandoned
 from undercroft.modules.teams.repository import MembershipRepository, TeamRepository
+from undercroft.modules.teams.role_permissions import exceeds_member_role, get_role_permissions
 from undercroft.modules.teams.service import create_team
 from undercroft.modules.users import (
     EmailChanged,
@@ -18,12 +18,12 @@ from undercroft.modules.users import (
     UserDeleted,
     UserErased,
     UserRegistered,
-    tell,
+    notify,
 )
 
 
 @subscribe(UserRegistered)
-async def make_personal_team(session: Session, event: UserRegistered) -> None:
+async def create_personal_team(session: Session, event: UserRegistered) -> None:
     """Everybody has a team of their own from the first moment, so that data always has one."""
     await create_team(
         session,
@@ -35,21 +35,21 @@ async def make_personal_team(session: Session, event: UserRegistered) -> None:
 
 
 @subscribe(EmailChanged)
-async def revoke_claims_of_the_earlier_address(session: Session, event: EmailChanged) -> None:
+async def revoke_claims_on_email_change(session: Session, event: EmailChanged) -> None:
     """A domain that was claimed by the earlier address is not the team's any more."""
-    await revoke_claims_of(session, event.user_id)
+    await revoke_user_claims(session, event.user_id)
 
 
 @subscribe(UserDeactivated)
-async def revoke_claims_of_the_deactivated(session: Session, event: UserDeactivated) -> None:
+async def revoke_claims_on_deactivation(session: Session, event: UserDeactivated) -> None:
     """Who cannot sign in vouches for no domain."""
-    await revoke_claims_of(session, event.user_id)
+    await revoke_user_claims(session, event.user_id)
 
 
 @subscribe(UserDeleted)
 async def leave_teams(session: Session, event: UserDeleted) -> None:
     """Nobody belongs to a team without an account; an account that a team needs cannot be given up."""
-    await leave_all(session, event.user_id)
+    await leave_all_teams(session, event.user_id)
 
 
 @subscribe(UserErased)
@@ -58,31 +58,31 @@ async def purge_teams(session: Session, event: UserErased) -> None:  # noqa: ARG
     await purge_abandoned(session)
 
 
-@follow("member.role_changed", "invitation.accepted", "team.transferred")
-async def notify_of_strong_member(session: Session, entry: Entry) -> None:
+@on_action("member.role_changed", "invitation.accepted", "team.transferred")
+async def notify_privileged_member(session: Session, entry: Entry) -> None:
     """Owners learn who else may do more in their team than a member, whatever the role is called and how it came."""
     role = str(entry.after.get("role", ""))
     assert entry.team_id is not None
-    if exceed_member(await role_permissions(session, entry.team_id, role) or ()):
-        await _tell_owners(session, entry, "member", role=role)
+    if exceeds_member_role(await get_role_permissions(session, entry.team_id, role) or ()):
+        await _notify_owners(session, entry, "member", role=role)
 
 
-@follow("role.created", "role.changed")
-async def notify_of_strong_role(session: Session, entry: Entry) -> None:
+@on_action("role.created", "role.changed")
+async def notify_privileged_role(session: Session, entry: Entry) -> None:
     """Owners learn of a role that may do more than a member."""
-    if exceed_member(set(entry.after.get("permissions", ())) - set(entry.before.get("permissions", ()))):
-        await _tell_owners(session, entry, "role", role=str(entry.after.get("name", "")))
+    if exceeds_member_role(set(entry.after.get("permissions", ())) - set(entry.before.get("permissions", ()))):
+        await _notify_owners(session, entry, "role", role=str(entry.after.get("name", "")))
 
 
-@follow("team.changed")
-async def notify_of_easier_access(session: Session, entry: Entry) -> None:
+@on_action("team.changed")
+async def notify_relaxed_access(session: Session, entry: Entry) -> None:
     """Owners learn that more may join, or that members need no second factor any more."""
     domains = set(entry.after.get("auto_join_domains", ())) - set(entry.before.get("auto_join_domains", ()))
     if domains or "auto_join_role" in entry.after or entry.after.get("require_mfa") is False:
-        await _tell_owners(session, entry, "team")
+        await _notify_owners(session, entry, "team")
 
 
-async def _tell_owners(session: Session, entry: Entry, what: str, *, role: str = "") -> None:
+async def _notify_owners(session: Session, entry: Entry, what: str, *, role: str = "") -> None:
     """The former owner is one of them: a transfer may be a thief's."""
     assert entry.team_id is not None
     team = await TeamRepository(session).get(entry.team_id)
@@ -90,4 +90,4 @@ async def _tell_owners(session: Session, entry: Entry, what: str, *, role: str =
     if "owner" in entry.before:
         owners.add(UUID(entry.before["owner"]))
     for user_id in sorted(owners):
-        await tell(session, user_id, "team_access_changed", what=what, role=role, team=team.name)
+        await notify(session, user_id, "team_access_changed", what=what, role=role, team=team.name)

@@ -10,16 +10,16 @@ from undercroft.core.db import utc_now
 from undercroft.core.security.tokens import hash_token, new_token
 from undercroft.core.settings import CoreSettings, load
 from undercroft.jobs import CurrentJob, cron, task
-from undercroft.modules.teams.acceptance import INVITATION_PAGE
+from undercroft.modules.teams.invitation_acceptance import INVITATION_PAGE
 from undercroft.modules.teams.models import InvitationToken
-from undercroft.modules.teams.notices import TeamNotice
-from undercroft.modules.teams.purging import purge_team
+from undercroft.modules.teams.notifications import TeamNotification
+from undercroft.modules.teams.purge import purge_team
 from undercroft.modules.teams.repository import InvitationTokenRepository, TeamRepository
 from undercroft.modules.teams.service import restorable_since
 from undercroft.modules.users import UserRepository
 
-KEPT = timedelta(days=30)
-AT_ONCE = 1000
+INVITATION_RETENTION = timedelta(days=30)
+PURGE_BATCH_SIZE = 1000
 """Teams that are purged in one night; the others wait for the next."""
 
 log = structlog.get_logger("undercroft.application")
@@ -28,13 +28,13 @@ log = structlog.get_logger("undercroft.application")
 @task(retries=8, timeout=60, backoff=5)
 async def send_invitation(job: CurrentJob, *, invitation_id: UUID) -> None:
     """Write to somebody who is invited. Each attempt makes its own token, so that whichever mail arrives works."""
-    from undercroft.providers.email import email
+    from undercroft.providers.email import get_mailer
 
     token = new_token()
     async with job.session() as session:
-        invited = await InvitationTokenRepository(session).to_send(invitation_id)
+        invited = await InvitationTokenRepository(session).lock_for_sending(invitation_id)
         if invited is None:
-            log.info("mail.not_needed", job_id=str(job.id))
+            log.info("email.skipped", job_id=str(job.id))
             return
         session.add(InvitationToken(token_hash=hash_token(token), invitation_id=invitation_id))
     invitation = invited.invitation
@@ -46,40 +46,40 @@ async def send_invitation(job: CurrentJob, *, invitation_id: UUID) -> None:
         "link": f"{load(CoreSettings).public_url}{INVITATION_PAGE}?{urlencode({'token': token})}",
         "until": f"{invitation.expires_at:%d %B %Y at %H:%M} UTC",
     }
-    await email().send(invitation.email, "invitation", data, key=job.id)
+    await get_mailer().send(invitation.email, "invitation", data, key=job.id)
 
 
 @task(retries=8, timeout=60, backoff=5)
 async def send_team_notice(
-    job: CurrentJob, *, user_id: UUID, notice: TeamNotice, team_id: UUID, about: UUID | None, domains: list[str]
+    job: CurrentJob, *, user_id: UUID, notice: TeamNotification, team_id: UUID, about: UUID | None, domains: list[str]
 ) -> None:
     """Email a user about a team, unless the account or the team has gone."""
-    from undercroft.providers.email import Verbatim, email
+    from undercroft.providers.email import TrustedText, get_mailer
 
-    async with job.reading() as session:
+    async with job.read_session() as session:
         users = UserRepository(session)
         user, team = await users.find(user_id), await TeamRepository(session).find(team_id)
         subject = await users.find(about) if about else None
     if user is None or not user.is_active or team is None or (about and subject is None):
-        log.info("mail.not_needed", job_id=str(job.id))
+        log.info("email.skipped", job_id=str(job.id))
         return
     data = {
         "name": user.full_name,
         "team": team.name,
         "member": subject.full_name if subject else "",
         "member_email": subject.email if subject else "",
-        "domains": Verbatim(", ".join(domains)),
+        "domains": TrustedText(", ".join(domains)),
         "link": load(CoreSettings).public_url,
     }
-    await email().send(user.email, notice, data, key=job.id)
+    await get_mailer().send(user.email, notice, data, key=job.id)
 
 
 @cron("41 3 * * *", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
     """Remove teams that were deleted too long ago to be restored, with all they own, and invitations of long ago."""
     async with job.session() as session:
-        invitations = await InvitationTokenRepository(session).forget(utc_now() - KEPT)
-        gone = await TeamRepository(session).deleted_before(restorable_since(), AT_ONCE)
+        invitations = await InvitationTokenRepository(session).delete_old(utc_now() - INVITATION_RETENTION)
+        gone = await TeamRepository(session).deleted_before(restorable_since(), PURGE_BATCH_SIZE)
     purged = [await _purge(job, team_id) for team_id in gone]
     return {"teams": sum(purged), "invitations": invitations}
 
@@ -88,7 +88,7 @@ async def _purge(job: CurrentJob, team_id: UUID) -> bool:
     """Remove a team for good, and what refers to it, in a transaction of its own; False when it is there again."""
     async with job.session() as session:
         teams = TeamRepository(session)
-        team = await teams.hold_any(team_id)
+        team = await teams.lock_with_deleted(team_id)
         if team.deleted_at is None or team.deleted_at >= restorable_since():
             return False
         await purge_team(session, team)

@@ -13,10 +13,10 @@ from undercroft.modules.users.events import (
     UserRegistered,
 )
 from undercroft.modules.users.models import EMAIL_LENGTH, NAME_LENGTH, User
-from undercroft.modules.users.notices import tell
-from undercroft.modules.users.profile import PROFILE, encode_profile
+from undercroft.modules.users.notifications import notify
+from undercroft.modules.users.profile import PROFILE_COLUMNS, encode_profile
 from undercroft.modules.users.repository import UserRepository
-from undercroft.modules.users.schemas import PersonName, UserRead
+from undercroft.modules.users.schemas import FullName, UserRead
 from undercroft.modules.users.service import NewUser, UserService
 from undercroft.modules.users.settings import DEMO_EMAIL
 
@@ -24,12 +24,12 @@ __all__ = [
     "DEMO_EMAIL",
     "EMAIL_LENGTH",
     "NAME_LENGTH",
-    "PROFILE",
+    "PROFILE_COLUMNS",
     "EmailChanged",
     "EmailTaken",
+    "FullName",
     "LastSuperadmin",
     "NewUser",
-    "PersonName",
     "RoleTooWeak",
     "SignInsRevoked",
     "User",
@@ -42,5 +42,5 @@ __all__ = [
     "UserRepository",
     "UserService",
     "encode_profile",
-    "tell",
+    "notify",
 ]

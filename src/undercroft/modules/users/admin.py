@@ -5,7 +5,7 @@ from typing import Any
 
 from sqladmin.filters import BooleanFilter, StaticValuesFilter
 
-from undercroft.core.admin import AdminView, options, per_day
+from undercroft.core.admin import AdminView, daily_chart, enum_choices
 from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.db import Session
 from undercroft.modules.users.models import User
@@ -32,16 +32,16 @@ class UserView(AdminView, model=User):
     column_searchable_list = ["email", "full_name"]
     column_sortable_list = ["email", "full_name", "role", "created_at"]
     column_default_sort = ("created_at", True)
-    column_filters = [StaticValuesFilter("role", values=options(PlatformRole)), BooleanFilter("is_active")]
+    column_filters = [StaticValuesFilter("role", values=enum_choices(PlatformRole)), BooleanFilter("is_active")]
 
-    async def change(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:
+    async def update_row(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:
         """Raises `RoleTooWeak`, `LastSuperadmin`."""
         service = UserService(session)
         profile = {name: value for name, value in values.items() if name != "is_active"}
         if profile:
-            await service.administer(row.id, profile, by=by)
+            await service.update_as_admin(row.id, profile, by=by)
         if "is_active" in values:
             await (service.activate if values["is_active"] else service.deactivate)(row.id, by=by)
 
 
-CHARTS = (per_day("New users", User),)
+CHARTS = (daily_chart("New users", User),)

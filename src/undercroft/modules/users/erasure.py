@@ -10,10 +10,10 @@ from undercroft.jobs import enqueue
 from undercroft.modules.users.events import UserErased
 from undercroft.modules.users.repository import UserAddressRepository
 
-AFTERWARDS = timedelta(minutes=10)
+ERASURE_DELAY = timedelta(minutes=10)
 """After which no request of the user is on its way any more, and the emails about the deletion are sent."""
 
-REPEATED = timedelta(days=8)
+ERASURE_REPEAT_PERIOD = timedelta(days=8)
 """For which the erasure is repeated every night: as long as a job about the user may end late."""
 
 
@@ -21,12 +21,12 @@ async def request_erasure(session: Session, user_id: UUID) -> None:
     """Have a user who is deleted in this transaction erased, once nothing about them is under way any more."""
     from undercroft.modules.users.tasks import erase
 
-    await enqueue(session, erase, user_id=user_id, delay=AFTERWARDS)
+    await enqueue(session, erase, user_id=user_id, delay=ERASURE_DELAY)
 
 
 async def erase_deleted(session: Session, user_id: UUID) -> dict[str, int]:
     """Erase a deleted user from every table; how many rows of which."""
-    addresses = await UserAddressRepository(session).of(user_id)
+    addresses = await UserAddressRepository(session).list_emails(user_id)
     erased = await erase_user(session, user_id, addresses)
     await publish(session, UserErased(user_id))
     return erased

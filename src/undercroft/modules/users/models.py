@@ -40,8 +40,8 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
         "the user",
         "until the account is deleted, then an anonymous row",
         personal=("email", "full_name", "password_hash", "locale", "timezone", "avatar_url", "notifications"),
-        plain=("role", "second_factors"),
-        otherwise="anonymized when the account is deleted (`UserService.delete`)",
+        non_personal=("role", "second_factors"),
+        erasure_note="anonymized when the account is deleted (`UserService.delete`)",
     )
     __table_args__: Any = (
         CheckConstraint("role IN ('user', 'admin', 'superadmin')", "role"),
@@ -80,7 +80,7 @@ class UserAddress(SQLModel, table=True):
         "the user",
         "until a deleted account is erased",
         personal=("email",),
-        otherwise="removed by the function audit_erase, for no role may delete from it",
+        erasure_note="removed by the function audit_erase, for no role may delete from it",
     )
 
     email: str = Field(max_length=EMAIL_LENGTH, primary_key=True)

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from undercroft.modules.users.models import User
 
-PROFILE: tuple[Any, ...] = (
+PROFILE_COLUMNS: tuple[Any, ...] = (
     col(User.id).label("user_id"),
     col(User.email),
     col(User.full_name),
@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def encode_profile(row: Mapping[str, Any], impersonated_by: UUID | None = None) -> bytes:
-    """A row of `PROFILE`, as the driver gives it, in the form of `ProfileRead`."""
+    """A row of `PROFILE_COLUMNS`, as the driver gives it, in the form of `ProfileRead`."""
     return _encode(
         {
             "full_name": row["full_name"],

@@ -20,8 +20,8 @@ class UserRepository(Repository[User]):
     searchable = ("email", "full_name")
     sortable = ("created_at", "email", "full_name")
 
-    async def by_email(self, email: str) -> User | None:
-        """The person who has this address (in the spelling of `normalise_email`)."""
+    async def get_by_email(self, email: str) -> User | None:
+        """The person who has this address (in the spelling of `normalize_email`)."""
         return await self.get_by(email=email)
 
     async def reserve_email(self, email: str) -> None:
@@ -29,10 +29,10 @@ class UserRepository(Repository[User]):
         await self._session.execute(
             select(func.pg_advisory_xact_lock(func.hashtextextended(f"users.email {email}", 0)))
         )
-        if await self.by_email(email) is not None:
+        if await self.get_by_email(email) is not None:
             raise EmailTaken
 
-    async def hold(self, user_id: UUID) -> User:
+    async def lock_no_key(self, user_id: UUID) -> User:
         """The person, held against change until the transaction ends. Raises `UserNotFound`.
 
         Before any team is held: whoever gives up the account holds the person first and their teams then.
@@ -43,7 +43,7 @@ class UserRepository(Repository[User]):
             raise UserNotFound
         return user
 
-    async def hold_with(self, user_id: UUID, password_hash: str) -> User | None:
+    async def lock_if_password_unchanged(self, user_id: UUID, password_hash: str) -> User | None:
         """The person, held against change until the transaction ends, if the password is the one that was proven."""
         query = self._query().where(
             col(User.id) == user_id, col(User.password_hash) == password_hash, col(User.is_active)
@@ -69,13 +69,13 @@ class UserAddressRepository:
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
-    async def of(self, user_id: UUID) -> Sequence[str]:
+    async def list_emails(self, user_id: UUID) -> Sequence[str]:
         """The email addresses that an account has, or had and no other account has taken since."""
         query = select(col(UserAddress.email)).where(col(UserAddress.user_id) == user_id)
         return (await self._session.scalars(query)).all()
 
 
-def matching(*, role: PlatformRole | None, is_active: bool | None) -> Sequence[ColumnElement[bool]]:
+def build_filters(*, role: PlatformRole | None, is_active: bool | None) -> Sequence[ColumnElement[bool]]:
     """What a listing asks for; None asks for nothing."""
     where: list[ColumnElement[bool]] = []
     if role is not None:

@@ -7,24 +7,24 @@ from fastapi import Response
 from pydantic import Field
 
 from undercroft.core.auth import CurrentPrincipal, PlatformRole, Router, StepUpRequired
-from undercroft.core.auth.widening import grants_nothing, requires_proof_when
+from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
-from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, cursor_of
+from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, encode_cursor
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.models import User
 from undercroft.modules.users.profile import encode_profile
-from undercroft.modules.users.repository import UserRepository, matching
+from undercroft.modules.users.repository import UserRepository, build_filters
 from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserUpdate
-from undercroft.modules.users.service import UserDirectory, UserService
+from undercroft.modules.users.service import UserReadService, UserService
 
-PROFILE = Tag("Profile", "Who one is.", group="Account")
+PROFILE_TAG = Tag("Profile", "Who one is.", group="Account")
 USERS = Tag("Users", "People, for administrators.", group="Administration")
 
-me = Router(surface="app", prefix="/users", tag=PROFILE, personal=True)
+me = Router(surface="app", prefix="/users", tag=PROFILE_TAG, team_independent=True)
 admin = Router(surface="admin", prefix="/users", tag=USERS)
 
 
@@ -35,7 +35,7 @@ async def read_profile(principal: CurrentPrincipal) -> Response:
 
 
 @me.patch("/me", response_model=ProfileRead, summary="Change one's own profile")
-@grants_nothing("Names and preferences open nothing.")
+@step_up_exempt("Names and preferences open nothing.")
 async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> ProfileRead:
     """Only the fields that are given are changed. The address and the password have routes of their own."""
     user = await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
@@ -59,11 +59,11 @@ async def list_users(
     query: Annotated[UserQuery, query(UserQuery)], session: ReadSessionDep
 ) -> Page[UserAdminRead] | CursorPage[UserAdminRead]:
     """`q` finds parts of addresses and names. By pages with a total; with `cursor` or `limit` by stretches."""
-    people, where = UserDirectory(session), matching(role=query.role, is_active=query.is_active)
-    if query.by_cursor:
-        stretch = await people.stretch(*where, q=query.q, after=query.position, limit=query.limit or 20)
-        items = [UserAdminRead.model_validate(user) for user in stretch.items]
-        return CursorPage(items=items, next_cursor=cursor_of(stretch.next))
+    people, where = UserReadService(session), build_filters(role=query.role, is_active=query.is_active)
+    if query.uses_cursor:
+        page = await people.list_after(*where, q=query.q, after=query.position, limit=query.limit or 20)
+        items = [UserAdminRead.model_validate(user) for user in page.items]
+        return CursorPage(items=items, next_cursor=encode_cursor(page.next))
     found = await people.list(*where, q=query.q, sort=query.checked_sort, page=query.page, size=query.size)
     items = [UserAdminRead.model_validate(user) for user in found.items]
     return Page.of(items, total=found.total, page=query.page, size=query.size)
@@ -71,7 +71,7 @@ async def list_users(
 
 @admin.get("/{user_id}", response_model=UserAdminRead, summary="Read a person", responses=responses(UserNotFound))
 async def read_user(user_id: UUID, session: ReadSessionDep) -> User:
-    return await UserDirectory(session).get(user_id)
+    return await UserReadService(session).get(user_id)
 
 
 @admin.patch(
@@ -80,10 +80,10 @@ async def read_user(user_id: UUID, session: ReadSessionDep) -> User:
     summary="Change a person",
     responses=responses(UserNotFound, RoleTooWeak, LastSuperadmin, StepUpRequired),
 )
-@requires_proof_when("the role changes, or the address begins to count as verified")
+@step_up_when("the role changes, or the address begins to count as verified")
 async def update_user(user_id: UUID, body: UserAdminUpdate, principal: CurrentPrincipal, session: SessionDep) -> User:
     """Only a superadmin changes administrators or makes somebody one. The last superadmin stays one."""
-    return await UserService(session).administer(user_id, body.model_dump(exclude_unset=True), by=principal)
+    return await UserService(session).update_as_admin(user_id, body.model_dump(exclude_unset=True), by=principal)
 
 
 @admin.post(
@@ -92,7 +92,7 @@ async def update_user(user_id: UUID, body: UserAdminUpdate, principal: CurrentPr
     summary="Let a person in again",
     responses=responses(UserNotFound, RoleTooWeak, StepUpRequired),
 )
-@requires_proof_when("the user was deactivated")
+@step_up_when("the user was deactivated")
 async def activate_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> User:
     """Sessions that ended stay ended: the person signs in anew."""
     return await UserService(session).activate(user_id, by=principal)
@@ -104,7 +104,7 @@ async def activate_user(user_id: UUID, principal: CurrentPrincipal, session: Ses
     summary="Keep a person out",
     responses=responses(UserNotFound, RoleTooWeak, LastSuperadmin),
 )
-@grants_nothing("It takes access away.")
+@step_up_exempt("It takes access away.")
 async def deactivate_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> User:
     """From the next request on, on every process."""
     return await UserService(session).deactivate(user_id, by=principal)

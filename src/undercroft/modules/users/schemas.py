@@ -8,11 +8,11 @@ from pydantic import ConfigDict, Field, StringConstraints
 from sqlmodel._compat import SQLModelConfig
 
 from undercroft.core.auth import PlatformRole
-from undercroft.core.validation import Locale, Schema, TimeZone, Url, one_line
+from undercroft.core.validation import Locale, Schema, TimeZone, Url, single_line
 from undercroft.modules.users.models import NAME_LENGTH, URL_LENGTH, UserBase
 
-PersonName = Annotated[str, one_line(NAME_LENGTH, min_length=0)]
-PictureAddress = Annotated[Url, Field(max_length=URL_LENGTH, pattern="^https://", description="Begins with https://.")]
+FullName = Annotated[str, single_line(NAME_LENGTH, min_length=0)]
+AvatarUrl = Annotated[Url, Field(max_length=URL_LENGTH, pattern="^https://", description="Begins with https://.")]
 Topic = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,59}$")]
 Notifications = Annotated[dict[Topic, bool], Field(max_length=50, examples=[{"news": False}])]
 
@@ -49,10 +49,10 @@ class UserUpdate(Schema):
         extra="forbid", json_schema_extra={"examples": [{"full_name": "Ada Lovelace", "timezone": "Europe/London"}]}
     )
 
-    full_name: PersonName = ""
+    full_name: FullName = ""
     locale: Locale = "en"
     timezone: TimeZone = "UTC"
-    avatar_url: PictureAddress | None = None
+    avatar_url: AvatarUrl | None = None
     notifications: Notifications = {}
 
 
@@ -61,7 +61,7 @@ class UserAdminUpdate(Schema):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "admin"}]})
 
-    full_name: PersonName = ""
+    full_name: FullName = ""
     locale: Locale = "en"
     timezone: TimeZone = "UTC"
     role: PlatformRole = PlatformRole.USER

@@ -9,7 +9,7 @@ from undercroft.modules.users.service import NewUser, UserService
 from undercroft.modules.users.settings import DEMO_EMAIL, DemoSettings
 
 ADMIN_EMAIL = "admin@example.com"
-DEMO = (
+DEMO_USERS = (
     (DEMO_EMAIL, "Demo User", PlatformRole.USER),
     (ADMIN_EMAIL, "Demo Admin", PlatformRole.SUPERADMIN),
 )
@@ -20,8 +20,8 @@ async def seed(session: Session) -> None:
     password = load(DemoSettings).demo_password.get_secret_value()
     if not password:
         return
-    for email, full_name, role in DEMO:
-        user = await UserRepository(session).by_email(email)
+    for email, full_name, role in DEMO_USERS:
+        user = await UserRepository(session).get_by_email(email)
         if user is not None and await passwords.verify(password, user.password_hash, subject=email):
             continue
         password_hash = await passwords.hash(password, subject=email)

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement
 from undercroft.core.audit import Entry, record
 from undercroft.core.audit import changes as differences
 from undercroft.core.auth import PlatformRole, Principal
-from undercroft.core.auth.proof import require_recent
+from undercroft.core.auth.step_up import require_recent_authentication
 from undercroft.core.db import ReadSession, Session, utc_now
-from undercroft.core.db.repository import Position, Slice, Stretch
+from undercroft.core.db.repository import KeysetPage, OffsetPage, Position
 from undercroft.core.events import publish
 from undercroft.core.ids import new_id
 from undercroft.core.telemetry.redaction import HIDDEN
@@ -70,10 +70,11 @@ class UserService:
             await self._audit("user.profile_changed", user_id, user_id, before=before, after=after)
         return user
 
-    async def administer(self, user_id: UUID, changes: Mapping[str, Any], *, by: Principal) -> User:
+    async def update_as_admin(self, user_id: UUID, changes: Mapping[str, Any], *, by: Principal) -> User:
         """Change somebody as an administrator. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`.
 
-        Raises what `require_recent` raises when the role changes, or the address begins to count as verified.
+        Raises what `require_recent_authentication` raises when the role changes, or the address begins to count as
+        verified.
         """
         user, is_last = await self._lock_with_superadmins(user_id)
         _require_rank(by, user, changes.get("role", user.role))
@@ -81,7 +82,7 @@ class UserService:
         if is_last and "role" in after:
             raise LastSuperadmin
         if "role" in after or after.get("email_verified_at"):
-            require_recent(by)
+            require_recent_authentication(by)
         if after:
             await self._users.update(user, after)
             action = "user.role_changed" if "role" in after else "user.changed"
@@ -102,16 +103,19 @@ class UserService:
         return user
 
     async def activate(self, user_id: UUID, *, by: Principal) -> User:
-        """Let a user sign in again. Raises `UserNotFound`, `RoleTooWeak`, and what `require_recent` raises."""
+        """Let a user sign in again.
+
+        Raises `UserNotFound`, `RoleTooWeak`, and what `require_recent_authentication` raises.
+        """
         user = await self._users.lock(user_id)
         _require_rank(by, user, user.role)
         if not user.is_active:
-            require_recent(by)
+            require_recent_authentication(by)
             await self._users.update(user, {"is_active": True})
             await self._audit("user.activated", user.id, by.user_id, before=INACTIVE, after=ACTIVE)
         return user
 
-    async def hold(self, user_id: UUID, *, by: Principal) -> User:
+    async def lock_as_admin(self, user_id: UUID, *, by: Principal) -> User:
         """Somebody whom this administrator may change, until the transaction ends.
 
         Raises `UserNotFound`, `RoleTooWeak`.
@@ -171,7 +175,7 @@ class UserService:
         if is_last:
             raise LastSuperadmin
         email = user.email
-        await self._users.update(user, _anonymous(user_id))
+        await self._users.update(user, _anonymized_values(user_id))
         # before the event, so that what subscribers erase includes where this came from
         await self._audit("user.deleted", user_id, user_id, before={"deleted": False}, after={"deleted": True})
         await publish(self._session, UserDeleted(user_id, email))
@@ -196,7 +200,7 @@ class UserService:
         await record(self._session, entry)
 
 
-class UserDirectory:
+class UserReadService:
     """People as administrators look them up."""
 
     def __init__(self, session: ReadSession) -> None:
@@ -208,15 +212,15 @@ class UserDirectory:
 
     async def list(
         self, *where: ColumnElement[bool], q: str | None, sort: str | None, page: int, size: int
-    ) -> Slice[User]:
+    ) -> OffsetPage[User]:
         """One page of the people that match, the newest first unless sorted otherwise. Raises `UnknownSort`."""
         return await self._users.list(*where, q=q, sort=sort, page=page, size=size)
 
-    async def stretch(
+    async def list_after(
         self, *where: ColumnElement[bool], q: str | None, after: Position | None, limit: int
-    ) -> Stretch[User]:
+    ) -> KeysetPage[User]:
         """The next people that match, the newest first, without counting."""
-        return await self._users.stretch(*where, q=q, after=after, limit=limit)
+        return await self._users.list_after(*where, q=q, after=after, limit=limit)
 
 
 def _require_rank(by: Principal, user: User, role: str) -> None:
@@ -232,7 +236,7 @@ def _with_verification(user: User, changes: Mapping[str, Any]) -> Mapping[str, A
     return rest if verified == user.email_verified else {**rest, "email_verified_at": utc_now() if verified else None}
 
 
-def _anonymous(user_id: UUID) -> dict[str, Any]:
+def _anonymized_values(user_id: UUID) -> dict[str, Any]:
     return {
         "email": f"{user_id}@deleted.invalid",
         "full_name": "",

@@ -18,6 +18,6 @@ class DemoSettings(SettingsBase):
         description="Password of the demo accounts in development; `undercroft dev` makes one up and prints it.",
     )
 
-    def production_faults(self) -> Iterator[str]:
+    def production_errors(self) -> Iterator[str]:
         if self.demo_password.get_secret_value():
             yield "DEMO_PASSWORD must not be set: demo accounts belong to development."

@@ -2,23 +2,23 @@
 
 from uuid import UUID
 
-from undercroft.core.audit import Entry, follow
+from undercroft.core.audit import Entry, on_action
 from undercroft.core.db import Session
-from undercroft.modules.users.notices import tell
+from undercroft.modules.users.notifications import notify
 
 
-@follow("user.role_changed")
-async def notify_of_role(session: Session, entry: Entry) -> None:
+@on_action("user.role_changed")
+async def notify_role_change(session: Session, entry: Entry) -> None:
     """Who administers the platform can take over every account."""
-    await tell(session, _user(entry), "role_changed", role=str(entry.after["role"]))
+    await notify(session, _target_user_id(entry), "role_changed", role=str(entry.after["role"]))
 
 
-@follow("user.email_changed")
-async def notify_of_address(session: Session, entry: Entry) -> None:
+@on_action("user.email_changed")
+async def notify_email_change(session: Session, entry: Entry) -> None:
     """At the address that signs in from now on; the earlier one gets an email of its own."""
-    await tell(session, _user(entry), "email_added")
+    await notify(session, _target_user_id(entry), "email_added")
 
 
-def _user(entry: Entry) -> UUID:
+def _target_user_id(entry: Entry) -> UUID:
     assert entry.target_id is not None
     return entry.target_id

@@ -6,7 +6,7 @@ from uuid import UUID
 from undercroft.core.db import utc_now
 from undercroft.core.settings import CoreSettings, load
 from undercroft.jobs import CurrentJob, cron, task
-from undercroft.modules.users.erasure import REPEATED, erase_deleted
+from undercroft.modules.users.erasure import ERASURE_REPEAT_PERIOD, erase_deleted
 from undercroft.modules.users.repository import UserRepository
 
 
@@ -15,9 +15,9 @@ async def send_notice(
     job: CurrentJob, *, user_id: UUID, template: str, when: datetime, facts: dict[str, str], where: str = ""
 ) -> None:
     """Email a user at their current address, unless the account is gone."""
-    from undercroft.providers.email import Verbatim, email
+    from undercroft.providers.email import TrustedText, get_mailer
 
-    async with job.reading() as session:
+    async with job.read_session() as session:
         user = await UserRepository(session).find(user_id)
     if user is None:
         return
@@ -25,11 +25,11 @@ async def send_notice(
     data = {
         "name": user.full_name,
         "when": moment,
-        "where": Verbatim(where),
+        "where": TrustedText(where),
         "link": load(CoreSettings).public_url,
         **facts,
     }
-    await email().send(user.email, template, data, key=job.id)
+    await get_mailer().send(user.email, template, data, key=job.id)
 
 
 @task(retries=8, timeout=600)
@@ -42,8 +42,8 @@ async def erase(job: CurrentJob, *, user_id: UUID) -> dict[str, int]:
 @cron("31 2 * * *", timeout=3600)
 async def erase_recently_deleted(job: CurrentJob) -> dict[str, int]:
     """Erase again what arrived late about users who were deleted in the last days."""
-    async with job.reading() as session:
-        users = await UserRepository(session).deleted_since(utc_now() - REPEATED)
+    async with job.read_session() as session:
+        users = await UserRepository(session).deleted_since(utc_now() - ERASURE_REPEAT_PERIOD)
     for user_id in users:
         async with job.session() as session:
             await erase_deleted(session, user_id)

@@ -8,13 +8,15 @@ import structlog
 from msgspec import Struct
 
 from undercroft.core.settings import load
-from undercroft.providers.captcha.settings import CaptchaName, CaptchaSettings, WhenDown
-from undercroft.providers.outgoing import Outgoing, Unreachable, require_client
+from undercroft.providers.captcha.settings import CaptchaProvider, CaptchaSettings, OutagePolicy
+from undercroft.providers.http_client import HttpClient, HttpClientError, require_client
 
 log = structlog.get_logger("undercroft.security")
 
-LONGEST = 4096
-OUR_FAULTS = frozenset({"missing-input-secret", "invalid-input-secret", "sitekey-secret-mismatch", "bad-request"})
+MAX_TOKEN_LENGTH = 4096
+CONFIGURATION_ERRORS = frozenset(
+    {"missing-input-secret", "invalid-input-secret", "sitekey-secret-mismatch", "bad-request"}
+)
 
 
 class CaptchaUnavailable(Exception):
@@ -27,26 +29,26 @@ class Service(Struct, frozen=True):
     verify_url: str
     script: str
     origins: str
-    mark: str
+    widget_class: str
     field: str
 
 
 SERVICES = {
-    CaptchaName.TURNSTILE: Service(
+    CaptchaProvider.TURNSTILE: Service(
         "https://challenges.cloudflare.com/turnstile/v0/siteverify",
         "https://challenges.cloudflare.com/turnstile/v0/api.js",
         "https://challenges.cloudflare.com",
         "cf-turnstile",
         "cf-turnstile-response",
     ),
-    CaptchaName.HCAPTCHA: Service(
+    CaptchaProvider.HCAPTCHA: Service(
         "https://api.hcaptcha.com/siteverify",
         "https://js.hcaptcha.com/1/api.js",
         "https://hcaptcha.com https://*.hcaptcha.com",
         "h-captcha",
         "h-captcha-response",
     ),
-    CaptchaName.RECAPTCHA: Service(
+    CaptchaProvider.RECAPTCHA: Service(
         "https://www.google.com/recaptcha/api/siteverify",
         "https://www.google.com/recaptcha/api.js",
         "https://www.google.com https://www.gstatic.com",
@@ -65,37 +67,37 @@ class Captcha:
         if self.service is not None:
             require_client("CAPTCHA_PROVIDER", extra="captcha")
         self._settings = settings
-        self._outgoing = Outgoing(timeout=settings.captcha_seconds, largest=65_536)
+        self._http_client = HttpClient(timeout=settings.captcha_seconds, max_bytes=65_536)
 
     async def verify(self, token: str, ip: str) -> bool:
         """Whether a person got this token just now; each works once. Raises `CaptchaUnavailable`."""
         if self.service is None:
             return True
-        if not token or len(token) > LONGEST:
+        if not token or len(token) > MAX_TOKEN_LENGTH:
             return False
         form = {"secret": self._settings.captcha_secret.get_secret_value(), "response": token, "remoteip": ip}
         try:
-            reply = await self._outgoing.post(self._settings.captcha_verify_url or self.service.verify_url, form)
-        except Unreachable as error:
-            return self._while_down(str(error))
+            reply = await self._http_client.post(self._settings.captcha_verify_url or self.service.verify_url, form)
+        except HttpClientError as error:
+            return self._handle_outage(str(error))
         if not isinstance(reply.content, dict) or not isinstance(reply.content.get("success"), bool):
-            return self._while_down(f"answered {reply.status} without a verdict")
-        return self._verdict(reply.content)
+            return self._handle_outage(f"answered {reply.status} without a verdict")
+        return self._is_human(reply.content)
 
     async def close(self) -> None:
-        await self._outgoing.close()
+        await self._http_client.close()
 
-    def _verdict(self, content: dict[str, object]) -> bool:
+    def _is_human(self, content: dict[str, object]) -> bool:
         codes = content.get("error-codes")
-        if isinstance(codes, list) and OUR_FAULTS.intersection(map(str, codes)):
+        if isinstance(codes, list) and CONFIGURATION_ERRORS.intersection(map(str, codes)):
             log.error("captcha.misconfigured", codes=sorted(map(str, codes)), hint="Look at CAPTCHA_SECRET.")
             raise CaptchaUnavailable
         score = content.get("score", 1.0)
         enough = isinstance(score, int | float) and score >= self._settings.captcha_min_score
         return content["success"] is True and enough
 
-    def _while_down(self, cause: str) -> bool:
-        allowed = self._settings.captcha_when_down is WhenDown.ALLOW
+    def _handle_outage(self, cause: str) -> bool:
+        allowed = self._settings.captcha_when_down is OutagePolicy.ALLOW
         log.warning("captcha.unreachable", cause=cause, allowed=allowed)
         if not allowed:
             raise CaptchaUnavailable

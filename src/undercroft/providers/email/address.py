@@ -5,7 +5,7 @@ from email.utils import getaddresses
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from undercroft.core.validation.address import split_email
+from undercroft.core.validation.email import split_email
 from undercroft.providers.email.errors import InvalidMessage
 from undercroft.providers.email.headers import encoded_words, require_one_line
 
@@ -27,7 +27,7 @@ class Address(Struct, frozen=True):
         if len(self.name) > NAME_LENGTH:
             raise InvalidMessage(f"The name beside an address may have {NAME_LENGTH} characters.")
         force_setattr(self, "name", self.name.strip())
-        force_setattr(self, "email", _deliverable(self.email))
+        force_setattr(self, "email", _normalize_email(self.email))
 
     @classmethod
     def parse(cls, value: "str | Address") -> "Address":
@@ -60,7 +60,7 @@ class Address(Struct, frozen=True):
         return f"{self.name} <{self.email}>" if self.name else self.email
 
 
-def _deliverable(email: str) -> str:
+def _normalize_email(email: str) -> str:
     require_one_line(email, "An address")
     try:
         local, _, domain = split_email(email, public=False)

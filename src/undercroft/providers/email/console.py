@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from undercroft.providers.email.message import Message
-from undercroft.providers.email.protocol import Outcome
+from undercroft.providers.email.message import EmailMessage
+from undercroft.providers.email.protocol import DeliveryResult
 
 RULE = "─" * 72
 
@@ -16,7 +16,7 @@ class ConsoleProvider:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
 
-    async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def deliver(self, messages: Sequence[EmailMessage]) -> list[DeliveryResult]:
         for message in messages:
             stream = self._stream or sys.stderr
             stream.write(_as_text(message))
@@ -27,7 +27,7 @@ class ConsoleProvider:
         """There is nothing that could fail."""
 
 
-def _as_text(message: Message) -> str:
+def _as_text(message: EmailMessage) -> str:
     recipients = ", ".join(map(str, (*message.to, *message.cc, *message.bcc)))
     attachments = "".join(f"Attached: {attachment.filename}\n" for attachment in message.attachments)
     return (

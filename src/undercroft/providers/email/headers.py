@@ -13,8 +13,10 @@ LINE_LENGTH = 76
 _CRLF = "\r\n"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,75}")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_OURS = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version"})
-_MADE = frozenset({"delivered-to", "return-path", "list-unsubscribe", "list-unsubscribe-post"})
+_RESERVED_HEADERS = frozenset(
+    {"from", "sender", "reply-to", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version"}
+)
+_GENERATED_HEADERS = frozenset({"delivered-to", "return-path", "list-unsubscribe", "list-unsubscribe-post"})
 
 
 def require_one_line(value: str, what: str) -> None:
@@ -36,7 +38,7 @@ def require_header(name: str, value: str) -> None:
     """Raises `InvalidMessage` unless this may be added as an extra header."""
     if not _NAME.fullmatch(name):
         raise InvalidMessage(f"{name!r} is not a header name: use letters, digits and hyphens.")
-    if name.lower() in _OURS | _MADE or name.lower().startswith(("content-", "resent-")):
+    if name.lower() in _RESERVED_HEADERS | _GENERATED_HEADERS or name.lower().startswith(("content-", "resent-")):
         raise InvalidMessage(f"The header {name} has a field of its own in Message.")
     require_one_line(value, f"The header {name}")
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from undercroft.providers.email.errors import DeliveryDeferred
-from undercroft.providers.email.mailfiles import MailFiles
-from undercroft.providers.email.message import Message
-from undercroft.providers.email.protocol import Outcome
+from undercroft.providers.email.mail_files import MailFiles
+from undercroft.providers.email.message import EmailMessage
+from undercroft.providers.email.protocol import DeliveryResult
 
 
 class MailboxProvider:
@@ -18,23 +18,23 @@ class MailboxProvider:
         self._files = MailFiles(folder)
         self._size = size
 
-    async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
-        return await asyncio.to_thread(lambda: [self._keep(message) for message in messages])
+    async def deliver(self, messages: Sequence[EmailMessage]) -> list[DeliveryResult]:
+        return await asyncio.to_thread(lambda: [self._store(message) for message in messages])
 
     async def check(self) -> None:
         try:
-            await asyncio.to_thread(self._files.prepare)
+            await asyncio.to_thread(self._files.ensure_folder)
         except OSError as error:
-            raise self._out_of_reach(error) from None
+            raise self._unavailable(error) from None
 
-    def _keep(self, message: Message) -> Outcome:
+    def _store(self, message: EmailMessage) -> DeliveryResult:
         mail_id = hashlib.blake2b(message.message_id.encode(), digest_size=16).hexdigest()
         envelope = f"Delivered-To: {', '.join(message.recipients)}\r\n".encode()
         try:
-            self._files.add(mail_id, envelope + message.to_bytes(), keep=self._size)
+            self._files.add(mail_id, envelope + message.to_bytes(), max_files=self._size)
         except OSError as error:
-            return self._out_of_reach(error)
+            return self._unavailable(error)
         return None
 
-    def _out_of_reach(self, error: OSError) -> DeliveryDeferred:
+    def _unavailable(self, error: OSError) -> DeliveryDeferred:
         return DeliveryDeferred(f"Mails cannot be written to {self._files.folder}: {error.strerror}.")

@@ -13,7 +13,7 @@ from undercroft.providers.email.errors import InvalidMessage
 from undercroft.providers.email.headers import require_encodable, require_header, require_one_line, text_line
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage
+    from email.message import EmailMessage as MimeMessage
 
 SUBJECT_LENGTH = 500
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,200}@[A-Za-z0-9.-]{1,253}>")
@@ -37,7 +37,7 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class EmailMessage:
     """One mail, complete and checked. Raises `InvalidMessage` for what no mail may contain.
 
     `message_id` names the mail for ever: give a retried one the same, so that it is not a second mail.
@@ -102,11 +102,11 @@ class Message:
             lines += ["List-Unsubscribe-Post: List-Unsubscribe=One-Click"]
         return lines + [text_line(name, value) for name, value in self.headers.items()]
 
-    def _body(self) -> "EmailMessage":
+    def _body(self) -> "MimeMessage":
         from email import policy
-        from email.message import EmailMessage
+        from email.message import EmailMessage as MimeMessage
 
-        body = EmailMessage(policy=policy.SMTP.clone(cte_type="7bit"))
+        body = MimeMessage(policy=policy.SMTP.clone(cte_type="7bit"))
         body.set_content(self.text, charset="utf-8")
         if self.html is not None:
             body.add_alternative(self.html, subtype="html", charset="utf-8")

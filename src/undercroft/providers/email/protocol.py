@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from undercroft.providers.email.errors import EmailError
-from undercroft.providers.email.message import Message
+from undercroft.providers.email.message import EmailMessage
 
-Outcome = EmailError | None
+DeliveryResult = EmailError | None
 
 
 class EmailProvider(Protocol):
     """Takes mails to where they go; one file beside this one per provider."""
 
-    async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def deliver(self, messages: Sequence[EmailMessage]) -> list[DeliveryResult]:
         """Deliver all of them, over one connection where there is such a thing.
 
         One outcome per mail, in their order: None when it was taken, else the error that stopped it:

@@ -71,7 +71,7 @@ class EmailSettings(SettingsBase):
         return value
 
     @model_validator(mode="after")
-    def _names_and_passwords_go_together(self) -> "EmailSettings":
+    def _require_username_with_password(self) -> "EmailSettings":
         if (self.smtp_username is None) != (self.smtp_password is None):
             raise ValueError("Set both SMTP_USERNAME and SMTP_PASSWORD or neither.")
         return self
@@ -87,7 +87,7 @@ class EmailSettings(SettingsBase):
         address = Address.parse(self.email_from)
         return address if address.name else Address(address.email, load(CoreSettings).app_name)
 
-    def production_faults(self) -> Iterator[str]:
+    def production_errors(self) -> Iterator[str]:
         if self.email_provider in (EmailProviderName.CONSOLE, EmailProviderName.MAILBOX):
             yield f"EMAIL_PROVIDER={self.email_provider} sends nothing. Set EMAIL_PROVIDER=smtp."
         elif not self.smtp_host:

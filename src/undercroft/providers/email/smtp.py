@@ -11,14 +11,14 @@ from aiosmtplib.response import SMTPResponse
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.providers.email.errors import DeliveryDeferred, DeliveryRefused, EmailError
-from undercroft.providers.email.message import Message
-from undercroft.providers.email.protocol import Outcome
+from undercroft.providers.email.message import EmailMessage
+from undercroft.providers.email.protocol import DeliveryResult
 from undercroft.providers.email.settings import EmailSettings, SmtpSecurity
 
-ABOUT_US = frozenset({530, 534, 535, 538})
+AUTH_ERROR_CODES = frozenset({530, 534, 535, 538})
 """Replies that speak of our sign-in (RFC 4954, 6), not of the mail: once the settings are mended it can go."""
 
-GOODBYE_SECONDS = 2.0
+QUIT_TIMEOUT = 2.0
 
 
 class SmtpProvider:
@@ -28,9 +28,9 @@ class SmtpProvider:
         self._settings = settings
         self._tls: ssl.SSLContext | None = None
 
-    async def deliver(self, messages: Sequence[Message]) -> list[Outcome]:
+    async def deliver(self, messages: Sequence[EmailMessage]) -> list[DeliveryResult]:
         client: aiosmtplib.SMTP | None = None
-        outcomes: list[Outcome] = []
+        outcomes: list[DeliveryResult] = []
         try:
             for message in messages:
                 try:
@@ -39,11 +39,11 @@ class SmtpProvider:
                     return outcomes + [error] * (len(messages) - len(outcomes))
                 outcomes.append(await self._send(client, message))
         finally:
-            await _say_goodbye(client)
+            await _quit(client)
         return outcomes
 
     async def check(self) -> None:
-        await _say_goodbye(await self._connect())
+        await _quit(await self._connect())
 
     async def _connect(self) -> aiosmtplib.SMTP:
         """A connection, secured and signed in. Raises `DeliveryDeferred` whatever fails: no mail is at fault."""
@@ -53,7 +53,9 @@ class SmtpProvider:
                 await client.connect()
         except (SMTPException, OSError, ValueError) as error:
             client.close()
-            raise DeliveryDeferred(f"The mail server at {client.hostname} cannot be used: {_told(error)}") from error
+            raise DeliveryDeferred(
+                f"The mail server at {client.hostname} cannot be used: {_describe(error)}"
+            ) from error
         return client
 
     async def _client(self) -> aiosmtplib.SMTP:
@@ -61,7 +63,7 @@ class SmtpProvider:
         if not settings.smtp_host:
             raise ConfigurationError("SMTP_HOST is not set. Name the mail server that sends for you.")
         if self._tls is None and settings.smtp_security is not SmtpSecurity.NONE:
-            self._tls = await asyncio.to_thread(self._trust)
+            self._tls = await asyncio.to_thread(self._create_tls_context)
         return aiosmtplib.SMTP(
             hostname=settings.smtp_host,
             port=settings.smtp_port or settings.smtp_security.port,
@@ -73,7 +75,7 @@ class SmtpProvider:
             timeout=settings.smtp_timeout,
         )
 
-    def _trust(self) -> ssl.SSLContext:
+    def _create_tls_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if self._settings.smtp_ca_file:
             try:
@@ -84,7 +86,7 @@ class SmtpProvider:
                 ) from None
         return context
 
-    async def _send(self, client: aiosmtplib.SMTP, message: Message) -> Outcome:
+    async def _send(self, client: aiosmtplib.SMTP, message: EmailMessage) -> DeliveryResult:
         """Hand one mail over. A connection that failed is closed, so that the next mail gets a new one."""
         options = ["SMTPUTF8"] if message.needs_smtputf8 else []
         try:
@@ -95,28 +97,28 @@ class SmtpProvider:
         except aiosmtplib.SMTPNotSupported:
             return DeliveryRefused("The mail server does not take addresses outside of ASCII (SMTPUTF8).")
         except SMTPRecipientsRefused as error:
-            return _worst(SMTPResponse(each.code, each.message) for each in error.recipients)
+            return _most_retryable(SMTPResponse(each.code, each.message) for each in error.recipients)
         except SMTPResponseException as error:
-            return _judge(SMTPResponse(error.code, error.message))
+            return _classify_reply(SMTPResponse(error.code, error.message))
         except (SMTPException, OSError, ValueError) as error:
             client.close()
-            return DeliveryDeferred(f"The mail server did not take the mail: {_told(error)}")
-        return _worst(refused.values()) if refused else None
+            return DeliveryDeferred(f"The mail server did not take the mail: {_describe(error)}")
+        return _most_retryable(refused.values()) if refused else None
 
 
-def _judge(reply: SMTPResponse) -> EmailError:
+def _classify_reply(reply: SMTPResponse) -> EmailError:
     text = f"The mail server answered {reply.code} {reply.message}"
-    refused = 500 <= reply.code < 600 and reply.code not in ABOUT_US
+    refused = 500 <= reply.code < 600 and reply.code not in AUTH_ERROR_CODES
     return DeliveryRefused(text) if refused else DeliveryDeferred(text)
 
 
-def _worst(replies: Iterable[SMTPResponse]) -> EmailError:
+def _most_retryable(replies: Iterable[SMTPResponse]) -> EmailError:
     """Of several recipients' refusals the one that can still be cured, so that trying again may reach them."""
-    errors = [_judge(reply) for reply in replies]
+    errors = [_classify_reply(reply) for reply in replies]
     return next((error for error in errors if isinstance(error, DeliveryDeferred)), errors[0])
 
 
-def _told(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """The reason for people; a timeout has no text of its own."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time."
@@ -125,10 +127,10 @@ def _told(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-async def _say_goodbye(client: aiosmtplib.SMTP | None) -> None:
+async def _quit(client: aiosmtplib.SMTP | None) -> None:
     if client is None:
         return
     with suppress(SMTPException, OSError):
-        async with asyncio.timeout(GOODBYE_SECONDS):
+        async with asyncio.timeout(QUIT_TIMEOUT):
             await client.quit()
     client.close()

@@ -27,7 +27,7 @@ BUILT_IN = Path(__file__).parent / "templates"
 _folders: list[Path] = []
 
 
-class Rendered(Struct, frozen=True):
+class RenderedEmail(Struct, frozen=True):
     subject: str
     text: str
     html: str
@@ -39,7 +39,7 @@ def add_templates(folder: Path) -> None:
         _folders.append(folder)
 
 
-def render(template: str, data: Mapping[str, Any]) -> Rendered:
+def render(template: str, data: Mapping[str, Any]) -> RenderedEmail:
     """Fill a template's text, HTML and subject. Reads files: call it in a thread.
 
     Raises `InvalidMessage` when there is no such template, when it is wrong, or when a variable is missing.
@@ -48,23 +48,23 @@ def render(template: str, data: Mapping[str, Any]) -> Rendered:
 
     environment = _environment((load(EmailSettings).email_templates, *reversed(_folders), BUILT_IN))
     try:
-        return _fill(environment, template, data)
+        return _render(environment, template, data)
     except TemplateNotFound as error:
         raise InvalidMessage(f"There is no mail template {error.name!r}.") from error
     except TemplateError as error:
         raise InvalidMessage(f"The mail template {template!r} cannot be filled: {error}.") from error
 
 
-def _fill(environment: "Environment", template: str, data: Mapping[str, Any]) -> Rendered:
+def _render(environment: "Environment", template: str, data: Mapping[str, Any]) -> RenderedEmail:
     plain = environment.get_template(f"{template}.txt")
     if "subject" not in plain.blocks:
         raise InvalidMessage(f"The mail template {template}.txt has no block named subject.")
     subject = " ".join("".join(plain.blocks["subject"](plain.new_context(dict(data)))).split())
     html = environment.get_template(f"{template}.html").render(data, subject=subject)
-    return Rendered(subject, _tidy(plain.render(data, subject=subject)), html)
+    return RenderedEmail(subject, _collapse_blank_lines(plain.render(data, subject=subject)), html)
 
 
-def _tidy(text: str) -> str:
+def _collapse_blank_lines(text: str) -> str:
     """No blanks at line ends, one empty line at most: what conditions in a template leave behind."""
     lines = [line.rstrip() for line in text.strip().splitlines()]
     kept = [line for index, line in enumerate(lines) if line or lines[index - 1]]

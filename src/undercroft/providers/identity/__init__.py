@@ -1,5 +1,6 @@
 """Identities that others keep: external issuers of tokens (AUTH_PROVIDER) and social sign-in."""
 
+from undercroft.providers.http_client import HttpClient, require_client
 from undercroft.providers.identity.errors import (
     BadSignature,
     BadToken,
@@ -9,28 +10,27 @@ from undercroft.providers.identity.errors import (
 )
 from undercroft.providers.identity.external import make_external
 from undercroft.providers.identity.profile import Profile
-from undercroft.providers.identity.protocol import Event, ExternalIssuer, News
+from undercroft.providers.identity.protocol import ExternalIssuer, ProviderEvent, ProviderEventKind
 from undercroft.providers.identity.settings import AuthProviderName, IdentitySettings, SocialSettings
-from undercroft.providers.identity.social import Flow, SocialProvider, label_of, make_social
-from undercroft.providers.outgoing import Outgoing, require_client
+from undercroft.providers.identity.social import Flow, SocialProvider, get_provider_label, make_social
 
 __all__ = [
     "AuthProviderName",
     "BadSignature",
     "BadToken",
-    "Event",
     "ExpiredToken",
     "ExternalIssuer",
     "Flow",
+    "HttpClient",
     "IdentityProviderUnavailable",
     "IdentitySettings",
-    "News",
-    "Outgoing",
     "Profile",
+    "ProviderEvent",
+    "ProviderEventKind",
     "SocialProvider",
     "SocialSettings",
     "SocialSignInFailed",
-    "label_of",
+    "get_provider_label",
     "make_external",
     "make_social",
     "require_client",

@@ -5,7 +5,7 @@ import time
 from undercroft.core.errors import ConfigurationError
 from undercroft.providers.identity.settings import SocialSettings
 
-LIFE = 300
+SECRET_LIFETIME = 300
 
 
 class AppleSecret:
@@ -35,6 +35,6 @@ class AppleSecret:
             "sub": settings.apple_client_id,
             "aud": settings.apple_issuer,
             "iat": now,
-            "exp": now + LIFE,
+            "exp": now + SECRET_LIFETIME,
         }
         return jwt.encode(claims, self._key, "ES256", {"kid": settings.apple_key_id})

@@ -9,13 +9,20 @@ from urllib.parse import quote
 from msgspec import UNSET, UnsetType
 
 from undercroft.core.settings import load
-from undercroft.providers.identity.asking import NOTHING, ask, has_subject, json_object, tokens_of, unix_milliseconds
-from undercroft.providers.identity.profile import FOREVER, Profile, moment_of
-from undercroft.providers.identity.protocol import Event, News
+from undercroft.providers.http_client import HttpClient
+from undercroft.providers.identity.common import (
+    DELETED_PROFILE,
+    create_token_verifier,
+    get_with_token,
+    has_subject,
+    json_object,
+    parse_unix_milliseconds,
+)
+from undercroft.providers.identity.profile import FOREVER, Profile, to_datetime
+from undercroft.providers.identity.protocol import ProviderEvent, ProviderEventKind
 from undercroft.providers.identity.settings import IdentitySettings
-from undercroft.providers.identity.signatures import verified_id
 from undercroft.providers.identity.tokens import Claims
-from undercroft.providers.outgoing import Outgoing
+from undercroft.providers.identity.webhook_signatures import verify_webhook
 
 SESSION_ENDS = ("session.ended", "session.removed", "session.revoked")
 
@@ -23,12 +30,14 @@ SESSION_ENDS = ("session.ended", "session.removed", "session.revoked")
 class Clerk:
     """Clerk: session tokens name the page in `azp` and hold no address unless the instance adds one."""
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, http_client: HttpClient) -> None:
         settings = load(IdentitySettings)
         self.issuer = settings.issuer
-        parties = frozenset(settings.clerk_authorized_parties)
-        self.tokens = tokens_of(self.issuer, self._jwks_uri, outgoing, parties=parties, accepts=_is_signed_in)
-        self._outgoing = outgoing
+        authorized_parties = frozenset(settings.clerk_authorized_parties)
+        self.token_verifier = create_token_verifier(
+            self.issuer, self._jwks_uri, http_client, authorized_parties=authorized_parties, accepts=_is_signed_in
+        )
+        self._http_client = http_client
 
     async def _jwks_uri(self) -> str:
         return f"{self.issuer}/.well-known/jwks.json"
@@ -36,15 +45,15 @@ class Clerk:
     async def profile(self, claims: Claims, token: str) -> Profile:  # noqa: ARG002
         user = await self._user(claims.sub) if claims.email is None else None
         if user is not None:
-            return self._of(user, unix_milliseconds(user.get("updated_at")) or claims.iat)
-        verified = claims.says_verified or load(IdentitySettings).auth_trust_email
+            return self._of(user, parse_unix_milliseconds(user.get("updated_at")) or claims.iat)
+        verified = claims.has_verified_email or load(IdentitySettings).auth_trust_email
         return Profile.of(
             self.issuer, claims.sub, email=claims.email, verified=verified, name=claims.name, at=claims.iat
         )
 
     async def lookup(self, subject: str) -> Profile | None:
         user = await self._user(subject)
-        return None if user is None else self._of(user, unix_milliseconds(user.get("updated_at")) or time.time())
+        return None if user is None else self._of(user, parse_unix_milliseconds(user.get("updated_at")) or time.time())
 
     async def _user(self, subject: str) -> dict[str, Any] | None:
         """What the Backend API says of a user; None without a secret key, and for one that it does not know."""
@@ -52,24 +61,30 @@ class Clerk:
         key = settings.clerk_secret_key.get_secret_value()
         if not key:
             return None
-        reply = await ask(self._outgoing, f"{settings.clerk_api_url}/v1/users/{quote(subject, safe='')}", key)
+        reply = await get_with_token(
+            self._http_client, f"{settings.clerk_api_url}/v1/users/{quote(subject, safe='')}", key
+        )
         return reply.content if reply.ok and reply.content.get("id") == subject else None
 
-    def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         secret = load(IdentitySettings).clerk_webhook_secret.get_secret_value()
-        name, sent_at = verified_id(headers, body, secret, prefix="svix")
+        name, sent_at = verify_webhook(headers, body, secret, prefix="svix")
         said = json_object(body)
         kind, user = said.get("type"), said.get("data")
         if not isinstance(user, dict) or not has_subject(user.get("id")):
             return None
         if kind == "user.deleted":
-            return Event(name, News.DELETED, Profile.of(self.issuer, user["id"], **NOTHING, at=sent_at))
+            return ProviderEvent(
+                name, ProviderEventKind.DELETED, Profile.of(self.issuer, user["id"], **DELETED_PROFILE, at=sent_at)
+            )
         if kind in SESSION_ENDS and has_subject(user.get("user_id")):
-            profile = Profile.of(self.issuer, user["user_id"], **NOTHING, at=sent_at)
-            return Event(name, News.SESSION_ENDED, profile, session_id=user["id"])
+            profile = Profile.of(self.issuer, user["user_id"], **DELETED_PROFILE, at=sent_at)
+            return ProviderEvent(name, ProviderEventKind.SESSION_ENDED, profile, session_id=user["id"])
         if kind not in ("user.created", "user.updated"):
             return None
-        return Event(name, News.CHANGED, self._of(user, unix_milliseconds(user.get("updated_at")) or sent_at))
+        return ProviderEvent(
+            name, ProviderEventKind.CHANGED, self._of(user, parse_unix_milliseconds(user.get("updated_at")) or sent_at)
+        )
 
     def _of(self, user: Mapping[str, Any], at: float) -> Profile:
         listed = user.get("email_addresses")
@@ -109,5 +124,5 @@ def _blocked_until(user: Mapping[str, Any]) -> datetime | UnsetType | None:
     if user.get("locked") is not True:
         return None
     seconds = user.get("lockout_expires_in_seconds")
-    ends_at = moment_of(time.time() + seconds) if isinstance(seconds, int | float) else None
+    ends_at = to_datetime(time.time() + seconds) if isinstance(seconds, int | float) else None
     return ends_at or FOREVER

@@ -4,10 +4,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from undercroft.providers.identity.documents import Document
-from undercroft.providers.outgoing import Outgoing, Unreachable, require_https
+from undercroft.providers.http_client import HttpClient, HttpClientError, require_https
+from undercroft.providers.identity.cached_document import CachedDocument
 
-FRESH = 3600
+MAX_AGE = 3600
 
 
 class Metadata(Struct, frozen=True):
@@ -16,20 +16,20 @@ class Metadata(Struct, frozen=True):
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str | None
-    names_itself: bool
+    supports_iss_parameter: bool
     """Whether it says who it is when it sends a browser back (RFC 9207)."""
     auth_methods: tuple[str, ...]
     """How clients may authenticate at the token endpoint; `client_secret_basic` where it does not say."""
 
 
 class Discovery:
-    """An issuer's metadata, asked for at its first use. `shown` is the issuer that they must name."""
+    """An issuer's metadata, asked for at its first use. `expected_issuer` is the issuer that they must name."""
 
-    def __init__(self, issuer: str, outgoing: Outgoing, *, shown: str | None = None) -> None:
+    def __init__(self, issuer: str, http_client: HttpClient, *, expected_issuer: str | None = None) -> None:
         self.issuer = issuer
-        self._shown = shown or issuer
-        self._outgoing = outgoing
-        self.document = Document("discovery", self._fetch, fresh=FRESH)
+        self._expected_issuer = expected_issuer or issuer
+        self._http_client = http_client
+        self.document = CachedDocument("discovery", self._fetch, max_age=MAX_AGE)
 
     async def metadata(self) -> Metadata:
         """Raises `IdentityProviderUnavailable`."""
@@ -39,17 +39,17 @@ class Discovery:
         return (await self.document.get()).jwks_uri
 
     async def _fetch(self) -> Metadata:
-        said = await self._outgoing.document(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-        if said.get("issuer") != self._shown:
-            raise Unreachable(f"{self.issuer} calls itself {str(said.get('issuer'))[:200]!r}")
-        userinfo = _address(said, "userinfo_endpoint") if said.get("userinfo_endpoint") else None
+        said = await self._http_client.get_json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+        if said.get("issuer") != self._expected_issuer:
+            raise HttpClientError(f"{self.issuer} calls itself {str(said.get('issuer'))[:200]!r}")
+        userinfo = _endpoint(said, "userinfo_endpoint") if said.get("userinfo_endpoint") else None
         return Metadata(
-            issuer=self._shown,
-            authorization_endpoint=_address(said, "authorization_endpoint"),
-            token_endpoint=_address(said, "token_endpoint"),
-            jwks_uri=_address(said, "jwks_uri"),
+            issuer=self._expected_issuer,
+            authorization_endpoint=_endpoint(said, "authorization_endpoint"),
+            token_endpoint=_endpoint(said, "token_endpoint"),
+            jwks_uri=_endpoint(said, "jwks_uri"),
             userinfo_endpoint=userinfo,
-            names_itself=said.get("authorization_response_iss_parameter_supported") is True,
+            supports_iss_parameter=said.get("authorization_response_iss_parameter_supported") is True,
             auth_methods=_auth_methods(said),
         )
 
@@ -60,9 +60,9 @@ def _auth_methods(said: dict[str, Any]) -> tuple[str, ...]:
     return named or ("client_secret_basic",)
 
 
-def _address(said: dict[str, Any], name: str) -> str:
+def _endpoint(said: dict[str, Any], name: str) -> str:
     address = said.get(name)
     if not isinstance(address, str):
-        raise Unreachable(f"the discovery document has no {name}")
+        raise HttpClientError(f"the discovery document has no {name}")
     require_https(address)
     return address

@@ -6,11 +6,11 @@ from typing import Any
 import structlog
 
 from undercroft.core.settings import load
+from undercroft.providers.http_client import HttpClient, HttpClientError, HttpResponse
 from undercroft.providers.identity.errors import IdentityProviderUnavailable, SocialSignInFailed
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.settings import SocialSettings
 from undercroft.providers.identity.social import Flow
-from undercroft.providers.outgoing import Outgoing, Reply, Unreachable
 
 log = structlog.get_logger("undercroft.security")
 
@@ -21,22 +21,22 @@ class Github:
     name = "github"
     label = "GitHub"
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, http_client: HttpClient) -> None:
         self._settings = load(SocialSettings)
         self.issuer = self._settings.github_url
-        self._outgoing = outgoing
+        self._http_client = http_client
 
-    async def address(self, flow: Flow) -> str:
-        return flow.address(
+    async def authorization_url(self, flow: Flow) -> str:
+        return flow.authorization_url(
             f"{self._settings.github_url}/login/oauth/authorize",
             client_id=self._settings.github_client_id,
             scope="read:user user:email",
         )
 
-    async def profile(self, flow: Flow, answer: Mapping[str, str]) -> Profile:
-        if answer.get("iss") not in (None, self._settings.github_url, f"{self._settings.github_url}/login/oauth"):
+    async def profile(self, flow: Flow, response: Mapping[str, str]) -> Profile:
+        if response.get("iss") not in (None, self._settings.github_url, f"{self._settings.github_url}/login/oauth"):
             raise SocialSignInFailed
-        token = await self._exchange(flow, answer.get("code", ""))
+        token = await self._exchange(flow, response.get("code", ""))
         user, emails = await self._get("/user", token), await self._get("/user/emails", token)
         if not user.ok or not isinstance(user.content.get("id"), int):
             raise SocialSignInFailed
@@ -59,8 +59,8 @@ class Github:
             "code_verifier": flow.verifier,
         }
         try:
-            reply = await self._outgoing.post(f"{self._settings.github_url}/login/oauth/access_token", form)
-        except Unreachable as error:
+            reply = await self._http_client.post(f"{self._settings.github_url}/login/oauth/access_token", form)
+        except HttpClientError as error:
             raise IdentityProviderUnavailable from error
         token = reply.content.get("access_token") if reply.ok else None
         if not isinstance(token, str):
@@ -69,9 +69,9 @@ class Github:
             raise SocialSignInFailed
         return token
 
-    async def _get(self, path: str, token: str) -> Reply:
+    async def _get(self, path: str, token: str) -> HttpResponse:
         headers = {"Authorization": f"Bearer {token}", "X-GitHub-Api-Version": "2022-11-28"}
         try:
-            return await self._outgoing.get(f"{self._settings.github_api_url}{path}", headers=headers)
-        except Unreachable as error:
+            return await self._http_client.get(f"{self._settings.github_api_url}{path}", headers=headers)
+        except HttpClientError as error:
             raise IdentityProviderUnavailable from error

@@ -4,34 +4,36 @@ from collections.abc import Mapping
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import load
-from undercroft.providers.identity.asking import ask, tokens_of
+from undercroft.providers.http_client import HttpClient
+from undercroft.providers.identity.common import create_token_verifier, get_with_token
 from undercroft.providers.identity.discovery import Discovery
 from undercroft.providers.identity.errors import BadSignature
 from undercroft.providers.identity.profile import Profile
-from undercroft.providers.identity.protocol import Event
+from undercroft.providers.identity.protocol import ProviderEvent
 from undercroft.providers.identity.settings import IdentitySettings, SocialSettings
 from undercroft.providers.identity.tokens import Claims
-from undercroft.providers.outgoing import Outgoing
 
 
 class Oidc:
     """Any OpenID Connect issuer; what its tokens leave out, its userinfo endpoint tells."""
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, http_client: HttpClient) -> None:
         settings = load(IdentitySettings)
         audiences = frozenset(settings.oidc_audience or filter(None, [load(SocialSettings).oidc_client_id]))
         if not audiences:
             raise ConfigurationError("AUTH_PROVIDER=oidc needs OIDC_AUDIENCE, or tokens for others would do here.")
         self.issuer = settings.issuer
-        self._discovery = Discovery(self.issuer, outgoing)
-        self.tokens = tokens_of(self.issuer, self._discovery.jwks_uri, outgoing, audiences=audiences)
-        self._outgoing = outgoing
+        self._discovery = Discovery(self.issuer, http_client)
+        self.token_verifier = create_token_verifier(
+            self.issuer, self._discovery.jwks_uri, http_client, audiences=audiences
+        )
+        self._http_client = http_client
 
     async def profile(self, claims: Claims, token: str) -> Profile:
         said = {"email": claims.email, "email_verified": claims.email_verified, "name": claims.name}
         endpoint = (await self._discovery.metadata()).userinfo_endpoint if claims.email is None else None
         if endpoint:
-            reply = await ask(self._outgoing, endpoint, token)
+            reply = await get_with_token(self._http_client, endpoint, token)
             if reply.ok and reply.content.get("sub") == claims.sub:
                 said = reply.content
         verified = load(IdentitySettings).auth_trust_email or said.get("email_verified") in (True, "true")
@@ -43,6 +45,6 @@ class Oidc:
         """The userinfo endpoint takes a token of the user."""
         return None
 
-    def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:  # noqa: ARG002
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:  # noqa: ARG002
         """There is no common form of webhooks."""
         raise BadSignature

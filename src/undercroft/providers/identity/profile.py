@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
-from undercroft.core.validation import normalise_email
-from undercroft.core.validation.address import EMAIL_LENGTH
-from undercroft.core.validation.text import NAME_LENGTH, tidy_line
+from undercroft.core.validation import normalize_email
+from undercroft.core.validation.email import EMAIL_LENGTH
+from undercroft.core.validation.text import NAME_LENGTH, normalize_line
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 """When a block ends that has no end."""
@@ -40,7 +40,7 @@ class Profile(Struct, frozen=True):
         blocked_until: datetime | UnsetType | None = UNSET,
     ) -> "Profile":
         """Brings what the provider says into our form; an address that is none is left out."""
-        address, known_at = _address(email), moment_of(at or None)
+        address, known_at = _address(email), to_datetime(at or None)
         return cls(issuer, subject, address, verified and address is not None, _name(name), known_at, blocked_until)
 
     @property
@@ -48,7 +48,7 @@ class Profile(Struct, frozen=True):
         return isinstance(self.blocked_until, datetime) and self.blocked_until > datetime.now(UTC)
 
 
-def moment_of(seconds: float | None) -> datetime | None:
+def to_datetime(seconds: float | None) -> datetime | None:
     """Unix seconds as a time in UTC; None for none, and for what no calendar has."""
     try:
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
@@ -58,13 +58,13 @@ def moment_of(seconds: float | None) -> datetime | None:
 
 def _address(value: object) -> str | None:
     try:
-        return normalise_email(value) if isinstance(value, str) and len(value) <= EMAIL_LENGTH else None
+        return normalize_email(value) if isinstance(value, str) and len(value) <= EMAIL_LENGTH else None
     except ValueError:
         return None
 
 
 def _name(value: object) -> str:
     try:
-        return tidy_line(value[:NAME_LENGTH]) if isinstance(value, str) else ""
+        return normalize_line(value[:NAME_LENGTH]) if isinstance(value, str) else ""
     except ValueError:
         return ""

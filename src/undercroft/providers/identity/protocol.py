@@ -9,23 +9,23 @@ from msgspec import Struct
 from undercroft.providers.identity.profile import Profile
 
 if TYPE_CHECKING:
-    from undercroft.providers.identity.tokens import Claims, Tokens
+    from undercroft.providers.identity.tokens import Claims, TokenVerifier
 
 
-class News(StrEnum):
+class ProviderEventKind(StrEnum):
     CHANGED = "changed"
     DELETED = "deleted"
     SESSION_ENDED = "session_ended"
 
 
-class Event(Struct, frozen=True):
+class ProviderEvent(Struct, frozen=True):
     """What a webhook reports: a user's profile as it is now, that the user is gone, or the end of one session there.
 
     `id` names it for ever; `session_id` is what tokens of the session say in `sid` or `session_id`.
     """
 
     id: str
-    news: News
+    kind: ProviderEventKind
     profile: Profile
     session_id: str = ""
 
@@ -34,7 +34,7 @@ class ExternalIssuer(Protocol):
     """One file beside this one per provider."""
 
     issuer: str
-    tokens: "Tokens"
+    token_verifier: "TokenVerifier"
 
     async def profile(self, claims: "Claims", token: str) -> Profile:
         """Who it is, asking the provider for what the token does not say. Raises `IdentityProviderUnavailable`."""
@@ -47,6 +47,6 @@ class ExternalIssuer(Protocol):
         """
         ...
 
-    def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         """What a webhook tells; None when it is about something else. Raises `BadSignature`."""
         ...

@@ -30,7 +30,7 @@ def _split(value: Any) -> Any:
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+StringList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class AuthProviderName(StrEnum):
@@ -54,7 +54,7 @@ class IdentitySettings(SettingsBase):
         "only for an issuer that lets nobody choose an address.",
     )
     oidc_issuer: str = Field("", pattern=ISSUER, description="The issuer for `oidc`, as in its tokens' claim `iss`.")
-    oidc_audience: Texts = Field(
+    oidc_audience: StringList = Field(
         (), description="The claim `aud` of tokens that are accepted, separated by commas; OIDC_CLIENT_ID when empty."
     )
     supabase_url: str = Field("", pattern=URL, description="The project: https://abcdefgh.supabase.co.")
@@ -68,7 +68,7 @@ class IdentitySettings(SettingsBase):
         SecretStr(""), description="Signs what it posts to /api/v1/public/identity/webhooks/supabase: `v1,whsec_…`."
     )
     clerk_issuer: str = Field("", pattern=URL, description="The Frontend API: https://clerk.example.com.")
-    clerk_authorized_parties: Texts = Field(
+    clerk_authorized_parties: StringList = Field(
         (), description="Origins whose session tokens are accepted (`azp`): https://app.example.com."
     )
     clerk_secret_key: SecretStr = Field(
@@ -94,7 +94,7 @@ class IdentitySettings(SettingsBase):
         return issuers.get(self.auth_provider, "")
 
     @property
-    def missing(self) -> str | None:
+    def missing_setting(self) -> str | None:
         """The setting without which the chosen provider cannot work."""
         needs = {
             AuthProviderName.SUPABASE: ("SUPABASE_URL", self.supabase_url),
@@ -105,12 +105,12 @@ class IdentitySettings(SettingsBase):
         return None if value else name
 
     @model_validator(mode="after")
-    def _is_whole(self) -> "IdentitySettings":
-        if self.missing:
-            raise ValueError(f"AUTH_PROVIDER={self.auth_provider} needs {self.missing}.")
+    def _require_complete(self) -> "IdentitySettings":
+        if self.missing_setting:
+            raise ValueError(f"AUTH_PROVIDER={self.auth_provider} needs {self.missing_setting}.")
         return self
 
-    def production_faults(self) -> Iterator[str]:
+    def production_errors(self) -> Iterator[str]:
         for name in ("oidc_issuer", "supabase_url", "clerk_issuer", "clerk_api_url"):
             if getattr(self, name).startswith("http://"):
                 yield f"{name.upper()} must begin with https://."
@@ -149,7 +149,7 @@ class SocialSettings(SettingsBase):
     oidc_client_secret: SecretStr = Field(SecretStr(""), description="The secret that goes with it.")
     oidc_name: str = Field("Single sign-on", max_length=60, description="What people call it.")
     oidc_scopes: str = Field("openid email profile", description="What is asked for.")
-    social_redirect_uris: Texts = Field(
+    social_redirect_uris: StringList = Field(
         (),
         description="Addresses outside this installation that an app may be sent back to with a one-time code, each "
         "exactly: myapp://signed-in.",
@@ -160,7 +160,7 @@ class SocialSettings(SettingsBase):
         names = ("google", "github", "microsoft", "apple", "oidc")
         return any(getattr(self, f"{name}_client_id") for name in names)
 
-    def production_faults(self) -> Iterator[str]:
+    def production_errors(self) -> Iterator[str]:
         for name in ("google", "github", "microsoft", "oidc"):
             secret = getattr(self, f"{name}_client_secret").get_secret_value()
             if getattr(self, f"{name}_client_id") and not secret:

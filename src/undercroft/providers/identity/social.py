@@ -11,9 +11,9 @@ from msgspec import Struct, field
 
 from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import load
+from undercroft.providers.http_client import HttpClient
 from undercroft.providers.identity.profile import Profile
 from undercroft.providers.identity.settings import SHARED_TENANTS, SocialSettings
-from undercroft.providers.outgoing import Outgoing
 
 
 class Flow(Struct, frozen=True):
@@ -30,7 +30,7 @@ class Flow(Struct, frozen=True):
         digest = hashlib.sha256(self.verifier.encode()).digest()
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
-    def address(self, endpoint: str, **asked: str) -> str:
+    def authorization_url(self, endpoint: str, **extra_parameters: str) -> str:
         """The provider's page with everything that it must know."""
         parameters = {
             "response_type": "code",
@@ -38,7 +38,7 @@ class Flow(Struct, frozen=True):
             "state": self.state,
             "code_challenge": self.challenge,
             "code_challenge_method": "S256",
-            **asked,
+            **extra_parameters,
         }
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
@@ -50,11 +50,11 @@ class SocialProvider(Protocol):
     label: str
     issuer: str
 
-    async def address(self, flow: Flow) -> str:
+    async def authorization_url(self, flow: Flow) -> str:
         """Where to send the browser. Raises `IdentityProviderUnavailable`."""
         ...
 
-    async def profile(self, flow: Flow, answer: Mapping[str, str]) -> Profile:
+    async def profile(self, flow: Flow, response: Mapping[str, str]) -> Profile:
         """Who came back with this answer; its `state` was checked already.
 
         Raises `SocialSignInFailed` for a code, token or issuer that does not fit, `IdentityProviderUnavailable`.
@@ -62,37 +62,37 @@ class SocialProvider(Protocol):
         ...
 
 
-def label_of(name: str) -> str:
+def get_provider_label(name: str) -> str:
     """What people call a provider, whether it is on or not."""
     labels = {"google": "Google", "github": "GitHub", "microsoft": "Microsoft", "apple": "Apple"}
     labels |= {"supabase": "Supabase", "clerk": "Clerk"}
     return labels.get(name) or load(SocialSettings).oidc_name
 
 
-def make_social(outgoing: Outgoing) -> dict[str, SocialProvider]:
+def make_social(http_client: HttpClient) -> dict[str, SocialProvider]:
     """The providers that are on, by their names, in the order in which buttons are shown.
 
     Raises `ConfigurationError` for half a configuration.
     """
     settings = load(SocialSettings)
-    return {name: make(outgoing) for name, make in _MAKERS.items() if getattr(settings, f"{name}_client_id")}
+    return {name: make(http_client) for name, make in _FACTORIES.items() if getattr(settings, f"{name}_client_id")}
 
 
-def _google(outgoing: Outgoing) -> SocialProvider:
+def _google(http_client: HttpClient) -> SocialProvider:
     from undercroft.providers.identity.openid import OpenId
 
     settings = load(SocialSettings)
     return OpenId(
-        outgoing,
+        http_client,
         name="google",
-        label=label_of("google"),
+        label=get_provider_label("google"),
         issuer=settings.google_issuer,
         client_id=settings.google_client_id,
         secret=settings.google_client_secret.get_secret_value,
     )
 
 
-def _microsoft(outgoing: Outgoing) -> SocialProvider:
+def _microsoft(http_client: HttpClient) -> SocialProvider:
     """Anybody can put any address into a directory of their own, so addresses of shared tenants are only proven where
     the claim `xms_edov` says that the domain is the directory's."""
     from undercroft.providers.identity.openid import OpenId
@@ -101,41 +101,41 @@ def _microsoft(outgoing: Outgoing) -> SocialProvider:
     shared = settings.microsoft_tenant in SHARED_TENANTS
     base = settings.microsoft_url
     return OpenId(
-        outgoing,
+        http_client,
         name="microsoft",
-        label=label_of("microsoft"),
+        label=get_provider_label("microsoft"),
         issuer=f"{base}/{settings.microsoft_tenant}/v2.0",
-        shown_issuer=f"{base}/{{tenantid}}/v2.0" if shared else None,
+        metadata_issuer=f"{base}/{{tenantid}}/v2.0" if shared else None,
         client_id=settings.microsoft_client_id,
         secret=settings.microsoft_client_secret.get_secret_value,
-        vouches=lambda claims: not shared or claims.xms_edov in (True, 1, "1", "true"),
+        is_email_verified=lambda claims: not shared or claims.xms_edov in (True, 1, "1", "true"),
     )
 
 
-def _apple(outgoing: Outgoing) -> SocialProvider:
+def _apple(http_client: HttpClient) -> SocialProvider:
     from undercroft.providers.identity.apple import AppleSecret
     from undercroft.providers.identity.openid import OpenId
 
     settings = load(SocialSettings)
     return OpenId(
-        outgoing,
+        http_client,
         name="apple",
-        label=label_of("apple"),
+        label=get_provider_label("apple"),
         issuer=settings.apple_issuer,
         client_id=settings.apple_client_id,
         secret=AppleSecret(settings),
         scopes="openid name email",
-        asked={"response_mode": "form_post"},
+        extra_parameters={"response_mode": "form_post"},
     )
 
 
-def _github(outgoing: Outgoing) -> SocialProvider:
+def _github(http_client: HttpClient) -> SocialProvider:
     from undercroft.providers.identity.github import Github
 
-    return Github(outgoing)
+    return Github(http_client)
 
 
-def _oidc(outgoing: Outgoing) -> SocialProvider:
+def _oidc(http_client: HttpClient) -> SocialProvider:
     from undercroft.providers.identity.openid import OpenId
     from undercroft.providers.identity.settings import IdentitySettings
 
@@ -143,9 +143,9 @@ def _oidc(outgoing: Outgoing) -> SocialProvider:
     if not issuer:
         raise ConfigurationError("OIDC_CLIENT_ID needs OIDC_ISSUER.")
     return OpenId(
-        outgoing,
+        http_client,
         name="oidc",
-        label=label_of("oidc"),
+        label=get_provider_label("oidc"),
         issuer=issuer,
         client_id=settings.oidc_client_id,
         secret=settings.oidc_client_secret.get_secret_value,
@@ -153,7 +153,7 @@ def _oidc(outgoing: Outgoing) -> SocialProvider:
     )
 
 
-_MAKERS: dict[str, Callable[[Outgoing], SocialProvider]] = {
+_FACTORIES: dict[str, Callable[[HttpClient], SocialProvider]] = {
     "google": _google,
     "apple": _apple,
     "microsoft": _microsoft,

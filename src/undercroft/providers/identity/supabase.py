@@ -6,13 +6,21 @@ from typing import Any
 from msgspec import UNSET
 
 from undercroft.core.settings import load
-from undercroft.providers.identity.asking import NOTHING, ask, ban_end, has_subject, json_object, tokens_of, unix_time
+from undercroft.providers.http_client import HttpClient
+from undercroft.providers.identity.common import (
+    DELETED_PROFILE,
+    create_token_verifier,
+    get_with_token,
+    has_subject,
+    json_object,
+    parse_ban_end,
+    parse_iso_time,
+)
 from undercroft.providers.identity.profile import Profile
-from undercroft.providers.identity.protocol import Event, News
+from undercroft.providers.identity.protocol import ProviderEvent, ProviderEventKind
 from undercroft.providers.identity.settings import IdentitySettings
-from undercroft.providers.identity.signatures import verified_id
 from undercroft.providers.identity.tokens import Claims
-from undercroft.providers.outgoing import Outgoing
+from undercroft.providers.identity.webhook_signatures import verify_webhook
 
 
 class Supabase:
@@ -21,14 +29,14 @@ class Supabase:
     Whether an address is confirmed is asked at `/auth/v1/user`: people write `user_metadata` themselves.
     """
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, http_client: HttpClient) -> None:
         settings = load(IdentitySettings)
         self.issuer = settings.issuer
         secret = settings.supabase_jwt_secret.get_secret_value().encode() or None
-        self.tokens = tokens_of(
-            self.issuer, self._jwks_uri, outgoing, audiences=frozenset({"authenticated"}), secret=secret
+        self.token_verifier = create_token_verifier(
+            self.issuer, self._jwks_uri, http_client, audiences=frozenset({"authenticated"}), secret=secret
         )
-        self._outgoing = outgoing
+        self._http_client = http_client
 
     async def _jwks_uri(self) -> str:
         return f"{self.issuer}/.well-known/jwks.json"
@@ -37,7 +45,7 @@ class Supabase:
         settings = load(IdentitySettings)
         key = settings.supabase_anon_key.get_secret_value()
         if key:
-            reply = await ask(self._outgoing, f"{self.issuer}/user", token, apikey=key)
+            reply = await get_with_token(self._http_client, f"{self.issuer}/user", token, apikey=key)
             if reply.ok and reply.content.get("id") == claims.sub:
                 return self._of(reply.content, claims.iat)
         name = (claims.user_metadata or {}).get("full_name")
@@ -48,9 +56,9 @@ class Supabase:
         """Supabase tells of a user only to the user, or to a key that opens the whole database."""
         return None
 
-    def event(self, headers: Mapping[str, str], body: bytes) -> Event | None:
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         secret = load(IdentitySettings).supabase_webhook_secret.get_secret_value()
-        name, sent_at = verified_id(headers, body, secret, prefix="webhook")
+        name, sent_at = verify_webhook(headers, body, secret, prefix="webhook")
         said = json_object(body)
         if (said.get("schema"), said.get("table")) != ("auth", "users"):
             return None
@@ -59,8 +67,12 @@ class Supabase:
         if not isinstance(row, dict) or not has_subject(row.get("id")):
             return None
         if gone or row.get("deleted_at"):  # a user may be deleted for good, or be marked as deleted
-            return Event(name, News.DELETED, Profile.of(self.issuer, row["id"], **NOTHING, at=sent_at))
-        return Event(name, News.CHANGED, self._of(row, unix_time(row.get("updated_at")) or sent_at))
+            return ProviderEvent(
+                name, ProviderEventKind.DELETED, Profile.of(self.issuer, row["id"], **DELETED_PROFILE, at=sent_at)
+            )
+        return ProviderEvent(
+            name, ProviderEventKind.CHANGED, self._of(row, parse_iso_time(row.get("updated_at")) or sent_at)
+        )
 
     def _of(self, row: Mapping[str, Any], at: float) -> Profile:
         about = row.get("raw_user_meta_data") or row.get("user_metadata")
@@ -73,5 +85,5 @@ class Supabase:
             verified=verified,
             name=name,
             at=at,
-            blocked_until=ban_end(row["banned_until"]) if "banned_until" in row else UNSET,
+            blocked_until=parse_ban_end(row["banned_until"]) if "banned_until" in row else UNSET,
         )

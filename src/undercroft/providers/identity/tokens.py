@@ -13,12 +13,12 @@ from msgspec import Struct
 
 from undercroft.providers.identity.errors import BadSigner, BadToken, ExpiredToken
 from undercroft.providers.identity.jwks import Jwks, PublicKey
-from undercroft.providers.identity.profile import moment_of
+from undercroft.providers.identity.profile import to_datetime
 
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
 CLOCK_TOLERANCE = 5
-LONGEST = 16_384
-LONGEST_LIFE = 86_400
+MAX_TOKEN_LENGTH = 16_384
+MAX_LIFETIME = 86_400
 """Seconds for which a token of another issuer may be valid: what any of the supported issuers gives, and no more."""
 SUBJECT_LENGTH = 255
 HEADER_LENGTH = 2000
@@ -66,22 +66,24 @@ class Claims(msgspec.Struct, frozen=True):
             return None
         issuer, subject = self.act.get("iss", self.iss), self.act.get("sub")
         return (
-            (issuer, subject) if isinstance(issuer, str) and isinstance(subject, str) and is_subject(subject) else None
+            (issuer, subject)
+            if isinstance(issuer, str) and isinstance(subject, str) and is_valid_subject(subject)
+            else None
         )
 
     @property
-    def says_verified(self) -> bool:
+    def has_verified_email(self) -> bool:
         """Whether the issuer vouches for the address; some write the boolean as a string."""
         return self.email_verified in (True, "true")
 
     @property
-    def proven_at(self) -> datetime | None:
+    def authenticated_at(self) -> datetime | None:
         """When somebody last showed who they are: `auth_time`, Supabase's `amr`, or Clerk's `fva` in minutes."""
         times = [each["timestamp"] for each in self.amr or () if isinstance(each, dict) and "timestamp" in each]
         if self.fva and self.fva[0] >= 0:
             times.append(self.iat - 60 * self.fva[0])
         try:
-            return moment_of(self.auth_time if self.auth_time is not None else max(times, default=None))
+            return to_datetime(self.auth_time if self.auth_time is not None else max(times, default=None))
         except TypeError:
             return None
 
@@ -99,29 +101,29 @@ class _Header(msgspec.Struct):
     crit: list[str] | None = None
 
 
-class Rules(Struct, frozen=True):
+class TokenRules(Struct, frozen=True):
     """What fits. `issuer` gives the one that these claims must name; no `audiences` means that none is asked for.
 
-    `parties` are those that `azp` may name, if it names one. `secret` verifies HS256; without, HS256 is refused.
-    `accepts` is what a provider asks of the claims besides.
+    `authorized_parties` are those that `azp` may name, if it names one. `secret` verifies HS256; without, HS256 is
+    refused. `accepts` is what a provider asks of the claims besides.
     """
 
     issuer: Callable[[Claims], str]
     audiences: frozenset[str] = frozenset()
-    parties: frozenset[str] = frozenset()
+    authorized_parties: frozenset[str] = frozenset()
     secret: bytes | None = None
     accepts: Callable[[Claims], bool] = lambda _claims: True
 
 
-class Tokens:
+class TokenVerifier:
     """Verifies. A verified token is remembered until it expires, the least recently seen go first."""
 
     def __init__(
-        self, rules: Rules, jwks: Jwks, *, remember: int = 10_000, clock: Callable[[], float] = time.time
+        self, rules: TokenRules, jwks: Jwks, *, cache_size: int = 10_000, clock: Callable[[], float] = time.time
     ) -> None:
         self._rules = rules
         self.jwks = jwks
-        self._remember = remember
+        self._cache_size = cache_size
         self._clock = clock
         self._verified: OrderedDict[str, Claims] = OrderedDict()
         self._jws = PyJWS(algorithms=["RS256", "ES256", "HS256"])
@@ -132,30 +134,30 @@ class Tokens:
         """What the token says. Raises `BadToken`, `ExpiredToken`, and `IdentityProviderUnavailable` for a key that is
         not known while the issuer cannot be asked."""
         self.jwks.refresh()
-        claims = self.remembered(token)
+        claims = self.get_cached(token)
         if claims is not None:
             return claims
         header = self._header(token)
-        key = self._known(header) or await self.jwks.seek(header.kid, header.alg)
+        key = self._find_key(header) or await self.jwks.get_key(header.kid, header.alg)
         try:
             return self._check(token, header, key)
         except BadSigner:
             if header.kid or key is None or isinstance(key, bytes):
                 raise
-            return self._check(token, header, await self.jwks.replaced(key, header.alg))
+            return self._check(token, header, await self.jwks.get_replacement(key, header.alg))
 
-    def verify_known(self, token: str) -> Claims | None:
+    def verify_offline(self, token: str) -> Claims | None:
         """What the token says, by the keys known here and without I/O; None when it is not valid."""
         try:
-            claims = self.remembered(token)
+            claims = self.get_cached(token)
             if claims is not None:
                 return claims
             header = self._header(token)
-            return self._check(token, header, self._known(header))
+            return self._check(token, header, self._find_key(header))
         except BadToken:
             return None
 
-    def remembered(self, token: str) -> Claims | None:
+    def get_cached(self, token: str) -> Claims | None:
         """What a token said that was verified before. Raises `ExpiredToken`."""
         claims = self._verified.get(token)
         if claims is None:
@@ -166,13 +168,13 @@ class Tokens:
         self._verified.move_to_end(token)
         return claims
 
-    def forget(self) -> None:
+    def clear_cache(self) -> None:
         """Verify everything anew, because a key was withdrawn."""
         self._verified.clear()
 
     def _header(self, token: str) -> _Header:
         encoded = token.partition(".")[0]
-        if len(token) > LONGEST or len(encoded) > HEADER_LENGTH:
+        if len(token) > MAX_TOKEN_LENGTH or len(encoded) > HEADER_LENGTH:
             raise BadToken
         try:
             header = self._decode_header(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
@@ -185,10 +187,10 @@ class Tokens:
             raise BadToken
         return header
 
-    def _known(self, header: _Header) -> PublicKey | bytes | None:
+    def _find_key(self, header: _Header) -> PublicKey | bytes | None:
         if header.alg == "HS256":
             return self._rules.secret
-        return self.jwks.known(header.kid, header.alg)
+        return self.jwks.get_cached_key(header.kid, header.alg)
 
     def _check(self, token: str, header: _Header, key: PublicKey | bytes | None) -> Claims:
         if key is None:
@@ -199,30 +201,30 @@ class Tokens:
             raise BadSigner from None
         except (InvalidTokenError, msgspec.MsgspecError, ValueError, TypeError):
             raise BadToken from None
-        self._require_fit(claims)
+        self._check_claims(claims)
         self._verified[token] = claims
-        if len(self._verified) > self._remember:
+        if len(self._verified) > self._cache_size:
             self._verified.popitem(last=False)
         return claims
 
-    def _require_fit(self, claims: Claims) -> None:
+    def _check_claims(self, claims: Claims) -> None:
         rules, now = self._rules, self._clock()
-        if claims.iss != rules.issuer(claims) or not is_subject(claims.sub):
+        if claims.iss != rules.issuer(claims) or not is_valid_subject(claims.sub):
             raise BadToken
         if rules.audiences and not claims.audiences & rules.audiences:
             raise BadToken
-        if rules.parties and claims.azp is not None and claims.azp not in rules.parties:
+        if rules.authorized_parties and claims.azp is not None and claims.azp not in rules.authorized_parties:
             raise BadToken
         if max(claims.nbf, claims.iat) > now + CLOCK_TOLERANCE:
             raise BadToken
         if (claims.act is not None and claims.actor is None) or not rules.accepts(claims):
             raise BadToken
-        if claims.exp - (claims.iat or now) > LONGEST_LIFE:
+        if claims.exp - (claims.iat or now) > MAX_LIFETIME:
             raise BadToken
         if claims.exp <= now:
             raise ExpiredToken
 
 
-def is_subject(value: str) -> bool:
+def is_valid_subject(value: str) -> bool:
     """Whether this can be somebody's id: some characters, all of them printable."""
     return 0 < len(value) <= SUBJECT_LENGTH and value.isprintable()

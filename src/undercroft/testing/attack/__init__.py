@@ -11,16 +11,16 @@ themselves, so that a list without a filter is found too.
 What an id stands for is known for every `TenantOwned` model (`{project_id}` is a `Project`). For others say it once,
 in `conftest.py`:
 
-    stands_for("invoice_id", Invoice)
-    stands_for("draft_id", Invoice, status="draft")
-    objects["upload_id"] = make_upload      # async def make_upload(owner: Owner) -> UUID
-    belongs_to_nobody("country_id", because="countries are the same for all")
+    register_id("invoice_id", Invoice)
+    register_id("draft_id", Invoice, status="draft")
+    id_factories["upload_id"] = make_upload      # async def make_upload(owner: Owner) -> UUID
+    exclude_id("country_id", reason="countries are the same for all")
 
-A route that must differ is excused with a reason: `attack.excuse("GET", "/api/v1/public/shared/{share_id}", "…")`.
+A route that must differ is excused with a reason: `attack.exempt("GET", "/api/v1/public/shared/{share_id}", "…")`.
 """
 
-from undercroft.testing.attack.objects import Owner, objects, stands_for
-from undercroft.testing.attack.samples import belongs_to_nobody
-from undercroft.testing.attack.walk import Attack, Finding
+from undercroft.testing.attack.id_factories import Owner, id_factories, register_id
+from undercroft.testing.attack.runner import Attack, IsolationViolation
+from undercroft.testing.attack.samples import exclude_id
 
-__all__ = ["Attack", "Finding", "Owner", "belongs_to_nobody", "objects", "stands_for"]
+__all__ = ["Attack", "IsolationViolation", "Owner", "exclude_id", "id_factories", "register_id"]

@@ -13,7 +13,7 @@ from undercroft.core.auth.guards import current_principal
 from undercroft.core.http.application import Api
 from undercroft.testing.attack.samples import Samples, is_id
 
-BODIES = ("application/json", "application/x-www-form-urlencoded")
+BODY_MEDIA_TYPES = ("application/json", "application/x-www-form-urlencoded")
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,16 @@ class Operation:
     method: str
     path: str
     path_ids: tuple[str, ...]
-    path_others: tuple[str, ...]
+    other_path_params: tuple[str, ...]
     query: Mapping[str, Any]
     query_ids: tuple[str, ...]
     body: Any
     body_kind: str
     body_ids: tuple[tuple[str, ...], ...]
-    guarded: bool
+    requires_principal: bool
 
     @property
-    def is_administration(self) -> bool:
+    def is_admin_route(self) -> bool:
         return self.path.startswith(f"{Surface.ADMIN.prefix}/")
 
     def __str__(self) -> str:
@@ -47,33 +47,33 @@ def operations(app: Api) -> Iterator[Operation]:
         if isinstance(route, APIRoute):
             for method in sorted(route.methods or ()):
                 described = document["paths"].get(route.path_format, {}).get(method.lower(), {})
-                yield _operation(route, method, described, samples)
+                yield _build_operation(route, method, described, samples)
 
 
-def _operation(route: APIRoute, method: str, described: Mapping[str, Any], samples: Samples) -> Operation:
+def _build_operation(route: APIRoute, method: str, described: Mapping[str, Any], samples: Samples) -> Operation:
     names = list(route.param_convertors)
-    parameters = (field for each in _all(route.dependant) for field in each.path_params)
+    parameters = (field for each in _walk_dependants(route.dependant) for field in each.path_params)
     typed = {field.alias for field in parameters if field.field_info.annotation is UUID}
     ids = tuple(name for name in names if name in typed or name == "id" or is_id(name, {}))
     query = [each for each in described.get("parameters", ()) if each["in"] == "query"]
-    kind, schema = _body(described)
+    kind, schema = _request_body(described)
     return Operation(
         method=method,
         path=route.path_format,
         path_ids=ids,
-        path_others=tuple(name for name in names if name not in ids),
-        query={each["name"]: samples.of(each["schema"]) for each in query if each.get("required")},
-        query_ids=tuple(each["name"] for each in query if is_id(each["name"], samples._plain(each["schema"]))),
-        body=samples.of(schema) if schema else None,
+        other_path_params=tuple(name for name in names if name not in ids),
+        query={each["name"]: samples.build(each["schema"]) for each in query if each.get("required")},
+        query_ids=tuple(each["name"] for each in query if is_id(each["name"], samples._resolve(each["schema"]))),
+        body=samples.build(schema) if schema else None,
         body_kind=kind,
         body_ids=tuple(samples.ids(schema)) if schema else (),
-        guarded=any(each.call is current_principal for each in _all(route.dependant)),
+        requires_principal=any(each.call is current_principal for each in _walk_dependants(route.dependant)),
     )
 
 
-def _body(described: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
+def _request_body(described: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
     content = described.get("requestBody", {}).get("content", {})
-    for kind in BODIES:
+    for kind in BODY_MEDIA_TYPES:
         if kind in content:
             schema = dict(content[kind].get("schema", {}))
             examples = content[kind].get("examples")
@@ -83,7 +83,7 @@ def _body(described: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
     return "", None
 
 
-def _all(dependant: Dependant) -> Iterator[Dependant]:
+def _walk_dependants(dependant: Dependant) -> Iterator[Dependant]:
     yield dependant
     for each in dependant.dependencies:
-        yield from _all(each)
+        yield from _walk_dependants(each)

@@ -7,20 +7,20 @@ from typing import Any
 from uuid import uuid4
 
 Schema = Mapping[str, Any]
-DEEPEST = 6
+MAX_DEPTH = 6
 
-NOBODYS: dict[str, str] = {}
+EXCLUDED_IDS: dict[str, str] = {}
 """Names that look like ids of somebody's objects and are not, each with the reason."""
 
 
-def belongs_to_nobody(name: str, because: str) -> None:
+def exclude_id(name: str, reason: str) -> None:
     """Let no id of this name be attacked, for a reason that somebody else can judge."""
-    NOBODYS[name] = because
+    EXCLUDED_IDS[name] = reason
 
 
-belongs_to_nobody("client_id", because="OAuth 2.0 names the program by it that asks for a token")
-belongs_to_nobody("request_id", because="whoever sends a request may name it, and finds it in their own entries only")
-belongs_to_nobody("mail_id", because="the mailbox is everybody's, and exists in development only")
+exclude_id("client_id", reason="OAuth 2.0 names the program by it that asks for a token")
+exclude_id("request_id", reason="whoever sends a request may name it, and finds it in their own entries only")
+exclude_id("mail_id", reason="the mailbox is everybody's, and exists in development only")
 
 
 class Samples:
@@ -29,21 +29,21 @@ class Samples:
     def __init__(self, schemas: Schema) -> None:
         self._schemas = schemas
 
-    def of(self, schema: Schema, depth: int = 0) -> Any:
+    def build(self, schema: Schema, depth: int = 0) -> Any:
         """A value that fits: an example where there is one, all of an object's properties otherwise."""
-        schema = self._plain(schema)
+        schema = self._resolve(schema)
         given = next((schema[word] for word in ("example", "const", "default") if schema.get(word) is not None), None)
         listed = schema.get("examples") or schema.get("enum")
         if isinstance(listed, list) and listed:
             given = listed[0]
-        return self._made(schema, depth) if given is None else deepcopy(given)
+        return self._build_value(schema, depth) if given is None else deepcopy(given)
 
-    def _made(self, schema: Schema, depth: int) -> Any:
+    def _build_value(self, schema: Schema, depth: int) -> Any:
         match schema.get("type"):
             case "object":
                 return self._object(schema, depth)
             case "array":
-                return [self.of(schema.get("items", {}), depth + 1)] if depth < DEEPEST else []
+                return [self.build(schema.get("items", {}), depth + 1)] if depth < MAX_DEPTH else []
             case "integer" | "number":
                 return schema.get("minimum", 1)
             case "boolean":
@@ -54,23 +54,23 @@ class Samples:
 
     def ids(self, schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         """Where in a body ids are, as paths of names."""
-        schema = self._plain(schema)
-        if len(path) > DEEPEST:
+        schema = self._resolve(schema)
+        if len(path) > MAX_DEPTH:
             return
         for name, inner in schema.get("properties", {}).items():
-            inner = self._plain(inner)
-            items = self._plain(inner.get("items", {})) if inner.get("type") == "array" else {}
+            inner = self._resolve(inner)
+            items = self._resolve(inner.get("items", {})) if inner.get("type") == "array" else {}
             if is_id(name, inner) or is_id(name.removesuffix("s"), items):
                 yield (*path, name)
             elif inner.get("type") == "object":
                 yield from self.ids(inner, (*path, name))
 
     def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
-        if depth >= DEEPEST:
+        if depth >= MAX_DEPTH:
             return {}
-        return {name: self.of(inner, depth + 1) for name, inner in schema.get("properties", {}).items()}
+        return {name: self.build(inner, depth + 1) for name, inner in schema.get("properties", {}).items()}
 
-    def _plain(self, schema: Schema) -> Schema:
+    def _resolve(self, schema: Schema) -> Schema:
         """Without references, and of several kinds the first that is not null."""
         while True:
             if "$ref" in schema:
@@ -84,12 +84,12 @@ class Samples:
 
 def is_id(name: str, schema: Schema) -> bool:
     """Whether a string of this name and schema is somebody's object; a plain `id` may be a browser's key too."""
-    if schema.get("type", "string") != "string" or name in NOBODYS:
+    if schema.get("type", "string") != "string" or name in EXCLUDED_IDS:
         return False
     return schema.get("format") == "uuid" or name.endswith("_id")
 
 
-def put(body: Any, path: tuple[str, ...], value: str) -> Any:
+def set_at_path(body: Any, path: tuple[str, ...], value: str) -> Any:
     """The body with this value where the path leads; in a list where a list is."""
     changed = deepcopy(body) if isinstance(body, dict) else {}
     inside = changed

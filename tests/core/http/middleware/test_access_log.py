@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import router
+from tests.core.http.middleware.sample_routes import router
 from undercroft.core.telemetry import logs
 from undercroft.core.telemetry.settings import TelemetrySettings
 
@@ -16,10 +16,10 @@ def lines(text: str, event: str = "request") -> list[dict[str, Any]]:
     return [line for line in map(json.loads, text.splitlines()) if line["event"] == event]
 
 
-async def test_a_request_is_one_line(build: Build, logged: Callable[[], str]) -> None:
+async def test_a_request_is_one_line(build: Build, read_logs: Callable[[], str]) -> None:
     await build(router).get(f"{PATH}/text/5", query=b"token=abc", headers=[("x-request-id", "request-1")])
 
-    (line,) = lines(logged())
+    (line,) = lines(read_logs())
     assert line["method"] == "GET"
     assert line["route"] == f"{PATH}/text/{{size}}"
     assert line["path"] == f"{PATH}/text/5"
@@ -28,39 +28,39 @@ async def test_a_request_is_one_line(build: Build, logged: Callable[[], str]) ->
     assert line["ms"] >= 0
 
 
-async def test_the_query_is_never_logged(build: Build, logged: Callable[[], str]) -> None:
+async def test_the_query_is_never_logged(build: Build, read_logs: Callable[[], str]) -> None:
     await build(router).get(f"{PATH}/who", query=b"token=very-secret")
 
-    assert "very-secret" not in logged()
+    assert "very-secret" not in read_logs()
 
 
 @pytest.mark.parametrize(
     "path", ["/uc_live_1234567890abcdef", "/joe@example.com", "/\ud800", "/a\n{}", "/" + "x" * 50_000, "/\0"]
 )
-async def test_a_hostile_path_stays_one_clean_line(build: Build, logged: Callable[[], str], path: str) -> None:
+async def test_a_hostile_path_stays_one_clean_line(build: Build, read_logs: Callable[[], str], path: str) -> None:
     await build(router).get(path)
 
-    (line,) = lines(logged())
+    (line,) = lines(read_logs())
     assert line["route"] is None
     assert len(line["path"]) <= 200
     assert "1234567890abcdef" not in line["path"]
     assert "joe@" not in line["path"]
 
 
-async def test_a_slow_request_is_reported(build: Build, logged: Callable[[], str]) -> None:
+async def test_a_slow_request_is_reported(build: Build, read_logs: Callable[[], str]) -> None:
     settings = TelemetrySettings(log_format="json", log_slow_request=0.000001)
     await build(router, settings=(settings,)).get(f"{PATH}/who")
 
-    (line,) = lines(logged(), "slow request")
+    (line,) = lines(read_logs(), "slow request")
     assert (line["category"], line["level"], line["route"]) == ("performance", "warning", f"{PATH}/who")
 
 
 async def test_for_people_the_line_is_short(
-    build: Build, logged: Callable[[], str], capsys: pytest.CaptureFixture[str]
+    build: Build, read_logs: Callable[[], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ask = build(router, settings=(TelemetrySettings(log_format="console"),))
+    asgi_client = build(router, settings=(TelemetrySettings(log_format="console"),))
     logs.configure()
-    await ask.get(f"{PATH}/who\x1b[31m")
+    await asgi_client.get(f"{PATH}/who\x1b[31m")
     logs.flush()
 
     assert "GET 404 /api/v1/public/shelf/who?[31m" in capsys.readouterr().err

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import router
+from tests.core.http.middleware.sample_routes import router
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, Environment
 
@@ -30,25 +30,24 @@ async def test_named_hosts_are_answered(build: Build, host: str) -> None:
     ],
 )  # fmt: skip
 async def test_all_others_get_400_in_the_shape_of_errors(build: Build, host: str | None) -> None:
-    answer = await build(router, settings=NAMED).get(PATH, host=host)
+    response = await build(router, settings=NAMED).get(PATH, host=host)
 
-    assert (answer.status, answer.code) == (400, "UNKNOWN_HOST")
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "x-request-id" in answer.headers
+    assert (response.status, response.code) == (400, "UNKNOWN_HOST")
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "x-request-id" in response.headers
 
 
 async def test_two_host_headers_are_one_too_many(build: Build) -> None:
-    answer = await build(router, settings=NAMED).get(PATH, headers=[("host", "api.example.com")])
+    response = await build(router, settings=NAMED).get(PATH, headers=[("host", "api.example.com")])
 
-    assert answer.status == 400
+    assert response.status == 400
 
 
 async def test_a_refused_host_is_not_remembered_as_allowed(build: Build) -> None:
-    ask = build(router, settings=NAMED)
+    asgi_client = build(router, settings=NAMED)
+    hosts = ("api.example.com", "evil.com", "evil.com")
 
-    assert [(await ask.get(PATH, host=host)).status for host in ("api.example.com", "evil.com", "evil.com")] == [
-        200, 400, 400,
-    ]  # fmt: skip
+    assert [(await asgi_client.get(PATH, host=host)).status for host in hosts] == [200, 400, 400]
 
 
 async def test_health_is_answered_to_load_balancers_that_ask_by_address(build: Build) -> None:
@@ -56,10 +55,10 @@ async def test_health_is_answered_to_load_balancers_that_ask_by_address(build: B
 
 
 async def test_production_answers_for_the_public_url_when_nothing_is_named(build: Build) -> None:
-    ask = build(router, settings=(core(Environment.PRODUCTION),))
+    asgi_client = build(router, settings=(core(Environment.PRODUCTION),))
 
-    assert (await ask.get(PATH, host="api.example.com")).status == 200
-    assert (await ask.get(PATH, host="127.0.0.1")).status == 400
+    assert (await asgi_client.get(PATH, host="api.example.com")).status == 200
+    assert (await asgi_client.get(PATH, host="127.0.0.1")).status == 400
 
 
 @pytest.mark.parametrize(

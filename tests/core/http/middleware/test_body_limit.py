@@ -6,9 +6,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.core.http.asking import Ask
+from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import router
+from tests.core.http.middleware.sample_routes import router
 from undercroft.core.http.middleware import body_limit
 from undercroft.core.http.middleware.body_limit import BodyLimit
 from undercroft.core.http.settings import HttpSettings
@@ -19,55 +19,57 @@ LIMIT = 2048
 
 
 @pytest.fixture
-def ask(build: Build) -> Ask:
+def asgi_client(build: Build) -> AsgiClient:
     return build(router, settings=(HttpSettings(max_body_size=LIMIT),))
 
 
-async def test_a_body_of_just_the_limit_is_taken(ask: Ask) -> None:
+async def test_a_body_of_just_the_limit_is_taken(asgi_client: AsgiClient) -> None:
     body = b'{"a": "' + b"x" * (LIMIT - 9) + b'"}'
 
     assert len(body) == LIMIT
-    assert (await ask.post(f"{PATH}/echo", headers=[JSON, ("content-length", str(LIMIT))], body=body)).status == 200
+    assert (
+        await asgi_client.post(f"{PATH}/echo", headers=[JSON, ("content-length", str(LIMIT))], body=body)
+    ).status == 200
 
 
 @pytest.mark.parametrize("length", [str(LIMIT + 1), "9" * 400, "00000000000000000000000000009999"])
-async def test_one_that_says_it_is_larger_is_refused_unread(ask: Ask, length: str) -> None:
-    answer = await ask.post(f"{PATH}/echo", headers=[JSON, ("content-length", length)], body=b"{}")
+async def test_one_that_says_it_is_larger_is_refused_unread(asgi_client: AsgiClient, length: str) -> None:
+    response = await asgi_client.post(f"{PATH}/echo", headers=[JSON, ("content-length", length)], body=b"{}")
 
-    assert (answer.status, answer.code) == (413, "PAYLOAD_TOO_LARGE")
-    assert answer.json["error"]["details"] == {"max_bytes": LIMIT}
-    assert answer.headers["connection"] == "close"
+    assert (response.status, response.code) == (413, "PAYLOAD_TOO_LARGE")
+    assert response.json["error"]["details"] == {"max_bytes": LIMIT}
+    assert response.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize("path", ["echo", "drain"])
 @pytest.mark.parametrize("length", [None, "10", "-1", "nonsense"])
-async def test_one_that_lies_or_says_nothing_is_cut_off(ask: Ask, path: str, length: str | None) -> None:
+async def test_one_that_lies_or_says_nothing_is_cut_off(asgi_client: AsgiClient, path: str, length: str | None) -> None:
     headers = [JSON] if length is None else [JSON, ("content-length", length)]
-    answer = await ask.post(f"{PATH}/{path}", headers=headers, body=[b'{"a":'] + [b"1" * 500] * 10)
+    response = await asgi_client.post(f"{PATH}/{path}", headers=headers, body=[b'{"a":'] + [b"1" * 500] * 10)
 
-    assert (answer.status, answer.code) == (413, "PAYLOAD_TOO_LARGE")
-
-
-async def test_a_body_with_get_is_counted_when_it_is_streamed(ask: Ask) -> None:
-    answer = await ask.get(f"{PATH}/who", headers=[("transfer-encoding", "chunked")], body=[b"x" * 5000])
-
-    assert answer.status == 200
+    assert (response.status, response.code) == (413, "PAYLOAD_TOO_LARGE")
 
 
-async def test_an_answer_that_has_begun_is_torn_and_not_begun_again(ask: Ask) -> None:
-    class BeginsBeforeItReads:
+async def test_a_body_with_get_is_counted_when_it_is_streamed(asgi_client: AsgiClient) -> None:
+    response = await asgi_client.get(f"{PATH}/who", headers=[("transfer-encoding", "chunked")], body=[b"x" * 5000])
+
+    assert response.status == 200
+
+
+async def test_an_answer_that_has_begun_is_torn_and_not_begun_again(asgi_client: AsgiClient) -> None:
+    class StartsBeforeReading:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             while (await receive())["more_body"]:
                 await send({"type": "http.response.body", "body": b"more", "more_body": True})
 
-    ask.app.router.routes.append(Route("/eager", BeginsBeforeItReads()))
+    asgi_client.app.router.routes.append(Route("/eager", StartsBeforeReading()))
 
     with pytest.raises(HTTPException):
-        await ask.post("/eager", body=[b"x" * 1500] * 3)
+        await asgi_client.post("/eager", body=[b"x" * 1500] * 3)
 
 
-class Tap:
+class BodyRecorder:
     """A body that comes in pieces, and what has been sent when each of them was asked for."""
 
     def __init__(self, pieces: int, *, headers: list[tuple[bytes, bytes]]) -> None:
@@ -86,14 +88,14 @@ class Tap:
         self.sent.append(message["type"])
 
 
-async def answers_unread(scope: Scope, receive: Receive, send: Send) -> None:
+async def respond_without_reading(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("no", 404)(scope, receive, send)
 
 
 async def test_what_is_left_of_a_body_is_read_before_an_answer_that_did_not_need_it() -> None:
-    tap = Tap(5, headers=[(b"content-length", b"5")])
+    tap = BodyRecorder(5, headers=[(b"content-length", b"5")])
 
-    await BodyLimit(answers_unread, LIMIT)(tap.scope, tap.receive, tap.send)
+    await BodyLimit(respond_without_reading, LIMIT)(tap.scope, tap.receive, tap.send)
 
     assert tap.sent_by_then == [[]] * 5
     assert tap.sent == ["http.response.start", "http.response.body"]
@@ -103,9 +105,9 @@ async def test_what_is_left_of_a_body_is_read_before_an_answer_that_did_not_need
 async def test_a_client_that_waits_for_leave_or_sends_too_much_is_answered_at_once(
     headers: list[tuple[bytes, bytes]],
 ) -> None:
-    tap = Tap(5, headers=headers)
+    tap = BodyRecorder(5, headers=headers)
 
-    await BodyLimit(answers_unread, LIMIT)(tap.scope, tap.receive, tap.send)
+    await BodyLimit(respond_without_reading, LIMIT)(tap.scope, tap.receive, tap.send)
 
     assert tap.left == 5
     assert tap.sent == ["http.response.start", "http.response.body"]
@@ -117,9 +119,9 @@ async def test_a_client_that_stops_sending_is_answered_all_the_same(monkeypatch:
         raise AssertionError
 
     monkeypatch.setattr(body_limit, "DRAIN_SECONDS", 0.05)
-    tap = Tap(5, headers=[(b"content-length", b"5")])
+    tap = BodyRecorder(5, headers=[(b"content-length", b"5")])
 
-    await BodyLimit(answers_unread, LIMIT)(tap.scope, never, tap.send)
+    await BodyLimit(respond_without_reading, LIMIT)(tap.scope, never, tap.send)
 
     assert tap.sent == ["http.response.start", "http.response.body"]
 
@@ -132,7 +134,7 @@ async def test_an_answer_in_parts_does_not_wait_for_the_body() -> None:
             more = (await receive())["more_body"]
             await send({"type": "http.response.body", "body": b"x", "more_body": more})
 
-    tap = Tap(3, headers=[(b"content-length", b"3")])
+    tap = BodyRecorder(3, headers=[(b"content-length", b"3")])
 
     await BodyLimit(echoes, LIMIT)(tap.scope, tap.receive, tap.send)
 

@@ -3,10 +3,10 @@ import gzip
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from tests.core.http.asking import Ask
+from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import router
-from undercroft.core.http.middleware.compression import chosen
+from tests.core.http.middleware.sample_routes import router
+from undercroft.core.http.middleware.compression import negotiate_encoding
 from undercroft.core.http.settings import HttpSettings
 
 PATH = "/api/v1/public/shelf"
@@ -14,13 +14,13 @@ BOTH = [("accept-encoding", "gzip, deflate, br")]
 
 
 @pytest.fixture
-def ask(build: Build) -> Ask:
+def asgi_client(build: Build) -> AsgiClient:
     return build(router)
 
 
-async def test_brotli_for_who_takes_it_else_gzip(ask: Ask) -> None:
-    small = await ask.get(f"{PATH}/text/5000", headers=BOTH)
-    older = await ask.get(f"{PATH}/text/5000", headers=[("accept-encoding", "gzip")])
+async def test_brotli_for_who_takes_it_else_gzip(asgi_client: AsgiClient) -> None:
+    small = await asgi_client.get(f"{PATH}/text/5000", headers=BOTH)
+    older = await asgi_client.get(f"{PATH}/text/5000", headers=[("accept-encoding", "gzip")])
 
     assert (small.headers["content-encoding"], older.headers["content-encoding"]) == ("br", "gzip")
     assert brotli.decompress(small.body) == gzip.decompress(older.body) == b"x" * 5000
@@ -29,8 +29,10 @@ async def test_brotli_for_who_takes_it_else_gzip(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("headers", [BOTH, []])
-async def test_caches_learn_that_it_depends_on_what_is_accepted(ask: Ask, headers: list[tuple[str, str]]) -> None:
-    assert (await ask.get(f"{PATH}/text/5000", headers=headers)).headers["vary"] == "Accept-Encoding"
+async def test_caches_learn_that_it_depends_on_what_is_accepted(
+    asgi_client: AsgiClient, headers: list[tuple[str, str]]
+) -> None:
+    assert (await asgi_client.get(f"{PATH}/text/5000", headers=headers)).headers["vary"] == "Accept-Encoding"
 
 
 @pytest.mark.parametrize(
@@ -44,36 +46,36 @@ async def test_caches_learn_that_it_depends_on_what_is_accepted(ask: Ask, header
         ("stream", b""),
     ],
 )
-async def test_some_answers_are_left_alone(ask: Ask, path: str, query: bytes) -> None:
-    answer = await ask.get(f"{PATH}/{path}", query=query, headers=BOTH)
+async def test_some_answers_are_left_alone(asgi_client: AsgiClient, path: str, query: bytes) -> None:
+    response = await asgi_client.get(f"{PATH}/{path}", query=query, headers=BOTH)
 
-    assert answer.status == 200
-    assert answer.headers.get("content-encoding", "zstd") == "zstd"
-    assert len(answer.body) in (1023, 5000, 6000)
-
-
-async def test_a_weak_tag_does_not_stand_in_the_way(ask: Ask) -> None:
-    answer = await ask.get(f"{PATH}/text/5000", query=b"etag=W/%22weak%22", headers=BOTH)
-
-    assert answer.headers["content-encoding"] == "br"
+    assert response.status == 200
+    assert response.headers.get("content-encoding", "zstd") == "zstd"
+    assert len(response.body) in (1023, 5000, 6000)
 
 
-async def test_a_large_answer_is_whole(ask: Ask) -> None:
-    answer = await ask.get(f"{PATH}/text/2000000", headers=BOTH)
+async def test_a_weak_tag_does_not_stand_in_the_way(asgi_client: AsgiClient) -> None:
+    response = await asgi_client.get(f"{PATH}/text/5000", query=b"etag=W/%22weak%22", headers=BOTH)
 
-    assert len(brotli.decompress(answer.body)) == 2_000_000
+    assert response.headers["content-encoding"] == "br"
 
 
-async def test_head_is_not_compressed(ask: Ask) -> None:
-    answer = await ask("HEAD", f"{PATH}/text/5000", headers=BOTH)
+async def test_a_large_answer_is_whole(asgi_client: AsgiClient) -> None:
+    response = await asgi_client.get(f"{PATH}/text/2000000", headers=BOTH)
 
-    assert answer.headers["content-length"] == "5000"
+    assert len(brotli.decompress(response.body)) == 2_000_000
+
+
+async def test_head_is_not_compressed(asgi_client: AsgiClient) -> None:
+    response = await asgi_client("HEAD", f"{PATH}/text/5000", headers=BOTH)
+
+    assert response.headers["content-length"] == "5000"
 
 
 async def test_it_can_be_left_to_a_proxy(build: Build) -> None:
-    ask = build(router, settings=(HttpSettings(compression=False),))
+    asgi_client = build(router, settings=(HttpSettings(compression=False),))
 
-    assert "content-encoding" not in (await ask.get(f"{PATH}/text/5000", headers=BOTH)).headers
+    assert "content-encoding" not in (await asgi_client.get(f"{PATH}/text/5000", headers=BOTH)).headers
 
 
 @pytest.mark.parametrize(
@@ -85,4 +87,4 @@ async def test_it_can_be_left_to_a_proxy(build: Build) -> None:
     ],
 )  # fmt: skip
 def test_the_coding_is_one_that_the_client_accepts(accepted: bytes, coding: bytes) -> None:
-    assert chosen(accepted) == coding
+    assert negotiate_encoding(accepted) == coding

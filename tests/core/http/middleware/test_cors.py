@@ -1,7 +1,7 @@
 import pytest
 
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import router
+from tests.core.http.middleware.sample_routes import router
 from undercroft.core.http.settings import HttpSettings
 
 PATH = "/api/v1/public/shelf/who"
@@ -33,10 +33,10 @@ async def test_a_named_origin_may_read_answers_with_credentials(build: Build) ->
     ],
 )
 async def test_another_origin_may_not(build: Build, origin: str) -> None:
-    answer = await build(router, settings=NAMED).get(PATH, headers=[("origin", origin)])
+    response = await build(router, settings=NAMED).get(PATH, headers=[("origin", origin)])
 
-    assert answer.status == 200
-    assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert response.status == 200
+    assert not [name for name in response.headers if name.startswith("access-control")]
 
 
 @pytest.mark.parametrize("headers", [[], [("origin", APP)], [("origin", "https://evil.com")]])
@@ -45,45 +45,47 @@ async def test_caches_learn_that_the_answer_depends_on_the_origin(build: Build, 
 
 
 async def test_errors_can_be_read_as_well(build: Build) -> None:
-    ask = build(router, settings=(HttpSettings(cors_origins=(APP,), max_body_size=1024),))
-    large = await ask.post("/api/v1/public/shelf/echo", headers=[("origin", APP), ("content-length", "5000")])
-    unknown = await ask.get("/api/nowhere", headers=[("origin", APP)])
+    asgi_client = build(router, settings=(HttpSettings(cors_origins=(APP,), max_body_size=1024),))
+    large = await asgi_client.post("/api/v1/public/shelf/echo", headers=[("origin", APP), ("content-length", "5000")])
+    unknown = await asgi_client.get("/api/nowhere", headers=[("origin", APP)])
 
     assert (large.status, large.headers["access-control-allow-origin"]) == (413, APP)
     assert unknown.headers["access-control-allow-origin"] == APP
 
 
 async def test_a_preflight_is_answered_without_asking_the_application(build: Build) -> None:
-    answer = await build(router, settings=NAMED)("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
+    response = await build(router, settings=NAMED)("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
 
-    assert (answer.status, answer.body) == (204, b"")
-    assert "PATCH" in answer.headers["access-control-allow-methods"]
+    assert (response.status, response.body) == (204, b"")
+    assert "PATCH" in response.headers["access-control-allow-methods"]
     for name in ("Authorization", "X-CSRF-Token", "X-Team-ID", "If-Match"):
-        assert name in answer.headers["access-control-allow-headers"]
-    assert answer.headers["access-control-max-age"] == "600"
-    assert "Access-Control-Request-Headers" in answer.headers["vary"]
+        assert name in response.headers["access-control-allow-headers"]
+    assert response.headers["access-control-max-age"] == "600"
+    assert "Access-Control-Request-Headers" in response.headers["vary"]
 
 
 async def test_a_preflight_of_another_origin_is_refused(build: Build) -> None:
-    answer = await build(router, settings=NAMED)("OPTIONS", PATH, headers=[("origin", "https://evil.com"), *PREFLIGHT])
+    response = await build(router, settings=NAMED)(
+        "OPTIONS", PATH, headers=[("origin", "https://evil.com"), *PREFLIGHT]
+    )
 
-    assert (answer.status, answer.code) == (403, "ORIGIN_NOT_ALLOWED")
-    assert "access-control-allow-origin" not in answer.headers
+    assert (response.status, response.code) == (403, "ORIGIN_NOT_ALLOWED")
+    assert "access-control-allow-origin" not in response.headers
 
 
 async def test_a_star_allows_all_but_never_cookies(build: Build) -> None:
-    ask = build(router, settings=ALL)
-    answer = await ask.get(PATH, headers=[("origin", "https://anyone.com")])
-    preflight = await ask("OPTIONS", PATH, headers=[("origin", "https://anyone.com"), *PREFLIGHT])
+    asgi_client = build(router, settings=ALL)
+    response = await asgi_client.get(PATH, headers=[("origin", "https://anyone.com")])
+    preflight = await asgi_client("OPTIONS", PATH, headers=[("origin", "https://anyone.com"), *PREFLIGHT])
 
-    for headers in (answer.headers, preflight.headers):
+    for headers in (response.headers, preflight.headers):
         assert headers["access-control-allow-origin"] == "*"
         assert "access-control-allow-credentials" not in headers
         assert "Origin" not in headers.get("vary", "")
 
 
 async def test_without_origins_there_is_no_cors(build: Build) -> None:
-    answer = await build(router)("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
+    response = await build(router)("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
 
-    assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
-    assert "vary" not in answer.headers
+    assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert "vary" not in response.headers

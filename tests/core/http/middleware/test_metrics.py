@@ -2,7 +2,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import router
+from tests.core.http.middleware.sample_routes import router
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.telemetry.settings import TelemetrySettings
 
@@ -12,19 +12,19 @@ TOKEN = TelemetrySettings(metrics_token=SecretStr("a-token-for-metrics"))
 
 
 async def test_requests_are_counted_by_template_and_never_by_path(build: Build) -> None:
-    ask = build(router)
+    asgi_client = build(router)
     for size in range(5):
-        await ask.get(f"{PATH}/text/{size}")
-        await ask.get(f"/nowhere/{size}")
-        await ask(f"BREW{size}", f"{PATH}/who")
+        await asgi_client.get(f"{PATH}/text/{size}")
+        await asgi_client.get(f"/nowhere/{size}")
+        await asgi_client(f"BREW{size}", f"{PATH}/who")
 
-    told = (await ask.get("/metrics", client=LOCAL)).body.decode()
-    assert f'http_requests_total{{method="GET",route="{PATH}/text/{{size}}",status="200"}}' in told
-    assert 'route="unmatched",status="404"' in told
-    assert 'method="OTHER"' in told
-    assert "BREW" not in told
-    assert "/nowhere" not in told
-    assert "http_request_duration_seconds_bucket" in told
+    reported = (await asgi_client.get("/metrics", client=LOCAL)).body.decode()
+    assert f'http_requests_total{{method="GET",route="{PATH}/text/{{size}}",status="200"}}' in reported
+    assert 'route="unmatched",status="404"' in reported
+    assert 'method="OTHER"' in reported
+    assert "BREW" not in reported
+    assert "/nowhere" not in reported
+    assert "http_request_duration_seconds_bucket" in reported
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
@@ -34,9 +34,9 @@ async def test_this_machine_may_read_them(build: Build, client: str) -> None:
 
 @pytest.mark.parametrize("client", [("192.0.2.1", 1), ("10.0.0.1", 1), None])
 async def test_others_may_not(build: Build, client: tuple[str, int] | None) -> None:
-    answer = await build().get("/metrics", client=client)
+    response = await build().get("/metrics", client=client)
 
-    assert (answer.status, answer.code) == (403, "METRICS_FORBIDDEN")
+    assert (response.status, response.code) == (403, "METRICS_FORBIDDEN")
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "via", "x-real-ip"])
@@ -46,11 +46,11 @@ async def test_a_proxy_on_this_machine_does_not_open_them(build: Build, header: 
 
 async def test_a_forged_address_does_not_open_them(build: Build) -> None:
     settings = (HttpSettings(trusted_proxies=("10.0.0.0/8",)),)
-    answer = await build(settings=settings).get(
+    response = await build(settings=settings).get(
         "/metrics", client=("10.0.0.1", 1), headers=[("x-forwarded-for", "127.0.0.1")]
     )
 
-    assert answer.status == 403
+    assert response.status == 403
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,6 @@ async def test_a_forged_address_does_not_open_them(build: Build) -> None:
     ],
 )
 async def test_with_a_token_only_who_sends_it_may(build: Build, given: str, status: int) -> None:
-    answer = await build(settings=(TOKEN,)).get("/metrics", client=LOCAL, headers=[("authorization", given)])
+    response = await build(settings=(TOKEN,)).get("/metrics", client=LOCAL, headers=[("authorization", given)])
 
-    assert answer.status == status
+    assert response.status == status

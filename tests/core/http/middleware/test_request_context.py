@@ -4,17 +4,17 @@ import pytest
 import structlog
 
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import router
+from tests.core.http.middleware.sample_routes import router
 
 PATH = "/api/v1/public/shelf/who"
 
 
 @pytest.mark.parametrize("given", ["abcdefgh", "A.b_c-123456", "x" * 128, "01a1fe80-e0ca-7372-98dd-d81da276c03f"])
 async def test_a_sound_request_id_of_the_client_is_kept(build: Build, given: str) -> None:
-    answer = await build(router).get(PATH, headers=[("X-Request-ID", given)])
+    response = await build(router).get(PATH, headers=[("X-Request-ID", given)])
 
-    assert answer.headers["x-request-id"] == given
-    assert answer.json["request_id"] == given
+    assert response.headers["x-request-id"] == given
+    assert response.json["request_id"] == given
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ async def test_a_sound_request_id_of_the_client_is_kept(build: Build, given: str
     ["", "short", "x" * 129, "with space here", 'quote"quote', "line\nline-line", "ünicode-id", "<script>alert"],
 )
 async def test_any_other_is_replaced_by_a_uuid_of_version_7(build: Build, given: str) -> None:
-    answer = await build(router).get(PATH, headers=[("X-Request-ID", given)])
+    response = await build(router).get(PATH, headers=[("X-Request-ID", given)])
 
-    assert UUID(answer.headers["x-request-id"]).version == 7
+    assert UUID(response.headers["x-request-id"]).version == 7
 
 
 async def test_an_error_before_any_route_carries_it_too(build: Build) -> None:
-    answer = await build(router)("OPTIONS", "/nowhere", headers=[("X-Request-ID", "abcdefgh")])
+    response = await build(router)("OPTIONS", "/nowhere", headers=[("X-Request-ID", "abcdefgh")])
 
-    assert answer.all("x-request-id") == ["abcdefgh"]
+    assert response.all("x-request-id") == ["abcdefgh"]
 
 
 async def test_the_context_of_the_log_does_not_outlive_the_request(build: Build) -> None:
@@ -40,7 +40,7 @@ async def test_the_context_of_the_log_does_not_outlive_the_request(build: Build)
 
 
 async def test_state_of_the_server_is_not_shared_between_requests(build: Build) -> None:
-    ask = build(router)
-    first, second = await ask.get(PATH), await ask.get(PATH)
+    asgi_client = build(router)
+    first, second = await asgi_client.get(PATH), await asgi_client.get(PATH)
 
     assert first.json["request_id"] != second.json["request_id"]

@@ -1,5 +1,5 @@
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import pages, router
+from tests.core.http.middleware.sample_routes import pages, router
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, Environment
 
@@ -19,16 +19,16 @@ async def test_an_answer_of_the_api_carries_them_all(build: Build) -> None:
 
 
 async def test_errors_carry_them_too(build: Build) -> None:
-    for answer in (await build(router).get("/api/nowhere"), await build(router)("PUT", f"{PATH}/who")):
-        assert answer.headers["x-content-type-options"] == "nosniff"
+    for response in (await build(router).get("/api/nowhere"), await build(router)("PUT", f"{PATH}/who")):
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_what_an_answer_says_itself_is_kept_and_said_once(build: Build) -> None:
-    answer = await build(router).get(f"{PATH}/headers")
+    response = await build(router).get(f"{PATH}/headers")
 
-    assert answer.all("content-security-policy") == ["default-src 'self'"]
-    assert answer.all("cache-control") == ["public, max-age=60"]
-    assert answer.all("x-frame-options") == ["DENY"]
+    assert response.all("content-security-policy") == ["default-src 'self'"]
+    assert response.all("cache-control") == ["public, max-age=60"]
+    assert response.all("x-frame-options") == ["DENY"]
 
 
 async def test_pages_may_be_cached(build: Build) -> None:

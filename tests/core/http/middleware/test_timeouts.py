@@ -1,7 +1,7 @@
 import asyncio
 
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import router
+from tests.core.http.middleware.sample_routes import router
 from undercroft.core.http.settings import HttpSettings
 
 PATH = "/api/v1/public/shelf"
@@ -9,38 +9,40 @@ SHORT = (HttpSettings(request_timeout=0.05),)
 
 
 async def test_an_answer_that_does_not_begin_is_given_up(build: Build) -> None:
-    answer = await build(router, settings=SHORT).get(f"{PATH}/slow")
+    response = await build(router, settings=SHORT).get(f"{PATH}/slow")
 
-    assert (answer.status, answer.code) == (504, "TIMED_OUT")
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert (response.status, response.code) == (504, "TIMED_OUT")
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_a_body_that_does_not_arrive_is_the_clients_fault(build: Build) -> None:
     headers = [("content-type", "application/json"), ("content-length", "500")]
-    answer = await build(router, settings=SHORT).post(f"{PATH}/echo", headers=headers, body=[])
+    response = await build(router, settings=SHORT).post(f"{PATH}/echo", headers=headers, body=[])
 
-    assert (answer.status, answer.code) == (408, "BODY_TIMED_OUT")
-    assert answer.headers["connection"] == "close"
+    assert (response.status, response.code) == (408, "BODY_TIMED_OUT")
+    assert response.headers["connection"] == "close"
 
 
 async def test_a_body_that_nobody_read_is_not(build: Build) -> None:
-    answer = await build(router, settings=SHORT).get(f"{PATH}/slow", headers=[("content-length", "5")], body=[b"x" * 5])
+    response = await build(router, settings=SHORT).get(
+        f"{PATH}/slow", headers=[("content-length", "5")], body=[b"x" * 5]
+    )
 
-    assert (answer.status, answer.code) == (504, "TIMED_OUT")
+    assert (response.status, response.code) == (504, "TIMED_OUT")
 
 
 async def test_many_at_once_are_all_given_up_and_the_task_lives_on(build: Build) -> None:
-    ask = build(router, settings=SHORT)
-    answers = await asyncio.gather(*(ask.get(f"{PATH}/slow") for _ in range(20)))
+    asgi_client = build(router, settings=SHORT)
+    responses = await asyncio.gather(*(asgi_client.get(f"{PATH}/slow") for _ in range(20)))
 
-    assert {answer.status for answer in answers} == {504}
-    assert (await ask.get(f"{PATH}/who")).status == 200
+    assert {response.status for response in responses} == {504}
+    assert (await asgi_client.get(f"{PATH}/who")).status == 200
 
 
 async def test_a_stream_that_has_begun_may_take_longer(build: Build) -> None:
-    answer = await build(router, settings=SHORT).get(f"{PATH}/stream", query=b"pause=0.04")
+    response = await build(router, settings=SHORT).get(f"{PATH}/stream", query=b"pause=0.04")
 
-    assert len(answer.body) == 6000
+    assert len(response.body) == 6000
 
 
 async def test_one_that_answers_when_it_is_given_up_is_heard(build: Build) -> None:
@@ -48,8 +50,8 @@ async def test_one_that_answers_when_it_is_given_up_is_heard(build: Build) -> No
 
 
 async def test_a_client_that_hangs_up_is_no_timeout(build: Build) -> None:
-    ask = build(router)
-    task = asyncio.create_task(ask.get(f"{PATH}/slow"))
+    asgi_client = build(router)
+    task = asyncio.create_task(asgi_client.get(f"{PATH}/slow"))
     await asyncio.sleep(0)
     task.cancel()
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.core.http.conftest import Build
-from tests.core.http.middleware.shelf import router
+from tests.core.http.middleware.sample_routes import router
 from undercroft.core.http.middleware.trusted_proxies import client_key, parse_address
 from undercroft.core.http.settings import HttpSettings
 
@@ -32,10 +32,10 @@ TRUSTED = HttpSettings(trusted_proxies=("10.0.0.0/8", "2001:db8::/32"))
 async def test_the_first_untrusted_hop_from_the_right_is_the_client(
     build: Build, peer: str, forwarded: list[str], client: str
 ) -> None:
-    ask = build(router, settings=(TRUSTED,))
+    asgi_client = build(router, settings=(TRUSTED,))
     headers = [("x-forwarded-for", value) for value in forwarded]
 
-    assert (await ask.get(PATH, client=(peer, 1), headers=headers)).json["client"] == client
+    assert (await asgi_client.get(PATH, client=(peer, 1), headers=headers)).json["client"] == client
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ async def test_the_first_untrusted_hop_from_the_right_is_the_client(
 async def test_the_scheme_is_believed_from_a_trusted_proxy_only(
     build: Build, peer: str, forwarded: str, scheme: str
 ) -> None:
-    ask = build(router, settings=(TRUSTED,))
-    answer = await ask.get(PATH, client=(peer, 1), scheme="http", headers=[("x-forwarded-proto", forwarded)])
+    asgi_client = build(router, settings=(TRUSTED,))
+    response = await asgi_client.get(PATH, client=(peer, 1), scheme="http", headers=[("x-forwarded-proto", forwarded)])
 
-    assert answer.json["scheme"] == scheme
+    assert response.json["scheme"] == scheme
 
 
 async def test_without_the_setting_nobody_is_believed(build: Build) -> None:
-    answer = await build(router).get(PATH, client=("127.0.0.1", 1), headers=[("x-forwarded-for", "198.51.100.7")])
+    response = await build(router).get(PATH, client=("127.0.0.1", 1), headers=[("x-forwarded-for", "198.51.100.7")])
 
-    assert answer.json["client"] == "127.0.0.1"
+    assert response.json["client"] == "127.0.0.1"
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,40 @@
 """Migrations: one history per package, each with its own folder and version table, upgraded in the order given."""
 
-from undercroft.core.db.migrations.creating import Created, NothingDiffers, create, migration_name
-from undercroft.core.db.migrations.histories import History, Missing, Status
-from undercroft.core.db.migrations.repairing import Repair, repair, repairs
-from undercroft.core.db.migrations.running import ENVIRONMENT, connected
-from undercroft.core.db.migrations.status import statuses, tables
-from undercroft.core.db.migrations.upgrading import (
-    Waiting,
+from undercroft.core.db.migrations.autogenerate import CreatedMigration, NoChangesDetected, create, migration_name
+from undercroft.core.db.migrations.executor import (
+    LossyMigration,
     differences,
     downgrade,
-    missing_file,
+    find_lossy_migration,
+    missing_file_message,
     pending_sql,
     upgrade,
-    waiting,
 )
+from undercroft.core.db.migrations.history import History, MissingMigration, Status
+from undercroft.core.db.migrations.repair import Repair, apply_repair, find_repairs
+from undercroft.core.db.migrations.runner import SCRIPT_LOCATION, open_migration_connection
+from undercroft.core.db.migrations.status import get_statuses, tables
 
 __all__ = [
-    "ENVIRONMENT",
-    "Created",
+    "SCRIPT_LOCATION",
+    "CreatedMigration",
     "History",
-    "Missing",
-    "NothingDiffers",
+    "LossyMigration",
+    "MissingMigration",
+    "NoChangesDetected",
     "Repair",
     "Status",
-    "Waiting",
-    "connected",
+    "apply_repair",
     "create",
     "differences",
     "downgrade",
+    "find_lossy_migration",
+    "find_repairs",
+    "get_statuses",
     "migration_name",
-    "missing_file",
+    "missing_file_message",
+    "open_migration_connection",
     "pending_sql",
-    "repair",
-    "repairs",
-    "statuses",
     "tables",
     "upgrade",
-    "waiting",
 ]

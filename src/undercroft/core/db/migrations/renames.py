@@ -30,7 +30,7 @@ def _render(_context: AutogenContext, operation: ops.RenameTableOp) -> str:
     return f"op.rename_table({operation.table_name!r}, {operation.new_table_name!r})"
 
 
-def rename_instead(upgrade: ops.UpgradeOps, downgrade: ops.DowngradeOps) -> list[Rename]:
+def detect_renames(upgrade: ops.UpgradeOps, downgrade: ops.DowngradeOps) -> list[Rename]:
     """Replace each drop with its matching add, in both directions, by a rename that loses nothing.
 
     A dropped and an added column match when they are the only ones of their type in their table, and tables when
@@ -101,12 +101,12 @@ def _replace_column(operations: list[ops.MigrateOperation], table: str, old: str
         if group.table_name != table:
             continue
         added = next(op.column for op in group.ops if isinstance(op, ops.AddColumnOp) and op.column.name == new)
-        group.ops[:] = [op for op in group.ops if not _is_about(op, old, new)]
+        group.ops[:] = [op for op in group.ops if not _affects_column(op, old, new)]
         change = ops.AlterColumnOp(table, old, existing_type=added.type, modify_name=new)
         group.ops.insert(0, change)
 
 
-def _is_about(operation: ops.MigrateOperation, old: str, new: str) -> bool:
+def _affects_column(operation: ops.MigrateOperation, old: str, new: str) -> bool:
     if isinstance(operation, ops.AddColumnOp):
         return bool(operation.column.name == new)
     return isinstance(operation, ops.DropColumnOp) and operation.column_name == old

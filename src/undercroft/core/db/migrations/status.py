@@ -5,42 +5,44 @@ from collections.abc import Iterator, Mapping, Sequence
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
-from undercroft.core.db.migrations import ledger
-from undercroft.core.db.migrations.histories import History, Missing, Status
-from undercroft.core.db.migrations.running import connected, scripts_of
+from undercroft.core.db.migrations import recorder
+from undercroft.core.db.migrations.history import History, MissingMigration, Status
+from undercroft.core.db.migrations.runner import open_migration_connection, script_directory
 
 
-async def statuses(url: str, histories: Sequence[History]) -> list[Status]:
+async def get_statuses(url: str, histories: Sequence[History]) -> list[Status]:
     """Where the database stands in each history. Raises `ConfigurationError` when files do not fit together."""
-    async with connected(url) as connection:
-        return [await connection.run_sync(status_of, history) for history in histories]
+    async with open_migration_connection(url) as connection:
+        return [await connection.run_sync(get_status, history) for history in histories]
 
 
 async def tables(url: str) -> set[str]:
     """The names of the tables that the database has."""
-    async with connected(url) as connection:
+    async with open_migration_connection(url) as connection:
         return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
 
 
-def status_of(connection: Connection, history: History) -> Status:
+def get_status(connection: Connection, history: History) -> Status:
     """Where the database stands in one history."""
     context = MigrationContext.configure(connection, opts={"version_table": history.version_table})
     current = context.get_current_revision()
-    order = [script.revision for script in scripts_of(history).walk_revisions()][::-1]
-    missing: tuple[Missing, ...] = ()
+    order = [script.revision for script in script_directory(history).walk_revisions()][::-1]
+    missing: tuple[MissingMigration, ...] = ()
     known = current
     if current is not None and current not in order:
-        missing = tuple(_missing(current, order, ledger.recorded(connection, history.name)))
+        missing = tuple(_missing(current, order, recorder.applied_migrations(connection, history.name)))
         known = missing[-1].down_revision if missing[-1].recorded else _last_before(current, order)
     pending = order if known is None else order[order.index(known) + 1 :]
     return Status(history.name, current, order[-1] if order else None, tuple(pending), missing, known, history.folder)
 
 
-def _missing(current: str, order: Sequence[str], recorded: Mapping[str, Missing]) -> Iterator[Missing]:
+def _missing(
+    current: str, order: Sequence[str], recorded: Mapping[str, MissingMigration]
+) -> Iterator[MissingMigration]:
     """The applied migrations without a file, newest first, as far as they were recorded."""
     revision: str | None = current
     while revision is not None and revision not in order:
-        each = recorded.get(revision, Missing(revision))
+        each = recorded.get(revision, MissingMigration(revision))
         yield each
         revision = each.down_revision
 

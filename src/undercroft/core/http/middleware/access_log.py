@@ -35,10 +35,10 @@ class AccessLog:
         try:
             await self.app(scope, receive, send)
         finally:
-            self._tell(scope, time.perf_counter() - started)
+            self._log(scope, time.perf_counter() - started)
 
-    def _tell(self, scope: Scope, seconds: float) -> None:
-        facts = _facts(scope, seconds)
+    def _log(self, scope: Scope, seconds: float) -> None:
+        facts = _build_record(scope, seconds)
         if not self._quiet or facts["status"] >= 500:
             logs.write_access(facts)
         if seconds >= self._slow:
@@ -47,7 +47,7 @@ class AccessLog:
             )
 
 
-def _facts(scope: Scope, seconds: float) -> dict[str, Any]:
+def _build_record(scope: Scope, seconds: float) -> dict[str, Any]:
     state = scope["state"]
     status = state.get("status", 499)
     principal, client = state.get("principal"), scope.get("client")
@@ -63,7 +63,7 @@ def _facts(scope: Scope, seconds: float) -> dict[str, Any]:
         "status": status,
         "ms": round(seconds * 1000, 2),
         "client": client[0] if client else None,
-        "user_id": principal.person_id if principal is not None else None,
+        "user_id": principal.user_id_or_none if principal is not None else None,
     }
     if principal is not None and principal.impersonator_id is not None:
         facts["impersonator_id"] = principal.impersonator_id

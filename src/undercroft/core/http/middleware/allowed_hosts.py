@@ -5,13 +5,13 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from undercroft.core.errors import BadRequest
-from undercroft.core.http.errors import answer
+from undercroft.core.http.errors import send_error
 from undercroft.core.http.middleware.trusted_proxies import parse_address
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, Environment, load
 
 EXEMPT = frozenset({"/health"})
-MAX_KNOWN = 256
+MAX_CACHED_HOSTS = 256
 
 
 class UnknownHost(BadRequest):
@@ -32,8 +32,8 @@ class AllowedHosts:
         self._any = "*" in hosts or (not hosts and core.environment is Environment.TEST)
         self._local = core.is_development
         named = hosts if hosts and not self._local else (*hosts, urlsplit(core.public_url).hostname or "")
-        self._exact = frozenset(host for host in named if not host.startswith("*."))
-        self._below = tuple(host[1:] for host in named if host.startswith("*."))
+        self._host_names = frozenset(host for host in named if not host.startswith("*."))
+        self._host_suffixes = tuple(host[1:] for host in named if host.startswith("*."))
         self._known: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +42,7 @@ class AllowedHosts:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await answer(UnknownHost(), scope, send)
+            await send_error(UnknownHost(), scope, send)
 
     def _allows(self, scope: Scope) -> bool:
         given = [value for name, value in scope["headers"] if name == b"host"]
@@ -50,13 +50,13 @@ class AllowedHosts:
             return False
         if given[0] in self._known:
             return True
-        allowed = self._is_ours(host_name(given[0].decode("latin-1")))
-        if allowed and len(self._known) < MAX_KNOWN:
+        allowed = self._is_allowed_name(host_name(given[0].decode("latin-1")))
+        if allowed and len(self._known) < MAX_CACHED_HOSTS:
             self._known.add(given[0])
         return allowed
 
-    def _is_ours(self, host: str) -> bool:
-        if host in self._exact or host.endswith(self._below or "\0"):
+    def _is_allowed_name(self, host: str) -> bool:
+        if host in self._host_names or host.endswith(self._host_suffixes or "\0"):
             return True
         return self._local and (host == "localhost" or host.endswith(".localhost") or parse_address(host) is not None)
 

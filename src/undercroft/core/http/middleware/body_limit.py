@@ -11,10 +11,10 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from undercroft.core.http.errors import PayloadTooLarge, answer
+from undercroft.core.http.errors import PayloadTooLarge, send_error
 
-WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
-MOST_DRAINED = 32 << 20
+BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_DRAIN_BYTES = 32 << 20
 """Bytes that are read to no purpose before an answer."""
 DRAIN_SECONDS = 5
 
@@ -35,12 +35,12 @@ class BodyLimit:
             return
         headers = scope["state"]["request_headers"]
         length = headers.get(b"content-length")
-        if length is None and scope["method"] in WITHOUT_BODY and b"transfer-encoding" not in headers:
+        if length is None and scope["method"] in BODYLESS_METHODS and b"transfer-encoding" not in headers:
             await self.app(scope, receive, send)
             return
-        size = 0 if length is None else _number(length)
-        drains = size <= MOST_DRAINED and b"expect" not in headers
-        counted = _Counted(self._max_size, scope["state"], receive, send, drains=drains)
+        size = 0 if length is None else _parse_length(length)
+        can_drain = size <= MAX_DRAIN_BYTES and b"expect" not in headers
+        counted = _LimitedBody(self._max_size, scope["state"], receive, send, can_drain=can_drain)
         if size > self._max_size:
             await self._refuse(counted, scope, send)
             return
@@ -52,23 +52,23 @@ class BodyLimit:
         if counted.exceeded and not counted.started:
             await self._refuse(counted, scope, send)
 
-    async def _refuse(self, counted: "_Counted", scope: Scope, send: Send) -> None:
+    async def _refuse(self, counted: "_LimitedBody", scope: Scope, send: Send) -> None:
         await counted.drain()
         error = PayloadTooLarge(details={"max_bytes": self._max_size}, headers={"Connection": "close"})
-        await answer(error, scope, send)
+        await send_error(error, scope, send)
 
 
-class _Counted:
-    __slots__ = ("_drains", "_ended", "_held", "_left", "_receive", "_send", "_state", "exceeded", "started")
+class _LimitedBody:
+    __slots__ = ("_can_drain", "_deferred", "_ended", "_left", "_receive", "_send", "_state", "exceeded", "started")
 
-    def __init__(self, max_size: int, state: dict[str, Any], receive: Receive, send: Send, *, drains: bool) -> None:
+    def __init__(self, max_size: int, state: dict[str, Any], receive: Receive, send: Send, *, can_drain: bool) -> None:
         self._left = max_size
         self._state = state
         self._receive = receive
         self._send = send
-        self._drains = drains
+        self._can_drain = can_drain
         self._ended = False
-        self._held: Message | None = None
+        self._deferred: Message | None = None
         self.exceeded = False
         self.started = False
 
@@ -78,7 +78,7 @@ class _Counted:
         try:
             message = await self._receive()
         except asyncio.CancelledError:
-            self._give_up()
+            self._mark_stalled()
             raise
         self._ended = not message.get("more_body", False)
         if message["type"] == "http.request":
@@ -88,23 +88,23 @@ class _Counted:
                 raise HTTPException(413)
         return message
 
-    def _give_up(self) -> None:
+    def _mark_stalled(self) -> None:
         """The time was up while we waited for the client: what it did not send until now, nobody waits for."""
         if not self._ended:
-            self._drains = False
+            self._can_drain = False
             self._state["body_stalled"] = True
 
     async def send(self, message: Message) -> None:
         """What begins before the body has ended waits for its first part; if that is all, the rest is read."""
         if self.exceeded and not self.started:
             return
-        if not self.started and not self._ended and self._held is None:
-            self._held = message
+        if not self.started and not self._ended and self._deferred is None:
+            self._deferred = message
             return
-        if self._held is not None:
+        if self._deferred is not None:
             if not message.get("more_body", False):
                 await self.drain()
-            held, self._held = self._held, None
+            held, self._deferred = self._deferred, None
             self.started = True
             await self._send(held)
         self.started = True
@@ -112,7 +112,7 @@ class _Counted:
 
     async def drain(self) -> None:
         """Read what is left of the body, unless its client waits for leave to send it."""
-        left = MOST_DRAINED if self._drains else 0
+        left = MAX_DRAIN_BYTES if self._can_drain else 0
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 while not self._ended and left > 0:
@@ -121,6 +121,6 @@ class _Counted:
                     self._ended = not message.get("more_body", False)
 
 
-def _number(text: bytes) -> int:
+def _parse_length(text: bytes) -> int:
     """The value of a Content-Length; one that is no number counts as zero and is left to the server."""
     return int(text.lstrip(b"0")[:20] or b"0") if text.isdigit() else 0

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BROTLI_QUALITY = 4
 GZIP_LEVEL = 5
-OFF_LOOP_FROM = 131_072
+THREAD_MIN_SIZE = 131_072
 TYPES = (b"text/", b"application/json", b"application/javascript", b"application/xml", b"image/svg+xml")
 NOT_COMPRESSED = (b"text/event-stream",)
 
@@ -30,7 +30,7 @@ class Compression:
         if scope["type"] != "http" or scope["method"] == "HEAD":
             await self.app(scope, receive, send)
             return
-        coding = chosen(scope["state"]["request_headers"].get(b"accept-encoding", b""))
+        coding = negotiate_encoding(scope["state"]["request_headers"].get(b"accept-encoding", b""))
         await self.app(scope, receive, _Compressor(self._min_size, coding, send))
 
 
@@ -45,7 +45,7 @@ class _Compressor:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            if _is_candidate(message):
+            if _is_compressible(message):
                 self._head = message
                 return
         elif self._head is not None:
@@ -61,33 +61,33 @@ class _Compressor:
         headers = [*head["headers"], (b"vary", b"Accept-Encoding")]
         if self._coding:
             encode = ENCODERS[self._coding]
-            body = encode(body) if len(body) < OFF_LOOP_FROM else await asyncio.to_thread(encode, body)
+            body = encode(body) if len(body) < THREAD_MIN_SIZE else await asyncio.to_thread(encode, body)
             headers = [header for header in headers if header[0] != b"content-length"]
             headers += [(b"content-encoding", self._coding), (b"content-length", str(len(body)).encode())]
         head["headers"] = headers
         return {**message, "body": body}
 
 
-def chosen(accept_encoding: bytes) -> bytes:
+def negotiate_encoding(accept_encoding: bytes) -> bytes:
     """`br`, `gzip` or nothing, by what the client accepts (RFC 9110, 12.5.3); brotli is preferred."""
     if not accept_encoding:
         return b""
-    if accept_encoding in _seen:
-        return _seen[accept_encoding]
+    if accept_encoding in _negotiated:
+        return _negotiated[accept_encoding]
     accepted = {}
     for item in accept_encoding.lower().split(b","):
         name, _, weight = item.partition(b";")
         accepted[name.strip()] = weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
     coding = next((coding for coding in ENCODERS if accepted.get(coding, accepted.get(b"*", False))), b"")
-    if len(_seen) < 256:
-        _seen[accept_encoding] = coding
+    if len(_negotiated) < 256:
+        _negotiated[accept_encoding] = coding
     return coding
 
 
-_seen: dict[bytes, bytes] = {}
+_negotiated: dict[bytes, bytes] = {}
 
 
-def _is_candidate(head: Message) -> bool:
+def _is_compressible(head: Message) -> bool:
     if head["status"] in (204, 206, 304):
         return False
     fits = False

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from undercroft.core.errors import Forbidden
-from undercroft.core.http.errors import answer
+from undercroft.core.http.errors import send_error
 
 Header = tuple[bytes, bytes]
 
@@ -14,7 +14,7 @@ REQUEST_HEADERS = (
     b"Accept, Accept-Language, Accept-Version, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
     b"X-API-Version, X-CSRF-Token, X-Request-ID, X-Team-ID"
 )
-EXPOSED = (
+EXPOSED_HEADERS = (
     b"ETag, Idempotency-Replayed, Location, Retry-After, X-API-Version, X-RateLimit-Limit, X-RateLimit-Remaining, "
     b"X-RateLimit-Reset, X-Request-ID"
 )
@@ -54,9 +54,9 @@ class Cors:
         headers = scope["state"]["request_headers"]
         origin = headers.get(b"origin")
         if origin and scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
-            await self._answer_preflight(origin, scope, send)
+            await self._handle_preflight(origin, scope, send)
             return
-        granted = [*self._grant(origin), *self._vary(b"Origin")]
+        granted = [*self._origin_headers(origin), *self._vary(b"Origin")]
 
         async def send_granted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -65,12 +65,12 @@ class Cors:
 
         await self.app(scope, receive, send_granted if granted else send)
 
-    async def _answer_preflight(self, origin: bytes, scope: Scope, send: Send) -> None:
+    async def _handle_preflight(self, origin: bytes, scope: Scope, send: Send) -> None:
         vary = self._vary(b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
-        grant = self._grant(origin)
+        grant = self._origin_headers(origin)
         if not grant:
             scope["state"]["response_headers"] += vary
-            await answer(OriginNotAllowed(), scope, send)
+            await send_error(OriginNotAllowed(), scope, send)
             return
         allowed = [
             (b"access-control-allow-methods", METHODS),
@@ -80,17 +80,17 @@ class Cors:
         await send({"type": "http.response.start", "status": 204, "headers": [*grant, *allowed, *vary]})
         await send({"type": "http.response.body"})
 
-    def _grant(self, origin: bytes | None) -> list[Header]:
+    def _origin_headers(self, origin: bytes | None) -> list[Header]:
         if origin is None:
             return []
         if self._all:
-            return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED)]
+            return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", EXPOSED_HEADERS)]
         if origin.lower() not in self._allowed:
             return []
         return [
             (b"access-control-allow-origin", origin),
             (b"access-control-allow-credentials", b"true"),
-            (b"access-control-expose-headers", EXPOSED),
+            (b"access-control-expose-headers", EXPOSED_HEADERS),
         ]
 
     def _vary(self, names: bytes) -> list[Header]:

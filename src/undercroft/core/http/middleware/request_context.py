@@ -6,9 +6,9 @@ import uuid_utils
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
-from undercroft.core.audit import Answering
+from undercroft.core.audit import AuditContext
 from undercroft.core.db.reauthorization import bind_reauthorization
-from undercroft.core.db.tenancy import act_for
+from undercroft.core.db.tenancy import set_current_tenant
 
 _VALID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 
@@ -50,10 +50,10 @@ class RequestContext:
                 message["headers"] = [*message.get("headers", ()), *extra, *limits]
             await send(message)
 
-        act_for(None)
+        set_current_tenant(None)
         bind_contextvars(request_id=request_id)
         try:
-            with Answering(scope):
+            with AuditContext(scope):
                 await self.app(scope, receive, send_head if scope["type"] == "http" else send)
         finally:
             bind_reauthorization(None)

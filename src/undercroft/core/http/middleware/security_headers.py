@@ -7,7 +7,7 @@ from undercroft.core.settings import CoreSettings, load
 
 Header = tuple[bytes, bytes]
 
-EVERYWHERE: dict[bytes, bytes] = {
+DEFAULT_HEADERS: dict[bytes, bytes] = {
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
     b"referrer-policy": b"strict-origin-when-cross-origin",
@@ -15,7 +15,7 @@ EVERYWHERE: dict[bytes, bytes] = {
     b"cross-origin-opener-policy": b"same-origin",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 }
-API_ONLY: dict[bytes, bytes] = {b"referrer-policy": b"no-referrer", b"cache-control": b"no-store"}
+API_HEADERS: dict[bytes, bytes] = {b"referrer-policy": b"no-referrer", b"cache-control": b"no-store"}
 
 
 class SecurityHeaders:
@@ -26,13 +26,13 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        base = dict(EVERYWHERE)
+        base = dict(DEFAULT_HEADERS)
         hsts = load(HttpSettings).hsts
         if load(CoreSettings).is_production and hsts and hsts != "off":
             base[b"strict-transport-security"] = hsts.encode("latin-1")
         self._root = list(base.items())
-        self._api = list((base | API_ONLY).items())
-        self._names = frozenset(base | API_ONLY)
+        self._api = list((base | API_HEADERS).items())
+        self._names = frozenset(base | API_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,12 +42,12 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._merged(message.get("headers", ()), defaults)
+                message["headers"] = self._merge(message.get("headers", ()), defaults)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
 
-    def _merged(self, own: "list[Header] | tuple[Header, ...]", defaults: list[Header]) -> list[Header]:
+    def _merge(self, own: "list[Header] | tuple[Header, ...]", defaults: list[Header]) -> list[Header]:
         said = {name for name, _ in own if name in self._names}
         if said:
             return [*own, *(header for header in defaults if header[0] not in said)]

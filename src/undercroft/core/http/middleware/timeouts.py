@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from undercroft.core.http.errors import BodyTimedOut, RequestTimedOut, answer
+from undercroft.core.http.errors import BodyTimedOut, RequestTimedOut, send_error
 
 STEPS = 20
 
@@ -20,7 +20,7 @@ class Timeouts:
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self.app = app
         self._seconds = seconds
-        self._waiting: set[_Waiting] = set()
+        self._pending: set[_PendingRequest] = set()
         self._sweeping = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -32,7 +32,7 @@ class Timeouts:
         waiting = self._watch(task)
 
         async def send_in_time(message: Message) -> None:
-            self._waiting.discard(waiting)
+            self._pending.discard(waiting)
             await send(message)
 
         try:
@@ -42,37 +42,37 @@ class Timeouts:
                 raise
             stalled = scope["state"].get("body_stalled", False)
             error = BodyTimedOut(headers={"Connection": "close"}) if stalled else RequestTimedOut()
-            await answer(error, scope, send)
+            await send_error(error, scope, send)
         finally:
-            self._waiting.discard(waiting)
+            self._pending.discard(waiting)
 
-    def _watch(self, task: "asyncio.Task[object]") -> "_Waiting":
+    def _watch(self, task: "asyncio.Task[object]") -> "_PendingRequest":
         loop = task.get_loop()
-        waiting = _Waiting(task, loop.time() + self._seconds)
+        waiting = _PendingRequest(task, loop.time() + self._seconds)
         if self._loop is not loop:
             self._loop = loop
-            self._waiting.clear()
+            self._pending.clear()
             self._sweeping = False
         if not self._sweeping:
             self._sweeping = True
             loop.call_later(self._seconds / STEPS, self._sweep, loop)
-        self._waiting.add(waiting)
+        self._pending.add(waiting)
         return waiting
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop is not self._loop:
             return
         now = loop.time()
-        for waiting in [waiting for waiting in self._waiting if waiting.deadline <= now]:
-            self._waiting.discard(waiting)
+        for waiting in [waiting for waiting in self._pending if waiting.deadline <= now]:
+            self._pending.discard(waiting)
             waiting.expired = True
             waiting.task.cancel()
-        self._sweeping = bool(self._waiting)
+        self._sweeping = bool(self._pending)
         if self._sweeping:
             loop.call_later(self._seconds / STEPS, self._sweep, loop)
 
 
-class _Waiting:
+class _PendingRequest:
     """A request whose answer has not begun."""
 
     __slots__ = ("deadline", "expired", "task")

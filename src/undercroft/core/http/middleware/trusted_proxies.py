@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 Address = IPv4Address | IPv6Address
-_SECURE = {
+_SCHEMES = {
     "http": {"http": "http", "https": "https"},
     "websocket": {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"},
 }
@@ -23,24 +23,24 @@ class TrustedProxies:
     def __init__(self, app: ASGIApp, trusted: Sequence[str]) -> None:
         self.app = app
         self._networks = [ip_network(network) for network in trusted]
-        self._is_trusted = lru_cache(maxsize=4096)(self._find)
+        self._is_trusted = lru_cache(maxsize=4096)(self._check_trusted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket") and scope.get("client") and self._is_trusted(scope["client"][0]):
-            self._believe(scope)
+            self._apply_forwarded(scope)
         await self.app(scope, receive, send)
 
-    def _believe(self, scope: Scope) -> None:
-        hops = _listed(scope, b"x-forwarded-for")
-        position, client = self._client(hops)
+    def _apply_forwarded(self, scope: Scope) -> None:
+        hops = _split_header(scope, b"x-forwarded-for")
+        position, client = self._find_client(hops)
         if client is not None:
             scope["client"] = (str(client), 0)
-        protocols = _listed(scope, b"x-forwarded-proto")
+        protocols = _split_header(scope, b"x-forwarded-proto")
         if protocols:
             protocol = protocols[position] if len(protocols) == len(hops) else protocols[-1]
-            scope["scheme"] = _SECURE[scope["type"]].get(protocol.lower(), scope["scheme"])
+            scope["scheme"] = _SCHEMES[scope["type"]].get(protocol.lower(), scope["scheme"])
 
-    def _client(self, hops: list[str]) -> tuple[int, Address | None]:
+    def _find_client(self, hops: list[str]) -> tuple[int, Address | None]:
         found: tuple[int, Address | None] = (-1, None)
         for position in range(len(hops) - 1, -1, -1):
             address = parse_address(hops[position])
@@ -51,7 +51,7 @@ class TrustedProxies:
                 break
         return found
 
-    def _find(self, host: str) -> bool:
+    def _check_trusted(self, host: str) -> bool:
         address = parse_address(host)
         return address is not None and any(
             address.version == network.version and address in network for network in self._networks
@@ -83,7 +83,7 @@ def client_key(host: str) -> str:
     return str(address)
 
 
-def _listed(scope: Scope, name: bytes) -> list[str]:
+def _split_header(scope: Scope, name: bytes) -> list[str]:
     """The items of a comma-separated header, over all its lines, at most the last hundred."""
     joined = b",".join(value for key, value in scope["headers"] if key == name)
     return [item.strip() for item in joined.decode("latin-1").split(",") if item.strip()][-100:]

@@ -4,16 +4,16 @@ from fastapi import Response
 
 from undercroft.core.auth import Router
 from undercroft.core.settings import load
-from undercroft.modules.auth.answers import SIGN_IN
-from undercroft.modules.auth.identity import IdentityDep
+from undercroft.modules.auth.responses import SIGN_IN
 from undercroft.modules.auth.schemas import JwkSet
+from undercroft.modules.auth.services import AuthServicesDep
 from undercroft.modules.auth.settings import AuthSettings
 
 keys = Router(surface="root", tag=SIGN_IN, include_in_schema=True)
 
 
 @keys.get("/.well-known/jwks.json", response_model=JwkSet, summary="Read the public keys")
-async def read_public_keys(identity: IdentityDep) -> Response:
+async def read_public_keys(auth_services: AuthServicesDep) -> Response:
     """A JWK Set (RFC 7517). A key is published here before it signs and until its last token has expired."""
     headers = {"Cache-Control": f"public, max-age={load(AuthSettings).jwks_cache_seconds}"}
-    return Response(await identity.keys.jwks(), media_type="application/json", headers=headers)
+    return Response(await auth_services.keys.jwks(), media_type="application/json", headers=headers)

@@ -4,10 +4,10 @@ from typing import Annotated
 from uuid import UUID
 
 from undercroft.core.auth import CurrentPrincipal, Router
-from undercroft.core.auth.widening import grants_nothing
+from undercroft.core.auth.step_up_policy import step_up_exempt
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
-from undercroft.core.http.pagination import NumberedQuery, Page
+from undercroft.core.http.pagination import Page, PageNumberQuery
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
 from undercroft.modules.auth import sessions as service
@@ -21,23 +21,23 @@ sessions = Router(surface="auth", prefix="/sessions", tag=SESSIONS)
 
 @sessions.get("", response_model=Page[SessionRead], summary="List one's own sessions")
 async def list_sessions(
-    query: Annotated[NumberedQuery, query(NumberedQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[SessionRead]:
     """Those that can still be used, the latest seen first."""
     found = await service.list_sessions(session, principal, page=query.page, size=query.size)
-    items = [SessionRead.of(each, current=principal.own_session_id) for each in found.items]
+    items = [SessionRead.of(each, current=principal.session_id_or_none) for each in found.items]
     return Page.of(items, total=found.total, page=query.page, size=query.size)
 
 
 @sessions.delete("", status_code=204, summary="End all other sessions")
-@grants_nothing("It takes access away.")
+@step_up_exempt("It takes access away.")
 async def end_other_sessions(principal: CurrentPrincipal, session: SessionDep) -> None:
     """This session goes on; the others end with their next request."""
     await service.end_other_sessions(session, principal)
 
 
 @sessions.delete("/{session_id}", status_code=204, summary="End a session", responses=responses(SessionNotFound))
-@grants_nothing("It takes access away.")
+@step_up_exempt("It takes access away.")
 async def end_session(session_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """It ends with its next request, on every process."""
     await service.end_session(session, principal, session_id)

@@ -5,13 +5,13 @@ from fastapi import Request, Response
 from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
 from undercroft.core.http.errors import responses
-from undercroft.core.http.idempotency import not_idempotent
+from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit
 from undercroft.core.settings import load
-from undercroft.modules.identities import news
+from undercroft.modules.identities import provider_events
 from undercroft.modules.identities.connections import ConnectionsDep
 from undercroft.modules.identities.errors import InvalidWebhook, UnknownProvider
-from undercroft.modules.identities.routes.own import IDENTITIES
+from undercroft.modules.identities.routes.identities import IDENTITIES
 from undercroft.providers.identity import BadSignature, IdentitySettings
 
 webhooks = Router(surface="public", prefix="/identity/webhooks", tag=IDENTITIES)
@@ -24,15 +24,17 @@ webhooks = Router(surface="public", prefix="/identity/webhooks", tag=IDENTITIES)
     responses=responses(UnknownProvider, InvalidWebhook),
 )
 @limit("600/minute")
-@not_idempotent("Every event has an id, which works once.")
-async def hear(provider: str, request: Request, connections: ConnectionsDep, session: SessionDep) -> Response:
+@idempotency_exempt("Every event has an id, which works once.")
+async def receive_webhook(
+    provider: str, request: Request, connections: ConnectionsDep, session: SessionDep
+) -> Response:
     """Signed as svix and Standard Webhooks do. What comes again changes nothing, what comes late neither."""
     if connections.external is None or provider != load(IdentitySettings).auth_provider:
         raise UnknownProvider
     try:
-        event = connections.external.event(request.headers, await request.body())
+        event = connections.external.parse_webhook(request.headers, await request.body())
     except BadSignature:
         raise InvalidWebhook from None
     if event is not None:
-        await news.hear(session, provider, event)
+        await provider_events.handle_event(session, provider, event)
     return Response(status_code=204)

@@ -1,15 +1,15 @@
 """One's own authenticator app and recovery codes."""
 
-from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_recent_proof
-from undercroft.core.auth.widening import requires_proof_when
+from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_step_up
+from undercroft.core.auth.step_up_policy import step_up_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
-from undercroft.core.http.idempotency import answers_secret
+from undercroft.core.http.idempotency import returns_secret
 from undercroft.core.http.limits import limit
 from undercroft.core.http.tags import Tag
-from undercroft.modules.mfa import enrolment, totp
-from undercroft.modules.mfa.enrolment import PENDING_LIFE, Enrolment
-from undercroft.modules.mfa.errors import MfaNeeded, MfaNotEnabled, TotpNotFound, TotpNotStarted, WrongCode
+from undercroft.modules.mfa import enrollment, totp
+from undercroft.modules.mfa.enrollment import PENDING_LIFETIME, EnrollmentService
+from undercroft.modules.mfa.errors import MfaNotEnabled, MfaRequiredByPolicy, TotpNotFound, TotpNotStarted, WrongCode
 from undercroft.modules.mfa.schemas import (
     ConfirmTotp,
     MfaRead,
@@ -19,16 +19,16 @@ from undercroft.modules.mfa.schemas import (
     TotpStarted,
 )
 
-TWO_STEPS = Tag("Two-step sign-in", "Authenticator apps, passkeys and recovery codes.", group="Account")
-PROVEN = [require_recent_proof()]
+TWO_FACTOR = Tag("Two-step sign-in", "Authenticator apps, passkeys and recovery codes.", group="Account")
+REAUTHENTICATED = [require_step_up()]
 
-mfa = Router(surface="auth", prefix="/mfa", tag=TWO_STEPS)
+mfa = Router(surface="auth", prefix="/mfa", tag=TWO_FACTOR)
 
 
 @mfa.get("", response_model=MfaRead, summary="Read one's own second factors")
 async def read_mfa(principal: CurrentPrincipal, session: ReadSessionDep) -> MfaRead:
     """What is on, how many recovery codes are left, and which of one's teams ask for it."""
-    found = await enrolment.overview(session, principal.user_id)
+    found = await enrollment.get_overview(session, principal.user_id)
     return MfaRead(
         enabled=found.totp or bool(found.passkeys),
         totp=found.totp,
@@ -43,14 +43,16 @@ async def read_mfa(principal: CurrentPrincipal, session: ReadSessionDep) -> MfaR
     response_model=TotpStarted,
     summary="Begin to set up an authenticator app",
     responses=responses(StepUpRequired),
-    dependencies=PROVEN,
+    dependencies=REAUTHENTICATED,
 )
-@answers_secret
+@returns_secret
 async def begin_totp(principal: CurrentPrincipal, session: SessionDep) -> TotpStarted:
     """Nothing changes before it is confirmed with a code; an app that is in use stays so until then."""
-    secret = await Enrolment(session, principal).begin_totp()
-    uri = totp.uri(secret, principal.subject["email"])
-    return TotpStarted(secret=secret, uri=uri, qr_code=totp.qr_code(uri), expires_in=int(PENDING_LIFE.total_seconds()))
+    secret = await EnrollmentService(session, principal).begin_totp()
+    uri = totp.provisioning_uri(secret, principal.subject["email"])
+    return TotpStarted(
+        secret=secret, uri=uri, qr_code=totp.qr_code(uri), expires_in=int(PENDING_LIFETIME.total_seconds())
+    )
 
 
 @mfa.post(
@@ -60,24 +62,24 @@ async def begin_totp(principal: CurrentPrincipal, session: SessionDep) -> TotpSt
     responses=responses(TotpNotStarted, WrongCode),
 )
 @limit("sign_in")
-@answers_secret
-@requires_proof_when("the app was begun: without that there is no secret that a code could be of")
+@returns_secret
+@step_up_when("the app was begun: without that there is no secret that a code could be of")
 async def confirm_totp(body: ConfirmTotp, principal: CurrentPrincipal, session: SessionDep) -> TotpConfirmed:
     """From now on signing in asks for its codes. With the first factor come recovery codes, shown this once."""
-    change = await Enrolment(session, principal).confirm_totp(body.code)
-    return TotpConfirmed(recovery_codes=change.codes)
+    change = await EnrollmentService(session, principal).confirm_totp(body.code)
+    return TotpConfirmed(recovery_codes=change.recovery_codes)
 
 
 @mfa.delete(
     "/totp",
     status_code=204,
     summary="Remove the authenticator app",
-    responses=responses(TotpNotFound, MfaNeeded, StepUpRequired),
-    dependencies=PROVEN,
+    responses=responses(TotpNotFound, MfaRequiredByPolicy, StepUpRequired),
+    dependencies=REAUTHENTICATED,
 )
 async def remove_totp(principal: CurrentPrincipal, session: SessionDep) -> None:
     """With the last factor two-step sign-in is off, unless a team asks for it."""
-    await Enrolment(session, principal).remove_totp()
+    await EnrollmentService(session, principal).remove_totp()
 
 
 @mfa.post(
@@ -85,9 +87,9 @@ async def remove_totp(principal: CurrentPrincipal, session: SessionDep) -> None:
     response_model=RecoveryCodes,
     summary="Get new recovery codes",
     responses=responses(MfaNotEnabled, StepUpRequired),
-    dependencies=PROVEN,
+    dependencies=REAUTHENTICATED,
 )
-@answers_secret
+@returns_secret
 async def renew_recovery_codes(principal: CurrentPrincipal, session: SessionDep) -> RecoveryCodes:
     """The earlier ones are void."""
-    return RecoveryCodes(recovery_codes=await Enrolment(session, principal).renew_recovery_codes())
+    return RecoveryCodes(recovery_codes=await EnrollmentService(session, principal).renew_recovery_codes())

@@ -6,22 +6,22 @@ from fastapi import Request, Response
 
 from undercroft.core.auth import PlatformRole, Principal, Router
 from undercroft.core.settings import CoreSettings, load
-from undercroft.modules.auth import Identity, IdentityDep
+from undercroft.modules.auth import AuthServices, AuthServicesDep
 from undercroft.modules.identities import ConnectionsDep
-from undercroft.modules.sign_in_pages.answers import JOIN_PAGE, REGISTER_PAGE, SIGN_IN_PAGE, SIGN_OUT_PAGE, form_page
+from undercroft.modules.sign_in_pages.responses import JOIN_PAGE, REGISTER_PAGE, SIGN_IN_PAGE, SIGN_OUT_PAGE, form_page
 from undercroft.modules.sign_in_pages.visitors import Visitor
 from undercroft.modules.teams import list_offers
 from undercroft.providers.identity import IdentitySettings
 
-SHOWN_OFFERS = 20
+MAX_OFFERS = 20
 ADMIN_PAGE = "/admin"
 
-welcome = Router(surface="root")
+welcome_router = Router(surface="root")
 
 
-@welcome.get("/")
+@welcome_router.get("/")
 async def welcome_page(
-    request: Request, visitor: Visitor, identity: IdentityDep, connections: ConnectionsDep
+    request: Request, visitor: Visitor, auth_services: AuthServicesDep, connections: ConnectionsDep
 ) -> Response:
     """Another one is put here by a template called `sign_in_pages/welcome.html`."""
     return form_page(
@@ -34,25 +34,25 @@ async def welcome_page(
         is_local=not load(IdentitySettings).is_external,
         has_social=bool(connections.social),
         in_development=load(CoreSettings).is_development,
-        admin=_admin(request, visitor),
-        **(await _offers(identity, visitor) if visitor else {"offers": []}),
+        admin=_admin_path(request, visitor),
+        **(await _list_offers(auth_services, visitor) if visitor else {"offers": []}),
     )
 
 
-def _admin(request: Request, visitor: Principal | None) -> str:
+def _admin_path(request: Request, visitor: Principal | None) -> str:
     """Where this user administers the platform; empty for other users, and where `/admin` is not served."""
     is_admin = visitor is not None and visitor.role.includes(PlatformRole.ADMIN)
     is_served = any(getattr(route, "path", "") == ADMIN_PAGE for route in request.app.routes)
     return ADMIN_PAGE if is_admin and is_served else ""
 
 
-async def _offers(identity: Identity, visitor: Principal) -> dict[str, Any]:
+async def _list_offers(auth_services: AuthServices, visitor: Principal) -> dict[str, Any]:
     """Teams that the user may join, and what the form that joins one needs."""
-    async with identity.database.reading() as session:
-        found = await list_offers(session, visitor.user_id, page=1, size=SHOWN_OFFERS)
+    async with auth_services.database.read_session() as session:
+        found = await list_offers(session, visitor.user_id, page=1, size=MAX_OFFERS)
     return {
         "offers": found.teams.items,
         "domain": found.domain,
         "join": JOIN_PAGE,
-        "csrf_token": identity.authenticator.csrf.issue(visitor.session_id),
+        "csrf_token": auth_services.authenticator.csrf.issue(visitor.session_id),
     }

@@ -1,21 +1,21 @@
 """Teams over HTTP. What is done at `/teams/{team_id}/…` is done in that team: it is the current one there."""
 
-from undercroft.modules.teams.routes.invitations import accepting, invitations, links
-from undercroft.modules.teams.routes.members import leaving, members
+from undercroft.modules.teams.routes.invitations import invitation_acceptance, invitations, public_invitations
+from undercroft.modules.teams.routes.members import member_removal, members
 from undercroft.modules.teams.routes.offers import offers
-from undercroft.modules.teams.routes.roles import matrix, roles
-from undercroft.modules.teams.routes.teams import deleted, mine, teams
+from undercroft.modules.teams.routes.roles import permission_matrix, roles
+from undercroft.modules.teams.routes.teams import deleted_teams, teams, user_teams
 
 __all__ = [
-    "accepting",
-    "deleted",
+    "deleted_teams",
+    "invitation_acceptance",
     "invitations",
-    "leaving",
-    "links",
-    "matrix",
+    "member_removal",
     "members",
-    "mine",
     "offers",
+    "permission_matrix",
+    "public_invitations",
     "roles",
     "teams",
+    "user_teams",
 ]

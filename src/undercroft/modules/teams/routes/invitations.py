@@ -6,18 +6,16 @@ from uuid import UUID
 from fastapi import Request
 
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission
-from undercroft.core.auth.widening import grants_nothing, requires_proof_when
+from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.db import ReadSessionDep, SessionDep, utc_now
 from undercroft.core.http.errors import responses
-from undercroft.core.http.idempotency import not_idempotent
+from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
-from undercroft.modules.teams.acceptance import accept_invitation as accept
-from undercroft.modules.teams.acceptance import open_invitation
-from undercroft.modules.teams.access import NAMED_TEAM
+from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (
     AlreadyMember,
-    InvitationForAnother,
+    InvitationEmailMismatch,
     InvitationInvalid,
     InvitationNotFound,
     PersonalTeam,
@@ -26,22 +24,24 @@ from undercroft.modules.teams.errors import (
     TeamRoleTooWeak,
     UnknownRole,
 )
+from undercroft.modules.teams.invitation_acceptance import accept_invitation as accept
+from undercroft.modules.teams.invitation_acceptance import get_open_invitation
 from undercroft.modules.teams.invitations import InvitationService
 from undercroft.modules.teams.invitations import list_invitations as invitations_of
-from undercroft.modules.teams.limits import count_invitation
+from undercroft.modules.teams.limits import enforce_invitation_limits
 from undercroft.modules.teams.models import Invitation
-from undercroft.modules.teams.routes.teams import team_read
+from undercroft.modules.teams.routes.teams import to_team_read
 from undercroft.modules.teams.schemas import (
     InvitationCreate,
     InvitationPreview,
     InvitationRead,
-    InvitationToken,
+    InvitationTokenBody,
     TeamRead,
 )
 
-invitations = Router(surface="app", prefix="/teams/{team_id}/invitations", tag="Teams", dependencies=[NAMED_TEAM])
-accepting = Router(surface="app", prefix="/invitations", tag="Teams", personal=True)
-links = Router(surface="public", prefix="/invitations", tag="Teams")
+invitations = Router(surface="app", prefix="/teams/{team_id}/invitations", tag="Teams", dependencies=[TEAM_FROM_PATH])
+invitation_acceptance = Router(surface="app", prefix="/invitations", tag="Teams", team_independent=True)
+public_invitations = Router(surface="public", prefix="/invitations", tag="Teams")
 
 
 @invitations.get(
@@ -70,7 +70,7 @@ async def list_invitations(
         TeamNotFound, TeamRoleTooWeak, UnknownRole, AlreadyMember, SeatLimitReached, PersonalTeam, StepUpRequired
     ),
 )
-@requires_proof_when("the role may do more than a member")
+@step_up_when("the role may do more than a member")
 async def create_invitation(
     body: InvitationCreate, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
@@ -79,7 +79,7 @@ async def create_invitation(
     Nobody invites into a role that may do more than they may; inviting an owner takes a fresh proof. Whether the
     address has an account is not told.
     """
-    await count_invitation(request, principal, body.email)
+    await enforce_invitation_limits(request, principal, body.email)
     made = await InvitationService(session, principal).create(body)
     return _read(made, principal.subject["full_name"])
 
@@ -91,13 +91,13 @@ async def create_invitation(
     dependencies=[require_permission("invitations:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, UnknownRole, InvitationNotFound, StepUpRequired),
 )
-@requires_proof_when("the role may do more than a member")
+@step_up_when("the role may do more than a member")
 async def resend_invitation(
     invitation_id: UUID, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
     """With a new link and a new time; the earlier link is void."""
     sent = await InvitationService(session, principal).resend(invitation_id)
-    await count_invitation(request, principal, sent.email)
+    await enforce_invitation_limits(request, principal, sent.email)
     return _read(sent, principal.subject["full_name"])
 
 
@@ -108,35 +108,35 @@ async def resend_invitation(
     dependencies=[require_permission("invitations:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, InvitationNotFound, StepUpRequired),
 )
-@grants_nothing("It takes access away.")
+@step_up_exempt("It takes access away.")
 async def revoke_invitation(invitation_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """The link leads nowhere from now on."""
     await InvitationService(session, principal).revoke(invitation_id)
 
 
-@accepting.post(
+@invitation_acceptance.post(
     "/accept",
     response_model=TeamRead,
     summary="Accept an invitation",
-    responses=responses(InvitationInvalid, InvitationForAnother, SeatLimitReached),
+    responses=responses(InvitationInvalid, InvitationEmailMismatch, SeatLimitReached),
 )
-@grants_nothing("The team grants it, by a link that was mailed to the caller.")
-async def accept_invitation(body: InvitationToken, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
+@step_up_exempt("The team grants it, by a link that was mailed to the caller.")
+async def accept_invitation(body: InvitationTokenBody, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Only who has the invited address may. Doing it again changes nothing."""
-    return team_read(await accept(session, body.token.get_secret_value(), principal.user_id))
+    return to_team_read(await accept(session, body.token.get_secret_value(), principal.user_id))
 
 
-@links.post(
+@public_invitations.post(
     "/lookup",
     response_model=InvitationPreview,
     summary="Look at an invitation",
     responses=responses(InvitationInvalid),
 )
-@not_idempotent("it changes nothing; the token is in the body so that no log keeps it")
-async def look_at_invitation(body: InvitationToken, session: ReadSessionDep) -> InvitationPreview:
+@idempotency_exempt("it changes nothing; the token is in the body so that no log keeps it")
+async def preview_invitation(body: InvitationTokenBody, session: ReadSessionDep) -> InvitationPreview:
     """What a mailed link leads to, for whoever holds it. Changes nothing."""
-    found = await open_invitation(session, body.token.get_secret_value())
-    invited = found.invited
+    found = await get_open_invitation(session, body.token.get_secret_value())
+    invited = found.details
     return InvitationPreview(
         team_name=invited.team_name,
         inviter=invited.inviter,

@@ -8,14 +8,14 @@ from undercroft.core.auth import (
     Router,
     StepUpRequired,
     require_permission,
-    require_permission_unless_oneself,
+    require_permission_unless_self,
 )
-from undercroft.core.auth.widening import grants_nothing, requires_proof_when
+from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
-from undercroft.modules.teams.access import NAMED_TEAM
+from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (
     LastOwner,
     MemberNotFound,
@@ -28,9 +28,9 @@ from undercroft.modules.teams.members import MemberService
 from undercroft.modules.teams.members import list_members as members_of
 from undercroft.modules.teams.schemas import MemberRead, MemberUpdate
 
-members = Router(surface="app", prefix="/teams/{team_id}/members", tag="Teams", dependencies=[NAMED_TEAM])
-leaving = Router(
-    surface="app", prefix="/teams/{team_id}/members", tag="Teams", dependencies=[NAMED_TEAM], personal=True
+members = Router(surface="app", prefix="/teams/{team_id}/members", tag="Teams", dependencies=[TEAM_FROM_PATH])
+member_removal = Router(
+    surface="app", prefix="/teams/{team_id}/members", tag="Teams", dependencies=[TEAM_FROM_PATH], team_independent=True
 )
 
 
@@ -64,7 +64,7 @@ async def list_members(
         TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, UnknownRole, StepUpRequired
     ),
 )
-@requires_proof_when("the role may do more than a member")
+@step_up_when("the role may do more than a member")
 async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPrincipal, session: SessionDep) -> None:
     """To a built-in role or one of the team's own, from the next request on.
 
@@ -75,14 +75,14 @@ async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPri
     await MemberService(session, principal).change_role(user_id, body.role)
 
 
-@leaving.delete(
+@member_removal.delete(
     "/{user_id}",
     status_code=204,
     summary="Remove a member, or leave",
-    dependencies=[require_permission_unless_oneself("members:write")],
+    dependencies=[require_permission_unless_self("members:write")],
     responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, StepUpRequired),
 )
-@grants_nothing("It takes access away.")
+@step_up_exempt("It takes access away.")
 async def remove_member(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """From the next request on. Everybody may leave, but the last owner. To remove an owner takes a fresh proof."""
     await MemberService(session, principal).remove(user_id)

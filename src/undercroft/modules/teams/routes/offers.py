@@ -3,22 +3,22 @@
 from typing import Annotated
 
 from undercroft.core.auth import CurrentPrincipal, Router
-from undercroft.core.auth.widening import grants_nothing
+from undercroft.core.auth.step_up_policy import step_up_exempt
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
-from undercroft.core.http.pagination import NumberedQuery, Page
+from undercroft.core.http.pagination import Page, PageNumberQuery
 from undercroft.core.http.query import query
 from undercroft.modules.teams.errors import JoinOfferNotFound, SeatLimitReached
-from undercroft.modules.teams.joining import accept_offer, list_offers
-from undercroft.modules.teams.routes.teams import team_read
+from undercroft.modules.teams.join_offers import accept_offer, list_offers
+from undercroft.modules.teams.routes.teams import to_team_read
 from undercroft.modules.teams.schemas import JoinOffer, JoinOfferAccept, TeamRead
 
-offers = Router(surface="app", prefix="/join-offers", tag="Teams", personal=True)
+offers = Router(surface="app", prefix="/join-offers", tag="Teams", team_independent=True)
 
 
 @offers.get("", response_model=Page[JoinOffer], summary="List teams to join")
 async def list_join_offers(
-    query: Annotated[NumberedQuery, query(NumberedQuery)], principal: CurrentPrincipal, session: ReadSessionDep
+    query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[JoinOffer]:
     """Teams that let users with a verified address of the current user's domain join, the oldest first.
 
@@ -38,10 +38,10 @@ async def list_join_offers(
     summary="Join a team",
     responses=responses(JoinOfferNotFound, SeatLimitReached),
 )
-@grants_nothing("The team grants it, to a verified address of its domain.")
+@step_up_exempt("The team grants it, to a verified address of its domain.")
 async def accept_join_offer(body: JoinOfferAccept, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Makes the current user a member of a team that is offered at this moment, and emails the team's owners.
 
     Repeating it changes nothing while the user is a member.
     """
-    return team_read(await accept_offer(session, body.team_id, principal.user_id))
+    return to_team_read(await accept_offer(session, body.team_id, principal.user_id))

@@ -3,11 +3,11 @@
 from uuid import UUID
 
 from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission
-from undercroft.core.auth.permissions import TeamRole, declared, permissions_of
-from undercroft.core.auth.widening import grants_nothing, requires_proof_when
+from undercroft.core.auth.permissions import TeamRole, get_builtin_role_permissions, list_permissions
+from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.http.errors import responses
-from undercroft.modules.teams.access import NAMED_TEAM
+from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (
     RoleInUse,
     RoleNotFound,
@@ -27,10 +27,10 @@ from undercroft.modules.teams.schemas import (
     RoleUpdate,
 )
 
-roles = Router(surface="app", prefix="/teams/{team_id}/roles", tag="Teams", dependencies=[NAMED_TEAM])
-matrix = Router(surface="app", prefix="/permissions", tag="Teams")
+roles = Router(surface="app", prefix="/teams/{team_id}/roles", tag="Teams", dependencies=[TEAM_FROM_PATH])
+permission_matrix = Router(surface="app", prefix="/permissions", tag="Teams")
 
-BUILT_IN = {
+BUILT_IN_DESCRIPTIONS = {
     TeamRole.OWNER: "May do everything.",
     TeamRole.ADMIN: "Runs the team.",
     TeamRole.MEMBER: "Works in the team.",
@@ -38,7 +38,7 @@ BUILT_IN = {
 }
 
 
-@matrix.get(
+@permission_matrix.get(
     "",
     response_model=PermissionMatrix,
     summary="Read the permission matrix",
@@ -48,11 +48,14 @@ BUILT_IN = {
 async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep) -> PermissionMatrix:
     """All permissions that there are, and which the roles of the current team have, the team's own among them."""
     permissions = [
-        PermissionRead(name=each.name, description=each.description, grantable=not each.reserved) for each in declared()
+        PermissionRead(name=each.name, description=each.description, grantable=not each.reserved)
+        for each in list_permissions()
     ]
     built_in = [
-        RoleGrants(name=role.value, description=text, built_in=True, permissions=sorted(permissions_of(role)))
-        for role, text in BUILT_IN.items()
+        RoleGrants(
+            name=role.value, description=text, built_in=True, permissions=sorted(get_builtin_role_permissions(role))
+        )
+        for role, text in BUILT_IN_DESCRIPTIONS.items()
     ]
     own = [RoleRead.of(role) for role in await roles_of(session, principal.team_id)]
     granted = [
@@ -82,7 +85,7 @@ async def list_roles(principal: CurrentPrincipal, session: ReadSessionDep) -> li
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleTaken, UnknownPermission, StepUpRequired),
 )
-@requires_proof_when("the role may do more than a member")
+@step_up_when("the role may do more than a member")
 async def create_role(body: RoleCreate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
     """Nobody grants a permission that they do not have themselves."""
     return RoleRead.of(await RoleService(session, principal).create(body))
@@ -95,10 +98,10 @@ async def create_role(body: RoleCreate, principal: CurrentPrincipal, session: Se
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleTaken, UnknownPermission, StepUpRequired),
 )
-@requires_proof_when("the role gains what is more than a member may")
+@step_up_when("the role gains what is more than a member may")
 async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
     """Only the fields that are given are changed, for everybody who has the role, from their next request on."""
-    return RoleRead.of(await RoleService(session, principal).change(role_id, body))
+    return RoleRead.of(await RoleService(session, principal).update(role_id, body))
 
 
 @roles.delete(
@@ -108,7 +111,7 @@ async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincip
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleInUse),
 )
-@grants_nothing("It takes access away, of nobody.")
+@step_up_exempt("It takes access away, of nobody.")
 async def delete_role(role_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
     """Refused while somebody has it, is invited in it, or joins in it by their domain; the error says how many."""
     await RoleService(session, principal).delete(role_id)

@@ -11,20 +11,20 @@ from undercroft.core.auth import (
     Router,
     StepUpRequired,
     require_permission,
-    require_recent_proof,
+    require_step_up,
 )
-from undercroft.core.auth.proof import MfaEnrollmentRequired, MfaRequiredByTeam
-from undercroft.core.auth.routing import Surface
-from undercroft.core.auth.widening import grants_nothing, requires_proof_when
+from undercroft.core.auth.router import Surface
+from undercroft.core.auth.step_up import MfaEnrollmentRequired, MfaRequiredByTeam
+from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
 from undercroft.core.http.tags import Tag
-from undercroft.modules.teams.access import NAMED_TEAM, require_in_deleted_team
+from undercroft.modules.teams.dependencies import TEAM_FROM_PATH, require_in_deleted_team
 from undercroft.modules.teams.errors import (
-    DomainNotProven,
+    DomainNotVerified,
     MemberNotFound,
     PersonalTeam,
     PublicMailDomain,
@@ -34,15 +34,15 @@ from undercroft.modules.teams.errors import (
     TeamWithoutOwner,
     UnknownRole,
 )
-from undercroft.modules.teams.repository import Belonging, TeamRepository
-from undercroft.modules.teams.schemas import TeamCreate, TeamRead, TeamUpdate, Transfer
-from undercroft.modules.teams.service import TeamReads, TeamService
+from undercroft.modules.teams.repository import TeamRepository, UserTeam
+from undercroft.modules.teams.schemas import TeamCreate, TeamRead, TeamTransfer, TeamUpdate
+from undercroft.modules.teams.service import TeamReadService, TeamService
 
 TEAMS = Tag("Teams", "Who works together.", group="Account")
 
-mine = Router(surface="app", prefix="/teams", tag=TEAMS, personal=True)
-teams = Router(surface="app", prefix="/teams/{team_id}", tag=TEAMS, dependencies=[NAMED_TEAM])
-deleted = Router(surface="app", prefix="/teams/{deleted_team_id}", tag=TEAMS)
+user_teams = Router(surface="app", prefix="/teams", tag=TEAMS, team_independent=True)
+teams = Router(surface="app", prefix="/teams/{team_id}", tag=TEAMS, dependencies=[TEAM_FROM_PATH])
+deleted_teams = Router(surface="app", prefix="/teams/{deleted_team_id}", tag=TEAMS)
 
 
 class TeamQuery(PageQuery):
@@ -51,26 +51,26 @@ class TeamQuery(PageQuery):
     deleted: bool = Field(False, description="Those that were deleted and can still be restored, instead.")
 
 
-@mine.get("", response_model=Page[TeamRead], summary="List one's teams", responses=responses(UnknownSort))
+@user_teams.get("", response_model=Page[TeamRead], summary="List one's teams", responses=responses(UnknownSort))
 async def list_teams(
     query: Annotated[TeamQuery, query(TeamQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[TeamRead]:
     """Those that one belongs to."""
-    found, total = await TeamReads(session, principal).list(
+    found, total = await TeamReadService(session, principal).list(
         page=query.page, size=query.size, sort=query.sort, deleted=query.deleted
     )
-    return Page.of([team_read(each) for each in found], total=total, page=query.page, size=query.size)
+    return Page.of([to_team_read(each) for each in found], total=total, page=query.page, size=query.size)
 
 
-@mine.post("", status_code=201, response_model=TeamRead, summary="Make a team", responses=responses(SlugTaken))
-@grants_nothing("A new team has nothing in it and nobody else.")
+@user_teams.post("", status_code=201, response_model=TeamRead, summary="Make a team", responses=responses(SlugTaken))
+@step_up_exempt("A new team has nothing in it and nobody else.")
 async def create_team(
     body: TeamCreate, principal: CurrentPrincipal, session: SessionDep, response: Response
 ) -> TeamRead:
     """Whoever makes a team is its owner."""
     made = await TeamService(session, principal).create(body)
     response.headers["Location"] = f"{Surface.APP.prefix}/teams/{made.team.id}"
-    return team_read(made)
+    return to_team_read(made)
 
 
 @teams.get(
@@ -82,7 +82,7 @@ async def create_team(
 )
 async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> TeamRead:
     """With the role that one has in it."""
-    return team_read(await TeamReads(session, principal).read())
+    return to_team_read(await TeamReadService(session, principal).read())
 
 
 @teams.patch(
@@ -96,31 +96,31 @@ async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> Tea
         SlugTaken,
         PersonalTeam,
         UnknownRole,
-        DomainNotProven,
+        DomainNotVerified,
         PublicMailDomain,
         MfaEnrollmentRequired,
         MfaRequiredByTeam,
         StepUpRequired,
     ),
 )
-@requires_proof_when("a domain is claimed, joining by it changes, or two-step sign-in is asked for or not")
+@step_up_when("a domain is claimed, joining by it changes, or two-step sign-in is asked for or not")
 async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """Only the fields that are given are changed. Who joins by a domain is for owners to say, with a fresh proof.
 
     So is `require_mfa`, for those who have passed two-step sign-in: to all others the team is closed with their next
     request.
     """
-    return team_read(await TeamService(session, principal).change(body))
+    return to_team_read(await TeamService(session, principal).update(body))
 
 
 @teams.post(
     "/transfer",
     status_code=204,
     summary="Hand a team over",
-    dependencies=[require_permission("owners:write"), require_recent_proof()],
+    dependencies=[require_permission("owners:write"), require_step_up()],
     responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
-async def transfer_team(body: Transfer, principal: CurrentPrincipal, session: SessionDep) -> None:
+async def transfer_team(body: TeamTransfer, principal: CurrentPrincipal, session: SessionDep) -> None:
     """A member becomes the owner in your place; you stay as an admin."""
     await TeamService(session, principal).transfer(body.user_id)
 
@@ -129,7 +129,7 @@ async def transfer_team(body: Transfer, principal: CurrentPrincipal, session: Se
     "",
     status_code=204,
     summary="Delete a team",
-    dependencies=[require_permission("teams:delete"), require_recent_proof()],
+    dependencies=[require_permission("teams:delete"), require_step_up()],
     responses=responses(TeamNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
 async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
@@ -137,19 +137,19 @@ async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     await TeamService(session, principal).delete()
 
 
-@deleted.post(
+@deleted_teams.post(
     "/restore",
     response_model=TeamRead,
     summary="Restore a deleted team",
     dependencies=[require_in_deleted_team("teams:delete")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, TeamWithoutOwner, SlugTaken),
 )
-@grants_nothing("Members get back the access that they had.")
+@step_up_exempt("Members get back the access that they had.")
 async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
     """With all that it owned, under another slug when its own was taken meanwhile."""
-    return team_read(await TeamService(session, principal).restore(deleted_team_id))
+    return to_team_read(await TeamService(session, principal).restore(deleted_team_id))
 
 
-def team_read(belonging: Belonging) -> TeamRead:
-    team = belonging.team
-    return TeamRead(**team.model_dump(), role=belonging.role, is_personal=team.personal_user_id is not None)
+def to_team_read(user_team: UserTeam) -> TeamRead:
+    team = user_team.team
+    return TeamRead(**team.model_dump(), role=user_team.role, is_personal=team.personal_user_id is not None)

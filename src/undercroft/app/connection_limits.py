@@ -1,0 +1,328 @@
+"""What one client may take of a worker's connections: an HTTP/1.1 protocol whose every wait has an end.
+
+Per worker process; `serve` with several workers has each of these limits once per worker.
+
+| what                                   | limit                                            | beyond it                |
+| -------------------------------------- | ------------------------------------------------ | ------------------------ |
+| connections                            | MAX_CONNECTIONS and the process's limit of files | see below                |
+| connections of one address             | a quarter of these; TRUSTED_PROXIES: all         | see below                |
+| connections that the kernel queues     | `LISTEN_BACKLOG`                                 | refused by the kernel    |
+| first byte and whole head of a request | `HEADER_TIMEOUT`                                 | closed, after a part 408 |
+| size of the head                       | `MAX_HEADER_BYTES`                               | 431                      |
+| body                                   | REQUEST_TIMEOUT and MAX_BODY_SIZE                | 408 and 413              |
+| rest of a body after the response      | `HEADER_TIMEOUT`                                 | closed                   |
+| time between two requests              | KEEP_ALIVE_TIMEOUT                               | closed                   |
+| requests sent ahead (pipelining)       | `MAX_PIPELINED`                                  | closed                   |
+| reading a response                     | `WRITE_TIMEOUT` and `MIN_WRITE_RATE`             | closed                   |
+| HTTP/2, WebSockets                     | none                                             | 400, HTTP/1.1            |
+
+HTTP/2 stays with the proxy that speaks TLS: without TLS browsers do not use it, and with it one connection could
+have thousands of streams and compressed header lists.
+
+A new connection beyond a limit replaces the one that has made the server wait longest for its client: for a request,
+the rest of one, or the reading of a response. A client that stalls can therefore never keep others out, not even from
+its own address. Only when every connection has a request that is being worked on is a new one refused, with 503.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from math import inf
+from time import monotonic
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from undercroft.app.settings import ServerSettings
+from undercroft.core.errors import AppError, BadRequest
+from undercroft.core.http.errors import encode_error
+from undercroft.core.http.settings import HttpSettings
+from undercroft.core.settings import load
+
+LISTEN_BACKLOG = 2048
+HEADER_TIMEOUT = 10.0
+MAX_HEADER_BYTES = 32 << 10
+MAX_PIPELINED = 16
+LINGER_TIMEOUT = 2.0
+WRITE_TIMEOUT = 30.0
+MIN_WRITE_RATE = 16 << 10
+PER_ADDRESS_DIVISOR = 4
+RESERVED_FILES = 128
+"""Files that stay free for the database, jobs and logs when connections take what the process may open."""
+SWEEP_INTERVAL = 1.0
+
+
+class HeadersTimedOut(AppError):
+    status = 408
+    code = "HEADERS_TIMED_OUT"
+    message = "The request's headers did not arrive in time. Send the request again."
+
+
+class HeadersTooLarge(AppError):
+    status = 431
+    code = "HEADERS_TOO_LARGE"
+    message = f"The request's address and headers are larger than {MAX_HEADER_BYTES} bytes. Send fewer or smaller ones."
+
+
+class TooManyConnections(AppError):
+    status = 503
+    code = "TOO_MANY_CONNECTIONS"
+    message = "The server has no free connection. Try again later."
+
+
+class MalformedRequest(BadRequest):
+    code = "MALFORMED_REQUEST"
+    message = "This is not an HTTP/1.1 request."
+
+
+@dataclass(eq=False, slots=True)
+class Peer:
+    """The connections of one address; `stalled` has those that wait for their client, in the order of their waits."""
+
+    address: str
+    limit: float
+    open: int = 0
+    stalled: "dict[LimitedProtocol, None]" = field(default_factory=dict)
+
+
+class ConnectionLimiter:
+    """The open connections of one server: admits, replaces and ends them."""
+
+    def __init__(self, limit: int, limit_per_address: int, exempt_networks: Sequence[str] = ()) -> None:
+        self._limit = limit
+        self._limit_per_address = limit_per_address
+        self._exempt_networks = [ip_network(network) for network in exempt_networks]
+        self._peers: dict[str, Peer] = {}
+        self._protocols: set[LimitedProtocol] = set()
+        self._sweeping = False
+
+    def admit(self, protocol: "LimitedProtocol", address: str) -> Peer | None:
+        """The peer that this connection now belongs to, or None when there is no place for it."""
+        peer = self._peers.get(address) or Peer(address, self._address_limit(address))
+        if peer.open >= peer.limit and not self._evict_oldest(peer):
+            return None
+        if len(self._protocols) >= self._limit and not self._evict_oldest(self._most_stalled()):
+            return None
+        self._peers[address] = peer
+        peer.open += 1
+        self._protocols.add(protocol)
+        self._schedule_sweep(protocol)
+        return peer
+
+    def release(self, protocol: "LimitedProtocol", peer: Peer) -> None:
+        self._protocols.discard(protocol)
+        peer.stalled.pop(protocol, None)
+        peer.open -= 1
+        if not peer.open:
+            self._peers.pop(peer.address, None)
+
+    def _address_limit(self, address: str) -> float:
+        try:
+            parsed = ip_address(address.split("%", 1)[0])
+        except ValueError:
+            return inf
+        return inf if any(parsed in network for network in self._exempt_networks) else self._limit_per_address
+
+    def _most_stalled(self) -> Peer | None:
+        return max(self._peers.values(), key=lambda peer: len(peer.stalled), default=None)
+
+    @staticmethod
+    def _evict_oldest(peer: Peer | None) -> bool:
+        oldest = next(iter(peer.stalled), None) if peer else None
+        if oldest is not None:
+            oldest.abort()
+        return oldest is not None
+
+    def _schedule_sweep(self, protocol: "LimitedProtocol") -> None:
+        if not self._sweeping:
+            self._sweeping = True
+            protocol.loop.call_later(SWEEP_INTERVAL, self._sweep, protocol.loop)
+
+    def _sweep(self, loop: Any) -> None:
+        """End what is over its time. One timer for all connections costs less than one for each."""
+        now = monotonic()
+        for protocol in [protocol for protocol in self._protocols if protocol.deadline <= now]:
+            protocol.expire()
+        self._sweeping = bool(self._protocols)
+        if self._sweeping:
+            loop.call_later(SWEEP_INTERVAL, self._sweep, loop)
+
+
+_limiters: "WeakKeyDictionary[ServerState, ConnectionLimiter]" = WeakKeyDictionary()
+
+
+def get_limiter(state: ServerState) -> ConnectionLimiter:
+    """The connections of the server with this state, limited as the settings want it."""
+    if state not in _limiters:
+        limit = min(load(ServerSettings).max_connections, raise_file_limit() - RESERVED_FILES)
+        proxies = load(HttpSettings).trusted_proxies
+        _limiters[state] = ConnectionLimiter(limit, max(1, limit // PER_ADDRESS_DIVISOR), proxies)
+    return _limiters[state]
+
+
+def raise_file_limit() -> int:
+    """How many files this process may open, after asking for as many as the system allows it."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit for sockets
+        return 1 << 20
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = load(ServerSettings).max_connections + RESERVED_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return 1 << 20 if soft == resource.RLIM_INFINITY else soft
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return limit
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection. `deadline` is the moment (monotonic seconds) until which its client must have acted."""
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.deadline = inf
+        self._limiter = get_limiter(server_state)
+        self._peer: Peer | None = None
+        self._in_headers = False
+        self._header_bytes = 0
+        self._refused = False
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        self._peer = self._limiter.admit(self, address)
+        if self._peer is None:
+            self._refuse(TooManyConnections(headers={"Retry-After": "1"}))
+        else:
+            self._start_timeout(HEADER_TIMEOUT)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._release()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser no more of a head than is allowed, however much came at once."""
+        while data and not (self._refused or self.transport.is_closing()):
+            began_in_head = self._in_headers
+            room = MAX_HEADER_BYTES - self._header_bytes if began_in_head else MAX_HEADER_BYTES
+            part, data = data[:room], data[room:]
+            super().data_received(part)
+            if self._in_headers:
+                self._header_bytes = self._header_bytes + len(part) if began_in_head else len(part)
+                if self._header_bytes >= MAX_HEADER_BYTES:
+                    self._refuse(HeadersTooLarge())
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise RuntimeError("too many requests at once")
+        super().on_message_begin()
+        self._in_headers = True
+        self._header_bytes = 0
+        if not self._has_active_request:
+            self._start_timeout(HEADER_TIMEOUT)
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        self.deadline = inf  # the application's own timeouts see to the body
+        super().on_headers_complete()
+        self.headers = []  # trailers are not part of the request that has begun
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        if self._has_active_request:
+            self._mark_active()
+        else:
+            self._start_timeout(self.timeout_keep_alive)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.flow.write_paused or self._has_active_request:
+            return
+        if self.transport.is_closing():
+            self._start_timeout(WRITE_TIMEOUT)
+        elif self._in_headers or self.cycle.more_body:
+            self._start_timeout(HEADER_TIMEOUT)
+        else:
+            self._start_timeout(self.timeout_keep_alive)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_timeout(WRITE_TIMEOUT + self.transport.get_write_buffer_size() / MIN_WRITE_RATE)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._has_active_request:
+            self._mark_active()
+        else:
+            self._start_timeout(self.timeout_keep_alive)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """A response over HTTP/1.1, and the last one: the parser reads nothing after an offer to upgrade."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (the text of the base is not the product's)
+        self._refuse(MalformedRequest())
+
+    def expire(self) -> None:
+        """The client did not act in time."""
+        if self._in_headers and self._header_bytes:
+            self._refuse(HeadersTimedOut())
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close at once, whatever was not sent yet."""
+        self._release()
+        self.transport.abort()
+
+    @property
+    def _has_active_request(self) -> bool:
+        """Whether there is a request whose response is not complete."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _mark_active(self) -> None:
+        self.deadline = inf
+        if self._peer is not None:
+            self._peer.stalled.pop(self, None)
+
+    def _start_timeout(self, seconds: float) -> None:
+        self.deadline = monotonic() + seconds
+        if self._peer is not None:
+            self._peer.stalled.pop(self, None)
+            self._peer.stalled[self] = None
+
+    def _refuse(self, error: AppError) -> None:
+        """Send an error as the last response; between two parts of another one only close.
+
+        A connection that is closed with unread data is reset, and then its client may never see the error. So the
+        rest of what it sends is read and dropped until it closes as well, for `LINGER_TIMEOUT` at most.
+        """
+        self._refused, self._in_headers = True, False
+        if self._has_active_request:
+            self.abort()
+            return
+        self.transport.write(b"".join(_encode_response(error)))
+        if self._peer is None:
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            self._start_timeout(LINGER_TIMEOUT)
+
+    def _release(self) -> None:
+        if self._peer is not None:
+            self._limiter.release(self, self._peer)
+            self._peer = None
+
+
+def _encode_response(error: AppError) -> Iterator[bytes]:
+    body = encode_error(error, None)
+    yield STATUS_LINE[error.status]
+    for name, value in (error.headers or {}).items():
+        yield f"{name.lower()}: {value}\r\n".encode("latin-1")
+    yield b"content-type: application/json\r\nconnection: close\r\n"
+    yield b"content-length: %d\r\n\r\n" % len(body)
+    yield body

@@ -1,0 +1,153 @@
+"""How the rows of a view in `/admin` are changed: each change and its audit entry in one transaction.
+
+A row that somebody else changed since the form was opened is not overwritten.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from typing import Any, ClassVar, cast
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from sqladmin import ModelView
+from starlette.requests import Request
+
+from undercroft.core.audit import Entry, changes, record
+from undercroft.core.auth import Principal, StepUpRequired
+from undercroft.core.db import Database, Session, SoftDeleted, utc_now
+from undercroft.core.db.errors import translate_error
+from undercroft.core.errors import AppError, Conflict, NotFound, Unprocessable
+
+log = structlog.get_logger("undercroft.error")
+
+
+class EditConflict(Conflict):
+    code = "CHANGED_MEANWHILE"
+    message = "Somebody has changed this since you opened it. Nothing was saved: open it again to see how it is now."
+
+
+class ChangeNotAllowed(Unprocessable):
+    code = "NOT_ALLOWED_HERE"
+    message = "This does not fit."
+
+
+class SaveFailed(AppError):
+    code = "COULD_NOT_BE_SAVED"
+    message = "This could not be saved. What went wrong is in the log."
+
+
+class EditableView(ModelView):
+    """A `ModelView` of SQLAdmin whose rows change by use cases; see `AdminView` for what they are."""
+
+    schema: ClassVar[type[BaseModel] | None] = None
+    noun: ClassVar[str] = ""
+    database: ClassVar[Database]
+
+    @property
+    def target_type(self) -> str:
+        return self.noun or self.identity.replace("-", "_")
+
+    def row_fingerprint(self, row: Any) -> str:
+        """What tells this state of the row from every other; the form brings it back."""
+        state = "\0".join(f"{name}={getattr(row, name)!r}" for name in sorted(self._mapper.columns.keys()))
+        return sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
+
+    async def edit_context(self, request: Request) -> dict[str, Any]:
+        """A form that is shown again goes on from what was seen when it was opened, not from what is there now."""
+        return {} if request.method == "GET" else {"seen": (await request.form()).get("seen", "")}
+
+    async def update_model(self, request: Request, pk: str, data: dict[str, Any]) -> Any:
+        seen = (await request.form()).get("seen")
+        async with self._transaction() as session:
+            row = await self._lock_row(session, pk)
+            if seen != self.row_fingerprint(row):
+                raise EditConflict
+            wanted = self._validate({name: data[name] for name in self.get_form_columns() if name in data})
+            _, differing = changes(row, wanted)
+            if differing:
+                await self.update_row(session, row, differing, by=get_principal(request))
+        return row
+
+    async def insert_model(self, request: Request, data: dict[str, Any]) -> Any:
+        async with self._transaction() as session:
+            return await self.create_row(session, self._validate(data), by=get_principal(request))
+
+    async def delete_model(self, request: Request, pk: Any) -> None:
+        async with self._transaction() as session:
+            await self.delete_row(session, await self._lock_row(session, str(pk)), by=get_principal(request))
+
+    async def update_row(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:
+        """Change these fields of a row that is held, and record it."""
+        before, after = changes(row, values)
+        for name, value in values.items():
+            setattr(row, name, value)
+        await session.flush()
+        await record(session, self._audit_entry("changed", row, by, before=before, after=after))
+
+    async def create_row(self, session: Session, values: Mapping[str, Any], *, by: Principal) -> Any:
+        """Make a row and record it."""
+        row = self.model(**values)
+        session.add(row)
+        await session.flush()
+        await record(session, self._audit_entry("created", row, by, after=values))
+        return row
+
+    async def delete_row(self, session: Session, row: Any, *, by: Principal) -> None:
+        """Hide a row that can be restored, unless it is hidden already; else delete it. Record it."""
+        if not isinstance(row, SoftDeleted):
+            await session.delete(row)
+        elif row.deleted_at is None:
+            row.deleted_at = utc_now()
+        else:
+            return
+        await session.flush()
+        await record(session, self._audit_entry("deleted", row, by, before={"deleted": False}, after={"deleted": True}))
+
+    def _audit_entry(self, verb: str, row: Any, by: Principal, **values: Any) -> Entry:
+        return Entry(
+            f"{self.target_type}.{verb}",
+            by.user_id,
+            self.target_type,
+            getattr(row, "id", None),
+            team_id=getattr(row, "team_id", None),
+            **values,
+        )
+
+    def _validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values as the schema has them. Raises `ChangeNotAllowed` saying what does not fit."""
+        if self.schema is None:
+            raise ChangeNotAllowed("This cannot be changed here.")
+        try:
+            return self.schema.model_validate(values).model_dump(exclude_unset=True)
+        except ValidationError as error:
+            errors = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+            raise ChangeNotAllowed("; ".join(errors)) from None
+
+    async def _lock_row(self, session: Session, pk: str) -> Any:
+        query = self._stmt_by_identifier(pk).with_for_update().execution_options(populate_existing=True)
+        row = (await session.scalars(query)).first()
+        if row is None:
+            raise NotFound
+        return row
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Session]:
+        """One transaction. What a person is not to blame for is logged, and told without saying what it was."""
+        try:
+            async with self.database.session() as session:
+                yield session
+        except StepUpRequired as error:
+            raise StepUpRequired("Verify that it is you: sign in again at /admin/login, then try again.") from error
+        except AppError:
+            raise
+        except Exception as error:
+            for_client = translate_error(error)
+            if for_client is None:
+                log.error("unhandled error", exc_info=error, view=self.identity)
+            raise for_client or SaveFailed() from error
+
+
+def get_principal(request: Request) -> Principal:
+    """The administrator, as the gate in front of `/admin` found out."""
+    return cast(Principal, request.scope["state"]["principal"])

@@ -1,0 +1,74 @@
+"""The record of applied migrations, beside Alembic's version tables: what each followed and how to undo it.
+
+It lets a release recognize the migrations of a newer one, and a database leave a migration whose file is gone. The
+statements stored here are run by the owner of the tables, so other roles may read the rest and write nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ARRAY, Boolean, Column, Connection, MetaData, String, Table, bindparam, delete, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from undercroft.core.db.migrations.history import MissingMigration
+
+TABLE = Table(
+    "undercroft_migrations",
+    MetaData(),
+    Column("history", String, primary_key=True),
+    Column("revision", String, primary_key=True),
+    Column("down_revision", String),
+    Column("backward_compatible", Boolean, nullable=False),
+    Column("downgrade", ARRAY(String)),
+)
+"""`downgrade` is NULL when the migration cannot be undone by statements alone."""
+
+_READABLE_COLUMNS = ("history", "revision", "down_revision", "backward_compatible")
+_RESTRICT_SQL = f"""
+DO $$ DECLARE other regrole; BEGIN
+    FOR other IN SELECT DISTINCT acl.grantee::regrole FROM pg_class c, aclexplode(c.relacl) acl
+        WHERE c.oid = '{TABLE.name}'::regclass AND acl.grantee NOT IN (0, c.relowner) LOOP
+        EXECUTE format('REVOKE ALL ON {TABLE.name} FROM %s', other);
+        EXECUTE format('GRANT SELECT ({", ".join(_READABLE_COLUMNS)}) ON {TABLE.name} TO %s', other);
+    END LOOP;
+END $$"""  # noqa: S608 - only constants
+
+
+def ensure_table(connection: Connection) -> None:
+    """Make the table when there is none, and close it to all but its owner."""
+    TABLE.create(connection, checkfirst=True)
+    connection.exec_driver_sql(_RESTRICT_SQL)
+
+
+def record_applied(connection: Connection, history: str, row: Mapping[str, Any]) -> None:
+    """Write down an applied migration: the columns of `TABLE` but for `history`."""
+    values = {"history": history, **row}
+    statement = insert(TABLE).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["history", "revision"], set_=values))
+
+
+def record_unapplied(connection: Connection, history: str, revision: str) -> None:
+    """Remove a migration that was undone."""
+    connection.execute(delete(TABLE).where(TABLE.c.history == history, TABLE.c.revision == revision))
+
+
+def applied_migrations(connection: Connection, history: str) -> dict[str, MissingMigration]:
+    """The recorded migrations of one history by revision; none in a database without the table."""
+    if not _exists(connection):
+        return {}
+    columns = (TABLE.c.revision, TABLE.c.down_revision, TABLE.c.backward_compatible)
+    rows = connection.execute(select(*columns).where(TABLE.c.history == history))
+    return {row.revision: MissingMigration(*row, recorded=True) for row in rows}
+
+
+def downgrade_statements(connection: Connection, history: str) -> dict[str, list[str] | None]:
+    """The stored statements that undo each migration; None for one that has no such statements."""
+    if not _exists(connection):
+        return {}
+    rows = connection.execute(select(TABLE.c.revision, TABLE.c.downgrade).where(TABLE.c.history == history))
+    return {row.revision: row.downgrade for row in rows}
+
+
+def _exists(connection: Connection) -> bool:
+    found = text("SELECT to_regclass(:name) IS NOT NULL").bindparams(bindparam("name", TABLE.name))
+    return bool(connection.scalar(found))

@@ -1,0 +1,169 @@
+"""Alembic, as it runs here: its configuration, its connection, and SQL instead of a database."""
+
+import asyncio
+import re
+import time
+import warnings
+from argparse import Namespace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from undercroft.core.db.connect import create_engine
+from undercroft.core.db.errors import unreachable_error
+from undercroft.core.db.migrations.history import History
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.telemetry.origin import relative_path
+
+SCRIPT_LOCATION = Path(__file__).parents[3] / "migrations"
+LOCK_KEY = 0x756E6465726372  # "undercr", the same in every process of this product
+LOCK_POLL = 0.2
+LOCK_TIMEOUT = "10s"
+
+
+@asynccontextmanager
+async def open_migration_connection(url: str) -> AsyncIterator[AsyncConnection]:
+    """A connection of its own for migrations. Raises `ConfigurationError` when the database cannot be reached."""
+    engine = create_engine(url, "migrate")
+    try:
+        connection = await engine.connect()
+    except Exception as error:
+        raise unreachable_error(url, error) from error
+    event.listen(connection.sync_connection, "begin", _set_limits)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def migration_lock(url: str, wait: float) -> AsyncIterator[None]:
+    """Hold the lock in a transaction of a second connection: it ends with that, through a pooler as well."""
+    deadline = time.monotonic() + wait
+    async with open_migration_connection(url) as connection:
+        while not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK_KEY}):
+            await connection.rollback()  # undercroft: allow transaction because the connection is opened here
+            if time.monotonic() > deadline:
+                raise ConfigurationError(f"Another process has been migrating for {wait:.0f} seconds. Try again later.")
+            await asyncio.sleep(LOCK_POLL)
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        yield
+
+
+def _set_limits(connection: Connection) -> None:
+    """For each transaction by itself: a transaction pooler takes no settings of a connection."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
+
+
+async def run(url: str, history: History, action: Callable[[Config], Any], **attributes: Any) -> Any:
+    """Run an Alembic command on this database; `attributes` reach its environment."""
+
+    def act(connection: Connection) -> Any:
+        return action(alembic_config(history, connection=connection, **attributes))
+
+    async with open_migration_connection(url) as connection:
+        return await connection.run_sync(act)
+
+
+def alembic_config(history: History, **attributes: Any) -> Config:
+    """Alembic's configuration of one history."""
+    config = Config(stdout=StringIO(), cmd_opts=Namespace(quiet=True))
+    config.set_main_option("script_location", str(SCRIPT_LOCATION))
+    config.set_main_option("version_locations", str(history.versions))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_table", history.version_table)
+    config.set_main_option("file_template", "%%(rev)s")
+    config.attributes.update(attributes, tables=history.tables)
+    return config
+
+
+def script_directory(history: History) -> ScriptDirectory:
+    """The history's files. Raises `ConfigurationError`, with file and line, when they have no order.
+
+    One may be missing, two may follow the same one or have the same name, and one may have no name.
+    """
+    directory = ScriptDirectory.from_config(alembic_config(history))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what else Alembic warns of here it raises next
+            warnings.filterwarnings("error", ".*is present more than once")
+            heads = directory.get_heads()
+    except KeyError as error:
+        revision = str(error.args[0])
+        raise ConfigurationError(
+            f"A migration of {history.name} follows {revision}, whose file is missing: {history.file(revision)}.\n"
+            f"{find_assignments(history, 'down_revision', revision)}"
+            "Restore the file, or change `down_revision` of the migration that follows it."
+        ) from None
+    except UserWarning as warning:
+        revision = str(warning).split()[1]
+        raise ConfigurationError(
+            f"Two migrations of {history.name} are called {revision}.\n"
+            f"{find_assignments(history, 'revision', revision)}Name each after its file, and set what follows it."
+        ) from None
+    except RevisionError as error:
+        circle = sorted(path.name for path in history.versions.glob("*.py") if path.stem in str(error))
+        raise ConfigurationError(
+            f"The migrations of {history.name} have no order: {error}.\n"
+            f"{''.join(find_assignments(history, 'down_revision', file=name) for name in circle)}".rstrip()
+        ) from None
+    except CommandError as error:
+        file = next((file for file in history.versions.glob("*.py") if file.name in str(error)), history.versions)
+        raise ConfigurationError(
+            f"A migration of {history.name} has no `revision`: {relative_path(str(file))}:1.\n"
+            "Set `revision` to the name of the file, and `down_revision` to that of the migration it follows."
+        ) from None
+    if len(heads) > 1:
+        raise ConfigurationError(
+            f"The migrations {' and '.join(sorted(heads))} of {history.name} do not follow each other.\n"
+            f"{''.join(find_assignments(history, 'down_revision', file=f'{head}.py') for head in sorted(heads))}"
+            f"Set `down_revision` of one to the other, so that they have an order: {history.versions}."
+        )
+    return directory
+
+
+def find_assignments(history: History, name: str, value: str = "", *, file: str = "*.py") -> str:
+    """Where the files set a name, to this value if one is given: `FILE:LINE` and the line itself, for each."""
+    found = re.compile(rf"""{name}\b[^=]*=.*["']{re.escape(value)}["']""" if value else rf"{name}\b[^=]*=")
+    return "".join(
+        f"  {relative_path(str(path))}:{number}\n    {line.strip()}\n"
+        for path in sorted(history.versions.glob(file))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if found.match(line)
+    )
+
+
+def render_sql(history: History, revisions: str, *, down: bool = False) -> list[str]:
+    """The statements that Alembic would run between two revisions (`FROM:TO`), without a database.
+
+    Raises what a migration raises that cannot do without one.
+    """
+    statements = _Statements()
+    config = alembic_config(history)
+    config.output_buffer = statements
+    (command.downgrade if down else command.upgrade)(config, revisions, sql=True)
+    return statements.written
+
+
+class _Statements(StringIO):
+    """Alembic writes each statement by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.written.append(text.strip())
+        return len(text)

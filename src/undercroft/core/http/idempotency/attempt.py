@@ -1,0 +1,202 @@
+"""A POST with `Idempotency-Key`, from its claim to its end; `core.http.idempotency` says what is promised."""
+
+import re
+from contextlib import AsyncExitStack
+from copy import copy
+from hashlib import sha256
+from typing import Any, Self, cast
+
+from fastapi import Depends
+from fastapi.dependencies.utils import get_parameterless_sub_dependant
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from undercroft.core.auth.authorization import current_authorization
+from undercroft.core.db.dependencies import SessionDep
+from undercroft.core.db.errors import OutcomeUnknown
+from undercroft.core.db.session import Session
+from undercroft.core.errors import AppError
+from undercroft.core.http.errors import InternalError, as_app_error
+from undercroft.core.http.idempotency import (
+    HEADER,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    IdempotencyMode,
+    IdempotencyOutcome,
+    IdempotencyOutcomeUnknown,
+    IdempotencyResponseNotStored,
+    IdempotencySecret,
+    InvalidIdempotencyKey,
+    KeyClaim,
+    KeyStore,
+    RawResponse,
+    StoredResponse,
+    get_idempotency_mode,
+)
+from undercroft.core.http.middleware.trusted_proxies import client_key
+
+LOCK_TIMEOUT = 10.0
+"""Seconds that a duplicate waits for its original within one process."""
+REPLAYED_HEADER = (b"idempotency-replayed", b"true")
+
+_VALID = re.compile(rb"[\x21-\x7e]{1,255}")
+
+
+class Replay(Exception):
+    """Ends the handling of a request with an answer that was kept."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+class IdempotencyAttempt:
+    """One request with the header, from its claim to its end."""
+
+    def __init__(self, keys: KeyStore, request: Request, *, secret: bool) -> None:
+        self._keys = keys
+        self._request = request
+        self._secret = secret
+        self._session: Session | None = None
+        self._claim: KeyClaim | None = None
+        self._stored: StoredResponse | None = None
+        self._lock: Any = None
+        self._stack = AsyncExitStack()
+
+    async def begin(self, session: Session | None) -> None:
+        """Take the key, in this session's transaction if there is one.
+
+        Raises `Replay` and the errors above. Waits without a connection for others with the same key.
+        """
+        claim = await _build_claim(self._request)
+        try:
+            self._lock = await self._stack.enter_async_context(
+                self._keys.locks.acquire(claim.digest, timeout=LOCK_TIMEOUT)
+            )
+        except TimeoutError:
+            raise IdempotencyInProgress from None
+        if self._lock.result is not None:
+            first, kept = self._lock.result
+            raise await _error_or_replay(
+                StoredResponse(kept.outcome, first.fingerprint == claim.fingerprint, kept.raw_response)
+            )
+        found = await self._keys.claim(claim, session)
+        if found is not None:
+            raise await _error_or_replay(found)
+        self._claim, self._session = claim, session
+        if (authorization := current_authorization()) is not None:
+            authorization.mark_waited()
+
+    async def on_response(self, response: Response) -> None:
+        """The handler has answered: keep that, before the transaction commits."""
+        if self._claim is not None:
+            raw_response, outcome = _capture_response(response, secret=self._secret)
+            self._stored = await self._keys.store(self._claim, raw_response, outcome, self._session)
+
+    async def on_error(self, error: Exception) -> None:
+        """The handler has raised: give the key back unless the transaction's end does so, or nobody knows the end."""
+        if self._claim is None:
+            return
+        if self._session is None:
+            if _is_refusal(error):
+                await self._keys.release(self._claim, None)
+        elif isinstance(error, AppError) and error.commits:
+            await self._keys.release(self._claim, self._session)
+
+    def on_commit(self) -> None:
+        """Everything is written: whoever waits here gets the answer from memory."""
+        if self._claim is not None and self._stored is not None:
+            self._lock.result = self._claim, self._stored
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let the next one have its turn."""
+        await self._stack.aclose()
+
+
+async def claim_in_transaction(request: Request, session: SessionDep) -> None:
+    """The last dependency of a request with the header, on a route with a transaction."""
+    await cast(IdempotencyAttempt, request.scope["state"]["idempotency"]).begin(session)
+
+
+async def claim_in_own_transaction(request: Request) -> None:
+    """The last dependency of a request with the header, on a route with transactions of its own."""
+    await cast(IdempotencyAttempt, request.scope["state"]["idempotency"]).begin(None)
+
+
+def add_claim_dependency(route: APIRoute) -> APIRoute:
+    """The same route with the claim as its last dependency: after the guards, before the endpoint."""
+    claim = (
+        claim_in_transaction
+        if get_idempotency_mode(route) is IdempotencyMode.EXACTLY_ONCE
+        else claim_in_own_transaction
+    )
+    route = copy(route)
+    route.dependant = copy(route.dependant)
+    last = get_parameterless_sub_dependant(depends=Depends(claim), path=route.path_format)
+    route.dependant.dependencies = [*route.dependant.dependencies, last]
+    return route
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether somebody decided against it, as against something that broke on the way."""
+    return not isinstance(as_app_error(error), OutcomeUnknown | InternalError)
+
+
+async def _build_claim(request: Request) -> KeyClaim:
+    key = request.scope["state"]["request_headers"][HEADER]
+    if not _VALID.fullmatch(key):
+        raise InvalidIdempotencyKey
+    scope = request.scope
+    body = await request.body()
+    return KeyClaim(_digest(*_owner(request), key), _digest(scope["path"].encode(), scope["query_string"], body))
+
+
+def _owner(request: Request) -> list[bytes]:
+    principal = getattr(request.state, "principal", None)
+    if principal is None:
+        return [b"address", client_key((request.scope.get("client") or ("",))[0]).encode()]
+    actor = principal.actor
+    ids = (actor.user_id, actor.api_key_id, actor.impersonator_id, principal.team_id)
+    return [b"principal", *(each.bytes if each else b"" for each in ids)]
+
+
+def _digest(*parts: bytes) -> bytes:
+    """SHA-256 over the parts; no two different lists of parts are the same message."""
+    return sha256(b"".join(len(part).to_bytes(8) + part for part in parts)).digest()
+
+
+def _capture_response(response: Response, *, secret: bool) -> tuple[RawResponse | None, IdempotencyOutcome]:
+    if secret:
+        return None, IdempotencyOutcome.SECRET
+    body = getattr(response, "body", None)
+    if not isinstance(body, bytes) or "set-cookie" in response.headers:
+        return None, IdempotencyOutcome.NOT_STORED
+    return RawResponse(response.status_code, list(response.raw_headers), body), IdempotencyOutcome.COMPLETED
+
+
+def _build_replay(raw_response: RawResponse) -> Response:
+    response = Response(raw_response.body, raw_response.status)
+    response.raw_headers = [*raw_response.headers, REPLAYED_HEADER]
+    return response
+
+
+async def _error_or_replay(kept: StoredResponse) -> Exception:
+    """What a repeated request gets, as long as its caller is still authorized after the wait. Raises if not."""
+    if (authorization := current_authorization()) is not None:
+        await authorization.verify()
+    if not kept.same_request:
+        return IdempotencyKeyReused()
+    if kept.raw_response is not None:
+        return Replay(_build_replay(kept.raw_response))
+    return _ERROR_BY_OUTCOME[kept.outcome]()
+
+
+_ERROR_BY_OUTCOME: dict[IdempotencyOutcome, type[AppError]] = {
+    IdempotencyOutcome.RUNNING: IdempotencyInProgress,
+    IdempotencyOutcome.INTERRUPTED: IdempotencyOutcomeUnknown,
+    IdempotencyOutcome.SECRET: IdempotencySecret,
+    IdempotencyOutcome.NOT_STORED: IdempotencyResponseNotStored,
+}

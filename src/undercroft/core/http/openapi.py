@@ -1,0 +1,261 @@
+"""The OpenAPI document: valid 3.1, in a stable order, with our errors, readable ids and the security schemes."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from fastapi.utils import generate_operation_id_for_path
+
+from undercroft.core.auth.guards import current_principal
+from undercroft.core.errors import (
+    AppError,
+    CodeError,
+    Forbidden,
+    NotFound,
+    ServiceUnavailable,
+    TooManyRequests,
+    Unauthorized,
+)
+from undercroft.core.http.conditional import if_match
+from undercroft.core.http.errors import InternalError, ValidationFailed, error_response, example
+from undercroft.core.http.idempotency import (
+    KEY_ERRORS,
+    IdempotencyMode,
+    IdempotencyResponseNotStored,
+    IdempotencySecret,
+    get_idempotency_mode,
+    is_secret,
+)
+from undercroft.core.http.limits import get_rate_limit_rule
+from undercroft.core.http.query import build_parameters, get_query_models
+from undercroft.core.http.tags import build_tags
+from undercroft.core.settings import CoreSettings, load
+
+if TYPE_CHECKING:
+    from undercroft.core.http.application import Api
+
+ERROR_BODY: dict[str, Any] = {
+    "title": "ErrorBody",
+    "description": "The shape of every error.",
+    "type": "object",
+    "required": ["error", "request_id", "timestamp"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details"],
+            "properties": {
+                "code": {"type": "string", "description": "For programs; never changes.", "pattern": "^[A-Z0-9_]+$"},
+                "message": {"type": "string", "description": "For people."},
+                "details": {"description": "More, by code.", "anyOf": [{"type": "object"}, {"type": "null"}]},
+            },
+        },
+        "request_id": {"type": ["string", "null"], "description": "To be named when asking for help."},
+        "timestamp": {"type": "string", "format": "date-time"},
+    },
+}
+RATE_HEADERS: dict[str, Any] = {
+    "X-RateLimit-Limit": {"description": "Requests allowed per window.", "schema": {"type": "integer"}},
+    "X-RateLimit-Remaining": {"description": "Requests left.", "schema": {"type": "integer"}},
+    "X-RateLimit-Reset": {"description": "Seconds until the window has passed.", "schema": {"type": "integer"}},
+}
+HEADERS = {**RATE_HEADERS, "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Send a request that may have been carried out again with the same key: it is done once, and "
+    "answered again with `Idempotency-Replayed: true`.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+TEAM_ID: dict[str, Any] = {
+    "name": "X-Team-ID",
+    "in": "header",
+    "required": False,
+    "description": "The team to work in; the personal one when left out. An API key of a team works in that one.",
+    "schema": {"type": "string", "format": "uuid"},
+}
+IF_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` that was read: 412 when it has changed since.",
+    "schema": {"type": "string", "maxLength": 1000, "pattern": r'^(\*|(W/)?"[0-9]+"(, (W/)?"[0-9]+")*)$'},
+    "example": '"3"',
+}
+IF_NONE_MATCH: dict[str, Any] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` of the response that the client has: 304 when it is still current.",
+    "schema": {"type": "string"},
+    "example": '"3"',
+}
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token or an API key. When it is sent, the cookie is not looked at.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-uc_session",
+        "description": "The session cookie; unsafe requests need `X-CSRF-Token` too.",
+    },
+}
+PASSWORD_TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105 - an address
+EXAMPLE_FIELD_ERRORS = {"fields": [{"field": "body.email", "message": "Field required", "type": "missing"}]}
+METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
+
+
+def operation_id(route: APIRoute) -> str:
+    """`projects.list` for `list_projects` under the tag Projects."""
+    tag = _slug(str(route.tags[0])) if route.tags else ""
+    if not tag:
+        return route.name
+    noun = next((noun for noun in _noun_forms(tag) if route.name.endswith(f"_{noun}")), "")
+    return f"{tag}.{route.name.removesuffix(f'_{noun}')}"
+
+
+def _noun_forms(noun: str) -> tuple[str, ...]:
+    """`boxes`, `box`; `entries`, `entry`."""
+    return noun, noun.removesuffix("s"), noun.removesuffix("es"), f"{noun.removesuffix('ies')}y"
+
+
+def build_openapi(app: "Api") -> dict[str, Any]:
+    """The whole document. Raises `CodeError` when two operations have the same id."""
+    routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    _require_unique_ids(routes)
+    used = [str(tag) for route in routes for tag in route.tags]
+    tags, groups = build_tags(used)
+    document = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes, tags=tags)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemes = _security_schemes(PASSWORD_TOKEN_PATH in document["paths"])
+    for route in routes:
+        for method in route.methods or ():
+            operation = document["paths"][route.path_format][method.lower()]
+            _add_query(operation, route, schemas)
+            _add_idempotency(operation, route)
+            _add_common_responses(operation, route, schemes)
+            _add_headers(operation, route)
+            if method == "GET":
+                _add_not_modified(operation)
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["ErrorBody"] = ERROR_BODY
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    document["components"]["headers"] = HEADERS
+    document["components"]["securitySchemes"] = schemes
+    document["paths"] = {path: _sort_methods(item) for path, item in document["paths"].items()}
+    document["x-tagGroups"] = groups
+    return document
+
+
+def _security_schemes(with_password: bool) -> dict[str, Any]:
+    if not with_password:
+        return SECURITY_SCHEMES
+    flow = {"tokenUrl": load(CoreSettings).public_url + PASSWORD_TOKEN_PATH, "scopes": {}}
+    description = "Sign in with address and password, to try things from here."
+    return SECURITY_SCHEMES | {"password": {"type": "oauth2", "description": description, "flows": {"password": flow}}}
+
+
+def _add_query(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
+    for model in get_query_models(route.dependant):
+        listed, definitions = build_parameters(model)
+        operation.setdefault("parameters", []).extend(listed)
+        schemas.update(definitions)
+
+
+def _add_idempotency(operation: dict[str, Any], route: APIRoute) -> None:
+    if get_idempotency_mode(route) is IdempotencyMode.IGNORED:
+        return
+    operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+    for error in (*KEY_ERRORS, IdempotencySecret if is_secret(route) else IdempotencyResponseNotStored):
+        _add_error(operation["responses"], error)
+
+
+def _add_common_responses(operation: dict[str, Any], route: APIRoute, schemes: dict[str, Any]) -> None:
+    """Add what every operation has: its errors, its limits, who may call it."""
+    responses = operation["responses"]
+    if "HTTPValidationError" in str(responses.get("422")):
+        del responses["422"]
+    if operation.get("parameters") or "requestBody" in operation:
+        _add_error(responses, ValidationFailed, EXAMPLE_FIELD_ERRORS)
+    if depends_on(current_principal, route.dependant):
+        operation["security"] = [{name: []} for name in schemes]
+        _add_error(responses, Unauthorized)
+        _add_error(responses, Forbidden)
+    if get_rate_limit_rule(route.path_format, route.endpoint) is not None:
+        _add_error(responses, TooManyRequests)
+        for response in responses.values():
+            response["headers"] = {**response.get("headers", {}), **{name: _header(name) for name in RATE_HEADERS}}
+        responses["429"]["headers"]["Retry-After"] = _header("Retry-After")
+    responses["default"] = _other_errors()
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _add_headers(operation: dict[str, Any], route: APIRoute) -> None:
+    """Headers that a request may say more by; what is wrong with them is told like everything else."""
+    works_in_a_team = not getattr(route.endpoint, "__self_only__", True) and "{team_id}" not in route.path_format
+    for header, is_read in ((TEAM_ID, works_in_a_team), (IF_MATCH, depends_on(if_match, route.dependant))):
+        if is_read:
+            operation.setdefault("parameters", []).append(header)
+
+
+def _add_not_modified(operation: dict[str, Any]) -> None:
+    """What a response with an ETag brings with it: see `core.http.conditional.NotModified`."""
+    tag = operation["responses"].get("200", {}).get("headers", {}).get("ETag")
+    if tag is not None:
+        operation.setdefault("parameters", []).append(IF_NONE_MATCH)
+        operation["responses"]["304"] = {
+            "description": "The client has the current response.",
+            "headers": {"ETag": tag},
+        }
+        operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _add_error(responses: dict[str, Any], error: type[AppError], details: dict[str, Any] | None = None) -> None:
+    status = str(error.status)
+    entry = responses.setdefault(status, error_response(error.message))
+    examples = entry.get("content", {}).get("application/json", {}).setdefault("examples", {})
+    examples.setdefault(error.code, example(error, details))
+
+
+def _header(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/headers/{name}"}
+
+
+def _other_errors() -> dict[str, Any]:
+    other = error_response("Any other error.")
+    for error in (NotFound, InternalError, ServiceUnavailable):
+        other["content"]["application/json"]["examples"][error.code] = example(error)
+    return other
+
+
+def depends_on(call: Callable[..., Any], dependant: Dependant) -> bool:
+    """Whether a route calls this, itself or by what it depends on."""
+    return dependant.call is call or any(depends_on(call, child) for child in dependant.dependencies)
+
+
+def _require_unique_ids(routes: list[APIRoute]) -> None:
+    seen: dict[str, str] = {}
+    for route in routes:
+        name = route.operation_id or generate_operation_id_for_path(
+            name=route.name, path=route.path_format, method=min(route.methods or {"GET"})
+        )
+        where = f"{'/'.join(sorted(route.methods or ()))} {route.path_format}"
+        if name in seen:
+            said = f"{seen[name]} and {where} are both called {name!r} in the schema. Rename one of the functions."
+            raise CodeError(said, at=route.endpoint)
+        seen[name] = where
+
+
+def _sort_methods(item: dict[str, Any]) -> dict[str, Any]:
+    return {method: item[method] for method in METHOD_ORDER if method in item}
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")

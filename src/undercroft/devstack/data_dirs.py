@@ -1,0 +1,170 @@
+"""Where servers keep their data and where their programs can be run from.
+
+Everything lives in the project's `.undercroft/`. Only when root works below a folder that is closed to others (a home
+with mode 0700) does the unprivileged server get a folder of its own under `/var/lib/undercroft`; a link in
+`.undercroft/` leads there, and goes with the project when that is moved. No folder is ever opened to others.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack.machine import ServerUser, file_lock, is_readable, is_traversable
+
+SYSTEM_DATA_DIR = Path("/var/lib/undercroft")
+
+
+def ensure_data_dir(state: Path, name: str, server_user: ServerUser | None) -> Path:
+    """The folder `name` for one server's data below the state folder, made if need be and owned by that server.
+
+    Raises `ConfigurationError` when it cannot be made, or when this project is a copy and its link leads to the data of
+    the one that it was copied from.
+    """
+    try:
+        return _ensure_data_dir(state.absolute(), name, server_user)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder for the data of {name} cannot be made: {error.strerror} ({error.filename}). "
+            "Run this where you may write."
+        ) from None
+
+
+def _ensure_data_dir(state: Path, name: str, server_user: ServerUser | None) -> Path:
+    state.mkdir(exist_ok=True)
+    entry = state / name
+    if server_user is None:
+        entry.mkdir(mode=0o700, exist_ok=True)
+        return entry.resolve()
+    if not entry.exists():
+        _create_data_dir(entry, server_user)
+    elif not entry.is_symlink() and not is_traversable(state):
+        _move_to_system_dir(entry)
+    folder = entry.resolve()
+    if folder.is_relative_to(SYSTEM_DATA_DIR.resolve()):
+        _record_owner(entry, folder)
+    if folder.stat().st_uid != server_user.uid:
+        _change_owner(folder, server_user)
+    return folder
+
+
+def _create_data_dir(entry: Path, server_user: ServerUser) -> None:
+    if is_traversable(entry.parent):
+        entry.mkdir(mode=0o700)
+        os.chown(entry, server_user.uid, server_user.gid)
+        return
+    folder = _new_system_dir(entry.name)
+    folder.mkdir(mode=0o700)
+    os.chown(folder, server_user.uid, server_user.gid)
+    entry.unlink(missing_ok=True)
+    entry.symlink_to(folder)
+
+
+def _move_to_system_dir(entry: Path) -> None:
+    """The project was moved below a closed folder, where its server does not reach its data any more."""
+    folder = _new_system_dir(entry.name)
+    shutil.move(entry, folder)
+    entry.symlink_to(folder)
+
+
+def _new_system_dir(name: str) -> Path:
+    """Where nobody's data are: not even those of a project that was once here and has been moved away."""
+    folder = SYSTEM_DATA_DIR / "data" / secrets.token_hex(8) / name
+    _create_system_dir(folder.parent)
+    return folder
+
+
+def _record_owner(entry: Path, folder: Path) -> None:
+    """Note whose data these are. Raises `ConfigurationError` when they are another project's."""
+    owner = _read_owner(entry, folder)
+    if owner != entry:
+        raise ConfigurationError(
+            f"{entry} leads to the data of {owner.parent.parent}, from which this folder was copied. "
+            "`undercroft db reset` gives this one data of its own and leaves those alone."
+        )
+    note = _owner_file(folder)
+    note.touch(mode=0o600)
+    note.write_text(str(entry), encoding="utf-8")
+
+
+def _read_owner(entry: Path, folder: Path) -> Path:
+    """The link of the project that these data belong to: this one, unless another is noted that still leads here."""
+    note = _owner_file(folder)
+    noted = Path(note.read_text(encoding="utf-8")) if note.exists() else entry
+    leads_here = noted.is_symlink() and noted.resolve() == folder
+    return noted if leads_here and not noted.parent.samefile(entry.parent) else entry
+
+
+def _owner_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.owner")
+
+
+def _create_system_dir(folder: Path) -> None:
+    """Our own folders under `/var/lib` can be walked through, whatever the umask; what holds data cannot."""
+    for path in (SYSTEM_DATA_DIR, *(p for p in reversed(folder.parents) if SYSTEM_DATA_DIR in p.parents), folder):
+        if not path.exists():
+            path.mkdir()
+            path.chmod(0o755)
+
+
+def _change_owner(folder: Path, server_user: ServerUser) -> None:
+    """Data that root's ordinary self made earlier, or that was copied, to the server's user."""
+    os.chown(folder, server_user.uid, server_user.gid)
+    for path in folder.rglob("*"):
+        os.chown(path, server_user.uid, server_user.gid, follow_symlinks=False)
+
+
+def delete_data_dir(state: Path, name: str) -> None:
+    """Delete the data of one server, wherever they are; of a copied project only the link to the other's."""
+    entry = state.absolute() / name
+    folder = entry.resolve()
+    if _read_owner(entry, folder) == entry:
+        shutil.rmtree(folder, ignore_errors=True)
+        _owner_file(folder).unlink(missing_ok=True)
+    if entry.is_symlink():
+        entry.unlink()
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()
+
+
+def ensure_program_dir(root: Path, parts: tuple[str, ...], server_user: ServerUser | None) -> Path:
+    """A folder that holds these parts of `root` where the server's user can reach them: `root`, or else a copy.
+
+    The copy is made once per version, belongs to root and is only readable to others. Parts that do not exist are
+    left out; together they keep their places, because programs find their libraries by relative paths.
+    """
+    present = [root / part for part in parts if (root / part).exists()]
+    files = [path for folder in present for path in (folder, *folder.rglob("*"))]
+    if server_user is None or (is_readable(root) and all(_is_world_readable(path) for path in files)):
+        return root
+    sizes = "".join(f"{path.relative_to(root)} {path.lstat().st_size}\n" for path in sorted(files) if path.is_file())
+    copy = SYSTEM_DATA_DIR / "programs" / hashlib.sha256(sizes.encode()).hexdigest()[:16]
+    _create_system_dir(copy.parent)
+    with file_lock(copy.with_suffix(".lock"), wait=True):
+        if not copy.exists():
+            _copy(present, root, copy)
+    return copy
+
+
+def _copy(folders: list[Path], root: Path, copy: Path) -> None:
+    half = copy.with_suffix(".half")
+    shutil.rmtree(half, ignore_errors=True)
+    for folder in folders:
+        shutil.copytree(folder, half / folder.relative_to(root), symlinks=True)
+    _make_world_readable(half)
+    half.rename(copy)
+
+
+def _is_world_readable(path: Path) -> bool:
+    needed = 0o005 if path.is_dir() else 0o004
+    return path.is_symlink() or path.stat().st_mode & needed == needed
+
+
+def _make_world_readable(copy: Path) -> None:
+    for path in (copy, *copy.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(0o755 if mode & 0o100 else 0o644)

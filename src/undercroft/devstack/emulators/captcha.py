@@ -1,0 +1,92 @@
+"""A stand-in for services that tell people from programs: it speaks siteverify, and misbehaves on request.
+
+service = CaptchaEmulator()
+await service.start()
+token = service.solve()              # what a widget would give a page; verified once
+service.fault = Fault.DOWN
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from undercroft.devstack.emulators.http import LocalServer, Request, Response
+
+SITE_KEY = "site-key-of-the-stand-in"
+SECRET = "secret-of-the-stand-in"  # noqa: S105
+PATH = "/siteverify"
+
+
+class Fault(StrEnum):
+    DOWN = "down"
+    SLOW = "slow"
+    HUGE = "huge"
+    NOT_JSON = "not_json"
+    NO_VERDICT = "no_verdict"
+    REDIRECT = "redirect"
+
+
+class CaptchaEmulator:
+    """`received_forms` holds the forms that came, without the secret; `score` is what reCAPTCHA v3 would add."""
+
+    def __init__(self) -> None:
+        self.server = LocalServer(self._handle)
+        self.received_forms: list[dict[str, str]] = []
+        self.fault: Fault | None = None
+        self.score: float | None = None
+        self._solved: set[str] = set()
+
+    async def start(self) -> str:
+        """The address that verifies."""
+        return await self.server.start() + PATH
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    def solve(self) -> str:
+        token = secrets.token_urlsafe(24)
+        self._solved.add(token)
+        return token
+
+    async def _handle(self, request: Request) -> Response:
+        if self.fault is not None:
+            return await self._faulty_response(self.fault)
+        if (request.method, request.path) != ("POST", PATH):
+            return Response.json({"success": False, "error-codes": ["bad-request"]}, 404)
+        form = request.form
+        self.received_forms.append({name: value for name, value in form.items() if name != "secret"})
+        return Response.json(self._siteverify_body(form))
+
+    def _siteverify_body(self, form: dict[str, str]) -> dict[str, Any]:
+        if form.get("secret") != SECRET:
+            return {"success": False, "error-codes": ["invalid-input-secret"]}
+        if form.get("response", "") not in self._solved:
+            return {"success": False, "error-codes": ["invalid-input-response"]}
+        self._solved.remove(form["response"])
+        verdict = {"success": True, "challenge_ts": datetime.now(UTC).isoformat(), "hostname": "localhost"}
+        return verdict if self.score is None else {**verdict, "score": self.score, "action": "sign_in"}
+
+    async def _faulty_response(self, error: Fault) -> Response:
+        match error:
+            case Fault.SLOW:
+                await asyncio.sleep(60)
+            case Fault.HUGE:
+                return Response(200, _endless(), {"Content-Type": "application/json"})
+            case Fault.NOT_JSON:
+                return Response.html("<p>Success!</p>")
+            case Fault.NO_VERDICT:
+                return Response.json({"success": "yes"})
+            case Fault.REDIRECT:
+                return Response.redirect("/elsewhere")
+            case Fault.DOWN:
+                pass
+        return Response.json({"success": True}, 503)
+
+
+async def _endless() -> AsyncIterator[bytes]:
+    yield b'{"success": true, "padding": "'
+    while True:
+        yield b"x" * 65_536

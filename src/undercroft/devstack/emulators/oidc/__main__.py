@@ -1,0 +1,35 @@
+"""Serve the issuer on a port of this machine until ended: what `undercroft dev --with oidc` starts."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+from undercroft.devstack.emulators.oidc.issuer import OidcIssuer
+from undercroft.devstack.parent_death import exit_with_parent
+
+DEMO_USERS = (
+    {"subject": "demo", "email": "demo@example.com", "name": "Demo"},
+    {"subject": "ada", "email": "ada@example.com", "name": "Ada Lovelace"},
+    {"subject": "unverified", "email": "nobody@example.com", "name": "Unverified", "email_verified": False},
+)
+
+
+async def serve(port: int) -> None:
+    issuer = OidcIssuer()
+    for person in DEMO_USERS:
+        issuer.add_user(**person)
+    await issuer.start(port)
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+    await issuer.stop()
+
+
+if __name__ == "__main__":
+    if os.environ.get("UNDERCROFT_LEASH"):
+        exit_with_parent()
+    asyncio.run(serve(int(sys.argv[1])))

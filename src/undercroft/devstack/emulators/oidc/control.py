@@ -1,0 +1,70 @@
+"""How the issuer is told to misbehave, over HTTP; in one's own process its methods do the same.
+
+POST /control/faults   {"faults": ["jwks_down"]}      what to do wrong from now on; [] for nothing
+POST /control/people   {"subject": "ada", "email": "ada@example.com", "name": "Ada", "email_verified": true}
+POST /control/approve  {"subject": "ada"}             who says yes without a page; null for the page
+POST /control/rotate   {"withdraw": false}            sign with new keys
+POST /control/token    {"subject": "ada", "claims": {}}   a token about somebody
+POST /control/clock    {"offset": 3600}               move the issuer's clock
+POST /control/reset    {}                             behave again, forget people and traffic
+GET  /control/state                                   faults, people, keys, and what was asked for how often
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from undercroft.devstack.emulators.http import Request, Response
+
+if TYPE_CHECKING:
+    from undercroft.devstack.emulators.oidc.issuer import OidcIssuer
+
+
+def handle_request(issuer: "OidcIssuer", request: Request) -> Response:
+    """Do what is asked; the state afterwards, or what was made."""
+    action = request.path.removeprefix("/control/")
+    try:
+        made = _ACTIONS[action](issuer, request.json) if action != "state" else None
+    except (KeyError, TypeError, ValueError) as error:
+        return Response.json({"error": f"{type(error).__name__}: {error}"}, 400)
+    return Response.json(made or issuer.state())
+
+
+def _set_faults(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
+    from undercroft.devstack.emulators.oidc.issuer import Fault
+
+    issuer.set_faults(*(Fault(name) for name in body["faults"]))
+
+
+def _add_user(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
+    issuer.add_user(**body)
+
+
+def _approve(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
+    issuer.auto_approve = issuer.users[body["subject"]] if body["subject"] else None
+
+
+def _rotate(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
+    issuer.rotate(withdraw=bool(body.get("withdraw")))
+
+
+def _token(issuer: "OidcIssuer", body: dict[str, Any]) -> dict[str, str]:
+    return {"token": issuer.token(issuer.users[body["subject"]], **body.get("claims", {}))}
+
+
+def _move_clock(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
+    issuer.clock_offset = float(body["offset"])
+
+
+def _reset(issuer: "OidcIssuer", _body: dict[str, Any]) -> None:
+    issuer.reset()
+
+
+_ACTIONS: dict[str, Callable[["OidcIssuer", dict[str, Any]], dict[str, str] | None]] = {
+    "faults": _set_faults,
+    "people": _add_user,
+    "approve": _approve,
+    "rotate": _rotate,
+    "token": _token,
+    "clock": _move_clock,
+    "reset": _reset,
+}

@@ -1,0 +1,228 @@
+"""What GitHub, Apple, Microsoft, Supabase and Clerk do in ways of their own."""
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+import jwt
+
+from undercroft.devstack.emulators.http import Request, Response
+
+if TYPE_CHECKING:
+    from undercroft.devstack.emulators.oidc.issuer import Fault, OidcIssuer, ProviderUser
+
+MICROSOFT = "/microsoft/common/v2.0"
+APPLE_TEAM, APPLE_KEY_ID = "TEAM123456", "KEY1234567"
+
+
+def discovery_issuer(issuer: "OidcIssuer", prefix: str) -> str:
+    """The issuer in the discovery document; Microsoft's shared one has a placeholder in it."""
+    return f"{issuer.url}{prefix.replace('/common/', '/{tenantid}/')}"
+
+
+def extra_claims(issuer: "OidcIssuer", prefix: str, person: "ProviderUser") -> dict[str, Any]:
+    """What an ID token says besides; Microsoft names the directory and does not say whether an address is verified."""
+    from undercroft.devstack.emulators.oidc.issuer import TENANT, Fault
+
+    verified = person.email_verified and Fault.EMAIL_UNVERIFIED not in issuer.faults
+    if prefix.startswith("/microsoft/"):
+        return {
+            "iss": f"{issuer.url}{prefix.replace('/common/', f'/{TENANT}/')}",
+            "tid": TENANT,
+            "email_verified": None,
+            "xms_edov": verified,
+        }
+    if prefix == "/apple":
+        return {"email_verified": "true" if verified else "false"}
+    return {}
+
+
+def is_apple_secret(issuer: "OidcIssuer", client_id: str, secret: str) -> bool:
+    """Whether a client secret is the JWT that Apple wants: ES256, by the team's key, for this client."""
+    try:
+        claims = jwt.decode(
+            secret,
+            issuer.apple_key.public_key(),
+            ["ES256"],
+            audience=f"{issuer.url}/apple",
+            issuer=APPLE_TEAM,
+            options={"require": ["exp", "iat", "sub"]},
+        )
+    except jwt.InvalidTokenError:
+        return False
+    return bool(claims["sub"] == client_id and jwt.get_unverified_header(secret).get("kid") == APPLE_KEY_ID)
+
+
+def handle_request(issuer: "OidcIssuer", request: Request) -> Response | None:
+    """GitHub's API, Supabase's `/auth/v1/user` and Clerk's `/v1/users/{id}`."""
+    if request.path.startswith("/clerk/v1/users/"):
+        person = issuer.users.get(request.path.rpartition("/")[2])
+        return Response.json(clerk_user(issuer, person)) if person else Response.json({"errors": []}, 404)
+    if request.path == "/supabase/auth/v1/user":
+        return _supabase_user(issuer, request)
+    if request.path.startswith("/github/api/user"):
+        return _github(issuer, request)
+    return None
+
+
+def _github(issuer: "OidcIssuer", request: Request) -> Response:
+    from undercroft.devstack.emulators.oidc.issuer import Fault
+
+    person = issuer.access_tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+    if person is None:
+        return Response.json({"message": "Bad credentials"}, 401)
+    if request.path == "/github/api/user":
+        number = int(hashlib.sha256(person.subject.encode()).hexdigest()[:8], 16)
+        return Response.json({"id": number, "login": person.subject, "name": person.name, "email": None})
+    if Fault.EMAIL_MISSING in issuer.faults:
+        return Response.json([])
+    verified = person.email_verified and Fault.EMAIL_UNVERIFIED not in issuer.faults
+    other = {"email": f"other-{person.email}", "primary": False, "verified": True, "visibility": None}
+    return Response.json(
+        [other, {"email": person.email, "primary": True, "verified": verified, "visibility": "public"}]
+    )
+
+
+def _supabase_user(issuer: "OidcIssuer", request: Request) -> Response:
+    if not request.headers.get("apikey"):
+        return Response.json({"message": "No API key found in request"}, 401)
+    token = request.headers.get("authorization", "").removeprefix("Bearer ")
+    try:
+        subject = jwt.decode(token, options={"verify_signature": False})["sub"]
+    except (jwt.InvalidTokenError, KeyError):
+        subject = ""
+    person = issuer.users.get(subject)
+    return Response.json(supabase_user(issuer, person)) if person else Response.json({"code": 403}, 403)
+
+
+def supabase_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
+    """A row of `auth.users`, as the API and webhooks show it."""
+    from undercroft.devstack.emulators.oidc.issuer import Fault
+
+    confirmed = person.email_verified and Fault.EMAIL_UNVERIFIED not in issuer.faults
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(updated_at or issuer.now()))
+    return {
+        "id": person.subject,
+        "aud": "authenticated",
+        "role": "authenticated",
+        "email": person.email,
+        "email_confirmed_at": f"{moment}Z" if confirmed else None,
+        "raw_user_meta_data": {"full_name": person.name},
+        "user_metadata": {"full_name": person.name},
+        "banned_until": "2199-01-01T00:00:00Z" if person.banned else None,
+        "deleted_at": None,
+        "updated_at": f"{moment}Z",
+    }
+
+
+def supabase_token(
+    issuer: "OidcIssuer", person: "ProviderUser", *errors: "Fault", legacy: bool = False, **more: Any
+) -> str:
+    """An access token of Supabase; `legacy` is signed with the project's shared secret."""
+    from undercroft.devstack.emulators.oidc.issuer import SUPABASE_SECRET
+
+    claims = {
+        **issuer.claims(person, prefix="/supabase/auth/v1", errors=errors),
+        "role": "authenticated",
+        "session_id": secrets.token_hex(16),
+        "is_anonymous": False,
+        "user_metadata": {"full_name": person.name, "email_verified": True},
+    }
+    claims.pop("email_verified", None)
+    if claims["aud"] != "somebody-else":
+        claims["aud"] = "authenticated"
+    claims |= more
+    return jwt.encode(claims, SUPABASE_SECRET, "HS256") if legacy else issuer.sign(claims, *errors)
+
+
+def clerk_token(issuer: "OidcIssuer", person: "ProviderUser", *errors: "Fault", **more: Any) -> str:
+    """A session token of Clerk: no audience, no address, the page's origin in `azp`."""
+    claims = issuer.claims(person, prefix="/clerk", errors=errors)
+    for name in ("aud", "email", "email_verified", "name"):
+        claims.pop(name, None)
+    claims |= {"sid": f"sess_{secrets.token_hex(8)}", "azp": "https://app.example.com", "v": 2, **more}
+    return issuer.sign({name: value for name, value in claims.items() if value is not None}, *errors)
+
+
+def clerk_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
+    """A user of Clerk, as the API and webhooks show it."""
+    from undercroft.devstack.emulators.oidc.issuer import Fault
+
+    verified = person.email_verified and Fault.EMAIL_UNVERIFIED not in issuer.faults
+    address = {
+        "id": "idn_1",
+        "email_address": person.email,
+        "verification": {"status": "verified" if verified else "unverified"},
+    }
+    first, _, last = person.name.partition(" ")
+    return {
+        "id": person.subject,
+        "object": "user",
+        "first_name": first,
+        "last_name": last or None,
+        "primary_email_address_id": "idn_1",
+        "email_addresses": [] if Fault.EMAIL_MISSING in issuer.faults else [address],
+        "banned": person.banned,
+        "locked": person.locked_for is not None,
+        "lockout_expires_in_seconds": person.locked_for or None,
+        "updated_at": int((updated_at or issuer.now()) * 1000),
+    }
+
+
+def clerk_event(
+    issuer: "OidcIssuer", kind: str, person: "ProviderUser", *, updated_at: float | None = None
+) -> dict[str, Any]:
+    """The body of Clerk's webhook."""
+    moment = updated_at or issuer.now()
+    gone = {"id": person.subject, "object": "user", "deleted": True}
+    data = gone if kind == "user.deleted" else clerk_user(issuer, person, updated_at=moment)
+    return {"type": kind, "object": "event", "data": data, "timestamp": int(moment * 1000)}
+
+
+def clerk_session_event(issuer: "OidcIssuer", kind: str, person: "ProviderUser", session_id: str) -> dict[str, Any]:
+    """The body of Clerk's webhook about the end of a session: `session.ended`, `session.removed`, `session.revoked`."""
+    moment = int(issuer.now() * 1000)
+    data = {
+        "id": session_id,
+        "object": "session",
+        "user_id": person.subject,
+        "status": kind.removeprefix("session."),
+        "updated_at": moment,
+    }
+    return {"type": kind, "object": "event", "data": data, "timestamp": moment}
+
+
+def supabase_event(
+    issuer: "OidcIssuer", kind: str, person: "ProviderUser", *, updated_at: float | None = None
+) -> dict[str, Any]:
+    """The body of a database webhook of Supabase: INSERT, UPDATE or DELETE on `auth.users`."""
+    row = supabase_user(issuer, person, updated_at=updated_at)
+    gone = kind == "DELETE"
+    return {
+        "type": kind,
+        "schema": "auth",
+        "table": "users",
+        "record": None if gone else row,
+        "old_record": row if gone else None,
+    }
+
+
+def sign_webhook(
+    body: dict[str, Any], secret: str, *, prefix: str = "svix", event_id: str | None = None, at: float | None = None
+) -> tuple[bytes, dict[str, str]]:
+    """A webhook's body and headers, signed as svix and Standard Webhooks do."""
+    raw = json.dumps(body).encode()
+    name, moment = event_id or f"msg_{secrets.token_hex(10)}", str(int(at or time.time()))
+    key = b64decode(secret.removeprefix("v1,").removeprefix("whsec_"))
+    digest = hmac.new(key, f"{name}.{moment}.".encode() + raw, hashlib.sha256).digest()
+    headers = {
+        f"{prefix}-id": name,
+        f"{prefix}-timestamp": moment,
+        f"{prefix}-signature": f"v1,{b64encode(digest).decode()}",
+        "content-type": "application/json",
+    }
+    return raw, headers

@@ -1,0 +1,214 @@
+"""What the issuer answers: discovery, keys, authorize, token, userinfo, and what each dress adds."""
+
+import asyncio
+import hashlib
+import json
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus, urlencode
+
+from undercroft.devstack.emulators.http import Request, Response
+from undercroft.devstack.emulators.oidc import control, dialects
+from undercroft.devstack.emulators.oidc.keys import encode_bytes
+
+if TYPE_CHECKING:
+    from undercroft.devstack.emulators.oidc.issuer import Grant, OidcIssuer, ProviderUser
+
+HUGE_BODY_SIZE = 64 * 1024 * 1024
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+class Endpoints:
+    """An endpoint is found by the end of its path; what is before it is the dress."""
+
+    def __init__(self, issuer: "OidcIssuer") -> None:
+        self._issuer = issuer
+        self._endpoints: dict[str, Callable[[Request, str], Awaitable[Response]]] = {
+            DISCOVERY: self._discovery,
+            "/.well-known/jwks.json": self._jwks,
+            "/authorize": self._authorize,
+            "/login/oauth/access_token": self._github_token,
+            "/token": self._token,
+            "/userinfo": self._userinfo,
+        }
+
+    async def handle(self, request: Request) -> Response:
+        if request.path.startswith("/control/"):
+            return control.handle_request(self._issuer, request)
+        for end, endpoint in self._endpoints.items():
+            if request.path.endswith(end):
+                return await endpoint(request, request.path.removesuffix(end))
+        return dialects.handle_request(self._issuer, request) or Response.json({"error": "not_found"}, 404)
+
+    async def _discovery(self, _request: Request, prefix: str) -> Response:
+        base = f"{self._issuer.url}{prefix}"
+        return Response.json(
+            {
+                "issuer": dialects.discovery_issuer(self._issuer, prefix),
+                "authorization_endpoint": f"{base}/authorize",
+                "token_endpoint": f"{base}/token",
+                "userinfo_endpoint": f"{base}/userinfo",
+                "jwks_uri": f"{base}/.well-known/jwks.json",
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+                "code_challenge_methods_supported": ["S256"],
+                **self._auth_methods(prefix),
+                "authorization_response_iss_parameter_supported": prefix == "",
+            }
+        )
+
+    async def _jwks(self, _request: Request, _prefix: str) -> Response:
+        wrong = {error.removeprefix("jwks_") for error in self._issuer.faults}
+        if "slow" in wrong:
+            await asyncio.sleep(self._issuer.slow_response_seconds)
+        if "down" in wrong:
+            return Response.json({"error": "unavailable"}, 503)
+        if "huge" in wrong:
+            return Response(200, _endless(), {"Content-Type": "application/json"})
+        if "wrong" in wrong:
+            return Response.html("<h1>Welcome to the Wi-Fi</h1>")
+        if "redirect" in wrong:
+            return Response.redirect(f"{self._issuer.url}/elsewhere/.well-known/jwks.json")
+        return Response.json(self._issuer.keys.jwks(with_ids="no_key_id" not in wrong))
+
+    async def _authorize(self, request: Request, prefix: str) -> Response:
+        asked = {**request.query, **(request.form if request.method == "POST" else {})}
+        if asked.get("client_id") not in self._issuer.clients or not asked.get("redirect_uri"):
+            return Response.html("<h1>This client is not known here</h1>", 400)
+        if "deny" in self._issuer.faults:
+            return self._redirect_back(asked, prefix, {"error": "access_denied"})
+        chosen = asked.get("person")
+        person = self._issuer.users.get(chosen) if chosen else self._issuer.auto_approve
+        if person is None:
+            return Response.html(_approval_page(asked, self._issuer.users.values()))
+        return self._redirect_back(asked, prefix, {"code": self._issuer.grant(_create_grant(asked, person))})
+
+    def _redirect_back(self, asked: dict[str, str], prefix: str, parameters: dict[str, str]) -> Response:
+        """Send the browser back as it asked to be: in the address, or by a form that posts itself."""
+        if "state" in asked:
+            parameters["state"] = asked["state"]
+        if prefix == "":
+            parameters["iss"] = self._issuer.url
+            if "wrong_iss_parameter" in self._issuer.faults:
+                parameters["iss"] = "https://another.example.com"
+        if asked.get("response_mode") == "form_post":
+            return Response.html(_form(asked["redirect_uri"], parameters))
+        return Response.redirect(f"{asked['redirect_uri']}?{urlencode(parameters)}")
+
+    async def _token(self, request: Request, prefix: str) -> Response:
+        if "token_down" in self._issuer.faults:
+            return Response.json({"error": "temporarily_unavailable"}, 503)
+        form = request.form
+        client_id, secret, method = _read_client_credentials(request)
+        allowed = self._auth_methods(prefix).get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        if method not in allowed or not (method == "none" or self._is_valid_client(client_id, secret, prefix)):
+            return Response.json({"error": "invalid_client"}, 401)
+        grant = self._redeem_code(form, client_id)
+        if grant is None:
+            return Response.json({"error": "invalid_grant"}, 400)
+        nonce = "of-another-flow" if "wrong_nonce" in self._issuer.faults else grant.nonce
+        audience = {} if "wrong_audience" in self._issuer.faults else {"aud": client_id}
+        id_token = self._issuer.token(
+            grant.person,
+            prefix=prefix,
+            nonce=nonce,
+            **audience,
+            **dialects.extra_claims(self._issuer, prefix, grant.person),
+        )
+        return Response.json(
+            {
+                "access_token": self._issuer.access_token(grant.person),
+                "token_type": "Bearer",
+                "expires_in": 3600,
+                "id_token": id_token,
+            }
+        )
+
+    async def _github_token(self, request: Request, _prefix: str) -> Response:
+        """GitHub says 200 also to what it refuses."""
+        client_id, secret, _ = _read_client_credentials(request)
+        if not self._is_valid_client(client_id, secret, "/github"):
+            return Response.json({"error": "incorrect_client_credentials"})
+        grant = self._redeem_code(request.form, client_id)
+        if grant is None:
+            return Response.json({"error": "bad_verification_code"})
+        token = self._issuer.access_token(grant.person)
+        return Response.json({"access_token": token, "token_type": "bearer", "scope": "read:user,user:email"})
+
+    async def _userinfo(self, request: Request, prefix: str) -> Response:
+        person = self._issuer.access_tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if person is None:
+            return Response.json({"error": "invalid_token"}, 401)
+        claims = self._issuer.claims(person, prefix=prefix)
+        said = ("sub", "email", "email_verified", "name")
+        return Response.json({name: claims[name] for name in said if name in claims})
+
+    def _auth_methods(self, prefix: str) -> dict[str, list[str]]:
+        """Apple takes its secret in the form alone."""
+        methods = ("client_secret_post",) if prefix == "/apple" else self._issuer.auth_methods
+        return {} if methods is None else {"token_endpoint_auth_methods_supported": list(methods)}
+
+    def _is_valid_client(self, client_id: str, secret: str, prefix: str) -> bool:
+        if prefix == "/apple":
+            return dialects.is_apple_secret(self._issuer, client_id, secret)
+        return self._issuer.clients.get(client_id) == secret
+
+    def _redeem_code(self, form: dict[str, str], client_id: str) -> "Grant | None":
+        """The grant of a code, once, if everything fits that it was bound to."""
+        grant = self._issuer.grants.pop(form.get("code", ""), None)
+        if grant is None or grant.client_id != client_id or grant.redirect_uri != form.get("redirect_uri"):
+            return None
+        if grant.challenge is not None and grant.challenge != _s256(form.get("code_verifier", "")):
+            return None
+        return grant
+
+
+def _create_grant(asked: dict[str, str], person: "ProviderUser") -> "Grant":
+    from undercroft.devstack.emulators.oidc.issuer import Grant
+
+    return Grant(asked["client_id"], asked["redirect_uri"], person, asked.get("nonce"), asked.get("code_challenge"))
+
+
+def _read_client_credentials(request: Request) -> tuple[str, str, str]:
+    """The client, its secret, and how it sent that (RFC 6749, 2.3.1); a public client has none."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        name, _, secret = b64decode(encoded).decode().partition(":")
+        return unquote_plus(name), unquote_plus(secret), "client_secret_basic"
+    secret = request.form.get("client_secret", "")
+    return request.form.get("client_id", ""), secret, "client_secret_post" if secret else "none"
+
+
+def _s256(verifier: str) -> str:
+    return encode_bytes(hashlib.sha256(verifier.encode()).digest())
+
+
+async def _endless() -> AsyncIterator[bytes]:
+    yield b'{"keys": ['
+    piece = json.dumps({"kty": "oct", "kid": "x" * 60}).encode() + b","
+    for _ in range(HUGE_BODY_SIZE // (len(piece) * 1000)):
+        yield piece * 1000
+
+
+def _approval_page(asked: dict[str, str], users: Any) -> str:
+    hidden = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in asked.items())
+    buttons = "".join(
+        f'<p><button name="person" value="{escape(each.subject)}">{escape(f"{each.name} · {each.email}")}</button></p>'
+        for each in users
+    )
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Stand-in sign-in</title>'
+        f"<h1>Who are you?</h1><p>This is the stand-in of an identity provider.</p>"
+        f'<form method="post">{hidden}{buttons}</form></html>'
+    )
+
+
+def _form(action: str, values: dict[str, str]) -> str:
+    hidden = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in values.items())
+    return (
+        f'<!doctype html><html lang="en"><body><form method="post" action="{escape(action)}">{hidden}</form>'
+        "<script>document.forms[0].submit()</script></body></html>"
+    )

@@ -1,0 +1,224 @@
+"""What the issuer knows: people, clients, keys, codes, and how it is to misbehave."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import jwt
+
+from undercroft.devstack.emulators.http import LocalServer, RequestCounts
+from undercroft.devstack.emulators.oidc.keys import Key, Keys, encode_bytes, new_ec_key
+
+CLIENT_ID = "undercroft"
+CLIENT_SECRET = "stand-in secret"  # noqa: S105
+AUDIENCE = "undercroft-api"
+TENANT = "3b9c1f0e-5a7d-4c26-9f58-0d2f6d9f1a11"
+SUPABASE_SECRET = "a legacy secret of the stand-in, 0123456789"  # noqa: S105
+WEBHOOK_SECRET = "whsec_c3RhbmQtaW4gd2ViaG9vayBzZWNyZXQgMDEyMzQ1Njc4OQ=="  # noqa: S105
+AUTH_METHODS = ("client_secret_basic", "client_secret_post")
+TOKEN_LIFETIME = 3600
+
+
+class Fault(StrEnum):
+    """What may go wrong, on request; the names are those of the control API."""
+
+    JWKS_DOWN = "jwks_down"
+    JWKS_SLOW = "jwks_slow"
+    JWKS_HUGE = "jwks_huge"
+    JWKS_WRONG = "jwks_wrong"
+    JWKS_REDIRECT = "jwks_redirect"
+    TOKEN_DOWN = "token_down"  # noqa: S105
+    ALG_NONE = "alg_none"
+    ALG_HS256 = "alg_hs256"
+    UNKNOWN_KEY = "unknown_key"
+    WRONG_KEY_TYPE = "wrong_key_type"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_AUDIENCE = "wrong_audience"
+    WRONG_NONCE = "wrong_nonce"
+    WRONG_ISS_PARAMETER = "wrong_iss_parameter"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    EMAIL_UNVERIFIED = "email_unverified"
+    EMAIL_MISSING = "email_missing"
+    CHANGED_SUBJECT = "changed_subject"
+    NO_KEY_ID = "no_key_id"
+    JWKS_NO_KEY_ID = "jwks_no_key_id"
+    DENY = "deny"
+
+
+@dataclass(frozen=True)
+class ProviderUser:
+    """A person at the issuer."""
+
+    subject: str
+    email: str
+    name: str = "Somebody"
+    email_verified: bool = True
+    banned: bool = False
+    locked_for: int | None = None
+    """Seconds for which too many wrong passwords lock the account; 0 for ever."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What an authorization code stands for."""
+
+    client_id: str
+    redirect_uri: str
+    person: ProviderUser
+    nonce: str | None
+    challenge: str | None
+
+
+@dataclass
+class OidcIssuer:
+    """One issuer. `auto_approve` is who says yes at once; without, a page asks who one is.
+
+    `auth_methods` are the ways in which clients must authenticate at the token endpoint; with None the
+    discovery document does not name any, which means `client_secret_basic`.
+
+    `slow_response_seconds` is how many seconds slow answers take, `clock_offset` how far its clock is ahead.
+    """
+
+    users: dict[str, ProviderUser] = field(default_factory=dict)
+    clients: dict[str, str] = field(default_factory=lambda: {CLIENT_ID: CLIENT_SECRET})
+    auto_approve: ProviderUser | None = None
+    faults: set[Fault] = field(default_factory=set)
+    alg: str = "RS256"
+    auth_methods: tuple[str, ...] | None = AUTH_METHODS
+    slow_response_seconds: float = 30.0
+    clock_offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        from undercroft.devstack.emulators.oidc.endpoints import Endpoints
+
+        self.keys = Keys()
+        self.apple_key = new_ec_key()
+        self.grants: dict[str, Grant] = {}
+        self.access_tokens: dict[str, ProviderUser] = {}
+        self.server = LocalServer(Endpoints(self).handle)
+
+    async def start(self, port: int = 0) -> str:
+        """Serve; the issuer's address is returned."""
+        return await self.server.start(port)
+
+    async def stop(self) -> None:
+        await self.server.stop()
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def traffic(self) -> RequestCounts:
+        return self.server.traffic
+
+    def reset(self) -> None:
+        """Behave again, and forget people and what was asked; keys stay."""
+        self.faults.clear()
+        self.users.clear()
+        self.grants.clear()
+        self.access_tokens.clear()
+        self.auto_approve = None
+        self.alg = "RS256"
+        self.auth_methods = AUTH_METHODS
+        self.slow_response_seconds = 30.0
+        self.clock_offset = 0.0
+        self.server.drop_requests()
+
+    def set_faults(self, *errors: Fault) -> None:
+        """Do exactly this wrong from now on; nothing, when nothing is named."""
+        self.faults = set(errors)
+
+    def now(self) -> int:
+        """The time by a clock that can be moved: `clock_offset` seconds off."""
+        return int(time.time() + self.clock_offset)
+
+    def add_user(self, subject: str | None = None, **about: Any) -> ProviderUser:
+        """Somebody new."""
+        subject = subject or secrets.token_hex(8)
+        made = ProviderUser(subject, about.pop("email", f"{subject}@example.com"), **about)
+        self.users[made.subject] = made
+        return made
+
+    def rotate(self, *, withdraw: bool = False) -> None:
+        """Sign with new keys from now on."""
+        self.keys.rotate(withdraw=withdraw)
+
+    def claims(self, person: ProviderUser, *, prefix: str = "", errors: Iterable[Fault] = ()) -> dict[str, Any]:
+        """What an ID token says about somebody, wrong where a fault says so."""
+        wrong, now = self.faults | set(errors), self.now()
+        issuer = f"{self.url}{prefix}"
+        claims: dict[str, Any] = {
+            "iss": f"{issuer}/other" if Fault.WRONG_ISSUER in wrong else issuer,
+            "sub": f"{person.subject}-changed" if Fault.CHANGED_SUBJECT in wrong else person.subject,
+            "aud": "somebody-else" if Fault.WRONG_AUDIENCE in wrong else AUDIENCE,
+            "iat": now - 2 * TOKEN_LIFETIME if Fault.EXPIRED in wrong else now,
+            "exp": now - TOKEN_LIFETIME if Fault.EXPIRED in wrong else now + TOKEN_LIFETIME,
+            "jti": secrets.token_hex(8),
+            "name": person.name,
+        }
+        if Fault.NOT_YET_VALID in wrong:
+            claims["nbf"] = now + TOKEN_LIFETIME // 2
+        if Fault.EMAIL_MISSING not in wrong:
+            claims["email"] = person.email
+            claims["email_verified"] = person.email_verified and Fault.EMAIL_UNVERIFIED not in wrong
+        return claims
+
+    def token(self, person: ProviderUser, *errors: Fault, prefix: str = "", kid: str | None = None, **more: Any) -> str:
+        """A signed token about somebody; `more` are claims on top, and None leaves a claim out."""
+        claims = self.claims(person, prefix=prefix, errors=errors) | more
+        return self.sign({name: value for name, value in claims.items() if value is not None}, *errors, kid=kid)
+
+    def sign(self, claims: dict[str, Any], *errors: Fault, kid: str | None = None) -> str:
+        """Sign claims with the current key, or as a fault wants it."""
+        wrong, key = self.faults | set(errors), self.keys.current[self.alg]
+        headers = {"kid": kid or (secrets.token_hex(8) if Fault.UNKNOWN_KEY in wrong else key.kid)}
+        if Fault.NO_KEY_ID in wrong:
+            headers.clear()
+        if Fault.ALG_NONE in wrong:
+            return jwt.encode(claims, "", "none", headers)
+        if Fault.ALG_HS256 in wrong:
+            return _forge_token(claims, headers, key)
+        if Fault.WRONG_KEY_TYPE in wrong:
+            other = self.keys.current["ES256" if self.alg == "RS256" else "RS256"]
+            return jwt.encode(claims, other.private, other.alg, headers)
+        return jwt.encode(claims, key.private, key.alg, headers)
+
+    def grant(self, grant: Grant) -> str:
+        """An authorization code."""
+        code = secrets.token_urlsafe(24)
+        self.grants[code] = grant
+        return code
+
+    def access_token(self, person: ProviderUser) -> str:
+        """An opaque access token that opens the userinfo endpoint."""
+        token = secrets.token_urlsafe(24)
+        self.access_tokens[token] = person
+        return token
+
+    def state(self) -> dict[str, Any]:
+        """What the control API shows."""
+        return {
+            "faults": sorted(self.faults),
+            "people": [asdict(person) for person in self.users.values()],
+            "approving": self.auto_approve and self.auto_approve.subject,
+            "hits": dict(self.traffic.hits),
+            "at_once": dict(self.traffic.max_concurrent),
+            "keys": [key.kid for key in self.keys.published],
+        }
+
+
+def _forge_token(claims: dict[str, Any], headers: dict[str, str], key: Key) -> str:
+    """HS256 with the public key as the secret, which a verifier that trusts `alg` would believe (RFC 8725, 2.1)."""
+    import hmac
+    import json
+
+    head = {"alg": "HS256", "typ": "JWT", **headers}
+    message = ".".join(encode_bytes(json.dumps(part).encode()) for part in (head, claims))
+    signature = hmac.new(key.public_pem, message.encode(), hashlib.sha256).digest()
+    return f"{message}.{encode_bytes(signature)}"

@@ -1,0 +1,77 @@
+"""What the project already has of its own: values in the environment and in `.env`, a database, a Redis."""
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import ENV_FILE, CoreSettings, load
+from undercroft.devstack.state import EMBEDDED, DevState
+
+
+class ProjectEnvironment:
+    """Reads `.env` once. Raises `ConfigurationError` when it is corrupt or core settings do not fit."""
+
+    def __init__(self) -> None:
+        load(CoreSettings)
+        self._values = {**_read_env_file(), **{name.upper(): value for name, value in os.environ.items()}}
+
+    def value(self, name: str) -> str:
+        """What the project sets, the environment before `.env`; empty when nothing does."""
+        return self._values.get(name) or ""
+
+    @property
+    def has_database(self) -> bool:
+        return bool(self.value("DATABASE_URL") or self.value("POSTGRES_HOST"))
+
+    @property
+    def database_fingerprint(self) -> str:
+        """A name for the database, by which it is known again; it tells nothing of the URL."""
+        if not self.has_database:
+            return EMBEDDED
+        parts = "".join(self.value(name) for name in ("DATABASE_URL", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB"))
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+    @property
+    def has_redis(self) -> bool:
+        return bool(self.value("REDIS_URL"))
+
+    def environment(self, state: DevState) -> dict[str, str]:
+        """What our programs are given on top: development, and whatever the project does not set itself."""
+        made = {"SECRET_KEY": state.secret_key, "DEMO_PASSWORD": state.demo_password, "PUBLIC_URL": state.url}
+        if not self.has_database:
+            made["DATABASE_URL"] = state.roles.url("app", "127.0.0.1", state.postgres_port)
+            made["MIGRATION_DATABASE_URL"] = state.roles.url("owner", "127.0.0.1", state.postgres_port)
+            made["ADMIN_DATABASE_URL"] = state.roles.url("admin", "127.0.0.1", state.postgres_port)
+        ours = {name: value for name, value in made.items() if not self.value(name)}
+        return {**ours, "ENVIRONMENT": "development", "MIGRATE_ON_START": "true", "PYTHONUNBUFFERED": "1"}
+
+    def require_database(self) -> None:
+        """Raise `ConfigurationError` when the project's own database does not let us in."""
+        from undercroft.core.db.connect import CONNECT_ERRORS
+        from undercroft.core.db.errors import unreachable_error
+        from undercroft.core.db.settings import DatabaseSettings
+
+        url = load(DatabaseSettings).url
+        try:
+            asyncio.run(_try_connection(url))
+        except CONNECT_ERRORS as error:
+            raise ConfigurationError(
+                f"{unreachable_error(url, error)}\n"
+                "Without DATABASE_URL, `undercroft dev` brings a PostgreSQL of its own."
+            ) from None
+
+
+async def _try_connection(url: str) -> None:
+    from undercroft.core.db.connect import connect
+
+    connection = await connect(url, timeout=5)
+    await connection.close()
+
+
+def _read_env_file() -> dict[str, str | None]:
+    from dotenv import dotenv_values
+
+    path = Path(os.environ.get("UNDERCROFT_ENV_FILE", ENV_FILE))
+    return {name.upper(): value for name, value in dotenv_values(path).items()}

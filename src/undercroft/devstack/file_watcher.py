@@ -1,0 +1,69 @@
+"""Notices that the project's code, templates or `.env` changed."""
+
+import threading
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+_WATCHED_SUFFIXES = {".py", ".html", ".txt", ".mako", ".toml", ".json", ".css", ".js", ".svg"}
+_IGNORED_FOLDERS = {
+    "tests",
+    "docs",
+    "build",
+    "dist",
+    "node_modules",
+    "console",
+    "gateway",
+    "deploy",
+    "benchmarks",
+    "acceptance",
+}
+
+
+class FileWatcher:
+    """Watches in a thread until `stop`. `pop_change()` answers once per change; changes close together are one."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._stopped = threading.Event()
+        self._changed = threading.Event()
+
+    def start(self) -> bool:
+        """Answers whether it can: not without watchfiles."""
+        if find_spec("watchfiles") is None:
+            return False
+        for paths, deep in ((self._watched_folders(), True), ([self._project], False)):
+            if paths:
+                threading.Thread(target=self._watch, args=(paths, deep), daemon=True, name="changes").start()
+        return True
+
+    def pop_change(self) -> bool:
+        if not self._changed.is_set():
+            return False
+        self._changed.clear()
+        return True
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _watched_folders(self) -> list[Path]:
+        entries = self._project.iterdir()
+        return [
+            entry for entry in entries if entry.is_dir() and entry.name[0] != "." and entry.name not in _IGNORED_FOLDERS
+        ]
+
+    def _watch(self, paths: Iterable[Path], deep: bool) -> None:
+        from watchfiles import DefaultFilter, watch
+
+        usual = DefaultFilter()
+        fits = (
+            (lambda change, path: usual(change, path) and Path(path).suffix in _WATCHED_SUFFIXES)
+            if deep
+            else _is_root_file
+        )
+        for _ in watch(*paths, watch_filter=fits, stop_event=self._stopped, recursive=deep, debounce=300):
+            self._changed.set()
+
+
+def _is_root_file(_: object, path: str) -> bool:
+    return Path(path).name == ".env" or (Path(path).suffix == ".py" and Path(path).is_file())

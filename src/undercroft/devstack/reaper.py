@@ -1,0 +1,56 @@
+"""A small process that outlives the supervisor by seconds: it ends what the supervisor could not.
+
+It reads `+pid` and `-pid` lines from standard input. When that closes, every process still on the list is woken, asked
+to end, and after a while killed with its whole session. It imports nothing of ours, so that it starts at once.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+GRACE_SECONDS = 4.0
+
+
+def main() -> None:
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    watched_pids: set[int] = set()
+    for line in sys.stdin:
+        (watched_pids.add if line[0] == "+" else watched_pids.discard)(int(line[1:]))
+    _terminate_all(watched_pids)
+
+
+def _terminate_all(watched_pids: set[int]) -> None:
+    for pid in watched_pids:
+        for name in ("SIGINT", "SIGCONT") if os.name == "posix" else ("SIGTERM",):
+            _signal(pid, getattr(signal, name))
+    limit = time.monotonic() + GRACE_SECONDS
+    while watched_pids and time.monotonic() < limit:
+        time.sleep(0.05)
+        watched_pids = {pid for pid in watched_pids if _is_alive(pid)}
+    for pid in watched_pids:
+        if os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Repairs and removals: what keeps rows and messages in step, and the tables small."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+
+from undercroft.core.db.session import Database
+from undercroft.core.settings import load
+from undercroft.jobs.context import CurrentJob
+from undercroft.jobs.engines import get_engine
+from undercroft.jobs.registry import cron
+from undercroft.jobs.settings import JobsSettings
+
+log = structlog.get_logger("undercroft.application")
+
+SWEEP_BATCH = 1000
+DELETE_BATCH = 5000
+"""Rows deleted by one statement, far below any statement timeout. Each batch is committed by itself."""
+
+ENGINE_RECORD_RETENTION = timedelta(days=1)
+
+DELETE_FINISHED = """
+DELETE FROM jobs WHERE id IN (
+    SELECT id FROM jobs WHERE finished_at < now() - $1::interval ORDER BY finished_at LIMIT $2
+)
+"""
+
+DELETE_STALE = """
+WITH workers AS (DELETE FROM job_workers WHERE seen_at < now() - interval '1 day')
+DELETE FROM job_schedules WHERE seen_at < now() - interval '7 days'
+"""
+
+
+async def sweep(database: Database) -> tuple[int, int]:
+    """Send anew for unfinished jobs whose message vanished and drop messages without a job; how many of each.
+
+    Both are written and removed together, so there is nothing to find unless somebody changed the tables by hand or
+    an engine lost something.
+    """
+    async with database.session() as session:
+        resent, dropped = await get_engine().sweep(await session.raw(), SWEEP_BATCH)
+    if resent or dropped:
+        log.warning("jobs.repaired", resent=resent, dropped=dropped)
+    return resent, dropped
+
+
+@cron("17 * * * *", name="jobs.clean_up", timeout=600)
+async def clean_up(job: CurrentJob) -> dict[str, int]:
+    """Delete finished jobs after JOBS_KEEP_DAYS, the engine's own records after a day, and workers long gone.
+
+    Hourly and in batches, each committed by itself: an attempt that is interrupted leaves less to the next.
+    """
+    keep = timedelta(days=load(JobsSettings).jobs_keep_days)
+    jobs = await _delete_in_batches(lambda: _delete_finished(job.database, keep))
+    records = await _delete_in_batches(lambda: _delete_records(job.database))
+    async with job.session() as session:
+        await (await session.raw()).execute(DELETE_STALE)
+    return {"jobs": jobs, "records": records}
+
+
+async def _delete_in_batches(delete_batch: Callable[[], Awaitable[int]]) -> int:
+    """Delete batches until there is nothing more; how many rows in all."""
+    total = 0
+    while deleted := await delete_batch():
+        total += deleted
+    return total
+
+
+async def _delete_finished(database: Database, keep: timedelta) -> int:
+    async with database.session() as session:
+        status = await (await session.raw()).execute(DELETE_FINISHED, keep, DELETE_BATCH)
+    return int(status.rpartition(" ")[2])
+
+
+async def _delete_records(database: Database) -> int:
+    async with database.session() as session:
+        return await get_engine().delete_records(await session.raw(), ENGINE_RECORD_RETENTION, DELETE_BATCH)

@@ -1,0 +1,251 @@
+"""The keys that sign access tokens: next, active, retired.
+
+A key is published in the JWKS as `next` for at least as long as others may keep the document before it signs as
+`active`; `retired`, it stays published until the last token that it signed has expired. So a rotation signs nobody out
+and no verifier meets a key that it could not have known. Every process reads the table again once a minute.
+"""
+
+import asyncio
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import Database, Session, utc_now
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.security.keyring import DecryptionError, Keyring, keyring
+from undercroft.core.settings import load
+from undercroft.modules.auth.models import KeyState, SigningKey
+from undercroft.modules.auth.repository import SigningKeyRepository
+from undercroft.modules.auth.settings import AuthSettings
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+KEY_SIZE = 2048
+RELOAD_SECONDS = 60
+RELOAD_COOLDOWN_SECONDS = 10
+PURPOSE = "signing keys"
+
+
+class ActiveKey(Struct, frozen=True):
+    kid: str
+    private: "RSAPrivateKey"
+
+    def __repr__(self) -> str:
+        return f"<ActiveKey {self.kid}>"
+
+
+class SigningKeys:
+    """The keys as this process knows them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._keyring = keyring(PURPOSE)
+        self._public: dict[str, RSAPublicKey] = {}
+        self._active: ActiveKey | None = None
+        self._lock = asyncio.Lock()
+        self._is_loaded = False
+        self._reloaded_at = float("-inf")
+        self._jwks = _encode_jwks({})
+
+    async def load(self) -> bool:
+        """Read the table; whether there is an active key. Raises `ConfigurationError` when it cannot be decrypted."""
+        async with self._database.read_session() as session:
+            rows = await SigningKeyRepository(session).list_published(utc_now() - retired_key_retention())
+        self._public = {row.kid: _public_key(row.public_pem) for row in rows}
+        self._jwks = _encode_jwks(self._public)
+        self._is_loaded = True
+        active = next((row for row in rows if row.state == KeyState.ACTIVE), None)
+        if active is None:
+            self._active = None
+        elif self._active is None or self._active.kid != active.kid:
+            self._active = ActiveKey(active.kid, _unseal(self._keyring, active))
+        return active is not None
+
+    async def ensure(self) -> None:
+        """Read the table and make what is missing; processes that start at once agree on the same keys."""
+        async with self._lock:
+            if not await self.load():
+                drafts = [await generate_key(), await generate_key()]
+                async with self._database.session() as session:
+                    await _create_missing(session, self._keyring, drafts)
+                await self.load()
+            await self._reencrypt()
+
+    async def active(self) -> ActiveKey:
+        """The key that signs now."""
+        if self._active is None:
+            await self.ensure()
+        assert self._active is not None
+        return self._active
+
+    def public(self, kid: str) -> "RSAPublicKey | None":
+        return self._public.get(kid)
+
+    async def get_key(self, kid: str) -> "RSAPublicKey | None":
+        """The key of this id, looking into the table for one that is not known here, at most once in ten seconds.
+
+        As long as the table could not be read, nothing is known to be unknown: raises `DatabaseUnavailable` then.
+        """
+        if kid not in self._public and self._may_reload():
+            self._reloaded_at = time.monotonic()
+            await self.load()
+        return self._public.get(kid)
+
+    async def jwks(self) -> bytes:
+        """The published keys as a JWK Set (RFC 7517, 5)."""
+        if not self._is_loaded:
+            await self.load()
+        return self._jwks
+
+    def _may_reload(self) -> bool:
+        return not self._is_loaded or time.monotonic() - self._reloaded_at >= RELOAD_COOLDOWN_SECONDS
+
+    async def _reencrypt(self) -> None:
+        """Encrypt private parts under the newest secret where an earlier one did it."""
+        async with self._database.read_session() as session:
+            if all(self._keyring.is_current(sealed) for sealed in await SigningKeyRepository(session).list_sealed()):
+                return
+        async with self._database.session() as session:
+            for row in await SigningKeyRepository(session).lock_all():
+                if row.private_sealed is not None and not self._keyring.is_current(row.private_sealed):
+                    row.private_sealed = _seal(self._keyring, row.kid, _unseal(self._keyring, row))
+
+
+async def rotate(database: Database, *, early: bool = False) -> tuple[str, str]:
+    """Let the next key sign and publish another one; answers with the ids of the active and the next key.
+
+    Raises `ConfigurationError` when the next key has not been published for long enough, unless `early`.
+    """
+    ring, draft = keyring(PURPOSE), await generate_key()
+    async with database.session() as session:
+        keys = SigningKeyRepository(session)
+        rows = {row.state: row for row in await keys.lock_all()}
+        if KeyState.NEXT not in rows or KeyState.ACTIVE not in rows:
+            raise ConfigurationError("There are no signing keys yet. The server makes them when it first starts.")
+        coming, active = rows[KeyState.NEXT], rows[KeyState.ACTIVE]
+        _unseal(ring, coming)
+        wait = (coming.created_at + publication_period() - utc_now()).total_seconds()
+        if wait > 0 and not early:
+            raise ConfigurationError(
+                f"The next key was published too recently for everybody to know it. Try again in {int(wait) + 1} "
+                "seconds, or use --early if nobody but this installation verifies tokens."
+            )
+        await keys.change(active, state=KeyState.RETIRED, retired_at=utc_now(), private_sealed=None)
+        await keys.change(coming, state=KeyState.ACTIVE, activated_at=utc_now())
+        following = _build_row(ring, draft, KeyState.NEXT)
+        await keys.add(following)
+        before = {"active": active.kid, "next": coming.kid}
+        after = {"active": coming.kid, "next": following.kid}
+        await record(session, Entry("signing_keys.rotated", target_type="signing_keys", before=before, after=after))
+        return coming.kid, following.kid
+
+
+async def list_signing_keys(database: Database) -> Sequence[SigningKey]:
+    """Every key that there was, in the order in which they were made."""
+    async with database.read_session() as session:
+        return await SigningKeyRepository(session).all()
+
+
+async def generate_key() -> "RSAPrivateKey":
+    """A new RSA key pair; takes a thread for about a tenth of a second."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+    return await asyncio.to_thread(generate_private_key, 65537, KEY_SIZE)
+
+
+def publication_period() -> timedelta:
+    """How long a key is published before it may sign: what others may cache and what our processes may lag behind."""
+    return timedelta(seconds=load(AuthSettings).jwks_cache_seconds + RELOAD_SECONDS)
+
+
+def retired_key_retention() -> timedelta:
+    """How long a retired key stays published: until the last token of the process that learned of it last expires."""
+    return load(AuthSettings).access_token_lifetime + timedelta(seconds=2 * RELOAD_SECONDS)
+
+
+async def _create_missing(session: Session, ring: Keyring, drafts: "list[RSAPrivateKey]") -> None:
+    keys = SigningKeyRepository(session)
+    present = {row.state for row in await keys.lock_all()}
+    made: dict[str, str] = {}
+    for state, draft in zip((KeyState.ACTIVE, KeyState.NEXT), drafts, strict=True):
+        if state not in present:
+            row = _build_row(ring, draft, state)
+            await keys.add(row)
+            made[state.value] = row.kid
+    if made:
+        await record(session, Entry("signing_keys.made", target_type="signing_keys", after=made))
+
+
+def _build_row(ring: Keyring, key: "RSAPrivateKey", state: KeyState) -> SigningKey:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    kid = key_id(key.public_key())
+    return SigningKey(
+        kid=kid,
+        state=state,
+        public_pem=key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        private_sealed=_seal(ring, kid, key),
+        activated_at=utc_now() if state is KeyState.ACTIVE else None,
+    )
+
+
+def key_id(key: "RSAPublicKey") -> str:
+    """The key's thumbprint (RFC 7638)."""
+    jwk = _jwk(key)
+    return _base64(sha256(msgspec.json.encode({"e": jwk["e"], "kty": "RSA", "n": jwk["n"]})).digest())
+
+
+def _seal(ring: Keyring, kid: str, key: "RSAPrivateKey") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    return ring.encrypt(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), context=kid)
+
+
+def _unseal(ring: Keyring, row: SigningKey) -> "RSAPrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+
+    try:
+        key = load_der_private_key(ring.decrypt(row.private_sealed or b"", context=row.kid), password=None)
+    except DecryptionError:
+        raise ConfigurationError(
+            "The signing keys in the database cannot be decrypted with this SECRET_KEY. "
+            "Put the one that they were made with into SECRET_KEYS."
+        ) from None
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+def _public_key(pem: str) -> "RSAPublicKey":
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    key = load_pem_public_key(pem.encode())
+    assert isinstance(key, RSAPublicKey)
+    return key
+
+
+def _encode_jwks(keys: "dict[str, RSAPublicKey]") -> bytes:
+    jwks = [{**_jwk(key), "kid": kid, "use": "sig", "alg": "RS256"} for kid, key in keys.items()]
+    return msgspec.json.encode({"keys": jwks})
+
+
+def _jwk(key: "RSAPublicKey") -> dict[str, str]:
+    numbers = key.public_numbers()
+    return {"kty": "RSA", "n": _base64_number(numbers.n), "e": _base64_number(numbers.e)}
+
+
+def _base64_number(number: int) -> str:
+    return _base64(number.to_bytes((number.bit_length() + 7) // 8))
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,14 @@
+"""Lets the application keep keys."""
+
+from fastapi import FastAPI
+
+from undercroft.modules.idempotency.service import PostgresKeyStore
+
+
+async def start(app: FastAPI) -> None:
+    """Raises `ConfigurationError` without a SECRET_KEY."""
+    app.state.idempotency_keys = PostgresKeyStore(app.state.database)
+
+
+async def stop(app: FastAPI) -> None:
+    del app.state.idempotency_keys

@@ -1,0 +1,260 @@
+"""From who somebody is at a provider to who they are here.
+
+An identity is somebody for ever by its issuer and subject. The first time, its address decides: an account is made, or
+the one that has this address is linked, and that only when the issuer and we both know the address to be theirs.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec import UnsetType
+
+from undercroft.core.audit import Entry, record
+from undercroft.core.db import Session, utc_now
+from undercroft.core.ids import new_id
+from undercroft.core.settings import load
+from undercroft.modules.auth import FirstFactor, require_permanent_email, revoke_sign_ins
+from undercroft.modules.identities.errors import (
+    AccountInactive,
+    EmailLinkedToOtherIdentity,
+    EmailUnverified,
+    IdentityConflict,
+    IdentityTaken,
+)
+from undercroft.modules.identities.models import ExternalIdentity
+from undercroft.modules.identities.notifications import IdentityNotification, notify
+from undercroft.modules.identities.pending_emails import retry_pending_email
+from undercroft.modules.identities.repository import IdentityRepository, list_user_identities
+from undercroft.modules.teams import list_orphaned_teams
+from undercroft.modules.users import EmailTaken, LastSuperadmin, NewUser, User, UserRepository, UserService
+from undercroft.providers.identity import IdentitySettings, Profile
+
+log = structlog.get_logger("undercroft.security")
+
+
+class IdentityLinker:
+    """In one transaction; `provider` is how the profile came here."""
+
+    def __init__(self, session: Session, provider: str) -> None:
+        self._session = session
+        self._provider = provider
+        self._identities = IdentityRepository(session)
+        self._users = UserRepository(session)
+
+    async def sign_in(self, profile: Profile) -> User:
+        """Who this is here, made or linked when seen for the first time.
+
+        Raises `AccountInactive`, and for newcomers `EmailUnverified`, `DisposableEmail` and `IdentityConflict`.
+        """
+        identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
+        if identity is not None:
+            return await self._sign_in_known(identity, profile)
+        user, is_new = await self._find_or_create_user(profile)
+        await self.link(user.id, profile, notify_user=not is_new)
+        return user
+
+    async def _sign_in_known(self, identity: ExternalIdentity, profile: Profile) -> User:
+        user = await self._users.find(identity.user_id) if identity.user_id else None
+        if user is None or not user.is_active:
+            raise AccountInactive
+        if profile.issuer == load(IdentitySettings).issuer:
+            await self._update(identity, await self._users.lock(user.id), profile)
+        if _is_blocked(identity):
+            raise AccountInactive
+        await self._record_use(identity, profile)
+        return user
+
+    async def identify(self, profile: Profile) -> tuple[User, FirstFactor]:
+        """Who this is here, for a sign-in that may still ask for a second factor. Raises as `sign_in` does.
+
+        An account with second factors is not linked yet: the first step says what is to be linked by `complete_link`.
+        """
+        first_factor = FirstFactor(profile.issuer)
+        identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
+        if identity is not None:
+            return await self._sign_in_known(identity, profile), first_factor
+        user, is_new = await self._find_or_create_user(profile)
+        if user.second_factors:
+            pending = {"provider": self._provider, "profile": msgspec.to_builtins(profile)}
+            return user, FirstFactor(profile.issuer, pending)
+        await self.link(user.id, profile, notify_user=not is_new)
+        return user, first_factor
+
+    async def link(self, user_id: UUID, profile: Profile, *, notify_user: bool = True) -> ExternalIdentity:
+        """Let this identity sign in to this account from now on; its owner gets a mail. Raises `IdentityTaken`."""
+        known = await self._identities.lock_by_subject(profile.issuer, profile.subject)
+        if known is not None:
+            if known.user_id != user_id:
+                raise IdentityTaken
+            await self._record_use(known, profile)
+            return known
+        identity = ExternalIdentity(
+            id=new_id(),
+            user_id=user_id,
+            provider=self._provider,
+            issuer=profile.issuer,
+            subject=profile.subject,
+            email=profile.email,
+            email_verified=profile.email_verified,
+            known_at=profile.at,
+            blocked_until=None if isinstance(profile.blocked_until, UnsetType) else profile.blocked_until,
+            block_known_at=None if isinstance(profile.blocked_until, UnsetType) else profile.at,
+            last_used_at=utc_now(),
+        )
+        await self._identities.create(identity)
+        after = {"provider": self._provider, "issuer": profile.issuer}
+        entry = Entry("identity.linked", user_id, "identity", identity.id, after=after, person_id=user_id)
+        await record(self._session, entry)
+        if notify_user:
+            await notify(self._session, user_id, IdentityNotification.IDENTITY_LINKED, self._provider)
+        return identity
+
+    async def sync(self, profile: Profile) -> User | None:
+        """Bring an account up to date with what its issuer says, if that is news; None for somebody not known."""
+        identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
+        if identity is None or identity.user_id is None:
+            return None
+        user = await self._users.lock(identity.user_id)
+        await self._update(identity, user, profile)
+        return user
+
+    async def _update(self, identity: ExternalIdentity, user: User, profile: Profile) -> None:
+        """Take in what the issuer that has the accounts says of a user who is locked, as far as it is news."""
+        await self._update_block(identity, user, profile)
+        if profile.email is None or not _is_newer(identity.known_at, profile.at):
+            return
+        if profile.email_verified:
+            await self._change_email(identity, user, profile.email)
+        if profile.full_name and profile.full_name != user.full_name:
+            await UserService(self._session).update_profile(user.id, {"full_name": profile.full_name})
+        await self._record_use(identity, profile)
+
+    async def _update_block(self, identity: ExternalIdentity, user: User, profile: Profile) -> None:
+        """Banned and locked users are signed out; their tokens and keys work again once the block is over."""
+        if isinstance(profile.blocked_until, UnsetType) or not _is_newer(identity.block_known_at, profile.at):
+            return
+        was_blocked = _is_blocked(identity)
+        changes = {"blocked_until": profile.blocked_until, "block_known_at": profile.at}
+        await self._identities.update(identity, changes)
+        if was_blocked == _is_blocked(identity):
+            return
+        if not was_blocked:
+            await revoke_sign_ins(self._session, user.id)
+        action = "identity.unblocked" if was_blocked else "identity.blocked"
+        before, after = {"blocked": was_blocked}, {"blocked": not was_blocked}
+        about = Entry(action, None, "identity", identity.id, before=before, after=after, person_id=user.id)
+        await record(self._session, about)
+
+    async def handle_deleted(self, profile: Profile) -> None:
+        """The issuer says that somebody is gone: so is the account, unless another identity signs in to it."""
+        identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
+        if identity is None:
+            await self._identities.create(self._tombstone(profile))
+            return
+        user_id = identity.user_id
+        if user_id is None:
+            return
+        await self._users.lock_superadmins()
+        await self._users.lock(user_id)
+        forgotten = {
+            "user_id": None,
+            "email": None,
+            "email_verified": False,
+            "pending_email": None,
+            "known_at": profile.at,
+        }
+        await self._identities.update(identity, forgotten)
+        before = {"provider": identity.provider, "issuer": identity.issuer}
+        await record(
+            self._session, Entry("identity.ended", None, "identity", identity.id, before=before, person_id=user_id)
+        )
+        await revoke_sign_ins(self._session, user_id)
+        if not await list_user_identities(self._session, user_id):
+            await self._delete_account(user_id)
+
+    def _tombstone(self, profile: Profile) -> ExternalIdentity:
+        """That somebody is gone who was never here."""
+        issuer, subject = profile.issuer, profile.subject
+        return ExternalIdentity(
+            id=new_id(), provider=self._provider, issuer=issuer, subject=subject, known_at=profile.at
+        )
+
+    async def _delete_account(self, user_id: UUID) -> None:
+        """Delete the account, unless a team or the platform needs its owner: then it stays, and nothing opens it."""
+        orphaned = await list_orphaned_teams(self._session, user_id)
+        if not orphaned:
+            try:
+                await UserService(self._session).delete(user_id)
+                return
+            except LastSuperadmin:
+                pass
+        log.warning(
+            "identity.account_retained",
+            user_id=str(user_id),
+            teams=[str(each) for each in orphaned],
+            hint="Nobody can sign in to it. Give its teams, or the platform, another owner and delete it.",
+        )
+
+    async def _find_or_create_user(self, profile: Profile) -> tuple[User, bool]:
+        """A new account and True, or the one with this address and False.
+
+        Who has the address is only looked at once it is proven.
+        """
+        if profile.is_blocked:
+            raise AccountInactive
+        if profile.email is None or not profile.email_verified:
+            raise EmailUnverified
+        try:
+            await self._users.reserve_email(profile.email)
+            if not load(IdentitySettings).is_external:  # whom another service lets in is that service's to say
+                require_permanent_email(profile.email)
+            new = NewUser(email=profile.email, password_hash=None, full_name=profile.full_name)
+            return await UserService(self._session).create(new), True
+        except EmailTaken:
+            user = await self._users.get_by_email(profile.email)
+        if user is None or not user.email_verified:
+            raise IdentityConflict
+        if not user.is_active:
+            raise AccountInactive
+        user = await self._users.lock(user.id)
+        known = await self._identities.find_by_issuer(user.id, profile.issuer)
+        if known is not None:
+            raise EmailLinkedToOtherIdentity(known.subject)
+        return user, False
+
+    async def _change_email(self, identity: ExternalIdentity, user: User, email: str) -> None:
+        """To an address that is free. One that another account has is waited for, see `PendingEmailService`."""
+        pending = None
+        if email != user.email:
+            try:
+                await UserService(self._session).change_email(user.id, email)
+            except EmailTaken:
+                pending = email
+        if pending != identity.pending_email:
+            await self._identities.update(identity, {"pending_email": pending})
+            if pending is not None:
+                await retry_pending_email(self._session, identity.id)
+
+    async def _record_use(self, identity: ExternalIdentity, profile: Profile) -> None:
+        changes: dict[str, object] = {"last_used_at": utc_now()}
+        if profile.email is not None and _is_newer(identity.known_at, profile.at):
+            changes |= {"email": profile.email, "email_verified": profile.email_verified, "known_at": profile.at}
+        await self._identities.update(identity, changes)
+
+
+async def complete_link(session: Session, user_id: UUID, pending: dict[str, Any]) -> None:
+    """Link the identity of which a sign-in was begun that has seen all factors by now. Raises `IdentityTaken`."""
+    profile = msgspec.convert(pending["profile"], Profile)
+    await IdentityLinker(session, pending["provider"]).link(user_id, profile)
+
+
+def _is_newer(known_at: datetime | None, at: datetime | None) -> bool:
+    """Whether this is not older than what is stored; providers that state no times are always believed."""
+    return at is None or known_at is None or at >= known_at
+
+
+def _is_blocked(identity: ExternalIdentity) -> bool:
+    return identity.blocked_until is not None and identity.blocked_until > utc_now()

@@ -1,0 +1,162 @@
+"""Requests that bear tokens of the identity provider that has the accounts."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from contextlib import suppress
+from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from sqlalchemy import ColumnElement, LargeBinary, String, bindparam, exists, func, or_
+from sqlmodel import col
+
+from undercroft.core.audit import SYSTEM, Actor, ActorKind, Entry, record, use_actor
+from undercroft.core.auth import Principal
+from undercroft.core.db import Database, utc_now
+from undercroft.core.errors import AppError, Conflict, Unauthorized
+from undercroft.core.security.tokens import hash_token
+from undercroft.modules.auth import InvalidToken, TokenExpired, VerifiedToken, principal_statements
+from undercroft.modules.identities.errors import EmailLinkedToOtherIdentity
+from undercroft.modules.identities.linker import IdentityLinker
+from undercroft.modules.identities.models import ExternalIdentity, UsedMark
+from undercroft.modules.identities.provider_events import RETENTION
+from undercroft.modules.identities.repository import SingleUseRepository, session_mark, was_used
+from undercroft.providers.identity import BadToken, ExpiredToken, ExternalIssuer, Profile
+
+REJECTION_CACHE_SECONDS = 10
+MAX_CACHED_SUBJECTS = 10_000
+
+_NOT_BLOCKED = or_(
+    col(ExternalIdentity.blocked_until).is_(None),
+    col(ExternalIdentity.blocked_until) <= func.now(),
+)
+_IDENTITY_CONDITIONS = (
+    col(ExternalIdentity.issuer) == bindparam("issuer", type_=String),
+    col(ExternalIdentity.subject) == bindparam("subject", type_=String),
+    _NOT_BLOCKED,
+    ~exists().where(col(UsedMark.mark) == bindparam("session_mark", type_=LargeBinary)),
+)
+
+
+class ExternalTokenAuth:
+    """The `ExternalAccounts` of this product. The first requests of a user, however many at once, are one admission."""
+
+    def __init__(self, database: Database, issuer: ExternalIssuer, provider: str, *, allows_cookies: bool) -> None:
+        self.issuer = issuer.issuer
+        self.statements = principal_statements(*_IDENTITY_CONDITIONS, source=ExternalIdentity)
+        self.allows_cookies = allows_cookies
+        self._database = database
+        self._issuer = issuer
+        self._provider = provider
+        self._in_progress: dict[str, asyncio.Task[bool]] = {}
+        self._rejections: OrderedDict[str, tuple[float, AppError]] = OrderedDict()
+        self._observed: OrderedDict[str, None] = OrderedDict()
+        self._sync_tasks: set[asyncio.Task[None]] = set()
+
+    def user_conditions(self, user_id: Any) -> tuple[ColumnElement[bool], ...]:
+        known = col(ExternalIdentity.user_id) == user_id, col(ExternalIdentity.issuer) == self.issuer
+        return (exists().where(*known, _NOT_BLOCKED),)
+
+    async def verify(self, token: str) -> VerifiedToken:
+        try:
+            claims = await self._issuer.token_verifier.verify(token)
+        except BadToken as error:
+            raise TokenExpired if isinstance(error, ExpiredToken) else InvalidToken from None
+        mark = session_mark(claims.iss, claims.session) if claims.session else b""
+        values = {"issuer": claims.iss, "subject": claims.sub, "session_mark": mark}
+        impersonator = uuid5(NAMESPACE_URL, " ".join(claims.actor)) if claims.actor else None
+        return VerifiedToken(values, token, claims, claims.authenticated_at, claims.passed_mfa, impersonator)
+
+    def subject(self, token: str) -> str | None:
+        claims = self._issuer.token_verifier.verify_offline(token)
+        return claims.sub if claims else None
+
+    async def provision_user(self, bearer: VerifiedToken) -> None:
+        """Raises `AccountInactive`, `EmailUnverified`, `IdentityConflict`, `IdentityProviderUnavailable`.
+
+        Who was refused is refused again without the issuer being asked, for a few seconds.
+        """
+        subject = bearer.claims.sub
+        until, error = self._rejections.get(subject, (0.0, None))
+        if error is not None and time.monotonic() < until:
+            raise error.with_traceback(None)
+        is_admitted = False
+        while not is_admitted:  # no await before a task is found or made: one that ends meanwhile would be repeated
+            task = self._in_progress.get(subject)
+            is_own = task is None
+            if task is None:
+                task = self._in_progress[subject] = asyncio.create_task(self._admit(bearer))
+                task.add_done_callback(lambda done: self._finish_admission(subject, done))
+            is_admitted = await asyncio.shield(task) or is_own
+
+    async def sync_claims(self, bearer: VerifiedToken, principal: Principal) -> None:
+        claims, email = bearer.claims, principal.subject["email"]
+        if claims.email is not None and claims.email != email and self._is_first_seen(f"{claims.sub} {claims.iat}"):
+            task = asyncio.create_task(self._refetch_profile(bearer))
+            self._sync_tasks.add(task)
+            task.add_done_callback(self._sync_tasks.discard)
+        if bearer.impersonator_id is not None and self._is_first_seen(f"{claims.act} {claims.sub} {claims.session}"):
+            await self._record_impersonation(bearer, bearer.impersonator_id, principal.user_id)
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._sync_tasks, return_exceptions=True)
+
+    async def _admit(self, bearer: VerifiedToken) -> bool:
+        """Whether the user may sign in by now; not by a session that the issuer has ended."""
+        async with self._database.read_session() as read_session:
+            if await was_used(read_session, bearer.values["session_mark"]):
+                return False
+        profile = await self._issuer.profile(bearer.claims, bearer.token)
+        try:
+            await self._sign_in(profile)
+        except EmailLinkedToOtherIdentity as error:
+            holder = await self._issuer.lookup(error.subject)
+            if holder is None or holder.email == profile.email:
+                raise
+            await self._sync(holder)
+            await self._sign_in(profile)
+        return True
+
+    async def _sign_in(self, profile: Profile) -> None:
+        async with self._database.session() as session:
+            await IdentityLinker(session, self._provider).sign_in(profile)
+
+    async def _sync(self, profile: Profile) -> None:
+        async with self._database.session() as session:
+            with use_actor(SYSTEM):
+                await IdentityLinker(session, self._provider).sync(profile)
+
+    async def _refetch_profile(self, bearer: VerifiedToken) -> None:
+        """A token states another address than the account's: its issuer has moved the user and no webhook said so."""
+        with suppress(AppError):
+            await self._sync(await self._issuer.profile(bearer.claims, bearer.token))
+
+    async def _record_impersonation(self, bearer: VerifiedToken, impersonator_id: UUID, user_id: UUID) -> None:
+        """Audit once for each session who acts as the user: later entries name the actor by the id alone."""
+        issuer, subject = bearer.claims.actor
+        details = {"actor_issuer": issuer, "actor": subject, "session": bearer.claims.session}
+        mark = hash_token(f"acting {issuer} {subject} {bearer.claims.sub} {bearer.claims.session}")
+        actor = Actor(ActorKind.USER, user_id=user_id, impersonator_id=impersonator_id)
+        async with self._database.session() as session:
+            if await SingleUseRepository(session).use(mark, until=utc_now() + RETENTION):
+                with use_actor(actor):
+                    await record(session, Entry("impersonation.started", None, "user", user_id, details=details))
+
+    def _is_first_seen(self, key: str) -> bool:
+        """Whether this process has not seen this before, as far as it remembers."""
+        if key in self._observed:
+            return False
+        self._observed[key] = None
+        while len(self._observed) > MAX_CACHED_SUBJECTS:
+            self._observed.popitem(last=False)
+        return True
+
+    def _finish_admission(self, subject: str, done: "asyncio.Task[bool]") -> None:
+        self._in_progress.pop(subject, None)
+        self._rejections.pop(subject, None)
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, Conflict | Unauthorized):
+            while len(self._rejections) >= MAX_CACHED_SUBJECTS:
+                self._rejections.popitem(last=False)
+            self._rejections[subject] = (time.monotonic() + REJECTION_CACHE_SECONDS, error)

@@ -1,0 +1,23 @@
+"""For those who have lost all their second factors."""
+
+from uuid import UUID
+
+from undercroft.core.auth import PlatformRole, Router, StepUpRequired, require_role, require_step_up
+from undercroft.core.db import SessionDep
+from undercroft.core.http.errors import responses
+from undercroft.modules.mfa.reset import reset
+from undercroft.modules.users import UserNotFound
+
+admin = Router(surface="admin", prefix="/users", tag="Users")
+
+
+@admin.post(
+    "/{user_id}/mfa/reset",
+    status_code=204,
+    summary="Turn two-step sign-in off for a person",
+    responses=responses(UserNotFound, StepUpRequired),
+    dependencies=[require_role(PlatformRole.SUPERADMIN), require_step_up()],
+)
+async def reset_mfa(user_id: UUID, session: SessionDep) -> None:
+    """All factors and recovery codes are gone, and the person is told by mail. For superadmins."""
+    await reset(session, user_id)

@@ -1,0 +1,31 @@
+"""Joining a team that the welcome page offers."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Form, Request, Response
+from starlette.responses import RedirectResponse
+
+from undercroft.core.auth import Router
+from undercroft.core.db import SessionDep
+from undercroft.core.http.idempotency import idempotency_exempt
+from undercroft.modules.auth import AuthServicesDep
+from undercroft.modules.sign_in_pages.responses import JOIN_PAGE, NO_STORE
+from undercroft.modules.teams import accept_offer
+
+join_router = Router(surface="root")
+
+
+@join_router.post(JOIN_PAGE)
+@idempotency_exempt("A member who joins again stays a member.")
+async def join_team(
+    request: Request,
+    session: SessionDep,
+    auth_services: AuthServicesDep,
+    team_id: Annotated[UUID, Form()],
+    csrf_token: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """By a button of the welcome page, which lists what is left afterwards."""
+    principal = await auth_services.authenticator.authenticate_form(request, csrf_token)
+    await accept_offer(session, team_id, principal.user_id)
+    return RedirectResponse("/", 303, NO_STORE)

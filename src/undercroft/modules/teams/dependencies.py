@@ -1,0 +1,34 @@
+"""What routes of teams have in common: the team in the path, and the guard for one that is deleted."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import Depends
+
+from undercroft.core.auth import CurrentPrincipal
+from undercroft.core.auth.guards import PermissionDenied
+from undercroft.core.db import SessionDep
+from undercroft.modules.teams.errors import TeamNotFound
+from undercroft.modules.teams.repository import MembershipRepository
+
+
+async def _team_from_path(team_id: UUID) -> UUID:
+    return team_id
+
+
+TEAM_FROM_PATH = Depends(_team_from_path)
+"""Of a router whose path names a team: the authenticator has made that the current one, so services need no other."""
+
+
+def require_in_deleted_team(permission: str) -> Any:
+    """A dependency like `require_permission`, for the team that the path names as `deleted_team_id`."""
+
+    async def check(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
+        found = await MembershipRepository(session).permissions(deleted_team_id, principal.user_id)
+        if found is None:
+            raise TeamNotFound
+        if permission not in principal.limit_to_scopes(found[1]):
+            raise PermissionDenied(details={"permission": permission})
+
+    check.needs = permission  # type: ignore[attr-defined]
+    return Depends(check)

@@ -1,0 +1,197 @@
+"""What ids stand for, and how to make such an object that belongs to somebody."""
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from enum import Enum
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+from uuid import UUID
+
+from pydantic_core import PydanticUndefined
+from sqlalchemy import select
+from sqlmodel import SQLModel, col
+
+from undercroft.core.db import Session, TenantOwned, tenant, utc_now
+from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
+from undercroft.modules.teams import create_team
+from undercroft.testing.users import SignedInUser, create_signed_in_user
+
+TEXT_FIELDS = frozenset({"name", "title", "description", "body", "text", "notes"})
+
+
+class Owner:
+    """Somebody with a team and with objects, every text of which holds `marker`; each is made when it is asked for."""
+
+    def __init__(self, app: Api, person: SignedInUser, team_id: UUID, marker: str) -> None:
+        self.app = app
+        self.person = person
+        self.team_id = team_id
+        self.marker = marker
+        self._ids_by_name: dict[str, UUID] = {"team_id": team_id, "user_id": person.user_id}
+
+    @classmethod
+    async def create(cls, app: Api) -> "Owner":
+        """Somebody new, signed in, owner of a team."""
+        marker = f"m{secrets.token_hex(6)}"
+        person = await create_signed_in_user(app, email=f"{marker}@example.com")
+        async with app.state.database.session() as session:
+            team = await create_team(session, name=marker, slug=marker, owner_id=person.user_id)
+        return cls(app, person, team.id, marker)
+
+    @property
+    def ids(self) -> frozenset[UUID]:
+        """Their own id and those of everything that is theirs so far."""
+        return frozenset({*self._ids_by_name.values(), self.person.team_id})
+
+    async def get_object_id(self, name: str) -> UUID:
+        """The id of theirs that this name stands for. Raises `LookupError` when nobody knows what it is."""
+        if name not in self._ids_by_name:
+            known = id_factories | tenant_id_factories()
+            if name not in known:
+                raise LookupError(name)
+            self._ids_by_name[name] = await known[name](self)
+        return self._ids_by_name[name]
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """A transaction that works for their team."""
+        with tenant(self.team_id):
+            async with self.app.state.database.session() as session:
+                yield session
+                await session.flush()
+
+
+IdFactory = Callable[[Owner], Awaitable[UUID]]
+id_factories: dict[str, IdFactory] = {}
+"""Names of ids, and how to make what they stand for."""
+
+
+def register_id(name: str, model: type[SQLModel], **values: Any) -> None:
+    """Let an id of this name stand for a row of this model.
+
+    What the model requires is filled in, keys of users and teams among it; `values` win, and may be functions of the
+    `Owner`.
+    """
+
+    async def make(owner: Owner) -> UUID:
+        row = await _build_row(model, owner, values)
+        async with owner.session() as session:
+            session.add(row)
+        return row.id  # type: ignore[attr-defined,no-any-return]
+
+    id_factories[name] = make
+
+
+def tenant_id_factories() -> dict[str, IdFactory]:
+    """What is known by itself: every model of a team's rows, by its name."""
+    return {f"{_snake(model.__name__)}_id": _model_factory(model) for model in _tenant_models(TenantOwned)}
+
+
+def _model_factory(model: type[SQLModel]) -> IdFactory:
+    async def make(owner: Owner) -> UUID:
+        row = await _build_row(model, owner, {})
+        async with owner.session() as session:
+            session.add(row)
+        return row.id  # type: ignore[attr-defined,no-any-return]
+
+    return make
+
+
+def _tenant_models(base: type[TenantOwned]) -> list[type[SQLModel]]:
+    found: list[type[SQLModel]] = []
+    for model in base.__subclasses__():
+        found += [model] if hasattr(model, "__table__") else []
+        found += _tenant_models(model)
+    return found
+
+
+async def _build_row(model: type[SQLModel], owner: Owner, values: dict[str, Any]) -> SQLModel:
+    filled = {name: value(owner) if callable(value) else value for name, value in values.items()}
+    for name, field in model.model_fields.items():
+        unset = field.default is PydanticUndefined and field.default_factory is None
+        if name not in filled and (unset or name in TEXT_FIELDS):
+            filled[name] = await _build_value(model, name, owner)
+    return model(**filled)
+
+
+async def _build_value(model: type[SQLModel], name: str, owner: Owner) -> Any:
+    column = model.__table__.c[name]  # type: ignore[attr-defined]
+    for key in column.foreign_keys:
+        return await owner.get_object_id(_id_name_of_table(key.column.table.name))
+    annotation = _unwrap_annotation(model.model_fields[name].annotation)
+    if annotation is str:
+        return _build_text(name, owner.marker, getattr(column.type, "length", None))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return next(iter(annotation))
+    made = {UUID: new_id(), int: 1, float: 1.0, bool: False, bytes: secrets.token_bytes(32), dict: {}, list: []}
+    if annotation in made:
+        return made[annotation]
+    return utc_now() + timedelta(days=7)
+
+
+def _id_name_of_table(table: str) -> str:
+    """The name of the id of a table's rows: `team_id` for `teams`, whatever a tenant's model is called."""
+    named = {str(model.__tablename__): f"{_snake(model.__name__)}_id" for model in _tenant_models(TenantOwned)}
+    return named.get(table) or f"{table.removesuffix('s')}_id"
+
+
+def _build_text(name: str, marker: str, length: int | None) -> str:
+    if name == "role":
+        return "member"
+    if "email" in name:
+        return f"{marker}.invited@example.com"
+    return marker if length is None or length >= len(marker) else secrets.token_hex(length)[:length]
+
+
+def _unwrap_annotation(annotation: Any) -> Any:
+    """`str` for `Annotated[str, …]` and for `str | None`, `list` for `list[str]`."""
+    while get_origin(annotation) is not None:
+        origin = get_origin(annotation)
+        if origin in (list, dict):
+            return origin
+        arguments = [each for each in get_args(annotation) if each is not type(None)]
+        annotation = arguments[0] if origin in (Union, UnionType) or arguments else origin
+    return annotation
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+async def _get_user_id(owner: Owner) -> UUID:
+    return owner.person.user_id
+
+
+async def _get_session_id(owner: Owner) -> UUID:
+    from undercroft.modules.auth.models import AuthSession
+
+    async with owner.app.state.database.read_session() as session:
+        found = await session.scalar(
+            select(col(AuthSession.id)).where(col(AuthSession.user_id) == owner.person.user_id)
+        )
+    assert isinstance(found, UUID)
+    return found
+
+
+def _register_builtin_ids() -> None:
+    """What the product's own ids stand for."""
+    from undercroft.modules.api_keys.models import ApiKey
+    from undercroft.modules.identities.models import ExternalIdentity
+    from undercroft.modules.mfa.models import Passkey
+    from undercroft.modules.teams.models import CustomRole, Invitation, Team
+
+    id_factories["actor"] = _get_user_id
+    id_factories["session_id"] = _get_session_id
+    register_id("identity_id", ExternalIdentity, user_id=lambda owner: owner.person.user_id)
+    register_id("deleted_team_id", Team, slug=lambda _: secrets.token_hex(8), deleted_at=lambda _: utc_now())
+    register_id("invitation_id", Invitation)
+    register_id("role_id", CustomRole)
+    register_id("passkey_id", Passkey)
+    register_id("key_id", ApiKey, user_id=lambda owner: owner.person.user_id)
+
+
+_register_builtin_ids()

@@ -1,0 +1,202 @@
+"""Every route says whether it can widen access, and what does asks for a recent proof, by API and by form."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from fastapi.routing import APIRoute
+from httpx import AsyncClient, Response
+
+from tests.modules.admin_ui.conftest import browser
+from tests.modules.teams.requests import (
+    TEAMS,
+    add_member,
+    assert_error,
+    assert_success,
+    make_role,
+    make_team,
+    team_header,
+)
+from undercroft.app.api import offline_app
+from undercroft.core.auth import CurrentPrincipal, PlatformRole, Router, require_step_up
+from undercroft.core.auth.step_up_policy import declares_step_up, step_up_exempt, step_up_when
+from undercroft.core.db import Database, utc_now
+from undercroft.core.http.application import Api
+from undercroft.testing.users import SignedInUser
+
+__all__ = ["browser"]
+
+USERS = "/api/v1/admin/users"
+KEYS = "/api/v1/app/api-keys"
+
+
+def test_every_route_declares_whether_it_widens_access() -> None:
+    routes = [route for route in offline_app().routes if isinstance(route, APIRoute)]
+    undeclared = [f"{route.endpoint.__name__}: {route.path}" for route in routes if not declares_step_up(route)]
+    assert undeclared == [], "Declare these as core/auth/step_up_policy.py says."
+
+
+def test_planted_route_is_noticed() -> None:
+    router = Router(surface="app", prefix="/planted")
+
+    async def plain(principal: CurrentPrincipal) -> None: ...
+    async def said(principal: CurrentPrincipal) -> None: ...
+    async def both(principal: CurrentPrincipal) -> None: ...
+
+    router.post("/plain")(plain)
+    router.get("/read")(plain)
+    router.post("/said")(step_up_exempt("It is a test.")(said))
+    router.post("/proof", dependencies=[require_step_up()])(plain)
+    router.post("/both")(step_up_when("never")(step_up_exempt("It is a test.")(both)))
+    found = {
+        route.path.rpartition("/")[2]: declares_step_up(route) for route in router.routes if isinstance(route, APIRoute)
+    }
+    assert found == {"plain": False, "read": True, "said": True, "proof": True, "both": False}
+    with pytest.raises(ValueError, match="why nothing is granted"):
+        step_up_exempt("")
+
+
+async def make_stale(database: Database) -> None:
+    """Every session was proven an hour ago."""
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE auth_sessions SET proven_at = now() - interval '1 hour'")
+
+
+@dataclass
+class Scene:
+    """A superadmin, and an owner of a team with a member, a role and a narrow key."""
+
+    root: SignedInUser
+    owner: SignedInUser
+    member: SignedInUser
+    target: SignedInUser
+    team: dict[str, Any]
+    role: dict[str, Any]
+    key: dict[str, Any]
+    invitation: dict[str, Any]
+
+    async def send(self, method: str, path: str, body: Any = None, *, by: SignedInUser | None = None) -> Response:
+        client: AsyncClient = (by or self.owner).client
+        path = path.format(team=self.team["id"], role=self.role["id"], key=self.key["id"], member=self.member.user_id)
+        return await client.request(method, path, json=body)
+
+    async def admin(self, method: str, end: str, body: Any = None) -> Response:
+        return await self.send(method, f"{USERS}/{self.target.user_id}{end}", body, by=self.root)
+
+
+@pytest.fixture
+async def scene(app: Api, database: Database, create_user: Any) -> Scene:
+    root, owner = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
+    member, target = await create_user(), await create_user()
+    team = await make_team(owner.client)
+    role = await make_role(owner.client, team, "editor", "projects:read")
+    await add_member(app, team, member, "member")
+    soon = (utc_now() + timedelta(days=1)).isoformat()
+    key = assert_success(
+        await owner.client.post(KEYS, json={"name": "k", "scopes": ["projects:read"], "expires_at": soon})
+    )
+    admins = {"email": "a@example.com", "role": "admin"}
+    invitation = assert_success(await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json=admins))
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE users SET is_active = false WHERE id = $1", target.user_id)
+    await make_stale(database)
+    return Scene(root, owner, member, target, team, role, key, invitation)
+
+
+Send = Callable[[Scene], Awaitable[Response]]
+LATER = (utc_now() + timedelta(days=30)).isoformat()
+WIDENING: dict[str, Send] = {
+    "platform role": lambda it: it.admin("PATCH", "", {"role": "superadmin"}),
+    "activation": lambda it: it.admin("POST", "/activate"),
+    "impersonation": lambda it: it.admin("POST", "/impersonate", {"reason": "Ticket 4711"}),
+    "mfa reset": lambda it: it.admin("POST", "/mfa/reset"),
+    "new key": lambda it: it.send("POST", KEYS, {"name": "another"}),
+    "key with all scopes": lambda it: it.send("PATCH", KEYS + "/{key}", {"scopes": None}),
+    "key with more scopes": lambda it: it.send("PATCH", KEYS + "/{key}", {"scopes": ["projects:write"]}),
+    "key for longer": lambda it: it.send("PATCH", KEYS + "/{key}", {"expires_at": LATER}),
+    "key for ever": lambda it: it.send("PATCH", KEYS + "/{key}", {"expires_at": None}),
+    "rotated key": lambda it: it.send("POST", KEYS + "/{key}/rotate"),
+    "new admin": lambda it: it.send("PATCH", TEAMS + "/{team}/members/{member}", {"role": "admin"}),
+    "new owner": lambda it: it.send("PATCH", TEAMS + "/{team}/members/{member}", {"role": "owner"}),
+    "invited admin": lambda it: it.send(
+        "POST", TEAMS + "/{team}/invitations", {"email": "b@example.com", "role": "admin"}
+    ),
+    "invited admin again": lambda it: it.send("POST", TEAMS + f"/{{team}}/invitations/{it.invitation['id']}/resend"),
+    "strong role": lambda it: it.send("POST", TEAMS + "/{team}/roles", {"name": "x", "permissions": ["members:write"]}),
+    "stronger role": lambda it: it.send("PATCH", TEAMS + "/{team}/roles/{role}", {"permissions": ["members:write"]}),
+    "domain": lambda it: it.send("PATCH", TEAMS + "/{team}", {"auto_join_domains": ["example.com"]}),
+    "transfer": lambda it: it.send("POST", TEAMS + "/{team}/transfer", {"user_id": str(it.member.user_id)}),
+    "authenticator app": lambda it: it.send("POST", "/api/v1/auth/mfa/totp"),
+    "passkey": lambda it: it.send("POST", "/api/v1/auth/passkeys/options"),
+    "recovery codes": lambda it: it.send("POST", "/api/v1/auth/mfa/recovery-codes"),
+    "identity": lambda it: it.send("POST", "/api/v1/auth/identities", {"provider": "google"}),
+}
+
+
+async def unchanged(database: Database) -> Any:
+    """Everything that decides who may do what."""
+    names = ("users", "memberships", "team_roles", "team_invitations", "api_keys", "teams", "auth_sessions")
+    async with database.session() as session:
+        raw = await session.raw()
+        return {name: await raw.fetch(f'SELECT * FROM "{name}" ORDER BY id') for name in names}
+
+
+@pytest.mark.parametrize("widening", WIDENING)
+async def test_session_without_recent_proof_widens_nothing(scene: Scene, database: Database, widening: str) -> None:
+    before = await unchanged(database)
+    assert_error(await WIDENING[widening](scene), 403, "STEP_UP_REQUIRED")
+    assert await unchanged(database) == before
+
+
+EVERYDAY: dict[str, Send] = {
+    "name of a user": lambda it: it.admin("PATCH", "", {"full_name": "Ada"}),
+    "narrower key": lambda it: it.send("PATCH", KEYS + "/{key}", {"name": "n", "scopes": []}),
+    "key for less long": lambda it: it.send(
+        "PATCH", KEYS + "/{key}", {"expires_at": (utc_now() + timedelta(hours=1)).isoformat()}
+    ),
+    "invited member": lambda it: it.send("POST", TEAMS + "/{team}/invitations", {"email": "b@example.com"}),
+    "viewer": lambda it: it.send("PATCH", TEAMS + "/{team}/members/{member}", {"role": "viewer"}),
+    "weak role": lambda it: it.send("PATCH", TEAMS + "/{team}/roles/{role}", {"permissions": ["projects:write"]}),
+    "name of a team": lambda it: it.send("PATCH", TEAMS + "/{team}", {"name": "Acme 2"}),
+    "removal": lambda it: it.send("DELETE", TEAMS + "/{team}/members/{member}"),
+    "revoked key": lambda it: it.send("DELETE", KEYS + "/{key}"),
+    "project": lambda it: it.send("POST", "/api/v1/app/projects", {"name": "Website"}),
+}
+
+
+@pytest.mark.parametrize("everyday", EVERYDAY)
+async def test_session_without_recent_proof_does_everyday_work(scene: Scene, everyday: str) -> None:
+    assert_success(await EVERYDAY[everyday](scene))
+
+
+async def test_mfa_requirement_is_not_dropped_without_recent_proof(scene: Scene, database: Database) -> None:
+    async with database.session() as session:
+        raw = await session.raw()
+        await raw.execute("UPDATE teams SET require_mfa = true WHERE id = $1", UUID(scene.team["id"]))
+        await raw.execute("UPDATE users SET second_factors = '{totp}' WHERE id = $1", scene.owner.user_id)
+        await raw.execute("UPDATE auth_sessions SET passed_mfa = true WHERE user_id = $1", scene.owner.user_id)
+    path, body = f"{TEAMS}/{scene.team['id']}", {"require_mfa": False}
+    assert_error(
+        await scene.owner.client.patch(path, json=body, headers=team_header(scene.team)), 403, "STEP_UP_REQUIRED"
+    )
+    assert (await scene.owner.client.get(path)).json()["require_mfa"]
+
+
+@pytest.mark.parametrize("values", [{"role": "superadmin", "is_active": "y"}, {"role": "user", "is_active": "y"}])
+async def test_form_of_a_session_without_recent_proof_widens_nothing(
+    database: Database, browser: Any, create_user: Any, values: dict[str, str]
+) -> None:
+    client, target = await browser(role=PlatformRole.SUPERADMIN), await create_user()
+    async with database.session() as session:
+        await (await session.raw()).execute("UPDATE users SET is_active = false WHERE id = $1", target.user_id)
+    await make_stale(database)
+    path = f"/admin/user/edit/{target.user_id}"
+    seen = (await client.get(path)).text.partition('name="seen" value="')[2].partition('"')[0]
+    form = {"full_name": "Ada", "locale": "en", "timezone": "UTC", "seen": seen, **values}
+    before = await unchanged(database)
+    response = await client.post(path, data=form)
+    assert "sign in again at /admin/login" in response.text
+    assert await unchanged(database) == before

@@ -1,0 +1,81 @@
+"""What a person at a terminal types and sees."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PRODUCTION = {
+    "SECRET_KEY": "kJ8v2Qz7Xw1Rb5Nt9Ys3Lm6Pc4Hd0Gf8Ea",
+    "PUBLIC_URL": "https://app.example.com",
+    "SMTP_HOST": "smtp.example.com",
+    "EMAIL_FROM": "no-reply@example.com",
+}
+"""Everything that production wants, without a database."""
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """The exit code and everything that was printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def output(self) -> str:
+        return self.out + self.err
+
+
+def run_command(*words: str, folder: Path, stdin: str = "", **environment: str) -> CommandResult:
+    """Run `undercroft WORDS` in a folder, knowing nothing but this environment; nothing is a terminal."""
+    wanted = {"words": words, "folder": str(folder), "environment": clean_environment(environment), "stdin": stdin}
+    process = get_fork_server()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(wanted) + "\n")
+    process.stdin.flush()
+    return CommandResult(**json.loads(process.stdout.readline()))
+
+
+def run_on_terminal(*words: str, folder: Path, columns: int) -> str:
+    """What `undercroft WORDS` prints on a terminal of this width, without its colors."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "undercroft.cli", *words],
+        cwd=folder,
+        env=clean_environment({"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "dumb"}),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+    )
+    os.close(theirs)
+    printed = b""
+    with suppress(OSError):  # Linux reports the end of a terminal as an error
+        while chunk := os.read(ours, 65536):
+            printed += chunk
+    os.close(ours)
+    assert process.wait() == 0
+    return printed.decode()
+
+
+@cache
+def get_fork_server() -> "subprocess.Popen[str]":
+    """The process that has imported the product; it ends with ours."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.cli.fork_server"],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def clean_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of somebody who has set nothing but this."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
+    return {**kept, **more}

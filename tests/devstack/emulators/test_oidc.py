@@ -1,0 +1,155 @@
+"""The stand-in of an identity provider, as a client of its own meets it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import jwt
+import pytest
+import pytest_asyncio
+
+from tests.devstack.stack import wait_until
+from undercroft.core.errors import ConfigurationError
+from undercroft.devstack.emulators import registry
+from undercroft.devstack.emulators.oidc import CLIENT_ID, CLIENT_SECRET, Fault, OidcIssuer
+from undercroft.devstack.machine import free_port
+from undercroft.devstack.state import DevState
+
+BACK = "https://app.example.com/back"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http(oidc_issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=oidc_issuer.url) as client:
+        yield client
+
+
+async def get_code(http: httpx.AsyncClient, **more: str) -> str:
+    asked = {"response_type": "code", "client_id": CLIENT_ID, "redirect_uri": BACK, "state": "s", "nonce": "n", **more}
+    response = await http.get("/authorize", params=asked)
+    return parse_qs(urlsplit(response.headers["Location"]).query)["code"][0]
+
+
+async def redeem_code(http: httpx.AsyncClient, code: str, **more: str) -> httpx.Response:
+    return await http.post(
+        "/token", data={"code": code, "redirect_uri": BACK, **more}, auth=(CLIENT_ID, "stand-in secret")
+    )
+
+
+async def test_discovery_leads_to_keys_that_verify_its_tokens(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    said = (await http.get("/.well-known/openid-configuration")).json()
+    token = oidc_issuer.token(oidc_issuer.add_user())
+    keys = jwt.PyJWKSet.from_dict((await http.get(said["jwks_uri"])).json())
+
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+
+    assert jwt.decode(token, key, audience="undercroft-api", issuer=said["issuer"])["email_verified"] is True
+
+
+async def test_a_code_works_once_for_its_client_its_address_and_its_verifier(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    code = await get_code(http)
+    assert (await redeem_code(http, code)).json()["id_token"]
+    assert (await redeem_code(http, code)).json() == {"error": "invalid_grant"}
+    assert (await redeem_code(http, await get_code(http), redirect_uri="https://other")).status_code == 400
+    challenged = await get_code(http, code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
+    assert (await redeem_code(http, challenged, code_verifier="wrong")).status_code == 400
+    right = await get_code(http, code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
+    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    assert (await redeem_code(http, right, code_verifier=verifier)).status_code == 200
+
+
+@pytest.mark.parametrize("secret", ["", "wrong"])
+async def test_a_client_must_know_its_secret(http: httpx.AsyncClient, oidc_issuer: OidcIssuer, secret: str) -> None:
+    oidc_issuer.auto_approve = oidc_issuer.add_user()
+    form = {"code": await get_code(http), "redirect_uri": BACK, "client_id": CLIENT_ID, "client_secret": secret}
+    assert (await http.post("/token", data=form)).status_code == 401
+    assert secret != CLIENT_SECRET
+
+
+async def test_the_approval_page_asks_who_one_is_and_escapes_what_it_is_given(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    oidc_issuer.add_user("ada", name="<script>")
+    asked = {"client_id": CLIENT_ID, "redirect_uri": BACK, "state": '"><script>'}
+    page = (await http.get("/authorize", params=asked)).text
+    assert "<script>" not in page
+    chosen = await http.post("/authorize", params=asked, data={"person": "ada"})
+    assert chosen.status_code == 302
+
+
+async def test_it_is_told_over_http_what_to_do_wrong(http: httpx.AsyncClient) -> None:
+    await http.post("/control/people", json={"subject": "ada", "email": "ada@example.com"})
+    await http.post("/control/faults", json={"faults": ["jwks_down"]})
+    assert (await http.get("/.well-known/jwks.json")).status_code == 503
+    state = (await http.get("/control/state")).json()
+    assert state["faults"] == ["jwks_down"]
+    assert state["hits"]["/.well-known/jwks.json"] == 1
+    token = (await http.post("/control/token", json={"subject": "ada", "claims": {"aud": "x"}})).json()["token"]
+    assert jwt.decode(token, options={"verify_signature": False})["aud"] == "x"
+    assert (await http.post("/control/faults", json={"faults": ["nonsense"]})).status_code == 400
+    assert (await http.post("/control/nonsense", json={})).status_code == 400
+    assert (await http.post("/control/reset", json={})).json()["people"] == []
+
+
+async def test_its_clock_can_be_moved(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    person = oidc_issuer.add_user()
+    before = jwt.decode(oidc_issuer.token(person), options={"verify_signature": False})["exp"]
+    await http.post("/control/clock", json={"offset": -7200})
+    after = jwt.decode(oidc_issuer.token(person), options={"verify_signature": False})["exp"]
+    assert 7100 < before - after < 7300
+
+
+async def test_its_keys_rotate_and_are_withdrawn(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    before = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
+    oidc_issuer.rotate()
+    both = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
+    oidc_issuer.rotate(withdraw=True)
+    after = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
+    assert before < both
+    assert not both & after
+
+
+def test_each_fault_has_a_name(oidc_issuer: OidcIssuer) -> None:
+    oidc_issuer.set_faults(*Fault)
+    assert len(oidc_issuer.state()["faults"]) == len(Fault)
+
+
+def test_it_runs_as_a_process_and_ends_with_who_started_it() -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "undercroft.devstack.emulators.oidc", str(port)],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "UNDERCROFT_LEASH": "1"},
+    )
+    try:
+        wait_until(lambda: _is_up(port), 30)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(15)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _is_up(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/.well-known/openid-configuration").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_a_stand_in_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigurationError, match="oidc"):
+        registry.require_known("stripe-of-tomorrow")
+
+
+def test_what_programs_are_told_leads_to_it() -> None:
+    reported = registry.settings_of("oidc", DevState(oidc_port=4711))
+    assert reported["OIDC_ISSUER"] == f"http://127.0.0.1:{registry.port_of('oidc', DevState(oidc_port=4711))}"
+    assert (reported["OIDC_CLIENT_ID"], reported["OIDC_CLIENT_SECRET"]) == (CLIENT_ID, CLIENT_SECRET)

@@ -1,0 +1,23 @@
+"""A worker process for tests that kill it: `python -m tests.jobs.worker_process`."""
+
+import asyncio
+import os
+import signal
+
+import tests.jobs.sample_tasks
+import tests.jobs.unresponsive_tasks  # noqa: F401 - registers the tasks
+from undercroft.app.worker import worker_database
+from undercroft.jobs.worker import Worker
+
+
+async def main() -> None:
+    database = worker_database()
+    worker = Worker(database)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: worker.stop_from_signal())
+    await worker.run()
+    await database.close()
+    os._exit(0)  # as the worker's command does: a task that does not stop must not keep the process
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,135 @@
+"""What is done to one key, or by one owner, leaves every other key alone."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from httpx import AsyncClient
+from sqlmodel import col, select
+
+from tests.modules.api_keys.requests import (
+    KEYS,
+    ME,
+    PROJECTS,
+    api_key_client,
+    assert_error,
+    make_key,
+    make_team,
+    team_header,
+)
+from tests.modules.auth.users import PASSWORD, RegisteredUser
+from undercroft.core.db import Database, utc_now
+from undercroft.core.http.application import Api
+from undercroft.core.settings import use
+from undercroft.modules.api_keys import ApiKeyLastUsed
+from undercroft.modules.api_keys.models import ApiKey
+from undercroft.modules.api_keys.settings import ApiKeySettings
+from undercroft.testing.users import SignedInUser
+
+CreateUser = Callable[..., Awaitable[SignedInUser]]
+
+
+async def status_with_key(app: Api, key: str, path: str = ME) -> int:
+    async with api_key_client(app, key) as http:
+        return (await http.get(path)).status_code
+
+
+async def test_deleted_account_takes_its_own_keys_along_and_no_others(
+    app: Api, ada: RegisteredUser, user: AsyncClient
+) -> None:
+    other = await make_key(user)
+    team = (await ada.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
+    own = [(await ada.send("POST", "/app/api-keys", {"name": "x"})).json()["key"] for _ in range(2)]
+    assert (await ada.send("DELETE", f"/app/teams/{team}")).status_code == 204
+
+    assert (await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})).status_code == 204
+
+    assert [await status_with_key(app, key) for key in own] == [401, 401]
+    assert await status_with_key(app, other["key"]) == 200
+
+
+@pytest.mark.parametrize("act", ["rotate", "delete", "expire", "narrow"])
+async def test_change_of_one_key_leaves_the_others_of_its_owner(app: Api, user: AsyncClient, act: str) -> None:
+    first, second = await make_key(user), await make_key(user)
+    before = (await user.get(f"{KEYS}/{second['id']}")).json()
+    path = f"{KEYS}/{first['id']}"
+    if act == "rotate":
+        assert (await user.post(f"{path}/rotate", json={"overlap_hours": 0})).status_code == 200
+    elif act == "delete":
+        assert (await user.delete(path)).status_code == 204
+    else:
+        soon = (utc_now() + timedelta(hours=1)).isoformat()
+        body = {"expires_at": soon} if act == "expire" else {"scopes": ["projects:read"]}
+        assert (await user.patch(path, json=body)).status_code == 200
+
+    assert (await user.get(f"{KEYS}/{second['id']}")).json() == before
+    assert await status_with_key(app, second["key"]) == 200
+
+
+async def test_keys_of_others_do_not_count_towards_the_most_that_there_may_be(
+    user: AsyncClient, stranger: AsyncClient
+) -> None:
+    team, other = await make_team(user), await make_team(user)
+    use(ApiKeySettings(api_keys_most=2))
+    try:
+        for client, named, kind in (
+            (stranger, None, "user"),
+            (user, None, "user"),
+            (user, team, "team"),
+            (user, other, "team"),
+        ):
+            body = {"name": "x", "kind": kind}
+            for _ in range(2):
+                assert (await client.post(KEYS, json=body, headers=team_header(named))).status_code == 201
+            third = await client.post(KEYS, json=body, headers=team_header(named))
+            assert_error(third, 409, "TOO_MANY_API_KEYS")
+            assert third.json()["error"]["details"] == {"most": 2}
+    finally:
+        use(ApiKeySettings())
+
+
+async def test_use_of_one_key_is_not_noted_at_another_and_an_older_one_not_at_all(
+    user: AsyncClient, database: Database
+) -> None:
+    first, second = await make_key(user), await make_key(user)
+    late, early = ApiKeyLastUsed(), ApiKeyLastUsed()
+    early.record_use(UUID(first["id"]), "192.0.2.1")
+    late.record_use(UUID(first["id"]), "192.0.2.2")
+    assert await late.flush(database) == 1
+    assert await early.flush(database) == 1
+    used = [(await user.get(f"{KEYS}/{each['id']}")).json() for each in (first, second)]
+    assert [each["last_used_ip"] for each in used] == ["192.0.2.2", ""]
+    assert used[1]["last_used_at"] is None
+
+
+async def test_keys_are_listed_page_by_page_found_by_name_and_sorted(user: AsyncClient, stranger: AsyncClient) -> None:
+    for name in ("Beta", "Alpha", "Gamma"):
+        await make_key(user, name=name)
+    await make_key(stranger, name="Alpha")
+    pages = [(await user.get(KEYS, params={"page": page, "size": 2, "sort": "name"})).json() for page in (1, 2, 3)]
+    assert [[each["name"] for each in page["items"]] for page in pages] == [["Alpha", "Beta"], ["Gamma"], []]
+    assert [page["total"] for page in pages] == [3, 3, 3]
+    found = (await user.get(KEYS, params={"q": "alph"})).json()
+    assert (found["total"], [each["name"] for each in found["items"]]) == (1, ["Alpha"])
+
+
+async def test_expiry_that_has_passed_may_stay_while_something_else_is_changed(
+    user: AsyncClient, database: Database
+) -> None:
+    made = await make_key(user, expires_at=(utc_now() + timedelta(hours=1)).isoformat())
+    async with database.session() as session:
+        key = (await session.scalars(select(ApiKey).where(col(ApiKey.id) == made["id"]))).one()
+        key.expires_at = past = utc_now() - timedelta(hours=1)
+    path = f"{KEYS}/{made['id']}"
+    kept = await user.patch(path, json={"name": "Renamed", "expires_at": past.isoformat()})
+    assert (kept.status_code, kept.json()["name"]) == (200, "Renamed")
+    assert_error(await user.patch(path, json={"expires_at": utc_now().isoformat()}), 422, "EXPIRY_IN_PAST")
+
+
+async def test_team_key_is_revoked_for_its_team_and_user_keys_go_on(app: Api, user: AsyncClient) -> None:
+    team = await make_team(user)
+    teams, own = await make_key(user, team=team, kind="team"), await make_key(user)
+    assert (await user.delete(f"{KEYS}/{teams['id']}", headers=team_header(team))).status_code == 204
+    assert await status_with_key(app, teams["key"], PROJECTS) == 401
+    assert await status_with_key(app, own["key"], PROJECTS) == 200

@@ -1,0 +1,58 @@
+"""Mailboxes that are thrown away."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.modules.auth.users import PASSWORD, RegisteredUser, error_code, post
+from undercroft.core.settings import use
+from undercroft.modules.auth.settings import DisposableMailSettings
+
+DISPOSABLE = [
+    "a@mailinator.com",
+    "A@Mailinator.COM",
+    "a@deep.below.mailinator.com",
+    "a@own.example",
+    "a@x.own.example",
+]
+BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def refuse_disposable() -> Iterator[None]:
+    use(
+        DisposableMailSettings(
+            disposable_mail="refuse",
+            disposable_mail_domains=("own.example",),
+            disposable_mail_allowed=("guerrillamail.com",),
+        )
+    )
+    yield
+    use(DisposableMailSettings())
+
+
+@pytest.mark.parametrize("email", DISPOSABLE)
+async def test_they_are_refused_where_the_setting_says_so(
+    http: httpx.AsyncClient, refuse_disposable: None, email: str
+) -> None:
+    response = await post(http, "/register", {"email": email, "password": PASSWORD})
+    assert (response.status_code, error_code(response)) == (422, "DISPOSABLE_EMAIL")
+    assert response.json()["error"]["details"] == {"domain": email.lower().partition("@")[2]}
+    page = await http.post("/register", data={"email": email, "password": PASSWORD}, headers=BROWSER)
+    assert page.status_code == 422
+
+
+@pytest.mark.parametrize("email", ["a@example.com", "a@notown.example", "a@guerrillamail.com", "a@example.example"])
+async def test_others_are_not(http: httpx.AsyncClient, refuse_disposable: None, email: str) -> None:
+    assert (await post(http, "/register", {"email": email, "password": PASSWORD})).status_code == 202
+
+
+async def test_nobody_moves_to_one(ada: RegisteredUser, refuse_disposable: None) -> None:
+    body = {"new_email": "a@mailinator.com", "current_password": PASSWORD}
+    response = await ada.send("POST", "/auth/email/change", body)
+    assert (response.status_code, error_code(response)) == (422, "DISPOSABLE_EMAIL")
+
+
+async def test_they_are_taken_unless_the_setting_says_otherwise(http: httpx.AsyncClient) -> None:
+    assert (await post(http, "/register", {"email": DISPOSABLE[0], "password": PASSWORD})).status_code == 202

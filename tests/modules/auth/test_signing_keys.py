@@ -1,0 +1,189 @@
+"""The keys that sign access tokens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+from sqlalchemy import delete
+from sqlmodel import select
+
+from tests.modules.auth.users import RegisteredUser, sign_in
+from undercroft.core.db import Database, utc_now
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.http.application import Api
+from undercroft.core.settings import CoreSettings, load, use
+from undercroft.modules.auth import signing_keys
+from undercroft.modules.auth.models import KeyState, SigningKey
+from undercroft.modules.auth.services import AuthServices
+from undercroft.modules.auth.signing_keys import SigningKeys, publication_period, retired_key_retention, rotate
+from undercroft.testing.statements import StatementRecorder
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def restore_keys(app: Api, database: Database) -> AsyncIterator[None]:
+    """The keys of the application that all tests share come back after the test."""
+    values = [row.model_dump(warnings=False) for row in (await load_keys(database)).values()]
+    yield
+    await remove_keys(database)
+    async with database.session() as session:
+        session.add_all([SigningKey(**value) for value in values])
+    await app.state.auth_services.keys.load()
+
+
+async def remove_keys(database: Database) -> None:
+    async with database.session() as session:
+        await session.execute(delete(SigningKey))
+
+
+async def load_keys(database: Database) -> dict[str, SigningKey]:
+    async with database.read_session() as session:
+        return {row.kid: row for row in (await session.scalars(select(SigningKey))).all()}
+
+
+async def key_states(database: Database) -> list[str]:
+    return sorted(row.state for row in (await load_keys(database)).values())
+
+
+async def reset_key_age(database: Database) -> None:
+    """The keys are as old as the test run; let them have been made just now."""
+    async with database.session() as session:
+        for row in (await session.scalars(select(SigningKey))).all():
+            row.created_at = utc_now()
+
+
+async def age_keys(database: Database, span: timedelta) -> None:
+    async with database.session() as session:
+        connection = await session.raw()
+        for column in ("created_at", "retired_at"):
+            await connection.execute(f"UPDATE auth_signing_keys SET {column} = {column} - $1::interval", span)
+
+
+async def test_processes_that_start_at_once_agree_on_one_active_and_one_next_key(database: Database) -> None:
+    await remove_keys(database)
+    processes = [SigningKeys(database) for _ in range(4)]
+    await asyncio.gather(*(process.ensure() for process in processes))
+    assert await key_states(database) == ["active", "next"]
+    assert len({(await process.active()).kid for process in processes}) == 1
+    assert len({await process.jwks() for process in processes}) == 1
+
+
+async def test_a_private_key_is_sealed_and_the_seal_is_bound_to_its_id(database: Database) -> None:
+    kept = await load_keys(database)
+    first, second = kept.values()
+    assert b"PRIVATE" not in (first.private_sealed or b"")
+    async with database.session() as session:
+        for row in (await session.scalars(select(SigningKey))).all():
+            row.private_sealed = (second if row.kid == first.kid else first).private_sealed
+    with pytest.raises(ConfigurationError, match="SECRET_KEY"):
+        await SigningKeys(database).load()
+
+
+async def test_the_public_keys_are_published_and_nothing_else_of_them(http: httpx.AsyncClient) -> None:
+    response = await http.get("/.well-known/jwks.json")
+    assert response.headers["cache-control"] == "public, max-age=300"
+    keys = response.json()["keys"]
+    assert [set(key) for key in keys] == [{"kty", "n", "e", "kid", "use", "alg"}] * 2
+    assert {key["alg"] for key in keys} == {"RS256"}
+
+
+async def test_a_rotation_signs_nobody_out_and_waits_until_everybody_can_know_the_next_key(
+    http: httpx.AsyncClient, ada: RegisteredUser, auth_services: AuthServices, database: Database
+) -> None:
+    await reset_key_age(database)
+    with pytest.raises(ConfigurationError, match="too recently"):
+        await rotate(database)
+    await age_keys(database, publication_period())
+    before = await auth_services.keys.active()
+    published = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
+    active, following = await rotate(database)
+    assert active in published
+    assert following not in published
+    await auth_services.keys.load()
+    assert (await auth_services.keys.active()).kid == active != before.kid
+    assert (await ada.get("/app/users/me")).status_code == 200
+    tokens = (await sign_in(http, ada.email)).json()
+    assert (await ada.get("/app/users/me", Authorization=f"Bearer {tokens['access_token']}")).status_code == 200
+    kept = await load_keys(database)
+    assert await key_states(database) == ["active", "next", "retired"]
+    assert kept[before.kid].private_sealed is None
+
+
+async def test_a_retired_key_is_forgotten_after_the_longest_life_of_a_token(
+    auth_services: AuthServices, database: Database
+) -> None:
+    before = (await auth_services.keys.active()).kid
+    await rotate(database, early=True)
+    await auth_services.keys.load()
+    assert auth_services.keys.public(before) is not None
+    await age_keys(database, retired_key_retention())
+    await auth_services.keys.load()
+    assert auth_services.keys.public(before) is None
+
+
+async def test_two_rotations_at_once_leave_one_active_and_one_next_key(database: Database) -> None:
+    await asyncio.gather(*(rotate(database, early=True) for _ in range(3)))
+    assert await key_states(database) == ["active", "next", *["retired"] * 3]
+
+
+async def test_rotating_without_keys_says_what_is_missing(database: Database) -> None:
+    await remove_keys(database)
+    with pytest.raises(ConfigurationError, match="no signing keys"):
+        await rotate(database)
+
+
+async def test_an_unknown_key_id_is_looked_for_once_in_ten_seconds(
+    database: Database, statements: StatementRecorder
+) -> None:
+    keys = SigningKeys(database)
+    await keys.load()
+    await statements.clear()
+    for number in range(20):
+        assert await keys.get_key(f"unknown {number}") is None
+    await statements.get_all()
+    assert statements.count == 1
+
+
+async def test_a_process_meets_a_key_that_another_made_by_looking_once(database: Database) -> None:
+    keys = SigningKeys(database)
+    await keys.load()
+    _, following = await rotate(database, early=True)
+    assert keys.public(following) is None
+    assert await keys.get_key(following) is not None
+
+
+@pytest.fixture
+def another_secret() -> Iterator[CoreSettings]:
+    settings = load(CoreSettings)
+    yield settings.model_copy(update={"secret_key": SecretStr("another secret of good length 0123456789")})
+    use(settings)
+
+
+async def test_with_another_secret_key_the_start_says_where_the_old_one_goes(
+    database: Database, another_secret: CoreSettings
+) -> None:
+    use(another_secret)
+    with pytest.raises(ConfigurationError, match="SECRET_KEYS"):
+        await SigningKeys(database).ensure()
+
+
+async def test_with_the_old_secret_among_secret_keys_everything_is_sealed_anew(
+    database: Database, another_secret: CoreSettings
+) -> None:
+    old = load(CoreSettings).secret_key
+    use(another_secret.model_copy(update={"secret_keys": [old]}))
+    await SigningKeys(database).ensure()
+    use(another_secret)
+    await SigningKeys(database).ensure()
+    assert await key_states(database) == ["active", "next"]
+
+
+async def test_a_key_is_named_by_its_thumbprint() -> None:
+    key = await signing_keys.generate_key()
+    assert signing_keys.key_id(key.public_key()) == signing_keys.key_id(key.public_key())
+    assert len(signing_keys.key_id(key.public_key())) == 43
+    assert utc_now() - publication_period() < utc_now()
+    assert KeyState.NEXT == "next"

@@ -1,0 +1,97 @@
+"""Applications with other identity settings than the shared one, on the same database."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from undercroft.app.api import create_app
+from undercroft.core import settings
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.devstack.emulators.oidc import OidcIssuer
+from undercroft.devstack.emulators.oidc.issuer import AUDIENCE, SUPABASE_SECRET, WEBHOOK_SECRET
+from undercroft.providers.identity import IdentitySettings, SocialSettings
+from undercroft.testing.lifespan import run_lifespan
+
+AUTHORIZED_PARTY = "https://app.example.com"
+
+
+@asynccontextmanager
+async def application(database: Database, *others: settings.SettingsBase) -> AsyncIterator[Api]:
+    """The whole application under these settings."""
+    before = [settings.load(type(each)) for each in others]
+    for each in others:
+        settings.use(each)
+    try:
+        made = create_app(database=database)
+        async with run_lifespan(made):
+            yield made
+    finally:
+        for each in before:
+            settings.use(each)
+
+
+@contextmanager
+def local_accounts() -> Iterator[None]:
+    """Within this block the settings are those of before AUTH_PROVIDER: this installation has the accounts itself."""
+    before = settings.load(IdentitySettings)
+    settings.use(IdentitySettings())
+    try:
+        yield
+    finally:
+        settings.use(before)
+
+
+def oidc(issuer: OidcIssuer, **more: Any) -> IdentitySettings:
+    """AUTH_PROVIDER=oidc at the stand-in."""
+    return IdentitySettings(auth_provider="oidc", oidc_issuer=issuer.url, oidc_audience=(AUDIENCE,), **more)
+
+
+def supabase(issuer: OidcIssuer, **more: Any) -> IdentitySettings:
+    return IdentitySettings(
+        auth_provider="supabase",
+        supabase_url=f"{issuer.url}/supabase",
+        supabase_anon_key="the anon key",
+        supabase_webhook_secret=f"v1,{WEBHOOK_SECRET}",
+        **more,
+    )
+
+
+def supabase_legacy(issuer: OidcIssuer) -> IdentitySettings:
+    return supabase(issuer, supabase_jwt_secret=SUPABASE_SECRET)
+
+
+def clerk(issuer: OidcIssuer, **more: Any) -> IdentitySettings:
+    return IdentitySettings(
+        auth_provider="clerk",
+        clerk_issuer=f"{issuer.url}/clerk",
+        clerk_authorized_parties=(AUTHORIZED_PARTY,),
+        clerk_secret_key="sk_test",
+        clerk_api_url=f"{issuer.url}/clerk",
+        clerk_webhook_secret=WEBHOOK_SECRET,
+        **more,
+    )
+
+
+def social(issuer: OidcIssuer, **more: Any) -> tuple[IdentitySettings, SocialSettings]:
+    """Everybody there is to sign in with, all of them at the stand-in."""
+    from undercroft.devstack.emulators.oidc import CLIENT_ID, CLIENT_SECRET
+    from undercroft.devstack.emulators.oidc.dialects import APPLE_KEY_ID, APPLE_TEAM
+    from undercroft.devstack.emulators.oidc.keys import private_pem
+
+    clients = {f"{name}_client_id": CLIENT_ID for name in ("google", "github", "microsoft", "apple", "oidc")}
+    secrets = {f"{name}_client_secret": CLIENT_SECRET for name in ("google", "github", "microsoft", "oidc")}
+    return IdentitySettings(oidc_issuer=issuer.url), SocialSettings(
+        **clients,
+        **secrets,
+        google_issuer=f"{issuer.url}/google",
+        github_url=f"{issuer.url}/github",
+        github_api_url=f"{issuer.url}/github/api",
+        microsoft_url=f"{issuer.url}/microsoft",
+        apple_issuer=f"{issuer.url}/apple",
+        apple_team_id=APPLE_TEAM,
+        apple_key_id=APPLE_KEY_ID,
+        apple_private_key=private_pem(issuer.apple_key),
+        social_redirect_uris=("myapp://signed-in",),
+        **more,
+    )

@@ -1,0 +1,78 @@
+"""Clerk and Supabase as the product meets them, so that what both promise is written once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from tests.modules.identities import fixtures
+from undercroft.core.settings import SettingsBase
+from undercroft.devstack.emulators.oidc import OidcIssuer, ProviderUser
+from undercroft.devstack.emulators.oidc.dialects import (
+    clerk_event,
+    clerk_token,
+    sign_webhook,
+    supabase_event,
+    supabase_token,
+)
+from undercroft.devstack.emulators.oidc.issuer import WEBHOOK_SECRET
+
+Body = dict[str, Any]
+
+
+class ExternalProvider:
+    """One of the two."""
+
+    def __init__(self, name: str, issuer: OidcIssuer) -> None:
+        self.name, self.issuer = name, issuer
+
+    @property
+    def path(self) -> str:
+        return f"/api/v1/public/identity/webhooks/{self.name}"
+
+    @property
+    def settings(self) -> SettingsBase:
+        return fixtures.clerk(self.issuer) if self.name == "clerk" else fixtures.supabase(self.issuer)
+
+    def token(self, person: ProviderUser, **more: Any) -> str:
+        make: Callable[..., str] = clerk_token if self.name == "clerk" else supabase_token
+        return make(self.issuer, person, **more)
+
+    def fresh_token(self, person: ProviderUser) -> str:
+        """A token that opens what is sensitive: its user was verified just now."""
+        now = self.issuer.now()
+        proof = {"fva": [0, -1]} if self.name == "clerk" else {"amr": [{"method": "password", "timestamp": now}]}
+        return self.token(person, **proof)
+
+    def body(self, what: str, person: ProviderUser, *, at: float | None = None) -> Body:
+        if self.name == "clerk":
+            return clerk_event(self.issuer, f"user.{what}", person, updated_at=at)
+        kinds = {"created": "INSERT", "updated": "UPDATE", "deleted": "DELETE"}
+        return supabase_event(self.issuer, kinds[what], person, updated_at=at)
+
+    def sign_webhook(self, body: Body, **more: Any) -> tuple[bytes, dict[str, str]]:
+        return sign_webhook(body, WEBHOOK_SECRET, prefix="svix" if self.name == "clerk" else "webhook", **more)
+
+
+async def send_event(
+    http: httpx.AsyncClient,
+    service: ExternalProvider,
+    what: str,
+    person: ProviderUser,
+    *,
+    at: float | None = None,
+    **more: Any,
+) -> httpx.Response:
+    return await send_webhook(http, service, service.body(what, person, at=at), **more)
+
+
+async def send_webhook(http: httpx.AsyncClient, service: ExternalProvider, said: Body, **more: Any) -> httpx.Response:
+    body, headers = service.sign_webhook(said, **more)
+    return await http.post(service.path, content=body, headers=headers)
+
+
+def update_person(issuer: OidcIssuer, person: ProviderUser, **changes: Any) -> ProviderUser:
+    """The same user at the provider, changed."""
+    issuer.users[person.subject] = changed = replace(person, **changes)
+    return changed

@@ -1,0 +1,119 @@
+"""Signing in with a passkey alone, on the pages of signing in and in front of `/admin`."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from msgspec import Struct
+from sqlalchemy import update
+from sqlmodel import col
+
+from tests.modules.auth.users import RegisteredUser
+from tests.modules.mfa.auth_flows import INVALID_PASSKEYS, ME, fill_passkey_form, get_passkey_options
+from tests.modules.mfa.conftest import add_passkey
+from undercroft.core.db import Database
+from undercroft.modules.mfa.models import Challenge
+from undercroft.testing.authenticator import Authenticator
+from undercroft.testing.configuration import PUBLIC_URL
+
+
+class SignInFlow(Struct, frozen=True):
+    """Where somebody comes in by pages, and goes on to; it has a browser of its own."""
+
+    browser: httpx.AsyncClient
+    first: str
+    target: str
+    front: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.first}/passkey"
+
+    async def begin(self, wanted: str = "") -> httpx.Response:
+        return await self.browser.post(self.path, data={"next": wanted or self.target})
+
+    async def submit_passkey(self, page: httpx.Response, passkey: Any, **headers: str) -> httpx.Response:
+        return await self.browser.post(self.path, data=fill_passkey_form(page, passkey), headers=headers)
+
+
+@pytest_asyncio.fixture(
+    loop_scope="session",
+    params=[("/sign-in", "/docs", "/"), ("/admin/login", "/admin/user/list", "/admin/")],
+    ids=["sign-in", "admin"],
+)
+async def flow(page_browser: httpx.AsyncClient, request: Any) -> SignInFlow:
+    return SignInFlow(page_browser, *request.param)
+
+
+async def test_a_passkey_alone_lets_in(passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow) -> None:
+    first = await flow.browser.get(flow.first)
+    assert (f'action="{flow.path}"' in first.text, "<script" in first.text) == (True, False)
+    page = await flow.begin()
+    options = get_passkey_options(page)
+    assert (options["allowCredentials"], options["userVerification"]) == ([], "required")
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert page.headers["cache-control"] == "no-store"
+    assert f'href="{flow.first}?next={flow.target}"' in page.text
+    entered = await flow.submit_passkey(page, key.sign(options))
+    assert (entered.status_code, entered.headers["location"]) == (303, flow.target)
+    assert (await flow.browser.get(ME)).json()["email"] == passkey_user.email
+
+
+async def test_a_challenge_is_answered_once_and_in_time(
+    passkey_user: RegisteredUser, flow: SignInFlow, database: Database
+) -> None:
+    key = Authenticator(PUBLIC_URL, step=0)
+    await add_passkey(passkey_user, key)
+    page = await flow.begin()
+    passkey = key.sign(get_passkey_options(page))
+    responses = await asyncio.gather(*(flow.submit_passkey(page, passkey) for _ in range(5)))
+    assert sorted(response.status_code for response in responses) == [303] + [401] * 4
+    page = await flow.begin()
+    async with database.session() as session:
+        await session.execute(update(Challenge).values(expires_at=col(Challenge.expires_at) - timedelta(minutes=6)))
+    late = await flow.submit_passkey(page, key.sign(get_passkey_options(page)))
+    assert (late.status_code, 'role="alert">This passkey' in late.text) == (401, True)
+    assert (await flow.submit_passkey(late, key.sign(get_passkey_options(late)))).headers["location"] == flow.target
+
+
+async def test_an_authenticator_that_asked_nobody_is_refused(
+    passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow
+) -> None:
+    key.user_verification = False
+    page = await flow.begin()
+    refused = await flow.submit_passkey(page, key.sign(get_passkey_options(page)))
+    assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
+
+
+@pytest.mark.parametrize("passkey", INVALID_PASSKEYS)
+async def test_nonsense_is_no_passkey(flow: SignInFlow, passkey: str) -> None:
+    refused = await flow.submit_passkey(await flow.begin(), passkey)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+async def test_another_site_signs_nobody_in(
+    passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow, headers: dict[str, str]
+) -> None:
+    page = await flow.begin()
+    passkey = key.sign(get_passkey_options(page))
+    refused = await flow.submit_passkey(page, passkey, **headers)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+    assert (await flow.submit_passkey(page, passkey)).status_code == 303
+
+
+async def test_opening_the_address_leads_to_the_first_page(flow: SignInFlow) -> None:
+    for later in (flow.path, {"/sign-in": "/sign-in/second-step", "/admin/login": "/admin/login/code"}[flow.first]):
+        response = await flow.browser.get(later)
+        assert (response.status_code, response.headers["location"]) == (303, flow.first)
+
+
+async def test_nobody_is_sent_to_another_site(
+    passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow
+) -> None:
+    page = await flow.begin("//evil.example")
+    entered = await flow.submit_passkey(page, key.sign(get_passkey_options(page)))
+    assert entered.headers["location"] == flow.front

@@ -1,0 +1,212 @@
+"""The token between the two steps: short, for one sign-in, for few tries, for nothing else."""
+
+import asyncio
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import func, select, update
+from sqlmodel import col
+
+from tests.modules.auth.users import (
+    Mailbox,
+    RegisteredUser,
+    create_registered_user,
+    error_code,
+    make_client,
+    post,
+    sign_in,
+)
+from tests.modules.mfa.conftest import MfaUser, enable_totp
+from undercroft.core.db import Database
+from undercroft.core.http.application import Api
+from undercroft.core.security.tokens import hash_token
+from undercroft.modules.auth.models import AuthSession
+from undercroft.modules.auth.throttle import PAIR
+from undercroft.modules.mfa.models import PendingSignIn
+from undercroft.modules.mfa.second_factor import MAX_ATTEMPTS
+from undercroft.modules.mfa.tasks import clean_up
+from undercroft.modules.users import User
+from undercroft.testing.jobs import CapturedJobs
+
+
+async def sessions_of(database: Database, email: str) -> int:
+    async with database.read_session() as session:
+        query = select(func.count()).select_from(AuthSession).join(User, col(User.id) == col(AuthSession.user_id))
+        return int(await session.scalar(query.where(col(User.email) == email)))
+
+
+async def test_the_first_step_alone_begins_no_session(mfa_user: MfaUser, database: Database) -> None:
+    before = await sessions_of(database, mfa_user.person.email)
+    await mfa_user.token()
+    assert await sessions_of(database, mfa_user.person.email) == before
+
+
+async def test_the_token_is_kept_as_its_hash(mfa_user: MfaUser, database: Database) -> None:
+    token = await mfa_user.token()
+    async with database.read_session() as session:
+        kept = (await session.scalars(select(col(PendingSignIn.token_hash)))).all()
+    assert kept == [hash_token(token)]
+
+
+async def test_the_token_is_no_access_token(mfa_user: MfaUser, http: httpx.AsyncClient) -> None:
+    token = await mfa_user.token()
+    response = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {token}"})
+    assert (response.status_code, error_code(response)) == (401, "INVALID_TOKEN")
+    for path in ("/refresh", "/verify-email", "/password/reset"):
+        body = {"token": token, "refresh_token": token, "password": "four otters in a boat"}
+        assert (await post(http, path, body)).status_code in (400, 401)
+
+
+async def test_a_token_works_once(mfa_user: MfaUser) -> None:
+    token = await mfa_user.token()
+    assert (await mfa_user.verify(token, code=mfa_user.app.code())).status_code == 200
+    mfa_user.app.clock.next_step()
+    again = await mfa_user.verify(token, code=mfa_user.app.code())
+    assert (again.status_code, error_code(again)) == (401, "MFA_TOKEN_INVALID")
+
+
+async def test_of_many_right_answers_to_one_token_at_once_one_gets_in(mfa_user: MfaUser, database: Database) -> None:
+    token, before = await mfa_user.token(), await sessions_of(database, mfa_user.person.email)
+    responses = await asyncio.gather(*(mfa_user.verify(token, recovery_code=code) for code in mfa_user.recovery_codes))
+    assert sorted(response.status_code for response in responses) == [200] + [401] * 9
+    assert await sessions_of(database, mfa_user.person.email) == before + 1
+    left = (await mfa_user.person.get("/auth/mfa")).json()["recovery_codes_left"]
+    assert left == 9
+
+
+async def test_an_expired_token_is_refused_and_forgotten(
+    mfa_user: MfaUser, database: Database, jobs: CapturedJobs
+) -> None:
+    token = await mfa_user.token()
+    async with database.session() as session:
+        await session.execute(
+            update(PendingSignIn).values(expires_at=col(PendingSignIn.expires_at) - timedelta(minutes=6))
+        )
+    response = await mfa_user.verify(token, code=mfa_user.app.code())
+    assert (response.status_code, error_code(response)) == (401, "MFA_TOKEN_INVALID")
+    async with database.session() as session:
+        from undercroft.jobs import enqueue
+
+        await enqueue(session, clean_up)
+    await jobs.run_all()
+    async with database.read_session() as session:
+        assert (await session.scalars(select(PendingSignIn))).all() == []
+
+
+@pytest.mark.parametrize("token", ["x", "' OR 1=1 --", "\u0000", "é" * 100])
+async def test_nonsense_is_no_token(http: httpx.AsyncClient, token: str) -> None:
+    response = await post(http, "/mfa/verify", {"mfa_token": token, "code": "123456"})
+    assert (response.status_code, error_code(response)) == (401, "MFA_TOKEN_INVALID")
+
+
+async def test_the_token_of_another_does_not_take_ones_own_code(
+    mfa_user: MfaUser, http: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
+    eve = await enable_totp(await create_registered_user(http, mailbox), mfa_user.app.clock)
+    response = await mfa_user.verify(await mfa_user.token(), code=eve.app.code())
+    assert (response.status_code, error_code(response)) == (401, "INVALID_CODE")
+
+
+async def test_five_wrong_codes_end_the_sign_in_and_its_owner_is_told(mfa_user: MfaUser, mailbox: Mailbox) -> None:
+    await mailbox.list_new()
+    token = await mfa_user.token()
+    for _ in range(MAX_ATTEMPTS):
+        wrong = await mfa_user.verify(token, code=mfa_user.app.wrong())
+        assert (wrong.status_code, error_code(wrong)) == (401, "INVALID_CODE")
+    void = await mfa_user.verify(token, code=mfa_user.app.code())
+    assert (void.status_code, error_code(void)) == (401, "MFA_TOKEN_INVALID")
+    assert "Somebody knows your" in (await mailbox.latest(mfa_user.person.email)).subject
+
+
+async def test_parallel_guesses_get_no_more_tries_than_others(mfa_user: MfaUser, database: Database) -> None:
+    token = await mfa_user.token()
+    wrong = mfa_user.app.wrong()
+    responses = await asyncio.gather(*(mfa_user.verify(token, code=wrong) for _ in range(20)))
+    codes = [error_code(response) for response in responses]
+    assert codes.count("INVALID_CODE") == MAX_ATTEMPTS
+    assert codes.count("MFA_TOKEN_INVALID") == 20 - MAX_ATTEMPTS
+
+
+async def test_signing_in_again_and_again_does_not_get_round_the_throttle(
+    app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
+    async with make_client(app, ip="203.0.113.9") as attacker:
+        codes = []
+        for _ in range(PAIR.free_attempts + 1):
+            asked = await sign_in(attacker, mfa_user.person.email)
+            if error_code(asked) == "TOO_MANY_ATTEMPTS":
+                codes.append(error_code(asked))
+                break
+            token = asked.json()["error"]["details"]["mfa_token"]
+            guess = await post(attacker, "/mfa/verify", {"mfa_token": token, "code": mfa_user.app.wrong()})
+            codes.append(error_code(guess))
+    assert codes[-1] == "TOO_MANY_ATTEMPTS"
+    assert len(codes) <= PAIR.free_attempts + 1
+    assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())).status_code == 200
+
+
+async def test_who_is_deactivated_between_the_steps_stays_out(mfa_user: MfaUser, database: Database) -> None:
+    token = await mfa_user.token()
+    async with database.session() as session:
+        await session.execute(update(User).values(is_active=False))
+    response = await mfa_user.verify(token, code=mfa_user.app.code())
+    assert (response.status_code, error_code(response)) == (401, "MFA_TOKEN_INVALID")
+
+
+async def test_a_cookie_is_set_after_the_second_step_where_the_first_asked_for_one(mfa_user: MfaUser, app: Api) -> None:
+    async with make_client(app) as browser:
+        first = await sign_in(browser, mfa_user.person.email, session="cookie")
+        assert error_code(first) == "MFA_REQUIRED"
+        assert not browser.cookies
+        token = first.json()["error"]["details"]["mfa_token"]
+        foreign = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+        refused = await post(browser, "/mfa/verify", {"mfa_token": token, "code": mfa_user.app.code()}, **foreign)
+        assert (refused.status_code, error_code(refused)) == (403, "CSRF_FAILED")
+        response = await post(browser, "/mfa/verify", {"mfa_token": token, "code": mfa_user.app.code()})
+        assert set(response.json()) == {"user", "csrf_token"}
+        assert (await browser.get("/api/v1/app/users/me")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [
+        {},
+        {"code": "123456", "recovery_code": "abcd"},
+        {"code": "12345"},
+        {"code": "12345\u00bd"},
+        {"code": 123456},
+    ],
+)
+async def test_exactly_one_proof_of_the_right_form_is_asked_for(mfa_user: MfaUser, proof: dict[str, object]) -> None:
+    response = await mfa_user.verify(await mfa_user.token(), **proof)
+    assert (response.status_code, error_code(response)) == (422, "VALIDATION_ERROR")
+
+
+async def test_a_deleted_account_leaves_no_factor_behind(mfa_user: MfaUser, database: Database) -> None:
+    body = {"current_password": mfa_user.person.password}
+    assert (await mfa_user.person.send("DELETE", "/app/users/me", body)).status_code == 204
+    async with database.read_session() as session:
+        for table in ("mfa_totps", "mfa_recovery_codes", "mfa_halfway_sign_ins", "mfa_passkeys"):
+            connection = await session.execute(select(func.count()).select_from(_table(table)))
+            assert connection.scalar_one() == 0
+
+
+def _table(name: str) -> object:
+    from sqlmodel import SQLModel
+
+    return SQLModel.metadata.tables[name]
+
+
+async def test_every_mail_about_second_factors_can_be_read(ada: RegisteredUser) -> None:
+    from undercroft.modules.mfa.notifications import MfaNotification
+    from undercroft.providers.email.templates import render
+
+    facts = {"what": "A thing", "left": "1", "ip": "192.0.2.1", "passkey": "Blue key", "first": "yes"}
+    known = {"app_name": "Undercroft", "public_url": "https://a.example", "unsubscribe_url": None}
+    for notice in MfaNotification:
+        reported = {"name": "Ada", "when": "now", "reset_link": "https://a.example/reset-password", "link": "x"}
+        mail = render(notice.value, {**known, **reported, **facts})
+        assert "https://a.example/reset-password" in mail.text
+        assert "https://a.example/reset-password" in mail.html

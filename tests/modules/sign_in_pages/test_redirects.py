@@ -1,0 +1,21 @@
+"""Nobody is sent to another site."""
+
+import pytest
+
+from undercroft.core.http.local_paths import MAX_PATH_LENGTH
+from undercroft.modules.sign_in_pages.redirects import safe_next_path
+
+
+@pytest.mark.parametrize("path", ["/", "/admin", "/app?x=1&y=/z", "/a//b", "/a%20b", "/a?u=https://evil.example"])
+def test_a_path_of_ours_is_kept(test_settings: None, path: str) -> None:
+    assert safe_next_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["", "admin", "https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
+     "/\n/evil.example", " /admin", "/a b", "javascript:alert(1)", "///evil.example", "/ü", "/\0",
+     "/" + "x" * MAX_PATH_LENGTH, "http:/evil.example", "/x\r\nSet-Cookie: a=b"],
+)  # fmt: skip
+def test_anything_else_is_not(test_settings: None, wanted: str) -> None:
+    assert safe_next_path(wanted) == "/"

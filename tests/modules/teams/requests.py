@@ -1,0 +1,72 @@
+"""What tests of teams do again and again."""
+
+from typing import Any
+from uuid import UUID
+
+from httpx import AsyncClient, Response
+
+from tests.modules.auth.users import Mailbox
+from undercroft.core.http.application import Api
+from undercroft.modules.teams.models import Membership
+from undercroft.testing.users import SignedInUser
+
+TEAMS = "/api/v1/app/teams"
+PROJECTS = "/api/v1/app/projects"
+ACCEPT = "/api/v1/app/invitations/accept"
+
+
+def assert_error(response: Response, status: int, code: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.json()["error"]["code"] == code
+
+
+def assert_success(response: Response) -> Any:
+    assert response.is_success, response.text
+    return response.json() if response.content else None
+
+
+async def make_team(client: AsyncClient, **fields: object) -> dict[str, Any]:
+    made: dict[str, Any] = assert_success(await client.post(TEAMS, json={"name": "Acme", **fields}))
+    return made
+
+
+async def make_role(client: AsyncClient, team: dict[str, Any], name: str, *permissions: str) -> dict[str, Any]:
+    body = {"name": name, "permissions": permissions}
+    made: dict[str, Any] = assert_success(await client.post(f"{TEAMS}/{team['id']}/roles", json=body))
+    return made
+
+
+async def add_member(app: Api, team: dict[str, Any], person: SignedInUser, role: str) -> None:
+    """Written straight to the table: for tests about something else."""
+    async with app.state.database.session() as session:
+        session.add(Membership(team_id=UUID(team["id"]), user_id=person.user_id, role=str(role)))
+
+
+async def invite(client: AsyncClient, team: dict[str, Any], email: str, role: str = "member") -> dict[str, Any]:
+    made: dict[str, Any] = assert_success(
+        await client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": email, "role": role})
+    )
+    return made
+
+
+async def invite_and_get_token(
+    client: AsyncClient, team: dict[str, Any], email: str, mailbox: Mailbox, role: str = "member"
+) -> str:
+    """The token that somebody was mailed; whatever else they were sent before is read first."""
+    await mailbox.list_new(email)
+    await invite(client, team, email, role)
+    return (await mailbox.latest(email)).token
+
+
+async def accept_invitation(person: SignedInUser, token: str) -> Response:
+    return await person.client.post(ACCEPT, json={"token": token})
+
+
+async def list_member_roles(client: AsyncClient, team: dict[str, Any]) -> dict[str, str]:
+    """Who has which role, by address."""
+    listed = assert_success(await client.get(f"{TEAMS}/{team['id']}/members", params={"size": 100}))
+    return {member["email"]: member["role"] for member in listed["items"]}
+
+
+def team_header(team: dict[str, Any]) -> dict[str, str]:
+    return {"X-Team-ID": team["id"]}

@@ -1,0 +1,258 @@
+"""What is done in one team leaves another team, member, role or invitation as it was; lists go on after page 1."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from tests.modules.auth.users import Mailbox, new_email
+from tests.modules.teams.requests import (
+    TEAMS,
+    accept_invitation,
+    add_member,
+    assert_error,
+    assert_success,
+    invite,
+    invite_and_get_token,
+    list_member_roles,
+    make_role,
+    make_team,
+)
+from undercroft.core.db import utc_now
+from undercroft.core.http.application import Api
+from undercroft.jobs import enqueue
+from undercroft.modules.teams.repository import TeamRepository
+from undercroft.modules.teams.tasks import clean_up
+from undercroft.testing.jobs import CapturedJobs
+
+
+async def sql(app: Api, statement: str, **values: Any) -> list[Any]:
+    async with app.state.database.session() as session:
+        response = await session.execute(text(statement), values)
+        return list(response.all()) if response.returns_rows else []
+
+
+async def listed(person: Any, path: str, **params: Any) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = assert_success(await person.client.get(path, params=params))["items"]
+    return items
+
+
+async def test_teams_are_listed_in_pages_with_a_total_and_without_those_of_others(create_user) -> None:
+    person, other = await create_user(), await create_user()
+    names = [(await make_team(person.client, name=f"Team {number}"))["name"] for number in range(4)]
+    await make_team(other.client, name="Theirs")
+    responses = [
+        assert_success(await person.client.get(TEAMS, params={"size": 2, "page": page, "sort": "name"}))
+        for page in (1, 2, 3, 4)
+    ]
+    assert [[each["name"] for each in response["items"]] for response in responses] == [
+        ["Personal", names[0]],
+        names[1:3],
+        names[3:],
+        [],
+    ]
+    assert {response["total"] for response in responses} == {5}
+
+
+async def test_deleted_teams_are_listed_apart_while_they_can_be_restored(app: Api, create_user) -> None:
+    person = await create_user()
+    kept, deleted, gone = [await make_team(person.client, name=name) for name in ("Kept", "Deleted", "Gone")]
+    for team in (deleted, gone):
+        assert_success(await person.client.delete(f"{TEAMS}/{team['id']}"))
+    await sql(
+        app,
+        "UPDATE teams SET deleted_at = now() - interval '30 days 1 minute' WHERE id = CAST(:id AS uuid)",
+        id=gone["id"],
+    )
+    assert kept["name"] in [each["name"] for each in await listed(person, TEAMS)]
+    assert [each["name"] for each in await listed(person, TEAMS, deleted=True)] == ["Deleted"]
+    assert_error(await person.client.post(f"{TEAMS}/{gone['id']}/restore"), 404, "TEAM_NOT_FOUND")
+    assert_success(await person.client.post(f"{TEAMS}/{deleted['id']}/restore"))
+
+
+async def test_members_are_listed_in_pages_the_earliest_first_and_those_of_another_team_not(
+    app: Api, create_user
+) -> None:
+    owner, other = await create_user(), await create_user()
+    team, theirs = await make_team(owner.client), await make_team(other.client)
+    people = [await create_user() for _ in range(4)]
+    for person in people:
+        await add_member(app, team, person, "member")
+        await add_member(app, theirs, person, "viewer")
+    pages = [
+        assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/members", params={"size": 2, "page": page}))
+        for page in (1, 2, 3, 4)
+    ]
+    emails = [[each["email"] for each in page["items"]] for page in pages]
+    assert [email for page in emails for email in page] == [owner.email, *(person.email for person in people)]
+    assert [len(page) for page in emails] == [2, 2, 1, 0]
+    assert {page["total"] for page in pages} == {5}
+    assert {each["role"] for page in pages[1:] for each in page["items"]} == {"member"}
+
+
+async def test_invitations_are_listed_in_pages_the_newest_first_and_those_of_another_team_not(create_user) -> None:
+    owner, other = await create_user(), await create_user()
+    team, theirs = await make_team(owner.client), await make_team(other.client)
+    addresses = [new_email() for _ in range(3)]
+    for address in addresses:
+        await invite(owner.client, team, address)
+        await invite(other.client, theirs, address)
+    pages = [
+        assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/invitations", params={"size": 2, "page": page}))
+        for page in (1, 2, 3)
+    ]
+    assert [[each["email"] for each in page["items"]] for page in pages] == [addresses[:0:-1], addresses[:1], []]
+    assert {page["total"] for page in pages} == {3}
+    assert {each["invited_by"] for page in pages for each in page["items"]} == {str(owner.user_id)}
+
+
+async def test_member_of_another_team_is_invited_and_joins(app: Api, create_user, mailbox: Mailbox) -> None:
+    owner, other, guest = [await create_user() for _ in range(3)]
+    team, theirs = await make_team(owner.client), await make_team(other.client)
+    await add_member(app, theirs, guest, "admin")
+    token = await invite_and_get_token(owner.client, team, guest.email, mailbox, "viewer")
+    assert_success(await accept_invitation(guest, token))
+    assert (await list_member_roles(owner.client, team))[guest.email] == "viewer"
+    assert (await list_member_roles(other.client, theirs))[guest.email] == "admin"
+
+
+async def test_new_invitation_replaces_that_of_the_same_team_and_address_alone(create_user, mailbox: Mailbox) -> None:
+    owner, other, guest, second = [await create_user() for _ in range(4)]
+    team, theirs = await make_team(owner.client), await make_team(other.client)
+    untouched = await invite_and_get_token(other.client, theirs, guest.email, mailbox)
+    beside = await invite_and_get_token(owner.client, team, second.email, mailbox)
+    replaced = await invite_and_get_token(owner.client, team, guest.email, mailbox)
+    made = await invite(owner.client, team, guest.email)
+    newest = (await mailbox.latest(guest.email)).token
+    assert_success(await owner.client.post(f"{TEAMS}/{team['id']}/invitations/{made['id']}/resend"))
+    resent = (await mailbox.latest(guest.email)).token
+    for token in (replaced, newest):
+        assert_error(await accept_invitation(guest, token), 400, "INVITATION_INVALID")
+    assert_success(await accept_invitation(guest, resent))
+    assert_success(await accept_invitation(guest, untouched))
+    assert_success(await accept_invitation(second, beside))
+
+
+async def test_revoking_an_invitation_leaves_those_beside_it(create_user, mailbox: Mailbox) -> None:
+    owner, first, second = [await create_user() for _ in range(3)]
+    team = await make_team(owner.client)
+    made = await invite(owner.client, team, first.email)
+    beside = await invite_and_get_token(owner.client, team, second.email, mailbox)
+    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{made['id']}"))
+    assert_success(await accept_invitation(second, beside))
+
+
+async def test_role_is_renamed_and_deleted_in_its_team_alone(app: Api, create_user, mailbox: Mailbox) -> None:
+    owner, other, member, guest = [await create_user() for _ in range(4)]
+    team, theirs = await make_team(owner.client), await make_team(other.client)
+    role = await make_role(owner.client, team, "editor", "teams:read")
+    await make_role(owner.client, team, "reader", "teams:read")
+    await make_role(other.client, theirs, "editor", "teams:read", "projects:read")
+    for here in (team, theirs):
+        await add_member(app, here, member, "editor")
+    token = await invite_and_get_token(other.client, theirs, guest.email, mailbox, "editor")
+    path = f"{TEAMS}/{team['id']}/roles/{role['id']}"
+    assert_error(await owner.client.patch(path, json={"name": "reader"}), 409, "ROLE_TAKEN")
+    assert_success(await owner.client.patch(path, json={"name": "writer"}))
+    assert (await list_member_roles(owner.client, team))[member.email] == "writer"
+    assert (await list_member_roles(other.client, theirs))[member.email] == "editor"
+    assert_error(await owner.client.delete(path), 409, "ROLE_IN_USE")
+    assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/members/{member.user_id}", json={"role": "viewer"}))
+    assert_success(await owner.client.delete(path))
+    assert assert_success(await accept_invitation(guest, token))["role"] == "editor"
+    names = [each["name"] for each in assert_success(await other.client.get(f"{TEAMS}/{theirs['id']}/roles"))]
+    assert names == ["editor"]
+    assert [each["name"] for each in assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/roles"))] == [
+        "reader"
+    ]
+
+
+async def test_owner_of_another_team_does_not_count_as_a_second_owner(app: Api, create_user) -> None:
+    owner, other = await create_user(), await create_user()
+    team, theirs = await make_team(owner.client), await make_team(other.client)
+    await add_member(app, team, other, "member")
+    await add_member(app, theirs, owner, "owner")
+    path = f"{TEAMS}/{team['id']}/members/{owner.user_id}"
+    assert_error(await owner.client.delete(path), 409, "LAST_OWNER")
+    assert_error(await owner.client.patch(path, json={"role": "admin"}), 409, "LAST_OWNER")
+    assert_success(await owner.client.delete(f"{TEAMS}/{theirs['id']}/members/{owner.user_id}"))
+    assert (await list_member_roles(owner.client, team))[owner.email] == "owner"
+
+
+async def test_removed_member_stays_in_other_teams_and_other_members_stay(app: Api, create_user) -> None:
+    owner, member, beside = [await create_user() for _ in range(3)]
+    team, other = await make_team(owner.client), await make_team(owner.client)
+    for here in (team, other):
+        await add_member(app, here, member, "member")
+        await add_member(app, here, beside, "viewer")
+    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{member.user_id}"))
+    assert await list_member_roles(owner.client, team) == {owner.email: "owner", beside.email: "viewer"}
+    assert await list_member_roles(owner.client, other) == {
+        owner.email: "owner",
+        member.email: "member",
+        beside.email: "viewer",
+    }
+    assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/members/{beside.user_id}", json={"role": "admin"}))
+    assert (await list_member_roles(owner.client, other))[beside.email] == "viewer"
+
+
+@pytest.mark.parametrize(("seconds", "is_gone"), [(60, True), (-60, False)])
+async def test_deleted_team_is_purged_when_its_time_is_over_and_not_before(
+    app: Api, create_user, jobs: CapturedJobs, seconds: int, is_gone: bool
+) -> None:
+    owner = await create_user()
+    team, living = await make_team(owner.client), await make_team(owner.client)
+    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}"))
+    await sql(
+        app,
+        "UPDATE teams SET deleted_at = :moment WHERE id = CAST(:id AS uuid)",
+        moment=utc_now() - timedelta(days=30, seconds=seconds),
+        id=team["id"],
+    )
+    async with app.state.database.session() as session:
+        await enqueue(session, clean_up)
+    await jobs.run_all()
+    left = {str(row[0]) for row in await sql(app, "SELECT id FROM teams WHERE personal_user_id IS NULL")}
+    assert left == ({living["id"]} if is_gone else {living["id"], team["id"]})
+
+
+async def test_only_so_many_teams_are_purged_at_once(app: Api, create_user) -> None:
+    owner = await create_user()
+    for _ in range(3):
+        team = await make_team(owner.client)
+        assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}"))
+    async with app.state.database.read_session() as session:
+        assert len(await TeamRepository(session).deleted_before(utc_now(), 2)) == 2
+
+
+async def test_second_factor_is_required_by_the_names_of_ones_own_living_teams_alone(app: Api, create_user) -> None:
+    person, other = await create_user(), await create_user()
+    asking, silent, deleted = [await make_team(person.client, name=name) for name in ("Asking", "Silent", "Deleted")]
+    theirs = await make_team(other.client, name="Theirs")
+    for team in (asking, deleted, theirs):
+        await sql(app, "UPDATE teams SET require_mfa = true WHERE id = CAST(:id AS uuid)", id=team["id"])
+    await sql(app, "UPDATE teams SET deleted_at = now() WHERE id = CAST(:id AS uuid)", id=deleted["id"])
+    assert silent["name"] == "Silent"
+    async with app.state.database.read_session() as session:
+        assert await TeamRepository(session).list_names_requiring_mfa(person.user_id) == ["Asking"]
+
+
+async def test_account_that_goes_takes_its_accepted_invitations_along_and_no_others(
+    app: Api, create_user, mailbox: Mailbox
+) -> None:
+    from undercroft.modules.teams.account_deletion import leave_all_teams
+
+    owner, first, second = [await create_user() for _ in range(3)]
+    team = await make_team(owner.client)
+    for person in (first, second):
+        assert_success(
+            await accept_invitation(person, await invite_and_get_token(owner.client, team, person.email, mailbox))
+        )
+    async with app.state.database.session() as session:
+        await leave_all_teams(session, first.user_id)
+    left = await sql(app, "SELECT accepted_by FROM team_invitations")
+    assert [row[0] for row in left] == [second.user_id]
+    assert set(await list_member_roles(owner.client, team)) == {owner.email, second.email}
+    assert UUID(team["id"]) in {row[0] for row in await sql(app, "SELECT id FROM teams WHERE deleted_at IS NULL")}

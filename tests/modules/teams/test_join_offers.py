@@ -1,0 +1,410 @@
+"""How many may belong to a team, and who joins by the domain of their address."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+from httpx import AsyncClient, Response
+
+from tests.modules.auth.users import Mailbox, RegisteredUser, create_registered_user, make_client
+from tests.modules.teams.requests import (
+    TEAMS,
+    accept_invitation,
+    add_member,
+    assert_error,
+    assert_success,
+    invite,
+    invite_and_get_token,
+    list_member_roles,
+    make_team,
+)
+from undercroft.core.auth.permissions import TeamRole
+from undercroft.core.db import Session
+from undercroft.core.http.application import Api
+from undercroft.core.ids import new_id
+from undercroft.core.settings import load, use
+from undercroft.modules import teams
+from undercroft.modules.teams.models import Membership
+from undercroft.modules.teams.settings import TeamSettings
+from undercroft.testing.users import SignedInUser
+
+
+@pytest.fixture
+def seats(request: pytest.FixtureRequest) -> Any:
+    """`seats(5)` gives every team that many."""
+
+    def give(number: int) -> None:
+        async def limit(_session: Session, _team_id: UUID) -> int:
+            return number
+
+        before = teams.set_seat_limit(limit)
+        request.addfinalizer(lambda: teams.set_seat_limit(before))
+
+    return give
+
+
+@pytest.fixture
+async def http(app: Api):
+    async with make_client(app) as client:
+        yield client
+
+
+def at(domain: str) -> str:
+    return f"{new_id().hex[-12:]}@{domain}"
+
+
+async def create_domain_owner(
+    http: AsyncClient, mailbox: Mailbox, domain: str, **fields: Any
+) -> tuple[RegisteredUser, str]:
+    """Somebody of a domain whose team others of the domain join."""
+    owner = await create_registered_user(http, mailbox, at(domain))
+    team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
+    response = await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": [domain], **fields})
+    assert response.status_code == 200, response.text
+    return owner, team
+
+
+async def roles(owner: RegisteredUser, team: str) -> dict[str, str]:
+    listed = (await owner.get(f"/app/teams/{team}/members?size=100")).json()
+    return {member["email"]: member["role"] for member in listed["items"]}
+
+
+async def accept_with_retries(person: SignedInUser, token: str) -> Response:
+    """Fifty are more than there are connections: who finds none in time is asked to try again, and does."""
+    for _ in range(20):
+        response = await accept_invitation(person, token)
+        if response.status_code != 503:
+            break
+    return response
+
+
+async def test_fifty_who_accept_at_once_get_no_more_seats_than_there_are(
+    app: Api, create_user, mailbox: Mailbox, seats
+) -> None:
+    owner = await create_user()
+    team = await make_team(owner.client)
+    people = [await create_user() for _ in range(50)]
+    for person in people:
+        await invite(owner.client, team, person.email)
+    tokens = {mail.to: mail.token for mail in await mailbox.list_new()}
+    seats(8)
+    responses = await asyncio.gather(*(accept_with_retries(person, tokens[person.email]) for person in people))
+    taken = [response for response in responses if response.status_code == 200]
+    full = [response for response in responses if response.status_code != 200]
+    assert len(taken) == 7
+    for response in full:
+        assert_error(response, 409, "SEAT_LIMIT_REACHED")
+    assert len(await list_member_roles(owner.client, team)) == 8
+
+
+async def test_who_found_no_seat_accepts_when_there_is_one(app: Api, create_user, mailbox: Mailbox, seats) -> None:
+    owner, first, second = await create_user(), await create_user(), await create_user()
+    team = await make_team(owner.client)
+    tokens = [await invite_and_get_token(owner.client, team, person.email, mailbox) for person in (first, second)]
+    seats(2)
+    assert_success(await accept_invitation(first, tokens[0]))
+    assert_error(await accept_invitation(second, tokens[1]), 409, "SEAT_LIMIT_REACHED")
+    assert_success(await accept_invitation(first, tokens[0]))
+    assert_success(await first.client.delete(f"{TEAMS}/{team['id']}/members/{first.user_id}"))
+    assert_success(await accept_invitation(second, tokens[1]))
+
+
+async def test_nobody_is_invited_while_all_seats_are_taken(create_user, seats) -> None:
+    owner = await create_user()
+    team = await make_team(owner.client)
+    seats(1)
+    response = await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": at("new.example")})
+    assert_error(response, 409, "SEAT_LIMIT_REACHED")
+    assert response.json()["error"]["details"] == {"seats": 1}
+
+
+async def test_without_a_plan_the_setting_counts(create_user, request: pytest.FixtureRequest) -> None:
+    before = load(TeamSettings)
+    request.addfinalizer(lambda: use(before))
+    owner = await create_user()
+    team = await make_team(owner.client)
+    for limit, status in ((1, 409), (2, 201), (0, 201)):
+        use(before.model_copy(update={"team_seat_limit": limit}))
+        response = await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": at("new.example")})
+        assert response.status_code == status, limit
+
+
+async def offered_team_ids(person: RegisteredUser) -> list[str]:
+    response = await person.get("/app/join-offers")
+    assert response.status_code == 200, response.text
+    return [each["id"] for each in response.json()["items"]]
+
+
+async def accept_offer(person: RegisteredUser, team: str) -> Response:
+    return await person.send("POST", "/app/join-offers/accept", {"team_id": team})
+
+
+async def change_email(person: RegisteredUser, mailbox: Mailbox, to: str) -> None:
+    """To another address, by the emailed link."""
+    body = {"new_email": to, "current_password": person.password}
+    assert (await person.send("POST", "/auth/email/change", body)).status_code == 202
+    token = (await mailbox.latest(to)).token
+    assert (await person.send("POST", "/auth/email/confirm", {"token": token})).status_code == 204
+
+
+async def second_owner(app: Api, http: AsyncClient, mailbox: Mailbox, team: str) -> RegisteredUser:
+    """An owner without an address of the domain."""
+    other = await create_registered_user(http, mailbox)
+    user_id = UUID((await other.get("/app/users/me")).json()["id"])
+    async with app.state.database.session() as session:
+        session.add(Membership(team_id=UUID(team), user_id=user_id, role="owner"))
+    return other
+
+
+async def domains_of(owner: RegisteredUser, team: str) -> list[str]:
+    domains: list[str] = (await owner.get(f"/app/teams/{team}")).json()["auto_join_domains"]
+    return domains
+
+
+async def test_domain_is_offered_and_joined_only_by_the_users_own_act(http, mailbox: Mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example", auto_join_role="viewer")
+    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    others = [
+        await create_registered_user(http, mailbox, at(domain)) for domain in ("sub.acme.example", "notacme.example")
+    ]
+    assert list(await roles(owner, team)) == [owner.email]
+    listed = (await colleague.get("/app/join-offers")).json()
+    assert listed["items"] == [{"id": team, "name": "Acme", "domain": "acme.example", "role": "viewer"}]
+    assert listed["total"] == 1
+    await mailbox.list_new()
+    response = await accept_offer(colleague, team)
+    assert (response.status_code, response.json()["role"]) == (200, "viewer")
+    assert await roles(owner, team) == {owner.email: "owner", colleague.email: "viewer"}
+    assert await offered_team_ids(colleague) == []
+    for other in others:
+        assert await offered_team_ids(other) == []
+        assert_error(await accept_offer(other, team), 404, "JOIN_OFFER_NOT_FOUND")
+        assert (await other.get(f"/app/teams/{team}")).status_code == 404
+
+
+async def test_joining_by_a_domain_emails_the_user_and_every_owner(app: Api, http, mailbox: Mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    other = await second_owner(app, http, mailbox, team)
+    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    await mailbox.list_new()
+    assert (await accept_offer(colleague, team)).status_code == 200
+    assert (await accept_offer(colleague, team)).status_code == 200
+    mails = await mailbox.list_new()
+    assert sorted(mail.to for mail in mails) == sorted([owner.email, other.email, colleague.email])
+    assert all(colleague.email in mail.text for mail in mails if mail.to != colleague.email)
+    assert all("Acme" in mail.text for mail in mails)
+
+
+async def test_join_offer_is_not_found_when_the_address_is_not_verified(app: Api, http, create_user, mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    unverified = await create_user(email=at("acme.example"))
+    assert assert_success(await unverified.client.get("/api/v1/app/join-offers"))["items"] == []
+    assert_error(
+        await unverified.client.post("/api/v1/app/join-offers/accept", json={"team_id": team}),
+        404,
+        "JOIN_OFFER_NOT_FOUND",
+    )
+    assert list(await roles(owner, team)) == [owner.email]
+
+
+async def test_user_who_moves_to_an_address_of_the_domain_is_offered_the_team(http, mailbox: Mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    person, to = await create_registered_user(http, mailbox), at("acme.example")
+    assert await offered_team_ids(person) == []
+    await change_email(person, mailbox, to)
+    assert to not in await roles(owner, team)
+    assert await offered_team_ids(person) == [team]
+    assert (await accept_offer(person, team)).status_code == 200
+    assert (await roles(owner, team))[to] == "member"
+
+
+async def test_joining_by_a_domain_takes_no_seat_that_is_not_there(http, mailbox: Mailbox, seats) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    seats(2)
+    people = [await create_registered_user(http, mailbox, at("acme.example")) for _ in range(6)]
+    responses = await asyncio.gather(*(accept_offer(person, team) for person in people))
+    assert sorted(response.status_code for response in responses) == [200] + [409] * 5
+    for response in responses:
+        if response.status_code != 200:
+            assert_error(response, 409, "SEAT_LIMIT_REACHED")
+    assert len(await roles(owner, team)) == 2
+
+
+async def test_offer_accepted_many_times_at_once_makes_one_member(app: Api, http, mailbox: Mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    responses = await asyncio.gather(*(accept_offer(colleague, team) for _ in range(8)))
+    assert {response.status_code for response in responses} == {200}
+    entries = (await owner.get(f"/app/teams/{team}/audit-logs?action=member.joined")).json()
+    assert entries["total"] == 1
+
+
+async def test_removed_member_is_not_offered_the_team_until_invited(http, mailbox: Mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    removed, left = [await create_registered_user(http, mailbox, at("acme.example")) for _ in range(2)]
+    ids = {}
+    for person in (removed, left):
+        assert (await accept_offer(person, team)).status_code == 200
+        ids[person.email] = (await person.get("/app/users/me")).json()["id"]
+    path = f"/app/teams/{team}/members"
+    assert (await owner.send("DELETE", f"{path}/{ids[removed.email]}")).status_code == 204
+    assert (await left.send("DELETE", f"{path}/{ids[left.email]}")).status_code == 204
+    assert (await offered_team_ids(removed), await offered_team_ids(left)) == ([], [team])
+    assert_error(await accept_offer(removed, team), 404, "JOIN_OFFER_NOT_FOUND")
+    await mailbox.list_new()
+    await owner.send("POST", f"/app/teams/{team}/invitations", {"email": removed.email})
+    token = (await mailbox.latest(removed.email)).token
+    assert (await removed.send("POST", "/app/invitations/accept", {"token": token})).status_code == 200
+    assert (await removed.send("DELETE", f"{path}/{ids[removed.email]}")).status_code == 204
+    assert await offered_team_ids(removed) == [team]
+
+
+async def test_offer_of_a_deleted_team_is_not_found(http, mailbox: Mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    assert (await owner.send("DELETE", f"/app/teams/{team}")).status_code == 204
+    assert await offered_team_ids(colleague) == []
+    assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
+
+
+async def test_offers_are_listed_in_pages_with_those_of_other_domains_left_out(http, mailbox: Mailbox) -> None:
+    made = [(await create_domain_owner(http, mailbox, "acme.example"))[1] for _ in range(3)]
+    await create_domain_owner(http, mailbox, "rival.example")
+    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    pages = [(await colleague.get(f"/app/join-offers?size=2&page={page}")).json() for page in (1, 2, 3)]
+    assert [[each["id"] for each in page["items"]] for page in pages] == [made[:2], made[2:], []]
+    assert {page["total"] for page in pages} == {3}
+
+
+async def test_claim_is_revoked_when_the_claimer_moves_to_another_address(app: Api, http, mailbox: Mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    bystander, theirs = await create_domain_owner(http, mailbox, "acme.example")
+    other = await second_owner(app, http, mailbox, team)
+    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    assert await offered_team_ids(colleague) == [team, theirs]
+    await change_email(owner, mailbox, at("elsewhere.example"))
+    assert await offered_team_ids(colleague) == [theirs]
+    assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
+    assert (await domains_of(other, team), await domains_of(bystander, theirs)) == ([], ["acme.example"])
+    assert "acme.example" in (await mailbox.latest(other.email)).text
+
+
+@pytest.mark.parametrize("end", ["demoted", "removed", "left", "transferred", "deactivated", "deleted"])
+async def test_claim_is_revoked_when_the_claimer_is_no_active_owner_any_more(
+    app: Api, http, mailbox: Mailbox, admin: AsyncClient, end: str
+) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    other = await second_owner(app, http, mailbox, team)
+    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    me, them = [(await person.get("/app/users/me")).json()["id"] for person in (owner, other)]
+    member = f"/app/teams/{team}/members/{me}"
+    if end == "demoted":
+        response = await other.send("PATCH", member, {"role": "admin"})
+    elif end == "removed":
+        response = await other.send("DELETE", member)
+    elif end == "left":
+        response = await owner.send("DELETE", member)
+    elif end == "transferred":
+        response = await owner.send("POST", f"/app/teams/{team}/transfer", {"user_id": them})
+    elif end == "deactivated":
+        response = await admin.post(f"/api/v1/admin/users/{me}/deactivate")
+    else:
+        response = await owner.send("DELETE", "/app/users/me", {"current_password": owner.password})
+    assert response.is_success, response.text
+    assert await offered_team_ids(colleague) == []
+    assert await domains_of(other, team) == []
+    assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
+
+
+async def test_stale_claim_is_revoked_at_acceptance_although_that_is_refused(
+    app: Api, http, mailbox: Mailbox, admin: AsyncClient
+) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    me = (await owner.get("/app/users/me")).json()["id"]
+    assert_success(await admin.patch(f"/api/v1/admin/users/{me}", json={"email_verified": False}))
+    assert await offered_team_ids(colleague) == []
+    assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
+    assert await domains_of(owner, team) == []
+    assert_success(await admin.patch(f"/api/v1/admin/users/{me}", json={"email_verified": True}))
+    assert await offered_team_ids(colleague) == []
+
+
+async def test_domain_withdrawn_at_the_same_time_lets_nobody_in_afterwards(http, mailbox: Mailbox) -> None:
+    for _ in range(4):
+        owner, team = await create_domain_owner(http, mailbox, "acme.example")
+        colleague = await create_registered_user(http, mailbox, at("acme.example"))
+        withdrawn, joined = await asyncio.gather(
+            owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": []}), accept_offer(colleague, team)
+        )
+        assert withdrawn.status_code == 200
+        assert joined.status_code in (200, 404)
+        assert (colleague.email in await roles(owner, team)) == (joined.status_code == 200)
+        assert team not in await offered_team_ids(colleague)
+
+
+async def test_pending_invitation_gives_its_role_and_is_used_up_by_the_offer(http, mailbox: Mailbox) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    email, bystander = at("acme.example"), at("acme.example")
+    for address, role in ((email, "admin"), (bystander, "viewer")):
+        await owner.send("POST", f"/app/teams/{team}/invitations", {"email": address, "role": role})
+    await mailbox.list_new()
+    colleague = await create_registered_user(http, mailbox, email)
+    assert (await accept_offer(colleague, team)).json()["role"] == "admin"
+    listed = (await owner.get(f"/app/teams/{team}/invitations")).json()["items"]
+    assert [each["email"] for each in listed] == [bystander]
+
+
+async def test_owner_keeps_a_colleagues_claim_and_adds_no_domain_that_is_not_theirs(
+    app: Api, http, mailbox: Mailbox
+) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    other = await second_owner(app, http, mailbox, team)
+    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    body = {"auto_join_domains": ["acme.example", "example.com"]}
+    assert (await other.send("PATCH", f"/app/teams/{team}", body)).status_code == 200
+    assert await offered_team_ids(colleague) == [team]
+    me = (await owner.get("/app/users/me")).json()["id"]
+    assert (await other.send("DELETE", f"/app/teams/{team}/members/{me}")).status_code == 204
+    assert await domains_of(other, team) == ["example.com"]
+    assert_error(await other.send("PATCH", f"/app/teams/{team}", body), 422, "DOMAIN_NOT_PROVEN")
+
+
+async def test_only_the_domain_of_ones_own_proven_address_lets_others_join(http, mailbox: Mailbox, create_user) -> None:
+    owner = await create_registered_user(http, mailbox, at("acme.example"))
+    team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
+    for domains, code in (
+        (["rival.example"], "DOMAIN_NOT_PROVEN"),
+        (["acme.example", "rival.example"], "DOMAIN_NOT_PROVEN"),
+        (["sub.acme.example"], "DOMAIN_NOT_PROVEN"),
+        (["gmail.com"], "PUBLIC_MAIL_DOMAIN"),
+        (["nonsense"], "VALIDATION_ERROR"),
+    ):
+        assert_error(await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": domains}), 422, code)
+    unproven = await create_user(email=at("acme.example"))
+    theirs = await make_team(unproven.client)
+    response = await unproven.client.patch(f"{TEAMS}/{theirs['id']}", json={"auto_join_domains": ["acme.example"]})
+    assert_error(response, 422, "DOMAIN_NOT_PROVEN")
+
+
+@pytest.mark.parametrize("domain", ["gmail.com", "outlook.com", "gmx.de", "proton.me", "qq.com", "hey.com"])
+async def test_nobody_opens_a_team_to_everybody_with_a_public_address(http, mailbox: Mailbox, domain: str) -> None:
+    owner = await create_registered_user(http, mailbox, at(domain))
+    team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
+    response = await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": [domain]})
+    assert_error(response, 422, "PUBLIC_MAIL_DOMAIN")
+
+
+async def test_who_joins_by_a_domain_is_for_owners_to_say(app: Api, http, mailbox: Mailbox, create_user) -> None:
+    owner, team = await create_domain_owner(http, mailbox, "acme.example")
+    admin = await create_user()
+    await add_member(app, {"id": team}, admin, TeamRole.ADMIN)
+    for body in ({"auto_join_domains": []}, {"auto_join_role": "admin"}):
+        assert_error(await admin.client.patch(f"{TEAMS}/{team}", json=body), 403, "PERMISSION_DENIED")
+    for role, code in (("owner", "VALIDATION_ERROR"), ("ghost", "UNKNOWN_ROLE")):
+        assert_error(await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_role": role}), 422, code)
+    me = (await owner.get("/app/teams?sort=created_at")).json()["items"][0]
+    assert me["is_personal"]
+    response = await owner.send("PATCH", f"/app/teams/{me['id']}", {"auto_join_domains": ["acme.example"]})
+    assert_error(response, 409, "PERSONAL_TEAM")

@@ -1,0 +1,198 @@
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from tests.providers.email.conftest import make_message, parse
+from undercroft.core import settings
+from undercroft.core.errors import ConfigurationError
+from undercroft.core.settings import CoreSettings, Environment, load
+from undercroft.modules import auth
+from undercroft.providers.email import (
+    Address,
+    Attachment,
+    DeliveryRefused,
+    EmailProviderName,
+    EmailSettings,
+    InvalidMessage,
+    Mailer,
+    add_templates,
+    get_mailer,
+)
+
+
+@pytest.fixture(autouse=True)
+def _templates() -> None:
+    add_templates(Path(auth.__file__).parent / "templates" / "emails")
+
+
+def mails() -> list:
+    folder = load(EmailSettings).email_mailbox_folder
+    return [parse(path.read_bytes()) for path in sorted(folder.glob("*.eml"))]
+
+
+VERIFY = {"link": "https://acme.example/v?token=abc", "requested": "3 May 2026 at 10:00 UTC", "expires_in": "24 hours"}
+
+
+async def test_a_template_is_sent_from_the_product_to_a_person() -> None:
+    message_id = await get_mailer().send("Ada <ada@example.com>", "verify", VERIFY)
+
+    (mail,) = mails()
+    assert mail["Message-ID"] == message_id
+    assert mail["From"] == "Acme <no-reply@localhost>"
+    assert mail["To"] == "Ada <ada@example.com>"
+    assert mail["Subject"] == "Confirm your e-mail address for Acme"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert VERIFY["link"] in mail.get_body(("plain",)).get_content()
+    assert VERIFY["link"] in mail.get_body(("html",)).get_content()
+
+
+async def test_a_retried_job_sends_the_same_mail_again_and_not_a_second_one() -> None:
+    job = UUID("019aa000-0000-7000-8000-000000000001")
+
+    first = await get_mailer().send("ada@example.com", "verify", VERIFY, key=job)
+    changed = {**VERIFY, "link": "https://acme.example/new"}
+    second = await get_mailer().send("ada@example.com", "verify", changed, key=job)
+
+    assert first == second == f"<{job}@localhost>"
+    (mail,) = mails()
+    assert "https://acme.example/new" in mail.get_body(("plain",)).get_content()
+
+
+async def test_options_reach_the_mail() -> None:
+    await get_mailer().send(
+        ["ada@example.com", Address("bob@example.com", "Bob")],
+        "verify",
+        VERIFY,
+        attachments=[Attachment(filename="a.txt", content=b"x", content_type="text/plain")],
+        headers={"X-Campaign": "spring"},
+        unsubscribe_url="https://acme.example/u",
+        reply_to="help@acme.example",
+    )
+
+    (mail,) = mails()
+    assert mail["To"] == "ada@example.com, Bob <bob@example.com>"
+    assert (mail["X-Campaign"], mail["Reply-To"]) == ("spring", "help@acme.example")
+    assert mail["List-Unsubscribe"] == "<https://acme.example/u>"
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("to", "template", "data"),
+    [
+        ("nobody", "verify", VERIFY),
+        ("ada@example.com\r\nBcc: eve@example.com", "verify", VERIFY),
+        ([], "verify", VERIFY),
+        ("ada@example.com", "no_such_template", VERIFY),
+        ("ada@example.com", "verify", {}),
+        ("ada@example.com", "verify", {**VERIFY, "link": "javascript:alert(1)"}),
+    ],
+)
+async def test_a_wrong_mail_is_an_error_that_no_retry_can_cure(to, template, data) -> None:
+    with pytest.raises(InvalidMessage):
+        await get_mailer().send(to, template, data)
+    assert mails() == []
+
+
+async def test_a_refusal_is_raised_for_one_mail_and_told_for_many() -> None:
+    class Refusing:
+        async def check(self):
+            pass
+
+        async def deliver(self, messages):
+            return [DeliveryRefused("550") if "gone" in message.recipients[0] else None for message in messages]
+
+    refusing = Mailer(Refusing(), load(EmailSettings))
+
+    with pytest.raises(DeliveryRefused):
+        await refusing.send_raw(make_message(to="gone@example.com"))
+    outcomes = await refusing.send_bulk([make_message(), make_message(to="gone@example.com")])
+    assert [type(outcome) for outcome in outcomes] == [type(None), DeliveryRefused]
+
+
+class TestSettings:
+    def test_choose_the_provider_of_this_process_anew_when_they_change(self, tmp_path: Path) -> None:
+        first = get_mailer()
+        assert get_mailer() is first
+        settings.use(EmailSettings(email_provider=EmailProviderName.CONSOLE))
+        assert type(get_mailer().provider).__name__ == "ConsoleProvider"
+
+    @pytest.mark.parametrize(
+        ("environment", "provider"),
+        [
+            (Environment.DEVELOPMENT, EmailProviderName.MAILBOX),
+            (Environment.TEST, EmailProviderName.MAILBOX),
+            (Environment.PRODUCTION, EmailProviderName.SMTP),
+        ],
+    )
+    def test_unset_mean_the_mailbox_except_in_production(self, environment, provider) -> None:
+        settings.use(CoreSettings(environment=environment))
+        assert EmailSettings().provider is provider
+
+    @pytest.mark.parametrize(
+        ("given", "named"),
+        [
+            ({}, ["SMTP_HOST", "EMAIL_FROM"]),
+            ({"email_provider": "console"}, ["EMAIL_PROVIDER", "EMAIL_FROM"]),
+            ({"email_provider": "mailbox", "email_from": "a@acme.example"}, ["EMAIL_PROVIDER"]),
+            ({"smtp_host": "mail.example", "email_from": "a@acme.example"}, []),
+            (
+                {
+                    "smtp_host": "mail.example",
+                    "email_from": "a@acme.example",
+                    "smtp_security": "none",
+                    "smtp_username": "a",
+                    "smtp_password": "b",
+                },
+                ["SMTP_SECURITY"],
+            ),
+            (
+                {
+                    "smtp_host": "127.0.0.1",
+                    "email_from": "a@acme.example",
+                    "smtp_security": "none",
+                    "smtp_username": "a",
+                    "smtp_password": "b",
+                },
+                [],
+            ),
+        ],
+    )
+    def test_that_are_not_fit_for_production_are_each_named_in_a_sentence(self, given, named) -> None:
+        errors = list(EmailSettings(**given).production_errors())
+        assert [error for error in errors for name in named if name in error] == errors
+        assert len(errors) == len(named)
+        assert all(error.endswith(".") for error in errors)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("EMAIL_PROVIDER", "pigeon"),
+            ("EMAIL_FROM", "nobody"),
+            ("EMAIL_REPLY_TO", "a b"),
+            ("SMTP_PORT", "99999"),
+            ("SMTP_TIMEOUT", "0"),
+            ("SMTP_USERNAME", "without-password"),
+        ],
+    )
+    def test_that_do_not_fit_are_told_at_the_start(self, name, value, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings.reset()
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigurationError, match=r"EMAIL|SMTP"):
+            load(EmailSettings)
+
+    def test_never_show_the_password(self) -> None:
+        shown = repr(EmailSettings(smtp_username="acme", smtp_password="tiger"))
+        assert "tiger" not in shown
+
+
+def test_importing_mail_imports_no_provider_and_no_template_engine() -> None:
+    program = (
+        "import sys, undercroft.providers.email;"
+        "print([name for name in ('aiosmtplib', 'jinja2', 'undercroft.providers.email.console')"
+        " if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,135 @@
+"""Requests to identity providers, and the documents that they give: on a real server that behaves badly."""
+
+import asyncio
+
+import pytest
+from pydantic import SecretStr
+
+from undercroft.core import settings
+from undercroft.devstack.emulators.oidc import Fault, OidcIssuer
+from undercroft.providers.http_client import HttpClient, HttpClientError
+from undercroft.providers.identity.cached_document import CachedDocument
+from undercroft.providers.identity.errors import IdentityProviderUnavailable
+from undercroft.providers.identity.jwks import Jwks, parse_keys
+
+JWKS = "/.well-known/jwks.json"
+FAULTS = [Fault.JWKS_DOWN, Fault.JWKS_SLOW, Fault.JWKS_HUGE, Fault.JWKS_WRONG, Fault.JWKS_REDIRECT]
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_an_answer_that_is_of_no_use_is_none(test_settings: None, oidc_issuer: OidcIssuer, error: Fault) -> None:
+    http_client = HttpClient(timeout=3 if error is Fault.JWKS_HUGE else 0.5)
+    await http_client.get_json(f"{oidc_issuer.url}{JWKS}")
+    oidc_issuer.set_faults(error)
+    with pytest.raises(HttpClientError):
+        await http_client.get_json(f"{oidc_issuer.url}{JWKS}")
+    await http_client.close()
+
+
+NO_ADDRESSES = ["http://127.0.0.1:1/", "ftp://example.com/", "file:///etc/passwd", "https:///x", "http://[", ""]
+
+
+@pytest.mark.parametrize("url", NO_ADDRESSES)
+async def test_an_address_that_is_no_address_is_unreachable(test_settings: None, url: str) -> None:
+    with pytest.raises(HttpClientError):
+        await HttpClient(timeout=0.5).get(url)
+
+
+@pytest.mark.parametrize("token", ["a secret\r\n", "a secret\ud800"])
+async def test_what_no_header_can_hold_is_not_sent_and_not_told(
+    test_settings: None, oidc_issuer: OidcIssuer, token: str
+) -> None:
+    with pytest.raises(HttpClientError) as refused:
+        await HttpClient().get(f"{oidc_issuer.url}{JWKS}", headers={"Authorization": f"Bearer {token}"})
+    assert "secret" not in str(refused.value)
+    assert oidc_issuer.traffic.hits[JWKS] == 0
+
+
+async def test_in_production_only_https_is_asked(
+    test_settings: None, oidc_issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    production = settings.CoreSettings(environment="production", secret_key=SecretStr("x"))
+    monkeypatch.setitem(settings._loaded, settings.CoreSettings, production)
+    with pytest.raises(HttpClientError, match="https"):
+        await HttpClient().get(f"{oidc_issuer.url}{JWKS}")
+    assert oidc_issuer.traffic.hits[JWKS] == 0
+
+
+async def test_a_document_is_asked_for_again_when_it_is_old_and_by_nobody_who_waits(
+    oidc_issuer: OidcIssuer, test_settings: None
+) -> None:
+    clock, http_client = Clock(), HttpClient()
+    document = CachedDocument(
+        "test", lambda: http_client.get_json(f"{oidc_issuer.url}{JWKS}"), max_age=600, clock=clock
+    )
+    await document.get()
+    clock.now += 601
+    oidc_issuer.set_faults(Fault.JWKS_DOWN)
+
+    for _ in range(5):
+        assert (await document.get())["keys"]
+    await document._wait_for_fetch()
+
+    assert document.failed
+    assert oidc_issuer.traffic.hits[JWKS] == 2
+    await http_client.close()
+
+
+async def test_a_window_passes_and_the_issuer_is_asked_once_more(oidc_issuer: OidcIssuer, test_settings: None) -> None:
+    clock, http_client = Clock(), HttpClient()
+
+    async def address() -> str:
+        return f"{oidc_issuer.url}{JWKS}"
+
+    jwks = Jwks(address, http_client)
+    jwks.document._clock = clock
+    oidc_issuer.set_faults(Fault.JWKS_DOWN)
+    for _ in range(3):
+        with pytest.raises(IdentityProviderUnavailable) as refused:
+            await jwks.get_key("x", "RS256")
+        assert refused.value.headers["Retry-After"] == "10"
+    oidc_issuer.set_faults()
+    clock.now += 10
+    key = oidc_issuer.keys.current["ES256"]
+
+    found = await asyncio.gather(*(jwks.get_key(key.kid, "ES256") for _ in range(20)))
+
+    assert all(each is not None for each in found)
+    assert (oidc_issuer.traffic.hits[JWKS], oidc_issuer.traffic.max_concurrent[JWKS]) == (2, 1)
+    assert await jwks.get_key(key.kid, "RS256") is None
+    await http_client.close()
+
+
+STRANGE = [
+    {},
+    {"keys": None},
+    {"keys": {}},
+    {"keys": [None, 1, "x", [], {}]},
+    {"keys": [{"kty": "oct", "kid": "a", "k": "c2VjcmV0"}]},
+    {"keys": [{"kty": "RSA", "kid": "a", "n": "AQAB", "e": "AQAB"}]},
+    {"keys": [{"kty": "RSA", "kid": "a", "n": "x" * 5000, "e": "AQAB"}]},
+    {"keys": [{"kty": "RSA", "kid": "a", "n": 7, "e": "AQAB"}]},
+    {"keys": [{"kty": "RSA", "kid": "a"}]},
+    {"keys": [{"kty": "EC", "crv": "P-256", "kid": "a", "x": "AA", "y": "AA"}]},
+    {"keys": [{"kty": "EC", "crv": "P-521", "kid": "a", "x": "AA", "y": "AA"}]},
+    {"keys": [{}] * 101},
+]
+
+
+@pytest.mark.parametrize("content", STRANGE, ids=lambda content: str(content)[:60])
+def test_keys_that_cannot_be_used_are_passed_over(content: dict[str, object]) -> None:
+    assert parse_keys(content) == {}
+
+
+def test_keys_for_other_uses_are_passed_over(oidc_issuer: OidcIssuer) -> None:
+    rsa = oidc_issuer.keys.current["RS256"].jwk
+    assert parse_keys({"keys": [rsa | {"use": "enc"}]}) == {}
+    assert parse_keys({"keys": [rsa | {"alg": "PS256"}]}) == {}
+    assert list(parse_keys({"keys": [rsa]})) == [(rsa["kid"], "RS256")]
