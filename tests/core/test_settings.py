@@ -46,7 +46,7 @@ def test_an_empty_value_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (b"APP_NAME=fine\nthis is no setting\n", "line 2"),
         (b"\xff\xfe\x00garbage", "cannot be read"),
@@ -70,7 +70,7 @@ def test_a_fault_never_shows_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "faults"),
+    ("key", "errors"),
     [("", 1), ("short", 1), ("a" * 64, 1), (STRONG, 0)],
     ids=["missing", "short", "repeated", "good"],
 )

@@ -113,7 +113,7 @@ async def test_a_delay_counts_from_the_transaction_and_a_time_is_taken_as_it_is(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "fault"),
+    ("arguments", "error"),
     [
         ({}, "what: Field required"),
         ({"what": 1}, "what: Input should be a valid string"),

@@ -6,14 +6,14 @@ import pytest
 from pydantic import SecretStr
 
 from undercroft.core import settings
-from undercroft.devstack.emulators.oidc import Fault, OidcIssuer
+from undercroft.devstack.emulators.oidc import Failure, OidcIssuer
 from undercroft.providers.http_client import HttpClient, HttpClientError
 from undercroft.providers.identity.cached_document import CachedDocument
 from undercroft.providers.identity.errors import IdentityProviderUnavailable
 from undercroft.providers.identity.jwks import Jwks, parse_keys
 
 JWKS = "/.well-known/jwks.json"
-FAULTS = [Fault.JWKS_DOWN, Fault.JWKS_SLOW, Fault.JWKS_HUGE, Fault.JWKS_WRONG, Fault.JWKS_REDIRECT]
+FAILURES = [Failure.JWKS_DOWN, Failure.JWKS_SLOW, Failure.JWKS_HUGE, Failure.JWKS_WRONG, Failure.JWKS_REDIRECT]
 
 
 class Clock:
@@ -23,11 +23,11 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_an_answer_that_is_of_no_use_is_none(test_settings: None, oidc_issuer: OidcIssuer, error: Fault) -> None:
-    http_client = HttpClient(timeout=3 if error is Fault.JWKS_HUGE else 0.5)
+@pytest.mark.parametrize("error", FAILURES)
+async def test_unusable_response_raises(test_settings: None, oidc_issuer: OidcIssuer, error: Failure) -> None:
+    http_client = HttpClient(timeout=3 if error is Failure.JWKS_HUGE else 0.5)
     await http_client.get_json(f"{oidc_issuer.url}{JWKS}")
-    oidc_issuer.set_faults(error)
+    oidc_issuer.set_failures(error)
     with pytest.raises(HttpClientError):
         await http_client.get_json(f"{oidc_issuer.url}{JWKS}")
     await http_client.close()
@@ -71,7 +71,7 @@ async def test_a_document_is_asked_for_again_when_it_is_old_and_by_nobody_who_wa
     )
     await document.get()
     clock.now += 601
-    oidc_issuer.set_faults(Fault.JWKS_DOWN)
+    oidc_issuer.set_failures(Failure.JWKS_DOWN)
 
     for _ in range(5):
         assert (await document.get())["keys"]
@@ -90,12 +90,12 @@ async def test_a_window_passes_and_the_issuer_is_asked_once_more(oidc_issuer: Oi
 
     jwks = Jwks(address, http_client)
     jwks.document._clock = clock
-    oidc_issuer.set_faults(Fault.JWKS_DOWN)
+    oidc_issuer.set_failures(Failure.JWKS_DOWN)
     for _ in range(3):
         with pytest.raises(IdentityProviderUnavailable) as refused:
             await jwks.get_key("x", "RS256")
         assert refused.value.headers["Retry-After"] == "10"
-    oidc_issuer.set_faults()
+    oidc_issuer.set_failures()
     clock.now += 10
     key = oidc_issuer.keys.current["ES256"]
 

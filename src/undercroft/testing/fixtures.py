@@ -307,7 +307,7 @@ def oidc_issuer(worker_oidc_issuer: "OidcIssuer") -> Iterator["OidcIssuer"]:
 
     person = oidc_issuer.add_user(email="ada@example.com")
     oidc_issuer.auto_approve = person            # says yes without a page
-    oidc_issuer.misbehave(Fault.JWKS_DOWN)
+    oidc_issuer.misbehave(Failure.JWKS_DOWN)
     token = oidc_issuer.token(person)
     """
     worker_oidc_issuer.reset()

@@ -44,7 +44,7 @@ def test_what_libpq_alone_does_is_left_out_of_the_query(query: str, kept: str) -
 
 
 @pytest.mark.parametrize(
-    ("query", "fault"),
+    ("query", "error"),
     [
         ("ssl=maybe", "has ssl=maybe; use one of disable, allow, prefer"),
         ("sslmode=on", "has sslmode=on; use one of"),

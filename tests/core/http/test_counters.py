@@ -209,7 +209,7 @@ class TestRedis:
         assert after == before
         assert wrong.split("@")[0].rpartition(":")[2] not in read_logs()
 
-    @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\r\n", b""])
+    @pytest.mark.parametrize("response", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\r\n", b""])
     async def test_a_server_that_is_none_lets_pass(self, response: bytes) -> None:
         async def send_garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(1)

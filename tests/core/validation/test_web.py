@@ -154,7 +154,7 @@ def _png() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (_png(), "image/png"),
         (b"%PDF-1.7\n...", "application/pdf"),

@@ -14,7 +14,7 @@ import pytest_asyncio
 from tests.devstack.stack import wait_until
 from undercroft.core.errors import ConfigurationError
 from undercroft.devstack.emulators import registry
-from undercroft.devstack.emulators.oidc import CLIENT_ID, CLIENT_SECRET, Fault, OidcIssuer
+from undercroft.devstack.emulators.oidc import CLIENT_ID, CLIENT_SECRET, Failure, OidcIssuer
 from undercroft.devstack.machine import free_port
 from undercroft.devstack.state import DevState
 
@@ -85,14 +85,14 @@ async def test_the_approval_page_asks_who_one_is_and_escapes_what_it_is_given(
 
 async def test_it_is_told_over_http_what_to_do_wrong(http: httpx.AsyncClient) -> None:
     await http.post("/control/people", json={"subject": "ada", "email": "ada@example.com"})
-    await http.post("/control/faults", json={"faults": ["jwks_down"]})
+    await http.post("/control/failures", json={"failures": ["jwks_down"]})
     assert (await http.get("/.well-known/jwks.json")).status_code == 503
     state = (await http.get("/control/state")).json()
-    assert state["faults"] == ["jwks_down"]
+    assert state["failures"] == ["jwks_down"]
     assert state["hits"]["/.well-known/jwks.json"] == 1
     token = (await http.post("/control/token", json={"subject": "ada", "claims": {"aud": "x"}})).json()["token"]
     assert jwt.decode(token, options={"verify_signature": False})["aud"] == "x"
-    assert (await http.post("/control/faults", json={"faults": ["nonsense"]})).status_code == 400
+    assert (await http.post("/control/failures", json={"failures": ["nonsense"]})).status_code == 400
     assert (await http.post("/control/nonsense", json={})).status_code == 400
     assert (await http.post("/control/reset", json={})).json()["people"] == []
 
@@ -116,8 +116,8 @@ async def test_its_keys_rotate_and_are_withdrawn(http: httpx.AsyncClient, oidc_i
 
 
 def test_each_fault_has_a_name(oidc_issuer: OidcIssuer) -> None:
-    oidc_issuer.set_faults(*Fault)
-    assert len(oidc_issuer.state()["faults"]) == len(Fault)
+    oidc_issuer.set_failures(*Failure)
+    assert len(oidc_issuer.state()["failures"]) == len(Failure)
 
 
 def test_it_runs_as_a_process_and_ends_with_who_started_it() -> None:

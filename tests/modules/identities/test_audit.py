@@ -15,7 +15,7 @@ from tests.modules.identities.browsers import (
 )
 from tests.modules.identities.requests import error_code
 from undercroft.core.db import Database
-from undercroft.devstack.emulators.oidc import Fault, OidcIssuer
+from undercroft.devstack.emulators.oidc import Failure, OidcIssuer
 
 __all__ = ["browser", "module_social_app", "social_app"]
 
@@ -54,7 +54,7 @@ async def test_what_was_refused_leaves_nothing(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
-    oidc_issuer.set_faults(Fault.EMAIL_UNVERIFIED)
+    oidc_issuer.set_failures(Failure.EMAIL_UNVERIFIED)
     refused = await browser.get(await approve(await start(browser)))
     assert error_code(refused) == "EMAIL_UNVERIFIED"
     assert [entry for entry in await entries(database) if entry["action"].startswith(("user.", "identity."))] == []

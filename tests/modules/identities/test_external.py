@@ -13,7 +13,7 @@ from tests.modules.identities import fixtures
 from tests.modules.identities.requests import JWKS, ME, count, create_local_account, error_code, find_user, get_as
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.emulators.oidc import Fault, OidcIssuer, dialects
+from undercroft.devstack.emulators.oidc import Failure, OidcIssuer, dialects
 from undercroft.modules.identities.models import ExternalIdentity
 from undercroft.modules.teams import Team
 from undercroft.modules.users import User
@@ -93,27 +93,27 @@ async def test_a_known_person_costs_one_statement(
 
 
 WRONG = [
-    Fault.ALG_NONE,
-    Fault.ALG_HS256,
-    Fault.WRONG_AUDIENCE,
-    Fault.WRONG_ISSUER,
-    Fault.EXPIRED,
-    Fault.NOT_YET_VALID,
-    Fault.UNKNOWN_KEY,
-    Fault.WRONG_KEY_TYPE,
+    Failure.ALG_NONE,
+    Failure.ALG_HS256,
+    Failure.WRONG_AUDIENCE,
+    Failure.WRONG_ISSUER,
+    Failure.EXPIRED,
+    Failure.NOT_YET_VALID,
+    Failure.UNKNOWN_KEY,
+    Failure.WRONG_KEY_TYPE,
 ]
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
-@pytest.mark.parametrize("fault", WRONG)
+@pytest.mark.parametrize("error", WRONG)
 async def test_a_wrong_token_is_refused(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Fault, alg: str
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Failure, alg: str
 ) -> None:
     oidc_issuer.alg = alg
     response = await get_as(http, oidc_issuer.token(oidc_issuer.add_user(), error))
 
     assert response.status_code == 401
-    assert error_code(response) == ("TOKEN_EXPIRED" if error is Fault.EXPIRED else "INVALID_TOKEN")
+    assert error_code(response) == ("TOKEN_EXPIRED" if error is Failure.EXPIRED else "INVALID_TOKEN")
     assert "invalid_token" in response.headers["WWW-Authenticate"]
     assert await count(database, User) == 0
 
@@ -265,12 +265,12 @@ async def test_two_hundred_unknown_key_ids_at_once_ask_the_issuer_once(
 
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
-@pytest.mark.parametrize("faults", [[Fault.NO_KEY_ID], [Fault.NO_KEY_ID, Fault.JWKS_NO_KEY_ID]], ids=str)
+@pytest.mark.parametrize("errors", [[Failure.NO_KEY_ID], [Failure.NO_KEY_ID, Failure.JWKS_NO_KEY_ID]], ids=str)
 async def test_token_without_key_id_is_verified_by_the_only_key_for_its_algorithm(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, alg: str, errors: list[Fault]
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, alg: str, errors: list[Failure]
 ) -> None:
     oidc_issuer.keys.rotate(withdraw=True)
-    oidc_issuer.set_faults(*errors)
+    oidc_issuer.set_failures(*errors)
     oidc_issuer.alg = alg
     person = oidc_issuer.add_user()
 
@@ -279,12 +279,12 @@ async def test_token_without_key_id_is_verified_by_the_only_key_for_its_algorith
     assert (response.status_code, response.json().get("email")) == (200, person.email)
 
 
-@pytest.mark.parametrize("faults", [[Fault.NO_KEY_ID], [Fault.NO_KEY_ID, Fault.JWKS_NO_KEY_ID]], ids=str)
+@pytest.mark.parametrize("errors", [[Failure.NO_KEY_ID], [Failure.NO_KEY_ID, Failure.JWKS_NO_KEY_ID]], ids=str)
 async def test_token_without_key_id_is_refused_where_two_keys_could_have_signed_it(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, errors: list[Fault]
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, errors: list[Failure]
 ) -> None:
     oidc_issuer.rotate()
-    oidc_issuer.set_faults(*errors)
+    oidc_issuer.set_failures(*errors)
     oidc_issuer.alg = "ES256"
 
     response = await get_as(http, oidc_issuer.token(oidc_issuer.add_user()))
@@ -296,7 +296,7 @@ async def test_token_without_key_id_is_verified_by_the_next_key_once_that_is_the
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.keys.rotate(withdraw=True)
-    oidc_issuer.set_faults(Fault.NO_KEY_ID)
+    oidc_issuer.set_failures(Failure.NO_KEY_ID)
     oidc_issuer.alg = "ES256"
     person = oidc_issuer.add_user()
     old = oidc_issuer.token(person)
@@ -314,7 +314,7 @@ async def test_forged_tokens_without_key_id_ask_the_issuer_once(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.keys.rotate(withdraw=True)
-    oidc_issuer.set_faults(Fault.NO_KEY_ID)
+    oidc_issuer.set_failures(Failure.NO_KEY_ID)
     oidc_issuer.alg = "ES256"
     person = oidc_issuer.add_user()
     assert (await get_as(http, oidc_issuer.token(person))).status_code == 200
@@ -327,14 +327,14 @@ async def test_forged_tokens_without_key_id_ask_the_issuer_once(
     assert oidc_issuer.traffic.hits[JWKS] == 2
 
 
-DOWN = [Fault.JWKS_DOWN, Fault.JWKS_HUGE, Fault.JWKS_WRONG, Fault.JWKS_REDIRECT]
+DOWN = [Failure.JWKS_DOWN, Failure.JWKS_HUGE, Failure.JWKS_WRONG, Failure.JWKS_REDIRECT]
 
 
-@pytest.mark.parametrize("fault", DOWN)
+@pytest.mark.parametrize("error", DOWN)
 async def test_without_keys_the_answer_is_503_and_the_issuer_is_left_in_peace(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Fault
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Failure
 ) -> None:
-    oidc_issuer.set_faults(error)
+    oidc_issuer.set_failures(error)
     person = oidc_issuer.add_user()
     tokens = [oidc_issuer.token(person) for _ in range(30)]
 
@@ -349,13 +349,13 @@ async def test_without_keys_the_answer_is_503_and_the_issuer_is_left_in_peace(
     assert oidc_issuer.traffic.hits[f"/elsewhere{JWKS}"] == 0
 
 
-@pytest.mark.parametrize("fault", DOWN)
+@pytest.mark.parametrize("error", DOWN)
 async def test_known_keys_go_on_while_the_endpoint_is_down(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Fault
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Failure
 ) -> None:
     person = oidc_issuer.add_user()
     await get_as(http, oidc_issuer.token(person))
-    oidc_issuer.set_faults(error)
+    oidc_issuer.set_failures(error)
 
     known = await asyncio.gather(*(get_as(http, oidc_issuer.token(person)) for _ in range(20)))
     unknown = await asyncio.gather(*(get_as(http, oidc_issuer.token(person, kid=f"no-{n}")) for n in range(20)))
@@ -372,7 +372,7 @@ async def test_a_slow_endpoint_is_given_up_and_asked_by_one_request_at_a_time(
     person = oidc_issuer.add_user()
     assert (await get_as(http, oidc_issuer.token(person))).status_code == 200
     oidc_app.state.identity_connections.http_client._timeout = 0.3
-    oidc_issuer.set_faults(Fault.JWKS_SLOW)
+    oidc_issuer.set_failures(Failure.JWKS_SLOW)
 
     responses = await asyncio.gather(*(get_as(http, oidc_issuer.token(person, kid=f"no-{n}")) for n in range(30)))
 
@@ -385,7 +385,7 @@ async def test_a_slow_endpoint_holds_up_nobody_whose_key_is_known(
 ) -> None:
     person = oidc_issuer.add_user()
     await get_as(http, oidc_issuer.token(person))
-    oidc_issuer.set_faults(Fault.JWKS_SLOW)
+    oidc_issuer.set_failures(Failure.JWKS_SLOW)
     waiting = asyncio.create_task(get_as(http, oidc_issuer.token(person, kid="made-up")))
 
     assert (await get_as(http, oidc_issuer.token(person))).status_code == 200
@@ -397,17 +397,17 @@ async def test_a_slow_endpoint_holds_up_nobody_whose_key_is_known(
 async def test_health_tells_of_an_issuer_that_cannot_be_asked(
     oidc_app: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    oidc_issuer.set_faults(Fault.JWKS_DOWN)
+    oidc_issuer.set_failures(Failure.JWKS_DOWN)
     assert (await http.get("/api/v1/public/health/ready")).status_code == 200
     readings = {each.component.name: each.up for each in await oidc_app.state.health.check_all()}
     assert readings["identity_provider"] is False
 
 
-@pytest.mark.parametrize("fault", [Fault.EMAIL_UNVERIFIED, Fault.EMAIL_MISSING])
+@pytest.mark.parametrize("error", [Failure.EMAIL_UNVERIFIED, Failure.EMAIL_MISSING])
 async def test_nobody_gets_an_account_for_an_address_that_is_not_theirs(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Fault
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Failure
 ) -> None:
-    oidc_issuer.set_faults(error)
+    oidc_issuer.set_failures(error)
     person = oidc_issuer.add_user()
 
     responses = await asyncio.gather(*(get_as(http, oidc_issuer.token(person)) for _ in range(5)))
@@ -550,7 +550,7 @@ async def test_another_user_of_the_issuer_with_the_same_address_does_not_get_the
 ) -> None:
     person = oidc_issuer.add_user()
     first = await get_as(http, oidc_issuer.token(person))
-    second = await get_as(http, oidc_issuer.token(person, Fault.CHANGED_SUBJECT))
+    second = await get_as(http, oidc_issuer.token(person, Failure.CHANGED_SUBJECT))
 
     assert first.status_code == 200
     assert (second.status_code, error_code(second)) == (409, "IDENTITY_CONFLICT")

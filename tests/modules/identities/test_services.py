@@ -14,7 +14,7 @@ from tests.modules.identities.providers import Body, ExternalProvider, send_even
 from tests.modules.identities.requests import JWKS, count, error_code, find_user, get_as
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.emulators.oidc import Fault, OidcIssuer, ProviderUser
+from undercroft.devstack.emulators.oidc import Failure, OidcIssuer, ProviderUser
 from undercroft.devstack.emulators.oidc.dialects import (
     clerk_event,
     clerk_token,
@@ -70,20 +70,20 @@ async def test_supabases_legacy_secret_where_it_is_not_set(
 
 
 WRONG = [
-    Fault.ALG_NONE,
-    Fault.ALG_HS256,
-    Fault.WRONG_AUDIENCE,
-    Fault.WRONG_ISSUER,
-    Fault.EXPIRED,
-    Fault.NOT_YET_VALID,
-    Fault.UNKNOWN_KEY,
-    Fault.WRONG_KEY_TYPE,
+    Failure.ALG_NONE,
+    Failure.ALG_HS256,
+    Failure.WRONG_AUDIENCE,
+    Failure.WRONG_ISSUER,
+    Failure.EXPIRED,
+    Failure.NOT_YET_VALID,
+    Failure.UNKNOWN_KEY,
+    Failure.WRONG_KEY_TYPE,
 ]
 
 
-@pytest.mark.parametrize("fault", WRONG)
+@pytest.mark.parametrize("error", WRONG)
 async def test_wrong_tokens_where_a_shared_secret_is_known(
-    legacy: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Fault
+    legacy: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Failure
 ) -> None:
     assert (await get_as(legacy, supabase_token(oidc_issuer, oidc_issuer.add_user(), error))).status_code == 401
 
@@ -119,8 +119,8 @@ async def test_clerks_tokens_for_other_pages_are_refused(clerk: httpx.AsyncClien
     assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
-@pytest.mark.parametrize("fault", [fault for fault in WRONG if fault is not Fault.WRONG_AUDIENCE])
-async def test_wrong_tokens_of_clerk(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Fault) -> None:
+@pytest.mark.parametrize("error", [fault for fault in WRONG if fault is not Failure.WRONG_AUDIENCE])
+async def test_wrong_tokens_of_clerk(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Failure) -> None:
     assert (await get_as(clerk, clerk_token(oidc_issuer, oidc_issuer.add_user(), error))).status_code == 401
 
 

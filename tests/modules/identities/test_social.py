@@ -26,7 +26,7 @@ from tests.modules.identities.requests import ME, count, create_local_account, e
 from undercroft.core import settings
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
-from undercroft.devstack.emulators.oidc import Fault, OidcIssuer
+from undercroft.devstack.emulators.oidc import Failure, OidcIssuer
 from undercroft.modules.auth.models import AuthSession
 from undercroft.modules.auth.settings import DisposableMailSettings
 from undercroft.modules.identities.models import ExternalIdentity
@@ -96,13 +96,13 @@ async def test_nobody_is_on_without_settings(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("provider", ALL)
-@pytest.mark.parametrize("fault", [Fault.EMAIL_UNVERIFIED, Fault.EMAIL_MISSING])
+@pytest.mark.parametrize("error", [Failure.EMAIL_UNVERIFIED, Failure.EMAIL_MISSING])
 async def test_an_address_that_is_not_proven_is_not_linked_and_makes_nobody(
-    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, provider: str, error: Fault
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, provider: str, error: Failure
 ) -> None:
     victim = await create_local_account(database, "victim@example.com", verified=True)
     oidc_issuer.auto_approve = oidc_issuer.add_user(email=victim.email)
-    oidc_issuer.set_faults(error)
+    oidc_issuer.set_failures(error)
 
     response = await sign_in(browser, provider)
 
@@ -254,25 +254,25 @@ async def test_a_stolen_code_is_of_no_use(
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "error",
     [
-        Fault.WRONG_NONCE,
-        Fault.WRONG_AUDIENCE,
-        Fault.WRONG_ISSUER,
-        Fault.EXPIRED,
-        Fault.NOT_YET_VALID,
-        Fault.ALG_NONE,
-        Fault.ALG_HS256,
-        Fault.UNKNOWN_KEY,
-        Fault.WRONG_KEY_TYPE,
-        Fault.WRONG_ISS_PARAMETER,
+        Failure.WRONG_NONCE,
+        Failure.WRONG_AUDIENCE,
+        Failure.WRONG_ISSUER,
+        Failure.EXPIRED,
+        Failure.NOT_YET_VALID,
+        Failure.ALG_NONE,
+        Failure.ALG_HS256,
+        Failure.UNKNOWN_KEY,
+        Failure.WRONG_KEY_TYPE,
+        Failure.WRONG_ISS_PARAMETER,
     ],
 )
 async def test_an_id_token_that_does_not_fit_is_refused(
-    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Fault
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Failure
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
-    oidc_issuer.set_faults(error)
+    oidc_issuer.set_failures(error)
 
     response = await sign_in(browser)
 
@@ -299,13 +299,13 @@ async def test_an_answer_to_one_provider_is_not_taken_for_anothers(
 
 async def test_a_provider_that_cannot_be_reached_is_503(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
-    oidc_issuer.set_faults(Fault.TOKEN_DOWN)
+    oidc_issuer.set_failures(Failure.TOKEN_DOWN)
     response = await sign_in(browser)
     assert (response.status_code, error_code(response)) == (503, "IDENTITY_PROVIDER_UNAVAILABLE")
 
 
 async def test_who_does_not_agree_is_told_so(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    oidc_issuer.set_faults(Fault.DENY)
+    oidc_issuer.set_failures(Failure.DENY)
     response = await sign_in(browser)
     assert (response.status_code, error_code(response)) == (400, "SOCIAL_SIGN_IN_DENIED")
 

@@ -170,7 +170,7 @@ async def ada_again(ada: RegisteredUser, key: Authenticator) -> RegisteredUser:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "reported",
     [
         {"origin": "https://evil.example"},
         {"origin": "http://test.local.evil.example"},

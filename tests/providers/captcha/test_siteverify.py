@@ -7,7 +7,7 @@ import pytest_asyncio
 from pydantic import ValidationError
 
 from undercroft.core.settings import use
-from undercroft.devstack.emulators.captcha import SECRET, SITE_KEY, CaptchaEmulator, Fault
+from undercroft.devstack.emulators.captcha import SECRET, SITE_KEY, CaptchaEmulator, Failure
 from undercroft.providers.captcha import Captcha, CaptchaSettings, CaptchaUnavailable
 
 Make = Callable[..., Captcha]
@@ -71,12 +71,12 @@ async def test_a_low_score_is_no_person(make: Make, service: CaptchaEmulator) ->
     assert await captcha.verify(service.solve(), IP) is True
 
 
-@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("error", list(Failure))
 async def test_a_provider_out_of_reach_lets_pass_or_not_as_the_setting_says(
-    make: Make, service: CaptchaEmulator, error: Fault
+    make: Make, service: CaptchaEmulator, error: Failure
 ) -> None:
-    service.fault = error
-    seconds = 0.3 if error is Fault.SLOW else 20
+    service.failure = error
+    seconds = 0.3 if error is Failure.SLOW else 20
     assert await make(captcha_seconds=seconds).verify("anything", IP) is True
     with pytest.raises(CaptchaUnavailable):
         await make(captcha_seconds=seconds, captcha_when_down="refuse").verify("anything", IP)

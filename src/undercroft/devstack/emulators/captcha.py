@@ -3,7 +3,7 @@
 service = CaptchaEmulator()
 await service.start()
 token = service.solve()              # what a widget would give a page; verified once
-service.fault = Fault.DOWN
+service.failure = Failure.DOWN
 """
 
 import asyncio
@@ -20,7 +20,7 @@ SECRET = "secret-of-the-stand-in"  # noqa: S105
 PATH = "/siteverify"
 
 
-class Fault(StrEnum):
+class Failure(StrEnum):
     DOWN = "down"
     SLOW = "slow"
     HUGE = "huge"
@@ -35,7 +35,7 @@ class CaptchaEmulator:
     def __init__(self) -> None:
         self.server = LocalServer(self._handle)
         self.received_forms: list[dict[str, str]] = []
-        self.fault: Fault | None = None
+        self.failure: Failure | None = None
         self.score: float | None = None
         self._solved: set[str] = set()
 
@@ -52,8 +52,8 @@ class CaptchaEmulator:
         return token
 
     async def _handle(self, request: Request) -> Response:
-        if self.fault is not None:
-            return await self._faulty_response(self.fault)
+        if self.failure is not None:
+            return await self._failure_response(self.failure)
         if (request.method, request.path) != ("POST", PATH):
             return Response.json({"success": False, "error-codes": ["bad-request"]}, 404)
         form = request.form
@@ -69,19 +69,19 @@ class CaptchaEmulator:
         verdict = {"success": True, "challenge_ts": datetime.now(UTC).isoformat(), "hostname": "localhost"}
         return verdict if self.score is None else {**verdict, "score": self.score, "action": "sign_in"}
 
-    async def _faulty_response(self, error: Fault) -> Response:
+    async def _failure_response(self, error: Failure) -> Response:
         match error:
-            case Fault.SLOW:
+            case Failure.SLOW:
                 await asyncio.sleep(60)
-            case Fault.HUGE:
+            case Failure.HUGE:
                 return Response(200, _endless(), {"Content-Type": "application/json"})
-            case Fault.NOT_JSON:
+            case Failure.NOT_JSON:
                 return Response.html("<p>Success!</p>")
-            case Fault.NO_VERDICT:
+            case Failure.NO_VERDICT:
                 return Response.json({"success": "yes"})
-            case Fault.REDIRECT:
+            case Failure.REDIRECT:
                 return Response.redirect("/elsewhere")
-            case Fault.DOWN:
+            case Failure.DOWN:
                 pass
         return Response.json({"success": True}, 503)
 

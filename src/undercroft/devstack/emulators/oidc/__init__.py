@@ -4,6 +4,6 @@ It also dresses as GitHub (`/github`), Google (`/google`), Apple (`/apple`), Mic
 Supabase (`/supabase`) and Clerk (`/clerk`), each in that service's own shapes.
 """
 
-from undercroft.devstack.emulators.oidc.issuer import CLIENT_ID, CLIENT_SECRET, Fault, OidcIssuer, ProviderUser
+from undercroft.devstack.emulators.oidc.issuer import CLIENT_ID, CLIENT_SECRET, Failure, OidcIssuer, ProviderUser
 
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "Fault", "OidcIssuer", "ProviderUser"]
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "Failure", "OidcIssuer", "ProviderUser"]

@@ -1,13 +1,13 @@
 """How the issuer is told to misbehave, over HTTP; in one's own process its methods do the same.
 
-POST /control/faults   {"faults": ["jwks_down"]}      what to do wrong from now on; [] for nothing
+POST /control/failures   {"failures": ["jwks_down"]}      what to do wrong from now on; [] for nothing
 POST /control/people   {"subject": "ada", "email": "ada@example.com", "name": "Ada", "email_verified": true}
 POST /control/approve  {"subject": "ada"}             who says yes without a page; null for the page
 POST /control/rotate   {"withdraw": false}            sign with new keys
 POST /control/token    {"subject": "ada", "claims": {}}   a token about somebody
 POST /control/clock    {"offset": 3600}               move the issuer's clock
 POST /control/reset    {}                             behave again, forget people and traffic
-GET  /control/state                                   faults, people, keys, and what was asked for how often
+GET  /control/state                                   failures, people, keys, and what was asked for how often
 """
 
 from collections.abc import Callable
@@ -29,10 +29,10 @@ def handle_request(issuer: "OidcIssuer", request: Request) -> Response:
     return Response.json(made or issuer.state())
 
 
-def _set_faults(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
-    from undercroft.devstack.emulators.oidc.issuer import Fault
+def _set_failures(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
+    from undercroft.devstack.emulators.oidc.issuer import Failure
 
-    issuer.set_faults(*(Fault(name) for name in body["faults"]))
+    issuer.set_failures(*(Failure(name) for name in body["failures"]))
 
 
 def _add_user(issuer: "OidcIssuer", body: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ def _reset(issuer: "OidcIssuer", _body: dict[str, Any]) -> None:
 
 
 _ACTIONS: dict[str, Callable[["OidcIssuer", dict[str, Any]], dict[str, str] | None]] = {
-    "faults": _set_faults,
+    "failures": _set_failures,
     "people": _add_user,
     "approve": _approve,
     "rotate": _rotate,

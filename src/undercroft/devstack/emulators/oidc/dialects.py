@@ -13,7 +13,7 @@ import jwt
 from undercroft.devstack.emulators.http import Request, Response
 
 if TYPE_CHECKING:
-    from undercroft.devstack.emulators.oidc.issuer import Fault, OidcIssuer, ProviderUser
+    from undercroft.devstack.emulators.oidc.issuer import Failure, OidcIssuer, ProviderUser
 
 MICROSOFT = "/microsoft/common/v2.0"
 APPLE_TEAM, APPLE_KEY_ID = "TEAM123456", "KEY1234567"
@@ -26,9 +26,9 @@ def discovery_issuer(issuer: "OidcIssuer", prefix: str) -> str:
 
 def extra_claims(issuer: "OidcIssuer", prefix: str, person: "ProviderUser") -> dict[str, Any]:
     """What an ID token says besides; Microsoft names the directory and does not say whether an address is verified."""
-    from undercroft.devstack.emulators.oidc.issuer import TENANT, Fault
+    from undercroft.devstack.emulators.oidc.issuer import TENANT, Failure
 
-    verified = person.email_verified and Fault.EMAIL_UNVERIFIED not in issuer.faults
+    verified = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
     if prefix.startswith("/microsoft/"):
         return {
             "iss": f"{issuer.url}{prefix.replace('/common/', f'/{TENANT}/')}",
@@ -70,7 +70,7 @@ def handle_request(issuer: "OidcIssuer", request: Request) -> Response | None:
 
 
 def _github(issuer: "OidcIssuer", request: Request) -> Response:
-    from undercroft.devstack.emulators.oidc.issuer import Fault
+    from undercroft.devstack.emulators.oidc.issuer import Failure
 
     person = issuer.access_tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
     if person is None:
@@ -78,9 +78,9 @@ def _github(issuer: "OidcIssuer", request: Request) -> Response:
     if request.path == "/github/api/user":
         number = int(hashlib.sha256(person.subject.encode()).hexdigest()[:8], 16)
         return Response.json({"id": number, "login": person.subject, "name": person.name, "email": None})
-    if Fault.EMAIL_MISSING in issuer.faults:
+    if Failure.EMAIL_MISSING in issuer.failures:
         return Response.json([])
-    verified = person.email_verified and Fault.EMAIL_UNVERIFIED not in issuer.faults
+    verified = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
     other = {"email": f"other-{person.email}", "primary": False, "verified": True, "visibility": None}
     return Response.json(
         [other, {"email": person.email, "primary": True, "verified": verified, "visibility": "public"}]
@@ -101,9 +101,9 @@ def _supabase_user(issuer: "OidcIssuer", request: Request) -> Response:
 
 def supabase_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
     """A row of `auth.users`, as the API and webhooks show it."""
-    from undercroft.devstack.emulators.oidc.issuer import Fault
+    from undercroft.devstack.emulators.oidc.issuer import Failure
 
-    confirmed = person.email_verified and Fault.EMAIL_UNVERIFIED not in issuer.faults
+    confirmed = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(updated_at or issuer.now()))
     return {
         "id": person.subject,
@@ -120,7 +120,7 @@ def supabase_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: f
 
 
 def supabase_token(
-    issuer: "OidcIssuer", person: "ProviderUser", *errors: "Fault", legacy: bool = False, **more: Any
+    issuer: "OidcIssuer", person: "ProviderUser", *errors: "Failure", legacy: bool = False, **more: Any
 ) -> str:
     """An access token of Supabase; `legacy` is signed with the project's shared secret."""
     from undercroft.devstack.emulators.oidc.issuer import SUPABASE_SECRET
@@ -139,7 +139,7 @@ def supabase_token(
     return jwt.encode(claims, SUPABASE_SECRET, "HS256") if legacy else issuer.sign(claims, *errors)
 
 
-def clerk_token(issuer: "OidcIssuer", person: "ProviderUser", *errors: "Fault", **more: Any) -> str:
+def clerk_token(issuer: "OidcIssuer", person: "ProviderUser", *errors: "Failure", **more: Any) -> str:
     """A session token of Clerk: no audience, no address, the page's origin in `azp`."""
     claims = issuer.claims(person, prefix="/clerk", errors=errors)
     for name in ("aud", "email", "email_verified", "name"):
@@ -150,9 +150,9 @@ def clerk_token(issuer: "OidcIssuer", person: "ProviderUser", *errors: "Fault", 
 
 def clerk_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
     """A user of Clerk, as the API and webhooks show it."""
-    from undercroft.devstack.emulators.oidc.issuer import Fault
+    from undercroft.devstack.emulators.oidc.issuer import Failure
 
-    verified = person.email_verified and Fault.EMAIL_UNVERIFIED not in issuer.faults
+    verified = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
     address = {
         "id": "idn_1",
         "email_address": person.email,
@@ -165,7 +165,7 @@ def clerk_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: floa
         "first_name": first,
         "last_name": last or None,
         "primary_email_address_id": "idn_1",
-        "email_addresses": [] if Fault.EMAIL_MISSING in issuer.faults else [address],
+        "email_addresses": [] if Failure.EMAIL_MISSING in issuer.failures else [address],
         "banned": person.banned,
         "locked": person.locked_for is not None,
         "lockout_expires_in_seconds": person.locked_for or None,

@@ -61,7 +61,7 @@ class Endpoints:
         )
 
     async def _jwks(self, _request: Request, _prefix: str) -> Response:
-        wrong = {error.removeprefix("jwks_") for error in self._issuer.faults}
+        wrong = {error.removeprefix("jwks_") for error in self._issuer.failures}
         if "slow" in wrong:
             await asyncio.sleep(self._issuer.slow_response_seconds)
         if "down" in wrong:
@@ -78,7 +78,7 @@ class Endpoints:
         asked = {**request.query, **(request.form if request.method == "POST" else {})}
         if asked.get("client_id") not in self._issuer.clients or not asked.get("redirect_uri"):
             return Response.html("<h1>This client is not known here</h1>", 400)
-        if "deny" in self._issuer.faults:
+        if "deny" in self._issuer.failures:
             return self._redirect_back(asked, prefix, {"error": "access_denied"})
         chosen = asked.get("person")
         person = self._issuer.users.get(chosen) if chosen else self._issuer.auto_approve
@@ -92,14 +92,14 @@ class Endpoints:
             parameters["state"] = asked["state"]
         if prefix == "":
             parameters["iss"] = self._issuer.url
-            if "wrong_iss_parameter" in self._issuer.faults:
+            if "wrong_iss_parameter" in self._issuer.failures:
                 parameters["iss"] = "https://another.example.com"
         if asked.get("response_mode") == "form_post":
             return Response.html(_form(asked["redirect_uri"], parameters))
         return Response.redirect(f"{asked['redirect_uri']}?{urlencode(parameters)}")
 
     async def _token(self, request: Request, prefix: str) -> Response:
-        if "token_down" in self._issuer.faults:
+        if "token_down" in self._issuer.failures:
             return Response.json({"error": "temporarily_unavailable"}, 503)
         form = request.form
         client_id, secret, method = _read_client_credentials(request)
@@ -109,8 +109,8 @@ class Endpoints:
         grant = self._redeem_code(form, client_id)
         if grant is None:
             return Response.json({"error": "invalid_grant"}, 400)
-        nonce = "of-another-flow" if "wrong_nonce" in self._issuer.faults else grant.nonce
-        audience = {} if "wrong_audience" in self._issuer.faults else {"aud": client_id}
+        nonce = "of-another-flow" if "wrong_nonce" in self._issuer.failures else grant.nonce
+        audience = {} if "wrong_audience" in self._issuer.failures else {"aud": client_id}
         id_token = self._issuer.token(
             grant.person,
             prefix=prefix,

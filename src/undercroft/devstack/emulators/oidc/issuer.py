@@ -23,7 +23,7 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 TOKEN_LIFETIME = 3600
 
 
-class Fault(StrEnum):
+class Failure(StrEnum):
     """What may go wrong, on request; the names are those of the control API."""
 
     JWKS_DOWN = "jwks_down"
@@ -87,7 +87,7 @@ class OidcIssuer:
     users: dict[str, ProviderUser] = field(default_factory=dict)
     clients: dict[str, str] = field(default_factory=lambda: {CLIENT_ID: CLIENT_SECRET})
     auto_approve: ProviderUser | None = None
-    faults: set[Fault] = field(default_factory=set)
+    failures: set[Failure] = field(default_factory=set)
     alg: str = "RS256"
     auth_methods: tuple[str, ...] | None = AUTH_METHODS
     slow_response_seconds: float = 30.0
@@ -119,7 +119,7 @@ class OidcIssuer:
 
     def reset(self) -> None:
         """Behave again, and forget people and what was asked; keys stay."""
-        self.faults.clear()
+        self.failures.clear()
         self.users.clear()
         self.grants.clear()
         self.access_tokens.clear()
@@ -130,9 +130,9 @@ class OidcIssuer:
         self.clock_offset = 0.0
         self.server.drop_requests()
 
-    def set_faults(self, *errors: Fault) -> None:
+    def set_failures(self, *errors: Failure) -> None:
         """Do exactly this wrong from now on; nothing, when nothing is named."""
-        self.faults = set(errors)
+        self.failures = set(errors)
 
     def now(self) -> int:
         """The time by a clock that can be moved: `clock_offset` seconds off."""
@@ -149,42 +149,44 @@ class OidcIssuer:
         """Sign with new keys from now on."""
         self.keys.rotate(withdraw=withdraw)
 
-    def claims(self, person: ProviderUser, *, prefix: str = "", errors: Iterable[Fault] = ()) -> dict[str, Any]:
+    def claims(self, person: ProviderUser, *, prefix: str = "", errors: Iterable[Failure] = ()) -> dict[str, Any]:
         """What an ID token says about somebody, wrong where a fault says so."""
-        wrong, now = self.faults | set(errors), self.now()
+        wrong, now = self.failures | set(errors), self.now()
         issuer = f"{self.url}{prefix}"
         claims: dict[str, Any] = {
-            "iss": f"{issuer}/other" if Fault.WRONG_ISSUER in wrong else issuer,
-            "sub": f"{person.subject}-changed" if Fault.CHANGED_SUBJECT in wrong else person.subject,
-            "aud": "somebody-else" if Fault.WRONG_AUDIENCE in wrong else AUDIENCE,
-            "iat": now - 2 * TOKEN_LIFETIME if Fault.EXPIRED in wrong else now,
-            "exp": now - TOKEN_LIFETIME if Fault.EXPIRED in wrong else now + TOKEN_LIFETIME,
+            "iss": f"{issuer}/other" if Failure.WRONG_ISSUER in wrong else issuer,
+            "sub": f"{person.subject}-changed" if Failure.CHANGED_SUBJECT in wrong else person.subject,
+            "aud": "somebody-else" if Failure.WRONG_AUDIENCE in wrong else AUDIENCE,
+            "iat": now - 2 * TOKEN_LIFETIME if Failure.EXPIRED in wrong else now,
+            "exp": now - TOKEN_LIFETIME if Failure.EXPIRED in wrong else now + TOKEN_LIFETIME,
             "jti": secrets.token_hex(8),
             "name": person.name,
         }
-        if Fault.NOT_YET_VALID in wrong:
+        if Failure.NOT_YET_VALID in wrong:
             claims["nbf"] = now + TOKEN_LIFETIME // 2
-        if Fault.EMAIL_MISSING not in wrong:
+        if Failure.EMAIL_MISSING not in wrong:
             claims["email"] = person.email
-            claims["email_verified"] = person.email_verified and Fault.EMAIL_UNVERIFIED not in wrong
+            claims["email_verified"] = person.email_verified and Failure.EMAIL_UNVERIFIED not in wrong
         return claims
 
-    def token(self, person: ProviderUser, *errors: Fault, prefix: str = "", kid: str | None = None, **more: Any) -> str:
+    def token(
+        self, person: ProviderUser, *errors: Failure, prefix: str = "", kid: str | None = None, **more: Any
+    ) -> str:
         """A signed token about somebody; `more` are claims on top, and None leaves a claim out."""
         claims = self.claims(person, prefix=prefix, errors=errors) | more
         return self.sign({name: value for name, value in claims.items() if value is not None}, *errors, kid=kid)
 
-    def sign(self, claims: dict[str, Any], *errors: Fault, kid: str | None = None) -> str:
+    def sign(self, claims: dict[str, Any], *errors: Failure, kid: str | None = None) -> str:
         """Sign claims with the current key, or as a fault wants it."""
-        wrong, key = self.faults | set(errors), self.keys.current[self.alg]
-        headers = {"kid": kid or (secrets.token_hex(8) if Fault.UNKNOWN_KEY in wrong else key.kid)}
-        if Fault.NO_KEY_ID in wrong:
+        wrong, key = self.failures | set(errors), self.keys.current[self.alg]
+        headers = {"kid": kid or (secrets.token_hex(8) if Failure.UNKNOWN_KEY in wrong else key.kid)}
+        if Failure.NO_KEY_ID in wrong:
             headers.clear()
-        if Fault.ALG_NONE in wrong:
+        if Failure.ALG_NONE in wrong:
             return jwt.encode(claims, "", "none", headers)
-        if Fault.ALG_HS256 in wrong:
+        if Failure.ALG_HS256 in wrong:
             return _forge_token(claims, headers, key)
-        if Fault.WRONG_KEY_TYPE in wrong:
+        if Failure.WRONG_KEY_TYPE in wrong:
             other = self.keys.current["ES256" if self.alg == "RS256" else "RS256"]
             return jwt.encode(claims, other.private, other.alg, headers)
         return jwt.encode(claims, key.private, key.alg, headers)
@@ -204,7 +206,7 @@ class OidcIssuer:
     def state(self) -> dict[str, Any]:
         """What the control API shows."""
         return {
-            "faults": sorted(self.faults),
+            "failures": sorted(self.failures),
             "people": [asdict(person) for person in self.users.values()],
             "approving": self.auto_approve and self.auto_approve.subject,
             "hits": dict(self.traffic.hits),
