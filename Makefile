@@ -20,6 +20,7 @@ test: install  ## the whole suite: make test ARGS="-k sign_in"
 check: install  ## everything that reads the code without running the product
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
+	@$(RUN) ruff check --preview --select PLC2701 src
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) undercroft check

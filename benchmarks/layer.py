@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import Response
 from starlette.types import ASGIApp, Message, Scope
 
-from undercroft.core.auth import Router
+from undercroft.core.http import Router
 from undercroft.core.http.dispatcher import Dispatcher
 from undercroft.core.http.limits import limit
 

@@ -3,9 +3,9 @@
 from undercroft.modules.probe.stubborn import brief
 from undercroft.modules.probe.tasks import STUBBORN, mark
 
-from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
 from undercroft.core.errors import Conflict
+from undercroft.core.http import Router
 from undercroft.jobs import enqueue
 
 router = Router(surface="public", prefix="/probe", include_in_schema=False)

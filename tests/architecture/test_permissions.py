@@ -16,8 +16,9 @@ from fastapi.routing import APIRoute
 from httpx import AsyncClient, Response
 
 from undercroft.app.api import offline_app
-from undercroft.core.auth import PlatformRole, Surface
+from undercroft.core.auth import PlatformRole
 from undercroft.core.auth.permissions import TeamRole, get_builtin_role_permissions, list_permissions
+from undercroft.core.http import Surface
 from undercroft.core.http.application import Api
 from undercroft.core.ids import new_id
 from undercroft.modules.teams.models import CustomRole, Membership, Team

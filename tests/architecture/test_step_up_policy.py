@@ -21,10 +21,11 @@ from tests.modules.teams.requests import (
     team_header,
 )
 from undercroft.app.api import offline_app
-from undercroft.core.auth import CurrentPrincipal, PlatformRole, Router, require_step_up
-from undercroft.core.auth.step_up_policy import declares_step_up, step_up_exempt, step_up_when
+from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database, utc_now
+from undercroft.core.http import CurrentPrincipal, Router, require_step_up
 from undercroft.core.http.application import Api
+from undercroft.core.http.step_up_policy import declares_step_up, step_up_exempt, step_up_when
 from undercroft.testing.users import SignedInUser
 
 __all__ = ["browser"]

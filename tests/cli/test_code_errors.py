@@ -16,7 +16,7 @@ undercroft.modules.__path__.append(sys.argv.pop(1))
 from undercroft.cli import _run
 _run.main()
 """
-ROUTER = """from undercroft.core.auth import Router, require_permission
+ROUTER = """from undercroft.core.http import Router, require_permission
 router = Router(surface="app", prefix="/hotels", tag="Hotels")
 """
 PERMISSIONS = """from undercroft.core.auth.permissions import ALL_ROLES, Permission

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 
-import tests.jobs.sample_tasks
 import tests.jobs.unresponsive_tasks  # noqa: F401 - registers the tasks
 from undercroft.app.worker import worker_database
 from undercroft.jobs.worker import Worker

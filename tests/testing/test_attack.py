@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from sqlmodel import col, select
 
 from undercroft.app.api import create_app
-from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import Database, ReadSessionDep, SessionDep, all_tenants
 from undercroft.core.errors import Forbidden
+from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project
 from undercroft.testing.attack import Attack

@@ -12,12 +12,12 @@ from fastapi import APIRouter, FastAPI
 from undercroft import __version__
 from undercroft.app.discovery import check_settings, load_submodules, modules, prepare
 from undercroft.app.route_checks import check_routes, find_routers
-from undercroft.core.auth import Surface
 from undercroft.core.db import Database, DatabaseSettings
 from undercroft.core.db.connect import detect_pooler, wait_for_database
 from undercroft.core.db.health import database_component
 from undercroft.core.db.settings import require_url
 from undercroft.core.health import Component, Health
+from undercroft.core.http import Surface
 from undercroft.core.http.application import Api
 from undercroft.core.settings import CoreSettings, load
 from undercroft.core.telemetry import logs

@@ -10,6 +10,7 @@ from undercroft.core.db import migrations, row_security
 from undercroft.core.db.migrations import SCRIPT_LOCATION, History, NoChangesDetected, Status
 from undercroft.core.db.row_security import RowSecurityConfig
 from undercroft.core.errors import ConfigurationError
+from undercroft.core.model_classes import model_classes
 
 
 def histories() -> list[History]:
@@ -169,5 +170,5 @@ def _has_own_history(module: Module) -> bool:
 
 
 def _tables_of(package: str) -> frozenset[str]:
-    models = [mapper.class_ for mapper in SQLModel._sa_registry.mappers]
-    return frozenset(str(model.__tablename__) for model in models if f"{model.__module__}.".startswith(package))
+    owned = (model for model in model_classes() if f"{model.__module__}.".startswith(package))
+    return frozenset(str(model.__tablename__) for model in owned)

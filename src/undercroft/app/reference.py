@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from msgspec import Struct
 from pydantic import SecretStr
@@ -15,7 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from undercroft.app.discovery import list_settings_classes
-from undercroft.core.auth.guards import SIGNED_IN
+from undercroft.core.http import dependency_calls
+from undercroft.core.http.guards import SIGNED_IN
 from undercroft.core.settings import SettingsBase, env_name
 
 HEADER = """\
@@ -47,15 +47,9 @@ def list_routes(app: FastAPI) -> list[RouteSummary]:
 
 def _access(route: APIRoute) -> str:
     """What a caller needs, read off the route's own guards."""
-    needs = {getattr(each.call, "needs", None) for each in _all_dependencies(route.dependant)} - {None}
+    needs = {getattr(call, "needs", None) for call in dependency_calls(route)} - {None}
     stronger = needs - {SIGNED_IN}
     return ", ".join(sorted(map(str, stronger or needs))) or "anybody"
-
-
-def _all_dependencies(dependant: Dependant) -> Iterator[Dependant]:
-    for each in dependant.dependencies:
-        yield each
-        yield from _all_dependencies(each)
 
 
 def render_env_example() -> str:

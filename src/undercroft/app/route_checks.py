@@ -5,13 +5,13 @@ from difflib import get_close_matches
 from types import ModuleType
 
 from fastapi import APIRouter
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from undercroft.core.auth import Router, Surface
 from undercroft.core.auth.permissions import list_permissions
 from undercroft.core.errors import CodeError
+from undercroft.core.http import Router, Surface
+from undercroft.core.http.guards import required_permissions
 from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.tags import get_tag_names
 
@@ -27,7 +27,7 @@ def find_routers(part: ModuleType) -> list[Router]:
             at = value.routes[0].endpoint if value.routes and isinstance(value.routes[0], APIRoute) else part
             raise CodeError(
                 f"{part.__name__} has an APIRouter, whose routes nothing would guard. "
-                'Make it a Router of undercroft.core.auth: Router(surface="app", prefix="/things").',
+                'Make it a Router of undercroft.core.http: Router(surface="app", prefix="/things").',
                 at=at,
             )
     return [value for value in vars(part).values() if isinstance(value, Router)]
@@ -88,17 +88,9 @@ def _check_permissions(route: APIRoute, names: set[str]) -> None:
 
 def _required_permissions(route: APIRoute) -> Iterator[str]:
     """The permissions that a route names: first where they are mostly written, which costs no look at its signature."""
-    given = route._options.get("dependencies") or () if isinstance(route, LazyRoute) and route._options else ()
+    given = route.declared_dependencies if isinstance(route, LazyRoute) else ()
     named = [need for each in given if ":" in (need := str(getattr(each.dependency, "needs", "")))]
     if named or getattr(route.endpoint, "__self_only__", False):
         yield from named
     else:
-        yield from _dependency_permissions(route.dependant)
-
-
-def _dependency_permissions(dependant: Dependant) -> Iterator[str]:
-    need = str(getattr(dependant.call, "needs", ""))
-    if ":" in need:
-        yield need
-    for child in dependant.dependencies:
-        yield from _dependency_permissions(child)
+        yield from required_permissions(route)

@@ -27,6 +27,7 @@ def _namespace(runner: asyncio.Runner) -> dict[str, Any]:
     from undercroft.core.audit import Actor, ActorKind, set_current_actor
     from undercroft.core.db import Database, all_tenants, tenant
     from undercroft.core.db.connect import detect_pooler
+    from undercroft.core.model_classes import model_classes
     from undercroft.core.settings import load
 
     prepare()
@@ -45,6 +46,6 @@ def _namespace(runner: asyncio.Runner) -> dict[str, Any]:
         async with database.read_session() as session:
             return int(await session.scalar(select(func.count()).select_from(model)))
 
-    models = {mapper.class_.__name__: mapper.class_ for mapper in SQLModel._sa_registry.mappers}
+    models = {model.__name__: model for model in model_classes()}
     teams = {"tenant": tenant, "all_tenants": all_tenants}
     return {**models, **teams, "database": database, "load": load, "run": run, "select": select, "count": count}

@@ -51,7 +51,8 @@ class Roles:
         name, password = getattr(self, role), getattr(self, f"{role}_password")
         return f"postgresql://{name}:{quote(password, safe='')}@{host}:{port}/{self.database}"
 
-    def _passwords(self) -> Iterator[tuple[str, str]]:
+    def passwords(self) -> Iterator[tuple[str, str]]:
+        """The name and the password of each role."""
         yield self.owner, self.owner_password
         yield self.app, self.app_password
         yield self.admin, self.admin_password
@@ -59,7 +60,7 @@ class Roles:
 
 def role_statements(roles: Roles) -> Iterator[str]:
     """Make the roles, or give those that exist these passwords; run by a superuser or a role that may make roles."""
-    for name, password in roles._passwords():
+    for name, password in roles.passwords():
         yield (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') "
             f"THEN CREATE ROLE {name}; END IF; END $$"

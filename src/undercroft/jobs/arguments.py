@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
-from pydantic.types import _SecretBase
+from pydantic import BaseModel, ConfigDict, Secret, SecretBytes, SecretStr, ValidationError, create_model
 from pydantic_core import PydanticSerializationError, to_json
 
 from undercroft.jobs.context import CurrentJob
@@ -92,7 +91,10 @@ class Arguments:
 
 def holds_secret(annotation: Any) -> bool:
     """Whether a value of this type may hold a pydantic secret, at any depth."""
-    return any(isinstance(part, type) and issubclass(part, _SecretBase) for part in _nested_types(annotation, set()))
+    return any(
+        isinstance(part, type) and issubclass(part, Secret | SecretStr | SecretBytes)
+        for part in _nested_types(annotation, set())
+    )
 
 
 def encode_result(value: Any, limit: int) -> str | None:

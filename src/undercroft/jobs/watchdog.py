@@ -122,7 +122,7 @@ class Watchdog:
         if self._reported:
             return
         self._reported = True
-        frame = sys._current_frames().get(self._loop_thread)
+        frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - documented
         log.error(
             "event_loop.blocked",
             blocked_for=round(silence, 1),

@@ -10,9 +10,9 @@ from sqlmodel import col
 from tests.core.db.rls_database import RlsDatabase, create_rls_database
 from tests.factories import UserRow, add_user
 from undercroft.core.audit import Entry
-from undercroft.core.auth import Router
 from undercroft.core.db import Database, ReadSessionDep, Statement, all_tenants, tenant
 from undercroft.core.db.repository import TenantContextMissing
+from undercroft.core.http import Router
 from undercroft.core.ids import new_id
 from undercroft.modules.projects.models import Project
 from undercroft.modules.projects.repository import SELECT_NEWEST, ProjectRepository

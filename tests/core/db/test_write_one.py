@@ -14,10 +14,10 @@ from sqlmodel import col
 from tests.core.db.proxy import Cut, Proxy, run_proxy
 from tests.factories import UserRow, insert_user
 from undercroft.core.audit import Entry, record
-from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import Database, Session, SessionDep, Statement, all_tenants, utc_now
 from undercroft.core.db.errors import DatabaseConflict, DatabaseUnavailable, OutcomeUnknown
 from undercroft.core.errors import Conflict
+from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.ids import new_id
 from undercroft.jobs import enqueue, task
 from undercroft.modules.projects.models import Project

@@ -5,8 +5,8 @@ import pytest
 
 from tests.core.http.asgi_client import AsgiClient
 from undercroft.core import settings
-from undercroft.core.auth import Router
 from undercroft.core.cache import Cache, RedisSettings
+from undercroft.core.http import Router
 from undercroft.core.http.application import Api
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, Environment, SettingsBase

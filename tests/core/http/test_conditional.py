@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
-from undercroft.core.auth import Router
+from undercroft.core.http import Router
 from undercroft.core.http.conditional import InvalidIfMatch, etag, if_match, weak_etag
 
 

@@ -10,8 +10,8 @@ from starlette.routing import Mount, Route
 
 from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
-from undercroft.core.auth import Router
 from undercroft.core.errors import NotFound
+from undercroft.core.http import Router
 
 router = Router(surface="public", prefix="/things")
 done: list[str] = []

@@ -12,8 +12,8 @@ from starlette.responses import StreamingResponse
 
 from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
-from undercroft.core.auth import Router
 from undercroft.core.errors import Conflict, NotFound
+from undercroft.core.http import Router
 from undercroft.core.http.errors import responses
 from undercroft.core.settings import CoreSettings, Environment
 from undercroft.testing.configuration import PUBLIC_URL

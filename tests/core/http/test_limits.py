@@ -5,8 +5,9 @@ from fastapi import Request
 
 from tests.core.http.asgi_client import AsgiClient
 from tests.core.http.conftest import Build
-from undercroft.core.auth import PlatformRole, Principal, Router
+from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.errors import NotFound, Unauthorized
+from undercroft.core.http import Router
 from undercroft.core.http.limits import Limiter, limit, register_limit
 from undercroft.core.http.rates import Rate
 from undercroft.core.http.settings import HttpSettings

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from tests.core.http.conftest import Build
-from undercroft.core.auth import PlatformRole, Principal, Router
+from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.errors import CodeError, NotFound, Unauthorized
+from undercroft.core.http import Router
 from undercroft.core.http.conditional import IfMatch
 from undercroft.core.http.errors import responses
 from undercroft.core.http.limits import limit

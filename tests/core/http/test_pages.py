@@ -6,8 +6,7 @@ from fastapi import Request, Response
 from jinja2 import UndefinedError
 
 from tests.core.http.conftest import Build
-from undercroft.core.auth import Router
-from undercroft.core.http import pages
+from undercroft.core.http import Router, pages
 from undercroft.core.http.pages import add_templates, build_csp, email_link_page, environment, render_page
 
 router = Router(surface="root")

@@ -9,8 +9,8 @@ from httpx import AsyncClient
 
 from tests.modules.api_keys.requests import ME, api_key_client, assert_error, make_key, make_team
 from undercroft.app.api import offline_app
-from undercroft.core.auth.guards import interactive
 from undercroft.core.http.application import Api
+from undercroft.core.http.guards import interactive
 from undercroft.core.ids import new_id
 
 

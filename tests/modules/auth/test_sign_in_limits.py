@@ -21,9 +21,9 @@ from tests.modules.auth.users import (
     sign_in,
 )
 from undercroft.app.api import create_app
-from undercroft.core.auth.guards import current_principal
 from undercroft.core.db import Database
 from undercroft.core.http.application import Api
+from undercroft.core.http.guards import current_principal
 from undercroft.core.http.limits import BY_NETWORK, get_rate_limit_rule
 from undercroft.core.http.settings import HttpSettings
 from undercroft.core.security import passwords

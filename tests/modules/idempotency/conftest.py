@@ -9,9 +9,9 @@ from fastapi.responses import StreamingResponse
 from httpx import AsyncClient
 
 from undercroft.app.api import create_app
-from undercroft.core.auth import CurrentPrincipal, Router
 from undercroft.core.db import Database, SessionDep
 from undercroft.core.errors import AppError, Conflict
+from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.http.application import Api
 from undercroft.core.http.idempotency import returns_secret
 from undercroft.core.http.responses import json_response

@@ -16,10 +16,10 @@ from sqlmodel import SQLModel
 from tests.modules.audit.entries import entries, personal_rows
 from tests.modules.auth.test_reauthorization import holding_locks
 from undercroft.core.auth import PlatformRole
-from undercroft.core.auth.guards import current_principal
 from undercroft.core.db import Database
+from undercroft.core.http import depends_on
 from undercroft.core.http.application import Api
-from undercroft.core.http.openapi import depends_on
+from undercroft.core.http.guards import current_principal
 from undercroft.core.http.same_site import SAFE_METHODS
 from undercroft.core.ids import new_id
 from undercroft.core.telemetry import logs
@@ -345,7 +345,7 @@ async def test_impersonation_changes_nothing_at_any_route(app: Api, create_user:
     async with await impersonating_client(app, admin, person) as client:
         before = await row_counts(database)
         for route in app.routes:
-            if not isinstance(route, APIRoute) or not depends_on(current_principal, route.dependant):
+            if not isinstance(route, APIRoute) or not depends_on(route, current_principal):
                 continue
             path = re.sub(
                 r"\{[^}]*\}", lambda name: team if name[0] == "{team_id}" else str(person.user_id), route.path

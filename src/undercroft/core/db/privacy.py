@@ -17,9 +17,9 @@ from uuid import UUID
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Table, Text, cast, delete, literal_column, or_, update
-from sqlmodel import SQLModel
 
 from undercroft.core.db.session import Session
+from undercroft.core.model_classes import model_classes
 
 
 class ColumnContent(Enum):
@@ -97,6 +97,5 @@ def _matches_user(
 
 
 def _models() -> Iterator[tuple[Any, Table]]:
-    for mapper in sorted(SQLModel._sa_registry.mappers, key=lambda each: str(each.local_table)):
-        if isinstance(mapper.local_table, Table):
-            yield mapper.class_, mapper.local_table
+    tables = ((model, model.__table__) for model in model_classes())  # type: ignore[attr-defined]
+    return iter(sorted(tables, key=lambda each: str(each[1])))

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from undercroft.core.cache import Cache, RedisSettings
 from undercroft.core.http import assets, docs, metrics_route
+from undercroft.core.http._fastapi import mark_routes_changed, routes_version
 from undercroft.core.http.dispatcher import Dispatcher
 from undercroft.core.http.errors import ErrorHandler
 from undercroft.core.http.limits import Limiter
@@ -44,7 +45,7 @@ class Api(FastAPI):
         """Put the routes of these routers into the table, in their order, each with a readable operation id."""
         for router in routers:
             self.router.routes.extend(self._copy_route(route) for route in router.routes)
-        self.router._mark_routes_changed()
+        mark_routes_changed(self.router)
 
     def _copy_route(self, route: BaseRoute) -> BaseRoute:
         """A copy that belongs to this application: the same router may be in several."""
@@ -63,7 +64,7 @@ class Api(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """The schema as OpenAPI 3.1, made once and again when routes were added."""
-        version = self.router._get_routes_version()
+        version = routes_version(self.router)
         if self.openapi_schema is None or self._openapi_routes_version != version:
             self.openapi_schema = build_openapi(self)
             self._openapi_routes_version = version

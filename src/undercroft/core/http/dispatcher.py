@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct, field
-from starlette._utils import get_route_path
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from undercroft.core.errors import NotFound, Unauthorized
+from undercroft.core.http._fastapi import get_route_path
 from undercroft.core.http.conditional import NotModified
 from undercroft.core.http.errors import MethodNotAllowed
 from undercroft.core.http.limits import RateLimitRule, count_failure, enforce, get_rate_limit_rule

@@ -5,12 +5,10 @@ of what a process starts with is not asked for in its first minute, so that is l
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from fastapi._compat.v2 import ModelField
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError
@@ -18,6 +16,7 @@ from pydantic.warnings import UnsupportedFieldAttributeWarning
 from starlette.routing import get_name
 
 from undercroft.core.errors import CodeError
+from undercroft.core.http._fastapi import rebuild_validators
 
 _CONVERTOR = re.compile(r":\w+(?=})")
 
@@ -40,6 +39,11 @@ class LazyRoute(APIRoute):
         self.dependency_overrides_provider = options.get("dependency_overrides_provider")
         self._options: dict[str, Any] | None = options
 
+    @property
+    def declared_dependencies(self) -> Sequence[Any]:
+        """What the router and the route list as `dependencies`, while the route is not complete; then nothing."""
+        return (self._options or {}).get("dependencies") or ()
+
     def complete(self) -> None:
         """Work out what has not been yet. Raises `CodeError` for a wrong declaration."""
         options = self.__dict__.get("_options")
@@ -55,21 +59,14 @@ class LazyRoute(APIRoute):
         with catch_warnings():
             # FastAPI keeps this from being said of its own adapters, but these build later than it expects.
             simplefilter("ignore", UnsupportedFieldAttributeWarning)
-            for field in self._fields():
-                self._rebuild(field)
+            self._rebuild_validators()
 
-    def _rebuild(self, field: ModelField) -> None:
+    def _rebuild_validators(self) -> None:
         try:
-            field._type_adapter.rebuild()
+            rebuild_validators(self)
         except (PydanticUserError, PydanticUndefinedAnnotation) as error:
             said = str(error).split("\n", 1)[0]
             raise CodeError(f"{self.path}: {said}. Import it where the route is declared.", at=self.endpoint) from error
-
-    def _fields(self) -> Iterator[ModelField]:
-        """What validates and encodes for this route."""
-        reported = (self.body_field, self.response_field, self.stream_item_field, *self.response_fields.values())
-        yield from filter(None, reported)
-        yield from _param_fields(self.dependant)
 
     def __getattr__(self, name: str) -> Any:
         """Called for what is not there yet."""
@@ -77,10 +74,3 @@ class LazyRoute(APIRoute):
             raise AttributeError(name)
         self.complete()
         return getattr(self, name)
-
-
-def _param_fields(dependant: Dependant) -> Iterator[ModelField]:
-    for name in ("path_params", "query_params", "header_params", "cookie_params", "body_params"):
-        yield from getattr(dependant, name)
-    for child in dependant.dependencies:
-        yield from _param_fields(child)

@@ -1,15 +1,12 @@
 """The OpenAPI document: valid 3.1, in a stable order, with our errors, readable ids and the security schemes."""
 
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from fastapi.utils import generate_operation_id_for_path
 
-from undercroft.core.auth.guards import current_principal
 from undercroft.core.errors import (
     AppError,
     CodeError,
@@ -19,8 +16,10 @@ from undercroft.core.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from undercroft.core.http._fastapi import depends_on
 from undercroft.core.http.conditional import if_match
 from undercroft.core.http.errors import InternalError, ValidationFailed, error_response, example
+from undercroft.core.http.guards import current_principal
 from undercroft.core.http.idempotency import (
     KEY_ERRORS,
     IdempotencyMode,
@@ -163,7 +162,7 @@ def _security_schemes(with_password: bool) -> dict[str, Any]:
 
 
 def _add_query(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
-    for model in get_query_models(route.dependant):
+    for model in get_query_models(route):
         listed, definitions = build_parameters(model)
         operation.setdefault("parameters", []).extend(listed)
         schemas.update(definitions)
@@ -184,7 +183,7 @@ def _add_common_responses(operation: dict[str, Any], route: APIRoute, schemes: d
         del responses["422"]
     if operation.get("parameters") or "requestBody" in operation:
         _add_error(responses, ValidationFailed, EXAMPLE_FIELD_ERRORS)
-    if depends_on(current_principal, route.dependant):
+    if depends_on(route, current_principal):
         operation["security"] = [{name: []} for name in schemes]
         _add_error(responses, Unauthorized)
         _add_error(responses, Forbidden)
@@ -200,7 +199,7 @@ def _add_common_responses(operation: dict[str, Any], route: APIRoute, schemes: d
 def _add_headers(operation: dict[str, Any], route: APIRoute) -> None:
     """Headers that a request may say more by; what is wrong with them is told like everything else."""
     works_in_a_team = not getattr(route.endpoint, "__self_only__", True) and "{team_id}" not in route.path_format
-    for header, is_read in ((TEAM_ID, works_in_a_team), (IF_MATCH, depends_on(if_match, route.dependant))):
+    for header, is_read in ((TEAM_ID, works_in_a_team), (IF_MATCH, depends_on(route, if_match))):
         if is_read:
             operation.setdefault("parameters", []).append(header)
 
@@ -233,11 +232,6 @@ def _other_errors() -> dict[str, Any]:
     for error in (NotFound, InternalError, ServiceUnavailable):
         other["content"]["application/json"]["examples"][error.code] = example(error)
     return other
-
-
-def depends_on(call: Callable[..., Any], dependant: Dependant) -> bool:
-    """Whether a route calls this, itself or by what it depends on."""
-    return dependant.call is call or any(depends_on(call, child) for child in dependant.dependencies)
 
 
 def _require_unique_ids(routes: list[APIRoute]) -> None:

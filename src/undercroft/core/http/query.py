@@ -12,9 +12,11 @@ The schema lists the fields all the same.
 from typing import Any, TypeVar, get_origin
 
 from fastapi import Depends, Request
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+
+from undercroft.core.http._fastapi import dependency_calls
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -41,11 +43,9 @@ def query(model: type[M]) -> Any:
     return Depends(read)
 
 
-def get_query_models(dependant: Dependant) -> list[type[BaseModel]]:
-    """The models that a route reads its query by."""
-    own = getattr(dependant.call, "query_model", None)
-    below = [model for child in dependant.dependencies for model in get_query_models(child)]
-    return [*([own] if own is not None else []), *below]
+def get_query_models(route: APIRoute) -> list[type[BaseModel]]:
+    """The models of the query parameters that a route reads."""
+    return [call.query_model for call in dependency_calls(route) if hasattr(call, "query_model")]
 
 
 def build_parameters(model: type[BaseModel]) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -129,10 +129,9 @@ def _get_declared_location(error: BaseException) -> tuple[str, int, str] | None:
 
 def _find_model(table: str) -> type | None:
     """The class of a table."""
-    from sqlmodel import SQLModel
+    from undercroft.core.model_classes import model_classes
 
-    mapped = (mapper.class_ for mapper in SQLModel._sa_registry.mappers)
-    return next((model for model in mapped if model.__tablename__ == table), None)
+    return next((model for model in model_classes() if model.__tablename__ == table), None)
 
 
 def _definition(thing: Any) -> tuple[str, int, str] | None:

@@ -9,16 +9,17 @@ from uuid import UUID
 
 from fastapi import Response
 
-from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router, StepUpRequired, require_step_up
-from undercroft.core.auth.guards import PermissionDenied
-from undercroft.core.auth.router import Surface
-from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
+from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
+from undercroft.core.http import INTERACTIVE, CurrentPrincipal, Router, require_step_up
 from undercroft.core.http.errors import responses
+from undercroft.core.http.guards import PermissionDenied
 from undercroft.core.http.idempotency import returns_secret
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
+from undercroft.core.http.router import Surface
+from undercroft.core.http.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.http.tags import Tag
 from undercroft.modules.api_keys.errors import (
     ApiKeyNotFound,

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import Response
 from fastapi.responses import StreamingResponse
 
-from undercroft.core.auth import CurrentPrincipal, Router, require_permission
 from undercroft.core.db import DatabaseDep, ReadSessionDep, utc_now
+from undercroft.core.http import CurrentPrincipal, Router, require_permission
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import CursorPage, CursorQuery, InvalidCursor, Page, encode_cursor, pages
 from undercroft.core.http.query import query

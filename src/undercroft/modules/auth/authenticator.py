@@ -9,13 +9,14 @@ import asyncpg
 from msgspec.structs import replace
 from starlette.requests import Request
 
-from undercroft.core.auth import PlatformRole, Principal, Surface
+from undercroft.core.auth import PlatformRole, Principal
 from undercroft.core.auth.authorization import Authorization, bind_authorization
 from undercroft.core.auth.permissions import resolve_permissions
 from undercroft.core.auth.principal import API_KEY_PREFIX, bearer_token
 from undercroft.core.db import Database, Statement
 from undercroft.core.db.errors import raise_translated_read
 from undercroft.core.errors import Unauthorized
+from undercroft.core.http import Surface
 from undercroft.core.http.same_site import SAFE_METHODS
 from undercroft.core.security.tokens import hash_token
 from undercroft.modules.api_keys import ApiKeyLastUsed, parse_key

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from fastapi import Form, Query, Request, Response
 
-from undercroft.core.auth import Router
 from undercroft.core.errors import AppError
+from undercroft.core.http import Router
 from undercroft.core.http.flash import read_flash, see_other
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit

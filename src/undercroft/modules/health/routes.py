@@ -5,8 +5,8 @@ from typing import cast
 from fastapi import Request, Response
 
 from undercroft import __version__
-from undercroft.core.auth import Router
 from undercroft.core.health import Health, HealthStatus, overall_status
+from undercroft.core.http import Router
 from undercroft.core.http.tags import Tag
 from undercroft.modules.health.schemas import ComponentRead, ComponentStatus, Liveness, Readiness
 

@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, allow_impersonation, require_step_up
-from undercroft.core.auth.step_up_policy import step_up_exempt
+from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import SessionDep
+from undercroft.core.http import CurrentPrincipal, Router, allow_impersonation, require_step_up
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import returns_secret
+from undercroft.core.http.step_up_policy import step_up_exempt
 from undercroft.core.http.tags import Tag
 from undercroft.modules.auth import AuthServicesDep
 from undercroft.modules.impersonation.errors import ImpersonationNotAllowed, NotImpersonating, UserInactive

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 from fastapi import Form, Query, Request, Response
 
 from undercroft.core.audit import set_current_actor
-from undercroft.core.auth import Principal, Router
+from undercroft.core.auth import Principal
 from undercroft.core.errors import AppError
+from undercroft.core.http import Router
 from undercroft.core.http.flash import read_flash, see_other
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit

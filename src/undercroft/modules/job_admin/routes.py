@@ -5,13 +5,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from undercroft.core.auth import CurrentPrincipal, Router
-from undercroft.core.auth.step_up_policy import step_up_exempt
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
+from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, encode_cursor
 from undercroft.core.http.query import query
+from undercroft.core.http.step_up_policy import step_up_exempt
 from undercroft.core.http.tags import Tag
 from undercroft.jobs.errors import JobFinished, JobKeyTaken, JobNotFinished, JobNotFound
 from undercroft.jobs.models import Job, JobStatus

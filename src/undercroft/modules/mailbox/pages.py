@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup, escape
 
-from undercroft.core.auth import Router
+from undercroft.core.http import Router
 from undercroft.core.http.assets import add_assets, asset_url
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import add_templates, build_csp, render_page

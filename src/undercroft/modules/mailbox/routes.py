@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Response
 
-from undercroft.core.auth import Router
+from undercroft.core.http import Router
 from undercroft.core.http.limits import limit
 from undercroft.modules.mailbox.access import require_local_client
 from undercroft.modules.mailbox.repository import MailboxRepository

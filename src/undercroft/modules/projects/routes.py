@@ -5,17 +5,17 @@ from uuid import UUID
 
 from fastapi import Response
 
-from undercroft.core.auth import CurrentPrincipal, Router, require_permission
-from undercroft.core.auth.router import Surface
-from undercroft.core.auth.step_up_policy import step_up_exempt
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
 from undercroft.core.errors import Conflict, PreconditionFailed
+from undercroft.core.http import CurrentPrincipal, Router, require_permission
 from undercroft.core.http.conditional import IfMatch, InvalidIfMatch, etag
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, encode_cursor, pages
 from undercroft.core.http.query import query
 from undercroft.core.http.responses import json_response
+from undercroft.core.http.router import Surface
+from undercroft.core.http.step_up_policy import step_up_exempt
 from undercroft.core.http.tags import Tag
 from undercroft.modules.projects.errors import ProjectNotFound
 from undercroft.modules.projects.models import Project, ProjectStatus

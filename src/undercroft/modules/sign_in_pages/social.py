@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from fastapi import Depends
 from msgspec import Struct
 
-from undercroft.core.auth import Surface
+from undercroft.core.http import Surface
 from undercroft.core.settings import load
 from undercroft.modules.auth import LocalAccountsOff
 from undercroft.modules.identities import Connections, ConnectionsDep

@@ -1,7 +1,7 @@
 """Counts over HTTP, for administrators."""
 
-from undercroft.core.auth import Router
 from undercroft.core.db import ReadSessionDep
+from undercroft.core.http import Router
 from undercroft.core.http.tags import Tag
 from undercroft.modules.statistics import service
 from undercroft.modules.statistics.schemas import Statistics

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import Depends
 
-from undercroft.core.auth import CurrentPrincipal
-from undercroft.core.auth.guards import PermissionDenied
 from undercroft.core.db import SessionDep
+from undercroft.core.http import CurrentPrincipal
+from undercroft.core.http.guards import PermissionDenied
 from undercroft.modules.teams.errors import TeamNotFound
 from undercroft.modules.teams.repository import MembershipRepository
 

@@ -6,13 +6,14 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from undercroft.core.auth import CurrentPrincipal, PlatformRole, Router, StepUpRequired
-from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
+from undercroft.core.auth import PlatformRole, StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
+from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import CursorPage, InvalidCursor, ListQuery, Page, encode_cursor
 from undercroft.core.http.query import query
+from undercroft.core.http.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.http.tags import Tag
 from undercroft.modules.users.errors import LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.models import User

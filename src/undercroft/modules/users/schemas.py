@@ -5,7 +5,6 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
-from sqlmodel._compat import SQLModelConfig
 
 from undercroft.core.auth import PlatformRole
 from undercroft.core.validation import Locale, Schema, TimeZone, Url, single_line
@@ -20,7 +19,7 @@ Notifications = Annotated[dict[Topic, bool], Field(max_length=50, examples=[{"ne
 class UserRead(UserBase):
     """A person, as told to that person and to administrators."""
 
-    model_config = SQLModelConfig(from_attributes=True)
+    model_config = {"from_attributes": True}
 
     id: UUID
     email: str

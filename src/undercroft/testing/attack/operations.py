@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from undercroft.core.auth import Surface
-from undercroft.core.auth.guards import current_principal
+from undercroft.core.http import Surface, depends_on, path_parameters
 from undercroft.core.http.application import Api
+from undercroft.core.http.guards import current_principal
 from undercroft.testing.attack.samples import Samples, is_id
 
 BODY_MEDIA_TYPES = ("application/json", "application/x-www-form-urlencoded")
@@ -52,8 +51,7 @@ def operations(app: Api) -> Iterator[Operation]:
 
 def _build_operation(route: APIRoute, method: str, described: Mapping[str, Any], samples: Samples) -> Operation:
     names = list(route.param_convertors)
-    parameters = (field for each in _walk_dependants(route.dependant) for field in each.path_params)
-    typed = {field.alias for field in parameters if field.field_info.annotation is UUID}
+    typed = {field.alias for field in path_parameters(route) if field.field_info.annotation is UUID}
     ids = tuple(name for name in names if name in typed or name == "id" or is_id(name, {}))
     query = [each for each in described.get("parameters", ()) if each["in"] == "query"]
     kind, schema = _request_body(described)
@@ -63,11 +61,11 @@ def _build_operation(route: APIRoute, method: str, described: Mapping[str, Any],
         path_ids=ids,
         other_path_params=tuple(name for name in names if name not in ids),
         query={each["name"]: samples.build(each["schema"]) for each in query if each.get("required")},
-        query_ids=tuple(each["name"] for each in query if is_id(each["name"], samples._resolve(each["schema"]))),
+        query_ids=tuple(each["name"] for each in query if is_id(each["name"], samples.resolve(each["schema"]))),
         body=samples.build(schema) if schema else None,
         body_kind=kind,
         body_ids=tuple(samples.ids(schema)) if schema else (),
-        requires_principal=any(each.call is current_principal for each in _walk_dependants(route.dependant)),
+        requires_principal=depends_on(route, current_principal),
     )
 
 
@@ -81,9 +79,3 @@ def _request_body(described: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] 
                 schema["examples"] = [next(iter(examples.values()))["value"]]
             return kind, schema
     return "", None
-
-
-def _walk_dependants(dependant: Dependant) -> Iterator[Dependant]:
-    yield dependant
-    for each in dependant.dependencies:
-        yield from _walk_dependants(each)

@@ -31,7 +31,7 @@ class Samples:
 
     def build(self, schema: Schema, depth: int = 0) -> Any:
         """A value that fits: an example where there is one, all of an object's properties otherwise."""
-        schema = self._resolve(schema)
+        schema = self.resolve(schema)
         given = next((schema[word] for word in ("example", "const", "default") if schema.get(word) is not None), None)
         listed = schema.get("examples") or schema.get("enum")
         if isinstance(listed, list) and listed:
@@ -54,12 +54,12 @@ class Samples:
 
     def ids(self, schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         """Where in a body ids are, as paths of names."""
-        schema = self._resolve(schema)
+        schema = self.resolve(schema)
         if len(path) > MAX_DEPTH:
             return
         for name, inner in schema.get("properties", {}).items():
-            inner = self._resolve(inner)
-            items = self._resolve(inner.get("items", {})) if inner.get("type") == "array" else {}
+            inner = self.resolve(inner)
+            items = self.resolve(inner.get("items", {})) if inner.get("type") == "array" else {}
             if is_id(name, inner) or is_id(name.removesuffix("s"), items):
                 yield (*path, name)
             elif inner.get("type") == "object":
@@ -70,7 +70,7 @@ class Samples:
             return {}
         return {name: self.build(inner, depth + 1) for name, inner in schema.get("properties", {}).items()}
 
-    def _resolve(self, schema: Schema) -> Schema:
+    def resolve(self, schema: Schema) -> Schema:
         """Without references, and of several kinds the first that is not null."""
         while True:
             if "$ref" in schema:

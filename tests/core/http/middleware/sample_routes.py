@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from undercroft.core.auth import Router
+from undercroft.core.http import Router
 
 router = Router(surface="public", prefix="/shelf")
 pages = Router(surface="root", prefix="/pages")

@@ -25,14 +25,14 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from msgspec import Struct
 
-from undercroft.core.auth.guards import current_principal
 from undercroft.core.db.dependencies import open_session
 from undercroft.core.db.session import Session
 from undercroft.core.errors import Conflict, Unprocessable
+from undercroft.core.http._fastapi import depends_on
+from undercroft.core.http.guards import current_principal
 from undercroft.core.http.keyed_lock import KeyedLocks
 
 HEADER = b"idempotency-key"
@@ -172,11 +172,7 @@ def get_idempotency_mode(route: APIRoute) -> IdempotencyMode:
     """What the header means to a route."""
     if "POST" not in (route.methods or ()) or hasattr(route.endpoint, "__idempotency_exempt__"):
         return IdempotencyMode.IGNORED
-    signed_in = _depends_on(route.dependant, current_principal)
+    signed_in = depends_on(route, current_principal)
     if not signed_in and not is_secret(route):
         return IdempotencyMode.IGNORED
-    return IdempotencyMode.EXACTLY_ONCE if _depends_on(route.dependant, open_session) else IdempotencyMode.AT_MOST_ONCE
-
-
-def _depends_on(dependant: Dependant, call: Any) -> bool:
-    return dependant.call is call or any(_depends_on(child, call) for child in dependant.dependencies)
+    return IdempotencyMode.EXACTLY_ONCE if depends_on(route, open_session) else IdempotencyMode.AT_MOST_ONCE

@@ -2,12 +2,9 @@
 
 import re
 from contextlib import AsyncExitStack
-from copy import copy
 from hashlib import sha256
 from typing import Any, Self, cast
 
-from fastapi import Depends
-from fastapi.dependencies.utils import get_parameterless_sub_dependant
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +14,7 @@ from undercroft.core.db.dependencies import SessionDep
 from undercroft.core.db.errors import OutcomeUnknown
 from undercroft.core.db.session import Session
 from undercroft.core.errors import AppError
+from undercroft.core.http._fastapi import with_last_dependency
 from undercroft.core.http.errors import InternalError, as_app_error
 from undercroft.core.http.idempotency import (
     HEADER,
@@ -133,11 +131,7 @@ def add_claim_dependency(route: APIRoute) -> APIRoute:
         if get_idempotency_mode(route) is IdempotencyMode.EXACTLY_ONCE
         else claim_in_own_transaction
     )
-    route = copy(route)
-    route.dependant = copy(route.dependant)
-    last = get_parameterless_sub_dependant(depends=Depends(claim), path=route.path_format)
-    route.dependant.dependencies = [*route.dependant.dependencies, last]
-    return route
+    return with_last_dependency(route, claim)
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from undercroft.core.auth import INTERACTIVE, CurrentPrincipal, Router, StepUpRequired
-from undercroft.core.auth.step_up_policy import step_up_when
+from undercroft.core.auth import StepUpRequired
+from undercroft.core.http import INTERACTIVE, CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit
+from undercroft.core.http.step_up_policy import step_up_when
 from undercroft.core.security.passwords import WeakPassword
 from undercroft.core.security.threads import TooBusy
 from undercroft.modules.auth import credentials

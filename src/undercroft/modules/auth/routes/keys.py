@@ -2,7 +2,7 @@
 
 from fastapi import Response
 
-from undercroft.core.auth import Router
+from undercroft.core.http import Router
 from undercroft.core.settings import load
 from undercroft.modules.auth.responses import SIGN_IN
 from undercroft.modules.auth.schemas import JwkSet

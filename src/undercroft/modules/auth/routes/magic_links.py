@@ -2,7 +2,7 @@
 
 from fastapi import Request, Response
 
-from undercroft.core.auth import Router
+from undercroft.core.http import Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import idempotency_exempt, returns_secret
 from undercroft.core.http.limits import limit

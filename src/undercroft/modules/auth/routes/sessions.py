@@ -3,12 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from undercroft.core.auth import CurrentPrincipal, Router
-from undercroft.core.auth.step_up_policy import step_up_exempt
 from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageNumberQuery
 from undercroft.core.http.query import query
+from undercroft.core.http.step_up_policy import step_up_exempt
 from undercroft.core.http.tags import Tag
 from undercroft.modules.auth import sessions as service
 from undercroft.modules.auth.schemas import SessionRead

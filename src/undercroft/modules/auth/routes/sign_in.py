@@ -7,11 +7,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import SecretStr, ValidationError
 
-from undercroft.core.auth import CurrentPrincipal, Router
-from undercroft.core.auth.guards import current_principal
 from undercroft.core.db import SessionDep
 from undercroft.core.errors import Unauthorized
+from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
+from undercroft.core.http.guards import current_principal
 from undercroft.core.http.idempotency import idempotency_exempt, returns_secret
 from undercroft.core.http.limits import limit
 from undercroft.core.security.passwords import MAX_INPUT, WeakPassword

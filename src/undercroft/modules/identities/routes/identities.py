@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import Response
 
-from undercroft.core.auth import CurrentPrincipal, Router, require_step_up
 from undercroft.core.auth.step_up import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http import CurrentPrincipal, Router, require_step_up
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageNumberQuery
 from undercroft.core.http.query import query

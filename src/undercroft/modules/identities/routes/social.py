@@ -7,9 +7,9 @@ from urllib.parse import urldefrag, urlencode
 from fastapi import Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
+from undercroft.core.http import Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import idempotency_exempt, returns_secret
 from undercroft.core.http.limits import limit

@@ -2,8 +2,8 @@
 
 from fastapi import Request, Response
 
-from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
+from undercroft.core.http import Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit

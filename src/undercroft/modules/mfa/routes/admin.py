@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
-from undercroft.core.auth import PlatformRole, Router, StepUpRequired, require_role, require_step_up
+from undercroft.core.auth import PlatformRole, StepUpRequired
 from undercroft.core.db import SessionDep
+from undercroft.core.http import Router, require_role, require_step_up
 from undercroft.core.http.errors import responses
 from undercroft.modules.mfa.reset import reset
 from undercroft.modules.users import UserNotFound

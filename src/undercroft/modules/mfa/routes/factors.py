@@ -1,11 +1,12 @@
 """One's own authenticator app and recovery codes."""
 
-from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_step_up
-from undercroft.core.auth.step_up_policy import step_up_when
+from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http import CurrentPrincipal, Router, require_step_up
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import returns_secret
 from undercroft.core.http.limits import limit
+from undercroft.core.http.step_up_policy import step_up_when
 from undercroft.core.http.tags import Tag
 from undercroft.modules.mfa import enrollment, totp
 from undercroft.modules.mfa.enrollment import PENDING_LIFETIME, EnrollmentService

@@ -3,13 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_step_up
-from undercroft.core.auth.step_up_policy import step_up_exempt
+from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http import CurrentPrincipal, Router, require_step_up
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import idempotency_exempt, returns_secret
 from undercroft.core.http.pagination import Page, PageNumberQuery
 from undercroft.core.http.query import query
+from undercroft.core.http.step_up_policy import step_up_exempt
 from undercroft.modules.mfa import enrollment
 from undercroft.modules.mfa.enrollment import EnrollmentService
 from undercroft.modules.mfa.errors import (

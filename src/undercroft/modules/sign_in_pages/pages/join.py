@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import Form, Request, Response
 from starlette.responses import RedirectResponse
 
-from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
+from undercroft.core.http import Router
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.modules.auth import AuthServicesDep
 from undercroft.modules.sign_in_pages.responses import JOIN_PAGE, NO_STORE

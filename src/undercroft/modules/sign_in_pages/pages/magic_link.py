@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Form, Query, Request, Response
 
-from undercroft.core.auth import Router
 from undercroft.core.errors import AppError
+from undercroft.core.http import Router
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit
 from undercroft.core.http.pages import Action, email_link_page, failure_page

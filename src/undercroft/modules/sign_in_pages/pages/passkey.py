@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import Form, Request, Response
 from starlette.responses import RedirectResponse
 
-from undercroft.core.auth import Router
 from undercroft.core.errors import AppError
+from undercroft.core.http import Router
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit
 from undercroft.core.http.local_paths import MAX_PATH_LENGTH

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Form, Request, Response
 
-from undercroft.core.auth import Router
 from undercroft.core.errors import AppError, Unprocessable
+from undercroft.core.http import Router
 from undercroft.core.http.flash import see_other
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit

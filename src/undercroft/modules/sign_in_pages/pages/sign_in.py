@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Form, Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from undercroft.core.auth import Router
 from undercroft.core.db import SessionDep
 from undercroft.core.errors import AppError
+from undercroft.core.http import Router
 from undercroft.core.http.flash import see_other
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.limits import limit

@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from undercroft.core.auth import PlatformRole, Principal, Router
+from undercroft.core.auth import PlatformRole, Principal
+from undercroft.core.http import Router
 from undercroft.core.settings import CoreSettings, load
 from undercroft.modules.auth import AuthServices, AuthServicesDep
 from undercroft.modules.identities import ConnectionsDep

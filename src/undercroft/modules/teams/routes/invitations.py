@@ -5,13 +5,14 @@ from uuid import UUID
 
 from fastapi import Request
 
-from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission
-from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
+from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep, utc_now
+from undercroft.core.http import CurrentPrincipal, Router, require_permission
 from undercroft.core.http.errors import responses
 from undercroft.core.http.idempotency import idempotency_exempt
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
+from undercroft.core.http.step_up_policy import step_up_exempt, step_up_when
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (
     AlreadyMember,

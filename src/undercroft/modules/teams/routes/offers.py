@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from undercroft.core.auth import CurrentPrincipal, Router
-from undercroft.core.auth.step_up_policy import step_up_exempt
 from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http import CurrentPrincipal, Router
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageNumberQuery
 from undercroft.core.http.query import query
+from undercroft.core.http.step_up_policy import step_up_exempt
 from undercroft.modules.teams.errors import JoinOfferNotFound, SeatLimitReached
 from undercroft.modules.teams.join_offers import accept_offer, list_offers
 from undercroft.modules.teams.routes.teams import to_team_read

@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from undercroft.core.auth import CurrentPrincipal, Router, StepUpRequired, require_permission
+from undercroft.core.auth import StepUpRequired
 from undercroft.core.auth.permissions import TeamRole, get_builtin_role_permissions, list_permissions
-from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.db import ReadSessionDep, SessionDep
+from undercroft.core.http import CurrentPrincipal, Router, require_permission
 from undercroft.core.http.errors import responses
+from undercroft.core.http.step_up_policy import step_up_exempt, step_up_when
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (
     RoleInUse,

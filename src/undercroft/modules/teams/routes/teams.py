@@ -6,21 +6,16 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import Field
 
-from undercroft.core.auth import (
-    CurrentPrincipal,
-    Router,
-    StepUpRequired,
-    require_permission,
-    require_step_up,
-)
-from undercroft.core.auth.router import Surface
+from undercroft.core.auth import StepUpRequired
 from undercroft.core.auth.step_up import MfaEnrollmentRequired, MfaRequiredByTeam
-from undercroft.core.auth.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.db import ReadSessionDep, SessionDep
 from undercroft.core.db.repository import UnknownSort
+from undercroft.core.http import CurrentPrincipal, Router, require_permission, require_step_up
 from undercroft.core.http.errors import responses
 from undercroft.core.http.pagination import Page, PageQuery
 from undercroft.core.http.query import query
+from undercroft.core.http.router import Surface
+from undercroft.core.http.step_up_policy import step_up_exempt, step_up_when
 from undercroft.core.http.tags import Tag
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH, require_in_deleted_team
 from undercroft.modules.teams.errors import (

@@ -11,10 +11,10 @@ recent proof. Every route that changes something on behalf of a caller says whic
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from undercroft.core.auth.guards import current_principal, recently_authenticated
+from undercroft.core.http._fastapi import depends_on
+from undercroft.core.http.guards import current_principal, recently_authenticated
 from undercroft.core.http.same_site import SAFE_METHODS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,10 +35,10 @@ def declares_step_up(route: APIRoute) -> bool:
 
     A route without a principal verifies what the request itself carries, such as a password or a mailed token.
     """
-    if not set(route.methods or ()) - SAFE_METHODS or not _depends_on(route.dependant, current_principal):
+    if not set(route.methods or ()) - SAFE_METHODS or not depends_on(route, current_principal):
         return True
     declared = (
-        _depends_on(route.dependant, recently_authenticated),
+        depends_on(route, recently_authenticated),
         hasattr(route.endpoint, "__step_up_when__"),
         hasattr(route.endpoint, "__step_up_exempt__"),
     )
@@ -54,7 +54,3 @@ def _declare(name: str, text: str) -> Callable[[F], F]:
         return endpoint
 
     return mark
-
-
-def _depends_on(dependant: Dependant, call: Any) -> bool:
-    return dependant.call is call or any(_depends_on(child, call) for child in dependant.dependencies)

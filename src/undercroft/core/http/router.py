@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 
-from undercroft.core.auth.guards import current_principal, refuse_api_keys, require_role, use_all_tenants
 from undercroft.core.auth.principal import PlatformRole
+from undercroft.core.http.guards import current_principal, refuse_api_keys, require_role, use_all_tenants
 from undercroft.core.http.lazy_route import LazyRoute
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar, cast
 from uuid import UUID
 
 from fastapi import Depends, Request
-from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from structlog.contextvars import bind_contextvars
 
 from undercroft.core.audit import set_current_actor
@@ -23,6 +23,7 @@ from undercroft.core.auth.principal import (
 from undercroft.core.auth.step_up import require_admin_mfa, require_recent_authentication, require_team_mfa
 from undercroft.core.db.tenancy import ALL_TENANTS, set_current_tenant
 from undercroft.core.errors import Forbidden
+from undercroft.core.http._fastapi import dependency_calls
 from undercroft.core.http.same_site import SAFE_METHODS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,16 +66,10 @@ def _require_access(principal: Principal, request: Request) -> None:
 def _recheck(request: Request, principal: Principal) -> None:
     """Ask everything that the guards of the request's route ask, of the principal as it is now."""
     _require_access(principal, request)
-    for check in _checks_of(request.scope["route"].dependant):
-        check(principal, request)
-
-
-def _checks_of(dependant: Dependant) -> Iterator[Check]:
-    for each in dependant.dependencies:
-        check: Check | None = getattr(each.call, "check", None)
+    for call in dependency_calls(request.scope["route"]):
+        check: Check | None = getattr(call, "check", None)
         if check is not None:
-            yield check
-        yield from _checks_of(each)
+            check(principal, request)
 
 
 current_principal.needs = SIGNED_IN  # type: ignore[attr-defined]
@@ -95,13 +90,14 @@ class ScopeMissing(Forbidden):
 def _require_within_scopes(principal: Principal, request: Request) -> None:
     """A key with scopes reaches what a permission names; which one is the route's own guard's to ask."""
     route = request.scope.get("route")
-    if principal.scopes is not None and not (route and _declares_permission(route.dependant)):
+    if principal.scopes is not None and not (route and any(required_permissions(route))):
         raise ScopeMissing
 
 
-def _declares_permission(dependant: Dependant) -> bool:
-    needs = str(getattr(dependant.call, "needs", ""))
-    return ":" in needs or any(_declares_permission(each) for each in dependant.dependencies)
+def required_permissions(route: APIRoute) -> Iterator[str]:
+    """The names of the permissions that the guards of a route require."""
+    needs = (str(getattr(call, "needs", "")) for call in dependency_calls(route))
+    return (each for each in needs if ":" in each)
 
 
 def _require_impersonation_allowed(request: Request) -> None:
