@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -93,19 +93,20 @@ def draw(packages: Sequence[str], size: int, seed: int) -> list[tuple[str, Mutan
 
 
 def _measured(folder: Path, packages: Sequence[str]) -> Lines:
-    """Run the packages' tests once, on the source as it is. Raises `SystemExit` when one of them fails."""
+    """Run the packages' tests once, on the source as it is; those that fail are not used."""
     print("running the tests once, to see which of them executes which line", flush=True)
     tests = [*dict.fromkeys(test for package in packages for test in PACKAGES[package]), "tests/architecture"]
     options = ["-n", "auto", "--dist", "loadfile", "-p", "benchmarks.coverage_plugin"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *tests]
     environment = {**os.environ, "COVERAGE_FILE": str(folder / "coverage"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    failed = {line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))}
     if done.returncode:
-        raise SystemExit(f"The tests fail without any mutant:\n{done.stdout[-2000:]}")
-    return _tests_by_line(folder)
+        print(f"not used, since they fail without any mutant: {', '.join(sorted(failed)) or done.stdout}", flush=True)
+    return _tests_by_line(folder, failed)
 
 
-def _tests_by_line(folder: Path) -> Lines:
+def _tests_by_line(folder: Path, failed: Set[str]) -> Lines:
     """For each source file, the tests that executed each of its lines; "" stands for importing."""
     found: dict[Path, dict[int, list[str]]] = {}
     for file in folder.glob("coverage.*"):
@@ -114,7 +115,7 @@ def _tests_by_line(folder: Path) -> Lines:
         for measured in data.measured_files():
             lines = found.setdefault(Path(measured).relative_to(ROOT), {})
             for line, tests in data.contexts_by_lineno(measured).items():
-                lines.setdefault(line, []).extend(tests)
+                lines.setdefault(line, []).extend(set(tests) - failed)
     return found
 
 
