@@ -55,7 +55,8 @@ def main() -> int:
     print(f"{len(sample)} mutants, seed {arguments.seed}, limit {arguments.limit} s each", flush=True)
     counts: dict[str, Counter[str]] = {package: Counter() for package in arguments.packages}
     with tempfile.TemporaryDirectory(prefix="undercroft-mutations-") as folder:
-        lines = _measured(Path(folder), arguments.packages)
+        measured = arguments.measured or Path(folder)
+        lines = _tests_by_line(measured, _run_once(measured, arguments.packages))
         for package, mutant, outcome in _run(sample, lines, Path(folder), arguments.workers, arguments.limit):
             counts[package][outcome] += 1
             print(f"{outcome:9} {mutant}", flush=True)
@@ -69,6 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="draws another sample (default: 1)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="mutants at a time (default: cores)")
     parser.add_argument("--limit", type=int, default=600, help="seconds for one mutant's tests (default: 600)")
+    parser.add_argument("--measured", type=Path, help="a folder to keep what the first run records, or to reuse it")
     parser.add_argument("--share", type=int, default=90, help="percent that must be caught (default: 90)")
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.packages) - set(PACKAGES)):
@@ -92,9 +94,13 @@ def draw(packages: Sequence[str], size: int, seed: int) -> list[tuple[str, Mutan
     return sample
 
 
-def _measured(folder: Path, packages: Sequence[str]) -> Lines:
-    """Run the packages' tests once, on the source as it is; those that fail are not used."""
+def _run_once(folder: Path, packages: Sequence[str]) -> Set[str]:
+    """Record into a folder which test executes which line, and return the tests that fail without any mutant."""
+    failures = folder / "failures.txt"
+    if failures.exists():
+        return set(failures.read_text().splitlines())
     print("running the tests once, to see which of them executes which line", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
     tests = [*dict.fromkeys(test for package in packages for test in PACKAGES[package]), "tests/architecture"]
     options = ["-n", "auto", "--dist", "loadfile", "-p", "benchmarks.coverage_plugin"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *tests]
@@ -103,7 +109,8 @@ def _measured(folder: Path, packages: Sequence[str]) -> Lines:
     failed = {line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))}
     if done.returncode:
         print(f"not used, since they fail without any mutant: {', '.join(sorted(failed)) or done.stdout}", flush=True)
-    return _tests_by_line(folder, failed)
+    failures.write_text("\n".join(sorted(failed)))
+    return failed
 
 
 def _tests_by_line(folder: Path, failed: Set[str]) -> Lines:

@@ -90,6 +90,12 @@ async def connections_of(cache: Cache) -> list[dict[str, str]]:
 
 
 class TestRedis:
+    @pytest.fixture
+    def patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A limit is not enforced when Redis takes long, which a busy machine does too."""
+        monkeypatch.setattr("undercroft.core.cache.client.QUICK_TIMEOUT", 10.0)
+
+    @pytest.mark.usefixtures("patient")
     async def test_as_many_as_allowed_over_all_processes(self, cache: Cache, redis_url: str) -> None:
         other = Cache(RedisSettings(redis_url=SecretStr(redis_url)))
         rate = Rate(10, 86400)
@@ -103,12 +109,14 @@ class TestRedis:
         assert (refused.limit, refused.remaining) == (10, 0)
         assert refused.retry_after >= 1
 
+    @pytest.mark.usefixtures("patient")
     async def test_keys_are_forgotten(self, cache: Cache) -> None:
         await RedisCounters(cache).hit("a{b}", Rate(10, 60))
 
         (key,) = await cache.client.keys("*")
         assert 60 <= await cache.client.ttl(key) <= 120
 
+    @pytest.mark.usefixtures("patient")
     async def test_a_flushed_script_is_sent_again(self, cache: Cache) -> None:
         counters = RedisCounters(cache)
         await counters.hit("a", RATE)
@@ -153,6 +161,7 @@ class TestRedis:
 
         assert await counters.hit("a", RATE) is not None
 
+    @pytest.mark.usefixtures("patient")
     async def test_a_burst_is_counted_to_the_last_one_over_few_connections(self, redis_url: str) -> None:
         cache = Cache(RedisSettings(redis_url=SecretStr(redis_url), redis_max_connections=3))
         counters, rate = RedisCounters(cache), Rate(10, 86400)
