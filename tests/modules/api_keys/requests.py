@@ -1,4 +1,4 @@
-"""Programs that present an API key."""
+"""Create API keys and send requests with them."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def team_header(team: str | None) -> dict[str, str]:
 
 
 def api_key_client(app: Api, key: str, *, team: str | None = None) -> httpx.AsyncClient:
-    """A client that sends this key."""
+    """Return a client that sends this key."""
     return make_client(app, Authorization=f"Bearer {key}", **team_header(team))
 
 

@@ -1,4 +1,4 @@
-"""Where no API key gets, however much its user may."""
+"""Routes that refuse API keys and require an interactive session."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def guarded(dependant: Dependant) -> bool:
 
 
 def interactive_routes() -> Iterator[tuple[str, str]]:
-    """Every route on the surface `auth`, and every other one with the guard."""
+    """Yield every route of the surface `auth`, and every other route with the guard."""
     for route in offline_app().router.routes:
         if isinstance(route, APIRoute) and (route.path.startswith("/api/v1/auth/") or guarded(route.dependant)):
             path = route.path_format
@@ -31,12 +31,12 @@ def interactive_routes() -> Iterator[tuple[str, str]]:
 ROUTES = list(interactive_routes())
 
 
-def test_the_walk_finds_what_it_is_about() -> None:
+def test_interactive_routes_are_found() -> None:
     assert {("DELETE", ME), ("POST", "/api/v1/app/api-keys"), ("POST", "/api/v1/auth/password/change")} <= set(ROUTES)
     assert len(ROUTES) > 20
 
 
-async def test_no_key_reaches_what_belongs_to_a_person_at_a_screen(app: Api, user: AsyncClient) -> None:
+async def test_interactive_routes_refuse_api_keys(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     keys = [await make_key(user), await make_key(user, team=team, kind="team")]
     for made in keys:
@@ -50,7 +50,9 @@ async def test_no_key_reaches_what_belongs_to_a_person_at_a_screen(app: Api, use
                 )
 
 
-async def test_a_key_is_not_asked_to_prove_itself_but_told_to_leave_it_to_a_person(app: Api, user: AsyncClient) -> None:
+async def test_api_key_gets_an_interactive_session_error_instead_of_a_step_up_error(
+    app: Api, user: AsyncClient
+) -> None:
     team = await make_team(user)
     path = f"/api/v1/app/teams/{team}"
     async with api_key_client(app, (await make_key(user))["key"]) as http:
@@ -60,7 +62,7 @@ async def test_a_key_is_not_asked_to_prove_itself_but_told_to_leave_it_to_a_pers
 
 
 @pytest.mark.parametrize("before", ["Bearer ", "bearer ", "BEARER ", "Bearer  ", "Bearer \t"])
-async def test_signing_in_with_a_key_in_hand_is_refused_however_it_is_written(
+async def test_sign_in_with_an_api_key_is_refused_for_any_spelling_of_the_header(
     app: Api, user: AsyncClient, client: AsyncClient, before: str
 ) -> None:
     key = (await make_key(user))["key"]
@@ -69,7 +71,9 @@ async def test_signing_in_with_a_key_in_hand_is_refused_however_it_is_written(
         assert_error(response, 403, "INTERACTIVE_SESSION_REQUIRED")
 
 
-async def test_a_token_in_front_of_the_key_does_not_hide_it(app: Api, user: AsyncClient, client: AsyncClient) -> None:
+async def test_duplicate_authorization_header_does_not_hide_the_key(
+    app: Api, user: AsyncClient, client: AsyncClient
+) -> None:
     key = (await make_key(user))["key"]
     twice = [("Authorization", user.headers["Authorization"]), ("Authorization", f"Bearer {key}")]
     assert_error(await client.delete("/api/v1/auth/sessions", headers=twice), 403, "INTERACTIVE_SESSION_REQUIRED")

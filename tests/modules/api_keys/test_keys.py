@@ -1,4 +1,4 @@
-"""The form of a key."""
+"""Format of API keys."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from undercroft.core.telemetry.redaction import clean_text
 from undercroft.modules.api_keys.keys import ALPHABET, generate_key, generate_prefix, parse_key
 
 
-def test_a_key_is_found_by_what_it_begins_with_and_kept_by_its_hash() -> None:
+def test_key_is_parsed_into_prefix_and_hash() -> None:
     prefix = generate_prefix()
     key = generate_key(prefix)
     read = parse_key(key)
@@ -17,11 +17,11 @@ def test_a_key_is_found_by_what_it_begins_with_and_kept_by_its_hash() -> None:
     assert key not in repr(read)
 
 
-def test_no_two_keys_are_the_same_even_with_one_prefix() -> None:
+def test_generated_keys_differ_with_the_same_prefix() -> None:
     assert len({generate_key("a" * 12) for _ in range(1000)}) == 1000
 
 
-def test_every_slip_of_one_letter_is_told_by_the_checksum() -> None:
+def test_checksum_detects_a_typo_of_any_character() -> None:
     key = generate_key(generate_prefix())
     for place in range(3, len(key)):
         letter = ALPHABET[(ALPHABET.index(key[place]) + 1) % len(ALPHABET)]
@@ -36,12 +36,12 @@ INVALID_KEYS = [
 
 
 @pytest.mark.parametrize("number", range(len(INVALID_KEYS)))
-def test_what_is_no_key_is_known_without_asking_anybody(number: int) -> None:
+def test_malformed_key_is_not_parsed(number: int) -> None:
     assert parse_key(INVALID_KEYS[number]) is None
 
 
 @pytest.mark.parametrize("around", ["{}", "key={}&x=1", "x%3D{}", "a{}b", "_{}", "/v1/{}/x", '"{}"', "Bearer {}"])
-def test_a_key_is_taken_out_of_a_text_wherever_it_stands(around: str) -> None:
+def test_key_is_redacted_anywhere_in_a_text(around: str) -> None:
     key = generate_key(generate_prefix())
     cleaned = clean_text(around.format(key))
     assert key[3:] not in cleaned

@@ -1,4 +1,4 @@
-"""Making, seeing, changing and deleting keys."""
+"""Create, read, update and delete API keys."""
 
 import asyncio
 import hashlib
@@ -37,7 +37,7 @@ from undercroft.testing.users import SignedInUser
 CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
-async def test_a_key_is_told_once_and_kept_as_a_hash(user: AsyncClient, database: Database) -> None:
+async def test_key_is_returned_once_and_stored_as_a_hash(user: AsyncClient, database: Database) -> None:
     response = await user.post(KEYS, json={"name": " Nightly import ", "scopes": ["projects:write", "projects:read"]})
     made = response.json()
     assert response.headers["cache-control"] == "no-store"
@@ -77,12 +77,12 @@ async def test_a_key_is_told_once_and_kept_as_a_hash(user: AsyncClient, database
         ({"name": "x", "kind": "team"}, 409, "PERSONAL_TEAM"),
     ],
 )
-async def test_what_cannot_be_is_refused(user: AsyncClient, body: dict, status: int, code: str) -> None:
+async def test_invalid_key_request_is_refused(user: AsyncClient, body: dict, status: int, code: str) -> None:
     assert_error(await user.post(KEYS, json=body), status, code)
     assert (await user.get(KEYS)).json()["total"] == 0
 
 
-async def test_a_teams_keys_are_for_those_whose_role_says_so(create_user: CreateUser, database: Database) -> None:
+async def test_team_keys_require_permissions(create_user: CreateUser, database: Database) -> None:
     owner, member = await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(database, team, member, TeamRole.MEMBER)
@@ -100,7 +100,7 @@ async def test_a_teams_keys_are_for_those_whose_role_says_so(create_user: Create
     assert (await owner.client.get(KEYS, params={"kind": "user"}, headers=here)).json()["total"] == 0
 
 
-async def test_another_teams_and_another_persons_keys_do_not_exist(user: AsyncClient, stranger: AsyncClient) -> None:
+async def test_keys_of_other_teams_and_users_are_not_found(user: AsyncClient, stranger: AsyncClient) -> None:
     team, other = await make_team(user), await make_team(stranger)
     for made in (await make_key(user), await make_key(user, team=team, kind="team")):
         for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate")):
@@ -114,7 +114,7 @@ async def test_another_teams_and_another_persons_keys_do_not_exist(user: AsyncCl
     assert (await user.get(KEYS, headers=team_header(team))).json()["total"] == 2
 
 
-async def test_a_teams_key_gets_no_more_than_its_maker_has(
+async def test_team_key_cannot_exceed_the_permissions_of_its_creator(
     create_user: CreateUser, app: Api, database: Database
 ) -> None:
     owner, manager = await create_user(), await create_user()
@@ -136,7 +136,7 @@ async def test_a_teams_key_gets_no_more_than_its_maker_has(
     assert response.json()["scopes"] == ["projects:read"]
 
 
-async def test_a_change_counts_from_the_keys_next_request(app: Api, user: AsyncClient) -> None:
+async def test_key_change_applies_to_the_next_request(app: Api, user: AsyncClient) -> None:
     made = await make_key(user)
     async with api_key_client(app, made["key"]) as http:
         assert (await http.post(PROJECTS, json={"name": "X"})).status_code == 201
@@ -150,7 +150,7 @@ async def test_a_change_counts_from_the_keys_next_request(app: Api, user: AsyncC
     assert_error(await user.patch(f"{KEYS}/{made['id']}", json=past), 422, "EXPIRY_IN_PAST")
 
 
-async def test_a_deleted_key_fails_with_its_next_request_on_every_process(
+async def test_deleted_key_fails_with_its_next_request_on_every_process(
     app: Api, user: AsyncClient, database: Database
 ) -> None:
     made = await make_key(user)
@@ -168,7 +168,7 @@ async def test_a_deleted_key_fails_with_its_next_request_on_every_process(
     assert_error(await user.delete(f"{KEYS}/{made['id']}"), 404, "API_KEY_NOT_FOUND")
 
 
-async def test_nobody_gets_more_keys_than_there_may_be_however_many_ask_at_once(user: AsyncClient) -> None:
+async def test_concurrent_creations_do_not_exceed_the_key_limit(user: AsyncClient) -> None:
     use(ApiKeySettings(api_keys_most=3))
     try:
         responses = await asyncio.gather(*(user.post(KEYS, json={"name": "x"}) for _ in range(10)))
@@ -178,7 +178,7 @@ async def test_nobody_gets_more_keys_than_there_may_be_however_many_ask_at_once(
     assert (await user.get(KEYS)).json()["total"] == 3
 
 
-async def test_deleting_an_account_ends_its_keys(app: Api, ada: RegisteredUser, database: Database) -> None:
+async def test_account_deletion_revokes_its_keys(app: Api, ada: RegisteredUser, database: Database) -> None:
     made = (await ada.send("POST", "/app/api-keys", {"name": "x"})).json()
     async with api_key_client(app, made["key"]) as http:
         assert (await http.get(ME)).status_code == 200
@@ -208,7 +208,7 @@ async def test_every_change_of_a_key_is_audited_once_without_its_secret(user: As
         assert secret[15:] not in repr(written)
 
 
-async def test_a_list_costs_as_many_statements_however_long_it_is(user: AsyncClient, statements) -> None:
+async def test_list_statement_count_is_independent_of_its_length(user: AsyncClient, statements) -> None:
     costs = []
     for _ in range(2):
         await make_key(user)

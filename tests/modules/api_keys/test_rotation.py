@@ -1,4 +1,4 @@
-"""A key gets another secret while programs go on with the one before."""
+"""Rotation of API keys with an overlap."""
 
 import asyncio
 from datetime import timedelta
@@ -11,7 +11,7 @@ from undercroft.core.db import Database, utc_now
 from undercroft.core.http.application import Api
 
 
-async def test_the_earlier_key_goes_on_for_a_day_and_then_dies(app: Api, user: AsyncClient, database: Database) -> None:
+async def test_previous_key_expires_a_day_after_the_rotation(app: Api, user: AsyncClient, database: Database) -> None:
     made = await make_key(user)
     response = await user.post(f"{KEYS}/{made['id']}/rotate")
     again = response.json()
@@ -28,7 +28,7 @@ async def test_the_earlier_key_goes_on_for_a_day_and_then_dies(app: Api, user: A
     assert (await user.get(f"{KEYS}/{made['id']}")).json()["previous_until"] is None
 
 
-async def test_a_rotation_without_overlap_ends_what_was_before_at_once(app: Api, user: AsyncClient) -> None:
+async def test_rotation_without_overlap_revokes_the_previous_key(app: Api, user: AsyncClient) -> None:
     made = await make_key(user)
     path = f"{KEYS}/{made['id']}/rotate"
     second = (await user.post(path, json={"overlap_hours": 1})).json()["key"]
@@ -39,7 +39,7 @@ async def test_a_rotation_without_overlap_ends_what_was_before_at_once(app: Api,
             assert (await http.get(ME)).status_code == status
 
 
-async def test_of_rotations_at_once_one_wins_and_the_key_in_use_never_fails(app: Api, user: AsyncClient) -> None:
+async def test_one_of_concurrent_rotations_succeeds_and_the_key_in_use_stays_valid(app: Api, user: AsyncClient) -> None:
     made = await make_key(user)
     async with api_key_client(app, made["key"]) as http:
         rotations = [user.post(f"{KEYS}/{made['id']}/rotate") for _ in range(5)]
@@ -52,7 +52,7 @@ async def test_of_rotations_at_once_one_wins_and_the_key_in_use_never_fails(app:
         assert (await http.get(ME)).status_code == 200
 
 
-async def test_rotating_while_it_is_deleted_leaves_no_key_that_works(app: Api, user: AsyncClient) -> None:
+async def test_concurrent_rotation_and_deletion_leave_no_valid_key(app: Api, user: AsyncClient) -> None:
     made = await make_key(user)
     path = f"{KEYS}/{made['id']}"
     rotated, deleted = await asyncio.gather(user.post(f"{path}/rotate"), user.delete(path))
@@ -63,7 +63,7 @@ async def test_rotating_while_it_is_deleted_leaves_no_key_that_works(app: Api, u
             assert_error(await http.get(ME), 401, "INVALID_API_KEY")
 
 
-async def test_an_expired_key_stays_expired_by_rotation(app: Api, user: AsyncClient, database: Database) -> None:
+async def test_rotation_does_not_renew_an_expired_key(app: Api, user: AsyncClient, database: Database) -> None:
     made = await make_key(user)
     await change_row(database, made["id"], expires_at=utc_now())
     again = (await user.post(f"{KEYS}/{made['id']}/rotate")).json()
@@ -73,7 +73,7 @@ async def test_an_expired_key_stays_expired_by_rotation(app: Api, user: AsyncCli
 
 
 @pytest.mark.parametrize("hours", [-1, 721, "NaN", 1e308])
-async def test_an_overlap_out_of_bounds_is_refused(user: AsyncClient, hours: object) -> None:
+async def test_overlap_out_of_range_is_refused(user: AsyncClient, hours: object) -> None:
     made = await make_key(user)
     assert (await user.post(f"{KEYS}/{made['id']}/rotate", json={"overlap_hours": hours})).status_code == 422
 

@@ -1,4 +1,4 @@
-"""What a program reaches with a key, and what it never does."""
+"""Requests with API keys: access, limits, audit entries and last use."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -37,7 +37,7 @@ from undercroft.testing.users import SignedInUser
 CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
-async def test_a_users_key_acts_as_the_user_in_the_team_that_is_named(app: Api, user: AsyncClient) -> None:
+async def test_user_key_acts_as_the_user_in_the_given_team(app: Api, user: AsyncClient) -> None:
     team, key = await make_team(user), (await make_key(user))["key"]
     async with api_key_client(app, key) as here, api_key_client(app, key, team=team) as there:
         assert (await here.get(ME)).json() == (await user.get(ME)).json()
@@ -48,7 +48,7 @@ async def test_a_users_key_acts_as_the_user_in_the_team_that_is_named(app: Api, 
         assert [each["name"] for each in (await here.get(PROJECTS)).json()["items"]] == ["Mine"]
 
 
-async def test_a_key_costs_one_statement_like_any_principal(
+async def test_key_authentication_runs_one_statement(
     app: Api, user: AsyncClient, statements: StatementRecorder, rls_enabled: bool
 ) -> None:
     team = await make_team(user)
@@ -64,7 +64,7 @@ async def test_a_key_costs_one_statement_like_any_principal(
             assert len(await statements.get_all()) == 2 + 2 * rls_enabled, str(statements)
 
 
-async def test_scopes_bound_a_key_and_the_role_bounds_its_scopes(
+async def test_key_permissions_are_limited_by_scopes_and_role(
     app: Api, create_user: CreateUser, database: Database
 ) -> None:
     owner, viewer = await create_user(), await create_user()
@@ -83,7 +83,7 @@ async def test_scopes_bound_a_key_and_the_role_bounds_its_scopes(
         assert (await http.post(PROJECTS, json={"name": "In the viewer's own team"})).status_code == 201
 
 
-async def test_a_key_with_scopes_reaches_nothing_that_no_permission_names(app: Api, user: AsyncClient) -> None:
+async def test_scoped_key_cannot_use_routes_without_a_permission(app: Api, user: AsyncClient) -> None:
     key = (await make_key(user, scopes=["projects:read", "projects:write"]))["key"]
     async with api_key_client(app, key) as http:
         for method, path in (("GET", ME), ("PATCH", ME), ("GET", TEAMS), ("POST", TEAMS)):
@@ -93,7 +93,7 @@ async def test_a_key_with_scopes_reaches_nothing_that_no_permission_names(app: A
         assert_error(await http.get(PROJECTS), 403, "PERMISSION_DENIED")
 
 
-async def test_a_demoted_users_key_is_demoted_with_its_next_request(
+async def test_user_key_loses_permissions_when_the_user_is_demoted(
     app: Api, create_user: CreateUser, database: Database
 ) -> None:
     owner, member = await create_user(), await create_user()
@@ -108,7 +108,7 @@ async def test_a_demoted_users_key_is_demoted_with_its_next_request(
         assert_error(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
 
 
-async def test_a_teams_key_goes_on_without_its_maker_and_acts_for_nobody(
+async def test_team_key_works_without_its_creator_and_has_no_user(
     app: Api, create_user: CreateUser, database: Database
 ) -> None:
     owner, maker = await create_user(), await create_user()
@@ -125,7 +125,7 @@ async def test_a_teams_key_goes_on_without_its_maker_and_acts_for_nobody(
             assert_error(await http.get(path), 403, "SCOPE_MISSING")
 
 
-async def test_a_teams_key_acts_in_no_other_team(app: Api, user: AsyncClient, stranger: AsyncClient) -> None:
+async def test_team_key_is_refused_in_another_team(app: Api, user: AsyncClient, stranger: AsyncClient) -> None:
     team, other, foreign = await make_team(user), await make_team(user), await make_team(stranger)
     key = (await make_key(user, team=team, kind="team"))["key"]
     for elsewhere in (other, foreign, "nonsense", generate_prefix()):
@@ -133,7 +133,7 @@ async def test_a_teams_key_acts_in_no_other_team(app: Api, user: AsyncClient, st
             assert_error(await http.get(PROJECTS), 404, "TEAM_NOT_FOUND")
 
 
-async def test_a_teams_key_ends_with_the_team(app: Api, user: AsyncClient) -> None:
+async def test_team_key_fails_when_the_team_is_deleted(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     key = (await make_key(user, team=team, kind="team"))["key"]
     async with (
@@ -146,7 +146,7 @@ async def test_a_teams_key_ends_with_the_team(app: Api, user: AsyncClient) -> No
         assert_error(await personal.get(PROJECTS), 404, "TEAM_NOT_FOUND")
 
 
-async def test_a_key_of_somebody_kept_out_is_kept_out(app: Api, create_user: CreateUser, admin: AsyncClient) -> None:
+async def test_key_of_a_deactivated_user_is_refused(app: Api, create_user: CreateUser, admin: AsyncClient) -> None:
     person = await create_user()
     async with api_key_client(app, (await make_key(person.client))["key"]) as http:
         assert (await http.get(ME)).status_code == 200
@@ -156,7 +156,7 @@ async def test_a_key_of_somebody_kept_out_is_kept_out(app: Api, create_user: Cre
         assert (await http.get(ME)).status_code == 200
 
 
-async def test_a_key_ends_in_the_moment_that_it_names(app: Api, user: AsyncClient, database: Database) -> None:
+async def test_key_fails_after_its_expiry(app: Api, user: AsyncClient, database: Database) -> None:
     made = await make_key(user, expires_at=(utc_now() + timedelta(hours=1)).isoformat())
     async with api_key_client(app, made["key"]) as http:
         assert (await http.get(ME)).status_code == 200
@@ -167,7 +167,7 @@ async def test_a_key_ends_in_the_moment_that_it_names(app: Api, user: AsyncClien
 
 
 @pytest.mark.parametrize("role", [PlatformRole.ADMIN, PlatformRole.SUPERADMIN])
-async def test_an_administrators_key_is_nobodys_administrator(
+async def test_key_of_an_administrator_has_no_admin_access(
     app: Api, create_user: CreateUser, role: PlatformRole
 ) -> None:
     person = await create_user(role=role)
@@ -185,20 +185,20 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("number", range(len(GARBAGE)))
-async def test_what_is_no_key_is_refused_and_nothing_breaks(app: Api, client: AsyncClient, number: int) -> None:
+async def test_malformed_key_is_refused(app: Api, client: AsyncClient, number: int) -> None:
     text = GARBAGE[number]
     response = await client.get(PROJECTS, headers={"Authorization": f"Bearer {text}".encode("latin-1")})
     assert_error(response, 401, "INVALID_API_KEY")
     assert response.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-async def test_a_wrong_secret_behind_a_known_prefix_is_refused(app: Api, user: AsyncClient) -> None:
+async def test_wrong_secret_with_a_known_prefix_is_refused(app: Api, user: AsyncClient) -> None:
     key = (await make_key(user))["key"]
     async with api_key_client(app, generate_key(key[3:15])) as http:
         assert_error(await http.get(ME), 401, "INVALID_API_KEY")
 
 
-async def test_known_and_unknown_prefixes_cost_the_same_statement(
+async def test_known_and_unknown_prefixes_run_the_same_statement(
     app: Api, user: AsyncClient, client: AsyncClient, statements: StatementRecorder
 ) -> None:
     known, unknown = (await make_key(user))["key"][3:15], generate_prefix()
@@ -211,12 +211,12 @@ async def test_known_and_unknown_prefixes_cost_the_same_statement(
     assert len(sent[0]) == 1
 
 
-async def test_a_key_never_falls_through_to_the_cookie(app: Api, client: AsyncClient) -> None:
+async def test_invalid_key_does_not_fall_back_to_the_cookie(app: Api, client: AsyncClient) -> None:
     headers = {"Authorization": f"Bearer {generate_key(generate_prefix())}", "Cookie": "uc_session=anything"}
     assert_error(await client.get(ME, headers=headers), 401, "INVALID_API_KEY")
 
 
-async def test_what_a_key_does_is_audited_as_the_keys_doing(app: Api, user: AsyncClient, database: Database) -> None:
+async def test_audit_entries_name_the_api_key_as_actor(app: Api, user: AsyncClient, database: Database) -> None:
     made = await make_key(user)
     async with api_key_client(app, made["key"]) as http:
         assert (await http.post(TEAMS, json={"name": "Acme"})).status_code == 201
@@ -225,9 +225,7 @@ async def test_what_a_key_does_is_audited_as_the_keys_doing(app: Api, user: Asyn
     assert str(entry["user_id"]) == (await user.get(ME)).json()["id"]
 
 
-async def test_when_and_where_a_key_was_last_used_is_seen_a_little_later(
-    app: Api, user: AsyncClient, database: Database
-) -> None:
+async def test_last_use_is_recorded_with_a_delay(app: Api, user: AsyncClient, database: Database) -> None:
     made = await make_key(user)
     assert made["last_used_at"] is None
     async with api_key_client(app, made["key"]) as http:
@@ -238,7 +236,7 @@ async def test_when_and_where_a_key_was_last_used_is_seen_a_little_later(
     assert read["last_used_at"] >= made["created_at"]
 
 
-async def test_uses_are_written_in_one_statement_and_what_failed_is_written_later(
+async def test_last_uses_are_written_in_one_statement_and_retried_after_a_failure(
     user: AsyncClient, database: Database, statements: StatementRecorder
 ) -> None:
     used = ApiKeyLastUsed()
@@ -260,7 +258,7 @@ async def test_uses_are_written_in_one_statement_and_what_failed_is_written_late
     assert {each["last_used_ip"] for each in (await user.get(KEYS)).json()["items"]} == {"192.0.2.2"}
 
 
-async def test_limits_are_counted_by_a_keys_prefix_only_once_it_was_right(app: Api, user: AsyncClient) -> None:
+async def test_rate_limits_count_by_key_prefix_only_for_valid_keys(app: Api, user: AsyncClient) -> None:
     made = await make_key(user)
 
     def subject(key: str) -> str | None:
@@ -278,7 +276,7 @@ async def test_limits_are_counted_by_a_keys_prefix_only_once_it_was_right(app: A
     assert subject(made["key"]) is None
 
 
-async def test_a_team_that_insists_on_two_steps_takes_keys_of_those_who_have_them_and_its_own(
+async def test_team_requiring_mfa_accepts_its_own_keys_and_keys_of_users_with_mfa(
     app: Api, create_user: CreateUser, database: Database
 ) -> None:
     person = await create_user()

@@ -1,4 +1,4 @@
-"""What is in the audit log."""
+"""Read the tables of the audit log."""
 
 import json
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ SELECT_PERSONAL = Statement(text("SELECT * FROM audit_personal WHERE entry_id = 
 
 
 async def entries(database: Database, *, action: str | None = None) -> list[dict[str, Any]]:
-    """All entries, the oldest first."""
+    """Return all entries, oldest first."""
     found = [_decode(row) for row in await database.read.fetch(SELECT_ENTRIES)]
     return [entry for entry in found if action in (None, entry["action"])]
 
 
 async def changes_with_texts(database: Database, entry: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`before` and `after` of an entry together with the texts that are kept apart from it."""
+    """Return `before` and `after` of an entry, including the separately stored texts."""
     texts: dict[str, Any] = {}
     for part in await personal_rows(database, entry):
         texts |= part["values"] if part["part"] == "texts" else {}
@@ -27,7 +27,7 @@ async def changes_with_texts(database: Database, entry: Mapping[str, Any]) -> tu
 
 
 async def personal_rows(database: Database, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What is kept apart from an entry: where it came from, then what it is about."""
+    """Return the personal values of an entry: the origin, then the fields."""
     return [_decode(row) for row in await database.read.fetch(SELECT_PERSONAL, id=entry["id"])]
 
 

@@ -1,4 +1,4 @@
-"""Who has gone is gone from the log too, and no entry was changed for it."""
+"""Erasure of deleted users and purged teams from the audit log, without changing entries."""
 
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from undercroft.modules.teams.purge import purge_team
 from undercroft.testing.jobs import CapturedJobs
 
 
-async def test_whoever_deletes_the_account_is_erased_from_the_log_and_no_entry_changes(
+async def test_account_deletion_erases_personal_values_without_changing_entries(
     ada: RegisteredUser, database: Database
 ) -> None:
     user_id = UUID((await ada.send("PATCH", "/app/users/me", {"full_name": "Countess"})).json()["id"])
@@ -37,7 +37,7 @@ async def test_whoever_deletes_the_account_is_erased_from_the_log_and_no_entry_c
     assert [await personal_rows(database, entry) for entry in about_ada] == [[]] * 5
 
 
-async def test_what_is_recorded_of_somebody_afterwards_is_erased_by_a_job(
+async def test_values_recorded_after_the_deletion_are_erased_by_a_job(
     ada: RegisteredUser, database: Database, jobs: CapturedJobs
 ) -> None:
     user_id = UUID((await ada.get("/app/users/me")).json()["id"])
@@ -50,7 +50,9 @@ async def test_what_is_recorded_of_somebody_afterwards_is_erased_by_a_job(
     assert await personal_rows(database, late) == []
 
 
-async def test_who_was_invited_is_erased_too(ada: RegisteredUser, user: AsyncClient, database: Database) -> None:
+async def test_deletion_erases_the_address_of_an_invited_user(
+    ada: RegisteredUser, user: AsyncClient, database: Database
+) -> None:
     team = (await user.post("/api/v1/app/teams", json={"name": "Acme"})).json()
     path = f"/api/v1/app/teams/{team['id']}"
     made = await user.post(f"{path}/invitations", json={"email": ada.email})
@@ -63,7 +65,7 @@ async def test_who_was_invited_is_erased_too(ada: RegisteredUser, user: AsyncCli
     assert [[each["part"] for each in about] for about in kept] == [["origin"], ["origin"]]
 
 
-async def test_what_was_erased_is_shown_as_such(ada: RegisteredUser, admin: AsyncClient) -> None:
+async def test_erased_values_are_shown_as_placeholders(ada: RegisteredUser, admin: AsyncClient) -> None:
     await ada.send("PATCH", "/app/users/me", {"full_name": "Countess"})
     asked = {"action": "user.profile_changed"}
     (entry,) = (await admin.get("/api/v1/admin/audit-logs", params=asked)).json()["items"]
@@ -75,7 +77,7 @@ async def test_what_was_erased_is_shown_as_such(ada: RegisteredUser, admin: Asyn
     assert "deleted.invalid" in entry["actor"]["email"]
 
 
-async def test_values_of_a_user_who_has_an_account_are_not_erased(database: Database) -> None:
+async def test_values_of_an_existing_account_cannot_be_erased(database: Database) -> None:
     person = await insert_user(database)
     for who in (person.user_id, person.team_id, new_id(), person_id_for_email("ada@example.com")):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -114,7 +116,7 @@ async def test_deletion_of_an_account_is_final_for_every_role_of_the_application
     "statement",
     ["UPDATE user_addresses SET user_id = $1", "DELETE FROM user_addresses WHERE user_id = $1"],
 )
-async def test_application_does_not_write_whose_address_one_was(
+async def test_application_role_cannot_write_user_addresses(
     request: pytest.FixtureRequest, database: Database, role: str, statement: str
 ) -> None:
     person = await insert_user(database)
@@ -127,7 +129,7 @@ async def test_application_does_not_write_whose_address_one_was(
         await connection.close()
 
 
-async def test_database_and_program_know_an_address_by_the_same_id(owner_url: str) -> None:
+async def test_database_and_application_derive_the_same_person_id(owner_url: str) -> None:
     connection = await asyncpg.connect(owner_url)
     for address in ("ada@example.com", "j\u00f6rg@b\u00fccher.example"):
         assert await connection.fetchval("SELECT audit_person($1)", address) == person_id_for_email(address)
@@ -145,23 +147,23 @@ async def test_database_and_program_know_an_address_by_the_same_id(owner_url: st
         ("reason", "support"),
     ],
 )
-async def test_texts_of_users_are_kept_apart_and_go_with_the_team_that_is_purged(
+async def test_texts_of_users_are_stored_separately_and_erased_with_the_purged_team(
     database: Database, jobs: CapturedJobs, name: str, value: Any
 ) -> None:
     owner, other = await insert_user(database), await insert_user(database)
     async with database.session() as session:
         for each in (owner, other):
             await record(session, Entry("thing.made", None, "thing", each.team_id, each.team_id, after={name: value}))
-    mine, theirs = await entries(database, action="thing.made")
-    assert mine["after"] == {name: "[personal]"}
-    (texts,) = await personal_rows(database, mine)
+    own_entry, other_entry = await entries(database, action="thing.made")
+    assert own_entry["after"] == {name: "[personal]"}
+    (texts,) = await personal_rows(database, own_entry)
     assert (texts["part"], texts["person_id"], texts["values"]) == ("texts", owner.team_id, {"after": {name: value}})
     async with database.session() as session:
         team = await TeamRepository(session).get(owner.team_id)
         await TeamRepository(session).soft_delete(team)
         await purge_team(session, team)
-    assert await personal_rows(database, mine) == []
-    assert len(await personal_rows(database, theirs)) == 1
+    assert await personal_rows(database, own_entry) == []
+    assert len(await personal_rows(database, other_entry)) == 1
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ async def test_texts_of_users_are_kept_apart_and_go_with_the_team_that_is_purged
         True,
     ],
 )
-async def test_what_no_user_typed_stays_in_the_entry(database: Database, value: Any) -> None:
+async def test_values_not_typed_by_a_user_stay_in_the_entry(database: Database, value: Any) -> None:
     async with database.session() as session:
         await record(session, Entry("thing.made", after={"thing": value, "things": [value]}))
     (entry,) = await entries(database, action="thing.made")

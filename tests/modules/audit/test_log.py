@@ -1,4 +1,4 @@
-"""Entries are streamed to the log: after the commit, whole, and without what is personal."""
+"""Entries are logged completely after the commit, without personal values."""
 
 import io
 import json
@@ -31,7 +31,7 @@ def logged_entries(stream: io.StringIO) -> list[dict[str, object]]:
     return [line for line in map(json.loads, stream.getvalue().splitlines()) if line["category"] == "audit"]
 
 
-async def test_an_entry_is_one_line_of_the_audit_category(user: AsyncClient, lines: io.StringIO) -> None:
+async def test_entry_is_logged_as_one_line_of_the_audit_category(user: AsyncClient, lines: io.StringIO) -> None:
     response = await user.post("/api/v1/app/projects", json={"name": "Website"})
     (line,) = logged_entries(lines)
     assert (line["event"], line["logger"], line["level"]) == ("project.created", "undercroft.audit", "info")
@@ -43,7 +43,7 @@ async def test_an_entry_is_one_line_of_the_audit_category(user: AsyncClient, lin
     assert "192.0.2.1" not in json.dumps(line)
 
 
-async def test_what_is_rolled_back_is_not_told(database: Database, lines: io.StringIO) -> None:
+async def test_rolled_back_entry_is_not_logged(database: Database, lines: io.StringIO) -> None:
     with pytest.raises(LookupError):
         async with database.session() as session:
             await record(session, Entry("thing.made"))
@@ -51,7 +51,7 @@ async def test_what_is_rolled_back_is_not_told(database: Database, lines: io.Str
     assert logged_entries(lines) == []
 
 
-async def test_no_line_holds_an_address_or_a_secret(database: Database, lines: io.StringIO) -> None:
+async def test_log_contains_no_address_or_secret(database: Database, lines: io.StringIO) -> None:
     after = {"email": "ada@example.com", "note": "ask ada@example.com", "token": "t0", "url": "postgresql://a:b@h/d"}
     async with database.session() as session:
         await record(session, Entry("user.changed", None, "user", new_id(), after=after))
@@ -60,8 +60,8 @@ async def test_no_line_holds_an_address_or_a_secret(database: Database, lines: i
     assert not any(secret in json.dumps(line) for secret in ("ada@", "t0", "a:b"))
 
 
-@pytest.mark.parametrize("name", ['quote" and \\', "line\nbreak", "läuft", '","apart":[{"x":"'])
-async def test_text_of_a_user_is_in_no_line_whatever_it_holds(
+@pytest.mark.parametrize("name", ['quote" and \\', "line\nbreak", "läuft", '","personal":[{"x":"'])
+async def test_log_contains_no_text_of_a_user(
     user: AsyncClient, lines: io.StringIO, database: Database, name: str
 ) -> None:
     async with database.session() as session:
@@ -74,7 +74,7 @@ async def test_text_of_a_user_is_in_no_line_whatever_it_holds(
     ] == [name]
 
 
-async def test_half_a_character_is_refused_and_not_an_error_of_ours(user: AsyncClient) -> None:
+async def test_unpaired_surrogate_is_refused_without_a_server_error(user: AsyncClient) -> None:
     response = await user.post(
         "/api/v1/app/projects", content=b'{"name": "\\ud800"}', headers={"Content-Type": "application/json"}
     )

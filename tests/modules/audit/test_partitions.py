@@ -1,4 +1,4 @@
-"""Months: what fits none is caught, and what is old goes as a whole, by the owner, which is an entry itself."""
+"""Monthly partitions: the default partition, and pruning by the owner, which is audited."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -18,13 +18,13 @@ ADD = """
     INSERT INTO audit_entries (occurred_at, id, action, actor_kind, before, after, details)
     VALUES ($1, gen_random_uuid(), 'thing.made', 'system', '{}', '{}', '{}')
 """
-ADD_APART = "INSERT INTO audit_personal VALUES ($1, gen_random_uuid(), 'origin', NULL, '{}')"
+ADD_PERSONAL = "INSERT INTO audit_personal VALUES ($1, gen_random_uuid(), 'origin', NULL, '{}')"
 OLD = datetime(2020, 3, 15, tzinfo=UTC)
 
 
 @pytest.fixture
 async def owner(database: Database, owner_url: str) -> asyncpg.Connection:
-    """The owner, and a month of 2020 that is gone after the test."""
+    """Connect as the owner, with a partition of 2020 that is dropped after the test."""
     connection = await asyncpg.connect(owner_url)
     for table in ("audit_entries", "audit_personal"):
         bounds = "FOR VALUES FROM (''2020-03-01Z'') TO (''2020-04-01Z'')"
@@ -46,10 +46,10 @@ async def tables(connection: asyncpg.Connection) -> set[str]:
     return {row[0] for row in await connection.fetch("SELECT relname FROM pg_class WHERE relname LIKE 'audit\\_%'")}
 
 
-async def test_old_months_go_with_what_was_kept_apart_and_that_is_recorded(
+async def test_prune_drops_expired_months_with_personal_values_and_is_audited(
     database: Database, as_owner: Database, owner: asyncpg.Connection
 ) -> None:
-    for statement in (ADD, ADD, ADD_APART):
+    for statement in (ADD, ADD, ADD_PERSONAL):
         await owner.execute(statement, OLD)
     await owner.execute(ADD, datetime.now(UTC))
     shown = await prune(as_owner, keep_months=24, dry_run=True)
@@ -65,7 +65,7 @@ async def test_old_months_go_with_what_was_kept_apart_and_that_is_recorded(
     assert await prune(as_owner, keep_months=24) == []
 
 
-async def test_of_several_who_prune_at_once_one_does(
+async def test_concurrent_prunes_drop_each_month_once(
     database: Database, as_owner: Database, owner: asyncpg.Connection
 ) -> None:
     await owner.execute(ADD, OLD)
@@ -74,30 +74,32 @@ async def test_of_several_who_prune_at_once_one_does(
     assert len(await entries(database, action="audit.pruned")) == 1
 
 
-async def test_the_month_at_the_edge_stays(as_owner: Database, owner: asyncpg.Connection) -> None:
+async def test_prune_retains_the_oldest_month_within_the_retention(
+    as_owner: Database, owner: asyncpg.Connection
+) -> None:
     now = datetime.now(UTC)
     since = (now.year - 2020) * 12 + now.month - 3
     assert await prune(as_owner, keep_months=since) == []
     assert len(await prune(as_owner, keep_months=since - 1)) == 1
 
 
-async def test_none_goes_when_all_is_kept(as_owner: Database, owner: asyncpg.Connection) -> None:
+async def test_prune_drops_nothing_when_retention_is_unlimited(as_owner: Database, owner: asyncpg.Connection) -> None:
     assert await prune(as_owner, keep_months=0) == []
     assert "audit_entries_2020_03" in await tables(owner)
 
 
 @pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all")
-async def test_nobody_but_the_owner_drops(database: Database, owner: asyncpg.Connection) -> None:
+async def test_prune_requires_the_table_owner(database: Database, owner: asyncpg.Connection) -> None:
     with pytest.raises(ConfigurationError, match="MIGRATION_DATABASE_URL"):
         await prune(database, keep_months=24)
     assert "audit_entries_2020_03" in await tables(owner)
 
 
-async def test_what_fits_no_month_is_caught_and_goes_when_all_of_it_is_old(
+async def test_default_partition_takes_unmatched_rows_and_is_dropped_when_all_are_expired(
     database: Database, as_owner: Database, owner: asyncpg.Connection
 ) -> None:
     await owner.execute(ADD, OLD - timedelta(days=300))
-    await owner.execute(ADD_APART, OLD - timedelta(days=300))
+    await owner.execute(ADD_PERSONAL, OLD - timedelta(days=300))
     assert await owner.fetchval("SELECT count(*) FROM audit_entries_default") == 1
     gone = await prune(as_owner, keep_months=24)
     assert {month.label for month in gone} == {"2020-03", "unsorted"}
@@ -107,24 +109,24 @@ async def test_what_fits_no_month_is_caught_and_goes_when_all_of_it_is_old(
         await owner.execute("DELETE FROM audit_entries_default")
 
 
-async def test_a_month_that_the_default_partition_holds_stays_there(
+async def test_month_with_rows_in_the_default_partition_gets_no_partition(
     database: Database, owner: asyncpg.Connection
 ) -> None:
     last = await owner.fetchval("SELECT max(relname) FROM pg_class WHERE relname ~ '^audit_entries_[0-9_]+$'")
     year, month = (int(part) for part in last.split("_")[-2:])
-    apart = last.replace("entries", "personal")
-    await owner.execute(f"DROP TABLE {last}; DROP TABLE {apart}")
+    personal = last.replace("entries", "personal")
+    await owner.execute(f"DROP TABLE {last}; DROP TABLE {personal}")
     await owner.execute(ADD, datetime(year, month, 2, tzinfo=UTC))
     async with database.session() as session:
         assert await add_partitions(session) == 1
     assert last not in await tables(owner)
-    await owner.execute(f"DROP TABLE {apart}; DROP TABLE audit_entries_default")
+    await owner.execute(f"DROP TABLE {personal}; DROP TABLE audit_entries_default")
     await owner.execute("SELECT audit_partition('audit_entries', 'audit_entries_default', 'DEFAULT')")
     async with database.session() as session:
         assert await add_partitions(session) == 2
 
 
-async def test_a_scheduled_job_makes_them(database: Database, jobs: CapturedJobs) -> None:
+async def test_scheduled_job_creates_partitions(database: Database, jobs: CapturedJobs) -> None:
     from undercroft.app.worker import load_tasks
     from undercroft.jobs import enqueue
 

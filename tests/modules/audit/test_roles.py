@@ -1,4 +1,4 @@
-"""Nobody alters entries: tried with SQL, as the application's role, the admin's, and the owner's."""
+"""No role can alter entries with SQL: neither the application's role, the admin's, nor the owner's."""
 
 import json
 
@@ -108,7 +108,7 @@ async def assert_denied(url: str, statement: str, table: str) -> None:
 @pytest.mark.parametrize("table", ENTRIES)
 @pytest.mark.parametrize("statement", ATTEMPTS)
 @pytest.mark.parametrize("role", ["app", "admin"])
-async def test_the_applications_and_the_admins_role_alter_no_entry(
+async def test_application_and_admin_roles_cannot_alter_entries(
     request: pytest.FixtureRequest, role: str, statement: str, table: str
 ) -> None:
     await assert_denied(url_of(role, request), statement, table)
@@ -117,7 +117,9 @@ async def test_the_applications_and_the_admins_role_alter_no_entry(
 @pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all: only the trigger refuses")
 @pytest.mark.parametrize("statement", ELSEWHERE)
 @pytest.mark.parametrize("role", ["app", "admin"])
-async def test_they_find_no_way_around_it(request: pytest.FixtureRequest, role: str, statement: str) -> None:
+async def test_application_and_admin_roles_cannot_bypass_the_protection(
+    request: pytest.FixtureRequest, role: str, statement: str
+) -> None:
     connection = await asyncpg.connect(url_of(role, request))
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.execute(statement)
@@ -126,7 +128,7 @@ async def test_they_find_no_way_around_it(request: pytest.FixtureRequest, role: 
 
 @pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all")
 @pytest.mark.parametrize("role", ["app", "admin"])
-async def test_they_give_themselves_no_right(request: pytest.FixtureRequest, role: str) -> None:
+async def test_application_and_admin_roles_cannot_grant_privileges(request: pytest.FixtureRequest, role: str) -> None:
     connection = await asyncpg.connect(url_of(role, request))
     await connection.execute("GRANT ALL ON audit_entries TO PUBLIC")  # PostgreSQL warns that it granted nothing
     for right in ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES"):
@@ -138,7 +140,7 @@ async def test_they_give_themselves_no_right(request: pytest.FixtureRequest, rol
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("statement", OWNER_FUNCTIONS)
 @pytest.mark.parametrize("role", ["app", "admin"])
-async def test_temporary_objects_run_nothing_as_the_owner(
+async def test_temporary_objects_run_no_code_as_the_owner(
     request: pytest.FixtureRequest, role: str, statement: str, kind: str
 ) -> None:
     connection = await asyncpg.connect(url_of(role, request))
@@ -155,12 +157,12 @@ async def test_temporary_objects_run_nothing_as_the_owner(
 
 @pytest.mark.parametrize("table", ENTRIES)
 @pytest.mark.parametrize("statement", OWNERS)
-async def test_not_even_the_owner_alters_rows(request: pytest.FixtureRequest, statement: str, table: str) -> None:
+async def test_owner_cannot_alter_rows(request: pytest.FixtureRequest, statement: str, table: str) -> None:
     await assert_denied(url_of("owner", request), statement, table)
 
 
 @pytest.mark.parametrize("role", ["app", "admin"])
-async def test_they_read_and_add(request: pytest.FixtureRequest, role: str) -> None:
+async def test_application_and_admin_roles_can_read_and_append(request: pytest.FixtureRequest, role: str) -> None:
     connection = await asyncpg.connect(url_of(role, request))
     added = """
         INSERT INTO audit_entries (occurred_at, id, action, actor_kind, before, after, details)
@@ -172,10 +174,8 @@ async def test_they_read_and_add(request: pytest.FixtureRequest, role: str) -> N
 
 
 @pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all")
-async def test_giving_the_roles_their_rights_again_opens_nothing(
-    request: pytest.FixtureRequest, servers: Servers
-) -> None:
-    """`undercroft dev` does that at every start, and so may anybody with `undercroft db roles`."""
+async def test_granting_role_privileges_again_adds_no_access(request: pytest.FixtureRequest, servers: Servers) -> None:
+    """`undercroft dev` does this at every start, and `undercroft db roles` on request."""
     owner = await asyncpg.connect(url_of("owner", request))
     for statement in schema_statements(Roles("", "", "")):
         if not statement.startswith("REVOKE CREATE"):
@@ -185,7 +185,7 @@ async def test_giving_the_roles_their_rights_again_opens_nothing(
         await assert_denied(url_of("app", request), "UPDATE {table} SET action = 'x.y'", table)
 
 
-async def test_a_new_partition_is_as_closed_as_the_others(
+async def test_new_partition_is_protected_like_the_others(
     request: pytest.FixtureRequest, database: Database, owner_url: str
 ) -> None:
     owner = await asyncpg.connect(owner_url)

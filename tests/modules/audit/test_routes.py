@@ -1,4 +1,4 @@
-"""Reading the log and taking it out."""
+"""Read and export the audit log."""
 
 import csv
 import json
@@ -37,18 +37,19 @@ async def actions(client: AsyncClient, path: str = LOGS, **asked: Any) -> list[s
 
 @pytest.fixture
 async def ada(create_user: CreateUser) -> SignedInUser:
-    """Somebody who made a project and changed it."""
+    """A user who created a project and changed it."""
     person = await create_user()
     made = await person.client.post(PROJECTS, json={"name": "Website"})
     await person.client.patch(f"{PROJECTS}/{made.json()['id']}", json={"status": "done"})
     return person
 
 
-async def test_an_entry_is_told_whole(admin: AsyncClient, ada: SignedInUser) -> None:
+async def test_entry_is_returned_with_all_fields(admin: AsyncClient, ada: SignedInUser) -> None:
     (entry,) = (await admin.get(LOGS, params={"action": "project.changed"})).json()["items"]
     assert entry["actor"]["kind"] == "user"
     assert entry["actor"]["user_id"] == str(ada.user_id)
-    assert (entry["actor"]["email"], entry["actor"]["full_name"]) == (ada.email, "Somebody")
+    profile = (await ada.client.get("/api/v1/app/users/me")).json()
+    assert (entry["actor"]["email"], entry["actor"]["full_name"]) == (ada.email, profile["full_name"])
     assert (entry["before"], entry["after"]) == ({"status": "active"}, {"status": "done"})
     assert (entry["target_type"], entry["team_id"]) == ("project", str(ada.team_id))
     assert entry["ip"] == "192.0.2.1"
@@ -59,7 +60,7 @@ async def test_an_entry_is_told_whole(admin: AsyncClient, ada: SignedInUser) -> 
     }
 
 
-async def test_filters(admin: AsyncClient, ada: SignedInUser, database: Database) -> None:
+async def test_filters_select_matching_entries(admin: AsyncClient, ada: SignedInUser, database: Database) -> None:
     changed = next(entry for entry in await entries(database) if entry["action"] == "project.changed")
     both = ["project.changed", "project.created"]
     assert await actions(admin, action="project.created") == ["project.created"]
@@ -79,9 +80,7 @@ async def test_filters(admin: AsyncClient, ada: SignedInUser, database: Database
     assert await actions(admin, to=moment, action="project.*") == ["project.created"]
 
 
-async def test_who_acts_as_somebody_and_what_acts_by_itself_are_found_by_id(
-    admin: AsyncClient, database: Database
-) -> None:
+async def test_actor_filter_finds_impersonators_and_jobs_by_id(admin: AsyncClient, database: Database) -> None:
     ids = {name: new_id() for name in ("impersonator_id", "api_key_id", "job_id")}
     for name, value in ids.items():
         with use_actor(Actor(ActorKind.USER, user_id=new_id(), **{name: value})):
@@ -95,7 +94,7 @@ async def test_who_acts_as_somebody_and_what_acts_by_itself_are_found_by_id(
 @pytest.mark.parametrize(
     "asked",
     [
-        {"actor": "somebody"},
+        {"actor": "unknown"},
         {"action": "created"},
         {"action": "x'; DROP TABLE users; --"},
         {"action": "a." + "b" * 200},
@@ -113,18 +112,18 @@ async def test_who_acts_as_somebody_and_what_acts_by_itself_are_found_by_id(
     ],
     ids=str,
 )
-async def test_filters_that_make_no_sense_are_refused(admin: AsyncClient, asked: dict[str, Any]) -> None:
+async def test_invalid_filters_are_refused(admin: AsyncClient, asked: dict[str, Any]) -> None:
     assert (await admin.get(LOGS, params=asked)).status_code == 422
     if not {"page", "size", "limit", "cursor"} & set(asked):
         assert (await admin.get(EXPORT, params=asked)).status_code == 422
 
 
-async def test_times_may_be_days_and_may_have_lost_their_plus(admin: AsyncClient) -> None:
+async def test_time_filters_accept_dates_and_unescaped_offsets(admin: AsyncClient) -> None:
     for moment in ("2020-01-01", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00 02:00", "2020-01-01T00:00:00-02:00"):
         assert (await admin.get(f"{LOGS}?from={moment}")).status_code == 200, moment
 
 
-async def test_pages_and_stretches_tell_every_entry_once(admin: AsyncClient, database: Database) -> None:
+async def test_offset_and_cursor_pages_return_every_entry_once(admin: AsyncClient, database: Database) -> None:
     async with database.session() as session:
         for number in range(7):
             await record(session, Entry("thing.made", details={"number": number}))
@@ -146,7 +145,7 @@ async def test_pages_and_stretches_tell_every_entry_once(admin: AsyncClient, dat
 
 
 @pytest.mark.parametrize("asked", [{}, {"limit": "5"}])
-async def test_a_list_costs_one_statement_beside_the_principal(
+async def test_list_runs_one_statement_besides_authentication(
     admin: AsyncClient, ada: SignedInUser, statements: Any, asked: dict[str, str]
 ) -> None:
     await statements.clear()
@@ -154,30 +153,32 @@ async def test_a_list_costs_one_statement_beside_the_principal(
     assert statements.count == 2, str(statements)
 
 
-async def test_only_administrators_read_all_of_it(user: AsyncClient, client: AsyncClient) -> None:
+async def test_full_log_requires_an_administrator(user: AsyncClient, client: AsyncClient) -> None:
     for path in (LOGS, EXPORT):
         assert (await user.get(path)).status_code == 403
         assert (await client.get(path)).status_code == 401
 
 
-async def test_a_team_reads_its_own(ada: SignedInUser, stranger: AsyncClient, client: AsyncClient) -> None:
-    await stranger.post(PROJECTS, json={"name": "Theirs"})
+async def test_team_log_contains_only_entries_of_the_team(
+    ada: SignedInUser, stranger: AsyncClient, client: AsyncClient
+) -> None:
+    await stranger.post(PROJECTS, json={"name": "Other team"})
     assert await actions(ada.client, team_log(ada.team_id)) == ["project.changed", "project.created"]
     assert (await stranger.get(team_log(ada.team_id))).status_code == 404
     assert (await stranger.get(team_log(new_id()))).status_code == 404
     assert (await client.get(team_log(ada.team_id))).status_code == 401
 
 
-async def test_a_team_cannot_ask_for_another_teams(ada: SignedInUser, create_user: CreateUser) -> None:
+async def test_team_log_ignores_the_filter_for_another_team(ada: SignedInUser, create_user: CreateUser) -> None:
     other = await create_user()
-    await other.client.post(PROJECTS, json={"name": "Theirs"})
+    await other.client.post(PROJECTS, json={"name": "Other team"})
     assert await actions(ada.client, team_log(ada.team_id), team_id=other.team_id) == [
         "project.changed",
         "project.created",
     ]
 
 
-async def test_a_team_is_not_told_where_staff_sits_nor_addresses(ada: SignedInUser, database: Database) -> None:
+async def test_team_log_omits_the_origin_of_staff_and_email_addresses(ada: SignedInUser, database: Database) -> None:
     staff = new_id()
     scope = {"state": {"request_id": "r" * 8, "request_headers": {b"user-agent": b"Staff"}}, "client": ("10.1.2.3", 1)}
     from undercroft.core.audit import AuditContext
@@ -190,10 +191,10 @@ async def test_a_team_is_not_told_where_staff_sits_nor_addresses(ada: SignedInUs
     assert (newest["ip"], newest["user_agent"], newest["actor"].get("email")) == (None, None, None)
 
 
-async def test_team_sees_no_address_of_an_administrator_who_acts_on_it_and_its_members_own(
+async def test_team_log_omits_the_ip_of_administrators_but_not_of_members(
     ada: SignedInUser, create_user: CreateUser, database: Database, admin: AsyncClient
 ) -> None:
-    """Not even once the administrator is one no more."""
+    """Also after the administrator has lost the role."""
     staff = await create_user(role=PlatformRole.ADMIN)
     team_id = (await ada.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
     assert (await staff.client.delete(f"/api/v1/admin/teams/{team_id}")).status_code == 204
@@ -213,7 +214,7 @@ async def test_team_sees_no_address_of_an_administrator_who_acts_on_it_and_its_m
 
 
 @pytest.mark.parametrize(("role", "status"), [("owner", 200), ("admin", 200), ("member", 403), ("viewer", 403)])
-async def test_owners_and_admins_of_a_team_read_its_log(
+async def test_team_log_requires_an_owner_or_admin(
     create_user: CreateUser, database: Database, role: str, status: int
 ) -> None:
     from undercroft.modules.teams import Membership
@@ -225,7 +226,7 @@ async def test_owners_and_admins_of_a_team_read_its_log(
     assert (await person.client.get(team_log(team_id))).status_code == status
 
 
-async def test_csv_has_every_entry_and_no_formula(
+async def test_csv_export_has_every_entry_and_no_formula(
     admin: AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "BATCH_SIZE", 2)
@@ -244,13 +245,13 @@ async def test_csv_has_every_entry_and_no_formula(
     assert not any(cell.startswith(("=", "+", "-", "@")) for line in lines for cell in line.values())
 
 
-async def test_json_lines_are_what_the_list_tells(admin: AsyncClient, ada: SignedInUser) -> None:
+async def test_jsonl_export_equals_the_list(admin: AsyncClient, ada: SignedInUser) -> None:
     listed = (await admin.get(LOGS, params={"team_id": ada.team_id})).json()["items"]
     response = await admin.get(EXPORT, params={"team_id": str(ada.team_id), "format": "jsonl"})
     assert [json.loads(line) for line in response.text.splitlines()] == listed
 
 
-async def test_an_export_is_an_entry_itself(create_user: CreateUser, database: Database) -> None:
+async def test_export_is_audited(create_user: CreateUser, database: Database) -> None:
     admin = await create_user(role=PlatformRole.ADMIN)
     await admin.client.get(EXPORT, params={"action": "project.*", "from": "2026-01-01", "format": "jsonl"})
     (entry,) = await entries(database, action="audit.exported")
@@ -258,16 +259,14 @@ async def test_an_export_is_an_entry_itself(create_user: CreateUser, database: D
     assert entry["details"] == {"action": "project.*", "from": "2026-01-01T00:00:00Z", "format": "jsonl"}
 
 
-async def test_reading_leaves_no_entry(admin: AsyncClient, ada: SignedInUser, database: Database) -> None:
+async def test_reading_is_not_audited(admin: AsyncClient, ada: SignedInUser, database: Database) -> None:
     before = len(await entries(database))
     await admin.get(LOGS)
     await ada.client.get(team_log(ada.team_id))
     assert len(await entries(database)) == before
 
 
-async def test_filters_find_what_they_name_and_leave_out_what_stands_beside(
-    admin: AsyncClient, database: Database
-) -> None:
+async def test_filters_exclude_entries_that_do_not_match(admin: AsyncClient, database: Database) -> None:
     user, impersonator, key, job, other, team = (new_id() for _ in range(6))
     acting = {
         "user": Actor(ActorKind.USER, user_id=user),
@@ -309,9 +308,7 @@ async def test_filters_find_what_they_name_and_leave_out_what_stands_beside(
     assert await actions(admin, target=f"thing_job:{entry['target_id']}") == []
 
 
-async def test_log_is_listed_in_pages_and_by_cursor_without_losing_or_repeating_one(
-    admin: AsyncClient, database: Database
-) -> None:
+async def test_page_boundaries_neither_lose_nor_repeat_entries(admin: AsyncClient, database: Database) -> None:
     for number in range(5):
         async with database.session() as session:
             await record(session, Entry("thing.made", details={"number": number}))

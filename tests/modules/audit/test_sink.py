@@ -1,4 +1,4 @@
-"""An entry is kept in the transaction of the change, with who acted and from where."""
+"""An entry is stored in the transaction of the change, with actor and origin."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -28,7 +28,7 @@ WEBSITE = {"name": "Website", "description": "The new one.", "status": "active"}
 CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 
-async def test_an_entry_says_who_did_what_from_where(
+async def test_entry_records_actor_action_and_origin(
     client: AsyncClient, create_user: CreateUser, database: Database
 ) -> None:
     person = await create_user()
@@ -45,7 +45,7 @@ async def test_an_entry_says_who_did_what_from_where(
     assert origin["values"]["ip"]
 
 
-async def test_what_is_rolled_back_leaves_no_entry(database: Database) -> None:
+async def test_rollback_leaves_no_entry(database: Database) -> None:
     with pytest.raises(LookupError):
         async with database.session() as session:
             await record(session, Entry("thing.made"))
@@ -53,8 +53,8 @@ async def test_what_is_rolled_back_leaves_no_entry(database: Database) -> None:
     assert await entries(database) == []
 
 
-async def test_a_commit_that_fails_leaves_neither_change_nor_entry(client: AsyncClient, database: Database) -> None:
-    """What is checked only at the commit undoes the entry with the change: there is no moment between the two."""
+async def test_failed_commit_leaves_neither_change_nor_entry(client: AsyncClient, database: Database) -> None:
+    """A constraint checked at the commit rolls back the entry together with the change."""
     with pytest.raises(DatabaseConflict):
         async with database.session() as session:
             await create_team(session, name="Acme", owner_id=(await add_user(session)).user_id)
@@ -65,7 +65,7 @@ async def test_a_commit_that_fails_leaves_neither_change_nor_entry(client: Async
         assert await session.scalar(select(func.count()).select_from(Team)) == 0
 
 
-async def test_an_entry_that_cannot_be_kept_undoes_the_change(user: AsyncClient, database: Database) -> None:
+async def test_failed_entry_rolls_back_the_change(user: AsyncClient, database: Database) -> None:
     owner = await insert_user(database)
     bad = Entry("project.created", target_id=new_id(), details={"value": "a\0b"})
     with tenant(owner.team_id):
@@ -76,7 +76,7 @@ async def test_an_entry_that_cannot_be_kept_undoes_the_change(user: AsyncClient,
             assert await ProjectRepository(session, owner.team_id).count() == 0
 
 
-async def test_making_a_project_and_its_entry_is_one_statement(
+async def test_project_and_its_entry_are_created_in_one_statement(
     user: AsyncClient, database: Database, statements: StatementRecorder, rls_enabled: bool
 ) -> None:
     await user.post("/api/v1/app/projects", json=WEBSITE)
@@ -91,14 +91,14 @@ async def test_making_a_project_and_its_entry_is_one_statement(
     assert (texts["person_id"], origin["person_id"]) == (second["team_id"], second["user_id"])
 
 
-async def test_a_statement_that_changes_nothing_leaves_no_entry(database: Database) -> None:
+async def test_statement_without_changes_leaves_no_entry(database: Database) -> None:
     update = Statement(text("UPDATE teams SET name = :name WHERE id = CAST(:id AS uuid) RETURNING id"))
     async with database.session() as session:
         await write_one(session, update, Entry("team.changed"), name="x", id=new_id())
     assert await entries(database) == []
 
 
-async def test_a_job_and_a_command_are_named(database: Database) -> None:
+async def test_jobs_and_commands_are_recorded_as_actors(database: Database) -> None:
     job_id = new_id()
     for actor in (Actor(ActorKind.JOB, job_id=job_id), Actor(ActorKind.COMMAND)):
         with use_actor(actor):
@@ -109,7 +109,7 @@ async def test_a_job_and_a_command_are_named(database: Database) -> None:
     assert (second["actor_kind"], second["user_id"]) == ("command", None)
 
 
-async def test_personal_values_are_kept_apart_and_secrets_nowhere(database: Database) -> None:
+async def test_personal_values_are_stored_separately_and_secrets_are_not_stored(database: Database) -> None:
     person_id = new_id()
     secrets: dict[str, Any] = {
         "password": "p1",

@@ -1,4 +1,4 @@
-"""What an earlier release left in the audit log, after the upgrade."""
+"""Audit entries of an earlier release after the upgrade."""
 
 import json
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -23,7 +23,7 @@ VALUES (now(), $1, $2, 'user', $3, $4, $5, $6, $7, $8, '{}')
 """
 
 
-async def test_texts_in_earlier_entries_are_moved_to_where_they_can_be_erased(empty_database_url: str) -> None:
+async def test_upgrade_moves_texts_of_existing_entries_to_the_erasable_table(empty_database_url: str) -> None:
     await upgrade_all(empty_database_url)
     known = {history.name: history for history in histories()}
     await migrations.downgrade(empty_database_url, known["audit"], "0003_audit_own_names")

@@ -1,4 +1,4 @@
-"""An invitation as people meet it: the mail, the page, the buttons, in a real Chromium against a real server."""
+"""An invitation from the email to the joined team, in Chromium against a running server."""
 
 from collections.abc import AsyncIterator
 from email import message_from_bytes, policy
@@ -22,7 +22,7 @@ async def page(chromium: Any) -> AsyncIterator[Any]:
     assert complaints == []
 
 
-async def test_a_new_person_comes_in_by_the_mail(
+async def test_visitor_without_account_registers_from_the_email(
     address: str, page: Any, create_user: Any, mailbox: Mailbox, mailbox_folder: Path
 ) -> None:
     owner, email = await create_user(), new_email()
@@ -44,7 +44,7 @@ async def test_a_new_person_comes_in_by_the_mail(
     assert (await list_member_roles(owner.client, team))[email] == "admin"
 
 
-async def test_whoever_is_signed_in_accepts_or_is_told_to_sign_out_first(
+async def test_signed_in_user_accepts_or_is_asked_to_sign_out(
     address: str, page: Any, create_user: Any, mailbox: Mailbox
 ) -> None:
     owner, email = await create_user(), new_email()
@@ -55,17 +55,17 @@ async def test_whoever_is_signed_in_accepts_or_is_told_to_sign_out_first(
     await page.wait_for_selector("text=You joined Acme")
     await page.goto(f"{address}/invitation?token={await invite_and_get_token(owner.client, second, email, mailbox)}")
     await take_screenshot(page, "invitation-accept")
-    await page.click("text=Accept the invitation")
+    await page.click("text=Accept invitation")
     await page.wait_for_selector("text=You joined Acme")
     assert email in await list_member_roles(owner.client, second)
     other = await invite_and_get_token(owner.client, second, new_email(), mailbox)
     await page.goto(f"{address}/invitation?token={other}")
     await take_screenshot(page, "invitation-another")
     await page.click("text=Sign out and continue")
-    await page.wait_for_selector("text=Create my account and join")
+    await page.wait_for_selector("text=Create account and join")
 
 
-async def test_on_a_phone_and_in_the_dark(address: str, page: Any, create_user: Any, mailbox: Mailbox) -> None:
+async def test_page_fits_a_phone_in_dark_mode(address: str, page: Any, create_user: Any, mailbox: Mailbox) -> None:
     owner, known = await create_user(), await create_user()
     team = await make_team(owner.client)
     await page.set_viewport_size({"width": 375, "height": 700})

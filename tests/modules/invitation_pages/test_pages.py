@@ -1,4 +1,4 @@
-"""The page behind a mailed invitation, as a new person, a known one and a wrong one see it."""
+"""The page of an emailed invitation for visitors without account, invited users and other users."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ async def browser(app: Api):
 
 
 async def with_account(app: Api, mailbox: Mailbox, browser: httpx.AsyncClient, email: str | None = None) -> str:
-    """Somebody whose browser is signed in; their address."""
+    """Create a user whose browser is signed in; return the address."""
     email = email or new_email()
     async with make_client(app) as http:
         await register(http, email)
@@ -62,7 +62,7 @@ def is_private(response: httpx.Response) -> bool:
     return response.headers["referrer-policy"] == "no-referrer" and response.headers["cache-control"] == "no-store"
 
 
-async def test_a_new_person_chooses_a_password_and_is_in(app: Api, create_user, mailbox: Mailbox, browser) -> None:
+async def test_visitor_without_account_registers_and_joins(app: Api, create_user, mailbox: Mailbox, browser) -> None:
     owner, email = await create_user(), new_email()
     team = await make_team(owner.client)
     token = await invite_and_get_token(owner.client, team, email, mailbox, "admin")
@@ -89,7 +89,9 @@ async def test_a_new_person_chooses_a_password_and_is_in(app: Api, create_user, 
     assert [mail.subject for mail in await mailbox.list_new(email)] == ["Welcome to Undercroft"]
 
 
-async def test_a_scanner_that_opens_the_link_changes_nothing(app: Api, create_user, mailbox: Mailbox, browser) -> None:
+async def test_link_opened_by_an_email_scanner_changes_nothing(
+    app: Api, create_user, mailbox: Mailbox, browser
+) -> None:
     owner, email = await create_user(), new_email()
     team = await make_team(owner.client)
     token = await invite_and_get_token(owner.client, team, email, mailbox)
@@ -107,15 +109,13 @@ async def counts(app: Api) -> list[int]:
         return [await raw.fetchval(f"SELECT count(*) FROM {table}") for table in tables]
 
 
-async def test_who_is_signed_in_as_the_invited_address_accepts(
-    app: Api, create_user, mailbox: Mailbox, browser
-) -> None:
+async def test_user_with_the_invited_address_accepts(app: Api, create_user, mailbox: Mailbox, browser) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
     email = await with_account(app, mailbox, browser)
     token = await invite_and_get_token(owner.client, team, email, mailbox)
     page = await open_page(browser, token)
-    assert "Accept the invitation" in page.text
+    assert "Accept invitation" in page.text
     welcome = await submit_form(browser, page)
     assert "You joined Acme" in (await follow_redirect(browser, welcome)).text
     assert (await list_member_roles(owner.client, team))[email] == "member"
@@ -125,7 +125,7 @@ async def test_who_is_signed_in_as_the_invited_address_accepts(
     assert is_private(again)
 
 
-async def test_who_has_an_account_and_is_not_signed_in_is_asked_to(
+async def test_signed_out_user_with_account_is_asked_to_sign_in(
     app: Api, create_user, mailbox: Mailbox, browser
 ) -> None:
     owner, guest = await create_user(), await create_user()
@@ -144,7 +144,7 @@ async def submit_without_csrf_token(browser: httpx.AsyncClient, token: str, path
     return await browser.post(path, data={"token": token, "password": PASSWORD, "full_name": "x"})
 
 
-async def test_who_is_signed_in_as_somebody_else_is_told_so(app: Api, create_user, mailbox: Mailbox, browser) -> None:
+async def test_user_with_another_address_is_asked_to_sign_out(app: Api, create_user, mailbox: Mailbox, browser) -> None:
     owner, email = await create_user(), new_email()
     team = await make_team(owner.client)
     other = await with_account(app, mailbox, browser)
@@ -155,14 +155,14 @@ async def test_who_is_signed_in_as_somebody_else_is_told_so(app: Api, create_use
     assert refused.status_code == 403
     assert list(await list_member_roles(owner.client, team)) == [owner.email]
     signed_out = await submit_form(browser, page, f"{PAGE}/sign-out")
-    assert "Create my account and join" in signed_out.text
+    assert "Create account and join" in signed_out.text
     assert (await browser.get("/api/v1/app/users/me")).status_code == 401
 
 
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}]
 )
-async def test_another_site_cannot_press_a_button(
+async def test_cross_site_form_post_is_refused(
     app: Api, create_user, mailbox: Mailbox, browser, headers: dict[str, str]
 ) -> None:
     owner = await create_user()
@@ -178,9 +178,7 @@ async def test_another_site_cannot_press_a_button(
     assert list(await list_member_roles(owner.client, team)) == [owner.email]
 
 
-async def test_a_button_without_the_sessions_proof_does_nothing(
-    app: Api, create_user, mailbox: Mailbox, browser
-) -> None:
+async def test_form_post_without_csrf_token_is_refused(app: Api, create_user, mailbox: Mailbox, browser) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
     email = await with_account(app, mailbox, browser)
@@ -192,18 +190,18 @@ async def test_a_button_without_the_sessions_proof_does_nothing(
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "<script>", "x" * 500])
-async def test_a_link_that_leads_nowhere_says_so(browser, token: str) -> None:
+async def test_invalid_link_shows_an_error(browser, token: str) -> None:
     for response in (
         await open_page(browser, token),
         await submit_without_csrf_token(browser, token, f"{PAGE}/register"),
     ):
         assert response.status_code == 400
-        assert "not valid any more" in response.text
+        assert "has expired or was already used" in response.text
         assert "<script" not in response.text
         assert is_private(response)
 
 
-async def test_a_new_person_who_presses_many_times_is_one_person(app: Api, create_user, mailbox: Mailbox) -> None:
+async def test_concurrent_registrations_create_one_account(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, email = await create_user(), new_email()
     team = await make_team(owner.client)
     token = await invite_and_get_token(owner.client, team, email, mailbox)
@@ -214,10 +212,10 @@ async def test_a_new_person_who_presses_many_times_is_one_person(app: Api, creat
     assert sorted(await list_member_roles(owner.client, team)) == sorted([owner.email, email])
 
 
-async def test_a_registration_that_waits_for_proof_is_void_once_the_address_is_proven_here(
+async def test_pending_registration_is_void_once_the_invitation_verifies_the_address(
     app: Api, create_user, mailbox: Mailbox, browser
 ) -> None:
-    """Somebody else who registered the address with a password of their own gets nothing by it."""
+    """An attacker who registered the address with a password of their own gains no access."""
     owner, email = await create_user(), new_email()
     team = await make_team(owner.client)
     async with make_client(app) as attacker:
@@ -229,7 +227,7 @@ async def test_a_registration_that_waits_for_proof_is_void_once_the_address_is_p
         assert (await sign_in(attacker, email, "the attackers password")).status_code == 401
 
 
-async def test_a_full_team_takes_no_new_person_and_makes_no_account(
+async def test_registration_for_a_full_team_creates_no_account(
     app: Api, create_user, mailbox: Mailbox, browser, request: pytest.FixtureRequest
 ) -> None:
     from undercroft.modules import teams
@@ -249,7 +247,7 @@ async def test_a_full_team_takes_no_new_person_and_makes_no_account(
         assert (await sign_in(http, email)).status_code == 401
 
 
-async def test_a_team_whose_name_is_markup_is_only_shown(create_user, mailbox: Mailbox, browser) -> None:
+async def test_markup_in_the_team_name_is_escaped(create_user, mailbox: Mailbox, browser) -> None:
     owner, email = await create_user(), new_email()
     team = assert_success(await owner.client.post(TEAMS, json={"name": "<img src=x onerror=alert(1)>"}))
     token = await invite_and_get_token(owner.client, team, email, mailbox)

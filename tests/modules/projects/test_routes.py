@@ -1,4 +1,4 @@
-"""Projects as a client sees them."""
+"""Routes of projects."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ def assert_error(response: Response, status: int, code: str) -> None:
     assert response.json()["error"]["code"] == code
 
 
-async def test_a_new_project_can_be_read_again_as_it_was_answered(user: AsyncClient) -> None:
+async def test_created_project_is_read_as_returned(user: AsyncClient) -> None:
     response = await user.post(PROJECTS, json={"name": "  Website  ", "description": "New", "status": "on_hold"})
     made = response.json()
     assert response.status_code == 201
@@ -34,14 +34,14 @@ async def test_a_new_project_can_be_read_again_as_it_was_answered(user: AsyncCli
     assert read.headers["etag"] == response.headers["etag"] == '"1"'
 
 
-async def test_pages_count_everything_and_are_stable(user: AsyncClient) -> None:
+async def test_offset_pages_have_a_total_and_a_stable_order(user: AsyncClient) -> None:
     await create_many(user, 25)
     second = (await user.get(PROJECTS, params={"page": 2, "size": 10})).json()
     assert (second["total"], second["page"], second["size"], second["pages"]) == (25, 2, 10, 3)
     assert [each["name"] for each in second["items"]] == [f"Project {n:02}" for n in range(14, 4, -1)]
 
 
-async def test_a_page_beyond_the_end_is_empty_and_still_counts(user: AsyncClient) -> None:
+async def test_page_beyond_the_end_is_empty_with_the_total(user: AsyncClient) -> None:
     await create_many(user, 3)
     beyond = (await user.get(PROJECTS, params={"page": 99})).json()
     assert (beyond["items"], beyond["total"], beyond["pages"]) == ([], 3, 1)
@@ -57,7 +57,7 @@ async def test_search_and_filter_and_sort(user: AsyncClient) -> None:
     assert [each["name"] for each in done["items"]] == ["Alpha"]
 
 
-async def test_the_schema_says_what_to_sort_by_and_all_of_it_is_taken(user: AsyncClient) -> None:
+async def test_every_sort_key_of_the_schema_is_accepted(user: AsyncClient) -> None:
     operation = (await user.get("/openapi.json")).json()["paths"][PROJECTS]["get"]
     (sort,) = (each["schema"] for each in operation["parameters"] if each["name"] == "sort")
     assert {"name", "-name", "-created_at"} <= set(sort["enum"])
@@ -65,7 +65,7 @@ async def test_the_schema_says_what_to_sort_by_and_all_of_it_is_taken(user: Asyn
         assert (await user.get(PROJECTS, params={"sort": value})).status_code == 200
 
 
-async def test_a_name_is_found_by_typing_it_again_in_whatever_unicode_form(user: AsyncClient) -> None:
+async def test_search_matches_any_unicode_normalization_form(user: AsyncClient) -> None:
     for name in ("Zu\u0308rich", "Z\u00fcrich"):
         await create(user, name=name)
     for q in ("Zu\u0308rich", "Z\u00fcrich", "ZU\u0308R"):
@@ -73,7 +73,7 @@ async def test_a_name_is_found_by_typing_it_again_in_whatever_unicode_form(user:
         assert [each["name"] for each in found["items"]] == ["Z\u00fcrich", "Z\u00fcrich"]
 
 
-async def test_a_cursor_walk_sees_each_project_once_while_others_insert(user: AsyncClient) -> None:
+async def test_cursor_pages_return_each_project_once_during_inserts(user: AsyncClient) -> None:
     before = {each["id"] for each in await create_many(user, 25)}
     seen: list[str] = []
     params: dict[str, object] = {"limit": 10}
@@ -108,7 +108,7 @@ async def test_a_cursor_walk_sees_each_project_once_while_others_insert(user: As
     ],
     ids=lambda params: str(params)[:40],
 )
-async def test_bad_parameters_are_told(user: AsyncClient, params: dict[str, object]) -> None:
+async def test_invalid_parameters_are_refused(user: AsyncClient, params: dict[str, object]) -> None:
     response = await user.get(PROJECTS, params=params)
     assert response.status_code == 422
     assert response.json()["error"]["code"] in {"VALIDATION_ERROR", "INVALID_CURSOR", "UNKNOWN_SORT"}
@@ -132,13 +132,13 @@ async def test_bad_parameters_are_told(user: AsyncClient, params: dict[str, obje
     ],
     ids=lambda body: str(body)[:30],
 )
-async def test_a_bad_body_is_told_by_field(user: AsyncClient, body: object) -> None:
+async def test_invalid_body_is_reported_by_field(user: AsyncClient, body: object) -> None:
     response = await user.post(PROJECTS, json=body)
     assert_error(response, 422, "VALIDATION_ERROR")
     assert response.json()["error"]["details"]["fields"]
 
 
-async def test_only_what_is_given_changes(user: AsyncClient) -> None:
+async def test_patch_changes_only_the_given_fields(user: AsyncClient) -> None:
     made = await create(user, name="Before", description="Stays")
     changed = await user.patch(f"{PROJECTS}/{made['id']}", json={"name": "After"})
     assert changed.status_code == 200
@@ -148,7 +148,7 @@ async def test_only_what_is_given_changes(user: AsyncClient) -> None:
     assert body["updated_at"] > made["updated_at"]
 
 
-async def test_if_match_guards_against_a_lost_update(user: AsyncClient) -> None:
+async def test_if_match_prevents_a_lost_update(user: AsyncClient) -> None:
     made = await create(user)
     address = f"{PROJECTS}/{made['id']}"
     assert (await user.patch(address, json={"name": "A"}, headers={"If-Match": '"1"'})).status_code == 200
@@ -158,7 +158,7 @@ async def test_if_match_guards_against_a_lost_update(user: AsyncClient) -> None:
     assert_error(await user.delete(address, headers={"If-Match": '"1"'}), 412, "PRECONDITION_FAILED")
 
 
-async def test_project_that_the_client_has_is_304_until_it_changes(user: AsyncClient) -> None:
+async def test_cached_project_returns_304_until_it_changes(user: AsyncClient) -> None:
     address = f"{PROJECTS}/{(await create(user))['id']}"
     for method in ("GET", "HEAD"):
         for tag in ('"1"', 'W/"1"'):
@@ -169,7 +169,7 @@ async def test_project_that_the_client_has_is_304_until_it_changes(user: AsyncCl
     assert (changed.status_code, changed.headers["etag"], changed.json()["name"]) == (200, '"2"', "A")
 
 
-async def test_if_match_accepts_a_tag_that_a_proxy_made_weak(user: AsyncClient) -> None:
+async def test_if_match_accepts_a_tag_weakened_by_a_proxy(user: AsyncClient) -> None:
     address = f"{PROJECTS}/{(await create(user))['id']}"
     assert (await user.patch(address, json={"name": "A"}, headers={"If-Match": 'W/"1"'})).status_code == 200
     stale = await user.patch(address, json={"name": "B"}, headers={"If-Match": 'W/"1"'})
@@ -177,7 +177,7 @@ async def test_if_match_accepts_a_tag_that_a_proxy_made_weak(user: AsyncClient) 
     assert (await user.delete(address, headers={"If-Match": '"1", W/"2"'})).status_code == 204
 
 
-async def test_of_changes_at_once_none_is_lost_in_silence(user: AsyncClient) -> None:
+async def test_concurrent_changes_are_applied_or_refused(user: AsyncClient) -> None:
     made = await create(user)
     address = f"{PROJECTS}/{made['id']}"
     responses = await asyncio.gather(*(user.patch(address, json={"description": str(n)}) for n in range(20)))
@@ -186,7 +186,7 @@ async def test_of_changes_at_once_none_is_lost_in_silence(user: AsyncClient) -> 
     assert (await user.get(address)).json()["version"] == 1 + statuses.count(200)
 
 
-async def test_a_deleted_project_is_gone_until_it_is_restored(user: AsyncClient) -> None:
+async def test_deleted_project_is_not_found_until_restored(user: AsyncClient) -> None:
     made = await create(user)
     address = f"{PROJECTS}/{made['id']}"
     assert (await user.delete(address)).status_code == 204
@@ -199,13 +199,13 @@ async def test_a_deleted_project_is_gone_until_it_is_restored(user: AsyncClient)
     assert_error(await user.post(f"{address}/restore"), 404, "PROJECT_NOT_FOUND")
 
 
-async def test_of_deletions_at_once_one_wins(user: AsyncClient) -> None:
+async def test_one_of_concurrent_deletions_succeeds(user: AsyncClient) -> None:
     made = await create(user)
     responses = await asyncio.gather(*(user.delete(f"{PROJECTS}/{made['id']}") for _ in range(10)))
     assert sorted(response.status_code for response in responses) == [204, *[404] * 9]
 
 
-async def test_anothers_projects_do_not_exist_on_any_verb(user: AsyncClient, stranger: AsyncClient) -> None:
+async def test_project_of_another_team_is_not_found_for_any_method(user: AsyncClient, stranger: AsyncClient) -> None:
     made = await create(user)
     address = f"{PROJECTS}/{made['id']}"
     for response in (
@@ -219,28 +219,28 @@ async def test_anothers_projects_do_not_exist_on_any_verb(user: AsyncClient, str
     assert (await user.get(address)).json() == made
 
 
-async def test_anothers_team_does_not_exist_either(user: AsyncClient, stranger: AsyncClient) -> None:
+async def test_request_for_another_team_is_not_found(user: AsyncClient, stranger: AsyncClient) -> None:
     made = await create(user)
-    theirs = {"X-Team-ID": made["team_id"]}
+    team_header = {"X-Team-ID": made["team_id"]}
     address = f"{PROJECTS}/{made['id']}"
     for response in (
-        await stranger.get(PROJECTS, headers=theirs),
-        await stranger.post(PROJECTS, json={"name": "Planted"}, headers=theirs),
-        await stranger.get(address, headers=theirs),
-        await stranger.patch(address, json={"name": "Stolen"}, headers=theirs),
-        await stranger.delete(address, headers=theirs),
-        await stranger.post(f"{address}/restore", headers=theirs),
+        await stranger.get(PROJECTS, headers=team_header),
+        await stranger.post(PROJECTS, json={"name": "Planted"}, headers=team_header),
+        await stranger.get(address, headers=team_header),
+        await stranger.patch(address, json={"name": "Stolen"}, headers=team_header),
+        await stranger.delete(address, headers=team_header),
+        await stranger.post(f"{address}/restore", headers=team_header),
     ):
         assert_error(response, 404, "TEAM_NOT_FOUND")
 
 
 @pytest.mark.parametrize("verb", ["get", "post"])
-async def test_nobody_signed_in_gets_nothing(client: AsyncClient, verb: str) -> None:
+async def test_projects_require_authentication(client: AsyncClient, verb: str) -> None:
     assert_error(await getattr(client, verb)(PROJECTS), 401, "UNAUTHORIZED")
 
 
 async def test_statement_counts(user: AsyncClient, statements, rls_enabled: bool) -> None:
-    """With TENANT_RLS=on, BEGIN (with the tenant) and COMMIT come on top."""
+    """With TENANT_RLS=on, BEGIN (with the tenant) and COMMIT are added."""
     made = await create(user)
     for call, most in (
         (lambda: user.get(f"{PROJECTS}/{made['id']}"), 2),

@@ -1,4 +1,4 @@
-"""Counts at a glance."""
+"""Routes of platform statistics."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ CreateUser = Callable[..., Awaitable[SignedInUser]]
 STATISTICS = "/api/v1/admin/statistics"
 
 
-async def test_everything_is_counted_in_one_statement(
+async def test_statistics_are_counted_in_one_statement(
     create_user: CreateUser, admin: AsyncClient, statements: StatementRecorder, rls_enabled: bool
 ) -> None:
     people = [await create_user() for _ in range(3)]
@@ -34,12 +34,12 @@ async def test_everything_is_counted_in_one_statement(
     assert team["id"] != gone["id"]
 
 
-async def test_nothing_to_count_is_counted_as_nothing(admin: AsyncClient) -> None:
+async def test_empty_tables_count_as_zero(admin: AsyncClient) -> None:
     found = (await admin.get(STATISTICS)).json()
     assert found["api_keys"] == {"total": 0, "used_30_days": 0}
     assert set(found["jobs"]["by_status"].values()) == {0}
 
 
-async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient) -> None:
+async def test_access_requires_an_administrator(user: AsyncClient, client: AsyncClient) -> None:
     assert (await user.get(STATISTICS)).status_code == 403
     assert (await client.get(STATISTICS)).status_code == 401

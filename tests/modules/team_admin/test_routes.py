@@ -1,4 +1,4 @@
-"""Teams, as administrators look after them."""
+"""Admin routes of teams."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ def assert_error(response: Response, status: int, code: str) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
 
 
-async def test_administrators_find_all_teams(create_user: CreateUser, admin: AsyncClient) -> None:
+async def test_administrator_lists_teams_of_all_users(create_user: CreateUser, admin: AsyncClient) -> None:
     person = await create_user()
     made = [await make_team(person.client, name=f"Otters {number}") for number in range(3)]
     found = (await admin.get(TEAMS, params={"q": "OTTERS", "sort": "name", "size": 2})).json()
@@ -48,7 +48,7 @@ async def test_administrators_find_all_teams(create_user: CreateUser, admin: Asy
     assert [(each["email"], each["role"]) for each in members] == [(person.email, "owner")]
 
 
-async def test_a_list_costs_as_many_statements_however_long_it_is(
+async def test_list_statement_count_is_independent_of_its_length(
     user: AsyncClient, admin: AsyncClient, statements: StatementRecorder
 ) -> None:
     costs = []
@@ -60,7 +60,7 @@ async def test_a_list_costs_as_many_statements_however_long_it_is(
     assert costs[0] == costs[1]
 
 
-async def test_a_deleted_team_is_out_of_reach_until_it_is_restored(user: AsyncClient, admin: AsyncClient) -> None:
+async def test_deleted_team_is_inaccessible_until_restored(user: AsyncClient, admin: AsyncClient) -> None:
     team = await make_team(user, slug="the-one")
     here = {"X-Team-ID": team["id"]}
     await user.post(PROJECTS, json={"name": "Website"}, headers=here)
@@ -78,7 +78,7 @@ async def test_a_deleted_team_is_out_of_reach_until_it_is_restored(user: AsyncCl
     assert (await admin.get(f"{TEAMS}/{other['id']}")).json()["slug"] == "the-one"
 
 
-async def test_a_personal_team_stays_and_an_unknown_one_is_not_found(
+async def test_personal_team_cannot_be_deleted_and_unknown_team_is_not_found(
     create_user: CreateUser, admin: AsyncClient
 ) -> None:
     person = await create_user()
@@ -87,16 +87,14 @@ async def test_a_personal_team_stays_and_an_unknown_one_is_not_found(
         assert_error(await admin.request(method, f"{TEAMS}/{uuid4()}{path}"), 404, "TEAM_NOT_FOUND")
 
 
-async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient) -> None:
+async def test_access_requires_an_administrator(user: AsyncClient, client: AsyncClient) -> None:
     team = (await make_team(user))["id"]
     for method, path in (("GET", ""), ("GET", f"/{team}"), ("DELETE", f"/{team}"), ("POST", f"/{team}/restore")):
         assert (await user.request(method, TEAMS + path)).status_code == 403
         assert (await client.request(method, TEAMS + path)).status_code == 401
 
 
-async def test_each_change_is_audited_once_however_many_ask_at_once(
-    user: AsyncClient, admin: AsyncClient, database: Database
-) -> None:
+async def test_concurrent_changes_are_audited_once(user: AsyncClient, admin: AsyncClient, database: Database) -> None:
     path = f"{TEAMS}/{(await make_team(user))['id']}"
     await asyncio.gather(*(admin.delete(path) for _ in range(5)))
     await asyncio.gather(*(admin.post(f"{path}/restore") for _ in range(5)))
@@ -104,7 +102,7 @@ async def test_each_change_is_audited_once_however_many_ask_at_once(
     assert written == ["team.created", "team.deleted", "team.restored"]
 
 
-async def test_teams_are_listed_by_what_is_asked_for_and_in_pages(user: AsyncClient, admin: AsyncClient) -> None:
+async def test_team_list_is_filtered_and_paginated(user: AsyncClient, admin: AsyncClient) -> None:
     living = [await make_team(user, name=f"Otters {number}") for number in range(3)]
     deleted = await make_team(user, name="Otters deleted")
     assert (await admin.delete(f"{TEAMS}/{deleted['id']}")).status_code == 204
@@ -123,7 +121,7 @@ async def test_teams_are_listed_by_what_is_asked_for_and_in_pages(user: AsyncCli
     assert (await admin.get(TEAMS, params={"q": "otters", "size": 2, "page": 2})).json()["total"] == 3
 
 
-async def test_members_are_counted_and_listed_of_the_one_team_in_pages(
+async def test_members_of_one_team_are_counted_and_paginated(
     create_user: CreateUser, admin: AsyncClient, database: Database
 ) -> None:
     owner, *others = [await create_user() for _ in range(3)]
@@ -141,7 +139,7 @@ async def test_members_are_counted_and_listed_of_the_one_team_in_pages(
     assert {page["total"] for page in pages} == {3}
 
 
-async def test_team_beside_a_deleted_one_stays(user: AsyncClient, admin: AsyncClient) -> None:
+async def test_deleting_a_team_leaves_the_others(user: AsyncClient, admin: AsyncClient) -> None:
     team, beside = await make_team(user), await make_team(user)
     assert (await admin.delete(f"{TEAMS}/{team['id']}")).status_code == 204
     assert (await admin.get(f"{TEAMS}/{beside['id']}")).json()["deleted_at"] is None

@@ -1,4 +1,4 @@
-"""What tests of teams do again and again."""
+"""Helpers for tests of teams."""
 
 from typing import Any
 from uuid import UUID
@@ -37,7 +37,7 @@ async def make_role(client: AsyncClient, team: dict[str, Any], name: str, *permi
 
 
 async def add_member(app: Api, team: dict[str, Any], person: SignedInUser, role: str) -> None:
-    """Written straight to the table: for tests about something else."""
+    """Insert a membership, for tests about something else."""
     async with app.state.database.session() as session:
         session.add(Membership(team_id=UUID(team["id"]), user_id=person.user_id, role=str(role)))
 
@@ -52,7 +52,7 @@ async def invite(client: AsyncClient, team: dict[str, Any], email: str, role: st
 async def invite_and_get_token(
     client: AsyncClient, team: dict[str, Any], email: str, mailbox: Mailbox, role: str = "member"
 ) -> str:
-    """The token that somebody was mailed; whatever else they were sent before is read first."""
+    """Invite a user; return the token of the email. Reads all earlier emails to the address first."""
     await mailbox.list_new(email)
     await invite(client, team, email, role)
     return (await mailbox.latest(email)).token
@@ -63,7 +63,7 @@ async def accept_invitation(person: SignedInUser, token: str) -> Response:
 
 
 async def list_member_roles(client: AsyncClient, team: dict[str, Any]) -> dict[str, str]:
-    """Who has which role, by address."""
+    """Return the role of each member by address."""
     listed = assert_success(await client.get(f"{TEAMS}/{team['id']}/members", params={"size": 100}))
     return {member["email"]: member["role"] for member in listed["items"]}
 

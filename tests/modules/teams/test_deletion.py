@@ -1,4 +1,4 @@
-"""Deleted teams: restored for a while, then gone for good."""
+"""Deletion of teams: restore and purge."""
 
 import asyncio
 from uuid import UUID
@@ -36,7 +36,7 @@ async def run_clean_up(app: Api, jobs: CapturedJobs) -> None:
     await jobs.run_all()
 
 
-async def test_a_deleted_team_comes_back_with_what_it_owned(user: AsyncClient) -> None:
+async def test_restored_team_has_its_data_again(user: AsyncClient) -> None:
     team = await make_team(user)
     assert_success(await user.post(PROJECTS, json={"name": "x"}, headers=team_header(team)))
     assert_success(await user.delete(f"{TEAMS}/{team['id']}"))
@@ -49,7 +49,7 @@ async def test_a_deleted_team_comes_back_with_what_it_owned(user: AsyncClient) -
     assert_error(await user.post(f"{TEAMS}/{team['id']}/restore"), 404, "TEAM_NOT_FOUND")
 
 
-async def test_a_slug_that_was_taken_meanwhile_gives_way(user: AsyncClient) -> None:
+async def test_restored_team_gets_a_new_slug_when_its_own_was_taken(user: AsyncClient) -> None:
     team = await make_team(user, slug="the-one")
     assert_success(await user.delete(f"{TEAMS}/{team['id']}"))
     await make_team(user, slug="the-one")
@@ -57,7 +57,7 @@ async def test_a_slug_that_was_taken_meanwhile_gives_way(user: AsyncClient) -> N
     assert restored["slug"].startswith("the-one-")
 
 
-async def test_only_who_could_delete_it_restores_it(app: Api, create_user) -> None:
+async def test_restore_requires_the_permission_to_delete(app: Api, create_user) -> None:
     owner, admin, keeper, stranger = [await create_user() for _ in range(4)]
     team = await make_team(owner.client)
     await make_role(owner.client, team, "keeper", "teams:delete")
@@ -69,7 +69,7 @@ async def test_only_who_could_delete_it_restores_it(app: Api, create_user) -> No
     assert_success(await keeper.client.post(f"{TEAMS}/{team['id']}/restore"))
 
 
-async def test_after_thirty_days_there_is_nothing_to_restore_and_then_nothing_at_all(
+async def test_deleted_team_is_not_restorable_after_thirty_days_and_then_purged(
     app: Api, user: AsyncClient, jobs: CapturedJobs
 ) -> None:
     recent, old = await make_team(user), await make_team(user)
@@ -90,7 +90,7 @@ async def test_after_thirty_days_there_is_nothing_to_restore_and_then_nothing_at
     assert_success(await user.post(f"{TEAMS}/{recent['id']}/restore"))
 
 
-async def test_restored_many_times_at_once_it_is_restored_once(app: Api, user: AsyncClient) -> None:
+async def test_concurrent_restores_restore_the_team_once(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     assert_success(await user.delete(f"{TEAMS}/{team['id']}"))
     responses = await asyncio.gather(*(user.post(f"{TEAMS}/{team['id']}/restore") for _ in range(5)))
@@ -102,7 +102,7 @@ async def test_restored_many_times_at_once_it_is_restored_once(app: Api, user: A
     assert found == 1
 
 
-async def test_its_entries_say_what_was_before_and_after(app: Api, user: AsyncClient, create_user) -> None:
+async def test_team_changes_are_audited_with_before_and_after(app: Api, user: AsyncClient, create_user) -> None:
     team = await make_team(user, slug="the-one")
     assert_success(await user.delete(f"{TEAMS}/{team['id']}"))
     await make_team((await create_user()).client, slug="the-one")
@@ -114,7 +114,7 @@ async def test_its_entries_say_what_was_before_and_after(app: Api, user: AsyncCl
     ]
 
 
-async def test_nothing_changed_leaves_no_entry(app: Api, user: AsyncClient) -> None:
+async def test_update_without_changes_records_no_audit_entry(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     assert_success(await user.patch(f"{TEAMS}/{team['id']}", json={"name": "Acme", "slug": "acme"}))
     assert_success(await user.patch(f"{TEAMS}/{team['id']}", json={"name": "Acme Ltd"}))

@@ -1,4 +1,4 @@
-"""Invitations: who may send and who may accept them, and what happens when several things happen at once."""
+"""Invitations: permissions to send and accept them, limits, and concurrent changes."""
 
 import asyncio
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ async def sql(app: Api, statement: str, **values: Any) -> list[Any]:
         return list(response.all()) if response.returns_rows else []
 
 
-async def test_who_is_invited_joins_in_the_role_by_the_mailed_link(create_user, mailbox: Mailbox) -> None:
+async def test_invited_user_joins_in_the_role_through_the_emailed_link(create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "reader", "teams:read", "projects:read")
@@ -63,7 +63,7 @@ async def test_who_is_invited_joins_in_the_role_by_the_mailed_link(create_user, 
     assert listed["items"] == []
 
 
-async def test_the_token_is_kept_as_its_hash_alone(app: Api, create_user, mailbox: Mailbox) -> None:
+async def test_invitation_token_is_stored_only_as_a_hash(app: Api, create_user, mailbox: Mailbox) -> None:
     owner = await create_user()
     token = await invite_and_get_token(owner.client, await make_team(owner.client), new_email(), mailbox)
     tables = [row[0] for row in await sql(app, READABLE)]
@@ -73,7 +73,7 @@ async def test_the_token_is_kept_as_its_hash_alone(app: Api, create_user, mailbo
         assert found == [], table
 
 
-async def test_accepting_again_changes_nothing_and_only_who_accepted_may(create_user, mailbox: Mailbox) -> None:
+async def test_accepting_again_changes_nothing_and_is_refused_to_other_users(create_user, mailbox: Mailbox) -> None:
     owner, guest, other = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
     token = await invite_and_get_token(owner.client, team, guest.email, mailbox)
@@ -88,7 +88,7 @@ async def test_accepting_again_changes_nothing_and_only_who_accepted_may(create_
     assert guest.email not in await list_member_roles(owner.client, team)
 
 
-async def test_only_the_invited_address_may_accept(create_user, mailbox: Mailbox) -> None:
+async def test_invitation_is_refused_to_another_address(create_user, mailbox: Mailbox) -> None:
     owner, other = await create_user(), await create_user()
     team = await make_team(owner.client)
     token = await invite_and_get_token(owner.client, team, new_email(), mailbox)
@@ -98,13 +98,13 @@ async def test_only_the_invited_address_may_accept(create_user, mailbox: Mailbox
 
 
 @pytest.mark.parametrize("token", ["x", "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", "\x00", "é" * 200])
-async def test_a_token_that_is_none_opens_nothing(client: AsyncClient, create_user, token: str) -> None:
+async def test_malformed_token_is_refused(client: AsyncClient, create_user, token: str) -> None:
     person = await create_user()
     assert_error(await accept_invitation(person, token), 400, "INVITATION_INVALID")
     assert_error(await client.post(LOOKUP, json={"token": token}), 400, "INVITATION_INVALID")
 
 
-async def test_an_invitation_runs_out(app: Api, create_user, mailbox: Mailbox) -> None:
+async def test_expired_invitation_is_invalid(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     token = await invite_and_get_token(owner.client, team, guest.email, mailbox)
@@ -114,7 +114,7 @@ async def test_an_invitation_runs_out(app: Api, create_user, mailbox: Mailbox) -
     assert listed["expired"]
 
 
-async def test_a_new_invitation_replaces_the_one_that_waits(create_user, mailbox: Mailbox) -> None:
+async def test_new_invitation_replaces_the_pending_one(create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     first = await invite_and_get_token(owner.client, team, guest.email, mailbox, "viewer")
@@ -125,7 +125,7 @@ async def test_a_new_invitation_replaces_the_one_that_waits(create_user, mailbox
     assert assert_success(await accept_invitation(guest, second))["role"] == "admin"
 
 
-async def test_sending_again_makes_a_new_link_and_a_new_time(app: Api, create_user, mailbox: Mailbox) -> None:
+async def test_resend_issues_a_new_link_and_a_later_expiry(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     made = await invite(owner.client, team, guest.email)
@@ -140,8 +140,8 @@ async def test_sending_again_makes_a_new_link_and_a_new_time(app: Api, create_us
     assert_error(await owner.client.post(f"{address}/resend"), 404, "INVITATION_NOT_FOUND")
 
 
-async def test_a_mail_that_is_sent_twice_works_twice(create_user, mailbox: Mailbox, app: Api) -> None:
-    """A worker that dies after sending sends again: whichever mail is opened, its link is good."""
+async def test_both_links_work_when_the_email_is_sent_twice(create_user, mailbox: Mailbox, app: Api) -> None:
+    """A worker that dies after sending sends the email again; the link of either email works."""
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     made = await invite(owner.client, team, guest.email)
@@ -154,7 +154,7 @@ async def test_a_mail_that_is_sent_twice_works_twice(create_user, mailbox: Mailb
     assert_success(await accept_invitation(guest, again))
 
 
-async def test_a_revoked_invitation_is_void_and_no_mail_goes_out_any_more(create_user, mailbox: Mailbox) -> None:
+async def test_revoked_invitation_is_invalid_and_not_emailed(create_user, mailbox: Mailbox) -> None:
     owner, guest, late = await create_user(), await create_user(), new_email()
     team = await make_team(owner.client)
     made = await invite(owner.client, team, guest.email)
@@ -168,7 +168,7 @@ async def test_a_revoked_invitation_is_void_and_no_mail_goes_out_any_more(create
     assert await mailbox.list_new(late) == []
 
 
-async def test_inviting_tells_members_from_others_and_nothing_else(create_user, mailbox: Mailbox) -> None:
+async def test_invitation_response_reveals_only_whether_the_address_is_a_member(create_user, mailbox: Mailbox) -> None:
     owner, known = await create_user(), await create_user()
     team = await make_team(owner.client)
     address = f"{TEAMS}/{team['id']}/invitations"
@@ -181,7 +181,7 @@ async def test_inviting_tells_members_from_others_and_nothing_else(create_user, 
     assert len({mail.text.replace(mail.token, "") for mail in mails}) == 1
 
 
-async def test_known_and_unknown_addresses_take_the_same_statements(create_user, statements) -> None:
+async def test_inviting_known_and_unknown_addresses_runs_the_same_statements(create_user, statements) -> None:
     owner, known = await create_user(), await create_user()
     team = await make_team(owner.client)
     counted = []
@@ -192,9 +192,7 @@ async def test_known_and_unknown_addresses_take_the_same_statements(create_user,
     assert counted[0] == counted[1]
 
 
-async def test_the_holder_of_a_link_is_told_what_it_leads_to(
-    client: AsyncClient, create_user, mailbox: Mailbox
-) -> None:
+async def test_lookup_describes_the_invitation_of_a_link(client: AsyncClient, create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     for email, has_account in ((guest.email, True), (new_email(), False)):
@@ -203,13 +201,13 @@ async def test_the_holder_of_a_link_is_told_what_it_leads_to(
         assert (reported["team_name"], reported["email"], reported["has_account"]) == ("Acme", email, has_account)
 
 
-async def test_a_personal_team_invites_nobody(create_user) -> None:
+async def test_personal_team_cannot_invite(create_user) -> None:
     person = await create_user()
     address = f"{TEAMS}/{person.team_id}/invitations"
     assert_error(await person.client.post(address, json={"email": new_email()}), 409, "PERSONAL_TEAM")
 
 
-async def test_a_deleted_team_takes_nobody_in_and_a_restored_one_does(create_user, mailbox: Mailbox) -> None:
+async def test_invitation_of_a_deleted_team_works_only_after_its_restoration(create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     token = await invite_and_get_token(owner.client, team, guest.email, mailbox)
@@ -219,7 +217,7 @@ async def test_a_deleted_team_takes_nobody_in_and_a_restored_one_does(create_use
     assert_success(await accept_invitation(guest, token))
 
 
-async def test_invitations_of_who_is_removed_are_void(app: Api, create_user, mailbox: Mailbox) -> None:
+async def test_invitations_of_a_removed_member_are_revoked(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, admin, guest = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, admin, TeamRole.ADMIN)
@@ -253,7 +251,7 @@ async def test_invitations_that_a_member_could_not_send_in_a_new_role_are_revoke
     ]
 
 
-async def test_member_who_may_not_invite_any_more_leaves_no_invitations(
+async def test_invitations_are_revoked_when_the_sender_loses_the_permission_to_invite(
     app: Api, create_user, mailbox: Mailbox
 ) -> None:
     owner, admin, guest, other = [await create_user() for _ in range(4)]
@@ -274,10 +272,10 @@ async def test_member_who_may_not_invite_any_more_leaves_no_invitations(
         ("guest", ["teams:read", "projects:read", "projects:write"]),
     ],
 )
-async def test_changed_role_revokes_what_its_members_could_not_send_any_more(
+async def test_role_change_revokes_invitations_that_its_members_could_no_longer_send(
     app: Api, create_user, mailbox: Mailbox, role: str, permissions: list[str]
 ) -> None:
-    """The sender's role loses the right to invite or what it offers, or the role that is offered grows beyond it."""
+    """The sender's role loses permissions, or the role of the invitation gains permissions the sender lacks."""
     owner, sender, guest, other = [await create_user() for _ in range(4)]
     team = await make_team(owner.client)
     roles = {
@@ -307,7 +305,7 @@ async def test_renamed_role_revokes_no_invitation(app: Api, create_user, mailbox
     assert assert_success(await accept_invitation(guest, token))["role"] == "scout"
 
 
-async def test_invitation_is_invalid_when_a_permission_of_the_sender_is_not_declared_any_more(
+async def test_invitation_is_invalid_when_a_permission_of_the_sender_no_longer_exists(
     app: Api, create_user, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner, sender, guest = [await create_user() for _ in range(3)]
@@ -324,7 +322,7 @@ async def test_invitation_is_invalid_when_a_permission_of_the_sender_is_not_decl
     assert_success(await accept_invitation(guest, token))
 
 
-async def test_invitation_of_a_deactivated_sender_waits_for_the_account(
+async def test_invitation_of_a_deactivated_sender_is_invalid_until_activation(
     app: Api, create_user, mailbox: Mailbox, admin: AsyncClient
 ) -> None:
     owner, sender, guest, other = [await create_user() for _ in range(4)]
@@ -339,17 +337,17 @@ async def test_invitation_of_a_deactivated_sender_waits_for_the_account(
     assert_success(await accept_invitation(guest, token))
 
 
-async def test_strangers_see_no_invitation(user: AsyncClient, stranger: AsyncClient) -> None:
-    mine, theirs = await make_team(user), await make_team(stranger)
-    made = await invite(stranger, theirs, new_email())
-    for team in (mine, theirs):
+async def test_invitations_are_not_found_for_nonmembers(user: AsyncClient, stranger: AsyncClient) -> None:
+    mine, other_team = await make_team(user), await make_team(stranger)
+    made = await invite(stranger, other_team, new_email())
+    for team in (mine, other_team):
         path = f"{TEAMS}/{team['id']}/invitations/{made['id']}"
         for response in (await user.delete(path), await user.post(f"{path}/resend")):
             assert response.status_code == 404
-    assert (await user.get(f"{TEAMS}/{theirs['id']}/invitations")).status_code == 404
+    assert (await user.get(f"{TEAMS}/{other_team['id']}/invitations")).status_code == 404
 
 
-async def test_the_list_takes_the_same_statements_however_many_there_are(
+async def test_list_statement_count_is_independent_of_its_length(
     user: AsyncClient, statements, rls_enabled: bool
 ) -> None:
     team = await make_team(user)
@@ -363,7 +361,7 @@ async def test_the_list_takes_the_same_statements_however_many_there_are(
 
 @pytest.fixture
 def limited() -> Iterator[None]:
-    """Rates as in production."""
+    """Use the rate limits of production."""
     before = load(HttpSettings)
     use(before.model_copy(update={"rate_limit_scale": 1}))
     yield
@@ -379,12 +377,12 @@ async def send(person: SignedInUser, team: dict[str, Any], email: str) -> int:
 
 
 async def backdate_account(app: Api, person: SignedInUser) -> None:
-    """An account that is older than a week."""
+    """Make the account older than a week."""
     await sql(app, "UPDATE users SET created_at = now() - interval '8 days' WHERE id = :id", id=person.user_id)
 
 
 @pytest.mark.usefixtures("limited")
-async def test_address_is_sent_few_invitations_however_many_users_invite_it(app: Api, create_user) -> None:
+async def test_invitations_to_one_address_are_limited_across_senders(app: Api, create_user) -> None:
     email, responses = new_email(), []
     for _ in range(6):
         person = await create_user()
@@ -393,7 +391,7 @@ async def test_address_is_sent_few_invitations_however_many_users_invite_it(app:
 
 
 @pytest.mark.usefixtures("limited")
-async def test_fresh_account_sends_few_invitations_whatever_the_team(app: Api, create_user) -> None:
+async def test_invitations_of_a_new_account_are_limited_across_teams(app: Api, create_user) -> None:
     fresh, old = await create_user(), await create_user()
     await backdate_account(app, old)
     for person, allowed in ((fresh, 10), (old, 12)):
@@ -403,7 +401,7 @@ async def test_fresh_account_sends_few_invitations_whatever_the_team(app: Api, c
 
 
 @pytest.mark.usefixtures("limited")
-async def test_team_sends_the_same_address_one_invitation_in_an_interval(app: Api, create_user) -> None:
+async def test_team_invites_the_same_address_once_per_interval(app: Api, create_user) -> None:
     owner, email = await create_user(), new_email()
     team, other = await make_team(owner.client), await make_team(owner.client)
     made = await invite(owner.client, team, email)
@@ -415,7 +413,7 @@ async def test_team_sends_the_same_address_one_invitation_in_an_interval(app: Ap
 
 
 @pytest.mark.usefixtures("limited")
-async def test_team_sends_a_bounded_number_of_invitations_a_day(app: Api, create_user, request) -> None:
+async def test_daily_invitations_of_a_team_are_limited(app: Api, create_user, request) -> None:
     before = load(TeamSettings)
     request.addfinalizer(lambda: use(before))
     use(before.model_copy(update={"rate_limit_team_invitations": "3/day"}))
@@ -438,7 +436,7 @@ PHISHING_NAMES = [
 
 
 @pytest.mark.parametrize("lure", PHISHING_NAMES)
-async def test_invitation_email_holds_no_link_or_address_that_a_user_typed(
+async def test_invitation_email_contains_no_link_or_address_typed_by_a_user(
     create_user, mailbox: Mailbox, lure: str
 ) -> None:
     owner, guest = await create_user(), new_email()
@@ -459,9 +457,7 @@ async def test_long_names_are_shortened_in_an_invitation_email(create_user, mail
     assert "Ada " * 20 not in text
 
 
-async def test_an_invitation_accepted_many_times_at_once_makes_one_member(
-    app: Api, create_user, mailbox: Mailbox
-) -> None:
+async def test_concurrent_acceptances_create_one_membership(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     token = await invite_and_get_token(owner.client, team, guest.email, mailbox)
@@ -473,7 +469,7 @@ async def test_an_invitation_accepted_many_times_at_once_makes_one_member(
     assert await sql(app, entries) == [(1,)]
 
 
-async def test_accepting_and_revoking_at_once_one_of_them_wins(create_user, mailbox: Mailbox) -> None:
+async def test_either_acceptance_or_revocation_succeeds_when_concurrent(create_user, mailbox: Mailbox) -> None:
     for _ in range(6):
         owner, guest = await create_user(), await create_user()
         team = await make_team(owner.client)
@@ -486,7 +482,7 @@ async def test_accepting_and_revoking_at_once_one_of_them_wins(create_user, mail
         assert (guest.email in await list_member_roles(owner.client, team)) == (accepted.status_code == 200)
 
 
-async def test_what_is_long_over_is_forgotten(app: Api, create_user, mailbox: Mailbox, jobs: CapturedJobs) -> None:
+async def test_old_invitations_are_deleted(app: Api, create_user, mailbox: Mailbox, jobs: CapturedJobs) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     await accept_invitation(guest, await invite_and_get_token(owner.client, team, guest.email, mailbox))
@@ -503,7 +499,7 @@ async def test_what_is_long_over_is_forgotten(app: Api, create_user, mailbox: Ma
     assert [str(row[0]) for row in await sql(app, "SELECT id FROM team_invitations")] == [recent["id"]]
 
 
-async def test_every_change_leaves_one_entry_without_the_address(app: Api, create_user, mailbox: Mailbox) -> None:
+async def test_each_change_records_one_audit_entry_without_the_address(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
     made = await invite(owner.client, team, guest.email)
@@ -530,5 +526,5 @@ async def test_every_change_leaves_one_entry_without_the_address(app: Api, creat
     assert not any(guest.email in row[3] for row in rows)
 
 
-def test_an_invitation_works_for_a_week_unless_told_otherwise() -> None:
+def test_invitation_expires_after_a_week_by_default() -> None:
     assert TeamSettings().invitation_lifetime == timedelta(days=7)

@@ -1,4 +1,4 @@
-"""What is done in one team leaves another team, member, role or invitation as it was; lists go on after page 1."""
+"""Changes in one team do not affect other teams, members, roles or invitations; lists have several pages."""
 
 from datetime import timedelta
 from typing import Any
@@ -39,10 +39,10 @@ async def listed(person: Any, path: str, **params: Any) -> list[dict[str, Any]]:
     return items
 
 
-async def test_teams_are_listed_in_pages_with_a_total_and_without_those_of_others(create_user) -> None:
+async def test_team_list_is_paginated_and_excludes_teams_of_others(create_user) -> None:
     person, other = await create_user(), await create_user()
     names = [(await make_team(person.client, name=f"Team {number}"))["name"] for number in range(4)]
-    await make_team(other.client, name="Theirs")
+    await make_team(other.client, name="Other team")
     responses = [
         assert_success(await person.client.get(TEAMS, params={"size": 2, "page": page, "sort": "name"}))
         for page in (1, 2, 3, 4)
@@ -56,7 +56,7 @@ async def test_teams_are_listed_in_pages_with_a_total_and_without_those_of_other
     assert {response["total"] for response in responses} == {5}
 
 
-async def test_deleted_teams_are_listed_apart_while_they_can_be_restored(app: Api, create_user) -> None:
+async def test_deleted_teams_are_listed_separately_while_restorable(app: Api, create_user) -> None:
     person = await create_user()
     kept, deleted, gone = [await make_team(person.client, name=name) for name in ("Kept", "Deleted", "Gone")]
     for team in (deleted, gone):
@@ -72,15 +72,13 @@ async def test_deleted_teams_are_listed_apart_while_they_can_be_restored(app: Ap
     assert_success(await person.client.post(f"{TEAMS}/{deleted['id']}/restore"))
 
 
-async def test_members_are_listed_in_pages_the_earliest_first_and_those_of_another_team_not(
-    app: Api, create_user
-) -> None:
+async def test_member_list_is_paginated_earliest_first_and_excludes_other_teams(app: Api, create_user) -> None:
     owner, other = await create_user(), await create_user()
-    team, theirs = await make_team(owner.client), await make_team(other.client)
+    team, other_team = await make_team(owner.client), await make_team(other.client)
     people = [await create_user() for _ in range(4)]
     for person in people:
         await add_member(app, team, person, "member")
-        await add_member(app, theirs, person, "viewer")
+        await add_member(app, other_team, person, "viewer")
     pages = [
         assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/members", params={"size": 2, "page": page}))
         for page in (1, 2, 3, 4)
@@ -92,13 +90,13 @@ async def test_members_are_listed_in_pages_the_earliest_first_and_those_of_anoth
     assert {each["role"] for page in pages[1:] for each in page["items"]} == {"member"}
 
 
-async def test_invitations_are_listed_in_pages_the_newest_first_and_those_of_another_team_not(create_user) -> None:
+async def test_invitation_list_is_paginated_newest_first_and_excludes_other_teams(create_user) -> None:
     owner, other = await create_user(), await create_user()
-    team, theirs = await make_team(owner.client), await make_team(other.client)
+    team, other_team = await make_team(owner.client), await make_team(other.client)
     addresses = [new_email() for _ in range(3)]
     for address in addresses:
         await invite(owner.client, team, address)
-        await invite(other.client, theirs, address)
+        await invite(other.client, other_team, address)
     pages = [
         assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/invitations", params={"size": 2, "page": page}))
         for page in (1, 2, 3)
@@ -108,20 +106,20 @@ async def test_invitations_are_listed_in_pages_the_newest_first_and_those_of_ano
     assert {each["invited_by"] for page in pages for each in page["items"]} == {str(owner.user_id)}
 
 
-async def test_member_of_another_team_is_invited_and_joins(app: Api, create_user, mailbox: Mailbox) -> None:
+async def test_member_of_another_team_can_be_invited_and_join(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, other, guest = [await create_user() for _ in range(3)]
-    team, theirs = await make_team(owner.client), await make_team(other.client)
-    await add_member(app, theirs, guest, "admin")
+    team, other_team = await make_team(owner.client), await make_team(other.client)
+    await add_member(app, other_team, guest, "admin")
     token = await invite_and_get_token(owner.client, team, guest.email, mailbox, "viewer")
     assert_success(await accept_invitation(guest, token))
     assert (await list_member_roles(owner.client, team))[guest.email] == "viewer"
-    assert (await list_member_roles(other.client, theirs))[guest.email] == "admin"
+    assert (await list_member_roles(other.client, other_team))[guest.email] == "admin"
 
 
-async def test_new_invitation_replaces_that_of_the_same_team_and_address_alone(create_user, mailbox: Mailbox) -> None:
+async def test_new_invitation_replaces_only_that_of_the_same_team_and_address(create_user, mailbox: Mailbox) -> None:
     owner, other, guest, second = [await create_user() for _ in range(4)]
-    team, theirs = await make_team(owner.client), await make_team(other.client)
-    untouched = await invite_and_get_token(other.client, theirs, guest.email, mailbox)
+    team, other_team = await make_team(owner.client), await make_team(other.client)
+    untouched = await invite_and_get_token(other.client, other_team, guest.email, mailbox)
     beside = await invite_and_get_token(owner.client, team, second.email, mailbox)
     replaced = await invite_and_get_token(owner.client, team, guest.email, mailbox)
     made = await invite(owner.client, team, guest.email)
@@ -135,7 +133,7 @@ async def test_new_invitation_replaces_that_of_the_same_team_and_address_alone(c
     assert_success(await accept_invitation(second, beside))
 
 
-async def test_revoking_an_invitation_leaves_those_beside_it(create_user, mailbox: Mailbox) -> None:
+async def test_revoking_an_invitation_leaves_the_others(create_user, mailbox: Mailbox) -> None:
     owner, first, second = [await create_user() for _ in range(3)]
     team = await make_team(owner.client)
     made = await invite(owner.client, team, first.email)
@@ -144,25 +142,25 @@ async def test_revoking_an_invitation_leaves_those_beside_it(create_user, mailbo
     assert_success(await accept_invitation(second, beside))
 
 
-async def test_role_is_renamed_and_deleted_in_its_team_alone(app: Api, create_user, mailbox: Mailbox) -> None:
+async def test_role_is_renamed_and_deleted_only_in_its_team(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, other, member, guest = [await create_user() for _ in range(4)]
-    team, theirs = await make_team(owner.client), await make_team(other.client)
+    team, other_team = await make_team(owner.client), await make_team(other.client)
     role = await make_role(owner.client, team, "editor", "teams:read")
     await make_role(owner.client, team, "reader", "teams:read")
-    await make_role(other.client, theirs, "editor", "teams:read", "projects:read")
-    for here in (team, theirs):
+    await make_role(other.client, other_team, "editor", "teams:read", "projects:read")
+    for here in (team, other_team):
         await add_member(app, here, member, "editor")
-    token = await invite_and_get_token(other.client, theirs, guest.email, mailbox, "editor")
+    token = await invite_and_get_token(other.client, other_team, guest.email, mailbox, "editor")
     path = f"{TEAMS}/{team['id']}/roles/{role['id']}"
     assert_error(await owner.client.patch(path, json={"name": "reader"}), 409, "ROLE_TAKEN")
     assert_success(await owner.client.patch(path, json={"name": "writer"}))
     assert (await list_member_roles(owner.client, team))[member.email] == "writer"
-    assert (await list_member_roles(other.client, theirs))[member.email] == "editor"
+    assert (await list_member_roles(other.client, other_team))[member.email] == "editor"
     assert_error(await owner.client.delete(path), 409, "ROLE_IN_USE")
     assert_success(await owner.client.patch(f"{TEAMS}/{team['id']}/members/{member.user_id}", json={"role": "viewer"}))
     assert_success(await owner.client.delete(path))
     assert assert_success(await accept_invitation(guest, token))["role"] == "editor"
-    names = [each["name"] for each in assert_success(await other.client.get(f"{TEAMS}/{theirs['id']}/roles"))]
+    names = [each["name"] for each in assert_success(await other.client.get(f"{TEAMS}/{other_team['id']}/roles"))]
     assert names == ["editor"]
     assert [each["name"] for each in assert_success(await owner.client.get(f"{TEAMS}/{team['id']}/roles"))] == [
         "reader"
@@ -171,13 +169,13 @@ async def test_role_is_renamed_and_deleted_in_its_team_alone(app: Api, create_us
 
 async def test_owner_of_another_team_does_not_count_as_a_second_owner(app: Api, create_user) -> None:
     owner, other = await create_user(), await create_user()
-    team, theirs = await make_team(owner.client), await make_team(other.client)
+    team, other_team = await make_team(owner.client), await make_team(other.client)
     await add_member(app, team, other, "member")
-    await add_member(app, theirs, owner, "owner")
+    await add_member(app, other_team, owner, "owner")
     path = f"{TEAMS}/{team['id']}/members/{owner.user_id}"
     assert_error(await owner.client.delete(path), 409, "LAST_OWNER")
     assert_error(await owner.client.patch(path, json={"role": "admin"}), 409, "LAST_OWNER")
-    assert_success(await owner.client.delete(f"{TEAMS}/{theirs['id']}/members/{owner.user_id}"))
+    assert_success(await owner.client.delete(f"{TEAMS}/{other_team['id']}/members/{owner.user_id}"))
     assert (await list_member_roles(owner.client, team))[owner.email] == "owner"
 
 
@@ -199,7 +197,7 @@ async def test_removed_member_stays_in_other_teams_and_other_members_stay(app: A
 
 
 @pytest.mark.parametrize(("seconds", "is_gone"), [(60, True), (-60, False)])
-async def test_deleted_team_is_purged_when_its_time_is_over_and_not_before(
+async def test_deleted_team_is_purged_only_after_the_restore_period(
     app: Api, create_user, jobs: CapturedJobs, seconds: int, is_gone: bool
 ) -> None:
     owner = await create_user()
@@ -218,7 +216,7 @@ async def test_deleted_team_is_purged_when_its_time_is_over_and_not_before(
     assert left == ({living["id"]} if is_gone else {living["id"], team["id"]})
 
 
-async def test_only_so_many_teams_are_purged_at_once(app: Api, create_user) -> None:
+async def test_purge_is_limited_to_one_batch(app: Api, create_user) -> None:
     owner = await create_user()
     for _ in range(3):
         team = await make_team(owner.client)
@@ -227,11 +225,11 @@ async def test_only_so_many_teams_are_purged_at_once(app: Api, create_user) -> N
         assert len(await TeamRepository(session).deleted_before(utc_now(), 2)) == 2
 
 
-async def test_second_factor_is_required_by_the_names_of_ones_own_living_teams_alone(app: Api, create_user) -> None:
+async def test_names_of_teams_requiring_mfa_exclude_deleted_teams_and_teams_of_others(app: Api, create_user) -> None:
     person, other = await create_user(), await create_user()
     asking, silent, deleted = [await make_team(person.client, name=name) for name in ("Asking", "Silent", "Deleted")]
-    theirs = await make_team(other.client, name="Theirs")
-    for team in (asking, deleted, theirs):
+    other_team = await make_team(other.client, name="Other team")
+    for team in (asking, deleted, other_team):
         await sql(app, "UPDATE teams SET require_mfa = true WHERE id = CAST(:id AS uuid)", id=team["id"])
     await sql(app, "UPDATE teams SET deleted_at = now() WHERE id = CAST(:id AS uuid)", id=deleted["id"])
     assert silent["name"] == "Silent"
@@ -239,7 +237,7 @@ async def test_second_factor_is_required_by_the_names_of_ones_own_living_teams_a
         assert await TeamRepository(session).list_names_requiring_mfa(person.user_id) == ["Asking"]
 
 
-async def test_account_that_goes_takes_its_accepted_invitations_along_and_no_others(
+async def test_account_deletion_deletes_only_its_own_accepted_invitations(
     app: Api, create_user, mailbox: Mailbox
 ) -> None:
     from undercroft.modules.teams.account_deletion import leave_all_teams

@@ -1,4 +1,4 @@
-"""How many may belong to a team, and who joins by the domain of their address."""
+"""Seat limits, and joining a team through the domain of an email address."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ from undercroft.testing.users import SignedInUser
 
 @pytest.fixture
 def seats(request: pytest.FixtureRequest) -> Any:
-    """`seats(5)` gives every team that many."""
+    """`seats(5)` sets the seat limit of every team to 5."""
 
     def give(number: int) -> None:
         async def limit(_session: Session, _team_id: UUID) -> int:
@@ -57,7 +57,7 @@ def at(domain: str) -> str:
 async def create_domain_owner(
     http: AsyncClient, mailbox: Mailbox, domain: str, **fields: Any
 ) -> tuple[RegisteredUser, str]:
-    """Somebody of a domain whose team others of the domain join."""
+    """Create a user with an address of the domain, and a team that users of the domain may join."""
     owner = await create_registered_user(http, mailbox, at(domain))
     team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
     response = await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": [domain], **fields})
@@ -71,7 +71,7 @@ async def roles(owner: RegisteredUser, team: str) -> dict[str, str]:
 
 
 async def accept_with_retries(person: SignedInUser, token: str) -> Response:
-    """Fifty are more than there are connections: who finds none in time is asked to try again, and does."""
+    """Retry while no database connection is free: there are fewer connections than concurrent requests."""
     for _ in range(20):
         response = await accept_invitation(person, token)
         if response.status_code != 503:
@@ -79,7 +79,7 @@ async def accept_with_retries(person: SignedInUser, token: str) -> Response:
     return response
 
 
-async def test_fifty_who_accept_at_once_get_no_more_seats_than_there_are(
+async def test_fifty_concurrent_acceptances_do_not_exceed_the_seats(
     app: Api, create_user, mailbox: Mailbox, seats
 ) -> None:
     owner = await create_user()
@@ -98,7 +98,7 @@ async def test_fifty_who_accept_at_once_get_no_more_seats_than_there_are(
     assert len(await list_member_roles(owner.client, team)) == 8
 
 
-async def test_who_found_no_seat_accepts_when_there_is_one(app: Api, create_user, mailbox: Mailbox, seats) -> None:
+async def test_invitation_can_be_accepted_once_a_seat_is_free(app: Api, create_user, mailbox: Mailbox, seats) -> None:
     owner, first, second = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
     tokens = [await invite_and_get_token(owner.client, team, person.email, mailbox) for person in (first, second)]
@@ -110,7 +110,7 @@ async def test_who_found_no_seat_accepts_when_there_is_one(app: Api, create_user
     assert_success(await accept_invitation(second, tokens[1]))
 
 
-async def test_nobody_is_invited_while_all_seats_are_taken(create_user, seats) -> None:
+async def test_invitation_is_refused_while_all_seats_are_taken(create_user, seats) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
     seats(1)
@@ -119,7 +119,7 @@ async def test_nobody_is_invited_while_all_seats_are_taken(create_user, seats) -
     assert response.json()["error"]["details"] == {"seats": 1}
 
 
-async def test_without_a_plan_the_setting_counts(create_user, request: pytest.FixtureRequest) -> None:
+async def test_seat_limit_comes_from_the_setting_without_a_plan(create_user, request: pytest.FixtureRequest) -> None:
     before = load(TeamSettings)
     request.addfinalizer(lambda: use(before))
     owner = await create_user()
@@ -141,7 +141,7 @@ async def accept_offer(person: RegisteredUser, team: str) -> Response:
 
 
 async def change_email(person: RegisteredUser, mailbox: Mailbox, to: str) -> None:
-    """To another address, by the emailed link."""
+    """Change the address through the emailed link."""
     body = {"new_email": to, "current_password": person.password}
     assert (await person.send("POST", "/auth/email/change", body)).status_code == 202
     token = (await mailbox.latest(to)).token
@@ -149,7 +149,7 @@ async def change_email(person: RegisteredUser, mailbox: Mailbox, to: str) -> Non
 
 
 async def second_owner(app: Api, http: AsyncClient, mailbox: Mailbox, team: str) -> RegisteredUser:
-    """An owner without an address of the domain."""
+    """Add an owner without an address of the domain."""
     other = await create_registered_user(http, mailbox)
     user_id = UUID((await other.get("/app/users/me")).json()["id"])
     async with app.state.database.session() as session:
@@ -162,7 +162,7 @@ async def domains_of(owner: RegisteredUser, team: str) -> list[str]:
     return domains
 
 
-async def test_domain_is_offered_and_joined_only_by_the_users_own_act(http, mailbox: Mailbox) -> None:
+async def test_user_joins_by_domain_only_by_accepting_the_offer(http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example", auto_join_role="viewer")
     colleague = await create_registered_user(http, mailbox, at("acme.example"))
     others = [
@@ -219,7 +219,7 @@ async def test_user_who_moves_to_an_address_of_the_domain_is_offered_the_team(ht
     assert (await roles(owner, team))[to] == "member"
 
 
-async def test_joining_by_a_domain_takes_no_seat_that_is_not_there(http, mailbox: Mailbox, seats) -> None:
+async def test_joining_by_domain_respects_the_seat_limit(http, mailbox: Mailbox, seats) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
     seats(2)
     people = [await create_registered_user(http, mailbox, at("acme.example")) for _ in range(6)]
@@ -231,7 +231,7 @@ async def test_joining_by_a_domain_takes_no_seat_that_is_not_there(http, mailbox
     assert len(await roles(owner, team)) == 2
 
 
-async def test_offer_accepted_many_times_at_once_makes_one_member(app: Api, http, mailbox: Mailbox) -> None:
+async def test_concurrent_offer_acceptances_create_one_membership(app: Api, http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
     colleague = await create_registered_user(http, mailbox, at("acme.example"))
     responses = await asyncio.gather(*(accept_offer(colleague, team) for _ in range(8)))
@@ -268,7 +268,7 @@ async def test_offer_of_a_deleted_team_is_not_found(http, mailbox: Mailbox) -> N
     assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
 
 
-async def test_offers_are_listed_in_pages_with_those_of_other_domains_left_out(http, mailbox: Mailbox) -> None:
+async def test_offer_list_is_paginated_and_excludes_other_domains(http, mailbox: Mailbox) -> None:
     made = [(await create_domain_owner(http, mailbox, "acme.example"))[1] for _ in range(3)]
     await create_domain_owner(http, mailbox, "rival.example")
     colleague = await create_registered_user(http, mailbox, at("acme.example"))
@@ -277,21 +277,21 @@ async def test_offers_are_listed_in_pages_with_those_of_other_domains_left_out(h
     assert {page["total"] for page in pages} == {3}
 
 
-async def test_claim_is_revoked_when_the_claimer_moves_to_another_address(app: Api, http, mailbox: Mailbox) -> None:
+async def test_claim_is_revoked_when_the_claimant_changes_the_address(app: Api, http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    bystander, theirs = await create_domain_owner(http, mailbox, "acme.example")
+    bystander, other_team = await create_domain_owner(http, mailbox, "acme.example")
     other = await second_owner(app, http, mailbox, team)
     colleague = await create_registered_user(http, mailbox, at("acme.example"))
-    assert await offered_team_ids(colleague) == [team, theirs]
+    assert await offered_team_ids(colleague) == [team, other_team]
     await change_email(owner, mailbox, at("elsewhere.example"))
-    assert await offered_team_ids(colleague) == [theirs]
+    assert await offered_team_ids(colleague) == [other_team]
     assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
-    assert (await domains_of(other, team), await domains_of(bystander, theirs)) == ([], ["acme.example"])
+    assert (await domains_of(other, team), await domains_of(bystander, other_team)) == ([], ["acme.example"])
     assert "acme.example" in (await mailbox.latest(other.email)).text
 
 
 @pytest.mark.parametrize("end", ["demoted", "removed", "left", "transferred", "deactivated", "deleted"])
-async def test_claim_is_revoked_when_the_claimer_is_no_active_owner_any_more(
+async def test_claim_is_revoked_when_the_claimant_is_no_longer_an_active_owner(
     app: Api, http, mailbox: Mailbox, admin: AsyncClient, end: str
 ) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
@@ -317,9 +317,7 @@ async def test_claim_is_revoked_when_the_claimer_is_no_active_owner_any_more(
     assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
 
 
-async def test_stale_claim_is_revoked_at_acceptance_although_that_is_refused(
-    app: Api, http, mailbox: Mailbox, admin: AsyncClient
-) -> None:
+async def test_refused_acceptance_revokes_the_stale_claim(app: Api, http, mailbox: Mailbox, admin: AsyncClient) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
     colleague = await create_registered_user(http, mailbox, at("acme.example"))
     me = (await owner.get("/app/users/me")).json()["id"]
@@ -331,7 +329,7 @@ async def test_stale_claim_is_revoked_at_acceptance_although_that_is_refused(
     assert await offered_team_ids(colleague) == []
 
 
-async def test_domain_withdrawn_at_the_same_time_lets_nobody_in_afterwards(http, mailbox: Mailbox) -> None:
+async def test_no_user_joins_after_a_concurrent_domain_removal(http, mailbox: Mailbox) -> None:
     for _ in range(4):
         owner, team = await create_domain_owner(http, mailbox, "acme.example")
         colleague = await create_registered_user(http, mailbox, at("acme.example"))
@@ -344,7 +342,7 @@ async def test_domain_withdrawn_at_the_same_time_lets_nobody_in_afterwards(http,
         assert team not in await offered_team_ids(colleague)
 
 
-async def test_pending_invitation_gives_its_role_and_is_used_up_by_the_offer(http, mailbox: Mailbox) -> None:
+async def test_accepting_an_offer_consumes_the_pending_invitation_and_its_role(http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
     email, bystander = at("acme.example"), at("acme.example")
     for address, role in ((email, "admin"), (bystander, "viewer")):
@@ -356,9 +354,7 @@ async def test_pending_invitation_gives_its_role_and_is_used_up_by_the_offer(htt
     assert [each["email"] for each in listed] == [bystander]
 
 
-async def test_owner_keeps_a_colleagues_claim_and_adds_no_domain_that_is_not_theirs(
-    app: Api, http, mailbox: Mailbox
-) -> None:
+async def test_owner_can_retain_but_not_add_a_domain_of_another_owner(app: Api, http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
     other = await second_owner(app, http, mailbox, team)
     colleague = await create_registered_user(http, mailbox, at("acme.example"))
@@ -371,7 +367,9 @@ async def test_owner_keeps_a_colleagues_claim_and_adds_no_domain_that_is_not_the
     assert_error(await other.send("PATCH", f"/app/teams/{team}", body), 422, "DOMAIN_NOT_PROVEN")
 
 
-async def test_only_the_domain_of_ones_own_proven_address_lets_others_join(http, mailbox: Mailbox, create_user) -> None:
+async def test_only_the_domain_of_the_owners_verified_address_can_be_claimed(
+    http, mailbox: Mailbox, create_user
+) -> None:
     owner = await create_registered_user(http, mailbox, at("acme.example"))
     team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
     for domains, code in (
@@ -383,20 +381,20 @@ async def test_only_the_domain_of_ones_own_proven_address_lets_others_join(http,
     ):
         assert_error(await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": domains}), 422, code)
     unproven = await create_user(email=at("acme.example"))
-    theirs = await make_team(unproven.client)
-    response = await unproven.client.patch(f"{TEAMS}/{theirs['id']}", json={"auto_join_domains": ["acme.example"]})
+    other_team = await make_team(unproven.client)
+    response = await unproven.client.patch(f"{TEAMS}/{other_team['id']}", json={"auto_join_domains": ["acme.example"]})
     assert_error(response, 422, "DOMAIN_NOT_PROVEN")
 
 
 @pytest.mark.parametrize("domain", ["gmail.com", "outlook.com", "gmx.de", "proton.me", "qq.com", "hey.com"])
-async def test_nobody_opens_a_team_to_everybody_with_a_public_address(http, mailbox: Mailbox, domain: str) -> None:
+async def test_public_email_domain_is_refused(http, mailbox: Mailbox, domain: str) -> None:
     owner = await create_registered_user(http, mailbox, at(domain))
     team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
     response = await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": [domain]})
     assert_error(response, 422, "PUBLIC_MAIL_DOMAIN")
 
 
-async def test_who_joins_by_a_domain_is_for_owners_to_say(app: Api, http, mailbox: Mailbox, create_user) -> None:
+async def test_only_owners_change_domain_joining(app: Api, http, mailbox: Mailbox, create_user) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
     admin = await create_user()
     await add_member(app, {"id": team}, admin, TeamRole.ADMIN)

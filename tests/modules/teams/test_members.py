@@ -1,4 +1,4 @@
-"""Members: transfers, leaving, giving up the account, and what happens when several do so at once."""
+"""Members: transfer, leaving, account deletion, and concurrent changes."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ async def transfer(owner: SignedInUser, team: dict, to: SignedInUser) -> Respons
     return await owner.client.post(f"{TEAMS}/{team['id']}/transfer", json={"user_id": str(to.user_id)})
 
 
-async def test_a_team_is_handed_over_and_who_did_stays_as_admin(app: Api, create_user) -> None:
+async def test_transfer_makes_the_former_owner_an_admin(app: Api, create_user) -> None:
     owner, new_owner = await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, new_owner, "viewer")
@@ -42,7 +42,7 @@ async def test_a_team_is_handed_over_and_who_did_stays_as_admin(app: Api, create
     assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{owner.user_id}"))
 
 
-async def test_only_members_inherit_and_only_owners_hand_over(app: Api, create_user) -> None:
+async def test_transfer_requires_an_owner_and_a_member(app: Api, create_user) -> None:
     owner, admin, stranger = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, admin, TeamRole.ADMIN)
@@ -56,7 +56,7 @@ async def test_only_members_inherit_and_only_owners_hand_over(app: Api, create_u
     )
 
 
-async def test_handed_over_to_several_at_once_a_team_has_one_owner(app: Api, create_user) -> None:
+async def test_concurrent_transfers_leave_one_owner(app: Api, create_user) -> None:
     for _ in range(4):
         owner, *heirs = [await create_user() for _ in range(4)]
         team = await make_team(owner.client)
@@ -67,7 +67,7 @@ async def test_handed_over_to_several_at_once_a_team_has_one_owner(app: Api, cre
         assert sorted((await list_member_roles(owner.client, team)).values()) == ["admin", "member", "member", "owner"]
 
 
-async def test_an_owner_who_hands_over_and_leaves_at_once_leaves_an_owner(app: Api, create_user) -> None:
+async def test_concurrent_transfer_and_leave_leave_an_owner(app: Api, create_user) -> None:
     for _ in range(4):
         owner, new_owner = await create_user(), await create_user()
         team = await make_team(owner.client)
@@ -79,7 +79,7 @@ async def test_an_owner_who_hands_over_and_leaves_at_once_leaves_an_owner(app: A
         assert (await list_member_roles(new_owner.client, team))[new_owner.email] == "owner"
 
 
-async def test_a_role_changed_while_its_holder_leaves(app: Api, create_user) -> None:
+async def test_concurrent_role_change_does_not_prevent_leaving(app: Api, create_user) -> None:
     for _ in range(4):
         owner, person = await create_user(), await create_user()
         team = await make_team(owner.client)
@@ -93,7 +93,7 @@ async def test_a_role_changed_while_its_holder_leaves(app: Api, create_user) -> 
         assert person.email not in await list_member_roles(owner.client, team)
 
 
-async def test_of_many_owners_who_demote_each_other_at_once_one_stays(app: Api, create_user) -> None:
+async def test_one_owner_remains_when_owners_demote_each_other_concurrently(app: Api, create_user) -> None:
     owners = [await create_user() for _ in range(5)]
     team = await make_team(owners[0].client)
     for other in owners[1:]:
@@ -110,8 +110,8 @@ async def test_of_many_owners_who_demote_each_other_at_once_one_stays(app: Api, 
     assert "owner" in (await list_member_roles(owners[0].client, team)).values()
 
 
-async def test_a_right_that_was_lost_while_waiting_is_not_used(app: Api, create_user) -> None:
-    """Two owners remove each other at once: one of them stays, and still owns the team."""
+async def test_permission_lost_while_waiting_for_the_lock_is_not_used(app: Api, create_user) -> None:
+    """When two owners remove each other concurrently, one remains and owns the team."""
     for _ in range(5):
         one, other = await create_user(), await create_user()
         team = await make_team(one.client)
@@ -123,7 +123,7 @@ async def test_a_right_that_was_lost_while_waiting_is_not_used(app: Api, create_
         assert sorted(response.status_code for response in responses) == [204, 404]
 
 
-async def test_anybody_leaves_whatever_their_role_allows(app: Api, create_user) -> None:
+async def test_member_can_leave_with_any_role(app: Api, create_user) -> None:
     owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "nothing")
@@ -133,24 +133,24 @@ async def test_anybody_leaves_whatever_their_role_allows(app: Api, create_user) 
     assert_error(await person.client.get(f"{TEAMS}/{team['id']}"), 404, "TEAM_NOT_FOUND")
 
 
-async def test_the_team_in_the_path_counts_and_not_the_one_in_the_header(app: Api, create_user) -> None:
-    """Rights in one's own team are of no use at the address of another."""
+async def test_team_in_the_path_overrides_the_header(app: Api, create_user) -> None:
+    """Permissions in the user's own team do not apply to another team in the path."""
     owner, viewer = await create_user(), await create_user()
-    theirs, own = await make_team(owner.client), await make_team(viewer.client)
-    await add_member(app, theirs, viewer, TeamRole.VIEWER)
+    other_team, own = await make_team(owner.client), await make_team(viewer.client)
+    await add_member(app, other_team, viewer, TeamRole.VIEWER)
     for headers in ({}, team_header(own), {"X-Team-ID": str(viewer.team_id)}):
-        response = await viewer.client.patch(f"{TEAMS}/{theirs['id']}", json={"name": "Mine"}, headers=headers)
+        response = await viewer.client.patch(f"{TEAMS}/{other_team['id']}", json={"name": "Mine"}, headers=headers)
         assert_error(response, 403, "PERMISSION_DENIED")
     stranger = await create_user()
     assert_error(
-        await stranger.client.get(f"{TEAMS}/{theirs['id']}", headers={"X-Team-ID": str(stranger.team_id)}),
+        await stranger.client.get(f"{TEAMS}/{other_team['id']}", headers={"X-Team-ID": str(stranger.team_id)}),
         404,
         "TEAM_NOT_FOUND",
     )
 
 
 @pytest.mark.parametrize("named", ["nonsense", "00000000-0000-0000-0000-000000000000", "%00"])
-async def test_an_address_of_no_team_is_not_found(create_user, named: str) -> None:
+async def test_invalid_team_in_the_path_is_not_found(create_user, named: str) -> None:
     person = await create_user()
     assert_error(await person.client.get(f"{TEAMS}/{named}"), 404, "TEAM_NOT_FOUND")
 
@@ -171,7 +171,9 @@ async def delete_account(person: RegisteredUser) -> Response:
     return await person.send("DELETE", ME, {"current_password": person.password})
 
 
-async def test_an_account_that_others_need_cannot_be_given_up(app: Api, http, mailbox: Mailbox, create_user) -> None:
+async def test_account_deletion_is_refused_for_the_only_owner_of_a_shared_team(
+    app: Api, http, mailbox: Mailbox, create_user
+) -> None:
     owner, member = await create_registered_user(http, mailbox), await create_user()
     team = await create_team(owner)
     await add_member(app, team, member, "member")
@@ -184,7 +186,7 @@ async def test_an_account_that_others_need_cannot_be_given_up(app: Api, http, ma
     assert await list_member_roles(member.client, team) == {member.email: "owner"}
 
 
-async def test_teams_that_nobody_else_belongs_to_go_with_the_account(app: Api, http, mailbox: Mailbox) -> None:
+async def test_account_deletion_deletes_teams_without_other_members(app: Api, http, mailbox: Mailbox) -> None:
     owner = await create_registered_user(http, mailbox)
     await create_team(owner)
     assert (await delete_account(owner)).status_code == 204
@@ -194,7 +196,7 @@ async def test_teams_that_nobody_else_belongs_to_go_with_the_account(app: Api, h
         assert await raw.fetchval("SELECT count(*) FROM memberships") == 0
 
 
-async def test_of_two_owners_who_give_up_their_accounts_at_once_one_stays(
+async def test_one_owner_remains_when_two_delete_their_accounts_concurrently(
     app: Api, http, mailbox: Mailbox, create_user
 ) -> None:
     member = await create_user()
@@ -214,7 +216,7 @@ async def test_of_two_owners_who_give_up_their_accounts_at_once_one_stays(
     assert list((await list_member_roles(member.client, team)).values()).count("owner") == 1
 
 
-async def test_a_team_that_nobody_owns_any_more_is_not_restored(
+async def test_team_without_an_owner_is_not_restored(
     app: Api, http, mailbox: Mailbox, create_user, admin: AsyncClient
 ) -> None:
     owner, keeper = await create_registered_user(http, mailbox), await create_user()
@@ -230,7 +232,7 @@ async def test_a_team_that_nobody_owns_any_more_is_not_restored(
 
 
 async def waiting(app: Api, number: int) -> bool:
-    """Whether so many transactions wait for one another."""
+    """Whether this number of transactions wait for a lock."""
     count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with app.state.database.session() as session:
         return await (await session.raw()).fetchval(count) == number
@@ -239,7 +241,7 @@ async def waiting(app: Api, number: int) -> bool:
 async def send_during_account_deletion(
     app: Api, owner: RegisteredUser, team_id: UUID, path: str, body: Any = None
 ) -> Response:
-    """What is answered to somebody who sends this while their account is about to be gone."""
+    """Return the response to a request that waits while the account of the user is deleted."""
     async with app.state.database.session() as session:
         await TeamRepository(session).lock_with_deleted(team_id)
         going = asyncio.create_task(delete_account(owner))
@@ -250,9 +252,7 @@ async def send_during_account_deletion(
     return await sent
 
 
-async def test_a_team_restored_while_its_owner_gives_up_the_account_is_not_left_alone(
-    app: Api, http, mailbox: Mailbox
-) -> None:
+async def test_team_restored_during_account_deletion_is_not_orphaned(app: Api, http, mailbox: Mailbox) -> None:
     owner = await create_registered_user(http, mailbox)
     team = await create_team(owner)
     assert_success(await owner.send("DELETE", f"/app/teams/{team['id']}"))
@@ -260,7 +260,7 @@ async def test_a_team_restored_while_its_owner_gives_up_the_account_is_not_left_
     assert_error(restored, 404, "TEAM_NOT_FOUND")
 
 
-async def test_nobody_joins_or_makes_a_team_while_giving_up_the_account(
+async def test_user_cannot_join_or_create_a_team_during_account_deletion(
     app: Api, http, mailbox: Mailbox, user: AsyncClient
 ) -> None:
     team = await make_team(user)
@@ -279,7 +279,7 @@ async def test_nobody_joins_or_makes_a_team_while_giving_up_the_account(
         assert await raw.fetchval("SELECT count(*) FROM teams WHERE name = 'Late'") == 0
 
 
-async def test_who_gives_up_the_account_and_invites_at_once_does_not_block_themselves(
+async def test_concurrent_account_deletion_and_invitation_do_not_deadlock(
     app: Api, http, mailbox: Mailbox, create_user
 ) -> None:
     owner, other = await create_registered_user(http, mailbox), await create_user()

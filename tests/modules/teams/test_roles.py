@@ -1,4 +1,4 @@
-"""Roles that teams make for themselves: what they allow, from when, and what nobody gets by them."""
+"""Custom roles: permissions, when changes take effect, and protection against privilege escalation."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ from undercroft.testing.statements import StatementRecorder
 MATRIX = "/api/v1/app/permissions"
 
 
-async def test_an_own_role_allows_what_it_was_granted_and_nothing_else(app: Api, create_user) -> None:
+async def test_custom_role_grants_only_its_permissions(app: Api, create_user) -> None:
     owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "writer", "projects:read", "projects:write")
@@ -36,7 +36,7 @@ async def test_an_own_role_allows_what_it_was_granted_and_nothing_else(app: Api,
     assert_error(await person.client.get(f"{TEAMS}/{team['id']}/members"), 403, "PERMISSION_DENIED")
 
 
-async def test_a_permission_taken_or_given_acts_at_the_next_request(app: Api, create_user) -> None:
+async def test_permission_change_of_a_role_applies_to_the_next_request(app: Api, create_user) -> None:
     owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "writer", "projects:read", "projects:write")
@@ -49,7 +49,7 @@ async def test_a_permission_taken_or_given_acts_at_the_next_request(app: Api, cr
     assert_error(await person.client.get(PROJECTS, headers=team_header(team)), 403, "PERMISSION_DENIED")
 
 
-async def test_an_own_role_costs_no_further_statement(app: Api, create_user, statements: StatementRecorder) -> None:
+async def test_custom_role_needs_no_additional_statement(app: Api, create_user, statements: StatementRecorder) -> None:
     owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "reader", "projects:read")
@@ -59,7 +59,7 @@ async def test_an_own_role_costs_no_further_statement(app: Api, create_user, sta
     assert len(await statements.get_all()) == 1, str(statements)
 
 
-async def test_a_role_means_nothing_in_another_team(app: Api, create_user) -> None:
+async def test_custom_role_is_unknown_in_another_team(app: Api, create_user) -> None:
     owner, person = await create_user(), await create_user()
     here, there = await make_team(owner.client), await make_team(owner.client)
     await make_role(owner.client, here, "writer", "projects:read", "projects:write")
@@ -69,8 +69,8 @@ async def test_a_role_means_nothing_in_another_team(app: Api, create_user) -> No
     assert_error(await owner.client.patch(address, json={"role": "writer"}), 422, "UNKNOWN_ROLE")
 
 
-async def test_nobody_gets_more_by_a_role_than_they_have(app: Api, create_user) -> None:
-    """An admin tries every way up: a role with more, more for their own role, a role that is stronger than theirs."""
+async def test_custom_role_does_not_allow_privilege_escalation(app: Api, create_user) -> None:
+    """The admin tries roles with more permissions, more permissions for the own role, and assigning a stronger role."""
     owner, admin, member = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, admin, TeamRole.ADMIN)
@@ -98,7 +98,7 @@ async def test_nobody_gets_more_by_a_role_than_they_have(app: Api, create_user) 
     )
 
 
-async def test_a_weaker_role_does_not_touch_a_stronger_member(app: Api, create_user) -> None:
+async def test_member_cannot_change_a_member_with_more_permissions(app: Api, create_user) -> None:
     owner, keeper, admin = await create_user(), await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "keeper", "teams:read", "members:write", "projects:read")
@@ -112,7 +112,7 @@ async def test_a_weaker_role_does_not_touch_a_stronger_member(app: Api, create_u
         assert_error(await keeper.client.delete(f"{members}/{person.user_id}"), 403, "PERMISSION_DENIED")
 
 
-async def test_whoever_has_a_role_that_is_gone_can_do_nothing_and_be_removed(app: Api, create_user) -> None:
+async def test_member_with_a_missing_role_has_no_permissions_and_can_be_removed(app: Api, create_user) -> None:
     owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, person, "gone")
@@ -121,7 +121,7 @@ async def test_whoever_has_a_role_that_is_gone_can_do_nothing_and_be_removed(app
 
 
 @pytest.mark.parametrize("name", ["owners:write", "things:never", "", "projects"])
-async def test_what_nobody_declared_or_no_team_can_grant_is_told(user: AsyncClient, name: str) -> None:
+async def test_unknown_or_reserved_permission_is_refused(user: AsyncClient, name: str) -> None:
     team = await make_team(user)
     body = {"name": "x", "permissions": [name, "projects:read"]}
     response = await user.post(f"{TEAMS}/{team['id']}/roles", json=body)
@@ -129,7 +129,7 @@ async def test_what_nobody_declared_or_no_team_can_grant_is_told(user: AsyncClie
     assert response.json()["error"]["details"]["permissions"] == [name]
 
 
-async def test_a_permission_that_is_declared_no_more_grants_nothing_and_is_not_shown(app: Api, create_user) -> None:
+async def test_permission_that_no_longer_exists_grants_nothing_and_is_hidden(app: Api, create_user) -> None:
     owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
@@ -145,7 +145,7 @@ async def test_a_permission_that_is_declared_no_more_grants_nothing_and_is_not_s
 
 
 @pytest.mark.parametrize("name", ["owner", "admin", "member", "viewer", "taken"])
-async def test_a_name_is_given_once(user: AsyncClient, name: str) -> None:
+async def test_duplicate_or_built_in_role_name_is_refused(user: AsyncClient, name: str) -> None:
     team = await make_team(user)
     roles = f"{TEAMS}/{team['id']}/roles"
     await make_role(user, team, "taken")
@@ -154,14 +154,14 @@ async def test_a_name_is_given_once(user: AsyncClient, name: str) -> None:
     assert_error(await user.patch(f"{roles}/{other['id']}", json={"name": name}), 409, "ROLE_TAKEN")
 
 
-async def test_of_two_roles_of_one_name_made_at_once_there_is_one(user: AsyncClient) -> None:
+async def test_concurrent_creations_with_one_name_create_one_role(user: AsyncClient) -> None:
     team = await make_team(user)
     body = {"name": "same", "permissions": []}
     responses = await asyncio.gather(*(user.post(f"{TEAMS}/{team['id']}/roles", json=body) for _ in range(5)))
     assert sorted(response.status_code for response in responses) == [201, 409, 409, 409, 409]
 
 
-async def test_a_renamed_role_is_kept_by_those_who_have_it(app: Api, create_user) -> None:
+async def test_members_retain_a_renamed_role(app: Api, create_user) -> None:
     owner, person = await create_user(), await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
@@ -171,7 +171,7 @@ async def test_a_renamed_role_is_kept_by_those_who_have_it(app: Api, create_user
     assert (await person.client.get(PROJECTS, headers=team_header(team))).status_code == 200
 
 
-async def test_a_role_in_use_stays_and_says_by_how_many(app: Api, create_user) -> None:
+async def test_deleting_a_role_in_use_is_refused_with_the_counts(app: Api, create_user) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
@@ -191,7 +191,7 @@ async def test_a_role_in_use_stays_and_says_by_how_many(app: Api, create_user) -
     assert_error(await owner.client.delete(address), 404, "ROLE_NOT_FOUND")
 
 
-async def test_a_role_deleted_and_given_at_once_is_not_had_by_anybody(app: Api, create_user) -> None:
+async def test_concurrent_deletion_and_assignment_leave_no_member_with_a_missing_role(app: Api, create_user) -> None:
     for _ in range(5):
         owner, person = await create_user(), await create_user()
         team = await make_team(owner.client)
@@ -204,15 +204,15 @@ async def test_a_role_deleted_and_given_at_once_is_not_had_by_anybody(app: Api, 
         assert (deleted.status_code, given.status_code) in {(204, 422), (409, 204)}
 
 
-async def test_a_strangers_role_is_not_found(user: AsyncClient, stranger: AsyncClient) -> None:
-    mine, theirs = await make_team(user), await make_team(stranger)
-    role = await make_role(stranger, theirs, "secret")
-    for path in (f"{TEAMS}/{mine['id']}/roles/{role['id']}", f"{TEAMS}/{theirs['id']}/roles/{role['id']}"):
+async def test_role_of_another_team_is_not_found(user: AsyncClient, stranger: AsyncClient) -> None:
+    mine, other_team = await make_team(user), await make_team(stranger)
+    role = await make_role(stranger, other_team, "secret")
+    for path in (f"{TEAMS}/{mine['id']}/roles/{role['id']}", f"{TEAMS}/{other_team['id']}/roles/{role['id']}"):
         for response in (await user.patch(path, json={"description": "x"}), await user.delete(path)):
             assert response.status_code == 404, path
 
 
-async def test_the_matrix_tells_all_permissions_and_what_every_role_has(user: AsyncClient) -> None:
+async def test_permission_matrix_lists_all_permissions_and_roles(user: AsyncClient) -> None:
     team = await make_team(user)
     await make_role(user, team, "reader", "projects:read")
     matrix = assert_success(await user.get(MATRIX, headers=team_header(team)))

@@ -1,4 +1,4 @@
-"""Teams as their members and strangers see them."""
+"""Routes of teams for members and nonmembers."""
 
 import asyncio
 
@@ -30,13 +30,13 @@ async def add_member(app: Api, team: dict, person: SignedInUser, role: TeamRole)
         session.add(Membership(team_id=team["id"], user_id=person.user_id, role=role.value))
 
 
-async def test_everybody_has_a_personal_team_from_the_start(create_user) -> None:
+async def test_new_user_has_a_personal_team(create_user) -> None:
     person = await create_user()
     (team,) = (await person.client.get(TEAMS)).json()["items"]
     assert (team["id"], team["is_personal"], team["role"]) == (str(person.team_id), True, "owner")
 
 
-async def test_whoever_makes_a_team_owns_it_and_works_in_it_by_header(user: AsyncClient) -> None:
+async def test_creator_owns_the_team_and_selects_it_by_header(user: AsyncClient) -> None:
     team = await make_team(user)
     assert (team["role"], team["slug"], team["is_personal"]) == ("owner", "acme", False)
     here = {"X-Team-ID": team["id"]}
@@ -46,13 +46,13 @@ async def test_whoever_makes_a_team_owns_it_and_works_in_it_by_header(user: Asyn
     assert (await user.get(PROJECTS, headers=here)).json()["total"] == 1
 
 
-async def test_a_slug_that_was_not_asked_for_gives_way(user: AsyncClient) -> None:
+async def test_generated_slug_gets_a_suffix_when_taken(user: AsyncClient) -> None:
     first, second = await make_team(user), await make_team(user)
     assert first["slug"] == "acme"
     assert second["slug"].startswith("acme-")
 
 
-async def test_a_slug_that_was_asked_for_is_taken_once_however_many_want_it(create_user) -> None:
+async def test_requested_slug_is_assigned_once_for_concurrent_requests(create_user) -> None:
     people = [await create_user() for _ in range(5)]
     body = {"name": "Acme", "slug": "the-one"}
     responses = await asyncio.gather(*(person.client.post(TEAMS, json=body) for person in people))
@@ -65,11 +65,11 @@ async def test_a_slug_that_was_asked_for_is_taken_once_however_many_want_it(crea
     [{}, {"name": ""}, {"name": "x" * 101}, {"name": "a\nb"}, {"name": "fine", "slug": "No Spaces"}, {"slug": "a"}],
     ids=str,
 )
-async def test_a_bad_team_is_told(user: AsyncClient, body: dict) -> None:
+async def test_invalid_team_is_refused(user: AsyncClient, body: dict) -> None:
     assert_error(await user.post(TEAMS, json=body), 422, "VALIDATION_ERROR")
 
 
-async def test_a_team_does_not_exist_for_strangers(user: AsyncClient, stranger: AsyncClient) -> None:
+async def test_team_is_not_found_for_nonmembers(user: AsyncClient, stranger: AsyncClient) -> None:
     team = await make_team(user)
     address = f"{TEAMS}/{team['id']}"
     member = f"{address}/members/{team['id']}"
@@ -86,11 +86,11 @@ async def test_a_team_does_not_exist_for_strangers(user: AsyncClient, stranger: 
 
 
 @pytest.mark.parametrize("named", ["nonsense", "00000000-0000-0000-0000-000000000000", "", "\x7f", "é"])
-async def test_a_team_that_cannot_be_is_not_found(user: AsyncClient, named: str) -> None:
+async def test_malformed_team_id_is_not_found(user: AsyncClient, named: str) -> None:
     assert_error(await user.get(PROJECTS, headers={"X-Team-ID": named.encode()}), 404, "TEAM_NOT_FOUND")
 
 
-async def test_roles_may_what_they_may(app: Api, create_user) -> None:
+async def test_built_in_roles_have_their_permissions(app: Api, create_user) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
     address = f"{TEAMS}/{team['id']}"
@@ -108,7 +108,7 @@ async def test_roles_may_what_they_may(app: Api, create_user) -> None:
         assert (await person.client.delete(address)).status_code == may_delete
 
 
-async def test_a_changed_role_acts_at_the_next_request(app: Api, create_user) -> None:
+async def test_role_change_applies_to_the_next_request(app: Api, create_user) -> None:
     owner, member = await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, member, TeamRole.MEMBER)
@@ -121,7 +121,7 @@ async def test_a_changed_role_acts_at_the_next_request(app: Api, create_user) ->
     assert_error(await member.client.get(PROJECTS, headers=here), 404, "TEAM_NOT_FOUND")
 
 
-async def test_an_admin_cannot_make_or_unmake_owners(app: Api, create_user) -> None:
+async def test_admin_cannot_promote_or_demote_owners(app: Api, create_user) -> None:
     owner, admin = await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(app, team, admin, TeamRole.ADMIN)
@@ -134,7 +134,7 @@ async def test_an_admin_cannot_make_or_unmake_owners(app: Api, create_user) -> N
         assert_error(response, 403, "PERMISSION_DENIED")
 
 
-async def test_the_last_owner_stays(user: AsyncClient) -> None:
+async def test_last_owner_cannot_leave_or_be_demoted(user: AsyncClient) -> None:
     team = await make_team(user)
     me = (await user.get("/api/v1/app/users/me")).json()["id"]
     mine = f"{TEAMS}/{team['id']}/members/{me}"
@@ -142,7 +142,7 @@ async def test_the_last_owner_stays(user: AsyncClient) -> None:
     assert_error(await user.patch(mine, json={"role": "viewer"}), 409, "LAST_OWNER")
 
 
-async def test_of_two_owners_leaving_at_once_one_stays(app: Api, create_user) -> None:
+async def test_one_owner_remains_when_two_leave_concurrently(app: Api, create_user) -> None:
     for _ in range(5):
         one, other = await create_user(), await create_user()
         team = await make_team(one.client)
@@ -154,14 +154,14 @@ async def test_of_two_owners_leaving_at_once_one_stays(app: Api, create_user) ->
         assert sorted(response.status_code for response in responses) == [204, 409]
 
 
-async def test_a_personal_team_stays_with_its_user(create_user) -> None:
+async def test_personal_team_cannot_be_deleted_or_left(create_user) -> None:
     person = await create_user()
     address = f"{TEAMS}/{person.team_id}"
     assert_error(await person.client.delete(address), 409, "PERSONAL_TEAM")
     assert_error(await person.client.delete(f"{address}/members/{person.user_id}"), 409, "PERSONAL_TEAM")
 
 
-async def test_a_deleted_team_is_gone_with_what_it_owns(user: AsyncClient) -> None:
+async def test_deleted_team_is_not_found_with_its_data(user: AsyncClient) -> None:
     team = await make_team(user)
     here = {"X-Team-ID": team["id"]}
     await user.post(PROJECTS, json={"name": "x"}, headers=here)

@@ -1,4 +1,4 @@
-"""Domains that an earlier release let users join by, after the upgrade."""
+"""Join domains of an earlier release after the upgrade."""
 
 import json
 
@@ -21,7 +21,7 @@ INSERT INTO memberships (id, team_id, user_id, role, created_at, updated_at) VAL
 """
 
 
-async def test_domain_is_claimed_by_an_owner_with_a_verified_address_or_by_nobody(empty_database_url: str) -> None:
+async def test_domain_is_claimed_only_for_an_owner_with_a_verified_address(empty_database_url: str) -> None:
     await upgrade_all(empty_database_url)
     known = {history.name: history for history in histories()}
     await migrations.downgrade(empty_database_url, known["core"], "0006_known_places")

@@ -1,4 +1,4 @@
-"""People, as administrators look after them."""
+"""Admin routes of users."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ async def patch(client: AsyncClient, user_id: object, **changes: object) -> Resp
     return await client.patch(f"{USERS}/{user_id}", json=changes)
 
 
-async def test_administrators_find_people(create_user: CreateUser, admin: AsyncClient) -> None:
+async def test_administrator_lists_and_searches_users(create_user: CreateUser, admin: AsyncClient) -> None:
     for number in range(3):
         await create_user(email=f"otter{number}@example.com")
     found = (await admin.get(USERS, params={"q": "OTTER", "sort": "email", "size": 2})).json()
@@ -44,11 +44,11 @@ async def test_administrators_find_people(create_user: CreateUser, admin: AsyncC
 
 
 @pytest.mark.parametrize("params", [{"sort": "password_hash"}, {"role": "owner"}, {"size": 1000}, {"cursor": "x"}])
-async def test_what_nobody_can_ask_for_is_refused(admin: AsyncClient, params: dict[str, str]) -> None:
+async def test_invalid_list_parameters_are_refused(admin: AsyncClient, params: dict[str, str]) -> None:
     assert (await admin.get(USERS, params=params)).status_code == 422
 
 
-async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient) -> None:
+async def test_access_requires_an_administrator(user: AsyncClient, client: AsyncClient) -> None:
     create_user = f"/{uuid4()}"
     for method, path in (
         ("GET", ""),
@@ -60,13 +60,13 @@ async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClie
         assert (await client.request(method, USERS + path, json={})).status_code == 401
 
 
-async def test_an_unknown_person_is_not_found(admin: AsyncClient) -> None:
+async def test_unknown_user_is_not_found(admin: AsyncClient) -> None:
     for method, path in (("GET", ""), ("PATCH", ""), ("POST", "/activate"), ("POST", "/deactivate")):
         response = await admin.request(method, f"{USERS}/{uuid4()}{path}", json={})
         assert (response.status_code, error_code(response)) == (404, "USER_NOT_FOUND")
 
 
-async def test_a_deactivated_person_is_out_with_the_next_request_and_signs_in_anew_when_activated(
+async def test_deactivation_blocks_the_next_request_and_activation_allows_a_new_sign_in(
     ada: RegisteredUser, admin: AsyncClient
 ) -> None:
     user_id = (await ada.get("/app/users/me")).json()["id"]
@@ -80,7 +80,7 @@ async def test_a_deactivated_person_is_out_with_the_next_request_and_signs_in_an
     assert (await sign_in(ada.http, ada.email, PASSWORD)).status_code == 200
 
 
-async def test_a_role_counts_from_the_next_request(create_user: CreateUser) -> None:
+async def test_role_change_applies_to_the_next_request(create_user: CreateUser) -> None:
     root, person = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
     assert (await person.client.get(USERS)).status_code == 403
     assert (await patch(root.client, person.user_id, role="admin")).json()["role"] == "admin"
@@ -89,7 +89,7 @@ async def test_a_role_counts_from_the_next_request(create_user: CreateUser) -> N
     assert (await person.client.get(USERS)).status_code == 403
 
 
-async def test_an_administrator_makes_no_administrators_and_touches_none(create_user: CreateUser) -> None:
+async def test_administrator_cannot_change_or_promote_administrators(create_user: CreateUser) -> None:
     admin, other, root = [
         await create_user(role=role) for role in (PlatformRole.ADMIN, PlatformRole.ADMIN, PlatformRole.SUPERADMIN)
     ]
@@ -98,14 +98,16 @@ async def test_an_administrator_makes_no_administrators_and_touches_none(create_
         assert error_code(await patch(admin.client, person.user_id, role=role)) == "ROLE_TOO_WEAK"
         assert error_code(await patch(admin.client, admin.user_id, role=role)) == "ROLE_TOO_WEAK"
     for stronger in (other, root):
-        assert error_code(await patch(admin.client, stronger.user_id, full_name="Nobody")) == "ROLE_TOO_WEAK"
+        assert error_code(await patch(admin.client, stronger.user_id, full_name="Changed")) == "ROLE_TOO_WEAK"
         assert error_code(await patch(admin.client, stronger.user_id, role="user")) == "ROLE_TOO_WEAK"
         response = await admin.client.post(f"{USERS}/{stronger.user_id}/deactivate")
         assert error_code(response) == "ROLE_TOO_WEAK"
     assert (await patch(admin.client, person.user_id, full_name="Grace")).json()["full_name"] == "Grace"
 
 
-async def test_the_last_superadmin_stays(create_user: CreateUser, database: Database, ada: RegisteredUser) -> None:
+async def test_last_superadmin_cannot_be_demoted_or_deactivated(
+    create_user: CreateUser, database: Database, ada: RegisteredUser
+) -> None:
     root = await create_user(role=PlatformRole.SUPERADMIN)
     assert error_code(await patch(root.client, root.user_id, role="admin")) == "LAST_SUPERADMIN"
     assert error_code(await root.client.post(f"{USERS}/{root.user_id}/deactivate")) == "LAST_SUPERADMIN"
@@ -116,7 +118,7 @@ async def test_the_last_superadmin_stays(create_user: CreateUser, database: Data
     assert (response.status_code, error_code(response)) == (409, "LAST_SUPERADMIN")
 
 
-async def test_two_superadmins_who_remove_each_other_at_once_leave_one(
+async def test_one_superadmin_remains_when_two_demote_each_other_concurrently(
     create_user: CreateUser, database: Database
 ) -> None:
     first, second = [await create_user(role=PlatformRole.SUPERADMIN) for _ in range(2)]
@@ -132,7 +134,7 @@ async def test_two_superadmins_who_remove_each_other_at_once_leave_one(
         assert len(left.all()) == 1
 
 
-async def test_what_administrators_do_is_audited(create_user: CreateUser, database: Database) -> None:
+async def test_changes_by_administrators_are_audited(create_user: CreateUser, database: Database) -> None:
     root, person = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
     await patch(root.client, person.user_id, role="admin", full_name="Grace")
     await root.client.post(f"{USERS}/{person.user_id}/deactivate")
@@ -143,7 +145,7 @@ async def test_what_administrators_do_is_audited(create_user: CreateUser, databa
     assert (written[0]["before"]["role"], written[0]["after"]["role"]) == ("user", "admin")
 
 
-async def test_users_are_listed_by_role_and_activity_and_in_pages(create_user: CreateUser) -> None:
+async def test_user_list_is_filtered_and_paginated(create_user: CreateUser) -> None:
     root = await create_user(role=PlatformRole.SUPERADMIN, email="otter-root@example.com")
     people = [await create_user(email=f"otter{number}@example.com") for number in range(3)]
     assert (await root.client.post(f"{USERS}/{people[1].user_id}/deactivate")).status_code == 200
@@ -163,7 +165,9 @@ async def test_users_are_listed_by_role_and_activity_and_in_pages(create_user: C
     assert await found(size=3, page=3) == []
 
 
-async def test_superadmin_who_cannot_sign_in_is_no_second_one(create_user: CreateUser, database: Database) -> None:
+async def test_deactivated_superadmin_does_not_count_as_another_superadmin(
+    create_user: CreateUser, database: Database
+) -> None:
     root, other = [await create_user(role=PlatformRole.SUPERADMIN) for _ in range(2)]
     assert (await root.client.post(f"{USERS}/{other.user_id}/deactivate")).status_code == 200
     assert error_code(await patch(root.client, root.user_id, role="user")) == "LAST_SUPERADMIN"

@@ -1,7 +1,7 @@
-"""After an account is deleted, nothing that its user was known by is stored anywhere, and nothing of others is missing.
+"""After an account is deleted, no table contains a value of its user, and the data of other users is unchanged.
 
-Decided: what a user wrote into a team of others (a project's name) is the team's and stays. Teams that the user alone
-belonged to go with the account.
+Texts that a user wrote into a shared team (such as the name of a project) belong to the team and stay. Teams without
+other members are purged with the account.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ AND relnamespace = 'public'::regnamespace ORDER BY 1
 
 
 class MarkedUser:
-    """A user each of whose values is found nowhere else."""
+    """A user with values that appear nowhere else."""
 
     def __init__(self, mark: str, ip: str) -> None:
         self.mark = mark
@@ -52,7 +52,7 @@ class MarkedUser:
 
 
 async def found(owner_url: str, *values: str) -> dict[str, int]:
-    """How many rows of which tables hold one of these values, in any column of any type."""
+    """Count the rows of each table with one of these values, in any column of any type."""
     connection = await asyncpg.connect(owner_url)
     try:
         rows = {}
@@ -68,7 +68,7 @@ async def found(owner_url: str, *values: str) -> dict[str, int]:
 async def use_every_feature(
     http: httpx.AsyncClient, mailbox: Mailbox, marked: MarkedUser, others_team: str, other: RegisteredUser
 ) -> RegisteredUser:
-    """Everything that a user does, by every flow that stores something."""
+    """Use every feature that stores something about a user."""
     mark, (first, second, third) = marked.mark, marked.addresses
     await register(http, first)
     await post(http, "/verify-email/resend", {"email": first})
@@ -123,7 +123,7 @@ def magic_links() -> Any:
 
 
 @pytest.mark.usefixtures("magic_links")
-async def test_deleted_user_is_found_in_no_column_of_any_table_and_a_bystander_in_all_as_before(
+async def test_deletion_erases_the_user_from_every_table_and_no_other_user(
     app: Api, mailbox: Mailbox, database: Database, jobs: CapturedJobs, owner_url: str, servers: Any, database_name: str
 ) -> None:
     user, bystander = (
@@ -152,7 +152,7 @@ async def test_deleted_user_is_found_in_no_column_of_any_table_and_a_bystander_i
 
 
 async def backdate_deletion(manager_url: str, database_name: str) -> None:
-    """As if the account had been deleted an hour ago, which no role of the application could say."""
+    """Move the deletion of accounts back by an hour, which no role of the application may do."""
     from undercroft.testing.servers import with_database
 
     connection = await asyncpg.connect(with_database(manager_url, database_name))
@@ -161,7 +161,7 @@ async def backdate_deletion(manager_url: str, database_name: str) -> None:
     await connection.close()
 
 
-async def test_address_that_another_account_took_is_not_erased_with_its_earlier_holder(
+async def test_address_taken_by_another_account_is_not_erased(
     app: Api, mailbox: Mailbox, database: Database, jobs: CapturedJobs, owner_url: str
 ) -> None:
     async with make_client(app) as http, make_client(app) as other_http:
@@ -186,7 +186,7 @@ async def test_address_that_another_account_took_is_not_erased_with_its_earlier_
         assert "audit_personal" in await found(owner_url, address)
 
 
-async def test_job_about_a_deleted_user_is_emptied_and_that_of_a_bystander_is_not(
+async def test_erasure_clears_jobs_of_the_user_and_no_others(
     app: Api, mailbox: Mailbox, database: Database, jobs: CapturedJobs, owner_url: str
 ) -> None:
     from undercroft.modules import users

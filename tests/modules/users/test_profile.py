@@ -1,4 +1,4 @@
-"""One's own profile."""
+"""Routes of the current user."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from httpx import AsyncClient
 ME = "/api/v1/app/users/me"
 
 
-async def test_people_change_what_they_say_about_themselves(user: AsyncClient) -> None:
+async def test_user_updates_the_profile(user: AsyncClient) -> None:
     changes = {
         "full_name": " Ada Lovelace ",
         "locale": "pt-BR",
@@ -45,14 +45,12 @@ async def test_people_change_what_they_say_about_themselves(user: AsyncClient) -
         {"notifications": {f"topic{number}": True for number in range(51)}},
     ],
 )
-async def test_what_is_not_theirs_to_change_or_makes_no_sense_is_refused(
-    user: AsyncClient, change: dict[str, Any]
-) -> None:
+async def test_invalid_or_read_only_profile_fields_are_refused(user: AsyncClient, change: dict[str, Any]) -> None:
     before = (await user.get(ME)).json()
     assert (await user.patch(ME, json=change)).status_code == 422
     assert (await user.get(ME)).json() == before
 
 
-async def test_nobody_has_no_profile(client: AsyncClient) -> None:
+async def test_profile_requires_authentication(client: AsyncClient) -> None:
     for method in ("GET", "PATCH", "DELETE"):
         assert (await client.request(method, ME, json={})).status_code == 401

@@ -32,7 +32,7 @@ async def seeded(database: Database) -> int:
         return int(await session.scalar(select(func.count()).select_from(User)))
 
 
-async def test_the_demo_accounts_sign_in_and_are_made_once(client: AsyncClient, database: Database) -> None:
+async def test_demo_accounts_are_created_once_and_can_sign_in(client: AsyncClient, database: Database) -> None:
     assert await seeded(database) == await seeded(database) == 2
     roles = {}
     for email in (DEMO_EMAIL, ADMIN_EMAIL):
@@ -42,7 +42,7 @@ async def test_the_demo_accounts_sign_in_and_are_made_once(client: AsyncClient, 
     assert roles == {DEMO_EMAIL: "user", ADMIN_EMAIL: "superadmin"}
 
 
-async def test_another_demo_password_replaces_the_one_before(client: AsyncClient, database: Database) -> None:
+async def test_changed_demo_password_replaces_the_previous_one(client: AsyncClient, database: Database) -> None:
     await seeded(database)
     use(DemoSettings(demo_password=SecretStr("another demo password")))
     assert await seeded(database) == 2
@@ -50,7 +50,7 @@ async def test_another_demo_password_replaces_the_one_before(client: AsyncClient
     assert (await sign_in(client, DEMO_EMAIL, "another demo password")).status_code == 200
 
 
-async def test_without_a_demo_password_there_are_no_demo_accounts(database: Database) -> None:
+async def test_demo_accounts_are_not_created_without_a_demo_password(database: Database) -> None:
     use(DemoSettings(demo_password=SecretStr("")))
     assert await seeded(database) == 0
 

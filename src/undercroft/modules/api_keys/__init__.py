@@ -1,4 +1,4 @@
-"""API keys: what programs present themselves with, on behalf of a user or of a team."""
+"""API keys, with which programs authenticate on behalf of a user or a team."""
 
 from undercroft.modules.api_keys.keys import parse_key
 from undercroft.modules.api_keys.last_used import ApiKeyLastUsed

@@ -1,4 +1,4 @@
-"""API keys in `/admin`: to look at, and to revoke."""
+"""API keys in `/admin`: view and revoke."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class ApiKeyView(AdminView, model=ApiKey):
     noun = "api_key"
     label = "name"
     can_delete = True
-    delete_warning = "Programs that use the key are refused from their next request on."
+    delete_warning = "Requests with this key fail from now on."
     references = {"user_id": "user", "team_id": "team", "created_by": "user"}
     column_list = ["name", "prefix", "user_id", "team_id", "scopes", "expires_at", "last_used_at", "created_at"]
     column_searchable_list = ["name", "prefix", "user_id", "team_id"]
@@ -26,7 +26,7 @@ class ApiKeyView(AdminView, model=ApiKey):
     column_default_sort = ("created_at", True)
 
     async def delete_row(self, session: Session, row: Any, *, by: Principal) -> None:
-        """End a key from its next request on; one that is revoked is removed. Raises `RoleTooWeak`."""
+        """Revoke a key by deleting it. Raises `RoleTooWeak`."""
         if row.user_id is not None:
             await UserService(session).require_rank(row.user_id, by=by)
         await session.delete(row)

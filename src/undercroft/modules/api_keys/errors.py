@@ -1,38 +1,38 @@
-"""What can go wrong with API keys."""
+"""Errors of the API keys module."""
 
 from undercroft.core.errors import Conflict, Forbidden, NotFound, Unprocessable
 
 
 class ApiKeyNotFound(NotFound):
     code = "API_KEY_NOT_FOUND"
-    message = "There is no such API key."
+    message = "API key not found."
 
 
 class UnknownScope(Unprocessable):
     code = "UNKNOWN_SCOPE"
-    message = "These scopes are not names of permissions."
+    message = "These scopes are not permission names."
 
 
 class ScopesExceedRole(Forbidden):
     code = "SCOPES_EXCEED_ROLE"
-    message = "A key cannot have permissions that you do not have yourself."
+    message = "A key cannot have permissions that you do not have."
 
 
 class ExpiryInPast(Unprocessable):
     code = "EXPIRY_IN_PAST"
-    message = "The key would have expired already."
+    message = "The expiry is in the past. Choose a later time."
 
 
 class RotationOverlaps(Conflict):
     code = "ROTATION_OVERLAPS"
-    message = "The key before this one still works. Wait until it ends, or rotate with `overlap_hours` 0 to end it now."
+    message = "The previous key is still valid. Wait until it expires, or set `overlap_hours` to 0 to revoke it now."
 
 
 class TooManyApiKeys(Conflict):
     code = "TOO_MANY_API_KEYS"
-    message = "There are as many keys as there may be. Delete one that is not used."
+    message = "The maximum number of API keys is reached. Delete a key that you do not use."
 
 
 class PersonalTeamKey(Conflict):
     code = "PERSONAL_TEAM"
-    message = "A personal team has no keys of its own: make one of the kind `user`."
+    message = "A personal team cannot have API keys. Create a key of kind `user`."

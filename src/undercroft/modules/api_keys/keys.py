@@ -1,7 +1,8 @@
-"""The form of an API key: `uc_`, 12 characters that find it, 32 that nobody guesses, 6 that tell a slip of the pen.
+"""Format of an API key: `uc_`, a prefix of 12 characters for lookup, a secret of 32, a checksum of 6.
 
-All are letters and digits, so that a double click takes the whole of it. The secret has 190 bits, so that a plain hash
-keeps it. The checksum is a CRC-32 of what stands before it: a mistyped key is refused without asking the database.
+All are letters and digits, so that a double click selects the whole key. The secret has 190 bits of entropy, so an
+unsalted hash is sufficient. The checksum is the CRC-32 of the preceding characters: it rejects a mistyped key without
+a database query.
 """
 
 import re
@@ -23,25 +24,25 @@ _KEY_PATTERN = re.compile(f"{API_KEY_PREFIX}[0-9A-Za-z]{{{PREFIX_LENGTH + SECRET
 
 @dataclass(frozen=True, slots=True)
 class ParsedKey:
-    """A key as somebody sent it: what finds it and what it must hash to."""
+    """An API key from a request: its prefix for the lookup, and its hash to compare."""
 
     prefix: str
     hash: bytes = field(repr=False)
 
 
 def generate_prefix() -> str:
-    """What a key is found and shown by; it stays when the secret changes."""
+    """Generate the prefix that identifies a key. Rotation does not change it."""
     return _random_string(PREFIX_LENGTH)
 
 
 def generate_key(prefix: str) -> str:
-    """A whole key with a new secret."""
+    """Generate a key with a new secret for this prefix."""
     body = API_KEY_PREFIX + prefix + _random_string(SECRET_LENGTH)
     return body + _checksum(body)
 
 
 def parse_key(text: str) -> ParsedKey | None:
-    """What a text says if it has the form of a key; None for anything else."""
+    """Parse a key; return None if the text does not have the format of a key."""
     if not _KEY_PATTERN.fullmatch(text) or text[-CHECKSUM_LENGTH:] != _checksum(text[:-CHECKSUM_LENGTH]):
         return None
     begin = len(API_KEY_PREFIX)

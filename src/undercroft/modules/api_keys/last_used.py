@@ -1,4 +1,4 @@
-"""When keys were last used."""
+"""Track when API keys were last used."""
 
 from sqlalchemy import text
 

@@ -1,4 +1,4 @@
-"""The table of API keys. Of a key only its prefix and its hash are kept."""
+"""Table of API keys, which stores the prefix and the hash of each key, not the key."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,24 +18,24 @@ SCOPE_LENGTH = 100
 
 
 class KeyKind(StrEnum):
-    """Whom a key acts for: its user, in any of their teams, or one team, whoever belongs to it."""
+    """A key acts for its user, in any of the user's teams, or for one team, independent of its members."""
 
     USER = "user"
     TEAM = "team"
 
 
 class ApiKeyBase(SQLModel):
-    name: Name = Field(max_length=100, description="What it is for.")
+    name: Name = Field(max_length=100, description="Purpose of the key, at most 100 characters.")
     expires_at: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="From then on it is refused; never when empty."
+        default=None, sa_type=TIMESTAMP, nullable=True, description="Expiry time; empty if the key does not expire."
     )
 
 
 class ApiKey(ApiKeyBase, Identified, Timestamped, table=True):
-    """A key of a user or of a team; one that is revoked is removed.
+    """API key of a user or a team. Revoking a key deletes the row.
 
-    While a rotation overlaps, `previous_hash` is accepted until `previous_until`. `scopes` that are empty (NULL) are
-    all that the user's role allows; a team's key always has a list.
+    After a rotation, `previous_hash` stays valid until `previous_until`. If `scopes` is NULL, the key has all
+    permissions of the user's role; the key of a team always has a list.
     """
 
     __tablename__ = "api_keys"
@@ -54,7 +54,9 @@ class ApiKey(ApiKeyBase, Identified, Timestamped, table=True):
         Index("ix_api_keys_team_id", "team_id", postgresql_where=text("team_id IS NOT NULL")),
     )
 
-    prefix: str = Field(max_length=PREFIX_LENGTH, unique=True, description="What follows `uc_`; finds the key.")
+    prefix: str = Field(
+        max_length=PREFIX_LENGTH, unique=True, description="Characters after `uc_`, which identify the key."
+    )
     secret_hash: bytes = Field(sa_type=LargeBinary, nullable=False, repr=False)
     previous_hash: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
     previous_until: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
@@ -71,5 +73,5 @@ class ApiKey(ApiKeyBase, Identified, Timestamped, table=True):
 
     @property
     def overlaps(self) -> bool:
-        """Whether the secret before this one is still accepted."""
+        """Whether the previous secret is still valid."""
         return self.previous_until is not None and self.previous_until > utc_now()

@@ -1,8 +1,8 @@
-"""What one may do with a team's API keys; everybody looks after their own."""
+"""Permissions of a team's API keys. Users need none for their own keys."""
 
 from undercroft.core.auth.permissions import ADMINS, Permission
 
 PERMISSIONS = (
-    Permission("api_keys:read", "See the team's API keys.", ADMINS),
-    Permission("api_keys:write", "Make, change, rotate and delete the team's API keys.", ADMINS),
+    Permission("api_keys:read", "View the team's API keys.", ADMINS),
+    Permission("api_keys:write", "Create, change, rotate and delete the team's API keys.", ADMINS),
 )

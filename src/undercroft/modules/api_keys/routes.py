@@ -1,6 +1,6 @@
-"""API keys over HTTP. Only somebody who signed in gets here: no key makes, changes or sees keys.
+"""Routes of API keys. They require a session: requests with an API key cannot manage API keys.
 
-Everybody has keys of their own; what the team's keys need beyond that, the service asks for.
+Every user manages their own keys; the service checks the permissions for keys of the team.
 """
 
 from datetime import timedelta
@@ -35,7 +35,7 @@ from undercroft.modules.api_keys.repository import ApiKeyRepository
 from undercroft.modules.api_keys.schemas import ApiKeyCreate, ApiKeyRead, ApiKeyRotate, ApiKeyUpdate, ApiKeyWithSecret
 from undercroft.modules.api_keys.service import ApiKeyReadService, ApiKeyService
 
-API_KEYS = Tag("API keys", "What programs present themselves with.", group="Account")
+API_KEYS = Tag("API keys", "API keys of users and teams.", group="Account")
 PREFIX = "/api-keys"
 
 router = Router(surface="app", prefix=PREFIX, tag=API_KEYS, self_only=True, dependencies=[INTERACTIVE])
@@ -55,7 +55,10 @@ class ApiKeyQuery(PageQuery):
 async def list_api_keys(
     query: Annotated[ApiKeyQuery, query(ApiKeyQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[ApiKeyRead]:
-    """One's own, and the current team's for those with `api_keys:read` in it. Secrets are not told."""
+    """Returns the user's own keys and, with the permission `api_keys:read`, those of the current team.
+
+    The response does not contain secrets.
+    """
     found = await ApiKeyReadService(session, principal).list(
         kind=query.kind, q=query.q, sort=query.checked_sort, page=query.page, size=query.size
     )
@@ -67,7 +70,7 @@ async def list_api_keys(
     "",
     status_code=201,
     response_model=ApiKeyWithSecret,
-    summary="Make an API key",
+    summary="Create an API key",
     dependencies=[require_step_up()],
     responses=responses(*FIELD_ERRORS, StepUpRequired, PermissionDenied, PersonalTeamKey, TooManyApiKeys),
 )
@@ -75,29 +78,32 @@ async def list_api_keys(
 async def create_api_key(
     body: ApiKeyCreate, principal: CurrentPrincipal, session: SessionDep, response: Response
 ) -> ApiKeyWithSecret:
-    """Answers with the `key`, this once. A team's key needs `api_keys:write` in the current team."""
+    """Creates a key and returns it in `key`. The key is shown only once.
+
+    A key of the current team requires the permission `api_keys:write`.
+    """
     key, text = await ApiKeyService(session, principal).create(body)
     response.headers["Location"] = f"{Surface.APP.prefix}{PREFIX}/{key.id}"
     return _key_response(key, text, response)
 
 
-@router.get("/{key_id}", response_model=ApiKeyRead, summary="Read an API key", responses=responses(ApiKeyNotFound))
+@router.get("/{key_id}", response_model=ApiKeyRead, summary="Get an API key", responses=responses(ApiKeyNotFound))
 async def read_api_key(key_id: UUID, principal: CurrentPrincipal, session: ReadSessionDep) -> ApiKeyRead:
-    """All about it but the secret."""
+    """Returns the key without its secret."""
     return ApiKeyRead.of(await ApiKeyReadService(session, principal).read(key_id))
 
 
 @router.patch(
     "/{key_id}",
     response_model=ApiKeyRead,
-    summary="Change an API key",
+    summary="Update an API key",
     responses=responses(ApiKeyNotFound, StepUpRequired, PermissionDenied, *FIELD_ERRORS),
 )
-@step_up_when("the key gains scopes or time")
+@step_up_when("the key gains scopes or a later expiry")
 async def update_api_key(
     key_id: UUID, body: ApiKeyUpdate, principal: CurrentPrincipal, session: SessionDep
 ) -> ApiKeyRead:
-    """Only the fields that are given are changed, from the key's next request on."""
+    """Changes only the given fields, effective with the key's next request."""
     return ApiKeyRead.of(await ApiKeyService(session, principal).update(key_id, body.model_dump(exclude_unset=True)))
 
 
@@ -112,7 +118,10 @@ async def update_api_key(
 async def rotate_api_key(
     key_id: UUID, principal: CurrentPrincipal, session: SessionDep, response: Response, body: ApiKeyRotate | None = None
 ) -> ApiKeyWithSecret:
-    """Answers with another `key`, this once. The earlier one goes on for a day unless the body says otherwise."""
+    """Replaces the secret and returns the new key in `key`, only once.
+
+    The previous key stays valid for `overlap_hours`, by default one day.
+    """
     hours = body.overlap_hours if body else None
     overlap = None if hours is None else timedelta(hours=hours)
     key, text = await ApiKeyService(session, principal).rotate(key_id, overlap=overlap)
@@ -125,9 +134,9 @@ async def rotate_api_key(
     summary="Delete an API key",
     responses=responses(ApiKeyNotFound, PermissionDenied),
 )
-@step_up_exempt("It takes access away.")
+@step_up_exempt("It only removes access.")
 async def delete_api_key(key_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """It is refused from its next request on, on every process."""
+    """Revokes the key. Requests with it fail from now on."""
     await ApiKeyService(session, principal).revoke(key_id)
 
 

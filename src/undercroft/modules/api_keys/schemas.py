@@ -1,4 +1,4 @@
-"""What comes in and goes out about API keys."""
+"""Request and response schemas of API keys."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -17,12 +17,12 @@ Scopes = Annotated[
     list[Scope],
     Field(
         max_length=200,
-        description="Names of permissions, which the key has as long as the role that it acts in has them. When left "
-        "out, a user's key has all that the user's role allows, a team's key all that its maker has at this moment.",
+        description="Permission names. A scope is effective while the role in which the key acts has the permission. "
+        "By default a user's key has all permissions of the user's role, a team's key those that its creator has now.",
     ),
 ]
-KeyName = Annotated[Name, Field(max_length=100, description="What it is for.")]
-Expiry = Annotated[AwareDatetime, Field(description="From then on the key is refused; never when empty.")]
+KeyName = Annotated[Name, Field(max_length=100, description="Purpose of the key, at most 100 characters.")]
+Expiry = Annotated[AwareDatetime, Field(description="Expiry time; empty if the key does not expire.")]
 
 
 class ApiKeyCreate(Schema):
@@ -30,14 +30,14 @@ class ApiKeyCreate(Schema):
 
     name: KeyName
     kind: KeyKind = Field(
-        KeyKind.USER, description="`user` acts for you, in any of your teams; `team` belongs to the current team."
+        KeyKind.USER, description="`user`: acts for the current user in all teams; `team`: belongs to the current team."
     )
     scopes: Scopes | None = None
     expires_at: Expiry | None = None
 
 
 class ApiKeyUpdate(Schema):
-    """Only the fields that are given are changed."""
+    """Only the given fields are changed."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"scopes": ["projects:read"]}]})
 
@@ -50,7 +50,7 @@ class ApiKeyRotate(Schema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_hours": 24}]})
 
     overlap_hours: float | None = Field(
-        None, ge=0, le=720, description="For how long the earlier key goes on; API_KEY_OVERLAP_HOURS when left out."
+        None, ge=0, le=720, description="Hours until the previous key expires. Default: API_KEY_OVERLAP_HOURS."
     )
 
 
@@ -58,15 +58,17 @@ class ApiKeyRead(Schema):
     id: UUID
     name: str
     kind: KeyKind
-    prefix: str = Field(description="How the key begins.", examples=["uc_3kTq9ZbW1xYc"])
-    team_id: UUID | None = Field(description="The team that it belongs to; empty for a user's key.")
-    scopes: list[str] | None = Field(description="Empty: whatever the user's role allows.")
-    created_by: UUID | None = Field(description="Who made it; empty once they are gone.")
+    prefix: str = Field(description="First characters of the key, for identification.", examples=["uc_3kTq9ZbW1xYc"])
+    team_id: UUID | None = Field(description="ID of the team; empty for a user's key.")
+    scopes: list[str] | None = Field(
+        description="Permission names; empty if the key has all permissions of the user's role."
+    )
+    created_by: UUID | None = Field(description="ID of the user who created the key; empty if the account was deleted.")
     created_at: datetime
     updated_at: datetime
     expires_at: datetime | None
-    previous_until: datetime | None = Field(description="Until when the key before the last rotation goes on.")
-    last_used_at: datetime | None = Field(description="To within half a minute.")
+    previous_until: datetime | None = Field(description="Time until which the previous key is valid.")
+    last_used_at: datetime | None = Field(description="Time of the last request, accurate to 30 seconds.")
     last_used_ip: str
 
     @classmethod
@@ -78,6 +80,6 @@ class ApiKeyRead(Schema):
 
 
 class ApiKeyWithSecret(ApiKeyRead):
-    """A key with its secret, which is told here and never again."""
+    """An API key with its secret, which only this response contains."""
 
-    key: str = Field(description="What is sent as `Authorization: Bearer …`. Keep it now: it is not shown again.")
+    key: str = Field(description="Key to send as `Authorization: Bearer …`. Store it now: it is not shown again.")

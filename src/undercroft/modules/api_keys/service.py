@@ -1,4 +1,4 @@
-"""The use cases of API keys. Somebody looks after their own, and after the current team's if their role allows it."""
+"""Manage the user's own API keys, and the current team's if the role allows it."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ READ, WRITE = "api_keys:read", "api_keys:write"
 
 
 class ApiKeyReadService:
-    """What somebody may see of keys."""
+    """Read the API keys visible to the user."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
         self._principal = principal
@@ -47,13 +47,13 @@ class ApiKeyReadService:
     async def list(
         self, *, kind: KeyKind | None, q: str | None, sort: str | None, page: int, size: int
     ) -> OffsetPage[ApiKey]:
-        """One page of the keys within reach. Raises `PermissionDenied` when the team's are asked for in vain."""
+        """List one page of visible keys. Raises `PermissionDenied` for a request of team keys without permission."""
         if kind is KeyKind.TEAM:
             self._require(READ)
         return await self._keys.list(self._visible.where(kind), q=q, sort=sort, page=page, size=size)
 
     async def read(self, key_id: UUID) -> ApiKey:
-        """Raises `ApiKeyNotFound`."""
+        """Return a key. Raises `ApiKeyNotFound`."""
         return await self._keys.get_visible(key_id, self._visible)
 
     def _require(self, permission: str) -> None:
@@ -62,14 +62,14 @@ class ApiKeyReadService:
 
 
 class ApiKeyService(ApiKeyReadService):
-    """What somebody may do with keys, in one transaction each."""
+    """Changes of API keys, each in one transaction."""
 
     def __init__(self, session: Session, principal: Principal) -> None:
         super().__init__(session, principal)
         self._session = session
 
     async def create(self, data: ApiKeyCreate) -> tuple[ApiKey, str]:
-        """A new key and its text, which nobody can find out again.
+        """Create a key; return it with its plain text, which is not stored.
 
         Raises `PermissionDenied`, `PersonalTeamKey`, `UnknownScope`, `ScopesExceedRole`, `ExpiryInPast`,
         `TooManyApiKeys`.
@@ -94,10 +94,10 @@ class ApiKeyService(ApiKeyReadService):
         return key, text
 
     async def update(self, key_id: UUID, changes: Mapping[str, Any]) -> ApiKey:
-        """Change what is given. Raises `ApiKeyNotFound`, `PermissionDenied`, and what `create` raises of fields.
+        """Change the given fields. Raises `ApiKeyNotFound`, `PermissionDenied`, and the field errors of `create`.
 
-        Raises what `require_recent_authentication` raises when the key gains scopes or time: as much as a new key would
-        give.
+        If the key gains scopes or a later expiry, also raises the errors of `require_recent_authentication`, as for
+        a new key.
         """
         key = await self._lock(key_id)
         changes = dict(changes)
@@ -121,11 +121,11 @@ class ApiKeyService(ApiKeyReadService):
         return key
 
     async def rotate(self, key_id: UUID, *, overlap: timedelta | None) -> tuple[ApiKey, str]:
-        """Give a key another secret; the one before goes on for a while, unless the overlap is nothing.
+        """Replace the secret of a key; the previous one stays valid during the overlap.
 
-        Raises `ApiKeyNotFound`, `PermissionDenied`, `ScopesExceedRole`: who could take a key over by rotating it must
-        have what it has. `RotationOverlaps` while an earlier rotation overlaps, so that of two at once none ends the
-        key that programs still use.
+        Raises `ApiKeyNotFound`, `PermissionDenied`, `RotationOverlaps`, `ScopesExceedRole`. The last one applies to a
+        team's key: the user learns its new secret, so the user needs all its scopes. `RotationOverlaps` prevents that
+        the second of two concurrent rotations revokes the key that programs still use.
         """
         key, overlap = await self._lock(key_id), load(ApiKeySettings).overlap if overlap is None else overlap
         if key.kind is KeyKind.TEAM:
@@ -143,7 +143,7 @@ class ApiKeyService(ApiKeyReadService):
         return key, text
 
     async def revoke(self, key_id: UUID) -> None:
-        """End a key, from the next request on. Raises `ApiKeyNotFound`, `PermissionDenied`."""
+        """Revoke a key, effective with the next request. Raises `ApiKeyNotFound`, `PermissionDenied`."""
         key = await self._lock(key_id)
         await self._keys.delete(key)
         await self._record("api_key.revoked", key, before={"prefix": key.prefix, **_audit_values(key)})
@@ -155,7 +155,7 @@ class ApiKeyService(ApiKeyReadService):
         return key
 
     async def _owning_team(self, kind: KeyKind) -> UUID | None:
-        """The team that a new key will belong to, None for the user's own; there is room for one more."""
+        """Return the team that will own a new key, or None for the user's own. Raises `TooManyApiKeys`."""
         if kind is KeyKind.USER:
             _require_below_limit(await self._keys.lock_and_count_for_user(self._principal.user_id))
             return None
@@ -167,7 +167,7 @@ class ApiKeyService(ApiKeyReadService):
         return team.id
 
     def _scopes(self, kind: KeyKind, requested: list[str] | None, *, current: Iterable[str] = ()) -> list[str] | None:
-        """The scopes as they are kept. A user's key is held to the role whenever it is used, a team's key now."""
+        """Return the scopes to store. A user's key is checked against the role at each use, a team's key now."""
         if requested is None:
             return None if kind is KeyKind.USER else sorted(self._principal.permissions - {READ, WRITE})
         if unknown := set(requested) - {permission.name for permission in list_permissions()}:
@@ -177,8 +177,8 @@ class ApiKeyService(ApiKeyReadService):
         return sorted(set(requested))
 
     def _require_within_role(self, scopes: Iterable[str]) -> None:
-        if beyond := set(scopes) - self._principal.permissions:
-            raise ScopesExceedRole(details={"permissions": sorted(beyond)})
+        if exceeding := set(scopes) - self._principal.permissions:
+            raise ScopesExceedRole(details={"permissions": sorted(exceeding)})
 
     async def _record(
         self,
@@ -194,13 +194,13 @@ class ApiKeyService(ApiKeyReadService):
 
 
 def _audit_values(key: ApiKey) -> dict[str, Any]:
-    """What is told of a key in the audit log."""
+    """Return the fields of a key for the audit log."""
     expires_at = key.expires_at.isoformat() if key.expires_at else None
     return {"name": key.name, "kind": key.kind.value, "scopes": key.scopes, "expires_at": expires_at}
 
 
 def _extends_access(key: ApiKey, changes: Mapping[str, Any]) -> bool:
-    """Whether these changes let a key do more, or for longer."""
+    """Whether these changes give a key more scopes or a later expiry."""
     scopes, expires_at = changes.get("scopes", key.scopes), changes.get("expires_at", key.expires_at)
     more = key.scopes is not None and (scopes is None or not set(scopes) <= set(key.scopes))
     longer = key.expires_at is not None and (expires_at is None or expires_at > key.expires_at)

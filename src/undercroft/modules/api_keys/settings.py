@@ -1,4 +1,4 @@
-"""How API keys are rotated, and how many there may be."""
+"""Settings of API keys: rotation and maximum number."""
 
 from datetime import timedelta
 
@@ -11,9 +11,12 @@ class ApiKeySettings(SettingsBase):
     section = "API keys"
 
     api_key_overlap_hours: float = Field(
-        24, ge=0, le=720, description="Hours for which the earlier key goes on after a rotation that says nothing else."
+        24,
+        ge=0,
+        le=720,
+        description="Hours until the previous key expires after a rotation, unless the request sets it.",
     )
-    api_keys_most: int = Field(50, ge=1, le=10_000, description="How many API keys a user, or a team, may have.")
+    api_keys_most: int = Field(50, ge=1, le=10_000, description="Maximum number of API keys per user and per team.")
 
     @property
     def overlap(self) -> timedelta:

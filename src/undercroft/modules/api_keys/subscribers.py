@@ -1,4 +1,4 @@
-"""What happens to keys when something happens to users, and what owners are told of keys."""
+"""Reactions of API keys to events of users, and notifications of key owners."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -13,12 +13,12 @@ from undercroft.modules.teams import MembershipRepository
 from undercroft.modules.users import UserDeleted, notify
 
 ACTION_LABELS = {"api_key.created": "created", "api_key.changed": "widened", "api_key.rotated": "rotated"}
-"""The word in the email for each action."""
+"""Word for each action in the email."""
 
 
 @on_action(*ACTION_LABELS)
 async def notify_key_owners(session: Session, entry: Entry) -> None:
-    """A key that is new, or may do more, is a way in that lasts: its user, or its team's owners, get an email."""
+    """Email the user or the team's owners about a key that is new, rotated or has more access."""
     key = await ApiKeyRepository(session).find(entry.target_id) if entry.target_id else None
     if key is None or (entry.action == "api_key.changed" and not entry.details.get("widened")):
         return
@@ -35,5 +35,5 @@ async def _owners(session: Session, key: ApiKey) -> Sequence[UUID]:
 
 @subscribe(UserDeleted)
 async def delete_keys(session: Session, event: UserDeleted) -> None:
-    """No key acts for somebody who is gone. What they made for a team is the team's and goes on."""
+    """Delete the keys of a deleted user. Keys that the user created for a team stay."""
     await ApiKeyRepository(session).delete_for_user(event.user_id)

@@ -1,3 +1,3 @@
-"""The audit log: who did what to which object, kept in the transaction of the change and never altered."""
+"""The append-only audit log: entries record who did what to which object, in the transaction of the change."""
 
 REQUIRES = ("users", "teams")

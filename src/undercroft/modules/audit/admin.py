@@ -1,4 +1,4 @@
-"""The audit log in `/admin`, to look at: nothing about it can be changed."""
+"""Read-only view of the audit log in `/admin`."""
 
 from sqladmin.filters import StaticValuesFilter
 

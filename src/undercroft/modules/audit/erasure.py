@@ -1,4 +1,4 @@
-"""Erasing what the audit log keeps apart about a deleted account or a purged team."""
+"""Erase personal values of a deleted account or a purged team from the audit log."""
 
 from uuid import UUID
 
@@ -10,9 +10,9 @@ _ERASE = Statement(text("SELECT audit_erase(CAST(:person AS uuid)) AS erased"))
 
 
 async def erase_values(session: Session, person_id: UUID) -> int:
-    """Erase the values about a deleted user, under every address of theirs, or about a purged team; how many rows.
+    """Erase the values about a deleted user with all former addresses, or about a purged team; return the row count.
 
-    Raises asyncpg's `InsufficientPrivilegeError` for everybody else.
+    Raises asyncpg's `InsufficientPrivilegeError` if the account or the team still exists.
     """
     row = await session.fetchrow(_ERASE, person=person_id)
     assert row is not None

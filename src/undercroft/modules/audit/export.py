@@ -1,4 +1,4 @@
-"""Entries as a file: CSV for spreadsheets, or JSON lines for programs."""
+"""Export entries as CSV for spreadsheets or as JSON lines for programs."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def csv_writer() -> Callable[[Sequence[dict[str, Any]]], bytes]:
-    """Writes entries as lines of a CSV file (RFC 4180), after a line of headings the first time."""
+    """Return a function that writes entries as CSV (RFC 4180), with a header line in its first call."""
     headed = False
 
     def write(entries: Sequence[dict[str, Any]]) -> bytes:
@@ -53,7 +53,7 @@ def csv_writer() -> Callable[[Sequence[dict[str, Any]]], bytes]:
 
 
 def json_lines_writer() -> Callable[[Sequence[dict[str, Any]]], bytes]:
-    """Writes each entry as one line of JSON, in the form in which the API lists it."""
+    """Return a function that writes each entry as a line of JSON, in the form of the API."""
 
     def write(entries: Sequence[dict[str, Any]]) -> bytes:
         return b"".join(_encode(entry) + b"\n" for entry in entries)
@@ -71,5 +71,5 @@ def _flatten(entry: dict[str, Any]) -> list[Any]:
 
 
 def _cell(value: Any) -> str:
-    """A cell that a spreadsheet takes for text, whatever somebody put into it."""
+    """Format a cell as text, so that a spreadsheet does not evaluate values as formulas (CSV injection)."""
     return escape_cell(_encode(value).decode() if isinstance(value, dict) else value)

@@ -1,4 +1,4 @@
-"""The tables of the audit log, partitioned by month. Migrations add what keeps rows from being changed."""
+"""Tables of the audit log, partitioned by month. Migrations add the triggers and privileges that protect rows."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -16,7 +16,7 @@ PARTITION_BY_MONTH = {"postgresql_partition_by": "RANGE (occurred_at)"}
 
 
 class PersonalPart(StrEnum):
-    """Which values: where the action came from, what it was about, or what users typed."""
+    """Kinds of personal values: origin of the request, personal fields, and free text."""
 
     ORIGIN = "origin"
     FIELDS = "fields"
@@ -24,7 +24,7 @@ class PersonalPart(StrEnum):
 
 
 class AuditEntry(SQLModel, table=True):
-    """Who did what. It holds ids and no personal value, so that it never has to change."""
+    """An action with its actor and target. It has ids and no personal values, so that it never has to change."""
 
     __tablename__ = "audit_entries"
     __privacy__ = Privacy(
@@ -45,25 +45,27 @@ class AuditEntry(SQLModel, table=True):
     )
 
     occurred_at: datetime = Field(sa_type=TIMESTAMP, primary_key=True)
-    id: UUID = Field(primary_key=True, description="UUIDv7, sorts by time.")
-    action: str = Field(sa_type=Text, description="`noun.verb` in the past tense.")
-    actor_kind: str = Field(sa_type=String(16), description="What acted: a user, an API key, a job, a command …")
-    user_id: UUID | None = Field(default=None, description="Who acted, or as whom somebody or something did.")
+    id: UUID = Field(primary_key=True, description="UUIDv7, sorted by time.")
+    action: str = Field(sa_type=Text, description="Name in the form `noun.verb`, with the verb in the past tense.")
+    actor_kind: str = Field(
+        sa_type=String(16), description="Kind of actor, such as a user, an API key, a job or a command."
+    )
+    user_id: UUID | None = Field(default=None, description="User who acted, or in whose name the actor did.")
     session_id: UUID | None = None
     api_key_id: UUID | None = None
-    impersonator_id: UUID | None = Field(default=None, description="Who acted as that user.")
+    impersonator_id: UUID | None = Field(default=None, description="Administrator who impersonated the user.")
     job_id: UUID | None = None
     target_type: str | None = Field(default=None, sa_type=Text)
     target_id: UUID | None = None
-    team_id: UUID | None = Field(default=None, description="Whose data it was about.")
+    team_id: UUID | None = Field(default=None, description="Team that owns the affected data.")
     request_id: str | None = Field(default=None, sa_type=Text)
-    before: dict[str, Any] = Field(sa_type=JSONB, description="The changed fields as they were.")
-    after: dict[str, Any] = Field(sa_type=JSONB, description="The changed fields as they became.")
+    before: dict[str, Any] = Field(sa_type=JSONB, description="Changed fields before the action.")
+    after: dict[str, Any] = Field(sa_type=JSONB, description="Changed fields after the action.")
     details: dict[str, Any] = Field(sa_type=JSONB)
 
 
 class AuditPersonalData(SQLModel, table=True):
-    """Personal values of an entry, about one person each, so that they can be erased without it."""
+    """Personal values of an entry about one user or team. They are erased without changing the entry."""
 
     __tablename__ = "audit_personal"
     __privacy__ = Privacy(
@@ -71,12 +73,12 @@ class AuditPersonalData(SQLModel, table=True):
         "until the account is deleted or the team is purged, at most AUDIT_KEEP_MONTHS",
         personal=("values",),
         non_personal=("part",),
-        erasure_note="erased by the function audit_erase, for no role may delete from it",
+        erasure_note="erased by the function audit_erase, as no role may delete from it",
     )
     __table_args__: Any = (Index("ix_audit_personal_person_id", "person_id"), PARTITION_BY_MONTH)
 
     occurred_at: datetime = Field(sa_type=TIMESTAMP, primary_key=True)
     entry_id: UUID = Field(primary_key=True)
     part: str = Field(sa_type=String(8), primary_key=True)
-    person_id: UUID | None = Field(default=None, description="Whom the values are about.")
+    person_id: UUID | None = Field(default=None, description="User or team that the values are about.")
     values: dict[str, Any] = Field(sa_type=JSONB)

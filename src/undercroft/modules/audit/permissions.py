@@ -1,5 +1,5 @@
-"""Who may read a team's own audit log."""
+"""Permissions of the audit log."""
 
 from undercroft.core.auth.permissions import ADMINS, Permission
 
-PERMISSIONS = (Permission("audit:read", "Read what was done in the team, and by whom.", ADMINS),)
+PERMISSIONS = (Permission("audit:read", "View the team's audit log.", ADMINS),)

@@ -1,4 +1,4 @@
-"""What never gets into an entry, and what is kept apart from it."""
+"""Redact secrets in audit entries and separate personal values from them."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from undercroft.core.telemetry.redaction import HIDDEN
 
 PERSONAL_PLACEHOLDER = "[personal]"
-"""Stands in an entry for a value that is kept apart; what is shown instead once that is erased."""
+"""Replaces a separately stored value in an entry. Shown once the value has been erased."""
 
 PERSONAL_FIELDS = frozenset(
     {"email", "new_email", "full_name", "first_name", "last_name", "avatar_url", "phone", "ip", "user_agent"}
@@ -23,9 +23,9 @@ _secret_cache: dict[str, bool] = {}
 FREE_TEXT_FIELDS = frozenset(
     {"name", "title", "description", "slug", "label", "reason", "note", "notes", "text", "message"}
 )
-"""Fields whose values users choose, even where a value looks like an identifier."""
+"""Fields with text that users choose, even if a value looks like an identifier."""
 NON_TEXT_FIELDS = frozenset({"issuer", "actor_issuer", "actor"})
-"""Fields whose values come from settings or identity providers, whatever they look like."""
+"""Fields with values from settings or identity providers, whatever they look like."""
 _IDENTIFIER = re.compile(
     r"[a-z0-9_]{1,64}([.:/-][a-z0-9_]{1,64}){0,12}(\.\*)?"  # a role, a permission, a domain, an id
     r"|\d{4}-\d\d-\d\d[T ]?[0-9:.]{0,15}(Z|[+-]\d\d:?\d\d)?"  # a date or a time
@@ -33,7 +33,7 @@ _IDENTIFIER = re.compile(
 
 
 class SplitValues(NamedTuple):
-    """What goes into the entry, and what is kept apart from it: personal values, and texts that users typed."""
+    """Values of an entry, and those stored separately: personal values and free text of users."""
 
     entry: dict[str, Any]
     personal: dict[str, Any]
@@ -41,7 +41,7 @@ class SplitValues(NamedTuple):
 
 
 def split_values(values: Mapping[str, Any], personal: Collection[str] = ()) -> SplitValues:
-    """Sort the fields of an entry; secrets are in none of the three."""
+    """Split the fields of an entry by kind. Secrets are redacted."""
     parts = SplitValues({}, {}, {})
     for name, value in values.items():
         if value is None or value == "":
@@ -58,7 +58,7 @@ def split_values(values: Mapping[str, Any], personal: Collection[str] = ()) -> S
 
 
 def _has_text(name: str, value: Any) -> bool:
-    """Whether a user may have typed some of the value: any text that is no identifier."""
+    """Whether the value contains text that a user may have typed: any text that is not an identifier."""
     if isinstance(value, Mapping):
         return any(_has_text(str(inner), item) for inner, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
@@ -69,7 +69,7 @@ def _has_text(name: str, value: Any) -> bool:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a field of this name holds what nobody may read."""
+    """Whether the name indicates a secret value."""
     known = _secret_cache.get(name)
     if known is None:
         known = name not in _PUBLIC_FIELDS and _SECRET.search(name) is not None
@@ -79,7 +79,7 @@ def is_secret(name: str) -> bool:
 
 
 def _redact(value: Any) -> Any:
-    """A value without what is secret or personal further inside it."""
+    """Redact secrets and personal values in nested values."""
     if isinstance(value, Mapping):
         return {
             name: HIDDEN if is_secret(str(name)) else PERSONAL_PLACEHOLDER if name in PERSONAL_FIELDS else _redact(item)

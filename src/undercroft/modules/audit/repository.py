@@ -1,4 +1,4 @@
-"""Every query about the audit log."""
+"""Queries for the audit log."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,13 +33,13 @@ NEWEST_FIRST = (col(AuditEntry.occurred_at).desc(), col(AuditEntry.id).desc())
 
 
 class AuditRepository:
-    """Entries with what is kept apart from them and who their users are now, the newest first."""
+    """Entries, newest first, with their personal values and the current data of their users."""
 
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
     async def page(self, where: Sequence[ColumnElement[bool]], *, page: int, size: int) -> tuple[Sequence[Any], int]:
-        """One page, counted from 1, and how many entries there are in all."""
+        """List one page, counted from 1, with the total count."""
         total = select(func.count()).select_from(AuditEntry).where(*where).scalar_subquery()
         rows = await self._rows(_entries(where).limit(size).offset((page - 1) * size).add_columns(total))
         if rows:
@@ -49,7 +49,7 @@ class AuditRepository:
     async def list_after(
         self, where: Sequence[ColumnElement[bool]], *, after: Position | None, limit: int
     ) -> tuple[Sequence[Any], Position | None]:
-        """Up to `limit` entries after a position, and where to go on; None at the end."""
+        """List up to `limit` entries after a position; return them with the next position, or None at the end."""
         query = _entries(where)
         if after is not None:
             query = query.where(tuple_(after.created_at, after.id) > SORT_KEY)
@@ -69,7 +69,7 @@ def _entries(where: Sequence[ColumnElement[bool]]) -> Select[Any]:
 
 
 def build_filters(filters: AuditFilter, *, team_id: UUID | None = None) -> list[ColumnElement[bool]]:
-    """Conditions for what is asked for, within one team if one is named."""
+    """Build the conditions of a request, within one team if one is given."""
     where: list[ColumnElement[bool]] = []
     if team_id is not None:
         where.append(col(AuditEntry.team_id) == team_id)

@@ -1,4 +1,4 @@
-"""The audit log over HTTP: all of it for administrators, a team's own for those whom its roles let."""
+"""Routes of the audit log: all entries for administrators, and those of a team for members with permission."""
 
 from typing import Annotated, Any
 
@@ -17,10 +17,10 @@ from undercroft.modules.audit.schemas import AdminAuditQuery, AuditEntryRead, Au
 from undercroft.modules.audit.service import AuditLog, export
 from undercroft.modules.teams import TEAM_FROM_PATH, TeamNotFound
 
-AUDIT = Tag("Audit log", "Who did what, and when.", group="Administration")
+AUDIT = Tag("Audit log", "Audit log of the platform.", group="Administration")
 EXPORT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The file, as long as it is.",
+        "description": "The exported file, streamed.",
         "content": {media: {"schema": {"type": "string"}} for media in MEDIA_TYPES.values()},
     }
 }
@@ -32,15 +32,18 @@ team = Router(surface="app", prefix="/teams/{team_id}/audit-logs", tag="Teams", 
 
 @admin.get("", response_model=AuditEntryPage, summary="List audit entries", responses=responses(InvalidCursor))
 async def list_entries(query: Annotated[AdminAuditQuery, query(AdminAuditQuery)], session: ReadSessionDep) -> Response:
-    """Newest first, by pages with a total; with `cursor` or `limit` by stretches, which are as fast in a long log."""
+    """Returns entries, newest first.
+
+    Offset pages with a total count, or cursor pages when `cursor` or `limit` is given, which stay fast in a long log.
+    """
     return await _list_response(AuditLog(session), query, query)
 
 
 @admin.get("/export", response_class=StreamingResponse, summary="Export audit entries", responses=EXPORT_RESPONSES)
 async def export_entries(query: Annotated[ExportQuery, query(ExportQuery)], database: DatabaseDep) -> Response:
-    """All entries that match, newest first, as a file. The export is an entry of its own.
+    """Exports all matching entries, newest first, as a file. The export is recorded in the audit log.
 
-    In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe.
+    In CSV files, a cell that a spreadsheet would evaluate as a formula starts with an apostrophe.
     """
     name = f"audit-log-{utc_now():%Y%m%d-%H%M%S}.{query.format}"
     return StreamingResponse(
@@ -60,14 +63,14 @@ async def export_entries(query: Annotated[ExportQuery, query(ExportQuery)], data
 async def list_team_entries(
     query: Annotated[AuditQuery, query(AuditQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Response:
-    """What was done to the team and what it owns, newest first."""
+    """Returns entries about the team and its data, newest first."""
     return await _list_response(AuditLog(session, team_id=principal.team_id), query, query)
 
 
-async def _list_response(log: AuditLog, filters: AuditFilter, how: CursorQuery) -> Response:
-    if how.uses_cursor:
-        items, following = await log.list_after(filters, after=how.position, limit=how.limit or 20)
+async def _list_response(log: AuditLog, filters: AuditFilter, paging: CursorQuery) -> Response:
+    if paging.uses_cursor:
+        items, following = await log.list_after(filters, after=paging.position, limit=paging.limit or 20)
         return json_response({"items": items, "next_cursor": encode_cursor(following)})
-    items, total = await log.page(filters, page=how.page, size=how.size)
-    counted = {"total": total, "page": how.page, "size": how.size, "pages": pages(total, how.size)}
+    items, total = await log.page(filters, page=paging.page, size=paging.size)
+    counted = {"total": total, "page": paging.page, "size": paging.size, "pages": pages(total, paging.size)}
     return json_response({"items": items, **counted})

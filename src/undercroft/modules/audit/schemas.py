@@ -1,4 +1,4 @@
-"""What is asked of the audit log, and what it tells."""
+"""Request and response schemas of the audit log."""
 
 import re
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ TARGET_PATTERN = r"^[a-z][a-z0-9_]*(:[0-9a-fA-F-]{36})?$|^[0-9a-fA-F-]{36}$"
 
 
 def _restore_plus(value: Any) -> Any:
-    """`+02:00` with a plus that nobody escaped."""
+    """Restore an unescaped plus in an offset such as `+02:00`, which URL decoding turned into a space."""
     return _UNESCAPED_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value
 
 
@@ -39,18 +39,22 @@ Target = Annotated[str, Field(max_length=140, pattern=TARGET_PATTERN), AfterVali
 
 
 class AuditFilter(Schema):
-    """Which entries; what is left out asks for nothing."""
+    """Filters for entries. A filter that is not given matches all entries."""
 
     actor: UUID | ActorKind | None = Field(
-        None, description="The id of a user, an API key or a job that acted, or a kind of actor such as `command`."
+        None, description="ID of a user, an API key or a job, or a kind of actor such as `command`."
     )
-    action: Action | None = Field(None, description="`project.created`, or `project.*` for all that begin so.")
-    target: Target | None = Field(None, description="A kind of thing (`project`), its id, or both (`project:ID`).")
+    action: Action | None = Field(
+        None, description="Name of an action such as `project.created`, or a prefix such as `project.*`."
+    )
+    target: Target | None = Field(None, description="Type of the target (`project`), its ID, or both (`project:ID`).")
     request_id: str | None = Field(None, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")
     since: Timestamp | None = Field(
-        None, alias="from", description="Not before this time; UTC unless it says otherwise."
+        None, alias="from", description="Earliest time, inclusive; UTC unless an offset is given."
     )
-    until: Timestamp | None = Field(None, alias="to", description="Before this time.")
+    until: Timestamp | None = Field(
+        None, alias="to", description="Latest time, exclusive; UTC unless an offset is given."
+    )
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -59,20 +63,20 @@ class AuditFilter(Schema):
         return self
 
     def as_details(self) -> dict[str, Any]:
-        """What was asked for, as an entry about it tells."""
+        """Return the filters for the audit entry of the request."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(AuditFilter.model_fields))
 
 
 class AuditQuery(AuditFilter, CursorQuery):
-    """A list of entries of one team."""
+    """A list request for entries of one team."""
 
 
 class AdminFilter(AuditFilter):
-    team_id: UUID | None = Field(None, description="Entries about this team's data.")
+    team_id: UUID | None = Field(None, description="ID of the team that owns the affected data.")
 
 
 class AdminAuditQuery(AdminFilter, CursorQuery):
-    """A list of entries of all teams, and of what belongs to none."""
+    """A list request for all entries, including those without a team."""
 
 
 class ExportFormat(StrEnum):
@@ -81,7 +85,9 @@ class ExportFormat(StrEnum):
 
 
 class ExportQuery(AdminFilter):
-    format: ExportFormat = Field(ExportFormat.CSV, description="`csv` (RFC 4180), or `jsonl`: one JSON object a line.")
+    format: ExportFormat = Field(
+        ExportFormat.CSV, description="File format: `csv` (RFC 4180), or `jsonl` with one JSON object per line."
+    )
 
     def as_details(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -89,13 +95,13 @@ class ExportQuery(AdminFilter):
 
 class ActorRead(Schema):
     kind: ActorKind
-    user_id: UUID | None = Field(description="Who acted, or as whom somebody or something did.")
+    user_id: UUID | None = Field(description="ID of the user who acted, or in whose name the actor did.")
     session_id: UUID | None
     api_key_id: UUID | None
-    impersonator_id: UUID | None = Field(description="Who acted as that user.")
+    impersonator_id: UUID | None = Field(description="ID of the administrator who impersonated the user.")
     job_id: UUID | None
-    email: str | None = Field(None, description="The user's address as it is now; for administrators.")
-    full_name: str | None = Field(None, description="The user's name as it is now; for administrators.")
+    email: str | None = Field(None, description="Current email address of the user; only for administrators.")
+    full_name: str | None = Field(None, description="Current name of the user; only for administrators.")
 
 
 EXAMPLE: Any = {
@@ -135,8 +141,10 @@ class AuditEntryRead(Schema):
     target_id: UUID | None
     team_id: UUID | None
     request_id: str | None
-    ip: str | None = Field(description="Where the request came from; empty once it was erased.")
+    ip: str | None = Field(description="IP address of the request; empty if erased.")
     user_agent: str | None
-    before: dict[str, Any] = Field(description="The changed fields as they were; `[personal]` where one was erased.")
-    after: dict[str, Any] = Field(description="The changed fields as they became.")
+    before: dict[str, Any] = Field(
+        description="Changed fields before the action; `[personal]` replaces an erased value."
+    )
+    after: dict[str, Any] = Field(description="Changed fields after the action.")
     details: dict[str, Any]

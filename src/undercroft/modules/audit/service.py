@@ -1,4 +1,4 @@
-"""Reading the audit log and taking it out; reading leaves no entry, an export does."""
+"""Read and export the audit log. An export is itself recorded, reading is not."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -19,21 +19,21 @@ CHANGE_FIELDS = ("before", "after", "details")
 
 
 class AuditLog:
-    """The log of one team, or of all when none is named; then with who the users are now."""
+    """The log of one team, or the whole log with the current data of users if no team is given."""
 
     def __init__(self, session: ReadSession, *, team_id: Any = None) -> None:
         self._entries = AuditRepository(session)
         self._team_id = team_id
 
     async def page(self, filters: AuditFilter, *, page: int, size: int) -> tuple[list[dict[str, Any]], int]:
-        """One page of the entries, newest first, and how many there are."""
+        """List one page of entries, newest first, with the total count."""
         rows, total = await self._entries.page(self._where(filters), page=page, size=size)
         return self._serialize(rows), total
 
     async def list_after(
         self, filters: AuditFilter, *, after: Position | None, limit: int
     ) -> tuple[list[dict[str, Any]], Position | None]:
-        """The next entries, newest first, and where to go on; counts nothing."""
+        """List the next entries, newest first, with the next position; no count."""
         rows, following = await self._entries.list_after(self._where(filters), after=after, limit=limit)
         return self._serialize(rows), following
 
@@ -46,14 +46,14 @@ class AuditLog:
 
 
 async def export(database: Database, filters: ExportQuery) -> AsyncIterator[bytes]:
-    """The entries that match as a file, written while it is read. That it was asked for is recorded first."""
+    """Record the export, then stream matching entries as a file."""
     async with database.session() as session:
         await record(session, Entry("audit.exported", target_type="audit", details=filters.as_details()))
     return _stream_entries(database, filters)
 
 
 async def _stream_entries(database: Database, filters: ExportQuery) -> AsyncIterator[bytes]:
-    """Each stretch on a connection held only for it, however slowly the client reads."""
+    """Yield batches. Each uses its own connection, so that a slow client does not occupy one."""
     write, position = WRITERS[filters.format](), None
     while True:
         async with database.read_session() as session:
@@ -64,12 +64,12 @@ async def _stream_entries(database: Database, filters: ExportQuery) -> AsyncIter
 
 
 def _is_by_staff(row: Any, origin: Mapping[str, Any]) -> bool:
-    """Whether the platform's staff acted: then or, where the entry is older than that mark, as far as is known now."""
+    """Whether platform staff acted, by the mark in the entry, or for older entries by the user's current role."""
     return row.impersonator_id is not None or bool(origin.get("staff")) or row.role not in (None, PlatformRole.USER)
 
 
 def serialize_entry(row: Any, *, for_team: bool) -> dict[str, Any]:
-    """An entry with what is kept apart from it. A team is not told who its users are now, nor where staff sits."""
+    """Serialize an entry with its personal values. A team sees neither current user data nor the origin of staff."""
     personal_values = row.personal_values or {}
     origin, fields, texts = (personal_values.get(part, {}) for part in PersonalPart)
     actor = {"kind": row.actor_kind, **{name: getattr(row, name) for name in ACTOR_FIELDS}}

@@ -1,4 +1,4 @@
-"""How long the audit log is kept."""
+"""Settings of the audit log."""
 
 from pydantic import Field
 
@@ -12,6 +12,6 @@ class AuditSettings(SettingsBase):
         24,
         ge=0,
         le=1200,
-        description="Whole months of the audit log that `undercroft audit prune` leaves, beside the current one; "
-        "0 keeps all of it.",
+        description="Months of the audit log that `undercroft audit prune` retains, besides the current one; 0 retains "
+        "all.",
     )

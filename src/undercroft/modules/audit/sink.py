@@ -1,4 +1,4 @@
-"""Where entries go: into the table, in the transaction of the change, and after its commit to the log."""
+"""Write entries to the tables in the transaction of the change, and to the log after the commit."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -39,14 +39,14 @@ _COLUMN_DEFINITIONS = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items
 
 INSERT_ENTRY_CTE = f"""
 entry AS (
-    SELECT * FROM jsonb_to_record(CAST(CAST(:audit AS text) AS jsonb)) AS e ({_COLUMN_DEFINITIONS}, apart jsonb)
+    SELECT * FROM jsonb_to_record(CAST(CAST(:audit AS text) AS jsonb)) AS e ({_COLUMN_DEFINITIONS}, personal jsonb)
     WHERE EXISTS (SELECT FROM written)
-), kept AS (
+), stored_entry AS (
     INSERT INTO audit_entries ({_COLUMN_NAMES}) SELECT {_COLUMN_NAMES} FROM entry
-), kept_apart AS (
+), stored_personal AS (
     INSERT INTO audit_personal (occurred_at, entry_id, part, person_id, values)
     SELECT entry.occurred_at, entry.id, p.part, p.person_id, p.values
-    FROM entry, jsonb_to_recordset(entry.apart) AS p (part text, person_id uuid, values jsonb)
+    FROM entry, jsonb_to_recordset(entry.personal) AS p (part text, person_id uuid, values jsonb)
 )
 """  # noqa: S608 - only constants
 
@@ -55,7 +55,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class DatabaseSink:
-    """The `Sink` of this product: an entry costs one statement, or none more beside a statement of its own."""
+    """Default `Sink`: an entry costs one statement, or none when combined with the statement of the change."""
 
     async def write(self, session: Session, entry: Entry) -> None:
         row, encoded, whole = encode_entry(entry)
@@ -74,14 +74,14 @@ def _with_audit_entry(statement: Statement) -> Statement:
 
 
 def encode_entry(entry: Entry) -> tuple[dict[str, Any], str, str]:
-    """An entry as its columns, the same as JSON, and that with what is kept `apart` from it."""
-    row, apart = build_row(entry)
+    """Return an entry as columns, as JSON, and as JSON that includes its personal values as `personal`."""
+    row, personal = build_row(entry)
     encoded = _encode(row).decode()
-    return row, encoded, f'{encoded[:-1]},"apart":{_encode(apart).decode()}}}'
+    return row, encoded, f'{encoded[:-1]},"personal":{_encode(personal).decode()}}}'
 
 
 def build_row(entry: Entry) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """An entry as the tables keep it: its columns, and the personal values apart from them."""
+    """Return the columns of an entry and the rows of personal values."""
     actor, origin = entry.actor, current_origin()
     changed: dict[str, Mapping[str, Any]] = {"before": {}, "after": {}, "details": {}}
     fields: dict[str, Mapping[str, Any]] = {}
@@ -115,20 +115,20 @@ def _drop_empty(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str
 def _personal_rows(
     entry: Entry, actor: Actor, origin: RequestOrigin, fields: Mapping[str, Any], texts: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """What is kept apart, by whom it is about: who acts, of whom the entry tells, and the team whose texts it has."""
+    """Build the rows of personal values, each with the user or team it is about: the actor, the target or the team."""
     target = entry.target_id if entry.target_type == "user" else None
     who = actor.impersonator_id or actor.user_id
-    apart: list[dict[str, Any]] = []
+    personal: list[dict[str, Any]] = []
     if origin.ip or origin.user_agent:
         values: dict[str, Any] = {"ip": origin.ip, "user_agent": origin.user_agent}
         if actor.is_staff:
             values["staff"] = True
-        apart.append(_personal_row(PersonalPart.ORIGIN, who or entry.person_id or target or entry.team_id, values))
+        personal.append(_personal_row(PersonalPart.ORIGIN, who or entry.person_id or target or entry.team_id, values))
     if fields:
-        apart.append(_personal_row(PersonalPart.FIELDS, entry.person_id or target or who, fields))
+        personal.append(_personal_row(PersonalPart.FIELDS, entry.person_id or target or who, fields))
     if texts:
-        apart.append(_personal_row(PersonalPart.TEXTS, entry.team_id or entry.person_id or target or who, texts))
-    return apart
+        personal.append(_personal_row(PersonalPart.TEXTS, entry.team_id or entry.person_id or target or who, texts))
+    return personal
 
 
 def _personal_row(part: PersonalPart, person_id: UUID | None, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Binds the audit log to every process, and erases from it who has gone."""
+"""Bind the audit log to every process, and erase personal values of deleted users and purged teams."""
 
 from undercroft.core import audit
 from undercroft.core.db import Session
@@ -13,17 +13,17 @@ audit.set_sink(DatabaseSink())
 
 @subscribe(UserDeleted)
 async def erase_deleted_user(session: Session, event: UserDeleted) -> None:
-    """Names and addresses go with the account; what was done to what remains, by ids."""
+    """Erase names and addresses of a deleted user. Entries keep the ids."""
     await erase_values(session, event.user_id)
 
 
 @subscribe(UserErased)
 async def erase_late_entries(session: Session, event: UserErased) -> None:
-    """What others recorded of the same deletion, or of requests that were still on their way."""
+    """Erase values recorded since the deletion, by other subscribers or by requests that were still running."""
     await erase_values(session, event.user_id)
 
 
 @subscribe(TeamPurged)
 async def erase_team(session: Session, event: TeamPurged) -> None:
-    """The texts of a team go with what it owned."""
+    """Erase the text values of a purged team."""
     await erase_values(session, event.team_id)

@@ -1,4 +1,4 @@
-"""Making partitions before their month begins."""
+"""Create partitions in advance."""
 
 from undercroft.core.audit import Entry, record
 from undercroft.jobs import CurrentJob, cron
@@ -7,9 +7,9 @@ from undercroft.modules.audit.partitions import add_partitions
 
 @cron("11 4 * * *", name="audit.add_partitions")
 async def create_partitions(job: CurrentJob) -> dict[str, int]:
-    """Keep a year of partitions ahead; what no month fits goes to the default one."""
+    """Create partitions for the next 12 months. Rows without a matching month go to the default partition."""
     async with job.session() as session:
-        made = await add_partitions(session)
-        if made:
-            await record(session, Entry("audit.partitions_added", target_type="audit", after={"partitions": made}))
-    return {"partitions": made}
+        created = await add_partitions(session)
+        if created:
+            await record(session, Entry("audit.partitions_added", target_type="audit", after={"partitions": created}))
+    return {"partitions": created}

@@ -1,3 +1,3 @@
-"""The page behind a mailed invitation: accept it as who one is, or as somebody new."""
+"""The page behind an emailed invitation: accept it with the current account or with a new one."""
 
 REQUIRES = ("users", "teams", "auth")

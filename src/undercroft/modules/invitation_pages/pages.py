@@ -1,7 +1,8 @@
-"""The page behind a mailed invitation. Opening it changes nothing: buttons post.
+"""The page behind an emailed invitation. Opening it changes nothing; its buttons send POST requests.
 
-Who is signed in as the invited address accepts by a click; whoever has no account chooses a password, and is in;
-whoever has one signs in first; and who is signed in as somebody else is told so.
+A user signed in with the invited address accepts with one click. A visitor without an account chooses a password,
+which creates the account, accepts and signs in. A visitor with an account signs in first. A user signed in with
+another address gets a button to sign out.
 """
 
 from pathlib import Path
@@ -54,11 +55,11 @@ async def invitation_page(
 
 @pages.post(INVITATION_PAGE)
 @limit("30/minute")
-@idempotency_exempt("a browser's form; accepting again changes nothing")
+@idempotency_exempt("a browser form; accepting again changes nothing")
 async def accept(
     request: Request, auth_services: AuthServicesDep, token: FormToken = "", csrf_token: FormToken = ""
 ) -> Response:
-    """As who is signed in."""
+    """Accept the invitation as the signed-in user."""
     try:
         visitor = await _visitor(request, auth_services, csrf_token)
         if visitor is None:
@@ -72,7 +73,7 @@ async def accept(
 
 @pages.post(f"{INVITATION_PAGE}/register", dependencies=[require_local_accounts()])
 @limit("30/minute")
-@idempotency_exempt("a browser's form; an address registers once")
+@idempotency_exempt("a browser form; an address can register only once")
 async def register(
     request: Request,
     auth_services: AuthServicesDep,
@@ -81,7 +82,7 @@ async def register(
     password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
     full_name: Annotated[FullName, Form()] = "",
 ) -> Response:
-    """As somebody new; whoever has made an account meanwhile signs in with that."""
+    """Register and accept; if the address has an account by now, the page asks the visitor to sign in."""
     try:
         refuse_cross_site(request, from_mail=True)
         joined, started = await register_and_accept(
@@ -99,11 +100,11 @@ async def register(
 
 
 @pages.post(f"{INVITATION_PAGE}/sign-out")
-@idempotency_exempt("a browser's form; ending a session again changes nothing")
+@idempotency_exempt("a browser form; signing out again changes nothing")
 async def sign_out(
     request: Request, auth_services: AuthServicesDep, token: FormToken = "", csrf_token: FormToken = ""
 ) -> Response:
-    """So that the invited address can sign in."""
+    """Sign out, so that the owner of the invited address can sign in."""
     try:
         visitor = await _visitor(request, auth_services, csrf_token)
     except AppError as error:
@@ -124,7 +125,7 @@ async def joined_page(request: Request) -> Response:
 
 
 async def _visitor(request: Request, auth_services: AuthServices, csrf_token: str) -> Principal | None:
-    """Who pressed a button of ours, by the cookie. Raises `CsrfFailed` when it was another site's."""
+    """Return the signed-in user. Raises `CsrfFailed` when another site sent the form."""
     refuse_cross_site(request, from_mail=True)
     visitor = await auth_services.authenticator.visitor(request)
     if visitor is not None:
@@ -136,7 +137,7 @@ async def _visitor(request: Request, auth_services: AuthServices, csrf_token: st
 async def _render(
     request: Request, auth_services: AuthServices, token: str, error: AppError | None = None, *, full_name: str = ""
 ) -> Response:
-    """What is to be done with the invitation, for who is here."""
+    """Render the page for the visitor's next step."""
     try:
         async with auth_services.database.read_session() as read_session:
             found = await get_open_invitation(read_session, token)
@@ -167,7 +168,7 @@ def _with_query(page: str, **query: str) -> str:
 
 
 def _next_step(found: OpenInvitation, visitor: Principal | None, *, can_register: bool) -> str:
-    """What is to be done next; where accounts are kept elsewhere, nobody registers here."""
+    """Return the visitor's next step. With an external identity provider, visitors cannot register here."""
     if visitor is None:
         return "register" if can_register and not found.has_account else "sign_in"
     return "accept" if visitor.subject["email"] == found.email else "wrong_account"
@@ -178,5 +179,4 @@ def _redirect_joined(joined: UserTeam) -> Response:
 
 
 def _render_failure(request: Request, error: AppError) -> Response:
-    reason = f"{error.text} Ask the person who invited you to send a new invitation."
-    return failure_page(request, type(error)(reason), "The invitation does not work", CONTINUE)
+    return failure_page(request, error, "This invitation cannot be used", CONTINUE)

@@ -1,4 +1,4 @@
-"""Accepting an invitation as somebody who has no account yet."""
+"""Accept an invitation with a new account."""
 
 from undercroft.core.db import Database
 from undercroft.core.security import passwords
@@ -10,9 +10,9 @@ from undercroft.modules.users import NewUser
 async def register_and_accept(
     database: Database, *, token: str, password: str, full_name: str, client: Client
 ) -> tuple[UserTeam, StartedSession]:
-    """Make an account for the invited address, which the mailed link proves, let it join, and sign it in.
+    """Create an account for the invited address, which the emailed link verifies; accept and sign in.
 
-    All of it or nothing. Raises `WeakPassword`, `TooBusy`, `EmailTaken` and what `accept_invitation` raises.
+    All in one transaction. Raises `WeakPassword`, `TooBusy`, `EmailTaken` and the errors of `accept_invitation`.
     """
     async with database.read_session() as read_session:
         email = (await get_open_invitation(read_session, token)).email

@@ -1,3 +1,3 @@
-"""Projects of a team: the worked example that a new module is copied from."""
+"""Projects of a team: the example to copy for a new module."""
 
 REQUIRES = ("teams",)

@@ -1,8 +1,8 @@
-"""What can go wrong with projects."""
+"""Errors of the projects module."""
 
 from undercroft.core.errors import NotFound
 
 
 class ProjectNotFound(NotFound):
     code = "PROJECT_NOT_FOUND"
-    message = "There is no such project."
+    message = "Project not found."

@@ -17,16 +17,18 @@ class ProjectStatus(StrEnum):
 
 
 class ProjectBase(SQLModel):
-    name: Name = Field(max_length=200, description="What people call the project.")
-    description: LongText = Field(default="", max_length=10_000, description="What it is about.")
-    status: ProjectStatus = Field(default=ProjectStatus.ACTIVE, sa_type=String(20), description="How it stands.")
+    name: Name = Field(max_length=200, description="Name shown to members, at most 200 characters.")
+    description: LongText = Field(
+        default="", max_length=10_000, description="Purpose of the project, at most 10,000 characters."
+    )
+    status: ProjectStatus = Field(default=ProjectStatus.ACTIVE, sa_type=String(20), description="State of the work.")
 
 
 class Project(ProjectBase, TenantOwned, Timestamped, SoftDeleted, Versioned, table=True):
     __tablename__ = "projects"
     __privacy__ = Privacy("the team", "until the team is purged", non_personal=("name", "description", "status"))
     __table_args__ = (
-        # `deleted_at` rides along so that counting a team's projects reads the index alone
+        # includes `deleted_at` so that counting a team's projects is an index-only scan
         Index(
             "ix_projects_team_id_created_at_id",
             "team_id",
@@ -36,10 +38,10 @@ class Project(ProjectBase, TenantOwned, Timestamped, SoftDeleted, Versioned, tab
         ),
     )
 
-    team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE", description="The team that owns it.")
+    team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE", description="Team that owns the project.")
     created_by: UUID | None = Field(
         default=None,
         foreign_key="users.id",
         ondelete="SET NULL",
-        description="Who made it; empty once they are gone, or when a team's API key did.",
+        description="User who created the project; empty if the account was deleted or a team's API key was used.",
     )

@@ -1,4 +1,4 @@
-"""Every query about projects; those of the hot paths are compiled once."""
+"""Queries for projects. Frequent ones are compiled once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,21 +40,21 @@ class ProjectRepository(TenantRepository[Project]):
     sortable = ("created_at", "updated_at", "name", "status")
 
     async def get_by_id(self, key: UUID) -> Record:
-        """One project as the driver gives it. Raises `ProjectNotFound`."""
+        """Return a project as a database row. Raises `ProjectNotFound`."""
         row = await self._session.fetchrow(SELECT_BY_ID, id=key, team_id=self.team_id)
         if row is None:
             raise ProjectNotFound
         return row
 
     async def list_newest(self, *, page: int, size: int) -> Sequence[Record]:
-        """One page of the plain listing; each row also carries the `total`."""
+        """List one page of all projects, newest first; each row also has the `total`."""
         return await self._session.fetch(SELECT_NEWEST, team_id=self.team_id, size=size, offset=(page - 1) * size)
 
     async def insert(self, values: Mapping[str, Any], entry: Entry, *, created_by: UUID | None) -> Mapping[str, Any]:
-        """Write a new project and its audit entry in one statement; the entry names its id. Returns the new row.
+        """Insert a project and its audit entry in one statement; return the new row.
 
-        Its own columns are filled in here: making a `Project` for that costs as much as the statement. The statement
-        may wait for the end of the session (see `Session.write_one`), so the row is made here, not read back.
+        This method fills in the columns: constructing a `Project` costs as much as the statement. The row is built here
+        and not read back, as the statement may wait until the session ends (see `Session.write_one`).
         """
         now = utc_now()
         row = {

@@ -1,4 +1,4 @@
-"""Projects over HTTP."""
+"""Routes of projects."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -23,7 +23,9 @@ from undercroft.modules.projects.repository import ProjectRepository
 from undercroft.modules.projects.schemas import ProjectCreate, ProjectRead, ProjectUpdate
 from undercroft.modules.projects.service import ProjectService
 
-router = Router(surface="app", prefix="/projects", tag=Tag("Projects", "What a team works on.", group="Product"))
+router = Router(
+    surface="app", prefix="/projects", tag=Tag("Projects", "Projects of the current team.", group="Product")
+)
 
 READ = [require_permission("projects:read")]
 WRITE = [require_permission("projects:write")]
@@ -47,7 +49,10 @@ class ProjectQuery(ListQuery):
 async def list_projects(
     query: Annotated[ProjectQuery, query(ProjectQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Response:
-    """By pages with a total, newest first unless `sort` says otherwise; with `cursor` or `limit` by stretches."""
+    """Returns projects, newest first unless `sort` is given.
+
+    Offset pages with a total count, or cursor pages when `cursor` or `limit` is given.
+    """
     projects = ProjectService(session, principal)
     if query.uses_cursor:
         page = await projects.list_after(q=query.q, status=query.status, after=query.position, limit=query.limit or 20)
@@ -61,18 +66,20 @@ async def list_projects(
     return _page_response([_row_to_dict(row) for row in rows], total, query)
 
 
-@router.post("", status_code=201, response_model=ProjectRead, summary="Make a project", dependencies=WRITE)
-@step_up_exempt("Projects open nothing but themselves.")
+@router.post("", status_code=201, response_model=ProjectRead, summary="Create a project", dependencies=WRITE)
+@step_up_exempt("A project grants no access.")
 async def create_project(body: ProjectCreate, principal: CurrentPrincipal, session: SessionDep) -> Response:
-    made = await ProjectService(session, principal).create(body)
-    location = f"{Surface.APP.prefix}/projects/{made['id']}"
-    return json_response(_row_to_dict(made), status=201, headers={"Location": location, "ETag": etag(made["version"])})
+    created = await ProjectService(session, principal).create(body)
+    location = f"{Surface.APP.prefix}/projects/{created['id']}"
+    return json_response(
+        _row_to_dict(created), status=201, headers={"Location": location, "ETag": etag(created["version"])}
+    )
 
 
 @router.get(
     "/{project_id}",
     response_model=ProjectRead,
-    summary="Read a project",
+    summary="Get a project",
     responses=ETAG_RESPONSES | responses(ProjectNotFound),
     dependencies=READ,
 )
@@ -84,15 +91,15 @@ async def read_project(project_id: UUID, principal: CurrentPrincipal, session: R
 @router.patch(
     "/{project_id}",
     response_model=ProjectRead,
-    summary="Change a project",
+    summary="Update a project",
     responses=ETAG_RESPONSES | responses(ProjectNotFound, Conflict, PreconditionFailed, InvalidIfMatch),
     dependencies=WRITE,
 )
-@step_up_exempt("Projects open nothing but themselves.")
+@step_up_exempt("A project grants no access.")
 async def update_project(
     project_id: UUID, body: ProjectUpdate, principal: CurrentPrincipal, session: SessionDep, versions: IfMatch
 ) -> Response:
-    """Only the fields that are given are changed. With `If-Match` only if nobody else changed it meanwhile."""
+    """Changes only the given fields. With `If-Match`, fails if the project has changed since that version."""
     changed = await ProjectService(session, principal).update(project_id, body, versions=versions)
     return json_response(_project_to_dict(changed), headers={"ETag": etag(changed.version)})
 
@@ -104,9 +111,9 @@ async def update_project(
     responses=responses(ProjectNotFound, PreconditionFailed, InvalidIfMatch),
     dependencies=WRITE,
 )
-@step_up_exempt("Projects open nothing but themselves.")
+@step_up_exempt("A project grants no access.")
 async def delete_project(project_id: UUID, principal: CurrentPrincipal, session: SessionDep, versions: IfMatch) -> None:
-    """It can be restored."""
+    """Deletes a project, which can be restored. With `If-Match`, fails if it has changed since that version."""
     await ProjectService(session, principal).delete(project_id, versions=versions)
 
 
@@ -117,7 +124,7 @@ async def delete_project(project_id: UUID, principal: CurrentPrincipal, session:
     responses=ETAG_RESPONSES | responses(ProjectNotFound),
     dependencies=WRITE,
 )
-@step_up_exempt("Projects open nothing but themselves.")
+@step_up_exempt("A project grants no access.")
 async def restore_project(project_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Response:
     restored = await ProjectService(session, principal).restore(project_id)
     return json_response(_project_to_dict(restored), headers={"ETag": etag(restored.version)})

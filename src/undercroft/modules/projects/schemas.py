@@ -1,4 +1,4 @@
-"""What comes in and goes out about projects."""
+"""Request and response schemas of projects."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from undercroft.core.validation import LongText, Name, Schema
 from undercroft.modules.projects.models import ProjectBase, ProjectStatus
 
-EXAMPLE: Any = {"name": "Website", "description": "The new one.", "status": "active"}
+EXAMPLE: Any = {"name": "Website", "description": "The new website.", "status": "active"}
 
 
 class ProjectCreate(ProjectBase):
@@ -17,7 +17,7 @@ class ProjectCreate(ProjectBase):
 
 
 class ProjectUpdate(Schema):
-    """Only the fields that are given are changed."""
+    """Only the given fields are changed."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "done"}]})
 
@@ -32,4 +32,4 @@ class ProjectRead(ProjectBase):
     created_by: UUID | None
     created_at: datetime
     updated_at: datetime
-    version: int = Field(description="Rises with every change; also the ETag.")
+    version: int = Field(description="Version number, incremented by every change; also the ETag.")

@@ -1,4 +1,4 @@
-"""A few projects for the demo account."""
+"""Demo projects."""
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Session, tenant
@@ -8,14 +8,14 @@ from undercroft.modules.teams import TeamRepository
 from undercroft.modules.users import DEMO_EMAIL, UserRepository
 
 DEMO_PROJECTS = (
-    ("Website", "The new one, with the pricing page.", ProjectStatus.ACTIVE),
+    ("Website", "The new website, with the pricing page.", ProjectStatus.ACTIVE),
     ("Mobile app", "First release for both stores.", ProjectStatus.ON_HOLD),
-    ("Move to the new office", "Done, and the plants survived.", ProjectStatus.DONE),
+    ("Move to the new office", "Completed in March.", ProjectStatus.DONE),
 )
 
 
 async def seed(session: Session) -> None:
-    """Give the demo account its projects, unless it has had any."""
+    """Create the projects of the demo account, unless it has had any."""
     user = await UserRepository(session).get_by(email=DEMO_EMAIL)
     team = await TeamRepository(session).get_personal(user.id) if user else None
     if user is None or team is None:
@@ -24,10 +24,10 @@ async def seed(session: Session) -> None:
         projects = ProjectRepository(session, team.id)
         if await projects.count() or await projects.count(deleted=True):
             return
-        made = await projects.create_many(
+        created = await projects.create_many(
             Project(name=name, description=description, status=status, team_id=team.id, created_by=user.id)
             for name, description, status in DEMO_PROJECTS
         )
-        for project in made:
+        for project in created:
             after = {"name": project.name, "description": project.description, "status": project.status}
             await record(session, Entry("project.created", user.id, "project", project.id, team.id, after=after))

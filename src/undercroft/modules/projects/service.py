@@ -1,4 +1,4 @@
-"""The use cases of projects, within one team."""
+"""Read and change the projects of a team."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from undercroft.modules.projects.schemas import ProjectCreate, ProjectUpdate
 
 
 class ProjectService:
-    """Give it a `Session` to change projects, a `ReadSession` to look at them."""
+    """Pass a `Session` to change projects, a `ReadSession` to read them."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
         self._session = session
@@ -29,7 +29,7 @@ class ProjectService:
         self._projects = ProjectRepository(session, principal.team_id)
 
     async def list_newest(self, *, page: int, size: int) -> tuple[Sequence[Record], int]:
-        """One page of all projects, newest first, and how many there are."""
+        """List one page of all projects, newest first, with the total count."""
         rows = await self._projects.list_newest(page=page, size=size)
         if rows:
             return rows, rows[0]["total"]
@@ -38,13 +38,13 @@ class ProjectService:
     async def list(
         self, *, q: str | None, status: ProjectStatus | None, sort: str | None, page: int, size: int
     ) -> OffsetPage[Project]:
-        """One page of the projects that match."""
+        """List one page of matching projects."""
         return await self._projects.list(*_status_filter(status), q=q, sort=sort, page=page, size=size)
 
     async def list_after(
         self, *, q: str | None, status: ProjectStatus | None, after: Position | None, limit: int
     ) -> KeysetPage[Project]:
-        """The next projects that match, newest first, without counting."""
+        """List the next matching projects, newest first, without a count."""
         return await self._projects.list_after(*_status_filter(status), q=q, after=after, limit=limit)
 
     async def read(self, project_id: UUID) -> Record:
@@ -56,7 +56,7 @@ class ProjectService:
         return await self._projects.insert(values, entry, created_by=self._principal.user_id_or_none)
 
     async def update(self, project_id: UUID, data: ProjectUpdate, *, versions: Sequence[int] | None) -> Project:
-        """Change what is given. Raises `PreconditionFailed` when it is at none of `versions`, `Conflict` in a race."""
+        """Change the given fields. Raises `PreconditionFailed` unless at one of `versions`, `Conflict` on a race."""
         project = await self._get_at_version(project_id, versions)
         before, after = changes(project, data.model_dump(exclude_unset=True))
         if not after:
@@ -69,14 +69,14 @@ class ProjectService:
         return project
 
     async def delete(self, project_id: UUID, *, versions: Sequence[int] | None) -> None:
-        """Hide a project; deleting one that is deleted is `ProjectNotFound`."""
+        """Delete a project. Raises `ProjectNotFound`, also if already deleted."""
         project = await self._projects.lock(project_id)
         _require_version(project, versions)
         await self._projects.soft_delete(project)
         await self._record("project.deleted", project_id, before={"deleted": False}, after={"deleted": True})
 
     async def restore(self, project_id: UUID) -> Project:
-        """Show a deleted project again. Raises `ProjectNotFound` when there is no such deleted project."""
+        """Restore a deleted project. Raises `ProjectNotFound` if there is no such deleted project."""
         project = await self._projects.restore(await self._projects.lock(project_id, deleted=True))
         await self._record("project.restored", project_id, before={"deleted": True}, after={"deleted": False})
         return project

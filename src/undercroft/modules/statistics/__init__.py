@@ -1,3 +1,3 @@
-"""How many there are of everything, for administrators."""
+"""Platform statistics for administrators."""
 
 REQUIRES = ("users", "teams", "api_keys", "auth")

@@ -1,4 +1,4 @@
-"""The counts, all in one statement."""
+"""Platform statistics in one statement."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ class StatisticsRepository:
         self._session = session
 
     async def count(self, now: datetime) -> dict[str, dict[str, int]]:
-        """Every count by its table and name, as of one snapshot."""
+        """Return all counts of one snapshot, by table and name."""
         tables: dict[str, FromClause] = {
             "users": _users(now),
             "teams": _teams(now),
@@ -58,21 +58,21 @@ def _users(now: datetime) -> FromClause:
 
 
 def _teams(now: datetime) -> FromClause:
-    living = col(Team.deleted_at).is_(None)
+    active = col(Team.deleted_at).is_(None)
     return _count_rows(
         Team,
-        total=living,
-        personal=living & col(Team.personal_user_id).is_not(None),
+        total=active,
+        personal=active & col(Team.personal_user_id).is_not(None),
         deleted=col(Team.deleted_at).is_not(None),
-        new_30_days=living & (col(Team.created_at) > now - 30 * DAY),
+        new_30_days=active & (col(Team.created_at) > now - 30 * DAY),
     )
 
 
 def _sessions(now: datetime) -> FromClause:
-    living = col(AuthSession.revoked_at).is_(None) & (col(AuthSession.expires_at) > now)
+    usable = col(AuthSession.revoked_at).is_(None) & (col(AuthSession.expires_at) > now)
     seen = col(AuthSession.last_seen_at) > now - DAY
-    people = func.count(col(AuthSession.user_id).distinct()).filter(seen).label("people_24_hours")
-    return _count_rows(AuthSession, extra=(people,), living=living, seen_24_hours=seen)
+    users = func.count(col(AuthSession.user_id).distinct()).filter(seen).label("people_24_hours")
+    return _count_rows(AuthSession, extra=(users,), living=usable, seen_24_hours=seen)
 
 
 def _api_keys(now: datetime) -> FromClause:
@@ -88,7 +88,7 @@ def _jobs(now: datetime) -> FromClause:
 def _count_rows(
     model: Any, *where: ColumnElement[bool], extra: Sequence[Any] = (), **counts: ColumnElement[bool] | None
 ) -> FromClause:
-    """One row of counts: of the rows where each condition holds, or of all."""
+    """Select one row of counts: for each condition the rows that match it, or all rows for None."""
     columns = [
         (func.count() if condition is None else func.count().filter(condition)).label(name)
         for name, condition in counts.items()

@@ -1,4 +1,4 @@
-"""Counts over HTTP, for administrators."""
+"""Routes of platform statistics."""
 
 from undercroft.core.db import ReadSessionDep
 from undercroft.core.http import Router
@@ -6,12 +6,12 @@ from undercroft.core.http.tags import Tag
 from undercroft.modules.statistics import service
 from undercroft.modules.statistics.schemas import Statistics
 
-STATISTICS = Tag("Statistics", "How many there are of everything.", group="Administration")
+STATISTICS = Tag("Statistics", "Platform statistics.", group="Administration")
 
 router = Router(surface="admin", prefix="/statistics", tag=STATISTICS)
 
 
-@router.get("", response_model=Statistics, summary="Read the statistics")
+@router.get("", response_model=Statistics, summary="Get platform statistics")
 async def read_statistics(session: ReadSessionDep) -> Statistics:
-    """Counted when asked, in one statement."""
+    """Returns current counts of users, teams, sessions, API keys and jobs."""
     return await service.collect_statistics(session)

@@ -1,4 +1,4 @@
-"""Counts over HTTP."""
+"""Response schemas of statistics."""
 
 from datetime import datetime
 from typing import Annotated
@@ -12,25 +12,25 @@ Count = Annotated[int, Field(ge=0)]
 
 class UserCounts(Schema):
     total: Count
-    active: Count = Field(description="Those who may come in.")
-    unverified: Count = Field(description="Those whose address does not count as proven.")
-    two_step: Count = Field(description="Those with a second factor.")
+    active: Count = Field(description="Users who may sign in.")
+    unverified: Count = Field(description="Users without a verified email address.")
+    two_step: Count = Field(description="Users with a second factor.")
     administrators: Count
     new_7_days: Count
     new_30_days: Count
 
 
 class TeamCounts(Schema):
-    total: Count = Field(description="Living teams, personal ones included.")
+    total: Count = Field(description="Teams that are not deleted, including personal teams.")
     personal: Count
-    deleted: Count = Field(description="Those that could be restored.")
+    deleted: Count = Field(description="Deleted teams that are not purged yet.")
     new_30_days: Count
 
 
 class SessionCounts(Schema):
-    living: Count = Field(description="Those that can still be used.")
+    living: Count = Field(description="Sessions that are neither expired nor revoked.")
     seen_24_hours: Count
-    people_24_hours: Count = Field(description="How many people were seen.")
+    people_24_hours: Count = Field(description="Distinct users with a session used in the last 24 hours.")
 
 
 class ApiKeyCounts(Schema):

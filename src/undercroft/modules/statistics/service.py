@@ -1,4 +1,4 @@
-"""What administrators read at a glance."""
+"""Collect platform statistics."""
 
 from undercroft.core.db import ReadSession, utc_now
 from undercroft.modules.statistics.repository import StatisticsRepository
@@ -6,7 +6,7 @@ from undercroft.modules.statistics.schemas import Statistics
 
 
 async def collect_statistics(session: ReadSession) -> Statistics:
-    """How many there are of everything now."""
+    """Count users, teams, sessions, API keys and jobs."""
     now = utc_now()
     found = await StatisticsRepository(session).count(now)
     jobs = found.pop("jobs")

@@ -1,3 +1,3 @@
-"""All teams, for administrators of the platform."""
+"""Team management for platform administrators."""
 
 REQUIRES = ("teams",)

@@ -1,4 +1,4 @@
-"""Teams as the platform sees them: living and deleted, whoever belongs to them."""
+"""Queries over all teams, deleted or not, independent of membership."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from undercroft.modules.teams import Membership, Team, TeamNotFound
 
 
 class TeamAdminRepository(Repository[Team]):
-    """Living and deleted ones alike."""
+    """Includes deleted teams."""
 
     model = Team
     not_found = TeamNotFound
     searchable = ("name", "slug")
     sortable = ("created_at", "name", "slug", "deleted_at")
 
-    def _query(self, *, deleted: bool = False) -> Select[Any]:  # noqa: ARG002 - both kinds, always
+    def _query(self, *, deleted: bool = False) -> Select[Any]:  # noqa: ARG002 - always includes deleted teams
         return select(Team)
 
 
@@ -29,7 +29,7 @@ class MemberCountRepository:
         self._session = session
 
     async def count_by_team(self, teams: Sequence[Team]) -> dict[UUID, int]:
-        """How many belong to each of these teams, in one statement."""
+        """Count the members of each of these teams in one statement."""
         ids = [team.id for team in teams]
         query = select(col(Membership.team_id), func.count()).where(col(Membership.team_id).in_(ids))
         rows: Sequence[Any] = (await self._session.execute(query.group_by(col(Membership.team_id)))).all()
@@ -37,6 +37,6 @@ class MemberCountRepository:
 
 
 def build_filters(*, is_personal: bool | None, is_deleted: bool | None) -> list[ColumnElement[bool]]:
-    """What a listing asks for; None asks for nothing."""
-    wanted = ((col(Team.personal_user_id), is_personal), (col(Team.deleted_at), is_deleted))
-    return [column.is_not(None) if value else column.is_(None) for column, value in wanted if value is not None]
+    """Build the conditions of a list request; a filter that is None matches everything."""
+    filters = ((col(Team.personal_user_id), is_personal), (col(Team.deleted_at), is_deleted))
+    return [column.is_not(None) if value else column.is_(None) for column, value in filters if value is not None]

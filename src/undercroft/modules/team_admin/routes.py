@@ -1,4 +1,4 @@
-"""Teams over HTTP, for administrators."""
+"""Admin routes of teams."""
 
 from typing import Annotated
 from uuid import UUID
@@ -18,7 +18,7 @@ from undercroft.modules.team_admin.schemas import TeamAdminRead
 from undercroft.modules.team_admin.service import TeamAdminReadService, TeamAdminService
 from undercroft.modules.teams import MemberRead, PersonalTeam, SlugTaken, TeamNotFound, TeamWithoutOwner
 
-ALL_TEAMS = Tag("All teams", "Every team there is.", group="Administration")
+ALL_TEAMS = Tag("All teams", "All teams, for administrators.", group="Administration")
 
 router = Router(surface="admin", prefix="/teams", tag=ALL_TEAMS)
 
@@ -26,8 +26,10 @@ router = Router(surface="admin", prefix="/teams", tag=ALL_TEAMS)
 class TeamQuery(ListQuery):
     sortable = TeamAdminRepository.sortable
 
-    is_personal: bool | None = Field(None, description="Whether it is somebody's personal team.")
-    is_deleted: bool | None = Field(False, description="Whether nobody reaches it; give nothing for both.")
+    is_personal: bool | None = Field(None, description="Whether to return only personal teams or only other teams.")
+    is_deleted: bool | None = Field(
+        False, description="Whether to return only deleted teams. An empty value returns deleted and other teams."
+    )
 
 
 @router.get(
@@ -39,7 +41,10 @@ class TeamQuery(ListQuery):
 async def list_all_teams(
     query: Annotated[TeamQuery, query(TeamQuery)], session: ReadSessionDep
 ) -> Page[TeamAdminRead] | CursorPage[TeamAdminRead]:
-    """`q` finds parts of names and slugs. By pages with a total; with `cursor` or `limit` by stretches."""
+    """Returns teams, newest first; `q` matches parts of names and slugs.
+
+    Offset pages with a total count, or cursor pages when `cursor` or `limit` is given.
+    """
     teams, where = (
         TeamAdminReadService(session),
         build_filters(is_personal=query.is_personal, is_deleted=query.is_deleted),
@@ -51,9 +56,9 @@ async def list_all_teams(
     return Page.of([TeamAdminRead.of(*each) for each in found], total=total, page=query.page, size=query.size)
 
 
-@router.get("/{team_id}", response_model=TeamAdminRead, summary="Read any team", responses=responses(TeamNotFound))
+@router.get("/{team_id}", response_model=TeamAdminRead, summary="Get any team", responses=responses(TeamNotFound))
 async def read_any_team(team_id: UUID, session: ReadSessionDep) -> TeamAdminRead:
-    """A deleted one as well."""
+    """Returns a team, deleted or not."""
     return TeamAdminRead.of(*await TeamAdminReadService(session).get(team_id))
 
 
@@ -66,7 +71,7 @@ async def read_any_team(team_id: UUID, session: ReadSessionDep) -> TeamAdminRead
 async def list_any_team_members(
     team_id: UUID, query: Annotated[PageQuery, query(PageQuery)], session: ReadSessionDep
 ) -> Page[MemberRead]:
-    """The earliest first."""
+    """Returns members with their roles, earliest first, also of a deleted team."""
     found = await TeamAdminReadService(session).members(team_id, page=query.page, size=query.size)
     members = [
         MemberRead(user_id=each.user_id, email=email, full_name=name, role=each.role, joined_at=each.created_at)
@@ -78,9 +83,9 @@ async def list_any_team_members(
 @router.delete(
     "/{team_id}", status_code=204, summary="Delete any team", responses=responses(TeamNotFound, PersonalTeam)
 )
-@step_up_exempt("It takes access away.")
+@step_up_exempt("It only removes access.")
 async def delete_any_team(team_id: UUID, session: SessionDep) -> None:
-    """From the next request on nobody reaches it or what it owns. It can be restored."""
+    """Makes the team and its data inaccessible with the next request. It can be restored."""
     await TeamAdminService(session).delete(team_id)
 
 
@@ -90,7 +95,7 @@ async def delete_any_team(team_id: UUID, session: SessionDep) -> None:
     summary="Restore any team",
     responses=responses(TeamNotFound, TeamWithoutOwner, SlugTaken),
 )
-@step_up_exempt("Members get back the access that they had.")
+@step_up_exempt("Members only regain the access that they had.")
 async def restore_any_team(team_id: UUID, session: SessionDep) -> TeamAdminRead:
-    """With its members and all that it owns; under another slug when its own was taken meanwhile."""
+    """Restores the team with its members and data, with a new slug if its own was taken in the meantime."""
     return TeamAdminRead.of(*await TeamAdminService(session).restore(team_id))

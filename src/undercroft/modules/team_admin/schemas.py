@@ -1,4 +1,4 @@
-"""Teams over HTTP, as told to administrators."""
+"""Schemas of teams for administrators."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,11 +13,11 @@ class TeamAdminRead(Schema):
     id: UUID
     name: str
     slug: str
-    personal_user_id: UUID | None = Field(description="Whose personal team it is.")
-    members: int = Field(description="How many belong to it.")
+    personal_user_id: UUID | None = Field(description="ID of the user whose personal team this is.")
+    members: int = Field(description="Number of members.")
     created_at: datetime
     updated_at: datetime
-    deleted_at: datetime | None = Field(description="Since when nobody reaches it.")
+    deleted_at: datetime | None = Field(description="Time of deletion, if the team is deleted.")
 
     @classmethod
     def of(cls, team: Team, members: int) -> "TeamAdminRead":

@@ -1,4 +1,4 @@
-"""What administrators see of teams and do about them."""
+"""Team management for administrators."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ TeamWithCount = tuple[Team, int]
 
 
 class TeamAdminReadService:
-    """Looks at teams, each with how many belong to it."""
+    """Read teams with their member counts."""
 
     def __init__(self, session: ReadSession) -> None:
         self._teams = TeamAdminRepository(session)
@@ -26,24 +26,24 @@ class TeamAdminReadService:
     async def list(
         self, *where: ColumnElement[bool], q: str | None, sort: str | None, page: int, size: int
     ) -> tuple[Sequence[TeamWithCount], int]:
-        """One page of the teams that match, the newest first unless sorted otherwise, and how many there are."""
+        """List one page of matching teams, newest first by default, with the total count."""
         found = await self._teams.list(*where, q=q, sort=sort, page=page, size=size)
         return await self._with_member_counts(found.items), found.total
 
     async def list_after(
         self, *where: ColumnElement[bool], q: str | None, after: Position | None, limit: int
     ) -> tuple[Sequence[TeamWithCount], Position | None]:
-        """The next teams that match, the newest first, without counting them."""
+        """List the next matching teams, newest first, without a count."""
         found = await self._teams.list_after(*where, q=q, after=after, limit=limit)
         return await self._with_member_counts(found.items), found.next
 
     async def get(self, team_id: UUID) -> TeamWithCount:
-        """Raises `TeamNotFound`."""
+        """Return a team with its member count. Raises `TeamNotFound`."""
         (counted,) = await self._with_member_counts([await self._teams.get(team_id)])
         return counted
 
     async def members(self, team_id: UUID, *, page: int, size: int) -> OffsetPage[Any]:
-        """Rows of (membership, email, full name), of a deleted team as well. Raises `TeamNotFound`."""
+        """List rows of (membership, email, full name), also of a deleted team. Raises `TeamNotFound`."""
         team = await self._teams.get(team_id)
         return await self._members.members(team.id, page=page, size=size)
 
@@ -53,14 +53,14 @@ class TeamAdminReadService:
 
 
 class TeamAdminService(TeamAdminReadService):
-    """Deletes and restores, in one transaction."""
+    """Delete and restore teams, in one transaction."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
 
     async def delete(self, team_id: UUID) -> None:
-        """Nobody reaches the team any more, until it is restored. Raises `TeamNotFound`, `PersonalTeam`."""
+        """Delete a team, which is inaccessible until restored. Raises `TeamNotFound`, `PersonalTeam`."""
         team = await self._teams.lock(team_id)
         if team.personal_user_id is not None:
             raise PersonalTeam
@@ -70,7 +70,7 @@ class TeamAdminService(TeamAdminReadService):
             await record(self._session, deleted)
 
     async def restore(self, team_id: UUID) -> TeamWithCount:
-        """Raises `TeamNotFound`, and what `restore_team` raises."""
+        """Restore a team. Raises `TeamNotFound` and the errors of `restore_team`."""
         team = await self._teams.lock(team_id)
         if team.deleted_at is not None:
             await restore_team(self._session, team)

@@ -1,6 +1,6 @@
-"""Teams: who works together, in which role, and whose the data is.
+"""Teams: members, roles, invitations, and ownership of data.
 
-How many may belong to a team is for a module that knows plans to say: `set_seat_limit` (see `seats.py`).
+A module that knows the billing plans sets the number of seats with `set_seat_limit` (see `seats.py`).
 """
 
 from undercroft.modules.teams.account_deletion import list_orphaned_teams

@@ -1,4 +1,4 @@
-"""What becomes of teams whose member gives up the account."""
+"""Remove a user who deletes the account from all teams."""
 
 from uuid import UUID
 
@@ -13,9 +13,9 @@ from undercroft.modules.teams.sender_permissions import revoke_unauthorized_invi
 
 
 async def leave_all_teams(session: Session, user_id: UUID) -> None:
-    """Take somebody out of all teams. Those that have nobody else are deleted, and purged when their time is over.
+    """Remove a user from all teams. Teams without other members are deleted, and purged after the restore period.
 
-    Raises `LastOwner` with the teams that others belong to and nobody else owns.
+    Raises `LastOwner`, with the ids of the teams that have other members but no other owner.
     """
     orphaned = await list_orphaned_teams(session, user_id)
     if orphaned:
@@ -26,7 +26,7 @@ async def leave_all_teams(session: Session, user_id: UUID) -> None:
 
 
 async def list_orphaned_teams(session: Session, user_id: UUID) -> list[UUID]:
-    """The teams that others belong to and nobody else owns. All teams of the user are locked from here on."""
+    """Lock all teams of a user; return those that have other members but no other owner."""
     members, teams = MembershipRepository(session), TeamRepository(session)
     orphaned: list[UUID] = []
     for team_id in await members.for_user(user_id):
@@ -39,17 +39,17 @@ async def list_orphaned_teams(session: Session, user_id: UUID) -> list[UUID]:
 
 
 async def _leave_team(session: Session, team: Team, user_id: UUID) -> None:
-    """Take somebody out of a team that is locked and does not need them."""
+    """Remove a user from a locked team which has another owner or no other members."""
     members = MembershipRepository(session)
     member = await members.member(team.id, user_id)
-    living, alone = team.deleted_at is None, await members.size(team.id) == 1
+    active, alone = team.deleted_at is None, await members.size(team.id) == 1
     await members.delete(member)
     await revoke_unauthorized_invitations(session, team.id)
     await revoke_stale_claims(session, team)
-    if living and alone:
+    if active and alone:
         await TeamRepository(session).soft_delete(team)
-        gone = Entry("team.deleted", user_id, "team", team.id, team.id, {"deleted": False}, {"deleted": True})
-        await record(session, gone)
+        deletion = Entry("team.deleted", user_id, "team", team.id, team.id, {"deleted": False}, {"deleted": True})
+        await record(session, deletion)
     else:
         before = {"role": member.role}
         await record(session, Entry("member.left", user_id, "user", user_id, team.id, before=before))

@@ -1,4 +1,4 @@
-"""Teams and memberships in `/admin`, to look at."""
+"""Read-only views of teams and memberships in `/admin`."""
 
 from undercroft.core.admin import AdminView, daily_chart
 from undercroft.modules.teams.models import Membership, Team

@@ -1,4 +1,4 @@
-"""What routes of teams have in common: the team in the path, and the guard for one that is deleted."""
+"""Dependencies of team routes: the team in the path, and the permission guard for a deleted team."""
 
 from typing import Any
 from uuid import UUID
@@ -17,11 +17,11 @@ async def _team_from_path(team_id: UUID) -> UUID:
 
 
 TEAM_FROM_PATH = Depends(_team_from_path)
-"""Of a router whose path names a team: the authenticator has made that the current one, so services need no other."""
+"""For routers with a team in the path. The authenticator makes it the current team, so services read only that."""
 
 
 def require_in_deleted_team(permission: str) -> Any:
-    """A dependency like `require_permission`, for the team that the path names as `deleted_team_id`."""
+    """A dependency like `require_permission` for the deleted team in the path parameter `deleted_team_id`."""
 
     async def check(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
         found = await MembershipRepository(session).permissions(deleted_team_id, principal.user_id)

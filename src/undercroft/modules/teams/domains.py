@@ -1,7 +1,7 @@
-"""The domains whose users may join a team: claimed by an owner who has a verified address there, and no public ones.
+"""Email domains whose users may join a team. Owners claim the domain of their verified address.
 
-A claim lasts as long as its owner could make it again: it is checked when the team is offered, when the offer is
-accepted, and when something happens to the owner.
+A claim is valid while its owner could make it again. It is checked when the team is offered, when the offer is
+accepted, and when the owner's account or membership changes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from undercroft.modules.users import User
 ADDITIONAL_PUBLIC_DOMAINS = frozenset(
     {"hey.com", "tuta.com", "tuta.io", "tutanota.com", "tutanota.de", "skiff.com", "mailbox.org"}
 )
-"""Providers that the library does not list."""
+"""Public email providers that the library does not list."""
 
 
 def email_domain(email: str) -> str:
@@ -28,9 +28,9 @@ def email_domain(email: str) -> str:
 
 
 def domain_claims(team: Team, domains: Iterable[str], user: User) -> Mapping[str, Any]:
-    """The team's fields when these are its domains; those that it does not have are claimed by this user.
+    """Return the team's fields for these domains; this user claims those that the team does not have yet.
 
-    Raises `DomainNotVerified` and `PublicMailDomain`.
+    Raises `DomainNotVerified`, `PublicMailDomain`.
     """
     wanted = sorted(domains)
     claims = {domain: team.auto_join_claims[domain] for domain in wanted if domain in team.auto_join_claims}
@@ -40,7 +40,7 @@ def domain_claims(team: Team, domains: Iterable[str], user: User) -> Mapping[str
 
 
 async def revoke_stale_claims(session: Session, team: Team) -> None:
-    """Take domains away that their claimers could not claim any more. The team is locked."""
+    """Remove the domains that their claimants could no longer claim. The caller has locked the team."""
     if not team.auto_join_domains:
         return
     teams = TeamRepository(session)
@@ -56,7 +56,7 @@ async def revoke_stale_claims(session: Session, team: Team) -> None:
 
 
 async def revoke_user_claims(session: Session, user_id: UUID) -> None:
-    """The same for every team to which this user belongs, each locked in turn."""
+    """Revoke the stale claims of every team to which the user belongs; teams are locked one by one."""
     teams = TeamRepository(session)
     for team_id in await MembershipRepository(session).claiming_teams(user_id):
         await revoke_stale_claims(session, await teams.lock_with_deleted(team_id))

@@ -1,102 +1,102 @@
-"""What can go wrong with teams."""
+"""Errors of the teams module."""
 
 from undercroft.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unprocessable
 
 
 class TeamNotFound(NotFound):
     code = "TEAM_NOT_FOUND"
-    message = "There is no such team."
+    message = "Team not found."
 
 
 class MemberNotFound(NotFound):
     code = "MEMBER_NOT_FOUND"
-    message = "There is no such member."
+    message = "Member not found."
 
 
 class RoleNotFound(NotFound):
     code = "ROLE_NOT_FOUND"
-    message = "The team has no such role of its own."
+    message = "The team has no custom role with this ID."
 
 
 class InvitationNotFound(NotFound):
     code = "INVITATION_NOT_FOUND"
-    message = "There is no such invitation."
+    message = "Invitation not found."
 
 
 class JoinOfferNotFound(NotFound):
-    """Committed, so that a claim which was found to be over is over."""
+    """Commits the transaction, so that a stale claim found while accepting stays revoked."""
 
     code = "JOIN_OFFER_NOT_FOUND"
-    message = "This team does not offer you to join. Ask a member of the team for an invitation."
+    message = "You cannot join this team. Ask a member of the team for an invitation."
     commits = True
 
 
 class SlugTaken(Conflict):
     code = "SLUG_TAKEN"
-    message = "Another team has this slug."
+    message = "Another team uses this slug. Choose another one."
 
 
 class LastOwner(Conflict):
     code = "LAST_OWNER"
-    message = "A team needs an owner: make somebody else one first."
+    message = "A team needs at least one owner. Make another member an owner first."
 
 
 class TeamWithoutOwner(Conflict):
     code = "TEAM_WITHOUT_OWNER"
-    message = "Nobody who owned this team has an account any more, so it cannot be restored. Make a new one."
+    message = "No former owner of this team has an account, so it cannot be restored. Create a new team."
 
 
 class PersonalTeam(Conflict):
     code = "PERSONAL_TEAM"
-    message = "A personal team stays with its user, alone."
+    message = "This is not possible for a personal team. Create another team to work with others."
 
 
 class AlreadyMember(Conflict):
     code = "ALREADY_MEMBER"
-    message = "This address belongs to a member of the team."
+    message = "A member of the team already has this email address."
 
 
 class RoleTaken(Conflict):
     code = "ROLE_TAKEN"
-    message = "The team has a role of this name."
+    message = "The team already has a role with this name."
 
 
 class RoleInUse(Conflict):
-    """`details` say how many members and pending invitations have it, and whether people join in it by their domain."""
+    """`details` has the numbers of members and pending invitations, and whether domain users join with the role."""
 
     code = "ROLE_IN_USE"
-    message = "Somebody has this role. Give them another one first."
+    message = "Members or invitations still use this role. Assign another role to them first."
 
 
 class SeatLimitReached(Conflict):
     code = "SEAT_LIMIT_REACHED"
-    message = "All seats of the team are taken."
+    message = "All seats of the team are taken. Ask an owner to add seats or remove a member."
 
 
 class UnknownRole(Unprocessable):
     code = "UNKNOWN_ROLE"
-    message = "The team has no role of this name."
+    message = "The team has no role with this name."
 
 
 class UnknownPermission(Unprocessable):
-    """`details.permissions` names those that nobody declared, or that belong to built-in roles alone."""
+    """`details.permissions` lists the unknown permissions, and those reserved for built-in roles."""
 
     code = "UNKNOWN_PERMISSION"
-    message = "That is not something a role can be granted."
+    message = "A custom role cannot grant these permissions."
 
 
 class DomainNotVerified(Unprocessable):
     code = "DOMAIN_NOT_PROVEN"
-    message = "Only the domain of your own verified address can be added."
+    message = "You can add only the domain of your own verified email address."
 
 
 class PublicMailDomain(Unprocessable):
     code = "PUBLIC_MAIL_DOMAIN"
-    message = "Anybody may have an address of this domain, so nobody can join by it."
+    message = "This domain belongs to a public email provider. Use a domain of your organization."
 
 
 class TeamRoleTooWeak(Forbidden):
-    """`details.permission` or `details.permissions` say what is missing."""
+    """`details.permission` or `details.permissions` lists the missing permissions."""
 
     code = "PERMISSION_DENIED"
     message = "Your role in this team does not allow this."
@@ -104,9 +104,9 @@ class TeamRoleTooWeak(Forbidden):
 
 class InvitationEmailMismatch(Forbidden):
     code = "INVITATION_FOR_ANOTHER"
-    message = "This invitation was sent to another address than yours."
+    message = "This invitation was sent to another email address. Sign in with that address."
 
 
 class InvitationInvalid(BadRequest):
     code = "INVITATION_INVALID"
-    message = "This invitation is not valid any more. Ask for a new one."
+    message = "The invitation has expired or was already used. Ask the person who invited you to send a new invitation."

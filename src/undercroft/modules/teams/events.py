@@ -1,4 +1,4 @@
-"""What happens to teams, published inside the transaction in which it happens."""
+"""Events of teams, published in the transaction of the change."""
 
 from uuid import UUID
 
@@ -6,6 +6,6 @@ from undercroft.core.events import Event
 
 
 class TeamPurged(Event, frozen=True):
-    """The team and all it owned are removed for good."""
+    """The team and all its data were permanently deleted."""
 
     team_id: UUID

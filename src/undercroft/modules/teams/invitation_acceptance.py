@@ -1,4 +1,4 @@
-"""Accepting an invitation: whoever holds the mailed link and has the address that it was mailed to joins, once."""
+"""Accept an invitation: only the user with the invited address and the emailed link can join, once."""
 
 from uuid import UUID
 
@@ -21,11 +21,11 @@ from undercroft.modules.teams.sender_permissions import is_sender_authorized
 from undercroft.modules.users import UserRepository
 
 INVITATION_PAGE = "/invitation"
-"""Where mailed links lead."""
+"""Path of the page that emailed links open."""
 
 
 class OpenInvitation(Struct, frozen=True):
-    """An invitation that can be accepted, as its holder sees it."""
+    """A pending invitation, as shown to the recipient of the link."""
 
     details: InvitationDetails
     has_account: bool
@@ -36,7 +36,7 @@ class OpenInvitation(Struct, frozen=True):
 
 
 async def get_open_invitation(session: ReadSession, token: str) -> OpenInvitation:
-    """What a mailed link leads to. Changes nothing. Raises `InvitationInvalid`."""
+    """Look up the pending invitation of an emailed link, read-only. Raises `InvitationInvalid`."""
     invited = await InvitationTokenRepository(session).get_by_token_hash(hash_token(token))
     if invited is None or invited.invitation.accepted_at is not None or invited.invitation.expires_at <= utc_now():
         raise InvitationInvalid
@@ -45,10 +45,10 @@ async def get_open_invitation(session: ReadSession, token: str) -> OpenInvitatio
 
 
 async def accept_invitation(session: Session, token: str, user_id: UUID) -> UserTeam:
-    """Join the team that a mailed link invites to. Doing it again changes nothing, for as long as one is a member.
+    """Join the team of an emailed invitation link. Repeating it changes nothing while the user is a member.
 
-    Raises `InvitationInvalid` (unknown, revoked, expired, used by somebody who is no member any more),
-    `InvitationEmailMismatch`, `SeatLimitReached` and `UserNotFound` (the account was given up meanwhile).
+    Raises `InvitationInvalid` (unknown, revoked, expired, or used by a user who is no longer a member),
+    `InvitationEmailMismatch`, `SeatLimitReached`, and `UserNotFound` (the account was deleted in the meantime).
     """
     user = await UserRepository(session).lock_no_key(user_id)
     team, invitation = await _lock_invitation(session, token)
@@ -63,7 +63,7 @@ async def accept_invitation(session: Session, token: str, user_id: UUID) -> User
 
 
 async def _lock_invitation(session: Session, token: str) -> tuple[Team, Invitation]:
-    """The invitation and its team, held like by everybody who revokes it; looked at again once they are held."""
+    """Lock the team first, as every change of its invitations does, then read the invitation again."""
     tokens, token_hash = InvitationTokenRepository(session), hash_token(token)
     found = await tokens.get_by_token_hash(token_hash)
     if found is None:

@@ -1,4 +1,4 @@
-"""Inviting people to a team by mail. The answer never tells whether an address has an account."""
+"""Invite users to a team by email. No response reveals whether an address has an account."""
 
 from typing import Any
 from uuid import UUID
@@ -25,14 +25,14 @@ from undercroft.modules.users import UserRepository
 
 
 async def list_invitations(session: ReadSession, team_id: UUID, *, page: int, size: int) -> OffsetPage[Any]:
-    """One page of those that were not accepted yet, the newest first: rows of (invitation, name of who invited)."""
+    """List one page of pending invitations, newest first: rows of (invitation, inviter's name)."""
     return await InvitationRepository(session, team_id).with_inviters(page=page, size=size)
 
 
 class InvitationService:
-    """What somebody may do with the invitations of their current team, in one transaction.
+    """Changes of the current team's invitations, in one transaction.
 
-    Nobody invites into a role that may do more than they may, or touches an invitation into such a role.
+    A user can neither create nor change an invitation for a role that exceeds the user's own permissions.
     """
 
     def __init__(self, session: Session, principal: Principal) -> None:
@@ -41,10 +41,10 @@ class InvitationService:
         self._invitations = InvitationRepository(session, principal.team_id)
 
     async def create(self, data: InvitationCreate) -> Invitation:
-        """Have an invitation mailed; an earlier one to the same address is void.
+        """Create an invitation and enqueue its email; revoke an earlier pending one to the same address.
 
-        Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak` and `UserNotFound`
-        (the account was given up meanwhile).
+        Raises `AlreadyMember`, `SeatLimitReached`, `PersonalTeam`, `UnknownRole`, `TeamRoleTooWeak`, and `UserNotFound`
+        (the account was deleted in the meantime).
         """
         await UserRepository(self._session).lock_no_key(self._principal.user_id)
         locked = await self._lock_team()
@@ -73,7 +73,7 @@ class InvitationService:
         return invitation
 
     async def resend(self, invitation_id: UUID) -> Invitation:
-        """Mail a new link, which works as long as that of a new invitation; earlier links are void.
+        """Email a new link with the lifetime of a new invitation; revoke earlier links.
 
         Raises `InvitationNotFound`, `UnknownRole`, `TeamRoleTooWeak`.
         """
@@ -93,7 +93,7 @@ class InvitationService:
         return invitation
 
     async def revoke(self, invitation_id: UUID) -> None:
-        """The mailed link leads nowhere any more. Raises `InvitationNotFound`, `TeamRoleTooWeak`."""
+        """Delete a pending invitation; its link stops working. Raises `InvitationNotFound`, `TeamRoleTooWeak`."""
         locked = await self._lock_team()
         invitation = await self._invitations.get(invitation_id)
         await locked.require_can_change_role(invitation.role)

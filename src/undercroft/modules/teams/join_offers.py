@@ -1,4 +1,4 @@
-"""Becoming a member, by an invitation or by the domain of a verified address, and always by the user's own act.
+"""Join a team through an invitation or the domain of a verified address. Only the user can start this.
 
 Seats are counted while the team is locked.
 """
@@ -27,14 +27,14 @@ from undercroft.modules.users import User, UserRepository
 
 
 class JoinOffers(Struct, frozen=True):
-    """A page of the teams that a domain lets a user join."""
+    """A page of the teams that a user may join through a domain."""
 
     domain: str
     teams: OffsetPage[Team]
 
 
 async def add_member(session: Session, team: Team, user_id: UUID, role: str) -> bool:
-    """Make a user a member of a locked team; False when they are one already. Raises `SeatLimitReached`."""
+    """Add a user to a locked team; return False if already a member. Raises `SeatLimitReached`."""
     members = MembershipRepository(session)
     if await members.get_by(team_id=team.id, user_id=user_id) is not None:
         return False
@@ -45,7 +45,7 @@ async def add_member(session: Session, team: Team, user_id: UUID, role: str) -> 
 
 
 async def list_offers(session: ReadSession, user_id: UUID, *, page: int, size: int) -> JoinOffers:
-    """Teams that the domain of the user's verified address lets them join, the oldest first. Changes nothing."""
+    """List the teams that the domain of the user's verified address allows to join, oldest first. Read-only."""
     user = await UserRepository(session).get(user_id)
     domain = email_domain(user.email)
     if not user.email_verified:
@@ -54,10 +54,10 @@ async def list_offers(session: ReadSession, user_id: UUID, *, page: int, size: i
 
 
 async def accept_offer(session: Session, team_id: UUID, user_id: UUID) -> UserTeam:
-    """Join a team that is offered at this moment. Repeating it changes nothing while the user is a member.
+    """Join a team that is currently offered. Repeating it changes nothing while the user is a member.
 
-    A pending invitation of the address gives its role and is used up. The user and the team's owners are notified.
-    Raises `JoinOfferNotFound`, `SeatLimitReached` and `UserNotFound`.
+    A pending invitation of the address determines the role and is consumed. The user and the team's owners get an
+    email. Raises `JoinOfferNotFound`, `SeatLimitReached`, `UserNotFound`.
     """
     user = await UserRepository(session).lock_no_key(user_id)
     try:

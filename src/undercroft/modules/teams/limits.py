@@ -1,4 +1,4 @@
-"""How many invitations may be sent: they carry this product's name to people who did not ask for an email."""
+"""Rate limits of invitations, which send email in the product's name to recipients who did not request it."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ register_limit("invitation_repeats", lambda: load(TeamSettings).rate_limit_invit
 
 
 async def enforce_invitation_limits(request: Request, principal: Principal, email: str) -> None:
-    """Count an invitation by its sender, its team and its address. Raises `TooManyRequests`."""
+    """Count an invitation against the limits of its sender, team and address. Raises `TooManyRequests`."""
     limiter, address = request.app.state.limiter, hash_token(email).hex()
     is_new = principal.subject["created_at"] > utc_now() - NEW_ACCOUNT_AGE
     for key, rate in (

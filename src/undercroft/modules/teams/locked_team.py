@@ -1,4 +1,4 @@
-"""Changing a team while nobody else does, with the rights that one has at that moment."""
+"""Lock a team for a change, and check the caller's permissions under the lock."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -19,12 +19,12 @@ from undercroft.modules.teams.role_permissions import exceeds_member_role, get_r
 from undercroft.modules.teams.sender_permissions import revoke_unauthorized_invitations
 
 OWNER_PERMISSION = "owners:write"
-"""What takes this permission takes a fresh proof as well, for whoever makes an owner can lose the team to them."""
+"""Needs recent authentication as well: a stolen session could otherwise make the thief an owner."""
 
 
 class LockedTeam(Struct, frozen=True):
-    """Somebody and the team that they hold. `permissions` are what both the request and the role at this moment allow:
-    whoever lost a right while waiting for the team does not use it."""
+    """A team locked by the current user. `permissions` are those that both the request and the current role grant, so
+    a permission lost while waiting for the lock is not used."""
 
     session: Session
     team: Team
@@ -36,9 +36,9 @@ class LockedTeam(Struct, frozen=True):
         return self.principal.user_id
 
     def require(self, *permissions: str) -> None:
-        """Nobody gives, takes or touches what is beyond their own rights.
+        """Require permissions of the current user.
 
-        Raises `TeamRoleTooWeak`, and what `require_recent_authentication` raises where it is for owners alone.
+        Raises `TeamRoleTooWeak`, and for owner permissions the errors of `require_recent_authentication`.
         """
         missing = sorted(set(permissions) - self.permissions)
         if missing:
@@ -47,10 +47,10 @@ class LockedTeam(Struct, frozen=True):
             require_recent_authentication(self.principal)
 
     async def require_can_assign_role(self, role: str) -> None:
-        """Only a role that may do no more than oneself can be given.
+        """Require that the current user has all permissions of the role to be assigned.
 
-        Raises `UnknownRole`, `TeamRoleTooWeak`, and what `require_recent_authentication` raises for more than a member
-        may do.
+        Raises `UnknownRole`, `TeamRoleTooWeak`, and for a role that exceeds the member role the errors of
+        `require_recent_authentication`.
         """
         permissions = await get_role_permissions(self.session, self.team.id, role)
         if permissions is None:
@@ -59,25 +59,26 @@ class LockedTeam(Struct, frozen=True):
         self.require_step_up_to_grant(permissions)
 
     def require_step_up_to_grant(self, permissions: Collection[str]) -> None:
-        """Raises what `require_recent_authentication` raises unless a plain member has all of these permissions.
+        """Require recent authentication to grant permissions that exceed the member role.
 
-        Members join every day; who may let others in, or administer, can keep a way in for a thief.
+        With the permission to invite or administer, a stolen session could create lasting access for the thief.
+        Raises the errors of `require_recent_authentication`.
         """
         if exceeds_member_role(permissions):
             require_recent_authentication(self.principal)
 
     async def require_can_change_role(self, role: str) -> None:
-        """Only a role that may do no more than oneself can be taken or changed. Raises `TeamRoleTooWeak`."""
+        """Require all permissions of a role to change or remove it. Raises `TeamRoleTooWeak`."""
         self.require(*(await get_role_permissions(self.session, self.team.id, role) or ()))
 
     async def revoke_unauthorized_invitations(self) -> dict[str, int]:
-        """After a change of roles: revoke what members could not send now; the details of the audit entry."""
+        """Revoke invitations that their senders could no longer send; return the details for the audit entry."""
         revoked = await revoke_unauthorized_invitations(self.session, self.team.id)
         await revoke_stale_claims(self.session, self.team)
         return {"revoked_invitations": revoked} if revoked else {}
 
     def require_not_personal(self) -> None:
-        """Raises `PersonalTeam`: such a team stays with its user, alone."""
+        """Raises `PersonalTeam`: a personal team has one member, its user."""
         if self.team.personal_user_id is not None:
             raise PersonalTeam
 
@@ -91,7 +92,7 @@ class LockedTeam(Struct, frozen=True):
         details: Mapping[str, Any] | None = None,
         person_id: UUID | None = None,
     ) -> None:
-        """The audit entry of a change, of the team itself unless another target is named."""
+        """Record an audit entry; the team itself is the target unless another one is given."""
         kind, target_id = target or ("team", self.team.id)
         entry = Entry(
             action,
@@ -108,7 +109,7 @@ class LockedTeam(Struct, frozen=True):
 
 
 async def lock_team(session: Session, principal: Principal) -> LockedTeam:
-    """Hold the principal's current team until the transaction ends. Raises `TeamNotFound` when they belong no more."""
+    """Lock the current team until the transaction ends. Raises `TeamNotFound` if the user is no longer a member."""
     team = await TeamRepository(session).lock_no_key(principal.team_id)
     found = await MembershipRepository(session).permissions(team.id, principal.user_id)
     if found is None:

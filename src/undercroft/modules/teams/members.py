@@ -1,4 +1,4 @@
-"""Who belongs to a team, in which role."""
+"""Members of a team and their roles."""
 
 from typing import Any
 from uuid import UUID
@@ -14,12 +14,12 @@ from undercroft.modules.teams.repository import MembershipRepository, RemovedMem
 
 
 async def list_members(session: ReadSession, team_id: UUID, *, page: int, size: int) -> OffsetPage[Any]:
-    """One page, the earliest first: rows of (membership, email, full name)."""
+    """List one page of members, earliest first: rows of (membership, email, full name)."""
     return await MembershipRepository(session).members(team_id, page=page, size=size)
 
 
 class MemberService:
-    """What somebody may do with the members of their current team, in one transaction."""
+    """Changes of the current team's members, in one transaction."""
 
     def __init__(self, session: Session, principal: Principal) -> None:
         self._session = session
@@ -27,10 +27,10 @@ class MemberService:
         self._members = MembershipRepository(session)
 
     async def change_role(self, user_id: UUID, role: str) -> None:
-        """Raises `MemberNotFound`, `UnknownRole`, `TeamRoleTooWeak`, `LastOwner`, `PersonalTeam`.
+        """Change a member's role; the current user needs all permissions of the old and the new role.
 
-        Nobody gives a role that may do more than they may, or takes one away. Invitations that the member could not
-        send in the new role are revoked.
+        Invitations that the member could not send in the new role are revoked.
+        Raises `MemberNotFound`, `UnknownRole`, `TeamRoleTooWeak`, `LastOwner`, `PersonalTeam`.
         """
         locked = await lock_team(self._session, self._principal)
         member = await self._members.member(locked.team.id, user_id)
@@ -50,7 +50,7 @@ class MemberService:
         )
 
     async def remove(self, user_id: UUID) -> None:
-        """Remove a member; everybody may leave. Invitations that the member sent are revoked.
+        """Remove a member; every member may leave. Invitations that the member sent are revoked.
 
         Raises `MemberNotFound`, `TeamRoleTooWeak`, `LastOwner`, `PersonalTeam`.
         """
@@ -71,7 +71,7 @@ class MemberService:
         )
 
     async def _require_changeable(self, locked: LockedTeam, member: Membership, *, leaving: bool = False) -> None:
-        """Only the as strong touch somebody's role; a team keeps an owner, and a personal team its own."""
+        """Require permission over the member's role, a team other than the member's personal one, and another owner."""
         if not leaving:
             await locked.require_can_change_role(member.role)
         if locked.team.personal_user_id == member.user_id:

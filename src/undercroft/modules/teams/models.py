@@ -1,4 +1,4 @@
-"""Teams, who belongs to them, what their own roles may do, and whom they have invited."""
+"""Tables of teams, memberships, custom roles and invitations."""
 
 from datetime import datetime
 from typing import Any
@@ -19,13 +19,13 @@ TEXT_ARRAY: Any = ARRAY(Text)
 
 
 class TeamBase(SQLModel):
-    name: Name = Field(max_length=100, description="What people call the team.")
+    name: Name = Field(max_length=100, description="Name shown to members, at most 100 characters.")
 
 
 class Team(TeamBase, Identified, Timestamped, SoftDeleted, table=True):
-    """A team, the tenant that owns data. A personal team belongs to one user, is made at sign-up and stays theirs.
+    """A team, the tenant that owns data. Sign-up creates a personal team for each user, who stays its only member.
 
-    What changes who belongs to it, in which role, or whom it invites holds this row (`TeamRepository.hold`).
+    Changes of members, roles and invitations lock this row (`TeamRepository.lock_no_key`).
     """
 
     __tablename__ = "teams"
@@ -41,9 +41,9 @@ class Team(TeamBase, Identified, Timestamped, SoftDeleted, table=True):
         Index("ix_teams_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     )
 
-    slug: Slug = Field(max_length=60, description="Names the team in addresses; unique among living teams.")
+    slug: Slug = Field(max_length=60, description="Name of the team in URLs, unique among teams that are not deleted.")
     personal_user_id: UUID | None = Field(
-        default=None, foreign_key="users.id", ondelete="CASCADE", description="Whose personal team it is."
+        default=None, foreign_key="users.id", ondelete="CASCADE", description="User whose personal team this is."
     )
     auto_join_domains: list[str] = Field(
         default_factory=list,
@@ -57,24 +57,24 @@ class Team(TeamBase, Identified, Timestamped, SoftDeleted, table=True):
         sa_type=JSONB,
         sa_column_kwargs={"server_default": text("'{}'::jsonb")},
         nullable=False,
-        description="By domain, the id of the owner whose verified address was the reason to add it.",
+        description="Map of each domain to the ID of the owner who claimed it with a verified address.",
     )
     auto_join_role: str = Field(
         default=TeamRole.MEMBER.value,
         max_length=ROLE_LENGTH,
         sa_column_kwargs={"server_default": TeamRole.MEMBER.value},
-        description="The role of those who join by their domain.",
+        description="Role of users who join through their domain.",
     )
     require_mfa: bool = Field(
         default=False,
         nullable=False,
         sa_column_kwargs={"server_default": text("false")},
-        description="Whether only sessions that saw a second factor get in.",
+        description="Whether members need a session with MFA to use the team.",
     )
 
 
 class Membership(Identified, Timestamped, table=True):
-    """Somebody in a team, in one role."""
+    """A user's membership in a team, with one role."""
 
     __tablename__ = "memberships"
     __privacy__ = Privacy("the user", "until the user leaves", non_personal=("role",), erasures=(Erasure("user_id"),))
@@ -85,11 +85,11 @@ class Membership(Identified, Timestamped, table=True):
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE")
-    role: str = Field(max_length=ROLE_LENGTH, default=TeamRole.MEMBER.value, description="The role's name.")
+    role: str = Field(max_length=ROLE_LENGTH, default=TeamRole.MEMBER.value, description="Name of the role.")
 
 
 class RemovedMember(SQLModel, table=True):
-    """A user whom a team removed: its domains do not offer the team to them again, an invitation lifts it."""
+    """A user removed from a team: its domains do not offer the team again. Joining by invitation deletes the row."""
 
     __tablename__ = "team_removals"
     __privacy__ = Privacy("the user", "until the user is invited again", erasures=(Erasure("user_id"),))
@@ -100,7 +100,7 @@ class RemovedMember(SQLModel, table=True):
 
 
 class RoleBase(SQLModel):
-    description: str = Field(default="", max_length=200, description="What the role is for.")
+    description: str = Field(default="", max_length=200, description="Purpose of the role, at most 200 characters.")
     permissions: list[str] = Field(
         sa_type=TEXT_ARRAY,
         nullable=False,
@@ -109,18 +109,18 @@ class RoleBase(SQLModel):
 
 
 class CustomRole(RoleBase, Identified, Timestamped, table=True):
-    """A role that a team made for itself, beside the built-in ones. Memberships name it by its name."""
+    """A role created by a team, beside the built-in ones. Memberships refer to it by name."""
 
     __tablename__ = "team_roles"
     __privacy__ = Privacy("the team", "until the team deletes it", non_personal=("name", "description", "permissions"))
     __table_args__ = (Index("uq_team_roles_team_id_name", "team_id", "name", unique=True),)
 
     team_id: UUID = Field(foreign_key="teams.id", ondelete="CASCADE")
-    name: str = Field(max_length=ROLE_LENGTH, description="Unique in its team.")
+    name: str = Field(max_length=ROLE_LENGTH, description="Name of the role, unique in its team.")
 
 
 class Invitation(Identified, Timestamped, table=True):
-    """An address that may join a team in a role, until it has or the time is over. Revoked ones are removed."""
+    """An invitation of an email address to a team, pending until accepted or expired. Revoking one deletes it."""
 
     __tablename__ = "team_invitations"
     __privacy__ = Privacy(
@@ -152,7 +152,7 @@ class Invitation(Identified, Timestamped, table=True):
 
 
 class InvitationToken(SQLModel, table=True):
-    """What a mailed link holds, as its hash. Each attempt to send the mail makes its own, so a mail may come twice."""
+    """Hash of a link's token. Each attempt to send the email makes a new token, as the email may arrive twice."""
 
     __tablename__ = "team_invitation_tokens"
     __privacy__ = Privacy("the invited user", "as long as the invitation")

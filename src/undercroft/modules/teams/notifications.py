@@ -1,4 +1,4 @@
-"""Emails about teams to their members, requested in the transaction of the change. Jobs hold ids, never names."""
+"""Emails about teams to members, enqueued in the transaction of the change. Jobs store IDs, not names."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -11,7 +11,7 @@ from undercroft.modules.teams.repository import MembershipRepository
 
 
 class TeamNotification(StrEnum):
-    """Named as its template."""
+    """Values are template names."""
 
     TEAM_JOINED = "team_joined"
     MEMBER_JOINED = "member_joined"
@@ -27,7 +27,7 @@ async def notify(
     about: UUID | None = None,
     domains: Sequence[str] = (),
 ) -> None:
-    """Have an email about a team, and about a user if one is named, sent to a user after the commit."""
+    """Enqueue an email to a user about a team, optionally about another user; sent after the commit."""
     from undercroft.modules.teams.tasks import send_team_notice
 
     await enqueue(
@@ -38,6 +38,6 @@ async def notify(
 async def notify_owners(
     session: Session, team_id: UUID, notice: TeamNotification, *, about: UUID | None = None, domains: Sequence[str] = ()
 ) -> None:
-    """The same to every owner of the team."""
+    """Enqueue the email to every owner of the team."""
     for owner in await MembershipRepository(session).users_with_role(team_id, TeamRole.OWNER):
         await notify(session, owner, notice, team_id, about=about, domains=domains)

@@ -1,4 +1,4 @@
-"""Every query about teams, their members, roles and invitations."""
+"""Queries for teams, members, roles and invitations."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,11 +33,11 @@ CUSTOM_ROLE_PERMISSIONS: Any = case(
         .scalar_subquery(),
     )
 )
-"""Of a membership, what its role was granted, for `resolve_permissions`; NULL for a built-in role, without looking."""
+"""Permissions of a membership's custom role, for `resolve_permissions`; NULL for a built-in role, without a lookup."""
 
 
 class UserTeam(Struct, frozen=True):
-    """A team together with the role that somebody has in it."""
+    """A team with a user's role in it."""
 
     team: Team
     role: str
@@ -55,7 +55,7 @@ _CLAIM_IS_VALID = and_(
     col(_ClaimantMembership.user_id) == col(_Claimant.id),
     col(_ClaimantMembership.role) == TeamRole.OWNER.value,
 )
-"""Of a team's domain: its claimer is still an owner with a verified address there."""
+"""Whether the claimant of a team's domain is still an owner with a verified address there."""
 
 
 class TeamRepository(Repository[Team]):
@@ -67,7 +67,7 @@ class TeamRepository(Repository[Team]):
     async def for_user(
         self, user_id: UUID, *, page: int, size: int, sort: str | None, deleted_since: datetime | None = None
     ) -> tuple[Sequence[UserTeam], int]:
-        """The teams that somebody belongs to, one page, and how many there are; those deleted since then if asked."""
+        """List a page of a user's teams with the total; with `deleted_since`, the teams deleted since then instead."""
         joined = (
             self._query(deleted=deleted_since is not None)
             .join(Membership, col(Membership.team_id) == col(Team.id))
@@ -83,25 +83,25 @@ class TeamRepository(Repository[Team]):
         return [], await self._count(joined) if page > 1 else 0
 
     async def lock_no_key(self, team_id: UUID, *, deleted: bool = False) -> Team:
-        """The team, held until the transaction ends against everybody who holds it too. Raises `TeamNotFound`.
+        """Lock a team against concurrent changes until the transaction ends. Raises `TeamNotFound`.
 
-        What only refers to the team, such as a new project, does not wait (`FOR NO KEY UPDATE`).
+        Inserts of rows that only refer to the team, such as projects, do not wait (`FOR NO KEY UPDATE`).
         """
         return await self._lock_no_key(self._query(deleted=deleted), team_id)
 
     async def lock_with_deleted(self, team_id: UUID) -> Team:
-        """The team, living or deleted, held likewise. Raises `TeamNotFound`."""
+        """Lock a team, deleted or not, in the same way. Raises `TeamNotFound`."""
         return await self._lock_no_key(select(Team), team_id)
 
     async def _lock_no_key(self, query: Select[Any], team_id: UUID) -> Team:
-        held = query.where(col(Team.id) == team_id).with_for_update(key_share=True)
-        team = await self._first(held.execution_options(populate_existing=True))
+        locking = query.where(col(Team.id) == team_id).with_for_update(key_share=True)
+        team = await self._first(locking.execution_options(populate_existing=True))
         if team is None:
             raise TeamNotFound
         return team
 
     async def list_names_requiring_mfa(self, user_id: UUID) -> Sequence[str]:
-        """The names of somebody's teams that let in only who passed two-step sign-in."""
+        """List the names of a user's teams that require MFA."""
         query = (
             select(col(Team.name))
             .join(Membership, col(Membership.team_id) == col(Team.id))
@@ -116,13 +116,13 @@ class TeamRepository(Repository[Team]):
         return await self.get_by(personal_user_id=user_id)
 
     async def valid_domains(self, team_id: UUID) -> Sequence[str]:
-        """The domains of a team whose claimers could claim them now."""
+        """List the domains of a team that their claimants could claim now."""
         query = select(col(Team.id), _DOMAIN).where(_CLAIM_IS_VALID, col(Team.id) == team_id)
         rows: Sequence[Any] = (await self._session.execute(query.order_by(_DOMAIN))).all()
         return [row[1] for row in rows]
 
     async def list_offered(self, domain: str, user_id: UUID, *, page: int, size: int) -> OffsetPage[Team]:
-        """The teams that users of a domain may join and this one has not joined, the oldest first."""
+        """List the teams that a user of a domain may join and has not joined, oldest first."""
         query = self._offered_query(domain, user_id)
         total = select(func.count()).select_from(query.subquery()).scalar_subquery()
         listed = query.add_columns(total).order_by(col(Team.created_at), col(Team.id)).limit(size)
@@ -132,22 +132,22 @@ class TeamRepository(Repository[Team]):
         return OffsetPage([], await self._count(query) if page > 1 else 0)
 
     async def is_offered(self, team_id: UUID, domain: str, user_id: UUID) -> bool:
-        """Whether this team is among those that are offered."""
+        """Whether this team is offered to the user."""
         return await self._first(self._offered_query(domain, user_id).where(col(Team.id) == team_id)) is not None
 
     def _offered_query(self, domain: str, user_id: UUID) -> Select[Any]:
-        left_out = [
+        excluded = [
             select(col(model.team_id)).where(col(model.team_id) == col(Team.id), col(model.user_id) == user_id).exists()
             for model in (Membership, RemovedMember)
         ]
         return (
             self._query()
             .where(col(Team.auto_join_domains).contains([domain]), domain == _DOMAIN, _CLAIM_IS_VALID)
-            .where(*(~each for each in left_out))
+            .where(*(~each for each in excluded))
         )
 
     async def list_abandoned(self) -> Sequence[UUID]:
-        """Deleted teams without a member, in the order in which they are to be locked."""
+        """List deleted teams without members, in lock order."""
         members = select(col(Membership.id)).where(col(Membership.team_id) == col(Team.id)).exists()
         query = self._query(deleted=True).where(~members).with_only_columns(col(Team.id)).order_by(col(Team.id))
         return (await self._session.scalars(query)).all()
@@ -162,7 +162,7 @@ class MembershipRepository(Repository[Membership]):
     not_found = MemberNotFound
 
     async def members(self, team_id: UUID, *, page: int, size: int) -> OffsetPage[Any]:
-        """Members with their users, the earliest first: rows of (membership, email, full name)."""
+        """List members with their users, earliest first: rows of (membership, email, full name)."""
         where = col(Membership.team_id) == team_id
         total = select(func.count()).select_from(Membership).where(where).scalar_subquery()
         query = (
@@ -184,7 +184,7 @@ class MembershipRepository(Repository[Membership]):
         return member
 
     async def permissions(self, team_id: UUID, user_id: UUID) -> tuple[str, frozenset[str]] | None:
-        """Somebody's role in a team and what it may do; None for who does not belong to it."""
+        """Return a user's role in a team and its permissions, or None if the user is not a member."""
         query = select(col(Membership.role), CUSTOM_ROLE_PERMISSIONS).where(
             col(Membership.team_id) == team_id, col(Membership.user_id) == user_id
         )
@@ -215,12 +215,12 @@ class MembershipRepository(Repository[Membership]):
         await self._write_session.execute(update(Membership).where(*where).values(role=after))
 
     async def for_user(self, user_id: UUID) -> Sequence[UUID]:
-        """All teams that somebody belongs to, in the order in which they are to be held."""
+        """List the ids of all teams of a user, in lock order."""
         query = select(col(Membership.team_id)).where(col(Membership.user_id) == user_id)
         return (await self._session.scalars(query.order_by(col(Membership.team_id)))).all()
 
     async def claiming_teams(self, user_id: UUID) -> Sequence[UUID]:
-        """A user's teams that domains let others join, in the order in which they are to be locked."""
+        """List the ids of a user's teams with join domains, in lock order."""
         query = (
             select(col(Membership.team_id))
             .join(Team, col(Team.id) == col(Membership.team_id))
@@ -230,7 +230,7 @@ class MembershipRepository(Repository[Membership]):
 
 
 class RemovedMemberRepository:
-    """Whom teams removed."""
+    """Users removed from teams."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -245,7 +245,7 @@ class RemovedMemberRepository:
 
 
 class RoleRepository(Repository[CustomRole]):
-    """The roles that one team has made for itself."""
+    """Custom roles of one team."""
 
     model = CustomRole
     not_found = RoleNotFound
@@ -265,7 +265,7 @@ class RoleRepository(Repository[CustomRole]):
 
 
 class Sender(Struct, frozen=True):
-    """Who sent an invitation into `role`; `permissions` are what a member may do, none for who is none."""
+    """The sender of an invitation into `role`; `permissions` is empty if the sender is not a member."""
 
     invitation_id: UUID
     role: str
@@ -274,7 +274,7 @@ class Sender(Struct, frozen=True):
 
 
 class InvitationRepository(Repository[Invitation]):
-    """The invitations of one team that were not accepted yet."""
+    """Pending invitations of one team."""
 
     model = Invitation
     not_found = InvitationNotFound
@@ -284,7 +284,7 @@ class InvitationRepository(Repository[Invitation]):
         self._team_id = team_id
 
     async def with_inviters(self, *, page: int, size: int) -> OffsetPage[Any]:
-        """One page, the newest first: rows of (invitation, name of who invited)."""
+        """List one page, newest first: rows of (invitation, inviter's name)."""
         pending = self._query()
         total = select(func.count()).select_from(pending.subquery()).scalar_subquery()
         query = (
@@ -298,18 +298,18 @@ class InvitationRepository(Repository[Invitation]):
         return OffsetPage(rows, rows[0][2] if rows else await self.count())
 
     async def get_pending(self, email: str) -> Invitation | None:
-        """The invitation that an address can still accept."""
+        """Return the invitation that an address can still accept."""
         query = self._query().where(col(Invitation.email) == email, col(Invitation.expires_at) > func.now())
         return await self._first(query)
 
     async def delete_pending(self, email: str) -> UUID | None:
-        """Remove the pending invitation of an address; which it was."""
+        """Delete the pending invitation of an address; return its id."""
         removed = delete(Invitation).where(*self._pending(), col(Invitation.email) == email)
         found: UUID | None = await self._write_session.scalar(removed.returning(col(Invitation.id)))
         return found
 
     async def senders(self, invitation_id: UUID | None = None) -> list[Sender]:
-        """Who sent the pending invitations, or one of them, and what they may do at this moment."""
+        """List the senders of all pending invitations, or of one, with their current permissions."""
         query = (
             select(
                 col(Invitation.id),
@@ -337,7 +337,7 @@ class InvitationRepository(Repository[Invitation]):
         ]
 
     async def revoke(self, invitation_ids: Sequence[UUID]) -> int:
-        """Remove these pending invitations; how many there were."""
+        """Delete these pending invitations; return their number."""
         if not invitation_ids:
             return 0
         return await self._write_session.rowcount(
@@ -359,7 +359,7 @@ class InvitationRepository(Repository[Invitation]):
 
 
 class InvitationDetails(Struct, frozen=True):
-    """An invitation as the holder of its link sees it."""
+    """An invitation with its team and inviter."""
 
     invitation: Invitation
     team_name: str
@@ -368,13 +368,13 @@ class InvitationDetails(Struct, frozen=True):
 
 
 class InvitationTokenRepository:
-    """What mailed links lead to, whatever the team."""
+    """Invitations by the token of a link, across teams."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
 
     async def get_by_token_hash(self, token_hash: bytes) -> InvitationDetails | None:
-        """The invitation of a link with its team and who invited; None for a deleted team's and an unknown one."""
+        """Return the invitation of a link with team and inviter; None if unknown or the team is deleted."""
         query = (
             select(
                 Invitation, col(Team.name), func.coalesce(col(User.full_name), ""), func.coalesce(col(User.email), "")
@@ -389,7 +389,7 @@ class InvitationTokenRepository:
         return None if row is None else InvitationDetails(*row)
 
     async def lock_for_sending(self, invitation_id: UUID) -> InvitationDetails | None:
-        """A pending invitation of a living team with what its mail says."""
+        """Lock a pending invitation of an active team; return it with the data for its email."""
         query = (
             select(
                 Invitation, col(Team.name), func.coalesce(col(User.full_name), ""), func.coalesce(col(User.email), "")
@@ -403,15 +403,15 @@ class InvitationTokenRepository:
         return None if row is None else InvitationDetails(*row)
 
     async def revoke_links(self, invitation_id: UUID) -> None:
-        """Links that were mailed so far lead nowhere any more."""
+        """Invalidate all links of an invitation."""
         await self._session.execute(delete(InvitationToken).where(col(InvitationToken.invitation_id) == invitation_id))
 
     async def delete_old(self, before: datetime) -> int:
-        """Remove invitations that were accepted, or ran out, before this moment."""
+        """Delete invitations that were accepted or expired before this time."""
         over = (col(Invitation.accepted_at) < before) | (col(Invitation.expires_at) < before)
         removed: int = await self._session.rowcount(delete(Invitation).where(over))
         return removed
 
     async def delete_accepted_by(self, user_id: UUID) -> None:
-        """Remove the invitations that somebody accepted."""
+        """Delete the invitations that a user accepted."""
         await self._session.execute(delete(Invitation).where(col(Invitation.accepted_by) == user_id))

@@ -1,4 +1,4 @@
-"""Bringing deleted teams back."""
+"""Restore deleted teams."""
 
 from undercroft.core.audit import Entry, record
 from undercroft.core.db import Session
@@ -9,9 +9,9 @@ from undercroft.modules.teams.slugs import make_unique_slug, raise_on_slug_confl
 
 
 async def restore_team(session: Session, team: Team) -> None:
-    """Bring back a deleted team that is held, under another slug when its own was taken meanwhile.
+    """Restore a deleted, locked team, with a new slug if its own was taken in the meantime.
 
-    Raises `TeamWithoutOwner`, and `SlugTaken` when somebody takes it at this moment.
+    Raises `TeamWithoutOwner`, and `SlugTaken` if a concurrent request takes the slug.
     """
     if not await MembershipRepository(session).count_owners(team.id):
         raise TeamWithoutOwner

@@ -1,4 +1,4 @@
-"""What roles may do, built in or a team's own, and which of them may do more than a member."""
+"""Permissions of built-in and custom roles."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -14,7 +14,7 @@ from undercroft.modules.teams.repository import RoleRepository
 
 
 async def get_role_permissions(session: Session, team_id: UUID, role: str) -> frozenset[str] | None:
-    """The permissions of a role; None for one that the team does not have."""
+    """Return the permissions of a role, or None if the team has no such role."""
     if role in BUILT_IN_ROLES:
         return get_builtin_role_permissions(role)
     own = await RoleRepository(session, team_id).get_by_name(role)
@@ -22,5 +22,5 @@ async def get_role_permissions(session: Session, team_id: UUID, role: str) -> fr
 
 
 def exceeds_member_role(permissions: Collection[str]) -> bool:
-    """Whether a plain member lacks one of these permissions."""
+    """Whether any of these permissions is missing from the built-in member role."""
     return bool(set(permissions) - get_builtin_role_permissions(TeamRole.MEMBER))

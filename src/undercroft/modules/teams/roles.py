@@ -1,4 +1,4 @@
-"""The roles that a team makes for itself."""
+"""Custom roles of teams."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,14 +15,14 @@ from undercroft.modules.teams.schemas import RoleCreate, RoleUpdate
 
 
 async def list_roles(session: ReadSession, team_id: UUID) -> Sequence[CustomRole]:
-    """A team's own roles, by name."""
+    """List a team's custom roles by name."""
     return await RoleRepository(session, team_id).all()
 
 
 class RoleService:
-    """What somebody may do with the roles of their current team, in one transaction.
+    """Changes of the current team's custom roles, in one transaction.
 
-    Nobody grants a permission that they do not have, and nobody touches a role that may do more than they may.
+    A user can neither grant permissions that the user lacks nor change a role that has such permissions.
     """
 
     def __init__(self, session: Session, principal: Principal) -> None:
@@ -31,7 +31,10 @@ class RoleService:
         self._roles = RoleRepository(session, principal.team_id)
 
     async def create(self, data: RoleCreate) -> CustomRole:
-        """Raises `RoleTaken`, `UnknownPermission`, `TeamRoleTooWeak`, and what `require_step_up_to_grant` raises."""
+        """Create a role.
+
+        Raises `RoleTaken`, `UnknownPermission`, `TeamRoleTooWeak`, and the errors of `require_step_up_to_grant`.
+        """
         locked = await self._lock_team()
         permissions = _validate_permissions(data.permissions)
         locked.require(*permissions)
@@ -44,25 +47,25 @@ class RoleService:
         return role
 
     async def update(self, role_id: UUID, data: RoleUpdate) -> CustomRole:
-        """From the next request on, for everybody who has it; invitations that they could not send now are revoked.
+        """Change a role, effective with the next request of its members; revoke invitations they could no longer send.
 
-        Raises `RoleNotFound` and what `create` raises.
+        Raises `RoleNotFound` and the errors of `create`.
         """
         locked = await self._lock_team()
         role = await self._roles.get(role_id)
-        given = data.model_dump(exclude_unset=True, exclude_none=True)
-        if "permissions" in given:
-            given["permissions"] = _validate_permissions(given["permissions"])
+        fields = data.model_dump(exclude_unset=True, exclude_none=True)
+        if "permissions" in fields:
+            fields["permissions"] = _validate_permissions(fields["permissions"])
         await locked.require_can_change_role(role.name)
-        locked.require(*given.get("permissions", ()))
-        locked.require_step_up_to_grant(set(given.get("permissions", ())) - set(role.permissions))
-        changes = {name: value for name, value in given.items() if getattr(role, name) != value}
+        locked.require(*fields.get("permissions", ()))
+        locked.require_step_up_to_grant(set(fields.get("permissions", ())) - set(role.permissions))
+        changes = {name: value for name, value in fields.items() if getattr(role, name) != value}
         if changes:
             await self._write(locked, role, changes)
         return role
 
     async def delete(self, role_id: UUID) -> None:
-        """Raises `RoleNotFound`, `RoleInUse`, `TeamRoleTooWeak`."""
+        """Delete an unused role. Raises `RoleNotFound`, `RoleInUse`, `TeamRoleTooWeak`."""
         locked = await self._lock_team()
         role = await self._roles.get(role_id)
         await locked.require_can_change_role(role.name)
@@ -95,7 +98,7 @@ class RoleService:
         )
 
     async def _rename(self, locked: LockedTeam, before: str, after: str) -> None:
-        """Whoever has the role, is invited in it or joins in it goes on having it."""
+        """Rename the role in memberships, pending invitations and the role of domain users."""
         await MembershipRepository(self._session).rename_role(locked.team.id, before, after)
         await InvitationRepository(self._session, locked.team.id).rename_role(before, after)
         if locked.team.auto_join_role == before:
@@ -107,9 +110,9 @@ class RoleService:
 
 
 def _validate_permissions(names: Iterable[str]) -> list[str]:
-    """The names, each once and in order. Raises `UnknownPermission`."""
-    asked = set(names)
-    unknown = asked - {permission.name for permission in list_permissions() if not permission.reserved}
+    """Return the names, sorted and without duplicates. Raises `UnknownPermission`."""
+    requested = set(names)
+    unknown = requested - {permission.name for permission in list_permissions() if not permission.reserved}
     if unknown:
         raise UnknownPermission(details={"permissions": sorted(unknown)})
-    return sorted(asked)
+    return sorted(requested)

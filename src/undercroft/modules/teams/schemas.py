@@ -1,4 +1,4 @@
-"""What comes in and goes out about teams."""
+"""Request and response schemas of teams."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -28,7 +28,9 @@ def _example(**example: Any) -> Any:
 class TeamCreate(TeamBase):
     model_config = _example(name="Acme")
 
-    slug: Slug | None = Field(default=None, max_length=60, description="Made from the name when left out.")
+    slug: Slug | None = Field(
+        default=None, max_length=60, description="Slug for URLs, at most 60 characters. Default: derived from the name."
+    )
 
 
 class TeamUpdate(Schema):
@@ -37,16 +39,16 @@ class TeamUpdate(Schema):
     name: Name | None = Field(default=None, max_length=100)
     slug: Slug | None = Field(default=None, max_length=60)
     require_mfa: bool | None = Field(
-        default=None, description="Whether the team lets in only who passed two-step sign-in; for owners to say."
+        default=None, description="Whether members need a session with MFA to use the team. Only owners can set this."
     )
     auto_join_domains: list[Domain] | None = Field(
         default=None,
         max_length=MAX_DOMAINS,
-        description="Users with a verified address of one of these domains are offered to join. For owners, who add "
-        "only the domain of their own verified address; public mail providers are refused. A domain is removed when "
-        "the owner who added it leaves, is no owner any more, or has another address.",
+        description="Domains whose users may join with a verified address. Only owners can set this, and they can add "
+        "only the domain of their own verified address, not one of a public email provider. A domain is removed when "
+        "the owner who added it leaves, is no longer an owner, or changes to an address at another domain.",
     )
-    auto_join_role: RoleName | None = Field(default=None, description="The role of those who join by their domain.")
+    auto_join_role: RoleName | None = Field(default=None, description="Role of users who join through their domain.")
 
     @field_validator("auto_join_domains")
     @classmethod
@@ -57,36 +59,36 @@ class TeamUpdate(Schema):
     @classmethod
     def _reject_owner(cls, value: str | None) -> str | None:
         if value == TeamRole.OWNER:
-            raise ValueError("Nobody becomes an owner by a domain.")
+            raise ValueError("Users who join through a domain cannot become owners.")
         return value
 
 
 class TeamRead(TeamBase):
     id: UUID
     slug: str
-    role: str = Field(description="Your role in it.")
+    role: str = Field(description="Role of the current user in the team.")
     is_personal: bool
     require_mfa: bool
     auto_join_domains: list[str]
     auto_join_role: str
     created_at: datetime
     updated_at: datetime
-    deleted_at: datetime | None = Field(description="Since when it is deleted; it can be restored for a while.")
+    deleted_at: datetime | None = Field(description="Time of deletion, if the team is deleted.")
 
 
 class JoinOffer(Schema):
-    """A team that the current user may join by the domain of the verified address."""
+    """A team that the current user may join through the domain of the verified address."""
 
-    id: UUID = Field(description="The team's id.")
+    id: UUID = Field(description="ID of the team.")
     name: str
-    domain: str = Field(description="The domain of the user's address, which an owner of the team claimed.")
-    role: str = Field(description="The role of members who join by it.")
+    domain: str = Field(description="Domain of the user's address, claimed by an owner of the team.")
+    role: str = Field(description="Role of users who join through the domain.")
 
 
 class JoinOfferAccept(Schema):
     model_config = _example(team_id="01930000-0000-7000-8000-000000000001")
 
-    team_id: UUID = Field(description="The id of an offered team.")
+    team_id: UUID = Field(description="ID of an offered team.")
 
 
 class MemberRead(Schema):
@@ -100,21 +102,25 @@ class MemberRead(Schema):
 class MemberUpdate(Schema):
     model_config = _example(role="admin")
 
-    role: RoleName = Field(description="A built-in role or one of the team's own.")
+    role: RoleName = Field(description="Name of a built-in or custom role.")
 
 
 class TeamTransfer(Schema):
     model_config = _example(user_id="01930000-0000-7000-8000-000000000001")
 
-    user_id: UUID = Field(description="The member who becomes the owner.")
+    user_id: UUID = Field(description="ID of the member who becomes the owner.")
 
 
 class RoleCreate(Schema):
-    model_config = _example(name="editor", description="Writes.", permissions=["projects:read", "projects:write"])
+    model_config = _example(
+        name="editor", description="Edits projects.", permissions=["projects:read", "projects:write"]
+    )
 
-    name: RoleName = Field(description="Unique in its team, and none of the built-in ones.")
+    name: RoleName = Field(description="Name of the role, unique in its team and different from built-in roles.")
     description: Description = ""
-    permissions: list[PermissionName] = Field(max_length=MAX_PERMISSIONS, description="Of those that one has oneself.")
+    permissions: list[PermissionName] = Field(
+        max_length=MAX_PERMISSIONS, description="Permissions to grant; the caller must have all of them."
+    )
 
 
 class RoleUpdate(Schema):
@@ -129,7 +135,7 @@ class RoleRead(Schema):
     id: UUID
     name: str
     description: str
-    permissions: list[str] = Field(description="Those that are still declared.")
+    permissions: list[str] = Field(description="Granted permissions that still exist.")
     created_at: datetime
     updated_at: datetime
 
@@ -141,7 +147,7 @@ class RoleRead(Schema):
 class PermissionRead(Schema):
     name: str
     description: str
-    grantable: bool = Field(description="Whether a team can grant it to roles of its own.")
+    grantable: bool = Field(description="Whether custom roles can have this permission.")
 
 
 class RoleGrants(Schema):
@@ -152,7 +158,7 @@ class RoleGrants(Schema):
 
 
 class PermissionMatrix(Schema):
-    """What there is to be granted, and which role of the current team was granted what."""
+    """All permissions, and those that each role of the current team has."""
 
     permissions: list[PermissionRead]
     roles: list[RoleGrants]
@@ -162,7 +168,7 @@ class InvitationCreate(Schema):
     model_config = _example(email="ada@example.com", role="member")
 
     email: Email
-    role: RoleName = Field(default=TeamRole.MEMBER.value, description="A built-in role or one of the team's own.")
+    role: RoleName = Field(default=TeamRole.MEMBER.value, description="Name of a built-in or custom role.")
 
 
 class InvitationRead(Schema):
@@ -170,7 +176,7 @@ class InvitationRead(Schema):
     email: str
     role: str
     invited_by: UUID | None
-    inviter: str = Field(description="The name of who invited.")
+    inviter: str = Field(description="Name of the inviter.")
     created_at: datetime
     expires_at: datetime
     expired: bool
@@ -182,15 +188,17 @@ Token = Annotated[SecretStr, Field(min_length=1, max_length=512)]
 class InvitationTokenBody(Schema):
     model_config = _example(token="hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE")  # noqa: S106
 
-    token: Token = Field(description="The secret of the mailed link.")
+    token: Token = Field(description="Token from the emailed link.")
 
 
 class InvitationPreview(Schema):
-    """An invitation, as told to whoever holds its link."""
+    """An invitation, as shown to the recipient of its link."""
 
     team_name: str
-    inviter: str = Field(description="The name of who invited; empty when there is none to tell.")
+    inviter: str = Field(description="Name of the inviter, or an empty string if unknown.")
     email: str
     role: str
     expires_at: datetime
-    has_account: bool = Field(description="Whether the address can sign in; else it registers by the page of the link.")
+    has_account: bool = Field(
+        description="Whether an account with this address exists. If not, the user registers on the page of the link."
+    )

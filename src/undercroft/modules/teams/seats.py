@@ -1,16 +1,16 @@
-"""How many may belong to a team.
+"""Seat limits of teams.
 
-What a team has paid for is not this module's business: whoever knows binds a function when the process starts,
+The number of seats depends on billing, which this module does not know. Another module sets a function at startup:
 
     async def seats_of_plan(session: Session, team_id: UUID) -> int | None: ...
 
     teams.set_seat_limit(seats_of_plan)
 
-and it is asked, while the team is held against other changes, whenever somebody is about to join. None is any number.
-Without one the setting TEAM_SEAT_LIMIT counts for all teams.
+The function is called with the team locked, before a user joins. None means unlimited. Without a function the setting
+TEAM_SEAT_LIMIT applies to all teams.
 
-A seat is taken by joining. A pending invitation takes none: a team may invite more people than it has seats, and the
-first to accept get them; it cannot invite while all are taken.
+A member takes a seat, a pending invitation does not: a team may invite more users than it has seats, and the first to
+accept get them. It cannot invite while all seats are taken.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ SeatLimit = Callable[[Session, UUID], Awaitable[int | None]]
 
 
 async def seat_limit_from_settings(_session: Session, _team_id: UUID) -> int | None:
-    """The same number for all teams."""
+    """Return the setting TEAM_SEAT_LIMIT for every team."""
     return load(TeamSettings).team_seat_limit or None
 
 
@@ -34,14 +34,14 @@ _limit: SeatLimit = seat_limit_from_settings
 
 
 def set_seat_limit(limit: SeatLimit) -> SeatLimit:
-    """Ask this function from now on how many seats a team has; returns the one that was asked until now."""
+    """Set the function that returns the number of seats of a team; return the previous one."""
     global _limit
     before, _limit = _limit, limit
     return before
 
 
 async def require_seat(session: Session, team_id: UUID) -> None:
-    """Raises `SeatLimitReached` when all are taken. The team is held already, so what is counted stays as it is."""
+    """Raises `SeatLimitReached` when all seats are taken. The caller has locked the team, so the count is stable."""
     limit = await _limit(session, team_id)
     if limit is not None and await MembershipRepository(session).size(team_id) >= limit:
         raise SeatLimitReached(details={"seats": limit})

@@ -1,4 +1,4 @@
-"""Whether an invitation could still be sent by its sender: no invitation outlives the right to send it."""
+"""Check whether senders may still send their invitations: an invitation is void once its sender could not send it."""
 
 from uuid import UUID
 
@@ -11,17 +11,16 @@ INVITE_PERMISSION = "invitations:write"
 
 
 async def is_sender_authorized(session: Session, invitation: Invitation) -> bool:
-    """Whether the sender is an active member who may invite into the role as both are at this moment."""
+    """Whether the sender is an active member who may currently invite users into the invitation's role."""
     senders = await InvitationRepository(session, invitation.team_id).senders(invitation.id)
     roles = await _custom_role_permissions(session, invitation.team_id)
     return any(sender.is_active and _can_send(sender, roles) for sender in senders)
 
 
 async def revoke_unauthorized_invitations(session: Session, team_id: UUID) -> int:
-    """Revoke the pending invitations that their senders could not send in their role now; how many there were.
+    """Revoke pending invitations that their senders could no longer send; return their number.
 
-    The team is locked. What may be done with an invitation of a sender whose account is deactivated waits for the
-    account.
+    The caller has locked the team. Invitations of deactivated senders stay, for a later activation.
     """
     invitations = InvitationRepository(session, team_id)
     senders = await invitations.senders()

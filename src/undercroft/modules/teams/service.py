@@ -1,4 +1,4 @@
-"""Teams themselves: made, changed, handed over, deleted and restored."""
+"""Create, change, transfer, delete and restore teams."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ from undercroft.modules.users import UserRepository
 
 
 class TeamReadService:
-    """What somebody may see of their teams."""
+    """Read the current user's teams."""
 
     def __init__(self, session: ReadSession, principal: Principal) -> None:
         self._principal = principal
@@ -34,7 +34,7 @@ class TeamReadService:
     async def list(
         self, *, page: int, size: int, sort: str | None, deleted: bool = False
     ) -> tuple[Sequence[UserTeam], int]:
-        """The teams that one belongs to; the deleted ones, which can still be restored, if asked."""
+        """List the user's teams, or the deleted ones that can still be restored."""
         since = restorable_since() if deleted else None
         return await self._teams.for_user(self._principal.user_id, page=page, size=size, sort=sort, deleted_since=since)
 
@@ -44,25 +44,25 @@ class TeamReadService:
 
 
 class TeamService(TeamReadService):
-    """What somebody may do with their current team, in one transaction."""
+    """Changes of the current team, in one transaction."""
 
     def __init__(self, session: Session, principal: Principal) -> None:
         super().__init__(session, principal)
         self._session = session
 
     async def create(self, data: TeamCreate) -> UserTeam:
-        """A new team, whose owner one is. Raises `SlugTaken`, `UserNotFound` (the account was given up meanwhile)."""
+        """Create a team owned by the user. Raises `SlugTaken`, `UserNotFound` (deleted in the meantime)."""
         await UserRepository(self._session).lock_no_key(self._principal.user_id)
         team = await create_team(self._session, name=data.name, slug=data.slug, owner_id=self._principal.user_id)
         await self._record("team.created", team, after={"name": team.name, "slug": team.slug})
         return UserTeam(team, TeamRole.OWNER)
 
     async def update(self, data: TeamUpdate) -> UserTeam:
-        """Raises `SlugTaken`, and what `_check_auto_join`, `_domain_claims` and `_check_mfa` raise."""
+        """Change the team. Raises `SlugTaken` and the errors of `_check_auto_join`, `_domain_claims`, `_check_mfa`."""
         locked = await lock_team(self._session, self._principal)
         team = locked.team
-        given = data.model_dump(exclude_unset=True, exclude_none=True)
-        changes = {name: value for name, value in given.items() if getattr(team, name) != value}
+        fields = data.model_dump(exclude_unset=True, exclude_none=True)
+        changes = {name: value for name, value in fields.items() if getattr(team, name) != value}
         if changes:
             await self._check_auto_join(locked, changes)
             self._check_mfa(locked, changes)
@@ -72,7 +72,7 @@ class TeamService(TeamReadService):
         return UserTeam(team, self._principal.team_role)
 
     async def transfer(self, user_id: UUID) -> None:
-        """Make a member the owner in one's own place; one stays as an admin, and has invited no owners.
+        """Make a member the owner; the current owner becomes an admin. Invitations of owners are revoked.
 
         Raises `MemberNotFound`, `PersonalTeam`, `TeamRoleTooWeak`.
         """
@@ -94,7 +94,7 @@ class TeamService(TeamReadService):
         )
 
     async def delete(self) -> None:
-        """Nobody reaches the team any more, until it is restored. Raises `PersonalTeam`."""
+        """Delete the team, which is inaccessible until restored. Raises `PersonalTeam`."""
         locked = await lock_team(self._session, self._principal)
         locked.require("teams:delete")
         locked.require_not_personal()
@@ -102,10 +102,10 @@ class TeamService(TeamReadService):
         await locked.record("team.deleted", before={"deleted": False}, after={"deleted": True})
 
     async def restore(self, team_id: UUID) -> UserTeam:
-        """Bring a deleted team back, under another slug when its own was taken meanwhile.
+        """Restore a deleted team, with a new slug if its own was taken in the meantime.
 
-        Raises `TeamNotFound` (to all who did not belong to it, and when its time is over), `TeamRoleTooWeak`, and what
-        `restore_team` raises.
+        Raises `TeamNotFound` (not a member, or the restore period is over), `TeamRoleTooWeak`, and the errors of
+        `restore_team`.
         """
         team = await self._teams.lock_no_key(team_id, deleted=True)
         found = await MembershipRepository(self._session).permissions(team_id, self._principal.user_id)
@@ -117,7 +117,7 @@ class TeamService(TeamReadService):
         return UserTeam(team, found[0])
 
     async def _check_auto_join(self, locked: LockedTeam, changes: Mapping[str, Any]) -> None:
-        """Who joins by a domain, and as what, is for owners to say.
+        """Require an owner to change join domains and their role.
 
         Raises `TeamRoleTooWeak`, `PersonalTeam`, `UnknownRole`.
         """
@@ -128,7 +128,7 @@ class TeamService(TeamReadService):
         await locked.require_can_assign_role(changes.get("auto_join_role", locked.team.auto_join_role))
 
     async def _domain_claims(self, locked: LockedTeam, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What is stored of domains that are given. Raises `DomainNotVerified`, `PublicMailDomain`."""
+        """Return the stored fields for changed domains. Raises `DomainNotVerified`, `PublicMailDomain`."""
         if "auto_join_domains" not in changes:
             return {}
         await revoke_stale_claims(self._session, locked.team)
@@ -136,7 +136,7 @@ class TeamService(TeamReadService):
         return domain_claims(locked.team, changes["auto_join_domains"], user)
 
     def _check_mfa(self, locked: LockedTeam, changes: Mapping[str, Any]) -> None:
-        """Owners alone ask for two-step sign-in, having passed it.
+        """Require an owner, with a second factor to turn the MFA requirement on.
 
         Raises `TeamRoleTooWeak`, `PersonalTeam`, `MfaEnrollmentRequired`, `MfaRequiredByTeam`, `StepUpRequired`.
         """
@@ -157,14 +157,14 @@ class TeamService(TeamReadService):
 
 
 def restorable_since() -> datetime:
-    """Teams that were deleted before this moment are gone for good."""
+    """Return the time before which deleted teams can no longer be restored."""
     return utc_now() - load(TeamSettings).restore_period
 
 
 async def create_team(
     session: Session, *, name: str, owner_id: UUID, slug: str | None = None, personal: bool = False
 ) -> Team:
-    """A new team with its owner. Raises `SlugTaken` when a slug was asked for that another living team has."""
+    """Create a team with its owner. Raises `SlugTaken` if another team uses the requested slug."""
     teams = TeamRepository(session)
     slug = slug or await make_unique_slug(teams, suggest_slug(name))
     team = Team(name=name, slug=slug, personal_user_id=owner_id if personal else None)

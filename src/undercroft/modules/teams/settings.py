@@ -1,4 +1,4 @@
-"""How many belong to a team, how long invitations and deleted teams are kept, and how often one may invite."""
+"""Settings of teams: seats, retention and limits of invitations."""
 
 from datetime import timedelta
 
@@ -12,22 +12,22 @@ class TeamSettings(SettingsBase):
     section = "Teams"
 
     team_seat_limit: int = Field(
-        0, ge=0, description="How many people a team may have, unless a plan says otherwise; 0 for any number."
+        0, ge=0, description="Maximum number of members of a team, unless a plan sets another; 0 means unlimited."
     )
     team_restore_days: int = Field(
-        30, ge=1, le=365, description="Days for which a deleted team can be restored, before it is gone for good."
+        30, ge=1, le=365, description="Days for which a deleted team can be restored before it is purged."
     )
-    invitation_days: float = Field(7, gt=0, le=90, description="Days for which an invitation to a team works.")
-    rate_limit_invitations: RateText = Field("100/day", description="Invitations that one user may send.")
+    invitation_days: float = Field(7, gt=0, le=90, description="Days until an invitation to a team expires.")
+    rate_limit_invitations: RateText = Field("100/day", description="Maximum invitations per user.")
     rate_limit_new_account_invitations: RateText = Field(
-        "10/day", description="Invitations that a user may send in the first week of the account."
+        "10/day", description="Maximum invitations per user in the first week of the account."
     )
-    rate_limit_team_invitations: RateText = Field("200/day", description="Invitations that one team may send.")
+    rate_limit_team_invitations: RateText = Field("200/day", description="Maximum invitations per team.")
     rate_limit_invitation_mails: RateText = Field(
-        "5/day", description="Invitations that one address may be sent, whoever sends them."
+        "5/day", description="Maximum invitations per email address, across all teams."
     )
     rate_limit_invitation_repeats: RateText = Field(
-        "1/10 minutes", description="Invitations that one team may send to the same address."
+        "1/10 minutes", description="Maximum invitations per team and email address."
     )
 
     @property

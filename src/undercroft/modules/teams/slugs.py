@@ -1,4 +1,4 @@
-"""Slugs: no two living teams have the same."""
+"""Slugs of teams, unique among teams that are not deleted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ from undercroft.modules.teams.errors import SlugTaken
 from undercroft.modules.teams.repository import TeamRepository
 
 STEM_LENGTH = 50
-"""Characters of a made-up slug, so that there is room for a few random ones."""
+"""Maximum characters of a generated slug, which leaves room for a random suffix."""
 
 
 def suggest_slug(name: str) -> str:
-    """What a team of this name would be called if nobody else is."""
+    """Derive a slug from a team name, without checking that it is free."""
     return make_slug(name, max_length=STEM_LENGTH) or "team"
 
 
 async def make_unique_slug(teams: TeamRepository, slug: str) -> str:
-    """The slug, with a few random letters behind it unless it is free."""
+    """Return the slug, with a random suffix if it is taken."""
     if not await teams.slug_exists(slug):
         return slug
     return f"{slug[:STEM_LENGTH].rstrip('-')}-{new_id().hex[-8:]}"
@@ -28,7 +28,7 @@ async def make_unique_slug(teams: TeamRepository, slug: str) -> str:
 
 @contextmanager
 def raise_on_slug_conflict(slug: str | None) -> Iterator[None]:
-    """Writes a slug that was free a moment ago, or that somebody asked for. Raises `SlugTaken`."""
+    """Translate a violated unique constraint to `SlugTaken`, for a slug that was free before or was requested."""
     try:
         yield
     except IntegrityError as error:

@@ -1,4 +1,4 @@
-"""What teams do when something happens elsewhere, and what their owners are told."""
+"""Reactions of teams to events of other modules, and notifications of owners."""
 
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from undercroft.modules.users import (
 
 @subscribe(UserRegistered)
 async def create_personal_team(session: Session, event: UserRegistered) -> None:
-    """Everybody has a team of their own from the first moment, so that data always has one."""
+    """Create the user's personal team, so that all data belongs to a team from the start."""
     await create_team(
         session,
         name="Personal",
@@ -36,31 +36,31 @@ async def create_personal_team(session: Session, event: UserRegistered) -> None:
 
 @subscribe(EmailChanged)
 async def revoke_claims_on_email_change(session: Session, event: EmailChanged) -> None:
-    """A domain that was claimed by the earlier address is not the team's any more."""
+    """Revoke domains that were claimed with the previous address."""
     await revoke_user_claims(session, event.user_id)
 
 
 @subscribe(UserDeactivated)
 async def revoke_claims_on_deactivation(session: Session, event: UserDeactivated) -> None:
-    """Who cannot sign in vouches for no domain."""
+    """Revoke the domains claimed by a user who can no longer sign in."""
     await revoke_user_claims(session, event.user_id)
 
 
 @subscribe(UserDeleted)
 async def leave_teams(session: Session, event: UserDeleted) -> None:
-    """Nobody belongs to a team without an account; an account that a team needs cannot be given up."""
+    """Remove the user from all teams. Raises `LastOwner` when a team would lose its only owner."""
     await leave_all_teams(session, event.user_id)
 
 
 @subscribe(UserErased)
-async def purge_teams(session: Session, event: UserErased) -> None:  # noqa: ARG001 - whoever was the last member
-    """Teams that the user alone belonged to go with the account; those of others keep what the user made there."""
+async def purge_teams(session: Session, event: UserErased) -> None:  # noqa: ARG001 - purges all teams without members
+    """Purge teams whose only member was the user. Data that the user created in other teams stays."""
     await purge_abandoned(session)
 
 
 @on_action("member.role_changed", "invitation.accepted", "team.transferred")
 async def notify_privileged_member(session: Session, entry: Entry) -> None:
-    """Owners learn who else may do more in their team than a member, whatever the role is called and how it came."""
+    """Notify owners of a member with more permissions than the member role, for any role and way to receive it."""
     role = str(entry.after.get("role", ""))
     assert entry.team_id is not None
     if exceeds_member_role(await get_role_permissions(session, entry.team_id, role) or ()):
@@ -69,21 +69,21 @@ async def notify_privileged_member(session: Session, entry: Entry) -> None:
 
 @on_action("role.created", "role.changed")
 async def notify_privileged_role(session: Session, entry: Entry) -> None:
-    """Owners learn of a role that may do more than a member."""
+    """Notify owners of a role that exceeds the member role."""
     if exceeds_member_role(set(entry.after.get("permissions", ())) - set(entry.before.get("permissions", ()))):
         await _notify_owners(session, entry, "role", role=str(entry.after.get("name", "")))
 
 
 @on_action("team.changed")
 async def notify_relaxed_access(session: Session, entry: Entry) -> None:
-    """Owners learn that more may join, or that members need no second factor any more."""
+    """Notify owners when more users may join or MFA is no longer required."""
     domains = set(entry.after.get("auto_join_domains", ())) - set(entry.before.get("auto_join_domains", ()))
     if domains or "auto_join_role" in entry.after or entry.after.get("require_mfa") is False:
         await _notify_owners(session, entry, "team")
 
 
 async def _notify_owners(session: Session, entry: Entry, what: str, *, role: str = "") -> None:
-    """The former owner is one of them: a transfer may be a thief's."""
+    """Notify all owners and the former one, as a thief may have transferred the team."""
     assert entry.team_id is not None
     team = await TeamRepository(session).get(entry.team_id)
     owners = set(await MembershipRepository(session).users_with_role(entry.team_id, TeamRole.OWNER))

@@ -1,4 +1,4 @@
-"""Background work of teams: mailing invitations, and forgetting what has had its time."""
+"""Tasks of teams: send invitations and notifications, delete expired data."""
 
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -20,14 +20,14 @@ from undercroft.modules.users import UserRepository
 
 INVITATION_RETENTION = timedelta(days=30)
 PURGE_BATCH_SIZE = 1000
-"""Teams that are purged in one night; the others wait for the next."""
+"""Maximum number of teams purged per night; the rest waits for the next night."""
 
 log = structlog.get_logger("undercroft.application")
 
 
 @task(retries=8, timeout=60, backoff=5)
 async def send_invitation(job: CurrentJob, *, invitation_id: UUID) -> None:
-    """Write to somebody who is invited. Each attempt makes its own token, so that whichever mail arrives works."""
+    """Email an invitation. Each attempt makes its own token, so that the link works whichever email arrives."""
     from undercroft.providers.email import get_mailer
 
     token = new_token()
@@ -53,7 +53,7 @@ async def send_invitation(job: CurrentJob, *, invitation_id: UUID) -> None:
 async def send_team_notice(
     job: CurrentJob, *, user_id: UUID, notice: TeamNotification, team_id: UUID, about: UUID | None, domains: list[str]
 ) -> None:
-    """Email a user about a team, unless the account or the team has gone."""
+    """Email a user about a team, unless the account or the team no longer exists."""
     from undercroft.providers.email import TrustedText, get_mailer
 
     async with job.read_session() as session:
@@ -76,16 +76,16 @@ async def send_team_notice(
 
 @cron("41 3 * * *", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
-    """Remove teams that were deleted too long ago to be restored, with all they own, and invitations of long ago."""
+    """Purge teams after the restore period with all their data, and delete old invitations."""
     async with job.session() as session:
         invitations = await InvitationTokenRepository(session).delete_old(utc_now() - INVITATION_RETENTION)
-        gone = await TeamRepository(session).deleted_before(restorable_since(), PURGE_BATCH_SIZE)
-    purged = [await _purge(job, team_id) for team_id in gone]
+        expired = await TeamRepository(session).deleted_before(restorable_since(), PURGE_BATCH_SIZE)
+    purged = [await _purge(job, team_id) for team_id in expired]
     return {"teams": sum(purged), "invitations": invitations}
 
 
 async def _purge(job: CurrentJob, team_id: UUID) -> bool:
-    """Remove a team for good, and what refers to it, in a transaction of its own; False when it is there again."""
+    """Purge a team in its own transaction; return False if it has been restored."""
     async with job.session() as session:
         teams = TeamRepository(session)
         team = await teams.lock_with_deleted(team_id)

@@ -1,6 +1,6 @@
-"""The people: who they are, what they are on the platform, and whether they may come in.
+"""Users: profile, platform role and activation.
 
-Others use the service, the events and the repository from here on down; nobody else writes the table.
+Other modules use the service, the events and the repository; only this module writes the table.
 """
 
 from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, RoleTooWeak, UserNotFound

@@ -1,4 +1,4 @@
-"""People in `/admin`: changed by the service, which knows who may change whom."""
+"""Users in `/admin`, changed through the service, which checks permissions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ class UserView(AdminView, model=User):
     column_filters = [StaticValuesFilter("role", values=enum_choices(PlatformRole)), BooleanFilter("is_active")]
 
     async def update_row(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:
-        """Raises `RoleTooWeak`, `LastSuperadmin`."""
+        """Update a user. Raises `RoleTooWeak`, `LastSuperadmin`."""
         service = UserService(session)
         profile = {name: value for name, value in values.items() if name != "is_active"}
         if profile:

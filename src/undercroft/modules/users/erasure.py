@@ -1,4 +1,4 @@
-"""Erasing what is stored about a deleted user, derived from what the tables declare (`core/db/privacy.py`)."""
+"""Erase the data of deleted users, derived from the privacy declarations of the tables (`core/db/privacy.py`)."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -11,21 +11,21 @@ from undercroft.modules.users.events import UserErased
 from undercroft.modules.users.repository import UserAddressRepository
 
 ERASURE_DELAY = timedelta(minutes=10)
-"""After which no request of the user is on its way any more, and the emails about the deletion are sent."""
+"""Long enough for the user's last requests to finish and for the emails about the deletion to be sent."""
 
 ERASURE_REPEAT_PERIOD = timedelta(days=8)
-"""For which the erasure is repeated every night: as long as a job about the user may end late."""
+"""How long the erasure is repeated every night: the latest time at which a job about the user may end."""
 
 
 async def request_erasure(session: Session, user_id: UUID) -> None:
-    """Have a user who is deleted in this transaction erased, once nothing about them is under way any more."""
+    """Enqueue the erasure of a user deleted in this transaction, delayed until requests and emails are done."""
     from undercroft.modules.users.tasks import erase
 
     await enqueue(session, erase, user_id=user_id, delay=ERASURE_DELAY)
 
 
 async def erase_deleted(session: Session, user_id: UUID) -> dict[str, int]:
-    """Erase a deleted user from every table; how many rows of which."""
+    """Erase a deleted user from every table; return the number of rows by table."""
     addresses = await UserAddressRepository(session).list_emails(user_id)
     erased = await erase_user(session, user_id, addresses)
     await publish(session, UserErased(user_id))

@@ -1,23 +1,23 @@
-"""What can be wrong with people."""
+"""Errors of the users module."""
 
 from undercroft.core.errors import Conflict, Forbidden, NotFound
 
 
 class UserNotFound(NotFound):
     code = "USER_NOT_FOUND"
-    message = "There is no such user."
+    message = "User not found."
 
 
 class EmailTaken(Conflict):
     code = "EMAIL_TAKEN"
-    message = "This address belongs to another account now."
+    message = "This email address belongs to another account."
 
 
 class LastSuperadmin(Conflict):
     code = "LAST_SUPERADMIN"
-    message = "This is the last superadmin. Make somebody else one first."
+    message = "This is the last superadmin. Promote another superadmin first."
 
 
 class RoleTooWeak(Forbidden):
     code = "ROLE_TOO_WEAK"
-    message = "Only a superadmin may change administrators or make somebody one."
+    message = "Only a superadmin may change administrators or promote users."

@@ -1,4 +1,4 @@
-"""What happens to people, told inside the transaction in which it happens."""
+"""Events of users, published in the transaction of the change."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ class UserRegistered(Event, frozen=True):
 
 
 class EmailChanged(Event, frozen=True):
-    """Somebody has proven another address, which is theirs from now on; `previous` is free again."""
+    """The user verified another address and signs in with it from now on; `previous` is free again."""
 
     user_id: UUID
     previous: str
@@ -21,19 +21,19 @@ class UserDeactivated(Event, frozen=True):
 
 
 class SignInsRevoked(Event, frozen=True):
-    """No sign-in of this user that was begun before goes on, nor does what was given out to finish one with."""
+    """Pending sign-ins of the user, and the tokens issued to finish them, are invalid."""
 
     user_id: UUID
 
 
 class UserDeleted(Event, frozen=True):
-    """The row is anonymised already; whoever keeps data of this person, whose address was `email`, erases it now."""
+    """The row is already anonymized. Subscribers erase their data about the user, whose address was `email`."""
 
     user_id: UUID
     email: str
 
 
 class UserErased(Event, frozen=True):
-    """What the tables declare about a deleted user is erased; what follows the account is erased now, too."""
+    """The declared data of a deleted user is erased. Subscribers now erase data that depends on the account."""
 
     user_id: UUID

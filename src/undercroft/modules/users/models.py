@@ -1,4 +1,4 @@
-"""Tables and field-carrying bases of people."""
+"""Tables and shared field classes of users."""
 
 from datetime import datetime
 from typing import Any
@@ -17,23 +17,25 @@ URL_LENGTH = 2000
 
 
 class UserBase(SQLModel):
-    """What people say about themselves."""
+    """Profile fields that users edit themselves."""
 
-    full_name: str = Field(default="", max_length=NAME_LENGTH, description="What the person is called.")
-    locale: str = Field(default="en", max_length=35, description="Language tag (BCP 47) for mails and pages.")
-    timezone: str = Field(default="UTC", max_length=64, description="Name in the IANA time zone database.")
-    avatar_url: str | None = Field(default=None, max_length=URL_LENGTH, description="An https address of a picture.")
+    full_name: str = Field(
+        default="", max_length=NAME_LENGTH, description="Name shown to other users, at most 200 characters."
+    )
+    locale: str = Field(default="en", max_length=35, description="Language tag (BCP 47) for emails and pages.")
+    timezone: str = Field(default="UTC", max_length=64, description="Time zone, a name in the IANA database.")
+    avatar_url: str | None = Field(default=None, max_length=URL_LENGTH, description="HTTPS URL of a picture.")
     notifications: dict[str, bool] = Field(
         default_factory=dict,
         sa_type=JSONB,
         sa_column_kwargs={"server_default": text("'{}'::jsonb")},
         nullable=False,
-        description="Topics that the person wants to be told of or not.",
+        description="Map of notification topics to whether the user wants emails about them.",
     )
 
 
 class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
-    """A person. Deleting one anonymises the row, so that what refers to it stays and the address is free again."""
+    """A user. Deleting one anonymizes the row, so that references to it stay valid and the address is free again."""
 
     __tablename__ = "users"
     __privacy__ = Privacy(
@@ -49,19 +51,19 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
         Index("ix_users_created_at_id", "created_at", "id"),
     )
 
-    email: str = Field(max_length=EMAIL_LENGTH, unique=True, description="Lower case; two people never share one.")
+    email: str = Field(max_length=EMAIL_LENGTH, unique=True, description="Email address in lower case, unique.")
     password_hash: str | None = Field(
         default=None, max_length=256, repr=False, description="Argon2id, PHC string format."
     )
     role: PlatformRole = Field(default=PlatformRole.USER, sa_type=String(16), nullable=False)
-    is_active: bool = Field(default=True, nullable=False, description="Whether the person may come in.")
+    is_active: bool = Field(default=True, nullable=False, description="Whether the user may sign in.")
     email_verified_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), nullable=True)
     second_factors: list[str] = Field(
         default_factory=list,
         sa_type=ARRAY(String(16)),
         sa_column_kwargs={"server_default": text("'{}'")},
         nullable=False,
-        description="The kinds of second factor that signing in asks for; kept by whoever keeps the factors.",
+        description="Kinds of second factor required at sign-in, written by the module that stores the factors.",
     )
 
     @property
@@ -70,9 +72,9 @@ class User(UserBase, Identified, Timestamped, SoftDeleted, table=True):
 
 
 class UserAddress(SQLModel, table=True):
-    """Every email address that an account has or had, with the account that had it last.
+    """Every current and former email address of an account, with the last account that had it.
 
-    A trigger writes it and no role of the application may, for it decides what is erased with an account.
+    Written only by a trigger, as it decides which data is erased with an account. No application role may write it.
     """
 
     __tablename__ = "user_addresses"
@@ -80,7 +82,7 @@ class UserAddress(SQLModel, table=True):
         "the user",
         "until a deleted account is erased",
         personal=("email",),
-        erasure_note="removed by the function audit_erase, for no role may delete from it",
+        erasure_note="removed by the function audit_erase, as no role may delete from it",
     )
 
     email: str = Field(max_length=EMAIL_LENGTH, primary_key=True)

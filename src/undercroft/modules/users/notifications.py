@@ -1,4 +1,4 @@
-"""Emails to users about what was done to their account, requested in the transaction of the change."""
+"""Emails to users about changes of their account, enqueued in the transaction of the change."""
 
 from uuid import UUID
 
@@ -9,9 +9,9 @@ from undercroft.jobs import enqueue
 
 
 async def notify(session: Session, user_id: UUID, template: str, **facts: str) -> None:
-    """Have an email of this template sent to a user once the session's transaction has committed.
+    """Enqueue an email to a user, sent after the session's transaction has committed.
 
-    Templates get `name`, `when`, `where`, `link` and these facts.
+    Templates receive `name`, `when`, `where`, `link` and these facts.
     """
     from undercroft.modules.users.tasks import send_notice
 
@@ -21,7 +21,7 @@ async def notify(session: Session, user_id: UUID, template: str, **facts: str) -
 
 
 def _origin(user_id: UUID) -> str:
-    """Network address and browser of the user's own act; empty for an administrator's, who stays private."""
+    """IP address and browser of the user's own action; empty for an action by an administrator, who stays private."""
     actor, origin = current_actor(), current_origin()
     if actor.user_id not in (None, user_id) or actor.impersonator_id is not None:
         return ""

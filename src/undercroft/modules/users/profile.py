@@ -1,4 +1,4 @@
-"""One's own profile, from the row that authenticating read anyway, as bytes encoded once."""
+"""Serialize the current user's profile from the row that authentication has already read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,13 +23,13 @@ PROFILE_COLUMNS: tuple[Any, ...] = (
     col(User.created_at),
     col(User.updated_at),
 )
-"""What a statement that authenticates selects of a person, so that `encode_profile` needs nothing more."""
+"""Columns of a user that an authentication query selects, so that `encode_profile` needs no query."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 def encode_profile(row: Mapping[str, Any], impersonated_by: UUID | None = None) -> bytes:
-    """A row of `PROFILE_COLUMNS`, as the driver gives it, in the form of `ProfileRead`."""
+    """Encode a database row with `PROFILE_COLUMNS` as JSON in the form of `ProfileRead`."""
     return _encode(
         {
             "full_name": row["full_name"],

@@ -1,4 +1,4 @@
-"""Every query about people."""
+"""Queries for users."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,11 +21,11 @@ class UserRepository(Repository[User]):
     sortable = ("created_at", "email", "full_name")
 
     async def get_by_email(self, email: str) -> User | None:
-        """The person who has this address (in the spelling of `normalize_email`)."""
+        """Return the user with this address (in the form of `normalize_email`)."""
         return await self.get_by(email=email)
 
     async def reserve_email(self, email: str) -> None:
-        """Keep everybody else from taking this address until the transaction ends. Raises `EmailTaken`."""
+        """Reserve an address against concurrent use until the transaction ends. Raises `EmailTaken`."""
         await self._session.execute(
             select(func.pg_advisory_xact_lock(func.hashtextextended(f"users.email {email}", 0)))
         )
@@ -33,9 +33,9 @@ class UserRepository(Repository[User]):
             raise EmailTaken
 
     async def lock_no_key(self, user_id: UUID) -> User:
-        """The person, held against change until the transaction ends. Raises `UserNotFound`.
+        """Lock a user against changes until the transaction ends. Raises `UserNotFound`.
 
-        Before any team is held: whoever gives up the account holds the person first and their teams then.
+        Call it before locking a team: account deletion locks the user first, then the user's teams.
         """
         query = self._query().where(col(User.id) == user_id).with_for_update(key_share=True)
         user = await self._first(query.execution_options(populate_existing=True))
@@ -44,14 +44,14 @@ class UserRepository(Repository[User]):
         return user
 
     async def lock_if_password_unchanged(self, user_id: UUID, password_hash: str) -> User | None:
-        """The person, held against change until the transaction ends, if the password is the one that was proven."""
+        """Lock an active user if the password hash is still the one that was verified; else return None."""
         query = self._query().where(
             col(User.id) == user_id, col(User.password_hash) == password_hash, col(User.is_active)
         )
         return await self._first(query.with_for_update(key_share=True).execution_options(populate_existing=True))
 
     async def lock_superadmins(self) -> Sequence[UUID]:
-        """Those who may come in as superadmin, held against change until the transaction ends."""
+        """Lock the active superadmins until the transaction ends; return their ids."""
         query = (
             select(col(User.id))
             .where(col(User.role) == PlatformRole.SUPERADMIN, col(User.is_active), col(User.deleted_at).is_(None))
@@ -61,7 +61,7 @@ class UserRepository(Repository[User]):
         return (await self._session.scalars(query)).all()
 
     async def deleted_since(self, moment: datetime) -> Sequence[UUID]:
-        """Accounts that were deleted at this moment or later."""
+        """List the ids of accounts deleted at or after this time."""
         return (await self._session.scalars(select(col(User.id)).where(col(User.deleted_at) >= moment))).all()
 
 
@@ -70,13 +70,13 @@ class UserAddressRepository:
         self._session = session
 
     async def list_emails(self, user_id: UUID) -> Sequence[str]:
-        """The email addresses that an account has, or had and no other account has taken since."""
+        """List the current and former addresses of an account, except those that another account has taken."""
         query = select(col(UserAddress.email)).where(col(UserAddress.user_id) == user_id)
         return (await self._session.scalars(query)).all()
 
 
 def build_filters(*, role: PlatformRole | None, is_active: bool | None) -> Sequence[ColumnElement[bool]]:
-    """What a listing asks for; None asks for nothing."""
+    """Build the conditions of a list request; a filter that is None matches everything."""
     where: list[ColumnElement[bool]] = []
     if role is not None:
         where.append(col(User.role) == role)

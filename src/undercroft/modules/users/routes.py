@@ -1,4 +1,4 @@
-"""Oneself, and people for administrators."""
+"""Routes of the current user and of user management."""
 
 from typing import Annotated
 from uuid import UUID
@@ -22,23 +22,23 @@ from undercroft.modules.users.repository import UserRepository, build_filters
 from undercroft.modules.users.schemas import ProfileRead, UserAdminRead, UserAdminUpdate, UserUpdate
 from undercroft.modules.users.service import UserReadService, UserService
 
-PROFILE_TAG = Tag("Profile", "Who one is.", group="Account")
-USERS = Tag("Users", "People, for administrators.", group="Administration")
+PROFILE_TAG = Tag("Profile", "The current user.", group="Account")
+USERS = Tag("Users", "User management for administrators.", group="Administration")
 
 me = Router(surface="app", prefix="/users", tag=PROFILE_TAG, team_independent=True)
 admin = Router(surface="admin", prefix="/users", tag=USERS)
 
 
-@me.get("/me", response_model=ProfileRead, summary="Read one's own profile")
+@me.get("/me", response_model=ProfileRead, summary="Get the current user")
 async def read_profile(principal: CurrentPrincipal) -> Response:
-    """Costs no statement beyond the one that authenticates."""
+    """Returns the profile of the current user."""
     return Response(encode_profile(principal.subject, principal.impersonator_id), media_type="application/json")
 
 
-@me.patch("/me", response_model=ProfileRead, summary="Change one's own profile")
-@step_up_exempt("Names and preferences open nothing.")
+@me.patch("/me", response_model=ProfileRead, summary="Update the current user")
+@step_up_exempt("A profile grants no access.")
 async def update_profile(body: UserUpdate, principal: CurrentPrincipal, session: SessionDep) -> ProfileRead:
-    """Only the fields that are given are changed. The address and the password have routes of their own."""
+    """Changes only the given fields. Other endpoints change the email address and the password."""
     user = await UserService(session).update_profile(principal.user_id, body.model_dump(exclude_unset=True))
     return ProfileRead.model_validate(user).model_copy(update={"impersonated_by": principal.impersonator_id})
 
@@ -47,30 +47,33 @@ class UserQuery(ListQuery):
     sortable = UserRepository.sortable
 
     role: PlatformRole | None = None
-    is_active: bool | None = Field(None, description="Whether they may come in.")
+    is_active: bool | None = Field(None, description="Whether to return only active or only deactivated users.")
 
 
 @admin.get(
     "",
     response_model=Page[UserAdminRead] | CursorPage[UserAdminRead],
-    summary="List people",
+    summary="List users",
     responses=responses(UnknownSort, InvalidCursor),
 )
 async def list_users(
     query: Annotated[UserQuery, query(UserQuery)], session: ReadSessionDep
 ) -> Page[UserAdminRead] | CursorPage[UserAdminRead]:
-    """`q` finds parts of addresses and names. By pages with a total; with `cursor` or `limit` by stretches."""
-    people, where = UserReadService(session), build_filters(role=query.role, is_active=query.is_active)
+    """Returns users, newest first; `q` matches parts of email addresses and names.
+
+    Offset pages with a total count, or cursor pages when `cursor` or `limit` is given.
+    """
+    users, where = UserReadService(session), build_filters(role=query.role, is_active=query.is_active)
     if query.uses_cursor:
-        page = await people.list_after(*where, q=query.q, after=query.position, limit=query.limit or 20)
+        page = await users.list_after(*where, q=query.q, after=query.position, limit=query.limit or 20)
         items = [UserAdminRead.model_validate(user) for user in page.items]
         return CursorPage(items=items, next_cursor=encode_cursor(page.next))
-    found = await people.list(*where, q=query.q, sort=query.checked_sort, page=query.page, size=query.size)
+    found = await users.list(*where, q=query.q, sort=query.checked_sort, page=query.page, size=query.size)
     items = [UserAdminRead.model_validate(user) for user in found.items]
     return Page.of(items, total=found.total, page=query.page, size=query.size)
 
 
-@admin.get("/{user_id}", response_model=UserAdminRead, summary="Read a person", responses=responses(UserNotFound))
+@admin.get("/{user_id}", response_model=UserAdminRead, summary="Get a user", responses=responses(UserNotFound))
 async def read_user(user_id: UUID, session: ReadSessionDep) -> User:
     return await UserReadService(session).get(user_id)
 
@@ -78,34 +81,37 @@ async def read_user(user_id: UUID, session: ReadSessionDep) -> User:
 @admin.patch(
     "/{user_id}",
     response_model=UserAdminRead,
-    summary="Change a person",
+    summary="Update a user",
     responses=responses(UserNotFound, RoleTooWeak, LastSuperadmin, StepUpRequired),
 )
-@step_up_when("the role changes, or the address begins to count as verified")
+@step_up_when("the role changes or the email address is marked as verified")
 async def update_user(user_id: UUID, body: UserAdminUpdate, principal: CurrentPrincipal, session: SessionDep) -> User:
-    """Only a superadmin changes administrators or makes somebody one. The last superadmin stays one."""
+    """Changes only the given fields. Only a superadmin can change administrators or promote users to one.
+
+    The role of the last superadmin cannot change.
+    """
     return await UserService(session).update_as_admin(user_id, body.model_dump(exclude_unset=True), by=principal)
 
 
 @admin.post(
     "/{user_id}/activate",
     response_model=UserAdminRead,
-    summary="Let a person in again",
+    summary="Activate a user",
     responses=responses(UserNotFound, RoleTooWeak, StepUpRequired),
 )
 @step_up_when("the user was deactivated")
 async def activate_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> User:
-    """Sessions that ended stay ended: the person signs in anew."""
+    """Allows the user to sign in again. Sessions that ended with the deactivation stay revoked."""
     return await UserService(session).activate(user_id, by=principal)
 
 
 @admin.post(
     "/{user_id}/deactivate",
     response_model=UserAdminRead,
-    summary="Keep a person out",
+    summary="Deactivate a user",
     responses=responses(UserNotFound, RoleTooWeak, LastSuperadmin),
 )
-@step_up_exempt("It takes access away.")
+@step_up_exempt("It only removes access.")
 async def deactivate_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> User:
-    """From the next request on, on every process."""
+    """Blocks the user from the next request on and revokes the user's sessions."""
     return await UserService(session).deactivate(user_id, by=principal)

@@ -1,4 +1,4 @@
-"""People over HTTP."""
+"""Request and response schemas of users."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,13 +11,16 @@ from undercroft.core.validation import Locale, Schema, TimeZone, Url, single_lin
 from undercroft.modules.users.models import NAME_LENGTH, URL_LENGTH, UserBase
 
 FullName = Annotated[str, single_line(NAME_LENGTH, min_length=0)]
-AvatarUrl = Annotated[Url, Field(max_length=URL_LENGTH, pattern="^https://", description="Begins with https://.")]
+AvatarUrl = Annotated[
+    Url,
+    Field(max_length=URL_LENGTH, pattern="^https://", description="HTTPS URL of a picture, at most 2000 characters."),
+]
 Topic = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,59}$")]
 Notifications = Annotated[dict[Topic, bool], Field(max_length=50, examples=[{"news": False}])]
 
 
 class UserRead(UserBase):
-    """A person, as told to that person and to administrators."""
+    """A user, as shown to that user and to administrators."""
 
     model_config = {"from_attributes": True}
 
@@ -30,19 +33,19 @@ class UserRead(UserBase):
 
 
 class ProfileRead(UserRead):
-    """Oneself."""
+    """The current user."""
 
-    impersonated_by: UUID | None = Field(None, description="The administrator who acts as this person, if one does.")
+    impersonated_by: UUID | None = Field(None, description="ID of the administrator who impersonates the user, if any.")
 
 
 class UserAdminRead(UserRead):
-    """A person, as told to administrators."""
+    """A user, as shown to administrators."""
 
     is_active: bool
 
 
 class UserUpdate(Schema):
-    """What people may change about themselves; only the fields that are given are changed."""
+    """Profile changes of the current user; only the given fields are changed."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"full_name": "Ada Lovelace", "timezone": "Europe/London"}]}
@@ -56,7 +59,7 @@ class UserUpdate(Schema):
 
 
 class UserAdminUpdate(Schema):
-    """What administrators may change about people; only the fields that are given are changed."""
+    """Changes of a user by an administrator; only the given fields are changed."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "admin"}]})
 
@@ -64,4 +67,4 @@ class UserAdminUpdate(Schema):
     locale: Locale = "en"
     timezone: TimeZone = "UTC"
     role: PlatformRole = PlatformRole.USER
-    email_verified: bool = Field(True, description="Whether the address counts as proven.")
+    email_verified: bool = Field(True, description="Whether the email address is verified.")

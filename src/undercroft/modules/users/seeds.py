@@ -1,4 +1,4 @@
-"""The demo accounts of development: somebody with a few projects, and a superadmin."""
+"""Demo accounts for development: a user with a few projects, and a superadmin."""
 
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Session
@@ -16,7 +16,7 @@ DEMO_USERS = (
 
 
 async def seed(session: Session) -> None:
-    """Make the demo accounts, with DEMO_PASSWORD as it is now; without that setting there are none."""
+    """Create the demo accounts with DEMO_PASSWORD, or set their password to it; without the setting do nothing."""
     password = load(DemoSettings).demo_password.get_secret_value()
     if not password:
         return

@@ -1,4 +1,4 @@
-"""What happens to people: one method per change of state, each audited, each told to whoever listens."""
+"""Changes of users. Each method changes the state once, records an audit entry and publishes an event."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ ACTIVE, INACTIVE = {"is_active": True}, {"is_active": False}
 
 
 class NewUser(Struct, frozen=True, kw_only=True):
-    """What a person begins with; `password_hash` is kept out of every repr."""
+    """Fields of a new user. The repr omits `password_hash`."""
 
     email: str
     password_hash: str | None
@@ -38,14 +38,14 @@ class NewUser(Struct, frozen=True, kw_only=True):
 
 
 class UserService:
-    """Changes are made in the session's transaction, by the person, an administrator, or a command (no actor)."""
+    """Changes in the session's transaction, made by the user, an administrator or a command (no actor)."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._users = UserRepository(session)
 
     async def create(self, new: NewUser, *, actor_id: UUID | None = None) -> User:
-        """A person whose address is proven. Raises `EmailTaken`."""
+        """Create a user with a verified address. Raises `EmailTaken`."""
         await self._users.reserve_email(new.email)
         user = User(
             id=new_id(),
@@ -62,7 +62,7 @@ class UserService:
         return user
 
     async def update_profile(self, user_id: UUID, changes: Mapping[str, Any]) -> User:
-        """Change what people say about themselves. Raises `UserNotFound`."""
+        """Change the profile. Raises `UserNotFound`."""
         user = await self._users.lock(user_id)
         before, after = differences(user, changes)
         if after:
@@ -71,10 +71,9 @@ class UserService:
         return user
 
     async def update_as_admin(self, user_id: UUID, changes: Mapping[str, Any], *, by: Principal) -> User:
-        """Change somebody as an administrator. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`.
+        """Change a user as an administrator. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`.
 
-        Raises what `require_recent_authentication` raises when the role changes, or the address begins to count as
-        verified.
+        Changing the role or marking the address as verified also raises the errors of `require_recent_authentication`.
         """
         user, is_last = await self._lock_with_superadmins(user_id)
         _require_rank(by, user, changes.get("role", user.role))
@@ -90,7 +89,7 @@ class UserService:
         return user
 
     async def deactivate(self, user_id: UUID, *, by: Principal) -> User:
-        """Keep somebody out, from the next request on. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`."""
+        """Block a user from the next request on. Raises `UserNotFound`, `RoleTooWeak`, `LastSuperadmin`."""
         user, is_last = await self._lock_with_superadmins(user_id)
         _require_rank(by, user, user.role)
         if not user.is_active:
@@ -103,9 +102,9 @@ class UserService:
         return user
 
     async def activate(self, user_id: UUID, *, by: Principal) -> User:
-        """Let a user sign in again.
+        """Allow a user to sign in again.
 
-        Raises `UserNotFound`, `RoleTooWeak`, and what `require_recent_authentication` raises.
+        Raises `UserNotFound`, `RoleTooWeak`, and the errors of `require_recent_authentication`.
         """
         user = await self._users.lock(user_id)
         _require_rank(by, user, user.role)
@@ -116,7 +115,7 @@ class UserService:
         return user
 
     async def lock_as_admin(self, user_id: UUID, *, by: Principal) -> User:
-        """Somebody whom this administrator may change, until the transaction ends.
+        """Lock a user that this administrator may change, until the transaction ends.
 
         Raises `UserNotFound`, `RoleTooWeak`.
         """
@@ -125,13 +124,13 @@ class UserService:
         return user
 
     async def require_rank(self, user_id: UUID, *, by: Principal) -> None:
-        """Nothing, for oneself and for whom this administrator may change. Raises `UserNotFound`, `RoleTooWeak`."""
+        """Require permission to change a user, or that it is the current user. Raises `UserNotFound`, `RoleTooWeak`."""
         if user_id != by.user_id:
             user = await self._users.get(user_id)
             _require_rank(by, user, user.role)
 
     async def make_superadmin(self, user_id: UUID) -> User:
-        """Give somebody every right on the platform, as a command does. Raises `UserNotFound`."""
+        """Promote a user to superadmin and activate the account, for a command. Raises `UserNotFound`."""
         user = await self._users.lock(user_id)
         before, after = differences(user, {"role": PlatformRole.SUPERADMIN, "is_active": True})
         if after:
@@ -157,9 +156,9 @@ class UserService:
         return user
 
     async def change_email(self, user_id: UUID, email: str, *, previous: str | None = None) -> str:
-        """Move somebody to an address that they have proven; the earlier one is returned. Raises `EmailTaken`.
+        """Change to an address verified by the user; return the previous one. Raises `EmailTaken`.
 
-        `previous` is the earlier address of an account that was parked at another one in between.
+        `previous` is the address to record as the previous one, for an account with a placeholder address meanwhile.
         """
         await self._users.reserve_email(email)
         user = await self._users.lock(user_id)
@@ -170,19 +169,19 @@ class UserService:
         return before
 
     async def delete(self, user_id: UUID) -> None:
-        """Anonymise somebody for good; the address is free again. Raises `UserNotFound`, `LastSuperadmin`."""
+        """Anonymize a user permanently, which frees the address. Raises `UserNotFound`, `LastSuperadmin`."""
         user, is_last = await self._lock_with_superadmins(user_id)
         if is_last:
             raise LastSuperadmin
         email = user.email
         await self._users.update(user, _anonymized_values(user_id))
-        # before the event, so that what subscribers erase includes where this came from
+        # before the event, so that subscribers also erase the origin of this entry
         await self._audit("user.deleted", user_id, user_id, before={"deleted": False}, after={"deleted": True})
         await publish(self._session, UserDeleted(user_id, email))
         await request_erasure(self._session, user_id)
 
     async def _lock_with_superadmins(self, user_id: UUID) -> tuple[User, bool]:
-        """The person, and whether no other superadmin may come in. Superadmins are held first, in one order for all."""
+        """Lock all superadmins, always in the same order, then the user; return whether it is the last one."""
         superadmins = await self._users.lock_superadmins()
         return await self._users.lock(user_id), list(superadmins) == [user_id]
 
@@ -201,36 +200,36 @@ class UserService:
 
 
 class UserReadService:
-    """People as administrators look them up."""
+    """Read users for administrators."""
 
     def __init__(self, session: ReadSession) -> None:
         self._users = UserRepository(session)
 
     async def get(self, user_id: UUID) -> User:
-        """Raises `UserNotFound`."""
+        """Return a user. Raises `UserNotFound`."""
         return await self._users.get(user_id)
 
     async def list(
         self, *where: ColumnElement[bool], q: str | None, sort: str | None, page: int, size: int
     ) -> OffsetPage[User]:
-        """One page of the people that match, the newest first unless sorted otherwise. Raises `UnknownSort`."""
+        """List one page of matching users, newest first by default. Raises `UnknownSort`."""
         return await self._users.list(*where, q=q, sort=sort, page=page, size=size)
 
     async def list_after(
         self, *where: ColumnElement[bool], q: str | None, after: Position | None, limit: int
     ) -> KeysetPage[User]:
-        """The next people that match, the newest first, without counting."""
+        """List the next matching users, newest first, without a count."""
         return await self._users.list_after(*where, q=q, after=after, limit=limit)
 
 
 def _require_rank(by: Principal, user: User, role: str) -> None:
-    """An admin may change people who are neither admin nor to become one; a superadmin may change anybody."""
+    """Require superadmin to change an administrator or promote a user. Raises `RoleTooWeak`."""
     if by.role is not PlatformRole.SUPERADMIN and {user.role, role} != {PlatformRole.USER}:
         raise RoleTooWeak
 
 
 def _with_verification(user: User, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Of `email_verified` the moment that is kept for it, unless it is so already."""
+    """Replace `email_verified` by a timestamp, or drop it if it does not change."""
     rest = {name: value for name, value in changes.items() if name != "email_verified"}
     verified = changes.get("email_verified", user.email_verified)
     return rest if verified == user.email_verified else {**rest, "email_verified_at": utc_now() if verified else None}

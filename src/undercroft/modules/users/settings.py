@@ -1,4 +1,4 @@
-"""Demo accounts."""
+"""Settings of demo accounts."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 from undercroft.core.settings import SettingsBase
 
 DEMO_EMAIL = "demo@example.com"
-"""The account that demo data belongs to."""
+"""Address of the account that owns the demo data."""
 
 
 class DemoSettings(SettingsBase):
@@ -15,9 +15,9 @@ class DemoSettings(SettingsBase):
 
     demo_password: SecretStr = Field(
         SecretStr(""),
-        description="Password of the demo accounts in development; `undercroft dev` makes one up and prints it.",
+        description="Password of the demo accounts in development; `undercroft dev` generates and prints one.",
     )
 
     def production_errors(self) -> Iterator[str]:
         if self.demo_password.get_secret_value():
-            yield "DEMO_PASSWORD must not be set: demo accounts belong to development."
+            yield "DEMO_PASSWORD must not be set: demo accounts are for development only."

@@ -1,4 +1,4 @@
-"""What owners of accounts are told by email."""
+"""Emails to users about changes of their account."""
 
 from uuid import UUID
 
@@ -9,13 +9,13 @@ from undercroft.modules.users.notifications import notify
 
 @on_action("user.role_changed")
 async def notify_role_change(session: Session, entry: Entry) -> None:
-    """Who administers the platform can take over every account."""
+    """Notify the user of a new platform role: an administrator can take over every account."""
     await notify(session, _target_user_id(entry), "role_changed", role=str(entry.after["role"]))
 
 
 @on_action("user.email_changed")
 async def notify_email_change(session: Session, entry: Entry) -> None:
-    """At the address that signs in from now on; the earlier one gets an email of its own."""
+    """Notify the new address. The previous address gets another email."""
     await notify(session, _target_user_id(entry), "email_added")
 
 

@@ -1,4 +1,4 @@
-"""Background work for users: emails about what was done to their account, and erasing deleted ones."""
+"""Tasks of users: emails about changes of accounts, and erasure of deleted accounts."""
 
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +14,7 @@ from undercroft.modules.users.repository import UserRepository
 async def send_notice(
     job: CurrentJob, *, user_id: UUID, template: str, when: datetime, facts: dict[str, str], where: str = ""
 ) -> None:
-    """Email a user at their current address, unless the account is gone."""
+    """Email a user at the current address, unless the account no longer exists."""
     from undercroft.providers.email import TrustedText, get_mailer
 
     async with job.read_session() as session:
@@ -41,7 +41,7 @@ async def erase(job: CurrentJob, *, user_id: UUID) -> dict[str, int]:
 
 @cron("31 2 * * *", timeout=3600)
 async def erase_recently_deleted(job: CurrentJob) -> dict[str, int]:
-    """Erase again what arrived late about users who were deleted in the last days."""
+    """Repeat the erasure for recently deleted users, for data that arrived late."""
     async with job.read_session() as session:
         users = await UserRepository(session).deleted_since(utc_now() - ERASURE_REPEAT_PERIOD)
     for user_id in users:

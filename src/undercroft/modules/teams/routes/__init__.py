@@ -1,4 +1,4 @@
-"""Teams over HTTP. What is done at `/teams/{team_id}/…` is done in that team: it is the current one there."""
+"""HTTP routes of teams. At `/teams/{team_id}/…` the team in the path is the current team."""
 
 from undercroft.modules.teams.routes.invitations import invitation_acceptance, invitations, public_invitations
 from undercroft.modules.teams.routes.members import member_removal, members

@@ -1,4 +1,4 @@
-"""Inviting people, and accepting."""
+"""Routes to create, list, revoke and accept invitations."""
 
 from typing import Annotated
 from uuid import UUID
@@ -55,7 +55,7 @@ public_invitations = Router(surface="public", prefix="/invitations", tag="Teams"
 async def list_invitations(
     query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[InvitationRead]:
-    """Those that were not accepted yet, the newest first."""
+    """Returns invitations that have not been accepted, newest first."""
     found = await invitations_of(session, principal.team_id, page=query.page, size=query.size)
     listed = [_read(invitation, inviter or "") for invitation, inviter, _ in found.items]
     return Page.of(listed, total=found.total, page=query.page, size=query.size)
@@ -65,38 +65,38 @@ async def list_invitations(
     "",
     status_code=201,
     response_model=InvitationRead,
-    summary="Invite somebody",
+    summary="Invite a user",
     dependencies=[require_permission("invitations:write")],
     responses=responses(
         TeamNotFound, TeamRoleTooWeak, UnknownRole, AlreadyMember, SeatLimitReached, PersonalTeam, StepUpRequired
     ),
 )
-@step_up_when("the role may do more than a member")
+@step_up_when("the role has permissions that members do not have")
 async def create_invitation(
     body: InvitationCreate, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
-    """Mails a link that lets this address join. An earlier invitation of the address is void.
+    """Emails a link with which the owner of this address can join. Revokes an earlier invitation of the address.
 
-    Nobody invites into a role that may do more than they may; inviting an owner takes a fresh proof. Whether the
-    address has an account is not told.
+    The caller must have all permissions of the role; inviting an owner requires recent authentication. The response
+    does not reveal whether the address has an account.
     """
     await enforce_invitation_limits(request, principal, body.email)
-    made = await InvitationService(session, principal).create(body)
-    return _read(made, principal.subject["full_name"])
+    created = await InvitationService(session, principal).create(body)
+    return _read(created, principal.subject["full_name"])
 
 
 @invitations.post(
     "/{invitation_id}/resend",
     response_model=InvitationRead,
-    summary="Send an invitation once more",
+    summary="Resend an invitation",
     dependencies=[require_permission("invitations:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, UnknownRole, InvitationNotFound, StepUpRequired),
 )
-@step_up_when("the role may do more than a member")
+@step_up_when("the role has permissions that members do not have")
 async def resend_invitation(
     invitation_id: UUID, request: Request, principal: CurrentPrincipal, session: SessionDep
 ) -> InvitationRead:
-    """With a new link and a new time; the earlier link is void."""
+    """Emails a new link, extends the expiry, and invalidates earlier links."""
     sent = await InvitationService(session, principal).resend(invitation_id)
     await enforce_invitation_limits(request, principal, sent.email)
     return _read(sent, principal.subject["full_name"])
@@ -109,9 +109,9 @@ async def resend_invitation(
     dependencies=[require_permission("invitations:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, InvitationNotFound, StepUpRequired),
 )
-@step_up_exempt("It takes access away.")
+@step_up_exempt("It only removes access.")
 async def revoke_invitation(invitation_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """The link leads nowhere from now on."""
+    """The emailed link stops working."""
     await InvitationService(session, principal).revoke(invitation_id)
 
 
@@ -121,21 +121,21 @@ async def revoke_invitation(invitation_id: UUID, principal: CurrentPrincipal, se
     summary="Accept an invitation",
     responses=responses(InvitationInvalid, InvitationEmailMismatch, SeatLimitReached),
 )
-@step_up_exempt("The team grants it, by a link that was mailed to the caller.")
+@step_up_exempt("The team granted the access with the link emailed to the caller.")
 async def accept_invitation(body: InvitationTokenBody, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
-    """Only who has the invited address may. Doing it again changes nothing."""
+    """Adds the current user, who must have the invited address, to the team. Repeating it changes nothing."""
     return to_team_read(await accept(session, body.token.get_secret_value(), principal.user_id))
 
 
 @public_invitations.post(
     "/lookup",
     response_model=InvitationPreview,
-    summary="Look at an invitation",
+    summary="Look up an invitation",
     responses=responses(InvitationInvalid),
 )
-@idempotency_exempt("it changes nothing; the token is in the body so that no log keeps it")
+@idempotency_exempt("it changes nothing; the token is in the body so that it is not logged")
 async def preview_invitation(body: InvitationTokenBody, session: ReadSessionDep) -> InvitationPreview:
-    """What a mailed link leads to, for whoever holds it. Changes nothing."""
+    """Returns the invitation of an emailed link. The token authorizes the request."""
     found = await get_open_invitation(session, body.token.get_secret_value())
     invited = found.details
     return InvitationPreview(

@@ -1,4 +1,4 @@
-"""Who belongs to a team."""
+"""Routes of team members."""
 
 from typing import Annotated
 from uuid import UUID
@@ -39,7 +39,7 @@ member_removal = Router(
 async def list_members(
     query: Annotated[PageQuery, query(PageQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[MemberRead]:
-    """The earliest first."""
+    """Returns members with their roles, earliest first."""
     found = await members_of(session, principal.team_id, page=query.page, size=query.size)
     listed = [
         MemberRead(
@@ -59,13 +59,13 @@ async def list_members(
         TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, UnknownRole, StepUpRequired
     ),
 )
-@step_up_when("the role may do more than a member")
+@step_up_when("the role has permissions that members do not have")
 async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """To a built-in role or one of the team's own, from the next request on.
+    """Assigns a built-in or custom role, effective with the member's next request.
 
-    Nobody gives or takes a role that may do more than they may; a team keeps at least one owner. What the member has
-    offered by invitations that were not accepted yet, and could not offer in the new role, is void.
-    To make and to unmake an owner takes a fresh proof.
+    The caller must have all permissions of the old and the new role, and a team keeps at least one owner. Pending
+    invitations that the member could not send in the new role are revoked. Assigning or removing the owner role
+    requires recent authentication.
     """
     await MemberService(session, principal).change_role(user_id, body.role)
 
@@ -73,11 +73,14 @@ async def update_member(user_id: UUID, body: MemberUpdate, principal: CurrentPri
 @member_removal.delete(
     "/{user_id}",
     status_code=204,
-    summary="Remove a member, or leave",
+    summary="Remove a member or leave a team",
     dependencies=[require_permission_unless_self("members:write")],
     responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, LastOwner, PersonalTeam, StepUpRequired),
 )
-@step_up_exempt("It takes access away.")
+@step_up_exempt("It only removes access.")
 async def remove_member(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """From the next request on. Everybody may leave, but the last owner. To remove an owner takes a fresh proof."""
+    """Takes effect with the next request. Every member may leave except the last owner.
+
+    Removing an owner requires recent authentication.
+    """
     await MemberService(session, principal).remove(user_id)

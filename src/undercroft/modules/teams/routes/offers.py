@@ -1,4 +1,4 @@
-"""Teams that the domain of a verified address lets a user join."""
+"""Routes to list and join teams that accept users of a domain."""
 
 from typing import Annotated
 
@@ -16,13 +16,13 @@ from undercroft.modules.teams.schemas import JoinOffer, JoinOfferAccept, TeamRea
 offers = Router(surface="app", prefix="/join-offers", tag="Teams", team_independent=True)
 
 
-@offers.get("", response_model=Page[JoinOffer], summary="List teams to join")
+@offers.get("", response_model=Page[JoinOffer], summary="List join offers")
 async def list_join_offers(
     query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[JoinOffer]:
-    """Teams that let users with a verified address of the current user's domain join, the oldest first.
+    """Returns teams that users with the verified domain of the current user may join, oldest first.
 
-    Not among them: teams to which the user belongs, and those that removed the user.
+    Excludes teams to which the user belongs and teams that removed the user.
     """
     found = await list_offers(session, principal.user_id, page=query.page, size=query.size)
     listed = [
@@ -35,12 +35,12 @@ async def list_join_offers(
 @offers.post(
     "/accept",
     response_model=TeamRead,
-    summary="Join a team",
+    summary="Accept a join offer",
     responses=responses(JoinOfferNotFound, SeatLimitReached),
 )
-@step_up_exempt("The team grants it, to a verified address of its domain.")
+@step_up_exempt("The team granted the access to verified addresses of its domain.")
 async def accept_join_offer(body: JoinOfferAccept, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
-    """Makes the current user a member of a team that is offered at this moment, and emails the team's owners.
+    """Makes the current user a member of a team that is currently offered, and emails the team's owners.
 
     Repeating it changes nothing while the user is a member.
     """

@@ -1,4 +1,4 @@
-"""A team's own roles, and what every role may do."""
+"""Routes of custom roles and the permission matrix."""
 
 from uuid import UUID
 
@@ -32,22 +32,22 @@ roles = Router(surface="app", prefix="/teams/{team_id}/roles", tag="Teams", depe
 permission_matrix = Router(surface="app", prefix="/permissions", tag="Teams")
 
 BUILT_IN_DESCRIPTIONS = {
-    TeamRole.OWNER: "May do everything.",
-    TeamRole.ADMIN: "Runs the team.",
-    TeamRole.MEMBER: "Works in the team.",
-    TeamRole.VIEWER: "Sees the team's work.",
+    TeamRole.OWNER: "Has all permissions.",
+    TeamRole.ADMIN: "Manages the team, its members and roles.",
+    TeamRole.MEMBER: "Reads and changes the team's data.",
+    TeamRole.VIEWER: "Reads the team's data.",
 }
 
 
 @permission_matrix.get(
     "",
     response_model=PermissionMatrix,
-    summary="Read the permission matrix",
+    summary="Get the permission matrix",
     dependencies=[require_permission("teams:read")],
     responses=responses(TeamNotFound),
 )
 async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep) -> PermissionMatrix:
-    """All permissions that there are, and which the roles of the current team have, the team's own among them."""
+    """Returns all permissions, and the permissions of each built-in and custom role of the current team."""
     permissions = [
         PermissionRead(name=each.name, description=each.description, grantable=not each.reserved)
         for each in list_permissions()
@@ -69,12 +69,12 @@ async def read_permissions(principal: CurrentPrincipal, session: ReadSessionDep)
 @roles.get(
     "",
     response_model=list[RoleRead],
-    summary="List a team's own roles",
+    summary="List custom roles",
     dependencies=[require_permission("teams:read")],
     responses=responses(TeamNotFound),
 )
 async def list_roles(principal: CurrentPrincipal, session: ReadSessionDep) -> list[RoleRead]:
-    """All of them, by name; what the built-in ones may do is in the permission matrix."""
+    """Returns all custom roles by name. The permission matrix also has the built-in roles."""
     return [RoleRead.of(role) for role in await roles_of(session, principal.team_id)]
 
 
@@ -82,26 +82,26 @@ async def list_roles(principal: CurrentPrincipal, session: ReadSessionDep) -> li
     "",
     status_code=201,
     response_model=RoleRead,
-    summary="Make a role",
+    summary="Create a role",
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleTaken, UnknownPermission, StepUpRequired),
 )
-@step_up_when("the role may do more than a member")
+@step_up_when("the role has permissions that members do not have")
 async def create_role(body: RoleCreate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
-    """Nobody grants a permission that they do not have themselves."""
+    """Creates a custom role. The caller must have every permission of the role."""
     return RoleRead.of(await RoleService(session, principal).create(body))
 
 
 @roles.patch(
     "/{role_id}",
     response_model=RoleRead,
-    summary="Change a role",
+    summary="Update a role",
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleTaken, UnknownPermission, StepUpRequired),
 )
-@step_up_when("the role gains what is more than a member may")
+@step_up_when("the role gains permissions that members do not have")
 async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincipal, session: SessionDep) -> RoleRead:
-    """Only the fields that are given are changed, for everybody who has the role, from their next request on."""
+    """Changes only the given fields, effective with the next request of each member who has the role."""
     return RoleRead.of(await RoleService(session, principal).update(role_id, body))
 
 
@@ -112,7 +112,7 @@ async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincip
     dependencies=[require_permission("roles:write")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, RoleNotFound, RoleInUse),
 )
-@step_up_exempt("It takes access away, of nobody.")
+@step_up_exempt("Only unused roles can be deleted.")
 async def delete_role(role_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """Refused while somebody has it, is invited in it, or joins in it by their domain; the error says how many."""
+    """Fails while members, pending invitations or domain joining use the role; the error contains the numbers."""
     await RoleService(session, principal).delete(role_id)

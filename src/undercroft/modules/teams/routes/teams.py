@@ -1,4 +1,4 @@
-"""Teams themselves."""
+"""Routes of teams."""
 
 from typing import Annotated
 from uuid import UUID
@@ -33,7 +33,7 @@ from undercroft.modules.teams.repository import TeamRepository, UserTeam
 from undercroft.modules.teams.schemas import TeamCreate, TeamRead, TeamTransfer, TeamUpdate
 from undercroft.modules.teams.service import TeamReadService, TeamService
 
-TEAMS = Tag("Teams", "Who works together.", group="Account")
+TEAMS = Tag("Teams", "Teams, members, invitations and roles.", group="Account")
 
 user_teams = Router(surface="app", prefix="/teams", tag=TEAMS, team_independent=True)
 teams = Router(surface="app", prefix="/teams/{team_id}", tag=TEAMS, dependencies=[TEAM_FROM_PATH])
@@ -43,47 +43,47 @@ deleted_teams = Router(surface="app", prefix="/teams/{deleted_team_id}", tag=TEA
 class TeamQuery(PageQuery):
     sortable = TeamRepository.sortable
 
-    deleted: bool = Field(False, description="Those that were deleted and can still be restored, instead.")
+    deleted: bool = Field(False, description="Whether to return deleted teams that can still be restored instead.")
 
 
-@user_teams.get("", response_model=Page[TeamRead], summary="List one's teams", responses=responses(UnknownSort))
+@user_teams.get("", response_model=Page[TeamRead], summary="List teams", responses=responses(UnknownSort))
 async def list_teams(
     query: Annotated[TeamQuery, query(TeamQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[TeamRead]:
-    """Those that one belongs to."""
+    """Returns the teams of the current user."""
     found, total = await TeamReadService(session, principal).list(
         page=query.page, size=query.size, sort=query.sort, deleted=query.deleted
     )
     return Page.of([to_team_read(each) for each in found], total=total, page=query.page, size=query.size)
 
 
-@user_teams.post("", status_code=201, response_model=TeamRead, summary="Make a team", responses=responses(SlugTaken))
-@step_up_exempt("A new team has nothing in it and nobody else.")
+@user_teams.post("", status_code=201, response_model=TeamRead, summary="Create a team", responses=responses(SlugTaken))
+@step_up_exempt("A new team has no data and no other members.")
 async def create_team(
     body: TeamCreate, principal: CurrentPrincipal, session: SessionDep, response: Response
 ) -> TeamRead:
-    """Whoever makes a team is its owner."""
-    made = await TeamService(session, principal).create(body)
-    response.headers["Location"] = f"{Surface.APP.prefix}/teams/{made.team.id}"
-    return to_team_read(made)
+    """Makes the current user the owner of the new team."""
+    created = await TeamService(session, principal).create(body)
+    response.headers["Location"] = f"{Surface.APP.prefix}/teams/{created.team.id}"
+    return to_team_read(created)
 
 
 @teams.get(
     "",
     response_model=TeamRead,
-    summary="Read a team",
+    summary="Get a team",
     dependencies=[require_permission("teams:read")],
     responses=responses(TeamNotFound),
 )
 async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> TeamRead:
-    """With the role that one has in it."""
+    """Returns the team with the role of the current user."""
     return to_team_read(await TeamReadService(session, principal).read())
 
 
 @teams.patch(
     "",
     response_model=TeamRead,
-    summary="Change a team",
+    summary="Update a team",
     dependencies=[require_permission("teams:write")],
     responses=responses(
         TeamNotFound,
@@ -98,12 +98,13 @@ async def read_team(principal: CurrentPrincipal, session: ReadSessionDep) -> Tea
         StepUpRequired,
     ),
 )
-@step_up_when("a domain is claimed, joining by it changes, or two-step sign-in is asked for or not")
+@step_up_when("join domains, their role or the MFA requirement change")
 async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
-    """Only the fields that are given are changed. Who joins by a domain is for owners to say, with a fresh proof.
+    """Changes only the given fields. Only owners can change `auto_join_domains` and `auto_join_role`, with recent
+    authentication.
 
-    So is `require_mfa`, for those who have passed two-step sign-in: to all others the team is closed with their next
-    request.
+    The same applies to `require_mfa`; to enable it the owner needs a session with MFA. Members without MFA lose access
+    with their next request.
     """
     return to_team_read(await TeamService(session, principal).update(body))
 
@@ -111,12 +112,12 @@ async def update_team(body: TeamUpdate, principal: CurrentPrincipal, session: Se
 @teams.post(
     "/transfer",
     status_code=204,
-    summary="Hand a team over",
+    summary="Transfer a team",
     dependencies=[require_permission("owners:write"), require_step_up()],
     responses=responses(TeamNotFound, MemberNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
 async def transfer_team(body: TeamTransfer, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """A member becomes the owner in your place; you stay as an admin."""
+    """Makes a member the owner; the current user becomes an admin."""
     await TeamService(session, principal).transfer(body.user_id)
 
 
@@ -128,7 +129,7 @@ async def transfer_team(body: TeamTransfer, principal: CurrentPrincipal, session
     responses=responses(TeamNotFound, TeamRoleTooWeak, PersonalTeam, StepUpRequired),
 )
 async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
-    """From the next request on nobody reaches it or what it owns. It can be restored for 30 days."""
+    """Makes the team and its data inaccessible with the next request. It can be restored for 30 days."""
     await TeamService(session, principal).delete()
 
 
@@ -139,9 +140,9 @@ async def delete_team(principal: CurrentPrincipal, session: SessionDep) -> None:
     dependencies=[require_in_deleted_team("teams:delete")],
     responses=responses(TeamNotFound, TeamRoleTooWeak, TeamWithoutOwner, SlugTaken),
 )
-@step_up_exempt("Members get back the access that they had.")
+@step_up_exempt("Members only regain the access that they had.")
 async def restore_team(deleted_team_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> TeamRead:
-    """With all that it owned, under another slug when its own was taken meanwhile."""
+    """Restores the team with all its data, with a new slug if its own was taken in the meantime."""
     return to_team_read(await TeamService(session, principal).restore(deleted_team_id))
 
 

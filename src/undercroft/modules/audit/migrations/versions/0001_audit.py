@@ -1,6 +1,6 @@
-"""The audit log: two tables by month, which roles other than their owner can only read and add to.
+"""Audit log: two tables partitioned by month, which other roles than the owner can only read and append to.
 
-Who those roles are is read from the tables' own privileges: no name is written here.
+The roles are taken from the privileges of the tables, so no role name is needed here.
 """
 
 import sqlalchemy as sa
@@ -34,7 +34,7 @@ BEGIN
     END LOOP;
 END $$
 """
-"""Take every privilege but these from everybody but the owner."""
+"""Revoke all other privileges from every role except the owner."""
 
 PARTITION = """
 CREATE FUNCTION audit_partition(parent regclass, name text, bounds text) RETURNS void
@@ -47,7 +47,7 @@ BEGIN
     PERFORM public.audit_close(format('public.%I', name)::regclass, '{}');
 END $$
 """
-"""One partition: nobody reaches it but through its parent, and its own trigger refuses what the parent's does."""
+"""Create a partition: other roles access it only through its parent; its trigger refuses the same as the parent's."""
 
 ADD_PARTITIONS = """
 CREATE FUNCTION audit_add_partitions(months integer) RETURNS integer
@@ -80,9 +80,9 @@ BEGIN
     RETURN made;
 END $$
 """
-"""Make this month and so many more. It can do nothing else, so every role may call it.
+"""Create partitions for this month and the given number of months. It does nothing else, so every role may call it.
 
-A month of which the default partition holds rows already stays there: rows are never moved.
+A month that has rows in the default partition stays there: rows are never moved.
 """
 
 ERASE = """
@@ -91,14 +91,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 DECLARE erased bigint;
 BEGIN
     IF EXISTS (SELECT FROM public.users WHERE id = person AND deleted_at IS NULL) THEN
-        RAISE EXCEPTION 'somebody who has an account is not erased' USING ERRCODE = 'insufficient_privilege';
+        RAISE EXCEPTION 'values of an existing account cannot be erased' USING ERRCODE = 'insufficient_privilege';
     END IF;
     DELETE FROM public.audit_personal WHERE person_id = person;
     GET DIAGNOSTICS erased = ROW_COUNT;
     RETURN erased;
 END $$
 """
-"""Personal values of somebody whose account is gone; roles that may not delete from the table can do only this."""
+"""Delete personal values of a deleted user. Roles that may not delete from the table can do only this."""
 
 FUNCTIONS = (REFUSE, CLOSE, PARTITION, ADD_PARTITIONS, ERASE)
 TABLES = {"audit_entries": "UPDATE OR DELETE", "audit_personal": "UPDATE"}

@@ -1,4 +1,4 @@
-"""Find entries by who acted as somebody, by API key and by job; few entries have one, so these indexes are small."""
+"""Add indexes by impersonator, API key and job. They are partial, and small as few entries have these values."""
 
 import sqlalchemy as sa
 from alembic import op

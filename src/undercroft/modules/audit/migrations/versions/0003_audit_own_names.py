@@ -1,7 +1,7 @@
-"""Let the log's functions look for names in the catalogue first, and among a session's temporary objects last.
+"""Make the functions of the log resolve names in the catalog first and in temporary objects last.
 
-A search path that does not name `pg_temp` begins with it: whoever may make temporary objects could put a type of their
-own, with a check that runs as the tables' owner, in the place of `text`.
+A search path without `pg_temp` implicitly starts with it: a role that may create temporary objects could otherwise
+shadow `text` with its own type, whose check would run as the owner of the tables.
 """
 
 from alembic import op

@@ -1,7 +1,7 @@
-"""Erase by account or purged team, under every address; take texts that users typed out of the entries there are.
+"""Erase by account or purged team, for all addresses; move free text of users out of existing entries.
 
-A deleted account is what `guard_deletion` of the core's history makes final, a purged team one whose end is in the log,
-which nobody can take back.
+`guard_deletion` in the core migrations makes the deletion of an account final. A team is purged if the log says so,
+which no role can change.
 """
 
 from alembic import op
@@ -45,7 +45,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE erased bigint;
 BEGIN
     IF EXISTS (SELECT FROM public.users WHERE id = person AND deleted_at IS NULL) THEN
-        RAISE EXCEPTION 'somebody who has an account is not erased' USING ERRCODE = 'insufficient_privilege';
+        RAISE EXCEPTION 'values of an existing account cannot be erased' USING ERRCODE = 'insufficient_privilege';
     END IF;
     DELETE FROM public.audit_personal WHERE person_id = person;
     GET DIAGNOSTICS erased = ROW_COUNT;
@@ -93,7 +93,7 @@ UPDATE public.audit_personal p SET person_id = public.audit_person(coalesce(
     WHERE p.part = 'fields' AND e.id = p.entry_id AND e.occurred_at = p.occurred_at AND e.target_type = 'invitation'
     AND coalesce(p.values #>> '{after,email}', p.values #>> '{before,email}') IS NOT NULL
 """
-"""As the owner, with the triggers off that refuse every change: the one time that entries are rewritten."""
+"""Runs as the owner with the append-only triggers disabled: the only time that entries are rewritten."""
 
 TABLES = """
 SELECT format('public.%I', relname) FROM pg_class c JOIN pg_trigger t ON t.tgrelid = c.oid
