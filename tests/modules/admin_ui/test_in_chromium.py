@@ -65,7 +65,7 @@ async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_e
     await take_screenshot(here.page, "dashboard")
     assert await page.locator(".chart svg").count() >= 3
 
-    await page.click("text=People")
+    await page.click("text=Accounts")
     await page.click("a.nav-link:has-text('Users')")
     await page.wait_for_selector("td:has-text('ada@example.com')")
     await take_screenshot(here.page, "users")

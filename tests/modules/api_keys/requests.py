@@ -23,8 +23,8 @@ ME = "/api/v1/app/users/me"
 async def make_key(client: AsyncClient, *, team: str | None = None, **fields: Any) -> dict[str, Any]:
     response = await client.post(KEYS, json={"name": "Import", **fields}, headers=team_header(team))
     assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()
-    return made
+    created: dict[str, Any] = response.json()
+    return created
 
 
 async def make_team(client: AsyncClient) -> str:

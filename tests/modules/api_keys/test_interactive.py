@@ -39,8 +39,8 @@ def test_interactive_routes_are_found() -> None:
 async def test_interactive_routes_refuse_api_keys(app: Api, user: AsyncClient) -> None:
     team = await make_team(user)
     keys = [await make_key(user), await make_key(user, team=team, kind="team")]
-    for made in keys:
-        async with api_key_client(app, made["key"]) as http:
+    for created in keys:
+        async with api_key_client(app, created["key"]) as http:
             for method, path in ROUTES:
                 response = await http.request(method, path, json={} if method != "GET" else None)
                 assert response.status_code == 403, (method, path, response.text)

@@ -111,11 +111,11 @@ async def test_key_list_is_paginated_searchable_and_sorted(user: AsyncClient, st
 
 
 async def test_expired_key_can_be_changed_without_a_new_expiry(user: AsyncClient, database: Database) -> None:
-    made = await make_key(user, expires_at=(utc_now() + timedelta(hours=1)).isoformat())
+    created = await make_key(user, expires_at=(utc_now() + timedelta(hours=1)).isoformat())
     async with database.session() as session:
-        key = (await session.scalars(select(ApiKey).where(col(ApiKey.id) == made["id"]))).one()
+        key = (await session.scalars(select(ApiKey).where(col(ApiKey.id) == created["id"]))).one()
         key.expires_at = past = utc_now() - timedelta(hours=1)
-    path = f"{KEYS}/{made['id']}"
+    path = f"{KEYS}/{created['id']}"
     kept = await user.patch(path, json={"name": "Renamed", "expires_at": past.isoformat()})
     assert (kept.status_code, kept.json()["name"]) == (200, "Renamed")
     assert_error(await user.patch(path, json={"expires_at": utc_now().isoformat()}), 422, "EXPIRY_IN_PAST")

@@ -39,23 +39,23 @@ CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 async def test_key_is_returned_once_and_stored_as_a_hash(user: AsyncClient, database: Database) -> None:
     response = await user.post(KEYS, json={"name": " Nightly import ", "scopes": ["projects:write", "projects:read"]})
-    made = response.json()
+    created = response.json()
     assert response.headers["cache-control"] == "no-store"
-    assert (made["name"], made["kind"], made["scopes"]) == (
+    assert (created["name"], created["kind"], created["scopes"]) == (
         "Nightly import",
         "user",
         ["projects:read", "projects:write"],
     )
-    assert made["key"].startswith(made["prefix"])
-    assert len(made["prefix"]) == 15
+    assert created["key"].startswith(created["prefix"])
+    assert len(created["prefix"]) == 15
     read = await user.get(response.headers["location"])
     listed = await user.get(KEYS)
-    assert read.json() == listed.json()["items"][0] == {name: made[name] for name in made if name != "key"}
+    assert read.json() == listed.json()["items"][0] == {name: created[name] for name in created if name != "key"}
     async with database.read_session() as session:
-        row = (await session.scalars(select(ApiKey).where(col(ApiKey.id) == made["id"]))).one()
-    assert row.secret_hash == hashlib.sha256(made["key"].encode()).digest()
+        row = (await session.scalars(select(ApiKey).where(col(ApiKey.id) == created["id"]))).one()
+    assert row.secret_hash == hashlib.sha256(created["key"].encode()).digest()
     for text in (read.text, listed.text):
-        assert made["key"] not in text
+        assert created["key"] not in text
         assert "hash" not in text
 
 
@@ -86,7 +86,7 @@ async def test_team_keys_require_permissions(create_user: CreateUser, database: 
     owner, member = await create_user(), await create_user()
     team = await make_team(owner.client)
     await add_member(database, team, member, TeamRole.MEMBER)
-    made = await make_key(owner.client, team=team, kind="team")
+    created = await make_key(owner.client, team=team, kind="team")
     here = team_header(team)
     assert_error(
         await member.client.post(KEYS, json={"name": "x", "kind": "team"}, headers=here), 403, "PERMISSION_DENIED"
@@ -94,7 +94,7 @@ async def test_team_keys_require_permissions(create_user: CreateUser, database: 
     assert_error(await member.client.get(KEYS, params={"kind": "team"}, headers=here), 403, "PERMISSION_DENIED")
     assert (await member.client.get(KEYS, headers=here)).json()["total"] == 0
     for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate")):
-        response = await member.client.request(method, f"{KEYS}/{made['id']}{path}", json={}, headers=here)
+        response = await member.client.request(method, f"{KEYS}/{created['id']}{path}", json={}, headers=here)
         assert_error(response, 404, "API_KEY_NOT_FOUND")
     assert (await owner.client.get(KEYS, params={"kind": "team"}, headers=here)).json()["total"] == 1
     assert (await owner.client.get(KEYS, params={"kind": "user"}, headers=here)).json()["total"] == 0
@@ -102,11 +102,11 @@ async def test_team_keys_require_permissions(create_user: CreateUser, database: 
 
 async def test_keys_of_other_teams_and_users_are_not_found(user: AsyncClient, stranger: AsyncClient) -> None:
     team, other = await make_team(user), await make_team(stranger)
-    for made in (await make_key(user), await make_key(user, team=team, kind="team")):
+    for created in (await make_key(user), await make_key(user, team=team, kind="team")):
         for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/rotate")):
             for named in (None, other):
                 response = await stranger.request(
-                    method, f"{KEYS}/{made['id']}{path}", json={}, headers=team_header(named)
+                    method, f"{KEYS}/{created['id']}{path}", json={}, headers=team_header(named)
                 )
                 assert_error(response, 404, "API_KEY_NOT_FOUND")
     assert_error(await stranger.get(KEYS, headers=team_header(team)), 404, "TEAM_NOT_FOUND")
@@ -137,35 +137,35 @@ async def test_team_key_cannot_exceed_the_permissions_of_its_creator(
 
 
 async def test_key_change_applies_to_the_next_request(app: Api, user: AsyncClient) -> None:
-    made = await make_key(user)
-    async with api_key_client(app, made["key"]) as http:
+    created = await make_key(user)
+    async with api_key_client(app, created["key"]) as http:
         assert (await http.post(PROJECTS, json={"name": "X"})).status_code == 201
         body = {"name": "Read only", "scopes": ["projects:read"]}
-        changed = (await user.patch(f"{KEYS}/{made['id']}", json=body)).json()
+        changed = (await user.patch(f"{KEYS}/{created['id']}", json=body)).json()
         assert (changed["name"], changed["scopes"]) == ("Read only", ["projects:read"])
         assert_error(await http.post(PROJECTS, json={"name": "X"}), 403, "PERMISSION_DENIED")
-        assert (await user.patch(f"{KEYS}/{made['id']}", json={"scopes": None})).json()["scopes"] is None
+        assert (await user.patch(f"{KEYS}/{created['id']}", json={"scopes": None})).json()["scopes"] is None
         assert (await http.post(PROJECTS, json={"name": "X"})).status_code == 201
     past = {"expires_at": (utc_now() - timedelta(seconds=1)).isoformat()}
-    assert_error(await user.patch(f"{KEYS}/{made['id']}", json=past), 422, "EXPIRY_IN_PAST")
+    assert_error(await user.patch(f"{KEYS}/{created['id']}", json=past), 422, "EXPIRY_IN_PAST")
 
 
 async def test_deleted_key_fails_with_its_next_request_on_every_process(
     app: Api, user: AsyncClient, database: Database
 ) -> None:
-    made = await make_key(user)
+    created = await make_key(user)
     elsewhere = create_app(database=database)
     async with (
         run_lifespan(elsewhere),
-        api_key_client(app, made["key"]) as http,
-        api_key_client(elsewhere, made["key"]) as there,
+        api_key_client(app, created["key"]) as http,
+        api_key_client(elsewhere, created["key"]) as there,
     ):
         for client in (http, there, http, there):
             assert (await client.get(ME)).status_code == 200
-        assert (await user.delete(f"{KEYS}/{made['id']}")).status_code == 204
+        assert (await user.delete(f"{KEYS}/{created['id']}")).status_code == 204
         for client in (there, http):
             assert_error(await client.get(ME), 401, "INVALID_API_KEY")
-    assert_error(await user.delete(f"{KEYS}/{made['id']}"), 404, "API_KEY_NOT_FOUND")
+    assert_error(await user.delete(f"{KEYS}/{created['id']}"), 404, "API_KEY_NOT_FOUND")
 
 
 async def test_concurrent_creations_do_not_exceed_the_key_limit(user: AsyncClient) -> None:
@@ -179,8 +179,8 @@ async def test_concurrent_creations_do_not_exceed_the_key_limit(user: AsyncClien
 
 
 async def test_account_deletion_revokes_its_keys(app: Api, ada: RegisteredUser, database: Database) -> None:
-    made = (await ada.send("POST", "/app/api-keys", {"name": "x"})).json()
-    async with api_key_client(app, made["key"]) as http:
+    created = (await ada.send("POST", "/app/api-keys", {"name": "x"})).json()
+    async with api_key_client(app, created["key"]) as http:
         assert (await http.get(ME)).status_code == 200
         assert (await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})).status_code == 204
         assert_error(await http.get(ME), 401, "INVALID_API_KEY")
@@ -190,8 +190,8 @@ async def test_account_deletion_revokes_its_keys(app: Api, ada: RegisteredUser, 
 
 async def test_every_change_of_a_key_is_audited_once_without_its_secret(user: AsyncClient, database: Database) -> None:
     team = await make_team(user)
-    made = await make_key(user, team=team, kind="team", scopes=["projects:read"])
-    path, here = f"{KEYS}/{made['id']}", team_header(team)
+    created = await make_key(user, team=team, kind="team", scopes=["projects:read"])
+    path, here = f"{KEYS}/{created['id']}", team_header(team)
     for body in ({"name": "Other"}, {"name": "Other"}, {}):
         assert (await user.patch(path, json=body, headers=here)).status_code == 200
     again = (await user.post(f"{path}/rotate", headers=here)).json()
@@ -200,11 +200,11 @@ async def test_every_change_of_a_key_is_audited_once_without_its_secret(user: As
     written = [entry for entry in await entries(database) if entry["target_type"] == "api_key"]
     actions = [entry["action"] for entry in written]
     assert actions == ["api_key.created", "api_key.changed", "api_key.rotated", "api_key.revoked"]
-    assert {str(entry["target_id"]) for entry in written} == {made["id"]}
+    assert {str(entry["target_id"]) for entry in written} == {created["id"]}
     assert {str(entry["team_id"]) for entry in written} == {team}
     texts = (await personal_rows(database, written[1]))[0]["values"]
     assert texts == {"before": {"name": "Import"}, "after": {"name": "Other"}}
-    for secret in (made["key"], again["key"]):
+    for secret in (created["key"], again["key"]):
         assert secret[15:] not in repr(written)
 
 

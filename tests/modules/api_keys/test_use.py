@@ -42,9 +42,9 @@ async def test_user_key_acts_as_the_user_in_the_given_team(app: Api, user: Async
     async with api_key_client(app, key) as here, api_key_client(app, key, team=team) as there:
         assert (await here.get(ME)).json() == (await user.get(ME)).json()
         assert (await here.post(PROJECTS, json={"name": "Mine"})).status_code == 201
-        made = (await there.post(PROJECTS, json={"name": "Ours"})).json()
-        assert made["team_id"] == team
-        assert made["created_by"] == (await user.get(ME)).json()["id"]
+        created = (await there.post(PROJECTS, json={"name": "Ours"})).json()
+        assert created["team_id"] == team
+        assert created["created_by"] == (await user.get(ME)).json()["id"]
         assert [each["name"] for each in (await here.get(PROJECTS)).json()["items"]] == ["Mine"]
 
 
@@ -117,8 +117,8 @@ async def test_team_key_works_without_its_creator_and_has_no_user(
     key = (await make_key(maker.client, team=team, kind="team"))["key"]
     assert (await owner.client.delete(f"{TEAMS}/{team}/members/{maker.user_id}")).is_success
     async with api_key_client(app, key) as http, api_key_client(app, key, team=team) as named:
-        made = (await http.post(PROJECTS, json={"name": "X"})).json()
-        assert (made["team_id"], made["created_by"]) == (team, None)
+        created = (await http.post(PROJECTS, json={"name": "X"})).json()
+        assert (created["team_id"], created["created_by"]) == (team, None)
         assert (await named.get(PROJECTS)).json()["total"] == 1
         assert (await http.get(f"{TEAMS}/{team}")).status_code == 200
         for path in (ME, TEAMS):
@@ -157,12 +157,12 @@ async def test_key_of_a_deactivated_user_is_refused(app: Api, create_user: Creat
 
 
 async def test_key_fails_after_its_expiry(app: Api, user: AsyncClient, database: Database) -> None:
-    made = await make_key(user, expires_at=(utc_now() + timedelta(hours=1)).isoformat())
-    async with api_key_client(app, made["key"]) as http:
+    created = await make_key(user, expires_at=(utc_now() + timedelta(hours=1)).isoformat())
+    async with api_key_client(app, created["key"]) as http:
         assert (await http.get(ME)).status_code == 200
-        await change_row(database, made["id"], expires_at=utc_now())
+        await change_row(database, created["id"], expires_at=utc_now())
         assert_error(await http.get(ME), 401, "API_KEY_EXPIRED")
-        await change_row(database, made["id"], expires_at=utc_now() + timedelta(seconds=60))
+        await change_row(database, created["id"], expires_at=utc_now() + timedelta(seconds=60))
         assert (await http.get(ME)).status_code == 200
 
 
@@ -217,32 +217,32 @@ async def test_invalid_key_does_not_fall_back_to_the_cookie(app: Api, client: As
 
 
 async def test_audit_entries_name_the_api_key_as_actor(app: Api, user: AsyncClient, database: Database) -> None:
-    made = await make_key(user)
-    async with api_key_client(app, made["key"]) as http:
+    created = await make_key(user)
+    async with api_key_client(app, created["key"]) as http:
         assert (await http.post(TEAMS, json={"name": "Acme"})).status_code == 201
     (entry,) = await entries(database, action="team.created")
-    assert (entry["actor_kind"], str(entry["api_key_id"]), entry["session_id"]) == ("api_key", made["id"], None)
+    assert (entry["actor_kind"], str(entry["api_key_id"]), entry["session_id"]) == ("api_key", created["id"], None)
     assert str(entry["user_id"]) == (await user.get(ME)).json()["id"]
 
 
 async def test_last_use_is_recorded_with_a_delay(app: Api, user: AsyncClient, database: Database) -> None:
-    made = await make_key(user)
-    assert made["last_used_at"] is None
-    async with api_key_client(app, made["key"]) as http:
+    created = await make_key(user)
+    assert created["last_used_at"] is None
+    async with api_key_client(app, created["key"]) as http:
         await http.get(PROJECTS)
     await app.state.auth_services.last_used.flush(database)
-    read = (await user.get(f"{KEYS}/{made['id']}")).json()
+    read = (await user.get(f"{KEYS}/{created['id']}")).json()
     assert read["last_used_ip"] == "192.0.2.1"
-    assert read["last_used_at"] >= made["created_at"]
+    assert read["last_used_at"] >= created["created_at"]
 
 
 async def test_last_uses_are_written_in_one_statement_and_retried_after_a_failure(
     user: AsyncClient, database: Database, statements: StatementRecorder
 ) -> None:
     used = ApiKeyLastUsed()
-    for made in [await make_key(user) for _ in range(3)]:
-        used.record_use(UUID(made["id"]), "192.0.2.1")
-        used.record_use(UUID(made["id"]), "192.0.2.2")
+    for created in [await make_key(user) for _ in range(3)]:
+        used.record_use(UUID(created["id"]), "192.0.2.1")
+        used.record_use(UUID(created["id"]), "192.0.2.2")
 
     class Down:
         def session(self) -> None:
@@ -259,21 +259,21 @@ async def test_last_uses_are_written_in_one_statement_and_retried_after_a_failur
 
 
 async def test_rate_limits_count_by_key_prefix_only_for_valid_keys(app: Api, user: AsyncClient) -> None:
-    made = await make_key(user)
+    created = await make_key(user)
 
     def subject(key: str) -> str | None:
         headers = {b"authorization": f"Bearer {key}".encode()}
         request = Request({"type": "http", "headers": [], "state": {"request_headers": headers}})
         return app.state.authenticator.verified_subject(request)
 
-    assert subject(made["key"]) is None
-    async with api_key_client(app, made["key"]) as http:
+    assert subject(created["key"]) is None
+    async with api_key_client(app, created["key"]) as http:
         await http.get(PROJECTS)
-        assert subject(made["key"]) == made["prefix"].removeprefix("uc_")
-        assert subject(generate_key(made["prefix"].removeprefix("uc_"))) is None
-        await user.delete(f"{KEYS}/{made['id']}")
+        assert subject(created["key"]) == created["prefix"].removeprefix("uc_")
+        assert subject(generate_key(created["prefix"].removeprefix("uc_"))) is None
+        await user.delete(f"{KEYS}/{created['id']}")
         await http.get(PROJECTS)
-    assert subject(made["key"]) is None
+    assert subject(created["key"]) is None
 
 
 async def test_team_requiring_mfa_accepts_its_own_keys_and_keys_of_users_with_mfa(

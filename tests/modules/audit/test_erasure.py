@@ -55,8 +55,8 @@ async def test_deletion_erases_the_address_of_an_invited_user(
 ) -> None:
     team = (await user.post("/api/v1/app/teams", json={"name": "Acme"})).json()
     path = f"/api/v1/app/teams/{team['id']}"
-    made = await user.post(f"{path}/invitations", json={"email": ada.email})
-    assert (await user.delete(f"{path}/invitations/{made.json()['id']}")).status_code == 204
+    created = await user.post(f"{path}/invitations", json={"email": ada.email})
+    assert (await user.delete(f"{path}/invitations/{created.json()['id']}")).status_code == 204
     invited = [entry for entry in await entries(database) if entry["target_type"] == "invitation"]
     assert [entry["action"] for entry in invited] == ["invitation.created", "invitation.revoked"]
     assert ada.email in str([await personal_rows(database, entry) for entry in invited])
@@ -67,11 +67,11 @@ async def test_deletion_erases_the_address_of_an_invited_user(
 
 async def test_erased_values_are_shown_as_placeholders(ada: RegisteredUser, admin: AsyncClient) -> None:
     await ada.send("PATCH", "/app/users/me", {"full_name": "Countess"})
-    asked = {"action": "user.profile_changed"}
-    (entry,) = (await admin.get("/api/v1/admin/audit-logs", params=asked)).json()["items"]
+    params = {"action": "user.profile_changed"}
+    (entry,) = (await admin.get("/api/v1/admin/audit-logs", params=params)).json()["items"]
     assert (entry["before"], entry["after"]) == ({"full_name": "Ada Lovelace"}, {"full_name": "Countess"})
     await ada.send("DELETE", "/app/users/me", {"current_password": PASSWORD})
-    (entry,) = (await admin.get("/api/v1/admin/audit-logs", params=asked)).json()["items"]
+    (entry,) = (await admin.get("/api/v1/admin/audit-logs", params=params)).json()["items"]
     assert (entry["before"], entry["after"]) == ({"full_name": "[personal]"}, {"full_name": "[personal]"})
     assert (entry["ip"], entry["user_agent"]) == (None, None)
     assert "deleted.invalid" in entry["actor"]["email"]

@@ -101,8 +101,8 @@ async def test_default_partition_takes_unmatched_rows_and_is_dropped_when_all_ar
     await owner.execute(ADD, OLD - timedelta(days=300))
     await owner.execute(ADD_PERSONAL, OLD - timedelta(days=300))
     assert await owner.fetchval("SELECT count(*) FROM audit_entries_default") == 1
-    gone = await prune(as_owner, keep_months=24)
-    assert {month.label for month in gone} == {"2020-03", "unsorted"}
+    pruned = await prune(as_owner, keep_months=24)
+    assert {month.label for month in pruned} == {"2020-03", "unsorted"}
     assert await owner.fetchval("SELECT count(*) FROM audit_entries_default") == 0
     await owner.execute(ADD, OLD - timedelta(days=300))
     with pytest.raises(asyncpg.InsufficientPrivilegeError):

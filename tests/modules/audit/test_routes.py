@@ -29,8 +29,8 @@ def team_log(team_id: Any) -> str:
     return f"/api/v1/app/teams/{team_id}/audit-logs"
 
 
-async def actions(client: AsyncClient, path: str = LOGS, **asked: Any) -> list[str]:
-    response = await client.get(path, params=asked)
+async def actions(client: AsyncClient, path: str = LOGS, **params: Any) -> list[str]:
+    response = await client.get(path, params=params)
     assert response.status_code == 200, response.text
     return [entry["action"] for entry in response.json()["items"]]
 
@@ -39,8 +39,8 @@ async def actions(client: AsyncClient, path: str = LOGS, **asked: Any) -> list[s
 async def ada(create_user: CreateUser) -> SignedInUser:
     """A user who created a project and changed it."""
     person = await create_user()
-    made = await person.client.post(PROJECTS, json={"name": "Website"})
-    await person.client.patch(f"{PROJECTS}/{made.json()['id']}", json={"status": "done"})
+    created = await person.client.post(PROJECTS, json={"name": "Website"})
+    await person.client.patch(f"{PROJECTS}/{created.json()['id']}", json={"status": "done"})
     return person
 
 
@@ -92,7 +92,7 @@ async def test_actor_filter_finds_impersonators_and_jobs_by_id(admin: AsyncClien
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "params",
     [
         {"actor": "unknown"},
         {"action": "created"},
@@ -112,10 +112,10 @@ async def test_actor_filter_finds_impersonators_and_jobs_by_id(admin: AsyncClien
     ],
     ids=str,
 )
-async def test_invalid_filters_are_refused(admin: AsyncClient, asked: dict[str, Any]) -> None:
-    assert (await admin.get(LOGS, params=asked)).status_code == 422
-    if not {"page", "size", "limit", "cursor"} & set(asked):
-        assert (await admin.get(EXPORT, params=asked)).status_code == 422
+async def test_invalid_filters_are_refused(admin: AsyncClient, params: dict[str, Any]) -> None:
+    assert (await admin.get(LOGS, params=params)).status_code == 422
+    if not {"page", "size", "limit", "cursor"} & set(params):
+        assert (await admin.get(EXPORT, params=params)).status_code == 422
 
 
 async def test_time_filters_accept_dates_and_unescaped_offsets(admin: AsyncClient) -> None:
@@ -127,16 +127,16 @@ async def test_offset_and_cursor_pages_return_every_entry_once(admin: AsyncClien
     async with database.session() as session:
         for number in range(7):
             await record(session, Entry("thing.made", details={"number": number}))
-    asked = {"action": "thing.made"}
+    params = {"action": "thing.made"}
     paged: list[int] = []
     for page in (1, 2, 3):
-        response = (await admin.get(LOGS, params={**asked, "page": page, "size": 3})).json()
+        response = (await admin.get(LOGS, params={**params, "page": page, "size": 3})).json()
         assert (response["total"], response["pages"]) == (7, 3)
         paged += [entry["details"]["number"] for entry in response["items"]]
     walked, cursor = [], None
     while True:
         response = (
-            await admin.get(LOGS, params={**asked, "limit": 3, **({"cursor": cursor} if cursor else {})})
+            await admin.get(LOGS, params={**params, "limit": 3, **({"cursor": cursor} if cursor else {})})
         ).json()
         walked += [entry["details"]["number"] for entry in response["items"]]
         if (cursor := response["next_cursor"]) is None:
@@ -144,12 +144,12 @@ async def test_offset_and_cursor_pages_return_every_entry_once(admin: AsyncClien
     assert paged == walked == [6, 5, 4, 3, 2, 1, 0]
 
 
-@pytest.mark.parametrize("asked", [{}, {"limit": "5"}])
+@pytest.mark.parametrize("params", [{}, {"limit": "5"}])
 async def test_list_runs_one_statement_besides_authentication(
-    admin: AsyncClient, ada: SignedInUser, statements: Any, asked: dict[str, str]
+    admin: AsyncClient, ada: SignedInUser, statements: Any, params: dict[str, str]
 ) -> None:
     await statements.clear()
-    await admin.get(LOGS, params=asked)
+    await admin.get(LOGS, params=params)
     assert statements.count == 2, str(statements)
 
 

@@ -35,9 +35,9 @@ async def test_upgrade_moves_texts_of_existing_entries_to_the_erasable_table(emp
         await connection.execute(
             ENTRY, passkey, "passkey.renamed", user_id, "passkey", new_id(), None, "{}", dumped(names)
         )
-        made = {"name": "ada", "status": "active", "tags": ["fine", "Ada's"], "nothing": None}
+        created = {"name": "ada", "status": "active", "tags": ["fine", "Ada's"], "nothing": None}
         await connection.execute(
-            ENTRY, project, "project.made", user_id, "project", new_id(), team_id, "{}", dumped(made)
+            ENTRY, project, "project.made", user_id, "project", new_id(), team_id, "{}", dumped(created)
         )
         invited = {"email": "[personal]", "role": "member"}
         entry = (invitation, "invitation.created", user_id, "invitation", new_id(), team_id, "{}", dumped(invited))

@@ -25,12 +25,17 @@ def assert_error(response: Response, status: int, code: str) -> None:
 
 async def test_created_project_is_read_as_returned(user: AsyncClient) -> None:
     response = await user.post(PROJECTS, json={"name": "  Website  ", "description": "New", "status": "on_hold"})
-    made = response.json()
+    created = response.json()
     assert response.status_code == 201
-    assert response.headers["location"].endswith(f"{PROJECTS}/{made['id']}")
-    assert (made["name"], made["description"], made["status"], made["version"]) == ("Website", "New", "on_hold", 1)
-    read = await user.get(f"{PROJECTS}/{made['id']}")
-    assert read.json() == made
+    assert response.headers["location"].endswith(f"{PROJECTS}/{created['id']}")
+    assert (created["name"], created["description"], created["status"], created["version"]) == (
+        "Website",
+        "New",
+        "on_hold",
+        1,
+    )
+    read = await user.get(f"{PROJECTS}/{created['id']}")
+    assert read.json() == created
     assert read.headers["etag"] == response.headers["etag"] == '"1"'
 
 
@@ -139,18 +144,18 @@ async def test_invalid_body_is_reported_by_field(user: AsyncClient, body: object
 
 
 async def test_patch_changes_only_the_given_fields(user: AsyncClient) -> None:
-    made = await create(user, name="Before", description="Stays")
-    changed = await user.patch(f"{PROJECTS}/{made['id']}", json={"name": "After"})
+    created = await create(user, name="Before", description="Stays")
+    changed = await user.patch(f"{PROJECTS}/{created['id']}", json={"name": "After"})
     assert changed.status_code == 200
     assert changed.headers["etag"] == '"2"'
     body = changed.json()
     assert (body["name"], body["description"], body["version"]) == ("After", "Stays", 2)
-    assert body["updated_at"] > made["updated_at"]
+    assert body["updated_at"] > created["updated_at"]
 
 
 async def test_if_match_prevents_a_lost_update(user: AsyncClient) -> None:
-    made = await create(user)
-    address = f"{PROJECTS}/{made['id']}"
+    created = await create(user)
+    address = f"{PROJECTS}/{created['id']}"
     assert (await user.patch(address, json={"name": "A"}, headers={"If-Match": '"1"'})).status_code == 200
     assert_error(await user.patch(address, json={"name": "B"}, headers={"If-Match": '"1"'}), 412, "PRECONDITION_FAILED")
     assert (await user.patch(address, json={"name": "C"}, headers={"If-Match": '"7", "2"'})).status_code == 200
@@ -178,8 +183,8 @@ async def test_if_match_accepts_a_tag_weakened_by_a_proxy(user: AsyncClient) -> 
 
 
 async def test_concurrent_changes_are_applied_or_refused(user: AsyncClient) -> None:
-    made = await create(user)
-    address = f"{PROJECTS}/{made['id']}"
+    created = await create(user)
+    address = f"{PROJECTS}/{created['id']}"
     responses = await asyncio.gather(*(user.patch(address, json={"description": str(n)}) for n in range(20)))
     statuses = [response.status_code for response in responses]
     assert set(statuses) <= {200, 409}
@@ -187,27 +192,27 @@ async def test_concurrent_changes_are_applied_or_refused(user: AsyncClient) -> N
 
 
 async def test_deleted_project_is_not_found_until_restored(user: AsyncClient) -> None:
-    made = await create(user)
-    address = f"{PROJECTS}/{made['id']}"
+    created = await create(user)
+    address = f"{PROJECTS}/{created['id']}"
     assert (await user.delete(address)).status_code == 204
     for response in (await user.get(address), await user.delete(address), await user.patch(address, json={})):
         assert_error(response, 404, "PROJECT_NOT_FOUND")
     assert (await user.get(PROJECTS)).json()["total"] == 0
     restored = await user.post(f"{address}/restore")
     assert restored.status_code == 200
-    assert restored.json()["id"] == made["id"]
+    assert restored.json()["id"] == created["id"]
     assert_error(await user.post(f"{address}/restore"), 404, "PROJECT_NOT_FOUND")
 
 
 async def test_one_of_concurrent_deletions_succeeds(user: AsyncClient) -> None:
-    made = await create(user)
-    responses = await asyncio.gather(*(user.delete(f"{PROJECTS}/{made['id']}") for _ in range(10)))
+    created = await create(user)
+    responses = await asyncio.gather(*(user.delete(f"{PROJECTS}/{created['id']}") for _ in range(10)))
     assert sorted(response.status_code for response in responses) == [204, *[404] * 9]
 
 
 async def test_project_of_another_team_is_not_found_for_any_method(user: AsyncClient, stranger: AsyncClient) -> None:
-    made = await create(user)
-    address = f"{PROJECTS}/{made['id']}"
+    created = await create(user)
+    address = f"{PROJECTS}/{created['id']}"
     for response in (
         await stranger.get(address),
         await stranger.patch(address, json={"name": "Stolen"}),
@@ -216,13 +221,13 @@ async def test_project_of_another_team_is_not_found_for_any_method(user: AsyncCl
     ):
         assert_error(response, 404, "PROJECT_NOT_FOUND")
     assert (await stranger.get(PROJECTS)).json()["total"] == 0
-    assert (await user.get(address)).json() == made
+    assert (await user.get(address)).json() == created
 
 
 async def test_request_for_another_team_is_not_found(user: AsyncClient, stranger: AsyncClient) -> None:
-    made = await create(user)
-    team_header = {"X-Team-ID": made["team_id"]}
-    address = f"{PROJECTS}/{made['id']}"
+    created = await create(user)
+    team_header = {"X-Team-ID": created["team_id"]}
+    address = f"{PROJECTS}/{created['id']}"
     for response in (
         await stranger.get(PROJECTS, headers=team_header),
         await stranger.post(PROJECTS, json={"name": "Planted"}, headers=team_header),
@@ -241,9 +246,9 @@ async def test_projects_require_authentication(client: AsyncClient, verb: str) -
 
 async def test_statement_counts(user: AsyncClient, statements, rls_enabled: bool) -> None:
     """With TENANT_RLS=on, BEGIN (with the tenant) and COMMIT are added."""
-    made = await create(user)
+    created = await create(user)
     for call, most in (
-        (lambda: user.get(f"{PROJECTS}/{made['id']}"), 2),
+        (lambda: user.get(f"{PROJECTS}/{created['id']}"), 2),
         (lambda: user.get(PROJECTS), 2),
         (lambda: user.get(PROJECTS, params={"q": "web", "sort": "name"}), 2),
         (lambda: user.get(PROJECTS, params={"limit": 5}), 2),

@@ -33,7 +33,7 @@ def assert_error(response: Response, status: int, code: str) -> None:
 
 async def test_administrator_lists_teams_of_all_users(create_user: CreateUser, admin: AsyncClient) -> None:
     person = await create_user()
-    made = [await make_team(person.client, name=f"Otters {number}") for number in range(3)]
+    created = [await make_team(person.client, name=f"Otters {number}") for number in range(3)]
     found = (await admin.get(TEAMS, params={"q": "OTTERS", "sort": "name", "size": 2})).json()
     assert [each["name"] for each in found["items"]] == ["Otters 0", "Otters 1"]
     assert (found["total"], found["items"][0]["members"]) == (3, 1)
@@ -41,10 +41,10 @@ async def test_administrator_lists_teams_of_all_users(create_user: CreateUser, a
     assert str(person.user_id) in [each["personal_user_id"] for each in personal]
     walked = (await admin.get(TEAMS, params={"limit": 2, "is_personal": "false"})).json()
     rest = (await admin.get(TEAMS, params={"cursor": walked["next_cursor"], "is_personal": "false"})).json()
-    assert {each["id"] for each in walked["items"] + rest["items"]} == {each["id"] for each in made}
-    read = (await admin.get(f"{TEAMS}/{made[0]['id']}")).json()
+    assert {each["id"] for each in walked["items"] + rest["items"]} == {each["id"] for each in created}
+    read = (await admin.get(f"{TEAMS}/{created[0]['id']}")).json()
     assert read == found["items"][0]
-    members = (await admin.get(f"{TEAMS}/{made[0]['id']}/members")).json()["items"]
+    members = (await admin.get(f"{TEAMS}/{created[0]['id']}/members")).json()["items"]
     assert [(each["email"], each["role"]) for each in members] == [(person.email, "owner")]
 
 
@@ -103,16 +103,16 @@ async def test_concurrent_changes_are_audited_once(user: AsyncClient, admin: Asy
 
 
 async def test_team_list_is_filtered_and_paginated(user: AsyncClient, admin: AsyncClient) -> None:
-    living = [await make_team(user, name=f"Otters {number}") for number in range(3)]
+    active = [await make_team(user, name=f"Otters {number}") for number in range(3)]
     deleted = await make_team(user, name="Otters deleted")
     assert (await admin.delete(f"{TEAMS}/{deleted['id']}")).status_code == 204
 
-    async def found(**asked: object) -> list[str]:
-        response = await admin.get(TEAMS, params={"q": "otters", "sort": "name", **asked})
+    async def found(**params: object) -> list[str]:
+        response = await admin.get(TEAMS, params={"q": "otters", "sort": "name", **params})
         assert response.status_code == 200, response.text
         return [each["id"] for each in response.json()["items"]]
 
-    ids = [each["id"] for each in living]
+    ids = [each["id"] for each in active]
     assert await found() == ids
     assert await found(is_deleted="true") == [deleted["id"]]
     assert await found(is_personal="true") == []

@@ -26,14 +26,14 @@ def assert_success(response: Response) -> Any:
 
 
 async def make_team(client: AsyncClient, **fields: object) -> dict[str, Any]:
-    made: dict[str, Any] = assert_success(await client.post(TEAMS, json={"name": "Acme", **fields}))
-    return made
+    created: dict[str, Any] = assert_success(await client.post(TEAMS, json={"name": "Acme", **fields}))
+    return created
 
 
 async def make_role(client: AsyncClient, team: dict[str, Any], name: str, *permissions: str) -> dict[str, Any]:
     body = {"name": name, "permissions": permissions}
-    made: dict[str, Any] = assert_success(await client.post(f"{TEAMS}/{team['id']}/roles", json=body))
-    return made
+    created: dict[str, Any] = assert_success(await client.post(f"{TEAMS}/{team['id']}/roles", json=body))
+    return created
 
 
 async def add_member(app: Api, team: dict[str, Any], person: SignedInUser, role: str) -> None:
@@ -43,10 +43,10 @@ async def add_member(app: Api, team: dict[str, Any], person: SignedInUser, role:
 
 
 async def invite(client: AsyncClient, team: dict[str, Any], email: str, role: str = "member") -> dict[str, Any]:
-    made: dict[str, Any] = assert_success(
+    created: dict[str, Any] = assert_success(
         await client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": email, "role": role})
     )
-    return made
+    return created
 
 
 async def invite_and_get_token(

@@ -128,10 +128,10 @@ async def test_new_invitation_replaces_the_pending_one(create_user, mailbox: Mai
 async def test_resend_issues_a_new_link_and_a_later_expiry(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
-    made = await invite(owner.client, team, guest.email)
+    created = await invite(owner.client, team, guest.email)
     first = (await mailbox.latest(guest.email)).token
     await sql(app, "UPDATE team_invitations SET expires_at = now() - interval '1 second'")
-    address = f"{TEAMS}/{team['id']}/invitations/{made['id']}"
+    address = f"{TEAMS}/{team['id']}/invitations/{created['id']}"
     sent = assert_success(await owner.client.post(f"{address}/resend"))
     assert not sent["expired"]
     second = (await mailbox.latest(guest.email)).token
@@ -144,10 +144,10 @@ async def test_both_links_work_when_the_email_is_sent_twice(create_user, mailbox
     """A worker that dies after sending sends the email again; the link of either email works."""
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
-    made = await invite(owner.client, team, guest.email)
+    created = await invite(owner.client, team, guest.email)
     token = (await mailbox.latest(guest.email)).token
     async with app.state.database.session() as session:
-        await enqueue(session, send_invitation, invitation_id=UUID(made["id"]))
+        await enqueue(session, send_invitation, invitation_id=UUID(created["id"]))
     again = (await mailbox.latest(guest.email)).token
     assert token != again
     assert_success(await accept_invitation(guest, token))
@@ -157,11 +157,11 @@ async def test_both_links_work_when_the_email_is_sent_twice(create_user, mailbox
 async def test_revoked_invitation_is_invalid_and_not_emailed(create_user, mailbox: Mailbox) -> None:
     owner, guest, late = await create_user(), await create_user(), new_email()
     team = await make_team(owner.client)
-    made = await invite(owner.client, team, guest.email)
+    created = await invite(owner.client, team, guest.email)
     token = (await mailbox.latest(guest.email)).token
     address = f"{TEAMS}/{team['id']}/invitations"
-    assert (await owner.client.delete(f"{address}/{made['id']}")).status_code == 204
-    assert_error(await owner.client.delete(f"{address}/{made['id']}"), 404, "INVITATION_NOT_FOUND")
+    assert (await owner.client.delete(f"{address}/{created['id']}")).status_code == 204
+    assert_error(await owner.client.delete(f"{address}/{created['id']}"), 404, "INVITATION_NOT_FOUND")
     assert_error(await accept_invitation(guest, token), 400, "INVITATION_INVALID")
     unsent = await invite(owner.client, team, late)
     assert_success(await owner.client.delete(f"{address}/{unsent['id']}"))
@@ -339,9 +339,9 @@ async def test_invitation_of_a_deactivated_sender_is_invalid_until_activation(
 
 async def test_invitations_are_not_found_for_nonmembers(user: AsyncClient, stranger: AsyncClient) -> None:
     mine, other_team = await make_team(user), await make_team(stranger)
-    made = await invite(stranger, other_team, new_email())
+    created = await invite(stranger, other_team, new_email())
     for team in (mine, other_team):
-        path = f"{TEAMS}/{team['id']}/invitations/{made['id']}"
+        path = f"{TEAMS}/{team['id']}/invitations/{created['id']}"
         for response in (await user.delete(path), await user.post(f"{path}/resend")):
             assert response.status_code == 404
     assert (await user.get(f"{TEAMS}/{other_team['id']}/invitations")).status_code == 404
@@ -404,9 +404,9 @@ async def test_invitations_of_a_new_account_are_limited_across_teams(app: Api, c
 async def test_team_invites_the_same_address_once_per_interval(app: Api, create_user) -> None:
     owner, email = await create_user(), new_email()
     team, other = await make_team(owner.client), await make_team(owner.client)
-    made = await invite(owner.client, team, email)
+    created = await invite(owner.client, team, email)
     assert await send(owner, team, email) == 429
-    resent = await owner.client.post(f"{TEAMS}/{team['id']}/invitations/{made['id']}/resend")
+    resent = await owner.client.post(f"{TEAMS}/{team['id']}/invitations/{created['id']}/resend")
     assert_error(resent, 429, "TOO_MANY_REQUESTS")
     assert await send(owner, team, new_email()) == 201
     assert await send(owner, other, email) == 201
@@ -473,10 +473,10 @@ async def test_either_acceptance_or_revocation_succeeds_when_concurrent(create_u
     for _ in range(6):
         owner, guest = await create_user(), await create_user()
         team = await make_team(owner.client)
-        made = await invite(owner.client, team, guest.email)
+        created = await invite(owner.client, team, guest.email)
         token = (await mailbox.latest(guest.email)).token
         revoked, accepted = await asyncio.gather(
-            owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{made['id']}"), accept_invitation(guest, token)
+            owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{created['id']}"), accept_invitation(guest, token)
         )
         assert (revoked.status_code, accepted.status_code) in {(204, 400), (404, 200)}
         assert (guest.email in await list_member_roles(owner.client, team)) == (accepted.status_code == 200)
@@ -502,8 +502,8 @@ async def test_old_invitations_are_deleted(app: Api, create_user, mailbox: Mailb
 async def test_each_change_records_one_audit_entry_without_the_address(app: Api, create_user, mailbox: Mailbox) -> None:
     owner, guest = await create_user(), await create_user()
     team = await make_team(owner.client)
-    made = await invite(owner.client, team, guest.email)
-    address = f"{TEAMS}/{team['id']}/invitations/{made['id']}"
+    created = await invite(owner.client, team, guest.email)
+    address = f"{TEAMS}/{team['id']}/invitations/{created['id']}"
     assert_success(await owner.client.post(f"{address}/resend"))
     assert_error(
         await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": owner.email}), 409, "ALREADY_MEMBER"
@@ -522,7 +522,7 @@ async def test_each_change_records_one_audit_entry_without_the_address(app: Api,
         "invitation.accepted",
     ]
     assert [row[1] for row in rows] == [owner.user_id] * 3 + [guest.user_id]
-    assert {str(row[2]) for row in rows[1:]} == {made["id"]}
+    assert {str(row[2]) for row in rows[1:]} == {created["id"]}
     assert not any(guest.email in row[3] for row in rows)
 
 

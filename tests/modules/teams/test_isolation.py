@@ -122,9 +122,9 @@ async def test_new_invitation_replaces_only_that_of_the_same_team_and_address(cr
     untouched = await invite_and_get_token(other.client, other_team, guest.email, mailbox)
     beside = await invite_and_get_token(owner.client, team, second.email, mailbox)
     replaced = await invite_and_get_token(owner.client, team, guest.email, mailbox)
-    made = await invite(owner.client, team, guest.email)
+    created = await invite(owner.client, team, guest.email)
     newest = (await mailbox.latest(guest.email)).token
-    assert_success(await owner.client.post(f"{TEAMS}/{team['id']}/invitations/{made['id']}/resend"))
+    assert_success(await owner.client.post(f"{TEAMS}/{team['id']}/invitations/{created['id']}/resend"))
     resent = (await mailbox.latest(guest.email)).token
     for token in (replaced, newest):
         assert_error(await accept_invitation(guest, token), 400, "INVITATION_INVALID")
@@ -136,9 +136,9 @@ async def test_new_invitation_replaces_only_that_of_the_same_team_and_address(cr
 async def test_revoking_an_invitation_leaves_the_others(create_user, mailbox: Mailbox) -> None:
     owner, first, second = [await create_user() for _ in range(3)]
     team = await make_team(owner.client)
-    made = await invite(owner.client, team, first.email)
+    created = await invite(owner.client, team, first.email)
     beside = await invite_and_get_token(owner.client, team, second.email, mailbox)
-    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{made['id']}"))
+    assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{created['id']}"))
     assert_success(await accept_invitation(second, beside))
 
 
@@ -196,12 +196,12 @@ async def test_removed_member_stays_in_other_teams_and_other_members_stay(app: A
     assert (await list_member_roles(owner.client, other))[beside.email] == "viewer"
 
 
-@pytest.mark.parametrize(("seconds", "is_gone"), [(60, True), (-60, False)])
+@pytest.mark.parametrize(("seconds", "is_purged"), [(60, True), (-60, False)])
 async def test_deleted_team_is_purged_only_after_the_restore_period(
-    app: Api, create_user, jobs: CapturedJobs, seconds: int, is_gone: bool
+    app: Api, create_user, jobs: CapturedJobs, seconds: int, is_purged: bool
 ) -> None:
     owner = await create_user()
-    team, living = await make_team(owner.client), await make_team(owner.client)
+    team, active = await make_team(owner.client), await make_team(owner.client)
     assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}"))
     await sql(
         app,
@@ -213,7 +213,7 @@ async def test_deleted_team_is_purged_only_after_the_restore_period(
         await enqueue(session, clean_up)
     await jobs.run_all()
     left = {str(row[0]) for row in await sql(app, "SELECT id FROM teams WHERE personal_user_id IS NULL")}
-    assert left == ({living["id"]} if is_gone else {living["id"], team["id"]})
+    assert left == ({active["id"]} if is_purged else {active["id"], team["id"]})
 
 
 async def test_purge_is_limited_to_one_batch(app: Api, create_user) -> None:

@@ -269,11 +269,11 @@ async def test_offer_of_a_deleted_team_is_not_found(http, mailbox: Mailbox) -> N
 
 
 async def test_offer_list_is_paginated_and_excludes_other_domains(http, mailbox: Mailbox) -> None:
-    made = [(await create_domain_owner(http, mailbox, "acme.example"))[1] for _ in range(3)]
+    created = [(await create_domain_owner(http, mailbox, "acme.example"))[1] for _ in range(3)]
     await create_domain_owner(http, mailbox, "rival.example")
     colleague = await create_registered_user(http, mailbox, at("acme.example"))
     pages = [(await colleague.get(f"/app/join-offers?size=2&page={page}")).json() for page in (1, 2, 3)]
-    assert [[each["id"] for each in page["items"]] for page in pages] == [made[:2], made[2:], []]
+    assert [[each["id"] for each in page["items"]] for page in pages] == [created[:2], created[2:], []]
     assert {page["total"] for page in pages} == {3}
 
 

@@ -40,8 +40,8 @@ async def test_creator_owns_the_team_and_selects_it_by_header(user: AsyncClient)
     team = await make_team(user)
     assert (team["role"], team["slug"], team["is_personal"]) == ("owner", "acme", False)
     here = {"X-Team-ID": team["id"]}
-    made = (await user.post(PROJECTS, json={"name": "Shared"}, headers=here)).json()
-    assert made["team_id"] == team["id"]
+    created = (await user.post(PROJECTS, json={"name": "Shared"}, headers=here)).json()
+    assert created["team_id"] == team["id"]
     assert (await user.get(PROJECTS)).json()["total"] == 0
     assert (await user.get(PROJECTS, headers=here)).json()["total"] == 1
 

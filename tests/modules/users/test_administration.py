@@ -150,8 +150,8 @@ async def test_user_list_is_filtered_and_paginated(create_user: CreateUser) -> N
     people = [await create_user(email=f"otter{number}@example.com") for number in range(3)]
     assert (await root.client.post(f"{USERS}/{people[1].user_id}/deactivate")).status_code == 200
 
-    async def found(**asked: object) -> list[str]:
-        response = await root.client.get(USERS, params={"q": "otter", "sort": "email", **asked})
+    async def found(**params: object) -> list[str]:
+        response = await root.client.get(USERS, params={"q": "otter", "sort": "email", **params})
         assert response.status_code == 200, response.text
         return [item["id"] for item in response.json()["items"]]
 

@@ -100,8 +100,8 @@ async def use_every_feature(
     )
     assert_success(await person.send("PATCH", f"/app/teams/{team}", {"name": f"Other team {mark}"}))
     key_body = {"name": f"API key of {mark}"}
-    made = assert_success(await person.send("POST", "/app/api-keys", key_body, **{"Idempotency-Key": f"key-{mark}"}))
-    api_key = {"Authorization": f"Bearer {made['key']}"}
+    created = assert_success(await person.send("POST", "/app/api-keys", key_body, **{"Idempotency-Key": f"key-{mark}"}))
+    api_key = {"Authorization": f"Bearer {created['key']}"}
     assert_success(await http.post("/api/v1/app/projects", json={"name": f"Project {mark}"}, headers=api_key))
     assert_success(
         await http.post("/api/v1/app/projects", json={"name": f"P {mark}"}, headers={**api_key, "X-Team-ID": team})

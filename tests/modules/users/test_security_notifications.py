@@ -63,8 +63,8 @@ def test_actions_that_extend_access_have_subscribers(app: Api) -> None:
 async def narrow_key(client: AsyncClient) -> dict[str, Any]:
     soon = (utc_now() + timedelta(days=1)).isoformat()
     body = {"name": "Nightly import", "scopes": ["projects:read"], "expires_at": soon}
-    made: dict[str, Any] = assert_success(await client.post(KEYS, json=body, headers=FIREFOX))
-    return made
+    created: dict[str, Any] = assert_success(await client.post(KEYS, json=body, headers=FIREFOX))
+    return created
 
 
 async def subjects(mailbox: Mailbox, person: SignedInUser) -> list[str]:
@@ -265,8 +265,8 @@ async def test_changed_password_and_address_are_emailed_with_their_origin(app: A
         assert stated(await mailbox.latest(person.email), CLIENT_IP)
         new = new_email()
         body = {"new_email": new, "current_password": "four otters in a boat"}
-        asked = await post(http, "/email/change", body, **person.bearer)
-        assert asked.is_success, error_code(asked)
+        params = await post(http, "/email/change", body, **person.bearer)
+        assert params.is_success, error_code(params)
         token = (await mailbox.latest(new)).token
         assert (await post(http, "/email/confirm", {"token": token}, **person.bearer)).is_success
         old_mail, new_mail = await mailbox.latest(person.email), await mailbox.latest(new)

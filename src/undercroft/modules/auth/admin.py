@@ -16,7 +16,7 @@ from undercroft.modules.users import UserService
 class SessionView(AdminView, model=AuthSession):
     name = "Session"
     icon = "fa-solid fa-desktop"
-    category = "People"
+    category = "Accounts"
     noun = "session"
     can_delete = True
     delete_warning = "The person is signed out there, from the next request on."

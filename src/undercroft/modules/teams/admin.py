@@ -7,7 +7,7 @@ from undercroft.modules.teams.models import Membership, Team
 class TeamView(AdminView, model=Team):
     name = "Team"
     icon = "fa-solid fa-people-group"
-    category = "People"
+    category = "Accounts"
     label = "name"
     references = {"personal_user_id": "user"}
     column_list = ["name", "slug", "personal_user_id", "require_mfa", "created_at", "deleted_at"]
@@ -19,7 +19,7 @@ class TeamView(AdminView, model=Team):
 class MembershipView(AdminView, model=Membership):
     name = "Membership"
     icon = "fa-solid fa-user-tag"
-    category = "People"
+    category = "Accounts"
     references = {"user_id": "user", "team_id": "team"}
     column_list = ["user_id", "team_id", "role", "created_at"]
     column_searchable_list = ["user_id", "team_id", "role"]

@@ -20,7 +20,7 @@ class UserEdit(UserAdminUpdate):
 class UserView(AdminView, model=User):
     name = "User"
     icon = "fa-solid fa-user"
-    category = "People"
+    category = "Accounts"
     label = "email"
     schema = UserEdit
     choices = {"role": PlatformRole}
