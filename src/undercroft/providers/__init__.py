@@ -1,1 +1,1 @@
-"""Adapters to the outside: one folder per kind of service, one file per provider, behind one Protocol."""
+"""Adapters of external services: one package per kind of service, one module per provider, one Protocol each."""

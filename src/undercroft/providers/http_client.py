@@ -1,4 +1,4 @@
-"""HTTP requests to services that answer with JSON: few bytes, little time, no redirects, only https in production."""
+"""HTTP client for JSON services: limits on response size and time, no redirects, HTTPS only in production."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ MAX_RESPONSE_BYTES = 262_144
 
 
 class HttpClientError(Exception):
-    """No answer, or none that can be used: too slow, too large, a redirect, a server's fault, not JSON."""
+    """No usable response: a timeout, a response that is too large, a redirect, a server error or invalid JSON."""
 
 
 class HttpResponse(Struct, frozen=True):
@@ -32,7 +32,7 @@ class HttpResponse(Struct, frozen=True):
 
 
 class HttpClient:
-    """One client for all requests of a process, made at the first."""
+    """Client for all requests of a process. Connections are opened at the first request."""
 
     def __init__(self, *, timeout: float = DEFAULT_TIMEOUT, max_bytes: int = MAX_RESPONSE_BYTES) -> None:
         self._timeout = timeout
@@ -40,7 +40,7 @@ class HttpClient:
         self._client: AsyncClient | None = None
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpResponse:
-        """Raises `HttpClientError`."""
+        """Send a GET request. Raises `HttpClientError`."""
         return await self._send("GET", url, headers=headers)
 
     async def post(
@@ -50,11 +50,11 @@ class HttpClient:
         return await self._send("POST", url, headers=headers, form=form)
 
     async def get_json(self, url: str) -> dict[str, Any]:
-        """A JSON object that anybody may read. Raises `HttpClientError`."""
-        reply = await self.get(url)
-        if not reply.ok:
-            raise HttpClientError(f"{url} answered {reply.status} and no JSON object")
-        content: dict[str, Any] = reply.content
+        """Return a JSON object from a public URL. Raises `HttpClientError`."""
+        response = await self.get(url)
+        if not response.ok:
+            raise HttpClientError(f"{url} returned {response.status} and no JSON object")
+        content: dict[str, Any] = response.content
         return content
 
     async def close(self) -> None:
@@ -68,32 +68,32 @@ class HttpClient:
         import httpx
 
         require_https(url)
-        sent = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
+        all_headers = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
         try:
             async with asyncio.timeout(self._timeout):
-                async with self._get_client().stream(method, url, headers=sent, data=form) as response:
+                async with self._get_client().stream(method, url, headers=all_headers, data=form) as response:
                     if response.status_code >= 500 or response.has_redirect_location:
-                        raise HttpClientError(f"{url} answered {response.status_code}")
+                        raise HttpClientError(f"{url} returned {response.status_code}")
                     return HttpResponse(response.status_code, await self._read_json(response, url))
         except TimeoutError:
-            raise HttpClientError(f"{url} did not answer within {self._timeout:g} s") from None
-        except (httpx.LocalProtocolError, ValueError):  # says what no header can hold, which may be a secret
-            raise HttpClientError(f"{url} cannot be asked with such headers") from None
+            raise HttpClientError(f"{url} did not respond within {self._timeout:g} s") from None
+        except (httpx.LocalProtocolError, ValueError):  # its message contains the header value, which may be a secret
+            raise HttpClientError(f"invalid header for {url}") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise HttpClientError(f"{url}: {type(error).__name__} {error}".strip()) from None
 
     async def _read_json(self, response: Any, url: str) -> Any:
-        body = bytearray()  # as it comes: nothing is unpacked, because little can become very much
-        async for piece in response.aiter_raw(65_536):
-            body += piece
+        body = bytearray()  # raw bytes: a small compressed response could decompress to a very large one
+        async for chunk in response.aiter_raw(65_536):
+            body += chunk
             if len(body) > self._max_bytes:
-                raise HttpClientError(f"{url} answered more than {self._max_bytes} bytes")
+                raise HttpClientError(f"{url} returned more than {self._max_bytes} bytes")
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
             if response.status_code >= 400:
                 return None
-            raise HttpClientError(f"{url} did not answer with JSON") from None
+            raise HttpClientError(f"{url} did not return JSON") from None
 
     def _get_client(self) -> "AsyncClient":
         if self._client is None:
@@ -110,18 +110,18 @@ class HttpClient:
 
 
 def require_https(url: str) -> None:
-    """Raises `HttpClientError` for an address that is not https, in production."""
+    """Raise `HttpClientError` for a URL that is not HTTPS; outside of production, HTTP is allowed as well."""
     allowed = ("https",) if load(CoreSettings).is_production else ("https", "http")
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise HttpClientError(f"{url} is not an address") from None
+        raise HttpClientError(f"{url} is not a valid URL") from None
     if parts.scheme not in allowed or not parts.hostname:
-        raise HttpClientError(f"{url} is not an https address")
+        raise HttpClientError(f"{url} is not an HTTPS URL")
 
 
 def require_client(feature: str, *, extra: str = "identity") -> None:
-    """Raises `ConfigurationError` when the HTTP client that a feature needs is not installed."""
+    """Raise `ConfigurationError` when the HTTP client that a feature needs is not installed."""
     from importlib.util import find_spec
 
     if find_spec("httpx") is None:

@@ -131,7 +131,7 @@ async def test_a_wrong_answer_uses_the_challenge_up_and_the_next_page_has_anothe
 ) -> None:
     page = await flow.begin(passkey_user)
     wrong = await flow.submit(page, key.sign(get_passkey_options(page), origin="https://evil.example"))
-    assert (wrong.status_code, "This code or passkey" in wrong.text) == (401, True)
+    assert (wrong.status_code, "Incorrect or already used code" in wrong.text) == (401, True)
     assert (await flow.submit(page, key.sign(get_passkey_options(page)))).status_code == 401
     failed = await entries(database, action="mfa.failed")
     assert [entry["details"]["way"] for entry in failed] == ["passkey", "passkey"]
@@ -235,8 +235,8 @@ async def test_after_five_wrong_answers_it_begins_anew_and_its_owner_is_told(
         assert get_passkey_options(page)
         page = await flow.submit(page, key.sign(get_passkey_options(page), origin="https://evil.example"))
     assert (page.status_code, 'name="password"' in page.text) == (401, True)
-    assert "Begin it anew" in page.text
-    assert "Somebody knows your" in (await mailbox.latest(passkey_user.email)).subject
+    assert "Sign in again" in page.text
+    assert "Blocked sign-in attempt on your" in (await mailbox.latest(passkey_user.email)).subject
 
 
 async def test_wrong_answers_are_counted_by_the_throttle_of_sign_ins(

@@ -120,11 +120,11 @@ async def test_a_refusal_is_told_and_may_be_mended(chromium: Any, site: str, ada
         await here.page.wait_for_selector("[role=alert]:has-text('No passkey was used')")
         assert await here.focus() == "Use a passkey"
     assert await here.has_no_horizontal_scroll()
-    await take_screenshot(here.page, f"phone-{door}-cancelled")
+    await take_screenshot(here.page, f"phone-{door}-canceled")
     await here.page.click("summary")
     await here.page.fill("input[name=recovery_code]", "no such code")
     await here.page.keyboard.press("Enter")
-    await here.page.wait_for_selector("[role=alert]:has-text('does not fit')")
+    await here.page.wait_for_selector("[role=alert]:has-text('already used code')")
     assert await here.focus() == "recovery_code"
     await take_screenshot(here.page, f"phone-{door}-recovery-wrong")
 
@@ -134,7 +134,7 @@ async def test_a_browser_without_passkeys_says_so(chromium: Any, site: str, ada:
     await here.make_passkey(site, ada)
     await here.page.add_init_script("delete window.PublicKeyCredential")
     await here.sign_in(f"{site}/sign-in", ada)
-    await here.page.wait_for_selector("[role=alert]:has-text('cannot use passkeys here')")
+    await here.page.wait_for_selector("[role=alert]:has-text('does not support passkeys')")
     assert not await here.page.is_visible(BUTTON)
     await take_screenshot(here.page, "wide-absent")
     assert here.complaints == []
@@ -147,7 +147,7 @@ async def test_at_another_address_the_right_one_is_named(
     await here.make_passkey(site, ada)
     await here.sign_in(f"{address}/sign-in", ada)
     await here.page.click(BUTTON)
-    await here.page.wait_for_selector("[role=alert]:has-text('work only on localhost')")
+    await here.page.wait_for_selector("[role=alert]:has-text('Passkeys work only on localhost')")
     await take_screenshot(here.page, "wide-elsewhere")
     await here.page.click("text=Open this page on localhost")
     assert here.page.url == f"{site}/sign-in"
@@ -160,7 +160,7 @@ async def test_without_scripts_a_recovery_code_is_what_is_left(
     await (await visit(chromium)).make_passkey(site, ada)
     here = await visit(chromium, java_script_enabled=False, **SCREENS["phone"])
     await here.sign_in(site + FLOWS[door][0], ada)
-    assert await here.page.is_visible("text=needs JavaScript")
+    assert await here.page.is_visible("text=require JavaScript")
     assert not await here.page.is_visible(BUTTON)
     await take_screenshot(here.page, f"phone-{door}-no-script")
     await here.page.click("summary")
@@ -193,8 +193,8 @@ async def test_a_passkey_alone_lets_in(chromium: Any, site: str, ada: Registered
     await here.page.goto(site + place)
     await here.page.click("text=Sign in with a passkey")
     await here.page.click(BUTTON)
-    await here.page.wait_for_selector("[role=alert]:has-text('or use your password')")
-    await take_screenshot(here.page, f"{screen}-{door}-alone-cancelled")
+    await here.page.wait_for_selector("[role=alert]:has-text('or sign in with your password')")
+    await take_screenshot(here.page, f"{screen}-{door}-alone-canceled")
     await here.page.click("text=Sign in another way")
     await here.page.wait_for_selector("input[name=password]")
     assert [each for each in here.complaints if "403" not in each] == []

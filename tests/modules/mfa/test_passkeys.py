@@ -54,7 +54,7 @@ async def test_a_passkey_turns_two_step_sign_in_on_and_does_both_steps_at_once(
     assert len(added.json()["recovery_codes"]) == 10
     mail = await mailbox.latest(ada.email)
     assert "Blue key" in mail.text
-    assert "Two-step sign-in is on" in mail.text
+    assert "Two-factor authentication is now on" in mail.text
     asked = await sign_in(ada.http, ada.email)
     assert asked.json()["error"]["details"]["methods"] == ["passkey", "recovery_code"]
     response = await with_passkey(ada.http, key)

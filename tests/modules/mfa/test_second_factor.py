@@ -116,7 +116,7 @@ async def test_five_wrong_codes_end_the_sign_in_and_its_owner_is_told(mfa_user: 
         assert (wrong.status_code, error_code(wrong)) == (401, "INVALID_CODE")
     void = await mfa_user.verify(token, code=mfa_user.app.code())
     assert (void.status_code, error_code(void)) == (401, "MFA_TOKEN_INVALID")
-    assert "Somebody knows your" in (await mailbox.latest(mfa_user.person.email)).subject
+    assert "Blocked sign-in attempt on your" in (await mailbox.latest(mfa_user.person.email)).subject
 
 
 async def test_parallel_guesses_get_no_more_tries_than_others(mfa_user: MfaUser, database: Database) -> None:

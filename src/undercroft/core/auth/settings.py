@@ -8,7 +8,7 @@ from undercroft.core.settings import CoreSettings, SettingsBase, load
 
 
 class StepUpSettings(SettingsBase):
-    section = "Two-step sign-in"
+    section = "Two-factor authentication"
 
     step_up_minutes: float = Field(
         10, gt=0, le=1440, description="Minutes after signing in or stepping up for which sensitive actions go through."

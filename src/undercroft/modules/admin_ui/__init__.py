@@ -1,3 +1,3 @@
-"""`/admin` for people: signing in with one's own account, and the gate before what modules' `admin.py` show."""
+"""The admin interface at `/admin`: sign-in pages, and an access guard for the views of the modules' `admin.py`."""
 
 REQUIRES = ("users", "teams", "auth", "mfa")

@@ -1,7 +1,7 @@
-"""Who comes into `/admin`: administrators who signed in with a cookie, and nobody else learns what is behind.
+"""Access guard of `/admin`: it admits only administrators with a cookie session, and other clients see no views.
 
-SQLAdmin and the modules' views are imported for the first administrator, in a thread: a process that never serves one
-does not pay for them, and the others' requests go on meanwhile.
+SQLAdmin and the modules' views are imported in a thread at the first request of an administrator. A process that never
+serves one does not import them, and the import does not block other requests.
 """
 
 import asyncio
@@ -43,16 +43,16 @@ ASSET_HEADERS = [(b"cache-control", b"public, max-age=86400"), (b"content-securi
 
 class AdministratorsOnly(Forbidden):
     code = "ADMINISTRATORS_ONLY"
-    message = "This is for administrators."
+    message = "Administrator access is required."
 
 
 class CrossSite(Forbidden):
     code = "CSRF_FAILED"
-    message = "This request did not come from our own pages."
+    message = "Cross-site request blocked. Submit the form on this site."
 
 
 class AdminGuard:
-    """ASGI application in front of the `AdminSite`, which is made when it is first needed."""
+    """ASGI application in front of the `AdminSite`, which is created at its first use."""
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
@@ -62,11 +62,11 @@ class AdminGuard:
 
     @property
     def routes(self) -> Sequence[BaseRoute]:
-        """What addresses are built from."""
+        """Routes of the site, for `url_for`."""
         return self._site.routes if self._site is not None else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises `AdministratorsOnly`, `CrossSite` and what asks administrators for a second factor."""
+        """Serve a request. Raises `AdministratorsOnly`, `CrossSite`, and what `require_admin_mfa` raises."""
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
@@ -86,7 +86,7 @@ class AdminGuard:
         await (await self._get_site()).admin.router(scope, receive, _with_headers(HEADERS, send))
 
     async def principal(self, request: Request) -> Principal:
-        """The administrator whose cookie this is. Raises `Unauthorized`, `AdministratorsOnly` …"""
+        """Authenticate the administrator. Raises `Unauthorized`, `AdministratorsOnly`, and as `require_admin_mfa`."""
         principal = await browser.authenticate(request)
         set_current_actor(principal.actor)
         bind_contextvars(user_id=principal.user_id, team_id=principal.team_id)
@@ -112,7 +112,7 @@ class AdminGuard:
         return AdminSite(self._database(), views, charts, templates)
 
     def _database(self) -> Database:
-        """As the admin's role where there is one; the surface `admin` is that role already."""
+        """Return a database with the admin role if one is configured. The surface `admin` uses that role already."""
         settings = load(DatabaseSettings)
         if self._app.state.surface == "admin" or settings.admin_url == settings.url:
             return cast(Database, self._app.state.database)
@@ -132,8 +132,8 @@ def _with_headers(headers: list[tuple[bytes, bytes]], send: Send) -> Send:
 
     async def send_with(message: Message) -> None:
         if message["type"] == "http.response.start":
-            own: Any = [each for each in message.get("headers", ()) if each[0].lower() not in names]
-            message["headers"] = [*own, *headers]
+            others: Any = [each for each in message.get("headers", ()) if each[0].lower() not in names]
+            message["headers"] = [*others, *headers]
         await send(message)
 
     return send_with

@@ -1,4 +1,4 @@
-"""Puts `/admin` into the application of a surface that administrators reach."""
+"""Adds `/admin` to applications that serve the admin surface."""
 
 from fastapi import FastAPI
 

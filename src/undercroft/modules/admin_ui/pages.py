@@ -1,4 +1,4 @@
-"""Signing in to `/admin` and out of it. A session that is begun here is one like any other, and as well protected."""
+"""Sign-in and sign-out pages of `/admin`. They start ordinary sessions with the same protections."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
 
 
 def routes(guard: AdminGuard) -> list[BaseRoute]:
-    """What is in front of the gate, and the gate."""
+    """Return the sign-in routes and the mount of the guard."""
     return [
         Route("/admin", redirect_home, methods=["GET"], include_in_schema=False),
         Route(SIGN_IN, sign_in_page, methods=["GET"], include_in_schema=False),
@@ -61,7 +61,7 @@ async def redirect_home(_request: Request) -> Response:
 
 
 async def redirect_to_sign_in(_request: Request) -> Response:
-    """There is nothing to see at later steps without the first one."""
+    """Redirect a GET of a later sign-in page to the first one."""
     return RedirectResponse(SIGN_IN, 303, NO_STORE)
 
 
@@ -71,7 +71,7 @@ async def sign_in_page(request: Request) -> Response:
 
 @limit("sign_in")
 async def sign_in(request: Request) -> Response:
-    """Begin a session, or ask for the second factor. Who may come in is the gate's to say."""
+    """Start a session, or show the MFA challenge. The guard checks whether the user is an administrator."""
     form = await _fields(request)
     next_path = form.get("next", "")
     try:
@@ -85,7 +85,7 @@ async def sign_in(request: Request) -> Response:
 
 @limit("sign_in")
 async def second_factor(request: Request) -> Response:
-    """Begin the session that the second factor was asked for."""
+    """Verify the second factor and start the session."""
     form = await _fields(request)
     token, next_path = form.get("mfa_token", ""), form.get("next", "")
     try:
@@ -99,7 +99,7 @@ async def second_factor(request: Request) -> Response:
 
 @limit("sign_in")
 async def sign_in_with_passkey(request: Request) -> Response:
-    """Ask for a passkey, by a button of the first page, or begin the session of whoever has shown one."""
+    """Show the passkey page, or start a session if the form contains a passkey assertion."""
     form = await _fields(request)
     passkey, next_path = form.get("passkey", ""), form.get("next", "")
     if not passkey:
@@ -114,7 +114,7 @@ async def sign_in_with_passkey(request: Request) -> Response:
 
 
 async def sign_out(request: Request) -> Response:
-    """End the session. Without one there is nothing to end."""
+    """End the session, if there is one, and redirect to the sign-in page."""
     response = RedirectResponse(SIGN_IN, 303, NO_STORE)
     try:
         await browser.sign_out(request, response)
@@ -158,17 +158,17 @@ def _sign_in_form(request: Request, next_path: str, error: AppError | None = Non
 
 
 async def _second_factor_form(request: Request, token: str, next_path: str, error: AppError | None = None) -> Response:
-    """The forms for it, or the first ones where there is nothing to go on with."""
+    """Render the MFA challenge, or the sign-in form if the token is invalid."""
     try:
-        shown = await second_factor_context(request, token)
-    except MfaTokenInvalid as void:
-        return _sign_in_form(request, next_path, void)
-    return _render(request, "code", next_path, error, action=SECOND_FACTOR, **shown)
+        context = await second_factor_context(request, token)
+    except MfaTokenInvalid as invalid:
+        return _sign_in_form(request, next_path, invalid)
+    return _render(request, "code", next_path, error, action=SECOND_FACTOR, **context)
 
 
 async def _passkey_form(request: Request, next_path: str, error: AppError | None = None) -> Response:
-    shown = await passkey_sign_in_context(request)
-    return _render(request, "passkey", next_path, error, action=PASSKEY_SIGN_IN, sign_in=SIGN_IN, **shown)
+    context = await passkey_sign_in_context(request)
+    return _render(request, "passkey", next_path, error, action=PASSKEY_SIGN_IN, sign_in=SIGN_IN, **context)
 
 
 def _render(request: Request, name: str, next_path: str, error: AppError | None, **context: Any) -> Response:

@@ -1,6 +1,6 @@
-"""Where an administrator goes on to after signing in: the page below `/admin` that was asked for.
+"""The target of the redirect after an administrator's sign-in: the requested page below `/admin`.
 
-Only pages that show something are named, and none that does something when it is opened, such as an export.
+Only pages that display data are allowed, not those that perform an action when opened, such as an export.
 """
 
 import re
@@ -18,13 +18,13 @@ _VIEW_PATH = re.compile(
 
 
 def safe_admin_path(next_path: str) -> str:
-    """The page, if it is one of `/admin` to look at, else the dashboard."""
+    """Return the path if it is a page of `/admin` that displays data, else the path of the dashboard."""
     path = unquote(next_path.partition("?")[0])
     return next_path if is_local_path(next_path) and "#" not in next_path and _VIEW_PATH.fullmatch(path) else HOME
 
 
 def sign_in_url(request: Request) -> str:
-    """The address of the sign-in page that leads on to what was asked for."""
+    """Return the URL of the sign-in page, with the requested page as `next`."""
     next_path = _requested_path(request) if request.method == "GET" else HOME
     return SIGN_IN if next_path == HOME else f"{SIGN_IN}?{urlencode({'next': next_path})}"
 

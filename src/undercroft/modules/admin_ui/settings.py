@@ -1,4 +1,4 @@
-"""Whether there is a user interface for administrators."""
+"""Settings of the admin interface."""
 
 from pydantic import Field
 
@@ -8,4 +8,4 @@ from undercroft.core.settings import SettingsBase
 class AdminUiSettings(SettingsBase):
     section = "Administration"
 
-    admin_ui: bool = Field(True, description="Serve `/admin` where the admin surface is served.")
+    admin_ui: bool = Field(True, description="Serve `/admin` in processes that serve the admin surface.")

@@ -1,4 +1,4 @@
-"""Who people are elsewhere: signing in with Google and others, and accounts that another service keeps."""
+"""External identities: sign-in with Google and other providers, and accounts that an external service manages."""
 
 from undercroft.modules.identities.connections import Connections, ConnectionsDep
 

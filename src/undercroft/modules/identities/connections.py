@@ -1,4 +1,4 @@
-"""What speaks to identity providers, put together once per application and found on its state."""
+"""Clients of the configured identity providers, created once per application and stored in its state."""
 
 from typing import Annotated, cast
 
@@ -19,7 +19,7 @@ from undercroft.providers.identity import (
 
 
 class Connections:
-    """Raises `ConfigurationError` when the settings are not whole, or the HTTP client that they need is missing."""
+    """The configured providers. Raises `ConfigurationError` for incomplete settings or a missing HTTP client."""
 
     def __init__(self) -> None:
         self.http_client = HttpClient()
@@ -31,18 +31,18 @@ class Connections:
         if load(SocialSettings).is_on:
             require_client("Social sign-in")
             self.social = make_social(self.http_client)
-        if self.external is not None:  # who signs in with another issuer may be unknown to the one with the accounts
+        if self.external is not None:  # the issuer that manages the accounts may not know users of other issuers
             self.social = {name: each for name, each in self.social.items() if each.issuer == self.external.issuer}
 
     def provider(self, name: str) -> SocialProvider:
-        """Raises `UnknownProvider` for one that is not on."""
+        """Return a social sign-in provider. Raises `UnknownProvider` if it is not enabled."""
         try:
             return self.social[name]
         except KeyError:
             raise UnknownProvider from None
 
     async def check(self) -> None:
-        """Raises when what the issuer publishes cannot be had, or could not when it was last needed."""
+        """Raise `IdentityProviderUnavailable` if the issuer's keys cannot be fetched, or if the last fetch failed."""
         assert self.external is not None
         await self.external.token_verifier.jwks.check()
 

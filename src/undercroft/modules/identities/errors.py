@@ -1,36 +1,36 @@
-"""What can go wrong with identities that others keep."""
+"""Errors of external identities."""
 
 from undercroft.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized, Unprocessable
 
 
 class UnknownProvider(NotFound):
     code = "UNKNOWN_PROVIDER"
-    message = "Signing in with that is not on here."
+    message = "This sign-in provider is not enabled."
 
 
 class SignInDenied(BadRequest):
     code = "SOCIAL_SIGN_IN_DENIED"
-    message = "You did not agree to sign in, or the provider did not let you."
+    message = "The sign-in was canceled, or the provider denied it."
 
 
 class EmailUnverified(Conflict):
-    """The same whether the address has an account or not."""
+    """The provider reports no verified email address. Raised whether or not an account has the address."""
 
     code = "EMAIL_UNVERIFIED"
-    message = "The provider does not say that your mail address is verified. Verify it there, or sign in another way."
+    message = "Your email address is not verified by the provider. Verify it there or sign in another way."
 
 
 class IdentityConflict(Conflict):
     code = "IDENTITY_CONFLICT"
-    message = "There is an account with this mail address. Sign in to it another way, then link the two."
+    message = "An account with this email address already exists. Sign in to it another way, then link this identity."
 
 
 class EmailLinkedToOtherIdentity(IdentityConflict):
-    """The account with this address belongs to another user of the same issuer, whose address is a new one by now."""
+    """The account with this address is linked to another user of the same issuer, who has probably changed it there."""
 
     message = (
-        "This email address still belongs to another account here. Wait until its owner's new address is known, or ask "
-        "the owner to sign in once."
+        "This email address still belongs to another account. Wait until that account's new address has been synced, "
+        "or ask its owner to sign in once."
     )
 
     def __init__(self, subject: str) -> None:
@@ -40,17 +40,17 @@ class EmailLinkedToOtherIdentity(IdentityConflict):
 
 class IdentityTaken(Conflict):
     code = "IDENTITY_TAKEN"
-    message = "This identity belongs to another account."
+    message = "This identity is linked to another account."
 
 
 class LastSignInMethod(Conflict):
     code = "LAST_WAY_IN"
-    message = "This is the only way to sign in to this account. Set a password or link another identity first."
+    message = "This is the only sign-in method of the account. Set a password or link another identity first."
 
 
 class IdentityNotFound(NotFound):
     code = "IDENTITY_NOT_FOUND"
-    message = "There is no such identity."
+    message = "Identity not found."
 
 
 class AccountInactive(Unauthorized):
@@ -59,28 +59,28 @@ class AccountInactive(Unauthorized):
 
 
 class InvalidExchangeCode(BadRequest):
-    """A code that came with a wrong verifier is spent all the same."""
+    """The code is unknown, expired or used, or the verifier is wrong. The transaction commits: the code stays used."""
 
     commits = True
     code = "INVALID_CODE"
-    message = "This code is not valid any more. Begin again."
+    message = "This code is invalid, expired or already used. Sign in again."
 
 
 class InvalidWebhook(Unauthorized):
     code = "INVALID_SIGNATURE"
-    message = "The signature is not valid."
+    message = "The webhook signature is invalid."
 
 
 class ReturnUrlNotAllowed(BadRequest):
     code = "RETURN_NOT_ALLOWED"
-    message = "`return_to` is a path of this installation, such as /welcome, or one of SOCIAL_REDIRECT_URIS."
+    message = "`return_to` must be a path of this site, such as /welcome, or one of SOCIAL_REDIRECT_URIS."
 
 
 class ChallengeMissing(Unprocessable):
     code = "CHALLENGE_MISSING"
-    message = "An app sends a `code_challenge` (S256, RFC 7636), and exchanges its code with the verifier."
+    message = "`code_challenge` is required when `session` is `bearer`. Send an S256 challenge (RFC 7636)."
 
 
 class LinkingNeedsSession(Forbidden):
     code = "LINKING_NEEDS_SESSION"
-    message = "The session in which this was begun has ended. Sign in and begin again."
+    message = "The session that started the linking has ended. Sign in and try again."

@@ -1,7 +1,7 @@
-"""Sign-ins under way: kept by the browser that began them, sealed, for a few minutes, and finished once.
+"""State of OAuth flows, stored encrypted in a cookie of the browser that started them.
 
-What must come back (state), what the provider must repeat (nonce) and what proves that it is us (PKCE) are in a cookie
-that no script and no other browser reads; nothing is written for those who never come back.
+The cookie contains `state`, `nonce` and the PKCE verifier. It is HTTP-only and expires after ten minutes. The database
+stores nothing about flows that are never completed.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ PURPOSE = "social sign-in"
 
 
 class OAuthFlowState(msgspec.Struct, frozen=True):
-    """One sign-in under way. `user_id` and `session_id` are those of somebody who links another identity."""
+    """One OAuth flow. `user_id` and `session_id` are set when a signed-in user links another identity."""
 
     provider: str
     state: str
@@ -46,12 +46,12 @@ class OAuthFlowState(msgspec.Struct, frozen=True):
 
     @property
     def mark(self) -> bytes:
-        """What is remembered once it was finished."""
+        """The hash that is stored once the flow is completed, so that it completes only once."""
         return hash_token(f"state {self.state}")
 
 
 def callback_url(provider: str) -> str:
-    """Where the provider sends browsers back to; this address is registered there."""
+    """Return the redirect URI, which must be registered with the provider."""
     return f"{load(CoreSettings).public_url}/api/v1/auth/social/{provider}/callback"
 
 
@@ -64,7 +64,7 @@ def begin(
     user_id: UUID | None = None,
     session_id: UUID | None = None,
 ) -> OAuthFlowState:
-    """A new sign-in. Raises `ReturnUrlNotAllowed`."""
+    """Start a flow. Raises `ReturnUrlNotAllowed`."""
     require_allowed_return_url(return_to, kind)
     flow = Flow(callback_url(provider))
     expires_at = (utc_now() + FLOW_LIFETIME).timestamp()
@@ -73,10 +73,10 @@ def begin(
     )
 
 
-def store(response: Response, begun: OAuthFlowState) -> None:
-    """Give it to the browser; each has a cookie of its own, so that two tabs do not get in each other's way."""
-    name = _cookie_name(begun.state)
-    sealed = keyring(PURPOSE).encrypt(msgspec.json.encode(begun), context=name)
+def store(response: Response, flow_state: OAuthFlowState) -> None:
+    """Set the flow's cookie. Each flow has its own cookie, so that flows in two tabs do not interfere."""
+    name = _cookie_name(flow_state.state)
+    sealed = keyring(PURPOSE).encrypt(msgspec.json.encode(flow_state), context=name)
     response.set_cookie(
         name,
         urlsafe_b64encode(sealed).decode(),
@@ -89,29 +89,29 @@ def store(response: Response, begun: OAuthFlowState) -> None:
 
 
 def clear(response: Response, state: str) -> None:
-    """Take the cookie back."""
+    """Delete the flow's cookie."""
     response.delete_cookie(_cookie_name(state), path="/", secure=is_secure(), httponly=True, samesite="lax")
 
 
 def resume(request: Request, provider: str, state: str) -> OAuthFlowState:
-    """What this browser began with this state. Raises `SocialSignInFailed`."""
+    """Return the flow that this browser started with this state. Raises `SocialSignInFailed`."""
     name = _cookie_name(state)
     try:
         sealed = urlsafe_b64decode(request.cookies.get(name, ""))
-        begun = msgspec.json.decode(keyring(PURPOSE).decrypt(sealed, context=name), type=OAuthFlowState)
+        flow_state = msgspec.json.decode(keyring(PURPOSE).decrypt(sealed, context=name), type=OAuthFlowState)
     except (ValueError, DecryptionError, msgspec.MsgspecError):
         raise SocialSignInFailed from None
     if (
-        not constant_time_compare(begun.state, state)
-        or begun.provider != provider
-        or begun.expires_at < utc_now().timestamp()
+        not constant_time_compare(flow_state.state, state)
+        or flow_state.provider != provider
+        or flow_state.expires_at < utc_now().timestamp()
     ):
         raise SocialSignInFailed
-    return begun
+    return flow_state
 
 
 def require_allowed_return_url(target: str, kind: SessionKind) -> None:
-    """Raises `ReturnUrlNotAllowed` unless this is a path of ours or, for an app with a code, a listed address."""
+    """Raise `ReturnUrlNotAllowed` unless the target is local or, for bearer sessions, in SOCIAL_REDIRECT_URIS."""
     if kind is SessionKind.BEARER and target in load(SocialSettings).social_redirect_uris:
         return
     if not is_local_path(target):

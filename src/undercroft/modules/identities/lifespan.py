@@ -1,4 +1,4 @@
-"""Connects to the identity providers that the settings name."""
+"""Sets up the configured identity providers at startup."""
 
 from fastapi import FastAPI
 
@@ -10,13 +10,15 @@ from undercroft.providers.identity import IdentitySettings
 
 
 async def start(app: FastAPI) -> None:
-    """Nobody is asked anything yet. Raises `ConfigurationError` for settings that are not whole."""
-    made = app.state.identity_connections = Connections()
-    if made.external is not None:
+    """Create the connections without any request to a provider. Raises `ConfigurationError` for incomplete settings."""
+    connections = app.state.identity_connections = Connections()
+    if connections.external is not None:
         provider = load(IdentitySettings).auth_provider.value
-        accounts = ExternalTokenAuth(app.state.database, made.external, provider, allows_cookies=bool(made.social))
+        accounts = ExternalTokenAuth(
+            app.state.database, connections.external, provider, allows_cookies=bool(connections.social)
+        )
         app.state.authenticator.bind_external(accounts)
-        app.state.health.add(Component("identity_provider", made.check))
+        app.state.health.add(Component("identity_provider", connections.check))
 
 
 async def stop(app: FastAPI) -> None:

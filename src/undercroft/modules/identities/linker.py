@@ -1,7 +1,8 @@
-"""From who somebody is at a provider to who they are here.
+"""Maps identities of external issuers to local accounts.
 
-An identity is somebody for ever by its issuer and subject. The first time, its address decides: an account is made, or
-the one that has this address is linked, and that only when the issuer and we both know the address to be theirs.
+Issuer and subject identify an identity permanently. When it is seen for the first time, its email address decides: a
+new account is created, or the account with this address is linked. Linking requires that the address is verified by
+the issuer and for the account.
 """
 
 from datetime import datetime
@@ -36,7 +37,7 @@ log = structlog.get_logger("undercroft.security")
 
 
 class IdentityLinker:
-    """In one transaction; `provider` is how the profile came here."""
+    """Links identities within one transaction. `provider` is the name of the provider that reported the profile."""
 
     def __init__(self, session: Session, provider: str) -> None:
         self._session = session
@@ -45,9 +46,9 @@ class IdentityLinker:
         self._users = UserRepository(session)
 
     async def sign_in(self, profile: Profile) -> User:
-        """Who this is here, made or linked when seen for the first time.
+        """Return the user of this identity; create or link the account when the identity is new.
 
-        Raises `AccountInactive`, and for newcomers `EmailUnverified`, `DisposableEmail` and `IdentityConflict`.
+        Raises `AccountInactive`, and for new identities `EmailUnverified`, `DisposableEmail` and `IdentityConflict`.
         """
         identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
         if identity is not None:
@@ -68,9 +69,10 @@ class IdentityLinker:
         return user
 
     async def identify(self, profile: Profile) -> tuple[User, FirstFactor]:
-        """Who this is here, for a sign-in that may still ask for a second factor. Raises as `sign_in` does.
+        """Return the user of this identity and the first factor of the sign-in. Raises as `sign_in` does.
 
-        An account with second factors is not linked yet: the first step says what is to be linked by `complete_link`.
+        A new identity is not linked yet to an account with second factors: the first factor contains the identity that
+        `complete_link` links after the second factor was verified.
         """
         first_factor = FirstFactor(profile.issuer)
         identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
@@ -84,7 +86,7 @@ class IdentityLinker:
         return user, first_factor
 
     async def link(self, user_id: UUID, profile: Profile, *, notify_user: bool = True) -> ExternalIdentity:
-        """Let this identity sign in to this account from now on; its owner gets a mail. Raises `IdentityTaken`."""
+        """Link the identity to the account, so that it can sign in. Emails the owner. Raises `IdentityTaken`."""
         known = await self._identities.lock_by_subject(profile.issuer, profile.subject)
         if known is not None:
             if known.user_id != user_id:
@@ -113,7 +115,7 @@ class IdentityLinker:
         return identity
 
     async def sync(self, profile: Profile) -> User | None:
-        """Bring an account up to date with what its issuer says, if that is news; None for somebody not known."""
+        """Update an account from a newer profile of its issuer. Returns None if the identity is unknown."""
         identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
         if identity is None or identity.user_id is None:
             return None
@@ -122,7 +124,7 @@ class IdentityLinker:
         return user
 
     async def _update(self, identity: ExternalIdentity, user: User, profile: Profile) -> None:
-        """Take in what the issuer that has the accounts says of a user who is locked, as far as it is news."""
+        """Apply a newer profile of the issuer that manages the accounts to a locked user."""
         await self._update_block(identity, user, profile)
         if profile.email is None or not _is_newer(identity.known_at, profile.at):
             return
@@ -133,7 +135,7 @@ class IdentityLinker:
         await self._record_use(identity, profile)
 
     async def _update_block(self, identity: ExternalIdentity, user: User, profile: Profile) -> None:
-        """Banned and locked users are signed out; their tokens and keys work again once the block is over."""
+        """Store the block state. A newly blocked user is signed out; tokens and API keys work again after the block."""
         if isinstance(profile.blocked_until, UnsetType) or not _is_newer(identity.block_known_at, profile.at):
             return
         was_blocked = _is_blocked(identity)
@@ -145,11 +147,11 @@ class IdentityLinker:
             await revoke_sign_ins(self._session, user.id)
         action = "identity.unblocked" if was_blocked else "identity.blocked"
         before, after = {"blocked": was_blocked}, {"blocked": not was_blocked}
-        about = Entry(action, None, "identity", identity.id, before=before, after=after, person_id=user.id)
-        await record(self._session, about)
+        entry = Entry(action, None, "identity", identity.id, before=before, after=after, person_id=user.id)
+        await record(self._session, entry)
 
     async def handle_deleted(self, profile: Profile) -> None:
-        """The issuer says that somebody is gone: so is the account, unless another identity signs in to it."""
+        """Process the deletion of a user by the issuer: delete the account, unless another identity is linked to it."""
         identity = await self._identities.lock_by_subject(profile.issuer, profile.subject)
         if identity is None:
             await self._identities.create(self._tombstone(profile))
@@ -159,14 +161,14 @@ class IdentityLinker:
             return
         await self._users.lock_superadmins()
         await self._users.lock(user_id)
-        forgotten = {
+        cleared = {
             "user_id": None,
             "email": None,
             "email_verified": False,
             "pending_email": None,
             "known_at": profile.at,
         }
-        await self._identities.update(identity, forgotten)
+        await self._identities.update(identity, cleared)
         before = {"provider": identity.provider, "issuer": identity.issuer}
         await record(
             self._session, Entry("identity.ended", None, "identity", identity.id, before=before, person_id=user_id)
@@ -176,14 +178,14 @@ class IdentityLinker:
             await self._delete_account(user_id)
 
     def _tombstone(self, profile: Profile) -> ExternalIdentity:
-        """That somebody is gone who was never here."""
+        """Return a record of a deleted identity that was never linked to an account."""
         issuer, subject = profile.issuer, profile.subject
         return ExternalIdentity(
             id=new_id(), provider=self._provider, issuer=issuer, subject=subject, known_at=profile.at
         )
 
     async def _delete_account(self, user_id: UUID) -> None:
-        """Delete the account, unless a team or the platform needs its owner: then it stays, and nothing opens it."""
+        """Delete the account. A team's last owner and the last superadmin keep it, but cannot sign in."""
         orphaned = await list_orphaned_teams(self._session, user_id)
         if not orphaned:
             try:
@@ -195,13 +197,13 @@ class IdentityLinker:
             "identity.account_retained",
             user_id=str(user_id),
             teams=[str(each) for each in orphaned],
-            hint="Nobody can sign in to it. Give its teams, or the platform, another owner and delete it.",
+            hint="No user can sign in to it. Give its teams or the platform another owner, then delete it.",
         )
 
     async def _find_or_create_user(self, profile: Profile) -> tuple[User, bool]:
-        """A new account and True, or the one with this address and False.
+        """Return a new account and True, or the account with this email address and False.
 
-        Who has the address is only looked at once it is proven.
+        Accounts are looked up only by a verified address.
         """
         if profile.is_blocked:
             raise AccountInactive
@@ -209,7 +211,7 @@ class IdentityLinker:
             raise EmailUnverified
         try:
             await self._users.reserve_email(profile.email)
-            if not load(IdentitySettings).is_external:  # whom another service lets in is that service's to say
+            if not load(IdentitySettings).is_external:  # an external service decides itself which users it accepts
                 require_permanent_email(profile.email)
             new = NewUser(email=profile.email, password_hash=None, full_name=profile.full_name)
             return await UserService(self._session).create(new), True
@@ -226,7 +228,7 @@ class IdentityLinker:
         return user, False
 
     async def _change_email(self, identity: ExternalIdentity, user: User, email: str) -> None:
-        """To an address that is free. One that another account has is waited for, see `PendingEmailService`."""
+        """Change the user's email, or store it as pending if another account has it (see `PendingEmailService`)."""
         pending = None
         if email != user.email:
             try:
@@ -246,13 +248,13 @@ class IdentityLinker:
 
 
 async def complete_link(session: Session, user_id: UUID, pending: dict[str, Any]) -> None:
-    """Link the identity of which a sign-in was begun that has seen all factors by now. Raises `IdentityTaken`."""
+    """Link the identity of a sign-in that has now passed all factors. Raises `IdentityTaken`."""
     profile = msgspec.convert(pending["profile"], Profile)
     await IdentityLinker(session, pending["provider"]).link(user_id, profile)
 
 
 def _is_newer(known_at: datetime | None, at: datetime | None) -> bool:
-    """Whether this is not older than what is stored; providers that state no times are always believed."""
+    """Return whether `at` is not older than `known_at`. A missing time counts as newer."""
     return at is None or known_at is None or at >= known_at
 
 

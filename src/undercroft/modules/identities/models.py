@@ -1,4 +1,4 @@
-"""Tables of identities that others keep. No token of theirs is kept here."""
+"""Tables of external identities. Tokens of identity providers are not stored."""
 
 from datetime import datetime
 from typing import Any
@@ -17,8 +17,11 @@ SUBJECT_LENGTH = 255
 
 
 class ExternalIdentity(Identified, Timestamped, table=True):
-    """A user at an issuer. Without a user it is a mark that the issuer deleted them, so that no token or webhook that
-    is still under way creates the account again; it is removed once none can be (`TOMBSTONE_LIFETIME`)."""
+    """A user at an issuer.
+
+    Without `user_id` it is a tombstone: the issuer deleted the user, and a late token or webhook must not create the
+    account again. Tombstones are deleted after `TOMBSTONE_LIFETIME`.
+    """
 
     __tablename__ = "external_identities"
     __privacy__ = Privacy(
@@ -37,38 +40,38 @@ class ExternalIdentity(Identified, Timestamped, table=True):
     )
 
     user_id: UUID | None = Field(default=None, foreign_key="users.id", ondelete="CASCADE", nullable=True)
-    provider: str = Field(max_length=20, description="Which of the providers here it came by.")
+    provider: str = Field(max_length=20, description="Name of the provider by which it was linked.")
     issuer: str = Field(max_length=ISSUER_LENGTH)
-    subject: str = Field(max_length=SUBJECT_LENGTH, description="Who it is at the issuer; it never changes.")
-    email: str | None = Field(default=None, max_length=EMAIL_LENGTH, description="What the issuer said last.")
+    subject: str = Field(max_length=SUBJECT_LENGTH, description="Permanent ID of the user at the issuer.")
+    email: str | None = Field(default=None, max_length=EMAIL_LENGTH, description="Address last reported by the issuer.")
     email_verified: bool = Field(default=False, nullable=False)
     known_at: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="When the issuer knew what is said here."
+        default=None, sa_type=TIMESTAMP, nullable=True, description="Time of the stored profile at the issuer."
     )
     pending_email: str | None = Field(
-        default=None, max_length=EMAIL_LENGTH, description="The user's new address, as long as another account has it."
+        default=None, max_length=EMAIL_LENGTH, description="New address of the user while another account has it."
     )
     blocked_until: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="Until then the issuer lets the user not sign in."
+        default=None, sa_type=TIMESTAMP, nullable=True, description="End of a block by the issuer."
     )
     block_known_at: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="When the issuer knew what `blocked_until` says."
+        default=None, sa_type=TIMESTAMP, nullable=True, description="Time of `blocked_until` at the issuer."
     )
     last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
 
 
 class UsedMark(SQLModel, table=True):
-    """What may be used once and was: the state of a sign-in, the id of a webhook. Kept until it would not do anyway."""
+    """A used single-use value: the state of a flow or the ID of a webhook. Stored until the value is invalid anyway."""
 
     __tablename__ = "identity_used_marks"
-    __privacy__ = Privacy("nobody", "until the mark expires")
+    __privacy__ = Privacy("no user", "until the mark expires")
 
     mark: bytes = Field(sa_type=LargeBinary, primary_key=True)
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
 
 
 class ExchangeCode(SQLModel, table=True):
-    """A one-time code that an app exchanges for tokens, with the verifier whose challenge it began with."""
+    """A one-time code that an app exchanges for tokens, together with the PKCE verifier of its challenge."""
 
     __tablename__ = "identity_exchange_codes"
     __privacy__ = Privacy(
@@ -83,6 +86,6 @@ class ExchangeCode(SQLModel, table=True):
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
     challenge: str = Field(sa_type=String(43), nullable=False)
     first_step: dict[str, Any] | None = Field(
-        default=None, sa_type=JSONB, nullable=True, description="How the user signed in so far."
+        default=None, sa_type=JSONB, nullable=True, description="The first factor of the sign-in."
     )
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)

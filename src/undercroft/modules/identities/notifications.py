@@ -1,4 +1,4 @@
-"""Mails about identities, asked for in the transaction of what they tell of."""
+"""Emails about identities, enqueued in the transaction of the change."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -9,12 +9,12 @@ from undercroft.providers.identity import get_provider_label
 
 
 class IdentityNotification(StrEnum):
-    """Named as its template."""
+    """The value is the name of the email template."""
 
     IDENTITY_LINKED = "identity_linked"
     IDENTITY_UNLINKED = "identity_unlinked"
 
 
-async def notify(session: Session, user_id: UUID, notice: IdentityNotification, provider: str) -> None:
-    """Have a mail written to somebody once the session's transaction has committed."""
-    await users.notify(session, user_id, notice, provider=get_provider_label(provider))
+async def notify(session: Session, user_id: UUID, template: IdentityNotification, provider: str) -> None:
+    """Enqueue an email to a user; it is sent after the session's transaction commits."""
+    await users.notify(session, user_id, template, provider=get_provider_label(provider))

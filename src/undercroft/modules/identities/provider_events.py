@@ -1,4 +1,4 @@
-"""What an issuer tells of its people, each piece once and in whatever order it comes."""
+"""Processing of an issuer's events about users: each event once, in any order."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -13,11 +13,11 @@ from undercroft.modules.identities.repository import SingleUseRepository, sessio
 from undercroft.providers.identity import ProviderEvent, ProviderEventKind
 
 RETENTION = timedelta(days=7)
-"""Longer than anybody sends an event again, and than a token of a session that ended is valid."""
+"""Longer than providers retry a webhook, and longer than tokens of an ended session are valid."""
 
 
 async def handle_event(session: Session, provider: str, event: ProviderEvent) -> None:
-    """Make the change that an event reports. A user whose address is not verified, or taken, is not made."""
+    """Apply an event. No account is created for a user whose email address is unverified or taken."""
     once = SingleUseRepository(session)
     if not await once.use(hash_token(f"event {provider} {event.id}"), until=utc_now() + RETENTION):
         return
@@ -29,5 +29,5 @@ async def handle_event(session: Session, provider: str, event: ProviderEvent) ->
         if event.kind is ProviderEventKind.DELETED:
             await linker.handle_deleted(event.profile)
         elif await linker.sync(event.profile) is None:
-            with suppress(Conflict, AccountInactive):  # who cannot be let in is told so when they come
+            with suppress(Conflict, AccountInactive):  # the user gets this error at the next sign-in
                 await linker.sign_in(event.profile)

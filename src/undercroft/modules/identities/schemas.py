@@ -1,4 +1,4 @@
-"""Identities that others keep, over HTTP."""
+"""Request and response schemas of identities."""
 
 from datetime import datetime
 from typing import Annotated
@@ -16,8 +16,8 @@ CodeVerifier = Annotated[SecretStr, Field(min_length=43, max_length=128)]
 
 class ProviderRead(Schema):
     name: str = Field(examples=["google"])
-    label: str = Field(description="What people call it.", examples=["Google"])
-    url: str = Field(description="Where a link or a button leads.", examples=["/api/v1/auth/social/google"])
+    label: str = Field(description="Display name.", examples=["Google"])
+    url: str = Field(description="Path that starts the sign-in.", examples=["/api/v1/auth/social/google"])
 
 
 class Providers(Schema):
@@ -25,26 +25,26 @@ class Providers(Schema):
 
 
 class IdentityRead(Schema):
-    """An identity that signs in to this account."""
+    """An identity that can sign in to the account."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     provider: str = Field(examples=["google"])
-    email: str | None = Field(description="What the provider said last.")
+    email: str | None = Field(description="Email address last reported by the provider.")
     created_at: datetime
     last_used_at: datetime | None
 
 
 class LinkRequest(Schema):
-    provider: str = Field(max_length=64, description="Its name in the list of providers.")
-    return_to: str = Field("/", max_length=2000, description="A path of this installation to come back to.")
+    provider: str = Field(max_length=64, description="Name of the provider, as in the list of providers.")
+    return_to: str = Field("/", max_length=2000, description="Local path to redirect to afterwards.")
 
 
 class Redirect(Schema):
-    redirect_url: str = Field(description="Where to send the browser.")
+    redirect_url: str = Field(description="URL to which to redirect the browser.")
 
 
 class ExchangeRequest(Schema):
     code: Token
-    code_verifier: CodeVerifier = Field(description="What the `code_challenge` was made of (RFC 7636).")
+    code_verifier: CodeVerifier = Field(description="Verifier of the `code_challenge` (RFC 7636).")

@@ -1,4 +1,4 @@
-"""Signing in with others, linking and unlinking."""
+"""Sign-in with identity providers, linking and unlinking of identities."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -37,30 +37,31 @@ CODE_LIFETIME = timedelta(seconds=60)
 
 
 async def handle_callback(
-    database: Database, provider: SocialProvider, begun: OAuthFlowState, response: Mapping[str, str]
+    database: Database, provider: SocialProvider, flow_state: OAuthFlowState, response: Mapping[str, str]
 ) -> Profile:
-    """Who came back, once. Raises `SocialSignInFailed`, `SignInDenied`, `IdentityProviderUnavailable`.
+    """Process a provider's callback and return the profile.
 
-    The state is spent before anybody is asked, so of two callbacks at once one goes on.
+    The state is marked as used before the provider is called, so that only one of two concurrent callbacks succeeds.
+    Raises `SocialSignInFailed`, `SignInDenied`, `IdentityProviderUnavailable`.
     """
     async with database.session() as session:
-        if not await SingleUseRepository(session).use(begun.mark, until=utc_now() + FLOW_LIFETIME):
+        if not await SingleUseRepository(session).use(flow_state.mark, until=utc_now() + FLOW_LIFETIME):
             raise SocialSignInFailed
     if "error" in response:
         raise SignInDenied
     if not response.get("code"):
         raise SocialSignInFailed
-    return await provider.profile(begun.flow, response)
+    return await provider.profile(flow_state.flow, response)
 
 
 async def sign_in(session: Session, provider: str, profile: Profile, client: Client) -> StartedSession:
-    """Begin a browser's session. Raises what `IdentityLinker.identify` raises, and `MfaRequired`."""
+    """Start a cookie session. Raises what `IdentityLinker.identify` raises, and `MfaRequired`."""
     user, first_factor = await IdentityLinker(session, provider).identify(profile)
     return await start_session(session, user, client, SessionKind.COOKIE, first_factor=first_factor)
 
 
 async def create_exchange_code(session: Session, provider: str, profile: Profile, challenge: str) -> str:
-    """A code that an app exchanges within a minute. Raises what `IdentityLinker.identify` raises."""
+    """Create a code that an app can exchange for one minute. Raises what `IdentityLinker.identify` raises."""
     user, first_factor = await IdentityLinker(session, provider).identify(profile)
     code, expires_at = new_token(), utc_now() + CODE_LIFETIME
     session.add(
@@ -76,41 +77,44 @@ async def create_exchange_code(session: Session, provider: str, profile: Profile
 
 
 async def exchange(session: Session, code: str, verifier: str, client: Client) -> tuple[User, StartedSession]:
-    """Begin the session that a code stands for. Raises `InvalidExchangeCode`, `AccountInactive`, `MfaRequired`.
+    """Exchange a one-time code for a session.
 
-    A code that comes with a wrong verifier is spent all the same.
+    The code is used even if the verifier is wrong. Raises `InvalidExchangeCode`, `AccountInactive`, `MfaRequired`.
     """
-    taken = await SingleUseRepository(session).consume_code(hash_token(code))
-    if taken is None or not constant_time_compare(taken.challenge, compute_code_challenge(verifier)):
+    exchange_code = await SingleUseRepository(session).consume_code(hash_token(code))
+    if exchange_code is None or not constant_time_compare(exchange_code.challenge, compute_code_challenge(verifier)):
         raise InvalidExchangeCode
-    user = await UserRepository(session).find(taken.user_id)
+    user = await UserRepository(session).find(exchange_code.user_id)
     if user is None or not user.is_active:
         raise AccountInactive
-    first_factor = FirstFactor.from_json(taken.first_step)
+    first_factor = FirstFactor.from_json(exchange_code.first_step)
     return user, await start_session(session, user, client, SessionKind.BEARER, first_factor=first_factor)
 
 
-async def link(session: Session, begun: OAuthFlowState, profile: Profile) -> None:
-    """Link another identity to the account of who began this, as long as they are signed in.
+async def link(session: Session, flow_state: OAuthFlowState, profile: Profile) -> None:
+    """Link an identity to the account of the user who started the flow, if the user's session is still active.
 
     Raises `IdentityTaken`, `LinkingNeedsSession`.
     """
-    user_id, session_id = begun.user_id, begun.session_id
+    user_id, session_id = flow_state.user_id, flow_state.session_id
     if user_id is None or session_id is None or not await lock_active_session(session, session_id, user_id):
         raise LinkingNeedsSession
     set_current_actor(Actor(ActorKind.USER, user_id=user_id, session_id=session_id))
-    await IdentityLinker(session, begun.provider).link(user_id, profile)
+    await IdentityLinker(session, flow_state.provider).link(user_id, profile)
 
 
 async def list_identities(
     session: ReadSession, principal: Principal, *, page: int, size: int
 ) -> OffsetPage[ExternalIdentity]:
-    """One's own identities, the latest linked first."""
+    """Return one page of the current user's identities, most recently linked first."""
     return await UserIdentityRepository(session, principal.user_id).list(page=page, size=size)
 
 
 async def unlink(session: Session, principal: Principal, identity_id: UUID) -> None:
-    """Raises `IdentityNotFound`, and `LastSignInMethod` unless a password or another identity is left to sign in."""
+    """Unlink an identity of the current user.
+
+    Raises `IdentityNotFound`, and `LastSignInMethod` if the account has no password and no other identity.
+    """
     user = await UserRepository(session).lock(principal.user_id)
     identity = await UserIdentityRepository(session, user.id).get(identity_id)
     if user.password_hash is None and len(await list_user_identities(session, user.id)) == 1:
@@ -122,6 +126,6 @@ async def unlink(session: Session, principal: Principal, identity_id: UUID) -> N
 
 
 def compute_code_challenge(verifier: str) -> str:
-    """PKCE's S256 challenge (RFC 7636, 4.2)."""
+    """Return the PKCE S256 challenge of a verifier (RFC 7636, section 4.2)."""
     digest = hashlib.sha256(verifier.encode("utf-8", "replace")).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""What happens to identities when something happens to people."""
+"""Subscribers to user and sign-in events."""
 
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
@@ -11,26 +11,26 @@ from undercroft.modules.users import EmailChanged, SignInsRevoked, UserDeleted
 
 @subscribe(SignedIn)
 async def link_pending_identity(session: Session, event: SignedIn) -> None:
-    """What was found by an address alone is linked once the account's second factor was shown as well."""
+    """Link an identity that was matched by its email address, now that the second factor was verified as well."""
     if event.first_factor.identity is not None:
         await complete_link(session, event.user_id, event.first_factor.identity)
 
 
 @subscribe(SignInsRevoked)
 async def revoke_codes(session: Session, event: SignInsRevoked) -> None:
-    """A code of before is exchanged for nothing."""
+    """Delete the user's exchange codes."""
     await SingleUseRepository(session).revoke_codes(event.user_id)
 
 
 @subscribe(EmailChanged)
 async def retry_pending_emails_after_change(session: Session, event: EmailChanged) -> None:
-    """The former address is free now for the account that waits for it."""
+    """Retry accounts that wait for the previous address, which is now free."""
     await retry_pending_emails(session, event.previous)
 
 
 @subscribe(UserDeleted)
 async def delete_identities(session: Session, event: UserDeleted) -> None:
-    """Who they were elsewhere is not stored any more, and their address is free for the account that waits for it."""
+    """Delete the identities of a deleted account and retry accounts that wait for its address."""
     await IdentityRepository(session).erase(event.user_id)
     await SingleUseRepository(session).revoke_codes(event.user_id)
     await retry_pending_emails(session, event.email)

@@ -1,4 +1,4 @@
-"""Requests that bear tokens of the identity provider that has the accounts."""
+"""Authentication of requests with tokens of the identity provider that manages the accounts."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ _IDENTITY_CONDITIONS = (
 
 
 class ExternalTokenAuth:
-    """The `ExternalAccounts` of this product. The first requests of a user, however many at once, are one admission."""
+    """Implements `ExternalAccounts`. Concurrent first requests of a user share one provisioning."""
 
     def __init__(self, database: Database, issuer: ExternalIssuer, provider: str, *, allows_cookies: bool) -> None:
         self.issuer = issuer.issuer
@@ -72,22 +72,23 @@ class ExternalTokenAuth:
         return claims.sub if claims else None
 
     async def provision_user(self, bearer: VerifiedToken) -> None:
-        """Raises `AccountInactive`, `EmailUnverified`, `IdentityConflict`, `IdentityProviderUnavailable`.
+        """Create or link the account of a token's user.
 
-        Who was refused is refused again without the issuer being asked, for a few seconds.
+        A rejection is cached for a few seconds, without a request to the issuer. Raises `AccountInactive`,
+        `EmailUnverified`, `IdentityConflict`, `IdentityProviderUnavailable`.
         """
         subject = bearer.claims.sub
         until, error = self._rejections.get(subject, (0.0, None))
         if error is not None and time.monotonic() < until:
             raise error.with_traceback(None)
-        is_admitted = False
-        while not is_admitted:  # no await before a task is found or made: one that ends meanwhile would be repeated
+        is_provisioned = False
+        while not is_provisioned:  # no await before the task is looked up: one that ends meanwhile would be repeated
             task = self._in_progress.get(subject)
             is_own = task is None
             if task is None:
-                task = self._in_progress[subject] = asyncio.create_task(self._admit(bearer))
-                task.add_done_callback(lambda done: self._finish_admission(subject, done))
-            is_admitted = await asyncio.shield(task) or is_own
+                task = self._in_progress[subject] = asyncio.create_task(self._provision(bearer))
+                task.add_done_callback(lambda done: self._finish_provisioning(subject, done))
+            is_provisioned = await asyncio.shield(task) or is_own
 
     async def sync_claims(self, bearer: VerifiedToken, principal: Principal) -> None:
         claims, email = bearer.claims, principal.subject["email"]
@@ -99,11 +100,11 @@ class ExternalTokenAuth:
             await self._record_impersonation(bearer, bearer.impersonator_id, principal.user_id)
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for running synchronizations."""
         await asyncio.gather(*self._sync_tasks, return_exceptions=True)
 
-    async def _admit(self, bearer: VerifiedToken) -> bool:
-        """Whether the user may sign in by now; not by a session that the issuer has ended."""
+    async def _provision(self, bearer: VerifiedToken) -> bool:
+        """Provision the user. Returns False if the issuer has ended the token's session."""
         async with self._database.read_session() as read_session:
             if await was_used(read_session, bearer.values["session_mark"]):
                 return False
@@ -111,10 +112,10 @@ class ExternalTokenAuth:
         try:
             await self._sign_in(profile)
         except EmailLinkedToOtherIdentity as error:
-            holder = await self._issuer.lookup(error.subject)
-            if holder is None or holder.email == profile.email:
+            owner = await self._issuer.lookup(error.subject)
+            if owner is None or owner.email == profile.email:
                 raise
-            await self._sync(holder)
+            await self._sync(owner)
             await self._sign_in(profile)
         return True
 
@@ -128,12 +129,12 @@ class ExternalTokenAuth:
                 await IdentityLinker(session, self._provider).sync(profile)
 
     async def _refetch_profile(self, bearer: VerifiedToken) -> None:
-        """A token states another address than the account's: its issuer has moved the user and no webhook said so."""
+        """Update the account after the token's address changed and no webhook reported it."""
         with suppress(AppError):
             await self._sync(await self._issuer.profile(bearer.claims, bearer.token))
 
     async def _record_impersonation(self, bearer: VerifiedToken, impersonator_id: UUID, user_id: UUID) -> None:
-        """Audit once for each session who acts as the user: later entries name the actor by the id alone."""
+        """Record who acts as the user, once per session: later audit entries contain only the actor's ID."""
         issuer, subject = bearer.claims.actor
         details = {"actor_issuer": issuer, "actor": subject, "session": bearer.claims.session}
         mark = hash_token(f"acting {issuer} {subject} {bearer.claims.sub} {bearer.claims.session}")
@@ -144,7 +145,7 @@ class ExternalTokenAuth:
                     await record(session, Entry("impersonation.started", None, "user", user_id, details=details))
 
     def _is_first_seen(self, key: str) -> bool:
-        """Whether this process has not seen this before, as far as it remembers."""
+        """Return whether this process has not cached this key yet."""
         if key in self._observed:
             return False
         self._observed[key] = None
@@ -152,7 +153,7 @@ class ExternalTokenAuth:
             self._observed.popitem(last=False)
         return True
 
-    def _finish_admission(self, subject: str, done: "asyncio.Task[bool]") -> None:
+    def _finish_provisioning(self, subject: str, done: "asyncio.Task[bool]") -> None:
         self._in_progress.pop(subject, None)
         self._rejections.pop(subject, None)
         error = None if done.cancelled() else done.exception()

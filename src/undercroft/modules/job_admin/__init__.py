@@ -1,1 +1,1 @@
-"""Background jobs and schedules, for administrators: look, retry, cancel."""
+"""Administration of background jobs and schedules: view, retry, cancel."""

@@ -1,4 +1,4 @@
-"""Jobs and schedules in `/admin`, to look at; retrying and cancelling is the API's."""
+"""Read-only views of jobs and schedules in `/admin`. Retry and cancel are available in the API."""
 
 from sqladmin.filters import AllUniqueStringValuesFilter, StaticValuesFilter
 from sqlmodel import col

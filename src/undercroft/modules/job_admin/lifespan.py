@@ -1,4 +1,4 @@
-"""Tells the ready endpoint whether jobs are worked off."""
+"""Adds the job queue to the readiness check."""
 
 from fastapi import FastAPI
 

@@ -1,4 +1,4 @@
-"""Queries about jobs and schedules."""
+"""Queries of jobs and schedules."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -27,7 +27,7 @@ class JobRepository(Repository[Job]):
     sortable = ("created_at", "scheduled_at", "finished_at", "priority", "task", "status")
 
     async def lock_status(self, job_id: UUID) -> str:
-        """Where a job stands, held until the transaction ends. Raises `JobNotFound`."""
+        """Lock a job until the transaction ends and return its status. Raises `JobNotFound`."""
         found = await self._session.scalar(select(col(Job.status)).where(col(Job.id) == job_id).with_for_update())
         if found is None:
             raise JobNotFound
@@ -35,7 +35,7 @@ class JobRepository(Repository[Job]):
 
 
 class JobListRepository(JobRepository):
-    """Without what may be long and nobody reads in a list."""
+    """Lists jobs without the columns that may be large and that lists do not show."""
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
         return (
@@ -46,13 +46,13 @@ class JobListRepository(JobRepository):
 
 
 class ScheduleRepository:
-    """When each task that runs by the clock is due."""
+    """Reads the schedules of periodic tasks."""
 
     def __init__(self, session: ReadSession) -> None:
         self._session = session
 
     async def list(self) -> Sequence[Row[Any]]:
-        """Every schedule with how its last job stands, the next to run first."""
+        """Return all schedules with the status and result of their last job, sorted by their next run."""
         columns = [getattr(Schedule, name) for name in Schedule.model_fields]
         query = select(*columns, *LAST_JOB_COLUMNS).outerjoin(Job, col(Job.id) == col(Schedule.last_job_id))
         rows: Sequence[Row[Any]] = (await self._session.execute(query.order_by(col(Schedule.next_run_at)))).all()

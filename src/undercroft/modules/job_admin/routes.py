@@ -1,4 +1,4 @@
-"""Jobs and schedules over HTTP, for administrators."""
+"""Admin routes of jobs and schedules."""
 
 from typing import Annotated
 from uuid import UUID
@@ -26,7 +26,7 @@ from undercroft.modules.job_admin.schemas import (
 )
 from undercroft.modules.job_admin.service import JobReadService, JobService, build_filters
 
-JOBS = Tag("Jobs", "Background work: what ran, what waits, what failed.", group="Administration")
+JOBS = Tag("Jobs", "Background jobs, schedules and queues.", group="Administration")
 
 router = Router(surface="admin", prefix="/jobs", tag=JOBS)
 
@@ -34,10 +34,10 @@ router = Router(surface="admin", prefix="/jobs", tag=JOBS)
 class JobQuery(ListQuery):
     sortable = JobRepository.sortable
 
-    task: str | None = Field(None, max_length=200, description="The task's whole name.")
+    task: str | None = Field(None, max_length=200, description="Full name of the task.")
     status: JobStatus | None = None
     queue: str | None = Field(None, max_length=200)
-    key: str | None = Field(None, max_length=500, description="The whole key; `q` finds parts of it.")
+    key: str | None = Field(None, max_length=500, description="Full key. Use `q` to search for a part of it.")
 
 
 @router.get(
@@ -49,7 +49,10 @@ class JobQuery(ListQuery):
 async def list_jobs(
     query: Annotated[JobQuery, query(JobQuery)], session: ReadSessionDep
 ) -> Page[JobRead] | CursorPage[JobRead]:
-    """By pages with a total, newest first unless `sort` says otherwise; with `cursor` or `limit` by stretches."""
+    """Return offset pages with a total count, or cursor pages when `cursor` or `limit` is given.
+
+    Offset pages are sorted by `sort`, newest first by default; cursor pages are always sorted newest first.
+    """
     jobs = JobReadService(session)
     where = build_filters(task=query.task, status=query.status, queue=query.queue, key=query.key)
     if query.uses_cursor:
@@ -63,18 +66,18 @@ async def list_jobs(
 
 @router.get("/schedules", response_model=ScheduleList, summary="List schedules")
 async def list_schedules(session: ReadSessionDep) -> ScheduleList:
-    """The next to run first. A schedule appears once a worker has started that knows it."""
+    """Sorted by the next run. A schedule is listed after the first start of a worker whose release contains it."""
     return ScheduleList(items=[ScheduleRead.model_validate(row) for row in await JobReadService(session).schedules()])
 
 
 @router.get("/queues", response_model=QueueList, summary="List queue depths")
 async def list_queues(session: ReadSessionDep) -> QueueList:
-    """The unfinished jobs of each task that has any, by queue and task, and how many live workers run it."""
+    """Return the number of unfinished jobs per queue and task, and the number of live workers that run each task."""
     health = await JobReadService(session).health()
     return QueueList(workers=health.workers, items=[BacklogRead.model_validate(each) for each in health.backlog])
 
 
-@router.get("/{job_id:uuid}", response_model=JobDetail, summary="Read a job", responses=responses(JobNotFound))
+@router.get("/{job_id:uuid}", response_model=JobDetail, summary="Get a job", responses=responses(JobNotFound))
 async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
     return await JobReadService(session).read(job_id)
 
@@ -87,7 +90,7 @@ async def read_job(job_id: UUID, session: ReadSessionDep) -> Job:
 )
 @step_up_exempt("The job does what it was enqueued to do.")
 async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
-    """A job that failed, succeeded or was cancelled is queued again, with all its attempts before it."""
+    """Queue a failed, succeeded or canceled job again with its full number of attempts."""
     return await JobService(session, principal).retry(job_id)
 
 
@@ -97,9 +100,9 @@ async def retry_job(job_id: UUID, principal: CurrentPrincipal, session: SessionD
     summary="Cancel a job",
     responses=responses(JobNotFound, JobFinished),
 )
-@step_up_exempt("It takes nothing but time.")
+@step_up_exempt("It only stops a job.")
 async def cancel_job(job_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Job:
-    """One that waits is cancelled at once. One that runs is asked to stop (`cancel_requested`) and is cancelled soon
-    after, unless it finishes first. A finished job is history and stays.
+    """Cancel a waiting job immediately. A running job is requested to stop (`cancel_requested`) and is canceled shortly
+    afterwards unless it finishes first. A finished job cannot be canceled.
     """
     return await JobService(session, principal).cancel(job_id)

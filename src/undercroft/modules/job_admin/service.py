@@ -1,4 +1,4 @@
-"""What administrators do with jobs."""
+"""Services for the administration of jobs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from undercroft.modules.job_admin.repository import JobListRepository, JobReposi
 
 
 class JobReadService:
-    """Looks at jobs and schedules."""
+    """Reads jobs and schedules."""
 
     def __init__(self, session: ReadSession) -> None:
         self._session = session
@@ -26,13 +26,13 @@ class JobReadService:
     async def list(
         self, *where: ColumnElement[bool], q: str | None, sort: str | None, page: int, size: int
     ) -> OffsetPage[Job]:
-        """One page of the jobs that match, newest first unless sorted otherwise."""
+        """Return one page of matching jobs, newest first by default."""
         return await JobListRepository(self._session).list(*where, q=q, sort=sort, page=page, size=size)
 
     async def list_after(
         self, *where: ColumnElement[bool], q: str | None, after: Position | None, limit: int
     ) -> KeysetPage[Job]:
-        """The next jobs that match, newest first, without counting."""
+        """Return the next matching jobs, newest first, without a total count."""
         return await JobListRepository(self._session).list_after(*where, q=q, after=after, limit=limit)
 
     async def read(self, job_id: UUID) -> Job:
@@ -46,7 +46,7 @@ class JobReadService:
 
 
 class JobService:
-    """Retries and cancels, on behalf of somebody."""
+    """Retries and cancels jobs on behalf of an administrator."""
 
     def __init__(self, session: Session, principal: Principal) -> None:
         self._session = session
@@ -82,6 +82,6 @@ class JobService:
 def build_filters(
     *, task: str | None, status: JobStatus | None, queue: str | None, key: str | None
 ) -> Sequence[ColumnElement[bool]]:
-    """Conditions for the filters that are given."""
-    wanted = ((Job.task, task), (Job.status, status and status.value), (Job.queue, queue), (Job.key, key))
-    return [col(column) == value for column, value in wanted if value is not None]
+    """Return a condition for each filter that is not None."""
+    filters = ((Job.task, task), (Job.status, status and status.value), (Job.queue, queue), (Job.key, key))
+    return [col(column) == value for column, value in filters if value is not None]

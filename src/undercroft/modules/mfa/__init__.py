@@ -1,4 +1,4 @@
-"""The second step of signing in: codes of an authenticator app, passkeys, recovery codes, and proving oneself anew."""
+"""Two-factor authentication: authenticator apps, passkeys, recovery codes and step-up authentication."""
 
 from undercroft.modules.mfa.errors import InvalidCode, MfaTokenInvalid
 from undercroft.modules.mfa.forms import (

@@ -1,4 +1,4 @@
-"""One's own second factors: added, renamed, removed, each with the person's row held."""
+"""Management of the current user's second factors. Every change of factors locks the user's row."""
 
 from datetime import timedelta
 from typing import Any
@@ -46,7 +46,7 @@ class Overview(Struct, frozen=True):
 
 
 async def get_overview(session: ReadSession, user_id: UUID) -> Overview:
-    """What somebody has, and who asks for it."""
+    """Return a user's second factors and the teams that require them."""
     app = await TotpReadRepository(session).find(user_id)
     return Overview(
         totp=app is not None and app.secret_sealed is not None,
@@ -57,7 +57,7 @@ async def get_overview(session: ReadSession, user_id: UUID) -> Overview:
 
 
 class EnrollmentService:
-    """Changes to the second factors of the person who asks."""
+    """Changes the second factors of the current user."""
 
     def __init__(self, session: Session, principal: Principal) -> None:
         self._session = session
@@ -66,13 +66,13 @@ class EnrollmentService:
         self._passkeys = PasskeyRepository(session, principal.user_id)
 
     async def begin_totp(self) -> str:
-        """The secret of an authenticator app that is to be confirmed; one that is in use stays so until then."""
+        """Store and return the secret of a new authenticator app. The current app stays valid until `confirm_totp`."""
         secret = totp.new_secret()
         await self._totps.begin(self._user_id, totp.Secrets().seal(self._user_id, secret))
         return secret
 
     async def confirm_totp(self, code: str) -> factors.FactorChange:
-        """Use the app from now on. Raises `TotpNotStarted`, `WrongCode`."""
+        """Activate the pending authenticator app. Raises `TotpNotStarted`, `WrongCode`."""
         user = await self._lock_user()
         app = await self._totps.find(user.id)
         if app is None or app.pending_sealed is None or not _is_fresh(app):
@@ -89,7 +89,7 @@ class EnrollmentService:
         return change
 
     async def remove_totp(self) -> None:
-        """Raises `TotpNotFound`, `MfaRequiredByPolicy`."""
+        """Remove the authenticator app. Raises `TotpNotFound`, `MfaRequiredByPolicy`."""
         user = await self._lock_user()
         app = await self._totps.find(user.id)
         if app is None or app.secret_sealed is None:
@@ -100,7 +100,7 @@ class EnrollmentService:
         await factors.notify_factor_removed(self._session, user, change, "Your authenticator app")
 
     async def renew_recovery_codes(self) -> list[str]:
-        """Raises `MfaNotEnabled`."""
+        """Replace all recovery codes and return the new ones. Raises `MfaNotEnabled`."""
         user = await self._lock_user()
         if not user.second_factors:
             raise MfaNotEnabled
@@ -110,7 +110,7 @@ class EnrollmentService:
         return codes
 
     async def begin_passkey(self) -> dict[str, Any]:
-        """Options for the browser. Raises `TooManyPasskeys`."""
+        """Return the registration options for the browser. Raises `TooManyPasskeys`."""
         known = list(await self._passkeys.all())
         if len(known) >= MAX_PASSKEYS:
             raise TooManyPasskeys
@@ -118,25 +118,25 @@ class EnrollmentService:
         return await webauthn.create_registration_options(self._session, user, known)
 
     async def add_passkey(self, name: str, attestation: Attestation) -> tuple[Passkey, factors.FactorChange]:
-        """Raises `PasskeyRefused`, `PasskeyAlreadyRegistered`, `TooManyPasskeys`."""
+        """Verify and store a passkey. Raises `PasskeyRefused`, `PasskeyAlreadyRegistered`, `TooManyPasskeys`."""
         user = await self._lock_user()
         try:
-            made = await webauthn.verify_registration(self._session, user.id, attestation)
+            registration = await webauthn.verify_registration(self._session, user.id, attestation)
         except webauthn.WebAuthnError as error:
             raise PasskeyRefused from error
         if await self._passkeys.count() >= MAX_PASSKEYS:
             raise TooManyPasskeys
-        if await find_credential_owner(self._session, made.credential_id) is not None:
+        if await find_credential_owner(self._session, registration.credential_id) is not None:
             raise PasskeyAlreadyRegistered
         passkey = await self._passkeys.create(
             Passkey(
                 user_id=user.id,
                 name=name,
-                credential_id=made.credential_id,
-                public_key=made.public_key,
-                sign_count=made.sign_count,
-                transports=made.transports,
-                backed_up=made.backed_up,
+                credential_id=registration.credential_id,
+                public_key=registration.public_key,
+                sign_count=registration.sign_count,
+                transports=registration.transports,
+                backed_up=registration.backed_up,
             )
         )
         change = await factors.sync_second_factors(self._session, user)
@@ -148,7 +148,7 @@ class EnrollmentService:
         return passkey, change
 
     async def rename_passkey(self, passkey_id: UUID, name: str) -> Passkey:
-        """Raises `PasskeyNotFound`."""
+        """Rename a passkey. Raises `PasskeyNotFound`."""
         passkey = await self._passkeys.lock(passkey_id)
         before = passkey.name
         if name != before:
@@ -158,7 +158,7 @@ class EnrollmentService:
         return passkey
 
     async def remove_passkey(self, passkey_id: UUID) -> None:
-        """Raises `PasskeyNotFound`, `MfaRequiredByPolicy`."""
+        """Remove a passkey. Raises `PasskeyNotFound`, `MfaRequiredByPolicy`."""
         user = await self._lock_user()
         passkey = await self._passkeys.lock(passkey_id)
         name = passkey.name
@@ -176,7 +176,7 @@ class EnrollmentService:
 
 
 async def list_passkeys(session: ReadSession, user_id: UUID, *, page: int, size: int) -> OffsetPage[Passkey]:
-    """One page of somebody's passkeys, the oldest first."""
+    """Return one page of a user's passkeys, oldest first."""
     return await PasskeyRepository(session, user_id).list(page=page, size=size)
 
 

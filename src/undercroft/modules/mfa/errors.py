@@ -1,78 +1,78 @@
-"""What can go wrong with second factors."""
+"""Errors of second factors."""
 
 from undercroft.core.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
 
 
 class MfaTokenInvalid(Unauthorized):
     code = "MFA_TOKEN_INVALID"
-    message = "This sign-in has expired or was tried too often. Begin it anew."
+    message = "This sign-in has expired or had too many failed attempts. Sign in again."
 
 
 class InvalidCode(Unauthorized):
-    """While signing in. The failure that was counted, and its audit entry, are kept."""
+    """A wrong second factor during sign-in. The transaction commits and records the failure and its audit entry."""
 
     code = "INVALID_CODE"
-    message = "This code or passkey does not fit, or was used before."
+    message = "Incorrect or already used code."
     commits = True
 
 
 class InvalidPasskey(Unauthorized):
-    """While signing in with a passkey alone. The challenge is used up."""
+    """A wrong passkey during sign-in without a password. The challenge stays used."""
 
     code = "INVALID_PASSKEY"
-    message = "This passkey is not known here, or its answer does not fit."
+    message = "This passkey is not registered, or its response is invalid."
     commits = True
 
 
 class WrongCode(Forbidden):
-    """While signed in. The failure that was counted, and its audit entry, are kept."""
+    """A wrong second factor during step-up. The transaction commits and records the failure and its audit entry."""
 
     code = "WRONG_CODE"
-    message = "This code or passkey does not fit, or was used before."
+    message = "Incorrect or already used code."
     commits = True
 
 
 class PasskeyRefused(BadRequest):
-    """While adding one. The challenge is used up."""
+    """A failed passkey registration. The challenge stays used."""
 
     code = "PASSKEY_REFUSED"
-    message = "This passkey cannot be added: what the browser sent does not fit what was asked for. Begin anew."
+    message = "The passkey could not be verified. Request new options and try again."
     commits = True
 
 
 class PasskeyNotFound(NotFound):
     code = "PASSKEY_NOT_FOUND"
-    message = "There is no such passkey."
+    message = "Passkey not found."
 
 
 class PasskeyAlreadyRegistered(Conflict):
     code = "PASSKEY_KNOWN"
-    message = "This passkey was added before."
+    message = "This passkey is already registered."
     commits = True
 
 
 class TooManyPasskeys(Conflict):
     code = "TOO_MANY_PASSKEYS"
-    message = "There are too many passkeys already. Remove one first."
+    message = "You have the maximum number of passkeys. Remove one first."
 
 
 class TotpNotStarted(Conflict):
     code = "TOTP_NOT_STARTED"
-    message = "No authenticator app is being set up, or it took too long. Begin anew."
+    message = "No authenticator app setup is pending, or it has expired. Start again."
 
 
 class TotpNotFound(NotFound):
     code = "TOTP_NOT_FOUND"
-    message = "There is no authenticator app."
+    message = "No authenticator app is set up."
 
 
 class MfaNotEnabled(Conflict):
     code = "MFA_NOT_ENABLED"
-    message = "Two-step sign-in is off."
+    message = "Two-factor authentication is off. Turn it on first."
 
 
 class MfaRequiredByPolicy(Conflict):
-    """`details.teams` names the teams that ask for it."""
+    """`details.teams` lists the teams that require two-factor authentication."""
 
     code = "MFA_NEEDED"
-    message = "Two-step sign-in has to stay on. Add another way before you remove the last one."
+    message = "You must have a second factor. Add another one before you remove the last one."

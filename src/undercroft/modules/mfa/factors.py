@@ -1,7 +1,7 @@
-"""What somebody's second factors are, all in all: when the first one comes and when the last one goes.
+"""The list of a user's second factors, and what changes when the first is added or the last is removed.
 
-`users.second_factors` is what signing in looks at. It is changed here alone, with the person's row held, so that no two
-changes at once leave it wrong.
+Sign-in reads only `users.second_factors`. Only this module and `reset` change it, with the user's row locked, so that
+concurrent changes cannot leave it wrong.
 """
 
 from uuid import UUID
@@ -29,7 +29,7 @@ from undercroft.modules.users import User, UserRepository
 
 
 class FactorChange(Struct, frozen=True):
-    """The kinds of factor before and after; `recovery_codes` are new recovery codes, where there were none."""
+    """The kinds of factor before and after a change; `recovery_codes` are set when the first factor was added."""
 
     before: list[str]
     after: list[str]
@@ -45,9 +45,9 @@ class FactorChange(Struct, frozen=True):
 
 
 async def sync_second_factors(session: Session, user: User) -> FactorChange:
-    """Bring what signing in looks at in line with the factors of a person who is held.
+    """Update `users.second_factors` of a locked user from the stored factors.
 
-    Raises `MfaRequiredByPolicy` when none is left of somebody who must have one.
+    Raises `MfaRequiredByPolicy` when the user must have a factor and none is left.
     """
     before, after = list(user.second_factors), await _list_factors(session, user.id)
     change = FactorChange(before, after)
@@ -62,20 +62,20 @@ async def sync_second_factors(session: Session, user: User) -> FactorChange:
 
 
 async def replace_recovery_codes(session: Session, user_id: UUID) -> list[str]:
-    """Ten codes in place of those that there were."""
+    """Replace a user's recovery codes with new ones and return them."""
     codes = generate_codes()
     await RecoveryCodeRepository(session).replace(user_id, [hash_code(user_id, code) for code in codes])
     return codes
 
 
 async def record_change(session: Session, user: User, action: str, change: FactorChange, **details: str) -> None:
-    """Audit a change of factors."""
+    """Record a change of factors in the audit log."""
     before, after = {"second_factors": change.before}, {"second_factors": change.after}
     await record(session, Entry(action, None, "user", user.id, before=before, after=after, details=details))
 
 
 async def notify_factor_removed(session: Session, user: User, change: FactorChange, what: str) -> None:
-    """Mail the person that a factor is gone, or all of it."""
+    """Notify the user that a factor was removed, or that two-factor authentication is off if it was the last one."""
     if change.is_last:
         await notify(session, user.id, MfaNotification.MFA_DISABLED)
     else:

@@ -1,4 +1,4 @@
-"""The second step for pages: what they show, and what somebody typed or signed instead of what a program sends."""
+"""Two-factor authentication for HTML pages: template contexts, and processing of submitted forms."""
 
 import json
 import re
@@ -27,23 +27,23 @@ add_assets(HERE / "assets")
 
 
 async def second_factor_context(request: Request, token: str) -> dict[str, Any]:
-    """What a page needs to include `mfa/_second_factor.html`, besides `action`, `next_path` and `error`.
+    """Return the template context of `mfa/_second_factor.html`, except `action`, `next_path` and `error`.
 
-    With a passkey that is a challenge, and the policy that lets our script ask the browser for it. Raises
-    `MfaTokenInvalid`.
+    If the user has a passkey, this creates a challenge and adds the Content-Security-Policy that allows the passkey
+    script. Raises `MfaTokenInvalid`.
     """
-    step = SecondFactorService(browser.get_services(request), await browser.get_client(request))
-    factors = await step.factors(token)
-    shown = {"mfa_token": token, "with_code": Factor.TOTP in factors, "passkey": None}
+    service = SecondFactorService(browser.get_services(request), await browser.get_client(request))
+    factors = await service.factors(token)
+    context = {"mfa_token": token, "with_code": Factor.TOTP in factors, "passkey": None}
     if Factor.PASSKEY not in factors:
-        return shown
-    return {**shown, **_passkey_context(await step.options(token))}
+        return context
+    return {**context, **_passkey_context(await service.options(token))}
 
 
 async def passkey_sign_in_context(request: Request) -> dict[str, Any]:
-    """What a page needs to include `mfa/_passkey_sign_in.html`: with `action`, `next_path`, `sign_in` and `error`."""
-    step = SecondFactorService(browser.get_services(request), await browser.get_client(request))
-    return _passkey_context(await step.passkey_options())
+    """Return the context of `mfa/_passkey_sign_in.html`, except `action`, `next_path`, `sign_in` and `error`."""
+    service = SecondFactorService(browser.get_services(request), await browser.get_client(request))
+    return _passkey_context(await service.passkey_options())
 
 
 async def finish_sign_in(
@@ -56,27 +56,27 @@ async def finish_sign_in(
     passkey: str = "",
     expected_kind: SessionKind | None = None,
 ) -> tuple[User, StartedSession, SessionKind]:
-    """Begin the session that `MfaRequired` stood before, with a code of an app, a recovery code or a passkey's answer.
+    """Complete a sign-in that raised `MfaRequired`, with a TOTP code, a recovery code or a passkey assertion (JSON).
 
-    `expected_kind` takes none but sign-ins that asked for this kind of session. A page may have one field for both
-    codes and give it as `code`: what is not six digits is a recovery code. Raises `MfaTokenInvalid`, `InvalidCode`,
-    `TooManyAttempts`.
+    `expected_kind` rejects sign-ins that requested another kind of session. A page may have one field for both kinds
+    of code and pass it as `code`: a value that is not six digits is treated as a recovery code. Raises
+    `MfaTokenInvalid`, `InvalidCode`, `TooManyAttempts`.
     """
     try:
-        proof = (
+        credential = (
             MfaCredential(passkey=Assertion.model_validate_json(passkey))
             if passkey
             else _parse_credential(code, recovery_code)
         )
     except ValidationError:
         raise InvalidCode from None
-    return await SecondFactorService(auth_services, client).verify(token, proof, expected_kind=expected_kind)
+    return await SecondFactorService(auth_services, client).verify(token, credential, expected_kind=expected_kind)
 
 
 async def finish_in_browser(
     request: Request, *, token: str, code: str = "", recovery_code: str = "", passkey: str = ""
 ) -> StartedSession:
-    """The same for a form of our own, of a sign-in that asked for a cookie. Raises `CsrfFailed` as well."""
+    """Complete a cookie sign-in from a form of the built-in pages. Raises `CsrfFailed` and as `finish_sign_in` does."""
     auth_services, client = await browser.get_services_and_client(request)
     kind = SessionKind.COOKIE
     _, started, _ = await finish_sign_in(
@@ -86,7 +86,7 @@ async def finish_in_browser(
 
 
 async def authenticate_with_passkey(request: Request, passkey: str) -> StartedSession:
-    """Begin a session with a cookie for the owner of a passkey that answered. Raises `CsrfFailed`, `InvalidPasskey`."""
+    """Start a cookie session for the owner of a passkey, given its assertion. Raises `CsrfFailed`, `InvalidPasskey`."""
     auth_services, client = await browser.get_services_and_client(request)
     try:
         assertion = Assertion.model_validate_json(passkey)

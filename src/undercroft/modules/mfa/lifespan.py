@@ -1,4 +1,4 @@
-"""Signing in asks here for the second step."""
+"""Registers two-factor authentication with sign-in at startup."""
 
 from fastapi import FastAPI
 

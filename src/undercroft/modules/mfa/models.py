@@ -1,4 +1,4 @@
-"""Tables of second factors. Secrets of apps are sealed, codes, tokens and challenges kept as hashes."""
+"""Tables of second factors. TOTP secrets are encrypted; codes, tokens and challenges are stored as hashes."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -18,14 +18,14 @@ NAME_LENGTH = 100
 
 
 class Factor(StrEnum):
-    """The kinds of second factor; what `users.second_factors` holds."""
+    """The kinds of second factor that `users.second_factors` lists."""
 
     TOTP = "totp"
     PASSKEY = "passkey"
 
 
 class Totp(SQLModel, table=True):
-    """Somebody's authenticator app, and the one that is being set up in its place."""
+    """A user's authenticator app, and the pending one that will replace it."""
 
     __tablename__ = "mfa_totps"
     __privacy__ = Privacy("the user", "until it is removed", erasures=(Erasure("user_id"),))
@@ -35,14 +35,17 @@ class Totp(SQLModel, table=True):
     secret_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
     confirmed_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
     last_step: int = Field(
-        default=0, sa_type=BigInteger, nullable=False, description="No code up to it is taken again."
+        default=0,
+        sa_type=BigInteger,
+        nullable=False,
+        description="Time step of the last used code; codes of this or an earlier step are rejected.",
     )
     pending_sealed: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
     pending_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
 
 
 class RecoveryCode(SQLModel, table=True):
-    """A code that works once; the row goes with its use."""
+    """A single-use recovery code. Using the code deletes the row."""
 
     __tablename__ = "mfa_recovery_codes"
     __privacy__ = Privacy("the user", "until it is used or renewed", erasures=(Erasure("user_id"),))
@@ -52,7 +55,7 @@ class RecoveryCode(SQLModel, table=True):
 
 
 class Passkey(Identified, Timestamped, table=True):
-    """A credential of WebAuthn: the public half of a key pair that an authenticator keeps."""
+    """A WebAuthn credential: the public key of a key pair on an authenticator."""
 
     __tablename__ = "mfa_passkeys"
     __privacy__ = Privacy(
@@ -66,23 +69,25 @@ class Passkey(Identified, Timestamped, table=True):
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
     name: Name = Field(max_length=NAME_LENGTH, nullable=False)
     credential_id: bytes = Field(sa_type=LargeBinary, unique=True, nullable=False, repr=False)
-    public_key: bytes = Field(sa_type=LargeBinary, nullable=False, repr=False, description="A COSE key (RFC 9052).")
-    sign_count: int = Field(default=0, sa_type=BigInteger, nullable=False, description="The last that was seen.")
+    public_key: bytes = Field(sa_type=LargeBinary, nullable=False, repr=False, description="COSE key (RFC 9052).")
+    sign_count: int = Field(
+        default=0, sa_type=BigInteger, nullable=False, description="Signature counter at the last use."
+    )
     transports: list[str] = Field(
         default_factory=list,
         sa_type=ARRAY(String(16)),
         sa_column_kwargs={"server_default": text("'{}'")},
         nullable=False,
-        description="How browsers reach it.",
+        description="Transports by which browsers reach the authenticator.",
     )
     backed_up: bool = Field(
-        default=False, nullable=False, description="Whether a copy is kept, in a cloud for example."
+        default=False, nullable=False, description="Whether the passkey is backed up, for example in a cloud."
     )
     last_used_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
 
 
 class ChallengePurpose(StrEnum):
-    """What a challenge is for. Its subject is a person, a session, a sign-in, or nobody known yet."""
+    """What a challenge is for. Its subject is a user, a session, a pending sign-in, or null if no user is known yet."""
 
     REGISTER = "register"
     STEP_UP = "step_up"
@@ -91,7 +96,7 @@ class ChallengePurpose(StrEnum):
 
 
 class Challenge(SQLModel, table=True):
-    """What an authenticator is to sign; the row goes with its first use."""
+    """A challenge for an authenticator to sign. Its first use deletes the row."""
 
     __tablename__ = "mfa_challenges"
     __privacy__ = Privacy("the user", "some minutes", non_personal=("purpose",), erasures=(Erasure("subject_id"),))
@@ -103,7 +108,7 @@ class Challenge(SQLModel, table=True):
 
 
 class PendingSignIn(Identified, table=True):
-    """Somebody who has done the first step of signing in. The row goes with the second, or with too many tries."""
+    """A sign-in that waits for a second factor. Success and too many failures delete the row."""
 
     __tablename__ = "mfa_halfway_sign_ins"
     __privacy__ = Privacy(
@@ -114,10 +119,13 @@ class PendingSignIn(Identified, table=True):
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False, index=True)
     kind: SessionKind = Field(sa_type=String(8), nullable=False)
     password_mark: bytes = Field(
-        sa_type=LargeBinary, nullable=False, repr=False, description="Tells a changed password."
+        sa_type=LargeBinary,
+        nullable=False,
+        repr=False,
+        description="Digest of the password hash; a changed password invalidates the sign-in.",
     )
     first_step: dict[str, Any] | None = Field(
-        default=None, sa_type=JSONB, nullable=True, description="How the user signed in so far."
+        default=None, sa_type=JSONB, nullable=True, description="The first factor of the sign-in."
     )
     failures: int = Field(default=0, nullable=False)
     created_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)

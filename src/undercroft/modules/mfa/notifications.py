@@ -1,4 +1,4 @@
-"""Mails about second factors, asked for in the transaction of what they tell of."""
+"""Emails about second factors, enqueued in the transaction of the change."""
 
 from enum import StrEnum
 from uuid import UUID
@@ -9,7 +9,7 @@ from undercroft.modules.auth import RESET_PAGE, page_url
 
 
 class MfaNotification(StrEnum):
-    """Named as its template."""
+    """The value is the name of the email template."""
 
     MFA_ENABLED = "mfa_enabled"
     MFA_DISABLED = "mfa_disabled"
@@ -22,6 +22,6 @@ class MfaNotification(StrEnum):
     FACTOR_REMOVED = "factor_removed"
 
 
-async def notify(session: Session, user_id: UUID, notice: MfaNotification, **facts: str) -> None:
-    """Have a mail written to somebody once the session's transaction has committed."""
-    await users.notify(session, user_id, notice, reset_link=page_url(RESET_PAGE), **facts)
+async def notify(session: Session, user_id: UUID, template: MfaNotification, **data: str) -> None:
+    """Enqueue an email to a user; it is sent after the session's transaction commits."""
+    await users.notify(session, user_id, template, reset_link=page_url(RESET_PAGE), **data)

@@ -1,4 +1,4 @@
-"""Recovery codes: for whoever has lost the authenticator. Ten of them, each good for one time."""
+"""Single-use recovery codes for users who have lost their authenticator."""
 
 import secrets
 import unicodedata
@@ -12,7 +12,7 @@ GROUP_COUNT, GROUP_SIZE = 4, 4
 
 
 def generate_codes() -> list[str]:
-    """Codes as people write them down: `k7fp-2mxq-…`, 79 random bits each, nothing that looks like something else."""
+    """Generate ten codes like `k7fp-2mxq-…` with 79 random bits each, without easily confused characters."""
     return [
         "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP_SIZE)) for _ in range(GROUP_COUNT))
         for _ in range(CODE_COUNT)
@@ -20,6 +20,6 @@ def generate_codes() -> list[str]:
 
 
 def hash_code(user_id: UUID, code: str) -> bytes:
-    """What is stored of a user's code, however it is spaced and written."""
-    written = unicodedata.normalize("NFKC", code).lower()
-    return hash_token(f"{user_id} {''.join(filter(str.isalnum, written))}")
+    """Return the hash under which a user's code is stored. Case, spaces and separators are ignored."""
+    normalized = unicodedata.normalize("NFKC", code).lower()
+    return hash_token(f"{user_id} {''.join(filter(str.isalnum, normalized))}")

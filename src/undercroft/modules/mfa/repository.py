@@ -1,4 +1,4 @@
-"""Every query about second factors. What may happen once only is decided by the statement that does it."""
+"""Queries of second factors. Each single use is one conditional statement: of concurrent uses, only one succeeds."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -29,13 +29,13 @@ class TotpRepository(TotpReadRepository):
         self._write_session = session
 
     async def begin(self, user_id: UUID, sealed: bytes) -> None:
-        """Keep the secret of an app that is being set up, instead of an earlier one."""
+        """Store the secret of a pending app. It replaces an earlier pending secret."""
         pending = {"pending_sealed": sealed, "pending_at": utc_now()}
         statement = insert(Totp).values(user_id=user_id, last_step=0, **pending)
         await self._write_session.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=pending))
 
     async def confirm(self, user_id: UUID, sealed: bytes, step: int) -> bool:
-        """The pending secret is the app's from now on, unless it is another one by now; whether it is."""
+        """Activate the pending secret if it is still this one. Returns whether it was."""
         values = {
             "secret_sealed": sealed,
             "confirmed_at": utc_now(),
@@ -46,11 +46,11 @@ class TotpRepository(TotpReadRepository):
         return await self._change(user_id, col(Totp.pending_sealed) == sealed, **values)
 
     async def use(self, user_id: UUID, step: int) -> bool:
-        """Take the code of this step; no second time, and none of a step before it."""
+        """Mark the code of this time step as used. Returns False if this step or a later one was used before."""
         return await self._change(user_id, col(Totp.last_step) < step, last_step=step)
 
     async def reseal(self, user_id: UUID, before: bytes, sealed: bytes) -> None:
-        """Keep the same secret under another key."""
+        """Store the same secret encrypted under another key."""
         await self._change(user_id, col(Totp.secret_sealed) == before, secret_sealed=sealed)
 
     async def remove(self, user_id: UUID) -> None:
@@ -76,15 +76,15 @@ class RecoveryCodeRepository(RecoveryCodeReadRepository):
         self._write_session = session
 
     async def replace(self, user_id: UUID, hashes: Iterable[bytes]) -> None:
-        """These instead of those that there were."""
+        """Replace all recovery codes of a user."""
         await self._write_session.execute(delete(RecoveryCode).where(col(RecoveryCode.user_id) == user_id))
         self._write_session.add_all([RecoveryCode(code_hash=each, user_id=user_id) for each in hashes])
         await self._write_session.flush()
 
     async def use(self, user_id: UUID, code_hash: bytes) -> bool:
-        """Take this code out of those that are left; whether it was one."""
-        mine = (col(RecoveryCode.user_id) == user_id, col(RecoveryCode.code_hash) == code_hash)
-        return await self._write_session.rowcount(delete(RecoveryCode).where(*mine)) > 0
+        """Delete a code. Returns whether it existed."""
+        conditions = (col(RecoveryCode.user_id) == user_id, col(RecoveryCode.code_hash) == code_hash)
+        return await self._write_session.rowcount(delete(RecoveryCode).where(*conditions)) > 0
 
 
 class PasskeyRepository(OwnedRepository[Passkey]):
@@ -94,22 +94,22 @@ class PasskeyRepository(OwnedRepository[Passkey]):
     default_sort = "created_at"
 
     async def all(self) -> Sequence[Passkey]:
-        """Somebody's passkeys, the oldest first."""
+        """Return all passkeys of the user, oldest first."""
         return (await self._session.scalars(self._query().order_by(col(Passkey.created_at), col(Passkey.id)))).all()
 
     async def find_by_credential_id(self, credential_id: bytes) -> Passkey | None:
         return await self.get_by(credential_id=credential_id)
 
     async def use(self, passkey: Passkey, sign_count: int, *, backed_up: bool) -> bool:
-        """Note a use, unless the authenticator's counter stands where it stood or went back (WebAuthn 2, 6.1.1).
+        """Record a use. Returns False if the signature counter did not increase (WebAuthn 2, 6.1.1).
 
-        Authenticators without a counter always say 0.
+        Authenticators without a counter always report 0.
         """
-        moved = (col(Passkey.sign_count) < sign_count) | ((col(Passkey.sign_count) == 0) & (sign_count == 0))
-        used = update(Passkey).where(col(Passkey.id) == passkey.id, moved)
+        is_valid_count = (col(Passkey.sign_count) < sign_count) | ((col(Passkey.sign_count) == 0) & (sign_count == 0))
+        statement = update(Passkey).where(col(Passkey.id) == passkey.id, is_valid_count)
         return (
             await self._write_session.rowcount(
-                used.values(sign_count=sign_count, backed_up=backed_up, last_used_at=utc_now())
+                statement.values(sign_count=sign_count, backed_up=backed_up, last_used_at=utc_now())
             )
             > 0
         )
@@ -119,7 +119,7 @@ class PasskeyRepository(OwnedRepository[Passkey]):
 
 
 async def find_credential_owner(session: ReadSession, credential_id: bytes) -> UUID | None:
-    """Whose passkey this is."""
+    """Return the ID of the user who owns this credential."""
     found: UUID | None = await session.scalar(
         select(col(Passkey.user_id)).where(col(Passkey.credential_id) == credential_id)
     )
@@ -141,14 +141,14 @@ class ChallengeRepository:
         await self._session.flush()
 
     async def use(self, challenge_hash: bytes, purpose: ChallengePurpose, subject_id: UUID | None) -> bool:
-        """Take a challenge that was given out for this, and only for this; whether it could be taken."""
-        taken = delete(Challenge).where(
+        """Delete an unexpired challenge of this purpose and subject. Returns whether it existed."""
+        statement = delete(Challenge).where(
             col(Challenge.challenge_hash) == challenge_hash,
             col(Challenge.purpose) == purpose.value,
             col(Challenge.subject_id).is_not_distinct_from(subject_id),
             col(Challenge.expires_at) > func.now(),
         )
-        return await self._session.rowcount(taken) > 0
+        return await self._session.rowcount(statement) > 0
 
 
 class PendingSignInReadRepository:
@@ -156,7 +156,7 @@ class PendingSignInReadRepository:
         self._session = session
 
     async def find_by_token(self, token_hash: bytes) -> PendingSignIn | None:
-        """The sign-in that waits for its second step, as long as it may."""
+        """Return the unexpired pending sign-in of this token."""
         query = select(PendingSignIn).where(
             col(PendingSignIn.token_hash) == token_hash, col(PendingSignIn.expires_at) > func.now()
         )
@@ -169,21 +169,21 @@ class PendingSignInRepository(PendingSignInReadRepository):
         self._write_session = session
 
     async def consume(self, pending_sign_in: PendingSignIn) -> bool:
-        """End it: nobody else can go on with it; whether it was there to be ended."""
+        """Delete the pending sign-in, so that it can complete only once. Returns whether it still existed."""
         return (
             await self._write_session.rowcount(delete(PendingSignIn).where(col(PendingSignIn.id) == pending_sign_in.id))
             > 0
         )
 
     async def record_failure(self, pending_sign_in: PendingSignIn, *, max_attempts: int) -> bool:
-        """Count a wrong try; whether it was the last that there was, and the sign-in is void."""
-        counted = (
+        """Count a failed attempt and delete the sign-in after `max_attempts`. Returns whether it was deleted."""
+        statement = (
             update(PendingSignIn)
             .where(col(PendingSignIn.id) == pending_sign_in.id)
             .values(failures=col(PendingSignIn.failures) + 1)
             .returning(col(PendingSignIn.failures))
         )
-        failures = await self._write_session.scalar(counted)
+        failures = await self._write_session.scalar(statement)
         return failures is not None and failures >= max_attempts and await self.consume(pending_sign_in)
 
     async def erase(self, user_id: UUID) -> None:
@@ -191,6 +191,6 @@ class PendingSignInRepository(PendingSignInReadRepository):
 
 
 async def delete_expired(session: Session, before: datetime) -> int:
-    """Remove challenges and sign-ins that expired before this moment."""
+    """Delete challenges and pending sign-ins that expired before this time. Returns the number of deleted rows."""
     challenges = await session.rowcount(delete(Challenge).where(col(Challenge.expires_at) < before))
     return challenges + await session.rowcount(delete(PendingSignIn).where(col(PendingSignIn.expires_at) < before))

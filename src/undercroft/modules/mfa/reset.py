@@ -1,4 +1,4 @@
-"""Taking all second factors from somebody who has lost them, by a superadmin or a command."""
+"""Removal of all second factors of a user who has lost them, by a superadmin or a CLI command."""
 
 from uuid import UUID
 
@@ -16,10 +16,11 @@ from undercroft.modules.users import UserNotFound, UserRepository
 
 
 async def reset(session: Session, user_id: UUID) -> bool:
-    """Turn two-step sign-in off for a user and notify them; whether it was on. Raises `UserNotFound`.
+    """Turn two-factor authentication off for a user and notify the user. Returns whether it was on.
 
-    All sessions are revoked: one that saw a factor of before would count as one that saw the next. Teams that require
-    two-step sign-in stay closed to the user, and to their API keys, until it is on again.
+    All sessions are revoked, because a session that passed an old factor would otherwise count as one that passed the
+    next factor. The user and the user's API keys have no access to teams that require two-factor authentication until
+    it is on again. Raises `UserNotFound`.
     """
     user = await UserRepository(session).lock(user_id)
     before = list(user.second_factors)
@@ -28,23 +29,23 @@ async def reset(session: Session, user_id: UUID) -> bool:
         return False
     await UserRepository(session).update(user, {"second_factors": []})
     revoked = {"sessions": await revoke_sessions(session, user_id)}
-    was, now = ({"second_factors": factors} for factors in (before, []))
-    await record(session, Entry("mfa.reset", None, "user", user_id, before=was, after=now, details=revoked))
+    old, new = ({"second_factors": factors} for factors in (before, []))
+    await record(session, Entry("mfa.reset", None, "user", user_id, before=old, after=new, details=revoked))
     await notify(session, user_id, MfaNotification.MFA_RESET)
     return True
 
 
 async def reset_by_email(database: Database, *, email: str) -> bool:
-    """As `reset`, for whoever has this address. Raises `UserNotFound`."""
+    """Like `reset`, for the user with this email address. Raises `UserNotFound`."""
     async with database.session() as session:
         user = await UserRepository(session).get_by_email(email)
         if user is None:
-            raise UserNotFound(f"Nobody has the address {email}.")
+            raise UserNotFound(f"No user has the email address {email}.")
         return await reset(session, user.id)
 
 
 async def erase(session: Session, user_id: UUID) -> None:
-    """Remove everything that is kept about somebody's second factors."""
+    """Delete all stored data about a user's second factors."""
     await TotpRepository(session).remove(user_id)
     await PasskeyRepository(session, user_id).erase()
     await RecoveryCodeRepository(session).replace(user_id, [])

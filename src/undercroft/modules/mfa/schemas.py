@@ -1,4 +1,4 @@
-"""Second factors over HTTP."""
+"""Request and response schemas of second factors."""
 
 import unicodedata
 from datetime import datetime
@@ -12,7 +12,7 @@ from undercroft.modules.auth import Kind, Password, SessionKind, Token
 from undercroft.modules.mfa.models import NAME_LENGTH, Passkey
 
 SEPARATOR_CATEGORIES = frozenset({"Zs", "Pd", "Cc", "Cf"})
-"""Categories of what stands between the groups of a code: spaces, dashes, and what cannot be seen."""
+"""Unicode categories of separators between the groups of a code: spaces, dashes and invisible characters."""
 
 Base64Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[A-Za-z0-9_-]+=*$")]
 LongBase64Url = Annotated[str, Field(min_length=1, max_length=32_768, pattern=r"^[A-Za-z0-9_-]+=*$")]
@@ -21,7 +21,7 @@ Options = Annotated[dict[str, Any], Field(description="For `PublicKeyCredential.
 
 
 def normalize_code(value: object) -> object:
-    """A code as people type or paste it: without the spaces and hyphens between its groups, and in ASCII (NFKC)."""
+    """Normalize a typed or pasted code: remove spaces and hyphens between its groups and convert it to ASCII (NFKC)."""
     if not isinstance(value, str):
         return value
     return "".join(
@@ -46,7 +46,7 @@ Code = Annotated[
     Field(pattern=r"^[0-9]{6}$"),
     BeforeValidator(normalize_code),
     _code_schema(
-        "Six digits, as the authenticator app shows them; spaces and hyphens between them are ignored.",
+        "Six-digit code of the authenticator app. Spaces and hyphens are ignored.",
         "492039",
         11,
         "^[0-9](?:[ -]?[0-9]){5}$",
@@ -55,7 +55,7 @@ Code = Annotated[
 RecoveryCodeInput = Annotated[
     SecretStr,
     Field(min_length=1, max_length=64),
-    _code_schema("One of the recovery codes, in any case and grouping.", "k7fp-2mxq-9trw-hd4v", 64, "^.+$"),
+    _code_schema("Unused recovery code. Case and separators are ignored.", "k7fp-2mxq-9trw-hd4v", 64, "^.+$"),
 ]
 
 
@@ -67,7 +67,7 @@ class AssertionResponse(Schema):
 
 
 class Assertion(Schema):
-    """What `navigator.credentials.get()` gave, by its `toJSON()` (WebAuthn 3, AuthenticationResponseJSON)."""
+    """Result of `navigator.credentials.get()` as `toJSON()` returns it (WebAuthn 3, AuthenticationResponseJSON)."""
 
     id: Base64Url
     raw_id: Base64Url = Field(alias="rawId")
@@ -82,7 +82,7 @@ class AttestationResponse(Schema):
 
 
 class Attestation(Schema):
-    """What `navigator.credentials.create()` gave, by its `toJSON()` (WebAuthn 3, RegistrationResponseJSON)."""
+    """Result of `navigator.credentials.create()` as `toJSON()` returns it (WebAuthn 3, RegistrationResponseJSON)."""
 
     id: Base64Url
     raw_id: Base64Url = Field(alias="rawId")
@@ -104,7 +104,7 @@ class MfaCredential(Schema):
     @model_validator(mode="after")
     def _require_exactly_one_method(self) -> Self:
         if len(self.provided_methods) != 1:
-            raise ValueError("Give exactly one way to prove that it is you.")
+            raise ValueError("Send exactly one credential.")
         return self
 
 
@@ -152,7 +152,7 @@ class PasskeyRead(Schema):
     name: str
     created_at: datetime
     last_used_at: datetime | None
-    backed_up: bool = Field(description="Whether a copy is kept, in a cloud for example.")
+    backed_up: bool = Field(description="Whether the passkey is backed up, for example in a cloud.")
 
     @classmethod
     def of(cls, passkey: Passkey) -> "PasskeyRead":
@@ -160,22 +160,22 @@ class PasskeyRead(Schema):
 
 
 class MfaRead(Schema):
-    """What signing in asks for besides the password."""
+    """Second factors of the current user."""
 
     enabled: bool
-    totp: bool = Field(description="Whether there is an authenticator app.")
+    totp: bool = Field(description="Whether an authenticator app is set up.")
     passkeys: list[PasskeyRead]
     recovery_codes_left: int
-    required_by: list[str] = Field(description="The teams that let in only who passed two-step sign-in.")
+    required_by: list[str] = Field(description="Names of the user's teams that require two-factor authentication.")
 
 
 class TotpStarted(Schema):
-    """For an authenticator app. Shown once."""
+    """Secret of a new authenticator app, shown only once."""
 
-    secret: str = Field(description="Base32, to be typed where nothing can be scanned.")
-    uri: str = Field(description="`otpauth://totp/…`, what the QR code says.")
-    qr_code: str = Field(description="The QR code as a `data:` address of an SVG.")
-    expires_in: int = Field(description="Seconds in which to confirm it.")
+    secret: str = Field(description="Secret in Base32, for manual entry.")
+    uri: str = Field(description="Content of the QR code (`otpauth://totp/…`).")
+    qr_code: str = Field(description="QR code as a `data:` URL of an SVG image.")
+    expires_in: int = Field(description="Seconds until the setup expires.")
 
 
 class ConfirmTotp(Schema):
@@ -183,18 +183,22 @@ class ConfirmTotp(Schema):
 
 
 class RecoveryCodes(Schema):
-    """Shown once; the earlier ones are void."""
+    """New recovery codes, shown only once. The previous codes no longer work."""
 
     recovery_codes: list[str]
 
 
 class TotpConfirmed(Schema):
-    recovery_codes: list[str] | None = Field(description="Shown once; null where there are some already.")
+    recovery_codes: list[str] | None = Field(
+        description="Recovery codes, shown only once; null if codes already exist."
+    )
 
 
 class PasskeyCreated(Schema):
     passkey: PasskeyRead
-    recovery_codes: list[str] | None = Field(description="Shown once; null where there are some already.")
+    recovery_codes: list[str] | None = Field(
+        description="Recovery codes, shown only once; null if codes already exist."
+    )
 
 
 class OptionsResponse(Schema):

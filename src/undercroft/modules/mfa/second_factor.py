@@ -1,8 +1,8 @@
-"""The second step of signing in.
+"""The MFA challenge of a sign-in.
 
-Between the steps somebody holds a token: random, kept as its hash, good for five minutes, for five wrong tries and for
-nothing but this. It is void when the password changes. Every try is counted by the throttle of sign-ins before it is
-looked at, and what was counted is forgotten only by a right one.
+After the first factor, the client holds a random token, which is stored as a hash. It is valid for five minutes and
+five wrong attempts, and a password change invalidates it. The sign-in throttle counts every attempt before it is
+verified; only a successful attempt clears the count.
 """
 
 from datetime import timedelta
@@ -41,7 +41,7 @@ MAX_ATTEMPTS = 5
 
 
 class PendingSignInService:
-    """Asks for the second step; bound to signing in when the process starts."""
+    """Creates MFA challenges. It is bound to sign-in at startup."""
 
     async def create_challenge(
         self, session: Session, user: User, client: Client, kind: SessionKind, first_factor: FirstFactor
@@ -64,20 +64,20 @@ class PendingSignInService:
 
 
 class SecondFactorService:
-    """Takes a token and a second factor, or a passkey that is both steps at once."""
+    """Completes sign-ins with a second factor, or with a passkey alone."""
 
     def __init__(self, auth_services: AuthServices, client: Client) -> None:
         self._auth_services = auth_services
         self._client = client
 
     async def factors(self, token: str) -> list[str]:
-        """The kinds of factor that this sign-in can go on with. Raises `MfaTokenInvalid`."""
+        """Return the kinds of factor that can complete this sign-in. Raises `MfaTokenInvalid`."""
         async with self._auth_services.database.read_session() as read_session:
             _, user = await _get_pending_sign_in(read_session, token)
             return user.second_factors
 
     async def options(self, token: str) -> dict[str, Any]:
-        """What a browser needs to sign with one of the passkeys. Raises `MfaTokenInvalid`."""
+        """Return options for a browser to use one of the user's passkeys. Raises `MfaTokenInvalid`."""
         async with self._auth_services.database.session() as session:
             pending_sign_in, user = await _get_pending_sign_in(session, token)
             known = list(await PasskeyRepository(session, user.id).all())
@@ -86,22 +86,24 @@ class SecondFactorService:
             )
 
     async def verify(
-        self, token: str, proof: MfaCredential, *, expected_kind: SessionKind | None = None
+        self, token: str, credential: MfaCredential, *, expected_kind: SessionKind | None = None
     ) -> tuple[User, StartedSession, SessionKind]:
-        """Begin the session that was asked for, `expected_kind` of this kind if one is named.
+        """Verify a second factor and start the session that the sign-in requested.
 
-        Raises `MfaTokenInvalid`, `InvalidCode`, `TooManyAttempts`.
+        `expected_kind` rejects sign-ins that requested another kind of session. Raises `MfaTokenInvalid`,
+        `InvalidCode`, `TooManyAttempts`.
         """
         async with self._auth_services.database.read_session() as read_session:
             pending_sign_in, user = await _get_pending_sign_in(read_session, token)
         if expected_kind not in (None, pending_sign_in.kind):
             raise MfaTokenInvalid
-        attempt = await self._auth_services.throttle.begin(user.email, self._client, factor=proof.provided_methods[0])
+        method = credential.provided_methods[0]
+        attempt = await self._auth_services.throttle.begin(user.email, self._client, factor=method)
         async with self._auth_services.database.session() as session:
             user = await UserRepository(session).lock(user.id)
             pending_sign_in, user = await _get_pending_sign_in(session, token)
-            if not await verify_factor(session, user, proof, ChallengePurpose.SECOND_FACTOR, pending_sign_in.id):
-                await self._record_failure(session, pending_sign_in, user, proof)
+            if not await verify_factor(session, user, credential, ChallengePurpose.SECOND_FACTOR, pending_sign_in.id):
+                await self._record_failure(session, pending_sign_in, user, method)
                 raise InvalidCode
             if not await PendingSignInRepository(session).consume(pending_sign_in):
                 raise MfaTokenInvalid
@@ -111,14 +113,14 @@ class SecondFactorService:
             return user, started, kind
 
     async def passkey_options(self) -> dict[str, Any]:
-        """What a browser needs to sign with a passkey of whoever sits in front of it."""
+        """Return options for a browser to sign in with any passkey of this domain."""
         async with self._auth_services.database.session() as session:
             return await webauthn.create_authentication_options(
                 session, ChallengePurpose.SIGN_IN, None, [], verified=True
             )
 
     async def sign_in_with_passkey(self, assertion: Assertion, kind: SessionKind) -> tuple[User, StartedSession]:
-        """Begin a session of the passkey's owner, whom the authenticator has verified. Raises `InvalidPasskey`."""
+        """Start a session for the passkey's owner; the authenticator must verify the user. Raises `InvalidPasskey`."""
         async with self._auth_services.database.session() as session:
             user = await _lock_passkey_owner(session, assertion)
             passkey = None
@@ -135,17 +137,15 @@ class SecondFactorService:
                 raise InvalidPasskey
             return user, await start_session(session, user, self._client, kind, passed_mfa=True)
 
-    async def _record_failure(
-        self, session: Session, pending_sign_in: PendingSignIn, user: User, proof: MfaCredential
-    ) -> None:
-        details = {"ip": self._client.ip, "way": proof.provided_methods[0]}
+    async def _record_failure(self, session: Session, pending_sign_in: PendingSignIn, user: User, method: str) -> None:
+        details = {"ip": self._client.ip, "way": method}
         await record(session, Entry("mfa.failed", None, "user", user.id, details=details))
         if await PendingSignInRepository(session).record_failure(pending_sign_in, max_attempts=MAX_ATTEMPTS):
             await notify(session, user.id, MfaNotification.MFA_FAILED, ip=self._client.ip)
 
 
 async def _get_pending_sign_in(session: ReadSession, token: str) -> tuple[PendingSignIn, User]:
-    """The sign-in that this token is of, and whose it is. Raises `MfaTokenInvalid`."""
+    """Return the pending sign-in of this token and its user. Raises `MfaTokenInvalid`."""
     pending_sign_in = await PendingSignInReadRepository(session).find_by_token(hash_token(token))
     user = await UserRepository(session).find(pending_sign_in.user_id) if pending_sign_in else None
     if (
@@ -159,7 +159,7 @@ async def _get_pending_sign_in(session: ReadSession, token: str) -> tuple[Pendin
 
 
 async def _lock_passkey_owner(session: Session, assertion: Assertion) -> User | None:
-    """Whose passkey this is, held, if they may come in."""
+    """Lock and return the active owner of a passkey; None if there is none."""
     try:
         user_id = await find_credential_owner(session, webauthn.decode_credential_id(assertion))
         user = await UserRepository(session).lock(user_id) if user_id else None
@@ -169,5 +169,5 @@ async def _lock_passkey_owner(session: Session, assertion: Assertion) -> User | 
 
 
 def _password_mark(user: User) -> bytes:
-    """Tells whether the password is still the one that the first step was done with."""
+    """Return a digest that changes with the password."""
     return sha256((user.password_hash or "").encode()).digest()

@@ -1,4 +1,4 @@
-"""Where passkeys are good for."""
+"""Settings of passkeys."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -9,17 +9,17 @@ from undercroft.core.settings import CoreSettings, SettingsBase, load
 
 
 class MfaSettings(SettingsBase):
-    section = "Two-step sign-in"
+    section = "Two-factor authentication"
 
     passkey_domain: str = Field(
         "",
         max_length=253,
-        description="The domain that passkeys are made for (WebAuthn's RP ID); PUBLIC_URL's host when empty. Passkeys "
-        "of another domain stop working.",
+        description="Domain for which passkeys are created (WebAuthn RP ID). Default: the host of PUBLIC_URL. Existing "
+        "passkeys stop working when it changes.",
     )
     passkey_origins: list[str] = Field(
         [],
-        description='Pages besides PUBLIC_URL that may ask for passkeys of that domain: ["https://app.example.com"].',
+        description='Origins besides PUBLIC_URL that may use passkeys of that domain: ["https://app.example.com"].',
     )
 
     @property
@@ -35,7 +35,7 @@ class MfaSettings(SettingsBase):
 
 
 def _domain(host: str) -> str:
-    """The host; `localhost` for this machine's address, because browsers make no passkeys for addresses."""
+    """Return the host, or `localhost` for a loopback address: browsers create no passkeys for IP addresses."""
     try:
         return "localhost" if ip_address(host).is_loopback else host
     except ValueError:

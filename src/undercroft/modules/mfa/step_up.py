@@ -1,6 +1,6 @@
-"""Proving once more that it is oneself, in a session that goes on.
+"""Step-up authentication: reauthentication of the user within a session.
 
-Who has second factors shows one of those: a password that somebody else knows must not be enough to turn them off.
+A user with second factors must use one of them: a stolen password must not be enough to turn them off.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ from undercroft.modules.users import UserRepository
 
 
 class StepUpService:
-    """Raises `InteractiveSessionRequired` where there is no session that could be proven."""
+    """Reauthenticates the current session. Raises `InteractiveSessionRequired` when the principal has no session."""
 
     def __init__(self, auth_services: AuthServices, principal: Principal, client: Client) -> None:
         self._auth_services = auth_services
@@ -29,7 +29,7 @@ class StepUpService:
         self._session_id = principal.session_id
 
     async def options(self) -> dict[str, Any]:
-        """What a browser needs to sign with one of the passkeys."""
+        """Return options for a browser to use one of the user's passkeys."""
         async with self._auth_services.database.session() as session:
             known = list(await PasskeyRepository(session, self._principal.user_id).all())
             return await webauthn.create_authentication_options(
@@ -37,32 +37,36 @@ class StepUpService:
             )
 
     async def authenticate_with_password(self, password: str) -> None:
-        """Raises `WrongPassword`, `TooManyAttempts`, `TooBusy`, and `StepUpRequired` to those with second factors."""
+        """Reauthenticate with the password.
+
+        Raises `WrongPassword`, `TooManyAttempts`, `TooBusy`, and `StepUpRequired` for users with second factors.
+        """
         user_id = self._principal.user_id
-        proven = await self._auth_services.sign_in.require_password(user_id, self._email, password, self._client)
+        verified = await self._auth_services.sign_in.require_password(user_id, self._email, password, self._client)
         async with self._auth_services.database.session() as session:
-            user = await UserRepository(session).lock_if_password_unchanged(user_id, proven)
+            user = await UserRepository(session).lock_if_password_unchanged(user_id, verified)
             if user is None:
                 raise WrongPassword
             if user.second_factors:
                 raise StepUpRequired(details=get_step_up_methods(self._principal))
             await self._reauthenticate(session, "password", passed_mfa=False)
 
-    async def authenticate_with_factor(self, proof: MfaCredential) -> None:
-        """Raises `WrongCode`, `TooManyAttempts`."""
-        attempt = await self._auth_services.throttle.begin(self._email, self._client, factor=proof.provided_methods[0])
+    async def authenticate_with_factor(self, credential: MfaCredential) -> None:
+        """Reauthenticate with a second factor. Raises `WrongCode`, `TooManyAttempts`."""
+        method = credential.provided_methods[0]
+        attempt = await self._auth_services.throttle.begin(self._email, self._client, factor=method)
         async with self._auth_services.database.session() as session:
             user = await UserRepository(session).lock(self._principal.user_id)
-            if not await verify_factor(session, user, proof, ChallengePurpose.STEP_UP, self._session_id):
-                details = {"ip": self._client.ip, "way": proof.provided_methods[0]}
+            if not await verify_factor(session, user, credential, ChallengePurpose.STEP_UP, self._session_id):
+                details = {"ip": self._client.ip, "way": method}
                 await record(session, Entry("mfa.failed", None, "user", user.id, details=details))
                 raise WrongCode
             await self._auth_services.throttle.succeed(session, attempt)
-            await self._reauthenticate(session, proof.provided_methods[0], passed_mfa=True)
+            await self._reauthenticate(session, method, passed_mfa=True)
 
-    async def _reauthenticate(self, session: Session, way: str, *, passed_mfa: bool) -> None:
+    async def _reauthenticate(self, session: Session, method: str, *, passed_mfa: bool) -> None:
         await mark_session_reauthenticated(session, self._principal, passed_mfa=passed_mfa)
-        entry = Entry("session.proven", None, "session", self._session_id, details={"way": way})
+        entry = Entry("session.proven", None, "session", self._session_id, details={"way": method})
         await record(session, entry)
 
     @property

@@ -1,4 +1,4 @@
-"""What happens to second factors when something happens to people."""
+"""Subscribers to user events."""
 
 from undercroft.core.db import Session
 from undercroft.core.events import subscribe
@@ -9,11 +9,11 @@ from undercroft.modules.users import SignInsRevoked, UserDeleted
 
 @subscribe(SignInsRevoked)
 async def revoke_pending_sign_ins(session: Session, event: SignInsRevoked) -> None:
-    """A first step of before leads to no session."""
+    """Delete pending sign-ins, so that they cannot complete."""
     await PendingSignInRepository(session).erase(event.user_id)
 
 
 @subscribe(UserDeleted)
 async def delete_factors(session: Session, event: UserDeleted) -> None:
-    """No factor outlives the account."""
+    """Delete the second factors of a deleted account."""
     await erase(session, event.user_id)

@@ -1,4 +1,4 @@
-"""Background work of second factors: forgetting what has expired."""
+"""Background tasks of second factors."""
 
 from undercroft.core.db import utc_now
 from undercroft.jobs import CurrentJob, cron
@@ -7,6 +7,6 @@ from undercroft.modules.mfa.repository import delete_expired
 
 @cron("53 * * * *", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
-    """Forget challenges and unfinished sign-ins that have had their time."""
+    """Delete expired challenges and pending sign-ins."""
     async with job.session() as session:
         return {"forgotten": await delete_expired(session, utc_now())}

@@ -15,32 +15,32 @@ PURPOSE = "totp secrets"
 
 
 def new_secret() -> str:
-    """160 random bits in base32 (RFC 4226, 4 recommends as many)."""
+    """Generate a secret of 160 random bits in Base32, the length that RFC 4226, section 4, recommends."""
     from pyotp import random_base32
 
     return random_base32(32)
 
 
 def find_step(secret: str, code: str, *, now: float | None = None) -> int | None:
-    """The step that this is the code of, among the one now and its neighbours; None when it is none's."""
+    """Return the time step of this code, among the current step and its neighbors; None if none matches."""
     from pyotp import HOTP
 
     current = int(time.time() if now is None else now) // STEP_SECONDS
     codes = HOTP(secret)
     steps = range(current - TOLERANCE, current + TOLERANCE + 1)
-    fitting = [step for step in steps if constant_time_compare(codes.at(step), code)]
-    return max(fitting, default=None)
+    matching = [step for step in steps if constant_time_compare(codes.at(step), code)]
+    return max(matching, default=None)
 
 
 def provisioning_uri(secret: str, account: str) -> str:
-    """What an app reads from the QR code (`otpauth://totp/…`)."""
+    """Return the URI that the QR code contains (`otpauth://totp/…`)."""
     from pyotp import TOTP
 
     return TOTP(secret).provisioning_uri(name=account, issuer_name=load(CoreSettings).app_name)
 
 
 def qr_code(content: str) -> str:
-    """A QR code of the content as a `data:` address of an SVG."""
+    """Return a QR code of the content as a `data:` URL of an SVG image."""
     import segno
 
     svg = BytesIO()
@@ -49,7 +49,7 @@ def qr_code(content: str) -> str:
 
 
 class Secrets:
-    """Secrets at rest, bound to the person that they are of."""
+    """Encrypts TOTP secrets at rest. A ciphertext is bound to its user."""
 
     def __init__(self) -> None:
         self._keyring: Keyring = keyring(PURPOSE)
@@ -58,7 +58,7 @@ class Secrets:
         return self._keyring.encrypt(secret.encode(), context=f"totp {user_id}")
 
     def open(self, user_id: UUID, sealed: bytes) -> str:
-        """Raises `DecryptionError`."""
+        """Decrypt a secret. Raises `DecryptionError`."""
         return self._keyring.decrypt(sealed, context=f"totp {user_id}").decode()
 
     def is_current(self, sealed: bytes) -> bool:

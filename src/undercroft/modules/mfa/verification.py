@@ -1,4 +1,4 @@
-"""Whether what somebody shows is one of their second factors. Whatever fits is used up by being shown."""
+"""Verification of second factors. A successful verification uses the code or challenge, so that it works only once."""
 
 from uuid import UUID
 
@@ -19,16 +19,19 @@ log = structlog.get_logger("undercroft.security")
 
 
 async def verify_factor(
-    session: Session, user: User, proof: MfaCredential, purpose: ChallengePurpose, subject_id: UUID
+    session: Session, user: User, credential: MfaCredential, purpose: ChallengePurpose, subject_id: UUID
 ) -> bool:
-    """Whether this is a second factor of a person who is held; the last two are those of a challenge."""
-    if proof.code is not None:
-        return await _verify_code(session, user.id, proof.code)
-    if proof.recovery_code is not None:
-        return await _verify_recovery_code(session, user, proof.recovery_code.get_secret_value())
-    assert proof.passkey is not None
-    passkey = await _find_passkey(session, user.id, proof.passkey)
-    return await verify_passkey(session, passkey, proof.passkey, purpose, subject_id)
+    """Return whether the credential is a second factor of this locked user.
+
+    `purpose` and `subject_id` are those of the challenge that a passkey must have signed.
+    """
+    if credential.code is not None:
+        return await _verify_code(session, user.id, credential.code)
+    if credential.recovery_code is not None:
+        return await _verify_recovery_code(session, user, credential.recovery_code.get_secret_value())
+    assert credential.passkey is not None
+    passkey = await _find_passkey(session, user.id, credential.passkey)
+    return await verify_passkey(session, passkey, credential.passkey, purpose, subject_id)
 
 
 async def verify_passkey(
@@ -40,7 +43,10 @@ async def verify_passkey(
     *,
     verified: bool = False,
 ) -> bool:
-    """Whether this passkey signed the challenge, `verified` by a person whom the authenticator recognised."""
+    """Return whether this passkey signed the challenge.
+
+    With `verified`, the authenticator must have verified the user, for example with a fingerprint or a PIN.
+    """
     try:
         signed = await webauthn.verify_authentication(
             session, purpose, subject_id, assertion, passkey, verified=verified
@@ -58,19 +64,21 @@ async def verify_passkey(
 
 async def _verify_code(session: Session, user_id: UUID, code: str) -> bool:
     totps, secrets = TotpRepository(session), totp.Secrets()
-    kept = await totps.find(user_id)
-    if kept is None or kept.secret_sealed is None:
+    app = await totps.find(user_id)
+    if app is None or app.secret_sealed is None:
         return False
     try:
-        secret = secrets.open(user_id, kept.secret_sealed)
+        secret = secrets.open(user_id, app.secret_sealed)
     except DecryptionError as error:
-        log.error("totp.unreadable", user_id=str(user_id), cause=str(error), hint="Is the earlier key in SECRET_KEYS?")
+        log.error(
+            "totp.unreadable", user_id=str(user_id), cause=str(error), hint="Add the previous key to SECRET_KEYS."
+        )
         return False
     step = totp.find_step(secret, code)
     if step is None or not await totps.use(user_id, step):
         return False
-    if not secrets.is_current(kept.secret_sealed):
-        await totps.reseal(user_id, kept.secret_sealed, secrets.seal(user_id, secret))
+    if not secrets.is_current(app.secret_sealed):
+        await totps.reseal(user_id, app.secret_sealed, secrets.seal(user_id, secret))
     return True
 
 

@@ -1,7 +1,7 @@
-"""The two ceremonies of WebAuthn: making a credential, and signing with it. The library is loaded with the first one.
+"""The two WebAuthn ceremonies: registration and authentication. The library is imported at its first use.
 
-A challenge works once. It is looked up by what the authenticator signed, for one purpose and one subject; whoever comes
-with another one, or with one that was used, has not been asked.
+A challenge works once. It is looked up by the client data that the authenticator signed, together with one purpose and
+one subject; a response to any other or a used challenge is rejected.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from undercroft.modules.users import User
 
 CHALLENGE_LIFETIME = timedelta(minutes=5)
 MAX_CREDENTIAL_ID_LENGTH = 1023
-"""Bytes of a credential's id (WebAuthn 2, 7.1, step 17)."""
+"""Maximum length of a credential ID in bytes (WebAuthn 2, 7.1, step 17)."""
 
 
 class WebAuthnError(Exception):
-    """The authenticator's answer does not fit: a wrong origin, a wrong domain, a wrong signature, or nonsense."""
+    """The authenticator's response is invalid: wrong origin, domain or signature, or malformed data."""
 
 
 class VerifiedRegistration(Struct, frozen=True):
-    """A new credential."""
+    """A new, verified credential."""
 
     credential_id: bytes
     public_key: bytes
@@ -42,14 +42,14 @@ class VerifiedRegistration(Struct, frozen=True):
 
 
 class VerifiedAuthentication(Struct, frozen=True):
-    """What an authenticator signed; whether that fits its counter is for the table to say."""
+    """The result of an authentication. The caller must still check the signature counter against the stored one."""
 
     sign_count: int
     backed_up: bool
 
 
 async def create_registration_options(session: Session, user: User, known: list[Passkey]) -> dict[str, Any]:
-    """What a browser needs to make a credential for somebody that none of their authenticators has yet."""
+    """Return options for a browser to create a credential on an authenticator that is not registered yet."""
     challenge = await _new_challenge(session, ChallengePurpose.REGISTER, user.id)
     return await asyncio.to_thread(_build_registration_options, user, known, challenge)
 
@@ -62,13 +62,19 @@ async def create_authentication_options(
     *,
     verified: bool = False,
 ) -> dict[str, Any]:
-    """What a browser needs to have a challenge signed by one of these; by any that it finds when none is named."""
+    """Return options for a browser to sign a challenge with one of the known passkeys, or any passkey if none is known.
+
+    With `verified`, the authenticator must verify the user.
+    """
     challenge = await _new_challenge(session, purpose, subject_id)
     return await asyncio.to_thread(_build_authentication_options, known, challenge, verified)
 
 
 async def verify_registration(session: Session, user_id: UUID, attestation: Attestation) -> VerifiedRegistration:
-    """The credential that was made for somebody. The challenge is used up. Raises `WebAuthnError`."""
+    """Verify a registration response and return the credential. The challenge cannot be used again.
+
+    Raises `WebAuthnError`.
+    """
     response = attestation.response
     challenge = await _use_challenge(session, ChallengePurpose.REGISTER, user_id, response.client_data_json)
     return await asyncio.to_thread(_verify_attestation, attestation, challenge)
@@ -83,19 +89,19 @@ async def verify_authentication(
     *,
     verified: bool = False,
 ) -> VerifiedAuthentication:
-    """What was signed with this passkey, by a verified person if asked. The challenge is used up.
+    """Verify that this passkey signed the challenge, with user verification if `verified`.
 
-    Raises `WebAuthnError`.
+    The challenge cannot be used again. Raises `WebAuthnError`.
     """
     challenge = await _use_challenge(session, purpose, subject_id, assertion.response.client_data_json)
     handle = assertion.response.user_handle
     if passkey is None or (handle is not None and _decode_base64url(handle) != passkey.user_id.bytes):
-        raise WebAuthnError("There is no such passkey of this person.")
+        raise WebAuthnError("The user has no such passkey.")
     return await asyncio.to_thread(_verify_assertion, assertion, challenge, passkey.public_key, verified)
 
 
 def decode_credential_id(assertion: Assertion | Attestation) -> bytes:
-    """Raises `WebAuthnError`."""
+    """Return the credential ID. Raises `WebAuthnError`."""
     return _decode_base64url(assertion.raw_id)
 
 
@@ -110,7 +116,7 @@ async def _use_challenge(
 ) -> bytes:
     challenge = _parse_challenge(client_data)
     if not await ChallengeRepository(session).use(hash_token(challenge), purpose, subject_id):
-        raise WebAuthnError("Nobody was asked to sign this.")
+        raise WebAuthnError("Unknown or used challenge.")
     return _decode_base64url(challenge)
 
 
@@ -121,19 +127,19 @@ class _ClientData(msgspec.Struct, rename="camel"):
 
 def _parse_challenge(client_data: str) -> str:
     try:
-        reported = msgspec.json.decode(_decode_base64url(client_data), type=_ClientData)
+        parsed = msgspec.json.decode(_decode_base64url(client_data), type=_ClientData)
     except (msgspec.MsgspecError, ValueError):
         raise WebAuthnError("The client data is not JSON with a challenge.") from None
-    if reported.cross_origin:
-        raise WebAuthnError("Our pages ask for passkeys in no other site's frame.")
-    return reported.challenge.rstrip("=")
+    if parsed.cross_origin:
+        raise WebAuthnError("Passkeys cannot be used in a cross-origin frame.")
+    return parsed.challenge.rstrip("=")
 
 
 def _decode_base64url(text: str) -> bytes:
     try:
         return urlsafe_b64decode(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4))
     except ValueError:
-        raise WebAuthnError("This is not base64url.") from None
+        raise WebAuthnError("The value is not valid base64url.") from None
 
 
 def _build_registration_options(user: User, known: list[Passkey], challenge: bytes) -> dict[str, Any]:
@@ -166,13 +172,13 @@ def _build_authentication_options(known: list[Passkey], challenge: bytes, verifi
     from webauthn.helpers import options_to_json_dict
     from webauthn.helpers.structs import UserVerificationRequirement
 
-    wanted = UserVerificationRequirement.REQUIRED if verified else UserVerificationRequirement.PREFERRED
+    requirement = UserVerificationRequirement.REQUIRED if verified else UserVerificationRequirement.PREFERRED
     options = generate_authentication_options(
         rp_id=load(MfaSettings).domain,
         challenge=challenge,
         timeout=int(CHALLENGE_LIFETIME.total_seconds() * 1000),
         allow_credentials=_descriptors(known),
-        user_verification=wanted,
+        user_verification=requirement,
     )
     return options_to_json_dict(options)
 
@@ -201,10 +207,10 @@ def _verify_attestation(attestation: Attestation, challenge: bytes) -> VerifiedR
             expected_rp_id=settings.domain,
             expected_origin=settings.origins,
         )
-    except Exception as error:  # the library lets out what its parsers raise on nonsense
+    except Exception as error:  # the library does not wrap the errors of its parsers
         raise WebAuthnError(str(error)) from error
     if verified.credential_id != credential.raw_id or len(verified.credential_id) > MAX_CREDENTIAL_ID_LENGTH:
-        raise WebAuthnError("The credential's id is too long, or not the one that was signed.")
+        raise WebAuthnError("The credential ID is too long or differs from the signed one.")
     transports = [transport.value for transport in credential.response.transports or []]
     return VerifiedRegistration(
         credential_id=verified.credential_id,
@@ -231,6 +237,6 @@ def _verify_assertion(
             credential_current_sign_count=0,
             require_user_verification=verified,
         )
-    except Exception as error:  # the library lets out what its parsers raise on nonsense
+    except Exception as error:  # the library does not wrap the errors of its parsers
         raise WebAuthnError(str(error)) from error
     return VerifiedAuthentication(result.new_sign_count, result.credential_backed_up)

@@ -1,4 +1,4 @@
-"""Whether a person sits in front of a form: `await captcha.verify(token, ip)`, by the service of CAPTCHA_PROVIDER."""
+"""CAPTCHA verification with the service that CAPTCHA_PROVIDER selects: `await captcha.verify(token, ip)`."""
 
 from undercroft.providers.captcha.settings import CaptchaProvider, CaptchaSettings
 from undercroft.providers.captcha.siteverify import Captcha, CaptchaUnavailable

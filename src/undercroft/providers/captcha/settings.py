@@ -1,4 +1,4 @@
-"""Settings of captchas."""
+"""Settings of CAPTCHA verification."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -25,22 +25,22 @@ class CaptchaSettings(SettingsBase):
 
     captcha_provider: CaptchaProvider = Field(
         CaptchaProvider.NONE,
-        description="`turnstile`, `hcaptcha` or `recaptcha` asks who registers, signs in or asks for a mail "
-        "to show that they are a person; `none` asks nobody.",
+        description="Service that verifies users who register, sign in or request an email: `turnstile`, `hcaptcha`, "
+        "`recaptcha`, or `none` for no verification.",
     )
-    captcha_site_key: str = Field("", description="The public key of the site, which pages show.")
-    captcha_secret: SecretStr = Field(SecretStr(""), description="The secret that goes with it.")
+    captcha_site_key: str = Field("", description="Public site key, included in pages.")
+    captcha_secret: SecretStr = Field(SecretStr(""), description="Secret key of the site key.")
     captcha_verify_url: str = Field(
         "",
         pattern=r"^(https?://\S+)?$",
-        description="Where tokens are verified, when not at the provider's own address.",
+        description="URL for verifying tokens. Default: the provider's own URL.",
     )
-    captcha_seconds: float = Field(4, gt=0, le=30, description="Seconds for which the provider is waited for.")
-    captcha_min_score: float = Field(0.5, ge=0, le=1, description="From which score of reCAPTCHA v3 on it is a person.")
+    captcha_seconds: float = Field(4, gt=0, le=30, description="Timeout for the provider's response in seconds.")
+    captcha_min_score: float = Field(0.5, ge=0, le=1, description="Minimum reCAPTCHA v3 score of a human.")
     captcha_when_down: OutagePolicy = Field(
         OutagePolicy.ALLOW,
-        description="What happens while the provider cannot be reached: `allow` relies on the limits and the throttle "
-        "alone, `refuse` lets nobody in.",
+        description="Behavior while the provider is unreachable: `allow` relies on rate limits and the sign-in "
+        "throttle alone, `refuse` rejects requests.",
     )
 
     @model_validator(mode="after")

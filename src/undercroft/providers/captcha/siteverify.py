@@ -1,4 +1,4 @@
-"""Turnstile, hCaptcha and reCAPTCHA: one protocol, called siteverify, at three addresses.
+"""Turnstile, hCaptcha and reCAPTCHA, which all implement the siteverify protocol.
 
 https://developers.cloudflare.com/turnstile/get-started/server-side-validation/ · https://docs.hcaptcha.com/#verify-the-user-response-server-side
 · https://developers.google.com/recaptcha/docs/verify
@@ -20,11 +20,11 @@ CONFIGURATION_ERRORS = frozenset(
 
 
 class CaptchaUnavailable(Exception):
-    """Nobody can tell: the provider is out of reach and CAPTCHA_WHEN_DOWN refuses, or it does not know our secret."""
+    """The provider is unreachable and CAPTCHA_WHEN_DOWN is `refuse`, or the provider rejects the secret."""
 
 
 class Service(Struct, frozen=True):
-    """What is public about a provider: where it verifies, what its pages load, and what it adds to forms."""
+    """Public data of a provider: verification URL, script, Content-Security-Policy origins, widget and form field."""
 
     verify_url: str
     script: str
@@ -59,7 +59,7 @@ SERVICES = {
 
 
 class Captcha:
-    """Raises `ConfigurationError` when the HTTP client that a provider needs is missing."""
+    """Client of the configured provider. Raises `ConfigurationError` when its HTTP client is not installed."""
 
     def __init__(self) -> None:
         settings = load(CaptchaSettings)
@@ -70,19 +70,19 @@ class Captcha:
         self._http_client = HttpClient(timeout=settings.captcha_seconds, max_bytes=65_536)
 
     async def verify(self, token: str, ip: str) -> bool:
-        """Whether a person got this token just now; each works once. Raises `CaptchaUnavailable`."""
+        """Return whether the token is valid. A token works only once. Raises `CaptchaUnavailable`."""
         if self.service is None:
             return True
         if not token or len(token) > MAX_TOKEN_LENGTH:
             return False
         form = {"secret": self._settings.captcha_secret.get_secret_value(), "response": token, "remoteip": ip}
         try:
-            reply = await self._http_client.post(self._settings.captcha_verify_url or self.service.verify_url, form)
+            response = await self._http_client.post(self._settings.captcha_verify_url or self.service.verify_url, form)
         except HttpClientError as error:
             return self._handle_outage(str(error))
-        if not isinstance(reply.content, dict) or not isinstance(reply.content.get("success"), bool):
-            return self._handle_outage(f"answered {reply.status} without a verdict")
-        return self._is_human(reply.content)
+        if not isinstance(response.content, dict) or not isinstance(response.content.get("success"), bool):
+            return self._handle_outage(f"returned {response.status} without `success`")
+        return self._is_human(response.content)
 
     async def close(self) -> None:
         await self._http_client.close()
@@ -90,11 +90,11 @@ class Captcha:
     def _is_human(self, content: dict[str, object]) -> bool:
         codes = content.get("error-codes")
         if isinstance(codes, list) and CONFIGURATION_ERRORS.intersection(map(str, codes)):
-            log.error("captcha.misconfigured", codes=sorted(map(str, codes)), hint="Look at CAPTCHA_SECRET.")
+            log.error("captcha.misconfigured", codes=sorted(map(str, codes)), hint="Check CAPTCHA_SECRET.")
             raise CaptchaUnavailable
         score = content.get("score", 1.0)
-        enough = isinstance(score, int | float) and score >= self._settings.captcha_min_score
-        return content["success"] is True and enough
+        has_min_score = isinstance(score, int | float) and score >= self._settings.captcha_min_score
+        return content["success"] is True and has_min_score
 
     def _handle_outage(self, cause: str) -> bool:
         allowed = self._settings.captcha_when_down is OutagePolicy.ALLOW

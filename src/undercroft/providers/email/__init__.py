@@ -1,4 +1,4 @@
-"""Outgoing mail: `await get_mailer().send(to, template, data)`, through the provider that EMAIL_PROVIDER names."""
+"""Outgoing email through the provider that EMAIL_PROVIDER selects: `await get_mailer().send(to, template, data)`."""
 
 from undercroft.providers.email.address import Address
 from undercroft.providers.email.errors import DeliveryDeferred, DeliveryRefused, EmailError, InvalidMessage

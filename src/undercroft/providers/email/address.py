@@ -1,4 +1,4 @@
-"""A mail address with the name shown beside it."""
+"""Email addresses with display names."""
 
 from email.utils import getaddresses
 
@@ -13,34 +13,34 @@ NAME_LENGTH = 200
 
 
 class Address(Struct, frozen=True):
-    """Who a mail is from or to. Raises `InvalidMessage` for what RFC 5322 or RFC 6531 do not allow.
+    """Sender or recipient of an email. Raises `InvalidMessage` for addresses that RFC 5322 or RFC 6531 do not allow.
 
-    The domain is kept in its ASCII form (IDNA 2008), because every mail server takes that one; a local part outside of
-    ASCII is kept and needs a server with SMTPUTF8.
+    The domain is stored in its ASCII form (IDNA 2008), which every mail server accepts. A non-ASCII local part is
+    unchanged and requires a server with SMTPUTF8.
     """
 
     email: str
     name: str = ""
 
     def __post_init__(self) -> None:
-        require_one_line(self.name, "The name beside an address")
+        require_one_line(self.name, "The display name of an address")
         if len(self.name) > NAME_LENGTH:
-            raise InvalidMessage(f"The name beside an address may have {NAME_LENGTH} characters.")
+            raise InvalidMessage(f"The display name of an address must have at most {NAME_LENGTH} characters.")
         force_setattr(self, "name", self.name.strip())
         force_setattr(self, "email", _normalize_email(self.email))
 
     @classmethod
     def parse(cls, value: "str | Address") -> "Address":
-        """Read `ada@example.com` or `Ada Lovelace <ada@example.com>`."""
+        """Parse `ada@example.com` or `Ada Lovelace <ada@example.com>`. Raises `InvalidMessage`."""
         if isinstance(value, Address):
             return value
         require_one_line(value, "An address")
         if "<" not in value:
             return cls(value.strip())
-        found = getaddresses([value])
-        if len(found) != 1:
-            raise InvalidMessage("Give one address at a time, such as Ada Lovelace <ada@example.com>.")
-        name, email = found[0]
+        addresses = getaddresses([value])
+        if len(addresses) != 1:
+            raise InvalidMessage("Use exactly one address, such as Ada Lovelace <ada@example.com>.")
+        name, email = addresses[0]
         return cls(email, name)
 
     @property
@@ -48,7 +48,7 @@ class Address(Struct, frozen=True):
         return self.email.rpartition("@")[2]
 
     def header(self) -> str:
-        """As it stands in a header (RFC 5322, 3.4): the name quoted, or in encoded words when it is not ASCII."""
+        """Format for a header (RFC 5322, section 3.4): the name is quoted, or in encoded words if it is not ASCII."""
         if not self.name:
             return self.email
         if not self.name.isascii() or "=?" in self.name:
@@ -65,5 +65,5 @@ def _normalize_email(email: str) -> str:
     try:
         local, _, domain = split_email(email, public=False)
     except ValueError as error:
-        raise InvalidMessage(f"This is not a mail address: {error}") from None
+        raise InvalidMessage(f"Invalid email address: {error}") from None
     return f"{local}@{domain}"

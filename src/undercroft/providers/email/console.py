@@ -1,4 +1,4 @@
-"""Prints mails instead of sending them; for a developer at a terminal."""
+"""Prints emails to the terminal instead of sending them, for development."""
 
 import sys
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ RULE = "─" * 72
 
 
 class ConsoleProvider:
-    """Writes the text part to standard error, or to the stream that it was given."""
+    """Writes the text part of emails to `stream`, by default standard error."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
@@ -24,7 +24,7 @@ class ConsoleProvider:
         return [None for _ in messages]
 
     async def check(self) -> None:
-        """There is nothing that could fail."""
+        """Do nothing: the console is always available."""
 
 
 def _as_text(message: EmailMessage) -> str:

@@ -1,19 +1,19 @@
-"""What can go wrong with a mail, told apart by whether trying again can help."""
+"""Errors of outgoing email, separated by whether a retry can succeed."""
 
 from undercroft.core.errors import PermanentError
 
 
 class EmailError(Exception):
-    """Base of everything that sending a mail raises on purpose."""
+    """Base class of expected errors when sending an email."""
 
 
 class InvalidMessage(EmailError, PermanentError, ValueError):
-    """The mail itself is wrong (an address, a header, a template); trying again cannot help."""
+    """The email itself is invalid (an address, a header, a template). A retry cannot succeed."""
 
 
 class DeliveryRefused(EmailError, PermanentError):
-    """The receiving side refused this mail for good (an SMTP reply of the 5xx kind); trying again cannot help."""
+    """The mail server rejected the email permanently (SMTP 5xx). A retry cannot succeed."""
 
 
 class DeliveryDeferred(EmailError):
-    """The mail was not taken for now: a 4xx reply, a timeout, a lost connection, refused credentials. Try again."""
+    """The email was not accepted: a 4xx reply, a timeout, a lost connection or rejected credentials. Retry later."""

@@ -1,7 +1,7 @@
-"""Header lines that cannot be broken out of.
+"""Header lines that are safe against header injection.
 
-They are written here and not by `email.message`, which decodes encoded words in a value that it is given and, before
-Python 3.11.10, writes a newline found in them as it is: a header of the sender's choice (CVE-2024-6923).
+`email.message` is not used for them: it decodes encoded words in values and, before Python 3.11.10, writes newlines
+in them unescaped, which lets a user inject headers (CVE-2024-6923).
 """
 
 import re
@@ -19,37 +19,37 @@ _RESERVED_HEADERS = frozenset(
 _GENERATED_HEADERS = frozenset({"delivered-to", "return-path", "list-unsubscribe", "list-unsubscribe-post"})
 
 
-def require_one_line(value: str, what: str) -> None:
-    """Raises `InvalidMessage` when the value has control characters: a newline would begin a header of its own."""
+def require_one_line(value: str, label: str) -> None:
+    """Raise `InvalidMessage` if the value has control characters: a newline would start another header."""
     if _FORBIDDEN.search(value):
-        raise InvalidMessage(f"{what} must be one line without control characters.")
-    require_encodable(value, what)
+        raise InvalidMessage(f"{label} must be one line without control characters.")
+    require_encodable(value, label)
 
 
-def require_encodable(value: str, what: str) -> None:
-    """Raises `InvalidMessage` for lone surrogates, which no mail can carry."""
+def require_encodable(value: str, label: str) -> None:
+    """Raise `InvalidMessage` for lone surrogates, which cannot be encoded in UTF-8."""
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidMessage(f"{what} has characters that are not valid Unicode.") from None
+        raise InvalidMessage(f"{label} has characters that are not valid Unicode.") from None
 
 
 def require_header(name: str, value: str) -> None:
-    """Raises `InvalidMessage` unless this may be added as an extra header."""
+    """Raise `InvalidMessage` unless this is allowed as an extra header."""
     if not _NAME.fullmatch(name):
-        raise InvalidMessage(f"{name!r} is not a header name: use letters, digits and hyphens.")
+        raise InvalidMessage(f"{name!r} is not a header name. Use letters, digits and hyphens.")
     if name.lower() in _RESERVED_HEADERS | _GENERATED_HEADERS or name.lower().startswith(("content-", "resent-")):
-        raise InvalidMessage(f"The header {name} has a field of its own in Message.")
+        raise InvalidMessage(f"The header {name} cannot be set in `headers`. Use the field of EmailMessage.")
     require_one_line(value, f"The header {name}")
 
 
 def encoded_words(value: str, *, header: str = "") -> str:
-    """The value as RFC 2047 encoded words, folded."""
+    """Encode the value as folded RFC 2047 encoded words."""
     return Header(value, "utf-8", maxlinelen=LINE_LENGTH, header_name=header).encode(linesep=_CRLF)
 
 
 def text_line(name: str, value: str) -> str:
-    """A header of free text (RFC 5322, 2.2.1), folded."""
+    """Format a folded header of unstructured text (RFC 5322, section 2.2.1)."""
     if value.isascii() and "=?" not in value and max(map(len, value.split(" "))) < LINE_LENGTH - len(name) - 2:
         return f"{name}: {Header(value, 'us-ascii', maxlinelen=LINE_LENGTH, header_name=name).encode(linesep=_CRLF)}"
     return f"{name}: {encoded_words(value, header=name)}"

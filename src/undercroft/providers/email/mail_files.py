@@ -1,7 +1,7 @@
-"""A folder of mails, one file each, that several processes may write and read at once.
+"""A folder of emails, one file each, which several processes can read and write concurrently.
 
-A file is written beside its place and renamed into it, so that a reader never sees half of one. Names sort by time:
-`<nanoseconds since 1970>-<id>.eml`.
+A file is written under a temporary name and then renamed, so that readers never see a partial file. File names sort by
+time: `<nanoseconds since 1970>-<id>.eml`.
 """
 
 import errno
@@ -16,13 +16,13 @@ from pathlib import Path
 from msgspec import Struct
 
 STALE_SECONDS = 60
-"""After this time a file that was never renamed belongs to a writer that died."""
+"""Age in seconds after which a temporary file is deleted, because its writer must have died."""
 
 _NAME = re.compile(r"([0-9]{20})-([0-9a-f]{32})\.eml")
 
 
 class MailFile(Struct, frozen=True):
-    """One kept mail: its name in the folder tells when it came and its id."""
+    """A stored email, with the time and ID from its file name."""
 
     path: Path
     id: str
@@ -34,33 +34,33 @@ class MailFile(Struct, frozen=True):
 
 
 class MailFiles:
-    """All methods read or write files: call them in a thread. They raise `OSError` when the folder is out of reach."""
+    """Reads and writes the folder. Call all methods in a thread; they raise `OSError` if the folder is inaccessible."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def add(self, mail_id: str, content: bytes, *, max_files: int) -> None:
-        """Keep a mail, for its owner's eyes only, and drop all but the newest `max_files`.
+        """Store an email, readable only by the process's user, and delete all but the newest `max_files`.
 
-        `mail_id` is 32 hexadecimal digits. A mail that has the same id already is replaced.
+        `mail_id` has 32 hexadecimal digits. An email with the same ID is replaced.
         """
         self.ensure_folder()
         earlier = [file for file in self.list_newest_first() if file.id == mail_id]
-        half = self.folder / f".{secrets.token_hex(16)}.part"
-        with os.fdopen(os.open(half, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        temporary = self.folder / f".{secrets.token_hex(16)}.part"
+        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             file.write(content)
-        half.rename(self.folder / f"{time.time_ns():020d}-{mail_id}.eml")
+        temporary.rename(self.folder / f"{time.time_ns():020d}-{mail_id}.eml")
         self._remove(earlier + self.list_newest_first()[max_files:])
         self._delete_stale()
 
     def ensure_folder(self) -> None:
-        """Make the folder, unless it is there. Raises `OSError` when it cannot be written to."""
+        """Create the folder if it does not exist. Raises `OSError` if it is not writable."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
 
     def list_newest_first(self) -> list[MailFile]:
-        """What is there now; nothing when there is no folder yet."""
+        """Return all stored emails, newest first; an empty list if the folder does not exist."""
         try:
             names = sorted((path.name for path in self.folder.iterdir()), reverse=True)
         except FileNotFoundError:
@@ -69,7 +69,7 @@ class MailFiles:
         return [MailFile(self.folder / match[0], match[2], int(match[1])) for match in matches if match]
 
     def clear(self) -> None:
-        """Drop every mail."""
+        """Delete all emails."""
         self._remove(self.list_newest_first())
 
     def _remove(self, files: list[MailFile]) -> None:

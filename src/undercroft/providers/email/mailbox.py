@@ -1,4 +1,4 @@
-"""Keeps mails in a folder, where the mailbox page shows them; nothing leaves the machine."""
+"""Stores emails in a folder for the development mailbox instead of sending them."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ from undercroft.providers.email.protocol import DeliveryResult
 
 
 class MailboxProvider:
-    """Keeps the newest `size` mails. The same Message-ID again replaces the earlier mail, as a mail program would."""
+    """Stores the newest `size` emails. An email with the same Message-ID replaces the previous one."""
 
     def __init__(self, folder: Path, *, size: int) -> None:
         self._files = MailFiles(folder)
@@ -37,4 +37,4 @@ class MailboxProvider:
         return None
 
     def _unavailable(self, error: OSError) -> DeliveryDeferred:
-        return DeliveryDeferred(f"Mails cannot be written to {self._files.folder}: {error.strerror}.")
+        return DeliveryDeferred(f"Emails cannot be written to {self._files.folder}: {error.strerror}.")

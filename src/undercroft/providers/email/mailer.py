@@ -1,4 +1,4 @@
-"""The way out for a product's mails: renders, addresses and hands over to the provider."""
+"""Composes emails from templates and sends them through the provider."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Recipients = str | Address | Sequence[str | Address]
 
 
 class ComposeOptions(TypedDict, total=False):
-    """What a mail may have besides its template."""
+    """Optional parts of an email."""
 
     key: str | UUID | None
     attachments: Sequence[Attachment]
@@ -31,7 +31,7 @@ class ComposeOptions(TypedDict, total=False):
 
 
 class Mailer:
-    """Mails of this installation, through the provider that EMAIL_PROVIDER names."""
+    """Sends emails through the provider that EMAIL_PROVIDER selects."""
 
     def __init__(self, provider: EmailProvider, settings: EmailSettings) -> None:
         self.provider = provider
@@ -40,21 +40,21 @@ class Mailer:
     async def send(
         self, to: Recipients, template: str, data: Mapping[str, Any], **options: Unpack[ComposeOptions]
     ) -> str:
-        """Render a template and send it; takes the options of `compose`, answers with the Message-ID.
+        """Render a template, send it and return the Message-ID. Accepts the options of `compose`.
 
-        Raises `InvalidMessage` and `DeliveryRefused` (trying again cannot help) and `DeliveryDeferred` (try again).
+        Raises `InvalidMessage` and `DeliveryRefused` (permanent), and `DeliveryDeferred` (retry later).
         """
         return await self.send_raw(await self.compose(to, template, data, **options))
 
     async def send_raw(self, message: EmailMessage) -> str:
-        """Send a mail that was put together by hand; raises as `send` does."""
+        """Send a composed email and return its Message-ID. Raises as `send` does."""
         (outcome,) = await self.send_bulk([message])
         if outcome is not None:
             raise outcome
         return message.message_id
 
     async def send_bulk(self, messages: Sequence[EmailMessage]) -> list[DeliveryResult]:
-        """Send many over one connection. One outcome per mail: None, or the error that `send` would have raised."""
+        """Send several emails over one connection. Returns None or the error for each email, in their order."""
         outcomes = await self.provider.deliver(messages)
         for message, outcome in zip(messages, outcomes, strict=True):
             if outcome is None:
@@ -66,13 +66,12 @@ class Mailer:
     async def compose(
         self, to: Recipients, template: str, data: Mapping[str, Any], **options: Unpack[ComposeOptions]
     ) -> EmailMessage:
-        """A template as a complete mail. Templates know `app_name`, `public_url`, `unsubscribe_url` and the data.
+        """Compose an email from a template with `app_name`, `public_url`, `unsubscribe_url` and the data.
 
-        Texts in the data are taken for what users typed: links and addresses are taken out of them, they are cut
-        after 60 characters. Values named `…link`, `…url` and `…email`, and those that are `TrustedText`, stay as they
-        are.
+        Strings in the data are treated as user input: links and addresses are removed, and they are truncated to 60
+        characters. Values named `…link`, `…url` or `…email`, and `TrustedText` values, are not changed.
 
-        `key` makes the Message-ID: give the job's id, and a retried job sends the same mail and not another one.
+        `key` determines the Message-ID. Use the job's ID, so that a retried job sends the same Message-ID.
         """
         sender, key = self._settings.sender, options.get("key")
         rendered = await asyncio.to_thread(
@@ -94,7 +93,7 @@ class Mailer:
 
 
 def make_provider(settings: EmailSettings) -> EmailProvider:
-    """The provider that the settings name; only its module is imported."""
+    """Create the provider that the settings select. Only its module is imported."""
     match settings.provider:
         case EmailProviderName.SMTP:
             from undercroft.providers.email.smtp import SmtpProvider
@@ -114,7 +113,7 @@ _current: tuple[EmailSettings, Mailer] | None = None
 
 
 def get_mailer() -> Mailer:
-    """The mails of this process, made anew when the settings were."""
+    """Return the mailer of this process; it is recreated when the settings are reloaded."""
     global _current
     settings = load(EmailSettings)
     if _current is None or _current[0] is not settings:

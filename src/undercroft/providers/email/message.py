@@ -1,4 +1,4 @@
-"""A mail as a value, and its form on the wire (RFC 5322)."""
+"""Email messages and their serialization (RFC 5322)."""
 
 import re
 import secrets
@@ -22,7 +22,7 @@ _CONTENT_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A file that goes with a mail. Raises `InvalidMessage` for a name with a path or control characters."""
+    """An attached file. Raises `InvalidMessage` for a name with a path or control characters."""
 
     filename: str
     content: bytes = field(repr=False)
@@ -31,18 +31,18 @@ class Attachment:
     def __post_init__(self) -> None:
         require_one_line(self.filename, "A file name")
         if not self.filename or len(self.filename) > 255 or set(self.filename) & set('/\\"'):
-            raise InvalidMessage("A file name has 1 to 255 characters, no quotes and no slashes.")
+            raise InvalidMessage("A file name must have 1 to 255 characters, without quotes and slashes.")
         if not _CONTENT_TYPE.fullmatch(self.content_type):
             raise InvalidMessage(f"{self.content_type!r} is not a content type such as application/pdf.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailMessage:
-    """One mail, complete and checked. Raises `InvalidMessage` for what no mail may contain.
+    """A complete, validated email. Raises `InvalidMessage` for invalid content.
 
-    `message_id` names the mail for ever: give a retried one the same, so that it is not a second mail.
-    `unsubscribe_url` makes the two headers of one-click unsubscribing (RFC 8058); it must answer a POST. `bcc` appears
-    in no header.
+    `message_id` identifies the email permanently: use the same one for a retry, so that it does not count as a second
+    email. `unsubscribe_url` adds the two headers for one-click unsubscribe (RFC 8058); the URL must accept POST.
+    `bcc` appears in no header.
     """
 
     sender: Address
@@ -68,20 +68,20 @@ class EmailMessage:
         if not _MESSAGE_ID.fullmatch(self.message_id):
             raise InvalidMessage(f"{self.message_id!r} is not a Message-ID such as <name@example.com>.")
         if self.unsubscribe_url is not None and not re.fullmatch(r"https?://[!-;=?-~]{1,800}", self.unsubscribe_url):
-            raise InvalidMessage("The address for unsubscribing must be an http or https URL in ASCII.")
+            raise InvalidMessage("`unsubscribe_url` must be an http or https URL in ASCII.")
 
     def _check_parts(self) -> None:
         if not self.recipients:
-            raise InvalidMessage("A mail needs somebody to go to.")
+            raise InvalidMessage("An email must have at least one recipient.")
         require_one_line(self.subject, "The subject")
         if not 0 < len(self.subject) <= SUBJECT_LENGTH:
-            raise InvalidMessage(f"The subject has 1 to {SUBJECT_LENGTH} characters.")
+            raise InvalidMessage(f"The subject must have 1 to {SUBJECT_LENGTH} characters.")
         require_encodable(self.text, "The text")
         require_encodable(self.html or "", "The HTML")
 
     @property
     def recipients(self) -> list[str]:
-        """The addresses of the envelope, each once."""
+        """The unique addresses of the envelope."""
         return list(dict.fromkeys(address.email for address in (*self.to, *self.cc, *self.bcc)))
 
     @property
@@ -89,7 +89,7 @@ class EmailMessage:
         return not all(address.email.isascii() for address in (self.sender, *self.to, *self.cc, *self.bcc))
 
     def to_bytes(self) -> bytes:
-        """The mail as it is transmitted: CRLF lines of at most 998 octets, ASCII but for addresses that are not."""
+        """Serialize the email: CRLF lines of at most 998 octets, in ASCII except for non-ASCII addresses."""
         return "\r\n".join(self._header_lines()).encode() + b"\r\n" + self._body().as_bytes()
 
     def _header_lines(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every provider of outgoing mail is."""
+"""Protocol of email providers."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,17 +10,17 @@ DeliveryResult = EmailError | None
 
 
 class EmailProvider(Protocol):
-    """Takes mails to where they go; one file beside this one per provider."""
+    """Delivers emails. Each provider has its own module in this package."""
 
     async def deliver(self, messages: Sequence[EmailMessage]) -> list[DeliveryResult]:
-        """Deliver all of them, over one connection where there is such a thing.
+        """Deliver all messages, over one connection if the provider uses connections.
 
-        One outcome per mail, in their order: None when it was taken, else the error that stopped it:
-        `DeliveryRefused` (for good) or `DeliveryDeferred` (try again). One mail's failure stops no other. Raises
-        `ConfigurationError` when the settings do not allow sending at all.
+        Returns one result per message, in their order: None if it was accepted, else `DeliveryRefused` (permanent) or
+        `DeliveryDeferred` (retry later). A failure does not stop the other messages. Raises `ConfigurationError` if the
+        settings are invalid.
         """
         ...
 
     async def check(self) -> None:
-        """Find out whether mails can be delivered, without one: returns, or raises what would stop them."""
+        """Check without sending an email whether emails can be delivered. Raises the error that prevents it."""
         ...

@@ -1,7 +1,7 @@
-"""What users typed, made harmless for an email: no link, no address, one short line.
+"""Sanitizing of user input in emails: no links, no addresses, one short line.
 
-An email carries this product's name and reputation to people who may never have heard of who caused it. A user called
-"verify at http://evil.example" must not write a sentence of it.
+Recipients trust an email of this application and may not know the user who caused it. A user with the name
+"verify at http://evil.example" must not be able to add such a text to it.
 """
 
 import re
@@ -12,14 +12,14 @@ from typing import Any
 MAX_LENGTH = 60
 
 _TRUSTED_NAME = re.compile(r"(^|_)(link|url|email)$")
-"""Names of values that are links of this product, or validated addresses."""
+"""Names of values that are links of this application or validated addresses."""
 _SPACES = re.compile(r"\s+")
 _DOTS = str.maketrans(dict.fromkeys("\u3002\u2024\u00b7\u2027\u30fb", "."))
 _LINK = re.compile(
     r"""
-    \S*:/\S*                                      # https://evil.example, and what is left of one
+    \S*:/\S*                                      # https://evil.example, also without its scheme
     | \S*@\S*                                     # an email address, or a handle
-    | \S*\b[\w-]+ (\.[\w-]+)* \.[^\W\d_][\w-]+\S*  # evil.example/path: mail programs make it a link
+    | \S*\b[\w-]+ (\.[\w-]+)* \.[^\W\d_][\w-]+\S*  # evil.example/path: email clients make it a link
     | \S*\d+(\.\d+){3}[:/]\S*                     # 192.0.2.1/path
     """,
     re.VERBOSE,
@@ -27,21 +27,21 @@ _LINK = re.compile(
 
 
 class TrustedText(str):
-    """A value of a template that this product made or verified, to be written as it is."""
+    """A template value that this application generated or verified. It is not sanitized."""
 
     __slots__ = ()
 
 
 def sanitize_data(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a template, every text among them harmless but links, addresses and what is `TrustedText`."""
+    """Sanitize all strings of a template's data, except trusted names (links and addresses) and `TrustedText`."""
     return {name: _sanitize(name, value) for name, value in data.items()}
 
 
 def sanitize_text(text: str) -> str:
-    """One line of at most 60 characters without links, addresses, and characters that cannot be seen."""
+    """Return one line of at most 60 characters without links, addresses and invisible characters."""
     line = unicodedata.normalize("NFKC", text).translate(_DOTS)
-    seen = "".join(character if _is_printed(character) else " " for character in line)
-    words = _SPACES.sub(" ", _LINK.sub(" ", _SPACES.sub(" ", seen))).strip()
+    visible = "".join(character if _is_visible(character) else " " for character in line)
+    words = _SPACES.sub(" ", _LINK.sub(" ", _SPACES.sub(" ", visible))).strip()
     return words if len(words) <= MAX_LENGTH else words[: MAX_LENGTH - 1].rstrip() + "…"
 
 
@@ -51,5 +51,5 @@ def _sanitize(name: str, value: Any) -> Any:
     return sanitize_text(value)
 
 
-def _is_printed(character: str) -> bool:
+def _is_visible(character: str) -> bool:
     return unicodedata.category(character)[0] not in "CZ"

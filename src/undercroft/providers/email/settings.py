@@ -1,4 +1,4 @@
-"""Settings of outgoing mail."""
+"""Settings of outgoing email."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -28,39 +28,45 @@ class SmtpSecurity(StrEnum):
 
 
 class EmailSettings(SettingsBase):
-    section: ClassVar[str] = "E-mail"
+    section: ClassVar[str] = "Email"
 
     email_provider: EmailProviderName | None = Field(
         None,
-        description="`smtp` sends. Not in production: `mailbox` shows mails at /dev/mailbox, `console` prints them. "
-        "When empty: `smtp` in production, else `mailbox`.",
+        description="`smtp` sends emails. For development only: `mailbox` shows emails at /dev/mailbox, `console` "
+        "prints them. Default: `smtp` in production, otherwise `mailbox`.",
     )
     email_from: str = Field(
         "no-reply@localhost",
-        description="The sender of all mails, `no-reply@example.com` or `Example <no-reply@example.com>`. "
-        "Without a name, APP_NAME is shown.",
+        description="Sender of all emails, `no-reply@example.com` or `Example <no-reply@example.com>`. "
+        "Default display name: APP_NAME.",
     )
-    email_reply_to: str | None = Field(None, description="Where answers go, when not to EMAIL_FROM.")
+    email_reply_to: str | None = Field(None, description="Reply-To address. Default: EMAIL_FROM.")
     email_templates: Path = Field(
         Path("templates/emails"),
-        description="A folder whose templates are used instead of the built-in ones of the same name.",
+        description="Folder of templates that override the built-in templates of the same name.",
     )
-    email_mailbox_folder: Path = Field(STATE_FOLDER / "mailbox", description="Where `mailbox` keeps its mails.")
-    email_mailbox_size: int = Field(1000, ge=1, le=100_000, description="How many mails `mailbox` keeps, the newest.")
-    smtp_host: str | None = Field(None, description="The server that sends your mail, such as smtp.example.com.")
+    email_mailbox_folder: Path = Field(STATE_FOLDER / "mailbox", description="Folder in which `mailbox` stores emails.")
+    email_mailbox_size: int = Field(
+        1000, ge=1, le=100_000, description="Maximum number of emails in `mailbox`; the oldest are deleted."
+    )
+    smtp_host: str | None = Field(None, description="Host name of the SMTP server, such as smtp.example.com.")
     smtp_port: int | None = Field(
-        None, ge=1, le=65535, description="Its port. When empty: 587 for `starttls`, 465 for `tls`, 25 for `none`."
+        None,
+        ge=1,
+        le=65535,
+        description="Port of the SMTP server. Default: 587 for `starttls`, 465 for `tls`, 25 for `none`.",
     )
     smtp_security: SmtpSecurity = Field(
-        SmtpSecurity.STARTTLS, description="`starttls` (required, never skipped), `tls` from the first byte, or `none`."
+        SmtpSecurity.STARTTLS,
+        description="Encryption: `starttls` (required, no fallback to plain text), `tls` (implicit TLS) or `none`.",
     )
     smtp_username: str | None = Field(None, description="The name to sign in with at the mail server, if it wants one.")
     smtp_password: SecretStr | None = Field(None, description="The password that goes with it.")
     smtp_timeout: float = Field(
-        20.0, gt=0, le=300, description="Seconds for connecting and signing in, and again for each mail."
+        20.0, gt=0, le=300, description="Timeout in seconds for connecting and authenticating, and for each email."
     )
     smtp_ca_file: Path | None = Field(
-        None, description="A PEM file of authorities to trust besides the system's, for a server of one's own."
+        None, description="PEM file of CA certificates to trust in addition to the system's, for a private server."
     )
 
     @field_validator("email_from", "email_reply_to")
@@ -89,13 +95,13 @@ class EmailSettings(SettingsBase):
 
     def production_errors(self) -> Iterator[str]:
         if self.email_provider in (EmailProviderName.CONSOLE, EmailProviderName.MAILBOX):
-            yield f"EMAIL_PROVIDER={self.email_provider} sends nothing. Set EMAIL_PROVIDER=smtp."
+            yield f"EMAIL_PROVIDER={self.email_provider} does not send emails. Set EMAIL_PROVIDER=smtp."
         elif not self.smtp_host:
-            yield "SMTP_HOST is not set. Name the mail server that sends for you, such as smtp.example.com."
+            yield "SMTP_HOST is not set. Set it to your SMTP server, such as smtp.example.com."
         elif self.smtp_security is SmtpSecurity.NONE and self.smtp_username and not _is_loopback(self.smtp_host):
-            yield "SMTP_SECURITY=none would send SMTP_PASSWORD readable over the network. Set starttls or tls."
+            yield "SMTP_SECURITY=none would send SMTP_PASSWORD unencrypted. Use starttls or tls."
         if Address.parse(self.email_from).domain == "localhost":
-            yield "EMAIL_FROM is not set. Give an address of your own domain, such as no-reply@example.com."
+            yield "EMAIL_FROM is not set. Set it to an address of your domain, such as no-reply@example.com."
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Sends over SMTP (RFC 5321) with STARTTLS (RFC 3207) or implicit TLS (RFC 8314)."""
+"""Sends emails over SMTP (RFC 5321) with STARTTLS (RFC 3207) or implicit TLS (RFC 8314)."""
 
 import asyncio
 import ssl
@@ -16,13 +16,13 @@ from undercroft.providers.email.protocol import DeliveryResult
 from undercroft.providers.email.settings import EmailSettings, SmtpSecurity
 
 AUTH_ERROR_CODES = frozenset({530, 534, 535, 538})
-"""Replies that speak of our sign-in (RFC 4954, 6), not of the mail: once the settings are mended it can go."""
+"""Authentication errors (RFC 4954, section 6): the email can be sent once the settings are fixed."""
 
 QUIT_TIMEOUT = 2.0
 
 
 class SmtpProvider:
-    """One connection per call of `deliver`; none is kept between calls, so an idle one cannot go stale."""
+    """Opens one connection per call of `deliver`. None is reused between calls, because idle connections go stale."""
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
@@ -46,7 +46,7 @@ class SmtpProvider:
         await _quit(await self._connect())
 
     async def _connect(self) -> aiosmtplib.SMTP:
-        """A connection, secured and signed in. Raises `DeliveryDeferred` whatever fails: no mail is at fault."""
+        """Open a secured and authenticated connection. Every failure raises `DeliveryDeferred`: no email caused it."""
         client = await self._client()
         try:
             async with asyncio.timeout(self._settings.smtp_timeout):
@@ -82,48 +82,48 @@ class SmtpProvider:
                 context.load_verify_locations(cafile=self._settings.smtp_ca_file)
             except OSError as error:
                 raise ConfigurationError(
-                    f"SMTP_CA_FILE {self._settings.smtp_ca_file} cannot be read: {error}. Name a PEM file."
+                    f"SMTP_CA_FILE {self._settings.smtp_ca_file} cannot be read: {error}. Set it to a PEM file."
                 ) from None
         return context
 
     async def _send(self, client: aiosmtplib.SMTP, message: EmailMessage) -> DeliveryResult:
-        """Hand one mail over. A connection that failed is closed, so that the next mail gets a new one."""
+        """Send one email. After an error the connection is closed, so that the next email gets a new one."""
         options = ["SMTPUTF8"] if message.needs_smtputf8 else []
         try:
             async with asyncio.timeout(self._settings.smtp_timeout):
-                refused, _ = await client.sendmail(
+                rejected, _ = await client.sendmail(
                     message.sender.email, message.recipients, message.to_bytes(), mail_options=options
                 )
         except aiosmtplib.SMTPNotSupported:
-            return DeliveryRefused("The mail server does not take addresses outside of ASCII (SMTPUTF8).")
+            return DeliveryRefused("The mail server does not support non-ASCII addresses (SMTPUTF8).")
         except SMTPRecipientsRefused as error:
             return _most_retryable(SMTPResponse(each.code, each.message) for each in error.recipients)
         except SMTPResponseException as error:
             return _classify_reply(SMTPResponse(error.code, error.message))
         except (SMTPException, OSError, ValueError) as error:
             client.close()
-            return DeliveryDeferred(f"The mail server did not take the mail: {_describe(error)}")
-        return _most_retryable(refused.values()) if refused else None
+            return DeliveryDeferred(f"The mail server did not accept the email: {_describe(error)}")
+        return _most_retryable(rejected.values()) if rejected else None
 
 
 def _classify_reply(reply: SMTPResponse) -> EmailError:
-    text = f"The mail server answered {reply.code} {reply.message}"
-    refused = 500 <= reply.code < 600 and reply.code not in AUTH_ERROR_CODES
-    return DeliveryRefused(text) if refused else DeliveryDeferred(text)
+    text = f"The mail server responded {reply.code} {reply.message}"
+    is_permanent = 500 <= reply.code < 600 and reply.code not in AUTH_ERROR_CODES
+    return DeliveryRefused(text) if is_permanent else DeliveryDeferred(text)
 
 
 def _most_retryable(replies: Iterable[SMTPResponse]) -> EmailError:
-    """Of several recipients' refusals the one that can still be cured, so that trying again may reach them."""
+    """Return a retryable error if there is one among the recipients' errors, so that a retry can reach them."""
     errors = [_classify_reply(reply) for reply in replies]
     return next((error for error in errors if isinstance(error, DeliveryDeferred)), errors[0])
 
 
 def _describe(error: BaseException) -> str:
-    """The reason for people; a timeout has no text of its own."""
+    """Return a readable reason, also for errors without a message such as timeouts."""
     if isinstance(error, TimeoutError):
-        return "it did not answer in time."
+        return "it did not respond in time."
     if isinstance(error, SMTPResponseException):
-        return f"it answered {error.code} {error.message}"
+        return f"it responded {error.code} {error.message}"
     return str(error) or type(error).__name__
 
 

@@ -1,11 +1,11 @@
-"""Mail templates: `<name>.txt` and `<name>.html`, the subject a block of the text.
+"""Email templates: `<name>.txt` and `<name>.html`. The subject is a block of the text template.
 
     {% extends "base.txt" %}
     {% block subject %}Welcome to {{ app_name }}{% endblock %}
-    {% block body %}Good to have you.{% endblock %}
+    {% block body %}Your account is ready.{% endblock %}
 
-A name is looked up in the project's folder (EMAIL_TEMPLATES), in the folders that modules added (the latest first),
-then beside this file, where `base.txt` and `base.html` are. A variable that nobody gave is an error.
+A template is searched in the project's folder (EMAIL_TEMPLATES), in the folders that modules added (latest first), and
+in `templates` beside this file, which contains `base.txt` and `base.html`. An undefined variable is an error.
 """
 
 from collections.abc import Mapping
@@ -34,15 +34,15 @@ class RenderedEmail(Struct, frozen=True):
 
 
 def add_templates(folder: Path) -> None:
-    """Let a module's mail templates be found; what is added later wins over what was added earlier."""
+    """Add a module's folder of email templates. A later folder has precedence over an earlier one."""
     if folder not in _folders:
         _folders.append(folder)
 
 
 def render(template: str, data: Mapping[str, Any]) -> RenderedEmail:
-    """Fill a template's text, HTML and subject. Reads files: call it in a thread.
+    """Render a template's subject, text and HTML. Call it in a thread, because it reads files.
 
-    Raises `InvalidMessage` when there is no such template, when it is wrong, or when a variable is missing.
+    Raises `InvalidMessage` if the template does not exist or is invalid, or if a variable is undefined.
     """
     from jinja2 import TemplateError, TemplateNotFound
 
@@ -50,25 +50,25 @@ def render(template: str, data: Mapping[str, Any]) -> RenderedEmail:
     try:
         return _render(environment, template, data)
     except TemplateNotFound as error:
-        raise InvalidMessage(f"There is no mail template {error.name!r}.") from error
+        raise InvalidMessage(f"Email template {error.name!r} not found.") from error
     except TemplateError as error:
-        raise InvalidMessage(f"The mail template {template!r} cannot be filled: {error}.") from error
+        raise InvalidMessage(f"The email template {template!r} cannot be rendered: {error}.") from error
 
 
 def _render(environment: "Environment", template: str, data: Mapping[str, Any]) -> RenderedEmail:
     plain = environment.get_template(f"{template}.txt")
     if "subject" not in plain.blocks:
-        raise InvalidMessage(f"The mail template {template}.txt has no block named subject.")
+        raise InvalidMessage(f"The email template {template}.txt has no `subject` block.")
     subject = " ".join("".join(plain.blocks["subject"](plain.new_context(dict(data)))).split())
     html = environment.get_template(f"{template}.html").render(data, subject=subject)
     return RenderedEmail(subject, _collapse_blank_lines(plain.render(data, subject=subject)), html)
 
 
 def _collapse_blank_lines(text: str) -> str:
-    """No blanks at line ends, one empty line at most: what conditions in a template leave behind."""
+    """Remove trailing spaces and repeated blank lines, which conditions in a template leave behind."""
     lines = [line.rstrip() for line in text.strip().splitlines()]
-    kept = [line for index, line in enumerate(lines) if line or lines[index - 1]]
-    return "\n".join(kept) + "\n"
+    collapsed = [line for index, line in enumerate(lines) if line or lines[index - 1]]
+    return "\n".join(collapsed) + "\n"
 
 
 @cache
@@ -79,7 +79,9 @@ def _environment(folders: tuple[Path, ...]) -> "Environment":
         loader=FileSystemLoader(folders),
         autoescape=select_autoescape(["html"], default=False),
         undefined=StrictUndefined,
-        cache_size=400 if load(CoreSettings).is_production else 0,  # elsewhere a new override shows at once
+        cache_size=400
+        if load(CoreSettings).is_production
+        else 0,  # in development, changed templates apply immediately
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -88,7 +90,7 @@ def _environment(folders: tuple[Path, ...]) -> "Environment":
 
 
 def _web_link(url: str) -> str:
-    """The URL, when a browser opens it as a page. Raises `InvalidMessage` for `javascript:` and its like."""
+    """Return the URL if it is an HTTP URL. Raises `InvalidMessage` for other schemes such as `javascript:`."""
     if not str(url).startswith(("https://", "http://")):
-        raise InvalidMessage("A link in a mail must begin with https:// or http://.")
+        raise InvalidMessage("A link in an email must begin with https:// or http://.")
     return url

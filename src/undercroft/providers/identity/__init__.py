@@ -1,4 +1,4 @@
-"""Identities that others keep: external issuers of tokens (AUTH_PROVIDER) and social sign-in."""
+"""Identity providers: external token issuers (AUTH_PROVIDER) and social sign-in."""
 
 from undercroft.providers.http_client import HttpClient, require_client
 from undercroft.providers.identity.errors import (

@@ -1,4 +1,4 @@
-"""Apple's client secret: a JWT that the team's key signs anew for each use."""
+"""Apple's client secret: a JWT that is signed with the team's key for each use."""
 
 import time
 
@@ -9,7 +9,7 @@ SECRET_LIFETIME = 300
 
 
 class AppleSecret:
-    """Raises `ConfigurationError` when the key cannot be read."""
+    """Generates client secrets. Raises `ConfigurationError` when the key cannot be read."""
 
     def __init__(self, settings: SocialSettings) -> None:
         from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -22,11 +22,13 @@ class AppleSecret:
         except (ValueError, TypeError):
             key = None
         if not isinstance(key, EllipticCurvePrivateKey):
-            raise ConfigurationError("APPLE_PRIVATE_KEY is not the key that Apple gave out: paste the .p8 file, PEM.")
+            raise ConfigurationError(
+                "APPLE_PRIVATE_KEY is not a valid key. Paste the content of Apple's .p8 file (PEM)."
+            )
         self._key = key
 
     def __call__(self) -> str:
-        """A secret for the next five minutes."""
+        """Return a secret that is valid for five minutes."""
         import jwt
 
         settings, now = self._settings, int(time.time())

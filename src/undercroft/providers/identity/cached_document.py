@@ -1,4 +1,4 @@
-"""A document from elsewhere that is kept: asked for by one request at a time, never by one per request of ours."""
+"""Cache of a remote document, which at most one request at a time fetches."""
 
 import asyncio
 import math
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class CachedDocument(Generic[T]):
-    """`fetch` gets it, or raises `HttpClientError`.
+    """Caches the document that `fetch` returns; `fetch` raises `HttpClientError` on failure.
 
-    It is asked for again `max_age` seconds after it came, in the background, and renewed at most once in `min_interval`
-    seconds however often somebody wants that. What is known goes on being used when it cannot be had.
+    A document older than `max_age` seconds is fetched again in the background. Fetches start at most once in
+    `min_interval` seconds. When a fetch fails, the cached document stays in use.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class CachedDocument(Generic[T]):
         self._request: asyncio.Task[None] | None = None
 
     async def get(self) -> T:
-        """The document. Raises `IdentityProviderUnavailable` when it never came."""
+        """Return the document. Raises `IdentityProviderUnavailable` if it was never fetched successfully."""
         if self.value is None:
             self._start_fetch()
             await self._wait_for_fetch()
@@ -54,14 +54,14 @@ class CachedDocument(Generic[T]):
         return self.value
 
     def refresh(self) -> None:
-        """Ask for it again in the background when it is older than `max_age` seconds."""
+        """Start a fetch in the background if the document is older than `max_age` seconds."""
         if self.now() - self.fetched_at > self._max_age:
             self._start_fetch()
 
     async def refetch(self, *, newer_than: float) -> None:
-        """Ask for one that came later `newer_than` this moment, unless somebody wanted that a moment ago.
+        """Fetch the document again unless it is `newer_than` this time, at most once in `min_interval` seconds.
 
-        Who comes while a request is under way waits for that one.
+        If a fetch is running, wait for that one.
         """
         if (
             self._request is None
@@ -76,11 +76,11 @@ class CachedDocument(Generic[T]):
         return self._clock()
 
     def unavailable(self) -> IdentityProviderUnavailable:
-        """The error that tells when asking again makes sense."""
+        """Return the error, with the seconds until the next possible fetch as `retry_after`."""
         return IdentityProviderUnavailable(retry_after=math.ceil(self._requested_at + self._min_interval - self.now()))
 
     async def close(self) -> None:
-        """Give up what is under way."""
+        """Cancel a running fetch."""
         if self._request is not None:
             self._request.cancel()
             await asyncio.gather(self._request, return_exceptions=True)

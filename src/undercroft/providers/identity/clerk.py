@@ -28,7 +28,7 @@ SESSION_ENDS = ("session.ended", "session.removed", "session.revoked")
 
 
 class Clerk:
-    """Clerk: session tokens name the page in `azp` and hold no address unless the instance adds one."""
+    """Clerk. Session tokens contain the page's origin in `azp`, and no email address unless the instance adds one."""
 
     def __init__(self, http_client: HttpClient) -> None:
         settings = load(IdentitySettings)
@@ -56,21 +56,21 @@ class Clerk:
         return None if user is None else self._of(user, parse_unix_milliseconds(user.get("updated_at")) or time.time())
 
     async def _user(self, subject: str) -> dict[str, Any] | None:
-        """What the Backend API says of a user; None without a secret key, and for one that it does not know."""
+        """Return a user from the Backend API; None without a secret key or for an unknown user."""
         settings = load(IdentitySettings)
         key = settings.clerk_secret_key.get_secret_value()
         if not key:
             return None
-        reply = await get_with_token(
+        response = await get_with_token(
             self._http_client, f"{settings.clerk_api_url}/v1/users/{quote(subject, safe='')}", key
         )
-        return reply.content if reply.ok and reply.content.get("id") == subject else None
+        return response.content if response.ok and response.content.get("id") == subject else None
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         secret = load(IdentitySettings).clerk_webhook_secret.get_secret_value()
         name, sent_at = verify_webhook(headers, body, secret, prefix="svix")
-        said = json_object(body)
-        kind, user = said.get("type"), said.get("data")
+        payload = json_object(body)
+        kind, user = payload.get("type"), payload.get("data")
         if not isinstance(user, dict) or not has_subject(user.get("id")):
             return None
         if kind == "user.deleted":
@@ -96,8 +96,8 @@ class Clerk:
             ),
             {},
         )
-        proof = primary.get("verification")
-        verified = isinstance(proof, dict) and proof.get("status") == "verified"
+        verification = primary.get("verification")
+        verified = isinstance(verification, dict) and verification.get("status") == "verified"
         name = " ".join(part for part in (user.get("first_name"), user.get("last_name")) if isinstance(part, str))
         return Profile.of(
             self.issuer,
@@ -111,12 +111,12 @@ class Clerk:
 
 
 def _is_signed_in(claims: Claims) -> bool:
-    """A session with a task left, such as a second factor or a team to choose, is `pending`: not signed in yet."""
+    """Return False for `pending` sessions, which still require a task such as a second factor or a team selection."""
     return bool(claims.sts in (None, "active"))
 
 
 def _blocked_until(user: Mapping[str, Any]) -> datetime | UnsetType | None:
-    """An administrator bans for good; too many wrong passwords lock for a while, which may have no end."""
+    """Return the end of a ban (permanent, by an administrator) or of a lockout after too many wrong passwords."""
     if "banned" not in user and "locked" not in user:
         return UNSET
     if user.get("banned") is True:

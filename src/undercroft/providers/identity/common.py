@@ -1,4 +1,4 @@
-"""What the providers have in common: how they are asked, and what is made of what they say."""
+"""Helpers that the providers share: requests, and parsing of responses."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -13,13 +13,13 @@ from undercroft.providers.identity.profile import FOREVER, to_datetime
 from undercroft.providers.identity.tokens import TokenRules, TokenVerifier, is_valid_subject
 
 DELETED_PROFILE: Any = {"email": None, "verified": False, "name": None}
-"""What is left of the profile of somebody who is gone."""
+"""Profile fields of a deleted user."""
 
 
 def create_token_verifier(
     issuer: str, jwks_uri: Callable[[], Awaitable[str]], http_client: HttpClient, **rules: Any
 ) -> TokenVerifier:
-    """The verifier of an issuer's tokens with its own keys."""
+    """Create a verifier of an issuer's tokens that uses the issuer's JWKS."""
     jwks = Jwks(jwks_uri, http_client)
     token_verifier = TokenVerifier(TokenRules(lambda _: issuer, **rules), jwks)
     jwks.on_key_removed = token_verifier.clear_cache
@@ -27,7 +27,7 @@ def create_token_verifier(
 
 
 async def get_with_token(http_client: HttpClient, url: str, token: str, **headers: str) -> HttpResponse:
-    """Ask with a bearer token. Raises `IdentityProviderUnavailable`."""
+    """Send a GET request with a bearer token. Raises `IdentityProviderUnavailable`."""
     try:
         return await http_client.get(url, headers={"Authorization": f"Bearer {token}", **headers})
     except HttpClientError as error:
@@ -35,7 +35,7 @@ async def get_with_token(http_client: HttpClient, url: str, token: str, **header
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a webhook's body; empty when it is something else."""
+    """Parse the JSON object in a webhook's body; return an empty dictionary for anything else."""
     try:
         content = msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError):
@@ -48,14 +48,14 @@ def has_subject(value: object) -> bool:
 
 
 def parse_ban_end(value: object) -> datetime | None:
-    """Until when a user is banned, as an ISO 8601 time; None for no ban, `FOREVER` for what is no time."""
+    """Parse the end of a ban from an ISO 8601 time; None for no ban, `FOREVER` for an unreadable time."""
     if value is None:
         return None
     return to_datetime(parse_iso_time(value)) or FOREVER
 
 
 def parse_unix_milliseconds(value: object) -> float | None:
-    """Unix milliseconds in seconds; None for anything else."""
+    """Convert Unix milliseconds to seconds; None for anything else."""
     try:
         return value / 1000 if isinstance(value, int | float) else None
     except OverflowError:
@@ -63,7 +63,7 @@ def parse_unix_milliseconds(value: object) -> float | None:
 
 
 def parse_iso_time(value: object) -> float | None:
-    """An ISO 8601 time in Unix seconds, UTC unless it says otherwise; None for anything else."""
+    """Convert an ISO 8601 time to Unix seconds, UTC if it has no offset; None for anything else."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What an issuer says about itself (OpenID Connect Discovery 1.0)."""
+"""An issuer's metadata (OpenID Connect Discovery 1.0)."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ class Metadata(Struct, frozen=True):
     jwks_uri: str
     userinfo_endpoint: str | None
     supports_iss_parameter: bool
-    """Whether it says who it is when it sends a browser back (RFC 9207)."""
+    """Whether the issuer adds `iss` to the authorization response (RFC 9207)."""
     auth_methods: tuple[str, ...]
-    """How clients may authenticate at the token endpoint; `client_secret_basic` where it does not say."""
+    """Client authentication methods of the token endpoint; `client_secret_basic` if the metadata lists none."""
 
 
 class Discovery:
-    """An issuer's metadata, asked for at its first use. `expected_issuer` is the issuer that they must name."""
+    """Fetches an issuer's metadata at its first use. `expected_issuer` is the issuer that the metadata must contain."""
 
     def __init__(self, issuer: str, http_client: HttpClient, *, expected_issuer: str | None = None) -> None:
         self.issuer = issuer
@@ -32,37 +32,37 @@ class Discovery:
         self.document = CachedDocument("discovery", self._fetch, max_age=MAX_AGE)
 
     async def metadata(self) -> Metadata:
-        """Raises `IdentityProviderUnavailable`."""
+        """Return the metadata. Raises `IdentityProviderUnavailable`."""
         return await self.document.get()
 
     async def jwks_uri(self) -> str:
         return (await self.document.get()).jwks_uri
 
     async def _fetch(self) -> Metadata:
-        said = await self._http_client.get_json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-        if said.get("issuer") != self._expected_issuer:
-            raise HttpClientError(f"{self.issuer} calls itself {str(said.get('issuer'))[:200]!r}")
-        userinfo = _endpoint(said, "userinfo_endpoint") if said.get("userinfo_endpoint") else None
+        content = await self._http_client.get_json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+        if content.get("issuer") != self._expected_issuer:
+            raise HttpClientError(f"{self.issuer} returned metadata of the issuer {str(content.get('issuer'))[:200]!r}")
+        userinfo = _endpoint(content, "userinfo_endpoint") if content.get("userinfo_endpoint") else None
         return Metadata(
             issuer=self._expected_issuer,
-            authorization_endpoint=_endpoint(said, "authorization_endpoint"),
-            token_endpoint=_endpoint(said, "token_endpoint"),
-            jwks_uri=_endpoint(said, "jwks_uri"),
+            authorization_endpoint=_endpoint(content, "authorization_endpoint"),
+            token_endpoint=_endpoint(content, "token_endpoint"),
+            jwks_uri=_endpoint(content, "jwks_uri"),
             userinfo_endpoint=userinfo,
-            supports_iss_parameter=said.get("authorization_response_iss_parameter_supported") is True,
-            auth_methods=_auth_methods(said),
+            supports_iss_parameter=content.get("authorization_response_iss_parameter_supported") is True,
+            auth_methods=_auth_methods(content),
         )
 
 
-def _auth_methods(said: dict[str, Any]) -> tuple[str, ...]:
-    listed = said.get("token_endpoint_auth_methods_supported")
+def _auth_methods(content: dict[str, Any]) -> tuple[str, ...]:
+    listed = content.get("token_endpoint_auth_methods_supported")
     named = tuple(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else ()
     return named or ("client_secret_basic",)
 
 
-def _endpoint(said: dict[str, Any], name: str) -> str:
-    address = said.get(name)
-    if not isinstance(address, str):
+def _endpoint(content: dict[str, Any], name: str) -> str:
+    url = content.get(name)
+    if not isinstance(url, str):
         raise HttpClientError(f"the discovery document has no {name}")
-    require_https(address)
-    return address
+    require_https(url)
+    return url

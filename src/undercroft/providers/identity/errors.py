@@ -1,33 +1,33 @@
-"""What can go wrong with identities that others keep."""
+"""Errors of identity providers."""
 
 from undercroft.core.errors import BadRequest, ServiceUnavailable
 
 
 class IdentityProviderUnavailable(ServiceUnavailable):
-    """The identity provider cannot be asked, and what it would say is not known here."""
+    """The identity provider cannot be reached, and the required data is not cached."""
 
     code = "IDENTITY_PROVIDER_UNAVAILABLE"
-    message = "The identity provider cannot be reached at the moment."
+    message = "The identity provider is unavailable. Try again later."
 
 
 class SocialSignInFailed(BadRequest):
-    """What came back from the provider is not what was asked for, or was used before."""
+    """The provider's callback is invalid, has expired or was already used."""
 
     code = "SOCIAL_SIGN_IN_FAILED"
-    message = "Signing in did not work. Begin again."
+    message = "The sign-in failed. Try again."
 
 
 class BadToken(Exception):
-    """A token that is not valid here, whatever it is about."""
+    """The token is invalid."""
 
 
 class BadSigner(BadToken):
-    """A token that another key signed."""
+    """The token was signed with another key."""
 
 
 class ExpiredToken(BadToken):
-    """A token that was valid."""
+    """The token is valid but has expired."""
 
 
 class BadSignature(Exception):
-    """A webhook that is not from whom it says, or too old."""
+    """The webhook has an invalid signature or is too old."""

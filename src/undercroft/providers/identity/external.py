@@ -1,4 +1,4 @@
-"""The provider that AUTH_PROVIDER names."""
+"""Factory of the provider that AUTH_PROVIDER selects."""
 
 from undercroft.core.settings import load
 from undercroft.providers.http_client import HttpClient
@@ -7,7 +7,7 @@ from undercroft.providers.identity.settings import AuthProviderName, IdentitySet
 
 
 def make_external(http_client: HttpClient) -> ExternalIssuer:
-    """The issuer that AUTH_PROVIDER names. Raises `ConfigurationError`, and `ValueError` for `local`."""
+    """Create the issuer that AUTH_PROVIDER selects. Raises `ConfigurationError`, and `ValueError` for `local`."""
     match load(IdentitySettings).auth_provider:
         case AuthProviderName.OIDC:
             from undercroft.providers.identity.oidc import Oidc
@@ -21,4 +21,4 @@ def make_external(http_client: HttpClient) -> ExternalIssuer:
             from undercroft.providers.identity.clerk import Clerk
 
             return Clerk(http_client)
-    raise ValueError("The accounts are kept here.")
+    raise ValueError("AUTH_PROVIDER=local has no external issuer.")

@@ -1,4 +1,4 @@
-"""Signing in with GitHub, which speaks OAuth 2.0 and tells of people by its API."""
+"""Sign-in with GitHub, which uses OAuth 2.0 and provides the profile through its API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ log = structlog.get_logger("undercroft.security")
 
 
 class Github:
-    """Who it is, is the number of the account; its name can change hands."""
+    """Identifies users by their numeric account ID, because user names can be reassigned."""
 
     name = "github"
     label = "GitHub"
@@ -59,13 +59,15 @@ class Github:
             "code_verifier": flow.verifier,
         }
         try:
-            reply = await self._http_client.post(f"{self._settings.github_url}/login/oauth/access_token", form)
+            response = await self._http_client.post(f"{self._settings.github_url}/login/oauth/access_token", form)
         except HttpClientError as error:
             raise IdentityProviderUnavailable from error
-        token = reply.content.get("access_token") if reply.ok else None
+        token = response.content.get("access_token") if response.ok else None
         if not isinstance(token, str):
-            said = reply.content.get("error") if isinstance(reply.content, dict) else None
-            log.warning("social_sign_in.failed", provider=self.name, cause="no access token", error=str(said)[:100])
+            error_code = response.content.get("error") if isinstance(response.content, dict) else None
+            log.warning(
+                "social_sign_in.failed", provider=self.name, cause="no access token", error=str(error_code)[:100]
+            )
             raise SocialSignInFailed
         return token
 

@@ -14,13 +14,13 @@ MAX_KEYS = 100
 RSA_BITS = range(2048, 8193)
 PublicKey = RSAPublicKey | EllipticCurvePublicKey
 KeySet = dict[tuple[str, str], PublicKey]
-"""By key id and algorithm, so that a key never verifies by another algorithm than its own."""
+"""Keys by key ID and algorithm, so that a key is only used with its own algorithm."""
 
 
 class Jwks:
-    """Known keys cost no I/O. An unknown key id causes one request at most in `min_interval` seconds.
+    """Caches an issuer's keys. An unknown key ID triggers at most one request in `min_interval` seconds.
 
-    `on_key_removed` is called when a key that was known is not published any more.
+    `on_key_removed` is called when the issuer no longer publishes a cached key.
     """
 
     def __init__(
@@ -38,18 +38,18 @@ class Jwks:
         self.document = CachedDocument("jwks", self._fetch, min_interval=min_interval, max_age=max_age)
 
     def get_cached_key(self, kid: str, alg: str) -> PublicKey | None:
-        """The key, if it is known here. Without `kid` it is the only key for `alg`, if there is exactly one."""
+        """Return the key if it is cached. An empty `kid` matches the only key for `alg`, if there is exactly one."""
         return _find(self.document.value or {}, kid, alg)
 
     def refresh(self) -> None:
-        """Ask for the keys again in the background when they are old, so that a withdrawal becomes known."""
+        """Fetch old keys again in the background, so that revoked keys are noticed."""
         if self.document.value is not None:
             self.document.refresh()
 
     async def get_key(self, kid: str, alg: str) -> PublicKey | None:
-        """The key, asking the issuer for one that is not known. None is an answer of the issuer's.
+        """Return the key, fetching it if it is not cached. None means that the issuer publishes no such key.
 
-        Raises `IdentityProviderUnavailable` when the issuer could not be asked whether there is such a key.
+        Raises `IdentityProviderUnavailable` when the keys could not be fetched.
         """
         began = self.document.now()
         found = _find(await self.document.get(), kid, alg)
@@ -61,16 +61,17 @@ class Jwks:
         return found
 
     async def get_replacement(self, key: PublicKey, alg: str) -> PublicKey | None:
-        """Another key that is the only one for `alg` by now, asking the issuer at most once in `min_interval` seconds.
+        """Fetch the keys again and return the only key for `alg` if it is not `key`.
 
-        A token without a key id does not tell that its key is new.
+        A token without a key ID does not show that it was signed with a new key. Fetches start at most once in
+        `min_interval` seconds.
         """
         await self.document.refetch(newer_than=self.document.now())
         found = self.get_cached_key("", alg)
         return None if _public_numbers(found) == _public_numbers(key) else found
 
     async def check(self) -> None:
-        """Raises `IdentityProviderUnavailable` when the keys could not be had when they were last asked for."""
+        """Raise `IdentityProviderUnavailable` if the last fetch of the keys failed."""
         await self.document.get()
         if self.document.failed:
             raise self.document.unavailable()
@@ -78,7 +79,7 @@ class Jwks:
     async def _fetch(self) -> KeySet:
         keys = parse_keys(await self._http_client.get_json(await self._get_jwks_uri()))
         if not keys:
-            raise HttpClientError("the JWKS holds no key that can be used")
+            raise HttpClientError("the JWKS contains no usable key")
         known = self.document.value or {}
         if any(_public_numbers(keys.get(name)) != _public_numbers(key) for name, key in known.items()):
             self.on_key_removed()
@@ -86,7 +87,7 @@ class Jwks:
 
 
 def parse_keys(content: dict[str, Any]) -> KeySet:
-    """The keys of a JWK Set that sign with RS256 or ES256; all others are passed over."""
+    """Parse the RS256 and ES256 signing keys of a JWK Set. All other keys are ignored."""
     listed = content.get("keys")
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         return {}
@@ -102,12 +103,12 @@ def parse_keys(content: dict[str, Any]) -> KeySet:
 def _find(keys: KeySet, kid: str, alg: str) -> PublicKey | None:
     if kid:
         return keys.get((kid, alg))
-    fitting = [key for (_, its_alg), key in keys.items() if its_alg == alg]
-    return fitting[0] if len(fitting) == 1 else None
+    matching = [key for (_, key_alg), key in keys.items() if key_alg == alg]
+    return matching[0] if len(matching) == 1 else None
 
 
 def _key_id(jwk: dict[str, Any], number: int) -> str:
-    """The key id, which is optional (RFC 7517, 4.5); else one that no other key of the set has."""
+    """Return the key ID, which is optional (RFC 7517, section 4.5), or one that is unique in the set."""
     kid = jwk.get("kid")
     return kid if isinstance(kid, str) and kid else f"\0{number}"
 
@@ -128,7 +129,7 @@ def _parse_key(jwk: dict[str, Any]) -> tuple[str, PublicKey | None]:
 
 def _decode_number(text: str) -> int:
     if len(text) > 1400:
-        raise ValueError("larger than any key in use")
+        raise ValueError("the number is too large for a key")
     return int.from_bytes(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 

@@ -15,13 +15,15 @@ from undercroft.providers.identity.tokens import Claims
 
 
 class Oidc:
-    """Any OpenID Connect issuer; what its tokens leave out, its userinfo endpoint tells."""
+    """Any OpenID Connect issuer. The userinfo endpoint provides claims that tokens omit."""
 
     def __init__(self, http_client: HttpClient) -> None:
         settings = load(IdentitySettings)
         audiences = frozenset(settings.oidc_audience or filter(None, [load(SocialSettings).oidc_client_id]))
         if not audiences:
-            raise ConfigurationError("AUTH_PROVIDER=oidc needs OIDC_AUDIENCE, or tokens for others would do here.")
+            raise ConfigurationError(
+                "AUTH_PROVIDER=oidc needs OIDC_AUDIENCE; without it, tokens for other applications would be accepted."
+            )
         self.issuer = settings.issuer
         self._discovery = Discovery(self.issuer, http_client)
         self.token_verifier = create_token_verifier(
@@ -30,21 +32,26 @@ class Oidc:
         self._http_client = http_client
 
     async def profile(self, claims: Claims, token: str) -> Profile:
-        said = {"email": claims.email, "email_verified": claims.email_verified, "name": claims.name}
+        user_info = {"email": claims.email, "email_verified": claims.email_verified, "name": claims.name}
         endpoint = (await self._discovery.metadata()).userinfo_endpoint if claims.email is None else None
         if endpoint:
-            reply = await get_with_token(self._http_client, endpoint, token)
-            if reply.ok and reply.content.get("sub") == claims.sub:
-                said = reply.content
-        verified = load(IdentitySettings).auth_trust_email or said.get("email_verified") in (True, "true")
+            response = await get_with_token(self._http_client, endpoint, token)
+            if response.ok and response.content.get("sub") == claims.sub:
+                user_info = response.content
+        verified = load(IdentitySettings).auth_trust_email or user_info.get("email_verified") in (True, "true")
         return Profile.of(
-            self.issuer, claims.sub, email=said.get("email"), verified=verified, name=said.get("name"), at=claims.iat
+            self.issuer,
+            claims.sub,
+            email=user_info.get("email"),
+            verified=verified,
+            name=user_info.get("name"),
+            at=claims.iat,
         )
 
     async def lookup(self, subject: str) -> Profile | None:  # noqa: ARG002
-        """The userinfo endpoint takes a token of the user."""
+        """Return None: the userinfo endpoint requires a token of the user."""
         return None
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:  # noqa: ARG002
-        """There is no common form of webhooks."""
+        """Raise `BadSignature`: OpenID Connect has no common webhook format."""
         raise BadSignature

@@ -1,4 +1,4 @@
-"""Signing in with an OpenID Connect provider (OpenID Connect Core 1.0, 3.1)."""
+"""Sign-in with an OpenID Connect provider (OpenID Connect Core 1.0, section 3.1)."""
 
 import json
 from base64 import b64encode
@@ -22,10 +22,11 @@ log = structlog.get_logger("undercroft.security")
 
 
 class OpenId:
-    """`metadata_issuer` is the issuer in the metadata, where that is a pattern with `{tenantid}`.
+    """A provider that supports OpenID Connect.
 
-    `is_email_verified` says whether an address is proven; by default what the claim `email_verified` says. `secret` is
-    asked at each use; how it is sent is for the issuer's metadata to say.
+    `metadata_issuer` is the issuer in the metadata if that is a pattern with `{tenantid}`. `is_email_verified` returns
+    whether an address is verified, by default from the claim `email_verified`. `secret` is called at each use; the
+    issuer's metadata determines how the secret is sent.
     """
 
     def __init__(
@@ -70,16 +71,18 @@ class OpenId:
         self._require_issuer(metadata, response)
         granted = await self._exchange(metadata, flow, response.get("code", ""))
         claims = await self._verify_id_token(granted, flow)
-        said: dict[str, Any] = {"email": claims.email, "name": claims.name}
+        user_info: dict[str, Any] = {"email": claims.email, "name": claims.name}
         verified = self._is_email_verified(claims)
         if claims.email is None and metadata.userinfo_endpoint:
-            said = await self._userinfo(metadata.userinfo_endpoint, granted, claims)
-            verified = said.get("email_verified") in (True, "true")
-        name = said.get("name") or _name_from_form(response)
-        return Profile.of(claims.iss, claims.sub, email=said.get("email"), verified=verified, name=name, at=claims.iat)
+            user_info = await self._userinfo(metadata.userinfo_endpoint, granted, claims)
+            verified = user_info.get("email_verified") in (True, "true")
+        name = user_info.get("name") or _name_from_form(response)
+        return Profile.of(
+            claims.iss, claims.sub, email=user_info.get("email"), verified=verified, name=name, at=claims.iat
+        )
 
     def _issuer_of(self, claims: Claims) -> str:
-        """The issuer that these claims must name; a shared one has the directory's id in it."""
+        """Return the issuer that these claims must contain; a shared issuer contains the directory's ID."""
         if "{tenantid}" not in self._expected_issuer:
             return self._expected_issuer
         try:
@@ -88,12 +91,12 @@ class OpenId:
             return ""
 
     def _require_issuer(self, metadata: Metadata, response: Mapping[str, str]) -> None:
-        """Another provider's answer is not taken for this one's (RFC 9207)."""
-        given = response.get("iss")
-        if "{tenantid}" in metadata.issuer:  # the ID token tells which of them it is
+        """Reject authorization responses of another issuer (RFC 9207)."""
+        issuer = response.get("iss")
+        if "{tenantid}" in metadata.issuer:  # the ID token contains the directory's issuer
             return
-        if (given is None and metadata.supports_iss_parameter) or (given is not None and given != metadata.issuer):
-            raise self._log_failure("the answer is another issuer's")
+        if (issuer is None and metadata.supports_iss_parameter) or (issuer is not None and issuer != metadata.issuer):
+            raise self._log_failure("the response is from another issuer")
 
     async def _exchange(self, metadata: Metadata, flow: Flow, code: str) -> dict[str, Any]:
         form = {
@@ -104,18 +107,18 @@ class OpenId:
         }
         headers, credentials = self._authentication(metadata)
         try:
-            reply = await self._http_client.post(metadata.token_endpoint, form | credentials, headers=headers)
+            response = await self._http_client.post(metadata.token_endpoint, form | credentials, headers=headers)
         except HttpClientError as error:
             raise IdentityProviderUnavailable from error
-        if not reply.ok:
-            raise self._log_failure(f"the token endpoint answered {reply.status}", reply.content)
-        granted: dict[str, Any] = reply.content
+        if not response.ok:
+            raise self._log_failure(f"the token endpoint returned {response.status}", response.content)
+        granted: dict[str, Any] = response.content
         return granted
 
     def _authentication(self, metadata: Metadata) -> tuple[dict[str, str], dict[str, str]]:
-        """Headers and form fields that authenticate this client (OpenID Connect Core 1.0, 9), as the issuer wants it.
+        """Return headers and form fields that authenticate this client (OpenID Connect Core 1.0, section 9).
 
-        Without a secret this is a public client, which PKCE protects.
+        The method is one that the issuer supports. Without a secret this is a public client, which PKCE protects.
         """
         secret, methods = self._secret(), metadata.auth_methods
         if secret and "client_secret_basic" in methods:
@@ -125,7 +128,9 @@ class OpenId:
             return {}, {"client_id": self._client_id, "client_secret": secret}
         if "none" in methods:
             return {}, {"client_id": self._client_id}
-        raise self._log_failure(f"no way to authenticate: the issuer takes {', '.join(methods)[:200]}")
+        raise self._log_failure(
+            f"no supported client authentication method: the issuer supports {', '.join(methods)[:200]}"
+        )
 
     async def _verify_id_token(self, granted: Mapping[str, Any], flow: Flow) -> Claims:
         token = granted.get("id_token")
@@ -136,22 +141,22 @@ class OpenId:
         except BadToken as error:
             raise self._log_failure(f"the ID token is not valid ({type(error).__name__})") from None
         if len(claims.audiences) > 1 and claims.azp != self._client_id:
-            raise self._log_failure("the ID token is another client's")
+            raise self._log_failure("the ID token was issued to another client")
         if claims.nonce is None or not constant_time_compare(claims.nonce, flow.nonce):
-            raise self._log_failure("the ID token is another sign-in's")
+            raise self._log_failure("the ID token belongs to another sign-in")
         return claims
 
     async def _userinfo(self, endpoint: str, granted: Mapping[str, Any], claims: Claims) -> dict[str, Any]:
         try:
-            reply = await self._http_client.get(
+            response = await self._http_client.get(
                 endpoint, headers={"Authorization": f"Bearer {granted.get('access_token')}"}
             )
         except HttpClientError as error:
             raise IdentityProviderUnavailable from error
-        if not reply.ok or reply.content.get("sub") != claims.sub:
+        if not response.ok or response.content.get("sub") != claims.sub:
             return {"name": claims.name}
-        said: dict[str, Any] = reply.content
-        return said
+        user_info: dict[str, Any] = response.content
+        return user_info
 
     def _log_failure(self, cause: str, content: object = None) -> SocialSignInFailed:
         error = content.get("error") if isinstance(content, dict) else None
@@ -160,7 +165,7 @@ class OpenId:
 
 
 def _name_from_form(response: Mapping[str, str]) -> str | None:
-    """Apple tells the name in the form, and only when somebody comes for the first time."""
+    """Return the name from the form parameter `user`, which Apple sends only at a user's first sign-in."""
     try:
         name = json.loads(response.get("user", "null"))["name"]
         return f"{name.get('firstName', '')} {name.get('lastName', '')}".strip()

@@ -1,4 +1,4 @@
-"""Who somebody is at an identity provider."""
+"""Profile of a user at an identity provider."""
 
 from datetime import UTC, datetime
 
@@ -9,14 +9,15 @@ from undercroft.core.validation.email import EMAIL_LENGTH
 from undercroft.core.validation.text import NAME_LENGTH, normalize_line
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""When a block ends that has no end."""
+"""End of a permanent block."""
 
 
 class Profile(Struct, frozen=True):
-    """`issuer` and `subject` are who it is for ever; the address may change and is only theirs when it is verified.
+    """Profile of a user as reported by a provider.
 
-    `at` is when the provider knew this, so that older news never overwrite later ones. `blocked_until` is for how long
-    the provider lets the user not sign in: `FOREVER`, a time, None for a user who may, UNSET where it does not say.
+    `issuer` and `subject` identify the user permanently; the address may change. `at` is the time of the profile at
+    the provider, so that older data never overwrites newer data. `blocked_until` is the end of a block by the
+    provider: a time, `FOREVER`, None for a user who is not blocked, or UNSET if the provider does not report it.
     """
 
     issuer: str
@@ -39,7 +40,7 @@ class Profile(Struct, frozen=True):
         at: float | None = None,
         blocked_until: datetime | UnsetType | None = UNSET,
     ) -> "Profile":
-        """Brings what the provider says into our form; an address that is none is left out."""
+        """Create a profile from unvalidated values. An invalid address is omitted."""
         address, known_at = _address(email), to_datetime(at or None)
         return cls(issuer, subject, address, verified and address is not None, _name(name), known_at, blocked_until)
 
@@ -49,7 +50,7 @@ class Profile(Struct, frozen=True):
 
 
 def to_datetime(seconds: float | None) -> datetime | None:
-    """Unix seconds as a time in UTC; None for none, and for what no calendar has."""
+    """Convert Unix seconds to a time in UTC; None for None and for values out of range."""
     try:
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):

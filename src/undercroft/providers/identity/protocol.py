@@ -1,4 +1,4 @@
-"""What every provider is that keeps the accounts instead of this installation."""
+"""Protocol of providers that manage the accounts instead of this application."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -19,9 +19,9 @@ class ProviderEventKind(StrEnum):
 
 
 class ProviderEvent(Struct, frozen=True):
-    """What a webhook reports: a user's profile as it is now, that the user is gone, or the end of one session there.
+    """An event from a webhook: a user was changed or deleted, or a session at the provider ended.
 
-    `id` names it for ever; `session_id` is what tokens of the session say in `sid` or `session_id`.
+    `id` identifies the event permanently. `session_id` equals the claim `sid` or `session_id` of the session's tokens.
     """
 
     id: str
@@ -31,22 +31,22 @@ class ProviderEvent(Struct, frozen=True):
 
 
 class ExternalIssuer(Protocol):
-    """One file beside this one per provider."""
+    """A provider that issues tokens. Each provider has its own module in this package."""
 
     issuer: str
     token_verifier: "TokenVerifier"
 
     async def profile(self, claims: "Claims", token: str) -> Profile:
-        """Who it is, asking the provider for what the token does not say. Raises `IdentityProviderUnavailable`."""
+        """Return the profile, fetching data that the token omits. Raises `IdentityProviderUnavailable`."""
         ...
 
     async def lookup(self, subject: str) -> Profile | None:
-        """A user as the provider knows them now; None where it cannot be asked without a token of theirs.
+        """Return a user's current profile; None if the provider requires a token of the user.
 
         Raises `IdentityProviderUnavailable`.
         """
         ...
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
-        """What a webhook tells; None when it is about something else. Raises `BadSignature`."""
+        """Verify and parse a webhook. Returns None for irrelevant events. Raises `BadSignature`."""
         ...

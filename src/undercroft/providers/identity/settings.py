@@ -1,4 +1,4 @@
-"""Settings of identities that others keep: who issues tokens, and whom people may sign in with."""
+"""Settings of external identities: the token issuer and the providers of social sign-in."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ MICROSOFT = "https://login.microsoftonline.com"
 CLERK_API = "https://api.clerk.com"
 URL = r"^(https?://[^\s]*[^\s/])?$"
 ISSUER = r"^(https?://[^\s]+)?$"
-"""Some issuers end with a slash, which then belongs to their name."""
+"""Some issuers end with a slash, which is part of the issuer."""
 SHARED_TENANTS = ("common", "organizations", "consumers")
 
 
@@ -45,38 +45,40 @@ class IdentitySettings(SettingsBase):
 
     auth_provider: AuthProviderName = Field(
         AuthProviderName.LOCAL,
-        description="Who keeps the accounts: `local` (this installation), or `supabase`, `clerk` or `oidc`, whose "
-        "access tokens are then what requests bear; local registration and passwords are off.",
+        description="Service that manages the accounts: `local` (this application), `supabase`, `clerk` or `oidc`. "
+        "With an external service, requests authenticate with its access tokens, and local registration and passwords "
+        "are off.",
     )
     auth_trust_email: bool = Field(
         False,
-        description="Take the addresses of AUTH_PROVIDER as proven although its tokens do not say `email_verified`; "
-        "only for an issuer that lets nobody choose an address.",
+        description="Treat email addresses of AUTH_PROVIDER as verified even if its tokens do not contain "
+        "`email_verified`. Only for issuers where users cannot choose their address.",
     )
-    oidc_issuer: str = Field("", pattern=ISSUER, description="The issuer for `oidc`, as in its tokens' claim `iss`.")
+    oidc_issuer: str = Field("", pattern=ISSUER, description="Issuer for `oidc`, as in the claim `iss` of its tokens.")
     oidc_audience: StringList = Field(
-        (), description="The claim `aud` of tokens that are accepted, separated by commas; OIDC_CLIENT_ID when empty."
+        (), description="Accepted values of the claim `aud`, separated by commas. Default: OIDC_CLIENT_ID."
     )
-    supabase_url: str = Field("", pattern=URL, description="The project: https://abcdefgh.supabase.co.")
+    supabase_url: str = Field("", pattern=URL, description="Project URL, such as https://abcdefgh.supabase.co.")
     supabase_anon_key: SecretStr = Field(
-        SecretStr(""), description="Its anon or publishable key, to ask whether an address is confirmed."
+        SecretStr(""), description="Anon or publishable key, used to check whether an email address is confirmed."
     )
     supabase_jwt_secret: SecretStr = Field(
-        SecretStr(""), description="Its legacy JWT secret, while it still signs with HS256."
+        SecretStr(""), description="Legacy JWT secret, for projects that still sign with HS256."
     )
     supabase_webhook_secret: SecretStr = Field(
-        SecretStr(""), description="Signs what it posts to /api/v1/public/identity/webhooks/supabase: `v1,whsec_…`."
+        SecretStr(""),
+        description="Signing secret of webhooks to /api/v1/public/identity/webhooks/supabase: `v1,whsec_…`.",
     )
-    clerk_issuer: str = Field("", pattern=URL, description="The Frontend API: https://clerk.example.com.")
+    clerk_issuer: str = Field("", pattern=URL, description="Frontend API URL, such as https://clerk.example.com.")
     clerk_authorized_parties: StringList = Field(
-        (), description="Origins whose session tokens are accepted (`azp`): https://app.example.com."
+        (), description="Accepted origins of session tokens (`azp`), such as https://app.example.com."
     )
     clerk_secret_key: SecretStr = Field(
-        SecretStr(""), description="The secret key, to ask for people's addresses, which session tokens do not hold."
+        SecretStr(""), description="Secret key, used to fetch email addresses, which session tokens do not contain."
     )
-    clerk_api_url: str = Field(CLERK_API, pattern=URL, description="Where Clerk's Backend API is.")
+    clerk_api_url: str = Field(CLERK_API, pattern=URL, description="URL of Clerk's Backend API.")
     clerk_webhook_secret: SecretStr = Field(
-        SecretStr(""), description="Signs what it posts to /api/v1/public/identity/webhooks/clerk: `whsec_…`."
+        SecretStr(""), description="Signing secret of webhooks to /api/v1/public/identity/webhooks/clerk: `whsec_…`."
     )
 
     @property
@@ -85,7 +87,7 @@ class IdentitySettings(SettingsBase):
 
     @property
     def issuer(self) -> str:
-        """Who issues the tokens of AUTH_PROVIDER, as their claim `iss` says; empty where the accounts are kept here."""
+        """Issuer of AUTH_PROVIDER's tokens, as in their claim `iss`; empty for `local`."""
         issuers = {
             AuthProviderName.SUPABASE: f"{self.supabase_url}/auth/v1",
             AuthProviderName.CLERK: self.clerk_issuer,
@@ -95,7 +97,7 @@ class IdentitySettings(SettingsBase):
 
     @property
     def missing_setting(self) -> str | None:
-        """The setting without which the chosen provider cannot work."""
+        """Name of the required setting that the selected provider lacks; None if there is none."""
         needs = {
             AuthProviderName.SUPABASE: ("SUPABASE_URL", self.supabase_url),
             AuthProviderName.CLERK: ("CLERK_ISSUER", self.clerk_issuer),
@@ -115,44 +117,44 @@ class IdentitySettings(SettingsBase):
             if getattr(self, name).startswith("http://"):
                 yield f"{name.upper()} must begin with https://."
         if self.auth_provider is AuthProviderName.CLERK and not self.clerk_authorized_parties:
-            yield "CLERK_AUTHORIZED_PARTIES is not set: name the origins of your pages, or others' tokens would do."
+            yield "CLERK_AUTHORIZED_PARTIES is not set. Set it to the origins of your pages, or any token is accepted."
         secret = self.supabase_jwt_secret.get_secret_value()
         if secret and len(secret) < 32:
-            yield "SUPABASE_JWT_SECRET is too weak: at least 32 characters, or none and asymmetric keys."
+            yield "SUPABASE_JWT_SECRET is too short. Use at least 32 characters, or none and asymmetric keys."
 
 
 class SocialSettings(SettingsBase):
     section: ClassVar[str] = "Social sign-in"
 
-    google_client_id: str = Field("", description="Switches signing in with Google on.")
-    google_client_secret: SecretStr = Field(SecretStr(""), description="The secret that goes with it.")
-    google_issuer: str = Field(GOOGLE, pattern=URL, description="For tests: a stand-in in Google's place.")
-    github_client_id: str = Field("", description="Switches signing in with GitHub on.")
-    github_client_secret: SecretStr = Field(SecretStr(""), description="The secret that goes with it.")
-    github_url: str = Field(GITHUB, pattern=URL, description="Another GitHub, such as an Enterprise Server.")
-    github_api_url: str = Field(GITHUB_API, pattern=URL, description="Its API.")
-    microsoft_client_id: str = Field("", description="Switches signing in with Microsoft on.")
-    microsoft_client_secret: SecretStr = Field(SecretStr(""), description="The secret that goes with it.")
+    google_client_id: str = Field("", description="Client ID of Google; enables sign-in with Google.")
+    google_client_secret: SecretStr = Field(SecretStr(""), description="Client secret of Google.")
+    google_issuer: str = Field(GOOGLE, pattern=URL, description="Issuer of Google; only tests use an emulator.")
+    github_client_id: str = Field("", description="Client ID of GitHub; enables sign-in with GitHub.")
+    github_client_secret: SecretStr = Field(SecretStr(""), description="Client secret of GitHub.")
+    github_url: str = Field(GITHUB, pattern=URL, description="URL of GitHub or of a GitHub Enterprise Server.")
+    github_api_url: str = Field(GITHUB_API, pattern=URL, description="URL of its API.")
+    microsoft_client_id: str = Field("", description="Client ID of Microsoft; enables sign-in with Microsoft.")
+    microsoft_client_secret: SecretStr = Field(SecretStr(""), description="Client secret of Microsoft.")
     microsoft_tenant: str = Field(
         "common",
         pattern=r"^[A-Za-z0-9.-]{1,100}$",
-        description="A directory's id, whose addresses are then taken as proven; or `common`, `organizations`, "
-        "`consumers`, where only those are that the optional claim `xms_edov` vouches for.",
+        description="Directory (tenant) ID, which treats all its email addresses as verified; or `common`, "
+        "`organizations` or `consumers`, where only the optional claim `xms_edov` verifies an address.",
     )
-    microsoft_url: str = Field(MICROSOFT, pattern=URL, description="Another Microsoft cloud.")
-    apple_client_id: str = Field("", description="Switches signing in with Apple on: the Services ID.")
-    apple_team_id: str = Field("", description="The team that the key belongs to.")
-    apple_key_id: str = Field("", description="The key's id.")
-    apple_private_key: SecretStr = Field(SecretStr(""), description="The key itself, PEM; \\n for line ends.")
-    apple_issuer: str = Field(APPLE, pattern=URL, description="For tests: a stand-in in Apple's place.")
-    oidc_client_id: str = Field("", description="Switches signing in with OIDC_ISSUER on.")
-    oidc_client_secret: SecretStr = Field(SecretStr(""), description="The secret that goes with it.")
-    oidc_name: str = Field("Single sign-on", max_length=60, description="What people call it.")
-    oidc_scopes: str = Field("openid email profile", description="What is asked for.")
+    microsoft_url: str = Field(MICROSOFT, pattern=URL, description="URL of the Microsoft cloud.")
+    apple_client_id: str = Field("", description="Services ID of Apple; enables sign-in with Apple.")
+    apple_team_id: str = Field("", description="ID of the team that owns the key.")
+    apple_key_id: str = Field("", description="ID of the key.")
+    apple_private_key: SecretStr = Field(SecretStr(""), description="Private key (PEM), with \\n for line breaks.")
+    apple_issuer: str = Field(APPLE, pattern=URL, description="Issuer of Apple; only tests use an emulator.")
+    oidc_client_id: str = Field("", description="Client ID at OIDC_ISSUER; enables sign-in with it.")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="Client secret at OIDC_ISSUER.")
+    oidc_name: str = Field("Single sign-on", max_length=60, description="Display name of OIDC_ISSUER.")
+    oidc_scopes: str = Field("openid email profile", description="Scopes that a sign-in requests.")
     social_redirect_uris: StringList = Field(
         (),
-        description="Addresses outside this installation that an app may be sent back to with a one-time code, each "
-        "exactly: myapp://signed-in.",
+        description="External URLs to which apps may be redirected with a one-time code, compared exactly, such as "
+        "myapp://signed-in.",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Whom people may sign in with: OAuth 2.0 by code and PKCE (RFC 9700), OpenID Connect where there is such a thing."""
+"""Social sign-in: OAuth 2.0 authorization code flow with PKCE (RFC 9700), with OpenID Connect where supported."""
 
 import hashlib
 import secrets
@@ -17,7 +17,7 @@ from undercroft.providers.identity.settings import SHARED_TENANTS, SocialSetting
 
 
 class Flow(Struct, frozen=True):
-    """One sign-in under way: what was sent along with the browser, and what must come back."""
+    """Parameters of one authorization request, which the callback must match."""
 
     redirect_uri: str
     state: str = field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -26,12 +26,12 @@ class Flow(Struct, frozen=True):
 
     @property
     def challenge(self) -> str:
-        """PKCE's S256 challenge (RFC 7636, 4.2)."""
+        """The PKCE S256 challenge (RFC 7636, section 4.2)."""
         digest = hashlib.sha256(self.verifier.encode()).digest()
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def authorization_url(self, endpoint: str, **extra_parameters: str) -> str:
-        """The provider's page with everything that it must know."""
+        """Return the URL of the provider's page with all parameters."""
         parameters = {
             "response_type": "code",
             "redirect_uri": self.redirect_uri,
@@ -44,35 +44,35 @@ class Flow(Struct, frozen=True):
 
 
 class SocialProvider(Protocol):
-    """One file beside this one per kind."""
+    """A provider of social sign-in. Each kind has its own module in this package."""
 
     name: str
     label: str
     issuer: str
 
     async def authorization_url(self, flow: Flow) -> str:
-        """Where to send the browser. Raises `IdentityProviderUnavailable`."""
+        """Return the URL to which to redirect the browser. Raises `IdentityProviderUnavailable`."""
         ...
 
     async def profile(self, flow: Flow, response: Mapping[str, str]) -> Profile:
-        """Who came back with this answer; its `state` was checked already.
+        """Return the profile of a callback's user. The caller has checked `state`.
 
-        Raises `SocialSignInFailed` for a code, token or issuer that does not fit, `IdentityProviderUnavailable`.
+        Raises `SocialSignInFailed` for an invalid code, token or issuer, and `IdentityProviderUnavailable`.
         """
         ...
 
 
 def get_provider_label(name: str) -> str:
-    """What people call a provider, whether it is on or not."""
+    """Return the display name of a provider, whether it is enabled or not."""
     labels = {"google": "Google", "github": "GitHub", "microsoft": "Microsoft", "apple": "Apple"}
     labels |= {"supabase": "Supabase", "clerk": "Clerk"}
     return labels.get(name) or load(SocialSettings).oidc_name
 
 
 def make_social(http_client: HttpClient) -> dict[str, SocialProvider]:
-    """The providers that are on, by their names, in the order in which buttons are shown.
+    """Return the enabled providers by name, in the order of the buttons on sign-in pages.
 
-    Raises `ConfigurationError` for half a configuration.
+    Raises `ConfigurationError` for an incomplete configuration.
     """
     settings = load(SocialSettings)
     return {name: make(http_client) for name, make in _FACTORIES.items() if getattr(settings, f"{name}_client_id")}
@@ -93,8 +93,11 @@ def _google(http_client: HttpClient) -> SocialProvider:
 
 
 def _microsoft(http_client: HttpClient) -> SocialProvider:
-    """Anybody can put any address into a directory of their own, so addresses of shared tenants are only proven where
-    the claim `xms_edov` says that the domain is the directory's."""
+    """Create the Microsoft provider.
+
+    Any administrator can enter any email address in a directory. Addresses of shared tenants are therefore verified
+    only if the claim `xms_edov` confirms that the directory owns the domain.
+    """
     from undercroft.providers.identity.openid import OpenId
 
     settings = load(SocialSettings)

@@ -24,9 +24,9 @@ from undercroft.providers.identity.webhook_signatures import verify_webhook
 
 
 class Supabase:
-    """Supabase Auth: asymmetric keys, or the project's legacy secret (HS256).
+    """Supabase Auth with asymmetric keys, or with the project's legacy secret (HS256).
 
-    Whether an address is confirmed is asked at `/auth/v1/user`: people write `user_metadata` themselves.
+    `/auth/v1/user` determines whether an address is confirmed: users can change `user_metadata` themselves.
     """
 
     def __init__(self, http_client: HttpClient) -> None:
@@ -45,28 +45,28 @@ class Supabase:
         settings = load(IdentitySettings)
         key = settings.supabase_anon_key.get_secret_value()
         if key:
-            reply = await get_with_token(self._http_client, f"{self.issuer}/user", token, apikey=key)
-            if reply.ok and reply.content.get("id") == claims.sub:
-                return self._of(reply.content, claims.iat)
+            response = await get_with_token(self._http_client, f"{self.issuer}/user", token, apikey=key)
+            if response.ok and response.content.get("id") == claims.sub:
+                return self._of(response.content, claims.iat)
         name = (claims.user_metadata or {}).get("full_name")
         verified = settings.auth_trust_email
         return Profile.of(self.issuer, claims.sub, email=claims.email, verified=verified, name=name, at=claims.iat)
 
     async def lookup(self, subject: str) -> Profile | None:  # noqa: ARG002
-        """Supabase tells of a user only to the user, or to a key that opens the whole database."""
+        """Return None: Supabase shows a user only to that user, or to a key with access to the whole database."""
         return None
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> ProviderEvent | None:
         secret = load(IdentitySettings).supabase_webhook_secret.get_secret_value()
         name, sent_at = verify_webhook(headers, body, secret, prefix="webhook")
-        said = json_object(body)
-        if (said.get("schema"), said.get("table")) != ("auth", "users"):
+        payload = json_object(body)
+        if (payload.get("schema"), payload.get("table")) != ("auth", "users"):
             return None
-        gone = said.get("type") == "DELETE"
-        row = said.get("old_record" if gone else "record")
+        is_deletion = payload.get("type") == "DELETE"
+        row = payload.get("old_record" if is_deletion else "record")
         if not isinstance(row, dict) or not has_subject(row.get("id")):
             return None
-        if gone or row.get("deleted_at"):  # a user may be deleted for good, or be marked as deleted
+        if is_deletion or row.get("deleted_at"):  # a hard or a soft deletion
             return ProviderEvent(
                 name, ProviderEventKind.DELETED, Profile.of(self.issuer, row["id"], **DELETED_PROFILE, at=sent_at)
             )
@@ -75,8 +75,8 @@ class Supabase:
         )
 
     def _of(self, row: Mapping[str, Any], at: float) -> Profile:
-        about = row.get("raw_user_meta_data") or row.get("user_metadata")
-        name = about.get("full_name") or about.get("name") if isinstance(about, dict) else None
+        metadata = row.get("raw_user_meta_data") or row.get("user_metadata")
+        name = metadata.get("full_name") or metadata.get("name") if isinstance(metadata, dict) else None
         verified = bool(row.get("email_confirmed_at")) or load(IdentitySettings).auth_trust_email
         return Profile.of(
             self.issuer,

@@ -1,4 +1,4 @@
-"""Tokens that others issued: JWTs (RFC 7519, 8725) whose issuer, audience, times, algorithm and key must all fit."""
+"""Verification of JWTs of external issuers (RFC 7519, RFC 8725): issuer, audience, times, algorithm and key."""
 
 import time
 from base64 import urlsafe_b64decode
@@ -19,13 +19,13 @@ TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
 CLOCK_TOLERANCE = 5
 MAX_TOKEN_LENGTH = 16_384
 MAX_LIFETIME = 86_400
-"""Seconds for which a token of another issuer may be valid: what any of the supported issuers gives, and no more."""
+"""Maximum lifetime of an external token in seconds: the longest that any supported issuer uses."""
 SUBJECT_LENGTH = 255
 HEADER_LENGTH = 2000
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """What a token says, as far as anybody here asks. Times are Unix seconds."""
+    """The claims of a token that this application uses. Times are Unix seconds."""
 
     iss: str
     sub: str
@@ -56,12 +56,12 @@ class Claims(msgspec.Struct, frozen=True):
 
     @property
     def session(self) -> str | None:
-        """The session at the issuer that the token was issued to, as Clerk and Supabase name it."""
+        """ID of the session at the issuer, from the claims that Clerk and Supabase use."""
         return self.sid or self.session_id
 
     @property
     def actor(self) -> tuple[str, str] | None:
-        """The issuer and subject of who acts as the user (RFC 8693, 4.1); None for the user in person."""
+        """Issuer and subject of the actor who impersonates the user (RFC 8693, section 4.1); None without an actor."""
         if not isinstance(self.act, dict):
             return None
         issuer, subject = self.act.get("iss", self.iss), self.act.get("sub")
@@ -73,12 +73,12 @@ class Claims(msgspec.Struct, frozen=True):
 
     @property
     def has_verified_email(self) -> bool:
-        """Whether the issuer vouches for the address; some write the boolean as a string."""
+        """Whether the issuer has verified the address. Some issuers write the boolean as a string."""
         return self.email_verified in (True, "true")
 
     @property
     def authenticated_at(self) -> datetime | None:
-        """When somebody last showed who they are: `auth_time`, Supabase's `amr`, or Clerk's `fva` in minutes."""
+        """Time of the last authentication, from `auth_time`, Supabase's `amr`, or Clerk's `fva` (in minutes)."""
         times = [each["timestamp"] for each in self.amr or () if isinstance(each, dict) and "timestamp" in each]
         if self.fva and self.fva[0] >= 0:
             times.append(self.iat - 60 * self.fva[0])
@@ -89,7 +89,7 @@ class Claims(msgspec.Struct, frozen=True):
 
     @property
     def passed_mfa(self) -> bool:
-        """Whether the issuer saw a second factor (RFC 8176; Supabase's `aal`, Clerk's `fva`)."""
+        """Whether the issuer verified a second factor (RFC 8176; Supabase's `aal`, Clerk's `fva`)."""
         seen = self.fva is not None and len(self.fva) > 1 and self.fva[1] >= 0
         return seen or self.aal == "aal2" or "mfa" in (self.amr or ())
 
@@ -102,10 +102,11 @@ class _Header(msgspec.Struct):
 
 
 class TokenRules(Struct, frozen=True):
-    """What fits. `issuer` gives the one that these claims must name; no `audiences` means that none is asked for.
+    """Conditions that valid claims meet.
 
-    `authorized_parties` are those that `azp` may name, if it names one. `secret` verifies HS256; without, HS256 is
-    refused. `accepts` is what a provider asks of the claims besides.
+    `issuer` returns the issuer that the claims must contain. An empty `audiences` or `authorized_parties` disables that
+    check; a missing `azp` is always allowed. `secret` verifies HS256; without it, HS256 is rejected. `accepts` is an
+    additional check by the provider.
     """
 
     issuer: Callable[[Claims], str]
@@ -116,7 +117,7 @@ class TokenRules(Struct, frozen=True):
 
 
 class TokenVerifier:
-    """Verifies. A verified token is remembered until it expires, the least recently seen go first."""
+    """Verifies tokens. Verified tokens are cached until they expire; the least recently used are evicted first."""
 
     def __init__(
         self, rules: TokenRules, jwks: Jwks, *, cache_size: int = 10_000, clock: Callable[[], float] = time.time
@@ -131,8 +132,11 @@ class TokenVerifier:
         self._decode_claims = msgspec.json.Decoder(Claims).decode
 
     async def verify(self, token: str) -> Claims:
-        """What the token says. Raises `BadToken`, `ExpiredToken`, and `IdentityProviderUnavailable` for a key that is
-        not known while the issuer cannot be asked."""
+        """Verify a token and return its claims.
+
+        Raises `BadToken`, `ExpiredToken`, and `IdentityProviderUnavailable` for an unknown key while the issuer is
+        unreachable.
+        """
         self.jwks.refresh()
         claims = self.get_cached(token)
         if claims is not None:
@@ -147,7 +151,7 @@ class TokenVerifier:
             return self._check(token, header, await self.jwks.get_replacement(key, header.alg))
 
     def verify_offline(self, token: str) -> Claims | None:
-        """What the token says, by the keys known here and without I/O; None when it is not valid."""
+        """Return the claims of a token with cached keys only, without I/O; None if it is invalid."""
         try:
             claims = self.get_cached(token)
             if claims is not None:
@@ -158,7 +162,7 @@ class TokenVerifier:
             return None
 
     def get_cached(self, token: str) -> Claims | None:
-        """What a token said that was verified before. Raises `ExpiredToken`."""
+        """Return the claims of a token that was verified before. Raises `ExpiredToken`."""
         claims = self._verified.get(token)
         if claims is None:
             return None
@@ -169,7 +173,7 @@ class TokenVerifier:
         return claims
 
     def clear_cache(self) -> None:
-        """Verify everything anew, because a key was withdrawn."""
+        """Forget verified tokens, because a key was revoked."""
         self._verified.clear()
 
     def _header(self, token: str) -> _Header:
@@ -226,5 +230,5 @@ class TokenVerifier:
 
 
 def is_valid_subject(value: str) -> bool:
-    """Whether this can be somebody's id: some characters, all of them printable."""
+    """Return whether the value is a possible subject: 1 to 255 printable characters."""
     return 0 < len(value) <= SUBJECT_LENGTH and value.isprintable()

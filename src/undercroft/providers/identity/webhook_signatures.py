@@ -1,4 +1,4 @@
-"""Signed webhooks as svix and Standard Webhooks send them: HMAC-SHA-256 over `id.timestamp.body`."""
+"""Webhook signatures of svix and Standard Webhooks: HMAC-SHA-256 over `id.timestamp.body`."""
 
 import hashlib
 import hmac
@@ -10,28 +10,32 @@ from undercroft.core.security.tokens import constant_time_compare
 from undercroft.providers.identity.errors import BadSignature
 
 TOLERANCE_SECONDS = 300
-"""Seconds that a webhook may be old, or ahead of our clock."""
+"""Maximum difference between a webhook's timestamp and the current time in seconds."""
 
 
 def verify_webhook(headers: Mapping[str, str], body: bytes, secret: str, *, prefix: str) -> tuple[str, float]:
-    """The webhook's id and when it was sent, in Unix seconds; `prefix` is `svix` or `webhook`. Raises `BadSignature`.
+    """Verify a webhook and return its ID and timestamp in Unix seconds; `prefix` is `svix` or `webhook`.
 
-    The id is the same when it is sent again, with another time and signature.
+    A retry has the same ID with a new timestamp and signature. Raises `BadSignature`.
     """
-    name, moment, given = (headers.get(f"{prefix}-{part}", "") for part in ("id", "timestamp", "signature"))
-    if not (name and len(name) <= 256 and moment.isascii() and moment.isdigit() and len(moment) < 16):
+    webhook_id, timestamp, signatures = (
+        headers.get(f"{prefix}-{name}", "") for name in ("id", "timestamp", "signature")
+    )
+    if not (webhook_id and len(webhook_id) <= 256 and timestamp.isascii() and timestamp.isdigit()):
         raise BadSignature
-    digest = hmac.new(_key(secret), f"{name}.{moment}.".encode() + body, hashlib.sha256).digest()
+    if len(timestamp) >= 16:
+        raise BadSignature
+    digest = hmac.new(_key(secret), f"{webhook_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     expected = f"v1,{b64encode(digest).decode()}"
-    if not any(constant_time_compare(expected, each) for each in given.split(" ")[:10]):
+    if not any(constant_time_compare(expected, each) for each in signatures.split(" ")[:10]):
         raise BadSignature
-    if abs(time.time() - int(moment)) > TOLERANCE_SECONDS:
+    if abs(time.time() - int(timestamp)) > TOLERANCE_SECONDS:
         raise BadSignature
-    return name, float(moment)
+    return webhook_id, float(timestamp)
 
 
 def _key(secret: str) -> bytes:
-    """`v1,whsec_…` (Supabase), `whsec_…` (svix) or the bare base64. Raises `BadSignature` when there is none."""
+    """Decode `v1,whsec_…` (Supabase), `whsec_…` (svix) or bare base64. Raises `BadSignature` if there is no key."""
     encoded = secret.removeprefix("v1,").removeprefix("whsec_")
     try:
         key = b64decode(encoded, validate=True)

@@ -1,4 +1,4 @@
-"""Identities over HTTP."""
+"""Routes of identities."""
 
 from undercroft.modules.identities.routes.identities import identities
 from undercroft.modules.identities.routes.social import social

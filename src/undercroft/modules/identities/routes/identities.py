@@ -1,4 +1,4 @@
-"""One's own identities."""
+"""The current user's identities."""
 
 from typing import Annotated
 from uuid import UUID
@@ -24,16 +24,16 @@ from undercroft.modules.identities.errors import (
 from undercroft.modules.identities.schemas import IdentityRead, LinkRequest, Redirect
 from undercroft.providers.identity import IdentityProviderUnavailable
 
-IDENTITIES = Tag("Identities", "Whom one signs in with.", group="Account")
+IDENTITIES = Tag("Identities", "Accounts at identity providers that sign in to this account.", group="Account")
 
 identities = Router(surface="auth", prefix="/identities", tag=IDENTITIES)
 
 
-@identities.get("", response_model=Page[IdentityRead], summary="List one's own identities")
+@identities.get("", response_model=Page[IdentityRead], summary="List the identities of the current user")
 async def list_identities(
     query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[IdentityRead]:
-    """Those that sign in to this account, the latest linked first."""
+    """Sorted by the time of linking, newest first."""
     found = await service.list_identities(session, principal, page=query.page, size=query.size)
     items = [IdentityRead.model_validate(each) for each in found.items]
     return Page.of(items, total=found.total, page=query.page, size=query.size)
@@ -49,17 +49,19 @@ async def list_identities(
 async def link(
     body: LinkRequest, principal: CurrentPrincipal, connections: ConnectionsDep, response: Response
 ) -> Redirect:
-    """Says where to send this browser, and gives it a cookie to come back with. The addresses need not be the same."""
-    begun = flows.begin(
+    """Start the linking of an identity: return the URL to which to redirect the browser, and set a cookie for the
+    callback. The email addresses of the identity and the account may differ.
+    """
+    flow_state = flows.begin(
         body.provider,
         return_to=body.return_to,
         kind=SessionKind.COOKIE,
         user_id=principal.user_id,
         session_id=principal.session_id,
     )
-    address = await connections.provider(body.provider).authorization_url(begun.flow)
-    flows.store(response, begun)
-    return Redirect(redirect_url=address)
+    url = await connections.provider(body.provider).authorization_url(flow_state.flow)
+    flows.store(response, flow_state)
+    return Redirect(redirect_url=url)
 
 
 @identities.delete(
@@ -70,5 +72,5 @@ async def link(
     dependencies=[require_step_up()],
 )
 async def unlink(identity_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """It signs in to this account no more. Sessions that it began go on."""
+    """Unlink an identity, so that it can no longer sign in to this account. Existing sessions stay active."""
     await service.unlink(session, principal, identity_id)

@@ -1,4 +1,4 @@
-"""Signing in with others: to the provider, and back."""
+"""Routes of social sign-in: redirect to the provider and callback."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Annotated
@@ -68,9 +68,9 @@ CALLBACK_ERRORS = (
 )
 
 
-@social.get("", response_model=Providers, summary="List whom one can sign in with")
+@social.get("", response_model=Providers, summary="List sign-in providers")
 async def list_providers(connections: ConnectionsDep) -> Providers:
-    """In the order in which buttons are shown."""
+    """Return the enabled providers in the order in which sign-in pages show their buttons."""
     base = f"{social.prefix}"
     listed = connections.social.values()
     return Providers(
@@ -90,7 +90,10 @@ async def list_providers(connections: ConnectionsDep) -> Providers:
 async def exchange(
     body: ExchangeRequest, client: CurrentClient, auth_services: AuthServicesDep, session: SessionDep
 ) -> TokenPair:
-    """For apps, which are sent back with a code; it works once, for a minute, and only with the verifier."""
+    """Exchange the code that an app received with the callback for tokens.
+
+    The code works once, within one minute, and only together with the PKCE verifier.
+    """
     _, started = await service.exchange(
         session, body.code.get_secret_value(), body.code_verifier.get_secret_value(), client
     )
@@ -108,19 +111,29 @@ async def begin(
     provider: str,
     request: Request,
     connections: ConnectionsDep,
-    return_to: Annotated[str, Query(max_length=MAX_PATH_LENGTH, description="Where to come back to.")] = "/",
+    return_to: Annotated[
+        str, Query(max_length=MAX_PATH_LENGTH, description="Where to redirect after the sign-in.")
+    ] = "/",
     session: Kind = SessionKind.COOKIE,
     code_challenge: Annotated[
-        str | None, Query(pattern=CODE_CHALLENGE_PATTERN, description="Of an app: S256, RFC 7636.")
+        str | None,
+        Query(
+            pattern=CODE_CHALLENGE_PATTERN,
+            description="S256 code challenge (RFC 7636); required when `session` is `bearer`.",
+        ),
     ] = None,
 ) -> Response:
-    """Sends the browser to the provider. It comes back signed in by a cookie; an app (`bearer`) with a code."""
+    """Redirect the browser to the provider.
+
+    After the callback the browser is signed in with a cookie. With `session=bearer`, an app receives a one-time code
+    to exchange for tokens.
+    """
 
     async def work() -> Response:
         if session is SessionKind.BEARER and code_challenge is None:
             raise ChallengeMissing
-        begun = flows.begin(provider, return_to=return_to, kind=session, challenge=code_challenge)
-        return await redirect_to_provider(connections, begun)
+        flow_state = flows.begin(provider, return_to=return_to, kind=session, challenge=code_challenge)
+        return await redirect_to_provider(connections, flow_state)
 
     return await with_error_page(request, work())
 
@@ -129,20 +142,22 @@ async def begin(
     "/{provider}/callback",
     status_code=303,
     response_class=RedirectResponse,
-    summary="Come back from a provider",
+    summary="Handle a provider's callback",
     responses=responses(*CALLBACK_ERRORS),
 )
 async def callback(
     provider: str, request: Request, connections: ConnectionsDep, auth_services: AuthServicesDep, client: CurrentClient
 ) -> Response:
-    """Where providers send browsers; only the browser that began, and only once."""
-    answer = _callback_parameters(request.query_params)
-    state = answer.get("state", "")
+    """Redirect URI of the provider. A flow completes only once, and only in the browser that started it."""
+    parameters = _callback_parameters(request.query_params)
+    state = parameters.get("state", "")
 
     async def work() -> Response:
-        begun = flows.resume(request, provider, state)
-        profile = await service.handle_callback(auth_services.database, connections.provider(provider), begun, answer)
-        return await _complete_flow(request, auth_services, begun, profile, client)
+        flow_state = flows.resume(request, provider, state)
+        profile = await service.handle_callback(
+            auth_services.database, connections.provider(provider), flow_state, parameters
+        )
+        return await _complete_flow(request, auth_services, flow_state, profile, client)
 
     response = await with_error_page(request, work())
     flows.clear(response, state)
@@ -153,26 +168,29 @@ async def callback(
     "/{provider}/callback",
     status_code=303,
     response_class=RedirectResponse,
-    summary="Come back from the provider by a form",
+    summary="Handle a provider's form callback",
 )
-@idempotency_exempt("It changes nothing: it sends the browser on.")
+@idempotency_exempt("It changes nothing: it redirects the browser.")
 async def form_post_callback(provider: str, request: Request) -> Response:
-    """Apple has the browser post from its own site, without our cookies: the same once more as a GET, with them."""
+    """Redirect a form callback to the GET callback with the same parameters.
+
+    Apple posts the form from its own site, so that the browser omits the SameSite cookies.
+    """
     form = await request.form()
-    response = _callback_parameters({name: value for name, value in form.items() if isinstance(value, str)})
-    return RedirectResponse(f"{social.prefix}/{provider}/callback?{urlencode(response)}", 303)
+    parameters = _callback_parameters({name: value for name, value in form.items() if isinstance(value, str)})
+    return RedirectResponse(f"{social.prefix}/{provider}/callback?{urlencode(parameters)}", 303)
 
 
-async def redirect_to_provider(connections: Connections, begun: OAuthFlowState) -> Response:
-    """To the provider, with a cookie that knows what must come back."""
-    address = await connections.provider(begun.provider).authorization_url(begun.flow)
-    response = RedirectResponse(address, 302)
-    flows.store(response, begun)
+async def redirect_to_provider(connections: Connections, flow_state: OAuthFlowState) -> Response:
+    """Redirect to the provider and set the cookie of the flow."""
+    url = await connections.provider(flow_state.provider).authorization_url(flow_state.flow)
+    response = RedirectResponse(url, 302)
+    flows.store(response, flow_state)
     return response
 
 
 async def with_error_page(request: Request, work: Awaitable[Response]) -> Response:
-    """The answer; what goes wrong is a page for browsers."""
+    """Return the response, or an HTML error page if the client accepts HTML and an error occurs."""
     try:
         return await work
     except AppError as error:
@@ -183,46 +201,48 @@ async def with_error_page(request: Request, work: Awaitable[Response]) -> Respon
 
 
 async def _complete_flow(
-    request: Request, auth_services: AuthServices, begun: OAuthFlowState, profile: Profile, client: Client
+    request: Request, auth_services: AuthServices, flow_state: OAuthFlowState, profile: Profile, client: Client
 ) -> Response:
-    await _require_same_user(request, auth_services, begun)
+    await _require_same_user(request, auth_services, flow_state)
     async with auth_services.database.session() as session:
-        if begun.user_id is not None:
-            await service.link(session, begun, profile)
-            return RedirectResponse(begun.return_to, 303)
-        if begun.challenge is not None:
-            code = await service.create_exchange_code(session, begun.provider, profile, begun.challenge)
-            return RedirectResponse(_add_query(begun.return_to, code=code), 303)
+        if flow_state.user_id is not None:
+            await service.link(session, flow_state, profile)
+            return RedirectResponse(flow_state.return_to, 303)
+        if flow_state.challenge is not None:
+            code = await service.create_exchange_code(session, flow_state.provider, profile, flow_state.challenge)
+            return RedirectResponse(_add_query(flow_state.return_to, code=code), 303)
     try:
         async with auth_services.database.session() as session:
-            started = await service.sign_in(session, begun.provider, profile, client)
+            started = await service.sign_in(session, flow_state.provider, profile, client)
     except MfaRequired as error:
-        page = await second_factor_page(request, error, begun.return_to)
-        return page or _redirect_with_fragment(begun.return_to, error)
-    response = RedirectResponse(begun.return_to, 303)
+        page = await second_factor_page(request, error, flow_state.return_to)
+        return page or _redirect_with_fragment(flow_state.return_to, error)
+    response = RedirectResponse(flow_state.return_to, 303)
     browser.set_sign_in_cookies(response, started)
     return response
 
 
-async def _require_same_user(request: Request, auth_services: AuthServices, begun: OAuthFlowState) -> None:
-    """Raises `LinkingNeedsSession` when somebody else signed in with this browser after the linking was begun."""
-    visitor = await auth_services.authenticator.visitor(request) if begun.user_id is not None else None
-    if visitor is not None and visitor.user_id_or_none != begun.user_id:
+async def _require_same_user(request: Request, auth_services: AuthServices, flow_state: OAuthFlowState) -> None:
+    """Raise `LinkingNeedsSession` if another user signed in with this browser after the linking was started."""
+    visitor = await auth_services.authenticator.visitor(request) if flow_state.user_id is not None else None
+    if visitor is not None and visitor.user_id_or_none != flow_state.user_id:
         raise LinkingNeedsSession
 
 
-def _redirect_with_fragment(target: str, asked: MfaRequired) -> Response:
-    """For a page of somebody's own: what `POST /auth/mfa/verify` wants, where no server's log sees it."""
-    return RedirectResponse(f"{urldefrag(target).url}#{urlencode(asked.details or {}, doseq=True)}", 303)
+def _redirect_with_fragment(target: str, error: MfaRequired) -> Response:
+    """Redirect to a custom page with the details for `POST /auth/mfa/verify` in the fragment, which no server logs."""
+    return RedirectResponse(f"{urldefrag(target).url}#{urlencode(error.details or {}, doseq=True)}", 303)
 
 
-def _callback_parameters(said: Mapping[str, str]) -> dict[str, str]:
+def _callback_parameters(received: Mapping[str, str]) -> dict[str, str]:
     return {
-        name: said[name] for name in CALLBACK_PARAMETERS if name in said and len(said[name]) <= MAX_PARAMETER_LENGTH
+        name: received[name]
+        for name in CALLBACK_PARAMETERS
+        if name in received and len(received[name]) <= MAX_PARAMETER_LENGTH
     }
 
 
-def _add_query(target: str, **more: str) -> str:
-    address, fragment = urldefrag(target)
-    joined = f"{address}{'&' if '?' in address else '?'}{urlencode(more)}"
+def _add_query(target: str, **parameters: str) -> str:
+    url, fragment = urldefrag(target)
+    joined = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
     return f"{joined}#{fragment}" if fragment else joined

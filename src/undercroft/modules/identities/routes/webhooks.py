@@ -1,4 +1,4 @@
-"""What the provider that keeps the accounts tells by itself."""
+"""Webhooks of the provider that manages the accounts."""
 
 from fastapi import Request, Response
 
@@ -20,15 +20,15 @@ webhooks = Router(surface="public", prefix="/identity/webhooks", tag=IDENTITIES)
 @webhooks.post(
     "/{provider}",
     status_code=204,
-    summary="Hear of a change at the identity provider",
+    summary="Receive an identity provider webhook",
     responses=responses(UnknownProvider, InvalidWebhook),
 )
 @limit("600/minute")
-@idempotency_exempt("Every event has an id, which works once.")
+@idempotency_exempt("Every event has an ID that works once.")
 async def receive_webhook(
     provider: str, request: Request, connections: ConnectionsDep, session: SessionDep
 ) -> Response:
-    """Signed as svix and Standard Webhooks do. What comes again changes nothing, what comes late neither."""
+    """Accept events with a svix or Standard Webhooks signature. Repeated and outdated events change nothing."""
     if connections.external is None or provider != load(IdentitySettings).auth_provider:
         raise UnknownProvider
     try:

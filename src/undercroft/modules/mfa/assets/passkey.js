@@ -1,68 +1,68 @@
-// Asks the browser for a passkey and posts what it signed with the form; says why when there is nothing to post.
+// Requests a passkey from the browser and submits the assertion with the form; shows an error if that fails.
 "use strict";
 
 const form = document.getElementById("passkey");
 const button = form.querySelector("button");
-const notice = form.querySelector("[role=alert]");
+const alertBox = form.querySelector("[role=alert]");
 
-const bytes = (text) => {
-  const plain = text.replaceAll("-", "+").replaceAll("_", "/");
-  return Uint8Array.from(atob(plain), (each) => each.charCodeAt(0));
+const decodeBase64url = (text) => {
+  const base64 = text.replaceAll("-", "+").replaceAll("_", "/");
+  return Uint8Array.from(atob(base64), (each) => each.charCodeAt(0));
 };
 
-const text = (buffer) => {
+const encodeBase64url = (buffer) => {
   if (!buffer) return null;
-  const plain = btoa(Array.from(new Uint8Array(buffer), (each) => String.fromCharCode(each)).join(""));
-  return plain.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const base64 = btoa(Array.from(new Uint8Array(buffer), (each) => String.fromCharCode(each)).join(""));
+  return base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 };
 
-const wanted = () => {
+const requestOptions = () => {
   const options = JSON.parse(form.dataset.options);
-  options.challenge = bytes(options.challenge);
-  options.allowCredentials = options.allowCredentials.map((each) => ({ ...each, id: bytes(each.id) }));
+  options.challenge = decodeBase64url(options.challenge);
+  options.allowCredentials = options.allowCredentials.map((each) => ({ ...each, id: decodeBase64url(each.id) }));
   return options;
 };
 
-const signed = ({ id, rawId, type, response }) => ({
+const encodeCredential = ({ id, rawId, type, response }) => ({
   id,
-  rawId: text(rawId),
+  rawId: encodeBase64url(rawId),
   type,
   response: {
-    clientDataJSON: text(response.clientDataJSON),
-    authenticatorData: text(response.authenticatorData),
-    signature: text(response.signature),
-    userHandle: text(response.userHandle),
+    clientDataJSON: encodeBase64url(response.clientDataJSON),
+    authenticatorData: encodeBase64url(response.authenticatorData),
+    signature: encodeBase64url(response.signature),
+    userHandle: encodeBase64url(response.userHandle),
   },
 });
 
-const say = (why) => {
-  notice.textContent = notice.dataset[why];
-  notice.hidden = false;
+const showError = (reason) => {
+  alertBox.textContent = alertBox.dataset[reason];
+  alertBox.hidden = false;
 };
 
-// The page of that address begins with the first step of signing in.
-const offerOtherAddress = () => {
-  const there = new URL(location.href);
-  there.hostname = form.dataset.domain;
+// The user signs in from the start on that domain: the pending sign-in is not carried over.
+const offerPasskeyDomain = () => {
+  const url = new URL(location.href);
+  url.hostname = form.dataset.domain;
   const link = document.getElementById("passkey-there");
-  link.href = there.href;
+  link.href = url.href;
   link.hidden = false;
 };
 
-const WHY = { NotAllowedError: "cancelled", AbortError: "cancelled", SecurityError: "elsewhere" };
+const REASONS = { NotAllowedError: "canceled", AbortError: "canceled", SecurityError: "wrongDomain" };
 
-const ask = async (event) => {
+const requestPasskey = async (event) => {
   event.preventDefault();
   button.disabled = true;
-  notice.hidden = true;
+  alertBox.hidden = true;
   try {
-    const passkey = await navigator.credentials.get({ publicKey: wanted() });
-    form.elements.passkey.value = JSON.stringify(signed(passkey));
+    const passkey = await navigator.credentials.get({ publicKey: requestOptions() });
+    form.elements.passkey.value = JSON.stringify(encodeCredential(passkey));
     form.submit();
   } catch (error) {
-    const why = WHY[error.name] ?? "failed";
-    say(why);
-    if (why === "elsewhere") offerOtherAddress();
+    const reason = REASONS[error.name] ?? "failed";
+    showError(reason);
+    if (reason === "wrongDomain") offerPasskeyDomain();
     button.disabled = false;
     button.focus();
   }
@@ -71,9 +71,9 @@ const ask = async (event) => {
 document.getElementById("no-script")?.remove();
 form.hidden = false;
 if (window.PublicKeyCredential && navigator.credentials) {
-  form.addEventListener("submit", ask);
+  form.addEventListener("submit", requestPasskey);
   if (!document.querySelector("[autofocus]")) button.focus();
 } else {
   button.hidden = true;
-  say("absent");
+  showError("unsupported");
 }

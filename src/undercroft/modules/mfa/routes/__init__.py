@@ -1,4 +1,4 @@
-"""Two-step sign-in, passkeys, stepping up, and the way out for those who lost everything."""
+"""Routes of two-factor authentication, passkeys, step-up authentication and the reset by a superadmin."""
 
 from undercroft.modules.mfa.routes.admin import admin
 from undercroft.modules.mfa.routes.factors import mfa

@@ -1,4 +1,4 @@
-"""For those who have lost all their second factors."""
+"""Reset of a user's second factors by a superadmin."""
 
 from uuid import UUID
 
@@ -15,10 +15,13 @@ admin = Router(surface="admin", prefix="/users", tag="Users")
 @admin.post(
     "/{user_id}/mfa/reset",
     status_code=204,
-    summary="Turn two-step sign-in off for a person",
+    summary="Reset the second factors of a user",
     responses=responses(UserNotFound, StepUpRequired),
     dependencies=[require_role(PlatformRole.SUPERADMIN), require_step_up()],
 )
 async def reset_mfa(user_id: UUID, session: SessionDep) -> None:
-    """All factors and recovery codes are gone, and the person is told by mail. For superadmins."""
+    """Remove all second factors and recovery codes of a user, revoke the user's sessions and notify the user by email.
+
+    Requires a superadmin.
+    """
     await reset(session, user_id)

@@ -1,4 +1,4 @@
-"""One's own authenticator app and recovery codes."""
+"""The current user's authenticator app and recovery codes."""
 
 from undercroft.core.auth import StepUpRequired
 from undercroft.core.db import ReadSessionDep, SessionDep
@@ -20,15 +20,17 @@ from undercroft.modules.mfa.schemas import (
     TotpStarted,
 )
 
-TWO_FACTOR = Tag("Two-step sign-in", "Authenticator apps, passkeys and recovery codes.", group="Account")
+TWO_FACTOR = Tag("Two-factor authentication", "Authenticator apps, passkeys and recovery codes.", group="Account")
 REAUTHENTICATED = [require_step_up()]
 
 mfa = Router(surface="auth", prefix="/mfa", tag=TWO_FACTOR)
 
 
-@mfa.get("", response_model=MfaRead, summary="Read one's own second factors")
+@mfa.get("", response_model=MfaRead, summary="Get the second factors of the current user")
 async def read_mfa(principal: CurrentPrincipal, session: ReadSessionDep) -> MfaRead:
-    """What is on, how many recovery codes are left, and which of one's teams ask for it."""
+    """Return the active factors, the number of unused recovery codes and the user's teams that require a second
+    factor.
+    """
     found = await enrollment.get_overview(session, principal.user_id)
     return MfaRead(
         enabled=found.totp or bool(found.passkeys),
@@ -42,13 +44,13 @@ async def read_mfa(principal: CurrentPrincipal, session: ReadSessionDep) -> MfaR
 @mfa.post(
     "/totp",
     response_model=TotpStarted,
-    summary="Begin to set up an authenticator app",
+    summary="Start the setup of an authenticator app",
     responses=responses(StepUpRequired),
     dependencies=REAUTHENTICATED,
 )
 @returns_secret
 async def begin_totp(principal: CurrentPrincipal, session: SessionDep) -> TotpStarted:
-    """Nothing changes before it is confirmed with a code; an app that is in use stays so until then."""
+    """Return a secret and its QR code. An app that is already set up stays valid until the new one is confirmed."""
     secret = await EnrollmentService(session, principal).begin_totp()
     uri = totp.provisioning_uri(secret, principal.subject["email"])
     return TotpStarted(
@@ -64,9 +66,12 @@ async def begin_totp(principal: CurrentPrincipal, session: SessionDep) -> TotpSt
 )
 @limit("sign_in")
 @returns_secret
-@step_up_when("the app was begun: without that there is no secret that a code could be of")
+@step_up_when("the setup starts: without a pending secret there is nothing to confirm")
 async def confirm_totp(body: ConfirmTotp, principal: CurrentPrincipal, session: SessionDep) -> TotpConfirmed:
-    """From now on signing in asks for its codes. With the first factor come recovery codes, shown this once."""
+    """Activate the pending app: sign-in requires a second factor from now on.
+
+    If this is the user's first factor, the response contains recovery codes, which are shown only once.
+    """
     change = await EnrollmentService(session, principal).confirm_totp(body.code)
     return TotpConfirmed(recovery_codes=change.recovery_codes)
 
@@ -79,18 +84,20 @@ async def confirm_totp(body: ConfirmTotp, principal: CurrentPrincipal, session: 
     dependencies=REAUTHENTICATED,
 )
 async def remove_totp(principal: CurrentPrincipal, session: SessionDep) -> None:
-    """With the last factor two-step sign-in is off, unless a team asks for it."""
+    """Remove the app. Removing the last factor turns two-factor authentication off; it fails with `MFA_NEEDED` if a
+    team requires it.
+    """
     await EnrollmentService(session, principal).remove_totp()
 
 
 @mfa.post(
     "/recovery-codes",
     response_model=RecoveryCodes,
-    summary="Get new recovery codes",
+    summary="Generate new recovery codes",
     responses=responses(MfaNotEnabled, StepUpRequired),
     dependencies=REAUTHENTICATED,
 )
 @returns_secret
 async def renew_recovery_codes(principal: CurrentPrincipal, session: SessionDep) -> RecoveryCodes:
-    """The earlier ones are void."""
+    """Replace all recovery codes. The previous codes no longer work."""
     return RecoveryCodes(recovery_codes=await EnrollmentService(session, principal).renew_recovery_codes())

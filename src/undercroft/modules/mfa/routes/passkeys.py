@@ -1,4 +1,4 @@
-"""One's own passkeys."""
+"""The current user's passkeys."""
 
 from typing import Annotated
 from uuid import UUID
@@ -28,11 +28,11 @@ REAUTHENTICATED = [require_step_up()]
 passkeys = Router(surface="auth", prefix="/passkeys", tag=TWO_FACTOR)
 
 
-@passkeys.get("", response_model=Page[PasskeyRead], summary="List one's own passkeys")
+@passkeys.get("", response_model=Page[PasskeyRead], summary="List the passkeys of the current user")
 async def list_passkeys(
     query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[PasskeyRead]:
-    """The oldest first."""
+    """Sorted by creation time, oldest first."""
     found = await enrollment.list_passkeys(session, principal.user_id, page=query.page, size=query.size)
     items = [PasskeyRead.of(each) for each in found.items]
     return Page.of(items, total=found.total, page=query.page, size=query.size)
@@ -41,13 +41,13 @@ async def list_passkeys(
 @passkeys.post(
     "/options",
     response_model=OptionsResponse,
-    summary="Begin to add a passkey",
+    summary="Start the registration of a passkey",
     responses=responses(TooManyPasskeys, StepUpRequired),
     dependencies=REAUTHENTICATED,
 )
-@idempotency_exempt("Each answer holds a challenge of its own.")
+@idempotency_exempt("Each response contains a new challenge.")
 async def begin_passkey(principal: CurrentPrincipal, session: SessionDep) -> OptionsResponse:
-    """Options for `navigator.credentials.create()`, good for five minutes and one passkey."""
+    """Return options for `navigator.credentials.create()`. They are valid for five minutes and one registration."""
     return OptionsResponse(options=await EnrollmentService(session, principal).begin_passkey())
 
 
@@ -61,7 +61,10 @@ async def begin_passkey(principal: CurrentPrincipal, session: SessionDep) -> Opt
 )
 @returns_secret
 async def add_passkey(body: PasskeyCreate, principal: CurrentPrincipal, session: SessionDep) -> PasskeyCreated:
-    """From now on it signs in by itself, or as the second step. With the first factor come recovery codes."""
+    """Register a passkey. It can sign in without a password and works as a second factor.
+
+    If this is the user's first factor, the response contains recovery codes, which are shown only once.
+    """
     passkey, change = await EnrollmentService(session, principal).add_passkey(body.name, body.credential)
     return PasskeyCreated(passkey=PasskeyRead.of(passkey), recovery_codes=change.recovery_codes)
 
@@ -69,7 +72,7 @@ async def add_passkey(body: PasskeyCreate, principal: CurrentPrincipal, session:
 @passkeys.patch(
     "/{passkey_id}", response_model=PasskeyRead, summary="Rename a passkey", responses=responses(PasskeyNotFound)
 )
-@step_up_exempt("A name opens nothing.")
+@step_up_exempt("A name grants no access.")
 async def rename_passkey(
     passkey_id: UUID, body: PasskeyUpdate, principal: CurrentPrincipal, session: SessionDep
 ) -> PasskeyRead:
@@ -84,5 +87,7 @@ async def rename_passkey(
     dependencies=REAUTHENTICATED,
 )
 async def remove_passkey(passkey_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """With the last factor two-step sign-in is off, unless a team asks for it."""
+    """Remove a passkey. Removing the last factor turns two-factor authentication off; it fails with `MFA_NEEDED` if a
+    team requires it.
+    """
     await EnrollmentService(session, principal).remove_passkey(passkey_id)

@@ -1,4 +1,4 @@
-"""The second step of signing in, signing in with a passkey, and stepping up."""
+"""Routes of the MFA challenge, of sign-in with a passkey and of step-up authentication."""
 
 from typing import Annotated
 
@@ -53,7 +53,7 @@ StepUpServiceDep = Annotated[StepUpService, Depends(get_step_up_service)]
 @second_factor.post(
     "/mfa/verify",
     response_model=TokenPair | CookieSession,
-    summary="Sign in: the second step",
+    summary="Complete a sign-in with a second factor",
     responses=responses(MfaTokenInvalid, InvalidCode, CsrfFailed, TooManyAttempts),
 )
 @limit("sign_in")
@@ -65,9 +65,10 @@ async def verify_sign_in(
     auth_services: AuthServicesDep,
     step: SecondFactorServiceDep,
 ) -> TokenPair | CookieSession:
-    """Takes the token of `MFA_REQUIRED` with one second factor and answers as the first step was asked to.
+    """Exchange the `mfa_token` of an `MFA_REQUIRED` error and one second factor for the kind of session that the
+    sign-in requested.
 
-    A code works once. After five wrong ones the sign-in begins anew.
+    A code works only once. After five wrong attempts the token is invalid and the user must sign in again.
     """
     refuse_cross_site_cookie(request, SessionKind.COOKIE)
     user, started, kind = await step.verify(body.mfa_token.get_secret_value(), body)
@@ -77,27 +78,29 @@ async def verify_sign_in(
 @second_factor.post(
     "/mfa/verify/options",
     response_model=OptionsResponse,
-    summary="Sign in: ask for a passkey as the second step",
+    summary="Get options to use a passkey as the second factor",
     responses=responses(MfaTokenInvalid),
 )
 @limit("sign_in_request")
-@idempotency_exempt("Each answer holds a challenge of its own.")
+@idempotency_exempt("Each response contains a new challenge.")
 async def begin_second_factor(body: MfaToken, step: SecondFactorServiceDep) -> OptionsResponse:
-    """Options for `navigator.credentials.get()`, good for one answer."""
+    """Return options for `navigator.credentials.get()`. The challenge works once."""
     return OptionsResponse(options=await step.options(body.mfa_token.get_secret_value()))
 
 
 @second_factor.post(
     "/passkeys/sign-in/options",
     response_model=OptionsResponse,
-    summary="Sign in: ask for a passkey alone",
+    summary="Get options to sign in with a passkey",
     responses=responses(LocalAccountsOff),
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in_request")
-@idempotency_exempt("Each answer holds a challenge of its own.")
+@idempotency_exempt("Each response contains a new challenge.")
 async def begin_passkey_sign_in(step: SecondFactorServiceDep) -> OptionsResponse:
-    """Options for `navigator.credentials.get()`, good for one answer. They tell nothing about anybody."""
+    """Return options for `navigator.credentials.get()`. The challenge works once. The options name no account and no
+    credential.
+    """
     return OptionsResponse(options=await step.passkey_options())
 
 
@@ -117,7 +120,9 @@ async def sign_in_with_passkey(
     auth_services: AuthServicesDep,
     step: SecondFactorServiceDep,
 ) -> TokenPair | CookieSession:
-    """Both steps at once: the authenticator has verified the person, by a fingerprint or a PIN."""
+    """Sign in without a password. No second factor is required, because the authenticator has verified the user with a
+    fingerprint, for example, or a PIN.
+    """
     refuse_cross_site_cookie(request, body.session)
     user, started = await step.sign_in_with_passkey(body.passkey, body.session)
     return await build_sign_in_response(auth_services, response, user, started, body.session)
@@ -126,24 +131,26 @@ async def sign_in_with_passkey(
 @step_up.post(
     "",
     status_code=204,
-    summary="Prove once more that it is you",
+    summary="Reauthenticate the current session",
     responses=responses(WrongPassword, WrongCode, StepUpRequired, TooManyAttempts, TooBusy),
 )
 @limit("sign_in")
-@idempotency_exempt("What proves somebody works once; stepping up twice changes nothing.")
-@step_up_when("always: the request is the proof")
+@idempotency_exempt("A credential works once, and a second step-up changes nothing.")
+@step_up_when("always: the request is the reauthentication")
 async def step_up_session(body: StepUp, step: StepUpServiceDep) -> None:
-    """Opens what is sensitive to this session for some minutes. With second factors it takes one of those."""
+    """Allow this session sensitive operations for a few minutes. A user with second factors must use one of them; the
+    password is not enough.
+    """
     if body.password is not None:
         await step.authenticate_with_password(body.password.get_secret_value())
     else:
         await step.authenticate_with_factor(body)
 
 
-@step_up.post("/options", response_model=OptionsResponse, summary="Ask for a passkey to step up with")
+@step_up.post("/options", response_model=OptionsResponse, summary="Get options to reauthenticate with a passkey")
 @limit("sign_in_request")
-@idempotency_exempt("Each answer holds a challenge of its own.")
-@step_up_exempt("A challenge alone opens nothing.")
+@idempotency_exempt("Each response contains a new challenge.")
+@step_up_exempt("A challenge alone grants no access.")
 async def begin_step_up(step: StepUpServiceDep) -> OptionsResponse:
-    """Options for `navigator.credentials.get()`, good for one answer."""
+    """Return options for `navigator.credentials.get()`. The challenge works once."""
     return OptionsResponse(options=await step.options())

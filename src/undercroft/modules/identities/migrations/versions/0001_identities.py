@@ -1,4 +1,4 @@
-"""Identities that others keep."""
+"""Create tables of external identities."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Identities that their issuer blocked, addresses that wait, and codes whose sign-in is not complete."""
+"""Add blocks and pending addresses to identities, and the first factor to exchange codes."""
 
 import sqlalchemy as sa
 from alembic import op

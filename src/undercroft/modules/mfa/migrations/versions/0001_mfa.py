@@ -1,4 +1,4 @@
-"""Second factors, recovery codes, challenges, and sign-ins that wait for their second step."""
+"""Create tables of second factors, recovery codes, challenges and pending sign-ins."""
 
 import sqlalchemy as sa
 from alembic import op

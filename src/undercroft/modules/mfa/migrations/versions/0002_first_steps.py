@@ -1,4 +1,4 @@
-"""How a user signed in, remembered while the second factor is still to come."""
+"""Add the first factor to pending sign-ins."""
 
 import sqlalchemy as sa
 from alembic import op
