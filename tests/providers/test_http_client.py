@@ -1,4 +1,4 @@
-"""Requests to identity providers, and the documents that they give: on a real server that behaves badly."""
+"""Requests to a misbehaving identity provider, and cached documents."""
 
 import asyncio
 
@@ -33,17 +33,17 @@ async def test_unusable_response_raises(test_settings: None, oidc_issuer: OidcIs
     await http_client.close()
 
 
-NO_ADDRESSES = ["http://127.0.0.1:1/", "ftp://example.com/", "file:///etc/passwd", "https:///x", "http://[", ""]
+INVALID_URLS = ["http://127.0.0.1:1/", "ftp://example.com/", "file:///etc/passwd", "https:///x", "http://[", ""]
 
 
-@pytest.mark.parametrize("url", NO_ADDRESSES)
-async def test_an_address_that_is_no_address_is_unreachable(test_settings: None, url: str) -> None:
+@pytest.mark.parametrize("url", INVALID_URLS)
+async def test_invalid_url_raises(test_settings: None, url: str) -> None:
     with pytest.raises(HttpClientError):
         await HttpClient(timeout=0.5).get(url)
 
 
 @pytest.mark.parametrize("token", ["a secret\r\n", "a secret\ud800"])
-async def test_what_no_header_can_hold_is_not_sent_and_not_told(
+async def test_invalid_header_value_is_neither_sent_nor_reported(
     test_settings: None, oidc_issuer: OidcIssuer, token: str
 ) -> None:
     with pytest.raises(HttpClientError) as refused:
@@ -52,7 +52,7 @@ async def test_what_no_header_can_hold_is_not_sent_and_not_told(
     assert oidc_issuer.traffic.hits[JWKS] == 0
 
 
-async def test_in_production_only_https_is_asked(
+async def test_production_allows_only_https(
     test_settings: None, oidc_issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     production = settings.CoreSettings(environment="production", secret_key=SecretStr("x"))
@@ -62,9 +62,7 @@ async def test_in_production_only_https_is_asked(
     assert oidc_issuer.traffic.hits[JWKS] == 0
 
 
-async def test_a_document_is_asked_for_again_when_it_is_old_and_by_nobody_who_waits(
-    oidc_issuer: OidcIssuer, test_settings: None
-) -> None:
+async def test_old_document_is_refetched_in_the_background(oidc_issuer: OidcIssuer, test_settings: None) -> None:
     clock, http_client = Clock(), HttpClient()
     document = CachedDocument(
         "test", lambda: http_client.get_json(f"{oidc_issuer.url}{JWKS}"), max_age=600, clock=clock
@@ -82,7 +80,7 @@ async def test_a_document_is_asked_for_again_when_it_is_old_and_by_nobody_who_wa
     await http_client.close()
 
 
-async def test_a_window_passes_and_the_issuer_is_asked_once_more(oidc_issuer: OidcIssuer, test_settings: None) -> None:
+async def test_document_is_refetched_after_the_minimum_interval(oidc_issuer: OidcIssuer, test_settings: None) -> None:
     clock, http_client = Clock(), HttpClient()
 
     async def address() -> str:
@@ -124,11 +122,11 @@ STRANGE = [
 
 
 @pytest.mark.parametrize("content", STRANGE, ids=lambda content: str(content)[:60])
-def test_keys_that_cannot_be_used_are_passed_over(content: dict[str, object]) -> None:
+def test_unusable_keys_are_ignored(content: dict[str, object]) -> None:
     assert parse_keys(content) == {}
 
 
-def test_keys_for_other_uses_are_passed_over(oidc_issuer: OidcIssuer) -> None:
+def test_keys_for_other_uses_are_ignored(oidc_issuer: OidcIssuer) -> None:
     rsa = oidc_issuer.keys.current["RS256"].jwk
     assert parse_keys({"keys": [rsa | {"use": "enc"}]}) == {}
     assert parse_keys({"keys": [rsa | {"alg": "PS256"}]}) == {}

@@ -1,4 +1,4 @@
-"""Administrators in front of `/admin`, with a cookie as a browser has it."""
+"""Fixtures for administrators who use `/admin` with a cookie session."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -34,7 +34,7 @@ async def sign_in(client: AsyncClient, email: str, password: str = PASSWORD) -> 
 
 
 async def enable_totp(person: SignedInUser, clock: Clock) -> AuthenticatorApp:
-    """Turn two-step sign-in on for somebody; the app's code of now is not used yet."""
+    """Enable TOTP for a user. The code of the current step is still unused."""
     started = await person.client.post("/api/v1/auth/mfa/totp")
     app = AuthenticatorApp(started.json()["secret"], clock)
     confirmed = await person.client.post("/api/v1/auth/mfa/totp/confirm", json={"code": app.code(-1)})
@@ -44,7 +44,7 @@ async def enable_totp(person: SignedInUser, clock: Clock) -> AuthenticatorApp:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def browser(app: Api, database: Database, create_user: Any) -> AsyncIterator[Browser]:
-    """Makes somebody who has signed in at `/admin/login`: `client = await browser(role=PlatformRole.ADMIN)`."""
+    """Creates a user signed in at `/admin/login`: `client = await browser(role=PlatformRole.ADMIN)`."""
     async with AsyncExitStack() as stack:
 
         async def open_browser(role: PlatformRole = PlatformRole.ADMIN, **who: Any) -> AsyncClient:

@@ -1,4 +1,4 @@
-"""What is changed through `/admin`: audited once, in one transaction, and never over somebody else's change."""
+"""Changes in `/admin`: each is audited once, in one transaction, and does not overwrite a concurrent change."""
 
 import asyncio
 import csv
@@ -31,11 +31,11 @@ async def project(create_user: Any, name: str = "Website") -> tuple[Any, str]:
 
 
 async def submit_edit(admin: AsyncClient, path: str, **values: str) -> Response:
-    form = {"full_name": "Somebody", "locale": "en", "timezone": "UTC", "role": "user", "is_active": "y"}
+    form = {"full_name": "Test User", "locale": "en", "timezone": "UTC", "role": "user", "is_active": "y"}
     return await admin.post(path, data={**form, **await get_form(admin, path), **values})
 
 
-async def test_a_project_is_changed_and_audited_once_with_before_and_after(
+async def test_project_change_is_audited_once_with_before_and_after(
     browser: Browser, create_user: Any, database: Database
 ) -> None:
     admin, (person, key) = await browser(), await project(create_user)
@@ -57,14 +57,14 @@ async def test_nothing_is_audited_when_nothing_changes(browser: Browser, create_
 
 
 async def prepare_stale_edit(admin: Any, person: Any, key: str) -> tuple[str, dict[str, str]]:
-    """Where an administrator's form goes, and its fields; the project was changed since it was opened."""
+    """Return the path and fields of an edit form that was opened before the project changed."""
     path = f"/admin/project/edit/{key}"
     form = {**await get_form(admin, path), "name": "Mine", "description": "", "status": "active"}
-    await person.client.patch(f"/api/v1/app/projects/{key}", json={"name": "Theirs"})
+    await person.client.patch(f"/api/v1/app/projects/{key}", json={"name": "Other"})
     return path, form
 
 
-async def test_a_change_that_came_in_between_is_not_lost(
+async def test_stale_form_does_not_overwrite_a_concurrent_change(
     browser: Browser, create_user: Any, database: Database
 ) -> None:
     admin, (person, key) = await browser(), await project(create_user)
@@ -73,12 +73,12 @@ async def test_a_change_that_came_in_between_is_not_lost(
         response = await admin.post(path, data=form)
         assert response.status_code == 400
         assert "Somebody has changed this since you opened it" in response.text
-    assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Theirs"
+    assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Other"
     (entry,) = await entries(database, action="project.changed")
-    assert (await changes_with_texts(database, entry))[1] == {"name": "Theirs"}
+    assert (await changes_with_texts(database, entry))[1] == {"name": "Other"}
 
 
-async def test_a_refused_form_saved_again_is_refused_again(
+async def test_stale_form_is_refused_when_submitted_again(
     browser: Browser, create_user: Any, database: Database
 ) -> None:
     admin, (person, key) = await browser(), await project(create_user)
@@ -89,10 +89,10 @@ async def test_a_refused_form_saved_again_is_refused_again(
         found = SEEN.search(response.text)
         assert found
         form["seen"] = found[1]
-    assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Theirs"
+    assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Other"
 
 
-async def test_a_text_of_several_lines_stays_one(browser: Browser, create_user: Any, database: Database) -> None:
+async def test_multiline_text_is_unchanged(browser: Browser, create_user: Any, database: Database) -> None:
     admin, person = await browser(), await create_user()
     sent = {"name": "Website", "description": "One.\n\nTwo."}
     key = (await person.client.post("/api/v1/app/projects", json=sent)).json()["id"]
@@ -106,7 +106,7 @@ async def test_a_text_of_several_lines_stays_one(browser: Browser, create_user: 
     assert entry["after"] == {"status": "done"}
 
 
-async def test_of_ten_who_save_at_once_one_does(browser: Browser, create_user: Any, database: Database) -> None:
+async def test_one_of_ten_concurrent_saves_succeeds(browser: Browser, create_user: Any, database: Database) -> None:
     admin, (_, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
     form = {**await get_form(admin, path), "description": "", "status": "active"}
@@ -115,7 +115,7 @@ async def test_of_ten_who_save_at_once_one_does(browser: Browser, create_user: A
     assert len(await entries(database, action="project.changed")) == 1
 
 
-async def test_what_does_not_fit_is_told_and_not_saved(browser: Browser, create_user: Any, database: Database) -> None:
+async def test_invalid_values_are_refused(browser: Browser, create_user: Any, database: Database) -> None:
     admin, (_, key) = await browser(), await project(create_user)
     path = f"/admin/project/edit/{key}"
     for values in (
@@ -128,9 +128,7 @@ async def test_what_does_not_fit_is_told_and_not_saved(browser: Browser, create_
     assert await entries(database, action="project.changed") == []
 
 
-async def test_a_project_is_deleted_so_that_it_can_be_restored(
-    browser: Browser, create_user: Any, database: Database
-) -> None:
+async def test_deleted_project_can_be_restored(browser: Browser, create_user: Any, database: Database) -> None:
     admin, (person, key) = await browser(), await project(create_user)
     response = await admin.delete(f"/admin/project/delete?pks={key}")
     assert (response.status_code, response.text.endswith("/admin/project/list")) == (200, True)
@@ -141,9 +139,7 @@ async def test_a_project_is_deleted_so_that_it_can_be_restored(
     assert (await person.client.post(f"/api/v1/app/projects/{key}/restore")).status_code == 200
 
 
-async def test_an_admin_makes_no_admins_a_superadmin_does(
-    browser: Browser, create_user: Any, database: Database
-) -> None:
+async def test_only_a_superadmin_can_promote_an_admin(browser: Browser, create_user: Any, database: Database) -> None:
     person = await create_user()
     path = f"/admin/user/edit/{person.user_id}"
     admin, superadmin = await browser(), await browser(role=PlatformRole.SUPERADMIN)
@@ -154,14 +150,18 @@ async def test_an_admin_makes_no_admins_a_superadmin_does(
     assert len(await entries(database, action="user.role_changed")) == 1
 
 
-async def test_somebody_is_kept_out_at_the_next_request(browser: Browser, create_user: Any, database: Database) -> None:
+async def test_deactivated_user_is_refused_at_the_next_request(
+    browser: Browser, create_user: Any, database: Database
+) -> None:
     admin, person = await browser(), await create_user()
     assert (await submit_edit(admin, f"/admin/user/edit/{person.user_id}", is_active="")).status_code == 302
     assert (await person.client.get("/api/v1/app/users/me")).status_code == 401
     assert len(await entries(database, action="user.deactivated")) == 1
 
 
-async def test_a_session_is_ended_and_its_row_stays(browser: Browser, create_user: Any, database: Database) -> None:
+async def test_ended_session_is_refused_and_audited_once(
+    browser: Browser, create_user: Any, database: Database
+) -> None:
     admin, person = await browser(), await create_user()
     async with database.session() as session:
         raw = await session.raw()
@@ -172,7 +172,7 @@ async def test_a_session_is_ended_and_its_row_stays(browser: Browser, create_use
     assert len(await entries(database, action="session.ended")) == 1
 
 
-async def test_an_api_key_is_revoked_at_its_next_request(
+async def test_revoked_api_key_is_refused_at_the_next_request(
     browser: Browser, create_user: Any, database: Database
 ) -> None:
     admin, person = await browser(), await create_user()
@@ -188,21 +188,23 @@ async def test_an_api_key_is_revoked_at_its_next_request(
     assert len(await entries(database, action="api_key.revoked")) == 1
 
 
-async def test_an_admin_ends_nothing_of_those_above(browser: Browser, create_user: Any, database: Database) -> None:
+async def test_admin_cannot_end_sessions_or_keys_of_a_superadmin(
+    browser: Browser, create_user: Any, database: Database
+) -> None:
     admin, above = await browser(), await create_user(role=PlatformRole.SUPERADMIN)
     key = (await above.client.post("/api/v1/app/api-keys", json={"name": "CI"})).json()["id"]
     async with database.session() as session:
         raw = await session.raw()
-        begun = await raw.fetchval("SELECT id FROM auth_sessions WHERE user_id = $1", above.user_id)
-        own = await raw.fetchval("SELECT id FROM auth_sessions WHERE user_id = $1", admin.person.user_id)  # type: ignore[attr-defined]
-    assert (await admin.delete(f"/admin/auth-session/delete?pks={begun}")).status_code == 403
+        superadmin_session = await raw.fetchval("SELECT id FROM auth_sessions WHERE user_id = $1", above.user_id)
+        own_session = await raw.fetchval("SELECT id FROM auth_sessions WHERE user_id = $1", admin.person.user_id)  # type: ignore[attr-defined]
+    assert (await admin.delete(f"/admin/auth-session/delete?pks={superadmin_session}")).status_code == 403
     assert (await admin.delete(f"/admin/api-key/delete?pks={key}")).status_code == 403
-    assert (await admin.delete(f"/admin/auth-session/delete?pks={own}")).status_code == 200
+    assert (await admin.delete(f"/admin/auth-session/delete?pks={own_session}")).status_code == 200
     assert (await above.client.get(f"/api/v1/app/api-keys/{key}")).status_code == 200
-    assert [entry["target_id"] for entry in await entries(database, action="session.ended")] == [own]
+    assert [entry["target_id"] for entry in await entries(database, action="session.ended")] == [own_session]
 
 
-async def test_what_refers_to_somebody_is_found_by_their_address(browser: Browser, create_user: Any) -> None:
+async def test_related_rows_are_found_by_the_users_email(browser: Browser, create_user: Any) -> None:
     admin, ada, _ = (
         await browser(),
         await create_user(email="ada@example.com"),
@@ -216,7 +218,7 @@ async def test_what_refers_to_somebody_is_found_by_their_address(browser: Browse
         assert "bob@example.com" not in found.text, view
 
 
-async def test_what_a_column_says_is_shown_in_words(browser: Browser, create_user: Any) -> None:
+async def test_enum_values_are_shown_with_labels(browser: Browser, create_user: Any) -> None:
     admin, (person, key) = await browser(), await project(create_user)
     await person.client.patch(f"/api/v1/app/projects/{key}", json={"status": "on_hold"})
     for path in ("list?status=on_hold", f"details/{key}"):
@@ -225,13 +227,13 @@ async def test_what_a_column_says_is_shown_in_words(browser: Browser, create_use
         assert "on_hold<" not in text, path
 
 
-async def test_a_search_in_vain_says_so(browser: Browser) -> None:
+async def test_search_without_results_shows_a_message(browser: Browser) -> None:
     admin = await browser()
     assert "Nothing was found." in (await admin.get("/admin/project/list?search=zzz")).text
 
 
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.test", "http://test.local.evil.test"])
-async def test_another_sites_request_changes_nothing(
+async def test_cross_site_request_changes_nothing(
     browser: Browser, create_user: Any, database: Database, origin: str | None
 ) -> None:
     admin, (_, key) = await browser(), await project(create_user)
@@ -247,13 +249,11 @@ async def test_another_sites_request_changes_nothing(
     assert await entries(database, action="project.changed") == []
 
 
-async def test_a_bearer_token_is_no_way_in(admin: AsyncClient) -> None:
+async def test_bearer_token_is_not_accepted(admin: AsyncClient) -> None:
     assert (await admin.get("/admin/")).status_code == 303
 
 
-async def test_an_export_is_harmless_filtered_and_audited(
-    browser: Browser, create_user: Any, database: Database
-) -> None:
+async def test_export_is_escaped_filtered_and_audited(browser: Browser, create_user: Any, database: Database) -> None:
     admin, (person, _) = await browser(), await project(create_user, "=cmd|'/c calc'!A0")
     await person.client.post("/api/v1/app/projects", json={"name": "Other"})
     listed = await admin.get("/admin/project/list?search=calc")

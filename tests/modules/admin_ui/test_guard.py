@@ -1,4 +1,4 @@
-"""Who comes into `/admin`."""
+"""Access to `/admin`."""
 
 import subprocess
 import sys
@@ -14,14 +14,14 @@ PATHS = ["/admin/", "/admin/user/list", "/admin/nothing/list", "/admin/user/deta
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_who_is_not_signed_in_is_sent_to_sign_in(client: AsyncClient, path: str) -> None:
+async def test_anonymous_client_is_redirected_to_sign_in(client: AsyncClient, path: str) -> None:
     response = await client.get(path)
     assert (response.status_code, urlsplit(response.headers["location"]).path) == (303, "/admin/login")
     assert response.content == b""
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_plain_user_gets_nothing_not_even_names(browser: Browser, path: str) -> None:
+async def test_regular_user_is_refused_and_sees_no_view_names(browser: Browser, path: str) -> None:
     plain = await browser(role=PlatformRole.USER)
     response = await plain.get(path)
     assert response.status_code == 403
@@ -33,16 +33,16 @@ async def test_a_plain_user_gets_nothing_not_even_names(browser: Browser, path: 
 @pytest.mark.parametrize("role", [PlatformRole.ADMIN, PlatformRole.SUPERADMIN])
 async def test_administrators_see_everything(browser: Browser, role: PlatformRole) -> None:
     admin = await browser(role=role)
-    front = await admin.get("/admin/")
-    assert front.status_code == 200
+    dashboard = await admin.get("/admin/")
+    assert dashboard.status_code == 200
     for name in ("Users", "Teams", "Memberships", "Projects", "Sessions", "Jobs", "Audit log"):
-        assert name in front.text
+        assert name in dashboard.text
     for identity in ("user", "team", "membership", "project", "auth-session", "job", "schedule", "audit-entry"):
         response = await admin.get(f"/admin/{identity}/list")
         assert response.status_code == 200, response.text
 
 
-def test_a_process_starts_without_what_draws_the_pages() -> None:
+def test_process_starts_without_importing_the_admin_interface() -> None:
     program = (
         "import sys; import undercroft.app.api, undercroft.modules.admin_ui.lifespan; "
         "undercroft.app.api.offline_app(); "

@@ -1,4 +1,4 @@
-"""Nothing that a browser sends to `/admin` is a fault of the program."""
+"""Hostile requests to `/admin` cause no server errors."""
 
 import pytest
 
@@ -32,12 +32,12 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("query", QUERIES)
-async def test_a_hostile_query_is_answered(browser: Browser, query: str) -> None:
+async def test_hostile_query_causes_no_server_error(browser: Browser, query: str) -> None:
     admin = await browser()
     for view in VIEWS:
-        for place in ("list", "export/csv"):
-            response = await admin.get(f"/admin/{view}/{place}?{query}")
-            assert response.status_code < 500, (view, place, response.status_code)
+        for path in ("list", "export/csv"):
+            response = await admin.get(f"/admin/{view}/{path}?{query}")
+            assert response.status_code < 500, (view, path, response.status_code)
             assert "Call 555" not in response.text
 
 
@@ -55,7 +55,7 @@ async def test_a_hostile_query_is_answered(browser: Browser, query: str) -> None
         "%ED%A0%80",
     ],
 )
-async def test_an_unknown_row_is_not_found(browser: Browser, key: str) -> None:
+async def test_unknown_row_is_not_found(browser: Browser, key: str) -> None:
     admin = await browser()
     for view in VIEWS:
         for method, path in (
@@ -69,7 +69,7 @@ async def test_an_unknown_row_is_not_found(browser: Browser, key: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-async def test_no_method_breaks_a_page(browser: Browser, method: str) -> None:
+async def test_no_http_method_causes_a_server_error(browser: Browser, method: str) -> None:
     admin = await browser()
     for path in (
         "",
@@ -88,14 +88,14 @@ async def test_no_method_breaks_a_page(browser: Browser, method: str) -> None:
         assert response.status_code < 500, (method, path, response.status_code)
 
 
-async def test_deleting_nothing_is_told_in_a_line(browser: Browser) -> None:
+async def test_invalid_number_of_rows_to_delete_returns_a_message(browser: Browser) -> None:
     admin = await browser()
     for pks in ("", ",,", ",".join(["x"] * 101)):
         response = await admin.delete(f"/admin/project/delete?pks={pks}")
         assert (response.status_code, response.text) == (400, "Choose between 1 and 100 rows.")
 
 
-async def test_a_file_is_no_text(browser: Browser) -> None:
+async def test_file_in_a_text_field_is_refused(browser: Browser) -> None:
     admin = await browser()
     key = (await admin.person.client.post("/api/v1/app/projects", json={"name": "Website"})).json()["id"]  # type: ignore[attr-defined]
     for path in (f"project/edit/{key}", "project/create"):
@@ -103,7 +103,7 @@ async def test_a_file_is_no_text(browser: Browser) -> None:
         assert response.status_code in (400, 403), (path, response.status_code)
 
 
-async def test_what_may_not_be_changed_cannot_be(browser: Browser) -> None:
+async def test_read_only_views_refuse_changes(browser: Browser) -> None:
     admin = await browser()
     for view in ("audit-entry", "team", "membership", "job", "schedule"):
         for method, path in (
@@ -116,7 +116,7 @@ async def test_what_may_not_be_changed_cannot_be(browser: Browser) -> None:
             assert response.status_code in (403, 404), (view, path, response.status_code)
 
 
-async def test_the_policy_is_tight(browser: Browser) -> None:
+async def test_security_headers_are_strict(browser: Browser) -> None:
     admin = await browser()
     response = await admin.get("/admin/user/list")
     policy = response.headers["content-security-policy"]

@@ -1,4 +1,4 @@
-"""`/admin` as people use it: a real Chromium against a real server."""
+"""End-to-end tests of `/admin` with Chromium and a running server."""
 
 import re
 from pathlib import Path
@@ -13,15 +13,17 @@ from undercroft.testing.users import SignedInUser
 
 
 class Visit:
-    """A page that minds what the browser complains of."""
+    """A browser page that records console errors and external requests."""
 
     def __init__(self, page: Any, address: str) -> None:
         self.page = page
         self.address = address
-        self.complaints: list[str] = []
+        self.console_errors: list[str] = []
         self.outside: list[str] = []
-        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on(
+            "console", lambda message: self.console_errors.append(message.text) if message.type == "error" else None
+        )
+        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
         page.on(
             "request",
             lambda request: None if request.url.startswith((address, "data:")) else self.outside.append(request.url),
@@ -48,7 +50,7 @@ async def create_person(create_user: Any, database: Database, role: PlatformRole
     return person
 
 
-async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_edits_and_exports(
+async def test_administrator_signs_in_with_mfa_lists_searches_filters_edits_and_exports(
     chromium: Any, address: str, create_user: Any, database: Database, clock: Clock
 ) -> None:
     admin = await create_person(create_user, database, PlatformRole.ADMIN, email="admin@example.com")
@@ -97,11 +99,11 @@ async def test_an_administrator_signs_in_with_two_steps_lists_searches_filters_e
     assert "argon2" not in await page.content()
     await page.click("text=Sign out")
     await page.wait_for_url("**/admin/login")
-    assert here.complaints == []
+    assert here.console_errors == []
     assert here.outside == []
 
 
-async def test_a_project_keeps_its_lines_when_edited_and_is_deleted_after_a_question(
+async def test_project_keeps_its_lines_when_edited_and_is_deleted_after_confirmation(
     chromium: Any, address: str, create_user: Any, database: Database
 ) -> None:
     admin = await create_person(create_user, database, PlatformRole.ADMIN)
@@ -117,8 +119,8 @@ async def test_a_project_keeps_its_lines_when_edited_and_is_deleted_after_a_ques
     await page.select_option("select[name=status]", "done")
     await page.click("input[value=Save]")
     await page.wait_for_url("**/admin/project/list")
-    kept = (await admin.client.get(f"/api/v1/app/projects/{key}")).json()
-    assert (kept["status"], kept["description"]) == ("done", "One.\n\nTwo.")
+    saved = (await admin.client.get(f"/api/v1/app/projects/{key}")).json()
+    assert (saved["status"], saved["description"]) == ("done", "One.\n\nTwo.")
 
     await here.goto(f"/admin/project/details/{key}")
     await page.click(".btn-danger:has-text('Delete')")
@@ -127,10 +129,10 @@ async def test_a_project_keeps_its_lines_when_edited_and_is_deleted_after_a_ques
     await page.click("#modal-delete-button")
     await page.wait_for_url("**/admin/project/list")
     assert (await admin.client.get(f"/api/v1/app/projects/{key}")).status_code == 404
-    assert here.complaints == []
+    assert here.console_errors == []
 
 
-async def test_a_link_into_it_is_followed_after_signing_in(
+async def test_link_to_a_page_is_followed_after_sign_in(
     chromium: Any, address: str, create_user: Any, database: Database, clock: Clock
 ) -> None:
     admin = await create_person(create_user, database, PlatformRole.ADMIN)
@@ -145,10 +147,10 @@ async def test_a_link_into_it_is_followed_after_signing_in(
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/admin/user/list?search=ada@&page=1")
     assert await page.input_value("#search-input") == "ada@"
-    assert here.complaints == []
+    assert here.console_errors == []
 
 
-async def test_it_is_as_dark_as_the_browser_wishes(
+async def test_color_scheme_follows_the_browser(
     chromium: Any, address: str, create_user: Any, database: Database
 ) -> None:
     admin = await create_person(create_user, database, PlatformRole.ADMIN)
@@ -160,11 +162,11 @@ async def test_it_is_as_dark_as_the_browser_wishes(
         await take_screenshot(here.page, scheme)
         shade = await here.page.evaluate("getComputedStyle(document.body).backgroundColor")
         shades[scheme] = sum(map(int, re.findall(r"\d+", shade)[:3]))
-        assert here.complaints == []
+        assert here.console_errors == []
     assert shades["dark"] < 200 < 600 < shades["light"]
 
 
-async def test_it_fits_a_telephone(chromium: Any, address: str, create_user: Any, database: Database) -> None:
+async def test_pages_fit_a_phone_screen(chromium: Any, address: str, create_user: Any, database: Database) -> None:
     admin = await create_person(create_user, database, PlatformRole.ADMIN)
     here = await visit(chromium, address, width=375)
     await here.goto("/admin/login")
@@ -180,10 +182,12 @@ async def test_it_fits_a_telephone(chromium: Any, address: str, create_user: Any
         await here.goto(path)
         await take_screenshot(here.page, f"small_{name}")
         assert await here.page.evaluate("document.documentElement.scrollWidth") <= 375, name
-    assert here.complaints == []
+    assert here.console_errors == []
 
 
-async def test_a_plain_user_sees_no_name(chromium: Any, address: str, create_user: Any, database: Database) -> None:
+async def test_regular_user_sees_no_view_names(
+    chromium: Any, address: str, create_user: Any, database: Database
+) -> None:
     plain = await create_person(create_user, database, PlatformRole.USER)
     here = await visit(chromium, address)
     await here.sign_in(plain.email)
@@ -193,7 +197,7 @@ async def test_a_plain_user_sees_no_name(chromium: Any, address: str, create_use
     assert not any(word in text for word in ("membership", "project", "audit log", "sqladmin"))
 
 
-async def test_a_page_of_another_site_cannot_post(
+async def test_page_of_another_site_cannot_post(
     chromium: Any, address: str, create_user: Any, database: Database
 ) -> None:
     admin = await create_person(create_user, database, PlatformRole.ADMIN)

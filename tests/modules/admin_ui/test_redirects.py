@@ -1,4 +1,4 @@
-"""A link into `/admin` is followed after signing in, and nobody is sent anywhere else."""
+"""The redirect after sign-in at `/admin` opens the requested page and no other site."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -66,7 +66,7 @@ UNSAFE_PATHS = [
 
 
 async def submit_form(client: AsyncClient, page: Any, **typed: str) -> Any:
-    """The answer to a page's first form, with its hidden fields."""
+    """Submit a page's first form with its hidden fields."""
     action = page.text.partition('action="')[2].partition('"')[0]
     return await client.post(action, data={**hidden_fields(page), **typed}, headers=BROWSER_HEADERS)
 
@@ -78,20 +78,20 @@ async def admin(create_user: Any, database: Database) -> Any:
     return person
 
 
-@pytest.mark.parametrize("wanted", PATHS)
-async def test_a_page_that_was_asked_for_is_arrived_at(client: AsyncClient, admin: Any, wanted: str) -> None:
-    asked = await client.get(wanted, headers=BROWSER_HEADERS)
-    assert asked.status_code == 303
-    assert urlsplit(asked.headers["location"]).path == "/admin/login"
-    form = await client.get(asked.headers["location"], headers=BROWSER_HEADERS)
+@pytest.mark.parametrize("target", PATHS)
+async def test_requested_page_is_opened_after_sign_in(client: AsyncClient, admin: Any, target: str) -> None:
+    redirected = await client.get(target, headers=BROWSER_HEADERS)
+    assert redirected.status_code == 303
+    assert urlsplit(redirected.headers["location"]).path == "/admin/login"
+    form = await client.get(redirected.headers["location"], headers=BROWSER_HEADERS)
     refused = await submit_form(client, form, email=admin.email, password="not my password")
     entered = await submit_form(client, refused, email=admin.email, password=PASSWORD)
     assert entered.status_code == 303
-    assert _same(entered.headers["location"], wanted)
+    assert _same(entered.headers["location"], target)
     assert (await client.get(entered.headers["location"])).status_code in (200, 403, 404)
 
 
-async def test_the_second_step_leads_there_too(client: AsyncClient, admin: Any, clock: Clock) -> None:
+async def test_requested_page_is_opened_after_the_second_factor(client: AsyncClient, admin: Any, clock: Clock) -> None:
     app = await enable_totp(admin, clock)
     form = await client.get("/admin/login", params={"next": PATHS[1]}, headers=BROWSER_HEADERS)
     step = await submit_form(client, form, email=admin.email, password=PASSWORD)
@@ -99,12 +99,12 @@ async def test_the_second_step_leads_there_too(client: AsyncClient, admin: Any, 
     assert (await submit_form(client, wrong, code=app.code())).headers["location"] == PATHS[1]
 
 
-@pytest.mark.parametrize("wanted", UNSAFE_PATHS)
-async def test_anything_else_leads_to_the_dashboard(client: AsyncClient, admin: Any, wanted: str) -> None:
-    assert safe_admin_path(wanted) == HOME
-    form = await client.get("/admin/login", params={"next": wanted}, headers=BROWSER_HEADERS)
+@pytest.mark.parametrize("target", UNSAFE_PATHS)
+async def test_any_other_target_redirects_to_the_dashboard(client: AsyncClient, admin: Any, target: str) -> None:
+    assert safe_admin_path(target) == HOME
+    form = await client.get("/admin/login", params={"next": target}, headers=BROWSER_HEADERS)
     assert hidden_fields(form)["next"] == HOME
-    data = {"email": admin.email, "password": PASSWORD, "next": wanted}
+    data = {"email": admin.email, "password": PASSWORD, "next": target}
     entered = await client.post("/admin/login", data=data, headers=BROWSER_HEADERS)
     assert (entered.status_code, entered.headers["location"]) == (303, HOME)
 
@@ -112,13 +112,13 @@ async def test_anything_else_leads_to_the_dashboard(client: AsyncClient, admin: 
 @pytest.mark.parametrize(
     "path", ["/admin/", "/admin/nothing", "/admin/user/export/csv", f"/admin/user/list?search={'x' * MAX_PATH_LENGTH}"]
 )
-async def test_what_is_no_page_to_come_back_to_is_not_remembered(client: AsyncClient, path: str) -> None:
+async def test_sign_in_url_omits_targets_that_are_not_allowed(client: AsyncClient, path: str) -> None:
     assert (await client.get(path, headers=BROWSER_HEADERS)).headers["location"] == "/admin/login"
     assert (await client.head("/admin/user/list", headers=BROWSER_HEADERS)).headers["location"] == "/admin/login"
     assert (await client.post("/admin/user/create", headers=BROWSER_HEADERS)).headers["location"] == "/admin/login"
 
 
-def _same(location: str, wanted: str) -> bool:
-    """Whether both name one place; a colon may be written in two ways."""
-    left, right = urlsplit(location), urlsplit(wanted)
+def _same(location: str, target: str) -> bool:
+    """Return whether both URLs are equal; a colon may be percent-encoded."""
+    left, right = urlsplit(location), urlsplit(target)
     return parse_qs(left.query) == parse_qs(right.query) and left.path.replace("%3A", ":") == right.path

@@ -1,4 +1,4 @@
-"""Signing in at `/admin` with a second factor."""
+"""Sign-in at `/admin` with a second factor."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ async def submit_second_factor(browser: AsyncClient, token: str, code: str, **he
     return await browser.post("/admin/login/code", data=data, headers={**BROWSER_HEADERS, **headers})
 
 
-async def test_an_administrator_signs_in_with_a_code_or_a_recovery_code(app: Api, mfa_admin: MfaUser) -> None:
+async def test_administrator_signs_in_with_a_code_or_a_recovery_code(app: Api, mfa_admin: MfaUser) -> None:
     for code in (" ".join(mfa_admin.app.code()), mfa_admin.recovery_codes[0].upper()):
         async with make_client(app, **BROWSER_HEADERS) as browser:
             entered = await submit_second_factor(browser, await start_sign_in(browser, mfa_admin), code)
@@ -43,23 +43,25 @@ async def test_an_administrator_signs_in_with_a_code_or_a_recovery_code(app: Api
             assert (await browser.get("/admin/")).status_code == 200
 
 
-async def test_a_wrong_code_may_be_mended_and_a_void_token_begins_anew(app: Api, mfa_admin: MfaUser) -> None:
+async def test_wrong_code_can_be_corrected_and_an_invalid_token_restarts_the_sign_in(
+    app: Api, mfa_admin: MfaUser
+) -> None:
     async with make_client(app, **BROWSER_HEADERS) as browser:
         token = await start_sign_in(browser, mfa_admin)
         wrong = await submit_second_factor(browser, token, mfa_admin.app.wrong())
         assert (wrong.status_code, token in wrong.text) == (401, True)
         assert (await submit_second_factor(browser, token, mfa_admin.app.code())).status_code == 303
-        void = await submit_second_factor(browser, token, mfa_admin.recovery_codes[0])
-        assert (void.status_code, 'name="password"' in void.text) == (401, True)
+        used = await submit_second_factor(browser, token, mfa_admin.recovery_codes[0])
+        assert (used.status_code, 'name="password"' in used.text) == (401, True)
 
 
-async def test_another_site_and_a_token_of_a_program_get_no_cookie(app: Api, mfa_admin: MfaUser) -> None:
+async def test_cross_site_requests_and_bearer_sign_ins_get_no_cookie(app: Api, mfa_admin: MfaUser) -> None:
     async with make_client(app, **BROWSER_HEADERS) as browser:
         token = await start_sign_in(browser, mfa_admin)
         foreign = await submit_second_factor(browser, token, mfa_admin.app.code(), Origin="https://evil.example")
         assert foreign.status_code == 403
         body = {"email": mfa_admin.person.email, "password": PASSWORD}
-        asked = (await browser.post("/api/v1/auth/login", json=body)).json()["error"]["details"]
-        refused = await submit_second_factor(browser, asked["mfa_token"], mfa_admin.app.code())
+        challenge = (await browser.post("/api/v1/auth/login", json=body)).json()["error"]["details"]
+        refused = await submit_second_factor(browser, challenge["mfa_token"], mfa_admin.app.code())
         assert refused.status_code == 401
         assert not browser.cookies

@@ -1,4 +1,4 @@
-"""Signing in at `/admin/login`: as well protected as anywhere else."""
+"""Sign-in at `/admin/login`, with the same protections as other sign-in endpoints."""
 
 import re
 from typing import Any
@@ -21,7 +21,7 @@ async def submit_second_factor(client: AsyncClient, token: str, code: str) -> An
     return await client.post("/admin/login/code", data={"mfa_token": token, "code": code}, headers=BROWSER_HEADERS)
 
 
-async def test_with_two_step_sign_in_the_password_alone_opens_nothing(
+async def test_password_alone_is_refused_when_mfa_is_on(
     client: AsyncClient, create_user: Any, database: Database, clock: Clock
 ) -> None:
     person = await create_user(role=PlatformRole.ADMIN)
@@ -42,7 +42,7 @@ async def test_with_two_step_sign_in_the_password_alone_opens_nothing(
 
 
 @pytest.mark.parametrize("code", ["", "      ", "abc", "x" * 5000, "\0", "'; --", "١٢٣٤٥٦"])
-async def test_what_is_no_code_is_wrong(
+async def test_malformed_code_is_refused(
     client: AsyncClient, create_user: Any, database: Database, clock: Clock, code: str
 ) -> None:
     person = await create_user(role=PlatformRole.ADMIN)
@@ -53,7 +53,7 @@ async def test_what_is_no_code_is_wrong(
     assert (await submit_second_factor(client, found[1], code)).status_code == 401
 
 
-async def test_administrators_must_have_a_second_factor_where_that_is_asked_for(
+async def test_administrators_must_have_a_second_factor_when_it_is_required(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admin = await browser()
@@ -80,7 +80,7 @@ async def test_wrong_passwords_are_refused_counted_and_audited(
     assert len(await entries(database, action="sign_in.failed")) == 2
 
 
-async def test_another_site_cannot_sign_a_browser_in(client: AsyncClient, create_user: Any, database: Database) -> None:
+async def test_cross_site_sign_in_is_refused(client: AsyncClient, create_user: Any, database: Database) -> None:
     person = await create_user(role=PlatformRole.ADMIN)
     await set_password(database, person)
     form = {"email": person.email, "password": PASSWORD}
@@ -97,7 +97,9 @@ async def test_signing_out_ends_the_session(browser: Browser) -> None:
     assert (await admin.get("/admin/")).status_code == 303
 
 
-async def test_who_loses_the_role_is_out_at_the_next_request(browser: Browser, database: Database) -> None:
+async def test_user_who_loses_the_admin_role_is_refused_at_the_next_request(
+    browser: Browser, database: Database
+) -> None:
     admin = await browser()
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE users SET role = 'user' WHERE id = $1", admin.person.user_id)  # type: ignore[attr-defined]

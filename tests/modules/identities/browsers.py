@@ -1,4 +1,4 @@
-"""Browsers that go to a provider and come back."""
+"""Browsers that sign in with a provider."""
 
 import re
 from collections.abc import AsyncIterator
@@ -41,17 +41,17 @@ async def other_browser(social_app: Api) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def start(browser: httpx.AsyncClient, provider: str = "oidc", **asked: str) -> str:
-    """Where the provider is, with everything that it is told."""
-    response = await browser.get(f"/api/v1/auth/social/{provider}", params=asked)
+async def start(browser: httpx.AsyncClient, provider: str = "oidc", **parameters: str) -> str:
+    """Start a sign-in and return the URL of the redirect to the provider."""
+    response = await browser.get(f"/api/v1/auth/social/{provider}", params=parameters)
     assert response.status_code == 302, response.text
     return response.headers["Location"]
 
 
-async def approve(address: str) -> str:
-    """Say yes at the provider; where that sends the browser."""
-    async with httpx.AsyncClient() as outside:
-        response = await outside.get(address)
+async def approve(url: str) -> str:
+    """Approve the sign-in at the provider and return the callback URL."""
+    async with httpx.AsyncClient() as client:
+        response = await client.get(url)
     if response.status_code == 302:
         return response.headers["Location"]
     fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', response.text))
@@ -60,8 +60,8 @@ async def approve(address: str) -> str:
     return f"{action[1]}?{httpx.QueryParams(fields)}"
 
 
-async def sign_in(browser: httpx.AsyncClient, provider: str = "oidc", **asked: str) -> httpx.Response:
-    return await browser.get(await approve(await start(browser, provider, **asked)))
+async def sign_in(browser: httpx.AsyncClient, provider: str = "oidc", **parameters: str) -> httpx.Response:
+    return await browser.get(await approve(await start(browser, provider, **parameters)))
 
 
 def parse_callback(callback: str) -> dict[str, str]:
@@ -74,7 +74,7 @@ async def sign_in_new_user(browser: httpx.AsyncClient, issuer: OidcIssuer, provi
 
 
 async def sign_in_approved_user(browser: httpx.AsyncClient, provider: str) -> dict[str, Any]:
-    """Whoever says yes now; what unsafe requests send."""
+    """Sign in the user that the issuer approves and return the headers of unsafe requests."""
     await sign_in(browser, provider)
     token = (await browser.get("/api/v1/auth/csrf")).json()["csrf_token"]
     return {"headers": {"X-CSRF-Token": token, "Sec-Fetch-Site": "same-origin"}}

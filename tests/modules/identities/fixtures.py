@@ -1,4 +1,4 @@
-"""Applications with other identity settings than the shared one, on the same database."""
+"""Applications with other identity settings than the shared application, on the same database."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,14 +18,14 @@ AUTHORIZED_PARTY = "https://app.example.com"
 
 @asynccontextmanager
 async def application(database: Database, *others: settings.SettingsBase) -> AsyncIterator[Api]:
-    """The whole application under these settings."""
+    """An application with these settings."""
     before = [settings.load(type(each)) for each in others]
     for each in others:
         settings.use(each)
     try:
-        made = create_app(database=database)
-        async with run_lifespan(made):
-            yield made
+        app = create_app(database=database)
+        async with run_lifespan(app):
+            yield app
     finally:
         for each in before:
             settings.use(each)
@@ -33,7 +33,7 @@ async def application(database: Database, *others: settings.SettingsBase) -> Asy
 
 @contextmanager
 def local_accounts() -> Iterator[None]:
-    """Within this block the settings are those of before AUTH_PROVIDER: this installation has the accounts itself."""
+    """Use AUTH_PROVIDER=local within this block."""
     before = settings.load(IdentitySettings)
     settings.use(IdentitySettings())
     try:
@@ -43,7 +43,7 @@ def local_accounts() -> Iterator[None]:
 
 
 def oidc(issuer: OidcIssuer, **more: Any) -> IdentitySettings:
-    """AUTH_PROVIDER=oidc at the stand-in."""
+    """AUTH_PROVIDER=oidc with the emulator as issuer."""
     return IdentitySettings(auth_provider="oidc", oidc_issuer=issuer.url, oidc_audience=(AUDIENCE,), **more)
 
 
@@ -74,7 +74,7 @@ def clerk(issuer: OidcIssuer, **more: Any) -> IdentitySettings:
 
 
 def social(issuer: OidcIssuer, **more: Any) -> tuple[IdentitySettings, SocialSettings]:
-    """Everybody there is to sign in with, all of them at the stand-in."""
+    """All providers of social sign-in, served by the emulator."""
     from undercroft.devstack.emulators.oidc import CLIENT_ID, CLIENT_SECRET
     from undercroft.devstack.emulators.oidc.dialects import APPLE_KEY_ID, APPLE_TEAM
     from undercroft.devstack.emulators.oidc.keys import private_pem

@@ -1,4 +1,4 @@
-"""Clerk and Supabase as the product meets them, so that what both promise is written once."""
+"""Clerk and Supabase behind one interface, so that the same tests cover both."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ Body = dict[str, Any]
 
 
 class ExternalProvider:
-    """One of the two."""
+    """An emulated Clerk or Supabase."""
 
     def __init__(self, name: str, issuer: OidcIssuer) -> None:
         self.name, self.issuer = name, issuer
@@ -40,10 +40,10 @@ class ExternalProvider:
         return make(self.issuer, person, **more)
 
     def fresh_token(self, person: ProviderUser) -> str:
-        """A token that opens what is sensitive: its user was verified just now."""
+        """A token with a recent authentication, as sensitive endpoints require it."""
         now = self.issuer.now()
-        proof = {"fva": [0, -1]} if self.name == "clerk" else {"amr": [{"method": "password", "timestamp": now}]}
-        return self.token(person, **proof)
+        claims = {"fva": [0, -1]} if self.name == "clerk" else {"amr": [{"method": "password", "timestamp": now}]}
+        return self.token(person, **claims)
 
     def body(self, what: str, person: ProviderUser, *, at: float | None = None) -> Body:
         if self.name == "clerk":
@@ -67,12 +67,14 @@ async def send_event(
     return await send_webhook(http, service, service.body(what, person, at=at), **more)
 
 
-async def send_webhook(http: httpx.AsyncClient, service: ExternalProvider, said: Body, **more: Any) -> httpx.Response:
-    body, headers = service.sign_webhook(said, **more)
+async def send_webhook(
+    http: httpx.AsyncClient, service: ExternalProvider, payload: Body, **more: Any
+) -> httpx.Response:
+    body, headers = service.sign_webhook(payload, **more)
     return await http.post(service.path, content=body, headers=headers)
 
 
 def update_person(issuer: OidcIssuer, person: ProviderUser, **changes: Any) -> ProviderUser:
-    """The same user at the provider, changed."""
+    """Change a user at the provider."""
     issuer.users[person.subject] = changed = replace(person, **changes)
     return changed

@@ -1,4 +1,4 @@
-"""What these tests ask and look up again and again."""
+"""Requests and queries that several tests use."""
 
 from typing import Any
 
@@ -28,15 +28,15 @@ async def count(database: Database, model: Any) -> int:
 async def find_user(database: Database, person: ProviderUser) -> User | None:
     async with database.read_session() as session:
         query = select(User).join(ExternalIdentity, col(ExternalIdentity.user_id) == col(User.id))
-        found: User | None = (
+        user: User | None = (
             await session.scalars(query.where(col(ExternalIdentity.subject) == person.subject))
         ).first()
-        return found
+        return user
 
 
 def error_code(response: httpx.Response) -> str:
-    said: str = response.json()["error"]["code"]
-    return said
+    code: str = response.json()["error"]["code"]
+    return code
 
 
 async def create_local_account(database: Database, email: str, *, verified: bool) -> User:

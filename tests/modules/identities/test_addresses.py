@@ -1,4 +1,4 @@
-"""Users whose addresses change at the provider: each has the own account, whatever order the news come in."""
+"""Email addresses that change at the provider, with events in any order. Each user retains the own account."""
 
 from collections.abc import AsyncIterator
 
@@ -62,10 +62,10 @@ async def move(
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-async def test_two_moves_apply_in_whatever_order_they_are_reported(
+async def test_two_email_changes_apply_in_any_order_of_events(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs, reverse: bool
 ) -> None:
-    """Ada leaves her address, and Bea takes it over; Eve is a bystander."""
+    """Ada changes her address, and Bea takes over the old one. Eve is not involved."""
     now = service.issuer.now()
     ada, bea, eve = (service.issuer.add_user(email=each) for each in (OLD, "bea@example.com", "eve@example.com"))
     before = await list_user_ids(http, service, ada, bea, eve)
@@ -81,7 +81,7 @@ async def test_two_moves_apply_in_whatever_order_they_are_reported(
 
 
 @pytest.mark.parametrize("length", [2, 3])
-async def test_users_who_pass_their_addresses_around_in_a_ring_all_move(
+async def test_users_who_rotate_their_addresses_all_get_the_new_one(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs, length: int
 ) -> None:
     now, addresses = service.issuer.now(), [OLD, NEW, THIRD][:length]
@@ -98,7 +98,7 @@ async def test_users_who_pass_their_addresses_around_in_a_ring_all_move(
     assert await pending(database) == []
 
 
-async def test_move_waits_for_an_address_until_its_local_owner_gives_it_up(
+async def test_email_change_waits_until_the_local_owner_changes_the_address(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
     person, now = service.issuer.add_user(), service.issuer.now()
@@ -115,7 +115,7 @@ async def test_move_waits_for_an_address_until_its_local_owner_gives_it_up(
     assert (await email_of(database, person), await pending(database)) == (NEW, [])
 
 
-async def test_move_waits_for_an_address_until_its_owner_is_deleted(
+async def test_email_change_waits_until_the_owner_of_the_address_is_deleted(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
     ada, bea, now = service.issuer.add_user(email=OLD), service.issuer.add_user(), service.issuer.now()
@@ -130,7 +130,7 @@ async def test_move_waits_for_an_address_until_its_owner_is_deleted(
     assert (await email_of(database, bea), await pending(database)) == (OLD, [])
 
 
-async def test_schedule_retries_moves_whose_address_became_free_without_an_event(
+async def test_scheduled_task_retries_pending_addresses_that_became_free_without_an_event(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
     person, now = service.issuer.add_user(), service.issuer.now()
@@ -150,7 +150,7 @@ async def test_schedule_retries_moves_whose_address_became_free_without_an_event
     assert (await email_of(database, person), await pending(database)) == (NEW, [])
 
 
-async def test_move_that_was_taken_back_waits_no_more(
+async def test_reverted_email_change_is_no_longer_pending(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs
 ) -> None:
     person, now = service.issuer.add_user(), service.issuer.now()
@@ -165,7 +165,7 @@ async def test_move_that_was_taken_back_waits_no_more(
     assert (await email_of(database, person), await pending(database)) == (person.email, [])
 
 
-async def test_new_user_with_a_former_address_does_not_get_the_former_owners_account(
+async def test_new_user_with_a_reused_address_does_not_get_the_previous_owners_account(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     ada = service.issuer.add_user(email=OLD, name="Ada")
@@ -184,10 +184,10 @@ async def test_new_user_with_a_former_address_does_not_get_the_former_owners_acc
     assert await list_user_ids(http, service, ada) == before
 
 
-async def test_clerk_is_asked_which_address_the_former_owner_has_by_now(
+async def test_current_address_of_the_previous_owner_is_fetched_from_clerk(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer
 ) -> None:
-    """No webhook reported the move."""
+    """No webhook reported the change."""
     async with fixtures.application(database, fixtures.clerk(oidc_issuer)) as app, make_client(app) as http:
         ada = oidc_issuer.add_user(email=OLD)
         first = await get_as(http, clerk_token(oidc_issuer, ada))
@@ -203,7 +203,7 @@ async def test_clerk_is_asked_which_address_the_former_owner_has_by_now(
 
 
 @pytest.mark.parametrize("verified", [True, False])
-async def test_verified_address_in_a_token_moves_the_account_without_a_webhook(
+async def test_verified_address_in_a_token_updates_the_account_without_a_webhook(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer, verified: bool
 ) -> None:
     async with fixtures.application(database, fixtures.oidc(oidc_issuer)) as app, make_client(app) as http:

@@ -1,4 +1,4 @@
-"""Every change of identities leaves one entry, and nothing secret in it."""
+"""Every change of identities records one audit entry without secrets."""
 
 import httpx
 
@@ -20,7 +20,9 @@ from undercroft.devstack.emulators.oidc import Failure, OidcIssuer
 __all__ = ["browser", "module_social_app", "social_app"]
 
 
-async def test_a_first_sign_in(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database) -> None:
+async def test_first_sign_in_records_registration_link_and_session(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
     await sign_in(browser)
     me = (await browser.get("/api/v1/app/users/me")).json()["id"]
@@ -34,10 +36,12 @@ async def test_a_first_sign_in(browser: httpx.AsyncClient, oidc_issuer: OidcIssu
     assert oidc_issuer.auto_approve.subject not in str([entry["after"] for entry in written])
 
 
-async def test_linking_and_unlinking(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database) -> None:
+async def test_linking_and_unlinking_are_recorded(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
+) -> None:
     safe = await sign_in_new_user(browser, oidc_issuer, "google")
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
-    await browser.get(await approve(begun.json()["redirect_url"]))
+    started = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
+    await browser.get(await approve(started.json()["redirect_url"]))
     listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
     await browser.delete(f"/api/v1/auth/identities/{listed[0]['id']}", **safe)
     refused = await browser.delete(f"/api/v1/auth/identities/{listed[1]['id']}", **safe)
@@ -50,7 +54,7 @@ async def test_linking_and_unlinking(browser: httpx.AsyncClient, oidc_issuer: Oi
     assert [entry["before"] for entry in unlinked] == [{"provider": "github", "issuer": f"{oidc_issuer.url}/github"}]
 
 
-async def test_what_was_refused_leaves_nothing(
+async def test_refused_sign_in_records_no_change(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()

@@ -1,4 +1,4 @@
-"""AUTH_PROVIDER: another service keeps the accounts, and its tokens are what requests bear."""
+"""Requests with tokens of an external AUTH_PROVIDER."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ async def http(oidc_app: Api) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_somebody_new_is_made_at_the_first_request_with_a_personal_team(
+async def test_first_request_creates_the_user_with_a_personal_team(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     person = oidc_issuer.add_user(name="Ada Lovelace")
@@ -53,7 +53,7 @@ async def test_both_algorithms_are_accepted(http: httpx.AsyncClient, oidc_issuer
         assert (await get_as(http, oidc_issuer.token(person))).status_code == 200
 
 
-async def test_fifty_first_requests_at_once_make_one_person_with_one_team(
+async def test_fifty_concurrent_first_requests_create_one_user_with_one_team(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     person = oidc_issuer.add_user()
@@ -67,7 +67,7 @@ async def test_fifty_first_requests_at_once_make_one_person_with_one_team(
     assert oidc_issuer.traffic.hits[JWKS] == 1
 
 
-async def test_first_requests_at_two_processes_at_once_make_one_person(
+async def test_concurrent_first_requests_to_two_processes_create_one_user(
     oidc_app: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     person = oidc_issuer.add_user()
@@ -79,7 +79,7 @@ async def test_first_requests_at_two_processes_at_once_make_one_person(
     assert (await count(database, User), await count(database, ExternalIdentity)) == (1, 1)
 
 
-async def test_a_known_person_costs_one_statement(
+async def test_request_of_a_known_user_needs_one_statement(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, statements: StatementRecorder
 ) -> None:
     token = oidc_issuer.token(oidc_issuer.add_user())
@@ -106,7 +106,7 @@ WRONG = [
 
 @pytest.mark.parametrize("alg", ["RS256", "ES256"])
 @pytest.mark.parametrize("error", WRONG)
-async def test_a_wrong_token_is_refused(
+async def test_invalid_token_is_refused(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Failure, alg: str
 ) -> None:
     oidc_issuer.alg = alg
@@ -135,25 +135,25 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("claims", MALFORMED, ids=str)
-async def test_a_token_with_odd_claims_is_refused(
+async def test_token_with_malformed_claims_is_refused(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, claims: dict[str, Any]
 ) -> None:
     oidc_issuer.alg = "ES256"
-    said = oidc_issuer.claims(oidc_issuer.add_user()) | claims
-    token = oidc_issuer.sign({name: value for name, value in said.items() if value is not None})
+    all_claims = oidc_issuer.claims(oidc_issuer.add_user()) | claims
+    token = oidc_issuer.sign({name: value for name, value in all_claims.items() if value is not None})
     refused = await get_as(http, token)
     assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
 @pytest.mark.parametrize("moment", [1e300, -1e300, -1e18, -1e11])
-async def test_a_time_that_no_calendar_has_tells_nothing(
+async def test_out_of_range_time_claim_is_handled(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, moment: float
 ) -> None:
     assert (await get_as(http, oidc_issuer.token(oidc_issuer.add_user(), auth_time=moment))).status_code == 200
     assert (await get_as(http, oidc_issuer.token(oidc_issuer.add_user(), iat=moment))).status_code == 401
 
 
-async def test_what_is_sensitive_takes_a_token_whose_bearer_was_proven_lately(
+async def test_sensitive_endpoint_requires_a_token_with_recent_authentication(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     person = oidc_issuer.add_user()
@@ -172,19 +172,19 @@ async def test_what_is_sensitive_takes_a_token_whose_bearer_was_proven_lately(
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "..", "é.é.é", "x" * 20_000, "eyJhbGciOiJSUzI1NiJ9.e30."])
-async def test_what_is_no_token_is_refused(http: httpx.AsyncClient, token: str) -> None:
+async def test_malformed_token_is_refused(http: httpx.AsyncClient, token: str) -> None:
     headers = {b"authorization": f"Bearer {token}".encode()}
     assert (await http.get(ME, headers=list(headers.items()))).status_code == 401
 
 
-async def test_a_changed_token_is_refused(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_tampered_token_is_refused(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     head, _, signature = oidc_issuer.token(oidc_issuer.add_user()).split(".")
     _, body, _ = oidc_issuer.token(oidc_issuer.add_user()).split(".")
     refused = await get_as(http, f"{head}.{body}.{signature}")
     assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
-async def test_a_token_of_ours_is_not_an_issuers(
+async def test_local_access_token_is_refused(
     http: httpx.AsyncClient, oidc_app: Api, app: Api, create_user: Any
 ) -> None:
     with fixtures.local_accounts():
@@ -193,9 +193,7 @@ async def test_a_token_of_ours_is_not_an_issuers(
     assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
-async def test_keys_rotated_in_the_middle_of_traffic_refuse_nobody(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
-) -> None:
+async def test_key_rotation_during_traffic_causes_no_refusals(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     person = oidc_issuer.add_user()
     before = [oidc_issuer.token(person) for _ in range(20)]
     responses = list(await asyncio.gather(*(get_as(http, token) for token in before)))
@@ -212,7 +210,9 @@ async def test_keys_rotated_in_the_middle_of_traffic_refuse_nobody(
     assert oidc_issuer.traffic.max_concurrent[JWKS] == 1
 
 
-async def test_a_withdrawn_keys_tokens_end_once_that_is_known(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_token_of_a_revoked_key_is_refused_after_the_keys_were_refetched(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
     person = oidc_issuer.add_user()
     old = oidc_issuer.token(person)
     assert (await get_as(http, old)).status_code == 200
@@ -222,10 +222,10 @@ async def test_a_withdrawn_keys_tokens_end_once_that_is_known(http: httpx.AsyncC
     assert (await get_as(http, old)).status_code == 401
 
 
-async def test_token_is_refused_once_its_key_is_withdrawn_although_nobody_brings_another(
+async def test_cached_token_is_refused_after_its_key_was_revoked_even_without_other_tokens(
     oidc_app: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    """A client that goes on with a token that was verified before makes the keys be asked for again."""
+    """A request with a cached token triggers the refetch of old keys."""
     token = oidc_issuer.token(oidc_issuer.add_user())
     assert (await get_as(http, token)).status_code == 200
     oidc_issuer.keys.rotate(withdraw=True)
@@ -238,7 +238,7 @@ async def test_token_is_refused_once_its_key_is_withdrawn_although_nobody_brings
 
 
 @pytest.mark.parametrize(("life", "status"), [(86_400, 200), (86_401, 401)])
-async def test_token_of_another_issuer_is_valid_for_a_day_at_most(
+async def test_token_lifetime_is_limited_to_one_day(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, life: int, status: int
 ) -> None:
     now = int(time.time())
@@ -246,7 +246,7 @@ async def test_token_of_another_issuer_is_valid_for_a_day_at_most(
     assert (await get_as(http, token)).status_code == status
 
 
-async def test_two_hundred_unknown_key_ids_at_once_ask_the_issuer_once(
+async def test_two_hundred_concurrent_unknown_key_ids_cause_one_request_to_the_issuer(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     person = oidc_issuer.add_user()
@@ -280,7 +280,7 @@ async def test_token_without_key_id_is_verified_by_the_only_key_for_its_algorith
 
 
 @pytest.mark.parametrize("errors", [[Failure.NO_KEY_ID], [Failure.NO_KEY_ID, Failure.JWKS_NO_KEY_ID]], ids=str)
-async def test_token_without_key_id_is_refused_where_two_keys_could_have_signed_it(
+async def test_token_without_key_id_is_refused_when_two_keys_match_its_algorithm(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, errors: list[Failure]
 ) -> None:
     oidc_issuer.rotate()
@@ -292,7 +292,7 @@ async def test_token_without_key_id_is_refused_where_two_keys_could_have_signed_
     assert (response.status_code, error_code(response)) == (401, "INVALID_TOKEN")
 
 
-async def test_token_without_key_id_is_verified_by_the_next_key_once_that_is_the_only_one(
+async def test_token_without_key_id_is_verified_by_the_new_key_when_it_is_the_only_one(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.keys.rotate(withdraw=True)
@@ -310,7 +310,7 @@ async def test_token_without_key_id_is_verified_by_the_next_key_once_that_is_the
     assert (await get_as(http, old)).status_code == 401
 
 
-async def test_forged_tokens_without_key_id_ask_the_issuer_once(
+async def test_forged_tokens_without_key_id_cause_one_request_to_the_issuer(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.keys.rotate(withdraw=True)
@@ -331,7 +331,7 @@ DOWN = [Failure.JWKS_DOWN, Failure.JWKS_HUGE, Failure.JWKS_WRONG, Failure.JWKS_R
 
 
 @pytest.mark.parametrize("error", DOWN)
-async def test_without_keys_the_answer_is_503_and_the_issuer_is_left_in_peace(
+async def test_missing_keys_return_503_and_cause_one_request_to_the_issuer(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Failure
 ) -> None:
     oidc_issuer.set_failures(error)
@@ -350,7 +350,7 @@ async def test_without_keys_the_answer_is_503_and_the_issuer_is_left_in_peace(
 
 
 @pytest.mark.parametrize("error", DOWN)
-async def test_known_keys_go_on_while_the_endpoint_is_down(
+async def test_cached_keys_stay_valid_while_the_jwks_endpoint_is_down(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Failure
 ) -> None:
     person = oidc_issuer.add_user()
@@ -366,7 +366,7 @@ async def test_known_keys_go_on_while_the_endpoint_is_down(
     assert oidc_issuer.traffic.hits[JWKS] == 2
 
 
-async def test_a_slow_endpoint_is_given_up_and_asked_by_one_request_at_a_time(
+async def test_slow_jwks_endpoint_times_out_and_gets_one_request_at_a_time(
     oidc_app: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     person = oidc_issuer.add_user()
@@ -380,7 +380,7 @@ async def test_a_slow_endpoint_is_given_up_and_asked_by_one_request_at_a_time(
     assert (oidc_issuer.traffic.hits[JWKS], oidc_issuer.traffic.max_concurrent[JWKS]) == (2, 1)
 
 
-async def test_a_slow_endpoint_holds_up_nobody_whose_key_is_known(
+async def test_slow_jwks_endpoint_does_not_block_tokens_of_cached_keys(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     person = oidc_issuer.add_user()
@@ -394,7 +394,7 @@ async def test_a_slow_endpoint_holds_up_nobody_whose_key_is_known(
     waiting.cancel()
 
 
-async def test_health_tells_of_an_issuer_that_cannot_be_asked(
+async def test_health_reports_an_unreachable_issuer(
     oidc_app: Api, http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.set_failures(Failure.JWKS_DOWN)
@@ -404,7 +404,7 @@ async def test_health_tells_of_an_issuer_that_cannot_be_asked(
 
 
 @pytest.mark.parametrize("error", [Failure.EMAIL_UNVERIFIED, Failure.EMAIL_MISSING])
-async def test_nobody_gets_an_account_for_an_address_that_is_not_theirs(
+async def test_no_account_is_created_for_an_unverified_address(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Failure
 ) -> None:
     oidc_issuer.set_failures(error)
@@ -416,7 +416,7 @@ async def test_nobody_gets_an_account_for_an_address_that_is_not_theirs(
     assert await count(database, User) == 0
 
 
-async def test_an_account_with_the_same_address_is_linked_when_both_are_verified(
+async def test_account_with_the_same_address_is_linked_when_both_are_verified(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     person = oidc_issuer.add_user()
@@ -427,15 +427,15 @@ async def test_an_account_with_the_same_address_is_linked_when_both_are_verified
     assert response.json()["id"] == str(local.id)
 
 
-async def test_an_unverified_address_takes_nobodys_account_and_does_not_tell_of_it(
+async def test_unverified_address_neither_links_nor_reveals_an_account(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     victim = await create_local_account(database, "victim@example.com", verified=True)
     thief = oidc_issuer.add_user(email="Victim@Example.com", email_verified=False)
-    nobody = oidc_issuer.add_user(email="nobody@example.com", email_verified=False)
+    unknown = oidc_issuer.add_user(email="unknown@example.com", email_verified=False)
 
     taken = await get_as(http, oidc_issuer.token(thief))
-    free = await get_as(http, oidc_issuer.token(nobody))
+    free = await get_as(http, oidc_issuer.token(unknown))
 
     assert taken.status_code == free.status_code == 409
     assert error_code(taken) == "EMAIL_UNVERIFIED"
@@ -444,7 +444,7 @@ async def test_an_unverified_address_takes_nobodys_account_and_does_not_tell_of_
     assert await count(database, User) == 1, victim
 
 
-async def test_a_local_account_that_is_unverified_itself_is_not_linked(
+async def test_unverified_local_account_is_not_linked(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     person = oidc_issuer.add_user()
@@ -456,7 +456,7 @@ async def test_a_local_account_that_is_unverified_itself_is_not_linked(
     assert await count(database, ExternalIdentity) == 0
 
 
-async def test_somebody_deactivated_is_out_at_the_next_request(
+async def test_deactivated_user_is_refused_at_the_next_request(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     person = oidc_issuer.add_user()
@@ -475,14 +475,14 @@ async def test_somebody_deactivated_is_out_at_the_next_request(
     assert await count(database, User) == 1
 
 
-async def test_another_team_is_named_by_the_header_and_others_are_not_found(
+async def test_team_header_selects_an_own_team_and_other_teams_are_not_found(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    mine, theirs = (oidc_issuer.token(oidc_issuer.add_user()) for _ in range(2))
-    teams = [(await get_as(http, token, "/api/v1/app/teams")).json()["items"][0]["id"] for token in (mine, theirs)]
+    own, other = (oidc_issuer.token(oidc_issuer.add_user()) for _ in range(2))
+    teams = [(await get_as(http, token, "/api/v1/app/teams")).json()["items"][0]["id"] for token in (own, other)]
 
-    assert (await get_as(http, mine, **{"X-Team-ID": teams[0]})).status_code == 200
-    foreign = await get_as(http, mine, "/api/v1/app/projects", **{"X-Team-ID": teams[1]})
+    assert (await get_as(http, own, **{"X-Team-ID": teams[0]})).status_code == 200
+    foreign = await get_as(http, own, "/api/v1/app/projects", **{"X-Team-ID": teams[1]})
     assert (foreign.status_code, error_code(foreign)) == (404, "TEAM_NOT_FOUND")
 
 
@@ -506,7 +506,7 @@ async def test_pages_of_local_accounts_are_off(http: httpx.AsyncClient) -> None:
     assert (await http.get("/reset-password")).status_code == 403
 
 
-async def test_a_cookie_of_before_signs_nobody_in(
+async def test_earlier_cookie_session_is_refused(
     http: httpx.AsyncClient, database: Database, oidc_issuer: OidcIssuer
 ) -> None:
     from undercroft.modules.auth.client import Client
@@ -524,7 +524,7 @@ async def test_a_cookie_of_before_signs_nobody_in(
     assert response.status_code == 401
 
 
-async def test_sessions_are_elsewhere(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_local_sessions_are_empty_and_logout_is_off(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     token = oidc_issuer.token(oidc_issuer.add_user())
     listed = await get_as(http, token, "/api/v1/auth/sessions")
     ended = await http.post("/api/v1/auth/logout", headers={"Authorization": f"Bearer {token}"})
@@ -533,7 +533,7 @@ async def test_sessions_are_elsewhere(http: httpx.AsyncClient, oidc_issuer: Oidc
     assert (ended.status_code, error_code(ended)) == (403, "LOCAL_ACCOUNTS_OFF")
 
 
-async def test_an_address_that_changed_elsewhere_does_not_lose_the_account(
+async def test_address_changed_at_the_issuer_keeps_the_account(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     person = oidc_issuer.add_user()
@@ -557,7 +557,7 @@ async def test_another_user_of_the_issuer_with_the_same_address_does_not_get_the
     assert (await count(database, ExternalIdentity), await count(database, User)) == (1, 1)
 
 
-async def test_an_issuer_whose_name_ends_with_a_slash(
+async def test_issuer_with_a_trailing_slash_is_compared_exactly(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = fixtures.oidc(oidc_issuer).model_copy(update={"oidc_issuer": f"{oidc_issuer.url}/"})

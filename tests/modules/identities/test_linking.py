@@ -1,4 +1,4 @@
-"""Linking another identity to one's account, and unlinking it."""
+"""Linking and unlinking of identities."""
 
 import asyncio
 
@@ -29,8 +29,10 @@ async def test_another_identity_is_linked_listed_and_unlinked(
 ) -> None:
     safe = await sign_in_new_user(browser, oidc_issuer, "google")
     oidc_issuer.auto_approve = oidc_issuer.add_user(email="elsewhere@example.com", email_verified=False)
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github", "return_to": "/settings"}, **safe)
-    response = await browser.get(await approve(begun.json()["redirect_url"]))
+    started = await browser.post(
+        "/api/v1/auth/identities", json={"provider": "github", "return_to": "/settings"}, **safe
+    )
+    response = await browser.get(await approve(started.json()["redirect_url"]))
     assert (response.status_code, response.headers["Location"]) == (303, "/settings")
 
     listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
@@ -44,10 +46,12 @@ async def test_another_identity_is_linked_listed_and_unlinked(
     assert error_code(response) == "LAST_WAY_IN"
 
 
-async def test_of_two_unlinked_at_once_one_stays(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_one_of_two_concurrently_unlinked_identities_stays(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
     safe = await sign_in_new_user(browser, oidc_issuer, "google")
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
-    await browser.get(await approve(begun.json()["redirect_url"]))
+    started = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
+    await browser.get(await approve(started.json()["redirect_url"]))
     listed = (await browser.get("/api/v1/auth/identities")).json()["items"]
 
     responses = await asyncio.gather(
@@ -57,16 +61,16 @@ async def test_of_two_unlinked_at_once_one_stays(browser: httpx.AsyncClient, oid
     assert sorted(response.status_code for response in responses) == [204, 409]
 
 
-async def test_an_identity_of_somebody_else_is_not_taken_over(
+async def test_identity_of_another_user_cannot_be_linked_or_unlinked(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     await sign_in_new_user(other_browser, oidc_issuer, "github")
-    theirs = oidc_issuer.auto_approve
+    linked_elsewhere = oidc_issuer.auto_approve
     safe = await sign_in_new_user(browser, oidc_issuer, "google")
-    oidc_issuer.auto_approve = theirs
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
+    oidc_issuer.auto_approve = linked_elsewhere
+    started = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
 
-    response = await browser.get(await approve(begun.json()["redirect_url"]))
+    response = await browser.get(await approve(started.json()["redirect_url"]))
 
     assert (response.status_code, error_code(response)) == (409, "IDENTITY_TAKEN")
     listed = (await other_browser.get("/api/v1/auth/identities")).json()["items"]
@@ -74,37 +78,37 @@ async def test_an_identity_of_somebody_else_is_not_taken_over(
     assert (foreign.status_code, error_code(foreign)) == (404, "IDENTITY_NOT_FOUND")
 
 
-async def test_nothing_is_linked_for_somebody_who_signed_out_meanwhile(
+async def test_linking_is_refused_after_the_user_signed_out(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     safe = await sign_in_new_user(browser, oidc_issuer, "google")
     oidc_issuer.auto_approve = oidc_issuer.add_user()
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
+    started = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
     jar = httpx.Cookies(browser.cookies)
     await browser.post("/api/v1/auth/logout", **safe)
     browser.cookies = jar
 
-    response = await browser.get(await approve(begun.json()["redirect_url"]))
+    response = await browser.get(await approve(started.json()["redirect_url"]))
 
     assert (response.status_code, error_code(response)) == (403, "LINKING_NEEDS_SESSION")
     assert await count(database, ExternalIdentity) == 1
 
 
-async def test_nothing_is_linked_in_a_browser_with_which_somebody_else_signed_in_meanwhile(
+async def test_linking_is_refused_after_another_user_signed_in_with_the_browser(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     safe = await sign_in_new_user(browser, oidc_issuer, "google")
-    begun = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
+    started = await browser.post("/api/v1/auth/identities", json={"provider": "github"}, **safe)
     await sign_in_new_user(browser, oidc_issuer, "google")
 
-    response = await browser.get(await approve(begun.json()["redirect_url"]))
+    response = await browser.get(await approve(started.json()["redirect_url"]))
 
     assert (response.status_code, error_code(response)) == (403, "LINKING_NEEDS_SESSION")
     assert await count(database, ExternalIdentity) == 2
 
 
-async def test_linking_is_refused_to_other_sites(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    """With everything that our own pages send, but from another site."""
+async def test_cross_site_linking_is_refused(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    """The request contains everything that own pages send, but comes from another site."""
     safe = await sign_in_new_user(browser, oidc_issuer, "google")
     body = {"provider": "github"}
     own = await browser.post("/api/v1/auth/identities", json=body, **safe)
@@ -118,10 +122,10 @@ async def test_linking_is_refused_to_other_sites(browser: httpx.AsyncClient, oid
         assert (refused.status_code, error_code(refused)) == (403, expected), changed
 
 
-async def test_who_has_the_account_is_told_of_what_is_linked_and_unlinked(
+async def test_linking_and_unlinking_notify_the_account_owner(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, mailbox: Mailbox, database: Database
 ) -> None:
-    local = await create_local_account(database, "told@example.com", verified=True)
+    local = await create_local_account(database, "owner@example.com", verified=True)
     await sign_in_new_user(browser, oidc_issuer, "google")
     oidc_issuer.auto_approve = oidc_issuer.add_user(email=local.email)
     async with make_client(browser._transport.app) as other_browser:  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Where another service has the accounts, no way of this installation signs in a user whom it does not know."""
+"""With an external AUTH_PROVIDER, no local sign-in method works."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -35,7 +35,7 @@ CreateUser = Callable[..., Awaitable[SignedInUser]]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an application where the issuer has the accounts and browsers sign in with it, too."""
+    """A client of an application with an external issuer, with which browsers sign in as well."""
     _, social = fixtures.social(oidc_issuer)
     identity = IdentitySettings(auth_provider="oidc", oidc_issuer=oidc_issuer.url, oidc_audience=(AUDIENCE,))
     magic = settings.load(AuthSettings).model_copy(update={"magic_links": True})
@@ -66,33 +66,31 @@ LOCAL_ENDPOINTS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("path", "body"), LOCAL_ENDPOINTS, ids=[path for path, _ in LOCAL_ENDPOINTS])
-async def test_local_way_is_off(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:
+async def test_local_sign_in_endpoint_is_off(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:
     response = await http.post(f"/api/v1{path}", json=body)
     assert (response.status_code, error_code(response)) == (403, "LOCAL_ACCOUNTS_OFF")
 
 
 @pytest.mark.parametrize("path", ["/verify-email", "/reset-password", "/confirm-email", "/magic-link", "/register"])
-async def test_page_of_a_local_way_is_off(http: httpx.AsyncClient, path: str) -> None:
+async def test_local_sign_in_page_is_off(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 403
 
 
-async def test_passkey_of_before_signs_nobody_in(
-    http: httpx.AsyncClient, create_user: CreateUser, database: Database
-) -> None:
+async def test_earlier_passkey_is_refused(http: httpx.AsyncClient, create_user: CreateUser, database: Database) -> None:
     key = Authenticator(PUBLIC_URL)
     with fixtures.local_accounts():
         user_id = await create_owner(http, create_user, database, key)
-        begun = (await http.post("/api/v1/auth/passkeys/sign-in/options")).json()["options"]
+        options = (await http.post("/api/v1/auth/passkeys/sign-in/options")).json()["options"]
     sessions = await count(database, AuthSession)
 
-    response = await http.post("/api/v1/auth/passkeys/sign-in", json={"passkey": key.sign(begun)})
+    response = await http.post("/api/v1/auth/passkeys/sign-in", json={"passkey": key.sign(options)})
 
     assert (response.status_code, error_code(response)) == (403, "LOCAL_ACCOUNTS_OFF"), user_id
     assert await count(database, AuthSession) == sessions
 
 
 async def create_owner(http: httpx.AsyncClient, create_user: CreateUser, database: Database, key: Authenticator) -> str:
-    """A user of before AUTH_PROVIDER with a passkey."""
+    """Create a user with a passkey, before AUTH_PROVIDER was set."""
     person = await create_user()
     started = await person.client.post("/api/v1/auth/passkeys/options")
     body = {"name": "Key", "credential": key.create(started.json()["options"])}
@@ -100,7 +98,7 @@ async def create_owner(http: httpx.AsyncClient, create_user: CreateUser, databas
     return str(person.user_id)
 
 
-async def test_second_step_of_a_sign_in_from_before_starts_no_session(
+async def test_earlier_pending_sign_in_starts_no_session(
     http: httpx.AsyncClient, create_user: CreateUser, clock: Clock, database: Database
 ) -> None:
     with fixtures.local_accounts():
@@ -121,7 +119,7 @@ async def test_second_step_of_a_sign_in_from_before_starts_no_session(
     assert (response.status_code, error_code(response)) == (403, "LOCAL_ACCOUNTS_OFF")
 
 
-async def test_key_of_before_opens_nothing_until_the_issuer_knows_its_user(
+async def test_earlier_api_key_is_refused_until_its_user_signs_in_with_the_issuer(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, create_user: CreateUser, database: Database
 ) -> None:
     with fixtures.local_accounts():
@@ -140,7 +138,7 @@ async def test_key_of_before_opens_nothing_until_the_issuer_knows_its_user(
     assert (await get_as(http, key)).status_code == 200
 
 
-async def test_cookie_of_a_session_that_another_issuer_verified_opens_nothing(
+async def test_cookie_of_a_session_from_another_issuer_is_refused(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -154,7 +152,7 @@ async def test_cookie_of_a_session_that_another_issuer_verified_opens_nothing(
     assert (refused.status_code, error_code(refused)) == (401, "SESSION_ENDED")
 
 
-async def test_only_the_issuer_with_the_accounts_signs_browsers_in(http: httpx.AsyncClient) -> None:
+async def test_only_the_issuer_that_manages_the_accounts_is_a_sign_in_provider(http: httpx.AsyncClient) -> None:
     listed = (await http.get("/api/v1/auth/social")).json()["items"]
     assert [each["name"] for each in listed] == ["oidc"]
     response = await http.get("/api/v1/auth/social/google")

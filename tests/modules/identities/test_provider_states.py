@@ -1,4 +1,4 @@
-"""Users whom Clerk or Supabase blocks, deletes or signs out, and staff who acts as them."""
+"""Users who are blocked, deleted, signed out or impersonated at Clerk or Supabase."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -97,7 +97,9 @@ async def test_ban_and_its_end_are_audited_once(
     assert [entry["action"] for entry in written] == ["identity.blocked", "identity.unblocked"]
 
 
-async def test_older_news_neither_lift_a_ban_nor_repeat_it(http: httpx.AsyncClient, service: ExternalProvider) -> None:
+async def test_outdated_events_neither_lift_nor_repeat_a_ban(
+    http: httpx.AsyncClient, service: ExternalProvider
+) -> None:
     person, now = service.issuer.add_user(), service.issuer.now()
     token = service.token(person)
     await get_as(http, token)
@@ -110,7 +112,7 @@ async def test_older_news_neither_lift_a_ban_nor_repeat_it(http: httpx.AsyncClie
     assert (await get_as(http, token)).status_code == 200
 
 
-async def test_banned_user_who_comes_for_the_first_time_gets_no_account(
+async def test_new_user_who_is_banned_gets_no_account(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     person = service.issuer.add_user(banned=True)
@@ -118,7 +120,7 @@ async def test_banned_user_who_comes_for_the_first_time_gets_no_account(
     assert await count(database, User) == 0
 
 
-async def test_lock_at_clerk_ends_by_itself_when_it_says_when(
+async def test_clerk_lockout_ends_automatically_when_it_has_an_end(
     clerk: httpx.AsyncClient, clerk_service: ExternalProvider, database: Database
 ) -> None:
     person, other, now = *(clerk_service.issuer.add_user() for _ in range(2)), clerk_service.issuer.now()
@@ -143,7 +145,7 @@ async def test_lock_at_clerk_ends_by_itself_when_it_says_when(
         assert await statuses(clerk, *tokens) == [200, 200]
 
 
-async def test_deleted_user_of_supabase_may_be_marked_only(
+async def test_soft_deleted_supabase_user_is_deleted(
     database: Database, worker_app: Api, oidc_issuer: OidcIssuer
 ) -> None:
     service = ExternalProvider("supabase", oidc_issuer)
@@ -160,10 +162,10 @@ async def test_deleted_user_of_supabase_may_be_marked_only(
     assert await find_user(database, person) is None
 
 
-async def test_deletion_revokes_keys_also_when_a_team_needs_its_owner(
+async def test_deletion_revokes_api_keys_even_when_a_team_needs_its_owner(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
-    """The account stays for the team's sake; its user does not sign in any more, and no key of theirs works."""
+    """The account stays because a team needs its owner, but the user cannot sign in and the API keys stop working."""
     owner, member = service.issuer.add_user(), service.issuer.add_user()
     token = service.fresh_token(owner)
     bearer = {"Authorization": f"Bearer {token}"}
@@ -181,7 +183,7 @@ async def test_deletion_revokes_keys_also_when_a_team_needs_its_owner(
     assert (await get_as(http, service.token(member), PROJECTS, **{"X-Team-ID": team})).status_code == 200
 
 
-async def test_deletion_removes_the_keys_of_that_user_alone(
+async def test_deletion_removes_only_the_api_keys_of_that_user(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     person, other = service.issuer.add_user(), service.issuer.add_user()
@@ -194,7 +196,7 @@ async def test_deletion_removes_the_keys_of_that_user_alone(
 
 
 @pytest.mark.parametrize("kind", ["session.ended", "session.removed", "session.revoked"])
-async def test_session_that_ended_at_clerk_stops_its_tokens_and_no_others(
+async def test_ended_clerk_session_invalidates_only_its_own_tokens(
     clerk: httpx.AsyncClient, clerk_service: ExternalProvider, oidc_issuer: OidcIssuer, kind: str
 ) -> None:
     person, other = oidc_issuer.add_user(), oidc_issuer.add_user()
@@ -239,7 +241,7 @@ async def test_pending_session_of_clerk_does_not_sign_in(
 ACTOR = {"iss": "https://dashboard.clerk.com", "sub": "user_of_staff"}
 
 
-async def test_staff_that_acts_as_a_user_only_reads(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_clerk_impersonation_is_read_only(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     person = oidc_issuer.add_user()
     own = {"Authorization": f"Bearer {clerk_token(oidc_issuer, person, fva=[0, 0])}"}
     acting = {"Authorization": f"Bearer {clerk_token(oidc_issuer, person, act=ACTOR, fva=[0, 0])}"}
@@ -254,7 +256,7 @@ async def test_staff_that_acts_as_a_user_only_reads(clerk: httpx.AsyncClient, oi
         assert (await clerk.post(path, json={"name": "Import"}, headers=own)).status_code in (200, 201), path
 
 
-async def test_acting_as_a_user_is_audited_once_for_a_session_with_who_acts(
+async def test_impersonation_is_audited_once_per_session_with_its_actor(
     clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     person = oidc_issuer.add_user()
@@ -274,7 +276,7 @@ async def test_acting_as_a_user_is_audited_once_for_a_session_with_who_acts(
 
 
 @pytest.mark.parametrize("act", [7, "staff", {}, {"sub": ""}, {"sub": 7}, {"iss": 7, "sub": "x"}], ids=str)
-async def test_token_with_an_actor_that_cannot_be_named_is_refused(
+async def test_token_with_an_invalid_actor_is_refused(
     clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, act: object
 ) -> None:
     response = await get_as(clerk, clerk_token(oidc_issuer, oidc_issuer.add_user(), act=act))

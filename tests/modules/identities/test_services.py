@@ -1,4 +1,4 @@
-"""Supabase and Clerk: their tokens, and what their webhooks tell."""
+"""Tokens and webhooks of Supabase and Clerk."""
 
 import asyncio
 import time
@@ -47,7 +47,9 @@ async def legacy(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -
         yield client
 
 
-async def test_supabases_asymmetric_tokens(supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_supabase_token_with_an_asymmetric_key_is_accepted(
+    supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
     person = oidc_issuer.add_user(name="Ada Lovelace")
     oidc_issuer.alg = "ES256"
     response = await get_as(supabase, supabase_token(oidc_issuer, person))
@@ -55,13 +57,15 @@ async def test_supabases_asymmetric_tokens(supabase: httpx.AsyncClient, oidc_iss
     assert response.json()["full_name"] == "Ada Lovelace"
 
 
-async def test_supabases_legacy_secret_where_it_is_set(legacy: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_supabase_legacy_token_is_accepted_when_the_secret_is_set(
+    legacy: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
     person = oidc_issuer.add_user()
     assert (await get_as(legacy, supabase_token(oidc_issuer, person, legacy=True))).status_code == 200
     assert (await get_as(legacy, supabase_token(oidc_issuer, person))).status_code == 200
 
 
-async def test_supabases_legacy_secret_where_it_is_not_set(
+async def test_supabase_legacy_token_is_refused_when_no_secret_is_set(
     supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     token = supabase_token(oidc_issuer, oidc_issuer.add_user(), legacy=True)
@@ -82,29 +86,29 @@ WRONG = [
 
 
 @pytest.mark.parametrize("error", WRONG)
-async def test_wrong_tokens_where_a_shared_secret_is_known(
+async def test_invalid_supabase_token_is_refused_when_a_legacy_secret_is_set(
     legacy: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Failure
 ) -> None:
     assert (await get_as(legacy, supabase_token(oidc_issuer, oidc_issuer.add_user(), error))).status_code == 401
 
 
-async def test_what_people_say_of_themselves_at_supabase_proves_no_address(
+async def test_supabase_user_metadata_does_not_verify_an_address(
     supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
-    """`user_metadata.email_verified` is theirs to write."""
+    """Users can change `user_metadata.email_verified` themselves."""
     person = oidc_issuer.add_user(email_verified=False)
     response = await get_as(supabase, supabase_token(oidc_issuer, person))
     assert (response.status_code, error_code(response)) == (409, "EMAIL_UNVERIFIED")
 
 
-async def test_supabase_is_asked_about_somebody_once(supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_supabase_user_is_fetched_once(supabase: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     person = oidc_issuer.add_user()
     await asyncio.gather(*(get_as(supabase, supabase_token(oidc_issuer, person)) for _ in range(20)))
     await asyncio.gather(*(get_as(supabase, supabase_token(oidc_issuer, person)) for _ in range(20)))
     assert oidc_issuer.traffic.hits["/supabase/auth/v1/user"] == 1
 
 
-async def test_clerks_session_tokens(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_clerk_session_token_is_accepted(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     person = oidc_issuer.add_user(name="Ada Lovelace")
     responses = [await get_as(clerk, clerk_token(oidc_issuer, person)) for _ in range(3)]
     assert {response.status_code for response in responses} == {200}
@@ -112,28 +116,30 @@ async def test_clerks_session_tokens(clerk: httpx.AsyncClient, oidc_issuer: Oidc
     assert oidc_issuer.traffic.hits[f"/clerk/v1/users/{person.subject}"] == 1
 
 
-async def test_clerks_tokens_for_other_pages_are_refused(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_clerk_token_of_another_origin_is_refused(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     person = oidc_issuer.add_user()
     assert (await get_as(clerk, clerk_token(oidc_issuer, person))).status_code == 200
     refused = await get_as(clerk, clerk_token(oidc_issuer, person, azp="https://evil.example.com"))
     assert (refused.status_code, error_code(refused)) == (401, "INVALID_TOKEN")
 
 
-@pytest.mark.parametrize("error", [fault for fault in WRONG if fault is not Failure.WRONG_AUDIENCE])
-async def test_wrong_tokens_of_clerk(clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Failure) -> None:
+@pytest.mark.parametrize("error", [failure for failure in WRONG if failure is not Failure.WRONG_AUDIENCE])
+async def test_invalid_clerk_token_is_refused(
+    clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, error: Failure
+) -> None:
     assert (await get_as(clerk, clerk_token(oidc_issuer, oidc_issuer.add_user(), error))).status_code == 401
 
 
-async def test_nobody_is_made_while_clerk_cannot_be_asked_for_the_address(
+async def test_no_account_is_created_when_clerk_does_not_know_the_user(
     clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    stranger = ProviderUser("user_nobody_knows", "x@example.com")
+    stranger = ProviderUser("user_unknown", "x@example.com")
     response = await get_as(clerk, clerk_token(oidc_issuer, stranger))
     assert (response.status_code, error_code(response)) == (409, "EMAIL_UNVERIFIED")
     assert await count(database, User) == 0
 
 
-async def test_a_second_factor_and_the_time_of_proof_are_taken_from_the_token(
+async def test_authentication_time_is_read_from_the_clerk_token(
     clerk: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     person = oidc_issuer.add_user()
@@ -158,7 +164,7 @@ async def http(worker_app: Api, service: ExternalProvider, database: Database) -
         yield client
 
 
-async def test_who_is_made_there_is_made_here(
+async def test_created_event_creates_the_account(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     person = service.issuer.add_user(name="Ada Lovelace")
@@ -171,7 +177,7 @@ async def test_who_is_made_there_is_made_here(
     assert (await get_as(http, service.token(person))).json()["id"] == str(user.id)
 
 
-async def test_an_event_and_first_requests_at_once_make_one_person(
+async def test_concurrent_event_and_first_requests_create_one_user(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     person = service.issuer.add_user()
@@ -182,7 +188,7 @@ async def test_an_event_and_first_requests_at_once_make_one_person(
     assert [await count(database, model) for model in (User, Team, ExternalIdentity)] == [1, 1, 1]
 
 
-async def test_news_are_taken_in_and_older_ones_are_not(
+async def test_updated_event_is_applied_and_an_outdated_one_is_ignored(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     now, person = time.time(), service.issuer.add_user()
@@ -198,7 +204,7 @@ async def test_news_are_taken_in_and_older_ones_are_not(
     assert (user.email, user.full_name) == ("moved@example.com", "Moved")
 
 
-async def test_nobody_is_moved_to_an_address_that_is_unproven_or_taken(
+async def test_unverified_or_taken_address_is_not_applied(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     now, person, other = time.time(), service.issuer.add_user(), service.issuer.add_user(email="other@example.com")
@@ -215,7 +221,7 @@ async def test_nobody_is_moved_to_an_address_that_is_unproven_or_taken(
     assert user.email == person.email
 
 
-async def test_who_is_gone_there_is_gone_here_and_does_not_come_back(
+async def test_deleted_event_deletes_the_account_permanently(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     person = service.issuer.add_user()
@@ -234,7 +240,7 @@ async def test_who_is_gone_there_is_gone_here_and_does_not_come_back(
         assert await UserRepository(session).get_by_email(person.email) is None
 
 
-async def test_the_end_may_come_before_the_beginning(
+async def test_deleted_event_before_the_created_event_prevents_the_account(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     now, person = time.time(), service.issuer.add_user()
@@ -258,7 +264,7 @@ async def test_an_event_works_once(http: httpx.AsyncClient, service: ExternalPro
     assert user.email == person.email
 
 
-async def test_what_is_not_signed_well_is_refused(
+async def test_webhook_with_an_invalid_signature_is_refused(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database
 ) -> None:
     body, headers = service.sign_webhook(service.body("created", service.issuer.add_user()))
@@ -288,35 +294,37 @@ async def test_what_is_not_signed_well_is_refused(
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"type": "user.created"}, {"type": "user.created", "data": {"id": 7}}, {"type": 1}]
+    "payload", [{}, {"type": "user.created"}, {"type": "user.created", "data": {"id": 7}}, {"type": 1}]
 )
-async def test_what_is_signed_but_strange_changes_nothing(
-    http: httpx.AsyncClient, service: ExternalProvider, database: Database, said: Body
+async def test_signed_webhook_with_an_unknown_payload_changes_nothing(
+    http: httpx.AsyncClient, service: ExternalProvider, database: Database, payload: Body
 ) -> None:
-    body, headers = service.sign_webhook(said)
+    body, headers = service.sign_webhook(payload)
     assert (await http.post(service.path, content=body, headers=headers)).status_code == 204
     assert await count(database, User) == 0
 
 
 @pytest.mark.parametrize("moment", [1e300, -1e300, 10**400, -62135596800001, "9999-12-31T23:59:59-23:59", "soon", None])
-async def test_a_change_at_a_time_that_no_calendar_has_is_taken_in(
+async def test_event_with_an_out_of_range_time_is_applied(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, moment: object
 ) -> None:
     person = service.issuer.add_user()
-    said = service.body("created", person)
-    said["data" if service.name == "clerk" else "record"]["updated_at"] = moment
-    body, headers = service.sign_webhook(said)
+    payload = service.body("created", person)
+    payload["data" if service.name == "clerk" else "record"]["updated_at"] = moment
+    body, headers = service.sign_webhook(payload)
     assert (await http.post(service.path, content=body, headers=headers)).status_code == 204
     assert await find_user(database, person) is not None
 
 
-async def test_webhooks_of_others_are_not_there(http: httpx.AsyncClient, service: ExternalProvider) -> None:
+async def test_webhook_of_another_provider_returns_not_found(
+    http: httpx.AsyncClient, service: ExternalProvider
+) -> None:
     other = "supabase" if service.name == "clerk" else "clerk"
     response = await http.post(f"/api/v1/public/identity/webhooks/{other}", content=b"{}")
     assert (response.status_code, error_code(response)) == (404, "UNKNOWN_PROVIDER")
 
 
-async def test_no_webhook_is_heard_without_a_secret(
+async def test_webhook_is_refused_when_no_secret_is_set(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer
 ) -> None:
     settings = fixtures.clerk(oidc_issuer).model_copy(update={"clerk_webhook_secret": SecretStr("")})

@@ -1,4 +1,4 @@
-"""Signing in with others: through the browser, to the provider and back."""
+"""Social sign-in in a browser."""
 
 import asyncio
 import hashlib
@@ -40,7 +40,7 @@ ALL = ["google", "apple", "microsoft", "github", "oidc"]
 
 
 @pytest.mark.parametrize("provider", ALL)
-async def test_somebody_new_comes_back_signed_in(
+async def test_new_user_is_signed_in_after_the_callback(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str
 ) -> None:
     oidc_issuer.auto_approve = person = oidc_issuer.add_user(name="Ada Lovelace")
@@ -54,7 +54,7 @@ async def test_somebody_new_comes_back_signed_in(
 
 
 @pytest.mark.parametrize("provider", ALL)
-async def test_somebody_known_comes_back_to_the_same_account(
+async def test_known_user_gets_the_same_account(
     browser: httpx.AsyncClient,
     other_browser: httpx.AsyncClient,
     oidc_issuer: OidcIssuer,
@@ -70,34 +70,36 @@ async def test_somebody_known_comes_back_to_the_same_account(
 
 
 @pytest.mark.parametrize("provider", ALL)
-async def test_what_is_said_to_the_provider(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str) -> None:
-    said = parse_callback(await start(browser, provider))
+async def test_authorization_request_contains_state_nonce_and_pkce(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str
+) -> None:
+    parameters = parse_callback(await start(browser, provider))
     cookie = (await browser.get(f"/api/v1/auth/social/{provider}")).headers["Set-Cookie"]
 
-    assert said["response_type"] == "code"
-    assert said["code_challenge_method"] == "S256"
-    assert len(said["state"]) >= 43
-    assert "nonce" in said or provider == "github"
-    assert said["redirect_uri"] == f"{PUBLIC_URL}/api/v1/auth/social/{provider}/callback"
-    assert "client_secret" not in said
+    assert parameters["response_type"] == "code"
+    assert parameters["code_challenge_method"] == "S256"
+    assert len(parameters["state"]) >= 43
+    assert "nonce" in parameters or provider == "github"
+    assert parameters["redirect_uri"] == f"{PUBLIC_URL}/api/v1/auth/social/{provider}/callback"
+    assert "client_secret" not in parameters
     assert {"HttpOnly", "Max-Age=600", "SameSite=lax"} <= set(cookie.split("; "))
-    assert not any(value in cookie for value in (said["state"], said.get("nonce", said["state"])))
+    assert not any(value in cookie for value in (parameters["state"], parameters.get("nonce", parameters["state"])))
 
 
-async def test_those_who_are_on_are_listed(browser: httpx.AsyncClient) -> None:
+async def test_enabled_providers_are_listed(browser: httpx.AsyncClient) -> None:
     listed = (await browser.get("/api/v1/auth/social")).json()["items"]
     assert [each["name"] for each in listed] == ["google", "apple", "microsoft", "github", "oidc"]
     assert listed[0] == {"name": "google", "label": "Google", "url": "/api/v1/auth/social/google"}
 
 
-async def test_nobody_is_on_without_settings(client: httpx.AsyncClient) -> None:
+async def test_no_provider_is_enabled_by_default(client: httpx.AsyncClient) -> None:
     assert (await client.get("/api/v1/auth/social")).json() == {"items": []}
     assert (await client.get("/api/v1/auth/social/google")).status_code == 404
 
 
 @pytest.mark.parametrize("provider", ALL)
 @pytest.mark.parametrize("error", [Failure.EMAIL_UNVERIFIED, Failure.EMAIL_MISSING])
-async def test_an_address_that_is_not_proven_is_not_linked_and_makes_nobody(
+async def test_unverified_address_neither_links_nor_creates_an_account(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, provider: str, error: Failure
 ) -> None:
     victim = await create_local_account(database, "victim@example.com", verified=True)
@@ -113,7 +115,7 @@ async def test_an_address_that_is_not_proven_is_not_linked_and_makes_nobody(
 
 
 @pytest.mark.parametrize("provider", ALL)
-async def test_somebody_whose_address_alone_is_not_proven_is_not_let_in(
+async def test_user_with_an_unverified_address_is_refused(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, provider: str
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user(email_verified=False)
@@ -132,13 +134,13 @@ METHODS = [
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def fresh(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser at an application that has not read the issuer's metadata yet."""
+    """A browser of an application that has not fetched the issuer's metadata yet."""
     async with fixtures.application(database, *fixtures.social(oidc_issuer)) as app, make_client(app) as client:
         yield client
 
 
 @pytest.mark.parametrize("methods", METHODS, ids=str)
-async def test_client_secret_is_sent_as_the_issuer_wants_it(
+async def test_client_secret_is_sent_with_a_method_that_the_issuer_supports(
     oidc_issuer: OidcIssuer, fresh: httpx.AsyncClient, methods: tuple[str, ...] | None
 ) -> None:
     oidc_issuer.auth_methods = methods
@@ -149,7 +151,7 @@ async def test_client_secret_is_sent_as_the_issuer_wants_it(
     assert (await fresh.get(ME)).json()["email"] == person.email
 
 
-async def test_sign_in_fails_where_the_issuer_takes_no_way_to_authenticate_that_is_known_here(
+async def test_sign_in_fails_when_the_issuer_supports_no_known_authentication_method(
     oidc_issuer: OidcIssuer, fresh: httpx.AsyncClient
 ) -> None:
     oidc_issuer.auth_methods = ("tls_client_auth",)
@@ -161,7 +163,7 @@ async def test_sign_in_fails_where_the_issuer_takes_no_way_to_authenticate_that_
     assert oidc_issuer.traffic.hits["/token"] == 0
 
 
-async def test_public_client_without_secret_signs_in_where_the_issuer_takes_it(
+async def test_public_client_without_secret_signs_in_when_the_issuer_allows_it(
     worker_app: Api, database: Database, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.auth_methods = ("client_secret_basic", "none")
@@ -172,7 +174,7 @@ async def test_public_client_without_secret_signs_in_where_the_issuer_takes_it(
         assert (await sign_in(client)).status_code == 303
 
 
-async def test_a_proven_address_links_a_proven_account(
+async def test_verified_address_links_a_verified_account(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     local = await create_local_account(database, "both@example.com", verified=True)
@@ -183,7 +185,7 @@ async def test_a_proven_address_links_a_proven_account(
     assert (await browser.get(ME)).json()["id"] == str(local.id)
 
 
-async def test_a_proven_address_does_not_link_an_account_whose_own_is_not(
+async def test_verified_address_does_not_link_an_unverified_account(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     await create_local_account(database, "half@example.com", verified=False)
@@ -210,7 +212,7 @@ async def test_a_callback_works_once(browser: httpx.AsyncClient, oidc_issuer: Oi
     assert await count(database, AuthSession) == 1
 
 
-async def test_two_callbacks_at_once_begin_one_session(
+async def test_concurrent_callbacks_start_one_session(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -226,7 +228,7 @@ async def test_two_callbacks_at_once_begin_one_session(
 async def test_a_state_of_another_browser_is_refused(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    """Somebody has a victim finish what they began, so that the victim works in their account."""
+    """Login CSRF: the victim's browser completes the attacker's flow and would use the attacker's account."""
     oidc_issuer.auto_approve = oidc_issuer.add_user()
     callback = await approve(await start(other_browser))
     await start(browser)
@@ -237,10 +239,10 @@ async def test_a_state_of_another_browser_is_refused(
     assert await count(database, AuthSession) == 0
 
 
-async def test_a_stolen_code_is_of_no_use(
+async def test_stolen_code_is_refused_with_another_verifier(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
-    """With a state of one's own, the verifier is one's own as well."""
+    """The attacker's own state comes with the attacker's own verifier."""
     oidc_issuer.auto_approve = oidc_issuer.add_user()
     stolen = parse_callback(await approve(await start(browser)))["code"]
     own = parse_callback(await start(other_browser))["state"]
@@ -268,7 +270,7 @@ async def test_a_stolen_code_is_of_no_use(
         Failure.WRONG_ISS_PARAMETER,
     ],
 )
-async def test_an_id_token_that_does_not_fit_is_refused(
+async def test_invalid_id_token_is_refused(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, error: Failure
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -280,14 +282,16 @@ async def test_an_id_token_that_does_not_fit_is_refused(
     assert await count(database, User) == 0
 
 
-async def test_an_issuer_that_names_itself_must_do_so(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_missing_iss_parameter_is_refused_when_the_issuer_supports_it(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
     callback = httpx.URL(await approve(await start(browser))).copy_remove_param("iss")
     refused = await browser.get(callback)
     assert (refused.status_code, error_code(refused)) == (400, "SOCIAL_SIGN_IN_FAILED")
 
 
-async def test_an_answer_to_one_provider_is_not_taken_for_anothers(
+async def test_response_of_one_provider_is_refused_at_another(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -297,20 +301,20 @@ async def test_an_answer_to_one_provider_is_not_taken_for_anothers(
     assert (await browser.get(callback)).status_code == 303
 
 
-async def test_a_provider_that_cannot_be_reached_is_503(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_unreachable_provider_returns_503(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
     oidc_issuer.set_failures(Failure.TOKEN_DOWN)
     response = await sign_in(browser)
     assert (response.status_code, error_code(response)) == (503, "IDENTITY_PROVIDER_UNAVAILABLE")
 
 
-async def test_who_does_not_agree_is_told_so(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_denied_sign_in_returns_an_error(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     oidc_issuer.set_failures(Failure.DENY)
     response = await sign_in(browser)
     assert (response.status_code, error_code(response)) == (400, "SOCIAL_SIGN_IN_DENIED")
 
 
-async def test_browsers_get_a_page(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_browser_gets_an_error_page(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user(email_verified=False)
     callback = await approve(await start(browser))
 
@@ -337,15 +341,15 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("target", ELSEWHERE)
-async def test_nobody_is_sent_elsewhere(browser: httpx.AsyncClient, target: str) -> None:
+async def test_return_url_outside_of_the_site_is_refused(browser: httpx.AsyncClient, target: str) -> None:
     response = await browser.get("/api/v1/auth/social/oidc", params={"return_to": target})
     assert (response.status_code, error_code(response)) == (400, "RETURN_NOT_ALLOWED")
 
 
 @pytest.mark.parametrize("target", ["myapp://signed-in/", "myapp://signed-in?x=1", "https://evil.example.com"])
-async def test_an_app_is_only_sent_to_an_address_that_is_listed(browser: httpx.AsyncClient, target: str) -> None:
-    asked = {"return_to": target, "session": "bearer", "code_challenge": "x" * 43}
-    refused = await browser.get("/api/v1/auth/social/oidc", params=asked)
+async def test_app_return_url_must_be_listed_exactly(browser: httpx.AsyncClient, target: str) -> None:
+    parameters = {"return_to": target, "session": "bearer", "code_challenge": "x" * 43}
+    refused = await browser.get("/api/v1/auth/social/oidc", params=parameters)
     assert (refused.status_code, error_code(refused)) == (400, "RETURN_NOT_ALLOWED")
 
 
@@ -355,8 +359,8 @@ def pkce() -> tuple[str, str]:
 
 
 async def request_code(browser: httpx.AsyncClient, challenge: str) -> str:
-    asked = {"return_to": "myapp://signed-in", "session": "bearer", "code_challenge": challenge}
-    response = await sign_in(browser, **asked)
+    parameters = {"return_to": "myapp://signed-in", "session": "bearer", "code_challenge": challenge}
+    response = await sign_in(browser, **parameters)
     assert response.headers["Location"].startswith("myapp://signed-in?code=")
     return parse_callback(response.headers["Location"])["code"]
 
@@ -366,7 +370,7 @@ async def exchange_code(browser: httpx.AsyncClient, given: str, verifier: str) -
     return await browser.post("/api/v1/auth/social/exchange", json=body)
 
 
-async def test_an_app_exchanges_a_code_once_for_tokens(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_app_exchanges_a_code_once_for_tokens(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     oidc_issuer.auto_approve = person = oidc_issuer.add_user()
     verifier, challenge = pkce()
     given = await request_code(browser, challenge)
@@ -380,7 +384,7 @@ async def test_an_app_exchanges_a_code_once_for_tokens(browser: httpx.AsyncClien
     assert "set-cookie" not in responses[0].headers
 
 
-async def test_a_code_without_its_verifier_is_spent(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_wrong_verifier_uses_the_code(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
     verifier, challenge = pkce()
     given = await request_code(browser, challenge)
@@ -392,13 +396,15 @@ async def test_a_code_without_its_verifier_is_spent(browser: httpx.AsyncClient, 
     assert (right.status_code, error_code(right)) == (400, "INVALID_CODE")
 
 
-async def test_an_app_must_bring_a_challenge(browser: httpx.AsyncClient) -> None:
+async def test_bearer_sign_in_requires_a_code_challenge(browser: httpx.AsyncClient) -> None:
     response = await browser.get("/api/v1/auth/social/oidc", params={"session": "bearer"})
     assert (response.status_code, error_code(response)) == (422, "CHALLENGE_MISSING")
 
 
-async def test_apple_posts_its_answer_from_its_own_site(browser: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    """The post comes without our cookies; the redirect after it comes with them."""
+async def test_apple_form_callback_without_cookies_is_redirected(
+    browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
+    """The POST has no cookies; the redirect after it has them."""
     oidc_issuer.auto_approve = person = oidc_issuer.add_user(name="")
     fields = parse_callback(await approve(await start(browser, "apple")))
     fields["user"] = '{"name": {"firstName": "Ada", "lastName": "Lovelace"}}'
@@ -414,7 +420,7 @@ async def test_apple_posts_its_answer_from_its_own_site(browser: httpx.AsyncClie
     assert (await browser.get(ME)).json()["full_name"] == "Ada Lovelace"
 
 
-async def test_a_deactivated_account_does_not_come_in(
+async def test_deactivated_account_is_refused(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     local = await create_local_account(database, "out@example.com", verified=True)
@@ -430,7 +436,7 @@ async def test_a_deactivated_account_does_not_come_in(
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "é", "A" * 5000])
-async def test_a_cookie_that_is_none_of_ours_is_refused(browser: httpx.AsyncClient, cookie: str) -> None:
+async def test_invalid_flow_cookie_is_refused(browser: httpx.AsyncClient, cookie: str) -> None:
     state = parse_callback(await start(browser))["state"]
     name = next(name for name in browser.cookies)
     browser.cookies.clear()
@@ -442,7 +448,7 @@ async def test_a_cookie_that_is_none_of_ours_is_refused(browser: httpx.AsyncClie
     assert (response.status_code, error_code(response)) == (400, "SOCIAL_SIGN_IN_FAILED")
 
 
-async def test_a_mailbox_that_is_thrown_away_makes_no_account_where_those_are_refused(
+async def test_disposable_address_creates_no_account_when_those_are_refused(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = DisposableMailSettings(disposable_mail="refuse", disposable_mail_domains=("thrown.example.com",))

@@ -1,4 +1,4 @@
-"""Whoever turned two-step sign-in on is asked for the second step after a provider as well."""
+"""Sign-in with a provider requires the second factor of users with MFA."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -59,7 +59,7 @@ async def enable_mfa(browser: httpx.AsyncClient, clock: Clock, safe: dict[str, A
     return app
 
 
-async def test_a_browser_gets_no_session_before_the_second_step(
+async def test_browser_gets_no_session_before_the_second_factor(
     browser: httpx.AsyncClient,
     other_browser: httpx.AsyncClient,
     oidc_issuer: OidcIssuer,
@@ -91,7 +91,7 @@ async def test_identity_is_linked_only_after_the_second_factor(
     monkeypatch: pytest.MonkeyPatch,
     mailbox: Mailbox,
 ) -> None:
-    """Who controls the address at another provider has one factor of two."""
+    """Control of the address at another provider is only one of two factors."""
     monkeypatch.setattr(second_factor, "_page", None)
     app = await enable_mfa(browser, clock, await sign_in_new_user(browser, oidc_issuer, "google"))
     await mailbox.list_new()
@@ -135,7 +135,7 @@ async def test_app_links_an_identity_only_after_the_second_factor(
     assert await count(database, ExternalIdentity) == 2
 
 
-async def test_pending_link_is_refused_when_another_account_linked_the_identity_meanwhile(
+async def test_pending_link_is_refused_when_another_account_has_linked_the_identity(
     browser: httpx.AsyncClient,
     other_browser: httpx.AsyncClient,
     oidc_issuer: OidcIssuer,
@@ -150,8 +150,8 @@ async def test_pending_link_is_refused_when_another_account_linked_the_identity_
     async with make_client(browser._transport.app) as third:  # type: ignore[attr-defined]
         safe = await sign_in_new_user(third, oidc_issuer, "github")
         oidc_issuer.auto_approve = contested
-        begun = await third.post("/api/v1/auth/identities", json={"provider": "oidc"}, **safe)
-        assert (await third.get(await approve(begun.json()["redirect_url"]))).status_code == 303
+        started = await third.post("/api/v1/auth/identities", json={"provider": "oidc"}, **safe)
+        assert (await third.get(await approve(started.json()["redirect_url"]))).status_code == 303
 
     refused = await verify(other_browser, mfa_token, code=app.at(int(clock.now) // totp.STEP_SECONDS))
 
@@ -169,7 +169,7 @@ async def verify(browser: httpx.AsyncClient, mfa_token: str, **proof: str) -> ht
     return await browser.post("/api/v1/auth/mfa/verify", json=body, headers={"Sec-Fetch-Site": "same-origin"})
 
 
-async def test_an_app_gets_no_tokens_before_the_second_step(
+async def test_app_gets_no_tokens_before_the_second_factor(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, clock: Clock
 ) -> None:
     await enable_mfa(browser, clock, await sign_in_new_user(browser, oidc_issuer, "oidc"))

@@ -1,4 +1,4 @@
-"""What is done about one identity, or by one user, leaves every other identity alone."""
+"""Changes of one identity, or by one user, do not affect other identities."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,15 +34,15 @@ IDENTITIES = "/api/v1/auth/identities"
 
 async def link(browser: httpx.AsyncClient, issuer: OidcIssuer, provider: str, safe: dict) -> None:
     issuer.auto_approve = issuer.add_user()
-    begun = await browser.post(IDENTITIES, json={"provider": provider}, **safe)
-    assert (await browser.get(await approve(begun.json()["redirect_url"]))).status_code == 303
+    started = await browser.post(IDENTITIES, json={"provider": provider}, **safe)
+    assert (await browser.get(await approve(started.json()["redirect_url"]))).status_code == 303
 
 
 async def listed(browser: httpx.AsyncClient, **query: int) -> list[str]:
     return [each["provider"] for each in (await browser.get(IDENTITIES, params=query)).json()["items"]]
 
 
-async def test_identities_of_another_user_are_not_listed_nor_do_they_count_as_a_way_in(
+async def test_identities_of_another_user_are_not_listed_and_do_not_count_as_a_sign_in_method(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     others = await sign_in_new_user(other_browser, oidc_issuer, "github")
@@ -60,7 +60,7 @@ async def test_identities_of_another_user_are_not_listed_nor_do_they_count_as_a_
     assert await listed(other_browser) == ["oidc", "github"]
 
 
-async def test_unlinking_removes_one_identity_alone(
+async def test_unlinking_removes_only_that_identity(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     await sign_in_new_user(other_browser, oidc_issuer, "google")
@@ -82,7 +82,7 @@ async def test_identities_are_listed_page_by_page(browser: httpx.AsyncClient, oi
     assert [await listed(browser, page=page, size=2) for page in (1, 2, 3)] == [["oidc", "github"], ["google"], []]
 
 
-async def test_deleted_account_leaves_no_identity_and_no_code_but_those_of_others(
+async def test_account_deletion_removes_only_its_own_identities_and_codes(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = other = oidc_issuer.add_user()
@@ -102,7 +102,7 @@ async def test_deleted_account_leaves_no_identity_and_no_code_but_those_of_other
     assert (await exchange_code(other_browser, kept, other_pkce[0])).status_code == 200
 
 
-async def test_sign_in_after_the_account_was_deleted_makes_a_new_one(
+async def test_sign_in_after_account_deletion_creates_a_new_account(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -117,7 +117,7 @@ async def test_sign_in_after_the_account_was_deleted_makes_a_new_one(
     assert (await browser.get(ME)).status_code == 401
 
 
-async def test_code_of_a_revoked_sign_in_is_exchanged_for_nothing_and_others_are(
+async def test_exchange_refuses_only_the_codes_of_revoked_sign_ins(
     browser: httpx.AsyncClient,
     other_browser: httpx.AsyncClient,
     oidc_issuer: OidcIssuer,
@@ -140,7 +140,7 @@ async def test_code_of_a_revoked_sign_in_is_exchanged_for_nothing_and_others_are
     assert (await exchange_code(other_browser, other, verifier)).status_code == 200
 
 
-async def test_code_ends_in_the_moment_that_it_names(
+async def test_exchange_code_expires_at_its_expiry_time(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -157,7 +157,7 @@ async def test_code_ends_in_the_moment_that_it_names(
     assert await count(database, AuthSession) == 0
 
 
-async def test_clean_up_removes_what_expired_and_nothing_else(
+async def test_clean_up_removes_only_expired_rows(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -179,7 +179,7 @@ async def test_clean_up_removes_what_expired_and_nothing_else(
     assert await count(database, ExchangeCode) == 1
 
 
-async def test_clean_up_removes_identities_that_their_issuer_deleted_a_month_ago_and_no_other(
+async def test_clean_up_removes_only_tombstones_older_than_a_month(
     database: Database, create_user: Any, jobs: CapturedJobs
 ) -> None:
     person, moment = await create_user(), utc_now()

@@ -1,4 +1,4 @@
-"""Jobs as an administrator sees them."""
+"""Admin routes of jobs."""
 
 import asyncio
 import json
@@ -36,9 +36,7 @@ def assert_refused(response: Response, status: int, code: str) -> None:
     assert response.json()["error"]["code"] == code
 
 
-async def test_the_history_shows_results_and_attempts(
-    admin: AsyncClient, database: Database, jobs: CapturedJobs
-) -> None:
+async def test_job_list_shows_results_and_attempts(admin: AsyncClient, database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea", key="k")
     await jobs.run_all()
     page = (await admin.get(JOBS)).json()
@@ -54,7 +52,7 @@ async def test_the_history_shows_results_and_attempts(
     assert "error" not in shown
 
 
-async def test_one_job_is_shown_with_its_arguments_and_the_traceback(
+async def test_job_detail_shows_arguments_and_traceback(
     admin: AsyncClient, database: Database, jobs: CapturedJobs
 ) -> None:
     job = await enqueue_job(database, sample_tasks.fail, why="no milk")
@@ -87,7 +85,7 @@ async def test_jobs_are_filtered_and_searched(admin: AsyncClient, database: Data
     assert newest["id"] == str(waiting.id)
 
 
-async def test_a_page_costs_the_same_statements_whatever_its_size(
+async def test_page_needs_the_same_number_of_statements_for_every_size(
     admin: AsyncClient, database: Database, statements: StatementRecorder
 ) -> None:
     await notes(database, 30)
@@ -100,7 +98,7 @@ async def test_a_page_costs_the_same_statements_whatever_its_size(
     assert counts[0] == counts[1] <= 2, statements
 
 
-async def test_a_cursor_walk_sees_each_job_once_while_others_are_enqueued(
+async def test_cursor_pages_list_each_job_once_while_others_are_enqueued(
     admin: AsyncClient, database: Database
 ) -> None:
     before = await notes(database, 25)
@@ -119,11 +117,11 @@ async def test_a_cursor_walk_sees_each_job_once_while_others_are_enqueued(
 @pytest.mark.parametrize(
     "params", [{"sort": "error"}, {"cursor": "x"}, {"page": 0}, {"status": "odd"}, {"task": "a\0"}]
 )
-async def test_questions_that_make_no_sense_are_refused(admin: AsyncClient, params: dict[str, Any]) -> None:
+async def test_invalid_queries_are_refused(admin: AsyncClient, params: dict[str, Any]) -> None:
     assert (await admin.get(JOBS, params=params)).status_code == 422
 
 
-async def test_a_finished_job_is_retried_once_however_often_it_is_asked_for(
+async def test_finished_job_is_retried_once_for_repeated_requests(
     admin: AsyncClient, database: Database, jobs: CapturedJobs
 ) -> None:
     job = await enqueue_job(database, what="tea")
@@ -138,7 +136,7 @@ async def test_a_job_that_has_not_finished_is_not_retried(admin: AsyncClient, da
     assert_refused(await admin.post(f"{JOBS}/{job.id}/retry"), 409, "JOB_NOT_FINISHED")
 
 
-async def test_a_waiting_job_is_cancelled_and_a_finished_one_is_not(
+async def test_waiting_job_is_canceled_and_a_finished_one_is_not(
     admin: AsyncClient, database: Database, jobs: CapturedJobs
 ) -> None:
     job = await enqueue_job(database, what="tea")
@@ -150,8 +148,8 @@ async def test_a_waiting_job_is_cancelled_and_a_finished_one_is_not(
 
 
 async def test_a_job_that_does_not_exist_is_not_found(admin: AsyncClient) -> None:
-    nobody = f"{JOBS}/{uuid4()}"
-    for response in (await admin.get(nobody), await admin.post(f"{nobody}/retry"), await admin.delete(nobody)):
+    unknown = f"{JOBS}/{uuid4()}"
+    for response in (await admin.get(unknown), await admin.post(f"{unknown}/retry"), await admin.delete(unknown)):
         assert_refused(response, 404, "JOB_NOT_FOUND")
 
 
@@ -232,7 +230,7 @@ async def test_pages_show_each_job_once_newest_first(admin: AsyncClient, databas
     assert {(page["total"], page["pages"]) for page in pages} == {(5, 3)}
 
 
-async def test_cursor_pages_have_the_size_that_was_asked_for(admin: AsyncClient, database: Database) -> None:
+async def test_cursor_pages_have_the_requested_size(admin: AsyncClient, database: Database) -> None:
     newest_first = [str((await enqueue_job(database, what=str(n))).id) for n in range(5)][::-1]
     first = (await admin.get(JOBS, params={"limit": 2})).json()
     second = (await admin.get(JOBS, params={"limit": 3, "cursor": first["next_cursor"]})).json()
@@ -254,7 +252,7 @@ async def test_cursor_pages_apply_filters_and_search(admin: AsyncClient, databas
 @pytest.mark.parametrize(
     ("sort", "priorities"), [("priority", [-1, 0, 5]), ("-priority", [5, 0, -1]), ("created_at", [0, 5, -1])]
 )
-async def test_jobs_are_sorted_as_asked(
+async def test_jobs_are_sorted_as_requested(
     admin: AsyncClient, database: Database, sort: str, priorities: list[int]
 ) -> None:
     for priority in (0, 5, -1):
@@ -277,7 +275,7 @@ async def audited(database: Database, action: str) -> list[Any]:
         )
 
 
-async def test_retry_and_cancel_change_that_job_alone_and_are_audited_with_its_status(
+async def test_retry_and_cancel_change_only_that_job_and_are_audited_with_its_status(
     admin: AsyncClient, database: Database, jobs: CapturedJobs
 ) -> None:
     failed = [await enqueue_job(database, sample_tasks.fail) for _ in range(2)]

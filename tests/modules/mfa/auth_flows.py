@@ -1,4 +1,4 @@
-"""Where people come in by pages: what the pages of signing in and those in front of `/admin` have in common."""
+"""Helpers for the sign-in pages of the site and of `/admin`."""
 
 import json
 import re
@@ -15,7 +15,7 @@ INVALID_PASSKEYS = ["{}", "[]", "null", "{", '{"id": 1}', "[" * 10_000, "\0", "x
 
 
 def get_passkey_options(page: httpx.Response) -> dict[str, Any]:
-    """What a page wants to know of a passkey."""
+    """Return the WebAuthn options in a page."""
     found = re.search(r'data-options="([^"]+)"', page.text)
     assert found, page.text
     options: dict[str, Any] = json.loads(unescape(found[1]))
@@ -23,5 +23,5 @@ def get_passkey_options(page: httpx.Response) -> dict[str, Any]:
 
 
 def fill_passkey_form(page: httpx.Response, passkey: Any) -> dict[str, str]:
-    """The page's form with what a passkey answered."""
+    """Return the fields of the page's form with the passkey's response."""
     return {**hidden_fields(page), "passkey": passkey if isinstance(passkey, str) else json.dumps(passkey)}

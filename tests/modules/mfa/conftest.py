@@ -19,7 +19,7 @@ __all__ = ["ada", "auth_services", "http"]
 
 @dataclass
 class Clock:
-    """The time of authenticator apps and of the server that checks them."""
+    """The time of authenticator apps and of the server."""
 
     now: float = 1_800_000_000.0
 
@@ -39,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @dataclass
 class AuthenticatorApp:
-    """An authenticator app that knows a secret."""
+    """An authenticator app with a secret."""
 
     secret: str
     clock: Clock
@@ -48,14 +48,14 @@ class AuthenticatorApp:
         return HOTP(self.secret).at(int(self.clock.now) // totp.STEP_SECONDS + steps)
 
     def wrong(self) -> str:
-        """Six digits that are no code of now, soon or just before."""
+        """Six digits that are not the code of the current or a nearby step."""
         near = {self.code(steps) for steps in range(-2, 3)}
         return next(f"{number:06}" for number in range(10) if f"{number:06}" not in near)
 
 
 @dataclass
 class MfaUser:
-    """Somebody with two-step sign-in by an app."""
+    """A user with an authenticator app."""
 
     person: RegisteredUser
     app: AuthenticatorApp
@@ -70,12 +70,12 @@ class MfaUser:
     async def token(self, **more: Any) -> str:
         return str((await self.start_sign_in(**more))["mfa_token"])
 
-    async def verify(self, token: str, **proof: Any) -> httpx.Response:
-        return await post(self.person.http, "/mfa/verify", {"mfa_token": token, **proof})
+    async def verify(self, token: str, **credential: Any) -> httpx.Response:
+        return await post(self.person.http, "/mfa/verify", {"mfa_token": token, **credential})
 
 
 async def enable_totp(person: RegisteredUser, clock: Clock) -> MfaUser:
-    """Set up an app; the code that confirmed it belongs to the past afterwards."""
+    """Set up an app and advance the clock past the code that confirmed it."""
     started = await person.send("POST", "/auth/mfa/totp")
     assert started.status_code == 200, started.text
     app = AuthenticatorApp(started.json()["secret"], clock)
@@ -104,13 +104,13 @@ def key() -> Authenticator:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def passkey_user(ada: RegisteredUser, key: Authenticator) -> RegisteredUser:
-    """Somebody whose only second factor is a passkey."""
+    """A user with a passkey as the only second factor."""
     assert (await add_passkey(ada, key)).status_code == 201
     return ada
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page_browser(app: Api) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser at our pages, with no cookies but its own."""
+    """A browser with its own cookies."""
     async with make_client(app, Accept="text/html", Origin=PUBLIC_URL) as browser:
         yield browser

@@ -1,4 +1,4 @@
-"""Every change of second factors leaves one entry, and no entry tells a secret."""
+"""Every change of second factors records one audit entry without secrets."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ async def actions(database: Database, before: int) -> list[str]:
     return [entry["action"] for entry in await since(database, before)]
 
 
-async def test_turning_it_on_and_off_leaves_one_entry_each_with_before_and_after(
+async def test_enabling_and_disabling_totp_each_record_one_entry_with_before_and_after(
     ada: RegisteredUser, clock: Clock, database: Database
 ) -> None:
     before = len(await entries(database))
@@ -46,16 +46,14 @@ async def test_turning_it_on_and_off_leaves_one_entry_each_with_before_and_after
     assert str(on["user_id"]) == str(on["target_id"])
 
 
-async def test_what_is_refused_leaves_no_change_in_the_log(
-    ada: RegisteredUser, mfa_user: MfaUser, database: Database
-) -> None:
+async def test_refused_requests_record_no_change(ada: RegisteredUser, mfa_user: MfaUser, database: Database) -> None:
     before = len(await entries(database))
     await ada.send("POST", "/auth/mfa/totp/confirm", {"code": "000000"})
     await ada.send("DELETE", "/auth/passkeys/0198f3c2-7a41-7c3e-9d55-0b6f1f2f7a10")
     assert await actions(database, before) == []
 
 
-async def test_both_steps_and_every_failure_are_told(mfa_user: MfaUser, database: Database) -> None:
+async def test_sign_in_records_the_challenge_failures_and_the_session(mfa_user: MfaUser, database: Database) -> None:
     before = len(await entries(database))
     token = await mfa_user.token()
     await mfa_user.verify(token, code=mfa_user.app.wrong())
@@ -68,7 +66,7 @@ async def test_both_steps_and_every_failure_are_told(mfa_user: MfaUser, database
     ]
 
 
-async def test_stepping_up_leaves_one_entry(mfa_user: MfaUser, database: Database) -> None:
+async def test_step_up_records_one_entry(mfa_user: MfaUser, database: Database) -> None:
     before = len(await entries(database))
     await mfa_user.person.send("POST", "/auth/step-up", {"code": mfa_user.app.code()})
     await mfa_user.person.send("POST", "/auth/step-up", {"code": mfa_user.app.wrong()})
@@ -76,7 +74,7 @@ async def test_stepping_up_leaves_one_entry(mfa_user: MfaUser, database: Databas
     assert await actions(database, before) == ["session.proven", "mfa.failed", "mfa.recovery_codes_renewed"]
 
 
-async def test_passkeys_come_and_go_in_the_log_and_so_does_a_copy(
+async def test_passkey_changes_and_a_cloned_passkey_are_recorded(
     ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
     before = len(await entries(database))
@@ -102,7 +100,7 @@ async def test_passkeys_come_and_go_in_the_log_and_so_does_a_copy(
     assert cloned["details"] == {"seen": 10, "signed": 4}
 
 
-async def test_a_reset_leaves_one_entry_of_who_did_it(
+async def test_reset_records_one_entry_with_its_actor(
     mfa_user: MfaUser, create_user: CreateUser, database: Database
 ) -> None:
     root = await create_user(role=PlatformRole.SUPERADMIN)
@@ -115,7 +113,7 @@ async def test_a_reset_leaves_one_entry_of_who_did_it(
     assert entry["before"] == {"second_factors": ["totp"]}
 
 
-async def test_no_entry_tells_a_secret(mfa_user: MfaUser, database: Database) -> None:
+async def test_audit_entries_contain_no_secrets(mfa_user: MfaUser, database: Database) -> None:
     token = await mfa_user.token()
     await mfa_user.verify(token, recovery_code=mfa_user.recovery_codes[0])
     reported = json.dumps(await entries(database), default=str)

@@ -1,4 +1,4 @@
-"""Passkeys as a real browser makes them, with an authenticator that Chromium simulates."""
+"""Passkeys created by Chromium with a virtual authenticator."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,18 +20,18 @@ AUTHENTICATOR = {
     "automaticPresenceSimulation": True,
 }
 CREATE = """async options => {
-    const wanted = PublicKeyCredential.parseCreationOptionsFromJSON(options)
-    return (await navigator.credentials.create({publicKey: wanted})).toJSON()
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options)
+    return (await navigator.credentials.create({publicKey})).toJSON()
 }"""
 GET = """async options => {
-    const wanted = PublicKeyCredential.parseRequestOptionsFromJSON(options)
-    return (await navigator.credentials.get({publicKey: wanted})).toJSON()
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options)
+    return (await navigator.credentials.get({publicKey})).toJSON()
 }"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(chromium: Any) -> AsyncIterator[Any]:
-    """A page of ours in a browser that has a passkey authenticator."""
+    """A page in a browser with a virtual authenticator."""
     opened = await chromium.new_page()
     await opened.route("**/*", lambda route: route.fulfill(content_type="text/html", body="<title>Ours</title>"))
     devtools = await opened.context.new_cdp_session(opened)
@@ -49,7 +49,7 @@ def served_there(test_settings: None) -> Any:
     use(settings)
 
 
-async def test_a_browser_makes_a_passkey_and_signs_in_with_it(
+async def test_browser_creates_a_passkey_and_signs_in_with_it(
     ada: RegisteredUser, http: httpx.AsyncClient, page: Any
 ) -> None:
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
@@ -68,7 +68,7 @@ async def test_a_browser_makes_a_passkey_and_signs_in_with_it(
     assert (await ada.send("POST", "/auth/step-up", {"passkey": signed})).status_code == 204
 
 
-async def test_a_browser_on_another_page_is_refused(ada: RegisteredUser, page: Any) -> None:
+async def test_passkey_of_another_origin_is_refused(ada: RegisteredUser, page: Any) -> None:
     await page.goto("http://localhost:8766")
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     made = await page.evaluate(CREATE, options)

@@ -1,4 +1,4 @@
-"""Codes in the forms in which people type and paste them, wherever a code is typed."""
+"""Codes in the notations in which users type and paste them, at all endpoints and pages."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ RECOVERY: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_code_of_an_app_is_accepted_in_every_form(
+async def test_totp_code_is_accepted_in_every_notation(
     mfa_user: MfaUser, page_browser: httpx.AsyncClient, clock: Clock, form: str
 ) -> None:
     write = FORMS[form]
@@ -41,14 +41,16 @@ async def test_code_of_an_app_is_accepted_in_every_form(
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_an_app_is_confirmed_by_its_code_in_every_form(ada: RegisteredUser, clock: Clock, form: str) -> None:
+async def test_totp_setup_is_confirmed_by_a_code_in_every_notation(
+    ada: RegisteredUser, clock: Clock, form: str
+) -> None:
     app = AuthenticatorApp((await ada.send("POST", "/auth/mfa/totp")).json()["secret"], clock)
     confirmed = await ada.send("POST", "/auth/mfa/totp/confirm", {"code": FORMS[form](app.code())})
     assert confirmed.status_code == 200
 
 
 @pytest.mark.parametrize("form", RECOVERY)
-async def test_recovery_code_is_accepted_in_every_form(
+async def test_recovery_code_is_accepted_in_every_notation(
     mfa_user: MfaUser, page_browser: httpx.AsyncClient, form: str
 ) -> None:
     first, second, third, fourth = (RECOVERY[form](code) for code in mfa_user.recovery_codes[:4])
@@ -63,21 +65,21 @@ async def test_recovery_code_is_accepted_in_every_form(
 @pytest.mark.parametrize(
     "code", ["12345", "1234567", "12 34 5", "12345a", "------", "12345".translate(FULL_WIDTH), "½23456", "12.3456"]
 )
-async def test_what_has_no_six_digits_is_no_code(mfa_user: MfaUser, code: str) -> None:
+async def test_code_without_six_digits_is_refused(mfa_user: MfaUser, code: str) -> None:
     response = await mfa_user.verify(await mfa_user.token(), code=code)
     assert (response.status_code, error_code(response)) == (422, "VALIDATION_ERROR")
 
 
-async def test_a_wrong_code_is_wrong_in_every_form(mfa_user: MfaUser) -> None:
+async def test_wrong_code_is_refused_in_every_notation(mfa_user: MfaUser) -> None:
     token = await mfa_user.token()
     for write in list(FORMS.values())[:4]:
         assert error_code(await mfa_user.verify(token, code=write(mfa_user.app.wrong()))) == "INVALID_CODE"
 
 
 async def passes_on_the_page(browser: httpx.AsyncClient, mfa_user: MfaUser, field: str, code: str) -> bool:
-    """Whether the second factor signs in on the page."""
+    """Return whether the second factor signs in on the page."""
     form = {"email": mfa_user.person.email, "password": mfa_user.person.password}
-    asked = await browser.post("/sign-in", data=form)
-    entered = await browser.post("/sign-in/second-step", data={**hidden_fields(asked), field: code})
+    challenge = await browser.post("/sign-in", data=form)
+    entered = await browser.post("/sign-in/second-step", data={**hidden_fields(challenge), field: code})
     browser.cookies.clear()
     return entered.status_code == 303

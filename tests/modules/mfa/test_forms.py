@@ -1,4 +1,4 @@
-"""The second step as pages do it."""
+"""Sign-in with a second factor from forms."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from undercroft.modules.mfa import InvalidCode, MfaTokenInvalid, finish_sign_in
 CLIENT = Client(ip="192.0.2.1", user_agent="")
 
 
-async def test_a_page_finishes_what_the_password_began(mfa_user: MfaUser, auth_services: AuthServices) -> None:
+async def test_finish_sign_in_accepts_codes_and_recovery_codes(mfa_user: MfaUser, auth_services: AuthServices) -> None:
     code = mfa_user.app.code()
     spaced = f" {code[:3]} {code[3:]} "
     token = await mfa_user.token(session="cookie")
@@ -26,7 +26,7 @@ async def test_a_page_finishes_what_the_password_began(mfa_user: MfaUser, auth_s
 
 
 @pytest.mark.parametrize(("code", "recovery_code"), [("", ""), ("12345a", ""), ("1" * 7, ""), ("", "x" * 10_000)])
-async def test_what_is_no_code_is_a_wrong_one(
+async def test_finish_sign_in_rejects_a_malformed_code(
     mfa_user: MfaUser, auth_services: AuthServices, code: str, recovery_code: str
 ) -> None:
     with pytest.raises(InvalidCode):
@@ -35,6 +35,6 @@ async def test_what_is_no_code_is_a_wrong_one(
         )
 
 
-async def test_a_page_without_a_token_begins_anew(auth_services: AuthServices, mfa_user: MfaUser) -> None:
+async def test_finish_sign_in_rejects_an_empty_token(auth_services: AuthServices, mfa_user: MfaUser) -> None:
     with pytest.raises(MfaTokenInvalid):
         await finish_sign_in(auth_services, CLIENT, token="", code=mfa_user.app.code())

@@ -1,4 +1,4 @@
-"""The second step by a passkey on pages, those of signing in and those in front of `/admin`: as safe as by the API."""
+"""Passkeys as the second factor on the sign-in pages of the site and of `/admin`."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ from undercroft.testing.configuration import PUBLIC_URL
 
 
 class SignInFlow(Struct, frozen=True):
-    """Where somebody comes in by pages; it keeps no cookies but those of its own browser."""
+    """The pages of one sign-in flow, in a browser with its own cookies."""
 
     browser: httpx.AsyncClient
     first: str
@@ -63,7 +63,7 @@ async def flow(page_browser: httpx.AsyncClient, request: Any) -> SignInFlow:
     return SignInFlow(page_browser, *request.param)
 
 
-async def test_who_has_only_a_passkey_is_asked_for_that_and_comes_in(
+async def test_passkey_only_user_signs_in_with_it(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow
 ) -> None:
     page = await flow.begin(passkey_user)
@@ -78,14 +78,14 @@ async def test_who_has_only_a_passkey_is_asked_for_that_and_comes_in(
     assert await flow.is_signed_in()
 
 
-async def test_a_recovery_code_still_lets_in(ada: RegisteredUser, key: Authenticator, flow: SignInFlow) -> None:
+async def test_recovery_code_signs_in(ada: RegisteredUser, key: Authenticator, flow: SignInFlow) -> None:
     codes = (await add_passkey(ada, key)).json()["recovery_codes"]
     page = await flow.begin(ada)
     data = {**hidden_fields(page), "recovery_code": codes[0]}
     assert (await flow.browser.post(flow.second, data=data)).status_code == 303
 
 
-async def test_the_only_script_is_a_file_of_ours_and_only_where_there_is_a_passkey(
+async def test_only_the_passkey_script_is_loaded_and_only_for_passkey_users(
     ada: RegisteredUser, key: Authenticator, clock: Clock, flow: SignInFlow
 ) -> None:
     await enable_totp(ada, clock)
@@ -107,7 +107,7 @@ async def test_the_only_script_is_a_file_of_ours_and_only_where_there_is_a_passk
     assert (script.status_code, script.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
 
 
-async def test_only_who_gave_the_password_learns_that_there_is_a_passkey(
+async def test_passkey_is_not_revealed_when_the_password_is_wrong(
     passkey_user: RegisteredUser, flow: SignInFlow
 ) -> None:
     wrong = await flow.begin(passkey_user, "not my password")
@@ -115,7 +115,7 @@ async def test_only_who_gave_the_password_learns_that_there_is_a_passkey(
     assert not any(word in wrong.text for word in ("<script", "data-options", "mfa_token"))
 
 
-async def test_a_challenge_is_answered_once(passkey_user: RegisteredUser, flow: SignInFlow) -> None:
+async def test_challenge_works_once(passkey_user: RegisteredUser, flow: SignInFlow) -> None:
     key = Authenticator(PUBLIC_URL, step=0)
     await add_passkey(passkey_user, key)
     page = await flow.begin(passkey_user)
@@ -126,7 +126,7 @@ async def test_a_challenge_is_answered_once(passkey_user: RegisteredUser, flow: 
     assert 'name="password"' in (await flow.submit(page, passkey)).text
 
 
-async def test_a_wrong_answer_uses_the_challenge_up_and_the_next_page_has_another(
+async def test_wrong_response_uses_the_challenge_and_the_next_page_has_a_new_one(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow, database: Database
 ) -> None:
     page = await flow.begin(passkey_user)
@@ -139,32 +139,32 @@ async def test_a_wrong_answer_uses_the_challenge_up_and_the_next_page_has_anothe
     assert (await flow.submit(wrong, key.sign(get_passkey_options(wrong)))).status_code == 303
 
 
-async def test_the_challenge_of_another_browser_is_none_of_this_one(
+async def test_challenge_of_another_browser_is_refused(
     app: Api, passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow
 ) -> None:
     page = await flow.begin(passkey_user)
     async with make_client(app, Accept="text/html", Origin=PUBLIC_URL) as browser:
         there = SignInFlow(browser, flow.first, flow.second, flow.target)
-        theirs = get_passkey_options(await there.begin(passkey_user))
-    refused = await flow.submit(page, key.sign(theirs))
+        other_options = get_passkey_options(await there.begin(passkey_user))
+    refused = await flow.submit(page, key.sign(other_options))
     assert (refused.status_code, await flow.is_signed_in()) == (401, False)
 
 
-async def test_the_passkey_and_the_challenge_of_another_person_are_refused(
+async def test_passkey_and_challenge_of_another_user_are_refused(
     passkey_user: RegisteredUser, flow: SignInFlow, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
-    eve, hers = await create_registered_user(http, mailbox), Authenticator(PUBLIC_URL)
-    await add_passkey(eve, hers)
+    eve, eves_key = await create_registered_user(http, mailbox), Authenticator(PUBLIC_URL)
+    await add_passkey(eve, eves_key)
     page = await flow.begin(passkey_user)
     assert (
-        await flow.submit(page, hers.sign({**get_passkey_options(page), "allowCredentials": []}))
+        await flow.submit(page, eves_key.sign({**get_passkey_options(page), "allowCredentials": []}))
     ).status_code == 401
     own = get_passkey_options(await flow.begin(eve))
-    assert (await flow.submit(page, hers.sign(own))).status_code == 401
+    assert (await flow.submit(page, eves_key.sign(own))).status_code == 401
     assert not await flow.is_signed_in()
 
 
-async def test_a_challenge_of_the_programs_way_to_sign_in_is_no_second_step(
+async def test_challenge_of_passkey_sign_in_is_refused_as_the_second_factor(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow
 ) -> None:
     page = await flow.begin(passkey_user)
@@ -172,14 +172,14 @@ async def test_a_challenge_of_the_programs_way_to_sign_in_is_no_second_step(
     assert (await flow.submit(page, key.sign(alone))).status_code == 401
 
 
-async def test_what_a_program_began_is_not_finished_on_a_page(
+async def test_bearer_sign_in_cannot_be_completed_on_a_page(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow
 ) -> None:
-    asked = (await sign_in(passkey_user.http, passkey_user.email)).json()["error"]["details"]
-    options = (await post(passkey_user.http, "/mfa/verify/options", {"mfa_token": asked["mfa_token"]})).json()[
+    challenge = (await sign_in(passkey_user.http, passkey_user.email)).json()["error"]["details"]
+    options = (await post(passkey_user.http, "/mfa/verify/options", {"mfa_token": challenge["mfa_token"]})).json()[
         "options"
     ]
-    data = {"mfa_token": asked["mfa_token"], "passkey": json.dumps(key.sign(options))}
+    data = {"mfa_token": challenge["mfa_token"], "passkey": json.dumps(key.sign(options))}
     refused = await flow.browser.post(flow.second, data=data)
     assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
 
@@ -195,7 +195,7 @@ async def test_a_challenge_expires(
     assert (await flow.submit(late, key.sign(get_passkey_options(late)))).status_code == 303
 
 
-async def test_a_counter_that_goes_back_is_refused_and_audited(
+async def test_decreasing_signature_counter_is_refused_and_audited(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow, database: Database
 ) -> None:
     key.credentials[0].count = 10
@@ -210,7 +210,7 @@ async def test_a_counter_that_goes_back_is_refused_and_audited(
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
-async def test_another_site_finishes_nothing(
+async def test_cross_site_request_cannot_complete_a_sign_in(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow, headers: dict[str, str]
 ) -> None:
     page = await flow.begin(passkey_user)
@@ -221,12 +221,12 @@ async def test_another_site_finishes_nothing(
 
 
 @pytest.mark.parametrize("passkey", INVALID_PASSKEYS)
-async def test_nonsense_is_no_passkey(passkey_user: RegisteredUser, flow: SignInFlow, passkey: str) -> None:
+async def test_malformed_passkey_is_refused(passkey_user: RegisteredUser, flow: SignInFlow, passkey: str) -> None:
     refused = await flow.submit(await flow.begin(passkey_user), passkey)
     assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
 
 
-async def test_after_five_wrong_answers_it_begins_anew_and_its_owner_is_told(
+async def test_five_wrong_passkeys_end_the_sign_in_and_notify_the_user(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow, mailbox: Mailbox
 ) -> None:
     await mailbox.list_new()
@@ -239,7 +239,7 @@ async def test_after_five_wrong_answers_it_begins_anew_and_its_owner_is_told(
     assert "Blocked sign-in attempt on your" in (await mailbox.latest(passkey_user.email)).subject
 
 
-async def test_wrong_answers_are_counted_by_the_throttle_of_sign_ins(
+async def test_wrong_passkeys_count_for_the_sign_in_throttle(
     app: Api, passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)

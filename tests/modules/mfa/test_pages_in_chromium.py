@@ -1,4 +1,4 @@
-"""The second step by a passkey as people take it: a real Chromium, with an authenticator that it simulates."""
+"""Passkeys on sign-in pages in Chromium, with a virtual authenticator."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -23,7 +23,7 @@ BUTTON = "button:has-text('Use a passkey')"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(address: str) -> AsyncIterator[str]:
-    """Where browsers use passkeys on this machine."""
+    """The URL of the site on localhost, where browsers allow passkeys."""
     settings, local = load(CoreSettings), address.replace("127.0.0.1", "localhost")
     use(settings.model_copy(update={"public_url": local}))
     yield local
@@ -31,17 +31,19 @@ async def site(address: str) -> AsyncIterator[str]:
 
 
 class Visit:
-    """A browser's page with an authenticator; it minds what the browser complains of."""
+    """A browser page with a virtual authenticator; it records console errors."""
 
     def __init__(self, page: Any, devtools: Any) -> None:
         self.page = page
-        self.complaints: list[str] = []
+        self.console_errors: list[str] = []
         self._devtools = devtools
-        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on(
+            "console", lambda message: self.console_errors.append(message.text) if message.type == "error" else None
+        )
+        page.on("pageerror", lambda error: self.console_errors.append(str(error)))
 
-    async def sign_in(self, place: str, person: RegisteredUser) -> None:
-        await self.page.goto(place)
+    async def sign_in(self, path: str, person: RegisteredUser) -> None:
+        await self.page.goto(path)
         await self.page.fill("input[name=email]", person.email)
         await self.page.fill("input[name=password]", PASSWORD)
         await self.page.keyboard.press("Enter")
@@ -75,61 +77,63 @@ async def visit(chromium: Any, **wishes: Any) -> Visit:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("door", FLOWS)
-async def test_who_has_only_a_passkey_comes_in_with_a_key_press(
-    chromium: Any, site: str, ada: RegisteredUser, door: str, screen: str
+@pytest.mark.parametrize("flow", FLOWS)
+async def test_passkey_only_user_signs_in_with_one_key_press(
+    chromium: Any, site: str, ada: RegisteredUser, flow: str, screen: str
 ) -> None:
     here = await visit(chromium, **SCREENS[screen])
     await here.make_passkey(site, ada)
-    place, target = FLOWS[door]
-    await here.sign_in(site + place, ada)
+    path, target = FLOWS[flow]
+    await here.sign_in(site + path, ada)
     assert await here.page.locator("input[name=code]").count() == 0
     assert await here.focus() == "Use a passkey"
     assert await here.has_no_horizontal_scroll()
-    await take_screenshot(here.page, f"{screen}-{door}-passkey")
+    await take_screenshot(here.page, f"{screen}-{flow}-passkey")
     await here.page.keyboard.press("Enter")
     await here.page.wait_for_url(site + target)
-    assert [each for each in here.complaints if "403" not in each] == []
+    assert [each for each in here.console_errors if "403" not in each] == []
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("door", FLOWS)
-async def test_beside_a_code_a_passkey_is_offered(
-    chromium: Any, site: str, ada: RegisteredUser, clock: Clock, door: str, screen: str
+@pytest.mark.parametrize("flow", FLOWS)
+async def test_passkey_is_offered_beside_the_code(
+    chromium: Any, site: str, ada: RegisteredUser, clock: Clock, flow: str, screen: str
 ) -> None:
     here = await visit(chromium, **SCREENS[screen])
     await here.make_passkey(site, ada)
     await enable_totp(ada, clock)
-    place, target = FLOWS[door]
-    await here.sign_in(site + place, ada)
+    path, target = FLOWS[flow]
+    await here.sign_in(site + path, ada)
     assert await here.focus() == "code"
     assert await here.has_no_horizontal_scroll()
-    await take_screenshot(here.page, f"{screen}-{door}-code-or-passkey")
+    await take_screenshot(here.page, f"{screen}-{flow}-code-or-passkey")
     await here.page.dblclick(BUTTON)
     await here.page.wait_for_url(site + target)
 
 
-@pytest.mark.parametrize("door", FLOWS)
-async def test_a_refusal_is_told_and_may_be_mended(chromium: Any, site: str, ada: RegisteredUser, door: str) -> None:
+@pytest.mark.parametrize("flow", FLOWS)
+async def test_failed_passkey_shows_an_error_and_allows_another_attempt(
+    chromium: Any, site: str, ada: RegisteredUser, flow: str
+) -> None:
     here = await visit(chromium, **SCREENS["phone"])
     await here.make_passkey(site, ada)
-    await here.sign_in(site + FLOWS[door][0], ada)
+    await here.sign_in(site + FLOWS[flow][0], ada)
     await here.lose_passkeys()
     for _ in range(2):
         await here.page.click(BUTTON)
         await here.page.wait_for_selector("[role=alert]:has-text('No passkey was used')")
         assert await here.focus() == "Use a passkey"
     assert await here.has_no_horizontal_scroll()
-    await take_screenshot(here.page, f"phone-{door}-canceled")
+    await take_screenshot(here.page, f"phone-{flow}-canceled")
     await here.page.click("summary")
     await here.page.fill("input[name=recovery_code]", "no such code")
     await here.page.keyboard.press("Enter")
     await here.page.wait_for_selector("[role=alert]:has-text('already used code')")
     assert await here.focus() == "recovery_code"
-    await take_screenshot(here.page, f"phone-{door}-recovery-wrong")
+    await take_screenshot(here.page, f"phone-{flow}-recovery-wrong")
 
 
-async def test_a_browser_without_passkeys_says_so(chromium: Any, site: str, ada: RegisteredUser) -> None:
+async def test_browser_without_passkey_support_shows_an_error(chromium: Any, site: str, ada: RegisteredUser) -> None:
     here = await visit(chromium, **SCREENS["wide"])
     await here.make_passkey(site, ada)
     await here.page.add_init_script("delete window.PublicKeyCredential")
@@ -137,10 +141,10 @@ async def test_a_browser_without_passkeys_says_so(chromium: Any, site: str, ada:
     await here.page.wait_for_selector("[role=alert]:has-text('does not support passkeys')")
     assert not await here.page.is_visible(BUTTON)
     await take_screenshot(here.page, "wide-absent")
-    assert here.complaints == []
+    assert here.console_errors == []
 
 
-async def test_at_another_address_the_right_one_is_named(
+async def test_page_on_another_host_links_to_the_passkey_domain(
     chromium: Any, site: str, address: str, ada: RegisteredUser
 ) -> None:
     here = await visit(chromium, **SCREENS["wide"])
@@ -153,48 +157,48 @@ async def test_at_another_address_the_right_one_is_named(
     assert here.page.url == f"{site}/sign-in"
 
 
-@pytest.mark.parametrize("door", FLOWS)
-async def test_without_scripts_a_recovery_code_is_what_is_left(
-    chromium: Any, site: str, ada: RegisteredUser, clock: Clock, door: str
+@pytest.mark.parametrize("flow", FLOWS)
+async def test_recovery_code_works_without_javascript(
+    chromium: Any, site: str, ada: RegisteredUser, clock: Clock, flow: str
 ) -> None:
     await (await visit(chromium)).make_passkey(site, ada)
     here = await visit(chromium, java_script_enabled=False, **SCREENS["phone"])
-    await here.sign_in(site + FLOWS[door][0], ada)
+    await here.sign_in(site + FLOWS[flow][0], ada)
     assert await here.page.is_visible("text=require JavaScript")
     assert not await here.page.is_visible(BUTTON)
-    await take_screenshot(here.page, f"phone-{door}-no-script")
+    await take_screenshot(here.page, f"phone-{flow}-no-script")
     await here.page.click("summary")
     assert await here.page.is_visible("input[name=recovery_code]")
     mfa_user = await enable_totp(ada, clock)
-    await here.sign_in(site + FLOWS[door][0], ada)
+    await here.sign_in(site + FLOWS[flow][0], ada)
     assert not await here.page.is_visible(BUTTON)
     await here.page.fill("input[name=code]", mfa_user.app.code())
     await here.page.keyboard.press("Enter")
-    await here.page.wait_for_url(site + FLOWS[door][1])
+    await here.page.wait_for_url(site + FLOWS[flow][1])
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("door", FLOWS)
-async def test_a_passkey_alone_lets_in(chromium: Any, site: str, ada: RegisteredUser, door: str, screen: str) -> None:
+@pytest.mark.parametrize("flow", FLOWS)
+async def test_passkey_alone_signs_in(chromium: Any, site: str, ada: RegisteredUser, flow: str, screen: str) -> None:
     here = await visit(chromium, **SCREENS[screen])
     await here.make_passkey(site, ada)
-    place, target = FLOWS[door]
-    await here.page.goto(site + place)
-    await take_screenshot(here.page, f"{screen}-{door}-first")
+    path, target = FLOWS[flow]
+    await here.page.goto(site + path)
+    await take_screenshot(here.page, f"{screen}-{flow}-first")
     await here.page.click("text=Sign in with a passkey")
     await here.page.wait_for_selector(BUTTON)
     assert await here.focus() == "Use a passkey"
     assert await here.has_no_horizontal_scroll()
-    await take_screenshot(here.page, f"{screen}-{door}-alone")
+    await take_screenshot(here.page, f"{screen}-{flow}-alone")
     await here.page.keyboard.press("Enter")
     await here.page.wait_for_url(site + target)
     await here.lose_passkeys()
     await here.page.context.clear_cookies()
-    await here.page.goto(site + place)
+    await here.page.goto(site + path)
     await here.page.click("text=Sign in with a passkey")
     await here.page.click(BUTTON)
     await here.page.wait_for_selector("[role=alert]:has-text('or sign in with your password')")
-    await take_screenshot(here.page, f"{screen}-{door}-alone-canceled")
+    await take_screenshot(here.page, f"{screen}-{flow}-alone-canceled")
     await here.page.click("text=Sign in another way")
     await here.page.wait_for_selector("input[name=password]")
-    assert [each for each in here.complaints if "403" not in each] == []
+    assert [each for each in here.console_errors if "403" not in each] == []

@@ -1,4 +1,4 @@
-"""Signing in with a passkey alone, on the pages of signing in and in front of `/admin`."""
+"""Sign-in with a passkey alone, on the sign-in pages of the site and of `/admin`."""
 
 import asyncio
 from datetime import timedelta
@@ -21,19 +21,19 @@ from undercroft.testing.configuration import PUBLIC_URL
 
 
 class SignInFlow(Struct, frozen=True):
-    """Where somebody comes in by pages, and goes on to; it has a browser of its own."""
+    """The pages and the redirect target of one sign-in flow, in a browser with its own cookies."""
 
     browser: httpx.AsyncClient
     first: str
     target: str
-    front: str
+    home: str
 
     @property
     def path(self) -> str:
         return f"{self.first}/passkey"
 
-    async def begin(self, wanted: str = "") -> httpx.Response:
-        return await self.browser.post(self.path, data={"next": wanted or self.target})
+    async def begin(self, next_path: str = "") -> httpx.Response:
+        return await self.browser.post(self.path, data={"next": next_path or self.target})
 
     async def submit_passkey(self, page: httpx.Response, passkey: Any, **headers: str) -> httpx.Response:
         return await self.browser.post(self.path, data=fill_passkey_form(page, passkey), headers=headers)
@@ -48,7 +48,7 @@ async def flow(page_browser: httpx.AsyncClient, request: Any) -> SignInFlow:
     return SignInFlow(page_browser, *request.param)
 
 
-async def test_a_passkey_alone_lets_in(passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow) -> None:
+async def test_passkey_alone_signs_in(passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow) -> None:
     first = await flow.browser.get(flow.first)
     assert (f'action="{flow.path}"' in first.text, "<script" in first.text) == (True, False)
     page = await flow.begin()
@@ -62,7 +62,7 @@ async def test_a_passkey_alone_lets_in(passkey_user: RegisteredUser, key: Authen
     assert (await flow.browser.get(ME)).json()["email"] == passkey_user.email
 
 
-async def test_a_challenge_is_answered_once_and_in_time(
+async def test_challenge_works_once_and_expires(
     passkey_user: RegisteredUser, flow: SignInFlow, database: Database
 ) -> None:
     key = Authenticator(PUBLIC_URL, step=0)
@@ -79,7 +79,7 @@ async def test_a_challenge_is_answered_once_and_in_time(
     assert (await flow.submit_passkey(late, key.sign(get_passkey_options(late)))).headers["location"] == flow.target
 
 
-async def test_an_authenticator_that_asked_nobody_is_refused(
+async def test_passkey_without_user_verification_is_refused(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow
 ) -> None:
     key.user_verification = False
@@ -89,13 +89,13 @@ async def test_an_authenticator_that_asked_nobody_is_refused(
 
 
 @pytest.mark.parametrize("passkey", INVALID_PASSKEYS)
-async def test_nonsense_is_no_passkey(flow: SignInFlow, passkey: str) -> None:
+async def test_malformed_passkey_is_refused(flow: SignInFlow, passkey: str) -> None:
     refused = await flow.submit_passkey(await flow.begin(), passkey)
     assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
-async def test_another_site_signs_nobody_in(
+async def test_cross_site_sign_in_is_refused(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow, headers: dict[str, str]
 ) -> None:
     page = await flow.begin()
@@ -105,15 +105,15 @@ async def test_another_site_signs_nobody_in(
     assert (await flow.submit_passkey(page, passkey)).status_code == 303
 
 
-async def test_opening_the_address_leads_to_the_first_page(flow: SignInFlow) -> None:
+async def test_get_of_a_later_page_redirects_to_the_first(flow: SignInFlow) -> None:
     for later in (flow.path, {"/sign-in": "/sign-in/second-step", "/admin/login": "/admin/login/code"}[flow.first]):
         response = await flow.browser.get(later)
         assert (response.status_code, response.headers["location"]) == (303, flow.first)
 
 
-async def test_nobody_is_sent_to_another_site(
+async def test_redirect_to_another_site_is_ignored(
     passkey_user: RegisteredUser, key: Authenticator, flow: SignInFlow
 ) -> None:
     page = await flow.begin("//evil.example")
     entered = await flow.submit_passkey(page, key.sign(get_passkey_options(page)))
-    assert entered.headers["location"] == flow.front
+    assert entered.headers["location"] == flow.home

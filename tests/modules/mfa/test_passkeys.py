@@ -1,4 +1,4 @@
-"""Passkeys: by themselves, as the second step, and everything that is not one."""
+"""Passkeys for sign-in and as the second factor, and invalid WebAuthn responses."""
 
 import asyncio
 from typing import Any
@@ -40,12 +40,12 @@ async def with_passkey(http: httpx.AsyncClient, key: Authenticator, **more: Any)
 
 
 async def submit_second_factor(http: httpx.AsyncClient, email: str, key: Authenticator) -> httpx.Response:
-    asked = (await sign_in(http, email)).json()["error"]["details"]
-    options = (await post(http, "/mfa/verify/options", {"mfa_token": asked["mfa_token"]})).json()["options"]
-    return await post(http, "/mfa/verify", {"mfa_token": asked["mfa_token"], "passkey": key.sign(options)})
+    challenge = (await sign_in(http, email)).json()["error"]["details"]
+    options = (await post(http, "/mfa/verify/options", {"mfa_token": challenge["mfa_token"]})).json()["options"]
+    return await post(http, "/mfa/verify", {"mfa_token": challenge["mfa_token"], "passkey": key.sign(options)})
 
 
-async def test_a_passkey_turns_two_step_sign_in_on_and_does_both_steps_at_once(
+async def test_passkey_turns_mfa_on_and_signs_in_without_a_password(
     ada: RegisteredUser, key: Authenticator, mailbox: Mailbox
 ) -> None:
     await mailbox.list_new()
@@ -55,8 +55,8 @@ async def test_a_passkey_turns_two_step_sign_in_on_and_does_both_steps_at_once(
     mail = await mailbox.latest(ada.email)
     assert "Blue key" in mail.text
     assert "Two-factor authentication is now on" in mail.text
-    asked = await sign_in(ada.http, ada.email)
-    assert asked.json()["error"]["details"]["methods"] == ["passkey", "recovery_code"]
+    challenge = await sign_in(ada.http, ada.email)
+    assert challenge.json()["error"]["details"]["methods"] == ["passkey", "recovery_code"]
     response = await with_passkey(ada.http, key)
     assert response.status_code == 200, response.text
     own = await ada.http.get(
@@ -65,12 +65,12 @@ async def test_a_passkey_turns_two_step_sign_in_on_and_does_both_steps_at_once(
     assert own.json()["email"] == ada.email
 
 
-async def test_a_passkey_is_a_second_step_after_the_password(ada: RegisteredUser, key: Authenticator) -> None:
+async def test_passkey_is_accepted_as_the_second_factor(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     assert (await submit_second_factor(ada.http, ada.email, key)).status_code == 200
 
 
-async def test_a_passkey_sets_a_cookie_and_other_sites_may_not_have_that_done(
+async def test_passkey_sign_in_sets_a_cookie_and_refuses_cross_site_requests(
     ada: RegisteredUser, key: Authenticator, app: Api
 ) -> None:
     await add_passkey(ada, key)
@@ -82,7 +82,7 @@ async def test_a_passkey_sets_a_cookie_and_other_sites_may_not_have_that_done(
         assert error_code(await with_passkey(browser, key, session="cookie")) == "CSRF_FAILED"
 
 
-async def test_options_name_the_domain_and_what_is_known_already(ada: RegisteredUser, key: Authenticator) -> None:
+async def test_options_contain_the_domain_and_known_credentials(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     assert options["rp"] == {"name": "Undercroft", "id": "test.local"}
@@ -94,13 +94,13 @@ async def test_options_name_the_domain_and_what_is_known_already(ada: Registered
     assert anonymous["allowCredentials"] == []
 
 
-async def test_the_second_passkey_brings_no_recovery_codes(ada: RegisteredUser, key: Authenticator) -> None:
+async def test_second_passkey_returns_no_recovery_codes(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     assert (await add_passkey(ada, Authenticator(PUBLIC_URL))).json()["recovery_codes"] is None
 
 
 @pytest.mark.parametrize("use_key", [with_passkey, None])
-async def test_a_counter_that_goes_back_or_stands_still_is_refused(
+async def test_signature_counter_that_does_not_increase_is_refused(
     ada: RegisteredUser, key: Authenticator, use_key: Any
 ) -> None:
     await add_passkey(ada, key)
@@ -116,14 +116,14 @@ async def test_a_counter_that_goes_back_or_stands_still_is_refused(
     assert (await attempt(ada.http, key)).status_code == 200
 
 
-async def test_an_authenticator_without_a_counter_is_welcome(ada: RegisteredUser) -> None:
+async def test_authenticator_without_a_counter_is_accepted(ada: RegisteredUser) -> None:
     key = Authenticator(PUBLIC_URL, step=0)
     await add_passkey(ada, key)
     for _ in range(3):
         assert (await with_passkey(ada.http, key)).status_code == 200
 
 
-async def test_of_many_signatures_with_the_same_count_one_gets_in(ada: RegisteredUser, key: Authenticator) -> None:
+async def test_one_of_many_signatures_with_the_same_count_is_accepted(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     bodies = []
     for _ in range(5):
@@ -133,7 +133,7 @@ async def test_of_many_signatures_with_the_same_count_one_gets_in(ada: Registere
     assert sorted(response.status_code for response in responses) == [200] + [401] * 4
 
 
-async def test_a_challenge_is_answered_once(ada: RegisteredUser) -> None:
+async def test_challenge_works_once(ada: RegisteredUser) -> None:
     key = Authenticator(PUBLIC_URL, step=0)
     await add_passkey(ada, key)
     body = {"passkey": key.sign(await sign_in_options(ada.http))}
@@ -141,7 +141,7 @@ async def test_a_challenge_is_answered_once(ada: RegisteredUser) -> None:
     assert sorted(response.status_code for response in responses) == [200] + [401] * 4
 
 
-async def test_a_challenge_is_used_up_by_a_wrong_answer_too(ada: RegisteredUser, key: Authenticator) -> None:
+async def test_wrong_response_uses_the_challenge(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     options = await sign_in_options(ada.http)
     wrong = key.sign(options, origin="https://evil.example")
@@ -150,7 +150,7 @@ async def test_a_challenge_is_used_up_by_a_wrong_answer_too(ada: RegisteredUser,
         assert (refused.status_code, error_code(refused)) == (401, "INVALID_PASSKEY")
 
 
-async def test_a_challenge_for_one_thing_is_none_for_another(
+async def test_challenge_is_bound_to_its_purpose_and_session(
     ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     await add_passkey(ada, key)
@@ -160,8 +160,8 @@ async def test_a_challenge_for_one_thing_is_none_for_another(
     anonymous = key.sign(await sign_in_options(http))
     assert error_code(await ada.send("POST", "/auth/step-up", {"passkey": anonymous})) == "WRONG_CODE"
     other = await ada_again(ada, key)
-    theirs = (await other.send("POST", "/auth/step-up/options")).json()["options"]
-    assert error_code(await ada.send("POST", "/auth/step-up", {"passkey": key.sign(theirs)})) == "WRONG_CODE"
+    other_options = (await other.send("POST", "/auth/step-up/options")).json()["options"]
+    assert error_code(await ada.send("POST", "/auth/step-up", {"passkey": key.sign(other_options)})) == "WRONG_CODE"
 
 
 async def ada_again(ada: RegisteredUser, key: Authenticator) -> RegisteredUser:
@@ -182,7 +182,7 @@ async def ada_again(ada: RegisteredUser, key: Authenticator) -> RegisteredUser:
         {"crossOrigin": True, "topOrigin": "https://evil.example"},
     ],
 )
-async def test_what_was_signed_elsewhere_or_for_something_else_is_refused(
+async def test_assertion_with_wrong_client_data_is_refused(
     ada: RegisteredUser, key: Authenticator, reported: dict[str, Any]
 ) -> None:
     await add_passkey(ada, key)
@@ -201,7 +201,7 @@ async def test_a_passkey_of_another_domain_is_refused(ada: RegisteredUser, key: 
     assert (refused.status_code, error_code(refused)) == (400, "PASSKEY_REFUSED")
 
 
-async def test_by_itself_a_passkey_must_have_verified_its_owner(ada: RegisteredUser, key: Authenticator) -> None:
+async def test_passkey_sign_in_requires_user_verification(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
     key.user_verification = False
     assert error_code(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
@@ -217,27 +217,27 @@ async def test_an_unknown_passkey_and_a_forged_signature_are_refused(ada: Regist
     assert error_code(await with_passkey(ada.http, unknown)) == "INVALID_PASSKEY"
 
 
-async def test_the_passkey_of_another_is_no_second_step(
+async def test_passkey_of_another_user_is_refused_as_the_second_factor(
     ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     await add_passkey(ada, key)
-    eve, hers = await create_registered_user(http, mailbox), Authenticator(PUBLIC_URL)
-    await add_passkey(eve, hers)
-    asked = (await sign_in(http, ada.email)).json()["error"]["details"]
-    options = (await post(http, "/mfa/verify/options", {"mfa_token": asked["mfa_token"]})).json()["options"]
+    eve, eves_key = await create_registered_user(http, mailbox), Authenticator(PUBLIC_URL)
+    await add_passkey(eve, eves_key)
+    challenge = (await sign_in(http, ada.email)).json()["error"]["details"]
+    options = (await post(http, "/mfa/verify/options", {"mfa_token": challenge["mfa_token"]})).json()["options"]
     options["allowCredentials"] = []
-    body = {"mfa_token": asked["mfa_token"], "passkey": hers.sign(options)}
+    body = {"mfa_token": challenge["mfa_token"], "passkey": eves_key.sign(options)}
     response = await post(http, "/mfa/verify", body)
     assert (response.status_code, error_code(response)) == (401, "INVALID_CODE")
 
 
-async def test_somebody_elses_name_on_a_passkey_is_refused(ada: RegisteredUser, key: Authenticator) -> None:
+async def test_wrong_user_handle_is_refused(ada: RegisteredUser, key: Authenticator) -> None:
     await add_passkey(ada, key)
-    key.credentials[0].user_handle = b"somebody else..."
+    key.credentials[0].user_handle = b"another user...."
     assert error_code(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
 
 
-async def test_a_registration_is_for_whoever_asked_for_it(
+async def test_registration_challenge_is_bound_to_its_user(
     ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     eve = await create_registered_user(http, mailbox)
@@ -246,16 +246,14 @@ async def test_a_registration_is_for_whoever_asked_for_it(
     assert (refused.status_code, error_code(refused)) == (400, "PASSKEY_REFUSED")
 
 
-async def test_a_passkey_that_was_made_in_another_sites_frame_is_refused(
-    ada: RegisteredUser, key: Authenticator
-) -> None:
+async def test_registration_in_a_cross_origin_frame_is_refused(ada: RegisteredUser, key: Authenticator) -> None:
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
     made = key.create(options, crossOrigin=True, topOrigin="https://evil.example")
     refused = await ada.send("POST", "/auth/passkeys", {"credential": made})
     assert (refused.status_code, error_code(refused)) == (400, "PASSKEY_REFUSED")
 
 
-async def test_a_registration_works_once_and_a_credential_belongs_to_one(
+async def test_registration_works_once_and_credential_ids_are_unique(
     ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     options = (await ada.send("POST", "/auth/passkeys/options")).json()["options"]
@@ -263,17 +261,17 @@ async def test_a_registration_works_once_and_a_credential_belongs_to_one(
     responses = await asyncio.gather(*(ada.send("POST", "/auth/passkeys", body) for _ in range(4)))
     assert sorted(response.status_code for response in responses) == [201, 400, 400, 400]
     eve = await create_registered_user(http, mailbox)
-    theirs = Authenticator(PUBLIC_URL)
-    asked = (await eve.send("POST", "/auth/passkeys/options")).json()["options"]
-    copied = theirs.create(asked)
-    theirs.credentials[0].id = key.credentials[0].id
-    copied = _created_again(theirs, asked)
+    eves_key = Authenticator(PUBLIC_URL)
+    options = (await eve.send("POST", "/auth/passkeys/options")).json()["options"]
+    copied = eves_key.create(options)
+    eves_key.credentials[0].id = key.credentials[0].id
+    copied = _create_with_same_id(eves_key, options)
     refused = await eve.send("POST", "/auth/passkeys", {"credential": copied})
     assert (refused.status_code, error_code(refused)) == (409, "PASSKEY_KNOWN")
 
 
-def _created_again(key: Authenticator, options: dict[str, Any]) -> dict[str, Any]:
-    """The answer of an authenticator that takes an id that exists already for its new credential."""
+def _create_with_same_id(key: Authenticator, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the response of an authenticator that reuses an existing ID for a new credential."""
     import secrets
 
     taken = key.credentials[0].id
@@ -286,13 +284,15 @@ def _created_again(key: Authenticator, options: dict[str, Any]) -> dict[str, Any
 
 
 @pytest.mark.parametrize(("length", "status"), [(1, 201), (1023, 201), (1024, 400), (30_000, 422)])
-async def test_ids_of_credentials_are_as_long_as_the_standard_allows(
+async def test_credential_id_length_is_limited_as_in_the_standard(
     ada: RegisteredUser, length: int, status: int
 ) -> None:
     assert (await add_passkey(ada, Authenticator(PUBLIC_URL, id_length=length))).status_code == status
 
 
-async def test_an_id_that_was_not_signed_is_refused(ada: RegisteredUser, key: Authenticator) -> None:
+async def test_credential_id_that_differs_from_the_signed_one_is_refused(
+    ada: RegisteredUser, key: Authenticator
+) -> None:
     credential = key.create((await ada.send("POST", "/auth/passkeys/options")).json()["options"])
     credential["id"] = credential["rawId"] = "A" * 43
     refused = await ada.send("POST", "/auth/passkeys", {"credential": credential})
@@ -310,7 +310,7 @@ async def test_an_id_that_was_not_signed_is_refused(ada: RegisteredUser, key: Au
         ("attestationObject", "o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YUA"),
     ],
 )
-async def test_nonsense_from_a_browser_is_refused(
+async def test_malformed_registration_is_refused(
     ada: RegisteredUser, key: Authenticator, field: str, value: str
 ) -> None:
     credential = key.create((await ada.send("POST", "/auth/passkeys/options")).json()["options"])
@@ -320,7 +320,7 @@ async def test_nonsense_from_a_browser_is_refused(
 
 
 @pytest.mark.parametrize("field", ["clientDataJSON", "authenticatorData", "signature", "userHandle"])
-async def test_nonsense_instead_of_a_signature_is_refused(ada: RegisteredUser, key: Authenticator, field: str) -> None:
+async def test_malformed_assertion_is_refused(ada: RegisteredUser, key: Authenticator, field: str) -> None:
     await add_passkey(ada, key)
     passkey = key.sign(await sign_in_options(ada.http))
     passkey["response"][field] = "A"
@@ -328,7 +328,7 @@ async def test_nonsense_instead_of_a_signature_is_refused(ada: RegisteredUser, k
     assert (response.status_code, error_code(response)) == (401, "INVALID_PASSKEY")
 
 
-async def test_passkeys_are_listed_renamed_and_removed_by_their_owner_alone(
+async def test_passkeys_are_listed_renamed_and_removed_only_by_their_owner(
     ada: RegisteredUser, key: Authenticator, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     passkey_id = (await add_passkey(ada, key, "Blue key")).json()["passkey"]["id"]
@@ -348,7 +348,7 @@ async def test_passkeys_are_listed_renamed_and_removed_by_their_owner_alone(
     assert error_code(await with_passkey(ada.http, key)) == "INVALID_PASSKEY"
 
 
-async def test_with_another_factor_left_two_step_sign_in_stays_on(
+async def test_mfa_stays_on_while_another_factor_is_left(
     ada: RegisteredUser, key: Authenticator, clock: Clock, mailbox: Mailbox
 ) -> None:
     mfa_user: MfaUser = await enable_totp(ada, clock)
@@ -361,7 +361,7 @@ async def test_with_another_factor_left_two_step_sign_in_stays_on(
     assert (await ada.get("/auth/mfa")).json()["recovery_codes_left"] == 10
 
 
-async def test_there_is_an_end_to_passkeys(ada: RegisteredUser, key: Authenticator, database: Database) -> None:
+async def test_number_of_passkeys_is_limited(ada: RegisteredUser, key: Authenticator, database: Database) -> None:
     await add_passkey(ada, key)
     async with database.session() as session:
         first = (await session.scalars(select(Passkey))).one()
@@ -372,7 +372,7 @@ async def test_there_is_an_end_to_passkeys(ada: RegisteredUser, key: Authenticat
     assert (refused.status_code, error_code(refused)) == (409, "TOO_MANY_PASSKEYS")
 
 
-async def test_a_deactivated_person_does_not_come_in_with_a_passkey(
+async def test_passkey_of_a_deactivated_user_is_refused(
     ada: RegisteredUser, key: Authenticator, database: Database
 ) -> None:
     from sqlalchemy import update
@@ -393,7 +393,7 @@ async def test_a_deactivated_person_does_not_come_in_with_a_passkey(
         ("https://example.com:8443/base", "example.com", {"https://example.com:8443"}),
     ],
 )
-def test_the_domain_comes_from_the_public_address(
+def test_passkey_domain_and_origins_default_to_the_public_url(
     test_settings: None, url: str, domain: str, origins: set[str]
 ) -> None:
     settings = load(CoreSettings)

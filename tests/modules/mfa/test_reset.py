@@ -1,4 +1,4 @@
-"""The way out for those who have lost everything: a superadmin, or a command."""
+"""Reset of second factors by a superadmin and by a command."""
 
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
@@ -24,7 +24,7 @@ async def path_of(mfa_user: MfaUser) -> str:
     return f"/api/v1/admin/users/{(await mfa_user.person.get('/app/users/me')).json()['id']}/mfa/reset"
 
 
-async def test_a_superadmin_turns_it_off_and_the_person_is_told(
+async def test_mfa_reset_by_a_superadmin_turns_it_off_and_notifies_the_user(
     mfa_user: MfaUser, create_user: CreateUser, mailbox: Mailbox
 ) -> None:
     await mailbox.list_new()
@@ -49,7 +49,9 @@ async def test_reset_revokes_the_users_sessions_and_no_others(mfa_user: MfaUser,
         assert (await other.client.get("/api/v1/app/users/me")).status_code == 200
 
 
-async def test_nobody_else_does(mfa_user: MfaUser, create_user: CreateUser, database: Database) -> None:
+async def test_mfa_reset_is_refused_without_the_superadmin_role_or_reauthentication(
+    mfa_user: MfaUser, create_user: CreateUser, database: Database
+) -> None:
     path = await path_of(mfa_user)
     for role in (PlatformRole.USER, PlatformRole.ADMIN):
         refused = await (await create_user(role=role)).client.post(path)
@@ -63,7 +65,7 @@ async def test_nobody_else_does(mfa_user: MfaUser, create_user: CreateUser, data
     assert (await mfa_user.person.get("/auth/mfa")).json()["enabled"] is True
 
 
-async def test_an_unknown_person_is_not_found(create_user: CreateUser) -> None:
+async def test_mfa_reset_of_an_unknown_user_returns_not_found(create_user: CreateUser) -> None:
     root = await create_user(role=PlatformRole.SUPERADMIN)
     response = await root.client.post(f"/api/v1/admin/users/{uuid4()}/mfa/reset")
     assert (response.status_code, error_code(response)) == (404, "USER_NOT_FOUND")
@@ -74,7 +76,7 @@ def email(mfa_user: MfaUser) -> str:
     return mfa_user.person.email
 
 
-def test_a_command_turns_it_off(email: str) -> None:
+def test_mfa_reset_command_turns_it_off(email: str) -> None:
     run = CliRunner().invoke
     assert f"of {email} is off" in run(user_command.app, ["mfa-reset", email]).stdout
     assert "has no second factor" in run(user_command.app, ["mfa-reset", email]).stdout

@@ -1,4 +1,4 @@
-"""The token between the two steps: short, for one sign-in, for few tries, for nothing else."""
+"""The MFA token of a sign-in: short-lived, for one sign-in, few attempts and no other purpose."""
 
 import asyncio
 from datetime import timedelta
@@ -36,20 +36,20 @@ async def sessions_of(database: Database, email: str) -> int:
         return int(await session.scalar(query.where(col(User.email) == email)))
 
 
-async def test_the_first_step_alone_begins_no_session(mfa_user: MfaUser, database: Database) -> None:
+async def test_first_factor_alone_starts_no_session(mfa_user: MfaUser, database: Database) -> None:
     before = await sessions_of(database, mfa_user.person.email)
     await mfa_user.token()
     assert await sessions_of(database, mfa_user.person.email) == before
 
 
-async def test_the_token_is_kept_as_its_hash(mfa_user: MfaUser, database: Database) -> None:
+async def test_token_is_stored_as_a_hash(mfa_user: MfaUser, database: Database) -> None:
     token = await mfa_user.token()
     async with database.read_session() as session:
-        kept = (await session.scalars(select(col(PendingSignIn.token_hash)))).all()
-    assert kept == [hash_token(token)]
+        stored = (await session.scalars(select(col(PendingSignIn.token_hash)))).all()
+    assert stored == [hash_token(token)]
 
 
-async def test_the_token_is_no_access_token(mfa_user: MfaUser, http: httpx.AsyncClient) -> None:
+async def test_mfa_token_is_refused_as_another_kind_of_token(mfa_user: MfaUser, http: httpx.AsyncClient) -> None:
     token = await mfa_user.token()
     response = await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {token}"})
     assert (response.status_code, error_code(response)) == (401, "INVALID_TOKEN")
@@ -66,7 +66,7 @@ async def test_a_token_works_once(mfa_user: MfaUser) -> None:
     assert (again.status_code, error_code(again)) == (401, "MFA_TOKEN_INVALID")
 
 
-async def test_of_many_right_answers_to_one_token_at_once_one_gets_in(mfa_user: MfaUser, database: Database) -> None:
+async def test_one_of_many_concurrent_codes_for_one_token_succeeds(mfa_user: MfaUser, database: Database) -> None:
     token, before = await mfa_user.token(), await sessions_of(database, mfa_user.person.email)
     responses = await asyncio.gather(*(mfa_user.verify(token, recovery_code=code) for code in mfa_user.recovery_codes))
     assert sorted(response.status_code for response in responses) == [200] + [401] * 9
@@ -75,9 +75,7 @@ async def test_of_many_right_answers_to_one_token_at_once_one_gets_in(mfa_user: 
     assert left == 9
 
 
-async def test_an_expired_token_is_refused_and_forgotten(
-    mfa_user: MfaUser, database: Database, jobs: CapturedJobs
-) -> None:
+async def test_expired_token_is_refused_and_deleted(mfa_user: MfaUser, database: Database, jobs: CapturedJobs) -> None:
     token = await mfa_user.token()
     async with database.session() as session:
         await session.execute(
@@ -95,31 +93,29 @@ async def test_an_expired_token_is_refused_and_forgotten(
 
 
 @pytest.mark.parametrize("token", ["x", "' OR 1=1 --", "\u0000", "é" * 100])
-async def test_nonsense_is_no_token(http: httpx.AsyncClient, token: str) -> None:
+async def test_malformed_token_is_refused(http: httpx.AsyncClient, token: str) -> None:
     response = await post(http, "/mfa/verify", {"mfa_token": token, "code": "123456"})
     assert (response.status_code, error_code(response)) == (401, "MFA_TOKEN_INVALID")
 
 
-async def test_the_token_of_another_does_not_take_ones_own_code(
-    mfa_user: MfaUser, http: httpx.AsyncClient, mailbox: Mailbox
-) -> None:
+async def test_code_of_another_user_is_refused(mfa_user: MfaUser, http: httpx.AsyncClient, mailbox: Mailbox) -> None:
     eve = await enable_totp(await create_registered_user(http, mailbox), mfa_user.app.clock)
     response = await mfa_user.verify(await mfa_user.token(), code=eve.app.code())
     assert (response.status_code, error_code(response)) == (401, "INVALID_CODE")
 
 
-async def test_five_wrong_codes_end_the_sign_in_and_its_owner_is_told(mfa_user: MfaUser, mailbox: Mailbox) -> None:
+async def test_five_wrong_codes_end_the_sign_in_and_notify_the_user(mfa_user: MfaUser, mailbox: Mailbox) -> None:
     await mailbox.list_new()
     token = await mfa_user.token()
     for _ in range(MAX_ATTEMPTS):
         wrong = await mfa_user.verify(token, code=mfa_user.app.wrong())
         assert (wrong.status_code, error_code(wrong)) == (401, "INVALID_CODE")
-    void = await mfa_user.verify(token, code=mfa_user.app.code())
-    assert (void.status_code, error_code(void)) == (401, "MFA_TOKEN_INVALID")
+    late = await mfa_user.verify(token, code=mfa_user.app.code())
+    assert (late.status_code, error_code(late)) == (401, "MFA_TOKEN_INVALID")
     assert "Blocked sign-in attempt on your" in (await mailbox.latest(mfa_user.person.email)).subject
 
 
-async def test_parallel_guesses_get_no_more_tries_than_others(mfa_user: MfaUser, database: Database) -> None:
+async def test_concurrent_guesses_get_no_additional_attempts(mfa_user: MfaUser, database: Database) -> None:
     token = await mfa_user.token()
     wrong = mfa_user.app.wrong()
     responses = await asyncio.gather(*(mfa_user.verify(token, code=wrong) for _ in range(20)))
@@ -128,18 +124,18 @@ async def test_parallel_guesses_get_no_more_tries_than_others(mfa_user: MfaUser,
     assert codes.count("MFA_TOKEN_INVALID") == 20 - MAX_ATTEMPTS
 
 
-async def test_signing_in_again_and_again_does_not_get_round_the_throttle(
+async def test_repeated_sign_ins_do_not_bypass_the_throttle(
     app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
     async with make_client(app, ip="203.0.113.9") as attacker:
         codes = []
         for _ in range(PAIR.free_attempts + 1):
-            asked = await sign_in(attacker, mfa_user.person.email)
-            if error_code(asked) == "TOO_MANY_ATTEMPTS":
-                codes.append(error_code(asked))
+            challenge = await sign_in(attacker, mfa_user.person.email)
+            if error_code(challenge) == "TOO_MANY_ATTEMPTS":
+                codes.append(error_code(challenge))
                 break
-            token = asked.json()["error"]["details"]["mfa_token"]
+            token = challenge.json()["error"]["details"]["mfa_token"]
             guess = await post(attacker, "/mfa/verify", {"mfa_token": token, "code": mfa_user.app.wrong()})
             codes.append(error_code(guess))
     assert codes[-1] == "TOO_MANY_ATTEMPTS"
@@ -147,7 +143,7 @@ async def test_signing_in_again_and_again_does_not_get_round_the_throttle(
     assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())).status_code == 200
 
 
-async def test_who_is_deactivated_between_the_steps_stays_out(mfa_user: MfaUser, database: Database) -> None:
+async def test_user_deactivated_during_sign_in_is_refused(mfa_user: MfaUser, database: Database) -> None:
     token = await mfa_user.token()
     async with database.session() as session:
         await session.execute(update(User).values(is_active=False))
@@ -155,7 +151,9 @@ async def test_who_is_deactivated_between_the_steps_stays_out(mfa_user: MfaUser,
     assert (response.status_code, error_code(response)) == (401, "MFA_TOKEN_INVALID")
 
 
-async def test_a_cookie_is_set_after_the_second_step_where_the_first_asked_for_one(mfa_user: MfaUser, app: Api) -> None:
+async def test_cookie_is_set_after_the_second_factor_when_the_sign_in_requested_one(
+    mfa_user: MfaUser, app: Api
+) -> None:
     async with make_client(app) as browser:
         first = await sign_in(browser, mfa_user.person.email, session="cookie")
         assert error_code(first) == "MFA_REQUIRED"
@@ -179,12 +177,12 @@ async def test_a_cookie_is_set_after_the_second_step_where_the_first_asked_for_o
         {"code": 123456},
     ],
 )
-async def test_exactly_one_proof_of_the_right_form_is_asked_for(mfa_user: MfaUser, proof: dict[str, object]) -> None:
+async def test_exactly_one_well_formed_credential_is_required(mfa_user: MfaUser, proof: dict[str, object]) -> None:
     response = await mfa_user.verify(await mfa_user.token(), **proof)
     assert (response.status_code, error_code(response)) == (422, "VALIDATION_ERROR")
 
 
-async def test_a_deleted_account_leaves_no_factor_behind(mfa_user: MfaUser, database: Database) -> None:
+async def test_deleted_account_leaves_no_factors(mfa_user: MfaUser, database: Database) -> None:
     body = {"current_password": mfa_user.person.password}
     assert (await mfa_user.person.send("DELETE", "/app/users/me", body)).status_code == 204
     async with database.read_session() as session:
@@ -199,14 +197,14 @@ def _table(name: str) -> object:
     return SQLModel.metadata.tables[name]
 
 
-async def test_every_mail_about_second_factors_can_be_read(ada: RegisteredUser) -> None:
+async def test_all_email_templates_render(ada: RegisteredUser) -> None:
     from undercroft.modules.mfa.notifications import MfaNotification
     from undercroft.providers.email.templates import render
 
-    facts = {"what": "A thing", "left": "1", "ip": "192.0.2.1", "passkey": "Blue key", "first": "yes"}
-    known = {"app_name": "Undercroft", "public_url": "https://a.example", "unsubscribe_url": None}
-    for notice in MfaNotification:
-        reported = {"name": "Ada", "when": "now", "reset_link": "https://a.example/reset-password", "link": "x"}
-        mail = render(notice.value, {**known, **reported, **facts})
+    data = {"what": "A thing", "left": "1", "ip": "192.0.2.1", "passkey": "Blue key", "first": "yes"}
+    common = {"app_name": "Undercroft", "public_url": "https://a.example", "unsubscribe_url": None}
+    for template in MfaNotification:
+        user_data = {"name": "Ada", "when": "now", "reset_link": "https://a.example/reset-password", "link": "x"}
+        mail = render(template.value, {**common, **user_data, **data})
         assert "https://a.example/reset-password" in mail.text
         assert "https://a.example/reset-password" in mail.html

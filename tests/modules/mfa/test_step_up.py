@@ -1,4 +1,4 @@
-"""Sensitive actions ask for proof that is recent, and what counts as proof."""
+"""Sensitive actions require recent authentication; step-up authentication."""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +30,7 @@ SENSITIVE = [
 
 @pytest.fixture
 async def stale_person(ada: RegisteredUser, database: Database) -> RegisteredUser:
-    """Ada, whose session was proven a while ago."""
+    """Ada, with a session whose last authentication is too old."""
     await expire_reauthentication(database)
     return ada
 
@@ -42,7 +42,7 @@ async def expire_reauthentication(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), SENSITIVE)
-async def test_what_is_sensitive_is_closed_to_a_session_that_was_proven_long_ago(
+async def test_sensitive_endpoints_refuse_a_session_without_recent_authentication(
     stale_person: RegisteredUser, method: str, path: str
 ) -> None:
     refused = await stale_person.send(method, path)
@@ -50,15 +50,13 @@ async def test_what_is_sensitive_is_closed_to_a_session_that_was_proven_long_ago
     assert refused.json()["error"]["details"] == {"ways": ["password", "sign_in"]}
 
 
-async def test_a_session_that_was_never_proven_is_refused(ada: RegisteredUser, database: Database) -> None:
+async def test_session_that_was_never_authenticated_is_refused(ada: RegisteredUser, database: Database) -> None:
     async with database.session() as session:
         await session.execute(update(AuthSession).values(proven_at=None))
     assert error_code(await ada.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
 
 
-async def test_the_password_opens_it_again_and_so_does_signing_in(
-    stale_person: RegisteredUser, database: Database
-) -> None:
+async def test_password_step_up_and_new_sign_in_grant_access(stale_person: RegisteredUser, database: Database) -> None:
     wrong = await stale_person.send("POST", "/auth/step-up", {"password": "not the password at all"})
     assert (wrong.status_code, error_code(wrong)) == (403, "WRONG_PASSWORD")
     assert error_code(await stale_person.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
@@ -68,14 +66,14 @@ async def test_the_password_opens_it_again_and_so_does_signing_in(
     assert (await (await stale_person.sign_in_again()).send("POST", "/auth/mfa/totp")).status_code == 200
 
 
-async def test_stepping_up_is_for_one_session(stale_person: RegisteredUser, database: Database) -> None:
+async def test_step_up_applies_to_one_session(stale_person: RegisteredUser, database: Database) -> None:
     other = await stale_person.sign_in_again()
     await expire_reauthentication(database)
     assert (await other.send("POST", "/auth/step-up", {"password": stale_person.password})).status_code == 204
     assert error_code(await stale_person.send("POST", "/auth/mfa/totp")) == "STEP_UP_REQUIRED"
 
 
-async def test_with_a_second_factor_the_password_is_not_enough(mfa_user: MfaUser, database: Database) -> None:
+async def test_password_is_not_enough_when_the_user_has_a_second_factor(mfa_user: MfaUser, database: Database) -> None:
     await expire_reauthentication(database)
     ada = mfa_user.person
     refused = await ada.send("DELETE", "/auth/mfa/totp")
@@ -87,7 +85,7 @@ async def test_with_a_second_factor_the_password_is_not_enough(mfa_user: MfaUser
     assert (await ada.send("DELETE", "/auth/mfa/totp")).status_code == 204
 
 
-async def test_a_code_steps_up_or_signs_in_and_not_both(mfa_user: MfaUser) -> None:
+async def test_code_works_once_across_step_up_and_sign_in(mfa_user: MfaUser) -> None:
     code = mfa_user.app.code()
     assert (await mfa_user.person.send("POST", "/auth/step-up", {"code": code})).status_code == 204
     again = await mfa_user.person.send("POST", "/auth/step-up", {"code": code})
@@ -95,13 +93,13 @@ async def test_a_code_steps_up_or_signs_in_and_not_both(mfa_user: MfaUser) -> No
     assert error_code(await mfa_user.verify(await mfa_user.token(), code=code)) == "INVALID_CODE"
 
 
-async def test_of_parallel_step_ups_with_one_recovery_code_one_succeeds(mfa_user: MfaUser) -> None:
+async def test_one_of_concurrent_step_ups_with_the_same_recovery_code_succeeds(mfa_user: MfaUser) -> None:
     body = {"recovery_code": mfa_user.recovery_codes[0]}
     responses = await asyncio.gather(*(mfa_user.person.send("POST", "/auth/step-up", body) for _ in range(6)))
     assert sorted(response.status_code for response in responses) == [204] + [403] * 5
 
 
-async def test_a_passkey_steps_up(ada: RegisteredUser, key: Authenticator, database: Database) -> None:
+async def test_passkey_steps_up(ada: RegisteredUser, key: Authenticator, database: Database) -> None:
     await add_passkey(ada, key)
     await expire_reauthentication(database)
     options = (await ada.send("POST", "/auth/step-up/options")).json()["options"]
@@ -109,7 +107,7 @@ async def test_a_passkey_steps_up(ada: RegisteredUser, key: Authenticator, datab
     assert (await ada.send("POST", "/auth/mfa/recovery-codes")).status_code == 200
 
 
-async def test_guesses_are_slowed(app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_wrong_codes_are_throttled(app: Api, mfa_user: MfaUser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.state.auth_services.throttle, "_scale", 1)
     wrong = {"code": mfa_user.app.wrong()}
     codes = [
@@ -153,7 +151,7 @@ async def test_right_code_does_not_clear_the_count_of_wrong_passwords(
     assert (again.status_code, error_code(again)) == (429, "TOO_MANY_ATTEMPTS")
 
 
-async def test_strangers_cannot_step_up(client: AsyncClient) -> None:
+async def test_anonymous_client_cannot_step_up(client: AsyncClient) -> None:
     for path in ("/step-up", "/step-up/options"):
         assert (await client.post(f"/api/v1/auth{path}", json={"password": "x"})).status_code == 401
 
@@ -166,7 +164,7 @@ ACCOUNT = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ACCOUNT)
-async def test_with_a_second_factor_the_password_alone_does_not_move_or_end_the_account(
+async def test_account_changes_require_the_second_factor_besides_the_password(
     mfa_user: MfaUser, database: Database, method: str, path: str, body: dict[str, str]
 ) -> None:
     body = body | {"current_password": mfa_user.person.password}
@@ -177,7 +175,7 @@ async def test_with_a_second_factor_the_password_alone_does_not_move_or_end_the_
     assert (await mfa_user.person.send(method, path, body)).status_code in (202, 204)
 
 
-async def test_the_setting_says_how_long_proof_lasts(stale_person: RegisteredUser) -> None:
+async def test_step_up_lifetime_follows_the_setting(stale_person: RegisteredUser) -> None:
     settings = load(StepUpSettings)
     use(settings.model_copy(update={"step_up_minutes": 60.0}))
     try:
@@ -186,7 +184,7 @@ async def test_the_setting_says_how_long_proof_lasts(stale_person: RegisteredUse
         use(settings)
 
 
-async def test_who_asks_is_still_found_out_by_one_statement(mfa_user: MfaUser, statements: StatementRecorder) -> None:
+async def test_authentication_needs_one_statement(mfa_user: MfaUser, statements: StatementRecorder) -> None:
     await mfa_user.person.get("/app/users/me")
     await statements.clear()
     await mfa_user.person.get("/app/users/me")

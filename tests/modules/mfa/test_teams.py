@@ -1,4 +1,4 @@
-"""Teams that ask for two-step sign-in, and administration that does."""
+"""Teams and administration that require two-factor authentication."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -26,7 +26,7 @@ async def bob(http: AsyncClient, mailbox: Mailbox) -> RegisteredUser:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def team(mfa_user: MfaUser, bob: RegisteredUser, database: Database) -> str:
-    """Ada's team with Bob in it; it asks for two-step sign-in."""
+    """Ada's team, which requires two-factor authentication. Bob is a member."""
     made = (await mfa_user.person.send("POST", "/app/teams", {"name": "Careful"})).json()
     bob_id = (await bob.get("/app/users/me")).json()["id"]
     async with database.session() as session:
@@ -35,15 +35,15 @@ async def team(mfa_user: MfaUser, bob: RegisteredUser, database: Database) -> st
     return str(made["id"])
 
 
-async def set_mfa_requirement(person: RegisteredUser, team: str, wanted: bool) -> Response:
-    return await person.send("PATCH", f"/app/teams/{team}", {"require_mfa": wanted})
+async def set_mfa_requirement(person: RegisteredUser, team: str, required: bool) -> Response:
+    return await person.send("PATCH", f"/app/teams/{team}", {"require_mfa": required})
 
 
 async def list_projects_in_team(person: RegisteredUser, team: str) -> Response:
     return await person.get("/app/projects", **{"X-Team-ID": team})
 
 
-async def test_the_team_is_closed_to_those_without_a_second_factor_and_nothing_else_is(
+async def test_team_that_requires_mfa_refuses_only_its_own_resources_to_members_without_it(
     team: str, mfa_user: MfaUser, bob: RegisteredUser
 ) -> None:
     assert (await list_projects_in_team(mfa_user.person, team)).status_code == 200
@@ -59,25 +59,25 @@ async def test_the_team_is_closed_to_those_without_a_second_factor_and_nothing_e
         assert (await bob.get(path, **{"X-Team-ID": team})).status_code == 200, path
 
 
-async def test_turning_two_step_sign_in_on_opens_the_team_in_that_session_and_others_step_up(
+async def test_enabling_mfa_grants_access_to_this_session_and_other_sessions_step_up(
     team: str, bob: RegisteredUser, clock: Clock
 ) -> None:
     elsewhere = await bob.sign_in_again()
-    theirs = await enable_totp(bob, clock)
+    bob_mfa = await enable_totp(bob, clock)
     assert (await list_projects_in_team(bob, team)).status_code == 200
     refused = await list_projects_in_team(elsewhere, team)
     assert (refused.status_code, error_code(refused)) == (403, "MFA_REQUIRED_BY_TEAM")
     assert refused.json()["error"]["details"] == {"ways": ["code", "recovery_code", "sign_in"]}
-    assert (await elsewhere.send("POST", "/auth/step-up", {"code": theirs.app.code()})).status_code == 204
+    assert (await elsewhere.send("POST", "/auth/step-up", {"code": bob_mfa.app.code()})).status_code == 204
     assert (await list_projects_in_team(elsewhere, team)).status_code == 200
 
 
-async def test_a_session_that_stepped_up_by_password_alone_stays_outside(team: str, bob: RegisteredUser) -> None:
+async def test_step_up_with_a_password_does_not_grant_access(team: str, bob: RegisteredUser) -> None:
     assert (await bob.send("POST", "/auth/step-up", {"password": bob.password})).status_code == 204
     assert error_code(await list_projects_in_team(bob, team)) == "MFA_ENROLLMENT_REQUIRED"
 
 
-async def test_a_session_of_an_earlier_second_factor_counts_no_more_when_the_factor_is_gone(
+async def test_session_loses_its_mfa_state_when_the_factor_is_removed(
     team: str, mfa_user: MfaUser, bob: RegisteredUser, clock: Clock
 ) -> None:
     await set_mfa_requirement(mfa_user.person, team, False)
@@ -87,28 +87,30 @@ async def test_a_session_of_an_earlier_second_factor_counts_no_more_when_the_fac
     assert error_code(await list_projects_in_team(bob, team)) == "MFA_ENROLLMENT_REQUIRED"
 
 
-async def test_one_may_leave_a_team_that_one_cannot_enter(team: str, bob: RegisteredUser) -> None:
+async def test_member_without_access_can_leave_the_team(team: str, bob: RegisteredUser) -> None:
     bob_id = (await bob.get("/app/users/me")).json()["id"]
     assert (await bob.send("DELETE", f"/app/teams/{team}/members/{bob_id}")).status_code == 204
 
 
-async def test_only_owners_ask_for_it_and_only_with_a_second_factor_of_their_own(
+async def test_mfa_requirement_is_set_only_by_owners_with_a_second_factor(
     ada: RegisteredUser, bob: RegisteredUser, clock: Clock, database: Database
 ) -> None:
     team = str((await ada.send("POST", "/app/teams", {"name": "Ours"})).json()["id"])
     refused = await set_mfa_requirement(ada, team, True)
     assert (refused.status_code, error_code(refused)) == (403, "MFA_ENROLLMENT_REQUIRED")
-    theirs = await enable_totp(bob, clock)
+    bob_mfa = await enable_totp(bob, clock)
     bob_id = (await bob.get("/app/users/me")).json()["id"]
     async with database.session() as session:
         session.add(Membership(team_id=team, user_id=bob_id, role="admin"))
     weak = await set_mfa_requirement(bob, team, True)
     assert (weak.status_code, error_code(weak)) == (403, "PERMISSION_DENIED")
-    assert theirs.app
+    assert bob_mfa.app
     assert (await ada.get(f"/app/teams/{team}")).json()["require_mfa"] is False
 
 
-async def test_letting_go_of_it_takes_recent_proof(team: str, mfa_user: MfaUser, database: Database) -> None:
+async def test_removing_the_mfa_requirement_requires_reauthentication(
+    team: str, mfa_user: MfaUser, database: Database
+) -> None:
     await expire_reauthentication(database)
     refused = await set_mfa_requirement(mfa_user.person, team, False)
     assert (refused.status_code, error_code(refused)) == (403, "STEP_UP_REQUIRED")
@@ -116,7 +118,7 @@ async def test_letting_go_of_it_takes_recent_proof(team: str, mfa_user: MfaUser,
     assert (await set_mfa_requirement(mfa_user.person, team, False)).json()["require_mfa"] is False
 
 
-async def test_deleting_a_team_and_handing_it_over_take_recent_proof(ada: RegisteredUser, database: Database) -> None:
+async def test_team_deletion_and_transfer_require_reauthentication(ada: RegisteredUser, database: Database) -> None:
     team = (await ada.send("POST", "/app/teams", {"name": "Ours"})).json()["id"]
     await expire_reauthentication(database)
     for response in (
@@ -126,7 +128,7 @@ async def test_deleting_a_team_and_handing_it_over_take_recent_proof(ada: Regist
         assert (response.status_code, error_code(response)) == (403, "STEP_UP_REQUIRED")
 
 
-async def test_making_and_unmaking_owners_takes_recent_proof(
+async def test_owner_changes_require_reauthentication(
     ada: RegisteredUser, bob: RegisteredUser, database: Database
 ) -> None:
     team = (await ada.send("POST", "/app/teams", {"name": "Ours"})).json()["id"]
@@ -149,13 +151,15 @@ async def test_making_and_unmaking_owners_takes_recent_proof(
     assert (response.status_code, error_code(response)) == (403, "STEP_UP_REQUIRED")
 
 
-async def test_a_personal_team_is_not_closed(mfa_user: MfaUser) -> None:
+async def test_personal_team_cannot_require_mfa(mfa_user: MfaUser) -> None:
     teams = (await mfa_user.person.get("/app/teams")).json()["items"]
     refused = await set_mfa_requirement(mfa_user.person, teams[0]["id"], True)
     assert (refused.status_code, error_code(refused)) == (409, "PERSONAL_TEAM")
 
 
-async def test_the_last_factor_stays_while_a_team_asks_for_it(team: str, mfa_user: MfaUser, key: Authenticator) -> None:
+async def test_last_factor_cannot_be_removed_while_a_team_requires_mfa(
+    team: str, mfa_user: MfaUser, key: Authenticator
+) -> None:
     ada = mfa_user.person
     refused = await ada.send("DELETE", "/auth/mfa/totp")
     assert (refused.status_code, error_code(refused)) == (409, "MFA_NEEDED")
@@ -168,7 +172,7 @@ async def test_the_last_factor_stays_while_a_team_asks_for_it(team: str, mfa_use
     assert (await ada.get("/auth/mfa")).json()["recovery_codes_left"] == 10
 
 
-async def test_of_two_last_factors_removed_at_once_one_stays(team: str, mfa_user: MfaUser, key: Authenticator) -> None:
+async def test_one_of_two_concurrently_removed_factors_stays(team: str, mfa_user: MfaUser, key: Authenticator) -> None:
     import asyncio
 
     ada = mfa_user.person
@@ -180,7 +184,9 @@ async def test_of_two_last_factors_removed_at_once_one_stays(team: str, mfa_user
     assert (await ada.get("/auth/mfa")).json()["enabled"] is True
 
 
-async def test_a_persons_api_key_counts_as_its_person_does(team: str, mfa_user: MfaUser, bob: RegisteredUser) -> None:
+async def test_personal_api_key_has_the_team_access_of_its_user(
+    team: str, mfa_user: MfaUser, bob: RegisteredUser
+) -> None:
     for person, status in ((mfa_user.person, 200), (bob, 403)):
         made = await person.send("POST", "/app/api-keys", {"name": "Program"})
         assert made.status_code == 201, made.text
@@ -196,7 +202,7 @@ async def get_personal_team_id(person: RegisteredUser) -> str:
     return next(str(each["id"]) for each in teams if each["is_personal"])
 
 
-async def test_a_teams_api_key_goes_on_when_the_team_asks_for_a_second_factor(team: str, mfa_user: MfaUser) -> None:
+async def test_team_api_key_works_when_the_team_requires_mfa(team: str, mfa_user: MfaUser) -> None:
     ada = mfa_user.person
     body = {"name": "Robot", "kind": "team", "scopes": ["projects:read"]}
     made = await ada.send("POST", "/app/api-keys", body, **{"X-Team-ID": team})
@@ -205,7 +211,7 @@ async def test_a_teams_api_key_goes_on_when_the_team_asks_for_a_second_factor(te
     assert (await program.get("/app/projects")).status_code == 200
 
 
-async def test_no_api_key_gets_at_what_is_sensitive(mfa_user: MfaUser) -> None:
+async def test_api_keys_are_refused_at_sensitive_endpoints(mfa_user: MfaUser) -> None:
     made = await mfa_user.person.send("POST", "/app/api-keys", {"name": "Program"})
     program = RegisteredUser(mfa_user.person.http, "", "", made.json()["key"], "")
     for method, path in (("GET", "/auth/mfa"), ("POST", "/auth/mfa/totp"), ("POST", "/auth/passkeys/options")):
@@ -220,7 +226,7 @@ async def admin_mfa_required(database: Database) -> AsyncIterator[None]:
     use(settings)
 
 
-async def test_administrators_need_a_second_factor_where_the_setting_says_so(
+async def test_administrators_need_a_second_factor_when_the_setting_requires_it(
     admin_mfa_required: None, create_user: CreateUser, clock: Clock
 ) -> None:
     admin = await create_user(role=PlatformRole.ADMIN)
@@ -234,26 +240,26 @@ async def test_administrators_need_a_second_factor_where_the_setting_says_so(
     assert (last.status_code, error_code(last)) == (409, "MFA_NEEDED")
 
 
-def test_production_asks_administrators_for_it_and_development_does_not(test_settings: None) -> None:
+def test_admin_mfa_is_required_by_default_only_in_production(test_settings: None) -> None:
     settings = load(CoreSettings)
-    wanted = {}
+    defaults = {}
     try:
         for environment in Environment:
             use(settings.model_copy(update={"environment": environment}))
-            wanted[environment.value] = StepUpSettings().is_admin_mfa_required
+            defaults[environment.value] = StepUpSettings().is_admin_mfa_required
     finally:
         use(settings)
-    assert wanted == {"production": True, "development": False, "test": False}
+    assert defaults == {"production": True, "development": False, "test": False}
 
 
-async def test_session_of_a_removed_factor_does_not_pass_for_the_next_one(
+async def test_session_of_a_removed_factor_does_not_count_for_a_new_factor(
     mfa_user: MfaUser, bob: RegisteredUser, clock: Clock
 ) -> None:
-    """A stolen session that saw a factor: the owner removes that factor and sets up another one."""
+    """A stolen session has passed a factor. The owner removes that factor and sets up another one."""
     made = (await mfa_user.person.send("POST", "/app/teams", {"name": "Careful"})).json()["id"]
     await enable_totp(bob, clock)
-    theirs = (await bob.send("POST", "/app/teams", {"name": "Careful, too"})).json()["id"]
-    assert (await set_mfa_requirement(bob, theirs, True)).status_code == 200
+    bobs_team = (await bob.send("POST", "/app/teams", {"name": "Careful, too"})).json()["id"]
+    assert (await set_mfa_requirement(bob, bobs_team, True)).status_code == 200
     elsewhere = await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())
     stolen = RegisteredUser(bob.http, bob.email, PASSWORD, elsewhere.json()["access_token"], "")
     assert (await mfa_user.person.send("DELETE", "/auth/mfa/totp")).status_code == 204
@@ -265,4 +271,4 @@ async def test_session_of_a_removed_factor_does_not_pass_for_the_next_one(
 
     assert (refused.status_code, error_code(refused)) == (403, "MFA_REQUIRED_BY_TEAM")
     assert (await list_projects_in_team(mfa_user.person, made)).status_code == 200
-    assert (await list_projects_in_team(bob, theirs)).status_code == 200
+    assert (await list_projects_in_team(bob, bobs_team)).status_code == 200

@@ -1,4 +1,4 @@
-"""Codes of authenticator apps: which fit, and only once."""
+"""Codes of authenticator apps and recovery codes."""
 
 import asyncio
 from base64 import b32encode, b64decode
@@ -36,12 +36,12 @@ RFC_SECRET = b32encode(b"12345678901234567890").decode()
     ("now", "code"),
     [(59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (2000000000, "279037"), (20000000000, "353130")],
 )
-def test_codes_are_those_of_the_standard(now: int, code: str) -> None:
-    """RFC 6238, appendix B, in six digits."""
+def test_codes_match_the_rfc_test_vectors(now: int, code: str) -> None:
+    """The vectors of RFC 6238, appendix B, with six digits."""
     assert totp.find_step(RFC_SECRET, code, now=now) == now // 30
 
 
-def test_a_neighbouring_step_is_tolerated_and_no_further_one() -> None:
+def test_code_of_a_neighboring_step_is_accepted_and_of_no_other() -> None:
     now = 1111111109
     assert totp.find_step(RFC_SECRET, "081804", now=now + 30) == now // 30
     assert totp.find_step(RFC_SECRET, "081804", now=now - 30) == now // 30
@@ -49,7 +49,7 @@ def test_a_neighbouring_step_is_tolerated_and_no_further_one() -> None:
     assert totp.find_step(RFC_SECRET, "081804", now=now - 90) is None
 
 
-def test_a_secret_at_rest_opens_for_its_person_alone(test_settings: None) -> None:
+def test_encrypted_secret_is_bound_to_its_user(test_settings: None) -> None:
     secrets, owner = totp.Secrets(), uuid4()
     sealed = secrets.seal(owner, "the secret")
     assert b"the secret" not in sealed
@@ -58,7 +58,7 @@ def test_a_secret_at_rest_opens_for_its_person_alone(test_settings: None) -> Non
         secrets.open(uuid4(), sealed)
 
 
-async def test_setting_up_shows_the_secret_as_text_as_address_and_as_picture(ada: RegisteredUser) -> None:
+async def test_setup_returns_the_secret_as_text_uri_and_qr_code(ada: RegisteredUser) -> None:
     started = (await ada.send("POST", "/auth/mfa/totp")).json()
     address = urlsplit(started["uri"])
     assert (address.scheme, address.netloc) == ("otpauth", "totp")
@@ -69,7 +69,7 @@ async def test_setting_up_shows_the_secret_as_text_as_address_and_as_picture(ada
     assert b64decode(picture).startswith(b"<svg")
 
 
-async def test_nothing_is_on_before_a_code_confirms_it(ada: RegisteredUser, clock: Clock) -> None:
+async def test_totp_is_off_until_a_code_confirms_it(ada: RegisteredUser, clock: Clock) -> None:
     app = AuthenticatorApp((await ada.send("POST", "/auth/mfa/totp")).json()["secret"], clock)
     assert (await ada.get("/auth/mfa")).json()["enabled"] is False
     assert (await sign_in(ada.http, ada.email)).status_code == 200
@@ -86,7 +86,7 @@ async def test_nothing_is_on_before_a_code_confirms_it(ada: RegisteredUser, cloc
     }
 
 
-async def test_an_app_that_was_not_begun_or_took_too_long_cannot_be_confirmed(
+async def test_confirmation_is_refused_without_a_pending_setup_or_after_it_expired(
     ada: RegisteredUser, clock: Clock, database: Database
 ) -> None:
     never = await ada.send("POST", "/auth/mfa/totp/confirm", {"code": "000000"})
@@ -98,11 +98,11 @@ async def test_an_app_that_was_not_begun_or_took_too_long_cannot_be_confirmed(
     assert error_code(late) == "TOTP_NOT_STARTED"
 
 
-async def test_signing_in_takes_a_second_step(mfa_user: MfaUser) -> None:
-    asked = await mfa_user.start_sign_in()
-    assert asked["methods"] == ["totp", "recovery_code"]
-    assert asked["expires_in"] == 300
-    response = await mfa_user.verify(asked["mfa_token"], code=mfa_user.app.code())
+async def test_sign_in_requires_a_second_factor(mfa_user: MfaUser) -> None:
+    challenge = await mfa_user.start_sign_in()
+    assert challenge["methods"] == ["totp", "recovery_code"]
+    assert challenge["expires_in"] == 300
+    response = await mfa_user.verify(challenge["mfa_token"], code=mfa_user.app.code())
     assert response.status_code == 200, response.text
     assert set(response.json()) == {"access_token", "refresh_token", "token_type", "expires_in"}
 
@@ -119,7 +119,7 @@ async def test_the_code_that_confirmed_the_app_does_not_sign_in(ada: RegisteredU
     assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code(-1))).status_code == 401
 
 
-async def test_after_a_code_none_of_an_earlier_step_is_taken(mfa_user: MfaUser) -> None:
+async def test_codes_of_earlier_steps_are_refused_after_a_later_one_was_used(mfa_user: MfaUser) -> None:
     assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code(+1))).status_code == 200
     for steps in (-1, 0, +1):
         assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code(steps))).status_code == 401
@@ -127,14 +127,14 @@ async def test_after_a_code_none_of_an_earlier_step_is_taken(mfa_user: MfaUser) 
     assert (await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code(+1))).status_code == 200
 
 
-async def test_of_ten_sign_ins_with_one_code_at_once_one_gets_in(mfa_user: MfaUser) -> None:
+async def test_one_of_ten_concurrent_sign_ins_with_the_same_code_succeeds(mfa_user: MfaUser) -> None:
     tokens = [await mfa_user.token() for _ in range(10)]
     code = mfa_user.app.code()
     responses = await asyncio.gather(*(mfa_user.verify(token, code=code) for token in tokens))
     assert sorted(response.status_code for response in responses) == [200] + [401] * 9
 
 
-async def test_a_recovery_code_works_once_however_it_is_written_and_its_owner_is_told(
+async def test_recovery_code_works_once_in_any_notation_and_notifies_the_user(
     mfa_user: MfaUser, mailbox: Mailbox
 ) -> None:
     await mailbox.list_new()
@@ -147,14 +147,14 @@ async def test_a_recovery_code_works_once_however_it_is_written_and_its_owner_is
     assert (again.status_code, error_code(again)) == (401, "INVALID_CODE")
 
 
-async def test_of_ten_sign_ins_with_one_recovery_code_at_once_one_gets_in(mfa_user: MfaUser) -> None:
+async def test_one_of_ten_concurrent_sign_ins_with_the_same_recovery_code_succeeds(mfa_user: MfaUser) -> None:
     tokens = [await mfa_user.token() for _ in range(10)]
     code = mfa_user.recovery_codes[0]
     responses = await asyncio.gather(*(mfa_user.verify(token, recovery_code=code) for token in tokens))
     assert sorted(response.status_code for response in responses) == [200] + [401] * 9
 
 
-async def test_somebody_elses_recovery_code_and_app_are_worth_nothing(
+async def test_recovery_code_and_app_of_another_user_are_refused(
     mfa_user: MfaUser, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     bob = await enable_totp(await create_registered_user(http, mailbox), mfa_user.app.clock)
@@ -164,7 +164,7 @@ async def test_somebody_elses_recovery_code_and_app_are_worth_nothing(
     assert (await bob.verify(await bob.token(), recovery_code=bob.recovery_codes[0])).status_code == 200
 
 
-async def test_new_recovery_codes_void_the_earlier_ones(mfa_user: MfaUser, mailbox: Mailbox) -> None:
+async def test_new_recovery_codes_revoke_the_previous_ones(mfa_user: MfaUser, mailbox: Mailbox) -> None:
     renewed = (await mfa_user.person.send("POST", "/auth/mfa/recovery-codes")).json()["recovery_codes"]
     assert len(set(renewed)) == 10
     again = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
@@ -172,17 +172,17 @@ async def test_new_recovery_codes_void_the_earlier_ones(mfa_user: MfaUser, mailb
     assert (await mfa_user.verify(await mfa_user.token(), recovery_code=renewed[0])).status_code == 200
 
 
-async def test_there_are_no_recovery_codes_without_a_factor(ada: RegisteredUser) -> None:
+async def test_recovery_codes_are_refused_without_a_factor(ada: RegisteredUser) -> None:
     refused = await ada.send("POST", "/auth/mfa/recovery-codes")
     assert (refused.status_code, error_code(refused)) == (409, "MFA_NOT_ENABLED")
 
 
 async def test_neither_secrets_nor_codes_are_in_the_database(mfa_user: MfaUser, database: Database) -> None:
     async with database.read_session() as session:
-        kept = (await session.scalars(select(Totp))).one()
+        stored = (await session.scalars(select(Totp))).one()
         hashes = (await session.scalars(select(col(RecoveryCode.code_hash)))).all()
-    assert mfa_user.app.secret.encode() not in (kept.secret_sealed or b"")
-    assert kept.pending_sealed is None
+    assert mfa_user.app.secret.encode() not in (stored.secret_sealed or b"")
+    assert stored.pending_sealed is None
     assert all(len(each) == 32 for each in hashes)
 
 
@@ -198,7 +198,9 @@ async def test_an_app_can_be_replaced_and_the_old_one_works_until_then(mfa_user:
     assert (await mfa_user.verify(await mfa_user.token(), code=replacement.code())).status_code == 200
 
 
-async def test_turned_off_the_password_is_enough_again(mfa_user: MfaUser, mailbox: Mailbox, database: Database) -> None:
+async def test_password_is_enough_after_totp_was_removed(
+    mfa_user: MfaUser, mailbox: Mailbox, database: Database
+) -> None:
     await mailbox.list_new()
     assert (await mfa_user.person.send("DELETE", "/auth/mfa/totp")).status_code == 204
     assert (await sign_in(mfa_user.person.http, mfa_user.person.email)).status_code == 200
@@ -209,7 +211,7 @@ async def test_turned_off_the_password_is_enough_again(mfa_user: MfaUser, mailbo
     assert (again.status_code, error_code(again)) == (404, "TOTP_NOT_FOUND")
 
 
-async def test_people_without_a_second_factor_sign_in_by_the_statements_that_they_always_did(
+async def test_sign_in_without_second_factors_queries_no_mfa_tables(
     ada: RegisteredUser, statements: StatementRecorder
 ) -> None:
     await sign_in(ada.http, ada.email)
@@ -219,7 +221,9 @@ async def test_people_without_a_second_factor_sign_in_by_the_statements_that_the
     assert not [sql for sql in statements.sent if "mfa_" in sql]
 
 
-async def test_secrets_outlive_a_new_secret_key_and_are_sealed_anew(mfa_user: MfaUser, database: Database) -> None:
+async def test_secrets_survive_a_secret_key_rotation_and_are_encrypted_again(
+    mfa_user: MfaUser, database: Database
+) -> None:
     async def sealed() -> bytes:
         async with database.read_session() as session:
             return bytes(await session.scalar(select(col(Totp.secret_sealed))))
@@ -237,13 +241,13 @@ async def test_secrets_outlive_a_new_secret_key_and_are_sealed_anew(mfa_user: Mf
         use(settings)
         lost = await mfa_user.verify(await mfa_user.token(), code=mfa_user.app.code())
         assert (lost.status_code, error_code(lost)) == (401, "INVALID_CODE")
-        kept = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
-        assert kept.status_code == 200
+        recovered = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
+        assert recovered.status_code == 200
     finally:
         use(settings)
 
 
-async def test_a_password_set_by_a_mailed_link_does_not_get_round_the_second_step(
+async def test_password_reset_does_not_bypass_the_second_factor(
     mfa_user: MfaUser, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     email = mfa_user.person.email
@@ -253,13 +257,13 @@ async def test_a_password_set_by_a_mailed_link_does_not_get_round_the_second_ste
     link = (await mailbox.latest(email)).token
     changed = await post(http, "/password/reset", {"token": link, "password": "four otters in a boat"})
     assert changed.status_code == 204
-    void = await mfa_user.verify(token, code=mfa_user.app.code())
-    assert (void.status_code, error_code(void)) == (401, "MFA_TOKEN_INVALID")
+    revoked = await mfa_user.verify(token, code=mfa_user.app.code())
+    assert (revoked.status_code, error_code(revoked)) == (401, "MFA_TOKEN_INVALID")
     response = await sign_in(http, email, "four otters in a boat")
     assert (response.status_code, error_code(response)) == (401, "MFA_REQUIRED")
 
 
-async def test_the_oauth2_form_asks_for_the_second_step_too(mfa_user: MfaUser, http: httpx.AsyncClient) -> None:
+async def test_oauth2_password_form_requires_the_second_factor(mfa_user: MfaUser, http: httpx.AsyncClient) -> None:
     form = {"grant_type": "password", "username": mfa_user.person.email, "password": PASSWORD}
     response = await http.post("/api/v1/auth/token", data=form)
     assert (response.status_code, error_code(response)) == (401, "MFA_REQUIRED")

@@ -1,4 +1,4 @@
-"""What changes the second factors of one user leaves those of every other user alone."""
+"""Changes of one user's second factors do not affect those of other users."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -66,7 +66,7 @@ async def fail_too_often(mfa_user: MfaUser, _root: AsyncClient) -> None:
 @pytest.mark.parametrize(
     "act", [remove_app, replace_app, renew_codes, reset, delete_account, fail_too_often], ids=lambda act: act.__name__
 )
-async def test_change_of_one_user_leaves_the_factors_of_another(
+async def test_change_by_one_user_keeps_the_factors_of_another(
     mfa_user: MfaUser, bystander: tuple[MfaUser, Authenticator], create_user: CreateUser, act: Any
 ) -> None:
     passkey_user, key = bystander
@@ -82,11 +82,13 @@ async def test_change_of_one_user_leaves_the_factors_of_another(
     assert (
         await passkey_user.verify(await passkey_user.token(), recovery_code=passkey_user.recovery_codes[0])
     ).status_code == 200
-    begun = (await post(passkey_user.person.http, "/passkeys/sign-in/options", {})).json()["options"]
-    assert (await post(passkey_user.person.http, "/passkeys/sign-in", {"passkey": key.sign(begun)})).status_code == 200
+    options = (await post(passkey_user.person.http, "/passkeys/sign-in/options", {})).json()["options"]
+    assert (
+        await post(passkey_user.person.http, "/passkeys/sign-in", {"passkey": key.sign(options)})
+    ).status_code == 200
 
 
-async def test_deleted_account_leaves_no_factor_but_those_of_others(
+async def test_account_deletion_removes_only_its_own_factors(
     mfa_user: MfaUser, bystander: tuple[MfaUser, Authenticator], database: Database
 ) -> None:
     assert (await add_passkey(mfa_user.person, Authenticator(PUBLIC_URL))).status_code == 201
@@ -102,7 +104,7 @@ async def test_deleted_account_leaves_no_factor_but_those_of_others(
         assert await session.scalar(select(func.count()).select_from(RecoveryCode)) == 10
 
 
-async def test_own_recovery_code_is_of_no_use_to_another_user(
+async def test_recovery_code_is_refused_for_another_user(
     mfa_user: MfaUser, bystander: tuple[MfaUser, Authenticator]
 ) -> None:
     passkey_user, _ = bystander
@@ -133,18 +135,18 @@ async def test_passkeys_are_listed_page_by_page(ada: RegisteredUser, bystander: 
     assert [page["total"] for page in pages] == [3, 3, 3]
 
 
-async def test_use_of_one_passkey_is_not_noted_at_another(ada: RegisteredUser, http: AsyncClient) -> None:
+async def test_use_of_one_passkey_does_not_change_another(ada: RegisteredUser, http: AsyncClient) -> None:
     keys = [Authenticator(PUBLIC_URL) for _ in range(2)]
     for key in keys:
         assert (await add_passkey(ada, key)).status_code == 201
-    begun = (await post(http, "/passkeys/sign-in/options", {})).json()["options"]
-    assert (await post(http, "/passkeys/sign-in", {"passkey": keys[0].sign(begun)})).status_code == 200
+    options = (await post(http, "/passkeys/sign-in/options", {})).json()["options"]
+    assert (await post(http, "/passkeys/sign-in", {"passkey": keys[0].sign(options)})).status_code == 200
     used = [each["last_used_at"] for each in (await ada.get("/auth/passkeys")).json()["items"]]
     assert used[0] is not None
     assert used[1] is None
 
 
-async def test_clean_up_removes_what_expired_and_nothing_else(mfa_user: MfaUser, database: Database) -> None:
+async def test_clean_up_removes_only_expired_rows(mfa_user: MfaUser, database: Database) -> None:
     tokens = [await mfa_user.token() for _ in range(2)]
     now = utc_now()
     async with database.session() as session:
@@ -171,7 +173,7 @@ async def test_clean_up_removes_what_expired_and_nothing_else(mfa_user: MfaUser,
 async def test_pending_app_is_confirmed_only_with_the_secret_that_was_confirmed(
     mfa_user: MfaUser, bystander: tuple[MfaUser, Authenticator], database: Database
 ) -> None:
-    """Of two that are set up at once the first is not confirmed with what the second replaced."""
+    """Of two concurrent setups, the code of the first does not confirm the second."""
     user_id = await user_id_of(mfa_user.person)
     async with database.session() as session:
         totps = TotpRepository(session)

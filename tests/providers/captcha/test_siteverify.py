@@ -1,4 +1,4 @@
-"""What providers of captchas say, and what becomes of it."""
+"""CAPTCHA verification against an emulated provider."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -46,7 +46,7 @@ async def make(service: CaptchaEmulator, test_settings: None) -> AsyncIterator[M
 
 
 @pytest.mark.parametrize("provider", ["turnstile", "hcaptcha", "recaptcha"])
-async def test_a_solved_captcha_counts_once(make: Make, service: CaptchaEmulator, provider: str) -> None:
+async def test_solved_captcha_is_accepted_once(make: Make, service: CaptchaEmulator, provider: str) -> None:
     captcha, token = make(captcha_provider=provider), service.solve()
     assert await captcha.verify(token, IP) is True
     assert await captcha.verify(token, IP) is False
@@ -54,16 +54,16 @@ async def test_a_solved_captcha_counts_once(make: Make, service: CaptchaEmulator
 
 
 @pytest.mark.parametrize("token", ["", "guess", "x" * 5000, "\0", "é"])
-async def test_anything_else_does_not(make: Make, token: str) -> None:
+async def test_invalid_token_is_refused(make: Make, token: str) -> None:
     assert await make().verify(token, IP) is False
 
 
-async def test_what_cannot_be_a_token_is_not_sent_anywhere(make: Make, service: CaptchaEmulator) -> None:
+async def test_oversized_token_is_not_sent_to_the_provider(make: Make, service: CaptchaEmulator) -> None:
     assert await make().verify("x" * 5000, IP) is False
     assert service.received_forms == []
 
 
-async def test_a_low_score_is_no_person(make: Make, service: CaptchaEmulator) -> None:
+async def test_low_score_is_refused(make: Make, service: CaptchaEmulator) -> None:
     captcha = make(captcha_provider="recaptcha", captcha_min_score=0.5)
     service.score = 0.4
     assert await captcha.verify(service.solve(), IP) is False
@@ -72,7 +72,7 @@ async def test_a_low_score_is_no_person(make: Make, service: CaptchaEmulator) ->
 
 
 @pytest.mark.parametrize("error", list(Failure))
-async def test_a_provider_out_of_reach_lets_pass_or_not_as_the_setting_says(
+async def test_unavailable_provider_is_handled_as_configured(
     make: Make, service: CaptchaEmulator, error: Failure
 ) -> None:
     service.failure = error
@@ -82,20 +82,20 @@ async def test_a_provider_out_of_reach_lets_pass_or_not_as_the_setting_says(
         await make(captcha_seconds=seconds, captcha_when_down="refuse").verify("anything", IP)
 
 
-async def test_nobody_listening_is_out_of_reach(make: Make) -> None:
+async def test_unreachable_provider_is_handled_as_an_outage(make: Make) -> None:
     assert await make(captcha_verify_url="http://127.0.0.1:1/siteverify").verify("anything", IP) is True
 
 
-async def test_a_wrong_secret_of_ours_lets_nobody_pass(make: Make, service: CaptchaEmulator) -> None:
+async def test_wrong_secret_raises(make: Make, service: CaptchaEmulator) -> None:
     with pytest.raises(CaptchaUnavailable):
         await make(captcha_secret="wrong").verify(service.solve(), IP)
 
 
-async def test_none_asks_nobody(make: Make, service: CaptchaEmulator) -> None:
+async def test_provider_none_accepts_without_a_request(make: Make, service: CaptchaEmulator) -> None:
     assert await make(captcha_provider="none").verify("", IP) is True
     assert service.received_forms == []
 
 
-def test_a_provider_without_its_keys_is_refused() -> None:
+def test_provider_without_keys_is_refused() -> None:
     with pytest.raises(ValidationError, match="CAPTCHA_SECRET"):
         CaptchaSettings(captcha_provider="turnstile", captcha_site_key="x")

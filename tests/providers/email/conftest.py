@@ -51,7 +51,7 @@ class Delivered:
 
 @dataclass
 class ProviderCase:
-    """A provider and what arrived at its other end."""
+    """A provider and the emails that it delivered."""
 
     provider: EmailProvider
     delivered: Callable[[], list[Delivered]]
@@ -119,7 +119,7 @@ class Certificate:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate for 127.0.0.1 that signs itself."""
+    """A self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.test")])
     now = datetime.datetime.now(datetime.UTC)

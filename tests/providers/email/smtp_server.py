@@ -1,4 +1,4 @@
-"""A real SMTP server in a thread, that misbehaves on request."""
+"""An SMTP server in a thread that can be configured to misbehave."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 @dataclass
 class SmtpHandler:
-    """Takes mails; `replies` maps `DIRECT_MAIL`, `RCPT <address>` or `DATA` to what is answered instead."""
+    """Accepts emails. `replies` overrides the replies to `MAIL`, `RCPT <address>` or `DATA`."""
 
     received: list[Any] = field(default_factory=list)
     replies: dict[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def free_port() -> int:
 
 @contextmanager
 def smtp_server(handler: SmtpHandler, *, ssl_context: ssl.SSLContext | None = None, **options: Any) -> Iterator[int]:
-    """Run one on a free port of loopback; with `ssl_context` it speaks TLS from the first byte."""
+    """Run a server on a free loopback port; with `ssl_context` it uses implicit TLS."""
     port = free_port()
     controller = Controller(
         handler, hostname="127.0.0.1", port=port, ssl_context=ssl_context, server_hostname="mail.test", **options

@@ -1,4 +1,4 @@
-"""A mail is sent by a job: what the mail server answers decides whether the job is tried again."""
+"""Emails sent by jobs: the mail server's reply decides whether the job is retried."""
 
 from collections.abc import Iterator
 
@@ -45,14 +45,14 @@ async def run(database: Database, jobs: CapturedJobs, job, **arguments: str):
     return await jobs.get(made.id)
 
 
-async def test_a_mail_that_is_taken_ends_the_job(database: Database, jobs: CapturedJobs, room: SmtpHandler) -> None:
+async def test_accepted_email_ends_the_job(database: Database, jobs: CapturedJobs, room: SmtpHandler) -> None:
     row = await run(database, jobs, send_one, to="ada@example.com")
 
     assert (row.status, row.attempts, row.result) == ("succeeded", 1, f"<{row.id}@acme.example>")
     assert len(room.received) == 1
 
 
-async def test_a_refusal_for_good_fails_the_job_at_once(
+async def test_permanent_rejection_fails_the_job_immediately(
     database: Database, jobs: CapturedJobs, room: SmtpHandler
 ) -> None:
     room.replies["RCPT ada@example.com"] = "550 no such user"
@@ -60,17 +60,17 @@ async def test_a_refusal_for_good_fails_the_job_at_once(
     row = await run(database, jobs, send_one, to="ada@example.com")
 
     assert (row.status, row.attempts) == ("failed", 1)
-    assert "DeliveryRefused: The mail server answered 550 no such user" in (row.error or "")
+    assert "DeliveryRefused: The mail server responded 550 no such user" in (row.error or "")
 
 
-async def test_a_mail_that_can_never_be_made_fails_the_job_at_once(database: Database, jobs: CapturedJobs) -> None:
+async def test_invalid_email_fails_the_job_immediately(database: Database, jobs: CapturedJobs) -> None:
     row = await run(database, jobs, send_unknown_template)
 
     assert (row.status, row.attempts) == ("failed", 1)
     assert "no_such_template" in (row.error or "")
 
 
-async def test_a_refusal_for_now_is_tried_again(database: Database, jobs: CapturedJobs, room: SmtpHandler) -> None:
+async def test_temporary_rejection_is_retried(database: Database, jobs: CapturedJobs, room: SmtpHandler) -> None:
     room.replies["RCPT ada@example.com"] = "450 mailbox busy"
 
     row = await run(database, jobs, send_one, to="ada@example.com")
@@ -79,7 +79,7 @@ async def test_a_refusal_for_now_is_tried_again(database: Database, jobs: Captur
     assert "DeliveryDeferred" in (row.error or "")
 
 
-async def test_a_lost_connection_is_tried_again_until_the_mail_is_taken_once(
+async def test_lost_connection_is_retried_until_the_email_is_accepted_once(
     database: Database, jobs: CapturedJobs, room: SmtpHandler
 ) -> None:
     room.dropped_connections = 2

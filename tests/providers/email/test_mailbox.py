@@ -26,34 +26,34 @@ def subjects(folder: Path) -> list[str]:
     return [parse(file.path.read_bytes())["Subject"] for file in MailFiles(folder).list_newest_first()]
 
 
-async def test_mails_are_for_their_owner_only(folder: Path) -> None:
+async def test_files_are_readable_only_by_their_owner(folder: Path) -> None:
     await deliver(folder, make_message())
 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()] == [0o600]
 
 
-async def test_mails_sort_by_time(folder: Path) -> None:
+async def test_emails_are_sorted_by_time(folder: Path) -> None:
     await deliver(folder, *(make_message(subject=f"No. {number}") for number in range(5)))
 
     assert subjects(folder) == ["No. 4", "No. 3", "No. 2", "No. 1", "No. 0"]
 
 
-async def test_every_recipient_of_the_envelope_is_kept(folder: Path) -> None:
+async def test_all_envelope_recipients_are_stored(folder: Path) -> None:
     await deliver(folder, make_message(bcc=(Address("eve@example.com"),)))
 
     (file,) = MailFiles(folder).list_newest_first()
     assert parse(file.path.read_bytes())["Delivered-To"] == "ada@example.com, eve@example.com"
 
 
-async def test_only_the_newest_are_kept(folder: Path) -> None:
+async def test_only_the_newest_emails_are_retained(folder: Path) -> None:
     await deliver(folder, *(make_message(subject=str(number)) for number in range(8)), size=3)
 
     assert subjects(folder) == ["7", "6", "5"]
     assert len(list(folder.iterdir())) == 3
 
 
-async def test_ids_cannot_be_guessed_from_one_another_and_stay(folder: Path) -> None:
+async def test_ids_are_unpredictable_and_stable(folder: Path) -> None:
     await deliver(folder, make_message(), make_message())
 
     first, second = MailFiles(folder).list_newest_first()
@@ -61,7 +61,7 @@ async def test_ids_cannot_be_guessed_from_one_another_and_stay(folder: Path) -> 
     assert [file.id for file in MailFiles(folder).list_newest_first()] == [first.id, second.id]
 
 
-async def test_the_same_message_id_replaces_the_earlier_mail(folder: Path) -> None:
+async def test_same_message_id_replaces_the_previous_email(folder: Path) -> None:
     await deliver(
         folder, make_message(subject="first", message_id="<job-1@acme.example>"), make_message(subject="other")
     )
@@ -72,7 +72,7 @@ async def test_the_same_message_id_replaces_the_earlier_mail(folder: Path) -> No
     assert MailFiles(folder).list_newest_first()[0].id == earlier
 
 
-async def test_what_a_writer_left_that_was_killed_is_never_seen_and_swept_later(folder: Path) -> None:
+async def test_partial_file_of_a_killed_writer_is_hidden_and_deleted_later(folder: Path) -> None:
     folder.mkdir(parents=True)
     old, new = folder / ".dead.part", folder / ".alive.part"
     for path in (old, new):
@@ -86,7 +86,7 @@ async def test_what_a_writer_left_that_was_killed_is_never_seen_and_swept_later(
     assert new.exists()
 
 
-async def test_files_of_others_are_left_alone(folder: Path) -> None:
+async def test_foreign_files_are_ignored(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "notes.txt").write_text("mine")
     (folder / "0-x.eml").write_text("odd")
@@ -97,7 +97,7 @@ async def test_files_of_others_are_left_alone(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["0-x.eml", "notes.txt"]
 
 
-async def test_a_folder_out_of_reach_defers_the_mail(tmp_path: Path) -> None:
+async def test_inaccessible_folder_defers_the_email(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
     folder = tmp_path / "file" / "mailbox"
@@ -124,7 +124,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2]))
 """
 
 
-async def test_several_processes_write_at_once_and_no_reader_sees_half_a_mail(folder: Path) -> None:
+async def test_concurrent_writers_never_expose_partial_emails(folder: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, folder, name]) for name in ("one", "two", "three")]
     while any(writer.poll() is None for writer in writers):
         for file in MailFiles(folder).list_newest_first():

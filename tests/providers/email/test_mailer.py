@@ -36,7 +36,7 @@ def mails() -> list:
 VERIFY = {"link": "https://acme.example/v?token=abc", "requested": "3 May 2026 at 10:00 UTC", "expires_in": "24 hours"}
 
 
-async def test_a_template_is_sent_from_the_product_to_a_person() -> None:
+async def test_template_is_sent_with_the_configured_sender() -> None:
     message_id = await get_mailer().send("Ada <ada@example.com>", "verify", VERIFY)
 
     (mail,) = mails()
@@ -49,7 +49,7 @@ async def test_a_template_is_sent_from_the_product_to_a_person() -> None:
     assert VERIFY["link"] in mail.get_body(("html",)).get_content()
 
 
-async def test_a_retried_job_sends_the_same_mail_again_and_not_a_second_one() -> None:
+async def test_retried_job_sends_the_same_message_id() -> None:
     job = UUID("019aa000-0000-7000-8000-000000000001")
 
     first = await get_mailer().send("ada@example.com", "verify", VERIFY, key=job)
@@ -61,7 +61,7 @@ async def test_a_retried_job_sends_the_same_mail_again_and_not_a_second_one() ->
     assert "https://acme.example/new" in mail.get_body(("plain",)).get_content()
 
 
-async def test_options_reach_the_mail() -> None:
+async def test_options_are_applied_to_the_email() -> None:
     await get_mailer().send(
         ["ada@example.com", Address("bob@example.com", "Bob")],
         "verify",
@@ -82,7 +82,7 @@ async def test_options_reach_the_mail() -> None:
 @pytest.mark.parametrize(
     ("to", "template", "data"),
     [
-        ("nobody", "verify", VERIFY),
+        ("no-address", "verify", VERIFY),
         ("ada@example.com\r\nBcc: eve@example.com", "verify", VERIFY),
         ([], "verify", VERIFY),
         ("ada@example.com", "no_such_template", VERIFY),
@@ -90,13 +90,13 @@ async def test_options_reach_the_mail() -> None:
         ("ada@example.com", "verify", {**VERIFY, "link": "javascript:alert(1)"}),
     ],
 )
-async def test_a_wrong_mail_is_an_error_that_no_retry_can_cure(to, template, data) -> None:
+async def test_invalid_email_raises_a_permanent_error(to, template, data) -> None:
     with pytest.raises(InvalidMessage):
         await get_mailer().send(to, template, data)
     assert mails() == []
 
 
-async def test_a_refusal_is_raised_for_one_mail_and_told_for_many() -> None:
+async def test_rejection_is_raised_by_send_and_returned_by_send_bulk() -> None:
     class Refusing:
         async def check(self):
             pass
@@ -113,7 +113,7 @@ async def test_a_refusal_is_raised_for_one_mail_and_told_for_many() -> None:
 
 
 class TestSettings:
-    def test_choose_the_provider_of_this_process_anew_when_they_change(self, tmp_path: Path) -> None:
+    def test_changed_settings_recreate_the_provider(self, tmp_path: Path) -> None:
         first = get_mailer()
         assert get_mailer() is first
         settings.use(EmailSettings(email_provider=EmailProviderName.CONSOLE))
@@ -127,7 +127,7 @@ class TestSettings:
             (Environment.PRODUCTION, EmailProviderName.SMTP),
         ],
     )
-    def test_unset_mean_the_mailbox_except_in_production(self, environment, provider) -> None:
+    def test_default_provider_is_the_mailbox_except_in_production(self, environment, provider) -> None:
         settings.use(CoreSettings(environment=environment))
         assert EmailSettings().provider is provider
 
@@ -160,7 +160,7 @@ class TestSettings:
             ),
         ],
     )
-    def test_that_are_not_fit_for_production_are_each_named_in_a_sentence(self, given, named) -> None:
+    def test_production_errors_name_each_invalid_setting(self, given, named) -> None:
         errors = list(EmailSettings(**given).production_errors())
         assert [error for error in errors for name in named if name in error] == errors
         assert len(errors) == len(named)
@@ -170,20 +170,20 @@ class TestSettings:
         ("name", "value"),
         [
             ("EMAIL_PROVIDER", "pigeon"),
-            ("EMAIL_FROM", "nobody"),
+            ("EMAIL_FROM", "no-address"),
             ("EMAIL_REPLY_TO", "a b"),
             ("SMTP_PORT", "99999"),
             ("SMTP_TIMEOUT", "0"),
             ("SMTP_USERNAME", "without-password"),
         ],
     )
-    def test_that_do_not_fit_are_told_at_the_start(self, name, value, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_invalid_settings_are_reported_at_startup(self, name, value, monkeypatch: pytest.MonkeyPatch) -> None:
         settings.reset()
         monkeypatch.setenv(name, value)
         with pytest.raises(ConfigurationError, match=r"EMAIL|SMTP"):
             load(EmailSettings)
 
-    def test_never_show_the_password(self) -> None:
+    def test_repr_does_not_contain_the_password(self) -> None:
         shown = repr(EmailSettings(smtp_username="acme", smtp_password="tiger"))
         assert "tiger" not in shown
 

@@ -16,7 +16,7 @@ async def deliver_one(port: int, message=None, **options):
     return outcome
 
 
-async def test_the_envelope_names_sender_and_all_recipients_and_hides_bcc() -> None:
+async def test_envelope_contains_all_recipients_and_headers_omit_bcc() -> None:
     room = SmtpHandler()
     message = make_message(
         cc=(Address("bob@example.com"),), bcc=(Address("eve@example.com"), Address("ada@example.com"))
@@ -30,7 +30,7 @@ async def test_the_envelope_names_sender_and_all_recipients_and_hides_bcc() -> N
     assert b"eve@" not in envelope.original_content
 
 
-async def test_bulk_mail_goes_over_one_connection() -> None:
+async def test_bulk_email_uses_one_connection() -> None:
     room = SmtpHandler()
     with smtp_server(room) as port:
         await smtp_provider(port).deliver([make_message() for _ in range(10)])
@@ -38,8 +38,8 @@ async def test_bulk_mail_goes_over_one_connection() -> None:
     assert (len(room.received), room.connections) == (10, 1)
 
 
-class TestSigningIn:
-    async def test_over_starttls_with_the_right_password(self, certificate: Certificate) -> None:
+class TestAuthentication:
+    async def test_authentication_over_starttls_succeeds(self, certificate: Certificate) -> None:
         room = SmtpHandler()
         with smtp_server(
             room, tls_context=certificate.context, auth_required=True, authenticator=accept_only("acme", "secret")
@@ -55,14 +55,14 @@ class TestSigningIn:
         assert outcome is None
         assert len(room.received) == 1
 
-    async def test_over_tls_from_the_first_byte(self, certificate: Certificate) -> None:
+    async def test_authentication_over_implicit_tls_succeeds(self, certificate: Certificate) -> None:
         room = SmtpHandler()
         with smtp_server(room, ssl_context=certificate.context) as port:
             outcome = await deliver_one(port, security=SmtpSecurity.TLS, smtp_ca_file=certificate.pem)
 
         assert outcome is None
 
-    async def test_with_a_wrong_password_is_deferred_and_tells_no_password(self, certificate: Certificate) -> None:
+    async def test_wrong_password_defers_the_email_and_is_not_reported(self, certificate: Certificate) -> None:
         with smtp_server(
             SmtpHandler(),
             tls_context=certificate.context,
@@ -81,7 +81,7 @@ class TestSigningIn:
         assert "535" in str(outcome)
         assert "tiger-wrong" not in str(outcome)
 
-    async def test_that_the_server_asks_for_is_deferred_when_there_are_no_credentials(
+    async def test_required_authentication_defers_the_email_when_there_are_no_credentials(
         self, certificate: Certificate
     ) -> None:
         with smtp_server(
@@ -94,7 +94,7 @@ class TestSigningIn:
 
         assert isinstance(outcome, DeliveryDeferred)
 
-    async def test_is_never_tried_without_the_encryption_that_was_asked_for(self) -> None:
+    async def test_authentication_is_not_attempted_without_the_required_encryption(self) -> None:
         room = SmtpHandler()
         with smtp_server(room) as port:
             outcome = await deliver_one(
@@ -104,9 +104,7 @@ class TestSigningIn:
         assert isinstance(outcome, DeliveryDeferred)
         assert room.received == []
 
-    async def test_never_happens_with_a_server_whose_certificate_nobody_vouches_for(
-        self, certificate: Certificate
-    ) -> None:
+    async def test_untrusted_certificate_defers_the_email(self, certificate: Certificate) -> None:
         room = SmtpHandler()
         with smtp_server(room, tls_context=certificate.context) as port:
             outcome = await deliver_one(port, security=SmtpSecurity.STARTTLS)
@@ -115,7 +113,7 @@ class TestSigningIn:
         assert "certificate" in str(outcome)
 
 
-class TestRefusals:
+class TestRejections:
     @pytest.mark.parametrize(
         ("where", "reply"),
         [
@@ -126,7 +124,7 @@ class TestRefusals:
             ("DATA", "552 too big"),
         ],
     )
-    async def test_that_are_permanent_are_not_tried_again(self, where: str, reply: str) -> None:
+    async def test_permanent_rejection_is_not_retryable(self, where: str, reply: str) -> None:
         with smtp_server(SmtpHandler(replies={where: reply})) as port:
             outcome = await deliver_one(port)
 
@@ -144,14 +142,14 @@ class TestRefusals:
             ("DATA", "421 shutting down"),
         ],
     )
-    async def test_that_are_temporary_are_tried_again(self, where: str, reply: str) -> None:
+    async def test_temporary_rejection_is_retryable(self, where: str, reply: str) -> None:
         with smtp_server(SmtpHandler(replies={where: reply})) as port:
             outcome = await deliver_one(port)
 
         assert isinstance(outcome, DeliveryDeferred)
         assert reply[:3] in str(outcome)
 
-    async def test_of_one_mail_stop_no_other(self) -> None:
+    async def test_rejection_of_one_email_does_not_stop_the_others(self) -> None:
         room = SmtpHandler(replies={"RCPT gone@example.com": "550 no such user"})
         with smtp_server(room) as port:
             outcomes = await smtp_provider(port).deliver(
@@ -162,7 +160,7 @@ class TestRefusals:
         assert [envelope.rcpt_tos for envelope in room.received] == [["ada@example.com"], ["bob@example.com"]]
         assert room.connections == 1
 
-    async def test_of_some_recipients_are_not_silent(self) -> None:
+    async def test_rejection_of_some_recipients_is_reported(self) -> None:
         room = SmtpHandler(replies={"RCPT bob@example.com": "550 no such user", "RCPT eve@example.com": "450 busy"})
         message = make_message(cc=(Address("bob@example.com"), Address("eve@example.com")))
         with smtp_server(room) as port:
@@ -170,13 +168,13 @@ class TestRefusals:
 
         assert isinstance(outcome, DeliveryDeferred)
 
-    async def test_of_addresses_that_the_server_cannot_spell_are_permanent(self) -> None:
+    async def test_non_ascii_address_without_smtputf8_is_rejected_permanently(self) -> None:
         with smtp_server(SmtpHandler(), enable_SMTPUTF8=False) as port:
             outcome = await deliver_one(port, make_message(to="用户@example.com"))
 
         assert isinstance(outcome, DeliveryRefused)
 
-    async def test_do_not_concern_an_international_domain_which_every_server_takes(self) -> None:
+    async def test_international_domain_is_accepted_without_smtputf8(self) -> None:
         room = SmtpHandler()
         with smtp_server(room, enable_SMTPUTF8=False) as port:
             assert await deliver_one(port, make_message(to="ada@bücher.example")) is None
@@ -184,13 +182,13 @@ class TestRefusals:
         assert room.received[0].rcpt_tos == ["ada@xn--bcher-kva.example"]
 
 
-class TestTrouble:
-    async def test_nobody_listens(self) -> None:
+class TestConnectionErrors:
+    async def test_closed_port_defers_all_emails(self) -> None:
         outcomes = await smtp_provider(free_port()).deliver([make_message(), make_message()])
 
         assert [type(outcome) for outcome in outcomes] == [DeliveryDeferred, DeliveryDeferred]
 
-    async def test_is_found_by_a_check_without_sending(self) -> None:
+    async def test_check_detects_errors_without_sending(self) -> None:
         with pytest.raises(DeliveryDeferred):
             await smtp_provider(free_port()).check()
         room = SmtpHandler()
@@ -198,12 +196,12 @@ class TestTrouble:
             await smtp_provider(port).check()
         assert room.received == []
 
-    async def test_a_host_that_does_not_exist(self) -> None:
+    async def test_unknown_host_defers_the_email(self) -> None:
         outcome = await deliver_one(25, smtp_host="mail.invalid")
 
         assert isinstance(outcome, DeliveryDeferred)
 
-    async def test_a_server_that_says_nothing_times_out(self) -> None:
+    async def test_silent_server_times_out(self) -> None:
         with socket.socket() as mute:
             mute.bind(("127.0.0.1", 0))
             mute.listen()
@@ -212,24 +210,24 @@ class TestTrouble:
         assert isinstance(outcome, DeliveryDeferred)
         assert "in time" in str(outcome)
 
-    async def test_a_server_that_never_takes_the_mail_times_out(self, hanging: asyncio.Event) -> None:
+    async def test_server_that_hangs_during_delivery_times_out(self, hanging: asyncio.Event) -> None:
         with smtp_server(SmtpHandler(hang=hanging)) as port:
             outcome = await deliver_one(port, smtp_timeout=0.3)
 
         assert isinstance(outcome, DeliveryDeferred)
 
-    async def test_something_that_is_no_mail_server(self) -> None:
-        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def test_server_of_another_protocol_defers_the_email(self) -> None:
+        async def respond(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             writer.close()
             await writer.wait_closed()
 
-        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
             outcome = await deliver_one(server.sockets[0].getsockname()[1])
 
         assert isinstance(outcome, DeliveryDeferred)
 
-    async def test_a_connection_lost_mid_mail_is_made_anew_for_the_next(self) -> None:
+    async def test_lost_connection_is_replaced_for_the_next_email(self) -> None:
         room = SmtpHandler(dropped_connections=1)
         with smtp_server(room) as port:
             outcomes = await smtp_provider(port).deliver([make_message(subject="lost"), make_message(subject="kept")])
@@ -237,10 +235,10 @@ class TestTrouble:
         assert [type(outcome) for outcome in outcomes] == [DeliveryDeferred, type(None)]
         assert [parse(envelope.original_content)["Subject"] for envelope in room.received] == ["kept"]
 
-    async def test_no_host_at_all_is_said_in_a_sentence(self) -> None:
+    async def test_missing_host_is_a_configuration_error(self) -> None:
         with pytest.raises(ConfigurationError, match="SMTP_HOST"):
             await SmtpProvider(EmailSettings()).deliver([make_message()])
 
-    async def test_a_missing_file_of_authorities_is_said_in_a_sentence(self, tmp_path) -> None:
+    async def test_missing_ca_file_is_a_configuration_error(self, tmp_path) -> None:
         with pytest.raises(ConfigurationError, match="SMTP_CA_FILE"):
             await deliver_one(25, security=SmtpSecurity.TLS, smtp_ca_file=tmp_path / "none.pem")

@@ -27,7 +27,7 @@ def write(folder: Path, name: str, body: str = "Hello", subject: str = "Hi") -> 
     (folder / f"{name}.html").write_text(f'{{% extends "base.html" %}}{{% block body %}}<p>{body}</p>{{% endblock %}}')
 
 
-def test_subject_text_and_html_come_from_one_name(folder: Path) -> None:
+def test_subject_text_and_html_are_rendered_from_one_name(folder: Path) -> None:
     write(folder, "news", "Dear {{ name }}", "News for {{ name }}")
 
     made = render("news", {**KNOWN, "name": "Ada"})
@@ -49,7 +49,7 @@ def test_html_is_escaped_and_text_is_not(folder: Path) -> None:
     assert "<b>" not in made.html
 
 
-def test_a_missing_variable_is_an_error_that_names_it(folder: Path) -> None:
+def test_missing_variable_error_contains_its_name(folder: Path) -> None:
     write(folder, "news", "{{ link }}")
 
     with pytest.raises(InvalidMessage, match="link"):
@@ -57,12 +57,12 @@ def test_a_missing_variable_is_an_error_that_names_it(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing", "../base", "/etc/passwd"])
-def test_a_template_that_does_not_exist_is_an_error_that_names_it(folder: Path, name: str) -> None:
+def test_missing_template_error_contains_its_name(folder: Path, name: str) -> None:
     with pytest.raises(InvalidMessage, match=re.escape(name)):
         render(name, KNOWN)
 
 
-def test_a_template_with_a_mistake_or_without_a_subject_is_an_error(folder: Path) -> None:
+def test_template_with_a_syntax_error_or_without_a_subject_is_refused(folder: Path) -> None:
     write(folder, "broken", "{% if %}")
     (folder / "bare.txt").write_text("Hello")
 
@@ -71,7 +71,7 @@ def test_a_template_with_a_mistake_or_without_a_subject_is_an_error(folder: Path
             render(name, KNOWN)
 
 
-def test_a_project_overrides_a_module_and_a_later_module_an_earlier_one(folder: Path, tmp_path: Path) -> None:
+def test_project_overrides_modules_and_later_modules_override_earlier_ones(folder: Path, tmp_path: Path) -> None:
     project, earlier, later = tmp_path / "project", tmp_path / "earlier", tmp_path / "later"
     settings.use(EmailSettings(email_templates=project))
     add_templates(earlier)
@@ -84,7 +84,7 @@ def test_a_project_overrides_a_module_and_a_later_module_an_earlier_one(folder: 
     assert render("news", KNOWN).text.startswith("project")
 
 
-def test_a_project_can_override_the_layout_alone(folder: Path, tmp_path: Path) -> None:
+def test_project_can_override_only_the_layout(folder: Path, tmp_path: Path) -> None:
     settings.use(EmailSettings(email_templates=tmp_path / "project"))
     write(folder, "news")
     (tmp_path / "project").mkdir()
@@ -94,7 +94,7 @@ def test_a_project_can_override_the_layout_alone(folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "JAVASCRIPT:x", "data:text/html,x", "/relative", ""])
-def test_a_button_leads_to_the_web_only(folder: Path, url: str) -> None:
+def test_button_refuses_non_http_urls(folder: Path, url: str) -> None:
     write(folder, "news")
     (folder / "news.html").write_text(
         '{% extends "base.html" %}{% from "parts.html" import button %}'
@@ -105,7 +105,7 @@ def test_a_button_leads_to_the_web_only(folder: Path, url: str) -> None:
         render("news", {**KNOWN, "link": url})
 
 
-def test_an_unsubscribe_link_is_shown_when_there_is_one(folder: Path) -> None:
+def test_unsubscribe_link_is_shown_when_set(folder: Path) -> None:
     write(folder, "news")
 
     made = render("news", {**KNOWN, "unsubscribe_url": "https://acme.example/u"})
@@ -136,14 +136,14 @@ GIVEN = {
 }
 
 
-class TestTheMailsOfIdentity:
+class TestAccountEmails:
     @pytest.fixture(autouse=True)
     def _added(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(templates, "_folders", [])
         add_templates(Path(auth.__file__).parent / "templates" / "emails")
 
     @pytest.mark.parametrize("name", IDENTITY)
-    def test_need_nothing_but_what_they_declare(self, name: str) -> None:
+    def test_templates_need_only_the_declared_variables(self, name: str) -> None:
         data = {key: GIVEN[key] for key in IDENTITY[name]}
 
         made = render(name, {**KNOWN, **data})
@@ -156,13 +156,13 @@ class TestTheMailsOfIdentity:
         assert "\n\n\n" not in made.text
 
     @pytest.mark.parametrize("name", IDENTITY)
-    def test_read_well_without_a_name(self, name: str) -> None:
+    def test_greeting_is_correct_without_a_name(self, name: str) -> None:
         made = render(name, {**KNOWN, **GIVEN, "name": ""})
 
         assert not re.search(r" [,!.]|None|\( ?\)", made.text)
 
     @pytest.mark.parametrize("name", ["verify", "already_registered", "confirm_email"])
-    def test_carry_nothing_that_a_stranger_wrote_to_an_address_nobody_confirmed(self, name: str) -> None:
+    def test_emails_to_unconfirmed_addresses_contain_no_user_input(self, name: str) -> None:
         made = render(name, {**KNOWN, **GIVEN, "name": "Win 1000 dollars at evil.example"})
 
         assert "evil" not in made.text + made.html + made.subject

@@ -31,22 +31,22 @@ UNFIT: list[tuple[settings.SettingsBase, str]] = [
 
 
 @pytest.mark.parametrize("fit", FIT, ids=repr)
-def test_what_is_fit_for_production(fit: settings.SettingsBase) -> None:
+def test_valid_production_settings_have_no_errors(fit: settings.SettingsBase) -> None:
     assert list(fit.production_errors()) == []
 
 
 @pytest.mark.parametrize(("unfit", "name"), UNFIT, ids=lambda each: each if isinstance(each, str) else "")
-def test_what_is_not_fit_for_production_is_named(unfit: settings.SettingsBase, name: str) -> None:
+def test_production_errors_name_the_setting(unfit: settings.SettingsBase, name: str) -> None:
     assert any(name in error for error in unfit.production_errors())
 
 
 @pytest.mark.parametrize("provider", ["oidc", "supabase", "clerk"])
-def test_a_provider_without_its_address_is_refused_everywhere(provider: str) -> None:
+def test_provider_without_its_required_setting_is_refused(provider: str) -> None:
     with pytest.raises(ValueError, match=f"AUTH_PROVIDER={provider} needs"):
         IdentitySettings(auth_provider=provider)
 
 
-def test_an_audience_must_be_named(test_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oidc_requires_an_audience(test_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(
         settings._loaded,
         IdentitySettings,
@@ -56,14 +56,14 @@ def test_an_audience_must_be_named(test_settings: None, monkeypatch: pytest.Monk
         make_external(HttpClient())
 
 
-def test_a_key_of_apple_that_is_none_is_refused(test_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_apple_key_is_refused(test_settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
     unfit = SocialSettings(apple_client_id="x", apple_private_key="not a key")
     monkeypatch.setitem(settings._loaded, SocialSettings, unfit)
     with pytest.raises(ConfigurationError, match="APPLE_PRIVATE_KEY"):
         make_social(HttpClient())
 
 
-def test_a_missing_http_client_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_http_client_error_contains_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     from undercroft.providers.identity import require_client
 
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
