@@ -44,8 +44,8 @@ async def email_of(database: Database, person: ProviderUser) -> str | None:
     return user and user.email
 
 
-async def list_user_ids(http: httpx.AsyncClient, service: ExternalProvider, *people: ProviderUser) -> list[str]:
-    return [(await get_as(http, service.token(person))).json()["id"] for person in people]
+async def list_user_ids(http: httpx.AsyncClient, service: ExternalProvider, *users: ProviderUser) -> list[str]:
+    return [(await get_as(http, service.token(person))).json()["id"] for person in users]
 
 
 async def pending(database: Database) -> list[str]:
@@ -85,16 +85,16 @@ async def test_users_who_rotate_their_addresses_all_get_the_new_one(
     http: httpx.AsyncClient, service: ExternalProvider, database: Database, jobs: CapturedJobs, length: int
 ) -> None:
     now, addresses = service.issuer.now(), [OLD, NEW, THIRD][:length]
-    people = [service.issuer.add_user(email=each) for each in addresses]
-    before = await list_user_ids(http, service, *people)
+    users = [service.issuer.add_user(email=each) for each in addresses]
+    before = await list_user_ids(http, service, *users)
     rotated = [*addresses[1:], addresses[0]]
-    for person, address in zip(people, rotated, strict=True):
+    for person, address in zip(users, rotated, strict=True):
         await move(http, service, person, address, at=now + 1)
 
     await jobs.run_all(future=True)
 
-    assert [await email_of(database, each) for each in people] == rotated
-    assert await list_user_ids(http, service, *people) == before
+    assert [await email_of(database, each) for each in users] == rotated
+    assert await list_user_ids(http, service, *users) == before
     assert await pending(database) == []
 
 

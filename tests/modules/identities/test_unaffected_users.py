@@ -86,7 +86,7 @@ async def test_account_deletion_removes_only_its_own_identities_and_codes(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = other = oidc_issuer.add_user()
-    kept = await request_code(other_browser, (other_pkce := pkce())[1])
+    remaining = await request_code(other_browser, (other_pkce := pkce())[1])
     oidc_issuer.auto_approve = person = oidc_issuer.add_user()
     await sign_in(browser)
     await request_code(browser, pkce()[1])
@@ -99,7 +99,7 @@ async def test_account_deletion_removes_only_its_own_identities_and_codes(
         subjects = (await session.scalars(select(ExternalIdentity.subject))).all()
     assert list(subjects) == [other.subject], person
     assert await count(database, ExchangeCode) == 1
-    assert (await exchange_code(other_browser, kept, other_pkce[0])).status_code == 200
+    assert (await exchange_code(other_browser, remaining, other_pkce[0])).status_code == 200
 
 
 async def test_sign_in_after_account_deletion_creates_a_new_account(

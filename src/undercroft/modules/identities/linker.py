@@ -185,7 +185,7 @@ class IdentityLinker:
         )
 
     async def _delete_account(self, user_id: UUID) -> None:
-        """Delete the account. A team's last owner and the last superadmin keep it, but cannot sign in."""
+        """Delete the account. The account of a team's only owner or the last superadmin stays, but cannot sign in."""
         orphaned = await list_orphaned_teams(self._session, user_id)
         if not orphaned:
             try:

@@ -35,7 +35,7 @@ CHARTS = (
     Chart(
         "Jobs",
         [
-            Series("Done", Job, "finished_at", [col(Job.status) == JobStatus.SUCCEEDED.value]),
+            Series("Succeeded", Job, "finished_at", [col(Job.status) == JobStatus.SUCCEEDED.value]),
             Series("Failed", Job, "finished_at", [col(Job.status) == JobStatus.FAILED.value]),
         ],
     ),

@@ -17,7 +17,7 @@ _SPACES = re.compile(r"\s+")
 _DOTS = str.maketrans(dict.fromkeys("\u3002\u2024\u00b7\u2027\u30fb", "."))
 _LINK = re.compile(
     r"""
-    \S*:/\S*                                      # https://evil.example, also without its scheme
+    \S*:/\S*                                      # https://evil.example, or a part of a URL
     | \S*@\S*                                     # an email address, or a handle
     | \S*\b[\w-]+ (\.[\w-]+)* \.[^\W\d_][\w-]+\S*  # evil.example/path: email clients make it a link
     | \S*\d+(\.\d+){3}[:/]\S*                     # 192.0.2.1/path

@@ -60,8 +60,8 @@ class EmailSettings(SettingsBase):
         SmtpSecurity.STARTTLS,
         description="Encryption: `starttls` (required, no fallback to plain text), `tls` (implicit TLS) or `none`.",
     )
-    smtp_username: str | None = Field(None, description="The name to sign in with at the mail server, if it wants one.")
-    smtp_password: SecretStr | None = Field(None, description="The password that goes with it.")
+    smtp_username: str | None = Field(None, description="User name at the SMTP server, if it requires authentication.")
+    smtp_password: SecretStr | None = Field(None, description="Password at the SMTP server.")
     smtp_timeout: float = Field(
         20.0, gt=0, le=300, description="Timeout in seconds for connecting and authenticating, and for each email."
     )

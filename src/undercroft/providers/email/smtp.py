@@ -61,7 +61,7 @@ class SmtpProvider:
     async def _client(self) -> aiosmtplib.SMTP:
         settings = self._settings
         if not settings.smtp_host:
-            raise ConfigurationError("SMTP_HOST is not set. Name the mail server that sends for you.")
+            raise ConfigurationError("SMTP_HOST is not set. Set it to your SMTP server.")
         if self._tls is None and settings.smtp_security is not SmtpSecurity.NONE:
             self._tls = await asyncio.to_thread(self._create_tls_context)
         return aiosmtplib.SMTP(

@@ -79,9 +79,7 @@ def _environment(folders: tuple[Path, ...]) -> "Environment":
         loader=FileSystemLoader(folders),
         autoescape=select_autoescape(["html"], default=False),
         undefined=StrictUndefined,
-        cache_size=400
-        if load(CoreSettings).is_production
-        else 0,  # in development, changed templates apply immediately
+        cache_size=400 if load(CoreSettings).is_production else 0,  # in development, changes apply immediately
         trim_blocks=True,
         lstrip_blocks=True,
     )
