@@ -230,7 +230,7 @@ async def test_cached_token_is_refused_after_its_key_was_revoked_even_without_ot
     assert (await get_as(http, token)).status_code == 200
     oidc_issuer.keys.rotate(withdraw=True)
     document = oidc_app.state.identity_connections.external.token_verifier.jwks.document
-    document._fresh = document._pause = 0
+    document._max_age = document._min_interval = 0
     async with asyncio.timeout(10):
         while (response := await get_as(http, token)).status_code == 200:
             await asyncio.sleep(0.01)
