@@ -11,8 +11,8 @@ from undercroft.modules.auth.services import AuthServices
 
 @pytest.fixture
 def auth_services(app: Api) -> AuthServices:
-    made: AuthServices = app.state.auth_services
-    return made
+    services: AuthServices = app.state.auth_services
+    return services
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,4 +1,4 @@
-"""What is accepted as an access token."""
+"""Verification of access tokens."""
 
 import json
 import time
@@ -34,11 +34,11 @@ async def key(auth_services: AuthServices) -> ActiveKey:
 
 @pytest.fixture
 def forge(key: ActiveKey) -> Forge:
-    """A token that is right in everything but what the test changes."""
+    """Create a token that is valid except for the given changes."""
 
     def make(*, signed_by: Any = None, algorithm: str = "RS256", header: Any = None, **claims: Any) -> str:
         now = int(time.time())
-        right = {
+        valid = {
             "iss": "http://test.local",
             "aud": "undercroft",
             "sub": str(new_id()),
@@ -48,14 +48,14 @@ def forge(key: ActiveKey) -> Forge:
             "exp": now + 60,
             "jti": "1",
         }
-        payload = {name: value for name, value in {**right, **claims}.items() if value is not None}
+        payload = {name: value for name, value in {**valid, **claims}.items() if value is not None}
         headers = {"typ": "at+jwt", "kid": key.kid, **(header or {})}
         return jwt.encode(payload, signed_by or key.private, algorithm=algorithm, headers=headers)
 
     return make
 
 
-async def test_what_we_issue_is_what_the_standards_say(auth_services: AuthServices, key: ActiveKey) -> None:
+async def test_issued_token_has_the_headers_and_claims_of_rfc_9068(auth_services: AuthServices, key: ActiveKey) -> None:
     user_id, session_id = new_id(), new_id()
     issued = await auth_services.tokens.issue(user_id, session_id)
     assert jwt.get_unverified_header(issued.token) == {"alg": "RS256", "kid": key.kid, "typ": "at+jwt"}
@@ -68,7 +68,7 @@ async def test_what_we_issue_is_what_the_standards_say(auth_services: AuthServic
     assert (await auth_services.tokens.verify(issued.token)).sub == user_id
 
 
-async def test_a_forgery_that_is_right_in_everything_passes(auth_services: AuthServices, forge: Forge) -> None:
+async def test_token_with_valid_claims_and_signature_is_accepted(auth_services: AuthServices, forge: Forge) -> None:
     assert await auth_services.tokens.verify(forge())
 
 
@@ -100,7 +100,9 @@ async def test_a_forgery_that_is_right_in_everything_passes(auth_services: AuthS
         {"algorithm": "HS256", "signed_by": "secret" * 8},
     ],
 )
-async def test_anything_else_is_refused(auth_services: AuthServices, forge: Forge, wrong: dict[str, Any]) -> None:
+async def test_token_with_an_invalid_claim_header_or_signature_is_rejected(
+    auth_services: AuthServices, forge: Forge, wrong: dict[str, Any]
+) -> None:
     token = forge(**wrong)
     with pytest.raises(InvalidToken):
         await auth_services.tokens.verify(token)
@@ -119,34 +121,36 @@ async def test_anything_else_is_refused(auth_services: AuthServices, forge: Forg
         [],
     ],
 )
-async def test_a_header_that_no_library_writes_is_refused(
+async def test_token_with_a_malformed_header_is_rejected(
     auth_services: AuthServices, key: ActiveKey, forge: Forge, header: Any
 ) -> None:
-    right = {"alg": "RS256", "typ": "at+jwt", "kid": key.kid}
-    written = json.dumps({**right, **header} if header else header).encode()
+    valid = {"alg": "RS256", "typ": "at+jwt", "kid": key.kid}
+    encoded_header = json.dumps({**valid, **header} if header else header).encode()
     _, payload, signature = forge().split(".")
     for end in (signature, ""):
         with pytest.raises(InvalidToken):
-            await auth_services.tokens.verify(f"{encoded(written)}.{payload}.{end}")
+            await auth_services.tokens.verify(f"{encode(encoded_header)}.{payload}.{end}")
 
 
-async def test_the_public_key_is_no_hmac_secret(auth_services: AuthServices, key: ActiveKey, forge: Forge) -> None:
+async def test_token_signed_with_the_public_key_as_hmac_secret_is_rejected(
+    auth_services: AuthServices, key: ActiveKey, forge: Forge
+) -> None:
     import hashlib
     import hmac
 
     pem = key.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     header = {"alg": "HS256", "typ": "at+jwt", "kid": key.kid}
-    signed = f"{encoded(json.dumps(header).encode())}.{forge().split('.')[1]}"
-    token = f"{signed}.{encoded(hmac.new(pem, signed.encode(), hashlib.sha256).digest())}"
+    signed = f"{encode(json.dumps(header).encode())}.{forge().split('.')[1]}"
+    token = f"{signed}.{encode(hmac.new(pem, signed.encode(), hashlib.sha256).digest())}"
     with pytest.raises(InvalidToken):
         await auth_services.tokens.verify(token)
 
 
-def encoded(data: bytes) -> str:
+def encode(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-async def test_one_changed_character_spoils_it(auth_services: AuthServices, forge: Forge) -> None:
+async def test_modified_token_is_rejected(auth_services: AuthServices, forge: Forge) -> None:
     token = forge()
     header, payload, signature = token.split(".")
     other = "A" if payload[10] != "A" else "B"
@@ -155,7 +159,7 @@ async def test_one_changed_character_spoils_it(auth_services: AuthServices, forg
             await auth_services.tokens.verify(changed)
 
 
-async def test_a_token_expires_also_when_it_is_remembered(auth_services: AuthServices, forge: Forge) -> None:
+async def test_cached_token_expires(auth_services: AuthServices, forge: Forge) -> None:
     now = [time.time()]
     tokens = AccessTokens(auth_services.keys, clock=lambda: now[0])
     token = forge()
@@ -168,36 +172,38 @@ async def test_a_token_expires_also_when_it_is_remembered(auth_services: AuthSer
         await tokens.verify(forge(exp=int(time.time()) - 1))
 
 
-async def test_clocks_may_differ_a_little_at_the_beginning_of_a_life(auth_services: AuthServices, forge: Forge) -> None:
+async def test_token_from_the_near_future_is_accepted_within_the_clock_tolerance(
+    auth_services: AuthServices, forge: Forge
+) -> None:
     soon = int(time.time()) + CLOCK_TOLERANCE - 1
     assert await auth_services.tokens.verify(forge(nbf=soon, iat=soon))
 
 
-async def test_what_is_remembered_is_bounded(auth_services: AuthServices, forge: Forge) -> None:
+async def test_cache_of_verified_tokens_is_bounded(auth_services: AuthServices, forge: Forge) -> None:
     tokens = AccessTokens(auth_services.keys, cache_size=3)
-    made = [forge(jti=str(number)) for number in range(10)]
-    for token in made:
+    issued = [forge(jti=str(number)) for number in range(10)]
+    for token in issued:
         await tokens.verify(token)
-    assert list(tokens._verified) == made[-3:]
+    assert list(tokens._verified) == issued[-3:]
 
 
-async def test_the_subject_of_a_limit_is_known_without_io(
+async def test_verified_subject_runs_no_statement(
     ada: RegisteredUser, auth_services: AuthServices, statements: StatementRecorder
 ) -> None:
     from starlette.requests import Request
 
-    def sending(token: str) -> Request:
+    def make_request(token: str) -> Request:
         headers = {b"authorization": f"Bearer {token}".encode()}
         return Request({"type": "http", "headers": list(headers.items()), "state": {"request_headers": headers}})
 
     await statements.clear()
     me = (await auth_services.tokens.verify(ada.access_token)).sub
-    assert auth_services.authenticator.verified_subject(sending(ada.access_token)) == str(me)
+    assert auth_services.authenticator.verified_subject(make_request(ada.access_token)) == str(me)
     assert statements.count == 0
-    assert auth_services.authenticator.verified_subject(sending("x.y.z")) is None
+    assert auth_services.authenticator.verified_subject(make_request("x.y.z")) is None
 
 
-async def test_a_flood_of_unknown_key_ids_costs_one_reload(
+async def test_many_unknown_key_ids_cause_at_most_one_reload(
     ada: RegisteredUser, auth_services: AuthServices, forge: Forge, database: Database, statements: StatementRecorder
 ) -> None:
     auth_services.keys._reloaded_at = float("-inf")
@@ -207,12 +213,12 @@ async def test_a_flood_of_unknown_key_ids_costs_one_reload(
     assert statements.count <= 1
 
 
-@pytest.mark.parametrize(("life", "act", "allowed"), [(900, False, True), (901, False, False), (3601, True, False)])
-async def test_token_is_valid_for_no_longer_than_configured(
-    auth_services: AuthServices, forge: Forge, life: int, act: bool, allowed: bool
+@pytest.mark.parametrize(("lifetime", "act", "allowed"), [(900, False, True), (901, False, False), (3601, True, False)])
+async def test_token_with_a_longer_lifetime_than_configured_is_rejected(
+    auth_services: AuthServices, forge: Forge, lifetime: int, act: bool, allowed: bool
 ) -> None:
     now = int(time.time())
-    token = forge(iat=now, exp=now + life, act={"sub": str(new_id())} if act else None)
+    token = forge(iat=now, exp=now + lifetime, act={"sub": str(new_id())} if act else None)
     if allowed:
         assert await auth_services.tokens.verify(token)
     else:
@@ -220,7 +226,7 @@ async def test_token_is_valid_for_no_longer_than_configured(
             await auth_services.tokens.verify(token)
 
 
-async def test_verified_token_is_refused_once_its_signing_key_is_withdrawn(
+async def test_cached_token_is_rejected_after_its_signing_key_is_withdrawn(
     auth_services: AuthServices, key: ActiveKey, forge: Forge
 ) -> None:
     token = forge()

@@ -1,4 +1,4 @@
-"""What administrators do about somebody's ways in."""
+"""Administration of a user's sessions and credentials."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -39,7 +39,7 @@ def recorded_entries(monkeypatch: pytest.MonkeyPatch) -> list[audit.Entry]:
     return entries
 
 
-async def test_a_persons_sessions_are_seen_and_one_is_ended(ada: RegisteredUser, admin: AsyncClient) -> None:
+async def test_administrator_lists_and_revokes_sessions_of_a_user(ada: RegisteredUser, admin: AsyncClient) -> None:
     other = await ada.sign_in_again()
     path = await user_path(ada)
     listed = (await admin.get(f"{path}/sessions")).json()
@@ -56,7 +56,7 @@ async def test_a_persons_sessions_are_seen_and_one_is_ended(ada: RegisteredUser,
     assert (elsewhere.status_code, error_code(elsewhere)) == (404, "USER_NOT_FOUND")
 
 
-async def test_a_list_of_sessions_costs_as_many_statements_however_long(
+async def test_session_list_runs_the_same_number_of_statements_for_any_length(
     ada: RegisteredUser, admin: AsyncClient, statements: StatementRecorder
 ) -> None:
     path, costs = await user_path(ada), []
@@ -68,7 +68,7 @@ async def test_a_list_of_sessions_costs_as_many_statements_however_long(
     assert costs[0] == costs[1]
 
 
-async def test_somebody_is_signed_out_everywhere_and_may_come_back(
+async def test_administrator_revokes_all_sessions_and_the_user_can_sign_in_again(
     ada: RegisteredUser, admin: AsyncClient, recorded_entries: list[audit.Entry]
 ) -> None:
     others = [await ada.sign_in_again() for _ in range(2)]
@@ -85,7 +85,7 @@ async def test_somebody_is_signed_out_everywhere_and_may_come_back(
     assert (await sign_in(ada.http, ada.email)).status_code == 200
 
 
-async def test_a_required_reset_leaves_no_way_in_but_the_link(
+async def test_required_password_reset_revokes_all_access_except_the_emailed_link(
     ada: RegisteredUser, admin: AsyncClient, mailbox: Mailbox, recorded_entries: list[audit.Entry]
 ) -> None:
     path = await user_path(ada)
@@ -108,7 +108,7 @@ async def test_a_required_reset_leaves_no_way_in_but_the_link(
 
 
 @pytest.mark.parametrize("act", ["reset-password", "deactivate"])
-async def test_a_link_to_move_the_account_is_void_once_an_administrator_steps_in(
+async def test_email_change_is_revoked_by_a_required_reset_or_deactivation(
     ada: RegisteredUser, admin: AsyncClient, mailbox: Mailbox, act: str
 ) -> None:
     path, to = await user_path(ada), new_email()
@@ -119,7 +119,7 @@ async def test_a_link_to_move_the_account_is_void_once_an_administrator_steps_in
     assert (await admin.get(path)).json()["email"] == ada.email
 
 
-async def test_signing_in_while_a_reset_is_required_leaves_no_session(ada: RegisteredUser, admin: AsyncClient) -> None:
+async def test_required_reset_revokes_sessions_of_concurrent_sign_ins(ada: RegisteredUser, admin: AsyncClient) -> None:
     path = await user_path(ada)
     responses = await asyncio.gather(
         admin.post(f"{path}/reset-password"), *(sign_in(ada.http, ada.email) for _ in range(5))
@@ -132,7 +132,7 @@ async def test_signing_in_while_a_reset_is_required_leaves_no_session(ada: Regis
 
 
 @pytest.mark.parametrize("role", [PlatformRole.ADMIN, PlatformRole.SUPERADMIN])
-async def test_an_administrator_does_nothing_to_those_above_or_beside(
+async def test_administrator_cannot_change_users_of_the_same_or_a_higher_role(
     create_user: CreateUser, admin: AsyncClient, role: PlatformRole
 ) -> None:
     person = await create_user(role=role)
@@ -144,7 +144,9 @@ async def test_an_administrator_does_nothing_to_those_above_or_beside(
     assert (await person.client.get("/api/v1/app/users/me")).status_code == 200
 
 
-async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClient, ada: RegisteredUser) -> None:
+async def test_session_administration_requires_an_administrator(
+    user: AsyncClient, client: AsyncClient, ada: RegisteredUser
+) -> None:
     path = await user_path(ada)
     for method, rest in (("GET", "/sessions"), ("POST", "/sign-out"), ("POST", "/reset-password")):
         assert (await user.request(method, path + rest)).status_code == 403
@@ -154,7 +156,7 @@ async def test_others_have_no_business_here(user: AsyncClient, client: AsyncClie
         assert response.status_code == 403
 
 
-async def test_an_address_counts_as_proven_or_not_as_an_administrator_says(
+async def test_administrator_sets_whether_an_email_is_verified(
     ada: RegisteredUser, admin: AsyncClient, recorded_entries: list[audit.Entry]
 ) -> None:
     path = await user_path(ada)

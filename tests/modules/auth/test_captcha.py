@@ -1,4 +1,4 @@
-"""Where a captcha is on, every way in that robots could try asks for it."""
+"""If a captcha is configured, every public sign-in and registration endpoint requires it."""
 
 from collections.abc import AsyncIterator
 
@@ -20,10 +20,10 @@ FIELD = "cf-turnstile-response"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def service() -> AsyncIterator[CaptchaEmulator]:
-    made = CaptchaEmulator()
-    await made.start()
-    yield made
-    await made.stop()
+    emulator = CaptchaEmulator()
+    await emulator.start()
+    yield emulator
+    await emulator.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -34,8 +34,8 @@ async def guarded_app(app: Api, database: Database, service: CaptchaEmulator) ->
         captcha_secret=SECRET,
         captcha_verify_url=f"{service.server.url}/siteverify",
     )
-    async with application(database, settings, AuthSettings(magic_links=True)) as made:
-        yield made
+    async with application(database, settings, AuthSettings(magic_links=True)) as guarded_app:
+        yield guarded_app
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -54,7 +54,7 @@ API = [
 
 
 @pytest.mark.parametrize(("path", "body", "status"), API, ids=[each[0] for each in API])
-async def test_the_api_asks_for_it_and_goes_on_with_it(
+async def test_api_requires_a_solved_captcha(
     guarded: httpx.AsyncClient, service: CaptchaEmulator, path: str, body: dict[str, str], status: int
 ) -> None:
     missing = await post(guarded, path, body)
@@ -67,7 +67,7 @@ async def test_the_api_asks_for_it_and_goes_on_with_it(
     assert error_code(await post(guarded, path, {**body, "captcha_token": token})) == "CAPTCHA_FAILED"
 
 
-async def test_the_password_form_of_oauth_is_no_way_around(
+async def test_oauth2_token_endpoint_requires_a_captcha(
     guarded: httpx.AsyncClient, ada: RegisteredUser, service: CaptchaEmulator
 ) -> None:
     form = {"username": ada.email, "password": PASSWORD}
@@ -77,16 +77,14 @@ async def test_the_password_form_of_oauth_is_no_way_around(
     assert solved.status_code == 200
 
 
-async def test_a_right_password_without_a_captcha_signs_nobody_in(
-    guarded: httpx.AsyncClient, ada: RegisteredUser
-) -> None:
+async def test_correct_password_without_captcha_is_rejected(guarded: httpx.AsyncClient, ada: RegisteredUser) -> None:
     response = await post(guarded, "/login", {"email": ada.email, "password": PASSWORD, "session": "cookie"})
     assert response.status_code == 422
     assert "set-cookie" not in response.headers
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/register", "/sign-in/link", "/reset-password", "/admin/login"])
-async def test_pages_are_no_way_around(
+async def test_forms_require_a_captcha(
     guarded: httpx.AsyncClient, ada: RegisteredUser, service: CaptchaEmulator, path: str
 ) -> None:
     form = {"email": ada.email, "password": PASSWORD}
@@ -99,14 +97,16 @@ async def test_pages_are_no_way_around(
 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/register", "/reset-password", "/admin/login"])
-async def test_a_page_shows_the_captcha_and_lets_only_its_provider_in(guarded: httpx.AsyncClient, path: str) -> None:
+async def test_page_shows_the_captcha_and_allows_only_scripts_of_its_provider(
+    guarded: httpx.AsyncClient, path: str
+) -> None:
     response = await guarded.get(path, headers=BROWSER)
     assert f'data-sitekey="{SITE_KEY}"' in response.text
     assert "script-src https://challenges.cloudflare.com;" in response.headers["content-security-policy"] + ";"
     assert "unsafe" not in response.headers["content-security-policy"]
 
 
-async def test_where_none_is_on_nothing_is_asked(http: httpx.AsyncClient) -> None:
+async def test_no_captcha_is_required_when_none_is_configured(http: httpx.AsyncClient) -> None:
     page = await http.get("/sign-in", headers=BROWSER)
     assert "<script" not in page.text
     assert (await post(http, "/register", {"email": new_email(), "password": PASSWORD})).status_code == 202

@@ -1,4 +1,4 @@
-"""Sessions of browsers: the cookie, and whose requests it carries."""
+"""Cookie sessions of browsers."""
 
 from collections.abc import AsyncIterator
 
@@ -31,7 +31,7 @@ CROSS_ORIGIN = {"Origin": "https://evil.example"}
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def browser(app: Api, ada: RegisteredUser) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody signed in with a cookie; `X-CSRF-Token` is sent only where a test adds it."""
+    """A browser that is signed in with a cookie; it sends `X-CSRF-Token` only if a test adds it."""
     async with make_client(app) as client:
         response = await sign_in(client, ada.email, session="cookie")
         client.headers["X-Remembered"] = response.json()["csrf_token"]
@@ -46,7 +46,7 @@ async def rename(browser: httpx.AsyncClient, **headers: str) -> httpx.Response:
     return await browser.patch("/api/v1/app/users/me", json={"full_name": "Ada"}, headers=headers)
 
 
-async def test_the_cookie_holds_the_session_and_the_body_no_token(app: Api, ada: RegisteredUser) -> None:
+async def test_cookie_sign_in_returns_no_tokens_in_the_body(app: Api, ada: RegisteredUser) -> None:
     async with make_client(app) as client:
         response = await sign_in(client, ada.email, session="cookie")
         assert set(response.json()) == {"user", "csrf_token"}
@@ -58,7 +58,7 @@ async def test_the_cookie_holds_the_session_and_the_body_no_token(app: Api, ada:
         assert "no-store" in response.headers["cache-control"]
 
 
-async def test_over_https_the_cookie_is_bound_to_the_host_and_secure(app: Api, ada: RegisteredUser) -> None:
+async def test_session_cookie_is_secure_and_bound_to_the_host_over_https(app: Api, ada: RegisteredUser) -> None:
     settings = load(CoreSettings)
     use(settings.model_copy(update={"public_url": "https://test.local"}))
     try:
@@ -72,7 +72,7 @@ async def test_over_https_the_cookie_is_bound_to_the_host_and_secure(app: Api, a
         use(settings)
 
 
-async def test_each_sign_in_makes_a_new_secret_kept_as_a_hash(
+async def test_each_sign_in_creates_a_new_cookie_secret_stored_as_a_hash(
     app: Api, ada: RegisteredUser, database: Database
 ) -> None:
     secrets = set()
@@ -86,7 +86,7 @@ async def test_each_sign_in_makes_a_new_secret_kept_as_a_hash(
     assert not {secret.encode() for secret in secrets} & set(stored)
 
 
-async def test_reading_needs_no_token_and_changing_does(browser: httpx.AsyncClient) -> None:
+async def test_unsafe_requests_require_a_csrf_token_and_the_same_site(browser: httpx.AsyncClient) -> None:
     assert (await browser.get("/api/v1/app/users/me")).status_code == 200
     assert error_code(await rename(browser)) == "CSRF_FAILED"
     assert error_code(await rename(browser, **csrf(browser))) == "CSRF_FAILED"
@@ -100,7 +100,7 @@ async def test_reading_needs_no_token_and_changing_does(browser: httpx.AsyncClie
     assert (await rename(browser, **{"Sec-Fetch-Site": "same-origin"}, **csrf(browser))).status_code == 200
 
 
-async def test_the_token_is_bound_to_its_session(app: Api, browser: httpx.AsyncClient, ada: RegisteredUser) -> None:
+async def test_csrf_token_is_bound_to_its_session(app: Api, browser: httpx.AsyncClient, ada: RegisteredUser) -> None:
     assert (await browser.get("/api/v1/auth/csrf")).json() == {"csrf_token": browser.headers["X-Remembered"]}
     async with make_client(app) as other:
         token = (await sign_in(other, ada.email, session="cookie")).json()["csrf_token"]
@@ -108,7 +108,7 @@ async def test_the_token_is_bound_to_its_session(app: Api, browser: httpx.AsyncC
     assert error_code(await rename(browser, **SAME_ORIGIN, **{"X-CSRF-Token": token})) == "CSRF_FAILED"
 
 
-async def test_another_site_cannot_sign_a_browser_in(app: Api, ada: RegisteredUser, mailbox: Mailbox) -> None:
+async def test_cross_site_cookie_sign_in_is_rejected(app: Api, ada: RegisteredUser, mailbox: Mailbox) -> None:
     email = new_email()
     async with make_client(app) as victim:
         for headers in (CROSS_ORIGIN, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
@@ -123,7 +123,7 @@ async def test_another_site_cannot_sign_a_browser_in(app: Api, ada: RegisteredUs
         assert victim.cookies["uc_session"]
 
 
-async def test_signing_out_ends_the_session_and_clears_the_cookie(app: Api, browser: httpx.AsyncClient) -> None:
+async def test_sign_out_revokes_the_session_and_clears_the_cookie(app: Api, browser: httpx.AsyncClient) -> None:
     secret = browser.cookies["uc_session"]
     assert error_code(await browser.post("/api/v1/auth/logout", headers=CROSS_ORIGIN)) == "CSRF_FAILED"
     response = await browser.post("/api/v1/auth/logout", headers={**SAME_ORIGIN, **csrf(browser)})
@@ -136,21 +136,21 @@ async def test_signing_out_ends_the_session_and_clears_the_cookie(app: Api, brow
 
 
 @pytest.mark.parametrize("secret", ["", "x", "☃".encode().decode("latin-1"), "a" * 4000, "%00"])
-async def test_a_made_up_cookie_is_nobody(app: Api, secret: str) -> None:
+async def test_invalid_session_cookie_is_rejected(app: Api, secret: str) -> None:
     async with make_client(app) as client:
         headers = [(b"cookie", f"uc_session={secret}".encode("latin-1"))]
         assert (await client.get("/api/v1/app/users/me", headers=headers)).status_code == 401
 
 
-async def test_a_csrf_token_of_an_earlier_secret_key_still_counts(browser: httpx.AsyncClient, app: Api) -> None:
+async def test_csrf_token_of_an_earlier_secret_key_is_accepted(browser: httpx.AsyncClient, app: Api) -> None:
     from undercroft.modules.auth.cookies import CsrfTokens
 
-    settings, before = load(CoreSettings), app.state.authenticator.csrf
+    settings, previous = load(CoreSettings), app.state.authenticator.csrf
     new = {"secret_key": SecretStr("another secret of good length 0123456789"), "secret_keys": [settings.secret_key]}
     use(settings.model_copy(update=new))
     try:
         app.state.authenticator.csrf = CsrfTokens()
         assert (await rename(browser, **SAME_ORIGIN, **csrf(browser))).status_code == 200
     finally:
-        app.state.authenticator.csrf = before
+        app.state.authenticator.csrf = previous
         use(settings)

@@ -1,4 +1,4 @@
-"""Passwords and addresses of those who have an account."""
+"""Password resets, password and email changes, and account deletion."""
 
 import asyncio
 from typing import Any
@@ -38,7 +38,7 @@ async def reset_password(http: httpx.AsyncClient, token: str, password: str = NE
     return await post(http, "/password/reset", {"token": token, "password": password})
 
 
-async def test_a_forgotten_password_is_set_by_mail_and_every_session_ends(
+async def test_password_reset_by_link_revokes_every_session(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     await mailbox.list_new()
@@ -52,16 +52,16 @@ async def test_a_forgotten_password_is_set_by_mail_and_every_session_ends(
     assert error_code(await reset_password(http, mail.token)) == "LINK_INVALID"
 
 
-async def test_forgetting_for_an_unknown_address_looks_the_same_and_sends_nothing(
+async def test_reset_request_for_an_unknown_address_returns_the_same_and_sends_nothing(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     unknown = new_email()
-    known_answer, unknown_answer = await request_reset(http, ada.email), await request_reset(http, unknown)
-    assert (known_answer.status_code, known_answer.content) == (unknown_answer.status_code, unknown_answer.content)
+    for_known, for_unknown = await request_reset(http, ada.email), await request_reset(http, unknown)
+    assert (for_known.status_code, for_known.content) == (for_unknown.status_code, for_unknown.content)
     assert not await mailbox.list_new(unknown)
 
 
-async def test_one_link_used_voids_all_that_were_sent_and_of_two_at_once_one_works(
+async def test_concurrent_password_resets_succeed_once_and_revoke_all_links(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     await mailbox.list_new()
@@ -72,7 +72,7 @@ async def test_one_link_used_voids_all_that_were_sent_and_of_two_at_once_one_wor
     assert sorted(response.status_code for response in responses) == [204, 400, 400]
 
 
-async def test_a_weak_new_password_keeps_the_link_alive(
+async def test_weak_password_does_not_consume_the_reset_link(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     await mailbox.list_new()
@@ -82,7 +82,7 @@ async def test_a_weak_new_password_keeps_the_link_alive(
     assert (await reset_password(http, token)).status_code == 204
 
 
-async def test_a_link_of_one_purpose_serves_no_other(
+async def test_link_of_another_purpose_is_rejected(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     await mailbox.list_new()
@@ -100,7 +100,7 @@ async def change_password(person: RegisteredUser, current: str = PASSWORD, new: 
     return await person.send("POST", "/auth/password/change", {"current_password": current, "new_password": new})
 
 
-async def test_a_changed_password_ends_all_other_sessions_and_voids_links(
+async def test_password_change_revokes_other_sessions_and_links(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     other = await ada.sign_in_again()
@@ -116,7 +116,7 @@ async def test_a_changed_password_ends_all_other_sessions_and_voids_links(
     assert "was changed" in (await mailbox.latest(ada.email)).subject
 
 
-async def test_of_two_changes_at_once_the_second_knows_only_an_old_password(ada: RegisteredUser) -> None:
+async def test_concurrent_password_changes_succeed_once(ada: RegisteredUser) -> None:
     other = await ada.sign_in_again()
     responses = await asyncio.gather(
         change_password(ada, new=f"{NEW_PASSWORD} one"), change_password(other, new=f"{NEW_PASSWORD} two")
@@ -134,7 +134,7 @@ async def confirm_email(http: httpx.AsyncClient, token: str) -> httpx.Response:
     return await post(http, "/email/confirm", {"token": token})
 
 
-async def test_an_address_moves_once_it_is_confirmed_and_the_old_one_is_told(
+async def test_email_changes_after_confirmation_and_the_old_address_is_notified(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     to = new_email()
@@ -152,7 +152,7 @@ async def test_an_address_moves_once_it_is_confirmed_and_the_old_one_is_told(
     assert error_code(await confirm_email(http, mail.token)) == "LINK_INVALID"
 
 
-async def test_asking_to_move_to_a_taken_address_tells_nothing_here_and_its_owner_there(
+async def test_email_change_to_a_taken_address_returns_the_same_and_notifies_its_owner(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     bob = await create_registered_user(http, mailbox)
@@ -162,15 +162,15 @@ async def test_asking_to_move_to_a_taken_address_tells_nothing_here_and_its_owne
     assert "already" in (await mailbox.latest(bob.email)).subject
 
 
-@pytest.mark.parametrize("by_mail", [False, True])
-async def test_a_link_to_move_is_void_once_the_password_is_another(
-    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, by_mail: bool
+@pytest.mark.parametrize("by_reset", [False, True])
+async def test_email_change_link_is_revoked_by_a_new_password(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, by_reset: bool
 ) -> None:
     thief = await ada.sign_in_again()
     to = new_email()
     assert (await request_email_change(thief, to)).status_code == 202
     token = (await mailbox.latest(to)).token
-    if by_mail:
+    if by_reset:
         await request_reset(http, ada.email)
         assert (await reset_password(http, (await mailbox.latest(ada.email)).token)).status_code == 204
     else:
@@ -180,25 +180,27 @@ async def test_a_link_to_move_is_void_once_the_password_is_another(
     assert (await sign_in(http, to, NEW_PASSWORD)).status_code == 401
 
 
-async def test_links_of_all_kinds_used_at_once_never_wait_for_each_other_in_a_ring(
+async def test_concurrent_links_of_all_purposes_do_not_deadlock(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
-    for turn in range(5):
+    for number in range(5):
         to = new_email()
         await request_email_change(ada, to, PASSWORD)
         await request_reset(http, ada.email)
         mails = await mailbox.list_new()
-        to_move, to_reset = ([mail.token for mail in mails if mail.to == whose][-1] for whose in (to, ada.email))
+        to_confirm, to_reset = (
+            [mail.token for mail in mails if mail.to == recipient][-1] for recipient in (to, ada.email)
+        )
         responses = await asyncio.gather(
-            confirm_email(http, to_move),
+            confirm_email(http, to_confirm),
             reset_password(http, to_reset, PASSWORD + "!"),
-            change_password(ada, new=f"{NEW_PASSWORD} {turn}"),
+            change_password(ada, new=f"{NEW_PASSWORD} {number}"),
         )
         assert "CONFLICT" not in [error_code(response) for response in responses if response.status_code >= 400]
         ada = await create_registered_user(http, mailbox)
 
 
-async def test_an_address_taken_in_between_clashes(
+async def test_email_change_fails_when_the_address_was_taken_meanwhile(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     to = new_email()
@@ -210,16 +212,16 @@ async def test_an_address_taken_in_between_clashes(
     assert (await ada.get("/app/users/me")).json()["email"] == ada.email
 
 
-async def test_a_registration_and_a_move_to_one_address_at_once_make_one_owner(
+async def test_concurrent_registration_and_email_change_leave_one_owner(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
     to = new_email()
     await register(http, to)
     registration = await mailbox.latest(to)
     await request_email_change(ada, to)
-    moving = await mailbox.latest(to)
+    email_change = await mailbox.latest(to)
     responses = await asyncio.gather(
-        confirm_email(http, moving.token), post(http, "/verify-email", {"token": registration.token})
+        confirm_email(http, email_change.token), post(http, "/verify-email", {"token": registration.token})
     )
     assert sum(response.is_success for response in responses) == 1, [response.status_code for response in responses]
     async with database.read_session() as session:
@@ -227,7 +229,7 @@ async def test_a_registration_and_a_move_to_one_address_at_once_make_one_owner(
     assert len(owners) == 1
 
 
-async def test_a_second_request_to_move_voids_the_first(
+async def test_second_email_change_revokes_the_first(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     first, second = new_email(), new_email()
@@ -242,7 +244,7 @@ async def delete_account(person: RegisteredUser, password: str = PASSWORD) -> ht
     return await person.send("DELETE", "/app/users/me", {"current_password": password})
 
 
-async def test_a_deleted_account_leaves_no_name_no_session_no_link_and_a_free_address(
+async def test_account_deletion_removes_data_sessions_and_links_and_frees_the_address(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
     await request_email_change(ada, new_email())
@@ -263,33 +265,33 @@ async def test_a_deleted_account_leaves_no_name_no_session_no_link_and_a_free_ad
     await create_registered_user(http, mailbox, ada.email)
 
 
-async def test_deleting_is_told_to_whoever_listens_in_the_same_transaction(
+async def test_account_deletion_rolls_back_when_a_subscriber_fails(
     ada: RegisteredUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from undercroft.core import events
 
     async def refuse(_session: Any, _event: UserDeleted) -> None:
-        raise events_refused
+        raise refusal
 
     from undercroft.core.errors import Conflict
 
-    events_refused = Conflict("Not yet.")
+    refusal = Conflict("Not yet.")
     monkeypatch.setitem(events._subscribers, UserDeleted, [*events._subscribers[UserDeleted], refuse])
     assert (await delete_account(ada)).status_code == 409
     assert await profile_status(ada) == 200
 
 
-async def test_mail_requests_hold_no_token(http: httpx.AsyncClient, ada: RegisteredUser, database: Database) -> None:
+async def test_mail_requests_contain_no_token(http: httpx.AsyncClient, ada: RegisteredUser, database: Database) -> None:
     await request_reset(http, ada.email)
     async with database.read_session() as session:
-        wanted = select(MailRequest).where(col(MailRequest.purpose) == "reset_password")
-        (request,) = (await session.scalars(wanted)).all()
+        query = select(MailRequest).where(col(MailRequest.purpose) == "reset_password")
+        (request,) = (await session.scalars(query)).all()
         resets = select(MailToken).where(col(MailToken.purpose) == "reset_password")
         assert (await session.scalars(resets)).all() == []
     assert request.email == ada.email
 
 
-async def test_unsendable_json_is_told_apart_from_a_wrong_link(http: httpx.AsyncClient) -> None:
+async def test_malformed_token_returns_422_and_unknown_token_400(http: httpx.AsyncClient) -> None:
     for token in ("", "x" * 513, None, 7):
         assert (await post(http, "/email/confirm", {"token": token})).status_code == 422
     assert (await post(http, "/email/confirm", {"token": "a\u0000b ☃"})).status_code == 400

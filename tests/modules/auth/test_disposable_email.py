@@ -1,4 +1,4 @@
-"""Mailboxes that are thrown away."""
+"""Rejection of disposable email addresses."""
 
 from collections.abc import Iterator
 
@@ -33,7 +33,7 @@ def refuse_disposable() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("email", DISPOSABLE)
-async def test_they_are_refused_where_the_setting_says_so(
+async def test_disposable_addresses_are_rejected_when_configured(
     http: httpx.AsyncClient, refuse_disposable: None, email: str
 ) -> None:
     response = await post(http, "/register", {"email": email, "password": PASSWORD})
@@ -44,15 +44,15 @@ async def test_they_are_refused_where_the_setting_says_so(
 
 
 @pytest.mark.parametrize("email", ["a@example.com", "a@notown.example", "a@guerrillamail.com", "a@example.example"])
-async def test_others_are_not(http: httpx.AsyncClient, refuse_disposable: None, email: str) -> None:
+async def test_other_addresses_are_accepted(http: httpx.AsyncClient, refuse_disposable: None, email: str) -> None:
     assert (await post(http, "/register", {"email": email, "password": PASSWORD})).status_code == 202
 
 
-async def test_nobody_moves_to_one(ada: RegisteredUser, refuse_disposable: None) -> None:
+async def test_email_change_to_a_disposable_address_is_rejected(ada: RegisteredUser, refuse_disposable: None) -> None:
     body = {"new_email": "a@mailinator.com", "current_password": PASSWORD}
     response = await ada.send("POST", "/auth/email/change", body)
     assert (response.status_code, error_code(response)) == (422, "DISPOSABLE_EMAIL")
 
 
-async def test_they_are_taken_unless_the_setting_says_otherwise(http: httpx.AsyncClient) -> None:
+async def test_disposable_addresses_are_accepted_by_default(http: httpx.AsyncClient) -> None:
     assert (await post(http, "/register", {"email": DISPOSABLE[0], "password": PASSWORD})).status_code == 202

@@ -1,4 +1,4 @@
-"""Signing in by a mailed link."""
+"""Sign-in with an emailed link."""
 
 import asyncio
 from collections.abc import Iterator
@@ -35,9 +35,7 @@ async def request_token(http: httpx.AsyncClient, mailbox: Mailbox, email: str) -
     return (await mailbox.latest(email)).token
 
 
-async def test_whoever_reads_the_mail_is_in_once(
-    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
-) -> None:
+async def test_magic_link_signs_in_once(http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox) -> None:
     token = await request_token(http, mailbox, ada.email)
     response = await post(http, VERIFY, {"token": token})
     tokens = response.json()
@@ -47,14 +45,16 @@ async def test_whoever_reads_the_mail_is_in_once(
     assert (again.status_code, error_code(again)) == (400, "LINK_INVALID")
 
 
-async def test_a_browser_gets_a_cookie(http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox) -> None:
+async def test_magic_link_sets_a_session_cookie_for_browsers(
+    http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
+) -> None:
     token = await request_token(http, mailbox, ada.email)
     response = await post(http, VERIFY, {"token": token, "session": "cookie"})
     assert set(response.json()) == {"user", "csrf_token"}
     assert (await http.get("/api/v1/app/users/me")).json()["email"] == ada.email
 
 
-async def test_of_fifty_that_open_it_at_once_one_is_in(
+async def test_magic_link_succeeds_once_for_concurrent_requests(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     token = await request_token(http, mailbox, ada.email)
@@ -62,7 +62,7 @@ async def test_of_fifty_that_open_it_at_once_one_is_in(
     assert sorted(response.status_code for response in responses) == [200] + [400] * 19
 
 
-async def test_asking_tells_nobody_whether_there_is_an_account(
+async def test_magic_link_request_does_not_reveal_whether_an_account_exists(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, statements: StatementRecorder
 ) -> None:
     responses, sent = [], []
@@ -76,7 +76,7 @@ async def test_asking_tells_nobody_whether_there_is_an_account(
     assert [mail.to for mail in await mailbox.list_new()] == [ada.email]
 
 
-async def test_a_strangers_request_leaves_the_owners_link_valid_and_one_use_ends_them_all(
+async def test_magic_link_request_of_a_stranger_keeps_the_owners_link_valid_until_one_is_used(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, app: Api
 ) -> None:
     own = await request_token(http, mailbox, ada.email)
@@ -86,7 +86,7 @@ async def test_a_strangers_request_leaves_the_owners_link_valid_and_one_use_ends
     assert error_code(await post(http, VERIFY, {"token": strangers})) == "LINK_INVALID"
 
 
-async def test_a_browser_that_did_not_ask_for_the_link_names_the_account_first(
+async def test_magic_link_on_another_browser_requires_the_email_of_the_account(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, app: Api
 ) -> None:
     token = await request_token(http, mailbox, ada.email)
@@ -102,19 +102,19 @@ async def test_a_browser_that_did_not_ask_for_the_link_names_the_account_first(
         assert "uc_session" in other.cookies
 
 
-async def test_the_page_shows_whose_account_it_is_to_a_browser_that_did_not_ask(
+async def test_magic_link_page_on_another_browser_shows_the_email_of_the_account(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, app: Api
 ) -> None:
     token = await request_token(http, mailbox, ada.email)
     async with make_client(app) as other:
-        asked = await other.post("/magic-link", data={"token": token}, headers=BROWSER)
-        assert (asked.status_code, "uc_session" in other.cookies) == (200, False)
-        assert f"Sign in as {ada.email}" in asked.text
-        entered = await other.post("/magic-link", data=hidden_fields(asked), headers=BROWSER)
-        assert (entered.status_code, "uc_session" in other.cookies) == (303, True)
+        page = await other.post("/magic-link", data={"token": token}, headers=BROWSER)
+        assert (page.status_code, "uc_session" in other.cookies) == (200, False)
+        assert f"Sign in as {ada.email}" in page.text
+        confirmed = await other.post("/magic-link", data=hidden_fields(page), headers=BROWSER)
+        assert (confirmed.status_code, "uc_session" in other.cookies) == (303, True)
 
 
-async def test_a_link_is_void_once_the_password_changed(
+async def test_magic_link_is_revoked_by_a_password_change(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     token = await request_token(http, mailbox, ada.email)
@@ -123,7 +123,7 @@ async def test_a_link_is_void_once_the_password_changed(
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
 
 
-async def test_a_link_is_void_once_a_reset_link_was_used(
+async def test_magic_link_is_revoked_by_a_password_reset(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     token = await request_token(http, mailbox, ada.email)
@@ -134,7 +134,7 @@ async def test_a_link_is_void_once_a_reset_link_was_used(
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
 
 
-async def test_a_link_expires_and_one_for_something_else_does_not_sign_in(
+async def test_magic_link_is_rejected_when_expired_or_of_another_purpose(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
     await post(http, "/password/forgot", {"email": ada.email})
@@ -147,7 +147,7 @@ async def test_a_link_expires_and_one_for_something_else_does_not_sign_in(
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
 
 
-async def test_somebody_kept_out_gets_no_link_and_an_earlier_one_is_void(
+async def test_deactivation_revokes_magic_links_and_prevents_new_ones(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, admin: httpx.AsyncClient
 ) -> None:
     token = await request_token(http, mailbox, ada.email)
@@ -160,14 +160,14 @@ async def test_somebody_kept_out_gets_no_link_and_an_earlier_one_is_void(
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
 
 
-async def test_a_second_factor_is_asked_for_all_the_same(
+async def test_magic_link_requires_the_second_factor(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Asking:
+    class Provider:
         async def create_challenge(self, session: Session, user: User, *_: object) -> MfaRequired:
-            return MfaRequired(details={"mfa_token": "halfway", "methods": user.second_factors})
+            return MfaRequired(details={"mfa_token": "pending", "methods": user.second_factors})
 
-    monkeypatch.setattr(second_factor, "_provider", Asking())
+    monkeypatch.setattr(second_factor, "_provider", Provider())
     async with database.session() as session:
         await session.execute(update(User).where(col(User.email) == ada.email).values(second_factors=["totp"]))
     token = await request_token(http, mailbox, ada.email)
@@ -177,7 +177,7 @@ async def test_a_second_factor_is_asked_for_all_the_same(
     assert (await post(http, VERIFY, {"token": token})).status_code == 400
 
 
-async def test_nothing_of_it_is_there_unless_it_is_offered(
+async def test_magic_link_endpoints_return_404_when_disabled(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     token = await request_token(http, mailbox, ada.email)
@@ -188,7 +188,7 @@ async def test_nothing_of_it_is_there_unless_it_is_offered(
     assert await mailbox.list_new(ada.email) == []
 
 
-async def test_another_site_cannot_sign_a_browser_in(
+async def test_cross_site_magic_link_sign_in_is_rejected(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     token = await request_token(http, mailbox, ada.email)
@@ -199,7 +199,7 @@ async def test_another_site_cannot_sign_a_browser_in(
     assert (await post(http, VERIFY, body)).status_code == 200
 
 
-async def test_opening_the_page_signs_nobody_in_and_its_button_does(
+async def test_magic_link_page_signs_in_on_post_only(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     token = await request_token(http, mailbox, ada.email)

@@ -1,4 +1,4 @@
-"""What is done beside requests: starting, stopping, forgetting."""
+"""Startup, shutdown, maintenance and cleanup of the auth module."""
 
 import asyncio
 
@@ -31,7 +31,7 @@ def create_application(database: Database) -> FastAPI:
     return app
 
 
-async def test_stopping_writes_what_was_seen_last(ada: RegisteredUser, database: Database) -> None:
+async def test_shutdown_flushes_last_seen_times(ada: RegisteredUser, database: Database) -> None:
     app = create_application(database)
     await lifespan.start(app)
     auth_services: AuthServices = app.state.auth_services
@@ -44,7 +44,7 @@ async def test_stopping_writes_what_was_seen_last(ada: RegisteredUser, database:
         assert await session.scalar(select(AuthSession.ip)) == "203.0.113.5"
 
 
-async def test_without_a_secret_key_nothing_starts(database: Database) -> None:
+async def test_startup_fails_without_a_secret_key(database: Database) -> None:
     settings = load(CoreSettings)
     use(settings.model_copy(update={"secret_key": SecretStr("")}))
     try:
@@ -54,9 +54,7 @@ async def test_without_a_secret_key_nothing_starts(database: Database) -> None:
         use(settings)
 
 
-async def test_what_was_seen_and_could_not_be_written_is_not_lost(
-    ada: RegisteredUser, auth_services: AuthServices
-) -> None:
+async def test_failed_flush_keeps_the_last_seen_times(ada: RegisteredUser, auth_services: AuthServices) -> None:
     class Down:
         def session(self) -> None:
             raise ConnectionError
@@ -67,16 +65,16 @@ async def test_what_was_seen_and_could_not_be_written_is_not_lost(
     assert await auth_services.last_seen.flush(auth_services.database) >= 1
 
 
-async def test_what_has_had_its_time_is_forgotten_and_what_has_not_is_kept(
+async def test_clean_up_deletes_only_expired_rows(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database, jobs: CapturedJobs
 ) -> None:
     await register(http, new_email())
     await post(http, "/password/forgot", {"email": ada.email})
     await post(http, "/refresh", {"refresh_token": ada.refresh_token})
     await jobs.run_all()
-    kept = await row_counts(database)
+    before = await row_counts(database)
     await run_clean_up(database, jobs)
-    assert await row_counts(database) == kept
+    assert await row_counts(database) == before
     async with database.session() as session:
         connection = await session.raw()
         for table in ("auth_registrations", "auth_mail_requests", "auth_mail_tokens", "auth_sessions"):
@@ -97,7 +95,7 @@ async def row_counts(database: Database) -> list[int]:
         return [int(await session.scalar(select(func.count()).select_from(model))) for model in models]
 
 
-async def test_the_upkeep_goes_on_after_a_failure(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_maintenance_continues_after_a_failure(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     from undercroft.modules.auth import services as module
 
     auth_services, rounds = AuthServices.create(database), asyncio.Event()
@@ -113,13 +111,13 @@ async def test_the_upkeep_goes_on_after_a_failure(database: Database, monkeypatc
 
     monkeypatch.setattr(module, "FLUSH_SECONDS", 0.01)
     monkeypatch.setattr(auth_services.last_seen, "flush", flush)
-    keeping = asyncio.create_task(auth_services.run_maintenance())
+    maintenance = asyncio.create_task(auth_services.run_maintenance())
     async with asyncio.timeout(5):
         await rounds.wait()
-    keeping.cancel()
+    maintenance.cancel()
 
 
-async def test_an_outage_at_the_start_signs_nobody_out(
+async def test_tokens_stay_valid_after_a_database_outage_at_startup(
     ada: RegisteredUser, auth_services: AuthServices, database: Database
 ) -> None:
     down = Database(load(DatabaseSettings), "postgresql://nobody:nothing@127.0.0.1:1/nowhere")
@@ -140,7 +138,9 @@ async def test_an_outage_at_the_start_signs_nobody_out(
         await down.close()
 
 
-async def test_an_outage_is_no_reason_to_be_unauthorized(ada: RegisteredUser, auth_services: AuthServices) -> None:
+async def test_database_outage_raises_unavailable_instead_of_unauthorized(
+    ada: RegisteredUser, auth_services: AuthServices
+) -> None:
     down = Database(load(DatabaseSettings), "postgresql://nobody:nothing@127.0.0.1:1/nowhere")
     authenticator = TokenAuthenticator(down, auth_services.tokens, auth_services.last_seen, auth_services.last_used)
     headers = {b"authorization": f"Bearer {ada.access_token}".encode()}

@@ -1,4 +1,4 @@
-"""The pages behind mailed links."""
+"""The pages that emailed links open."""
 
 import re
 
@@ -20,7 +20,7 @@ def hidden_token(page: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("path", ["/verify-email", "/reset-password", "/confirm-email"])
-async def test_opening_a_page_asks_the_database_nothing_and_nothing_keeps_it(
+async def test_link_pages_run_no_statement_and_are_not_cached(
     http: httpx.AsyncClient, statements: StatementRecorder, path: str
 ) -> None:
     response = await http.get(path, params={"token": "a-token<script>"}, headers=BROWSER)
@@ -33,9 +33,7 @@ async def test_opening_a_page_asks_the_database_nothing_and_nothing_keeps_it(
     assert statements.count == 0
 
 
-async def test_a_mail_scanner_that_opens_the_link_verifies_nothing_and_the_button_does(
-    http: httpx.AsyncClient, mailbox: Mailbox
-) -> None:
+async def test_verification_page_verifies_on_post_only(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
     email = new_email()
     await register(http, email)
     token = (await mailbox.latest(email)).token
@@ -53,12 +51,12 @@ async def test_a_mail_scanner_that_opens_the_link_verifies_nothing_and_the_butto
     assert again.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_a_password_is_reset_by_the_page(http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox) -> None:
+async def test_password_is_reset_on_the_page(http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox) -> None:
     await mailbox.list_new()
-    asked = await http.post("/reset-password", data={"email": ada.email.upper()}, headers=BROWSER)
+    known = await http.post("/reset-password", data={"email": ada.email.upper()}, headers=BROWSER)
     unknown = await http.post("/reset-password", data={"email": new_email()}, headers=BROWSER)
-    nonsense = await http.post("/reset-password", data={"email": "nobody"}, headers=BROWSER)
-    sent = [(await follow_redirect(http, each)).text for each in (asked, unknown, nonsense)]
+    nonsense = await http.post("/reset-password", data={"email": "no address"}, headers=BROWSER)
+    sent = [(await follow_redirect(http, each)).text for each in (known, unknown, nonsense)]
     assert sent[0] == sent[1] == sent[2]
     assert 'href="/reset-password"' in sent[0]
     token = (await mailbox.latest(ada.email)).token
@@ -77,7 +75,7 @@ async def test_a_password_is_reset_by_the_page(http: httpx.AsyncClient, ada: Reg
     assert (await sign_in(http, ada.email, PASSWORD)).status_code == 401
 
 
-async def test_a_new_address_is_confirmed_by_the_page(
+async def test_email_change_is_confirmed_on_the_page(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     to = new_email()
@@ -91,7 +89,7 @@ async def test_a_new_address_is_confirmed_by_the_page(
 @pytest.mark.parametrize(
     "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}]
 )
-async def test_another_site_cannot_press_the_button(
+async def test_cross_site_posts_to_link_pages_are_rejected(
     http: httpx.AsyncClient, mailbox: Mailbox, headers: dict[str, str]
 ) -> None:
     email = new_email()
@@ -103,8 +101,8 @@ async def test_another_site_cannot_press_the_button(
     assert (await post(http, "/verify-email", {"token": token})).status_code == 200
 
 
-async def test_a_link_without_its_token_says_so(http: httpx.AsyncClient) -> None:
+async def test_link_pages_report_a_missing_token(http: httpx.AsyncClient) -> None:
     assert "incomplete" in (await http.get("/verify-email")).text
     assert (await http.post("/verify-email", data={})).status_code == 400
-    assert "Send the link" in (await http.get("/reset-password")).text
+    assert "Send link" in (await http.get("/reset-password")).text
     assert (await http.post("/confirm-email", data={"token": "x" * 600})).status_code == 422

@@ -1,4 +1,4 @@
-"""A request that waited is authorized again before it commits, whoever sent it and whatever was revoked meanwhile."""
+"""A request that waited is authorized again before it commits."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ async def are_blocked(database: Database, number: int) -> bool:
 
 @dataclass
 class BlockedRequests:
-    """Requests that wait for a row which `execute` writes beside; its changes commit before they go on."""
+    """Requests that wait for a locked row. The changes of `execute` commit before the requests continue."""
 
     database: Database
     session: Any
@@ -65,16 +65,16 @@ class BlockedRequests:
 
 @asynccontextmanager
 async def holding_locks(database: Database, sql: str, *values: Any) -> AsyncIterator[BlockedRequests]:
-    """While the block runs, this statement's locks are not released."""
+    """Hold the locks of this statement while the block runs."""
     async with database.session() as session:
-        parked = BlockedRequests(database, session)
-        await parked.execute(sql, *values)
-        yield parked
+        blocked = BlockedRequests(database, session)
+        await blocked.execute(sql, *values)
+        yield blocked
 
 
 @dataclass
 class Member:
-    """A member of a team with a project that the member may delete."""
+    """A member of a team, and a project that the member is allowed to delete."""
 
     person: SignedInUser
     team: dict[str, Any]
@@ -132,38 +132,36 @@ LOCK_PROJECT = "SELECT id FROM projects WHERE id = $1 FOR UPDATE"
 
 
 @pytest.mark.parametrize("revoked", MEMBER_REVOCATIONS)
-async def test_request_that_waited_for_a_row_is_refused_when_its_caller_was_revoked(
+async def test_blocked_request_is_rejected_when_its_caller_is_revoked(
     database: Database, member: Member, revoked: str
 ) -> None:
     sql, status, code = MEMBER_REVOCATIONS[revoked]
-    async with holding_locks(database, LOCK_PROJECT, member.project_id) as parked:
-        await parked.send(member.delete())
-        await parked.execute(sql, member.person.user_id)
-    assert_error(await parked.requests[0], status, code)
+    async with holding_locks(database, LOCK_PROJECT, member.project_id) as blocked:
+        await blocked.send(member.delete())
+        await blocked.execute(sql, member.person.user_id)
+    assert_error(await blocked.requests[0], status, code)
     assert not await is_deleted(database, member)
 
 
-async def test_request_that_waited_for_a_row_is_carried_out_when_others_were_revoked(
+async def test_blocked_request_succeeds_when_another_user_is_revoked(
     app: Api, database: Database, member: Member, create_user: Any
 ) -> None:
     bystander = await create_user()
     await add_member(app, member.team, bystander, "editor")
-    async with holding_locks(database, LOCK_PROJECT, member.project_id) as parked:
-        await parked.send(member.delete())
+    async with holding_locks(database, LOCK_PROJECT, member.project_id) as blocked:
+        await blocked.send(member.delete())
         for sql in ("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", MEMBER_REVOCATIONS["removal"][0]):
-            await parked.execute(sql, bystander.user_id)
-    assert (await parked.requests[0]).status_code == 204
+            await blocked.execute(sql, bystander.user_id)
+    assert (await blocked.requests[0]).status_code == 204
     assert await is_deleted(database, member)
 
 
-async def test_request_that_waited_is_refused_when_it_could_do_more_on_arrival(
-    database: Database, member: Member
-) -> None:
-    """Services decide by the principal, too, so less is refused even where the route's own guard would not mind."""
-    async with holding_locks(database, LOCK_PROJECT, member.project_id) as parked:
-        await parked.send(member.delete())
-        await parked.execute("UPDATE team_roles SET permissions = '{projects:write}'")
-    assert_error(await parked.requests[0], 409, "AUTHORIZATION_CHANGED")
+async def test_blocked_request_is_rejected_when_its_permissions_are_reduced(database: Database, member: Member) -> None:
+    """Services also check the principal, so a reduction is rejected even if the guard of the route would pass."""
+    async with holding_locks(database, LOCK_PROJECT, member.project_id) as blocked:
+        await blocked.send(member.delete())
+        await blocked.execute("UPDATE team_roles SET permissions = '{projects:write}'")
+    assert_error(await blocked.requests[0], 409, "AUTHORIZATION_CHANGED")
     assert not await is_deleted(database, member)
 
 
@@ -182,20 +180,20 @@ KEY_REVOCATIONS = {
 
 
 @pytest.mark.parametrize("revoked", KEY_REVOCATIONS)
-async def test_request_of_an_api_key_that_waited_is_refused_when_the_key_was_revoked(
+async def test_blocked_api_key_request_is_rejected_when_the_key_is_revoked(
     app: Api, database: Database, member: Member, revoked: str
 ) -> None:
     sql, status, code = KEY_REVOCATIONS[revoked]
     made = assert_success(await member.person.client.post(KEYS, json={"name": "k", "scopes": ["projects:write"]}))
     async with make_client(app, Authorization=f"Bearer {made['key']}") as program:
-        async with holding_locks(database, LOCK_PROJECT, member.project_id) as parked:
-            await parked.send(member.delete(program))
-            await parked.execute(sql, member.person.user_id)
-        assert_error(await parked.requests[0], status, code)
+        async with holding_locks(database, LOCK_PROJECT, member.project_id) as blocked:
+            await blocked.send(member.delete(program))
+            await blocked.execute(sql, member.person.user_id)
+        assert_error(await blocked.requests[0], status, code)
     assert not await is_deleted(database, member)
 
 
-async def test_request_of_a_teams_key_that_waited_is_refused_when_the_key_was_revoked(
+async def test_blocked_team_key_request_is_rejected_when_the_key_is_revoked(
     app: Api, database: Database, create_user: Any
 ) -> None:
     owner = await create_user()
@@ -203,67 +201,63 @@ async def test_request_of_a_teams_key_that_waited_is_refused_when_the_key_was_re
     project = assert_success(await owner.client.post(PROJECTS, json={"name": "Website"}, headers=team_header(team)))
     made = assert_success(await owner.client.post(KEYS, json={"name": "k", "kind": "team"}, headers=team_header(team)))
     async with make_client(app, Authorization=f"Bearer {made['key']}") as program:
-        async with holding_locks(database, LOCK_PROJECT, UUID(project["id"])) as parked:
-            await parked.send(program.delete(f"{PROJECTS}/{project['id']}"))
-            await parked.execute("DELETE FROM api_keys WHERE id = $1", UUID(made["id"]))
-        assert_error(await parked.requests[0], 401, "INVALID_API_KEY")
+        async with holding_locks(database, LOCK_PROJECT, UUID(project["id"])) as blocked:
+            await blocked.send(program.delete(f"{PROJECTS}/{project['id']}"))
+            await blocked.execute("DELETE FROM api_keys WHERE id = $1", UUID(made["id"]))
+        assert_error(await blocked.requests[0], 401, "INVALID_API_KEY")
 
 
-async def test_key_is_not_made_by_a_request_that_waited_while_its_session_was_revoked(
-    database: Database, create_user: Any
-) -> None:
+async def test_blocked_request_creates_no_key_when_its_session_is_revoked(database: Database, create_user: Any) -> None:
     person, bystander = await create_user(), await create_user()
     lock = "SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
-    async with holding_locks(database, lock, [person.user_id, bystander.user_id]) as parked:
+    async with holding_locks(database, lock, [person.user_id, bystander.user_id]) as blocked:
         for each in (person, bystander):
-            await parked.send(each.client.post(KEYS, json={"name": "k"}))
-        await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
-    assert_error(await parked.requests[0], *SESSION_ENDED)
-    assert (await parked.requests[1]).status_code == 201
+            await blocked.send(each.client.post(KEYS, json={"name": "k"}))
+        await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
+    assert_error(await blocked.requests[0], *SESSION_ENDED)
+    assert (await blocked.requests[1]).status_code == 201
     assert await count(database, "SELECT count(*) FROM api_keys WHERE user_id = $1", person.user_id) == 0
 
 
 @pytest.mark.parametrize("wait", ["user", "pool"])
-async def test_project_is_not_made_by_a_request_that_waited_while_its_session_was_revoked(
+async def test_blocked_request_creates_no_project_when_its_session_is_revoked(
     database: Database, create_user: Any, wait: str
 ) -> None:
-    """The fastest write is one statement without a transaction, until it has to wait: for a row or for a connection."""
+    """The write is a single statement without a transaction, unless it waits for a row or a connection."""
     person, bystander = await create_user(), await create_user()
     lock = "SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
-    async with holding_locks(database, lock, [person.user_id, bystander.user_id]) as parked:
+    async with holding_locks(database, lock, [person.user_id, bystander.user_id]) as blocked:
         connections = AsyncExitStack()
         while wait == "pool" and database.write.in_use < database.settings.db_pool_size:
             await (await connections.enter_async_context(database.session())).raw()
         for each in (person, bystander):
-            await parked.send(each.client.post(PROJECTS, json={"name": "Website"}), waiting=wait == "user")
+            await blocked.send(each.client.post(PROJECTS, json={"name": "Website"}), waiting=wait == "user")
         if wait == "pool":
             await wait_until(lambda: are_queued(database, 2))
-        await asyncio.wait(parked.requests, timeout=2 * authorization.FRESH_SECONDS)
+        await asyncio.wait(blocked.requests, timeout=2 * authorization.FRESH_SECONDS)
         await connections.aclose()
-        await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
-    assert_error(await parked.requests[0], *SESSION_ENDED)
-    assert (await parked.requests[1]).status_code == 201
+        await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
+    assert_error(await blocked.requests[0], *SESSION_ENDED)
+    assert (await blocked.requests[1]).status_code == 201
     assert await count(database, "SELECT count(*) FROM projects WHERE created_by = $1", person.user_id) == 0
 
 
 async def are_queued(database: Database, number: int) -> bool:
-    """Whether so many requests wait for a connection."""
+    """Whether this number of requests waits for a connection."""
     return len(database.write._waiters) == number
 
 
-async def test_administrator_whose_role_was_lowered_while_waiting_changes_nobody(
-    database: Database, create_user: Any
-) -> None:
+async def test_blocked_admin_request_is_rejected_when_the_role_is_lowered(database: Database, create_user: Any) -> None:
     root, target = await create_user(role=PlatformRole.SUPERADMIN), await create_user()
     path = f"/api/v1/admin/users/{target.user_id}/activate"
-    async with holding_locks(database, "UPDATE users SET is_active = false WHERE id = $1", target.user_id) as parked:
-        await parked.send(root.client.post(path))
-        await parked.execute("UPDATE users SET role = 'user' WHERE id = $1", root.user_id)
-    assert_error(await parked.requests[0], 403, "PERMISSION_DENIED")
+    async with holding_locks(database, "UPDATE users SET is_active = false WHERE id = $1", target.user_id) as blocked:
+        await blocked.send(root.client.post(path))
+        await blocked.execute("UPDATE users SET role = 'user' WHERE id = $1", root.user_id)
+    assert_error(await blocked.requests[0], 403, "PERMISSION_DENIED")
     assert await count(database, "SELECT count(*) FROM users WHERE id = $1 AND is_active", target.user_id) == 0
 
 
-async def test_form_of_an_administrator_who_was_signed_out_while_waiting_changes_nobody(
+async def test_blocked_admin_form_is_rejected_when_the_session_is_revoked(
     database: Database, browser: Any, create_user: Any
 ) -> None:
     client, target = await browser(role=PlatformRole.SUPERADMIN), await create_user()
@@ -271,84 +265,82 @@ async def test_form_of_an_administrator_who_was_signed_out_while_waiting_changes
     page = (await client.get(path)).text
     seen = page.partition('name="seen" value="')[2].partition('"')[0]
     form = {"full_name": "Mallory", "role": "user", "is_active": "y", "locale": "en", "timezone": "UTC", "seen": seen}
-    async with holding_locks(database, "SELECT id FROM users WHERE id = $1 FOR UPDATE", target.user_id) as parked:
-        await parked.send(client.post(path, data=form))
-        await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE cookie_hash IS NOT NULL")
-    assert (await parked.requests[0]).status_code != 302
+    async with holding_locks(database, "SELECT id FROM users WHERE id = $1 FOR UPDATE", target.user_id) as blocked:
+        await blocked.send(client.post(path, data=form))
+        await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE cookie_hash IS NOT NULL")
+    assert (await blocked.requests[0]).status_code != 302
     assert await count(database, "SELECT count(*) FROM users WHERE full_name = 'Mallory'") == 0
 
 
-async def test_request_that_waited_for_anything_is_authorized_again(
+async def test_request_that_took_long_is_authorized_again_without_a_lock_wait(
     database: Database, create_user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The wait for a unique name takes no lock that the request asked for: time alone says that it waited."""
+    """The wait for a unique name is not a lock wait of the request: only the elapsed time shows it."""
     monkeypatch.setattr(authorization, "FRESH_SECONDS", 0.0)
     person = await create_user()
     columns = "id, name, slug, auto_join_domains, require_mfa, created_at, updated_at"
     insert = f"INSERT INTO teams ({columns}) VALUES (gen_random_uuid(), 'A', 'acme', '{{}}', false, now(), now())"
     with pytest.raises(RuntimeError, match="not committed"):
-        async with holding_locks(database, insert) as parked:
-            await parked.send(person.client.post(TEAMS, json={"name": "Acme", "slug": "acme"}))
+        async with holding_locks(database, insert) as blocked:
+            await blocked.send(person.client.post(TEAMS, json={"name": "Acme", "slug": "acme"}))
             async with database.session() as session:
                 sql = "UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1"
                 await (await session.raw()).execute(sql, person.user_id)
             raise RuntimeError("not committed")
-    assert_error(await parked.requests[0], *SESSION_ENDED)
+    assert_error(await blocked.requests[0], *SESSION_ENDED)
     assert await count(database, "SELECT count(*) FROM teams WHERE slug = 'acme'") == 0
 
 
-@pytest.mark.parametrize("apart", [False, True])
-async def test_request_behind_an_idempotency_key_is_refused_when_its_session_was_revoked(
-    app: Api, start_instance: Any, database: Database, create_user: Any, apart: bool
+@pytest.mark.parametrize("two_processes", [False, True])
+async def test_request_waiting_for_an_idempotency_key_is_rejected_when_its_session_is_revoked(
+    app: Api, start_instance: Any, database: Database, create_user: Any, two_processes: bool
 ) -> None:
-    """Two of one key, at one process or at two: neither is carried out, and the key is free for those who may."""
+    """Two requests with one key, in one process or in two: both are rejected, and the key is released."""
     person = await create_user()
     headers = {"Idempotency-Key": "one-and-the-same", "Authorization": f"Bearer {person.token}"}
-    async with make_client(await start_instance() if apart else app) as other:
+    async with make_client(await start_instance() if two_processes else app) as other:
         lock = "SELECT id FROM users WHERE id = $1 FOR UPDATE"
-        async with holding_locks(database, lock, person.user_id) as parked:
-            await parked.send(person.client.post(KEYS, json={"name": "k"}, headers=headers))
-            await parked.send(other.post(KEYS, json={"name": "k"}, headers=headers), waiting=apart)
-            await parked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
-        for response in await asyncio.gather(*parked.requests):
+        async with holding_locks(database, lock, person.user_id) as blocked:
+            await blocked.send(person.client.post(KEYS, json={"name": "k"}, headers=headers))
+            await blocked.send(other.post(KEYS, json={"name": "k"}, headers=headers), waiting=two_processes)
+            await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
+        for response in await asyncio.gather(*blocked.requests):
             assert_error(response, *SESSION_ENDED)
     assert await count(database, "SELECT count(*) FROM api_keys") == 0
     assert await count(database, "SELECT count(*) FROM idempotency_keys") == 0
 
 
-async def test_stored_response_is_not_replayed_to_a_session_that_was_revoked_while_it_waited(
+async def test_stored_response_is_not_replayed_when_the_session_is_revoked_during_the_wait(
     database: Database, user: AsyncClient
 ) -> None:
     headers = {"Idempotency-Key": "one-and-the-same"}
     assert_success(await user.post(PROJECTS, json={"name": "Website"}, headers=headers))
-    async with holding_locks(database, "SELECT digest FROM idempotency_keys FOR UPDATE") as parked:
-        await parked.send(user.post(PROJECTS, json={"name": "Website"}, headers=headers))
-        await parked.execute("UPDATE auth_sessions SET revoked_at = now()")
-    assert_error(await parked.requests[0], *SESSION_ENDED)
+    async with holding_locks(database, "SELECT digest FROM idempotency_keys FOR UPDATE") as blocked:
+        await blocked.send(user.post(PROJECTS, json={"name": "Website"}, headers=headers))
+        await blocked.execute("UPDATE auth_sessions SET revoked_at = now()")
+    assert_error(await blocked.requests[0], *SESSION_ENDED)
     assert await count(database, "SELECT count(*) FROM projects") == 1
 
 
-def session_id_of(person: SignedInUser) -> str:
+def get_session_id(person: SignedInUser) -> str:
     payload = person.token.split(".")[1]
     return str(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"])
 
 
-async def test_request_may_end_what_it_is_authorized_by(
+async def test_request_can_revoke_its_own_authorization(
     app: Api, database: Database, member: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the transaction itself revokes is not held against it, however long it took."""
+    """A revocation by the transaction itself does not reject it, however long it took."""
     monkeypatch.setattr(authorization, "FRESH_SECONDS", 0.0)
     person = member.person
     assert_success(await person.client.delete(f"{TEAMS}/{member.team['id']}/members/{person.user_id}"))
     assert await count(database, "SELECT count(*) FROM memberships WHERE role = 'editor'") == 0
-    assert_success(await person.client.delete(f"/api/v1/auth/sessions/{session_id_of(person)}"))
+    assert_success(await person.client.delete(f"/api/v1/auth/sessions/{get_session_id(person)}"))
     assert_error(await person.client.get("/api/v1/app/users/me"), *SESSION_ENDED)
 
 
-async def test_revocation_commits_before_or_after_a_request_and_never_between(
-    database: Database, create_user: Any
-) -> None:
-    """Of a session that is revoked while many of its requests are about to commit, no row appears afterwards."""
+async def test_revocation_commits_before_or_after_a_concurrent_request(database: Database, create_user: Any) -> None:
+    """After a session is revoked, its concurrent requests commit no more rows."""
     for _ in range(5):
         person = await create_user()
         rows = "SELECT count(*) FROM api_keys WHERE user_id = $1"

@@ -1,4 +1,4 @@
-"""Taking an account back: what was made before opens it no more, and no stolen session makes a place a known one."""
+"""Account recovery: it revokes earlier access, and use of a stolen session does not make its IP address known."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ async def reset_password(http: httpx.AsyncClient, person: RegisteredUser, mailbo
     assert (await post(http, "/password/reset", {"token": token, "password": NEW_PASSWORD})).status_code == 204
 
 
-async def test_password_reset_revokes_the_owners_keys_and_nobody_elses(
+async def test_password_reset_revokes_only_the_api_keys_of_the_user(
     http: httpx.AsyncClient, ada: RegisteredUser, bea: RegisteredUser, mailbox: Mailbox
 ) -> None:
     keys, other = [await make_key(ada) for _ in range(2)], await make_key(bea)
@@ -60,7 +60,7 @@ async def test_password_reset_revokes_the_owners_keys_and_nobody_elses(
     assert "API keys were revoked" in notice.text
 
 
-async def test_password_reset_leaves_the_keys_of_a_team(
+async def test_password_reset_does_not_revoke_team_keys(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     team = (await ada.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
@@ -72,7 +72,7 @@ async def test_password_reset_leaves_the_keys_of_a_team(
     assert (await http.get("/api/v1/app/projects", headers=bearer)).status_code == 200
 
 
-async def test_password_set_by_a_command_revokes_the_owners_keys_and_notifies_them(
+async def test_set_password_command_revokes_api_keys_and_notifies_the_user(
     http: httpx.AsyncClient, ada: RegisteredUser, bea: RegisteredUser, mailbox: Mailbox
 ) -> None:
     key, other = await make_key(ada), await make_key(bea)
@@ -101,7 +101,7 @@ async def test_deactivation_suspends_keys_and_activation_restores_them(
 
 
 async def known_ips(database: Database, email: str) -> list[str]:
-    """From where sign-ins to an account go on while it is attacked from everywhere."""
+    """Return the IP addresses that can still sign in while the account is throttled."""
     throttle = Throttle(database, scale=1)
     for number in range(ACCOUNT.free_attempts):
         await throttle.begin(email, Client(f"198.51.100.{number}", "tests"))
@@ -123,7 +123,7 @@ async def use_session(thief: httpx.AsyncClient, person: RegisteredUser, app: Api
     await app.state.auth_services.last_seen.flush(app.state.database)
 
 
-async def test_stolen_session_does_not_make_its_place_a_known_one(
+async def test_use_of_a_stolen_session_does_not_make_its_ip_known(
     app: Api, ada: RegisteredUser, thief: httpx.AsyncClient, database: Database
 ) -> None:
     await use_session(thief, ada, app)
@@ -133,7 +133,7 @@ async def test_stolen_session_does_not_make_its_place_a_known_one(
     assert await known_ips(database, ada.email) == [OWNER_IP]
 
 
-async def test_sign_in_makes_its_place_a_known_one_for_that_account_alone(
+async def test_sign_in_makes_its_ip_known_for_that_account_only(
     ada: RegisteredUser, bea: RegisteredUser, thief: httpx.AsyncClient, database: Database
 ) -> None:
     assert (await sign_in(thief, ada.email)).status_code == 200
@@ -142,7 +142,7 @@ async def test_sign_in_makes_its_place_a_known_one_for_that_account_alone(
     assert await known_ips(database, bea.email) == [OWNER_IP]
 
 
-async def test_password_reset_forgets_the_places_known_before(
+async def test_password_reset_forgets_known_ips(
     http: httpx.AsyncClient,
     ada: RegisteredUser,
     bea: RegisteredUser,
@@ -159,7 +159,7 @@ async def test_password_reset_forgets_the_places_known_before(
     assert await known_ips(database, bea.email) == [OWNER_IP, THIEF_IP]
 
 
-async def test_session_revoked_by_its_owner_is_no_known_place(
+async def test_ip_of_a_session_revoked_by_its_owner_is_not_known(
     ada: RegisteredUser, thief: httpx.AsyncClient, database: Database
 ) -> None:
     stolen = await sign_in(thief, ada.email)
@@ -172,7 +172,7 @@ async def test_session_revoked_by_its_owner_is_no_known_place(
     assert await known_ips(database, ada.email) == [OWNER_IP]
 
 
-async def test_ending_all_other_sessions_keeps_the_own_place_known_only(
+async def test_revoking_all_other_sessions_keeps_only_the_current_ip_known(
     ada: RegisteredUser, thief: httpx.AsyncClient, database: Database
 ) -> None:
     assert (await sign_in(thief, ada.email)).status_code == 200

@@ -1,4 +1,4 @@
-"""Refresh tokens are rotated, with an interval in which the same one returns the same successor."""
+"""Rotation and reuse of refresh tokens."""
 
 import asyncio
 from datetime import timedelta
@@ -40,7 +40,7 @@ INTERVAL = timedelta(seconds=10)
 CLIENT = Client("192.0.2.1", "tests")
 
 
-async def test_a_refresh_gives_a_pair_that_works(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+async def test_refresh_returns_a_working_token_pair(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     pair = (await post_refresh(http, ada.refresh_token)).json()
     assert pair["refresh_token"] != ada.refresh_token
     assert await profile_status(http, pair["access_token"]) == 200
@@ -74,7 +74,7 @@ async def test_refresh_token_reuse_after_the_interval_revokes_the_session_family
     assert (await post_refresh(http, other.refresh_token)).status_code == 200
     async with database.read_session() as session:
         revoked = (await session.scalars(select(col(AuthSession.revoked_at)))).all()
-    assert sorted(moment is None for moment in revoked) == [False, True]
+    assert sorted(revoked_at is None for revoked_at in revoked) == [False, True]
 
 
 async def test_owner_gets_one_email_when_a_copied_token_is_used(
@@ -86,11 +86,11 @@ async def test_owner_gets_one_email_when_a_copied_token_is_used(
         assert error_code(await post_refresh(http, ada.refresh_token)) == "TOKEN_REUSED"
     (mail,) = await mailbox.list_new()
     assert mail.to == ada.email
-    assert mail.subject == "A session of your Undercroft account was ended"
+    assert mail.subject == "A session of your Undercroft account was revoked"
     assert "/reset-password" in mail.text
 
 
-async def test_repeats_do_not_extend_the_interval(
+async def test_retries_do_not_extend_the_reuse_interval(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     await post_refresh(http, ada.refresh_token)
@@ -101,7 +101,7 @@ async def test_repeats_do_not_extend_the_interval(
     assert error_code(await post_refresh(http, ada.refresh_token)) == "TOKEN_REUSED"
 
 
-async def test_a_token_whose_successor_was_used_too_leads_to_one_chain_that_ends_when_one_holder_falls_behind(
+async def test_two_holders_share_one_token_chain_until_one_reuses_a_token_after_the_interval(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     second = (await post_refresh(http, ada.refresh_token)).json()["refresh_token"]
@@ -115,7 +115,7 @@ async def test_a_token_whose_successor_was_used_too_leads_to_one_chain_that_ends
         assert (await post_refresh(http, token)).status_code == 401
 
 
-async def test_fifty_parallel_refreshes_return_one_and_the_same_successor(
+async def test_concurrent_refreshes_return_the_same_successor(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     responses = await asyncio.gather(*(post_refresh(http, ada.refresh_token) for _ in range(50)))
@@ -134,7 +134,7 @@ async def test_processes_derive_the_same_successor(ada: RegisteredUser, database
     assert len({outcome.secret for outcome in outcomes}) == 1
 
 
-async def test_successor_of_before_a_change_of_secret_key_is_returned_after_it(
+async def test_successor_is_returned_again_after_a_rotation_of_the_secret_key(
     ada: RegisteredUser, database: Database
 ) -> None:
     before = load(CoreSettings)
@@ -144,12 +144,12 @@ async def test_successor_of_before_a_change_of_secret_key_is_returned_after_it(
         use(before.model_copy(update={"secret_key": new, "secret_keys": [before.secret_key]}))
         rotated = RefreshTokens(database)
         assert (await rotated.refresh(token=ada.refresh_token, client=CLIENT)).secret == successor
-        following = (await rotated.refresh(token=successor, client=CLIENT)).secret
+        next_successor = (await rotated.refresh(token=successor, client=CLIENT)).secret
         use(before.model_copy(update={"secret_key": new}))
-        unaware = RefreshTokens(database)
+        without_old_key = RefreshTokens(database)
         with pytest.raises(InvalidRefreshToken):
-            await unaware.refresh(token=ada.refresh_token, client=CLIENT)
-        assert (await unaware.refresh(token=successor, client=CLIENT)).secret == following
+            await without_old_key.refresh(token=ada.refresh_token, client=CLIENT)
+        assert (await without_old_key.refresh(token=successor, client=CLIENT)).secret == next_successor
     finally:
         use(before)
 
@@ -170,7 +170,7 @@ async def test_successor_depends_on_the_key_the_token_and_the_session(ada: Regis
     assert len(set(others)) == 4
 
 
-async def test_a_revoked_session_returns_no_successor_within_the_interval(
+async def test_refresh_of_a_revoked_session_fails_within_the_interval(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     pair = (await post_refresh(http, ada.refresh_token)).json()
@@ -179,7 +179,7 @@ async def test_a_revoked_session_returns_no_successor_within_the_interval(
     assert await count(database) == 2
 
 
-async def test_an_interval_of_zero_allows_no_repeat(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+async def test_reuse_interval_of_zero_allows_no_retry(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     before = load(AuthSettings)
     use(before.model_copy(update={"refresh_reuse_interval": 0}))
     try:
@@ -194,7 +194,7 @@ async def count(database: Database) -> int:
         return len((await session.scalars(select(col(RefreshToken.token_hash)))).all())
 
 
-async def test_tokens_of_strangers_and_ended_sessions_are_refused(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+async def test_unknown_and_revoked_refresh_tokens_are_rejected(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     assert error_code(await post_refresh(http, "x" * 43)) == "INVALID_REFRESH_TOKEN"
     assert error_code(await post_refresh(http, "snow ☃")) == "INVALID_REFRESH_TOKEN"
     assert (await post(http, "/logout", {"refresh_token": ada.refresh_token})).status_code == 204
@@ -202,16 +202,14 @@ async def test_tokens_of_strangers_and_ended_sessions_are_refused(http: httpx.As
     assert await profile_status(http, ada.access_token) == 401
 
 
-async def test_a_session_ends_when_it_was_not_used_for_long(
-    http: httpx.AsyncClient, ada: RegisteredUser, database: Database
-) -> None:
+async def test_session_expires_when_idle(http: httpx.AsyncClient, ada: RegisteredUser, database: Database) -> None:
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE auth_sessions SET expires_at = now() - interval '1 second'")
     assert error_code(await post_refresh(http, ada.refresh_token)) == "INVALID_REFRESH_TOKEN"
     assert await profile_status(http, ada.access_token) == 401
 
 
-async def test_use_moves_the_end_of_a_session_but_never_beyond_its_last_day(
+async def test_refresh_extends_a_session_up_to_its_maximum_lifetime(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     async with database.session() as session:
@@ -222,16 +220,14 @@ async def test_use_moves_the_end_of_a_session_but_never_beyond_its_last_day(
     assert row.expires_at == row.ends_at
 
 
-async def test_a_deactivated_person_cannot_refresh(
-    http: httpx.AsyncClient, mailbox: Mailbox, database: Database
-) -> None:
+async def test_deactivated_user_cannot_refresh(http: httpx.AsyncClient, mailbox: Mailbox, database: Database) -> None:
     person = await create_registered_user(http, mailbox)
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE users SET is_active = false")
     assert error_code(await post_refresh(http, person.refresh_token)) == "INVALID_REFRESH_TOKEN"
 
 
-async def test_refresh_tokens_are_kept_only_as_hashes(ada: RegisteredUser, database: Database) -> None:
+async def test_refresh_tokens_are_stored_only_as_hashes(ada: RegisteredUser, database: Database) -> None:
     async with database.read_session() as session:
         hashes = (await session.scalars(select(col(RefreshToken.token_hash)))).all()
     assert all(len(each) == 32 for each in hashes)

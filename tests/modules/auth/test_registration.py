@@ -1,4 +1,4 @@
-"""From an address and a password to an account."""
+"""Registration and email verification."""
 
 import asyncio
 
@@ -28,7 +28,7 @@ async def count(database: Database, model: type) -> int:
         return int(await session.scalar(select(func.count()).select_from(model)))
 
 
-async def test_a_newcomer_registers_verifies_and_is_signed_in(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
+async def test_registration_and_verification_sign_in(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
     email = new_email()
     assert (await register(http, email)).status_code == 202
     mail = await mailbox.latest(email)
@@ -44,30 +44,30 @@ async def test_a_newcomer_registers_verifies_and_is_signed_in(http: httpx.AsyncC
     assert [mail.subject for mail in await mailbox.list_new(email)] == ["Welcome to Undercroft"]
 
 
-async def test_nobody_signs_in_before_the_address_is_verified(http: httpx.AsyncClient) -> None:
+async def test_sign_in_fails_before_verification(http: httpx.AsyncClient) -> None:
     email = new_email()
     await register(http, email)
     response = await sign_in(http, email)
     assert (response.status_code, error_code(response)) == (401, "INVALID_CREDENTIALS")
 
 
-async def test_a_known_address_gets_the_same_answer_the_same_work_and_another_mail(
+async def test_registration_of_a_known_address_returns_the_same_and_sends_a_notice(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, jobs: CapturedJobs, statements: StatementRecorder
 ) -> None:
     unknown = new_email()
     await statements.clear()
     to_unknown = await register(http, unknown)
-    work_for_unknown = statements.sent
+    expected = statements.sent
     await statements.clear()
     to_known = await register(http, ada.email)
-    assert statements.sent == work_for_unknown
+    assert statements.sent == expected
     assert (to_known.status_code, to_known.json()) == (to_unknown.status_code, to_unknown.json())
     assert {job.task for job in jobs.captured[-2:]} == {"auth.send_verification"}
     assert "already" in (await mailbox.latest(ada.email)).subject
     assert "Confirm" in (await mailbox.latest(unknown)).subject
 
 
-async def test_of_fifty_parallel_registrations_the_link_opened_first_makes_the_one_account(
+async def test_concurrent_registrations_create_one_account(
     http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
     email = new_email()
@@ -79,13 +79,13 @@ async def test_of_fifty_parallel_registrations_the_link_opened_first_makes_the_o
     opened = await asyncio.gather(*(post(http, "/verify-email", {"token": token}) for token in tokens))
     assert sorted(response.status_code for response in opened) == [200] + [400] * 49
     assert {error_code(response) for response in opened if response.status_code == 400} == {"EMAIL_ALREADY_VERIFIED"}
-    works = [password for password in passwords if (await sign_in(http, email, password)).status_code == 200]
-    assert len(works) == 1
+    accepted = [password for password in passwords if (await sign_in(http, email, password)).status_code == 200]
+    assert len(accepted) == 1
     assert await count(database, User) == 1
     assert await count(database, Registration) == 0
 
 
-async def test_a_link_works_once_and_not_after_its_time(
+async def test_verification_link_works_once_and_expires(
     http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
     email, late = new_email(), new_email()
@@ -101,9 +101,7 @@ async def test_a_link_works_once_and_not_after_its_time(
     assert error_code(await post(http, "/verify-email", {"token": token})) == "LINK_INVALID"
 
 
-async def test_a_link_sent_once_more_works_and_the_first_one_does_too(
-    http: httpx.AsyncClient, mailbox: Mailbox
-) -> None:
+async def test_resent_and_first_link_both_work(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
     email, unknown = new_email(), new_email()
     await register(http, email)
     first = await mailbox.latest(email)
@@ -117,7 +115,7 @@ async def test_a_link_sent_once_more_works_and_the_first_one_does_too(
     assert (await post(http, "/verify-email", {"token": second.token})).status_code == 400
 
 
-async def test_job_arguments_hold_no_secret_and_tables_no_token(
+async def test_job_arguments_and_tables_contain_no_token(
     http: httpx.AsyncClient, mailbox: Mailbox, jobs: CapturedJobs, database: Database
 ) -> None:
     email = new_email()
@@ -129,7 +127,7 @@ async def test_job_arguments_hold_no_secret_and_tables_no_token(
     assert token.encode() not in stored
 
 
-async def test_weak_passwords_are_refused_and_composition_is_not_asked_for(http: httpx.AsyncClient) -> None:
+async def test_weak_passwords_are_rejected_without_composition_rules(http: httpx.AsyncClient) -> None:
     for weak in ("password123", "qwertyuiop", "1234567890", "aaaaaaaaaaaa", "abc12", "x" * 257):
         response = await register(http, new_email(), weak)
         assert response.status_code == 422, weak
@@ -138,9 +136,9 @@ async def test_weak_passwords_are_refused_and_composition_is_not_asked_for(http:
     assert (await register(http, new_email(), "onlylowercaseletters")).status_code == 202
 
 
-async def test_addresses_are_one_whatever_their_case(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+async def test_email_addresses_are_case_insensitive(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     assert (await sign_in(http, ada.email.upper())).status_code == 200
 
 
-async def test_a_registered_person_has_a_personal_team(ada: RegisteredUser) -> None:
+async def test_registered_user_has_a_personal_team(ada: RegisteredUser) -> None:
     assert (await ada.get("/app/users/me")).status_code == 200

@@ -1,4 +1,4 @@
-"""One's own sessions."""
+"""Sessions of the current user."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def is_signed_in(person: RegisteredUser) -> bool:
     return (await person.get("/app/users/me")).status_code == 200
 
 
-async def test_everybody_sees_their_own_devices(app: Api, ada: RegisteredUser) -> None:
+async def test_user_lists_own_sessions_with_device_and_ip(app: Api, ada: RegisteredUser) -> None:
     async with make_client(app, ip="2001:db8::7", **{"User-Agent": FIREFOX}) as laptop:
         await sign_in(laptop, ada.email)
     listed = (await ada.get("/auth/sessions")).json()
@@ -36,7 +36,7 @@ async def test_everybody_sees_their_own_devices(app: Api, ada: RegisteredUser) -
     assert [item["id"] for item in page["items"]] == [current["id"]]
 
 
-async def test_a_revoked_session_ends_with_its_next_request_and_all_others_can_be_ended_at_once(
+async def test_user_revokes_one_session_or_all_other_sessions(
     ada: RegisteredUser,
 ) -> None:
     second, third = await ada.sign_in_again(), await ada.sign_in_again()
@@ -49,40 +49,38 @@ async def test_a_revoked_session_ends_with_its_next_request_and_all_others_can_b
     assert [await is_signed_in(each) for each in (ada, third)] == [True, False]
 
 
-async def test_nobody_ends_the_session_of_another(
+async def test_user_cannot_revoke_the_session_of_another_user(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     bob = await create_registered_user(http, mailbox)
-    bobs = (await bob.get("/auth/sessions")).json()["items"][0]["id"]
-    for session_id in (bobs, str(new_id())):
+    bob_session_id = (await bob.get("/auth/sessions")).json()["items"][0]["id"]
+    for session_id in (bob_session_id, str(new_id())):
         response = await ada.send("DELETE", f"/auth/sessions/{session_id}")
         assert (response.status_code, error_code(response)) == (404, "SESSION_NOT_FOUND")
     assert (await ada.send("DELETE", "/auth/sessions/nonsense")).status_code == 422
     assert await is_signed_in(bob)
 
 
-async def test_signing_out_with_an_access_token_ends_its_session(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+async def test_sign_out_with_an_access_token_revokes_its_session(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     assert (await ada.send("POST", "/auth/logout")).status_code == 204
     assert not await is_signed_in(ada)
     assert (await http.post("/api/v1/auth/logout")).status_code == 401
 
 
-async def test_signing_out_twice_or_with_a_stranger_token_is_no_error(
-    http: httpx.AsyncClient, ada: RegisteredUser
-) -> None:
+async def test_sign_out_with_a_used_or_unknown_token_succeeds(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     for token in (ada.refresh_token, ada.refresh_token, "unknown"):
         assert (await post(http, "/logout", {"refresh_token": token})).status_code == 204
     assert not await is_signed_in(ada)
 
 
-async def test_signing_out_nobody_is_refused_as_the_schema_says(http: httpx.AsyncClient) -> None:
+async def test_sign_out_without_credentials_returns_401_as_documented(http: httpx.AsyncClient) -> None:
     response = await http.post("/api/v1/auth/logout")
     assert (response.status_code, error_code(response)) == (401, "UNAUTHORIZED")
-    reported = (await http.get("/openapi.json")).json()["paths"]["/api/v1/auth/logout"]["post"]["responses"]
-    assert "401" in reported
+    documented = (await http.get("/openapi.json")).json()["paths"]["/api/v1/auth/logout"]["post"]["responses"]
+    assert "401" in documented
 
 
-async def test_a_thousand_characters_of_device_and_a_missing_one_are_fine(app: Api, ada: RegisteredUser) -> None:
+async def test_sign_in_accepts_a_long_or_missing_user_agent(app: Api, ada: RegisteredUser) -> None:
     for agent in ("x" * 5000, ""):
         async with make_client(app, **{"User-Agent": agent}) as client:
             assert (await sign_in(client, ada.email)).status_code == 200
@@ -90,7 +88,7 @@ async def test_a_thousand_characters_of_device_and_a_missing_one_are_fine(app: A
     assert devices == {"x" * 60, "Unknown device", "python-httpx"}
 
 
-async def test_a_sign_in_that_races_with_ending_all_others_is_either_ended_or_later(ada: RegisteredUser) -> None:
+async def test_sign_in_succeeds_during_a_concurrent_revocation_of_other_sessions(ada: RegisteredUser) -> None:
     ending = ada.send("DELETE", "/auth/sessions")
     signed_in, ended = await asyncio.gather(sign_in(ada.http, ada.email, PASSWORD), ending)
     assert (signed_in.status_code, ended.status_code) == (200, 204)

@@ -1,4 +1,4 @@
-"""Signing in with a password, and who is believed afterwards."""
+"""Sign-in with a password, and authentication of requests."""
 
 import asyncio
 
@@ -33,24 +33,24 @@ from undercroft.modules.users.schemas import ProfileRead
 from undercroft.testing.statements import StatementRecorder
 
 
-async def test_a_wrong_password_and_an_unknown_address_get_the_same_answer_and_the_same_work(
+async def test_wrong_password_and_unknown_address_get_the_same_response_and_statements(
     http: httpx.AsyncClient, ada: RegisteredUser, statements: StatementRecorder
 ) -> None:
-    await sign_in(http, ada.email, "the first of each connection costs more")
+    await sign_in(http, ada.email, "the first request of each connection runs more statements")
     await statements.clear()
     wrong = await sign_in(http, ada.email, "not the password at all")
     await statements.get_all()
-    work = statements.all.copy()
+    expected = statements.all.copy()
     await statements.clear()
     unknown = await sign_in(http, new_email(), "not the password at all")
     await statements.get_all()
-    assert statements.all == work
+    assert statements.all == expected
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.json()["error"] == unknown.json()["error"]
     assert wrong.json()["error"]["code"] == "INVALID_CREDENTIALS"
 
 
-async def test_a_deactivated_person_looks_like_a_wrong_password(
+async def test_sign_in_of_a_deactivated_user_returns_invalid_credentials(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     async with database.session() as session:
@@ -58,7 +58,7 @@ async def test_a_deactivated_person_looks_like_a_wrong_password(
     assert error_code(await sign_in(http, ada.email)) == "INVALID_CREDENTIALS"
 
 
-async def test_the_hash_is_made_anew_when_its_parameters_rise(
+async def test_password_is_rehashed_when_the_parameters_change(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     async def stored() -> str:
@@ -76,11 +76,11 @@ async def test_the_hash_is_made_anew_when_its_parameters_rise(
         use(settings)
 
 
-NFC, NFD = "caf\u00e9 \u00fcber alles", "cafe\u0301 u\u0308ber alles"
+NFC, NFD = "caf\u00e9 \u00fcber alles", "cafe\u0301 u\u0308ber alles"  # typos: ignore
 
 
 @pytest.mark.parametrize(("registered", "typed"), [(NFC, NFD), (NFD, NFC)])
-async def test_password_is_the_same_in_every_unicode_form_wherever_it_is_typed(
+async def test_password_is_accepted_in_every_unicode_form(
     http: httpx.AsyncClient, mailbox: Mailbox, registered: str, typed: str
 ) -> None:
     email = new_email()
@@ -100,7 +100,7 @@ async def test_password_is_the_same_in_every_unicode_form_wherever_it_is_typed(
     assert (await sign_in(http, email, typed + "!")).status_code == 200
 
 
-async def test_an_unnormalized_hash_of_before_verifies_once_and_is_replaced(
+async def test_hash_of_an_unnormalized_password_is_replaced_after_sign_in(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
     bystander = await create_registered_user(http, mailbox)
@@ -113,14 +113,14 @@ async def test_an_unnormalized_hash_of_before_verifies_once_and_is_replaced(
     assert (await sign_in(http, bystander.email)).status_code == 200
 
 
-async def test_a_new_password_is_measured_in_its_normalized_form(http: httpx.AsyncClient) -> None:
+async def test_password_length_is_counted_after_normalization(http: httpx.AsyncClient) -> None:
     longest = "e\u0301a\u0308o\u0308u\u0308" * 64
     assert (await register(http, new_email(), longest)).status_code == 202
     for wrong in (longest + "x", "e\u0301a\u0308o\u0308u\u0308e\u0301a\u0308"):
         assert (await register(http, new_email(), wrong)).status_code == 422
 
 
-async def test_the_oauth2_form_gives_tokens_and_refuses_what_is_no_address(
+async def test_oauth2_form_returns_tokens_and_rejects_an_invalid_address(
     http: httpx.AsyncClient, ada: RegisteredUser
 ) -> None:
     form = {"grant_type": "password", "username": ada.email, "password": PASSWORD}
@@ -128,12 +128,12 @@ async def test_the_oauth2_form_gives_tokens_and_refuses_what_is_no_address(
     assert response.status_code == 200
     assert set(response.json()) == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert (await http.post("/api/v1/auth/token", data={**form, "password": "no"})).status_code == 401
-    assert (await http.post("/api/v1/auth/token", data={**form, "username": "nobody"})).status_code == 422
+    assert (await http.post("/api/v1/auth/token", data={**form, "username": "no address"})).status_code == 422
     assert (await http.post("/api/v1/auth/token", data={**form, "password": "x" * 10_000})).status_code == 401
 
 
 @pytest.mark.parametrize("sent_by", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
-async def test_oauth2_form_of_another_site_sets_no_device_cookie(
+async def test_cross_site_oauth2_form_sets_no_device_cookie(
     http: httpx.AsyncClient, ada: RegisteredUser, sent_by: dict[str, str]
 ) -> None:
     form = {"username": ada.email, "password": PASSWORD}
@@ -144,7 +144,7 @@ async def test_oauth2_form_of_another_site_sets_no_device_cookie(
     assert own.status_code == 200
 
 
-async def test_reading_oneself_costs_one_statement_and_answers_what_the_model_promises(
+async def test_profile_runs_one_statement_and_matches_its_schema(
     ada: RegisteredUser, statements: StatementRecorder
 ) -> None:
     await ada.get("/app/users/me")
@@ -156,7 +156,7 @@ async def test_reading_oneself_costs_one_statement_and_answers_what_the_model_pr
     assert list(response.json()) == list(ProfileRead.model_fields)
 
 
-async def test_who_asks_is_found_out_without_a_write_and_last_seen_is_written_in_one_batch(
+async def test_last_seen_times_are_written_in_one_batch(
     ada: RegisteredUser, auth_services: AuthServices, database: Database, statements: StatementRecorder
 ) -> None:
     other = await ada.sign_in_again()
@@ -189,14 +189,14 @@ async def test_who_asks_is_found_out_without_a_write_and_last_seen_is_written_in
         "Bearer " + "a" * 9000,
     ],
 )
-async def test_what_is_no_token_is_refused(http: httpx.AsyncClient, authorization: str, app: Api) -> None:
+async def test_invalid_authorization_header_is_rejected(http: httpx.AsyncClient, authorization: str, app: Api) -> None:
     headers = [(b"authorization", authorization.encode("latin-1"))]
     response = await http.get("/api/v1/app/users/me", headers=headers)
     assert response.status_code == 401
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_bad_header_is_not_forgiven_because_of_a_good_cookie(app: Api, ada: RegisteredUser) -> None:
+async def test_invalid_authorization_header_is_rejected_despite_a_valid_cookie(app: Api, ada: RegisteredUser) -> None:
     async with make_client(app) as browser:
         assert (await sign_in(browser, ada.email, session="cookie")).status_code == 200
         assert (await browser.get("/api/v1/app/users/me")).status_code == 200
@@ -204,7 +204,7 @@ async def test_a_bad_header_is_not_forgiven_because_of_a_good_cookie(app: Api, a
         assert response.status_code == 401
 
 
-async def test_a_team_that_is_not_ones_own_unknown_or_misspelt_is_not_found(
+async def test_team_header_with_a_foreign_unknown_or_malformed_id_returns_404(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, database: Database
 ) -> None:
     bob = await create_registered_user(http, mailbox)
@@ -217,30 +217,28 @@ async def test_a_team_that_is_not_ones_own_unknown_or_misspelt_is_not_found(
         assert (response.status_code, error_code(response)) == (404, "TEAM_NOT_FOUND")
 
 
-async def test_a_statement_for_many_memberships_is_the_same_one(
-    ada: RegisteredUser, statements: StatementRecorder
-) -> None:
+async def test_principal_statement_has_three_joins(ada: RegisteredUser, statements: StatementRecorder) -> None:
     await statements.clear()
     await ada.get("/app/users/me")
     await statements.get_all()
     assert statements.sent[0].count("JOIN") == 3
 
 
-async def test_ten_parallel_sign_ins_all_succeed(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+async def test_concurrent_sign_ins_succeed(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     responses = await asyncio.gather(*(sign_in(http, ada.email) for _ in range(10)))
     assert {response.status_code for response in responses} == {200}
 
 
-async def test_a_password_changed_while_it_is_checked_lets_nobody_in(
+async def test_sign_in_fails_when_the_password_changes_during_the_check(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verify = passwords.verify
 
     async def slow_verify(password: str, stored: str | None, *, subject: str) -> bool:
-        right = await verify(password, stored, subject=subject)
+        matches = await verify(password, stored, subject=subject)
         async with database.session() as session:
             await session.execute(update(User).values(password_hash="$argon2id$another"))
-        return right
+        return matches
 
     monkeypatch.setattr(passwords, "verify", slow_verify)
     assert (await sign_in(http, ada.email)).status_code == 401

@@ -1,4 +1,4 @@
-"""Attacks on accounts and on their owners' way in, at the limits of production (RATE_LIMIT_SCALE=1)."""
+"""Limits of attacks on accounts, with the limits of production (RATE_LIMIT_SCALE=1)."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -40,9 +40,9 @@ BROWSER = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def strict(app: Api, database: Database) -> AsyncIterator[Api]:
-    """An application of its own with the limits of production."""
+    """A separate application with the limits of production."""
     async with make_client(app) as client:
-        await client.get("/health")  # decides the limits of the other one
+        await client.get("/health")  # caches the limits of the first application
     http, auth = load(HttpSettings), load(AuthSettings)
     use(http.model_copy(update={"rate_limit_scale": 1}))
     use(auth.model_copy(update={"magic_links": True}))
@@ -55,16 +55,16 @@ async def strict(app: Api, database: Database) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def checked_passwords(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every password that was hashed to be compared."""
-    seen: list[str] = []
+    """Every password that was verified."""
+    checked: list[str] = []
     verify = passwords.verify
 
-    async def noting(password: str, stored: str | None, *, subject: str) -> Any:
-        seen.append(password)
+    async def recording_verify(password: str, stored: str | None, *, subject: str) -> Any:
+        checked.append(password)
         return await verify(password, stored, subject=subject)
 
-    monkeypatch.setattr(passwords, "verify", noting)
-    return seen
+    monkeypatch.setattr(passwords, "verify", recording_verify)
+    return checked
 
 
 ENTRY_POINTS: dict[str, Callable[[httpx.AsyncClient, str], Any]] = {
@@ -91,16 +91,16 @@ ENTRY_POINTS: dict[str, Callable[[httpx.AsyncClient, str], Any]] = {
 }
 
 
-@pytest.mark.parametrize("way", ENTRY_POINTS)
-async def test_all_ways_to_sign_in_share_the_attempts_of_a_network(strict: Api, way: str) -> None:
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+async def test_sign_in_endpoints_share_the_rate_limit_of_a_network(strict: Api, entry_point: str) -> None:
     async with make_client(strict, ip=OTHER_IP) as http, make_client(strict, ip="203.0.113.10") as neighbor:
         for _ in range(5):
             assert (await sign_in(http, new_email(), WRONG_PASSWORD)).status_code == 401
-        assert (await ENTRY_POINTS[way](http, new_email())).status_code == 429
-        assert (await ENTRY_POINTS[way](neighbor, new_email())).status_code != 429
+        assert (await ENTRY_POINTS[entry_point](http, new_email())).status_code == 429
+        assert (await ENTRY_POINTS[entry_point](neighbor, new_email())).status_code != 429
 
 
-async def test_a_valid_token_of_any_account_gains_no_further_attempts(strict: Api, ada: RegisteredUser) -> None:
+async def test_valid_access_token_does_not_extend_the_rate_limit(strict: Api, ada: RegisteredUser) -> None:
     async with make_client(strict, ip=OTHER_IP) as http:
         for _ in range(5):
             await sign_in(http, new_email(), WRONG_PASSWORD)
@@ -110,7 +110,7 @@ async def test_a_valid_token_of_any_account_gains_no_further_attempts(strict: Ap
         assert (await post(http, "/step-up", body, **ada.bearer)).status_code == 429
 
 
-async def test_an_account_sprayed_from_many_addresses_is_bounded_and_its_owner_signs_in(
+async def test_guesses_from_many_addresses_are_limited_without_locking_out_the_owner(
     strict: Api, ada: RegisteredUser, mailbox: Mailbox, checked_passwords: list[str]
 ) -> None:
     bystander = await create_registered_user(ada.http, mailbox)
@@ -128,11 +128,13 @@ async def test_an_account_sprayed_from_many_addresses_is_bounded_and_its_owner_s
     async with make_client(strict, ip=OTHER_IP) as owner:
         owner.cookies = ada.http.cookies
         assert (await sign_in(owner, ada.email)).status_code == 200
-    async with make_client(strict) as at_a_known_address:
-        assert (await sign_in(at_a_known_address, ada.email)).status_code == 200
+    async with make_client(strict) as known_address:
+        assert (await sign_in(known_address, ada.email)).status_code == 200
 
 
-async def test_a_neighbor_on_the_owners_address_locks_nobody_out(strict: Api, ada: RegisteredUser) -> None:
+async def test_failures_from_the_owners_address_do_not_lock_out_the_owners_device(
+    strict: Api, ada: RegisteredUser
+) -> None:
     async with make_client(strict) as neighbor:
         responses = [await sign_in(neighbor, ada.email, WRONG_PASSWORD) for _ in range(8)]
         assert [response.status_code for response in responses] == [401] * 5 + [429] * 3
@@ -141,7 +143,7 @@ async def test_a_neighbor_on_the_owners_address_locks_nobody_out(strict: Api, ad
         assert (await sign_in(owner, ada.email)).status_code == 200
 
 
-async def test_the_right_password_is_not_evaluated_while_wrong_ones_are_refused(
+async def test_correct_password_is_not_checked_while_the_account_is_throttled(
     app: Api, ada: RegisteredUser, checked_passwords: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.state.auth_services.sign_in._throttle, "_scale", 1)
@@ -158,7 +160,7 @@ async def test_the_right_password_is_not_evaluated_while_wrong_ones_are_refused(
             assert checked_passwords == []
 
 
-async def test_every_way_to_show_the_password_counts_with_the_others(
+async def test_all_password_checks_share_one_failure_counter(
     app: Api, ada: RegisteredUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.state.auth_services.sign_in._throttle, "_scale", 1)
@@ -178,7 +180,7 @@ async def test_every_way_to_show_the_password_counts_with_the_others(
 
 
 async def send_many(strict: Api, path: str, email: str) -> None:
-    """A stranger asks from 30 addresses for something that mails the owner of this one."""
+    """Send requests from 30 IP addresses that each email the owner of this address."""
     for number in range(30):
         async with make_client(strict, ip=f"198.51.100.{number}") as stranger:
             response = await post(stranger, path, {"email": email, "password": "a password of a stranger"})
@@ -186,7 +188,7 @@ async def send_many(strict: Api, path: str, email: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/password/forgot", "/magic-link"])
-async def test_a_stranger_who_floods_an_account_with_links_blocks_neither_its_owner_nor_fills_the_mailbox(
+async def test_link_requests_of_a_stranger_are_limited_and_the_owner_can_use_a_sent_link(
     strict: Api, ada: RegisteredUser, mailbox: Mailbox, path: str
 ) -> None:
     await mailbox.list_new()
@@ -194,9 +196,9 @@ async def test_a_stranger_who_floods_an_account_with_links_blocks_neither_its_ow
     mails = await mailbox.list_new(ada.email)
     assert len(mails) == MAX_LINK_MAILS
     async with make_client(strict, ip=OTHER_IP) as owner:
-        asked = await post(owner, path, {"email": ada.email})
-        assert asked.status_code == 202
-        assert asked.content == (await post(owner, path, {"email": new_email()})).content
+        response = await post(owner, path, {"email": ada.email})
+        assert response.status_code == 202
+        assert response.content == (await post(owner, path, {"email": new_email()})).content
         assert await mailbox.list_new(ada.email) == []
         token = mails[-1].token
         if path == "/magic-link":
@@ -206,7 +208,7 @@ async def test_a_stranger_who_floods_an_account_with_links_blocks_neither_its_ow
             assert (await sign_in(owner, ada.email, NEW_PASSWORD)).status_code == 200
 
 
-async def test_a_known_device_gets_a_link_although_a_stranger_used_up_those_of_the_address(
+async def test_known_device_gets_a_link_when_the_mail_limit_of_the_address_is_exhausted(
     strict: Api, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     await send_many(strict, "/password/forgot", ada.email)
@@ -218,7 +220,7 @@ async def test_a_known_device_gets_a_link_although_a_stranger_used_up_those_of_t
 
 
 @pytest.mark.parametrize("resent", [False, True])
-async def test_a_stranger_who_floods_an_address_with_registrations_does_not_keep_its_owner_out(
+async def test_owner_can_register_after_a_stranger_exhausted_the_mail_limit(
     strict: Api, mailbox: Mailbox, resent: bool
 ) -> None:
     email = new_email()
@@ -234,7 +236,7 @@ async def test_a_stranger_who_floods_an_address_with_registrations_does_not_keep
         assert (await sign_in(owner, email)).status_code == 200
 
 
-async def test_requests_for_new_addresses_are_bounded_and_leave_the_last_link_valid(
+async def test_email_change_requests_are_limited_and_the_last_link_stays_valid(
     app: Api, ada: RegisteredUser, mailbox: Mailbox
 ) -> None:
     http = load(HttpSettings)
@@ -252,18 +254,18 @@ async def test_requests_for_new_addresses_are_bounded_and_leave_the_last_link_va
 
 
 UNLIMITED = {
-    "/api/v1/auth/refresh": "a random token, and programs refresh often: the limit of its surface",
+    "/api/v1/auth/refresh": "a random token, and clients refresh often: the limit of its surface applies",
     "/api/v1/auth/logout": "it grants nothing",
     "/api/v1/auth/impersonation/end": "it grants nothing",
     "/api/v1/auth/social/{provider}/callback": "it only redirects a form to the GET",
     "/sign-out": "it grants nothing",
-    "/join": "a session's own, with its CSRF token",
-    "/invitation": "a random token and a session, with a rate of its own",
-    "/invitation/register": "a random token, with a rate of its own",
+    "/join": "requires a session and its CSRF token",
+    "/invitation": "a random token and a session, with a separate rate limit",
+    "/invitation/register": "a random token, with a separate rate limit",
     "/invitation/sign-out": "it grants nothing",
     "/dev/mailbox/messages": "development only",
 }
-"""Routes without a principal that need no attempt of a network, and why."""
+"""Routes without a principal that do not count as sign-in attempts, with the reason."""
 
 
 def routes_without_principal(app: Api) -> list[APIRoute]:
@@ -273,11 +275,11 @@ def routes_without_principal(app: Api) -> list[APIRoute]:
         each
         for each in unsafe
         if (each.path.startswith(prefixes) or not each.path.startswith("/api/"))
-        and not any(asked.call is current_principal for asked in each.dependant.dependencies)
+        and not any(dependency.call is current_principal for dependency in each.dependant.dependencies)
     ]
 
 
-def test_every_route_that_anybody_can_send_secrets_to_shares_the_limits_of_signing_in(app: Api) -> None:
+def test_public_routes_that_check_secrets_share_the_sign_in_rate_limit(app: Api) -> None:
     found = routes_without_principal(app)
     assert len(found) > 15
     groups = {each.path: get_rate_limit_rule(each.path_format, each.endpoint) for each in found}
@@ -294,7 +296,7 @@ REAUTHENTICATION_PATHS = {
 }
 
 
-def test_every_route_at_which_a_user_shows_a_secret_again_shares_them_too(app: Api) -> None:
+def test_reauthentication_routes_share_the_sign_in_rate_limit(app: Api) -> None:
     rules = {
         route.path: get_rate_limit_rule(route.path_format, route.endpoint)
         for route in app.router.routes

@@ -25,7 +25,7 @@ from undercroft.testing.statements import StatementRecorder
 
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)
 async def restore_keys(app: Api, database: Database) -> AsyncIterator[None]:
-    """The keys of the application that all tests share come back after the test."""
+    """Restore the keys of the shared application after the test."""
     values = [row.model_dump(warnings=False) for row in (await load_keys(database)).values()]
     yield
     await remove_keys(database)
@@ -49,7 +49,7 @@ async def key_states(database: Database) -> list[str]:
 
 
 async def reset_key_age(database: Database) -> None:
-    """The keys are as old as the test run; let them have been made just now."""
+    """Set the creation time of the keys to now; they are as old as the test run."""
     async with database.session() as session:
         for row in (await session.scalars(select(SigningKey))).all():
             row.created_at = utc_now()
@@ -62,7 +62,7 @@ async def age_keys(database: Database, span: timedelta) -> None:
             await connection.execute(f"UPDATE auth_signing_keys SET {column} = {column} - $1::interval", span)
 
 
-async def test_processes_that_start_at_once_agree_on_one_active_and_one_next_key(database: Database) -> None:
+async def test_concurrent_processes_create_one_active_and_one_next_key(database: Database) -> None:
     await remove_keys(database)
     processes = [SigningKeys(database) for _ in range(4)]
     await asyncio.gather(*(process.ensure() for process in processes))
@@ -71,9 +71,9 @@ async def test_processes_that_start_at_once_agree_on_one_active_and_one_next_key
     assert len({await process.jwks() for process in processes}) == 1
 
 
-async def test_a_private_key_is_sealed_and_the_seal_is_bound_to_its_id(database: Database) -> None:
-    kept = await load_keys(database)
-    first, second = kept.values()
+async def test_private_key_is_encrypted_and_bound_to_its_id(database: Database) -> None:
+    stored = await load_keys(database)
+    first, second = stored.values()
     assert b"PRIVATE" not in (first.private_sealed or b"")
     async with database.session() as session:
         for row in (await session.scalars(select(SigningKey))).all():
@@ -82,7 +82,7 @@ async def test_a_private_key_is_sealed_and_the_seal_is_bound_to_its_id(database:
         await SigningKeys(database).load()
 
 
-async def test_the_public_keys_are_published_and_nothing_else_of_them(http: httpx.AsyncClient) -> None:
+async def test_jwks_contains_only_public_keys(http: httpx.AsyncClient) -> None:
     response = await http.get("/.well-known/jwks.json")
     assert response.headers["cache-control"] == "public, max-age=300"
     keys = response.json()["keys"]
@@ -90,7 +90,7 @@ async def test_the_public_keys_are_published_and_nothing_else_of_them(http: http
     assert {key["alg"] for key in keys} == {"RS256"}
 
 
-async def test_a_rotation_signs_nobody_out_and_waits_until_everybody_can_know_the_next_key(
+async def test_rotation_keeps_tokens_valid_and_waits_for_the_publication_period(
     http: httpx.AsyncClient, ada: RegisteredUser, auth_services: AuthServices, database: Database
 ) -> None:
     await reset_key_age(database)
@@ -99,20 +99,20 @@ async def test_a_rotation_signs_nobody_out_and_waits_until_everybody_can_know_th
     await age_keys(database, publication_period())
     before = await auth_services.keys.active()
     published = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
-    active, following = await rotate(database)
+    active, next_key = await rotate(database)
     assert active in published
-    assert following not in published
+    assert next_key not in published
     await auth_services.keys.load()
     assert (await auth_services.keys.active()).kid == active != before.kid
     assert (await ada.get("/app/users/me")).status_code == 200
     tokens = (await sign_in(http, ada.email)).json()
     assert (await ada.get("/app/users/me", Authorization=f"Bearer {tokens['access_token']}")).status_code == 200
-    kept = await load_keys(database)
+    stored = await load_keys(database)
     assert await key_states(database) == ["active", "next", "retired"]
-    assert kept[before.kid].private_sealed is None
+    assert stored[before.kid].private_sealed is None
 
 
-async def test_a_retired_key_is_forgotten_after_the_longest_life_of_a_token(
+async def test_retired_key_is_removed_after_the_last_token_expires(
     auth_services: AuthServices, database: Database
 ) -> None:
     before = (await auth_services.keys.active()).kid
@@ -124,18 +124,18 @@ async def test_a_retired_key_is_forgotten_after_the_longest_life_of_a_token(
     assert auth_services.keys.public(before) is None
 
 
-async def test_two_rotations_at_once_leave_one_active_and_one_next_key(database: Database) -> None:
+async def test_concurrent_rotations_leave_one_active_and_one_next_key(database: Database) -> None:
     await asyncio.gather(*(rotate(database, early=True) for _ in range(3)))
     assert await key_states(database) == ["active", "next", *["retired"] * 3]
 
 
-async def test_rotating_without_keys_says_what_is_missing(database: Database) -> None:
+async def test_rotation_without_keys_fails(database: Database) -> None:
     await remove_keys(database)
     with pytest.raises(ConfigurationError, match="no signing keys"):
         await rotate(database)
 
 
-async def test_an_unknown_key_id_is_looked_for_once_in_ten_seconds(
+async def test_unknown_key_ids_cause_one_reload_in_ten_seconds(
     database: Database, statements: StatementRecorder
 ) -> None:
     keys = SigningKeys(database)
@@ -147,12 +147,12 @@ async def test_an_unknown_key_id_is_looked_for_once_in_ten_seconds(
     assert statements.count == 1
 
 
-async def test_a_process_meets_a_key_that_another_made_by_looking_once(database: Database) -> None:
+async def test_process_loads_a_key_that_another_process_created(database: Database) -> None:
     keys = SigningKeys(database)
     await keys.load()
-    _, following = await rotate(database, early=True)
-    assert keys.public(following) is None
-    assert await keys.get_key(following) is not None
+    _, next_key = await rotate(database, early=True)
+    assert keys.public(next_key) is None
+    assert await keys.get_key(next_key) is not None
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def another_secret() -> Iterator[CoreSettings]:
     use(settings)
 
 
-async def test_with_another_secret_key_the_start_says_where_the_old_one_goes(
+async def test_startup_with_another_secret_key_names_secret_keys(
     database: Database, another_secret: CoreSettings
 ) -> None:
     use(another_secret)
@@ -170,7 +170,7 @@ async def test_with_another_secret_key_the_start_says_where_the_old_one_goes(
         await SigningKeys(database).ensure()
 
 
-async def test_with_the_old_secret_among_secret_keys_everything_is_sealed_anew(
+async def test_keys_are_reencrypted_when_the_old_secret_is_in_secret_keys(
     database: Database, another_secret: CoreSettings
 ) -> None:
     old = load(CoreSettings).secret_key
@@ -181,7 +181,7 @@ async def test_with_the_old_secret_among_secret_keys_everything_is_sealed_anew(
     assert await key_states(database) == ["active", "next"]
 
 
-async def test_a_key_is_named_by_its_thumbprint() -> None:
+async def test_key_id_is_the_thumbprint_of_the_key() -> None:
     key = await signing_keys.generate_key()
     assert signing_keys.key_id(key.public_key()) == signing_keys.key_id(key.public_key())
     assert len(signing_keys.key_id(key.public_key())) == 43

@@ -1,4 +1,4 @@
-"""Failed sign-ins cost time."""
+"""Throttling of failed sign-ins."""
 
 import asyncio
 from datetime import timedelta
@@ -54,9 +54,7 @@ async def age_counters(database: Database, span: timedelta) -> None:
             await connection.execute(f"UPDATE auth_throttles SET {column} = {column} - $1::interval", span)
 
 
-async def test_five_failures_are_free_and_further_ones_wait_longer_each_time(
-    throttle: Throttle, database: Database
-) -> None:
+async def test_delay_increases_after_five_failures(throttle: Throttle, database: Database) -> None:
     email, waits = new_email(), []
     for _ in range(PAIR.free_attempts):
         await throttle.begin(email, client_at(IP))
@@ -70,15 +68,13 @@ async def test_five_failures_are_free_and_further_ones_wait_longer_each_time(
     assert PAIR.delay(1000, 1) == PAIR.max_delay
 
 
-async def test_parallel_guesses_are_counted_before_they_are_checked(throttle: Throttle) -> None:
+async def test_concurrent_attempts_are_counted_before_they_are_checked(throttle: Throttle) -> None:
     email = new_email()
     refusals = await asyncio.gather(*(is_refused(throttle, email, IP) for _ in range(30)))
     assert refusals.count(False) == PAIR.free_attempts
 
 
-async def test_a_right_password_forgets_the_failures_of_its_pair_and_counts_for_nothing(
-    throttle: Throttle, database: Database
-) -> None:
+async def test_success_clears_the_failures_of_its_pair(throttle: Throttle, database: Database) -> None:
     email = new_email()
     for _ in range(4):
         await throttle.begin(email, client_at(IP))
@@ -94,13 +90,13 @@ async def failure_counts(database: Database, attempt: SignInAttempt) -> list[int
     return [rows[key] for key in attempt.rules]
 
 
-async def test_a_guess_that_was_not_checked_is_taken_back(throttle: Throttle, database: Database) -> None:
+async def test_withdrawn_attempt_is_not_counted(throttle: Throttle, database: Database) -> None:
     attempt = await throttle.begin(new_email(), client_at(IP))
     await throttle.withdraw(attempt)
     assert await failure_counts(database, attempt) == [0, 0, 0]
 
 
-async def test_an_account_attacked_from_everywhere_waits_a_minute_at_most_and_its_owner_not_at_all(
+async def test_account_delay_is_at_most_a_minute_and_skips_known_addresses(
     throttle: Throttle, ada: RegisteredUser
 ) -> None:
     for number in range(ACCOUNT.free_attempts):
@@ -111,14 +107,14 @@ async def test_an_account_attacked_from_everywhere_waits_a_minute_at_most_and_it
     await throttle.begin(ada.email, client_at(IP))
 
 
-async def test_a_network_that_tries_many_accounts_waits(throttle: Throttle) -> None:
+async def test_network_with_failures_for_many_accounts_is_throttled(throttle: Throttle) -> None:
     for _ in range(NETWORK.free_attempts):
         await throttle.begin(new_email(), client_at("2001:db8::1"))
     assert await is_refused(throttle, new_email(), "2001:db8::ffff")
     assert not await is_refused(throttle, new_email(), "2001:db8:0:1::1")
 
 
-async def test_failures_are_forgotten_after_an_hour(throttle: Throttle, database: Database) -> None:
+async def test_failures_expire_after_an_hour(throttle: Throttle, database: Database) -> None:
     email = new_email()
     for _ in range(PAIR.free_attempts):
         await throttle.begin(email, client_at(IP))
@@ -127,7 +123,7 @@ async def test_failures_are_forgotten_after_an_hour(throttle: Throttle, database
     assert (await failure_counts(database, build_attempt(email, client_at(IP), module.PASSWORD)))[0] == 1
 
 
-async def test_who_proves_to_be_the_owner_by_mail_is_clear_failuresed(throttle: Throttle, database: Database) -> None:
+async def test_clear_failures_ends_the_delay(throttle: Throttle, database: Database) -> None:
     email = new_email()
     for _ in range(PAIR.free_attempts):
         await throttle.begin(email, client_at(IP))
@@ -137,15 +133,13 @@ async def test_who_proves_to_be_the_owner_by_mail_is_clear_failuresed(throttle: 
     assert not await is_refused(throttle, email, IP)
 
 
-async def test_counts_are_kept_when_the_password_was_wrong_and_seen_from_another_connection(
-    app: Api, ada: RegisteredUser, database: Database
-) -> None:
+async def test_failed_sign_in_commits_its_counters(app: Api, ada: RegisteredUser, database: Database) -> None:
     async with make_client(app) as http:
         assert (await sign_in(http, ada.email, "not the password at all")).status_code == 401
     assert await failure_counts(database, build_attempt(ada.email, client_at(IP), module.PASSWORD)) == [1, 1, 1]
 
 
-async def test_known_and_unknown_accounts_are_slowed_alike_even_with_the_right_password(
+async def test_known_and_unknown_accounts_are_throttled_alike_even_with_the_correct_password(
     app: Api, ada: RegisteredUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.state.auth_services.sign_in._throttle, "_scale", 1)
@@ -159,7 +153,7 @@ async def test_known_and_unknown_accounts_are_slowed_alike_even_with_the_right_p
     assert (await sign_in(ada.http, ada.email)).status_code == 200
 
 
-async def test_asking_for_the_current_password_is_slowed_as_well(
+async def test_current_password_checks_are_throttled(
     app: Api, ada: RegisteredUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app.state.auth_services.sign_in._throttle, "_scale", 1)
@@ -168,7 +162,7 @@ async def test_asking_for_the_current_password_is_slowed_as_well(
     assert codes == ["WRONG_PASSWORD"] * PAIR.free_attempts + ["TOO_MANY_ATTEMPTS"]
 
 
-async def test_the_scale_of_the_limits_applies() -> None:
+async def test_throttle_applies_the_rate_limit_scale() -> None:
     assert PAIR.delay(PAIR.free_attempts * 100 - 1, 100) == 0
     assert PAIR.delay(PAIR.free_attempts * 100, 100) > 0
     assert issubclass(TooManyAttempts, TooManyRequests)
@@ -178,11 +172,11 @@ async def test_the_scale_of_the_limits_applies() -> None:
     ("ip", "network"),
     [("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"), ("", ""), ("unix", "unix")],
 )
-def test_an_ipv6_network_is_its_first_64_bits(ip: str, network: str) -> None:
+def test_network_prefix_of_ipv6_has_64_bits(ip: str, network: str) -> None:
     assert network_prefix(ip) == network
 
 
-async def test_rows_that_no_longer_count_are_removed(throttle: Throttle, database: Database) -> None:
+async def test_expired_counters_are_deleted(throttle: Throttle, database: Database) -> None:
     await throttle.begin(new_email(), client_at(IP))
     await age_counters(database, 3 * module.FAILURE_WINDOW)
     async with database.session() as session:
@@ -190,7 +184,7 @@ async def test_rows_that_no_longer_count_are_removed(throttle: Throttle, databas
         assert (await session.scalars(select(col(Row.key)))).all() == []
 
 
-async def test_known_device_has_a_count_of_its_own(throttle: Throttle, database: Database) -> None:
+async def test_known_device_has_a_separate_counter(throttle: Throttle, database: Database) -> None:
     email, bystander = new_email(), new_email()
     device = Device().with_account(bystander).with_account(email)
     for number in range(ACCOUNT.free_attempts):
@@ -217,7 +211,9 @@ async def test_device_of_another_account_counts_like_an_unknown_one(throttle: Th
         await throttle.begin(email, client_at(IP, device))
 
 
-async def test_success_at_a_known_place_leaves_the_wait_of_the_account(throttle: Throttle, ada: RegisteredUser) -> None:
+async def test_success_at_a_known_address_keeps_the_delay_of_the_account(
+    throttle: Throttle, ada: RegisteredUser
+) -> None:
     for number in range(ACCOUNT.free_attempts):
         await throttle.begin(ada.email, client_at(f"198.51.100.{number}"))
     attempt = await throttle.begin(ada.email, client_at(IP))

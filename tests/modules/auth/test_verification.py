@@ -1,4 +1,4 @@
-"""A mailed link carries out what its requester typed only for the requester: an address may be another person's."""
+"""Email verification and email changes: a link applies the requester's input only on the requesting device."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ async def stranger(app: Api) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def cookieless(app: Api) -> AsyncIterator[httpx.AsyncClient]:
-    """A program that stores no cookies."""
+    """A client that stores no cookies."""
     async with make_client(app) as client:
         client.cookies.jar.set_policy(RejectAllCookies())
         yield client
@@ -76,15 +76,15 @@ async def get_name(database: Database, email: str) -> str:
         return str(await session.scalar(select(col(User.full_name)).where(col(User.email) == email)))
 
 
-@pytest.mark.parametrize("opened", ["own", "strangers", "resent"])
-async def test_verification_takes_the_owners_password_whichever_link_is_opened(
+@pytest.mark.parametrize("opened", ["own", "stranger", "resent"])
+async def test_verification_applies_the_password_of_the_own_device_for_any_link(
     http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox, database: Database, opened: str
 ) -> None:
     email, links = new_email(), {}
     await register(http, email, OWNER_PASSWORD, "Owner")
     links["own"] = (await mailbox.latest(email)).token
     await register(stranger, email, STRANGER_PASSWORD, "Stranger")
-    links["strangers"] = (await mailbox.latest(email)).token
+    links["stranger"] = (await mailbox.latest(email)).token
     assert (await post(http, "/verify-email/resend", {"email": email})).status_code == 202
     links["resent"] = (await mailbox.latest(email)).token
     response = await verify(http, links.pop(opened))
@@ -115,7 +115,7 @@ async def test_verification_without_handle_or_password_creates_an_account_withou
     assert (await sign_in(cookieless, email, OWNER_PASSWORD)).status_code == 200
 
 
-async def test_verification_with_a_password_of_the_opener_replaces_what_was_registered(
+async def test_verification_with_a_password_replaces_the_registered_one(
     stranger: httpx.AsyncClient, cookieless: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
     email = new_email()
@@ -129,9 +129,7 @@ async def test_verification_with_a_password_of_the_opener_replaces_what_was_regi
     assert await get_name(database, email) == "Owner"
 
 
-async def test_the_token_of_the_registration_serves_a_client_without_cookies(
-    cookieless: httpx.AsyncClient, mailbox: Mailbox
-) -> None:
+async def test_registration_token_replaces_the_device_cookie(cookieless: httpx.AsyncClient, mailbox: Mailbox) -> None:
     email = new_email()
     handle = (await register(cookieless, email, OWNER_PASSWORD)).json()["registration_token"]
     token = (await mailbox.latest(email)).token
@@ -140,7 +138,7 @@ async def test_the_token_of_the_registration_serves_a_client_without_cookies(
     assert (await sign_in(cookieless, email, OWNER_PASSWORD)).status_code == 200
 
 
-async def test_a_registration_token_of_another_registration_takes_no_password(
+async def test_registration_token_of_another_registration_applies_no_password(
     http: httpx.AsyncClient, cookieless: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     email, other = new_email(), new_email()
@@ -150,7 +148,7 @@ async def test_a_registration_token_of_another_registration_takes_no_password(
     assert (response.status_code, response.json()["has_password"]) == (200, False)
 
 
-async def test_register_responds_alike_for_known_and_unknown_addresses_and_stores_no_token(
+async def test_register_response_is_the_same_for_known_addresses_and_its_token_is_not_stored(
     cookieless: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     first, second = await register(cookieless, ada.email), await register(cookieless, new_email())
@@ -163,7 +161,9 @@ async def test_register_responds_alike_for_known_and_unknown_addresses_and_store
     assert not any(token in str(row.model_dump()) for token in tokens for row in rows)
 
 
-async def test_a_browser_keeps_one_handle_for_several_registrations(http: httpx.AsyncClient, mailbox: Mailbox) -> None:
+async def test_browser_has_one_device_handle_for_several_registrations(
+    http: httpx.AsyncClient, mailbox: Mailbox
+) -> None:
     emails = [new_email(), new_email()]
     handles = {(await register(http, email)).json()["registration_token"] for email in emails}
     assert len(handles) == 1
@@ -171,14 +171,14 @@ async def test_a_browser_keeps_one_handle_for_several_registrations(http: httpx.
         assert (await verify(http, (await mailbox.latest(email)).token)).json()["has_password"] is True
 
 
-async def test_a_device_cookie_that_was_made_up_is_ignored(app: Api, mailbox: Mailbox) -> None:
+async def test_invalid_device_cookie_is_ignored(app: Api, mailbox: Mailbox) -> None:
     email = new_email()
     async with make_client(app, Cookie="uc_device=bm90IG91cnM") as http:
         assert (await register(http, email)).status_code == 202
         assert (await verify(http, (await mailbox.latest(email)).token)).json()["has_password"] is False
 
 
-async def test_of_an_owner_and_a_stranger_at_once_nobody_gets_in_by_the_strangers_password(
+async def test_concurrent_registration_of_a_stranger_never_applies_the_strangers_password(
     http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     for _ in range(4):
@@ -191,7 +191,7 @@ async def test_of_an_owner_and_a_stranger_at_once_nobody_gets_in_by_the_stranger
         assert (await sign_in(http, email, OWNER_PASSWORD)).status_code == 200
 
 
-async def test_resend_sends_the_link_of_this_devices_registration(
+async def test_resend_prefers_the_registration_of_the_device(
     http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
     email = new_email()
@@ -205,7 +205,7 @@ async def test_resend_sends_the_link_of_this_devices_registration(
     assert (await verify(http, token)).status_code == 200
 
 
-async def test_the_page_in_another_browser_asks_for_a_password_and_a_name(
+async def test_verification_page_in_another_browser_requires_a_password_and_name(
     stranger: httpx.AsyncClient, app: Api, mailbox: Mailbox, database: Database
 ) -> None:
     email = new_email()
@@ -218,14 +218,14 @@ async def test_the_page_in_another_browser_asks_for_a_password_and_a_name(
         weak = {**hidden_fields(page), "password": "password123"}
         refused = await browser.post("/verify-email", data=weak, headers=BROWSER)
         assert (refused.status_code, "password123" in refused.text) == (422, False)
-        typed = {**hidden_fields(refused), "password": OWNER_PASSWORD, "full_name": " Owner "}
-        assert (await browser.post("/verify-email", data=typed, headers=BROWSER)).status_code == 303
+        form = {**hidden_fields(refused), "password": OWNER_PASSWORD, "full_name": " Owner "}
+        assert (await browser.post("/verify-email", data=form, headers=BROWSER)).status_code == 303
         assert (await sign_in(browser, email, OWNER_PASSWORD)).status_code == 200
     assert (await sign_in(stranger, email, STRANGER_PASSWORD)).status_code == 401
     assert await get_name(database, email) == "Owner"
 
 
-async def test_the_page_asks_a_browser_with_a_handle_of_other_registrations(
+async def test_verification_page_requires_a_password_from_a_device_with_other_registrations(
     http: httpx.AsyncClient, stranger: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     email = new_email()
@@ -234,15 +234,15 @@ async def test_the_page_asks_a_browser_with_a_handle_of_other_registrations(
     token = (await mailbox.latest(email)).token
     page = await http.get("/verify-email", params={"token": token}, headers=BROWSER)
     assert 'name="password"' not in page.text
-    asked = await http.post("/verify-email", data=hidden_fields(page), headers=BROWSER)
-    assert (asked.status_code, 'name="password"' in asked.text) == (422, True)
+    refused = await http.post("/verify-email", data=hidden_fields(page), headers=BROWSER)
+    assert (refused.status_code, 'name="password"' in refused.text) == (422, True)
     assert (await sign_in(http, email, STRANGER_PASSWORD)).status_code == 401
-    chosen = {**hidden_fields(asked), "password": OWNER_PASSWORD}
+    chosen = {**hidden_fields(refused), "password": OWNER_PASSWORD}
     assert (await http.post("/verify-email", data=chosen, headers=BROWSER)).status_code == 303
     assert (await sign_in(http, email, OWNER_PASSWORD)).status_code == 200
 
 
-async def test_a_browser_that_registers_on_the_page_confirms_by_a_button(
+async def test_verification_page_in_the_registering_browser_needs_only_the_button(
     http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     email = new_email()
@@ -260,7 +260,7 @@ async def request_email_change(person: RegisteredUser, to: str) -> None:
     assert (await person.send("POST", "/auth/email/change", body)).status_code == 202
 
 
-async def test_a_link_to_a_new_address_does_nothing_for_whoever_else_opens_it(
+async def test_email_change_is_rejected_on_another_device_without_a_session(
     ada: RegisteredUser, app: Api, mailbox: Mailbox
 ) -> None:
     to = new_email()
@@ -276,7 +276,7 @@ async def test_a_link_to_a_new_address_does_nothing_for_whoever_else_opens_it(
     assert (await ada.get("/app/users/me")).json()["email"] == to
 
 
-async def test_a_link_to_a_new_address_is_not_for_another_accounts_session(
+async def test_email_change_is_rejected_with_the_session_of_another_account(
     ada: RegisteredUser, app: Api, mailbox: Mailbox
 ) -> None:
     to, email = new_email(), new_email()
@@ -296,15 +296,13 @@ async def test_a_link_to_a_new_address_is_not_for_another_accounts_session(
     assert (await ada.get("/app/users/me")).json()["email"] == ada.email
 
 
-async def test_an_api_key_of_the_account_does_not_confirm_its_new_address(
-    ada: RegisteredUser, app: Api, mailbox: Mailbox
-) -> None:
+async def test_email_change_is_rejected_with_an_api_key(ada: RegisteredUser, app: Api, mailbox: Mailbox) -> None:
     to = new_email()
     await request_email_change(ada, to)
     token = (await mailbox.latest(to)).token
-    made = (await ada.send("POST", "/app/api-keys", {"name": "program"})).json()
+    key = (await ada.send("POST", "/app/api-keys", {"name": "program"})).json()
     async with make_client(app) as opener:
-        bearer = {"Authorization": f"Bearer {made['key']}"}
+        bearer = {"Authorization": f"Bearer {key['key']}"}
         refused = await post(opener, "/email/confirm", {"token": token}, **bearer)
         assert (refused.status_code, error_code(refused)) == (403, "INTERACTIVE_SESSION_REQUIRED")
         page = await opener.post("/confirm-email", data={"token": token}, headers={**BROWSER, **bearer})
@@ -312,7 +310,7 @@ async def test_an_api_key_of_the_account_does_not_confirm_its_new_address(
     assert (await ada.get("/app/users/me")).json()["email"] == ada.email
 
 
-async def test_a_browser_signed_in_to_the_account_confirms_on_the_page(
+async def test_email_change_is_confirmed_by_a_signed_in_browser(
     ada: RegisteredUser, app: Api, mailbox: Mailbox
 ) -> None:
     to = new_email()
@@ -324,8 +322,8 @@ async def test_a_browser_signed_in_to_the_account_confirms_on_the_page(
     assert (await ada.get("/app/users/me")).json()["email"] == to
 
 
-@pytest.mark.parametrize("kind", ["register", "known", "resend", "forgot", "magic", "move"])
-async def test_mails_with_links_state_when_and_from_where_they_were_requested(
+@pytest.mark.parametrize("kind", ["register", "known", "resend", "forgot", "magic", "change"])
+async def test_emails_with_links_state_the_time_and_origin_of_the_request(
     ada: RegisteredUser, app: Api, mailbox: Mailbox, kind: str
 ) -> None:
     email = new_email()
@@ -335,30 +333,29 @@ async def test_mails_with_links_state_when_and_from_where_they_were_requested(
         await mailbox.list_new()
     before = load(AuthSettings)
     use(before.model_copy(update={"magic_links": True}))
-    async with make_client(app, ip="198.51.100.7", **{"User-Agent": FIREFOX}) as elsewhere:
+    async with make_client(app, ip="198.51.100.7", **{"User-Agent": FIREFOX}) as other_client:
         body = {"email": ada.email if kind in ("known", "forgot", "magic") else email}
         match kind:
             case "register" | "known":
-                await register(elsewhere, body["email"])
+                await register(other_client, body["email"])
             case "resend":
-                await post(elsewhere, "/verify-email/resend", body)
+                await post(other_client, "/verify-email/resend", body)
             case "forgot":
-                await post(elsewhere, "/password/forgot", body)
+                await post(other_client, "/password/forgot", body)
             case "magic":
-                await post(elsewhere, "/magic-link", body)
+                await post(other_client, "/magic-link", body)
             case _:
-                move = {"new_email": email, "current_password": PASSWORD}
-                await post(elsewhere, "/email/change", move, **ada.bearer)
+                change = {"new_email": email, "current_password": PASSWORD}
+                await post(other_client, "/email/change", change, **ada.bearer)
     (mail,) = [each for each in await mailbox.list_new() if each.to == body["email"]]
     use(before)
     origin = "192.0.2.1" if kind == "resend" else "198.51.100.7 (Firefox on Linux)"
     assert f"UTC from {origin}." in mail.text, mail.text.partition("Requested")[2]
-    assert "If that was not you" in mail.text
+    advice = "If you did not sign up" if kind in ("register", "resend") else "If this was not you"
+    assert advice in mail.text
 
 
-async def test_a_mail_to_an_unconfirmed_address_repeats_no_word_of_the_requesters_program(
-    app: Api, mailbox: Mailbox
-) -> None:
+async def test_email_to_an_unverified_address_contains_no_text_of_the_requester(app: Api, mailbox: Mailbox) -> None:
     email = new_email()
     async with make_client(app, **{"User-Agent": "win-at-evil.example/1 (free dollars)"}) as http:
         await register(http, email, full_name="Visit evil.example")
@@ -370,7 +367,7 @@ async def test_a_mail_to_an_unconfirmed_address_repeats_no_word_of_the_requester
     assert not any("evil" in part for part in parts)
 
 
-async def test_an_expired_registration_is_not_called_confirmed(
+async def test_link_of_an_expired_registration_is_invalid(
     http: httpx.AsyncClient, mailbox: Mailbox, database: Database
 ) -> None:
     email = new_email()

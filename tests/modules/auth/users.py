@@ -1,4 +1,4 @@
-"""People as they meet the product: by HTTP and by mail."""
+"""Test users that use the API and read their email."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ LINK = re.compile(r"https?://\S+\?token=\S+")
 
 
 def make_client(app: Api, *, ip: str = "192.0.2.1", **headers: str) -> httpx.AsyncClient:
-    """A client that keeps cookies, as a browser does; it sends no Origin unless told to."""
+    """Create a client that stores cookies like a browser; it sends no Origin header by default."""
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(ip, 50000))
     return httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}", headers=headers)
 
@@ -42,20 +42,20 @@ class Mail:
 
 @dataclass
 class Mailbox:
-    """What was sent, after the worker has done what there is to do; in the order of the jobs, whose ids they bear."""
+    """The emails that were sent, after all jobs have run, in the order of the job IDs."""
 
     folder: Path
     jobs: CapturedJobs
     _seen: set[str] = field(default_factory=set)
 
     async def list_new(self, to: str | None = None) -> list[Mail]:
-        """The mails since the last look, of one address if it is named, the earliest first."""
+        """Return the emails since the last call, of one recipient if given, oldest first."""
         await self.jobs.run_all(future=True)
         return await asyncio.to_thread(self._read, to)
 
     async def latest(self, to: str) -> Mail:
         mails = await self.list_new(to)
-        assert mails, f"No mail to {to}"
+        assert mails, f"No email to {to}"
         return mails[-1]
 
     def _read(self, to: str | None) -> list[Mail]:
@@ -79,7 +79,7 @@ def _parse(path: Path) -> Mail:
 
 @dataclass
 class RegisteredUser:
-    """Somebody with an account who is signed in by tokens."""
+    """A user with an account, signed in with tokens."""
 
     http: httpx.AsyncClient
     email: str
@@ -125,7 +125,7 @@ async def register(
 
 
 async def create_registered_user(http: httpx.AsyncClient, mailbox: Mailbox, email: str | None = None) -> RegisteredUser:
-    """Registered, verified, signed in, and the mail that welcomes them read."""
+    """Register a user, verify the address, sign in, and consume the welcome email."""
     email = email or new_email()
     assert (await register(http, email)).status_code == 202
     token = (await mailbox.latest(email)).token

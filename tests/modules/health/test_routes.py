@@ -1,4 +1,4 @@
-"""Liveness and readiness as load balancers and people on call see them."""
+"""Routes of the health checks."""
 
 import pytest
 from httpx import AsyncClient
@@ -12,14 +12,14 @@ async def failing_check() -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/v1/public/health"])
-async def test_liveness_touches_nothing(client: AsyncClient, statements, path: str) -> None:
+async def test_liveness_runs_no_statement(client: AsyncClient, statements, path: str) -> None:
     response = await client.get(path)
     assert (response.status_code, response.json()["status"]) == (200, "healthy")
     assert response.json()["version"]
     assert statements.all == []
 
 
-async def test_readiness_names_every_component_with_its_latency(client: AsyncClient) -> None:
+async def test_readiness_reports_every_component_with_its_latency(client: AsyncClient) -> None:
     response = (await client.get("/api/v1/public/health/ready")).json()
     assert {"database", "crypto", "jobs"} <= set(response["components"])
     assert response["components"]["database"]["status"] == "up"
@@ -27,7 +27,7 @@ async def test_readiness_names_every_component_with_its_latency(client: AsyncCli
 
 
 @pytest.mark.parametrize(("required", "status", "overall"), [(False, 200, "degraded"), (True, 503, "unhealthy")])
-async def test_what_is_down_shows_by_how_much_it_matters(
+async def test_readiness_is_degraded_or_unhealthy_when_a_component_is_down(
     app: Api, client: AsyncClient, required: bool, status: int, overall: str
 ) -> None:
     app.state.health.add(Component("sky", failing_check, required=required))
@@ -40,5 +40,5 @@ async def test_what_is_down_shows_by_how_much_it_matters(
     assert "hunter2" not in response.text
 
 
-async def test_load_balancers_are_answered_whatever_host_they_name(client: AsyncClient) -> None:
+async def test_liveness_accepts_any_host_header(client: AsyncClient) -> None:
     assert (await client.get("/health", headers={"Host": "10.0.0.7:8000"})).status_code == 200

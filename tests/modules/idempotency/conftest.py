@@ -1,4 +1,4 @@
-"""An application with routes that are hard to repeat, beside all others."""
+"""An application with additional routes whose responses are difficult to replay."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -37,17 +37,17 @@ class Counted(AppError):
 async def order(
     how: str, request: Request, body: ProjectCreate, principal: CurrentPrincipal, session: SessionDep
 ) -> Response:
-    """Changes something and then does `how`."""
-    made = await ProjectService(session, principal).create(body)
+    """Creates a project and then fails or responds according to `how`."""
+    project = await ProjectService(session, principal).create(body)
     match how:
         case "break":
-            raise RuntimeError("between the change and the answer")
+            raise RuntimeError("between the change and the response")
         case "refuse":
             raise Refused
         case "count":
             raise Counted
-        case "once" if not hasattr(request.app.state, "had_bad_luck"):
-            request.app.state.had_bad_luck = True
+        case "once" if not hasattr(request.app.state, "failed_once"):
+            request.app.state.failed_once = True
             raise RuntimeError("the first time")
         case "stream":
             return StreamingResponse(iter([b"a", b"b"]), 200)
@@ -57,27 +57,27 @@ async def order(
             return response
         case "large":
             return Response(b"x" * 300_000)
-    return json_response({"id": made["id"]}, status=201, headers={"X-Order": str(made["id"])})
+    return json_response({"id": project["id"]}, status=201, headers={"X-Order": str(project["id"])})
 
 
 @router.post("/keys")
 @returns_secret
 async def new_key(principal: CurrentPrincipal, session: SessionDep) -> dict[str, str]:
-    made = await ProjectService(session, principal).create(ProjectCreate(name="key"))
-    return {"key": f"very-secret-{made['id']}"}
+    project = await ProjectService(session, principal).create(ProjectCreate(name="key"))
+    return {"key": f"very-secret-{project['id']}"}
 
 
 @router.post("/apart")
 async def order_apart(request: Request, body: ProjectCreate, principal: CurrentPrincipal) -> dict[str, str]:
-    """Changes something in a transaction of its own."""
+    """Creates a project in a separate transaction."""
     database: Database = request.app.state.database
     if body.name == "refused":
         raise Refused
     async with database.session() as session:
-        made = await ProjectService(session, principal).create(body)
+        project = await ProjectService(session, principal).create(body)
     if body.name == "broken":
         raise RuntimeError("after the change")
-    return {"id": str(made["id"])}
+    return {"id": str(project["id"])}
 
 
 StartInstance = Callable[[], Awaitable[Api]]
@@ -85,7 +85,7 @@ StartInstance = Callable[[], Awaitable[Api]]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def start_instance(database: Database) -> AsyncIterator[StartInstance]:
-    """Starts more instances of the application on the same database."""
+    """Start more instances of the application on the same database."""
     async with AsyncExitStack() as stack:
 
         async def start() -> Api:
@@ -99,7 +99,7 @@ async def start_instance(database: Database) -> AsyncIterator[StartInstance]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def shop(start_instance: StartInstance, user: AsyncClient) -> AsyncIterator[AsyncClient]:
-    """Somebody signed in, at an instance with the routes of this file."""
+    """A signed-in client of an instance with the routes of this file."""
     async with make_client(
         await start_instance(), raise_app_exceptions=False, Authorization=user.headers["authorization"]
     ) as client:

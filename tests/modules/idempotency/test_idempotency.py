@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: done once, answered as often as asked."""
+"""Requests with an `Idempotency-Key` run once, and retries get the stored response."""
 
 import asyncio
 from collections import Counter
@@ -48,7 +48,7 @@ async def stored_keys(database: Database) -> list[Any]:
         return await (await session.raw()).fetch("SELECT * FROM idempotency_keys")
 
 
-async def test_fifty_at_once_are_one_creation_and_fifty_equal_answers(user: AsyncClient, database: Database) -> None:
+async def test_concurrent_requests_create_once_and_get_equal_responses(user: AsyncClient, database: Database) -> None:
     once = key()
     responses = await asyncio.gather(*(user.post(PROJECTS, json=BODY, headers=once) for _ in range(50)))
     assert {response.status_code for response in responses} == {201}
@@ -59,27 +59,29 @@ async def test_fifty_at_once_are_one_creation_and_fifty_equal_answers(user: Asyn
     assert len(await stored_keys(database)) == 1
 
 
-async def test_fifty_on_two_instances_are_one_creation(user: AsyncClient, start_instance: StartInstance) -> None:
+async def test_concurrent_requests_on_two_instances_create_once(
+    user: AsyncClient, start_instance: StartInstance
+) -> None:
     once, token = key(), {"Authorization": user.headers["authorization"]}
     async with (
-        make_client(await start_instance(), **token) as here,
-        make_client(await start_instance(), **token) as there,
+        make_client(await start_instance(), **token) as first,
+        make_client(await start_instance(), **token) as second,
     ):
-        tries = [client.post(PROJECTS, json=BODY, headers=once) for client in (here, there) for _ in range(25)]
-        responses = await asyncio.gather(*tries)
+        requests = [client.post(PROJECTS, json=BODY, headers=once) for client in (first, second) for _ in range(25)]
+        responses = await asyncio.gather(*requests)
     assert {response.status_code for response in responses} == {201}
     assert len({response.content for response in responses}) == 1
     assert Counter(map(is_replayed, responses)) == {True: 49, False: 1}
     assert await project_count(user) == 1
 
 
-async def test_a_repeat_much_later_and_elsewhere_gets_the_same(
+async def test_retry_on_another_instance_gets_the_stored_response(
     user: AsyncClient, start_instance: StartInstance
 ) -> None:
     once = key()
     first = await user.post(PROJECTS, json=BODY, headers=once)
-    async with make_client(await start_instance(), Authorization=user.headers["authorization"]) as elsewhere:
-        again = await elsewhere.post(PROJECTS, json=BODY, headers=once)
+    async with make_client(await start_instance(), Authorization=user.headers["authorization"]) as other:
+        again = await other.post(PROJECTS, json=BODY, headers=once)
     assert (again.status_code, again.content) == (201, first.content)
     assert is_replayed(again)
     assert not is_replayed(first)
@@ -93,14 +95,14 @@ async def test_a_repeat_much_later_and_elsewhere_gets_the_same(
     ("path", "body"),
     [(PROJECTS, {"name": "Another"}), (f"{PROJECTS}?a=1", BODY), ("/api/v1/app/teams", BODY)],
 )
-async def test_the_same_key_for_another_request_is_refused(user: AsyncClient, path: str, body: Any) -> None:
+async def test_key_reuse_for_another_request_is_rejected(user: AsyncClient, path: str, body: Any) -> None:
     once = key()
     await user.post(PROJECTS, json=BODY, headers=once)
     assert_refused(await user.post(path, json=body, headers=once), 422, "IDEMPOTENCY_KEY_REUSED")
     assert await project_count(user) == 1
 
 
-async def test_of_different_bodies_at_once_one_is_done(user: AsyncClient) -> None:
+async def test_concurrent_requests_with_different_bodies_create_once(user: AsyncClient) -> None:
     once = key()
     responses = await asyncio.gather(
         *(user.post(PROJECTS, json={"name": f"N{n % 2}"}, headers=once) for n in range(20))
@@ -109,24 +111,24 @@ async def test_of_different_bodies_at_once_one_is_done(user: AsyncClient) -> Non
     assert await project_count(user) == 1
 
 
-async def test_anothers_key_is_another_key(user: AsyncClient, stranger: AsyncClient) -> None:
+async def test_keys_of_different_users_are_independent(user: AsyncClient, stranger: AsyncClient) -> None:
     once = key()
     mine = await user.post(PROJECTS, json=BODY, headers=once)
-    theirs = await stranger.post(PROJECTS, json=BODY, headers=once)
-    assert theirs.status_code == 201
-    assert theirs.json()["id"] != mine.json()["id"]
-    assert not is_replayed(theirs)
+    other = await stranger.post(PROJECTS, json=BODY, headers=once)
+    assert other.status_code == 201
+    assert other.json()["id"] != mine.json()["id"]
+    assert not is_replayed(other)
 
 
-async def test_in_another_team_it_is_another_key(user: AsyncClient) -> None:
+async def test_keys_of_different_teams_are_independent(user: AsyncClient) -> None:
     once, team = key(), (await user.post("/api/v1/app/teams", json={"name": "Two"})).json()["id"]
     mine = await user.post(PROJECTS, json=BODY, headers=once)
-    ours = await user.post(PROJECTS, json=BODY, headers={**once, "X-Team-ID": team})
-    assert (mine.status_code, ours.status_code) == (201, 201)
-    assert ours.json()["team_id"] == team
+    in_team = await user.post(PROJECTS, json=BODY, headers={**once, "X-Team-ID": team})
+    assert (mine.status_code, in_team.status_code) == (201, 201)
+    assert in_team.json()["team_id"] == team
 
 
-async def test_who_was_signed_out_meanwhile_is_not_answered(user: AsyncClient) -> None:
+async def test_retry_after_sign_out_is_rejected(user: AsyncClient) -> None:
     once = key()
     assert (await user.post(PROJECTS, json=BODY, headers=once)).status_code == 201
     assert (await user.post("/api/v1/auth/logout")).status_code == 204
@@ -134,24 +136,24 @@ async def test_who_was_signed_out_meanwhile_is_not_answered(user: AsyncClient) -
 
 
 @pytest.mark.parametrize("bad", ["", "two words", "x" * 256, "\x7f", "é"])
-async def test_a_key_that_is_none_is_refused(user: AsyncClient, bad: str) -> None:
+async def test_invalid_key_is_rejected(user: AsyncClient, bad: str) -> None:
     headers = {"Idempotency-Key": bad.encode("latin-1")}
     assert_refused(await user.post(PROJECTS, json=BODY, headers=headers), 422, "IDEMPOTENCY_KEY_INVALID")  # type: ignore[arg-type]
     assert await project_count(user) == 0
 
 
-async def test_the_longest_key_is_taken(user: AsyncClient) -> None:
+async def test_key_of_maximum_length_is_accepted(user: AsyncClient) -> None:
     assert (await user.post(PROJECTS, json=BODY, headers=key("~" * 255))).status_code == 201
 
 
-async def test_neither_key_nor_answer_can_be_read_in_the_database(user: AsyncClient, database: Database) -> None:
+async def test_key_and_response_are_not_readable_in_the_database(user: AsyncClient, database: Database) -> None:
     await user.post(PROJECTS, json={"name": "Confidential"}, headers=key("my-own-key"))
     (row,) = await stored_keys(database)
-    assert row["answer"] is not None
+    assert row["answer"] is not None  # typos: ignore
     assert not any(b"onfidential" in value or b"my-own-key" in value for value in row if isinstance(value, bytes))
 
 
-async def test_a_validation_error_leaves_the_key_free(user: AsyncClient, database: Database) -> None:
+async def test_validation_error_releases_the_key(user: AsyncClient, database: Database) -> None:
     once = key()
     assert_refused(await user.post(PROJECTS, json={}, headers=once), 422, "VALIDATION_ERROR")
     assert await stored_keys(database) == []
@@ -159,9 +161,7 @@ async def test_a_validation_error_leaves_the_key_free(user: AsyncClient, databas
 
 
 @pytest.mark.parametrize(("how", "status"), [("break", 500), ("refuse", 409)])
-async def test_what_is_rolled_back_leaves_neither_change_nor_key(
-    shop: AsyncClient, database: Database, how: str, status: int
-) -> None:
+async def test_rollback_releases_the_key(shop: AsyncClient, database: Database, how: str, status: int) -> None:
     once = key()
     for _ in range(2):
         response = await shop.post(f"{SHOP}/orders/{how}", json=BODY, headers=once)
@@ -170,13 +170,13 @@ async def test_what_is_rolled_back_leaves_neither_change_nor_key(
     assert await stored_keys(database) == []
 
 
-async def test_a_refusal_that_commits_keeps_its_change_and_frees_its_key(shop: AsyncClient, database: Database) -> None:
+async def test_error_that_commits_releases_the_key(shop: AsyncClient, database: Database) -> None:
     assert_refused(await shop.post(f"{SHOP}/orders/count", json=BODY, headers=key()), 400, "COUNTED")
     assert await project_count(shop) == 1
     assert await stored_keys(database) == []
 
 
-async def test_who_failed_once_is_done_once_by_those_who_wait(shop: AsyncClient) -> None:
+async def test_waiting_requests_retry_once_after_a_failure(shop: AsyncClient) -> None:
     once = key()
     responses = await asyncio.gather(*(shop.post(f"{SHOP}/orders/once", json=BODY, headers=once) for _ in range(20)))
     assert Counter(response.status_code for response in responses) == {201: 19, 500: 1}
@@ -184,31 +184,34 @@ async def test_who_failed_once_is_done_once_by_those_who_wait(shop: AsyncClient)
     assert await project_count(shop) == 1
 
 
-async def test_an_answer_keeps_its_own_headers(shop: AsyncClient) -> None:
+async def test_stored_response_includes_custom_headers(shop: AsyncClient) -> None:
     once = key()
     first, again = [await shop.post(f"{SHOP}/orders/well", json=BODY, headers=once) for _ in range(2)]
     assert again.headers["x-order"] == first.headers["x-order"]
 
 
 @pytest.mark.parametrize("how", ["stream", "cookie", "large"])
-async def test_what_cannot_be_kept_is_not_done_again(shop: AsyncClient, database: Database, how: str) -> None:
+async def test_request_with_an_unstorable_response_is_not_repeated(
+    shop: AsyncClient, database: Database, how: str
+) -> None:
     once = key()
     assert (await shop.post(f"{SHOP}/orders/{how}", json=BODY, headers=once)).status_code == 200
-    assert_refused(await shop.post(f"{SHOP}/orders/{how}", json=BODY, headers=once), 409, "IDEMPOTENCY_ANSWER_NOT_KEPT")
+    retry = await shop.post(f"{SHOP}/orders/{how}", json=BODY, headers=once)
+    assert_refused(retry, 409, "IDEMPOTENCY_ANSWER_NOT_KEPT")  # typos: ignore
     assert await project_count(shop) == 1
-    assert [row["answer"] for row in await stored_keys(database)] == [None]
+    assert [row["answer"] for row in await stored_keys(database)] == [None]  # typos: ignore
 
 
-async def test_a_secret_is_answered_once_and_never_kept(shop: AsyncClient, database: Database) -> None:
+async def test_secret_response_is_returned_once_and_not_stored(shop: AsyncClient, database: Database) -> None:
     once = key()
     responses = await asyncio.gather(*(shop.post(f"{SHOP}/keys", headers=once) for _ in range(20)))
     assert Counter(response.status_code for response in responses) == {200: 1, 409: 19}
     assert_refused(await shop.post(f"{SHOP}/keys", headers=once), 409, "IDEMPOTENCY_SECRET")
-    assert [row["answer"] for row in await stored_keys(database)] == [None]
+    assert [row["answer"] for row in await stored_keys(database)] == [None]  # typos: ignore
     assert await project_count(shop) == 1
 
 
-async def test_tokens_are_issued_once_for_a_key(client: AsyncClient, database: Database, create_user: Any) -> None:
+async def test_sign_in_issues_tokens_once_for_a_key(client: AsyncClient, database: Database, create_user: Any) -> None:
     from undercroft.core.security import passwords
 
     person, once = await create_user(), key()
@@ -222,7 +225,7 @@ async def test_tokens_are_issued_once_for_a_key(client: AsyncClient, database: D
     assert_refused(await client.post("/api/v1/auth/login", json=body, headers=once), 409, "IDEMPOTENCY_SECRET")
 
 
-async def test_a_route_with_its_own_transactions_is_done_at_most_once(shop: AsyncClient, database: Database) -> None:
+async def test_route_with_separate_transactions_runs_at_most_once(shop: AsyncClient, database: Database) -> None:
     once = key()
     responses = await asyncio.gather(*(shop.post(f"{SHOP}/apart", json=BODY, headers=once) for _ in range(20)))
     assert {response.status_code for response in responses} == {200}
@@ -231,13 +234,15 @@ async def test_a_route_with_its_own_transactions_is_done_at_most_once(shop: Asyn
     assert len(await stored_keys(database)) == 1
 
 
-async def test_a_refusal_of_such_a_route_frees_its_key(shop: AsyncClient, database: Database) -> None:
+async def test_error_in_a_route_with_separate_transactions_releases_the_key(
+    shop: AsyncClient, database: Database
+) -> None:
     once = key()
     assert_refused(await shop.post(f"{SHOP}/apart", json={"name": "refused"}, headers=once), 409, "REFUSED")
     assert await stored_keys(database) == []
 
 
-async def test_when_such_a_route_breaks_its_key_stays_taken(
+async def test_crash_in_a_route_with_separate_transactions_keeps_the_key(
     shop: AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     once = key()
@@ -252,9 +257,7 @@ async def test_when_such_a_route_breaks_its_key_stays_taken(
     assert await project_count(shop) == 1
 
 
-async def test_another_process_that_takes_long_is_waited_for_with_a_limit(
-    user: AsyncClient, database: Database
-) -> None:
+async def test_wait_for_another_process_is_limited(user: AsyncClient, database: Database) -> None:
     once = key()
     await user.post(PROJECTS, json=BODY, headers=once)
     async with database.session() as session:
@@ -264,7 +267,7 @@ async def test_another_process_that_takes_long_is_waited_for_with_a_limit(
     assert int(again.headers["retry-after"]) > 0
 
 
-async def test_after_its_time_a_key_is_free_again(
+async def test_key_is_free_after_its_expiry(
     user: AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     once = key()
@@ -278,7 +281,7 @@ async def test_after_its_time_a_key_is_free_again(
     assert len(await stored_keys(database)) == 1
 
 
-async def test_keys_are_forgotten_by_the_clock(user: AsyncClient, database: Database, jobs: CapturedJobs) -> None:
+async def test_clean_up_deletes_expired_keys(user: AsyncClient, database: Database, jobs: CapturedJobs) -> None:
     await user.post(PROJECTS, json=BODY, headers=key())
     await user.post(PROJECTS, json=BODY, headers=key())
     async with database.session() as session:
@@ -292,7 +295,7 @@ async def test_keys_are_forgotten_by_the_clock(user: AsyncClient, database: Data
     assert len(await stored_keys(database)) == 1
 
 
-async def test_without_the_header_nothing_is_asked_or_written(
+async def test_request_without_the_header_runs_no_key_statement(
     user: AsyncClient, database: Database, statements: StatementRecorder
 ) -> None:
     await user.post(PROJECTS, json=BODY)
@@ -302,7 +305,7 @@ async def test_without_the_header_nothing_is_asked_or_written(
     assert await stored_keys(database) == []
 
 
-async def test_other_methods_do_not_look_at_it(user: AsyncClient, database: Database) -> None:
+async def test_other_methods_ignore_the_header(user: AsyncClient, database: Database) -> None:
     path = f"{PROJECTS}/{(await user.post(PROJECTS, json=BODY)).json()['id']}"
     for _ in range(2):
         assert (await user.patch(path, json={"status": "done"}, headers=key("k"))).status_code == 200
@@ -311,7 +314,7 @@ async def test_other_methods_do_not_look_at_it(user: AsyncClient, database: Data
 
 
 @pytest.mark.usefixtures("test_settings")
-def test_every_post_route_says_what_the_header_means_to_it() -> None:
+def test_every_post_route_declares_its_idempotency_mode() -> None:
     routes = [route for route in offline_app().routes if "POST" in getattr(route, "methods", None) or ()]
     undeclared = [route.path for route in routes if not declares_idempotency(route)]  # type: ignore[attr-defined,arg-type]
     assert undeclared == []
@@ -319,7 +322,7 @@ def test_every_post_route_says_what_the_header_means_to_it() -> None:
 
 
 @pytest.mark.usefixtures("test_settings")
-def test_routes_that_answer_tokens_are_declared_secret() -> None:
+def test_routes_that_return_tokens_are_declared_secret() -> None:
     posts = {route.path: route for route in offline_app().routes if "POST" in (getattr(route, "methods", None) or ())}  # type: ignore[attr-defined]
     for path in ("login", "token", "refresh", "verify-email"):
         assert is_secret(posts[f"/api/v1/auth/{path}"])  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Acting as somebody: short, with a reason, in full view, and never for what is sensitive."""
+"""Impersonation is time-limited, needs a reason, is audited, and is read-only."""
 
 import io
 import json
@@ -52,9 +52,9 @@ async def execute(database: Database, sql: str, *values: Any) -> None:
         await (await session.raw()).execute(sql, *values)
 
 
-async def test_an_administrator_sees_what_the_person_sees(app: Api, create_user: Any) -> None:
+async def test_impersonation_reads_the_data_of_the_user(app: Api, create_user: Any) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
-    made = (await person.client.post("/api/v1/app/projects", json={"name": "Theirs"})).json()
+    made = (await person.client.post("/api/v1/app/projects", json={"name": "Website"})).json()
     async with await impersonating_client(app, admin, person) as client:
         me = (await client.get(ME)).json()
         assert (me["id"], me["impersonated_by"]) == (str(person.user_id), str(admin.user_id))
@@ -63,7 +63,9 @@ async def test_an_administrator_sees_what_the_person_sees(app: Api, create_user:
     assert (await person.client.get(ME)).json()["impersonated_by"] is None
 
 
-async def test_the_token_is_short_marked_and_alone(app: Api, create_user: Any) -> None:
+async def test_impersonation_token_is_short_lived_with_an_actor_claim_and_no_refresh_token(
+    app: Api, create_user: Any
+) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     response = (await impersonate(admin, person)).json()
     assert set(response) == {"access_token", "token_type", "expires_in", "user_id", "session_id"}
@@ -74,7 +76,7 @@ async def test_the_token_is_short_marked_and_alone(app: Api, create_user: Any) -
     assert claims["exp"] - claims["iat"] <= 15 * 60
 
 
-async def test_everything_that_is_done_says_who_did_it(app: Api, create_user: Any, database: Database) -> None:
+async def test_audit_entries_name_the_impersonator(app: Api, create_user: Any, database: Database) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         await client.post(END)
@@ -88,7 +90,7 @@ async def test_everything_that_is_done_says_who_did_it(app: Api, create_user: An
     assert (ended["user_id"], ended["impersonator_id"]) == (person.user_id, admin.user_id)
 
 
-async def test_every_line_of_the_log_says_who_did_it(
+async def test_access_log_names_the_impersonator(
     app: Api, create_user: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
@@ -114,7 +116,7 @@ def log() -> Iterator[io.StringIO]:
     logs.configure()
 
 
-async def test_lines_for_people_say_who_did_it_too(app: Api, create_user: Any, log: io.StringIO) -> None:
+async def test_console_log_names_the_impersonator(app: Api, create_user: Any, log: io.StringIO) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         logs.flush()
@@ -131,7 +133,7 @@ SIGN_OUT = "/api/v1/auth/sessions"
 
 
 async def get_own_session(admin: SignedInUser) -> str:
-    """The id of the session that the administrator's token belongs to."""
+    """Return the ID of the administrator's session."""
     (session,) = (await admin.client.get(SIGN_OUT)).json()["items"]
     return str(session["id"])
 
@@ -156,7 +158,7 @@ async def test_impersonation_ends_when_the_administrator_signs_out(app: Api, cre
         "DELETE FROM auth_sessions WHERE user_id = $1",
     ],
 )
-async def test_impersonation_ends_with_the_session_it_was_started_from(
+async def test_impersonation_ends_with_the_session_that_started_it(
     app: Api, create_user: Any, database: Database, sql: str
 ) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
@@ -174,21 +176,21 @@ async def test_impersonation_ends_when_the_administrators_password_is_reset(app:
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
 
 
-async def test_impersonation_that_is_about_to_change_something_is_refused_when_the_administrator_signs_out(
+async def test_blocked_impersonated_request_completes_or_is_rejected_when_the_administrator_signs_out(
     app: Api, create_user: Any, database: Database
 ) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         async with holding_locks(
             database, "SELECT id FROM auth_sessions WHERE user_id = $1 FOR UPDATE", person.user_id
-        ) as at:
-            await at.send(client.post(END))
-            await at.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", admin.user_id)
-        response = await at.requests[0]
+        ) as blocked:
+            await blocked.send(client.post(END))
+            await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", admin.user_id)
+        response = await blocked.requests[0]
     assert response.status_code in (204, 401), response.text
 
 
-async def test_it_ends_when_the_administrator_ends_all_sessions(app: Api, create_user: Any) -> None:
+async def test_impersonation_ends_when_the_administrator_revokes_other_sessions(app: Api, create_user: Any) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         assert (await admin.client.delete("/api/v1/auth/sessions")).status_code == 204
@@ -197,7 +199,7 @@ async def test_it_ends_when_the_administrator_ends_all_sessions(app: Api, create
     assert (await person.client.get(ME)).status_code == 200
 
 
-async def test_it_ends_on_demand(app: Api, create_user: Any, database: Database) -> None:
+async def test_impersonation_ends_on_request(app: Api, create_user: Any, database: Database) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         assert (await client.post(END)).status_code == 204
@@ -215,7 +217,9 @@ async def test_it_ends_on_demand(app: Api, create_user: Any, database: Database)
         "UPDATE users SET deleted_at = now() WHERE id = $1",
     ],
 )
-async def test_it_ends_with_the_administrators_rights(app: Api, create_user: Any, database: Database, sql: str) -> None:
+async def test_impersonation_ends_when_the_administrator_loses_the_role_or_account(
+    app: Api, create_user: Any, database: Database, sql: str
+) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         assert (await client.get(ME)).status_code == 200
@@ -223,14 +227,16 @@ async def test_it_ends_with_the_administrators_rights(app: Api, create_user: Any
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
 
 
-async def test_it_ends_when_the_person_becomes_an_administrator(app: Api, create_user: Any, database: Database) -> None:
+async def test_impersonation_ends_when_the_user_becomes_an_administrator(
+    app: Api, create_user: Any, database: Database
+) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         await execute(database, "UPDATE users SET role = 'admin' WHERE id = $1", person.user_id)
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
 
 
-async def test_it_ends_by_itself_however_much_it_is_used(app: Api, create_user: Any, database: Database) -> None:
+async def test_impersonation_expires_and_use_does_not_extend_it(app: Api, create_user: Any, database: Database) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         assert (await client.get(ME)).status_code == 200
@@ -248,7 +254,7 @@ async def _sessions(database: Database) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("who", "whom", "allowed"),
+    ("admin_role", "target_role", "allowed"),
     [
         (ADMIN, USER, True),
         (SUPERADMIN, USER, True),
@@ -258,10 +264,10 @@ async def _sessions(database: Database) -> list[Any]:
         (SUPERADMIN, SUPERADMIN, False),
     ],
 )
-async def test_who_may_act_as_whom(
-    app: Api, create_user: Any, database: Database, who: PlatformRole, whom: PlatformRole, allowed: bool
+async def test_impersonation_is_allowed_by_role(
+    app: Api, create_user: Any, database: Database, admin_role: PlatformRole, target_role: PlatformRole, allowed: bool
 ) -> None:
-    admin, person = await create_user(role=who), await create_user(role=whom)
+    admin, person = await create_user(role=admin_role), await create_user(role=target_role)
     response = await impersonate(admin, person)
     if allowed:
         assert response.status_code == 200
@@ -270,7 +276,7 @@ async def test_who_may_act_as_whom(
     assert await entries(database, action="impersonation.started") == []
 
 
-async def test_nobody_acts_as_themselves_nor_through_somebody(app: Api, create_user: Any) -> None:
+async def test_impersonation_of_oneself_and_nested_impersonation_are_rejected(app: Api, create_user: Any) -> None:
     superadmin, admin, person = await create_user(role=SUPERADMIN), await create_user(role=ADMIN), await create_user()
     assert_refused(await impersonate(admin, admin), 403, "IMPERSONATION_NOT_ALLOWED")
     async with await impersonating_client(app, superadmin, admin) as client:
@@ -279,7 +285,7 @@ async def test_nobody_acts_as_themselves_nor_through_somebody(app: Api, create_u
     assert_refused(await impersonate(person, admin), 403, "PERMISSION_DENIED")
 
 
-async def test_who_may_not_come_in_cannot_be_acted_as(create_user: Any, database: Database) -> None:
+async def test_impersonation_of_an_inactive_or_unknown_user_is_rejected(create_user: Any, database: Database) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     await execute(database, "UPDATE users SET is_active = false WHERE id = $1", person.user_id)
     assert_refused(await impersonate(admin, person), 409, "PERSON_INACTIVE")
@@ -288,13 +294,15 @@ async def test_who_may_not_come_in_cannot_be_acted_as(create_user: Any, database
 
 
 @pytest.mark.parametrize("reason", [None, "", "  ", "x", "x" * 501])
-async def test_there_is_a_reason(create_user: Any, reason: str | None) -> None:
+async def test_impersonation_requires_a_reason(create_user: Any, reason: str | None) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     response = await admin.client.post(f"/api/v1/admin/users/{person.user_id}/impersonate", json={"reason": reason})
     assert_refused(response, 422, "VALIDATION_ERROR")
 
 
-async def test_the_person_sees_no_session_but_can_end_it(app: Api, create_user: Any) -> None:
+async def test_impersonation_session_is_hidden_from_the_user_who_can_still_revoke_it(
+    app: Api, create_user: Any
+) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         assert (await person.client.get("/api/v1/auth/sessions")).json()["total"] == 1
@@ -302,15 +310,17 @@ async def test_the_person_sees_no_session_but_can_end_it(app: Api, create_user: 
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
 
 
-async def test_without_its_mark_the_session_opens_nothing(app: Api, create_user: Any) -> None:
+async def test_impersonation_session_is_rejected_without_the_actor_claim(app: Api, create_user: Any) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     response = (await impersonate(admin, person)).json()
-    unmarked = await app.state.auth_services.tokens.issue(person.user_id, response["session_id"])
-    async with make_client(app, Authorization=f"Bearer {unmarked.token}") as client:
+    without_actor = await app.state.auth_services.tokens.issue(person.user_id, response["session_id"])
+    async with make_client(app, Authorization=f"Bearer {without_actor.token}") as client:
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
 
 
-async def test_the_principal_costs_one_statement(app: Api, create_user: Any, statements: StatementRecorder) -> None:
+async def test_impersonated_principal_takes_one_statement(
+    app: Api, create_user: Any, statements: StatementRecorder
+) -> None:
     admin, person = await create_user(role=ADMIN), await create_user()
     async with await impersonating_client(app, admin, person) as client:
         await client.get(ME)
@@ -321,27 +331,27 @@ async def test_the_principal_costs_one_statement(app: Api, create_user: Any, sta
 
 
 ALLOWED = {f"POST {END}"}
-"""What impersonation may change. A new line here needs a reason: what is written stays, and must give nobody access."""
+"""Routes that write during impersonation. A new one needs a reason: its changes must not grant access."""
 
-CLOSED_READS = re.compile(r"/api/v1/(auth|admin)/|/app/api-keys")
+FORBIDDEN_READS = re.compile(r"/api/v1/(auth|admin)/|/app/api-keys")
 
 
-def is_closed(route: APIRoute, method: str) -> bool:
-    return method not in SAFE_METHODS or bool(CLOSED_READS.search(route.path))
+def is_forbidden(route: APIRoute, method: str) -> bool:
+    return method not in SAFE_METHODS or bool(FORBIDDEN_READS.search(route.path))
 
 
 async def row_counts(database: Database) -> dict[str, int]:
-    """How many rows each table has, but for those that note requests."""
+    """Count the rows of each table, except the audit tables."""
     async with database.session() as session:
         raw = await session.raw()
         names = [str(table.name) for table in SQLModel.metadata.sorted_tables if not table.name.startswith("audit_")]
         return {name: await raw.fetchval(f'SELECT count(*) FROM "{name}"') for name in names}
 
 
-async def test_impersonation_changes_nothing_at_any_route(app: Api, create_user: Any, database: Database) -> None:
+async def test_impersonation_is_read_only_on_every_route(app: Api, create_user: Any, database: Database) -> None:
     admin, person = await create_user(role=SUPERADMIN), await create_user(role=ADMIN)
-    team = (await person.client.post("/api/v1/app/teams", json={"name": "Theirs"})).json()["id"]
-    tried = set()
+    team = (await person.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
+    attempted = set()
     async with await impersonating_client(app, admin, person) as client:
         before = await row_counts(database)
         for route in app.routes:
@@ -354,17 +364,17 @@ async def test_impersonation_changes_nothing_at_any_route(app: Api, create_user:
                 if f"{method} {route.path}" in ALLOWED:
                     continue
                 response = await client.request(method, path, json={} if method != "GET" else None)
-                if is_closed(route, method):
+                if is_forbidden(route, method):
                     assert_refused(response, 403, "IMPERSONATION_FORBIDDEN")
-                    tried.add(f"{method} {route.path}")
+                    attempted.add(f"{method} {route.path}")
                 else:
                     assert "IMPERSONATION_FORBIDDEN" not in response.text, path
         assert await row_counts(database) == before
-    assert len(tried) > 60
+    assert len(attempted) > 60
     assert (await person.client.get(ME)).status_code == 200
 
 
-def test_routes_open_to_impersonation_are_the_allowed_ones(app: Api) -> None:
+def test_only_allowed_routes_accept_writes_during_impersonation(app: Api) -> None:
     declared = {
         f"{method} {route.path}"
         for route in app.routes

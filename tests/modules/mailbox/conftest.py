@@ -12,7 +12,7 @@ from undercroft.providers.email import EmailProviderName, EmailSettings
 
 @pytest.fixture(autouse=True)
 def _settings(tmp_path: Path) -> Iterator[None]:
-    """A product under development whose mails are kept; everything as it was afterwards."""
+    """Settings of a development environment that stores emails; restored after the test."""
     before = dict(settings._loaded)
     settings.use(CoreSettings(environment=Environment.DEVELOPMENT, app_name="Acme"))
     settings.use(EmailSettings(email_provider=EmailProviderName.MAILBOX, email_mailbox_folder=tmp_path / "mailbox"))
@@ -23,9 +23,9 @@ def _settings(tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture
 async def browser() -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody at this machine."""
-    async with client() as made:
-        yield made
+    """A client on this machine."""
+    async with client() as browser:
+        yield browser
 
 
 def client(base_url: str = "http://127.0.0.1:8000", *, peer: str = "127.0.0.1", **options) -> httpx.AsyncClient:

@@ -1,4 +1,4 @@
-"""The mailbox as a person sees it."""
+"""The mailbox page."""
 
 import re
 
@@ -29,12 +29,12 @@ async def page(browser: httpx.AsyncClient, **params: str) -> str:
     return response.text
 
 
-async def test_an_empty_mailbox_says_so(browser: httpx.AsyncClient) -> None:
-    assert "No mail yet" in await page(browser)
-    assert "No mail to bob" in await page(browser, to="bob")
+async def test_page_reports_an_empty_mailbox(browser: httpx.AsyncClient) -> None:
+    assert "No emails yet" in await page(browser)
+    assert "No emails to bob" in await page(browser, to="bob")
 
 
-async def test_the_list_can_be_searched_by_recipient(browser: httpx.AsyncClient) -> None:
+async def test_list_is_filtered_by_recipient(browser: httpx.AsyncClient) -> None:
     await send("ada@example.com", "For Ada")
     await send("bob@example.com", "For Bob")
 
@@ -44,7 +44,7 @@ async def test_the_list_can_be_searched_by_recipient(browser: httpx.AsyncClient)
     assert "For Ada" not in shown
 
 
-async def test_a_mail_is_shown_with_its_html_in_a_locked_frame(browser: httpx.AsyncClient) -> None:
+async def test_html_email_is_shown_in_a_sandboxed_frame(browser: httpx.AsyncClient) -> None:
     await send(html="<p>Hi</p>")
     mail_id = await get_mail_id(browser)
 
@@ -55,7 +55,7 @@ async def test_a_mail_is_shown_with_its_html_in_a_locked_frame(browser: httpx.As
     assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in frame
 
 
-async def test_the_frame_runs_nothing_and_opens_links_beside_itself(browser: httpx.AsyncClient) -> None:
+async def test_frame_runs_no_script_and_opens_links_in_a_new_tab(browser: httpx.AsyncClient) -> None:
     await send(html=f"<html><head lang=en></head><body>{HOSTILE}</body></html>")
 
     response = await browser.get(f"/dev/mailbox/messages/{await get_mail_id(browser)}/html")
@@ -71,7 +71,7 @@ async def test_the_frame_runs_nothing_and_opens_links_beside_itself(browser: htt
     assert '<head lang=en><base target="_blank">' in response.text
 
 
-async def test_a_mail_without_html_shows_its_text_with_links(browser: httpx.AsyncClient) -> None:
+async def test_email_without_html_shows_its_text_with_links(browser: httpx.AsyncClient) -> None:
     await send(text=f"See https://acme.example/a?b=1&c=2. {HOSTILE}")
     mail_id = await get_mail_id(browser)
 
@@ -85,7 +85,7 @@ async def test_a_mail_without_html_shows_its_text_with_links(browser: httpx.Asyn
     assert (await browser.get(f"/dev/mailbox/messages/{mail_id}/html")).status_code == 404
 
 
-async def test_nothing_that_a_mail_says_becomes_markup_of_the_page(browser: httpx.AsyncClient) -> None:
+async def test_email_content_is_escaped_on_the_page(browser: httpx.AsyncClient) -> None:
     await send(
         subject=HOSTILE, text=HOSTILE, html=HOSTILE, attachments=(Attachment(filename="<script>.txt", content=b""),)
     )
@@ -98,13 +98,13 @@ async def test_nothing_that_a_mail_says_becomes_markup_of_the_page(browser: http
 
 
 @pytest.mark.parametrize("value", ["<script>alert(1)</script>", '"><script>', "\x00", "🎉", "%ff", "../x"])
-async def test_nothing_that_an_address_line_says_becomes_markup_either(browser: httpx.AsyncClient, value: str) -> None:
+async def test_query_parameters_are_escaped_on_the_page(browser: httpx.AsyncClient, value: str) -> None:
     await send()
 
     assert "<script>" not in await page(browser, to=value, id=value)
 
 
-async def test_the_source_is_the_mail_as_it_would_be_sent(browser: httpx.AsyncClient) -> None:
+async def test_source_view_shows_the_raw_message(browser: httpx.AsyncClient) -> None:
     await send(subject="Hello", attachments=(Attachment(filename="report.pdf", content=b"x"),))
     mail_id = await get_mail_id(browser)
 
@@ -112,13 +112,13 @@ async def test_the_source_is_the_mail_as_it_would_be_sent(browser: httpx.AsyncCl
     assert "Message-ID: &lt;" in await page(browser, id=mail_id, view="source")
 
 
-async def test_a_mail_that_has_gone_is_said_to_be(browser: httpx.AsyncClient) -> None:
-    assert "This mail is gone" in await page(browser, id="0" * 32)
+async def test_page_reports_a_deleted_email(browser: httpx.AsyncClient) -> None:
+    assert "This email was deleted" in await page(browser, id="0" * 32)
     assert (await browser.get(f"/dev/mailbox/messages/{'0' * 32}/html")).status_code == 404
     assert (await browser.get("/dev/mailbox", params={"view": "nonsense"})).status_code == 422
 
 
-async def test_the_page_runs_only_its_own_script_and_style_and_is_kept_nowhere(browser: httpx.AsyncClient) -> None:
+async def test_page_allows_only_its_own_assets_and_is_not_cached(browser: httpx.AsyncClient) -> None:
     response = await browser.get("/dev/mailbox")
 
     policy = response.headers["content-security-policy"]
@@ -132,5 +132,5 @@ async def test_the_page_runs_only_its_own_script_and_style_and_is_kept_nowhere(b
         assert (await browser.get(address)).status_code == 200
 
 
-async def test_the_page_is_in_no_schema(browser: httpx.AsyncClient) -> None:
+async def test_page_is_not_in_the_openapi_schema(browser: httpx.AsyncClient) -> None:
     assert "/dev/mailbox" not in (await browser.get("/openapi.json")).text

@@ -1,4 +1,4 @@
-"""The mailbox as a script sees it."""
+"""The mailbox API."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -27,11 +27,11 @@ async def items(browser: httpx.AsyncClient, **params: object) -> list[dict]:
     return response.json()["items"]
 
 
-async def test_nothing_is_there_before_the_first_mail(browser: httpx.AsyncClient) -> None:
+async def test_mailbox_is_initially_empty(browser: httpx.AsyncClient) -> None:
     assert (await browser.get(MESSAGES)).json() == {"items": []}
 
 
-async def test_a_mail_has_what_a_script_needs(browser: httpx.AsyncClient) -> None:
+async def test_email_has_text_html_and_links(browser: httpx.AsyncClient) -> None:
     await send(
         subject="Grüße",
         text="Click https://acme.example/verify?token=abc&x=1. Or (http://acme.example/help).",
@@ -53,7 +53,7 @@ async def test_a_mail_has_what_a_script_needs(browser: httpx.AsyncClient) -> Non
     assert abs(datetime.fromisoformat(mail["sent_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-async def test_mails_come_newest_first(browser: httpx.AsyncClient) -> None:
+async def test_emails_are_listed_newest_first(browser: httpx.AsyncClient) -> None:
     for number in range(5):
         await send(subject=str(number))
 
@@ -79,27 +79,27 @@ async def test_mails_come_newest_first(browser: httpx.AsyncClient) -> None:
         ("../../etc/passwd", 0),
     ],
 )
-async def test_mails_are_found_by_their_recipient(browser: httpx.AsyncClient, to: str, found: int) -> None:
+async def test_emails_are_filtered_by_recipient(browser: httpx.AsyncClient, to: str, found: int) -> None:
     for address in ("ada@example.com", "ada+tag@example.com", "bob@example.com", "ada@bücher.example"):
         await send(address)
 
     assert len(await items(browser, to=to)) == found
 
 
-async def test_a_plus_that_nobody_escaped_is_understood(browser: httpx.AsyncClient) -> None:
+async def test_unescaped_plus_in_a_query_is_accepted(browser: httpx.AsyncClient) -> None:
     await send("ada+tag@example.com")
 
     assert len((await browser.get(f"{MESSAGES}?to=ada+tag@example.com")).json()["items"]) == 1
 
 
-async def test_everybody_of_the_envelope_finds_the_mail(browser: httpx.AsyncClient) -> None:
+async def test_email_is_found_by_every_envelope_recipient(browser: httpx.AsyncClient) -> None:
     await send(cc=(Address("bob@example.com"),), bcc=(Address("eve@example.com"),))
 
     for to in ("ada@example.com", "bob@example.com", "eve@example.com"):
         assert len(await items(browser, to=to)) == 1
 
 
-async def test_the_mailbox_can_be_emptied(browser: httpx.AsyncClient) -> None:
+async def test_all_emails_can_be_deleted(browser: httpx.AsyncClient) -> None:
     await send()
 
     assert (await browser.delete(MESSAGES)).status_code == 204
@@ -107,30 +107,30 @@ async def test_the_mailbox_can_be_emptied(browser: httpx.AsyncClient) -> None:
     assert (await browser.delete(MESSAGES)).status_code == 204
 
 
-async def test_reading_while_mails_arrive_and_go_never_fails(browser: httpx.AsyncClient) -> None:
+async def test_list_succeeds_during_concurrent_writes_and_deletes(browser: httpx.AsyncClient) -> None:
     async def write() -> None:
         for number in range(30):
             await send(subject=str(number))
             if number % 10 == 9:
                 await browser.delete(MESSAGES)
 
-    writing = asyncio.create_task(write())
-    while not writing.done():
+    writer = asyncio.create_task(write())
+    while not writer.done():
         await items(browser)
-    await writing
+    await writer
 
 
 @pytest.mark.parametrize(("params", "status"), [({"limit": "0"}, 422), ({"limit": "x"}, 422), ({"to": "x" * 255}, 422)])
-async def test_what_makes_no_sense_is_told(browser: httpx.AsyncClient, params: dict, status: int) -> None:
+async def test_invalid_parameters_return_422(browser: httpx.AsyncClient, params: dict, status: int) -> None:
     assert (await browser.get(MESSAGES, params=params)).status_code == status
 
 
 class TestAccessControl:
-    """Mails hold links that sign people in."""
+    """Emails contain sign-in links, so only clients on this machine have access."""
 
     @pytest.fixture(autouse=True)
-    def _in_a_test(self) -> None:
-        """Where the server itself answers for every host."""
+    def _test_environment(self) -> None:
+        """Use the test environment, where the server accepts every host."""
         settings.use(CoreSettings(environment=Environment.TEST))
 
     @pytest.mark.parametrize(
@@ -138,14 +138,14 @@ class TestAccessControl:
         ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "[fe80::1]", "", "[", "a b"],
     )
     @pytest.mark.parametrize("path", [MESSAGES, "/dev/mailbox"])
-    async def test_under_a_name_that_was_made_to_point_here(self, host: str, path: str) -> None:
+    async def test_foreign_host_header_is_rejected(self, host: str, path: str) -> None:
         async with client(headers={"Host": host}) as browser:
             assert (await browser.get(path)).status_code == 403
 
     @pytest.mark.parametrize(
         "host", ["127.0.0.1:8123", "localhost", "LOCALHOST:80", "app.localhost:8000", "[::1]:8000"]
     )
-    async def test_but_this_machine_under_all_its_names(self, host: str) -> None:
+    async def test_loopback_host_header_is_accepted(self, host: str) -> None:
         async with client(headers={"Host": host}) as browser:
             assert (await browser.get(MESSAGES)).status_code == 200
 
@@ -159,7 +159,7 @@ class TestAccessControl:
         ],
     )
     @pytest.mark.parametrize("method", ["GET", "DELETE"])
-    async def test_from_a_page_of_another_site(self, headers: dict, method: str) -> None:
+    async def test_cross_site_request_is_rejected(self, headers: dict, method: str) -> None:
         await send()
         async with client(headers=headers) as browser:
             assert (await browser.request(method, MESSAGES)).status_code == 403
@@ -168,23 +168,23 @@ class TestAccessControl:
 
     @pytest.mark.parametrize("peer", ["192.0.2.1", "10.0.0.7", "2001:db8::1", "::ffff:192.0.2.1"])
     @pytest.mark.parametrize("path", [MESSAGES, "/dev/mailbox", f"{MESSAGES}/x/html"])
-    async def test_mailbox_is_closed_to_another_machine_whatever_host_it_names(self, peer: str, path: str) -> None:
+    async def test_peer_on_another_machine_is_rejected_with_any_host_header(self, peer: str, path: str) -> None:
         async with client(peer=peer, headers={"Host": "localhost"}) as browser:
             response = await browser.get(path, headers={"Accept": "application/json"})
             assert (response.status_code, response.json()["error"]["code"]) == (403, "MAILBOX_NOT_FROM_HERE")
 
     @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
-    async def test_mailbox_is_open_to_every_address_of_this_machine(self, peer: str) -> None:
+    async def test_loopback_peer_is_accepted(self, peer: str) -> None:
         async with client(peer=peer) as browser:
             assert (await browser.get(MESSAGES)).status_code == 200
 
     @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Host"])
-    async def test_mailbox_is_closed_to_requests_that_a_proxy_forwards(self, header: str) -> None:
+    async def test_forwarded_request_is_rejected(self, header: str) -> None:
         async with client(headers={header: "127.0.0.1"}) as browser:
             response = await browser.get(MESSAGES)
             assert (response.status_code, response.json()["error"]["code"]) == (403, "MAILBOX_NOT_FROM_HERE")
 
-    async def test_but_a_link_to_the_page_may_be_followed(self) -> None:
+    async def test_cross_site_navigation_is_accepted(self) -> None:
         async with client(headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}) as browser:
             assert (await browser.get("/dev/mailbox")).status_code == 200
 
@@ -192,13 +192,13 @@ class TestAccessControl:
 class TestMailboxDisabled:
     @pytest.mark.parametrize("path", ["/dev/mailbox", MESSAGES, "/dev/mailbox/messages/x/html"])
     @pytest.mark.parametrize("provider", [EmailProviderName.CONSOLE, EmailProviderName.SMTP])
-    async def test_because_mails_go_elsewhere(self, provider: EmailProviderName, path: str) -> None:
+    async def test_routes_return_404_with_another_email_provider(self, provider: EmailProviderName, path: str) -> None:
         settings.use(EmailSettings(email_provider=provider))
         async with client() as browser:
             assert (await browser.get(path)).status_code == 404
             assert (await browser.post(path)).status_code == 404
 
-    def test_because_this_is_production(self) -> None:
+    def test_mailbox_is_disabled_in_production(self) -> None:
         from undercroft.app.discovery import modules
 
         (mailbox,) = [module for module in modules() if module.name == "mailbox"]

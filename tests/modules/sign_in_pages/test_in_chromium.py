@@ -1,4 +1,4 @@
-"""The pages as people use them: a real Chromium without scripts against a real server."""
+"""The pages in Chromium without JavaScript, against a running server."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -27,13 +27,13 @@ async def address(address: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-async def test_somebody_signs_in_and_out_without_a_script(
+async def test_user_signs_in_and_out_without_javascript(
     chromium: Any, address: str, ada: RegisteredUser, screen: str
 ) -> None:
     context = await chromium.new_context(java_script_enabled=False, **SCREENS[screen])
     page = await context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda said: complaints.append(said.text))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
     for path, name in (("/", "welcome"), ("/register", "register"), ("/magic-link?token=x", "link")):
         assert (await page.goto(address + path)).status == 200
         await take_screenshot(page, f"{screen}-{name}")
@@ -58,11 +58,11 @@ async def test_somebody_signs_in_and_out_without_a_script(
     await take_screenshot(page, f"{screen}-link-sent")
     await page.goto(f"{address}/nothing-here")
     await take_screenshot(page, f"{screen}-error")
-    assert [each for each in complaints if "401" not in each and "404" not in each] == []
+    assert [each for each in messages if "401" not in each and "404" not in each] == []
     await context.close()
 
 
-async def test_the_second_step_is_taken_on_a_phone(
+async def test_second_factor_page_works_on_a_phone(
     chromium: Any, address: str, mfa_user: MfaUser, clock: Clock
 ) -> None:
     clock.next_step()

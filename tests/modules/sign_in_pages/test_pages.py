@@ -1,4 +1,4 @@
-"""Signing in and out in a browser, without a script."""
+"""The sign-in, sign-out, registration and welcome pages."""
 
 import re
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ async def get_csrf_token(http: httpx.AsyncClient) -> str:
     return found[1]
 
 
-async def test_somebody_signs_in_and_out_by_pages_alone(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+async def test_user_signs_in_and_out_on_the_pages(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     page = await http.get("/sign-in", params={"next": "/docs"}, headers=BROWSER)
     assert 'name="next" value="/docs"' in page.text
     response = await sign_in(http, ada.email.upper(), next="/docs")
@@ -61,7 +61,7 @@ async def test_somebody_signs_in_and_out_by_pages_alone(http: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_asks_the_database_nothing_about_strangers_and_runs_no_script(
+async def test_pages_run_no_statement_and_no_script_without_a_session(
     http: httpx.AsyncClient, statements: StatementRecorder, path: str
 ) -> None:
     response = await http.get(path, headers=BROWSER)
@@ -73,20 +73,20 @@ async def test_a_page_asks_the_database_nothing_about_strangers_and_runs_no_scri
     assert response.headers["cache-control"] == "no-store"
 
 
-async def test_a_wrong_password_and_an_unknown_address_look_the_same(
+async def test_wrong_password_and_unknown_address_show_the_same_page(
     http: httpx.AsyncClient, ada: RegisteredUser
 ) -> None:
     wrong, unknown, nonsense = [
-        await sign_in(http, email, "no such password") for email in (ada.email, "nobody@example.com", "nobody")
+        await sign_in(http, email, "no such password") for email in (ada.email, "unknown@example.com", "unknown")
     ]
     assert wrong.status_code == unknown.status_code == nonsense.status_code == 401
-    assert wrong.text.replace(ada.email, "nobody") == unknown.text.replace("nobody@example.com", "nobody")
-    assert wrong.text.replace(ada.email, "nobody") == nonsense.text
+    assert wrong.text.replace(ada.email, "unknown") == unknown.text.replace("unknown@example.com", "unknown")
+    assert wrong.text.replace(ada.email, "unknown") == nonsense.text
     assert "no such password" not in wrong.text
     assert "set-cookie" not in wrong.headers
 
 
-async def test_what_was_typed_comes_back_escaped(http: httpx.AsyncClient) -> None:
+async def test_form_values_are_escaped(http: httpx.AsyncClient) -> None:
     hostile = '"><script>alert(1)</script>@example.com'
     for path in ("/sign-in", "/register"):
         response = await http.post(
@@ -96,15 +96,17 @@ async def test_what_was_typed_comes_back_escaped(http: httpx.AsyncClient) -> Non
         assert "<script" not in response.text
 
 
-@pytest.mark.parametrize("wanted", ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example"])
-async def test_nobody_is_sent_to_another_site(http: httpx.AsyncClient, ada: RegisteredUser, wanted: str) -> None:
-    assert "evil" not in (await http.get("/sign-in", params={"next": wanted}, headers=BROWSER)).text
-    assert (await sign_in(http, ada.email, next=wanted)).headers["location"] == "/"
-    assert (await http.get("/sign-in", params={"next": wanted}, headers=BROWSER)).headers["location"] == "/"
+@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "/\t/evil.example"])
+async def test_sign_in_does_not_redirect_to_another_site(
+    http: httpx.AsyncClient, ada: RegisteredUser, target: str
+) -> None:
+    assert "evil" not in (await http.get("/sign-in", params={"next": target}, headers=BROWSER)).text
+    assert (await sign_in(http, ada.email, next=target)).headers["location"] == "/"
+    assert (await http.get("/sign-in", params={"next": target}, headers=BROWSER)).headers["location"] == "/"
 
 
 @pytest.mark.parametrize("headers", CROSS_SITE_HEADERS)
-async def test_another_site_signs_nobody_in_or_out(
+async def test_cross_site_sign_in_and_sign_out_are_rejected(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database, headers: dict[str, str]
 ) -> None:
     data = {"email": ada.email, "password": PASSWORD}
@@ -123,17 +125,17 @@ async def test_another_site_signs_nobody_in_or_out(
         assert len(cookies.all()) == 1
 
 
-async def test_the_token_of_another_session_signs_nobody_out(
+async def test_sign_out_rejects_the_csrf_token_of_another_session(
     app: Api, http: httpx.AsyncClient, ada: RegisteredUser
 ) -> None:
     await sign_in(http, ada.email)
     async with make_client(app) as other:
         await sign_in(other, ada.email)
-        foreign = await get_csrf_token(other)
-    assert (await http.post("/sign-out", data={"csrf_token": foreign}, headers=BROWSER)).status_code == 403
+        other_token = await get_csrf_token(other)
+    assert (await http.post("/sign-out", data={"csrf_token": other_token}, headers=BROWSER)).status_code == 403
 
 
-async def test_somebody_registers_on_the_page(http: httpx.AsyncClient, mailbox: Mailbox, ada: RegisteredUser) -> None:
+async def test_user_registers_on_the_page(http: httpx.AsyncClient, mailbox: Mailbox, ada: RegisteredUser) -> None:
     email = new_email()
     data = {"email": email, "password": PASSWORD, "full_name": "Grace Hopper"}
     weak = await http.post("/register", data={**data, "password": "password123"}, headers=BROWSER)
@@ -154,8 +156,10 @@ async def test_somebody_registers_on_the_page(http: httpx.AsyncClient, mailbox: 
     assert (await sign_in(http, email)).status_code == 303
 
 
-@pytest.mark.parametrize("data", [{"email": "nobody"}, {"email": ""}, {"email": "a@b.example", "full_name": "a\nb"}])
-async def test_what_cannot_register_is_told_on_the_page(http: httpx.AsyncClient, data: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "data", [{"email": "no address"}, {"email": ""}, {"email": "a@b.example", "full_name": "a\nb"}]
+)
+async def test_registration_page_shows_field_errors(http: httpx.AsyncClient, data: dict[str, str]) -> None:
     response = await http.post("/register", data={"password": PASSWORD, **data}, headers=BROWSER)
     assert response.status_code == 422
     wrong = next(iter(data)) if len(data) == 1 else "full_name"
@@ -164,13 +168,13 @@ async def test_what_cannot_register_is_told_on_the_page(http: httpx.AsyncClient,
     assert f'id="{wrong}-error"' in response.text
 
 
-async def test_a_link_is_mailed_from_the_page_where_links_are_offered(
+async def test_magic_link_is_requested_on_the_page_when_enabled(
     http: httpx.AsyncClient, ada: RegisteredUser, mailbox: Mailbox, magic_links_enabled: None
 ) -> None:
     assert "Email me a link" in (await http.get("/sign-in", headers=BROWSER)).text
     pages = [
         await http.post("/sign-in/link", data={"email": email}, headers=BROWSER)
-        for email in (ada.email, new_email(), "nobody")
+        for email in (ada.email, new_email(), "no address")
     ]
     assert len({(await follow_redirect(http, page)).text for page in pages}) == 1
     token = (await mailbox.latest(ada.email)).token
@@ -182,16 +186,16 @@ async def test_a_link_is_mailed_from_the_page_where_links_are_offered(
     assert 'role="alert"' in again.text
 
 
-async def test_links_are_not_offered_where_they_are_off(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
+async def test_magic_link_form_is_hidden_when_disabled(http: httpx.AsyncClient, ada: RegisteredUser) -> None:
     assert "Email me a link" not in (await http.get("/sign-in", headers=BROWSER)).text
     assert (await http.post("/sign-in/link", data={"email": ada.email}, headers=BROWSER)).status_code == 404
 
 
-async def test_a_forgotten_password_leads_to_its_page(http: httpx.AsyncClient) -> None:
+async def test_forgot_password_path_redirects_to_the_reset_page(http: httpx.AsyncClient) -> None:
     assert (await http.get("/forgot-password", headers=BROWSER)).headers["location"] == "/reset-password"
 
 
-async def test_a_cookie_of_nobody_is_nobody(http: httpx.AsyncClient) -> None:
+async def test_invalid_session_cookie_counts_as_signed_out(http: httpx.AsyncClient) -> None:
     http.cookies.set("uc_session", "anything")
     assert (await http.get("/sign-in", headers=BROWSER)).status_code == 200
     assert "Register" in (await http.get("/", headers=BROWSER)).text
@@ -199,7 +203,7 @@ async def test_a_cookie_of_nobody_is_nobody(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing-here", "/admin-nothing"])
-async def test_a_browser_that_lost_its_way_gets_a_page(http: httpx.AsyncClient, path: str) -> None:
+async def test_unknown_path_returns_an_error_page_for_browsers(http: httpx.AsyncClient, path: str) -> None:
     response = await http.get(path, headers=BROWSER)
     assert response.status_code == 404
     assert response.headers["content-type"].startswith("text/html")
@@ -207,7 +211,7 @@ async def test_a_browser_that_lost_its_way_gets_a_page(http: httpx.AsyncClient, 
     assert (await http.get(path)).json()["error"]["code"] == "NOT_FOUND"
 
 
-async def test_welcome_page_offers_a_team_of_the_users_domain_and_joins_it(
+async def test_welcome_page_lists_and_joins_a_team_of_the_users_domain(
     app: Api, http: httpx.AsyncClient, mailbox: Mailbox
 ) -> None:
     async with make_client(app) as other:
@@ -234,7 +238,7 @@ async def test_welcome_page_offers_a_team_of_the_users_domain_and_joins_it(
         assert (await http.post("/join", data=form, headers=BROWSER)).status_code == 404
 
 
-async def test_sign_in_before_verification_offers_the_link_again_for_every_address(
+async def test_failed_sign_in_links_to_resend_for_every_address(
     http: httpx.AsyncClient, mailbox: Mailbox, ada: RegisteredUser
 ) -> None:
     email = new_email()
@@ -255,7 +259,7 @@ async def test_sign_in_before_verification_offers_the_link_again_for_every_addre
     assert (await sign_in(http, email)).status_code == 303
 
 
-async def test_resent_links_look_the_same_for_every_address(
+async def test_resend_page_is_the_same_for_every_address(
     http: httpx.AsyncClient, mailbox: Mailbox, ada: RegisteredUser
 ) -> None:
     pages = []
@@ -265,7 +269,7 @@ async def test_resent_links_look_the_same_for_every_address(
     assert len(set(pages)) == 1
 
 
-async def test_administrators_find_administration_on_the_welcome_page(
+async def test_welcome_page_links_to_administration_for_administrators(
     http: httpx.AsyncClient, ada: RegisteredUser, database: Database
 ) -> None:
     await sign_in(http, ada.email)

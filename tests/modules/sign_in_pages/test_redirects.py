@@ -1,4 +1,4 @@
-"""Nobody is sent to another site."""
+"""Redirect targets after sign-in are local paths."""
 
 import pytest
 
@@ -7,15 +7,15 @@ from undercroft.modules.sign_in_pages.redirects import safe_next_path
 
 
 @pytest.mark.parametrize("path", ["/", "/admin", "/app?x=1&y=/z", "/a//b", "/a%20b", "/a?u=https://evil.example"])
-def test_a_path_of_ours_is_kept(test_settings: None, path: str) -> None:
+def test_safe_next_path_returns_local_paths(test_settings: None, path: str) -> None:
     assert safe_next_path(path) == path
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "target",
     ["", "admin", "https://evil.example", "//evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
      "/\n/evil.example", " /admin", "/a b", "javascript:alert(1)", "///evil.example", "/ü", "/\0",
      "/" + "x" * MAX_PATH_LENGTH, "http:/evil.example", "/x\r\nSet-Cookie: a=b"],
 )  # fmt: skip
-def test_anything_else_is_not(test_settings: None, wanted: str) -> None:
-    assert safe_next_path(wanted) == "/"
+def test_safe_next_path_replaces_other_targets(test_settings: None, target: str) -> None:
+    assert safe_next_path(target) == "/"

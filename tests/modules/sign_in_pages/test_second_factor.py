@@ -1,4 +1,4 @@
-"""The second step on a page."""
+"""The second factor page."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ async def submit_factor(mfa_user: MfaUser, page: httpx.Response, **factor: str) 
     return await mfa_user.person.http.post(SECOND_FACTOR_PATH, data={**hidden_fields(page), **factor}, headers=BROWSER)
 
 
-async def test_a_code_of_the_app_is_asked_for_and_lets_in(mfa_user: MfaUser, clock: Clock) -> None:
+async def test_totp_code_completes_the_sign_in(mfa_user: MfaUser, clock: Clock) -> None:
     clock.next_step()
     page = await start_sign_in(mfa_user, next="/docs")
     assert page.status_code == 200
@@ -46,28 +46,28 @@ async def test_a_code_of_the_app_is_asked_for_and_lets_in(mfa_user: MfaUser, clo
     assert (await mfa_user.person.http.get("/api/v1/app/users/me")).status_code == 200
 
 
-async def test_a_recovery_code_lets_in_once(mfa_user: MfaUser) -> None:
+async def test_recovery_code_completes_the_sign_in_once(mfa_user: MfaUser) -> None:
     code = mfa_user.recovery_codes[0]
     assert (await submit_factor(mfa_user, await start_sign_in(mfa_user), recovery_code=code)).status_code == 303
     assert (await submit_factor(mfa_user, await start_sign_in(mfa_user), recovery_code=code)).status_code == 401
 
 
 @pytest.mark.parametrize("factor", [{}, {"code": "abc"}, {"code": "12345678"}, {"recovery_code": " "}, {"code": "\0"}])
-async def test_what_is_no_code_is_refused(mfa_user: MfaUser, factor: dict[str, str]) -> None:
+async def test_malformed_code_is_rejected(mfa_user: MfaUser, factor: dict[str, str]) -> None:
     response = await submit_factor(mfa_user, await start_sign_in(mfa_user), **factor)
     assert response.status_code in (401, 422)
     assert "set-cookie" not in response.headers
 
 
-async def test_what_a_program_began_is_not_finished_on_a_page(mfa_user: MfaUser) -> None:
-    begun = await post(mfa_user.person.http, "/login", {"email": mfa_user.person.email, "password": PASSWORD})
-    proof = {"mfa_token": begun.json()["error"]["details"]["mfa_token"], "recovery_code": mfa_user.recovery_codes[0]}
+async def test_sign_in_started_by_the_api_cannot_be_completed_on_the_page(mfa_user: MfaUser) -> None:
+    pending = await post(mfa_user.person.http, "/login", {"email": mfa_user.person.email, "password": PASSWORD})
+    proof = {"mfa_token": pending.json()["error"]["details"]["mfa_token"], "recovery_code": mfa_user.recovery_codes[0]}
     refused = await mfa_user.person.http.post(SECOND_FACTOR_PATH, data=proof, headers=BROWSER)
     assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
     assert (await post(mfa_user.person.http, "/mfa/verify", proof)).status_code == 200
 
 
-async def test_after_too_many_wrong_codes_signing_in_begins_anew(mfa_user: MfaUser, clock: Clock) -> None:
+async def test_pending_sign_in_is_rejected_after_too_many_wrong_codes(mfa_user: MfaUser, clock: Clock) -> None:
     clock.next_step()
     page = await start_sign_in(mfa_user)
     for _ in range(5):
@@ -77,7 +77,7 @@ async def test_after_too_many_wrong_codes_signing_in_begins_anew(mfa_user: MfaUs
     assert "set-cookie" not in last.headers
 
 
-async def test_without_the_first_step_there_is_nothing(mfa_user: MfaUser, clock: Clock) -> None:
+async def test_second_factor_page_requires_a_pending_sign_in(mfa_user: MfaUser, clock: Clock) -> None:
     clock.next_step()
     http = mfa_user.person.http
     data = {"mfa_token": "guess", "code": mfa_user.app.code()}
@@ -87,7 +87,7 @@ async def test_without_the_first_step_there_is_nothing(mfa_user: MfaUser, clock:
     assert (await http.post(SECOND_FACTOR_PATH, data=data, headers={"Sec-Fetch-Site": "cross-site"})).status_code == 403
 
 
-async def test_a_mailed_link_is_the_first_step_only(
+async def test_magic_link_requires_the_second_factor_on_the_page(
     mfa_user: MfaUser, clock: Clock, mailbox: Mailbox, magic_links_enabled: None
 ) -> None:
     clock.next_step()

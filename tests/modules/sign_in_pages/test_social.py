@@ -1,4 +1,4 @@
-"""Signing in with others from the page, and what comes after it."""
+"""Social sign-in on the sign-in page."""
 
 import re
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ __all__ = ["browser", "module_social_app", "other_browser", "social_app"]
 PAGE = {"Accept": "text/html", "Sec-Fetch-Site": "same-origin"}
 
 
-async def test_a_button_leads_to_the_provider_and_back_to_the_page_that_was_wanted(
+async def test_social_link_redirects_to_the_provider_and_back_to_the_requested_page(
     browser: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -40,14 +40,14 @@ async def test_a_button_leads_to_the_provider_and_back_to_the_page_that_was_want
     links = re.findall(r'href="(/api/v1/auth/social/[^"]+)"', page)
     assert len(links) == 5
     assert "Continue with Google" in page
-    away = await browser.get(links[-1].replace("&amp;", "&"), headers=PAGE)
-    assert away.status_code == 302
-    back = await browser.get(await approve(away.headers["location"]), headers=PAGE)
+    redirect = await browser.get(links[-1].replace("&amp;", "&"), headers=PAGE)
+    assert redirect.status_code == 302
+    back = await browser.get(await approve(redirect.headers["location"]), headers=PAGE)
     assert (back.status_code, back.headers["location"]) == (303, "/docs?a=1")
     assert "You are signed in" in (await browser.get("/", headers=PAGE)).text
 
 
-async def test_a_second_factor_is_asked_for_on_our_page(
+async def test_social_sign_in_shows_the_second_factor_page(
     browser: httpx.AsyncClient, other_browser: httpx.AsyncClient, oidc_issuer: OidcIssuer, database: Database
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -55,8 +55,8 @@ async def test_a_second_factor_is_asked_for_on_our_page(
     assert (await browser.get(await approve(first.headers["location"]))).status_code == 303
     async with database.session() as session:
         await session.execute(update(User).values(second_factors=["totp"]))
-    away = await other_browser.get("/api/v1/auth/social/oidc", params={"return_to": "/docs"})
-    page = await other_browser.get(await approve(away.headers["location"]), headers=PAGE)
+    redirect = await other_browser.get("/api/v1/auth/social/oidc", params={"return_to": "/docs"})
+    page = await other_browser.get(await approve(redirect.headers["location"]), headers=PAGE)
     assert page.status_code == 200
     assert 'name="mfa_token"' in page.text
     assert 'name="next" value="/docs"' in page.text
@@ -66,21 +66,21 @@ async def test_a_second_factor_is_asked_for_on_our_page(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def external_app(worker_app: Api, database: Database, oidc_issuer: OidcIssuer) -> AsyncIterator[Api]:
-    """An issuer keeps the accounts, and browsers sign in with it as well."""
+    """An application with accounts at an identity provider, which is also used for browser sign-in."""
     _, buttons = fixtures.social(oidc_issuer)
     async with fixtures.application(database, fixtures.oidc(oidc_issuer), buttons) as app:
         yield app
 
 
 async def recovery_codes(browser: httpx.AsyncClient, safe: dict[str, Any]) -> list[str]:
-    """Those of an authenticator app that is turned on."""
+    """Enable an authenticator app and return the recovery codes."""
     secret = (await browser.post("/api/v1/auth/mfa/totp", **safe)).json()["secret"]
     body = {"code": TOTP(secret).now()}
     codes: list[str] = (await browser.post("/api/v1/auth/mfa/totp/confirm", json=body, **safe)).json()["recovery_codes"]
     return codes
 
 
-async def test_where_others_keep_the_accounts_their_buttons_are_all_there_is(external_app: Api) -> None:
+async def test_sign_in_page_has_only_social_links_with_external_accounts(external_app: Api) -> None:
     async with make_client(external_app) as stranger:
         assert "Sign in" in (await stranger.get("/", headers=PAGE)).text
         page = (await stranger.get("/sign-in", headers=PAGE)).text
@@ -92,7 +92,7 @@ async def test_where_others_keep_the_accounts_their_buttons_are_all_there_is(ext
             assert response.status_code == 403, path
 
 
-async def test_who_came_from_elsewhere_takes_the_second_step_and_signs_out(
+async def test_social_user_completes_the_second_factor_and_signs_out(
     external_app: Api, oidc_issuer: OidcIssuer
 ) -> None:
     async with make_client(external_app) as browser:
@@ -113,7 +113,7 @@ def field_value(field: str, page: str) -> str:
     return re.findall(rf'name="{field}" value="([^"]+)"', page)[0]
 
 
-async def test_where_others_keep_the_accounts_there_is_nothing_to_sign_in_with(
+async def test_sign_in_pages_return_403_with_external_accounts_and_no_social_links(
     client: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     use(IdentitySettings(auth_provider="oidc", oidc_issuer=oidc_issuer.url, oidc_audience=("x",)))

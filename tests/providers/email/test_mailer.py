@@ -43,7 +43,7 @@ async def test_template_is_sent_with_the_configured_sender() -> None:
     assert mail["Message-ID"] == message_id
     assert mail["From"] == "Acme <no-reply@localhost>"
     assert mail["To"] == "Ada <ada@example.com>"
-    assert mail["Subject"] == "Confirm your e-mail address for Acme"
+    assert mail["Subject"] == "Confirm your email address for Acme"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert VERIFY["link"] in mail.get_body(("plain",)).get_content()
     assert VERIFY["link"] in mail.get_body(("html",)).get_content()

@@ -1,6 +1,6 @@
-"""Signing in and staying signed in: accounts, sessions, tokens, and the keys that sign them.
+"""Authentication: accounts, sessions, tokens, and the keys that sign them.
 
-Other ways to sign in prove who somebody is and then call `start_session`.
+Modules with other sign-in methods verify the user and then call `start_session`.
 """
 
 from undercroft.modules.auth import browser

@@ -23,18 +23,18 @@ ALGORITHM = "RS256"
 TYPE = "at+jwt"
 CLOCK_TOLERANCE = 5
 MAX_IMPERSONATION_SECONDS = 3600
-"""Seconds; what IMPERSONATION_MINUTES allows at most."""
+"""The maximum of IMPERSONATION_MINUTES, in seconds."""
 MAX_TOKEN_LENGTH = 4096
 
 
 class ActorClaim(msgspec.Struct, frozen=True):
-    """Who acts as the subject (RFC 8693, 4.1)."""
+    """The actor who impersonates the subject (RFC 8693, 4.1)."""
 
     sub: UUID
 
 
 class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a token says; `sid` is the session that it was issued to. Times are Unix seconds."""
+    """The claims of a token; `sid` is the session that it was issued for. Times are Unix seconds."""
 
     iss: str
     aud: str
@@ -60,10 +60,11 @@ class IssuedToken(Struct, frozen=True):
 
 
 class AccessTokens:
-    """Issues and verifies. A verified token is remembered until it expires or its signing key is withdrawn, the least
-    recently seen go first. No token is valid for longer than one of this configuration.
+    """Issues and verifies access tokens.
 
-    Revocation is not known here: the statement that finds the principal asks for the session.
+    Verified tokens are cached (LRU) until they expire or their signing key is withdrawn. A token with a longer lifetime
+    than the configured one is invalid. Revocation is checked elsewhere: the statement that finds the principal checks
+    the session.
     """
 
     def __init__(self, keys: SigningKeys, *, cache_size: int = 10_000, clock: Callable[[], float] = time.time) -> None:
@@ -84,7 +85,7 @@ class AccessTokens:
     async def issue(
         self, user_id: UUID, session_id: UUID, *, impersonator_id: UUID | None = None, lifetime: int | None = None
     ) -> IssuedToken:
-        """A token for this session, signed by the active key; `lifetime` is in seconds."""
+        """Issue a token for a session, signed with the active key; `lifetime` is in seconds."""
         key, now, lifetime = await self._keys.active(), int(self._clock()), lifetime or self._lifetime
         act = ActorClaim(impersonator_id) if impersonator_id else None
         claims = Claims(self._issuer, self._audience, user_id, session_id, now, now + lifetime, new_id().hex, now, act)
@@ -93,7 +94,7 @@ class AccessTokens:
         return IssuedToken(token, lifetime)
 
     async def verify(self, token: str) -> Claims:
-        """What the token says. Raises `InvalidToken`, or `TokenExpired` for one that was valid."""
+        """Verify a token and return its claims. Raises `InvalidToken`, or `TokenExpired` for one that was valid."""
         claims = self._cached(token)
         if claims is not None:
             return claims
@@ -101,7 +102,7 @@ class AccessTokens:
         return self._check(token, kid, self._keys.public(kid) or await self._keys.get_key(kid))
 
     def verify_offline(self, token: str) -> Claims | None:
-        """What the token says, by the keys known here and without I/O; None when it is not valid."""
+        """Verify a token with the cached keys and without I/O; None if it is invalid."""
         try:
             claims = self._cached(token)
             if claims is not None:

@@ -1,4 +1,4 @@
-"""Sessions in `/admin`: to look at, and to end."""
+"""The admin view of sessions."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class SessionView(AdminView, model=AuthSession):
     category = "Accounts"
     noun = "session"
     can_delete = True
-    delete_warning = "The person is signed out there, from the next request on."
+    delete_warning = "The user is signed out on this device."
     choices = {"kind": SessionKind}
     references = {"user_id": "user", "impersonator_id": "user"}
     column_list = ["user_id", "kind", "ip", "user_agent", "last_seen_at", "expires_at", "revoked_at", "impersonator_id"]
@@ -29,7 +29,7 @@ class SessionView(AdminView, model=AuthSession):
     column_filters = [StaticValuesFilter("kind", values=enum_choices(SessionKind))]
 
     async def delete_row(self, session: Session, row: Any, *, by: Principal) -> None:
-        """End the session from its next request on; the row stays until it is forgotten. Raises `RoleTooWeak`."""
+        """Revoke the session. The cleanup task deletes the row later. Raises `RoleTooWeak`."""
         await UserService(session).require_rank(row.user_id, by=by)
         if await SessionRepository(session).revoke(row.id, forget_ip=True):
             await record(session, Entry("session.ended", by.user_id, "session", row.id, person_id=row.user_id))

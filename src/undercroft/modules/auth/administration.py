@@ -1,4 +1,5 @@
-"""What administrators do about a user's ways in. Only those who outrank the user may: `UserService.lock_as_admin`."""
+"""Administration of a user's sessions and credentials. The administrator must outrank the user
+(`UserService.lock_as_admin`)."""
 
 from uuid import UUID
 
@@ -16,13 +17,13 @@ from undercroft.modules.users import UserRepository, UserService
 
 
 async def list_sessions(session: ReadSession, user_id: UUID, *, page: int, size: int) -> OffsetPage[AuthSession]:
-    """Somebody's sessions that can still be used, the latest seen first. Raises `UserNotFound`."""
+    """List a user's active sessions, most recently used first. Raises `UserNotFound`."""
     await UserRepository(session).get(user_id)
     return await SessionRepository(session).list_active(user_id, page=page, size=size)
 
 
 async def end_session(session: Session, user_id: UUID, session_id: UUID, *, by: Principal) -> None:
-    """End one of somebody's sessions. Raises `UserNotFound`, `RoleTooWeak`, `SessionNotFound`."""
+    """Revoke one of a user's sessions. Raises `UserNotFound`, `RoleTooWeak`, `SessionNotFound`."""
     await UserService(session).lock_as_admin(user_id, by=by)
     if not await SessionRepository(session).revoke(session_id, user_id=user_id, forget_ip=True):
         raise SessionNotFound
@@ -30,27 +31,27 @@ async def end_session(session: Session, user_id: UUID, session_id: UUID, *, by: 
 
 
 async def sign_out(session: Session, user_id: UUID, *, by: Principal) -> int:
-    """End all of somebody's sessions; how many there were. Raises `UserNotFound`, `RoleTooWeak`."""
+    """Revoke all sessions of a user and return their number. Raises `UserNotFound`, `RoleTooWeak`."""
     await UserService(session).lock_as_admin(user_id, by=by)
     ended = await revoke_sessions(session, user_id)
     if ended:
-        about = Entry("user.signed_out", target_type="user", target_id=user_id, details={"sessions": ended})
-        await record(session, about)
+        entry = Entry("user.signed_out", target_type="user", target_id=user_id, details={"sessions": ended})
+        await record(session, entry)
     return ended
 
 
 async def require_password_reset(session: Session, user_id: UUID, *, by: Principal) -> None:
-    """Let somebody in only by a link that is mailed to them, on which they choose another password.
+    """Invalidate a user's credentials and email a link to choose a new password.
 
-    The password, links that were mailed, sessions and their own API keys are void: whoever had the account may have
-    made them. Raises `UserNotFound`, `RoleTooWeak`.
+    The password, emailed links, sessions and the user's API keys are revoked: an attacker may have created them.
+    Raises `UserNotFound`, `RoleTooWeak`.
     """
     user = await UserService(session).lock_as_admin(user_id, by=by)
     before = {"password": HIDDEN if user.password_hash else None}
     await UserRepository(session).update(user, {"password_hash": None})
     revoked = await revoke_access(session, user_id)
     await request_mail(session, MailPurpose.RESET_REQUIRED, user.email, user_id=user_id, full_name=user.full_name)
-    about = Entry(
+    entry = Entry(
         "user.reset_required",
         target_type="user",
         target_id=user_id,
@@ -58,4 +59,4 @@ async def require_password_reset(session: Session, user_id: UUID, *, by: Princip
         after={"password": None},
         details=revoked,
     )
-    await record(session, about)
+    await record(session, entry)

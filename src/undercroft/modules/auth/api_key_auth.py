@@ -1,8 +1,9 @@
-"""From an API key to a principal, by the same one statement as from a session.
+"""Authenticates API keys, with a single statement like sessions.
 
-A key may do what its scopes and the role of its user in the current team, as of this request, both allow; a team's key
-was held to its maker's role when it got its scopes. Whoever a key acts for, it is nobody's administrator. What is wrong
-with a key is told only to those who have it. A team that asks for a second factor takes keys of those who have one.
+A user's key has the permissions that both its scopes and the user's current role in the team allow. The scopes of a
+team's key were limited to its creator's role when they were set. No key has a platform role. The reason why a key is
+rejected is reported only to clients that have its secret. In a team that requires a second factor, a user's key works
+only if the user has one.
 """
 
 from collections import OrderedDict
@@ -21,13 +22,14 @@ DUMMY_HASH = bytes(32)
 
 
 def principal_from_api_key(row: Mapping[str, Any] | None, presented: bytes, named_team: UUID | None) -> Principal:
-    """Whom a row of `PrincipalStatements.key` stands for. Raises `InvalidApiKey`, `ApiKeyExpired`, `TeamNotFound`.
+    """Build the principal from a row of `PrincipalStatements.key`.
 
-    A key that there is not takes the same steps as one whose secret is wrong.
+    An unknown key takes the same steps as a known one with a wrong secret.
+    Raises `InvalidApiKey`, `ApiKeyExpired`, `TeamNotFound`.
     """
-    right = constant_time_compare(row["secret_hash"] if row else DUMMY_HASH, presented)
-    earlier = constant_time_compare((row["previous_hash"] if row else None) or DUMMY_HASH, presented)
-    if row is None or not (right or (earlier and row["previous_valid"])):
+    matches = constant_time_compare(row["secret_hash"] if row else DUMMY_HASH, presented)
+    matches_previous = constant_time_compare((row["previous_hash"] if row else None) or DUMMY_HASH, presented)
+    if row is None or not (matches or (matches_previous and row["previous_valid"])):
         raise InvalidApiKey
     if row["user_id"] is None and row["owning_team_id"] is None:
         raise InvalidApiKey
@@ -57,9 +59,9 @@ def principal_from_api_key(row: Mapping[str, Any] | None, presented: bytes, name
 
 
 class VerifiedKeyCache:
-    """The keys that were right when this process last saw them, the least recently seen go first.
+    """An LRU cache of the keys that were valid when this process last saw them.
 
-    Only limits are counted by this, never is anybody let in: a key that was revoked is counted by its prefix once more.
+    It is used only for rate limits, never for authentication: a revoked key may count under its prefix once more.
     """
 
     def __init__(self, *, cache_size: int = 10_000) -> None:
@@ -76,5 +78,5 @@ class VerifiedKeyCache:
         self._prefixes.pop(presented, None)
 
     def get_prefix(self, text: str) -> str | None:
-        """The prefix of a key that is known to be right; None for any other text."""
+        """Return the prefix of a key that was valid before; None for any other text."""
         return self._prefixes.get(hash_token(text)) if text.startswith(API_KEY_PREFIX) else None

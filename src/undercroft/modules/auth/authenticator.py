@@ -1,4 +1,4 @@
-"""The guard of every request: an access token, an API key or a session cookie becomes a principal, by one statement."""
+"""Authenticates requests: finds the principal of an access token, API key or session cookie with one statement."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -33,11 +33,11 @@ from undercroft.modules.teams import TeamNotFound
 
 NO_TEAM = UUID(int=0)
 PROVIDER = "provider"
-"""The second factor of somebody whose identity provider saw one."""
+"""The second factor of a user whose identity provider verified one."""
 
 
 class TokenAuthenticator:
-    """The `Authenticator` of this product. An Authorization header always wins and never falls through to a cookie."""
+    """The `Authenticator` implementation. If an Authorization header is present, cookies are ignored."""
 
     def __init__(
         self, database: Database, tokens: AccessTokens, last_seen: LastSeen, last_used: ApiKeyLastUsed
@@ -53,12 +53,12 @@ class TokenAuthenticator:
         self.external: ExternalAccounts | None = None
 
     def bind_external(self, accounts: ExternalAccounts) -> None:
-        """From now on another service has the accounts: its tokens sign in, and nobody whom it does not know."""
+        """Accept the tokens of an external identity provider, and only users that it knows."""
         self.external = accounts
         self._statements = PrincipalStatements(accounts.issuer, accounts.user_conditions)
 
     async def authenticate(self, request: Request) -> Principal:
-        """Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`."""
+        """Return the principal of a request. Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`."""
         return await self._bind_principal(partial(self._authenticate, request))
 
     async def _authenticate(self, request: Request) -> Principal:
@@ -74,7 +74,7 @@ class TokenAuthenticator:
         )
 
     async def authenticate_form(self, request: Request, csrf_token: str) -> Principal:
-        """The principal of the cookie with which a page of ours posted a form that carries the token itself.
+        """Return the principal of a form post that is authenticated by cookie and has the CSRF token as a field.
 
         Raises `Unauthorized`, `CsrfFailed` and `TeamNotFound`.
         """
@@ -83,9 +83,9 @@ class TokenAuthenticator:
         )
 
     async def visitor(self, request: Request) -> Principal | None:
-        """Who opened a page, by the session's cookie; None for nobody.
+        """Return the principal of the session cookie; None without a valid one.
 
-        A form that acts for them carries the session's CSRF token as a field: `csrf.issue`, `csrf.require`.
+        A form that acts for this user has the session's CSRF token as a field: `csrf.issue`, `csrf.require`.
         """
         try:
             return await self._bind_principal(partial(self._find_by_cookie, request, self._session_secret(request)))
@@ -93,9 +93,9 @@ class TokenAuthenticator:
             return None
 
     async def caller_id(self, request: Request) -> UUID | None:
-        """The user who sent a request that needs none, by token or cookie; None for API keys and impersonation.
+        """Return the user of an optionally authenticated request; None for API keys and impersonation.
 
-        Raises `Unauthorized` for an Authorization header that is not valid.
+        Raises `Unauthorized` for an invalid Authorization header.
         """
         has_header = _header(request, b"authorization") is not None
         principal = await (self.authenticate(request) if has_header else self.visitor(request))
@@ -104,13 +104,13 @@ class TokenAuthenticator:
         return principal.user_id_or_none
 
     def known_device(self, request: Request) -> str | None:
-        """The account that signed in last on the device that sent a request: by it, several devices count as one."""
+        """Return a hash of the account that signed in last on the device, so that its devices share one rate limit."""
         return read_device(request).latest_account
 
     def verified_subject(self, request: Request) -> str | None:
-        """The user's id in a token whose signature is good, or the prefix of a key that was right when it last came.
+        """Return the user ID of a token with a valid signature, or the prefix of an API key that was valid before.
 
-        Nothing for cookies and for keys seen for the first time, which only the database knows.
+        None for cookies and for keys that this process has not seen yet, because they need the database.
         """
         token = bearer_token(request)
         if token is None:
@@ -170,9 +170,9 @@ class TokenAuthenticator:
         return replace(principal, second_factors=factors, passed_mfa=True, mfa_blocked=False)
 
     async def authenticate_page(self, request: Request) -> Principal:
-        """Whose cookie this is, for pages with forms: an unsafe request needs no token, but must be our own site's.
+        """Return the principal of the cookie, for pages with forms: unsafe requests must be same-site, without a token.
 
-        Raises as `authenticate` does.
+        Raises like `authenticate`.
         """
         secret = self._session_secret(request)
         if request.method not in SAFE_METHODS:
@@ -180,13 +180,13 @@ class TokenAuthenticator:
         return await self._bind_principal(partial(self._find_by_cookie, request, secret))
 
     async def _bind_principal(self, find: Callable[[], Awaitable[Principal]]) -> Principal:
-        """The principal that is found, who is found again before the request's changes are committed if it waited."""
+        """Find the principal, and register `find` to authorize it again before the commit if the request waited."""
         principal = await find()
         bind_authorization(Authorization(principal, find, lock_principal))
         return principal
 
     def _session_secret(self, request: Request) -> str:
-        """What the cookie holds, where cookies sign in."""
+        """Return the value of the session cookie. Raises `Unauthorized` without one, or if cookies are not accepted."""
         secret = request.cookies.get(self._cookie_name)
         if secret is None or (self.external is not None and not self.external.allows_cookies):
             raise Unauthorized
@@ -240,13 +240,13 @@ class TokenAuthenticator:
 
 
 def _header(request: Request, name: bytes) -> str | None:
-    """One header, from the dict that the outermost layer made of them."""
+    """Return a header, from the dict that the outermost middleware stored."""
     value = request.scope["state"]["request_headers"].get(name)
     return value.decode("latin-1") if value is not None else None
 
 
 def _requested_team(request: Request) -> str | None:
-    """The team in the path of an `app` route, because what is done there is done in that team; else the header's."""
+    """Return the team in the path of an `app` route, else that of the `X-Team-ID` header."""
     in_path: str | None = request.scope.get("path_params", {}).get("team_id")
     if in_path is None or not request.scope["state"]["route_template"].startswith(Surface.APP.prefix):
         return _header(request, b"x-team-id")
@@ -254,7 +254,7 @@ def _requested_team(request: Request) -> str | None:
 
 
 def _team_id(value: str) -> UUID:
-    """The id, or one that no team has: who may not know a team learns nothing from how its id is written."""
+    """Parse the ID. An invalid one becomes `NO_TEAM`, so that it fails like the ID of an unknown team."""
     try:
         return UUID(value)
     except ValueError:

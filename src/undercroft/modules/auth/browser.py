@@ -1,7 +1,7 @@
-"""Signing a browser in and out by forms, for modules that have pages of their own.
+"""Form-based sign-in and sign-out, for modules that have pages.
 
-A form has no place for the `X-CSRF-Token` header, so every unsafe request must come from our own site, by what the
-browser says of it (`Sec-Fetch-Site`, `Origin`); one that says neither is refused.
+A form cannot send the `X-CSRF-Token` header, so every unsafe request must be same-site according to `Sec-Fetch-Site` or
+`Origin`; a request without both is rejected.
 """
 
 from typing import cast
@@ -30,7 +30,7 @@ __all__ = [
 
 
 async def sign_in(request: Request, *, email: str, password: str) -> StartedSession:
-    """Begin a session with a cookie. Raises `CsrfFailed`, what a captcha raises, and what `SignIn.sign_in` raises."""
+    """Start a cookie session. Raises `CsrfFailed`, the captcha errors, and the errors of `SignIn.sign_in`."""
     auth_services, client = await get_services_and_client(request)
     await require_form_captcha(request)
     _, started = await auth_services.sign_in.sign_in(
@@ -43,13 +43,13 @@ async def sign_in(request: Request, *, email: str, password: str) -> StartedSess
 
 
 async def get_services_and_client(request: Request) -> tuple[AuthServices, Client]:
-    """Who signs people in, and who asks, by a form of our own. Raises `CsrfFailed`."""
+    """Return the auth services and the client of a same-site request. Raises `CsrfFailed`."""
     require_same_site(request)
     return get_services(request), await get_client(request)
 
 
 async def sign_out(request: Request, response: Response) -> None:
-    """End the cookie's session, and the cookie. Raises `CsrfFailed`, `Unauthorized`."""
+    """Revoke the session of the cookie and delete the cookie. Raises `CsrfFailed`, `Unauthorized`."""
     auth_services = get_services(request)
     principal = await auth_services.authenticator.authenticate_page(request)
     async with auth_services.database.session() as session:
@@ -58,7 +58,7 @@ async def sign_out(request: Request, response: Response) -> None:
 
 
 async def authenticate(request: Request) -> Principal:
-    """Whose cookie this is. Raises `Unauthorized`; `CsrfFailed` unless an unsafe request comes from our own site."""
+    """Return the principal of the cookie. Raises `Unauthorized`, and `CsrfFailed` for unsafe cross-site requests."""
     return await get_services(request).authenticator.authenticate_page(request)
 
 

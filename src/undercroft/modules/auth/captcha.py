@@ -1,4 +1,4 @@
-"""Whether a person asks: by a captcha, where one is on. It is asked before anything else is looked at or counted."""
+"""Captcha verification, if a captcha is configured. It runs before any lookup and before any attempt is counted."""
 
 from typing import Any
 
@@ -11,34 +11,37 @@ from undercroft.providers.captcha import Captcha, CaptchaSettings, CaptchaUnavai
 
 
 class CaptchaRequired(Unprocessable):
-    """`details` name the provider and the site key that a page shows its captcha with."""
+    """`details` contain the provider and the site key with which a page renders the captcha."""
 
     code = "CAPTCHA_REQUIRED"
-    message = "Show that you are a person: send the captcha's answer as `captcha_token`."
+    message = "Solve the captcha and send its response as `captcha_token`."
 
 
 class CaptchaFailed(Unprocessable):
     code = "CAPTCHA_FAILED"
-    message = "The captcha was not solved, or too long ago. Try it once more."
+    message = "The captcha was not solved or has expired. Try again."
 
 
 class CaptchaServiceUnavailable(ServiceUnavailable):
     code = "CAPTCHA_UNAVAILABLE"
-    message = "Nobody can tell at the moment whether you are a person. Try again soon."
+    message = "The captcha service is unavailable. Try again later."
 
 
 CAPTCHA_ERRORS = (CaptchaRequired, CaptchaFailed, CaptchaServiceUnavailable)
 
 
 async def require_captcha(request: Request, token: str | None) -> None:
-    """Raises `CaptchaRequired`, `CaptchaFailed`, `CaptchaServiceUnavailable`; nothing where no captcha is on."""
+    """Verify a captcha response; does nothing if no captcha is configured.
+
+    Raises `CaptchaRequired`, `CaptchaFailed`, `CaptchaServiceUnavailable`.
+    """
     captcha: Captcha = request.app.state.auth_services.captcha
     if captcha.service is None:
         return
     if not token:
         settings = load(CaptchaSettings)
-        asked = {"provider": settings.captcha_provider.value, "site_key": settings.captcha_site_key}
-        raise CaptchaRequired(details=asked)
+        details = {"provider": settings.captcha_provider.value, "site_key": settings.captcha_site_key}
+        raise CaptchaRequired(details=details)
     try:
         if not await captcha.verify(token, client_ip(request)):
             raise CaptchaFailed
@@ -47,7 +50,7 @@ async def require_captcha(request: Request, token: str | None) -> None:
 
 
 async def require_form_captcha(request: Request) -> None:
-    """The same for a form that the captcha's own script has added its answer to."""
+    """Verify the captcha response that the captcha script added to a form. Raises like `require_captcha`."""
     service = request.app.state.auth_services.captcha.service
     if service is None:
         return
@@ -56,23 +59,23 @@ async def require_form_captcha(request: Request) -> None:
 
 
 def captcha_context(request: Request) -> dict[str, Any]:
-    """What a page with a form needs to show the captcha: the context `captcha` and, where one is on, the policy."""
+    """Return the template context for the captcha: `captcha` and, if one is configured, the policy `csp`."""
     service = request.app.state.auth_services.captcha.service
     if service is None:
         return {"captcha": None}
     from undercroft.core.http.pages import build_csp
 
-    shown = {
+    widget = {
         "script": service.script,
         "widget_class": service.widget_class,
         "site_key": load(CaptchaSettings).captcha_site_key,
     }
-    theirs = service.origins
-    widened = build_csp(
-        script_src=theirs,
-        frame_src=theirs,
-        connect_src=theirs,
-        style_src=f"'self' {theirs}",
-        img_src=f"'self' data: {theirs}",
+    origins = service.origins
+    csp = build_csp(
+        script_src=origins,
+        frame_src=origins,
+        connect_src=origins,
+        style_src=f"'self' {origins}",
+        img_src=f"'self' data: {origins}",
     )
-    return {"captcha": shown, "csp": widened}
+    return {"captcha": widget, "csp": csp}

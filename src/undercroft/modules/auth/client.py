@@ -1,4 +1,4 @@
-"""Where a request comes from, as the outermost layers saw it."""
+"""The client of a request: IP address, user agent and device."""
 
 from typing import Annotated, Any
 
@@ -13,14 +13,14 @@ IP_LENGTH = 45
 
 
 class Client(Struct, frozen=True):
-    """The address (behind trusted proxies), the program, and the device that the request came from."""
+    """The IP address (resolved through trusted proxies), user agent and device of a request."""
 
     ip: str
     user_agent: str
     device: Device = field(default_factory=Device)
 
     def request_columns(self) -> dict[str, Any]:
-        """The columns of `models.Requested`."""
+        """Return values for the columns of `models.RequestOriginMixin`."""
         return {"handle_hash": self.device.handle_hash, "ip": self.ip, "user_agent": self.user_agent}
 
 
@@ -30,7 +30,7 @@ async def current_client(request: Request) -> Client:
 
 
 def client_ip(request: Request) -> str:
-    """The client's address as text; empty where there is none (a Unix socket)."""
+    """Return the client's IP address; empty for a Unix socket."""
     client = request.scope.get("client")
     return client[0][:IP_LENGTH] if client else ""
 
@@ -39,5 +39,5 @@ CurrentClient = Annotated[Client, Depends(current_client)]
 
 
 def device_name(user_agent: str) -> str:
-    """A few words for people: `Firefox on Linux`, the program's own name for others, `Unknown device` for none."""
+    """Return a display name: `Firefox on Linux`, the product of other user agents, or `Unknown device`."""
     return describe_user_agent(user_agent) or user_agent.partition("/")[0].strip()[:60] or "Unknown device"

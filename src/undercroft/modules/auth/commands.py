@@ -1,4 +1,4 @@
-"""What the command line does to accounts; each is one transaction, audited without an actor."""
+"""Account commands of the CLI. Each runs in one transaction and is audited without an actor."""
 
 from undercroft.core.auth import PlatformRole
 from undercroft.core.db import Database
@@ -10,9 +10,10 @@ from undercroft.modules.users import NewUser, UserNotFound, UserRepository, User
 
 
 async def create_admin(database: Database, *, email: str, password: str | None, full_name: str) -> bool:
-    """Make a superadmin, or one of an account that exists, whose password stays; whether the account is new.
+    """Create a superadmin, or promote an existing account without changing its password.
 
-    Raises `WeakPassword`, and `UserNotFound` when there is no account and no password to make one with.
+    Returns whether the account is new. Raises `WeakPassword`, and `UserNotFound` if there is neither an account nor a
+    password to create one.
     """
     async with database.read_session() as read_session:
         known = await UserRepository(read_session).get_by_email(email)
@@ -37,7 +38,7 @@ async def set_password(database: Database, *, email: str, password: str) -> None
     async with database.session() as session:
         user = await UserRepository(session).get_by_email(email)
         if user is None:
-            raise UserNotFound(f"Nobody has the address {email}.")
+            raise UserNotFound(f"No account has the email address {email}.")
         revoked = await revoke_access(session, user.id)
         await UserService(session).set_password(
             user.id, password_hash, action="user.password_changed", actor_id=None, details=revoked
@@ -48,6 +49,6 @@ async def set_password(database: Database, *, email: str, password: str) -> None
 
 
 async def user_exists(database: Database, email: str) -> bool:
-    """Whether somebody has this address."""
+    """Whether an account has this email address."""
     async with database.read_session() as session:
         return await UserRepository(session).get_by_email(email) is not None

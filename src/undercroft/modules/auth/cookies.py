@@ -1,4 +1,4 @@
-"""Sessions of browsers: the cookie, the token that proves a request is ours, and where a request came from."""
+"""Session cookies, CSRF tokens and same-site checks."""
 
 from uuid import UUID
 
@@ -14,12 +14,12 @@ from undercroft.modules.auth.settings import AuthSettings
 
 
 def is_secure() -> bool:
-    """Whether cookies are only for https: always but in development over http (production refuses to be)."""
+    """Whether cookies have the Secure attribute: always except in development over HTTP."""
     return load(CoreSettings).public_url.startswith("https://")
 
 
 def cookie_name() -> str:
-    """`__Host-` makes browsers refuse the cookie from anywhere but this very host over https (RFC 6265bis)."""
+    """The cookie name. With `__Host-`, browsers accept the cookie only from this host over HTTPS (RFC 6265bis)."""
     return "__Host-uc_session" if is_secure() else "uc_session"
 
 
@@ -40,7 +40,7 @@ def clear_session_cookie(response: Response) -> None:
 
 
 class CsrfTokens:
-    """Tokens bound to a session by HMAC, so that nothing needs to be stored."""
+    """CSRF tokens, derived from the session ID by HMAC, so that they need no storage."""
 
     def __init__(self) -> None:
         self._keys = keyring("csrf tokens").keys
@@ -49,25 +49,23 @@ class CsrfTokens:
         return sign(self._keys[0], session_id.hex)
 
     def require(self, session_id: UUID, token: str | None) -> None:
-        """Raises `CsrfFailed` unless the token is this session's."""
+        """Raise `CsrfFailed` unless the token belongs to this session."""
         if not token or not any(constant_time_compare(sign(key, session_id.hex), token) for key in self._keys):
-            raise CsrfFailed(
-                "The header X-CSRF-Token is missing or not this session's. GET /api/v1/auth/csrf tells it."
-            )
+            raise CsrfFailed("The X-CSRF-Token header is missing or invalid. Get a token from GET /api/v1/auth/csrf.")
 
 
 def require_same_site(request: Request) -> None:
-    """Raises `CsrfFailed` unless the browser says that the request comes from our own site."""
+    """Raise `CsrfFailed` unless `Sec-Fetch-Site` or `Origin` shows that the request is same-site."""
     if not same_site(request):
-        raise CsrfFailed("The request must come from our own site, by its Sec-Fetch-Site or Origin.")
+        raise CsrfFailed("The request must be same-site according to its Sec-Fetch-Site or Origin header.")
 
 
 def refuse_cross_site(request: Request, *, from_mail: bool = False) -> None:
-    """Raises `CsrfFailed` when a browser says that another site sent the request; programs say nothing and pass.
+    """Raise `CsrfFailed` if the headers show a cross-site request. Requests without these headers are allowed.
 
-    A page behind a mailed link hides its address (`Referrer-Policy: no-referrer`), so browsers call its origin `null`.
+    Pages that emailed links open have `Referrer-Policy: no-referrer`, so browsers send `Origin: null` (`from_mail`).
     """
     origin = request.headers.get("origin")
     reported = "sec-fetch-site" in request.headers or not (origin is None or (from_mail and origin == "null"))
     if reported and not same_site(request):
-        raise CsrfFailed("Another site may not do this.")
+        raise CsrfFailed("Cross-site requests are not allowed.")

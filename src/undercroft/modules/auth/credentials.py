@@ -1,4 +1,4 @@
-"""Passwords and addresses of those who have an account: forgotten, changed, moved, and the account given up."""
+"""Password resets, password and email changes, and account deletion."""
 
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from undercroft.modules.users import UserNotFound, UserRepository, UserService
 
 
 async def forgot_password(database: Database, *, email: str, client: Client) -> None:
-    """Have a link mailed to whoever has this address."""
+    """Request a password reset email for this address."""
     async with database.session() as session:
         request_id = await request_link_mail(session, MailPurpose.RESET_PASSWORD, email, client)
         entry = Entry(
@@ -33,10 +33,9 @@ async def forgot_password(database: Database, *, email: str, client: Client) -> 
 
 
 async def reset_password(database: Database, *, token: str, password: str, client: Client) -> Device:
-    """Set the password that a mailed link allows to set, and revoke all other access (`revoke_access`).
+    """Set a new password with the token of an emailed link, and revoke all other access (`revoke_access`).
 
-    The device is known to the account from now on, which the mailbox has verified; it is returned.
-    Raises `LinkInvalid`, `WeakPassword`.
+    Returns the device, which becomes a known device of the account. Raises `LinkInvalid`, `WeakPassword`.
     """
     token_hash = hash_token(token)
     async with database.read_session() as read_session:
@@ -66,10 +65,10 @@ async def reset_password(database: Database, *, token: str, password: str, clien
 
 
 class AccountService:
-    """What somebody signed in may do with the account, after showing the password again.
+    """Account changes of a signed-in user, who has to enter the password again.
 
-    Who has second factors has shown one of those lately, too: a password that somebody else knows must not be enough.
-    Else `StepUpRequired` is raised.
+    A user with second factors must also have used one recently, so that a stolen password is not sufficient; otherwise
+    raises `StepUpRequired`.
     """
 
     def __init__(self, database: Database, sign_in: SignIn, principal: Principal, client: Client) -> None:
@@ -83,7 +82,7 @@ class AccountService:
         return self._principal.user_id
 
     async def change_password(self, *, current: str, new: str) -> None:
-        """Set another password and end all other sessions. Raises `WrongPassword`, `WeakPassword`."""
+        """Set a new password and revoke all other sessions. Raises `WrongPassword`, `WeakPassword`."""
         email = self._email
         passwords.require_strong(new, email=email)
         verified_hash = await self._reauthenticate(current)
@@ -107,16 +106,16 @@ class AccountService:
             )
 
     async def request_email_change(self, *, new_email: str, current: str) -> None:
-        """Have a link mailed to a new address, which moves the account when it is opened. Raises `WrongPassword`.
+        """Send a link to the new address that confirms the change. Earlier requests are revoked.
 
-        An earlier request is void. Raises `TooManyRequests`. A taken address is not told here.
+        Does not reveal whether another account has the address. Raises `WrongPassword`, `TooManyRequests`.
         """
         require_permanent_email(new_email)
         verified_hash = await self._reauthenticate(current)
         async with self._database.session() as session:
             await self._lock_user(session, verified_hash)
             if not await allow_mail(session, MailPurpose.CONFIRM_EMAIL, str(self._user_id), self._client.device):
-                raise TooManyRequests("Too many new addresses were requested.", retry_after=3600)
+                raise TooManyRequests("Too many email changes were requested. Try again later.", retry_after=3600)
             await MailRequestRepository(session).delete_all(self._user_id, MailPurpose.CONFIRM_EMAIL)
             await request_mail(
                 session, MailPurpose.CONFIRM_EMAIL, new_email, user_id=self._user_id, client=self._client
@@ -125,7 +124,7 @@ class AccountService:
             await record(session, Entry("user.email_requested", self._user_id, "user", self._user_id, after=after))
 
     async def delete(self, *, current: str) -> None:
-        """Give the account up for good. Raises `WrongPassword`, `LastSuperadmin`."""
+        """Permanently delete the account. Raises `WrongPassword`, `LastSuperadmin`."""
         email, name = self._email, self._principal.subject["full_name"]
         verified_hash = await self._reauthenticate(current)
         async with self._database.session() as session:
@@ -145,16 +144,16 @@ class AccountService:
         return await self._sign_in.require_password(self._user_id, self._email, password, self._client)
 
     async def _lock_user(self, session: Session, verified_hash: str) -> None:
-        """Whoever knew a password that was changed meanwhile may not go on with it."""
+        """Lock the user. Raises `WrongPassword` if the password was changed since it was verified."""
         if await UserRepository(session).lock_if_password_unchanged(self._user_id, verified_hash) is None:
             raise WrongPassword
 
 
 async def confirm_email(database: Database, *, token: str, device: Device, caller_id: UUID | None) -> None:
-    """Move an account to the address that a mailed link proves.
+    """Change an account's email address to the one that an emailed link verifies.
 
-    The link went to an address that somebody typed, who may not have it: its owner's click must not move a stranger's
-    account there. So the account's own session, or the device that asked for the change, confirms it.
+    The requester may have entered another person's address, whose click on the link must not change a stranger's
+    account. So the request must come from a session of the account or from the device that requested the change.
     Raises `LinkInvalid`, `EmailTaken`, `ConfirmationNeedsSession`.
     """
     token_hash = hash_token(token)
@@ -176,7 +175,7 @@ async def confirm_email(database: Database, *, token: str, device: Device, calle
 
 
 async def _lock_user(session: Session, user_id: UUID) -> None:
-    """Hold the person before the links, as everything does that voids them: of two at once one waits for the other."""
+    """Lock the user before its links. All code that revokes links does so, so that concurrent requests wait."""
     try:
         await UserRepository(session).lock(user_id)
     except UserNotFound:
@@ -184,7 +183,7 @@ async def _lock_user(session: Session, user_id: UUID) -> None:
 
 
 async def _consume_reset_link(session: Session, token_hash: bytes, user_id: UUID) -> None:
-    """Void the link and all others of its kind. Of two that are used at once, the second finds nothing to remove."""
+    """Delete the link and all other reset links. Raises `LinkInvalid` if a concurrent request has deleted them."""
     tokens = MailTokenRepository(session)
     if await tokens.subject(MailPurpose.RESET_PASSWORD, token_hash) != user_id:
         raise LinkInvalid

@@ -1,9 +1,9 @@
-"""The browser or program that sends a request, recognized by a cookie of its own.
+"""The device that sends a request, recognized by the device cookie.
 
-The cookie has a random handle and the accounts that signed in with it, sealed under SECRET_KEY; it grants no access.
-Two things depend on it. A link that is mailed on request carries out what its requester typed only on the requesting
-device, because the address may be another person's. And an account's known devices have a sign-in limit of their own,
-so that strangers who guess passwords do not lock its owner out (OWASP, device cookies).
+The cookie contains a random handle and the accounts that signed in on the device, encrypted under SECRET_KEY. It grants
+no access. It has two uses. An emailed link applies the requester's input only on the requesting device, because the
+address may belong to another person. And known devices of an account have a separate sign-in limit, so that password
+guessing by others does not lock out the owner (OWASP, device cookies).
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -25,8 +25,10 @@ PURPOSE = "device cookies"
 
 
 class Device(msgspec.Struct, frozen=True):
-    """`accounts` are the accounts that signed in on this device, the latest first: a hash of the address, and the id of
-    the session that began here last. `is_new`: the request carried no cookie of ours.
+    """A device and the accounts that signed in on it.
+
+    `accounts` lists them, most recent first: the hash of the email address, and the ID of the last session that was
+    started on the device. `is_new`: the request had no device cookie.
     """
 
     handle: str = msgspec.field(default_factory=new_token)
@@ -38,15 +40,15 @@ class Device(msgspec.Struct, frozen=True):
 
     @property
     def handle_hash(self) -> bytes:
-        """What is stored with a request that this device makes."""
+        """The hash that is stored with requests from this device."""
         return hash_token(self.handle)
 
     def has_account(self, email: str) -> bool:
-        """Whether the account with this address signed in on this device before."""
+        """Whether the account with this email address has signed in on this device."""
         return any(_parse_account_hash(known) == _account_hash(email) for known in self.accounts)
 
     def last_session_id(self, email: str) -> UUID | None:
-        """The session of this account that began on this device last; None where only its mailbox was verified here."""
+        """Return the last session of the account on this device; None if only an emailed link was opened here."""
         sessions = [
             known.partition(".")[2] for known in self.accounts if _parse_account_hash(known) == _account_hash(email)
         ]
@@ -54,11 +56,11 @@ class Device(msgspec.Struct, frozen=True):
 
     @property
     def latest_account(self) -> str | None:
-        """The hash of the account that signed in last."""
+        """The hash of the account that signed in most recently."""
         return _parse_account_hash(self.accounts[0]) if self.accounts else None
 
     def with_account(self, email: str, session_id: UUID | None = None) -> "Device":
-        """The same device after this account signed in on it, by this session if there is one."""
+        """Return a copy with this account as the most recent one, and its session if given."""
         account = _account_hash(email)
         others = [known for known in self.accounts if _parse_account_hash(known) != account]
         latest = account if session_id is None else f"{account}.{session_id.hex}"
@@ -66,7 +68,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 def read_device(request: Request) -> Device:
-    """The device that the request's cookie names; a new one where there is none or it cannot be read."""
+    """Return the device in the request's cookie; a new one if the cookie is missing or invalid."""
     name = device_cookie_name()
     try:
         sealed = urlsafe_b64decode(request.cookies.get(name, ""))
@@ -77,7 +79,7 @@ def read_device(request: Request) -> Device:
 
 
 def encrypt_device(device: Device) -> str:
-    """The value of the cookie."""
+    """Return the encrypted cookie value."""
     sealed = keyring(PURPOSE).encrypt(msgspec.json.encode(device), context=device_cookie_name())
     return urlsafe_b64encode(sealed).decode()
 
@@ -95,7 +97,7 @@ def set_device_cookie(response: Response, device: Device) -> None:
 
 
 def device_cookie_name() -> str:
-    """`__Host-` keeps other hosts of the domain from planting a device of theirs (RFC 6265bis)."""
+    """The cookie name. With `__Host-`, other hosts of the domain cannot set the cookie (RFC 6265bis)."""
     return "__Host-uc_device" if is_secure() else "uc_device"
 
 

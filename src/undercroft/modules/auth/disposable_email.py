@@ -1,6 +1,6 @@
-"""Mailboxes that are thrown away after use: where they are refused, an account needs another address.
+"""Rejects addresses at disposable email domains, if configured.
 
-The domain alone decides, so a refusal tells nothing about accounts.
+Only the domain is checked, so a rejection reveals nothing about accounts.
 """
 
 from functools import lru_cache
@@ -13,11 +13,11 @@ from undercroft.modules.auth.settings import DisposableMail, DisposableMailSetti
 
 class DisposableEmail(Unprocessable):
     code = "DISPOSABLE_EMAIL"
-    message = "Addresses of this domain are thrown away after use. Take one that stays."
+    message = "Disposable email addresses are not accepted. Use a permanent one."
 
 
 def require_permanent_email(email: str) -> None:
-    """Raises `DisposableEmail` for an address of a listed domain or one below it, where those are refused."""
+    """Raise `DisposableEmail` for an address at a listed domain or subdomain, if DISPOSABLE_MAIL is `refuse`."""
     if load(DisposableMailSettings).disposable_mail is DisposableMail.ALLOW:
         return
     domain = split_email(email, public=True)[2].lower()
@@ -26,28 +26,28 @@ def require_permanent_email(email: str) -> None:
 
 
 def is_disposable(domain: str) -> bool:
-    """Whether this domain, or one above it, is listed and none of them is allowed."""
+    """Whether the domain or a parent domain is listed, and none of them is allowed."""
     settings = load(DisposableMailSettings)
     parts = domain.split(".")
-    above = {".".join(parts[start:]) for start in range(len(parts) - 1)}
-    if above & set(settings.disposable_mail_allowed):
+    candidates = {".".join(parts[start:]) for start in range(len(parts) - 1)}
+    if candidates & set(settings.disposable_mail_allowed):
         return False
-    return bool(above & (known_domains() | set(settings.disposable_mail_domains)))
+    return bool(candidates & (known_domains() | set(settings.disposable_mail_domains)))
 
 
 @lru_cache(maxsize=1)
 def known_domains() -> frozenset[str]:
-    """The list of the package `disposable-email-domains`. Raises `ConfigurationError` when it is not installed."""
+    """Return the domains in the package `disposable-email-domains`. Raises `ConfigurationError` if it is missing."""
     try:
         from disposable_email_domains import blocklist
     except ImportError:
         raise ConfigurationError(
-            "DISPOSABLE_MAIL=refuse needs a list: pip install 'undercroft[disposable-mail]'. Or leave it at `allow`."
+            "DISPOSABLE_MAIL=refuse needs a list of domains. Run: pip install 'undercroft[disposable-mail]'"
         ) from None
     return frozenset(blocklist)
 
 
 def prepare() -> None:
-    """Read the list when the process starts, not while somebody waits. Raises `ConfigurationError`."""
+    """Load the list at startup, so that no request waits for it. Raises `ConfigurationError`."""
     if load(DisposableMailSettings).disposable_mail is DisposableMail.REFUSE:
         known_domains()

@@ -1,7 +1,7 @@
-"""The mails of signing in: what each says, to whom it goes, and the token that its link carries.
+"""The content of the emails that this module sends: recipient, template, data, and the token in the link.
 
-Whether anybody has an address is found out here, in the job, never while somebody waits for an answer: so an answer
-cannot tell, neither by what it says nor by how long it takes.
+The job that sends an email looks up whether the address has an account. Requests never do, so that neither the body nor
+the timing of a response reveals it.
 """
 
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ MAGIC_LINK_PAGE = "/magic-link"
 
 
 class MailContent:
-    """A mail that is ready to be rendered: address, template and what it is filled with."""
+    """The recipient, template and template data of an email."""
 
     __slots__ = ("data", "template", "to")
 
@@ -42,7 +42,7 @@ class MailContent:
 
 
 async def build_verification_mail(session: Session, registration: Registration | None) -> MailContent | None:
-    """For a registration: the link that makes the account, or the notice that there is one."""
+    """Build the email for a registration: the verification link, or a notice that the account exists."""
     if registration is None or registration.expires_at <= utc_now():
         return None
     if await UserRepository(session).get_by_email(registration.email) is not None:
@@ -60,7 +60,7 @@ async def build_verification_mail(session: Session, registration: Registration |
 
 
 async def build_mail(session: Session, request: MailRequest) -> MailContent | None:
-    """What a mail request asks for; None when nobody is to be written to."""
+    """Build the email for a request; None if no email is to be sent."""
     users = UserRepository(session)
     match MailPurpose(request.purpose):
         case MailPurpose.VERIFY_EMAIL:
@@ -88,13 +88,13 @@ def build_already_registered_mail(email: str, request: Registration | MailReques
 
 
 def page_url(page: str, token: str | None = None) -> str:
-    """The address of a page of ours, from PUBLIC_URL."""
+    """Return the absolute URL of a page, based on PUBLIC_URL."""
     url = load(CoreSettings).public_url + page
     return f"{url}?{urlencode({'token': token})}" if token else url
 
 
 def format_duration(lifetime: timedelta) -> str:
-    """`24 hours`, `60 minutes`."""
+    """Format a duration, such as `24 hours` or `60 minutes`."""
     minutes = round(lifetime.total_seconds() / 60)
     amount, unit = (minutes // 60, "hour") if minutes > 60 and minutes % 60 == 0 else (minutes, "minute")
     return f"{amount} {unit}{'' if amount == 1 else 's'}"
@@ -111,7 +111,7 @@ def _build_reset_mail(session: Session, user: User | None, template: str, **more
 
 
 def _build_magic_link_mail(session: Session, user: User | None, request: MailRequest) -> MailContent | None:
-    """Earlier links stay valid for their time: else a stranger who asks for one would revoke the owner's."""
+    """Earlier links stay valid until they expire; otherwise a stranger's request would revoke the owner's link."""
     if user is None or not user.is_active:
         return None
     lifetime = load(AuthSettings).magic_link_lifetime
@@ -150,15 +150,15 @@ async def _build_notice_mail(users: UserRepository, purpose: MailPurpose, reques
     if purpose is MailPurpose.EMAIL_CHANGED and request.user_id:
         user = await users.find(request.user_id)
         data["new_email"] = user.email if user else "another address"
-    alarming = (MailPurpose.PASSWORD_CHANGED, MailPurpose.PASSWORD_WAS_RESET)
-    data["link"] = page_url(RESET_PAGE) if purpose in alarming else load(CoreSettings).public_url
+    security_notices = (MailPurpose.PASSWORD_CHANGED, MailPurpose.PASSWORD_WAS_RESET)
+    data["link"] = page_url(RESET_PAGE) if purpose in security_notices else load(CoreSettings).public_url
     return MailContent(request.email, purpose.value, **data)
 
 
 def _create_token(
     session: Session, purpose: MailPurpose, subject_id: UUID, lifetime: timedelta, handle_hash: bytes | None = None
 ) -> str:
-    """A token that exists once the session has committed; stored as its hash."""
+    """Add a token to the session and return it. Only its hash is stored."""
     token = new_token()
     session.add(
         MailToken(
@@ -173,9 +173,9 @@ def _create_token(
 
 
 def _describe_request(request: Registration | MailRequest) -> TrustedText:
-    """When and from where somebody asked: `3 May 2026 at 10:00 UTC from 192.0.2.1 (Firefox on Linux)`.
+    """Describe a request: `3 May 2026 at 10:00 UTC from 192.0.2.1 (Firefox on Linux)`.
 
-    Without a word that the requester could choose, because the address may be another person's.
+    Contains no text that the requester can choose, because the address may belong to another person.
     """
     program = describe_user_agent(request.user_agent)
     words = [_format_time(request.created_at), request.ip and f"from {request.ip}", program and f"({program})"]
@@ -183,7 +183,7 @@ def _describe_request(request: Registration | MailRequest) -> TrustedText:
 
 
 def _describe_origin(request: MailRequest) -> TrustedText:
-    """`192.0.2.1 (Firefox on Linux)`; empty where the request does not say."""
+    """Describe the origin of a request: `192.0.2.1 (Firefox on Linux)`; empty if unknown."""
     program = describe_user_agent(request.user_agent)
     return TrustedText(" ".join(filter(None, [request.ip, program and f"({program})"])))
 

@@ -1,4 +1,4 @@
-"""What can go wrong with signing in."""
+"""Errors of sign-in and credentials."""
 
 from undercroft.core.errors import (
     BadRequest,
@@ -13,7 +13,7 @@ INVALID_TOKEN_HEADERS = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class InvalidCredentials(Unauthorized):
-    """The failure that was counted, and its audit entry, are kept."""
+    """Commits the transaction, so that the failure counter and the audit entry are stored."""
 
     code = "INVALID_CREDENTIALS"
     message = "Incorrect email or password. If you just registered, open the link in your email first."
@@ -22,16 +22,16 @@ class InvalidCredentials(Unauthorized):
 
 
 class MfaRequired(Unauthorized):
-    """The first step is done: `details.mfa_token` and one of `details.methods` do the second."""
+    """The first factor was correct: send `details.mfa_token` with one of `details.methods` to finish signing in."""
 
     code = "MFA_REQUIRED"
-    message = "A second factor is needed to sign in."
+    message = "A second factor is required to sign in."
     commits = True
 
 
 class InvalidToken(Unauthorized):
     code = "INVALID_TOKEN"
-    message = "The access token is not valid."
+    message = "The access token is invalid."
 
     def __init__(self) -> None:
         super().__init__(headers=INVALID_TOKEN_HEADERS)
@@ -47,7 +47,7 @@ class TokenExpired(Unauthorized):
 
 class InvalidApiKey(Unauthorized):
     code = "INVALID_API_KEY"
-    message = "The API key is not valid."
+    message = "The API key is invalid."
 
     def __init__(self) -> None:
         super().__init__(headers=INVALID_TOKEN_HEADERS)
@@ -68,22 +68,22 @@ class SessionEnded(Unauthorized):
 
 class InvalidRefreshToken(Unauthorized):
     code = "INVALID_REFRESH_TOKEN"
-    message = "The refresh token is not valid. Sign in again."
+    message = "The refresh token is invalid. Sign in again."
 
 
 class TokenReused(Unauthorized):
-    """A refresh token was used again after the reuse interval: somebody has a copy. Its session stays revoked."""
+    """A refresh token was reused after the reuse interval, so it was copied. Commits the revocation of its session."""
 
     code = "TOKEN_REUSED"
-    message = "This refresh token was used before, so its session was ended. Sign in again."
+    message = "The refresh token was already used, so its session was revoked. Sign in again."
     commits = True
 
 
 class WrongPassword(Forbidden):
-    """The failure that was counted, and its audit entry, are kept."""
+    """Commits the transaction, so that the failure counter and the audit entry are stored."""
 
     code = "WRONG_PASSWORD"
-    message = "The current password is wrong."
+    message = "The current password is incorrect."
     commits = True
 
 
@@ -94,7 +94,7 @@ class LinkInvalid(BadRequest):
 
 class AlreadyVerified(BadRequest):
     code = "EMAIL_ALREADY_VERIFIED"
-    message = "This address is already confirmed. Sign in, or reset the password."
+    message = "This email address is already confirmed. Sign in or reset your password."
 
 
 class PasswordChoiceRequired(Unprocessable):
@@ -105,16 +105,16 @@ class PasswordChoiceRequired(Unprocessable):
 
 class NameInvalid(Unprocessable):
     code = "NAME_INVALID"
-    message = "Write the name in one line, without control characters."
+    message = "The name must be a single line without control characters."
     field = "full_name"
 
 
 class LinkOfAnotherDevice(Forbidden):
-    """`details.email` is the address of the account that the link signs in to."""
+    """`details.email` is the email address of the account that the link signs in to."""
 
     code = "LINK_OF_ANOTHER_DEVICE"
     message = (
-        "This link was requested on another device. To sign in all the same, send the account's address as `email`."
+        "This link was requested on another device. To confirm the sign-in, send the account's address as `email`."
     )
 
 
@@ -125,14 +125,14 @@ class ConfirmationNeedsSession(Forbidden):
 
 class MagicLinksOff(NotFound):
     code = "MAGIC_LINKS_OFF"
-    message = "Signing in by a mailed link is not offered here."
+    message = "Sign-in with an emailed link is disabled."
 
 
 class CsrfFailed(Forbidden):
     code = "CSRF_FAILED"
-    message = "This request did not come from our own pages."
+    message = "The request failed the cross-site request forgery check."
 
 
 class TooManyAttempts(TooManyRequests):
     code = "TOO_MANY_ATTEMPTS"
-    message = "Too many failed attempts. Wait before you try again."
+    message = "Too many failed attempts. Try again later."

@@ -1,4 +1,5 @@
-"""Where accounts that another service keeps come in. Whoever verifies its tokens binds itself to the authenticator."""
+"""The interface to accounts at an external identity provider. The module that verifies its tokens is bound to the
+authenticator (`TokenAuthenticator.bind_external`)."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,14 +18,15 @@ from undercroft.providers.identity.settings import IdentitySettings
 
 class LocalAccountsOff(Forbidden):
     code = "LOCAL_ACCOUNTS_OFF"
-    message = "Accounts are kept by an identity provider here: register, sign in and change passwords there."
+    message = "Accounts are managed by an identity provider. Register, sign in and change your password there."
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """What a verified token says: `values` find the user; `proven_at` and `passed_mfa` are how that was proven.
+    """A verified external token.
 
-    `impersonator_id` is derived from who acts as the user at the issuer (RFC 8693, 4.1); None for the user in person.
+    `values` are the parameters of the statement that finds the user. `proven_at` and `passed_mfa` describe when and how
+    the user authenticated. `impersonator_id` is derived from the actor claim (RFC 8693, 4.1); None without one.
     """
 
     values: dict[str, Any]
@@ -36,53 +38,53 @@ class VerifiedToken:
 
 
 class ExternalAccounts(Protocol):
-    """`statements` are those of `principals.principal_statements`, run with a bearer's values."""
+    """Accounts of an external identity provider. `statements` come from `principals.principal_statements`."""
 
     issuer: str
     statements: TeamStatements
     allows_cookies: bool
 
     def user_conditions(self, user_id: Any) -> tuple[ColumnElement[bool], ...]:
-        """Conditions for the issuer still knowing the user whose id is in this column, and not blocking them."""
+        """Return conditions that hold while the issuer knows the user in this id column and has not blocked it."""
         ...
 
     async def verify(self, token: str) -> VerifiedToken:
-        """Raises `InvalidToken`, `TokenExpired`, and 503 for a key that cannot be asked for."""
+        """Raises `InvalidToken`, `TokenExpired`, and `ServiceUnavailable` if the signing key cannot be fetched."""
         ...
 
     def subject(self, token: str) -> str | None:
-        """Who it is, by what is known here and without I/O; None when the token is not valid."""
+        """Return the subject, using cached keys and no I/O; None if the token is invalid."""
         ...
 
     async def provision_user(self, bearer: VerifiedToken) -> None:
-        """Make the account of a user who comes for the first time. Raises `Unauthorized` and `Conflict`."""
+        """Create the account at the user's first request. Raises `Unauthorized` and `Conflict`."""
         ...
 
     async def sync_claims(self, bearer: VerifiedToken, principal: Principal) -> None:
-        """Take in what a token says that is not known here yet. No I/O unless there is such a thing."""
+        """Store claims of the token that differ from the stored ones. No I/O if none do."""
         ...
 
 
 def ensure_local_accounts() -> None:
-    """Raises `LocalAccountsOff` where another service keeps the accounts."""
+    """Raise `LocalAccountsOff` if an external identity provider manages the accounts."""
     if load(IdentitySettings).is_external:
         raise LocalAccountsOff
 
 
 def require_issuer(issuer: str) -> None:
-    """Raises `LocalAccountsOff` where another service has the accounts and is not the one that verified a user.
+    """Raise `LocalAccountsOff` if an external identity provider manages the accounts and did not verify this user.
 
-    Passkeys, passwords and links of before would go on for users whom that service no longer knows.
+    Otherwise earlier passkeys, passwords and links would still work for users that the provider has removed.
     """
     settings = load(IdentitySettings)
     if settings.is_external and issuer != settings.issuer:
         raise LocalAccountsOff
 
 
-async def _check() -> None:
+async def _check_local_accounts() -> None:
     ensure_local_accounts()
 
 
 def require_local_accounts() -> Any:
-    """A dependency for routes that make no sense where another service keeps the accounts; else 403."""
-    return Depends(_check)
+    """Return a dependency for routes that need local accounts; without them they return 403."""
+    return Depends(_check_local_accounts)

@@ -1,4 +1,4 @@
-"""What the first step of signing in leaves for later: for the second step, and for when the session has started."""
+"""The result of the first factor, which is stored until the sign-in is complete."""
 
 from typing import Any
 from uuid import UUID
@@ -10,17 +10,16 @@ from undercroft.core.events import Event
 
 
 class FirstFactor(Struct, frozen=True, omit_defaults=True):
-    """How a user signed in. It is stored wherever a sign-in waits for its second factor.
+    """How a user signed in. Stored while a sign-in waits for its second factor.
 
-    `issuer` is the identity provider that verified the user; empty where this installation did. `identity` is an
-    external identity that is to be linked to the account, but not before the sign-in is complete.
+    `issuer` is the identity provider that verified the user; empty if this installation did. `identity` is an external
+    identity to link to the account once the sign-in is complete.
     """
 
     issuer: str = ""
     identity: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON."""
         made: dict[str, Any] = msgspec.to_builtins(self)
         return made
 
@@ -33,7 +32,7 @@ LOCAL_FIRST_FACTOR = FirstFactor()
 
 
 class SignedIn(Event, frozen=True):
-    """A session of this user has started, after all factors that there are to show."""
+    """Published when a session has started, after all required factors."""
 
     user_id: UUID
     first_factor: FirstFactor

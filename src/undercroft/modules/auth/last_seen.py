@@ -1,4 +1,4 @@
-"""When sessions were last seen. Those of cookies go on from there."""
+"""Tracks when sessions were last used, which extends the expiry of cookie sessions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Binds the authenticator to the application, and keeps keys and sessions up to date while it runs."""
+"""Adds the auth services to the application and runs their maintenance task."""
 
 import asyncio
 from contextlib import suppress
@@ -15,28 +15,28 @@ log = structlog.get_logger("undercroft.application")
 
 
 async def start(app: FastAPI) -> None:
-    """Raises `ConfigurationError` without a SECRET_KEY, and when it is not the one the signing keys were made with.
+    """Create the auth services. If the database is unreachable, the signing keys are loaded at the first sign-in.
 
-    A database that cannot be reached now is asked again when somebody signs in.
+    Raises `ConfigurationError` without a SECRET_KEY, and if the signing keys cannot be decrypted with it.
     """
     disposable_email.prepare()
-    made = AuthServices.create(app.state.database)
+    auth_services = AuthServices.create(app.state.database)
     try:
-        await made.keys.ensure()
+        await auth_services.keys.ensure()
     except ServiceUnavailable:
-        log.warning("signing_keys.load_failed", hint="They are read when the database answers.")
+        log.warning("signing_keys.load_failed", hint="They are loaded when the database is reachable.")
     app.state.health.add(crypto_component())
-    app.state.auth_services = made
-    app.state.authenticator = made.authenticator
-    app.state.auth_maintenance = asyncio.create_task(made.run_maintenance())
+    app.state.auth_services = auth_services
+    app.state.authenticator = auth_services.authenticator
+    app.state.auth_maintenance = asyncio.create_task(auth_services.run_maintenance())
 
 
 async def stop(app: FastAPI) -> None:
-    """Write what was seen since the last flush."""
+    """Stop the maintenance task and flush the pending last-used times."""
     app.state.auth_maintenance.cancel()
     with suppress(asyncio.CancelledError):
         await app.state.auth_maintenance
-    for seen in (app.state.auth_services.last_seen, app.state.auth_services.last_used):
+    for tracker in (app.state.auth_services.last_seen, app.state.auth_services.last_used):
         with suppress(Exception):
-            await seen.flush(app.state.database)
+            await tracker.flush(app.state.database)
     await app.state.auth_services.captcha.close()

@@ -1,4 +1,4 @@
-"""Signing in by a mailed link: whoever reads the mailbox is in, unless there is a second factor to be shown as well."""
+"""Sign-in with an emailed link. A user with a second factor still has to use it."""
 
 from undercroft.core.audit import Entry, person_id_for_email, record
 from undercroft.core.db import Database
@@ -16,14 +16,14 @@ from undercroft.modules.users import User, UserNotFound, UserRepository
 
 
 def require_enabled() -> None:
-    """Raises `MagicLinksOff` unless MAGIC_LINKS says that they are offered, and `LocalAccountsOff`."""
+    """Raise `MagicLinksOff` unless MAGIC_LINKS is enabled, and `LocalAccountsOff` with external accounts."""
     ensure_local_accounts()
     if not load(AuthSettings).magic_links:
         raise MagicLinksOff
 
 
 async def request_link(database: Database, *, email: str, client: Client) -> None:
-    """Have a link mailed to an address; whether an account has it is found out by the job that mails it."""
+    """Request a sign-in email for an address. The job that sends it looks up whether an account has the address."""
     require_enabled()
     async with database.session() as session:
         request_id = await request_link_mail(session, MailPurpose.MAGIC_LINK, email, client)
@@ -34,11 +34,10 @@ async def request_link(database: Database, *, email: str, client: Client) -> Non
 async def sign_in(
     database: Database, *, token: str, client: Client, kind: SessionKind, email: str | None = None
 ) -> tuple[User, StartedSession]:
-    """Begin a session by a link, which works once.
+    """Start a session with the token of an emailed link, which works once.
 
-    Somebody could ask for a link to an account of their own and have another person open it, whose browser would then
-    be signed in to a stranger's account. So on a device that did not ask for the link, a browser is signed in only to
-    the account that it names by its address, `email`.
+    An attacker could request a link to the attacker's account and trick a victim into opening it, which would sign the
+    victim's browser in to that account. So a browser on another device must confirm the account's address with `email`.
     Raises `MagicLinksOff`, `LinkInvalid`, `LinkOfAnotherDevice`, `MfaRequired`.
     """
     require_enabled()
@@ -53,8 +52,8 @@ async def sign_in(
             raise LinkInvalid from None
         if not user.is_active:
             raise LinkInvalid
-        is_own = used.handle_hash == client.device.handle_hash or email == user.email
-        if kind is SessionKind.COOKIE and not is_own:
+        is_confirmed = used.handle_hash == client.device.handle_hash or email == user.email
+        if kind is SessionKind.COOKIE and not is_confirmed:
             raise LinkOfAnotherDevice(details={"email": user.email})
         await tokens.consume(MailPurpose.MAGIC_LINK, user.id)
         return user, await start_session(session, user, client, kind)

@@ -1,4 +1,4 @@
-"""Tables of signing in. No secret is kept here: of tokens their hash, of passwords Argon2id, of keys a ciphertext."""
+"""Tables of the auth module. No secret is stored in plaintext: tokens and passwords are hashed, keys encrypted."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -25,7 +25,7 @@ class SessionKind(StrEnum):
 
 
 class AuthSession(Identified, CreatedAtMixin, table=True):
-    """Somebody signed in on one device: a cookie, or a family of refresh tokens."""
+    """A session on one device: a cookie, or a family of refresh tokens."""
 
     __tablename__ = "auth_sessions"
     __privacy__ = Privacy(
@@ -55,51 +55,54 @@ class AuthSession(Identified, CreatedAtMixin, table=True):
     user_id: UUID = Field(foreign_key="users.id", ondelete="CASCADE", nullable=False)
     kind: SessionKind = Field(sa_type=String(8), nullable=False)
     cookie_hash: bytes | None = Field(default=None, sa_type=LargeBinary, unique=True, nullable=True, repr=False)
-    ip: str = Field(default="", max_length=45, description="Where it was last used from.")
+    ip: str = Field(default="", max_length=45, description="IP address of the last use.")
     started_ip: str = Field(
         default="",
         max_length=45,
         sa_column_kwargs={"server_default": ""},
-        description="Where the user signed in, a known place of the account; empty once that is distrusted.",
+        description="IP address of the sign-in, known to the account; empty once it is no longer trusted.",
     )
     user_agent: str = Field(default="", max_length=USER_AGENT_LENGTH)
     last_seen_at: datetime = Field(default_factory=utc_now, sa_type=TIMESTAMP, nullable=False)
-    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="Moves on while it is used.")
-    ends_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="When it ends however much it is used.")
+    expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="Expiry; extended by use.")
+    ends_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, description="Latest possible expiry.")
     revoked_at: datetime | None = Field(default=None, sa_type=TIMESTAMP, nullable=True)
     proven_at: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="When a password or a factor was last shown."
+        default=None,
+        sa_type=TIMESTAMP,
+        nullable=True,
+        description="Time of the last authentication with a password or factor.",
     )
     issuer: str = Field(
         default="",
         max_length=500,
         sa_column_kwargs={"server_default": ""},
-        description="The identity provider that verified the user; empty where this installation did.",
+        description="The identity provider that verified the user; empty if this installation did.",
     )
     passed_mfa: bool = Field(
         default=False,
         nullable=False,
         sa_column_kwargs={"server_default": text("false")},
-        description="Saw two factors.",
+        description="Whether the user has used a second factor in this session.",
     )
     impersonator_id: UUID | None = Field(
         default=None,
         foreign_key="users.id",
         ondelete="CASCADE",
         nullable=True,
-        description="The administrator who acts as this person; such a session is neither continued nor shown to them.",
+        description="The impersonating administrator; such a session has a fixed expiry and is hidden from the user.",
     )
     impersonator_session_id: UUID | None = Field(
         default=None,
         foreign_key="auth_sessions.id",
         ondelete="CASCADE",
         nullable=True,
-        description="The administrator's own session, with which this one ends; empty for a token of another issuer.",
+        description="The administrator's session, which ends this one; empty for a token of an external issuer.",
     )
 
 
 class RefreshToken(CreatedAtMixin, table=True):
-    """One link of a session's chain of refresh tokens: `modules/auth/refresh.py`."""
+    """A refresh token in the family of a session: see `modules/auth/refresh.py`."""
 
     __tablename__ = "auth_refresh_tokens"
     __privacy__ = Privacy("the user", "as long as the session, a used one as long as an idle session")
@@ -111,12 +114,12 @@ class RefreshToken(CreatedAtMixin, table=True):
         default=None,
         sa_type=TIMESTAMP,
         nullable=True,
-        description="Read by nothing. The release before this one writes it, and runs on this schema during a deploy.",
+        description="Unused. The previous release writes it and runs on this schema during a deployment.",
     )
 
 
 class RequestOriginMixin(SQLModel):
-    """Which device asked for something, and from where: the email about it states that."""
+    """The device, IP address and user agent of a request, which the email about it mentions."""
 
     handle_hash: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True, repr=False)
     ip: str = Field(default="", max_length=45, sa_column_kwargs={"server_default": ""})
@@ -124,11 +127,11 @@ class RequestOriginMixin(SQLModel):
 
 
 class Registration(Identified, CreatedAtMixin, RequestOriginMixin, table=True):
-    """Somebody who says that this address is theirs, until a mailed link proves it."""
+    """A registration that waits until an emailed link verifies its address."""
 
     __tablename__ = "auth_registrations"
     __privacy__ = Privacy(
-        "the user to be",
+        "the registering user",
         "24 hours (VERIFY_LINK_HOURS)",
         personal=("email", "full_name", "password_hash", "ip", "user_agent"),
         erasures=(Erasure("email", ColumnContent.EMAIL),),
@@ -141,7 +144,7 @@ class Registration(Identified, CreatedAtMixin, RequestOriginMixin, table=True):
 
 
 class MailPurpose(StrEnum):
-    """Why somebody gets a mail; those that ask for proof also name the tokens in their links."""
+    """The purpose of an email; also the purpose of the token in its link."""
 
     VERIFY_EMAIL = "verify_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105
@@ -156,12 +159,12 @@ class MailPurpose(StrEnum):
 
 
 class MailRequest(Identified, CreatedAtMixin, RequestOriginMixin, table=True):
-    """A mail to an address; whether somebody has that address is found out by the job that sends it."""
+    """A request to send an email. The job that sends it looks up whether an account has the address."""
 
     __tablename__ = "auth_mail_requests"
     __privacy__ = Privacy(
         "the addressee",
-        "until the email is sent; where it holds a link, seven days",
+        "until the email is sent; seven days for an email change",
         personal=("email", "full_name", "ip", "user_agent"),
         non_personal=("purpose",),
         erasures=(
@@ -178,7 +181,7 @@ class MailRequest(Identified, CreatedAtMixin, RequestOriginMixin, table=True):
 
 
 class MailToken(CreatedAtMixin, table=True):
-    """What a mailed link proves. The subject is a registration, a person or a mail request, as the purpose says."""
+    """The token of an emailed link. Depending on the purpose, its subject is a registration, user or mail request."""
 
     __tablename__ = "auth_mail_tokens"
     __privacy__ = Privacy("the addressee", "as long as the link works", non_personal=("purpose",))
@@ -188,16 +191,20 @@ class MailToken(CreatedAtMixin, table=True):
     purpose: MailPurpose = Field(sa_type=String(24), nullable=False)
     subject_id: UUID = Field(nullable=False)
     handle_hash: bytes | None = Field(
-        default=None, sa_type=LargeBinary, nullable=True, repr=False, description="The device that asked for the link."
+        default=None,
+        sa_type=LargeBinary,
+        nullable=True,
+        repr=False,
+        description="Hash of the requesting device's handle.",
     )
     expires_at: datetime = Field(sa_type=TIMESTAMP, nullable=False, index=True)
 
 
 class ThrottleCounter(SQLModel, table=True):
-    """Failed sign-ins of one account, one address of the network, or one pair of them; keyed by a hash."""
+    """Counts failed sign-ins of an account, a network address or a pair of both, under a hash."""
 
     __tablename__ = "auth_throttles"
-    __privacy__ = Privacy("nobody: the keys are hashes", "two hours after the last failure")
+    __privacy__ = Privacy("none: the keys are hashes", "two hours after the last failure")
 
     key: bytes = Field(sa_type=LargeBinary, primary_key=True)
     failures: int = Field(default=0, nullable=False)
@@ -212,7 +219,7 @@ class KeyState(StrEnum):
 
 
 class SigningKey(CreatedAtMixin, table=True):
-    """An RSA key pair that signs access tokens; the private part is sealed under SECRET_KEY, bound to the key id."""
+    """An RSA key pair that signs access tokens. The private key is encrypted under SECRET_KEY, bound to the key ID."""
 
     __tablename__ = "auth_signing_keys"
     __privacy__ = Privacy(

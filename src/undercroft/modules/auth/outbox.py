@@ -1,4 +1,4 @@
-"""Asking for a mail in the transaction of what it is about."""
+"""Requests emails in the transaction of the change that they are about."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ MAIL_REQUEST_RETENTION = timedelta(days=7)
 
 
 async def request_link_mail(session: Session, purpose: MailPurpose, email: str, client: Client) -> UUID | None:
-    """Have a link mailed to an address at a client's request; None where enough of them were sent lately."""
+    """Request an email with a link and return its ID; None if too many were sent recently."""
     if not await allow_mail(session, purpose, email, client.device):
         return None
     return await request_mail(session, purpose, email, client=client)
@@ -28,11 +28,11 @@ async def request_mail(
     full_name: str = "",
     client: Client | None = None,
 ) -> UUID:
-    """Have a mail written to an address, whoever has it, once the session's transaction has committed; its id.
+    """Request an email and return its ID. It is sent after the session's transaction commits.
 
-    `client` is who asked for it, where the email is to state that.
+    `client` is the requesting client, for emails that mention it.
     """
-    from undercroft.modules.auth.tasks import send_mail  # only here: what others use of this module loads no tasks
+    from undercroft.modules.auth.tasks import send_mail  # imported late: callers of this module do not need the tasks
 
     request = MailRequest(
         id=new_id(),

@@ -1,5 +1,8 @@
-"""The pages behind mailed links. Opening one changes nothing, because programs that scan mails open links too: a button
-posts. Nothing keeps these pages, and no other site learns their addresses."""
+"""Pages that emailed links open.
+
+A GET request changes nothing, because email scanners follow links too: each page has a form that posts. The pages are
+not cached and send no referrer.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,7 +50,7 @@ HOME_ACTIONS = (Action("Continue", "/"),)
 
 @pages.get(VERIFY_PAGE)
 async def verify_email_page(request: Request, client: CurrentClient, token: QueryToken = "") -> Response:
-    """A browser that registered confirms by a button; another one is asked for a password at once."""
+    """Show a confirmation button in the browser that registered; in another browser, a form for the password."""
     return _verify_form(request, token, requires_password=client.device.is_new)
 
 
@@ -62,7 +65,7 @@ async def verify_email(
     password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
     full_name: Annotated[str | None, Form(max_length=NAME_LENGTH)] = None,
 ) -> Response:
-    """The name that is typed here replaces the registered one, which may be another person's."""
+    """Create the account. A name from this form replaces the registered one, which a stranger may have entered."""
     try:
         refuse_cross_site(request, from_mail=True)
         verification = Verification(
@@ -85,11 +88,11 @@ async def email_verified_page(request: Request) -> Response:
 
 @pages.get(VERIFICATION_SENT_PAGE)
 async def verification_sent_page(request: Request) -> Response:
-    """Where registering leads to; the address is known for as long as the page can be reloaded."""
+    """Shown after registration. The email address comes from a flash cookie, so the page can be reloaded."""
     email = read_flash(request).get("email", "")
-    text = f"We sent a link to {email or 'your address'}. Open it to create your account."
-    again = (Action("Send it again", RESEND_PAGE), *_sign_in_actions())
-    return result_page(request, "Check your email", text, *get_mailbox_actions(), *again)
+    text = f"We sent a link to {email or 'your email address'}. Open it to create your account."
+    actions = (Action("Resend", RESEND_PAGE), *_sign_in_actions())
+    return result_page(request, "Check your email", text, *get_mailbox_actions(), *actions)
 
 
 @pages.get(RESEND_PAGE)
@@ -99,14 +102,14 @@ async def resend_page(request: Request) -> Response:
 
 @pages.post(RESEND_PAGE)
 @limit("sign_in_request")
-@idempotency_exempt("It only asks for an email.")
+@idempotency_exempt("The request only sends an email.")
 async def resend_verification(
     request: Request,
     client: CurrentClient,
     auth_services: AuthServicesDep,
     email: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
-    """The response is the same whether the address was registered or not."""
+    """The response is the same whether or not the address was registered."""
     try:
         refuse_cross_site(request, from_mail=True)
         await require_form_captcha(request)
@@ -128,7 +131,7 @@ async def confirm_email_page(request: Request, token: QueryToken = "") -> Respon
 async def confirm_email(
     request: Request, client: CurrentClient, auth_services: AuthServicesDep, token: FormToken = ""
 ) -> Response:
-    """In the browser that asked for it, or one that is signed in to the account."""
+    """Confirm the change, in the browser that requested it or one that is signed in to the account."""
     try:
         refuse_cross_site(request, from_mail=True)
         caller_id = await auth_services.authenticator.caller_id(request)
@@ -162,7 +165,7 @@ async def reset_password(
     password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
     email: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
-    """With a token sets the password; with an address sends a link to it."""
+    """With a token, set the password; otherwise send a link to the email address."""
     if not token:
         return await _request_reset_link(request, auth_services, client, email)
     try:
@@ -184,8 +187,8 @@ async def password_changed_page(request: Request) -> Response:
 
 @pages.get(f"{RESET_PAGE}/sent")
 async def reset_sent_page(request: Request) -> Response:
-    again = (Action("Send it again", RESET_PAGE), *_sign_in_actions())
-    return result_page(request, "Check your email", LINK_SENT_MESSAGE, *get_mailbox_actions(), *again)
+    actions = (Action("Resend", RESET_PAGE), *_sign_in_actions())
+    return result_page(request, "Check your email", LINK_SENT_MESSAGE, *get_mailbox_actions(), *actions)
 
 
 async def _request_reset_link(request: Request, auth_services: AuthServices, client: Client, email: str) -> Response:
@@ -239,7 +242,7 @@ def _reset_form(request: Request, token: str, error: AppError | None = None, ema
 
 
 def _render_form(request: Request, template: str, error: AppError | None, **context: Any) -> Response:
-    """A form; after an error with what was wrong, in the error's status and with its headers."""
+    """Render a form; after an error, with its message, status and headers."""
     response = email_link_page(
         request,
         f"auth/{template}.html",
@@ -254,10 +257,10 @@ def _render_form(request: Request, template: str, error: AppError | None, **cont
 
 
 def _link_failure_page(request: Request, error: AppError, *actions: Action) -> Response:
-    """An emailed link that led to nothing."""
-    done_before = isinstance(error, AlreadyVerified)
-    title = "Email already confirmed" if done_before else "The link does not work"
-    return failure_page(request, error, title, *(() if done_before else actions), *_sign_in_actions())
+    """Render the page for an emailed link that failed."""
+    is_verified = isinstance(error, AlreadyVerified)
+    title = "Email already confirmed" if is_verified else "The link does not work"
+    return failure_page(request, error, title, *(() if is_verified else actions), *_sign_in_actions())
 
 
 def _sign_in_actions(next_path: str = "/") -> tuple[Action, ...]:

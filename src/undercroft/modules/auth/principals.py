@@ -1,5 +1,4 @@
-"""The one statement that tells who is asking: session or API key, person and membership by key, however many teams
-there are."""
+"""The statement that finds the principal of a request: session or API key, user and membership, by unique keys."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -66,7 +65,7 @@ UserConditions = Callable[[Any], tuple[ColumnElement[bool], ...]]
 
 
 def principal_statements(*where: Any, source: Any) -> "TeamStatements":
-    """The same for whoever is found by a row of another table that has a `user_id`, without a session of ours."""
+    """Build statements that find users by a row of another table with a `user_id`, without a local session."""
     return TeamStatements.from_query(
         lambda team: _principal_query(*where, team=team, source=source, session=_NO_SESSION)
     )
@@ -94,9 +93,9 @@ def _principal_query(
 
 
 def _impersonation_query(team: Any, user_conditions: UserConditions) -> Select[Any]:
-    """An impersonation ends with the administrator's own session, role or account, from the next request on."""
+    """Build the query for an impersonation, which ends when the administrator's session, role or account ends."""
     impersonator, own = aliased(User), aliased(AuthSession)
-    may = exists().where(
+    is_allowed = exists().where(
         col(impersonator.id) == col(AuthSession.impersonator_id),
         col(impersonator.is_active),
         col(impersonator.deleted_at).is_(None),
@@ -107,23 +106,23 @@ def _impersonation_query(team: Any, user_conditions: UserConditions) -> Select[A
         ),
         *user_conditions(col(impersonator.id)),
     )
-    signed_in = exists().where(
+    has_session = exists().where(
         col(own.id) == col(AuthSession.impersonator_session_id),
         col(own.user_id) == col(AuthSession.impersonator_id),
         col(own.revoked_at).is_(None),
         col(own.expires_at) > func.now(),
     )
-    lives = or_(col(AuthSession.impersonator_session_id).is_(None), signed_in)
-    return _principal_query(*_BEARER, *_ACTIVE, may, lives, team=team)
+    session_active = or_(col(AuthSession.impersonator_session_id).is_(None), has_session)
+    return _principal_query(*_BEARER, *_ACTIVE, is_allowed, session_active, team=team)
 
 
 def _api_key_query(team: Any, user_conditions: UserConditions) -> Select[Any]:
-    """What a key's prefix finds, whether it is valid or not: that is for who asks to see, with the hash.
+    """Build the query that finds a key by its prefix, valid or not; the caller verifies the hash and expiry.
 
-    Of a user's key the person (if they may come in) and their membership in a team; of a team's key `owning_team_id`.
+    For a user's key, the row has the user, if active, and the membership; for a team's key, `owning_team_id`.
     """
     owning = aliased(Team)
-    living = and_(col(User.is_active), col(User.deleted_at).is_(None), *user_conditions(col(User.id)))
+    active_user = and_(col(User.is_active), col(User.deleted_at).is_(None), *user_conditions(col(User.id)))
     return (
         select(
             *PROFILE_COLUMNS,
@@ -141,7 +140,7 @@ def _api_key_query(team: Any, user_conditions: UserConditions) -> Select[Any]:
             CUSTOM_ROLE_PERMISSIONS.label("team_grants"),
         )
         .select_from(ApiKey)
-        .outerjoin(User, (col(User.id) == col(ApiKey.user_id)) & living)
+        .outerjoin(User, (col(User.id) == col(ApiKey.user_id)) & active_user)
         .outerjoin(Team, team & col(Team.deleted_at).is_(None))
         .outerjoin(Membership, (col(Membership.team_id) == col(Team.id)) & (col(Membership.user_id) == col(User.id)))
         .outerjoin(owning, (col(owning.id) == col(ApiKey.team_id)) & col(owning.deleted_at).is_(None))
@@ -150,7 +149,7 @@ def _api_key_query(team: Any, user_conditions: UserConditions) -> Select[Any]:
 
 
 class TeamStatements(Struct, frozen=True):
-    """The same statement for the personal team and for a team that the request names."""
+    """A statement in two variants: for the personal team, and for a team that the request names."""
 
     personal: Statement
     named: Statement
@@ -161,11 +160,10 @@ class TeamStatements(Struct, frozen=True):
 
 
 class PrincipalStatements:
-    """What finds a principal by each kind of credential of ours.
+    """The statements that find a principal, one for each type of local credential.
 
-    Where another service has the accounts, `issuer` must have verified the user of a cookie's session, and
-    `user_conditions` are conditions by which it still knows the user with an id: its users' keys and impersonations end
-    with that.
+    With an external identity provider, `issuer` must have verified the user of a cookie session, and `user_conditions`
+    hold while the provider knows the user. API keys and impersonations of other users are invalid.
     """
 
     def __init__(self, issuer: str = "", user_conditions: UserConditions = lambda _user_id: ()) -> None:
@@ -180,9 +178,9 @@ class PrincipalStatements:
 
 LOCAL_STATEMENTS = PrincipalStatements()
 
-# Every revocation writes to one of these rows, so it commits either before they are locked, and is seen, or after this
-# request. A user's row is locked only where no session stands for it, and of administrators: members lock it to take
-# turns, so that two requests of one member would wait for each other.
+# Every revocation writes to one of these rows, so it commits either before they are locked, and is visible, or after
+# this request. A user row is locked only for administrators and for principals without a session: members lock their
+# own user row for updates, so that two requests of one member would wait for each other.
 _LOCK = Statement(
     text(
         "WITH s AS (SELECT id FROM auth_sessions WHERE id = CAST(:session_id AS uuid) OR id = (SELECT "
@@ -200,7 +198,7 @@ _LOCK = Statement(
 
 
 async def lock_principal(session: Session, principal: Principal) -> None:
-    """Keep what this principal rests on from being revoked until the transaction ends."""
+    """Lock the rows that authorize this principal, so that they cannot be revoked before the transaction ends."""
     users = {principal.impersonator_id}
     if principal.session_id_or_none is None or principal.role is not PlatformRole.USER:
         users.add(principal.user_id_or_none)

@@ -1,4 +1,4 @@
-"""Taking an account back: every way into it that was made before is revoked, whoever made it."""
+"""Revokes all access to an account when its owner recovers it, including access that an attacker created."""
 
 from uuid import UUID
 
@@ -11,16 +11,16 @@ from undercroft.modules.users import SignInsRevoked
 
 
 async def revoke_access(session: Session, user_id: UUID) -> dict[str, int]:
-    """Revoke all sign-ins and API keys of a user; how many sessions and keys there were, for the audit log.
+    """Revoke all sign-ins and API keys of a user. Returns the numbers of sessions and keys, for the audit log.
 
-    Keys of a team are the team's and stay.
+    API keys of teams stay valid.
     """
     sessions = await revoke_sign_ins(session, user_id)
     return {"sessions": sessions, "keys": await ApiKeyRepository(session).delete_for_user(user_id)}
 
 
 async def revoke_sign_ins(session: Session, user_id: UUID) -> int:
-    """Revoke all sessions of a user, and links, codes and pending sign-ins that would start one; how many sessions."""
+    """Revoke all sessions, links, codes and pending sign-ins of a user. Returns the number of sessions."""
     sessions = await revoke_sessions(session, user_id)
     await MailTokenRepository(session).revoke_links(user_id)
     await publish(session, SignInsRevoked(user_id))

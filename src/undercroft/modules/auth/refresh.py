@@ -1,11 +1,11 @@
-"""Refresh tokens: opaque, rotated at every use in the family that is their session (RFC 9700, 4.14).
+"""Refresh tokens: opaque, and rotated at every use (RFC 9700, 4.14). The tokens of a session form a family.
 
-A token that is used again was copied, and its family ends. But a client also retries when a response is lost, and
-several tabs refresh at once: so for `REFRESH_REUSE_INTERVAL` seconds from its rotation the same token returns the same
-successor. It is derived from the token and the session under SECRET_KEY, so nothing secret is stored to repeat it, and
-there is exactly one. The interval counts from the first use by the database's clock, and no retry extends it. A thief
-who is quicker than that shares one chain of tokens with the owner, and whichever of the two falls behind by more than
-the interval ends it.
+The reuse of a token means that it was copied, so its family is revoked. But clients also retry after a lost response,
+and several tabs refresh concurrently. So for `REFRESH_REUSE_INTERVAL` seconds after its rotation, a token returns the
+same successor again. The successor is derived from the token and the session under SECRET_KEY, so it is unique and can
+be repeated without being stored. The interval starts at the first use, by the clock of the database, and retries do not
+extend it. A thief who refreshes within the interval shares one chain of tokens with the owner; once either of them uses
+a token that was rotated longer ago than the interval, the family is revoked.
 """
 
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ PURPOSE = "refresh tokens"
 
 
 class RefreshTokens:
-    """Takes tokens and returns their successors."""
+    """Exchanges refresh tokens for their successors."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._keys = keyring(PURPOSE).keys
 
     async def refresh(self, *, token: str, client: Client) -> StartedSession:
-        """The next token of a session. Raises `InvalidRefreshToken`, `TokenReused`."""
+        """Return the next token of a session. Raises `InvalidRefreshToken`, `TokenReused`."""
         interval = timedelta(seconds=load(AuthSettings).refresh_reuse_interval)
         async with self._database.session() as session:
             found = await RefreshTokenRepository(session).lock(hash_token(token), interval)
@@ -51,7 +51,7 @@ class RefreshTokens:
             return await _return_successor(session, found, successors)
 
     def _successors(self, token: str, found: Any) -> Mapping[bytes, str]:
-        """The successor under each key by its hash, that of the newest key first: one of an earlier key may exist."""
+        """Return one successor for each key by its hash, newest key first. The stored one may be from an older key."""
         derived = [derive_token(key, token, found.session_id.hex) for key in self._keys]
         return {hash_token(each): each for each in derived}
 
@@ -70,7 +70,7 @@ async def _rotate(
 
 
 async def _return_successor(session: Session, found: Any, successors: Mapping[bytes, str]) -> StartedSession:
-    """Raises `InvalidRefreshToken` where the successor was derived under a key that is not known here."""
+    """Return the successor again. Raises `InvalidRefreshToken` if it was derived under an unknown key."""
     stored = await RefreshTokenRepository(session).find_existing(successors)
     if stored is None:
         raise InvalidRefreshToken
@@ -78,9 +78,9 @@ async def _return_successor(session: Session, found: Any, successors: Mapping[by
 
 
 async def _revoke_family(session: Session, found: Any) -> NoReturn:
-    """The token was copied. Raises `TokenReused`."""
+    """Revoke the session of a reused token. Raises `TokenReused`."""
     if await SessionRepository(session).revoke(found.session_id):
-        # whoever sent it is not known to be the session's owner
+        # without an actor: the sender may not be the owner of the session
         entry = Entry(
             "refresh_token.reused",
             target_type="session",

@@ -1,13 +1,11 @@
-"""From an address and a password to an account.
+"""Registration and email verification.
 
-Anybody can register any address, so the mailed link alone must not carry out what was typed at registration.
-Verification takes the password and the name of the registration that was made on the device that opens the link; on
-another device the person who opens it chooses them, or the account has no password until one is set by mail. So an
-account never opens with a password that a stranger chose, whichever of several links is opened, and any link of the
-address serves its owner.
+Anyone can register any address, so the emailed link alone must not apply the input of the registration. Verification
+applies the password and name of a registration only on the device that made it. On another device, the user who opens
+the link chooses them, or the account has no password until the user sets one with a reset link. So an account never
+gets a password that a stranger chose, whichever of several links is opened, and the owner can use any of them.
 
-Nothing here looks whether an account exists while a client waits for the response: known and unknown addresses take the
-same steps.
+No request looks up whether an account exists: known and unknown addresses take the same steps.
 """
 
 from collections.abc import Collection, Sequence
@@ -34,7 +32,7 @@ from undercroft.modules.users import EmailTaken, NewUser, User, UserRepository, 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A mailed link and what its opener brings: handles of devices that registered, or a password and a name."""
+    """The token of an emailed link, with handles of the requesting device, and an optional password and name."""
 
     token: str = field(repr=False)
     handles: Collection[str] = field(repr=False)
@@ -43,8 +41,8 @@ class Verification:
 
 
 async def register(database: Database, *, email: str, password: str, full_name: str, client: Client) -> None:
-    """Store a registration and have its link mailed. Raises `DisposableEmail`, `WeakPassword`, `TooBusy`."""
-    from undercroft.modules.auth.tasks import send_verification  # only here: what others use of this loads no tasks
+    """Store a registration and request its email. Raises `DisposableEmail`, `WeakPassword`, `TooBusy`."""
+    from undercroft.modules.auth.tasks import send_verification  # imported late: callers do not need the tasks
 
     require_permanent_email(email)
     passwords.require_strong(password, email=email)
@@ -68,7 +66,7 @@ async def register(database: Database, *, email: str, password: str, full_name: 
 
 
 async def resend(database: Database, *, email: str, client: Client) -> None:
-    """Have another link mailed: of this device's registration of the address, or of the newest one."""
+    """Request another email for the registration of this device, or else for the newest one of the address."""
     async with database.session() as session:
         request_id = await request_link_mail(session, MailPurpose.VERIFY_EMAIL, email, client)
         entry = Entry(
@@ -80,7 +78,7 @@ async def resend(database: Database, *, email: str, client: Client) -> None:
 async def verify_and_sign_in(
     database: Database, verification: Verification, *, client: Client, kind: SessionKind
 ) -> tuple[User, StartedSession]:
-    """Make the account and begin its first session; it has no password where the opener of the link brings none.
+    """Create the account and start its first session. Without a password in the request, the account may have none.
 
     Raises `LinkInvalid`, `AlreadyVerified`, `WeakPassword`, `TooBusy`.
     """
@@ -91,7 +89,7 @@ async def verify_and_sign_in(
 
 
 async def verify(database: Database, verification: Verification) -> User:
-    """Make the account with a password. Raises `PasswordChoiceRequired`, and as `verify_and_sign_in` does."""
+    """Create the account with a password. Raises `PasswordChoiceRequired` and the errors of `verify_and_sign_in`."""
     chosen = await _hash_password(database, verification)
     async with database.session() as session:
         user = await _create_account(session, verification, chosen)
@@ -101,7 +99,7 @@ async def verify(database: Database, verification: Verification) -> User:
 
 
 async def _hash_password(database: Database, verification: Verification) -> str | None:
-    """The hash of the password that is chosen now, made before the transaction. None when none is."""
+    """Hash the password of the verification before the transaction starts; None without one."""
     if verification.password is None:
         return None
     async with database.read_session() as read_session:
@@ -111,7 +109,7 @@ async def _hash_password(database: Database, verification: Verification) -> str 
 
 
 async def _create_account(session: Session, verification: Verification, chosen: str | None) -> User:
-    """The address is locked from here to the commit, so of many links opened at once one makes the account."""
+    """Create the account. Locks the address until the commit, so that only one of several concurrent requests does."""
     opened = await _get_registration(session, verification.token)
     try:
         await UserRepository(session).reserve_email(opened.email)
@@ -133,7 +131,7 @@ async def _create_account(session: Session, verification: Verification, chosen: 
 
 
 async def _get_registration(session: ReadSession, token: str) -> Registration:
-    """The registration that a link is of. Raises `LinkInvalid`, and `AlreadyVerified` when it was used or outrun."""
+    """Return the registration of a link. Raises `LinkInvalid`, or `AlreadyVerified` if the account exists."""
     token_hash = hash_token(token)
     found = await RegistrationRepository(session).find_by_token(token_hash)
     if found is not None:
@@ -146,7 +144,7 @@ async def _get_registration(session: ReadSession, token: str) -> Registration:
 def _find_own_registration(
     registrations: Sequence[Registration], opened: Registration, handles: Collection[str]
 ) -> Registration | None:
-    """The registration that the opener's device made: that of the link, else the newest. None when it made none."""
+    """Return the registration that this device made: that of the link, else the newest; None if it made none."""
     hashes = {hash_token(handle) for handle in handles}
     own = [each for each in registrations if each.handle_hash in hashes]
     return max(own, key=lambda each: (each.id == opened.id, each.created_at), default=None)

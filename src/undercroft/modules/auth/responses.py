@@ -1,4 +1,4 @@
-"""What routes of signing in have in common."""
+"""Responses that the sign-in routes share."""
 
 from fastapi import Request, Response
 
@@ -13,30 +13,30 @@ from undercroft.modules.auth.services import AuthServices
 from undercroft.modules.auth.sessions import StartedSession
 from undercroft.modules.users import User, UserRead
 
-SIGN_IN = Tag("Sign-in", "Becoming and staying signed in.", group="Account")
+SIGN_IN = Tag("Sign-in", "Registration, sign-in, tokens and passwords.", group="Account")
 CHECK_EMAIL_MESSAGE = "Check your email. We sent a link to the address: open it to create your account."
 LINK_SENT_MESSAGE = "If an account exists for this address, we have sent it a link."
 
 
 def get_mailbox_actions() -> tuple[Action, ...]:
-    """Where emails go in development, for a page that says that one was sent."""
+    """Return a link to the development mailbox for pages that report a sent email; empty outside development."""
     return (Action("Open the development mailbox", "/dev/mailbox"),) if load(CoreSettings).is_development else ()
 
 
 def refuse_cross_site_cookie(request: Request, kind: SessionKind) -> None:
-    """A page of another site may not sign a browser in. Raises `CsrfFailed`."""
+    """Raise `CsrfFailed` if a cross-site request would set a session cookie."""
     if kind is SessionKind.COOKIE:
         refuse_cross_site(request)
 
 
 def set_sign_in_cookies(response: Response, started: StartedSession) -> None:
-    """Let the browser keep the session that was begun."""
+    """Set the cookies of a started session."""
     set_session_cookie(response, started.secret)
     remember_device(response, started)
 
 
 def remember_device(response: Response, started: StartedSession) -> None:
-    """Let the device be a known one of the account."""
+    """Set the device cookie, which marks the device as known to the account."""
     if started.device is not None:
         set_device_cookie(response, started.device)
 
@@ -44,7 +44,7 @@ def remember_device(response: Response, started: StartedSession) -> None:
 async def build_sign_in_response(
     auth_services: AuthServices, response: Response, user: User, started: StartedSession, kind: SessionKind
 ) -> TokenPair | CookieSession:
-    """Tokens in the body, or a cookie in the head; the device is known to the account from now on."""
+    """Return tokens, or set the session cookie; also set the device cookie."""
     if kind is SessionKind.BEARER:
         remember_device(response, started)
         return await issue_token_pair(auth_services, started)

@@ -1,4 +1,4 @@
-"""Signing in over HTTP."""
+"""Request and response bodies of the auth API."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -40,24 +40,25 @@ NewPassword = Annotated[
     Field(min_length=8, max_length=MAX_LENGTH),
     BeforeValidator(_normalized),
     _secret_schema(
-        "Neither short nor well known; no other rules. Its length counts in NFC.", EXAMPLE_PASSWORD, MAX_LENGTH, 8
+        "A new password. Common passwords are rejected. Its length is counted after NFC normalization.",
+        EXAMPLE_PASSWORD,
+        MAX_LENGTH,
+        8,
     ),
 ]
 Token = Annotated[
     SecretStr,
     Field(min_length=1, max_length=512),
-    _secret_schema("The secret, as it was given.", "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", 512),
+    _secret_schema("The secret token.", "hTq1nYk3Vb0fJ7cD2sXwR9mZpL4uEoG6aTiQyB8vKjE", 512),
 ]
 Kind = Annotated[
     SessionKind,
-    Field(
-        description="`bearer` answers with tokens, `cookie` sets a session cookie for browsers.", examples=["bearer"]
-    ),
+    Field(description="`bearer` returns tokens, `cookie` sets a session cookie for browsers.", examples=["bearer"]),
 ]
 
 
 CaptchaToken = Annotated[
-    str | None, Field(max_length=4096, description="What the captcha answered, where one is on.", examples=[None])
+    str | None, Field(max_length=4096, description="Response of the captcha, if one is configured.", examples=[None])
 ]
 
 
@@ -70,7 +71,9 @@ class Register(Schema):
 
 RegistrationToken = Annotated[
     Token,
-    Field(description="From the response to `POST /auth/register`; the cookie that it set serves as well."),
+    Field(
+        description="Token from the response of `POST /auth/register`; optional if the request has the cookie it set."
+    ),
 ]
 
 
@@ -78,8 +81,8 @@ class VerifyEmail(Schema):
     token: Token
     session: Kind = SessionKind.BEARER
     registration_token: RegistrationToken | None = None
-    password: NewPassword | None = Field(None, description="Chosen now, instead of what was registered.")
-    full_name: FullName | None = Field(None, description="Instead of the registered name.")
+    password: NewPassword | None = Field(None, description="Password that replaces the registered one.")
+    full_name: FullName | None = Field(None, description="Name that replaces the registered one.")
 
 
 class SignInRequest(Schema):
@@ -117,7 +120,8 @@ class MagicLinkVerify(Schema):
     token: Token
     session: Kind = SessionKind.BEARER
     email: Email | None = Field(
-        None, description="The account's address: confirms that a browser that did not request the link signs in to it."
+        None,
+        description="The account's email address; confirms the sign-in of a browser that did not request the link.",
     )
 
 
@@ -135,26 +139,26 @@ class Accepted(Schema):
 
 class Registered(Accepted):
     registration_token: str = Field(
-        description="Ties the verification to this client: with it, or with the cookie set along with it, "
-        "`POST /auth/verify-email` takes the registered password. Store it until then; do not show it to anyone."
+        description="Secret that binds the verification to this client. With it, or with the cookie from the same "
+        "response, `POST /auth/verify-email` applies the registered password. Store it until then."
     )
 
 
 class TokenPair(Schema):
-    """The access token goes into `Authorization: Bearer …`; the refresh token gets the next pair, once."""
+    """Send the access token as `Authorization: Bearer …`. The refresh token can be exchanged once for a new pair."""
 
     access_token: str
     refresh_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
-    expires_in: int = Field(description="Seconds for which the access token is valid.")
+    expires_in: int = Field(description="Lifetime of the access token, in seconds.")
 
 
 class SignedOut(Schema):
-    ended: int = Field(description="How many sessions there were.")
+    ended: int = Field(description="Number of sessions that were revoked.")
 
 
 class CookieSession(Schema):
-    """The cookie is set; unsafe requests send the token as `X-CSRF-Token`."""
+    """The response sets the session cookie. Send the token as `X-CSRF-Token` with unsafe requests."""
 
     user: UserRead
     csrf_token: str
@@ -163,8 +167,8 @@ class CookieSession(Schema):
 HasPassword = Annotated[
     bool,
     Field(
-        description="False: the account has no password, because the link was opened without the registering client's "
-        "`registration_token` or cookie and without a `password`. `POST /auth/password/forgot` mails a link to set one."
+        description="Whether the account has a password. False if the link was opened without the registering client's "
+        "`registration_token` or cookie and without a `password`. `POST /auth/password/forgot` sends a link to set one."
     ),
 ]
 
@@ -182,16 +186,16 @@ class CsrfToken(Schema):
 
 
 class SessionRead(Schema):
-    """One device that is signed in."""
+    """A session on one device."""
 
     id: UUID
     kind: SessionKind
-    device: str = Field(description="Browser and system, as far as the device says.")
-    ip: str = Field(description="Where it was last used from.")
+    device: str = Field(description="Browser and operating system, from the User-Agent header.")
+    ip: str = Field(description="IP address of the last use.")
     created_at: datetime
     last_seen_at: datetime
-    expires_at: datetime = Field(description="When it ends unless it is used.")
-    current: bool = Field(description="Whether this request belongs to it.")
+    expires_at: datetime = Field(description="Time at which the session expires unless it is used.")
+    current: bool = Field(description="Whether this is the session of the current request.")
 
     @classmethod
     def of(cls, session: AuthSession, *, current: UUID | None) -> "SessionRead":

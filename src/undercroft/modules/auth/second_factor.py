@@ -1,4 +1,4 @@
-"""Where signing in asks for a second factor. Whoever keeps second factors binds itself here when the process starts."""
+"""The interface between sign-in and second factors. The module with second factors binds its provider at startup."""
 
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol
@@ -18,9 +18,9 @@ class SecondFactorProvider(Protocol):
     async def create_challenge(
         self, session: Session, user: User, client: Client, kind: SessionKind, first_factor: FirstFactor
     ) -> MfaRequired:
-        """Store, in the session's transaction, who has done the first step; the refusal that tells how to go on.
+        """Store the pending sign-in in the session's transaction, and return the error with which the client continues.
 
-        The kind of session that was asked for is begun when the second step is done.
+        `kind` is the type of session to start after the second factor.
         """
         ...
 
@@ -29,33 +29,33 @@ _provider: SecondFactorProvider | None = None
 
 
 def bind(second_factor: SecondFactorProvider) -> None:
-    """Ask here from now on."""
+    """Set the provider of second factors."""
     global _provider
     _provider = second_factor
 
 
 ChallengePage = Callable[[Request, MfaRequired, str], Awaitable[Response]]
-"""Shows where somebody takes the second step in a browser, and goes on to a path afterwards."""
+"""Renders the second factor page, which redirects to a path afterwards."""
 
 _page: ChallengePage | None = None
 
 
 def bind_page(page: ChallengePage) -> None:
-    """Let browsers be shown this page from now on."""
+    """Set the second factor page for browsers."""
     global _page
     _page = page
 
 
-async def render_challenge_page(request: Request, asked: MfaRequired, next_path: str) -> Response | None:
-    """The page for a browser; None for others, and where there is none."""
+async def render_challenge_page(request: Request, error: MfaRequired, next_path: str) -> Response | None:
+    """Render the second factor page; None for clients other than browsers, and if no page is set."""
     wants_page = "text/html" in request.headers.get("accept", "")
-    return await _page(request, asked, next_path) if _page is not None and wants_page else None
+    return await _page(request, error, next_path) if _page is not None and wants_page else None
 
 
 async def raise_mfa_required(
     session: Session, user: User, client: Client, kind: SessionKind, first_factor: FirstFactor
 ) -> NoReturn:
-    """Raises `MfaRequired`. Nobody gets in where nobody can ask: raises `RuntimeError` then."""
+    """Raise `MfaRequired`, or `RuntimeError` if no provider is set, so that the second factor is never skipped."""
     if _provider is None:
-        raise RuntimeError("There are second factors, but nothing that asks for them was started.")
+        raise RuntimeError("The user has second factors, but no second factor provider is set.")
     raise await _provider.create_challenge(session, user, client, kind, first_factor)

@@ -1,4 +1,4 @@
-"""What signing in needs, put together once per application and found on its state."""
+"""The auth services, created once for each application and stored in its state."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -40,7 +40,7 @@ class AuthServices(Struct, frozen=True):
 
     @classmethod
     def create(cls, database: Database) -> "AuthServices":
-        """All of it on one database. Raises `ConfigurationError` without a SECRET_KEY."""
+        """Create all services for a database. Raises `ConfigurationError` without a SECRET_KEY."""
         keys = SigningKeys(database)
         tokens, last_seen, last_used = AccessTokens(keys), LastSeen(), ApiKeyLastUsed()
         throttle = Throttle(database, scale=load(HttpSettings).scale)
@@ -58,7 +58,7 @@ class AuthServices(Struct, frozen=True):
         )
 
     async def run_maintenance(self) -> None:
-        """Until cancelled: write what was seen, and read the signing keys again."""
+        """Flush last-used times and reload the signing keys periodically, until canceled."""
         rounds = 0
         while True:
             await asyncio.sleep(FLUSH_SECONDS)

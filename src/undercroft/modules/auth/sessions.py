@@ -1,4 +1,4 @@
-"""Sessions: begun at sign-in, listed and ended by their owner."""
+"""Sessions: start, list and revoke."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,12 +26,12 @@ from undercroft.modules.users import User
 
 class SessionNotFound(NotFound):
     code = "SESSION_NOT_FOUND"
-    message = "There is no such session."
+    message = "Session not found."
 
 
 @dataclass(frozen=True, slots=True)
 class StartedSession:
-    """A session, the secret that continues it (a refresh token, or the cookie's value), and the device it began on."""
+    """A session, its secret (a refresh token or the cookie value), and the device on which it was started."""
 
     user_id: UUID
     session_id: UUID
@@ -48,10 +48,10 @@ async def start_session(
     passed_mfa: bool = False,
     first_factor: FirstFactor = LOCAL_FIRST_FACTOR,
 ) -> StartedSession:
-    """Begin a session of a user who was verified: the one way in, whatever the proof was.
+    """Start a session for a verified user. All sign-in methods call this.
 
-    Raises `MfaRequired` for those who have a second factor unless it `passed_mfa` already; the transaction is kept.
-    Raises `LocalAccountsOff` where another service has the accounts and did not verify this user itself.
+    Raises `MfaRequired`, which commits the transaction, if the user has a second factor and has not `passed_mfa`.
+    Raises `LocalAccountsOff` if an external identity provider manages the accounts and did not verify this user.
     """
     require_issuer(first_factor.issuer)
     if user.second_factors and not passed_mfa:
@@ -77,19 +77,19 @@ async def start_session(
     await session.flush()
     if kind is SessionKind.BEARER:
         session.add(RefreshToken(token_hash=hash_token(secret), session_id=started.id))
-    known = {"known_device": await _is_known_device(session, user, client.device)}
+    details = {"known_device": await _is_known_device(session, user, client.device)}
     await record(
-        session, Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}, details=known)
+        session, Entry("session.started", user.id, "session", started.id, after={"kind": kind.value}, details=details)
     )
     await publish(session, SignedIn(user.id, first_factor))
     return StartedSession(user.id, started.id, secret, client.device.with_account(user.email, started.id))
 
 
 async def _is_known_device(session: Session, user: User, device: Device) -> bool:
-    """Whether the device's last session of this user began in a place that was not forgotten since.
+    """Whether the device is known: the IP address at which its last session of this user started is still known.
 
-    A thief signed in on a device, too. When the owner takes the account back, no device is a known one any more but the
-    one on which that was done: a mailed link was opened there last, and no session began since.
+    A thief's device has signed in, too. After the owner recovers the account, only the device on which the emailed link
+    was opened is known, because no session has started on it since.
     """
     before = device.last_session_id(user.email)
     if before is None:
@@ -98,9 +98,9 @@ async def _is_known_device(session: Session, user: User, device: Device) -> bool
 
 
 async def start_impersonation(session: Session, user_id: UUID, *, by: Principal, lifetime: timedelta) -> AuthSession:
-    """Begin a session in which an administrator acts as somebody. Nothing continues it, and it is not moved on by use.
+    """Start a session in which an administrator impersonates a user. It has no refresh token and a fixed expiry.
 
-    Where the administrator sits is not noted: the address would count as one that the person signed in from.
+    The administrator's IP address is not stored, because it would count as a known address of the user.
     """
     now = utc_now()
     started = AuthSession(
@@ -121,25 +121,25 @@ async def start_impersonation(session: Session, user_id: UUID, *, by: Principal,
 
 
 async def revoke_session(session: Session, session_id: UUID) -> bool:
-    """End a session; whether there was one to end. Who asks for it records it."""
+    """Revoke a session; False if it is not active. The caller records it."""
     return await SessionRepository(session).revoke(session_id)
 
 
 async def list_sessions(session: ReadSession, principal: Principal, *, page: int, size: int) -> OffsetPage[AuthSession]:
-    """One's own sessions that can still be used, the latest seen first."""
+    """List the active sessions of the current user, most recently used first."""
     return await SessionRepository(session).list_active(principal.user_id, page=page, size=size)
 
 
 async def end_session(session: Session, principal: Principal, session_id: UUID) -> None:
-    """End one of one's own sessions, from the next request on. Raises `SessionNotFound`."""
-    forget_ip = session_id != principal.session_id_or_none  # ended from elsewhere, so it may be a thief's
+    """Revoke a session of the current user. Raises `SessionNotFound`."""
+    forget_ip = session_id != principal.session_id_or_none  # revoked from another session, so it may be a thief's
     if not await SessionRepository(session).revoke(session_id, user_id=principal.user_id, forget_ip=forget_ip):
         raise SessionNotFound
     await _record_end(session, principal.user_id, session_id)
 
 
 async def end_other_sessions(session: Session, principal: Principal) -> None:
-    """End all of one's own sessions but this one."""
+    """Revoke all sessions of the current user except the current one."""
     sessions = SessionRepository(session)
     await sessions.forget_known_ips(principal.user_id, except_session_id=principal.session_id_or_none)
     ended = await sessions.revoke_all(principal.user_id, except_session_id=principal.session_id_or_none)
@@ -149,19 +149,19 @@ async def end_other_sessions(session: Session, principal: Principal) -> None:
 
 
 async def lock_active_session(session: Session, session_id: UUID, user_id: UUID) -> bool:
-    """Whether this session of this user can still be used; it is not revoked before the transaction ends."""
+    """Lock a session of a user against revocation; False if it is not active."""
     return await SessionRepository(session).lock_active(session_id, user_id)
 
 
 async def mark_session_reauthenticated(session: Session, principal: Principal, *, passed_mfa: bool) -> None:
-    """Note that the person of this session has just shown a password, or a second factor."""
+    """Record that the user of this session has just used a password or a second factor."""
     await SessionRepository(session).mark_reauthenticated(principal.session_id, passed_mfa=passed_mfa)
 
 
 async def revoke_sessions(session: Session, user_id: UUID) -> int:
-    """Revoke all sessions of a user, and those in which the user acts as others; how many there were.
+    """Revoke all sessions and impersonations of a user. Returns their number; the caller records it.
 
-    Places in which the user signed in before are not known ones any more. The caller records it.
+    IP addresses at which the user signed in are no longer known.
     """
     sessions = SessionRepository(session)
     await sessions.forget_known_ips(user_id)
@@ -169,12 +169,12 @@ async def revoke_sessions(session: Session, user_id: UUID) -> int:
 
 
 async def reset_passed_mfa(session: Session, user_id: UUID) -> None:
-    """The user's last second factor is gone: sessions that saw it do not count as having seen the next one."""
+    """Clear `passed_mfa` after the user's last second factor was removed, so that it does not count for a new one."""
     await SessionRepository(session).clear_passed_mfa(user_id)
 
 
 async def sign_out(session: Session, refresh_token: str) -> None:
-    """End the session of a refresh token; one that is unknown has none to end."""
+    """Revoke the session of a refresh token; does nothing for an unknown token."""
     owned = await RefreshTokenRepository(session).find_session(hash_token(refresh_token))
     if owned is not None and await SessionRepository(session).revoke(owned.session_id):
         await _record_end(session, owned.user_id, owned.session_id)

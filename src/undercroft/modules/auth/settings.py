@@ -1,4 +1,4 @@
-"""How long people stay signed in, and how long mailed links work."""
+"""Settings of sessions, tokens and emailed links."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -13,30 +13,26 @@ from undercroft.core.settings import CoreSettings, SettingsBase, load
 class AuthSettings(SettingsBase):
     section = "Sign-in"
 
-    access_token_minutes: float = Field(15, gt=0, le=60, description="Minutes for which an access token is valid.")
-    access_token_audience: str = Field("undercroft", min_length=1, description="The claim `aud` of access tokens.")
-    access_token_issuer: str = Field("", description="The claim `iss` of access tokens; PUBLIC_URL when empty.")
-    session_idle_days: float = Field(30, gt=0, le=400, description="Days after which an unused session ends.")
-    session_days: float = Field(90, gt=0, le=400, description="Days after which any session ends.")
+    access_token_minutes: float = Field(15, gt=0, le=60, description="Lifetime of an access token, in minutes.")
+    access_token_audience: str = Field("undercroft", min_length=1, description="The `aud` claim of access tokens.")
+    access_token_issuer: str = Field("", description="The `iss` claim of access tokens; PUBLIC_URL if empty.")
+    session_idle_days: float = Field(30, gt=0, le=400, description="Days after which an unused session expires.")
+    session_days: float = Field(90, gt=0, le=400, description="Maximum lifetime of a session, in days.")
     refresh_reuse_interval: float = Field(
         10,
         ge=0,
         le=60,
-        description="Seconds from its rotation in which a refresh token returns the same successor again, for clients "
-        "that lost the response; 0 for none.",
+        description="Seconds after its rotation during which a refresh token returns the same successor again, for "
+        "clients that lost the response; 0 disables this.",
     )
-    verify_link_hours: float = Field(
-        24, gt=0, le=168, description="Hours for which a link that verifies an address works."
+    verify_link_hours: float = Field(24, gt=0, le=168, description="Lifetime of an email verification link, in hours.")
+    reset_link_minutes: float = Field(60, gt=0, le=1440, description="Lifetime of a password reset link, in minutes.")
+    magic_links: bool = Field(
+        False, description="Whether users can sign in with an emailed link instead of a password."
     )
-    reset_link_minutes: float = Field(
-        60, gt=0, le=1440, description="Minutes for which a link that resets a password works."
-    )
-    magic_links: bool = Field(False, description="Whether people may sign in by a mailed link instead of a password.")
-    magic_link_minutes: float = Field(
-        15, gt=0, le=120, description="Minutes for which a link that signs somebody in works."
-    )
+    magic_link_minutes: float = Field(15, gt=0, le=120, description="Lifetime of a sign-in link, in minutes.")
     jwks_cache_seconds: int = Field(
-        300, ge=0, le=86_400, description="Seconds for which others may keep what /.well-known/jwks.json answers."
+        300, ge=0, le=86_400, description="Seconds for which clients may cache /.well-known/jwks.json."
     )
 
     @property
@@ -85,10 +81,12 @@ class DisposableMailSettings(SettingsBase):
 
     disposable_mail: DisposableMail = Field(
         DisposableMail.ALLOW,
-        description="`refuse` takes no addresses of mailboxes that are thrown away after use, for new accounts and "
-        "changed addresses (install `undercroft[disposable-mail]`).",
+        description="`refuse` rejects disposable email addresses for new accounts and address changes "
+        "(install `undercroft[disposable-mail]`).",
     )
     disposable_mail_domains: Domains = Field(
-        (), description="Domains to refuse besides the listed ones, separated by commas; those below them as well."
+        (), description="Additional disposable domains, separated by commas; their subdomains are included."
     )
-    disposable_mail_allowed: Domains = Field((), description="Domains to take although they are listed.")
+    disposable_mail_allowed: Domains = Field(
+        (), description="Domains to accept although they are listed, separated by commas."
+    )

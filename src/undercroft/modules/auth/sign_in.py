@@ -1,4 +1,4 @@
-"""Signing in with a password. Known and unknown addresses take the same steps and the same time."""
+"""Sign-in with a password. Known and unknown addresses take the same steps and the same time."""
 
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ _CREDENTIALS = Statement(
 
 
 class SignIn:
-    """Checks passwords, and counts those that were wrong."""
+    """Verifies passwords and counts failures."""
 
     def __init__(self, database: Database, throttle: Throttle) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class SignIn:
     async def sign_in(
         self, *, email: str, password: str, client: Client, kind: SessionKind
     ) -> tuple[User, StartedSession]:
-        """Begin a session. Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy`."""
+        """Start a session. Raises `InvalidCredentials`, `MfaRequired`, `TooManyAttempts`, `TooBusy`."""
         ensure_local_accounts()
         attempt = await self._throttle.begin(email, client)
         found, match = await self._check(attempt, email, password)
@@ -57,11 +57,10 @@ class SignIn:
             return user, await start_session(session, user, client, kind)
 
     async def require_password(self, user_id: UUID, email: str, password: str, client: Client) -> str:
-        """The hash that the password of somebody who is signed in was proven against.
+        """Verify the password of a signed-in user, and return the stored hash.
 
-        Whoever changes something because of it holds the person with this hash
-        (`UserRepository.lock_if_password_unchanged`) while doing so. Raises `WrongPassword`, `TooManyAttempts`,
-        `TooBusy`.
+        Before it changes anything, the caller locks the user with this hash
+        (`UserRepository.lock_if_password_unchanged`). Raises `WrongPassword`, `TooManyAttempts`, `TooBusy`.
         """
         attempt = await self._throttle.begin(email, client)
         found, match = await self._check(attempt, email, password)
@@ -70,8 +69,8 @@ class SignIn:
                 await _record_failure(session, user_id)
                 raise WrongPassword
             await self._throttle.succeed(session, attempt)
-        proven: str = found["password_hash"]
-        return proven
+        password_hash: str = found["password_hash"]
+        return password_hash
 
     async def _check(self, attempt: SignInAttempt, email: str, password: str) -> tuple[Any, PasswordMatch]:
         try:
@@ -85,7 +84,7 @@ class SignIn:
             raise
 
     async def _rehash(self, email: str, password: str, stored: str, match: PasswordMatch) -> str | None:
-        """The hash by the parameters and in the form of today, where the stored one is by earlier ones."""
+        """Return a hash with the current parameters and normalization, if the stored one has older ones."""
         if match is PasswordMatch.UNNORMALIZED or passwords.needs_rehash(stored):
             return await passwords.hash(password, subject=email)
         return None

@@ -1,8 +1,8 @@
 """The keys that sign access tokens: next, active, retired.
 
-A key is published in the JWKS as `next` for at least as long as others may keep the document before it signs as
-`active`; `retired`, it stays published until the last token that it signed has expired. So a rotation signs nobody out
-and no verifier meets a key that it could not have known. Every process reads the table again once a minute.
+A `next` key is published in the JWKS for at least the cache lifetime of the document before it becomes `active`. A
+`retired` key stays published until the last token that it signed has expired. So a rotation ends no session, and
+verifiers with a cached document know every key in use. Every process reloads the table once a minute.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class ActiveKey(Struct, frozen=True):
 
 
 class SigningKeys:
-    """The keys as this process knows them."""
+    """The signing keys that this process has loaded."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -56,7 +56,7 @@ class SigningKeys:
         self._jwks = _encode_jwks({})
 
     async def load(self) -> bool:
-        """Read the table; whether there is an active key. Raises `ConfigurationError` when it cannot be decrypted."""
+        """Load the keys; False if there is no active key. Raises `ConfigurationError` if it cannot be decrypted."""
         async with self._database.read_session() as session:
             rows = await SigningKeyRepository(session).list_published(utc_now() - retired_key_retention())
         self._public = {row.kid: _public_key(row.public_pem) for row in rows}
@@ -70,17 +70,17 @@ class SigningKeys:
         return active is not None
 
     async def ensure(self) -> None:
-        """Read the table and make what is missing; processes that start at once agree on the same keys."""
+        """Load the keys and create missing ones. Processes that start concurrently use the same keys."""
         async with self._lock:
             if not await self.load():
-                drafts = [await generate_key(), await generate_key()]
+                new_keys = [await generate_key(), await generate_key()]
                 async with self._database.session() as session:
-                    await _create_missing(session, self._keyring, drafts)
+                    await _create_missing(session, self._keyring, new_keys)
                 await self.load()
             await self._reencrypt()
 
     async def active(self) -> ActiveKey:
-        """The key that signs now."""
+        """Return the active key."""
         if self._active is None:
             await self.ensure()
         assert self._active is not None
@@ -90,9 +90,9 @@ class SigningKeys:
         return self._public.get(kid)
 
     async def get_key(self, kid: str) -> "RSAPublicKey | None":
-        """The key of this id, looking into the table for one that is not known here, at most once in ten seconds.
+        """Return a public key. Reloads the table for an unknown key, at most every ten seconds.
 
-        As long as the table could not be read, nothing is known to be unknown: raises `DatabaseUnavailable` then.
+        Raises `DatabaseUnavailable` if the table was never loaded and cannot be read.
         """
         if kid not in self._public and self._may_reload():
             self._reloaded_at = time.monotonic()
@@ -100,7 +100,7 @@ class SigningKeys:
         return self._public.get(kid)
 
     async def jwks(self) -> bytes:
-        """The published keys as a JWK Set (RFC 7517, 5)."""
+        """Return the published keys as a JWK Set (RFC 7517, 5)."""
         if not self._is_loaded:
             await self.load()
         return self._jwks
@@ -109,7 +109,7 @@ class SigningKeys:
         return not self._is_loaded or time.monotonic() - self._reloaded_at >= RELOAD_COOLDOWN_SECONDS
 
     async def _reencrypt(self) -> None:
-        """Encrypt private parts under the newest secret where an earlier one did it."""
+        """Encrypt private keys again that are encrypted under an older SECRET_KEY."""
         async with self._database.read_session() as session:
             if all(self._keyring.is_current(sealed) for sealed in await SigningKeyRepository(session).list_sealed()):
                 return
@@ -120,68 +120,68 @@ class SigningKeys:
 
 
 async def rotate(database: Database, *, early: bool = False) -> tuple[str, str]:
-    """Let the next key sign and publish another one; answers with the ids of the active and the next key.
+    """Activate the next key and publish a new one. Returns the IDs of the active and the next key.
 
-    Raises `ConfigurationError` when the next key has not been published for long enough, unless `early`.
+    Raises `ConfigurationError` if the next key has not been published for long enough, unless `early`.
     """
-    ring, draft = keyring(PURPOSE), await generate_key()
+    ring, new_key = keyring(PURPOSE), await generate_key()
     async with database.session() as session:
         keys = SigningKeyRepository(session)
         rows = {row.state: row for row in await keys.lock_all()}
         if KeyState.NEXT not in rows or KeyState.ACTIVE not in rows:
-            raise ConfigurationError("There are no signing keys yet. The server makes them when it first starts.")
-        coming, active = rows[KeyState.NEXT], rows[KeyState.ACTIVE]
-        _unseal(ring, coming)
-        wait = (coming.created_at + publication_period() - utc_now()).total_seconds()
+            raise ConfigurationError("There are no signing keys. Start the server once to create them.")
+        upcoming, active = rows[KeyState.NEXT], rows[KeyState.ACTIVE]
+        _unseal(ring, upcoming)
+        wait = (upcoming.created_at + publication_period() - utc_now()).total_seconds()
         if wait > 0 and not early:
             raise ConfigurationError(
-                f"The next key was published too recently for everybody to know it. Try again in {int(wait) + 1} "
-                "seconds, or use --early if nobody but this installation verifies tokens."
+                f"The next key was published too recently; verifiers may not have it yet. Try again in {int(wait) + 1} "
+                "seconds, or use --early if only this installation verifies tokens."
             )
         await keys.change(active, state=KeyState.RETIRED, retired_at=utc_now(), private_sealed=None)
-        await keys.change(coming, state=KeyState.ACTIVE, activated_at=utc_now())
-        following = _build_row(ring, draft, KeyState.NEXT)
-        await keys.add(following)
-        before = {"active": active.kid, "next": coming.kid}
-        after = {"active": coming.kid, "next": following.kid}
+        await keys.change(upcoming, state=KeyState.ACTIVE, activated_at=utc_now())
+        next_key = _build_row(ring, new_key, KeyState.NEXT)
+        await keys.add(next_key)
+        before = {"active": active.kid, "next": upcoming.kid}
+        after = {"active": upcoming.kid, "next": next_key.kid}
         await record(session, Entry("signing_keys.rotated", target_type="signing_keys", before=before, after=after))
-        return coming.kid, following.kid
+        return upcoming.kid, next_key.kid
 
 
 async def list_signing_keys(database: Database) -> Sequence[SigningKey]:
-    """Every key that there was, in the order in which they were made."""
+    """Return all keys, including retired ones, in order of creation."""
     async with database.read_session() as session:
         return await SigningKeyRepository(session).all()
 
 
 async def generate_key() -> "RSAPrivateKey":
-    """A new RSA key pair; takes a thread for about a tenth of a second."""
+    """Generate an RSA key pair in a thread; takes about 0.1 seconds."""
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
     return await asyncio.to_thread(generate_private_key, 65537, KEY_SIZE)
 
 
 def publication_period() -> timedelta:
-    """How long a key is published before it may sign: what others may cache and what our processes may lag behind."""
+    """Return how long a key is published before it signs: the cache lifetime plus the reload interval."""
     return timedelta(seconds=load(AuthSettings).jwks_cache_seconds + RELOAD_SECONDS)
 
 
 def retired_key_retention() -> timedelta:
-    """How long a retired key stays published: until the last token of the process that learned of it last expires."""
+    """Return how long a retired key stays published: until the last token of the last process to reload expires."""
     return load(AuthSettings).access_token_lifetime + timedelta(seconds=2 * RELOAD_SECONDS)
 
 
-async def _create_missing(session: Session, ring: Keyring, drafts: "list[RSAPrivateKey]") -> None:
+async def _create_missing(session: Session, ring: Keyring, new_keys: "list[RSAPrivateKey]") -> None:
     keys = SigningKeyRepository(session)
     present = {row.state for row in await keys.lock_all()}
-    made: dict[str, str] = {}
-    for state, draft in zip((KeyState.ACTIVE, KeyState.NEXT), drafts, strict=True):
+    created: dict[str, str] = {}
+    for state, new_key in zip((KeyState.ACTIVE, KeyState.NEXT), new_keys, strict=True):
         if state not in present:
-            row = _build_row(ring, draft, state)
+            row = _build_row(ring, new_key, state)
             await keys.add(row)
-            made[state.value] = row.kid
-    if made:
-        await record(session, Entry("signing_keys.made", target_type="signing_keys", after=made))
+            created[state.value] = row.kid
+    if created:
+        await record(session, Entry("signing_keys.made", target_type="signing_keys", after=created))
 
 
 def _build_row(ring: Keyring, key: "RSAPrivateKey", state: KeyState) -> SigningKey:
@@ -198,7 +198,7 @@ def _build_row(ring: Keyring, key: "RSAPrivateKey", state: KeyState) -> SigningK
 
 
 def key_id(key: "RSAPublicKey") -> str:
-    """The key's thumbprint (RFC 7638)."""
+    """Return the thumbprint of the key (RFC 7638)."""
     jwk = _jwk(key)
     return _base64(sha256(msgspec.json.encode({"e": jwk["e"], "kty": "RSA", "n": jwk["n"]})).digest())
 
@@ -218,7 +218,7 @@ def _unseal(ring: Keyring, row: SigningKey) -> "RSAPrivateKey":
     except DecryptionError:
         raise ConfigurationError(
             "The signing keys in the database cannot be decrypted with this SECRET_KEY. "
-            "Put the one that they were made with into SECRET_KEYS."
+            "Add the SECRET_KEY that they were created with to SECRET_KEYS."
         ) from None
     assert isinstance(key, RSAPrivateKey)
     return key

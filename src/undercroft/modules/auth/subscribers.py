@@ -1,4 +1,4 @@
-"""What signing in does when something happens to people."""
+"""Reactions of the auth module to events of users and sessions."""
 
 from undercroft.core.audit import Entry, on_action
 from undercroft.core.db import Session
@@ -12,13 +12,13 @@ from undercroft.modules.users import UserDeactivated, UserDeleted, notify
 
 @subscribe(UserDeactivated)
 async def sign_out_everywhere(session: Session, event: UserDeactivated) -> None:
-    """Who comes back later signs in anew, by no link that was mailed before."""
+    """Revoke all sessions and links, so that a reactivated user has to sign in again."""
     await revoke_sign_ins(session, event.user_id)
 
 
 @subscribe(UserDeleted)
 async def delete_sign_in_data(session: Session, event: UserDeleted) -> None:
-    """No session and no link outlives the account."""
+    """Delete the sessions and links of a deleted account."""
     await SessionRepository(session).erase(event.user_id)
     await MailTokenRepository(session).revoke_links(event.user_id)
     await MailTokenRepository(session).consume(MailPurpose.VERIFY_EMAIL, event.user_id)
@@ -27,7 +27,7 @@ async def delete_sign_in_data(session: Session, event: UserDeleted) -> None:
 
 @on_action("session.started")
 async def notify_of_new_sign_in(session: Session, entry: Entry) -> None:
-    """A sign-in from a device and a network that the account was never used from may be a thief's."""
+    """Notify the user of a sign-in from an unknown device and IP address."""
     if entry.target_id is None or entry.actor_id is None or entry.details.get("known_device"):
         return
     if await SessionRepository(session).is_from_new_ip(entry.target_id):
@@ -36,6 +36,6 @@ async def notify_of_new_sign_in(session: Session, entry: Entry) -> None:
 
 @on_action("refresh_token.reused")
 async def notify_of_token_reuse(session: Session, entry: Entry) -> None:
-    """Two clients had the same token; which of them is the owner's is not known, so the owner has to judge."""
+    """Notify the user. Two clients had the same token, and only the user knows whether both are legitimate."""
     assert entry.person_id is not None
     await notify(session, entry.person_id, "session_copied", reset_link=page_url(RESET_PAGE))

@@ -1,4 +1,4 @@
-"""Background work of signing in: mails, and forgetting what has expired."""
+"""Background tasks of the auth module: emails and cleanup."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -26,22 +26,22 @@ log = structlog.get_logger("undercroft.application")
 
 @task(retries=8, timeout=60, backoff=5)
 async def send_verification(job: CurrentJob, *, registration_id: UUID) -> None:
-    """Write to somebody who registered. Each attempt mints its own token."""
+    """Send the email for a registration. Each attempt creates a new token."""
     async with job.session() as session:
-        written = await build_verification_mail(session, await RegistrationRepository(session).find(registration_id))
-    await _send(job, written)
+        content = await build_verification_mail(session, await RegistrationRepository(session).find(registration_id))
+    await _send(job, content)
 
 
 @task(retries=8, timeout=60, backoff=5)
 async def send_mail(job: CurrentJob, *, request_id: UUID) -> None:
-    """Write the mail that was asked for. Each attempt mints its own token.
+    """Send the email of a request. Each attempt creates a new token.
 
-    The address is not stored for longer than the email takes, but where the link in it is about the request.
+    The request is deleted once the email is sent, except for email changes, whose link refers to the request.
     """
     async with job.session() as session:
         request = await MailRequestRepository(session).find(request_id)
-        written = await build_mail(session, request) if request else None
-    await _send(job, written)
+        content = await build_mail(session, request) if request else None
+    await _send(job, content)
     if request is not None and request.purpose != MailPurpose.CONFIRM_EMAIL:
         async with job.session() as session:
             await MailRequestRepository(session).remove(request_id)
@@ -49,7 +49,7 @@ async def send_mail(job: CurrentJob, *, request_id: UUID) -> None:
 
 @cron("23 3 * * *", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
-    """Forget links, registrations, sessions and counts that have had their time."""
+    """Delete expired links, registrations, sessions, refresh tokens and throttle counters."""
     now = utc_now()
     async with job.session() as session:
         links = await delete_expired_links(session, now)
@@ -67,10 +67,10 @@ async def _record_removal(session: Session, action: str, removed: int) -> None:
         await record(session, Entry(action, after={"removed": removed}))
 
 
-async def _send(job: CurrentJob, written: MailContent | None) -> None:
+async def _send(job: CurrentJob, content: MailContent | None) -> None:
     from undercroft.providers.email import get_mailer
 
-    if written is None:
+    if content is None:
         log.info("email.skipped", job_id=str(job.id))
         return
-    await get_mailer().send(written.to, written.template, written.data, key=job.id)
+    await get_mailer().send(content.to, content.template, content.data, key=job.id)

@@ -1,16 +1,16 @@
-"""Wrong passwords and codes cost time, more each time; what was counted is seen by every process.
+"""Throttles failed passwords and codes with increasing delays. The counters are stored in the database.
 
-Every way to present a secret of an account shares these counts, and they go up before the secret is looked at, so that
-parallel guesses count too, and down again when it was right. While one of them waits, nothing is evaluated: a right
-password gets the same response as a wrong one.
+All endpoints that check a secret of an account share these counters. A counter is incremented before the check, so that
+concurrent guesses count, and decremented after a success. During a delay no secret is checked: a correct password gets
+the same response as a wrong one.
 
-- A device that signed in to the account before has a count of its own, and no other applies to it. So nobody else can
-  lock an owner out, and a stolen cookie of a device gains its thief nothing but the few guesses of that one count.
-- Otherwise the pair of account and network address waits first and longest. The account as a whole waits at most a
-  minute, and not at all from an address at which its owner signed in before. A network address that fails with many
-  accounts waits, too.
+- A device that has signed in to the account has a separate counter, and only that one applies to it. So other clients
+  cannot lock out the owner, and a stolen device cookie allows no more than the few guesses of that counter.
+- Otherwise the pair of account and network address is delayed first and longest. The whole account is delayed for at
+  most a minute, and not for an address at which its owner has signed in. A network address that fails with many
+  accounts is delayed, too.
 
-Unknown accounts are counted like known ones. Emails with links are counted per address as well: see `allow_mail`.
+Unknown accounts are counted like known ones. Emails with links are also counted, per email address: see `allow_mail`.
 """
 
 from datetime import datetime, timedelta
@@ -54,10 +54,11 @@ _UPDATE_COUNTERS = Statement(
 )
 _DECREMENT_COUNTERS = Statement(
     text(
-        "WITH held AS (SELECT key FROM auth_throttles WHERE key = ANY(CAST(:keys AS bytea[])) ORDER BY key FOR UPDATE) "
+        "WITH locked AS (SELECT key FROM auth_throttles WHERE key = ANY(CAST(:keys AS bytea[])) "
+        "ORDER BY key FOR UPDATE) "
         "UPDATE auth_throttles AS t SET blocked_until = NULL, "
         "failures = CASE WHEN t.key = ANY(CAST(:cleared AS bytea[])) THEN 0 ELSE greatest(t.failures - 1, 0) END "
-        "FROM held WHERE t.key = held.key"
+        "FROM locked WHERE t.key = locked.key"
     )
 )
 _COUNT_MAIL = Statement(
@@ -75,9 +76,10 @@ _DELETE_EXPIRED = Statement(text("DELETE FROM auth_throttles WHERE counted_at < 
 
 
 class ThrottleRule(Struct, frozen=True):
-    """`free_attempts` failures cost nothing; the next costs `initial_delay` seconds, each further one twice as much.
+    """The delays of one counter, in seconds.
 
-    No delay is longer than `max_delay`.
+    After `free_attempts` failures, the next one causes a delay of `initial_delay`, and each further one doubles it, up
+    to `max_delay`.
     """
 
     scope: str
@@ -86,8 +88,8 @@ class ThrottleRule(Struct, frozen=True):
     max_delay: float
 
     def delay(self, failures: int, scale: float) -> float:
-        over = failures - max(1, int(self.free_attempts * scale))
-        return 0 if over < 0 else min(self.max_delay, self.initial_delay * 2 ** min(over, 30))
+        excess = failures - max(1, int(self.free_attempts * scale))
+        return 0 if excess < 0 else min(self.max_delay, self.initial_delay * 2 ** min(excess, 30))
 
 
 DEVICE = ThrottleRule("device", free_attempts=5, initial_delay=5, max_delay=900)
@@ -97,7 +99,7 @@ NETWORK = ThrottleRule("network", free_attempts=50, initial_delay=5, max_delay=9
 
 
 class SignInAttempt(Struct, frozen=True):
-    """One guess that was counted under these keys; `own_key` is that of its device, or of its pair."""
+    """An attempt and the counters that it incremented; `own_key` is the counter of the device or pair."""
 
     own_key: bytes
     rules: dict[bytes, ThrottleRule]
@@ -112,7 +114,7 @@ class Throttle:
         self._scale = scale
 
     async def begin(self, email: str, client: Client, *, factor: str = PASSWORD) -> SignInAttempt:
-        """Count a guess of this factor before it is checked. Raises `TooManyAttempts`, and then nothing is counted."""
+        """Count an attempt before it is checked. Raises `TooManyAttempts`, and then does not count it."""
         attempt, now = build_attempt(email, client, factor), utc_now()
         async with self._database.session() as session:
             rows = {row["key"]: row for row in await session.fetch(_LOCK_COUNTERS, keys=list(attempt.rules), now=now)}
@@ -130,11 +132,11 @@ class Throttle:
         return attempt
 
     async def succeed(self, session: Session, attempt: SignInAttempt) -> None:
-        """The guess was right: it counts for nothing, and earlier ones of its device or pair and factor are cleared."""
+        """Uncount a successful attempt, and clear earlier failures of its device or pair."""
         await _decrement_counters(session, attempt, cleared=[attempt.own_key])
 
     async def withdraw(self, attempt: SignInAttempt) -> None:
-        """The guess was not checked after all."""
+        """Uncount an attempt that was not checked."""
         async with self._database.session() as session:
             await _decrement_counters(session, attempt, cleared=[])
 
@@ -155,29 +157,29 @@ class Throttle:
 
 
 async def clear_failures(session: Session, email: str, client: Client) -> None:
-    """Clear the wrong passwords of an account whose owner has reset the password by mail."""
+    """Clear the failed passwords of an account after its owner has reset the password."""
     attempt = build_attempt(email, client, PASSWORD)
     keys = [attempt.own_key, _key(ACCOUNT, email)]
     await session.fetch(_DECREMENT_COUNTERS, keys=keys, cleared=keys)
 
 
 async def allow_mail(session: Session, purpose: MailPurpose, email: str, device: Device) -> bool:
-    """Count an email with a link; whether it is to be sent.
+    """Count an email with a link; False if it must not be sent.
 
-    Beyond `MAX_LINK_MAILS` in half of the link's life (an hour at most) it is not, and the request succeeds all the
-    same: the owner of the address has recent links, any of which serves, and a stranger who asks again and again
-    neither blocks the owner nor fills the mailbox. A device that the account knows is counted apart.
+    The limit is `MAX_LINK_MAILS` in half of the link's lifetime, at most an hour. A request above the limit succeeds
+    without an email: the recipient has recent links that still work, and a stranger who sends many requests neither
+    blocks the owner nor floods the mailbox. Known devices of the account are counted separately.
     """
     window = min(_link_lifetime(purpose) / 2, timedelta(hours=1))
-    apart = device.handle if device.has_account(email) else ""
-    key, now = _hash("mail", purpose, email, apart), utc_now()
+    known_handle = device.handle if device.has_account(email) else ""
+    key, now = _hash("mail", purpose, email, known_handle), utc_now()
     (row,) = await session.fetch(_COUNT_MAIL, key=key, now=now, since=now - window)
     allowed: bool = row["failures"] <= max(1, int(MAX_LINK_MAILS * load(HttpSettings).scale))
     return allowed
 
 
 async def delete_expired(session: Session) -> None:
-    """Remove counts that no longer count."""
+    """Delete expired counters."""
     await session.fetch(_DELETE_EXPIRED, before=utc_now() - 2 * FAILURE_WINDOW)
 
 
@@ -191,7 +193,7 @@ def build_attempt(email: str, client: Client, factor: str) -> SignInAttempt:
 
 
 def network_prefix(ip: str) -> str:
-    """The address, of IPv6 its first 64 bits: what one household or machine can choose from freely."""
+    """Return the address; for IPv6 its /64 prefix, within which one client can choose any address."""
     try:
         address = ip_address(ip)
     except ValueError:
@@ -209,15 +211,15 @@ def _hash(*parts: str) -> bytes:
 
 def _link_lifetime(purpose: MailPurpose) -> timedelta:
     settings = load(AuthSettings)
-    lives = {
+    lifetimes = {
         MailPurpose.RESET_PASSWORD: settings.reset_link_lifetime,
         MailPurpose.MAGIC_LINK: settings.magic_link_lifetime,
     }
-    return lives.get(purpose, settings.verify_link_lifetime)
+    return lifetimes.get(purpose, settings.verify_link_lifetime)
 
 
 def _next_failures(row: Any, now: datetime) -> int:
-    """How many there are with this one."""
+    """Return the number of failures including this one."""
     return 1 + (row["failures"] if row["counted_at"] > now - FAILURE_WINDOW else 0)
 
 

@@ -1,4 +1,4 @@
-"""Accounts for those who have proven their address, by whatever link or provider it was."""
+"""Creates accounts with an address that a link or provider has verified."""
 
 from undercroft.core.db import Session
 from undercroft.modules.auth.models import MailPurpose
@@ -8,7 +8,7 @@ from undercroft.modules.users import NewUser, User, UserRepository, UserService
 
 
 async def register_verified(session: Session, new: NewUser) -> User:
-    """Make the account and welcome its owner; registrations of the address that wait for proof are void.
+    """Create the account and send the welcome email. Pending registrations of the address are deleted.
 
     Raises `EmailTaken`.
     """

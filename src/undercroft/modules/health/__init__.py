@@ -1,1 +1,1 @@
-"""Whether this installation lives and whether it can work, for load balancers and people on call."""
+"""Liveness and readiness checks for load balancers and operators."""

@@ -1,4 +1,4 @@
-"""Liveness touches nothing; readiness asks every component."""
+"""Routes of the health checks. Liveness checks only the process; readiness checks every component."""
 
 from typing import cast
 
@@ -10,7 +10,7 @@ from undercroft.core.http import Router
 from undercroft.core.http.tags import Tag
 from undercroft.modules.health.schemas import ComponentRead, ComponentStatus, Liveness, Readiness
 
-HEALTH = Tag("Health", "Whether it lives and can work.", group="Operations")
+HEALTH = Tag("Health", "Liveness and readiness of the service.", group="Operations")
 
 public = Router(surface="public", prefix="/health", tag=HEALTH)
 root = Router(surface="root", tag=HEALTH, include_in_schema=True)
@@ -18,8 +18,8 @@ root = Router(surface="root", tag=HEALTH, include_in_schema=True)
 LIVENESS_BODY = Liveness(status=HealthStatus.HEALTHY, version=__version__).model_dump_json().encode()
 
 
-@root.get("/health", response_model=Liveness, summary="Whether the process answers", operation_id="health.root")
-@public.get("", response_model=Liveness, summary="Whether the process answers", operation_id="health.live")
+@root.get("/health", response_model=Liveness, summary="Liveness check", operation_id="health.root")
+@public.get("", response_model=Liveness, summary="Liveness check", operation_id="health.live")
 async def live() -> Response:
     return Response(LIVENESS_BODY, media_type="application/json")
 
@@ -27,8 +27,8 @@ async def live() -> Response:
 @public.get(
     "/ready",
     response_model=Readiness,
-    summary="Whether everything it needs is there",
-    responses={503: {"model": Readiness, "description": "Something required is down."}},
+    summary="Readiness check",
+    responses={503: {"model": Readiness, "description": "A required component is down."}},
 )
 async def ready(request: Request, response: Response) -> Readiness:
     readings = await cast(Health, request.app.state.health).check_all()

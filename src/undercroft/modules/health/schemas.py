@@ -1,4 +1,4 @@
-"""What goes out about health."""
+"""Response bodies of the health checks."""
 
 from enum import StrEnum
 from typing import Any
@@ -21,8 +21,8 @@ class ComponentStatus(StrEnum):
 
 class ComponentRead(Schema):
     status: ComponentStatus
-    latency_ms: float = Field(description="How long the answer took.")
-    required: bool = Field(description="Whether nothing works without it.")
+    latency_ms: float = Field(description="Response time of the component, in milliseconds.")
+    required: bool = Field(description="Whether the service requires the component.")
     details: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -1,1 +1,1 @@
-"""Keeps what POST requests with an `Idempotency-Key` were answered; the protocol is `core.http.idempotency`."""
+"""Stores the responses of POST requests with an `Idempotency-Key`; `core.http.idempotency` has the protocol."""

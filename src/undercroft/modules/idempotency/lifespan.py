@@ -1,4 +1,4 @@
-"""Lets the application keep keys."""
+"""Adds the key store to the application."""
 
 from fastapi import FastAPI
 

@@ -1,4 +1,4 @@
-"""Every query about keys."""
+"""Queries for idempotency keys."""
 
 from datetime import datetime
 
@@ -8,22 +8,26 @@ from sqlalchemy import text
 from undercroft.core.db import Session, Statement
 from undercroft.core.http.idempotency import IdempotencyOutcome
 
-# A duplicate waits here for the transaction that has the key. An expired row is as good as none.
+# A duplicate waits here for the transaction that locks the key. An expired row counts as free.
 _CLAIM = Statement(
     text(
         "INSERT INTO idempotency_keys AS k (digest, request, outcome, created_at, expires_at) VALUES "
         "(CAST(:digest AS bytea), CAST(:request AS bytea), 'running', CAST(:now AS timestamptz), "
         "CAST(:expires_at AS timestamptz)) ON CONFLICT (digest) DO UPDATE SET request = excluded.request, "
-        "outcome = excluded.outcome, answer = NULL, created_at = excluded.created_at, "
+        "outcome = excluded.outcome, answer = NULL, created_at = excluded.created_at, "  # typos: ignore
         "expires_at = excluded.expires_at WHERE k.expires_at <= excluded.created_at RETURNING digest"
     )
 )
 _FIND = Statement(
-    text("SELECT request, outcome, answer, created_at FROM idempotency_keys WHERE digest = CAST(:digest AS bytea)")
+    text(
+        "SELECT request, outcome, answer, created_at FROM idempotency_keys "  # typos: ignore
+        "WHERE digest = CAST(:digest AS bytea)"
+    )
 )
 _STORE = Statement(
     text(
-        "UPDATE idempotency_keys SET outcome = CAST(:outcome AS varchar), answer = CAST(:answer AS bytea) "
+        "UPDATE idempotency_keys SET outcome = CAST(:outcome AS varchar), "
+        "answer = CAST(:response AS bytea) "  # typos: ignore
         "WHERE digest = CAST(:digest AS bytea)"
     )
 )
@@ -41,7 +45,7 @@ class IdempotencyKeyRepository:
         self._session = session
 
     async def claim(self, digest: bytes, request: bytes, *, now: datetime, expires_at: datetime) -> bool:
-        """Take a key that is free or has expired; False when it is taken. Waits for a transaction that has it."""
+        """Claim a free or expired key; False if it is taken. Waits for a transaction that has locked it."""
         row = await self._session.fetchrow(_CLAIM, digest=digest, request=request, now=now, expires_at=expires_at)
         return row is not None
 
@@ -49,12 +53,12 @@ class IdempotencyKeyRepository:
         return await self._session.fetchrow(_FIND, digest=digest)
 
     async def store(self, digest: bytes, outcome: IdempotencyOutcome, response: bytes | None) -> None:
-        await self._session.fetch(_STORE, digest=digest, outcome=outcome.value, answer=response)
+        await self._session.fetch(_STORE, digest=digest, outcome=outcome.value, response=response)
 
     async def release(self, digest: bytes) -> None:
-        """Forget a key whose request was not carried out."""
+        """Delete the key of a request that had no effect."""
         await self._session.fetch(_RELEASE, digest=digest)
 
     async def delete_expired(self, *, now: datetime, limit: int) -> int:
-        """Forget keys that have expired; how many."""
+        """Delete expired keys and return their number."""
         return len(await self._session.fetch(_DELETE_EXPIRED, now=now, limit=limit))

@@ -1,4 +1,4 @@
-"""Keys in PostgreSQL: the `Keys` of `core.http.idempotency`."""
+"""Stores idempotency keys in PostgreSQL: the `KeyStore` of `core.http.idempotency`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ _PackedResponse = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class PostgresKeyStore:
-    """Rows are written in the session that is given, else in a transaction of their own."""
+    """Writes rows in the given session, or in a separate transaction without one."""
 
     def __init__(self, database: Database) -> None:
         self.locks: KeyedLocks[tuple[KeyClaim, StoredResponse]] = KeyedLocks()
@@ -38,9 +38,9 @@ class PostgresKeyStore:
         self._keyring = keyring(PURPOSE)
 
     async def claim(self, claim: KeyClaim, session: Session | None) -> StoredResponse | None:
-        """Take the key: None when it was free, else what is known of it.
+        """Claim the key. Returns None if it was free, else the stored response.
 
-        Raises `IdempotencyInProgress` when another process has had it for `DB_LOCK_TIMEOUT` seconds.
+        Raises `IdempotencyInProgress` if another transaction has locked the key for `DB_LOCK_TIMEOUT` seconds.
         """
         now = utc_now()
         async with self._session_scope(session) as session:
@@ -58,15 +58,15 @@ class PostgresKeyStore:
     async def store(
         self, claim: KeyClaim, raw_response: RawResponse | None, outcome: IdempotencyOutcome, session: Session | None
     ) -> StoredResponse:
-        """Keep how it ended, and the answer unless it is too large."""
-        if raw_response is not None and len(raw_response.body) > load(IdempotencySettings).idempotency_max_answer:
+        """Store the outcome, and the response unless it is too large."""
+        if raw_response is not None and len(raw_response.body) > load(IdempotencySettings).max_response_size:
             raw_response, outcome = None, IdempotencyOutcome.NOT_STORED
         async with self._session_scope(session) as session:
             await IdempotencyKeyRepository(session).store(claim.digest, outcome, self._seal(claim, raw_response))
         return StoredResponse(outcome, True, raw_response)
 
     async def release(self, claim: KeyClaim, session: Session | None) -> None:
-        """Give the key back: nothing was done."""
+        """Release the key of a request that had no effect."""
         async with self._session_scope(session) as session:
             await IdempotencyKeyRepository(session).release(claim.digest)
 
@@ -97,15 +97,15 @@ class PostgresKeyStore:
         outcome, same_request = IdempotencyOutcome(row["outcome"]), self._is_same_request(claim, row["request"])
         if outcome is IdempotencyOutcome.RUNNING and row["created_at"] < now - _max_runtime():
             outcome = IdempotencyOutcome.INTERRUPTED
-        if row["answer"] is None or not same_request:
+        if row["answer"] is None or not same_request:  # typos: ignore
             return StoredResponse(outcome, same_request)
         try:
-            packed = self._keyring.decrypt(row["answer"], context=claim.digest.hex())
+            packed = self._keyring.decrypt(row["answer"], context=claim.digest.hex())  # typos: ignore
         except DecryptionError:
             return StoredResponse(IdempotencyOutcome.NOT_STORED, same_request)
         return StoredResponse(outcome, same_request, RawResponse(*msgspec.msgpack.decode(packed, type=_PackedResponse)))
 
 
 def _max_runtime() -> timedelta:
-    """After this long a request that is still said to be running was cut off."""
+    """Return the age at which a request that is still marked as running counts as interrupted."""
     return timedelta(seconds=2 * load(HttpSettings).request_timeout)

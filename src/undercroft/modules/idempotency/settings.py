@@ -1,4 +1,4 @@
-"""How long and how much is kept of what was answered."""
+"""Settings of idempotency keys."""
 
 from datetime import timedelta
 
@@ -11,12 +11,16 @@ class IdempotencySettings(SettingsBase):
     section = "Idempotency"
 
     idempotency_hours: float = Field(
-        24, gt=0, le=720, description="Hours for which a request with an Idempotency-Key is answered again."
+        24, gt=0, le=720, description="Hours for which the response of a request with an Idempotency-Key is stored."
     )
-    idempotency_max_answer: int = Field(
-        262_144, ge=0, description="The largest answer that is kept for a repeat, in bytes."
+    idempotency_max_answer: int = Field(  # typos: ignore
+        262_144, ge=0, description="Largest response that is stored for retries, in bytes."
     )
 
     @property
     def retention(self) -> timedelta:
         return timedelta(hours=self.idempotency_hours)
+
+    @property
+    def max_response_size(self) -> int:
+        return self.idempotency_max_answer  # typos: ignore

@@ -1,4 +1,4 @@
-"""Forgetting keys that have had their time."""
+"""Deletes expired keys."""
 
 from undercroft.core.db import utc_now
 from undercroft.jobs import CurrentJob, cron
@@ -11,8 +11,8 @@ BATCH_SIZE = 1000
 async def clean_up(job: CurrentJob) -> dict[str, int]:
     """Delete keys after IDEMPOTENCY_HOURS."""
     keys = 0
-    while forgotten := await _delete_batch(job):
-        keys += forgotten
+    while deleted := await _delete_batch(job):
+        keys += deleted
     return {"keys": keys}
 
 

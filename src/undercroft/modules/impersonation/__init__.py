@@ -1,3 +1,3 @@
-"""Administrators who act as somebody, to see what they see: for a short time, with a reason, and in full view."""
+"""Lets administrators impersonate a user to see what the user sees: read-only, time-limited and audited."""
 
 REQUIRES = ("users", "auth")

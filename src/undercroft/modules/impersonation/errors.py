@@ -1,20 +1,20 @@
-"""What can go wrong with acting as somebody."""
+"""Errors of impersonation."""
 
 from undercroft.core.errors import Conflict, Forbidden
 
 
 class ImpersonationNotAllowed(Forbidden):
-    """Nobody acts as themselves; an admin acts as people without a role, a superadmin as admins, too."""
+    """Admins can impersonate users without a platform role, superadmins also admins. No user can impersonate itself."""
 
     code = "IMPERSONATION_NOT_ALLOWED"
-    message = "You may not act as this person."
+    message = "You are not allowed to impersonate this user."
 
 
 class UserInactive(Conflict):
     code = "PERSON_INACTIVE"
-    message = "This person may not come in, so nobody can act as them."
+    message = "This user is deactivated and cannot be impersonated."
 
 
 class NotImpersonating(Conflict):
     code = "NOT_IMPERSONATING"
-    message = "You act as nobody but yourself."
+    message = "You are not impersonating a user."

@@ -1,4 +1,4 @@
-"""Acting as somebody, over HTTP."""
+"""Routes of impersonation."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from undercroft.modules.impersonation.schemas import Impersonate, ImpersonationT
 from undercroft.modules.impersonation.service import ImpersonationService
 from undercroft.modules.users import UserNotFound
 
-IMPERSONATION = Tag("Impersonation", "Administrators who act as somebody.", group="Administration")
+IMPERSONATION = Tag("Impersonation", "Impersonation of users by administrators.", group="Administration")
 
 admin = Router(surface="admin", prefix="/users", tag=IMPERSONATION)
 auth = Router(surface="auth", prefix="/impersonation", tag=IMPERSONATION)
@@ -24,7 +24,7 @@ auth = Router(surface="auth", prefix="/impersonation", tag=IMPERSONATION)
 @admin.post(
     "/{user_id}/impersonate",
     response_model=ImpersonationToken,
-    summary="Act as a person",
+    summary="Impersonate a user",
     responses=responses(UserNotFound, ImpersonationNotAllowed, UserInactive, StepUpRequired),
     dependencies=[require_step_up()],
 )
@@ -32,10 +32,10 @@ auth = Router(surface="auth", prefix="/impersonation", tag=IMPERSONATION)
 async def impersonate(
     user_id: UUID, body: Impersonate, principal: CurrentPrincipal, session: SessionDep, auth_services: AuthServicesDep
 ) -> ImpersonationToken:
-    """Returns a short-lived token that reads what the user sees and changes nothing.
+    """Returns a short-lived, read-only access token for the user.
 
-    An admin acts as people without a role on the platform, a superadmin as admins, too. It ends with
-    `POST /auth/impersonation/end`, and with the administrator's own session, role or account.
+    Admins can impersonate users without a platform role, superadmins also admins. The impersonation ends with
+    `POST /auth/impersonation/end`, or when the administrator's session, role or account ends.
     """
     started = await ImpersonationService(session, principal).start(user_id, reason=body.reason)
     lifetime = int((started.ends_at - started.created_at).total_seconds())
@@ -45,9 +45,9 @@ async def impersonate(
     )
 
 
-@auth.post("/end", status_code=204, summary="Stop acting as a person", responses=responses(NotImpersonating))
+@auth.post("/end", status_code=204, summary="End an impersonation", responses=responses(NotImpersonating))
 @allow_impersonation
-@step_up_exempt("It takes access away.")
+@step_up_exempt("It only revokes access.")
 async def end_impersonation(principal: CurrentPrincipal, session: SessionDep) -> None:
-    """From the next request on, on every process."""
+    """Ends the impersonation of the current token. Its next request fails."""
     await ImpersonationService(session, principal).end()

@@ -1,4 +1,4 @@
-"""What comes in and goes out about acting as somebody."""
+"""Request and response bodies of impersonation."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -7,20 +7,20 @@ from pydantic import ConfigDict, Field
 
 from undercroft.core.validation import Schema, single_line
 
-REASON = "Ticket 4711: the export of invoices stays empty."
+REASON = "Ticket 4711: the invoice export is empty."
 
 
 class Impersonate(Schema):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": REASON}]})
 
-    reason: Annotated[str, single_line(500, min_length=3)] = Field(description="Kept in the audit log.")
+    reason: Annotated[str, single_line(500, min_length=3)] = Field(description="Reason, recorded in the audit log.")
 
 
 class ImpersonationToken(Schema):
-    """There is no refresh token: it ends when it ends."""
+    """An access token for the impersonated user. There is no refresh token."""
 
-    access_token: str = Field(description="A JWT whose claim `act` names the administrator.")
+    access_token: str = Field(description="A JWT with the administrator in the `act` claim.")
     token_type: Literal["bearer"] = "bearer"  # noqa: S105
-    expires_in: int = Field(description="Seconds.")
-    user_id: UUID = Field(description="Whom it acts as.")
+    expires_in: int = Field(description="Lifetime of the token, in seconds.")
+    user_id: UUID = Field(description="ID of the impersonated user.")
     session_id: UUID

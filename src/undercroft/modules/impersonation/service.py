@@ -1,4 +1,4 @@
-"""Who may act as whom, and until when."""
+"""Starts and ends impersonations."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ class ImpersonationService:
         self._principal = principal
 
     async def start(self, user_id: UUID, *, reason: str) -> AuthSession:
-        """Begin to act as somebody. Raises `UserNotFound`, `ImpersonationNotAllowed`, `UserInactive`."""
+        """Start an impersonation. Raises `UserNotFound`, `ImpersonationNotAllowed`, `UserInactive`."""
         user = await UserRepository(self._session).lock(user_id)
         _require_allowed(self._principal, user)
         lifetime = load(ImpersonationSettings).lifetime
@@ -29,7 +29,7 @@ class ImpersonationService:
         return started
 
     async def end(self) -> None:
-        """Act as oneself again, from the next request on. Raises `NotImpersonating`."""
+        """End the impersonation of this session. Raises `NotImpersonating`."""
         if self._principal.impersonator_id is None:
             raise NotImpersonating
         if await revoke_session(self._session, self._principal.session_id):
@@ -38,7 +38,7 @@ class ImpersonationService:
 
 
 def _require_allowed(by: Principal, user: User) -> None:
-    """The statement that finds the principal asks the same of every later request."""
+    """Check the roles. The statement that finds the principal repeats this check for every later request."""
     below = {PlatformRole.USER} | ({PlatformRole.ADMIN} if by.role is PlatformRole.SUPERADMIN else set())
     if by.impersonator_id is not None or by.user_id == user.id or user.role not in below:
         raise ImpersonationNotAllowed

@@ -1,4 +1,4 @@
-"""How long an administrator may act as somebody."""
+"""Settings of impersonation."""
 
 from datetime import timedelta
 
@@ -10,9 +10,7 @@ from undercroft.core.settings import SettingsBase
 class ImpersonationSettings(SettingsBase):
     section = "Impersonation"
 
-    impersonation_minutes: float = Field(
-        15, gt=0, le=60, description="Minutes for which an administrator may act as somebody."
-    )
+    impersonation_minutes: float = Field(15, gt=0, le=60, description="Lifetime of an impersonation, in minutes.")
 
     @property
     def lifetime(self) -> timedelta:

@@ -1,4 +1,4 @@
-"""Shows the mails that the `mailbox` provider kept, at /dev/mailbox; in development and tests only."""
+"""Shows the emails that the `mailbox` provider stored, at /dev/mailbox; in development and tests only."""
 
 from undercroft.modules.mailbox.availability import enabled
 

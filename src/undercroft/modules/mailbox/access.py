@@ -1,4 +1,4 @@
-"""Who may look into the mailbox: a browser or a program on this machine."""
+"""Restricts the mailbox to clients on this machine."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -9,21 +9,21 @@ from undercroft.core.errors import Forbidden
 from undercroft.core.http.middleware.trusted_proxies import parse_address
 
 FORWARDING_HEADERS = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
-"""What proxies and tunnels add."""
+"""Headers that proxies and tunnels add."""
 
 
 class LocalAccessOnly(Forbidden):
     code = "MAILBOX_NOT_FROM_HERE"
-    message = "The mailbox opens on this machine only, as http://127.0.0.1 or http://localhost."
+    message = "The mailbox is only available on this machine, at http://127.0.0.1 or http://localhost."
 
 
 async def require_local_client(request: Request) -> None:
-    """Let nobody else in: mails hold links that sign people in.
+    """Raise `LocalAccessOnly` for requests from other machines and sites, because emails contain sign-in links.
 
-    What counts is the address of the peer, which no client chooses: where development listens on a network address,
-    `Host: localhost` is sent from anywhere. A request that a proxy forwards comes from elsewhere, whatever its peer.
-    A foreign page whose name was made to resolve to 127.0.0.1 sends its own name as Host (DNS rebinding); one that
-    asks across origins sends `Origin` or `Sec-Fetch-Site`. Following a link to the page is fine.
+    The peer address decides, because clients choose the Host header freely: if the development server listens on a
+    network address, any machine can send `Host: localhost`. A request with forwarding headers comes through a proxy, so
+    its client is on another machine. A page whose domain resolves to 127.0.0.1 (DNS rebinding) sends its own name as
+    Host; a cross-origin request has `Origin` or `Sec-Fetch-Site`. Navigating to the page from a link is allowed.
     """
     headers = request.headers
     foreign = headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate"

@@ -1,9 +1,9 @@
-"""Where there is a mailbox at all."""
+"""Whether the mailbox is enabled."""
 
 from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email.settings import EmailProviderName, EmailSettings
 
 
 def enabled() -> bool:
-    """Never in production, and only when mails are kept instead of sent. Elsewhere the routes do not exist."""
+    """Whether emails are stored instead of sent, which is never so in production. Otherwise no routes are added."""
     return not load(CoreSettings).is_production and load(EmailSettings).provider is EmailProviderName.MAILBOX

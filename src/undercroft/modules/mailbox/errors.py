@@ -1,8 +1,8 @@
-"""What can go wrong in the mailbox."""
+"""Errors of the mailbox."""
 
 from undercroft.core.errors import NotFound
 
 
 class MailNotFound(NotFound):
     code = "MAIL_NOT_FOUND"
-    message = "There is no such mail. It may have been dropped for newer ones."
+    message = "Email not found. It may have been deleted to make room for newer ones."

@@ -1,10 +1,10 @@
-"""What the links of an HTML mail lead to."""
+"""Extracts link targets from HTML emails."""
 
 from html.parser import HTMLParser
 
 
 def extract_hrefs(html: str) -> list[str]:
-    """The addresses of the web that its links have, in their order."""
+    """Return the HTTP URLs of the links, in document order."""
     anchors = _AnchorParser()
     anchors.feed(html)
     return anchors.hrefs

@@ -1,4 +1,4 @@
-"""One kept mail, read from its file."""
+"""A stored email, parsed from its file."""
 
 import re
 from datetime import datetime
@@ -32,14 +32,14 @@ class Mail(Struct, frozen=True):
 
     @property
     def links(self) -> list[str]:
-        """Every address of the web in it, each once: those of the text in their order, then those only in the HTML."""
+        """The distinct URLs in the email: those of the text in order, then those found only in the HTML."""
         from undercroft.modules.mailbox.html_links import extract_hrefs
 
         return list(dict.fromkeys([*extract_links(self.text), *extract_hrefs(self.html or "")]))
 
     def matches_recipient(self, query: str) -> bool:
-        """Whether a recipient is meant: a whole address is compared as such, less than one is searched for."""
-        query = query.strip().replace(" ", "+").lower()  # an unescaped + in a query arrives as a blank
+        """Whether a recipient matches: equal to a full address, or containing a partial one."""
+        query = query.strip().replace(" ", "+").lower()  # an unescaped + in a query arrives as a space
         if query.partition("@")[0] and "@" in query:
             return _normalize_address(query) in self.recipients
         return any(query in recipient for recipient in self.recipients)
@@ -51,7 +51,7 @@ def extract_links(text: str) -> list[str]:
 
 @lru_cache(maxsize=2000)
 def parse_mail(file: MailFile) -> Mail | None:
-    """The mail in this file; None when it is gone. Files never change, so each is read once."""
+    """Parse the email in this file; None if the file was deleted. Files never change, so the result is cached."""
     from email import message_from_bytes, policy
 
     try:
@@ -79,7 +79,7 @@ def _get_body(mail: EmailMessage, kind: str) -> str | None:
 
 
 def _normalize_address(address: str) -> str:
-    """As an account spells it: on the wire the domain is in ASCII."""
+    """Return the address as accounts store it; in messages the domain is in ASCII."""
     try:
         return normalize_email(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The mailbox as a page: a list, and one mail with its HTML locked into a frame where nothing runs."""
+"""The mailbox page: the list of emails and one email, with its HTML in a sandboxed frame without scripts."""
 
 import re
 from enum import StrEnum
@@ -47,7 +47,7 @@ async def mailbox(
     id: Annotated[str, Query(max_length=64)] = "",  # noqa: A002
     view: View = View.HTML,
 ) -> HTMLResponse:
-    """The list of mails and the chosen one."""
+    """Show the list of emails and the selected one."""
     repository = MailboxRepository()
     mail = await repository.get(id) if id else None
     return render_page(
@@ -70,7 +70,7 @@ async def mailbox(
 @router.get("/messages/{mail_id}/html", response_class=HTMLResponse)
 @limit(None)
 async def mail_html(mail_id: str) -> HTMLResponse:
-    """The HTML of one mail, for the frame: no scripts, links open beside it."""
+    """Return the HTML of one email for the frame: without scripts, and with links that open in a new tab."""
     mail = await MailboxRepository().get(mail_id)
     if mail is None or mail.html is None:
         raise MailNotFound
@@ -89,7 +89,7 @@ def _open_links_in_new_tab(html: str) -> str:
 
 
 def _linkify(text: str) -> Markup:
-    """The text with its addresses of the web as links."""
+    """Return the text with its URLs as links."""
     parts, rest = [], text
     for link in extract_links(text):
         before, _, rest = rest.partition(link)

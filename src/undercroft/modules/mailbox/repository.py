@@ -1,4 +1,4 @@
-"""What is in the mailbox."""
+"""Access to the stored emails."""
 
 import asyncio
 
@@ -9,13 +9,13 @@ from undercroft.providers.email.mail_files import MailFiles
 
 
 class MailboxRepository:
-    """Reads the folder that the `mailbox` provider writes, off the event loop."""
+    """Reads the folder that the `mailbox` provider writes, in a thread."""
 
     def __init__(self) -> None:
         self._files = MailFiles(load(EmailSettings).email_mailbox_folder)
 
     async def list_newest(self, *, to: str = "", limit: int) -> list[Mail]:
-        """The newest mails first, those for one recipient if `to` says so (see `Mail.matches_recipient`)."""
+        """Return emails, newest first; with `to`, only those to matching recipients (see `Mail.matches_recipient`)."""
         return await asyncio.to_thread(self._list_newest, to, limit)
 
     async def get(self, mail_id: str) -> Mail | None:
@@ -25,7 +25,7 @@ class MailboxRepository:
         return mails[0] if mails else None
 
     async def source(self, mail: Mail) -> str:
-        """The mail as it would have been transmitted."""
+        """Return the raw message."""
         return await asyncio.to_thread(lambda: mail.path.read_bytes().decode(errors="replace"))
 
     async def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""The mailbox as JSON, for tests and scripts."""
+"""The mailbox API, for tests and scripts."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ async def list_mails(
     to: Annotated[str, Query(max_length=254)] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> MailList:
-    """The newest mails first; `to` narrows them to a recipient."""
+    """List emails, newest first; `to` filters by recipient."""
     response.headers["Cache-Control"] = "no-store"
     mails = await MailboxRepository().list_newest(to=to, limit=limit)
     return MailList(items=[MailRead.model_validate(mail) for mail in mails])
@@ -29,5 +29,5 @@ async def list_mails(
 @router.delete("/messages", status_code=204)
 @limit(None)
 async def empty_mailbox() -> None:
-    """Drop every mail."""
+    """Delete all emails."""
     await MailboxRepository().clear()

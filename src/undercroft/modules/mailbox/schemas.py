@@ -1,4 +1,4 @@
-"""The mailbox over HTTP."""
+"""Schemas of the mailbox API."""
 
 from datetime import datetime
 

@@ -1,3 +1,3 @@
-"""Pages on which people sign in and out in a browser, without a script except where a passkey is asked for."""
+"""Browser pages to register, sign in and sign out. Only the passkey forms need JavaScript."""
 
 REQUIRES = ("teams", "auth", "mfa", "identities")

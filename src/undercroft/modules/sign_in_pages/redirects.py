@@ -1,4 +1,4 @@
-"""Where somebody goes on to after signing in: a page of ours, never of others."""
+"""The redirect target after sign-in, restricted to paths of this site."""
 
 from undercroft.core.http.local_paths import is_local_path
 from undercroft.core.settings import load
@@ -6,5 +6,5 @@ from undercroft.modules.sign_in_pages.settings import SignInPageSettings
 
 
 def safe_next_path(next_path: str) -> str:
-    """The path, if it is one of this site, else SIGN_IN_TARGET."""
+    """Return the path if it is a local path, else SIGN_IN_TARGET."""
     return next_path if is_local_path(next_path) else load(SignInPageSettings).sign_in_target

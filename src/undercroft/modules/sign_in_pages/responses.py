@@ -1,4 +1,4 @@
-"""What the pages have in common: forms that say what was wrong, and the way in once somebody was proven."""
+"""Responses that the pages share: forms with error messages, and the redirect after sign-in."""
 
 from typing import Any
 
@@ -21,29 +21,29 @@ NO_STORE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
 def form_page(request: Request, template: str, /, *, error: AppError | None = None, **context: Any) -> Response:
-    """A page with a form; after an error with what was wrong, in the error's status and with its headers."""
+    """Render a page with a form; after an error, with its message, status and headers."""
     status, headers = (200, {}) if error is None else (error.status, error.headers)
     name = f"sign_in_pages/{template}.html"
     return render_page(request, name, status=status, headers={**NO_STORE, **headers}, error=error, **context)
 
 
 def redirect_signed_in(started: StartedSession, next_path: str) -> Response:
-    """On to the page that was wanted, with the session's cookie."""
+    """Redirect to the requested page and set the session cookie."""
     response = RedirectResponse(safe_next_path(next_path), 303, NO_STORE)
     browser.set_sign_in_cookies(response, started)
     return response
 
 
-async def mfa_required_page(request: Request, asked: MfaRequired, next_path: str) -> Response:
-    """Where somebody shows the second factor that `MfaRequired` asks for."""
-    return await mfa_challenge_page(request, (asked.details or {})["mfa_token"], next_path)
+async def mfa_required_page(request: Request, error: MfaRequired, next_path: str) -> Response:
+    """Render the second factor forms for an `MfaRequired` error."""
+    return await mfa_challenge_page(request, (error.details or {})["mfa_token"], next_path)
 
 
 async def mfa_challenge_page(
     request: Request, mfa_token: str, next_path: str, *, error: AppError | None = None
 ) -> Response:
-    """The forms for it. Raises `MfaTokenInvalid`."""
-    shown = await second_factor_context(request, mfa_token)
+    """Render the second factor forms. Raises `MfaTokenInvalid`."""
+    context = await second_factor_context(request, mfa_token)
     return form_page(
-        request, "second_factor", error=error, action=SECOND_FACTOR_PAGE, next_path=safe_next_path(next_path), **shown
+        request, "second_factor", error=error, action=SECOND_FACTOR_PAGE, next_path=safe_next_path(next_path), **context
     )

@@ -1,4 +1,4 @@
-"""Where the pages of signing in lead to."""
+"""Settings of the sign-in pages."""
 
 from pydantic import Field
 
@@ -11,5 +11,5 @@ class SignInPageSettings(SettingsBase):
     sign_in_target: str = Field(
         "/",
         pattern=r"^/([^/\\\s][^\\\s]*)?$",
-        description="The path that people see after signing in on the page, unless they came from another one.",
+        description="Path to which users are redirected after sign-in, unless they came from another page.",
     )

@@ -1,4 +1,4 @@
-"""Whom one can sign in with besides us, as links for a page; where others keep the accounts they are all there is."""
+"""Links to sign in with social identity providers. With external accounts, they are the only way to sign in."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ class SocialLink(Struct, frozen=True):
 
 
 def social_links(connections: Connections, next_path: str) -> Sequence[SocialLink]:
-    """One for each provider that is on; each comes back to the page that was wanted."""
+    """Return one link for each enabled provider, which returns to `next_path` after sign-in."""
     query = urlencode({"return_to": next_path})
     base = f"{Surface.AUTH.prefix}/social"
     return [SocialLink(each.label, f"{base}/{each.name}?{query}") for each in connections.social.values()]
@@ -32,5 +32,5 @@ async def _check_sign_in_available(connections: ConnectionsDep) -> None:
 
 
 def require_sign_in_available() -> Any:
-    """A dependency for pages that make no sense where nobody signs in with a browser; else 403."""
+    """Return a dependency for pages that need browser sign-in; without it they return 403."""
     return Depends(_check_sign_in_available)

@@ -1,4 +1,4 @@
-"""Who looks at a page: somebody with a session cookie, or nobody known."""
+"""The signed-in user who opens a page, if any."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from undercroft.modules.auth import AuthServicesDep, cookie_name
 
 
 async def visitor(request: Request, auth_services: AuthServicesDep) -> Principal | None:
-    """Costs one statement, and none for those who bring no cookie."""
+    """Return the principal of the session cookie; None without a valid one. Without a cookie it runs no statement."""
     if cookie_name() not in request.cookies or "authorization" in request.headers:
         return None
     try:

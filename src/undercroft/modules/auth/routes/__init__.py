@@ -1,4 +1,4 @@
-"""Signing in, staying signed in, and one's own account."""
+"""Routes of sign-in, sessions and the user's account."""
 
 from undercroft.modules.auth.routes.account import account, passwords
 from undercroft.modules.auth.routes.admin import admin

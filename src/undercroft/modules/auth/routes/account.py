@@ -1,4 +1,4 @@
-"""Passwords, the address, and the end of an account."""
+"""Routes for passwords, email changes and account deletion."""
 
 from typing import Annotated, Any
 
@@ -55,15 +55,15 @@ REAUTHENTICATION_ERRORS = (WrongPassword, StepUpRequired, TooManyAttempts, TooBu
     "/password/forgot",
     status_code=202,
     response_model=Accepted,
-    summary="Ask for a link to set a password",
+    summary="Request a password reset link",
     responses=responses(*CAPTCHA_ERRORS),
 )
 @limit("sign_in_request")
-@idempotency_exempt("It only asks for a mail.")
+@idempotency_exempt("The request only sends an email.")
 async def forgot_password(
     body: EmailOnly, request: Request, client: CurrentClient, auth_services: AuthServicesDep
 ) -> Accepted:
-    """The answer is the same whether the address has an account or not."""
+    """Sends a password reset link. The response is the same whether or not the address has an account."""
     await require_captcha(request, body.captcha_token)
     await credentials.forgot_password(auth_services.database, email=body.email, client=client)
     return Accepted(message=LINK_SENT_MESSAGE)
@@ -72,7 +72,7 @@ async def forgot_password(
 @passwords.post(
     "/password/reset",
     status_code=204,
-    summary="Set a password by a mailed link",
+    summary="Reset a password",
     responses=responses(LinkInvalid, WeakPassword, TooBusy),
 )
 @limit("sign_in")
@@ -80,7 +80,7 @@ async def forgot_password(
 async def reset_password(
     body: ResetPassword, response: Response, client: CurrentClient, auth_services: AuthServicesDep
 ) -> None:
-    """Ends all sessions. The link works once."""
+    """Sets a new password with the token from an emailed link, which works once. Revokes all sessions of the user."""
     device = await credentials.reset_password(
         auth_services.database,
         token=body.token.get_secret_value(),
@@ -93,13 +93,13 @@ async def reset_password(
 @passwords.post(
     "/password/change",
     status_code=204,
-    summary="Change one's own password",
+    summary="Change the password of the current user",
     responses=responses(*REAUTHENTICATION_ERRORS, WeakPassword),
 )
 @limit("sign_in")
-@step_up_when("always: by the password in the request, and by a second factor of those who have one")
+@step_up_when("always: the password in the request, plus a recent second factor if the user has one")
 async def change_password(body: ChangePassword, own: AccountServiceDep) -> None:
-    """Ends all other sessions."""
+    """Sets a new password and revokes all other sessions."""
     await own.change_password(
         current=body.current_password.get_secret_value(), new=body.new_password.get_secret_value()
     )
@@ -109,24 +109,27 @@ async def change_password(body: ChangePassword, own: AccountServiceDep) -> None:
     "/email/change",
     status_code=202,
     response_model=Accepted,
-    summary="Ask to move to another address",
+    summary="Request an email change",
     responses=responses(*REAUTHENTICATION_ERRORS, DisposableEmail),
 )
 @limit("sign_in")
-@step_up_when("always: by the password in the request, and by a second factor of those who have one")
+@step_up_when("always: the password in the request, plus a recent second factor if the user has one")
 async def change_email(
     body: ChangeEmail, response: Response, client: CurrentClient, own: AccountServiceDep
 ) -> Accepted:
-    """Sends a link to the new address; nothing changes before it is opened. The response reveals no account."""
+    """Sends a link to the new address; the change takes effect when it is confirmed.
+
+    The response is the same whether or not another account has the address.
+    """
     await own.request_email_change(new_email=body.new_email, current=body.current_password.get_secret_value())
     set_device_cookie(response, client.device)
-    return Accepted(message="Check the email of the new address: open the link that we sent there.")
+    return Accepted(message="Check your email. We sent a link to the new address: open it to confirm the change.")
 
 
 @passwords.post(
     "/email/confirm",
     status_code=204,
-    summary="Confirm a new address",
+    summary="Confirm an email change",
     responses=responses(LinkInvalid, EmailTaken, ConfirmationNeedsSession),
 )
 @limit("sign_in")
@@ -134,10 +137,10 @@ async def change_email(
 async def confirm_email(
     body: ConfirmEmail, request: Request, client: CurrentClient, auth_services: AuthServicesDep
 ) -> None:
-    """Moves the account to the address that the mailed link verifies, and notifies the earlier one.
+    """Changes the account's email address and notifies the old address.
 
-    Send it with the account's access token or session cookie, or from the browser that requested the change: the link
-    alone does not move a stranger's account to the address of whoever opens it.
+    Send the account's access token or session cookie, or send the request from the browser that requested the change.
+    Without either, the response is 403 `CONFIRMATION_NEEDS_SESSION`: the link alone is not sufficient.
     """
     await credentials.confirm_email(
         auth_services.database,
@@ -150,15 +153,15 @@ async def confirm_email(
 @account.delete(
     "/me",
     status_code=204,
-    summary="Delete one's own account",
+    summary="Delete the current user",
     responses=responses(*REAUTHENTICATION_ERRORS, LastSuperadmin, LastOwner),
 )
 @limit("sign_in")
-@step_up_when("always: by the password in the request, and by a second factor of those who have one")
+@step_up_when("always: the password in the request, plus a recent second factor if the user has one")
 async def delete_profile(body: DeleteAccount, own: AccountServiceDep) -> Response:
-    """For good: personal data is removed, all sessions end, and the address may register again.
+    """Permanently deletes the account: removes personal data and revokes all sessions. The address can register again.
 
-    Refused while a team that others belong to has no other owner; teams that nobody else belongs to are deleted.
+    Fails if the user is the last owner of a team with other members. Teams without other members are deleted.
     """
     await own.delete(current=body.current_password.get_secret_value())
     response = Response(status_code=204)

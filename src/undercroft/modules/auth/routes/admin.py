@@ -1,4 +1,4 @@
-"""Somebody's sessions and ways in, for administrators."""
+"""Administration of a user's sessions and credentials."""
 
 from typing import Annotated
 from uuid import UUID
@@ -21,7 +21,7 @@ ACCESS_ERRORS = (UserNotFound, RoleTooWeak)
 
 
 @admin.get(
-    "/sessions", response_model=Page[SessionRead], summary="List a person's sessions", responses=responses(UserNotFound)
+    "/sessions", response_model=Page[SessionRead], summary="List a user's sessions", responses=responses(UserNotFound)
 )
 async def list_user_sessions(
     user_id: UUID,
@@ -29,7 +29,7 @@ async def list_user_sessions(
     principal: CurrentPrincipal,
     session: ReadSessionDep,
 ) -> Page[SessionRead]:
-    """Those that can still be used, the latest seen first."""
+    """Returns the active sessions, most recently used first."""
     found = await service.list_sessions(session, user_id, page=query.page, size=query.size)
     items = [SessionRead.of(each, current=principal.session_id) for each in found.items]
     return Page.of(items, total=found.total, page=query.page, size=query.size)
@@ -38,21 +38,21 @@ async def list_user_sessions(
 @admin.delete(
     "/sessions/{session_id}",
     status_code=204,
-    summary="End a person's session",
+    summary="Revoke a user's session",
     responses=responses(*ACCESS_ERRORS, SessionNotFound),
 )
-@step_up_exempt("It takes access away.")
+@step_up_exempt("It only revokes access.")
 async def end_user_session(user_id: UUID, session_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """It ends with its next request, on every process."""
+    """Revokes the session. Its next request fails."""
     await service.end_session(session, user_id, session_id, by=principal)
 
 
 @admin.post(
-    "/sign-out", response_model=SignedOut, summary="Sign a person out everywhere", responses=responses(*ACCESS_ERRORS)
+    "/sign-out", response_model=SignedOut, summary="Revoke all sessions of a user", responses=responses(*ACCESS_ERRORS)
 )
-@step_up_exempt("It takes access away.")
+@step_up_exempt("It only revokes access.")
 async def sign_out_user(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> SignedOut:
-    """All sessions end with their next request, on every process. API keys go on."""
+    """Revokes all sessions of the user. API keys stay valid."""
     return SignedOut(ended=await service.sign_out(session, user_id, by=principal))
 
 
@@ -60,11 +60,11 @@ async def sign_out_user(user_id: UUID, principal: CurrentPrincipal, session: Ses
     "/reset-password",
     status_code=202,
     response_model=None,
-    summary="Make a person choose another password",
+    summary="Require a password reset",
     responses=responses(*ACCESS_ERRORS, LocalAccountsOff),
     dependencies=[require_local_accounts()],
 )
-@step_up_exempt("It takes access away; the link goes to the user's own address.")
+@step_up_exempt("It only revokes access; the link is sent to the user's own address.")
 async def reset_user_password(user_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """The password is void from now on, all sessions and the person's own API keys end, and a link is mailed."""
+    """Invalidates the user's password, revokes all sessions and user API keys, and sends a password reset link."""
     await service.require_password_reset(session, user_id, by=principal)

@@ -1,4 +1,4 @@
-"""Signing in by a mailed link."""
+"""Routes for sign-in with an emailed link."""
 
 from fastapi import Request, Response
 
@@ -28,17 +28,17 @@ magic_links = Router(surface="auth", prefix="/magic-link", tag=SIGN_IN)
     "",
     status_code=202,
     response_model=Accepted,
-    summary="Ask for a link to sign in by",
+    summary="Request a sign-in link",
     responses=responses(MagicLinksOff, LocalAccountsOff, *CAPTCHA_ERRORS),
 )
 @limit("sign_in_request")
-@idempotency_exempt("It only asks for a mail.")
-async def ask_for_magic_link(
+@idempotency_exempt("The request only sends an email.")
+async def request_magic_link(
     body: EmailOnly, request: Request, response: Response, client: CurrentClient, auth_services: AuthServicesDep
 ) -> Accepted:
-    """The response is the same whether the address has an account or not.
+    """Sends a sign-in link. The response is the same whether or not the address has an account.
 
-    A cookie ties the link to this browser: in another one, signing in by it takes one step more.
+    A cookie binds the link to this browser. Another browser must confirm the sign-in.
     """
     service.require_enabled()
     await require_captcha(request, body.captcha_token)
@@ -50,7 +50,7 @@ async def ask_for_magic_link(
 @magic_links.post(
     "/verify",
     response_model=TokenPair | CookieSession,
-    summary="Sign in by a mailed link",
+    summary="Sign in with an emailed link",
     responses=responses(LinkInvalid, LinkOfAnotherDevice, MfaRequired, MagicLinksOff, LocalAccountsOff, CsrfFailed),
 )
 @limit("sign_in")
@@ -58,10 +58,11 @@ async def ask_for_magic_link(
 async def verify_magic_link(
     body: MagicLinkVerify, request: Request, response: Response, client: CurrentClient, auth_services: AuthServicesDep
 ) -> TokenPair | CookieSession:
-    """The link works once. Two-factor authentication: 401 `MFA_REQUIRED`, as after a password.
+    """Signs in with the token from an emailed link, which works once.
 
-    With `"session": "cookie"`, a browser that did not request the link gets 403 `LINK_OF_ANOTHER_DEVICE` with the
-    account's address in `details.email`: show it, and send it as `email` when the user confirms it.
+    Returns 401 `MFA_REQUIRED` if the user has a second factor. With `"session": "cookie"`, a browser that did not
+    request the link gets 403 `LINK_OF_ANOTHER_DEVICE` with the account's address in `details.email`: show the address
+    to the user and, when the user confirms it, send it as `email`.
     """
     refuse_cross_site_cookie(request, body.session)
     user, started = await service.sign_in(

@@ -1,4 +1,4 @@
-"""One's own sessions."""
+"""Sessions of the current user."""
 
 from typing import Annotated
 from uuid import UUID
@@ -14,30 +14,30 @@ from undercroft.modules.auth import sessions as service
 from undercroft.modules.auth.schemas import SessionRead
 from undercroft.modules.auth.sessions import SessionNotFound
 
-SESSIONS = Tag("Sessions", "Where one is signed in.", group="Account")
+SESSIONS = Tag("Sessions", "Sessions of the current user.", group="Account")
 
 sessions = Router(surface="auth", prefix="/sessions", tag=SESSIONS)
 
 
-@sessions.get("", response_model=Page[SessionRead], summary="List one's own sessions")
+@sessions.get("", response_model=Page[SessionRead], summary="List sessions")
 async def list_sessions(
     query: Annotated[PageNumberQuery, query(PageNumberQuery)], principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Page[SessionRead]:
-    """Those that can still be used, the latest seen first."""
+    """Returns the active sessions of the current user, most recently used first."""
     found = await service.list_sessions(session, principal, page=query.page, size=query.size)
     items = [SessionRead.of(each, current=principal.session_id_or_none) for each in found.items]
     return Page.of(items, total=found.total, page=query.page, size=query.size)
 
 
-@sessions.delete("", status_code=204, summary="End all other sessions")
-@step_up_exempt("It takes access away.")
+@sessions.delete("", status_code=204, summary="Revoke all other sessions")
+@step_up_exempt("It only revokes access.")
 async def end_other_sessions(principal: CurrentPrincipal, session: SessionDep) -> None:
-    """This session goes on; the others end with their next request."""
+    """Revokes all sessions of the current user except the current one."""
     await service.end_other_sessions(session, principal)
 
 
-@sessions.delete("/{session_id}", status_code=204, summary="End a session", responses=responses(SessionNotFound))
-@step_up_exempt("It takes access away.")
+@sessions.delete("/{session_id}", status_code=204, summary="Revoke a session", responses=responses(SessionNotFound))
+@step_up_exempt("It only revokes access.")
 async def end_session(session_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """It ends with its next request, on every process."""
+    """Revokes a session of the current user. Its next request fails."""
     await service.end_session(session, principal, session_id)

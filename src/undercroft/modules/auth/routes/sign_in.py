@@ -1,4 +1,4 @@
-"""Register, verify, sign in, refresh, sign out."""
+"""Routes to register, verify an email address, sign in, refresh tokens and sign out."""
 
 from typing import Annotated, Any
 
@@ -69,19 +69,19 @@ sign_in = Router(surface="auth", tag=SIGN_IN)
     "/register",
     status_code=202,
     response_model=Registered,
-    summary="Register",
+    summary="Register an account",
     responses=responses(LocalAccountsOff, DisposableEmail, WeakPassword, *CAPTCHA_ERRORS, TooBusy),
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in_request")
-@idempotency_exempt("It only asks for a mail: the link makes the account, once.")
+@idempotency_exempt("The request only sends an email. The link in it creates the account once.")
 async def register(
     body: Register, request: Request, response: Response, client: CurrentClient, auth_services: AuthServicesDep
 ) -> Registered:
-    """Sends a link to the address. The response is the same whether it has an account or not.
+    """Sends a verification link. The response is the same whether or not the address has an account.
 
-    The link is opened by `POST /auth/verify-email`. It creates the account with this password only together with
-    `registration_token`, or with the cookie that has the same value: anybody can register anybody's address.
+    Send the token of the link to `POST /auth/verify-email` together with `registration_token`, or with the cookie from
+    this response. Only then is the account created with this password, because anyone can register any address.
     """
     await require_captcha(request, body.captcha_token)
     await registration.register(
@@ -109,9 +109,9 @@ async def verify_email(
 ) -> VerifiedTokens | VerifiedSession:
     """Creates the account of a registered address and signs in.
 
-    The registered password and name apply when the request carries the `registration_token` of the registration, or its
-    cookie. Otherwise `password` and `full_name` of this request apply, and without a `password` the account has none:
-    `has_password` is false then. Later links of the address fail with `EMAIL_ALREADY_VERIFIED`.
+    The registered password and name apply if the request has the `registration_token` or cookie of the registration.
+    Otherwise `password` and `full_name` of this request apply; without a `password` the account has none and
+    `has_password` is false. Other links for the same address then fail with `EMAIL_ALREADY_VERIFIED`.
     """
     refuse_cross_site_cookie(request, body.session)
     verification = Verification(
@@ -137,11 +137,11 @@ async def verify_email(
     dependencies=[require_local_accounts()],
 )
 @limit("sign_in_request")
-@idempotency_exempt("It only asks for a mail.")
+@idempotency_exempt("The request only sends an email.")
 async def resend_verification(
     body: EmailOnly, request: Request, client: CurrentClient, auth_services: AuthServicesDep
 ) -> Accepted:
-    """The response is the same whether the address was registered or not."""
+    """Sends a new verification link. The response is the same whether or not the address was registered."""
     await require_captcha(request, body.captcha_token)
     await registration.resend(auth_services.database, email=body.email, client=client)
     return Accepted(message=LINK_SENT_MESSAGE)
@@ -161,9 +161,10 @@ async def resend_verification(
 async def login(
     body: SignInRequest, request: Request, response: Response, client: CurrentClient, auth_services: AuthServicesDep
 ) -> TokenPair | CookieSession:
-    """Answers with tokens, or sets a cookie when `session` is `cookie`.
+    """Returns tokens, or sets a session cookie if `session` is `cookie`.
 
-    Two-step sign-in: 401 `MFA_REQUIRED`, and `POST /auth/mfa/verify` takes `details.mfa_token` with a second factor.
+    If the user has a second factor, the response is 401 `MFA_REQUIRED`. Send `details.mfa_token` and the second factor
+    to `POST /auth/mfa/verify`.
     """
     refuse_cross_site_cookie(request, body.session)
     await require_captcha(request, body.captcha_token)
@@ -179,7 +180,7 @@ async def login(
 @sign_in.post(
     "/token",
     response_model=TokenPair,
-    summary="Sign in by an OAuth 2 password form",
+    summary="Sign in with an OAuth 2.0 password grant",
     responses=responses(
         LocalAccountsOff, InvalidCredentials, MfaRequired, CsrfFailed, *CAPTCHA_ERRORS, TooManyAttempts, TooBusy
     ),
@@ -195,13 +196,13 @@ async def token(
     auth_services: AuthServicesDep,
     captcha_token: Annotated[str, Form(max_length=4096)] = "",
 ) -> TokenPair:
-    """For documentation pages and generic clients (RFC 6749, 4.3); `username` is the address.
+    """For API documentation pages and generic OAuth 2.0 clients (RFC 6749, 4.3). `username` is the email address.
 
-    Pages of other sites get 403 `CSRF_FAILED`: their form would replace the browser's device cookie.
+    Cross-site requests of browsers get 403 `CSRF_FAILED`, because the response sets the device cookie.
     """
     refuse_cross_site(request)
     await require_captcha(request, captcha_token)
-    email = _address_in(form.username)
+    email = _parse_username(form.username)
     if len(form.password) > MAX_INPUT:
         raise InvalidCredentials
     _, started = await auth_services.sign_in.sign_in(
@@ -217,16 +218,16 @@ async def token(
 @sign_in.post(
     "/refresh",
     response_model=TokenPair,
-    summary="Get the next pair of tokens",
+    summary="Refresh tokens",
     responses=responses(LocalAccountsOff, InvalidRefreshToken, TokenReused),
     dependencies=[require_local_accounts()],
 )
 @returns_secret
 async def refresh_tokens(body: RefreshRequest, client: CurrentClient, auth_services: AuthServicesDep) -> TokenPair:
-    """Returns the next pair; the refresh token that was sent is replaced by the new one.
+    """Returns a new token pair. The new refresh token replaces the one in the request.
 
-    Sent again within 10 seconds (`REFRESH_REUSE_INTERVAL`), because the response was lost or several tabs refreshed at
-    once, it returns the same successor. Later, it was copied: 401 `TOKEN_REUSED`, and the session is revoked.
+    A retry within 10 seconds (`REFRESH_REUSE_INTERVAL`), for example after a lost response or from another tab, returns
+    the same refresh token again. After that, reuse returns 401 `TOKEN_REUSED` and revokes the session.
     """
     started = await auth_services.refresh_tokens.refresh(token=body.refresh_token.get_secret_value(), client=client)
     return await issue_token_pair(auth_services, started)
@@ -238,9 +239,9 @@ async def refresh_tokens(body: RefreshRequest, client: CurrentClient, auth_servi
     summary="Sign out",
     responses=responses(Unauthorized, CsrfFailed, LocalAccountsOff),
 )
-@idempotency_exempt("A session that has ended cannot end again.")
+@idempotency_exempt("Revoking a session twice has no further effect.")
 async def logout(request: Request, session: SessionDep, body: RefreshRequest | None = None) -> Response:
-    """Ends the session of the refresh token; without a body that of the cookie or the access token."""
+    """Revokes the session of the refresh token or, without a body, of the cookie or access token."""
     response = Response(status_code=204)
     if body is not None:
         await sign_out(session, body.refresh_token.get_secret_value())
@@ -253,9 +254,9 @@ async def logout(request: Request, session: SessionDep, body: RefreshRequest | N
     return response
 
 
-@sign_in.get("/csrf", response_model=CsrfToken, summary="Read the token against forged requests")
+@sign_in.get("/csrf", response_model=CsrfToken, summary="Get a CSRF token")
 async def read_csrf_token(principal: CurrentPrincipal, auth_services: AuthServicesDep) -> CsrfToken:
-    """Bound to the session; unsafe requests with the cookie send it as `X-CSRF-Token`."""
+    """Returns a token bound to the session. Send it as `X-CSRF-Token` with unsafe requests that use the cookie."""
     return CsrfToken(csrf_token=auth_services.authenticator.csrf.issue(principal.session_id))
 
 
@@ -263,9 +264,9 @@ def _secret(value: SecretStr | None) -> list[str]:
     return [] if value is None else [value.get_secret_value()]
 
 
-def _address_in(username: str) -> str:
+def _parse_username(username: str) -> str:
     try:
         return parse_email(username)
     except ValidationError as error:
-        errors: list[Any] = [{**fault, "loc": ("body", "username")} for fault in error.errors(include_input=False)]
+        errors: list[Any] = [{**each, "loc": ("body", "username")} for each in error.errors(include_input=False)]
         raise RequestValidationError(errors) from None

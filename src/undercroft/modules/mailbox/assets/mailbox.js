@@ -1,7 +1,7 @@
 "use strict";
 
 const list = document.getElementById("list");
-const empty = document.getElementById("empty");
+const deleteAll = document.getElementById("delete-all");
 
 const showLocalTimes = () => {
   for (const time of document.querySelectorAll("time")) {
@@ -17,29 +17,29 @@ let shown = list.innerHTML;
 
 const refresh = async () => {
   if (document.hidden) return;
-  const answer = await fetch(location.href, { cache: "no-store" });
-  if (!answer.ok) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("list");
+  const response = await fetch(location.href, { cache: "no-store" });
+  if (!response.ok) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("list");
   if (fresh.innerHTML === shown) return;
   shown = fresh.innerHTML;
   list.replaceChildren(...fresh.childNodes);
   showLocalTimes();
 };
 
-const refreshForEver = async () => {
+const pollForever = async () => {
   try {
     await refresh();
   } catch {
-    // The server restarts; the next round finds it again.
+    // The server is restarting. Retry in the next round.
   }
-  setTimeout(refreshForEver, 2000);
+  setTimeout(pollForever, 2000);
 };
 
-empty.hidden = false;
-empty.addEventListener("click", async () => {
+deleteAll.hidden = false;
+deleteAll.addEventListener("click", async () => {
   await fetch("/dev/mailbox/messages", { method: "DELETE" });
   location.assign("/dev/mailbox");
 });
 document.addEventListener("visibilitychange", refresh);
 showLocalTimes();
-refreshForEver();
+pollForever();

@@ -1,4 +1,4 @@
-"""The pages: a welcome, signing in and out, registering, and the page behind a mailed link that signs somebody in."""
+"""The pages: welcome, sign-in, sign-out, registration, and sign-in with an emailed link."""
 
 from pathlib import Path
 

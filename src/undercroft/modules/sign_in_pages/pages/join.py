@@ -1,4 +1,4 @@
-"""Joining a team that the welcome page offers."""
+"""Joins a team that the welcome page offers."""
 
 from typing import Annotated
 from uuid import UUID
@@ -17,7 +17,7 @@ join_router = Router(surface="root")
 
 
 @join_router.post(JOIN_PAGE)
-@idempotency_exempt("A member who joins again stays a member.")
+@idempotency_exempt("Joining a team twice has no further effect.")
 async def join_team(
     request: Request,
     session: SessionDep,
@@ -25,7 +25,7 @@ async def join_team(
     team_id: Annotated[UUID, Form()],
     csrf_token: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """By a button of the welcome page, which lists what is left afterwards."""
+    """Join a team and redirect to the welcome page, which lists the remaining teams."""
     principal = await auth_services.authenticator.authenticate_form(request, csrf_token)
     await accept_offer(session, team_id, principal.user_id)
     return RedirectResponse("/", 303, NO_STORE)

@@ -1,4 +1,4 @@
-"""The page behind a mailed link that signs somebody in. Opening it changes nothing: a button posts."""
+"""The page that a sign-in link opens. A GET request changes nothing; the form on the page signs in."""
 
 from typing import Annotated
 
@@ -41,7 +41,7 @@ async def sign_in_by_magic_link(
     token: Annotated[str, Form(max_length=512)] = "",
     email: Annotated[str, Form(max_length=EMAIL_LENGTH)] = "",
 ) -> Response:
-    """A browser that did not request the link is shown whose account it signs in to, and asked once more."""
+    """Sign in. A browser that did not request the link first confirms the account's email address."""
     refuse_cross_site(request, from_mail=True)
     try:
         _, started = await sign_in_by_link(
@@ -49,8 +49,8 @@ async def sign_in_by_magic_link(
         )
     except LinkOfAnotherDevice as error:
         return _render_form(request, token, email=(error.details or {})["email"])
-    except MfaRequired as asked:
-        return await mfa_required_page(request, asked, "")
+    except MfaRequired as error:
+        return await mfa_required_page(request, error, "")
     except AppError as error:
         return failure_page(request, error, "The link does not work", Action("Sign in", SIGN_IN_PAGE))
     return redirect_signed_in(started, "")

@@ -1,4 +1,4 @@
-"""Signing in with a passkey alone. A page of its own has the script, so that the first one needs none."""
+"""Sign-in with a passkey alone, on a separate page, so that the sign-in page needs no script."""
 
 from typing import Annotated
 
@@ -32,7 +32,7 @@ async def sign_in_by_passkey(
     passkey: Annotated[str, Form(max_length=MAX_PASSKEY_LENGTH)] = "",
     next_path: Annotated[str, Form(alias="next", max_length=MAX_PATH_LENGTH)] = "",
 ) -> Response:
-    """Ask for a passkey, by a button of the first page, or let in whoever has shown one."""
+    """Show the passkey prompt, or sign in if the form contains a passkey response."""
     refuse_cross_site(request)
     if not passkey:
         return await _render_form(request, next_path)
@@ -44,13 +44,13 @@ async def sign_in_by_passkey(
 
 @passkey_router.get(PASSKEY_PAGE)
 async def redirect_to_sign_in() -> Response:
-    """Opening an address keeps no challenge."""
+    """Redirect, because a GET request must not store a challenge."""
     return RedirectResponse(SIGN_IN_PAGE, 303, NO_STORE)
 
 
 async def _render_form(request: Request, next_path: str, error: AppError | None = None) -> Response:
-    shown = await passkey_sign_in_context(request)
+    context = await passkey_sign_in_context(request)
     next_path = safe_next_path(next_path)
     return form_page(
-        request, "passkey", error=error, action=PASSKEY_PAGE, sign_in=SIGN_IN_PAGE, next_path=next_path, **shown
+        request, "passkey", error=error, action=PASSKEY_PAGE, sign_in=SIGN_IN_PAGE, next_path=next_path, **context
     )

@@ -1,4 +1,4 @@
-"""Registering on a page."""
+"""The registration page."""
 
 from typing import Annotated
 
@@ -44,7 +44,7 @@ async def register_page(request: Request) -> Response:
 
 @registration_router.post(REGISTER_PAGE)
 @limit("sign_in_request")
-@idempotency_exempt("It only asks for a mail: the link makes the account, once.")
+@idempotency_exempt("The request only sends an email. The link in it creates the account once.")
 async def submit_registration(
     request: Request,
     client: CurrentClient,
@@ -53,7 +53,7 @@ async def submit_registration(
     full_name: Annotated[str, Form(max_length=NAME_LENGTH)] = "",
     password: Annotated[str, Form(max_length=MAX_INPUT)] = "",
 ) -> Response:
-    """The answer is the same whether the address has an account or not."""
+    """The response is the same whether or not the address has an account."""
     refuse_cross_site(request)
     try:
         await require_form_captcha(request)

@@ -1,4 +1,4 @@
-"""Signing in and out on pages."""
+"""The sign-in and sign-out pages."""
 
 from typing import Annotated
 
@@ -72,7 +72,7 @@ async def sign_in_page(
     visitor: Visitor,
     next_path: Annotated[str, Query(alias="next", max_length=MAX_PATH_LENGTH)] = "",
 ) -> Response:
-    """Who is signed in already is sent on."""
+    """Show the sign-in form, or redirect a user who is already signed in."""
     if visitor is not None:
         return RedirectResponse(safe_next_path(next_path), 303, NO_STORE)
     return _render_form(request, next_path)
@@ -80,7 +80,7 @@ async def sign_in_page(
 
 @sign_in_router.post(SIGN_IN_PAGE, dependencies=LOCAL_ONLY)
 @limit("sign_in")
-@idempotency_exempt("Forms of browsers do not send it.")
+@idempotency_exempt("HTML forms cannot send the header.")
 async def sign_in(
     request: Request,
     email: EmailField = "",
@@ -89,8 +89,8 @@ async def sign_in(
 ) -> Response:
     try:
         started = await browser.sign_in(request, email=_parse_email(email), password=password)
-    except MfaRequired as asked:
-        return await mfa_required_page(request, asked, next_path)
+    except MfaRequired as error:
+        return await mfa_required_page(request, error, next_path)
     except AppError as error:
         return _render_form(request, next_path, error, email=email)
     return redirect_signed_in(started, next_path)
@@ -98,7 +98,7 @@ async def sign_in(
 
 @sign_in_router.post(SECOND_FACTOR_PAGE)
 @limit("sign_in")
-@idempotency_exempt("A code works once, and so does a challenge.")
+@idempotency_exempt("A code and a challenge work once.")
 async def verify_second_factor(
     request: Request,
     client: CurrentClient,
@@ -109,7 +109,7 @@ async def verify_second_factor(
     passkey: Annotated[str, Form(max_length=MAX_PASSKEY_LENGTH)] = "",
     next_path: NextPath = "",
 ) -> Response:
-    """A wrong code may be mended a few times; then signing in begins anew."""
+    """Finish signing in. After a few wrong codes, the user has to start over."""
     refuse_cross_site(request)
     try:
         _, started, _ = await finish_sign_in(
@@ -122,7 +122,7 @@ async def verify_second_factor(
             expected_kind=SessionKind.COOKIE,
         )
     except (InvalidCode, TooManyAttempts) as error:
-        return await _challenge_again(request, mfa_token, next_path, error)
+        return await _retry_challenge(request, mfa_token, next_path, error)
     except AppError as error:
         return _render_form(request, next_path, error)
     return redirect_signed_in(started, next_path)
@@ -130,17 +130,17 @@ async def verify_second_factor(
 
 @sign_in_router.get(SECOND_FACTOR_PAGE)
 async def redirect_to_sign_in() -> Response:
-    """There is nothing to see here without the first step."""
+    """Redirect, because the form needs the token of a pending sign-in."""
     return RedirectResponse(SIGN_IN_PAGE, 303, NO_STORE)
 
 
 @sign_in_router.post(LINK_PAGE, dependencies=LOCAL_ONLY)
 @limit("sign_in_request")
-@idempotency_exempt("It only asks for a mail.")
+@idempotency_exempt("The request only sends an email.")
 async def send_magic_link(
     request: Request, client: CurrentClient, auth_services: AuthServicesDep, email: EmailField = ""
 ) -> Response:
-    """The answer is the same whatever the address."""
+    """The response is the same whether or not the address has an account."""
     refuse_cross_site(request)
     try:
         address = normalize_email(email)
@@ -168,7 +168,7 @@ async def sign_out_page(request: Request, visitor: Visitor, auth_services: AuthS
 
 
 @sign_in_router.post(SIGN_OUT_PAGE)
-@idempotency_exempt("A session that has ended cannot end again.")
+@idempotency_exempt("Revoking a session twice has no further effect.")
 async def sign_out(
     request: Request,
     session: SessionDep,
@@ -184,8 +184,8 @@ async def sign_out(
 
 @sign_in_router.get(f"{LINK_PAGE}/sent", dependencies=LOCAL_ONLY)
 async def magic_link_sent_page(request: Request) -> Response:
-    again = Action("Back to sign in", SIGN_IN_PAGE)
-    return result_page(request, "Check your email", LINK_SENT_MESSAGE, *get_mailbox_actions(), again)
+    back = Action("Back to sign in", SIGN_IN_PAGE)
+    return result_page(request, "Check your email", LINK_SENT_MESSAGE, *get_mailbox_actions(), back)
 
 
 def _redirect_to_link_sent(client: Client) -> Response:
@@ -194,11 +194,11 @@ def _redirect_to_link_sent(client: Client) -> Response:
     return response
 
 
-async def _challenge_again(request: Request, mfa_token: str, next_path: str, error: AppError) -> Response:
+async def _retry_challenge(request: Request, mfa_token: str, next_path: str, error: AppError) -> Response:
     try:
         return await mfa_challenge_page(request, mfa_token, next_path, error=error)
-    except MfaTokenInvalid as void:
-        return _render_form(request, next_path, void)
+    except MfaTokenInvalid as token_error:
+        return _render_form(request, next_path, token_error)
 
 
 def _render_form(request: Request, next_path: str, error: AppError | None = None, *, email: str = "") -> Response:
@@ -223,7 +223,7 @@ def _render_form(request: Request, next_path: str, error: AppError | None = None
 
 
 def _parse_email(text: str) -> str:
-    """What is no address is nobody's."""
+    """Normalize the address. An invalid one fails like an unknown one: raises `InvalidCredentials`."""
     try:
         return normalize_email(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The first page that somebody sees."""
+"""The welcome page at `/`."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ welcome_router = Router(surface="root")
 async def welcome_page(
     request: Request, visitor: Visitor, auth_services: AuthServicesDep, connections: ConnectionsDep
 ) -> Response:
-    """Another one is put here by a template called `sign_in_pages/welcome.html`."""
+    """Show the welcome page. Projects replace it with their own template `sign_in_pages/welcome.html`."""
     return form_page(
         request,
         "welcome",
@@ -41,14 +41,14 @@ async def welcome_page(
 
 
 def _admin_path(request: Request, visitor: Principal | None) -> str:
-    """Where this user administers the platform; empty for other users, and where `/admin` is not served."""
+    """Return the path of the administration; empty for users without the role, and if `/admin` is not served."""
     is_admin = visitor is not None and visitor.role.includes(PlatformRole.ADMIN)
     is_served = any(getattr(route, "path", "") == ADMIN_PAGE for route in request.app.routes)
     return ADMIN_PAGE if is_admin and is_served else ""
 
 
 async def _list_offers(auth_services: AuthServices, visitor: Principal) -> dict[str, Any]:
-    """Teams that the user may join, and what the form that joins one needs."""
+    """Return the template context for the teams that the user can join."""
     async with auth_services.database.read_session() as session:
         found = await list_offers(session, visitor.user_id, page=1, size=MAX_OFFERS)
     return {
