@@ -1,4 +1,4 @@
-"""The backend a Python SaaS starts with and never outgrows."""
+"""A backend for SaaS products on FastAPI, SQLModel and PostgreSQL."""
 
 from undercroft.import_time import gc_paused, import_without
 

@@ -1,4 +1,4 @@
-"""What clients may take of a server's connections, tried over sockets against the server that `serve` uses."""
+"""Connection limits, tested with sockets against the server that `serve` uses."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ BIG = 8 << 20
 
 
 class Application:
-    """Responds at once, after `release`, or with more than any buffer holds; `read` reads the body first."""
+    """Responds at once, after `release`, or with a response larger than all buffers; `read` reads the body first."""
 
     def __init__(self) -> None:
         self.release = asyncio.Event()
@@ -46,7 +46,7 @@ class Application:
 
 
 class Client:
-    """One connection from an address of the loopback network."""
+    """A connection from a loopback address."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -63,7 +63,7 @@ class Client:
             return int(head.split()[1]), await self.reader.readexactly(length)
 
     async def rest(self) -> bytes:
-        """What comes until the server closes, which it must."""
+        """Read until the server closes the connection."""
         read = b""
         async with asyncio.timeout(10):
             with suppress(ConnectionError):
@@ -128,7 +128,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         use(settings)
 
 
-async def test_connection_without_a_byte_is_closed(monkeypatch: pytest.MonkeyPatch):
+async def test_connection_without_data_is_closed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection_limits, "HEADER_TIMEOUT", 0.1)
     async with running_server() as served:
         client = await served.connect()
@@ -136,7 +136,7 @@ async def test_connection_without_a_byte_is_closed(monkeypatch: pytest.MonkeyPat
         await _until(lambda: served.open == 0)
 
 
-async def test_head_sent_in_drops_gets_408_and_is_closed(monkeypatch: pytest.MonkeyPatch):
+async def test_slowly_sent_head_gets_408_and_is_closed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection_limits, "HEADER_TIMEOUT", 0.3)
     async with running_server() as served:
         client = await served.connect(b"GET /echo HTTP/1.1\r\n")
@@ -163,7 +163,7 @@ async def _drip(client: Client, data: bytes) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_second_head_of_a_connection_has_the_same_time(monkeypatch: pytest.MonkeyPatch):
+async def test_header_timeout_applies_to_the_second_request_too(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection_limits, "HEADER_TIMEOUT", 0.3)
     async with running_server() as served:
         client = await served.connect(GET)
@@ -183,7 +183,7 @@ async def test_idle_connection_is_closed_after_the_keep_alive_timeout_and_not_be
         assert await client.rest() == b""
 
 
-async def test_idle_connection_outlives_the_time_for_a_head(monkeypatch: pytest.MonkeyPatch):
+async def test_idle_connection_outlives_the_header_timeout(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection_limits, "HEADER_TIMEOUT", 0.1)
     async with running_server() as served:
         silent, used = await served.connect(), await served.connect(GET)
@@ -216,7 +216,7 @@ async def test_head_without_end_gets_431(at_once: bool):
         assert served.app.started == 0
 
 
-async def test_large_body_in_one_part_with_its_head_is_no_large_head():
+async def test_large_body_in_one_packet_with_its_head_is_accepted():
     async with running_server() as served:
         size = MAX_HEADER_BYTES * 3
         head = b"POST /read HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % size
@@ -224,7 +224,7 @@ async def test_large_body_in_one_part_with_its_head_is_no_large_head():
         assert await client.response() == (200, b"/read")
 
 
-async def test_many_requests_after_one_another_are_no_large_head():
+async def test_many_sequential_requests_do_not_exceed_the_header_limit():
     async with running_server() as served:
         client = await served.connect()
         padded = GET[:-2] + b"X-Padding: " + b"y" * 2000 + b"\r\n\r\n"
@@ -244,13 +244,13 @@ async def test_trailers_are_not_headers_of_the_running_request():
         assert [name for name, _ in served.app.headers] == [b"host", b"transfer-encoding"]
 
 
-async def test_requests_sent_ahead_are_served_in_order_up_to_the_limit():
+async def test_pipelined_requests_are_served_in_order_up_to_the_limit():
     async with running_server() as served:
         client = await served.connect(GET * MAX_PIPELINED)
         assert [await client.response() for _ in range(MAX_PIPELINED)] == [(200, b"/echo")] * MAX_PIPELINED
 
 
-async def test_flood_of_requests_sent_ahead_ends_the_connection():
+async def test_too_many_pipelined_requests_close_the_connection():
     async with running_server() as served:
         client = await served.connect(GET.replace(b"echo", b"wait") + GET * 5_000)
         await client.rest()
@@ -258,7 +258,7 @@ async def test_flood_of_requests_sent_ahead_ends_the_connection():
         assert served.app.started <= MAX_PIPELINED
 
 
-async def test_reader_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch):
+async def test_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection_limits, "WRITE_TIMEOUT", 0.1)
     monkeypatch.setattr(connection_limits, "MIN_WRITE_RATE", 1 << 30)
     async with running_server() as served:
@@ -267,7 +267,7 @@ async def test_reader_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPa
             await _until(lambda: served.open == 0)
 
 
-async def test_large_response_is_whole_when_it_is_read(monkeypatch: pytest.MonkeyPatch):
+async def test_large_response_is_complete_when_the_client_reads(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection_limits, "HEADER_TIMEOUT", 0.1)
     async with running_server() as served:
         client = await served.connect(GET.replace(b"echo", b"big"))
@@ -276,7 +276,7 @@ async def test_large_response_is_whole_when_it_is_read(monkeypatch: pytest.Monke
 
 
 async def _connect_without_reading(served: RunningServer) -> socket.socket:
-    """A client that asks for much and reads nothing."""
+    """Open a connection that requests a large response and does not read it."""
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.setblocking(False)
@@ -291,12 +291,12 @@ STALLS = {
     "part of a head": b"GET / HTTP/1.1\r\nHost:",
     "part of a body": b"POST /read HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nx",
     "a request, and then nothing": GET,
-    "part of a body that nobody reads": b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nx",
+    "part of an unread body": b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nx",
 }
 
 
 @pytest.mark.parametrize("stall", STALLS.values(), ids=STALLS)
-async def test_stalled_connections_keep_neither_others_nor_their_own_address_out(stall: bytes):
+async def test_stalled_connections_block_neither_other_addresses_nor_their_own(stall: bytes):
     async with running_server() as served:
         for _ in range(MAX_CONNECTIONS * 2):
             await served.connect(stall)
@@ -306,7 +306,7 @@ async def test_stalled_connections_keep_neither_others_nor_their_own_address_out
             assert await client.response() == (200, b"/echo"), address
 
 
-async def test_deaf_readers_do_not_keep_their_own_address_out():
+async def test_clients_that_do_not_read_do_not_block_their_own_address():
     async with running_server() as served:
         deaf = [await _connect_without_reading(served) for _ in range(MAX_PER_ADDRESS + 4)]
         await _until(lambda: served.app.started >= MAX_PER_ADDRESS)
@@ -344,7 +344,7 @@ async def test_address_with_only_working_requests_gets_503_and_others_do_not():
         assert [await client.response() for client in working] == [(200, b"/wait")] * len(working)
 
 
-async def test_all_addresses_together_are_limited_and_the_stalled_make_way():
+async def test_total_connection_limit_evicts_stalled_connections():
     async with running_server() as served:
         for number in range(MAX_CONNECTIONS):
             await served.connect(b"", f"127.0.0.{2 + number // MAX_PER_ADDRESS}")
@@ -365,7 +365,7 @@ async def test_trusted_proxy_may_have_all_connections():
         assert {await client.response() for client in working} == {(200, b"/wait")}
 
 
-async def test_closed_connections_leave_nothing_behind():
+async def test_closed_connections_are_removed_from_the_limiter():
     async with running_server() as served:
         for _ in range(MAX_CONNECTIONS):
             client = await served.connect(GET)
@@ -396,7 +396,7 @@ async def test_other_protocols_get_400_and_are_closed(data: bytes, caplog: pytes
 
 
 @pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
-async def test_offer_to_upgrade_gets_a_plain_response_and_no_open_connection(protocol: bytes):
+async def test_upgrade_request_gets_a_plain_response_and_is_closed(protocol: bytes):
     async with running_server() as served:
         offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %s\r\nHTTP2-Settings: AAMAAABk\r\n\r\n" % protocol
         client = await served.connect(GET[:-2] + offer)
@@ -404,7 +404,7 @@ async def test_offer_to_upgrade_gets_a_plain_response_and_no_open_connection(pro
         assert await client.rest() == b""
 
 
-async def test_process_may_open_as_many_files_as_it_has_connections():
+async def test_file_limit_is_raised_for_the_connection_limit():
     import resource
 
     assert connection_limits.raise_file_limit() >= MAX_CONNECTIONS + connection_limits.RESERVED_FILES

@@ -1,4 +1,4 @@
-"""The whole product behind PgBouncer in transaction mode, without a way past it."""
+"""The application behind PgBouncer in transaction mode, without a direct connection."""
 
 import asyncio
 import os
@@ -19,8 +19,8 @@ ADMIN_EMAIL = "boss@example.com"
 async def _run_command(*words: str, stdin: str = "", **environment: str) -> tuple[int, str]:
     process = await _start_command(*words, **environment)
     async with asyncio.timeout(120):
-        said, _ = await process.communicate(stdin.encode())
-    return process.returncode or 0, said.decode()
+        output, _ = await process.communicate(stdin.encode())
+    return process.returncode or 0, output.decode()
 
 
 async def _start_command(*words: str, **environment: str) -> Process:
@@ -50,13 +50,13 @@ async def _wait_for_mail(folder: Path, before: int) -> None:
 async def _stop_worker(worker: Process) -> str:
     worker.terminate()
     async with asyncio.timeout(60):
-        said, _ = await worker.communicate()
-    assert worker.returncode == 0, said.decode()
-    return said.decode()
+        output, _ = await worker.communicate()
+    assert worker.returncode == 0, output.decode()
+    return output.decode()
 
 
 @pytest.mark.parametrize("pooler", ["auto", "transaction"])
-async def test_product_works_twice_in_a_row_behind_a_transaction_pooler(
+async def test_application_works_twice_in_a_row_behind_a_transaction_pooler(
     tmp_path: Path, empty_database_url: str, pooler: str
 ) -> None:
     mails = tmp_path / "mails"
@@ -70,15 +70,15 @@ async def test_product_works_twice_in_a_row_behind_a_transaction_pooler(
         assert created[0] == 0, created[1]
         for number, processes in enumerate(("1", "2")):
             await _run_once(tmp_path, mails, number, ours | {"WEB_CONCURRENCY": processes})
-        code, said = await _run_command("doctor", **ours)
-        assert code == 0, said
-        assert "through a transaction pooler: workers poll for jobs" in said
-        assert "DATABASE_DIRECT_URL" in said
+        code, output = await _run_command("doctor", **ours)
+        assert code == 0, output
+        assert "through a transaction pooler: workers poll for jobs" in output
+        assert "DATABASE_DIRECT_URL" in output
         assert "up to date" in (await _run_command("migrate", "upgrade", **ours))[1]
 
 
 async def _run_once(folder: Path, mails: Path, number: int, settings: dict[str, str]) -> None:
-    """Serve, work, sign in, and have a job send one mail."""
+    """Run server and worker, sign in, and wait for a job that sends an email."""
     server = Server(folder, **settings)
     await server.start()
     worker = await _start_command("worker", **settings)
@@ -92,5 +92,5 @@ async def _run_once(folder: Path, mails: Path, number: int, settings: dict[str, 
     finally:
         server.kill()
         await server.wait_for_exit()
-        said = await _stop_worker(worker)
-    assert "jobs are polled" in said
+        output = await _stop_worker(worker)
+    assert "jobs are polled" in output

@@ -1,4 +1,4 @@
-"""The generated `.env.example`: whole, true to the defaults, and the same whatever was imported before."""
+"""The generated `.env.example`: complete, with the right defaults, and independent of earlier imports."""
 
 import re
 from pathlib import Path
@@ -12,17 +12,17 @@ from undercroft.core.settings import SettingsBase
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_example_in_the_repository_is_fresh() -> None:
+def test_env_example_is_up_to_date() -> None:
     assert (ROOT / ".env.example").read_text(encoding="utf-8") == render_env_example()
 
 
-def test_every_setting_is_there_once() -> None:
+def test_every_setting_is_listed_once() -> None:
     names = re.findall(r"^# ([A-Z][A-Z0-9_]+)=", render_env_example(), re.MULTILINE)
     assert len(names) == len(set(names)) == sum(len(declared.model_fields) for declared in list_settings_classes())
     assert {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "SMTP_HOST", "PORT"} <= set(names)
 
 
-def test_what_production_refuses_to_start_without_is_named_first() -> None:
+def test_required_production_settings_are_listed_first() -> None:
     head = render_env_example().partition("# ---")[0]
     assert re.findall(r"^#   (\w+)$", head, re.MULTILINE) == [
         "SECRET_KEY",
@@ -34,7 +34,7 @@ def test_what_production_refuses_to_start_without_is_named_first() -> None:
 
 
 @pytest.mark.parametrize("declared", list_settings_classes(), ids=lambda declared: declared.__name__)
-def test_taking_over_every_line_changes_nothing(
+def test_using_every_line_of_the_example_changes_no_setting(
     declared: type[SettingsBase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in declared.model_fields:
@@ -44,7 +44,7 @@ def test_taking_over_every_line_changes_nothing(
     assert declared(_env_file=taken_over) == declared(_env_file=None)
 
 
-def test_a_settings_class_of_somebody_elses_is_not_listed() -> None:
+def test_settings_class_of_another_package_is_not_listed() -> None:
     class Foreign(SettingsBase):
         foreign_setting: str = ""
 

@@ -1,4 +1,4 @@
-"""Whether the schema is the newest, seen without Alembic."""
+"""Schema checks without Alembic."""
 
 import asyncpg
 
@@ -6,11 +6,11 @@ from undercroft.app.migrations import upgrade_all
 from undercroft.app.schema import is_current
 
 
-async def test_an_empty_database_is_not(empty_database_url: str) -> None:
+async def test_empty_database_is_not_current(empty_database_url: str) -> None:
     assert not await is_current(empty_database_url)
 
 
-async def test_a_migrated_database_is_until_one_history_stands_elsewhere(empty_database_url: str) -> None:
+async def test_schema_is_current_only_if_every_history_is_at_its_last_revision(empty_database_url: str) -> None:
     await upgrade_all(empty_database_url)
     assert await is_current(empty_database_url)
 

@@ -1,4 +1,4 @@
-"""`undercroft serve`: what it refuses, and how it goes."""
+"""`undercroft serve`: startup errors and shutdown."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ SECRET = "a secret for tests only, 0123456789 abcdefghij"
 
 
 class Server:
-    """`undercroft serve` as a process, in an empty folder."""
+    """An `undercroft serve` process in an empty folder."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.port = free_port()
@@ -57,8 +57,8 @@ class Server:
     async def wait_for_exit(self) -> tuple[int, str]:
         assert self.process is not None
         async with asyncio.timeout(60):
-            _, said = await self.process.communicate()
-        return self.process.returncode or 0, said.decode()
+            _, output = await self.process.communicate()
+        return self.process.returncode or 0, output.decode()
 
     def kill(self) -> None:
         if self.process is not None and self.process.returncode is None:
@@ -67,27 +67,27 @@ class Server:
 
 async def _startup_error(server: Server) -> str:
     await server.start()
-    code, said = await server.wait_for_exit()
-    assert code == 2, said
-    assert "Traceback" not in said
-    return said
+    code, output = await server.wait_for_exit()
+    assert code == 2, output
+    assert "Traceback" not in output
+    return output
 
 
-async def test_weak_production_is_refused_with_all_faults_in_one_message(tmp_path: Path):
-    said = await _startup_error(Server(tmp_path, ENVIRONMENT="production", SECRET_KEY="weak"))
-    assert "SECRET_KEY" in said
-    assert "PUBLIC_URL" in said
-    assert "SMTP_HOST" in said
-    assert "weak\n" not in said
+async def test_weak_production_settings_are_reported_in_one_message(tmp_path: Path):
+    output = await _startup_error(Server(tmp_path, ENVIRONMENT="production", SECRET_KEY="weak"))
+    assert "SECRET_KEY" in output
+    assert "PUBLIC_URL" in output
+    assert "SMTP_HOST" in output
+    assert "weak\n" not in output
 
 
-async def test_an_old_schema_is_refused_with_what_to_type(tmp_path: Path, empty_database_url: str):
-    said = await _startup_error(Server(tmp_path, DATABASE_URL=empty_database_url))
-    assert "undercroft migrate upgrade" in said
-    assert "MIGRATE_ON_START" in said
+async def test_server_refuses_an_outdated_schema_with_the_fix(tmp_path: Path, empty_database_url: str):
+    output = await _startup_error(Server(tmp_path, DATABASE_URL=empty_database_url))
+    assert "undercroft migrate upgrade" in output
+    assert "MIGRATE_ON_START" in output
 
 
-async def test_with_migrate_on_start_an_old_schema_is_made_new(tmp_path: Path, empty_database_url: str):
+async def test_migrate_on_start_updates_an_outdated_schema(tmp_path: Path, empty_database_url: str):
     server = Server(tmp_path, DATABASE_URL=empty_database_url, MIGRATE_ON_START="true", TENANT_RLS="off")
     await server.start()
     try:
@@ -97,12 +97,12 @@ async def test_with_migrate_on_start_an_old_schema_is_made_new(tmp_path: Path, e
         await server.wait_for_exit()
 
 
-async def test_no_database_an_unreachable_one_and_a_taken_port_are_told(tmp_path: Path, database_url: str):
+async def test_missing_or_unreachable_database_and_port_in_use_are_reported(tmp_path: Path, database_url: str):
     assert "DATABASE_URL is not set" in await _startup_error(Server(tmp_path))
-    nowhere = "postgresql://somebody:their-secret@127.0.0.1:9/nothing"
-    said = await _startup_error(Server(tmp_path, DATABASE_URL=nowhere, DB_START_TIMEOUT="0"))
-    assert "DATABASE_URL" in said
-    assert "their-secret" not in said
+    nowhere = "postgresql://me:my-secret@127.0.0.1:9/nothing"
+    output = await _startup_error(Server(tmp_path, DATABASE_URL=nowhere, DB_START_TIMEOUT="0"))
+    assert "DATABASE_URL" in output
+    assert "my-secret" not in output
     server = Server(tmp_path, DATABASE_URL=database_url)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", server.port))
@@ -110,20 +110,20 @@ async def test_no_database_an_unreachable_one_and_a_taken_port_are_told(tmp_path
         assert f"port {server.port}" in await _startup_error(server)
 
 
-async def test_a_place_for_metrics_that_does_not_exist_ends_the_start(tmp_path: Path, database_url: str):
+async def test_missing_metrics_directory_is_a_startup_error(tmp_path: Path, database_url: str):
     missing = tmp_path / "missing"
     server = Server(tmp_path, DATABASE_URL=database_url, PROMETHEUS_MULTIPROC_DIR=str(missing))
     await server.start()
     try:
-        code, said = await server.wait_for_exit()
+        code, output = await server.wait_for_exit()
     finally:
         server.kill()
-    assert (code, "Traceback" in said) == (1, False), said
-    assert str(missing) in said
+    assert (code, "Traceback" in output) == (1, False), output
+    assert str(missing) in output
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_sigterm_finishes_what_is_in_flight_and_ends_with_0(
+async def test_sigterm_finishes_requests_in_flight_and_exits_with_0(
     tmp_path: Path, database_url: str, owner_url: str, workers: str
 ):
     patient = {"SHUTDOWN_TIMEOUT": "20", "DB_LOCK_TIMEOUT": "20", "DB_STATEMENT_TIMEOUT": "20"}
@@ -136,7 +136,7 @@ async def test_sigterm_finishes_what_is_in_flight_and_ends_with_0(
         async with httpx.AsyncClient() as http:
             async with holder.transaction():
                 await holder.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
-                body = {"email": "nobody@example.com", "password": "three otters in a boat"}
+                body = {"email": "unknown@example.com", "password": "three otters in a boat"}
                 request = asyncio.create_task(http.post(f"{server.url}/api/v1/auth/login", json=body))
                 await _waits_for_the_lock(holder)
                 server.process.terminate()
@@ -166,7 +166,7 @@ async def _no_longer_listens(server: Server) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_refusal_reaches_a_client_that_is_still_sending(tmp_path: Path, database_url: str):
+async def test_error_response_reaches_a_client_that_is_still_sending(tmp_path: Path, database_url: str):
     server = Server(tmp_path, DATABASE_URL=database_url)
     await server.start()
     try:
@@ -184,7 +184,7 @@ async def test_a_refusal_reaches_a_client_that_is_still_sending(tmp_path: Path, 
         server.kill()
 
 
-async def test_workers_go_when_their_main_process_is_killed(tmp_path: Path, database_url: str):
+async def test_worker_processes_exit_when_the_main_process_is_killed(tmp_path: Path, database_url: str):
     server = Server(tmp_path, DATABASE_URL=database_url, WEB_CONCURRENCY="2", SHUTDOWN_TIMEOUT="2")
     await server.start()
     await server.wait_until_healthy()
@@ -198,7 +198,7 @@ async def test_workers_go_when_their_main_process_is_killed(tmp_path: Path, data
 
 
 def _in_session(leader: int) -> list[int]:
-    """The living processes of a session, by `ps`, which both Linux and macOS have."""
+    """Return the running processes of a session, with `ps`, which exists on Linux and macOS."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True)
     rows = (line.split() for line in listed.stdout.splitlines())
     return [int(pid) for pid, group, state in rows if int(group) == leader and not state.startswith("Z")]

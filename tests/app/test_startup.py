@@ -1,4 +1,4 @@
-"""How `serve` and `worker` start on a schema of another release, and while the database is down."""
+"""Startup of `serve` and `worker` on the schema of another release, and while the database is down."""
 
 import asyncio
 import os
@@ -26,15 +26,15 @@ SETTINGS = {
     "UNDERCROFT_ENV_FILE": "nowhere",
 }
 SHARED = {"TENANT_RLS": os.environ.get("TENANT_RLS", "off")}
-"""For the database that the tests share, which has policies where the run has them."""
+"""Settings for the shared test database, which has row-level security if the test run has it."""
 
 
 class Command:
-    """An `undercroft` command whose output is read while it runs."""
+    """An `undercroft` command; its output is read while it runs."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
-        self.said = ""
+        self.output = ""
 
     @classmethod
     async def start(cls, *words: str, **environment: str) -> "Command":
@@ -43,20 +43,20 @@ class Command:
         return cls(await asyncio.create_subprocess_exec(*command, env=whole, stdout=PIPE, stderr=STDOUT))
 
     async def wait_for_output(self, words: str) -> None:
-        """Read on until these words were printed. Fails when the command ends before."""
+        """Read until these words have been printed. Fails if the command ends first."""
         assert self.process.stdout is not None
         async with asyncio.timeout(60):
-            while words not in self.said:
+            while words not in self.output:
                 line = await self.process.stdout.readline()
-                assert line, self.said
-                self.said += line.decode()
+                assert line, self.output
+                self.output += line.decode()
 
     async def end(self) -> int:
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(60):
             rest, _ = await self.process.communicate()
-        self.said += rest.decode()
+        self.output += rest.decode()
         return self.process.returncode or 0
 
 
@@ -78,7 +78,7 @@ NEWER = (
 
 @pytest.fixture
 async def newer_url(empty_database_url: str) -> str:
-    """A database that a newer, compatible release has migrated."""
+    """A database migrated by a newer, compatible release."""
     await upgrade_all(empty_database_url, rls=build_row_security(enabled=False))
     await _execute(empty_database_url, *(statement.format(compatible=True) for statement in NEWER))
     return empty_database_url
@@ -89,11 +89,11 @@ async def test_server_starts_on_a_newer_schema_with_one_warning(tmp_path: Path, 
     serving = await Command.start("serve", "--port", str(port), DATABASE_URL=newer_url)
     try:
         await serving.wait_for_output("newer than this release")
-        assert "9999_future of core" in serving.said
+        assert "9999_future of core" in serving.output
         await _wait_until_healthy(port)
     finally:
         assert await serving.end() == 0
-    assert serving.said.count("newer than this release") == 1
+    assert serving.output.count("newer than this release") == 1
 
 
 async def test_worker_and_commands_start_on_a_newer_schema(newer_url: str) -> None:
@@ -102,13 +102,13 @@ async def test_worker_and_commands_start_on_a_newer_schema(newer_url: str) -> No
         await worker.wait_for_output("worker.started")
     finally:
         assert await worker.end() == 0
-    assert worker.said.count("newer than this release") == 1
+    assert worker.output.count("newer than this release") == 1
     for words in (("seed",), ("migrate", "upgrade"), ("doctor",)):
         extra = {"ENVIRONMENT": "development", "DEMO_PASSWORD": "a demo password 123"}
         command = await Command.start(*words, DATABASE_URL=newer_url, **extra)
         async with asyncio.timeout(60):
-            said, _ = await command.process.communicate()
-        assert command.process.returncode == 0, said.decode()
+            output, _ = await command.process.communicate()
+        assert command.process.returncode == 0, output.decode()
 
 
 @pytest.mark.parametrize("words", [("serve",), ("worker",)], ids=" ".join)
@@ -117,15 +117,13 @@ async def test_schema_that_excludes_older_releases_is_refused(empty_database_url
     await _execute(empty_database_url, *(statement.format(compatible=False) for statement in NEWER))
     command = await Command.start(*words, DATABASE_URL=empty_database_url)
     async with asyncio.timeout(60):
-        said, _ = await command.process.communicate()
-    assert command.process.returncode == 2, said.decode()
-    assert "9999_future of core excludes older releases" in said.decode()
-    assert "Install the newer release" in said.decode()
+        output, _ = await command.process.communicate()
+    assert command.process.returncode == 2, output.decode()
+    assert "9999_future of core excludes older releases" in output.decode()
+    assert "Install the newer release" in output.decode()
 
 
-async def test_application_role_reads_the_record_of_migrations_and_writes_nothing(
-    database_url: str, owner_url: str
-) -> None:
+async def test_application_role_can_read_but_not_write_the_migrations_table(database_url: str, owner_url: str) -> None:
     if database_url == owner_url:
         pytest.skip("This server has one role for everything")
     connection = await asyncpg.connect(database_url)
@@ -144,7 +142,7 @@ async def test_application_role_reads_the_record_of_migrations_and_writes_nothin
 
 
 class Proxy:
-    """A port in front of PostgreSQL that is closed at first, as while the server is down."""
+    """A TCP proxy to PostgreSQL that is closed at first, as if the server were down."""
 
     def __init__(self, url: str) -> None:
         self._host, self._port = url.rpartition("@")[2].partition("/")[0].rsplit(":", 1)
@@ -157,7 +155,7 @@ class Proxy:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
 
     async def close(self) -> None:
-        """As when the server goes down: connections break."""
+        """Close all connections, as if the server went down."""
         if self._server is not None:
             self._server.close()
             for task in self._tasks:
@@ -202,7 +200,7 @@ async def _wait_until_healthy(port: int) -> None:
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-async def test_server_waits_for_a_database_that_is_down_and_says_so_once(proxy: Proxy, processes: str) -> None:
+async def test_server_waits_for_an_unavailable_database_and_logs_once(proxy: Proxy, processes: str) -> None:
     port = free_port()
     serving = await Command.start(
         "serve", "--port", str(port), DATABASE_URL=proxy.url, **SHARED, WEB_CONCURRENCY=processes
@@ -214,10 +212,10 @@ async def test_server_waits_for_a_database_that_is_down_and_says_so_once(proxy: 
         await _wait_until_healthy(port)
     finally:
         assert await serving.end() == 0
-    assert serving.said.count("cannot be used: nothing listens there") == 1
+    assert serving.output.count("cannot be used: nothing listens there") == 1
 
 
-async def test_worker_waits_for_a_database_that_is_down(proxy: Proxy) -> None:
+async def test_worker_waits_for_an_unavailable_database(proxy: Proxy) -> None:
     worker = await Command.start("worker", DATABASE_URL=proxy.url, **SHARED, REDIS_URL="redis://127.0.0.1:1/0")
     try:
         await worker.wait_for_output("Waiting for it")
@@ -227,7 +225,7 @@ async def test_worker_waits_for_a_database_that_is_down(proxy: Proxy) -> None:
         assert await worker.end() == 0
 
 
-async def test_migrate_upgrade_waits_for_a_database_that_is_down(proxy: Proxy) -> None:
+async def test_migrate_upgrade_waits_for_an_unavailable_database(proxy: Proxy) -> None:
     upgrading = await Command.start("migrate", "upgrade", DATABASE_URL=proxy.url, **SHARED)
     await upgrading.wait_for_output("Waiting for it")
     await proxy.open()
@@ -236,12 +234,12 @@ async def test_migrate_upgrade_waits_for_a_database_that_is_down(proxy: Proxy) -
         assert await upgrading.process.wait() == 0
 
 
-async def test_waiting_ends_with_a_refusal_after_its_time(proxy: Proxy) -> None:
+async def test_startup_fails_after_the_database_timeout(proxy: Proxy) -> None:
     serving = await Command.start("serve", DATABASE_URL=proxy.url, **SHARED, DB_START_TIMEOUT="0.3")
     async with asyncio.timeout(60):
-        said, _ = await serving.process.communicate()
+        output, _ = await serving.process.communicate()
     assert serving.process.returncode == 2
-    assert "Error: The database at 127.0.0.1" in said.decode()
+    assert "Error: The database at 127.0.0.1" in output.decode()
 
 
 async def test_wrong_password_is_refused_without_waiting(database_url: str) -> None:
@@ -249,13 +247,13 @@ async def test_wrong_password_is_refused_without_waiting(database_url: str) -> N
     wrong = f"{user.rpartition(':')[0]}:wrong@{place}"
     serving = await Command.start("serve", DATABASE_URL=wrong, **SHARED)
     async with asyncio.timeout(60):
-        said, _ = await serving.process.communicate()
+        output, _ = await serving.process.communicate()
     assert serving.process.returncode == 2
-    assert "Waiting" not in said.decode()
-    assert "password authentication failed" in said.decode()
+    assert "Waiting" not in output.decode()
+    assert "password authentication failed" in output.decode()
 
 
-async def test_worker_process_that_is_replaced_while_the_database_is_down_waits(proxy: Proxy) -> None:
+async def test_replacement_worker_process_waits_for_an_unavailable_database(proxy: Proxy) -> None:
     await proxy.open()
     port = free_port()
     serving = await Command.start("serve", "--port", str(port), DATABASE_URL=proxy.url, **SHARED, WEB_CONCURRENCY="2")
@@ -288,7 +286,7 @@ def _command_line(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
-async def test_ten_servers_that_migrate_at_start_migrate_once(empty_database_url: str) -> None:
+async def test_concurrently_starting_servers_migrate_once(empty_database_url: str) -> None:
     ours = {"DATABASE_URL": empty_database_url, "MIGRATE_ON_START": "true"}
     workers = [await Command.start("worker", **ours) for _ in range(4)]
     try:
@@ -311,7 +309,7 @@ def _history(name: str) -> History:
     return found
 
 
-async def test_development_leaves_a_migration_that_can_lose_data_to_the_developer(empty_database_url: str) -> None:
+async def test_development_server_does_not_apply_a_lossy_migration(empty_database_url: str) -> None:
     await upgrade_all(empty_database_url, rls=build_row_security(enabled=False))
     await migrations.downgrade(empty_database_url, _history("core"), "0006_known_places")
     port = free_port()
@@ -321,14 +319,14 @@ async def test_development_leaves_a_migration_that_can_lose_data_to_the_develope
         await _wait_until_alive(port)
     finally:
         assert await serving.end() == 0
-    assert "The migration 0007_join_offers of core can lose data" in serving.said
-    assert "0007_join_offers.py" in serving.said
-    assert "UPDATE teams SET" in serving.said
+    assert "The migration 0007_join_offers of core can lose data" in serving.output
+    assert "0007_join_offers.py" in serving.output
+    assert "UPDATE teams SET" in serving.output
     (status,) = await migrations.get_statuses(empty_database_url, [_history("core")])
     assert status.current == "0006_known_places"
 
 
-async def test_development_runs_a_migration_that_loses_nothing(empty_database_url: str) -> None:
+async def test_development_server_applies_a_lossless_migration(empty_database_url: str) -> None:
     await upgrade_all(empty_database_url, rls=build_row_security(enabled=False))
     await migrations.downgrade(empty_database_url, _history("projects"), "base")
     port = free_port()
@@ -337,13 +335,13 @@ async def test_development_runs_a_migration_that_loses_nothing(empty_database_ur
         await _wait_until_healthy(port)
     finally:
         assert await serving.end() == 0
-    assert "Warning:" not in serving.said
+    assert "Warning:" not in serving.output
     (status,) = await migrations.get_statuses(empty_database_url, [_history("projects")])
     assert status.pending == ()
 
 
 @pytest.mark.parametrize("behind", [False, True], ids=["same", "another branch"])
-async def test_development_goes_on_without_the_file_of_a_migration_and_says_how_to_repair(
+async def test_development_server_starts_without_a_migration_file_and_suggests_repair(
     newer_url: str, behind: bool
 ) -> None:
     if behind:
@@ -357,17 +355,17 @@ async def test_development_goes_on_without_the_file_of_a_migration_and_says_how_
         await _wait_until_alive(port)
     finally:
         assert await serving.end() == 0
-    assert serving.said.count("its file is missing") == 1
-    assert "9999_future.py" in serving.said
+    assert serving.output.count("its file is missing") == 1
+    assert "9999_future.py" in serving.output
 
 
 async def test_production_refuses_a_database_of_another_branch(newer_url: str) -> None:
     await _execute(newer_url, "UPDATE undercroft_migrations SET down_revision = '0001_core' WHERE revision LIKE '9%'")
     serving = await Command.start("serve", DATABASE_URL=newer_url)
     async with asyncio.timeout(60):
-        said, _ = await serving.process.communicate()
+        output, _ = await serving.process.communicate()
     assert serving.process.returncode == 2
-    assert "9999_future.py" in said.decode()
+    assert "9999_future.py" in output.decode()
 
 
 async def _wait_until_alive(port: int) -> None:

@@ -1,4 +1,4 @@
-"""The worker as a process: what it refuses, how it ends."""
+"""The worker process: startup errors and shutdown."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ async def wait_for_exit(process: Process) -> tuple[int | None, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_worker_starts_is_seen_and_ends_when_asked(database: Database, database_url: str, number: int) -> None:
+async def test_worker_registers_and_stops_at_a_signal(database: Database, database_url: str, number: int) -> None:
     process = await start(database_url)
 
     async def is_registered() -> bool:
@@ -44,19 +44,19 @@ async def test_a_worker_starts_is_seen_and_ends_when_asked(database: Database, d
     assert not await is_registered()
 
 
-async def test_a_queue_that_no_task_uses_is_named_with_those_that_are(database_url: str) -> None:
-    code, errors = await wait_for_exit(await start(database_url, "--queue", "defualt"))
+async def test_unknown_queue_is_reported_with_the_existing_ones(database_url: str) -> None:
+    code, errors = await wait_for_exit(await start(database_url, "--queue", "defaults"))
     assert code == 2
-    assert "No task uses the queue defualt. There are: default" in errors
+    assert "No task uses the queue defaults. Available: default" in errors
 
 
-async def test_a_worker_refuses_an_old_schema(empty_database_url: str) -> None:
+async def test_worker_refuses_an_outdated_schema(empty_database_url: str) -> None:
     code, errors = await wait_for_exit(await start(empty_database_url))
     assert code == 2
     assert "undercroft migrate upgrade" in errors
 
 
-async def test_a_worker_without_a_database_says_what_to_set() -> None:
+async def test_worker_without_a_database_reports_the_missing_setting() -> None:
     code, errors = await wait_for_exit(await start(""))
     assert code == 2
     assert "DATABASE_URL is not set" in errors

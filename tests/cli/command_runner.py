@@ -1,4 +1,4 @@
-"""What a person at a terminal types and sees."""
+"""Runs `undercroft` commands and captures their output."""
 
 import json
 import os
@@ -16,12 +16,12 @@ PRODUCTION = {
     "SMTP_HOST": "smtp.example.com",
     "EMAIL_FROM": "no-reply@example.com",
 }
-"""Everything that production wants, without a database."""
+"""All settings that production requires, except the database."""
 
 
 @dataclass(frozen=True)
 class CommandResult:
-    """The exit code and everything that was printed."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -33,39 +33,39 @@ class CommandResult:
 
 
 def run_command(*words: str, folder: Path, stdin: str = "", **environment: str) -> CommandResult:
-    """Run `undercroft WORDS` in a folder, knowing nothing but this environment; nothing is a terminal."""
-    wanted = {"words": words, "folder": str(folder), "environment": clean_environment(environment), "stdin": stdin}
+    """Run `undercroft WORDS` in a folder with only this environment and without a terminal."""
+    request = {"words": words, "folder": str(folder), "environment": clean_environment(environment), "stdin": stdin}
     process = get_fork_server()
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps(wanted) + "\n")
+    process.stdin.write(json.dumps(request) + "\n")
     process.stdin.flush()
     return CommandResult(**json.loads(process.stdout.readline()))
 
 
 def run_on_terminal(*words: str, folder: Path, columns: int) -> str:
-    """What `undercroft WORDS` prints on a terminal of this width, without its colors."""
-    ours, theirs = os.openpty()
+    """Return the output of `undercroft WORDS` on a terminal of this width, without colors."""
+    master, slave = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "undercroft.cli", *words],
         cwd=folder,
         env=clean_environment({"COLUMNS": str(columns), "NO_COLOR": "1", "TERM": "dumb"}),
         stdin=subprocess.DEVNULL,
-        stdout=theirs,
+        stdout=slave,
     )
-    os.close(theirs)
+    os.close(slave)
     printed = b""
     with suppress(OSError):  # Linux reports the end of a terminal as an error
-        while chunk := os.read(ours, 65536):
+        while chunk := os.read(master, 65536):
             printed += chunk
-    os.close(ours)
+    os.close(master)
     assert process.wait() == 0
     return printed.decode()
 
 
 @cache
 def get_fork_server() -> "subprocess.Popen[str]":
-    """The process that has imported the product; it ends with ours."""
+    """Start the process that has imported the application; it ends when the test process ends."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.cli.fork_server"],
         cwd=Path(__file__).parents[2],
@@ -76,6 +76,6 @@ def get_fork_server() -> "subprocess.Popen[str]":
 
 
 def clean_environment(more: Mapping[str, str]) -> dict[str, str]:
-    """The environment of somebody who has set nothing but this."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
-    return {**kept, **more}
+    """Return a minimal environment plus `more`."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
+    return {**inherited, **more}

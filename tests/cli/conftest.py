@@ -1,4 +1,4 @@
-"""The warm process is ended with the tests that use it."""
+"""Stops the fork server after the tests."""
 
 from collections.abc import Iterator
 

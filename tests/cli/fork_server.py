@@ -1,7 +1,7 @@
-"""Runs `undercroft` many times in processes of their own without importing the product anew each time.
+"""Runs `undercroft` in forked processes, which saves importing the application for every run.
 
-One line of JSON per run comes in: the words, the folder, the environment, the standard input. One goes out: the exit
-code and what was printed.
+Reads one JSON line per run: arguments, working directory, environment and standard input. Writes one JSON line with the
+exit code and the output.
 """
 
 import json
@@ -23,15 +23,15 @@ def import_everything() -> None:
     settings.reset()
 
 
-def run(wanted: dict[str, Any]) -> dict[str, Any]:
+def run(request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        stdin.write(wanted["stdin"].encode())
+        stdin.write(request["stdin"].encode())
         stdin.seek(0)
         child = os.fork()
         if child == 0:
             for number, file in enumerate((stdin, out, err)):
                 os.dup2(file.fileno(), number)
-            exec_command(wanted)
+            exec_command(request)
         _, status = os.waitpid(child, 0)
         printed = []
         for file in (out, err):
@@ -40,12 +40,12 @@ def run(wanted: dict[str, Any]) -> dict[str, Any]:
     return {"code": os.waitstatus_to_exitcode(status), "out": printed[0], "err": printed[1]}
 
 
-def exec_command(wanted: dict[str, Any]) -> None:
-    """Be the process that was asked for, and end as it ends."""
-    os.chdir(wanted["folder"])
+def exec_command(request: dict[str, Any]) -> None:
+    """Run the command in this process and exit with its exit code."""
+    os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(wanted["environment"])
-    sys.argv = ["undercroft", *wanted["words"]]
+    os.environ.update(request["environment"])
+    sys.argv = ["undercroft", *request["words"]]
     code: Any = 70
     try:
         main()
@@ -59,6 +59,6 @@ def exec_command(wanted: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     import_everything()
-    answers = os.fdopen(os.dup(1), "w")
+    results = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
-        print(json.dumps(run(json.loads(line))), file=answers, flush=True)
+        print(json.dumps(run(json.loads(line))), file=results, flush=True)

@@ -1,4 +1,4 @@
-"""What commands do is audited, and `undercroft audit prune`."""
+"""Audit entries of commands, and `undercroft audit prune`."""
 
 import asyncio
 from typing import Any
@@ -18,13 +18,13 @@ PASSWORD = "three otters in a boat"
 
 
 async def run(*words: Any, **how: Any) -> str:
-    """The output of a command that goes well, run beside this test's event loop."""
+    """Run a command in a thread, require exit code 0 and return its output."""
     result = await asyncio.to_thread(CliRunner().invoke, *words, **how)
     assert result.exit_code == 0, result.output
     return result.output
 
 
-async def test_every_command_that_changes_something_leaves_one_entry(database: Database) -> None:
+async def test_every_command_that_changes_data_writes_one_audit_entry(database: Database) -> None:
     await SigningKeys(database).ensure()
     for app, words, typed in (
         (user.app, ["create-admin", "root@example.com", "--password-stdin"], PASSWORD),
@@ -43,7 +43,7 @@ async def test_every_command_that_changes_something_leaves_one_entry(database: D
     assert about_root["values"]["after"]["email"] == "root@example.com"
 
 
-async def test_prune_shows_what_would_go_and_drops_it(database: Database, owner_url: str) -> None:
+async def test_audit_prune_lists_old_months_and_drops_them(database: Database, owner_url: str) -> None:
     owner = await asyncpg.connect(owner_url)
     for table in ("audit_entries", "audit_personal"):
         bounds = "FOR VALUES FROM (''2019-03-01Z'') TO (''2019-04-01Z'')"
@@ -56,7 +56,7 @@ async def test_prune_shows_what_would_go_and_drops_it(database: Database, owner_
         assert "Dropped" in await run(audit.app, ["prune"])
         (entry,) = await entries(database)
         assert (entry["action"], entry["actor_kind"]) == ("audit.pruned", "command")
-        assert "Nothing is older" in await run(audit.app, ["prune"])
+        assert "No entries are older" in await run(audit.app, ["prune"])
     finally:
         await owner.execute("DROP TABLE IF EXISTS audit_entries_2019_03, audit_personal_2019_03")
         await owner.close()
@@ -69,5 +69,7 @@ def unlimited_retention() -> Any:
     settings.use(AuditSettings())
 
 
-async def test_prune_says_that_all_is_kept(database: Database, unlimited_retention: None) -> None:
-    assert "all of it is kept" in await run(audit.app, ["prune"])
+async def test_audit_prune_drops_nothing_when_retention_is_unlimited(
+    database: Database, unlimited_retention: None
+) -> None:
+    assert "nothing to drop" in await run(audit.app, ["prune"])

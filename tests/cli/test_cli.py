@@ -1,4 +1,4 @@
-"""The command line as a person meets it."""
+"""The command line interface."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def undercroft(*arguments: str, cwd: Path, **environment: str) -> subprocess.Com
     )
 
 
-def test_help_lists_every_command_with_what_it_does(tmp_path: Path):
+def test_help_lists_every_command(tmp_path: Path):
     done = undercroft("--help", cwd=tmp_path)
 
     assert done.returncode == 0
@@ -34,20 +34,20 @@ def test_help_lists_every_command_with_what_it_does(tmp_path: Path):
     assert "\033[" not in done.stdout
 
 
-def test_a_command_that_does_not_exist_is_told_on_stderr(tmp_path: Path):
+def test_unknown_command_prints_a_suggestion_on_stderr(tmp_path: Path):
     done = undercroft("sevre", cwd=tmp_path)
     assert done.returncode == 2
     assert "serve" in done.stderr
     assert not done.stdout
 
 
-def test_the_command_line_imports_neither_web_framework_nor_orm(tmp_path: Path):
+def test_cli_imports_neither_web_framework_nor_orm(tmp_path: Path):
     heavy = "import sys, undercroft.cli; print(*{'fastapi', 'sqlalchemy', 'pydantic', 'asyncpg'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.split() == []
 
 
-def test_settings_that_do_not_fit_are_one_message_and_code_2(tmp_path: Path):
+def test_invalid_settings_print_one_message_and_exit_with_2(tmp_path: Path):
     done = undercroft("seed", cwd=tmp_path, DATABASE_URL="mysql://secret@host/x")
 
     assert done.returncode == 2
@@ -59,7 +59,7 @@ def test_settings_that_do_not_fit_are_one_message_and_code_2(tmp_path: Path):
 
 @pytest.fixture
 def broken(tmp_path: Path) -> dict[str, str]:
-    """An environment in which a dependency fails as no one foresaw."""
+    """An environment in which importing a dependency raises an unexpected error."""
     (tmp_path / "rich").mkdir()
     (tmp_path / "rich" / "__init__.py").write_text("")
     (tmp_path / "rich" / "console.py").write_text("raise LookupError('no such luck')")
@@ -67,7 +67,7 @@ def broken(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(tmp_path), "TYPER_USE_RICH": "0"}
 
 
-def test_what_nobody_foresaw_is_short_with_code_1_and_long_on_demand(tmp_path: Path, broken: dict[str, str]):
+def test_unexpected_error_is_short_and_prints_a_traceback_with_debug(tmp_path: Path, broken: dict[str, str]):
     short = undercroft("doctor", cwd=tmp_path, **broken)
     assert short.returncode == 1
     assert "LookupError: no such luck" in short.stderr
@@ -82,14 +82,14 @@ def test_what_nobody_foresaw_is_short_with_code_1_and_long_on_demand(tmp_path: P
         assert "Traceback" in long.stderr
 
 
-def test_the_embedded_database_is_left_out_where_there_is_another(tmp_path: Path):
+def test_db_commands_fail_when_database_url_is_set(tmp_path: Path):
     for command in (("stop",), ("reset", "--yes"), ("url",)):
         done = undercroft("db", *command, cwd=tmp_path, DATABASE_URL="postgresql://a:b@127.0.0.1:9/c")
         assert done.returncode == 2
         assert "DATABASE_URL is set" in done.stderr
 
 
-def test_stopping_what_does_not_run_says_so(tmp_path: Path):
+def test_db_stop_fails_when_dev_is_not_running(tmp_path: Path):
     done = undercroft("db", "stop", cwd=tmp_path)
     assert done.returncode == 2
     assert "undercroft dev" in done.stderr

@@ -1,4 +1,4 @@
-"""Errors in a developer's module, as `undercroft` prints them: file, line, the line itself and the fix, once."""
+"""Error messages for errors in a developer's module: file, line number, source line and the fix."""
 
 import subprocess
 import sys
@@ -26,11 +26,11 @@ PERMISSIONS = (Permission("hotels:read", "See hotels.", ALL_ROLES),)
 
 @dataclass(frozen=True)
 class BrokenModule:
-    """What is wrong, the files of the module, where the error is, its line, and what the message says besides."""
+    """A module with an error, the expected location and source line, and further expected parts of the message."""
 
     title: str
     files: dict[str, str]
-    place: str
+    location: str
     source: str
     expected: tuple[str, ...]
     command: str = "routes"
@@ -71,7 +71,7 @@ BROKEN = [
     BrokenModule("required modules that are one text", {"__init__": "REQUIRES = ('teams')\n"}, "__init__.py:1",
            "REQUIRES = ('teams')", ("REQUIRES = ('teams',)",)),
     BrokenModule("a module that requires itself", {"__init__": "REQUIRES = ('hotel',)\n"}, "__init__.py:1",
-           "REQUIRES = ('hotel',)", ("hotel → hotel", "Take one out")),
+           "REQUIRES = ('hotel',)", ("hotel → hotel", "Remove one of them")),
     BrokenModule("permissions without a name", {"permissions": "X = 1\n"}, "permissions.py:1", "X = 1",
            ("PERMISSIONS",)),
     BrokenModule("a permission of another module", {"__init__": "REQUIRES = ('teams',)\n",
@@ -82,8 +82,8 @@ BROKEN = [
                "permissions.py:1", "from undercroft", (f"{name!r} is not named things:verb", "another name"))
         for name in ("hotels", "Hotels:read", "hotels:read:all", "hotels: read", ":read", "")
     ),
-    BrokenModule("an error in a view of /admin", {"admin": "\nfrom undercroft.core.admin import AdminVeiw\n"},
-           "admin.py:2", "from undercroft.core.admin import AdminVeiw", ("ImportError", "AdminVeiw")),
+    BrokenModule("an error in a view of /admin", {"admin": "\nfrom undercroft.core.admin import AdminViews\n"},
+           "admin.py:2", "from undercroft.core.admin import AdminViews", ("ImportError", "AdminViews")),
     BrokenModule("a route that is declared twice", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
            "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
            "@router.get('', dependencies=NEEDS)\nasync def b() -> int: ...\n"},
@@ -113,10 +113,10 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=str)
-def test_error_in_a_module_is_shown_once_with_its_line_and_the_fix(broken: BrokenModule, tmp_path: Path) -> None:
+def test_error_in_a_module_is_reported_once_with_its_line_and_the_fix(broken: BrokenModule, tmp_path: Path) -> None:
     seen = _run(broken, tmp_path)
     assert seen.returncode == 1, seen
-    file = f"modules/hotel/{broken.place}"
+    file = f"modules/hotel/{broken.location}"
     assert f"Unexpected error in {file}\n    {broken.source}" in seen.stderr, seen.stderr
     assert seen.stderr.count(file) == 1
     assert [words for words in broken.expected if words not in seen.stderr] == [], seen.stderr

@@ -1,4 +1,4 @@
-"""What every command does when it is used as intended."""
+"""Successful runs of every command."""
 
 import json
 from pathlib import Path
@@ -27,79 +27,79 @@ def successful_output(seen: CommandResult) -> str:
 
 
 @pytest.mark.parametrize("words", ALL_COMMANDS, ids=" ".join)
-def test_every_command_explains_itself(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_every_command_has_help(words: tuple[str, ...], tmp_path: Path) -> None:
     out = successful_output(run_command(*words, "--help", folder=tmp_path))
     assert f"undercroft {' '.join(words)}" in out
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_bare_command_lists_all_of_them(tmp_path: Path) -> None:
+def test_command_without_arguments_lists_all_commands(tmp_path: Path) -> None:
     seen = run_command(folder=tmp_path)
     assert [command for command in COMMANDS if f" {command} " not in seen.out] == []
 
 
-def test_the_version_can_be_asked_for(tmp_path: Path) -> None:
+def test_version_option_prints_the_version(tmp_path: Path) -> None:
     assert successful_output(run_command("--version", folder=tmp_path)).startswith("undercroft 0.")
 
 
-def test_routes_are_listed_whole_and_with_who_may_call_them(tmp_path: Path) -> None:
+def test_routes_are_listed_with_full_paths_and_access_requirements(tmp_path: Path) -> None:
     lines = successful_output(run_command("routes", "projects", folder=tmp_path)).splitlines()
     (restore,) = [line.split() for line in lines if "/restore" in line]
     assert restore[:3] == ["POST", "/api/v1/app/projects/{project_id}/restore", "projects:write"]
 
 
-def test_routes_break_no_word_on_a_narrow_terminal(tmp_path: Path) -> None:
+def test_routes_wrap_no_words_on_a_narrow_terminal(tmp_path: Path) -> None:
     wide, narrow = (
         set(run_on_terminal("routes", folder=tmp_path, columns=columns).translate(BRACKETS).split())
         for columns in (400, 80)
     )
-    assert narrow == wide - {"methods", "path", "who", "what"}
+    assert narrow == wide - {"methods", "path", "access", "summary"}
 
 
-def test_the_schema_is_openapi_and_can_be_written_to_a_file(tmp_path: Path) -> None:
+def test_openapi_prints_the_schema_or_writes_it_to_a_file(tmp_path: Path) -> None:
     printed = json.loads(successful_output(run_command("openapi", folder=tmp_path)))
     successful_output(run_command("openapi", "--out", "api.json", folder=tmp_path))
     assert printed["openapi"].startswith("3.1")
     assert json.loads((tmp_path / "api.json").read_text()) == printed
 
 
-def test_the_example_that_was_written_is_fresh(tmp_path: Path) -> None:
+def test_env_check_accepts_the_file_that_env_write_wrote(tmp_path: Path) -> None:
     successful_output(run_command("env", "--write", folder=tmp_path))
     successful_output(run_command("env", "--check", folder=tmp_path))
     assert (tmp_path / ".env.example").read_text() == successful_output(run_command("env", folder=tmp_path))
 
 
-def test_a_printed_secret_is_good_enough_for_production_and_never_the_same(tmp_path: Path) -> None:
+def test_keys_secret_is_random_and_accepted_in_production(tmp_path: Path) -> None:
     first, second = (successful_output(run_command("keys", "secret", folder=tmp_path)).strip() for _ in range(2))
     assert first != second
     assert "SECRET_KEY" not in run_command("serve", folder=tmp_path, SECRET_KEY=first).err
 
 
-def test_the_first_steps_on_a_database_of_ones_own(empty_database_url: str, tmp_path: Path) -> None:
+def test_new_database_is_migrated_and_gets_a_superadmin(empty_database_url: str, tmp_path: Path) -> None:
     ours = {"DATABASE_URL": empty_database_url, **PRODUCTION}
-    assert "older than this program" in run_command("seed", folder=tmp_path, **ours).err
+    assert "older than this release" in run_command("seed", folder=tmp_path, **ours).err
     assert run_command("migrate", "status", folder=tmp_path, **ours).code == 1
     assert "CREATE TABLE users" in successful_output(
         run_command("migrate", "upgrade", "--sql", folder=tmp_path, **ours)
     )
-    assert "Ran " in successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
+    assert "Applied " in successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     assert "up to date" in successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
-    assert "nothing" in successful_output(run_command("migrate", "status", folder=tmp_path, **ours))
-    assert "agree" in successful_output(run_command("migrate", "check", folder=tmp_path, **ours))
+    assert "none" in successful_output(run_command("migrate", "status", folder=tmp_path, **ours))
+    assert "match" in successful_output(run_command("migrate", "check", folder=tmp_path, **ours))
     created = run_command(
         *("user", "create-admin", "Boss@Example.com", "--password-stdin"),
         folder=tmp_path,
         stdin="correct horse battery staple\n",
         **ours,
     )
-    assert "boss@example.com is a superadmin" in successful_output(created)
+    assert "Created the superadmin boss@example.com" in successful_output(created)
     again = run_command("user", "create-admin", "boss@example.com", folder=tmp_path, **ours)
-    assert "is a superadmin now" in successful_output(again)
-    counted = run_command("shell", folder=tmp_path, stdin="print('people:', run(count(User)))\n", **ours)
-    assert "people: 1" in successful_output(counted)
+    assert "is now a superadmin" in successful_output(again)
+    counted = run_command("shell", folder=tmp_path, stdin="print('users:', run(count(User)))\n", **ours)
+    assert "users: 1" in successful_output(counted)
 
 
-def test_a_history_goes_back_by_steps_and_names_its_revisions_where_it_cannot(
+def test_downgrade_reverts_one_step_and_lists_revisions_when_the_revision_is_invalid(
     empty_database_url: str, tmp_path: Path
 ) -> None:
     ours = {"DATABASE_URL": empty_database_url}
@@ -109,7 +109,7 @@ def test_a_history_goes_back_by_steps_and_names_its_revisions_where_it_cannot(
         assert refused.code == 2, refused.output
         assert "projects cannot go back to" in refused.err
         assert "base, 0001_projects" in refused.err
-    assert "projects is at -1" in successful_output(
+    assert "projects is now at -1" in successful_output(
         run_command("migrate", "downgrade", "projects", "-1", "--yes", folder=tmp_path, **ours)
     )
     assert run_command("migrate", "status", folder=tmp_path, **ours).code == 1
@@ -122,32 +122,34 @@ async def f():
     await s.execute(text("UPDATE projects_alembic_version SET version_num = '0002_future'"))
     await s.execute(text(
       "INSERT INTO undercroft_migrations VALUES ('projects', '0002_future', '0001_projects', true,"
-      " ARRAY['BEGIN', 'ALTER TABLE projects DROP COLUMN colour', 'COMMIT'])"))
-    await s.execute(text("ALTER TABLE projects ADD COLUMN colour text"))
+      " ARRAY['BEGIN', 'ALTER TABLE projects DROP COLUMN color', 'COMMIT'])"))
+    await s.execute(text("ALTER TABLE projects ADD COLUMN color text"))
 
 run(f())
 """
 
 
-def test_repair_undoes_a_migration_without_a_file_after_asking(empty_database_url: str, tmp_path: Path) -> None:
+def test_migrate_repair_reverts_a_migration_without_a_file_after_confirmation(
+    empty_database_url: str, tmp_path: Path
+) -> None:
     ours = {"DATABASE_URL": empty_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     assert "nothing to repair" in successful_output(run_command("migrate", "repair", folder=tmp_path, **ours))
     successful_output(run_command("shell", folder=tmp_path, stdin=NEWER, **ours))
     status = run_command("migrate", "status", folder=tmp_path, **ours)
-    assert (status.code, "0002_future of projects has no file here" in status.out) == (1, True), status.output
-    refused = run_command("migrate", "new", "colours", folder=tmp_path, **ours)
+    assert (status.code, "0002_future of projects has no file." in status.out) == (1, True), status.output
+    refused = run_command("migrate", "new", "colors", folder=tmp_path, **ours)
     assert (refused.code, "undercroft migrate repair" in refused.err) == (2, True), refused.output
 
     asked = run_command("migrate", "repair", folder=tmp_path, stdin="n\n", **ours)
-    assert (asked.code, "DROP COLUMN colour" in asked.out) == (1, True), asked.output
+    assert (asked.code, "DROP COLUMN color" in asked.out) == (1, True), asked.output
     assert "0002_future" in run_command("migrate", "status", folder=tmp_path, **ours).out
-    assert "projects is at 0001_projects." in successful_output(
+    assert "projects is now at 0001_projects." in successful_output(
         run_command("migrate", "repair", "--yes", folder=tmp_path, **ours)
     )
 
     successful_output(run_command("migrate", "status", folder=tmp_path, **ours))
-    assert "agree" in successful_output(run_command("migrate", "check", folder=tmp_path, **ours))
+    assert "match" in successful_output(run_command("migrate", "check", folder=tmp_path, **ours))
 
 
 def test_lossless_upgrade_stops_with_the_file_and_the_statement(empty_database_url: str, tmp_path: Path) -> None:
@@ -166,19 +168,19 @@ def test_lossless_upgrade_stops_with_the_file_and_the_statement(empty_database_u
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
 
 
-def test_new_writes_nothing_when_nothing_differs(empty_database_url: str, tmp_path: Path) -> None:
+def test_migrate_new_creates_no_file_when_models_match_the_database(empty_database_url: str, tmp_path: Path) -> None:
     ours = {"DATABASE_URL": empty_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     for more in ((), ("--module", "projects")):
-        out = successful_output(run_command("migrate", "new", "colours", *more, folder=tmp_path, **ours))
+        out = successful_output(run_command("migrate", "new", "colors", *more, folder=tmp_path, **ours))
         assert "there is nothing to migrate" in out
-        assert "Wrote" not in out
-    users = run_command("migrate", "new", "colours", "--module", "users", folder=tmp_path, **ours)
-    assert (users.code, "their tables are the core's" in users.err) == (2, True), users.output
+        assert "Created" not in out
+    users = run_command("migrate", "new", "colors", "--module", "users", folder=tmp_path, **ours)
+    assert (users.code, "its tables belong to the core history" in users.err) == (2, True), users.output
 
 
 @pytest.mark.parametrize("message", ["", "  ", "!!!", "\x07 bell"])
-def test_a_migration_wants_a_name(empty_database_url: str, tmp_path: Path, message: str) -> None:
+def test_migrate_new_requires_a_message(empty_database_url: str, tmp_path: Path, message: str) -> None:
     ours = {"DATABASE_URL": empty_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     refused = run_command("migrate", "new", message, folder=tmp_path, **ours)
@@ -186,7 +188,7 @@ def test_a_migration_wants_a_name(empty_database_url: str, tmp_path: Path, messa
     assert "Say in a few words what changes" in refused.err
 
 
-def test_a_database_url_may_say_more_than_where_the_database_is(empty_database_url: str, tmp_path: Path) -> None:
+def test_database_url_may_contain_connection_options(empty_database_url: str, tmp_path: Path) -> None:
     more = "sslmode=prefer&channel_binding=prefer&connect_timeout=5&target_session_attrs=read-write&application_name=us"
     ours = {"DATABASE_URL": f"{empty_database_url}?{more}", **PRODUCTION}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
@@ -194,9 +196,7 @@ def test_a_database_url_may_say_more_than_where_the_database_is(empty_database_u
     successful_output(run_command("keys", "list", folder=tmp_path, **ours))
 
 
-def test_what_is_done_in_a_shell_is_told_to_all_modules_and_works_on_the_team_of_its_block(
-    empty_database_url: str, tmp_path: Path
-) -> None:
+def test_shell_runs_subscribers_and_respects_the_tenant_block(empty_database_url: str, tmp_path: Path) -> None:
     ours = {"DATABASE_URL": empty_database_url, **PRODUCTION}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     lines = (
@@ -222,7 +222,7 @@ def test_what_is_done_in_a_shell_is_told_to_all_modules_and_works_on_the_team_of
     assert "teams: 1" in out
 
 
-def test_a_weak_or_empty_password_is_refused_with_the_reason(empty_database_url: str, tmp_path: Path) -> None:
+def test_create_admin_refuses_a_weak_or_empty_password(empty_database_url: str, tmp_path: Path) -> None:
     ours = {"DATABASE_URL": empty_database_url, **PRODUCTION}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     for password in ("", "short", "password123"):
@@ -232,15 +232,15 @@ def test_a_weak_or_empty_password_is_refused_with_the_reason(empty_database_url:
         assert seen.code == 1, seen.output
         assert seen.err.startswith("Error: ")
     seen = run_command(
-        *("user", "set-password", "nobody@example.com", "--password-stdin"),
+        *("user", "set-password", "unknown@example.com", "--password-stdin"),
         folder=tmp_path,
         stdin="correct horse battery staple\n",
         **ours,
     )
-    assert (seen.code, "nobody@example.com" in seen.err) == (1, True)
+    assert (seen.code, "unknown@example.com" in seen.err) == (1, True)
 
 
-def test_demo_data_can_be_made_twice_in_development(empty_database_url: str, tmp_path: Path) -> None:
+def test_seed_can_run_twice_in_development(empty_database_url: str, tmp_path: Path) -> None:
     ours = {
         "DATABASE_URL": empty_database_url,
         "ENVIRONMENT": "development",
@@ -252,7 +252,7 @@ def test_demo_data_can_be_made_twice_in_development(empty_database_url: str, tmp
     assert "Seeded " in successful_output(run_command("seed", folder=tmp_path, **ours))
 
 
-def test_the_doctor_is_content_with_a_sound_installation(empty_database_url: str, tmp_path: Path) -> None:
+def test_doctor_succeeds_on_a_working_installation(empty_database_url: str, tmp_path: Path) -> None:
     ours = {
         "DATABASE_URL": empty_database_url,
         "ENVIRONMENT": "development",
@@ -264,13 +264,13 @@ def test_the_doctor_is_content_with_a_sound_installation(empty_database_url: str
     assert "up to date" in out
 
 
-def test_models_are_compared_on_a_server_made_for_it(tmp_path: Path) -> None:
-    assert "agree" in successful_output(
+def test_migrate_check_temporary_uses_an_embedded_server(tmp_path: Path) -> None:
+    assert "match" in successful_output(
         run_command("migrate", "check", "--temporary", folder=tmp_path, DATABASE_URL="postgresql://no/no")
     )
 
 
-def test_a_difference_between_models_and_migrations_is_named(empty_database_url: str, tmp_path: Path) -> None:
+def test_migrate_check_lists_differences_between_models_and_migrations(empty_database_url: str, tmp_path: Path) -> None:
     ours = {"DATABASE_URL": empty_database_url}
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     alter = (

@@ -1,4 +1,4 @@
-"""What goes wrong for a person ends in one clear message, an honest exit code and no traceback."""
+"""Errors end commands with one clear message, the right exit code and no traceback."""
 
 import shlex
 import subprocess
@@ -17,7 +17,7 @@ UNREACHABLE = "The database at 127.0.0.1:1 cannot be used: nothing listens there
 
 @dataclass(frozen=True)
 class FailureCase:
-    """Something typed that cannot work, and what must be said about it."""
+    """A command line that must fail, and the expected parts of its output."""
 
     words: str
     expected: tuple[str, ...]
@@ -37,17 +37,17 @@ USAGE_ERRORS = [
     FailureCase("serve --port 70000", ("'--port'", "65535")),
     FailureCase("serve nowhere", ("'nowhere' is not one of 'all', 'public', 'admin'",)),
     FailureCase("dev --port 0", ("'--port'", "greater than or equal to 1")),
-    FailureCase("dev --port 51987 --host no.invalid", ("One cannot listen on no.invalid, port 51987", "--host")),
-    FailureCase("dev --port 51987 --host 192.0.2.1", ("One cannot listen on 192.0.2.1, port 51987", "--host")),
+    FailureCase("dev --port 51987 --host no.invalid", ("Cannot listen on no.invalid, port 51987", "--host")),
+    FailureCase("dev --port 51987 --host 192.0.2.1", ("Cannot listen on 192.0.2.1, port 51987", "--host")),
     FailureCase("worker --concurrency 0", ("'--concurrency'",)),
     FailureCase("migrate sideways", ("No such command 'sideways'", "undercroft migrate --help")),
     FailureCase("migrate new", ("Missing argument 'message'",)),
     FailureCase("migrate new x --module nowhere", ("no history called nowhere", "core", "projects")),
     FailureCase("migrate downgrade nowhere base", ("no history called nowhere",)),
-    FailureCase("db url nobody", ("'nobody' is not one of 'app', 'owner', 'admin'",)),
-    FailureCase("user create-admin nonsense", ("nonsense is not a mail address",)),
+    FailureCase("db url nowhere", ("'nowhere' is not one of 'app', 'owner', 'admin'",)),
+    FailureCase("user create-admin nonsense", ("nonsense is not a valid email address",)),
     FailureCase("user set-password a@example.com", ("--password-stdin",)),
-    FailureCase("env --write --check", ("exclude each other",)),
+    FailureCase("env --write --check", ("cannot be combined",)),
     FailureCase("seed more", ("unexpected extra argument",)),
 ]
 NO_DATABASE = [
@@ -65,9 +65,9 @@ NO_DATABASE = [
             "migrate downgrade core base --yes",
         )
     ),
-    FailureCase("serve", (UNSET, "not fit for production"), environment=PRODUCTION),
+    FailureCase("serve", (UNSET, "invalid for production"), environment=PRODUCTION),
     FailureCase("worker", (UNSET,), environment=PRODUCTION),
-    FailureCase("doctor", (UNSET, "not looked at: mend database first"), 1, PRODUCTION),
+    FailureCase("doctor", (UNSET, "skipped: fix `database` first"), 1, PRODUCTION),
 ]
 UNREACHABLE_DATABASE = [
     *(
@@ -109,13 +109,13 @@ CORRUPT = [
     ),
 ]
 OTHER_FAILURES = [
-    FailureCase("db stop", ("`undercroft dev` does not run in this folder",)),
-    FailureCase("db start", ("`undercroft dev` does not run in this folder",)),
-    FailureCase("db status", ("`undercroft dev` does not run",), 1),
+    FailureCase("db stop", ("`undercroft dev` is not running in this folder",)),
+    FailureCase("db start", ("`undercroft dev` is not running in this folder",)),
+    FailureCase("db status", ("`undercroft dev` is not running",), 1),
     FailureCase("db url", ("no embedded database yet",)),
-    FailureCase("db reset", ("Nothing was done",), 1),
-    FailureCase("db reset --yes", ("DATABASE_URL is set", "leaves it alone"), environment=UNREACHABLE_URL),
-    FailureCase("env --check", (".env.example is stale", "undercroft env --write"), 1),
+    FailureCase("db reset", ("Nothing was changed",), 1),
+    FailureCase("db reset --yes", ("DATABASE_URL is set", "embedded"), environment=UNREACHABLE_URL),
+    FailureCase("env --check", (".env.example is outdated", "undercroft env --write"), 1),
     FailureCase("routes /nothing/here", ("/nothing/here",), 1),
     FailureCase("openapi --out missing/api.json", ("missing/api.json: No such file or directory.",), 1),
     FailureCase("openapi --out .", (".: Is a directory.",), 1),
@@ -123,32 +123,32 @@ OTHER_FAILURES = [
 FAILURES = [*USAGE_ERRORS, *NO_DATABASE, *UNREACHABLE_DATABASE, *CORRUPT, *OTHER_FAILURES]
 
 
-@pytest.mark.parametrize("mistake", FAILURES, ids=str)
-def test_a_mistake_gets_one_clear_message(mistake: FailureCase, tmp_path: Path) -> None:
-    if mistake.env_file is not None:
-        (tmp_path / ".env").write_bytes(mistake.env_file)
-    seen = run_command(*mistake.words.split(), folder=tmp_path, **mistake.environment)
-    assert seen.code == mistake.code, seen.output
-    assert [words for words in mistake.expected if words not in seen.output] == [], seen.output
+@pytest.mark.parametrize("case", FAILURES, ids=str)
+def test_failure_prints_one_clear_message(case: FailureCase, tmp_path: Path) -> None:
+    if case.env_file is not None:
+        (tmp_path / ".env").write_bytes(case.env_file)
+    seen = run_command(*case.words.split(), folder=tmp_path, **case.environment)
+    assert seen.code == case.code, seen.output
+    assert [words for words in case.expected if words not in seen.output] == [], seen.output
     for never in ("Traceback", "most likely ours", "\x1b", "hunter2", "Value error"):
         assert never not in seen.output
 
 
 @pytest.mark.parametrize(("url", "code"), [(UNREACHABLE_URL["DATABASE_URL"], 75), ("mysql://a@b/c", 2)])
-def test_program_of_dev_ends_with_75_when_a_server_is_away(url: str, code: int, tmp_path: Path) -> None:
+def test_supervised_program_exits_with_75_when_a_server_is_unavailable(url: str, code: int, tmp_path: Path) -> None:
     supervised = clean_environment(
-        {"DATABASE_URL": url, "DB_START_TIMEOUT": "0", "UNDERCROFT_LEASH": "1", "ENVIRONMENT": "development"}
+        {"DATABASE_URL": url, "DB_START_TIMEOUT": "0", "UNDERCROFT_SUPERVISED": "1", "ENVIRONMENT": "development"}
     )
     command = [sys.executable, "-m", "undercroft.cli", "worker"]
     with subprocess.Popen(
         command, cwd=tmp_path, env=supervised, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as worker:
         assert worker.stderr is not None
-        said = worker.stderr.read()
-    assert (worker.returncode, "DATABASE_URL" in said) == (code, True), said
+        output = worker.stderr.read()
+    assert (worker.returncode, "DATABASE_URL" in output) == (code, True), output
 
 
-def test_weak_production_settings_are_named_all_at_once(tmp_path: Path) -> None:
+def test_weak_production_settings_are_reported_together(tmp_path: Path) -> None:
     weak = {"SECRET_KEY": "short", "DEMO_PASSWORD": "hunter2hunter2", "EMAIL_PROVIDER": "mailbox"}
     seen = run_command("serve", folder=tmp_path, **weak)
     assert seen.code == 2
@@ -161,14 +161,14 @@ def test_weak_production_settings_are_named_all_at_once(tmp_path: Path) -> None:
     "weak",
     ["0123456789" * 4, "abcdefghijklmnopqrstuvwxyz0123456789", "your-secret-key-goes-here-1234567890", "CHANGEME-" * 5],
 )
-def test_a_secret_that_anybody_would_guess_is_refused_in_production(weak: str, tmp_path: Path) -> None:
+def test_weak_secret_key_is_refused_in_production(weak: str, tmp_path: Path) -> None:
     seen = run_command("serve", folder=tmp_path, **PRODUCTION | UNREACHABLE_URL | {"SECRET_KEY": weak})
     assert seen.code == 2
     assert "SECRET_KEY is too weak" in seen.err
     assert weak not in seen.output
 
 
-def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
+def test_port_in_use_is_reported_with_the_fix(tmp_path: Path) -> None:
     import socket
 
     with socket.socket() as other:
@@ -184,7 +184,7 @@ def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
-def test_a_command_does_without_a_stream_that_is_closed(closed: str, tmp_path: Path) -> None:
+def test_command_works_with_a_closed_standard_stream(closed: str, tmp_path: Path) -> None:
     reading = f"user create-admin a@example.com --password-stdin {closed}"
     for words, code in ((f"routes {closed}", 0), (f"db reset {closed}", 1), (reading, 2)):
         done = _in_shell(words, tmp_path)
@@ -192,18 +192,18 @@ def test_a_command_does_without_a_stream_that_is_closed(closed: str, tmp_path: P
         assert "most likely ours" not in done.stdout + done.stderr
 
 
-def test_what_an_encoding_has_no_sign_for_is_still_printed(tmp_path: Path) -> None:
+def test_unencodable_characters_are_printed_as_question_marks(tmp_path: Path) -> None:
     done = _in_shell("doctor", tmp_path, PYTHONIOENCODING="ascii")
     assert "? settings" in done.stdout
     assert "most likely ours" not in done.stderr
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_command_reports_a_full_disk(tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("There is no /dev/full here")
     done = _in_shell("routes > /dev/full", tmp_path)
     assert done.returncode == 1
-    assert "could not be written: No space left on device." in done.stderr
+    assert "Cannot write the output: No space left on device." in done.stderr
 
 
 def _in_shell(words: str, folder: Path, **more: str) -> "subprocess.CompletedProcess[str]":
@@ -213,7 +213,7 @@ def _in_shell(words: str, folder: Path, **more: str) -> "subprocess.CompletedPro
     )
 
 
-def test_an_error_of_ours_says_where_to_look(tmp_path: Path) -> None:
+def test_unexpected_error_mentions_the_debug_option(tmp_path: Path) -> None:
     broken = "from undercroft.cli import _run; _run.app.callback()(lambda: 1 / 0); _run.main()"
     done = subprocess.run(
         [sys.executable, "-c", broken, "routes"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -224,7 +224,7 @@ def test_an_error_of_ours_says_where_to_look(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_that_was_deleted_is_told(tmp_path: Path) -> None:
+def test_command_reports_a_deleted_working_directory(tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
     undercroft = Path(sys.executable).with_name("undercroft")
@@ -238,4 +238,4 @@ def test_a_folder_that_was_deleted_is_told(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 2
-    assert "This folder has been deleted." in done.stderr
+    assert "The current directory no longer exists." in done.stderr

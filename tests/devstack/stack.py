@@ -1,4 +1,4 @@
-"""A development stack in a folder of its own, as real processes that are found by a mark in their environment."""
+"""Runs a development stack in a temporary folder; its processes are found by a marker in their environment."""
 
 import json
 import os
@@ -38,7 +38,7 @@ class FoundProcess:
 
 
 class Stack:
-    """One folder; `start` may be called again after everything has gone."""
+    """A development stack in a folder. `start` may be called again after all processes have ended."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,20 +49,20 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in _EXCLUDED_VARIABLES}
-        return {**kept, MARK: self.mark, "PYTHONPYCACHEPREFIX": str(self.folder.parent / "compiled")}
+        inherited = {name: value for name, value in os.environ.items() if name not in _EXCLUDED_VARIABLES}
+        return {**inherited, MARK: self.mark, "PYTHONPYCACHEPREFIX": str(self.folder.parent / "compiled")}
 
     @property
     def output(self) -> str:
-        return (self.folder / "said.log").read_text(errors="replace")
+        return (self.folder / "output.log").read_text(errors="replace")
 
     @property
     def state(self) -> dict[str, Any]:
         return dict(json.loads((self.folder / ".undercroft" / "dev.json").read_text()))
 
     def start(self, *, wait: bool = True, under: tuple[str, ...] = ()) -> None:
-        """`make dev`, in a process group of its own, as a terminal would start it; `under` is what runs make."""
-        with (self.folder / "said.log").open("wb") as output:
+        """Run `make dev` in its own process group, as a terminal does. `under` is a command that runs make."""
+        with (self.folder / "output.log").open("wb") as output:
             self.leader = subprocess.Popen(
                 [*under, "make", "dev"],
                 cwd=self.folder,
@@ -88,7 +88,7 @@ class Stack:
         )
 
     def get(self, path: str) -> int:
-        """The status of the answer, 0 when there is none."""
+        """Return the status of the response, or 0 if there is none."""
         return self.post(path, None)
 
     def post(self, path: str, body: object) -> int:
@@ -103,7 +103,7 @@ class Stack:
             return 0
 
     def can_sign_in(self) -> bool:
-        """Whether the demo account is there, which needs the API server and its data."""
+        """Return whether the demo user can sign in, which requires the API server and its data."""
         password = self.state["demo_password"]
         return self.post("/api/v1/auth/login", {"email": "demo@example.com", "password": password}) == 200
 
@@ -119,11 +119,11 @@ class Stack:
         return [found for found in self.processes() if words in found.command]
 
     def processes(self) -> list[FoundProcess]:
-        """Everything that lives and carries the mark."""
+        """Return all running processes with the marker."""
         return [found for entry in Path("/proc").iterdir() if entry.name.isdigit() and (found := self._read(entry))]
 
     def interrupt(self) -> int:
-        """Ctrl-C: SIGINT to the foreground group; returns the launcher's exit code."""
+        """Send SIGINT to the process group, as Ctrl-C does, and return the exit code of the launcher."""
         assert self.leader is not None
         os.killpg(self.leader.pid, signal.SIGINT)
         return self.leader.wait(20)
@@ -134,7 +134,7 @@ class Stack:
             self.leader.wait(5)
 
     def remove(self) -> None:
-        """Kill what is left, and delete data that lie outside of the folder."""
+        """Kill remaining processes and delete data outside the folder."""
         self.kill_all()
         for name in ("postgres", "valkey"):
             data_dirs.delete_data_dir(self.folder / ".undercroft", name)
@@ -157,9 +157,9 @@ class Stack:
         return FoundProcess(int(entry.name), command)
 
 
-def wait_until(true: Callable[[], bool], limit: float = 15, otherwise: Callable[[], str] = str) -> None:
-    """Wait until it is so; fail with what `otherwise` says when it is not within `limit` seconds."""
+def wait_until(condition: Callable[[], bool], limit: float = 15, details: Callable[[], str] = str) -> None:
+    """Wait until the condition is true. Fails with `details` after `limit` seconds."""
     end = time.monotonic() + limit
-    while not true():
-        assert time.monotonic() < end, f"not within {limit} s: {otherwise()}"
+    while not condition():
+        assert time.monotonic() < end, f"not within {limit} s: {details()}"
         time.sleep(0.05)

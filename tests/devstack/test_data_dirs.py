@@ -1,4 +1,4 @@
-"""Where data and programs lie, so that a server without rights reaches them and nobody else gains any."""
+"""Data and program directories: an unprivileged server can use them, and no permissions are relaxed."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ HOLD_LOCK = """
 import pathlib, sys, time
 from undercroft.devstack.machine import file_lock
 with file_lock(pathlib.Path(sys.argv[1])):
-    print("held", flush=True)
+    print("locked", flush=True)
     time.sleep(60)
 """
 CURRENT_USER = ServerUser(os.getuid(), os.getgid())
@@ -24,21 +24,21 @@ OPEN = Path("/tmp" if sys.platform == "linux" else "/private/tmp")
 
 @pytest.fixture
 def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that others cannot walk through, and another place for what lies outside."""
+    """A directory that other users cannot traverse, and a replacement for `/var/lib/undercroft`."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     monkeypatch.setattr(data_dirs, "SYSTEM_DATA_DIR", tmp_path / "outside")
     return home
 
 
-def test_ones_own_data_lie_in_the_state_folder(tmp_path: Path):
+def test_data_dir_of_the_current_user_is_in_the_state_folder(tmp_path: Path):
     folder = data_dirs.ensure_data_dir(tmp_path / "state", "postgres", None)
 
     assert folder == (tmp_path / "state" / "postgres").resolve()
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_below_a_closed_folder_they_lie_outside_and_a_link_leads_there(closed: Path):
+def test_data_dir_below_a_private_directory_is_a_link_to_the_system_directory(closed: Path):
     state = closed / "project" / ".undercroft"
     state.parent.mkdir()
 
@@ -52,7 +52,7 @@ def test_below_a_closed_folder_they_lie_outside_and_a_link_leads_there(closed: P
     assert data_dirs.ensure_data_dir(state, "postgres", CURRENT_USER) == folder
 
 
-def test_data_of_a_deleted_project_are_not_found_by_the_next_one_of_that_name(closed: Path):
+def test_new_project_does_not_see_data_of_a_deleted_project_at_the_same_path(closed: Path):
     state = closed / ".undercroft"
     (data_dirs.ensure_data_dir(state, "postgres", CURRENT_USER) / "secret").touch()
     (state / "postgres").unlink()
@@ -60,7 +60,7 @@ def test_data_of_a_deleted_project_are_not_found_by_the_next_one_of_that_name(cl
     assert not list(data_dirs.ensure_data_dir(state, "postgres", CURRENT_USER).iterdir())
 
 
-def test_a_project_that_was_moved_keeps_its_data_although_another_takes_its_place(closed: Path):
+def test_moved_project_retains_its_data_when_another_takes_its_path(closed: Path):
     (data_dirs.ensure_data_dir(closed / "shop", "postgres", CURRENT_USER) / "precious").touch()
     (closed / "shop").rename(closed / "moved")
 
@@ -70,7 +70,7 @@ def test_a_project_that_was_moved_keeps_its_data_although_another_takes_its_plac
     ]
 
 
-def test_data_that_were_moved_below_a_closed_folder_are_brought_outside(closed: Path):
+def test_data_below_a_private_directory_are_moved_to_the_system_directory(closed: Path):
     state = closed / ".undercroft"
     (state / "postgres").mkdir(parents=True)
     (state / "postgres" / "precious").touch()
@@ -81,7 +81,7 @@ def test_data_that_were_moved_below_a_closed_folder_are_brought_outside(closed: 
     assert [path.name for path in folder.iterdir()] == ["precious"]
 
 
-def test_a_copied_project_is_kept_away_from_the_data_of_the_other(closed: Path):
+def test_copied_project_cannot_use_the_data_of_the_original(closed: Path):
     (data_dirs.ensure_data_dir(closed / "shop", "postgres", CURRENT_USER) / "precious").touch()
     (closed / "copy").mkdir()
     (closed / "copy" / "postgres").symlink_to((closed / "shop" / "postgres").readlink())
@@ -96,7 +96,7 @@ def test_a_copied_project_is_kept_away_from_the_data_of_the_other(closed: Path):
     ]
 
 
-def test_discarded_data_leave_nothing_behind(closed: Path):
+def test_delete_data_dir_removes_data_and_link(closed: Path):
     state = closed / ".undercroft"
     folder = data_dirs.ensure_data_dir(state, "postgres", CURRENT_USER)
 
@@ -107,7 +107,7 @@ def test_discarded_data_leave_nothing_behind(closed: Path):
     assert not (state / "postgres").is_symlink()
 
 
-def test_programs_that_others_cannot_reach_are_copied_once_and_stay_together(closed: Path):
+def test_unreadable_programs_are_copied_once_with_relative_paths(closed: Path):
     (closed / "server" / "bin").mkdir(parents=True)
     program = closed / "server" / "bin" / "server"
     program.write_text("#!/bin/sh\n")
@@ -124,7 +124,7 @@ def test_programs_that_others_cannot_reach_are_copied_once_and_stay_together(clo
     assert data_dirs.ensure_program_dir(closed, ("server",), None) == closed
 
 
-def test_a_folder_is_walkable_only_when_all_above_it_are(tmp_path: Path):
+def test_directory_is_traversable_only_when_all_parents_are(tmp_path: Path):
     assert is_traversable(OPEN)
     assert is_readable(OPEN)
     inner = tmp_path / "closed" / "open"
@@ -133,7 +133,7 @@ def test_a_folder_is_walkable_only_when_all_above_it_are(tmp_path: Path):
     assert not is_traversable(inner)
 
 
-def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path):
+def test_file_lock_is_released_when_the_process_is_killed(tmp_path: Path):
     holder = subprocess.Popen(
         [
             sys.executable,

@@ -1,4 +1,4 @@
-"""`undercroft dev` as a developer meets it: real processes, real kill -9, and nothing left behind."""
+"""`undercroft dev` with real processes: startup, restarts after kill -9, and complete shutdown."""
 
 import signal
 import socket
@@ -22,19 +22,19 @@ PROCESS_PATTERNS = {
 
 
 @pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One folder and one first start for all tests here, because that takes long."""
+def shared_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One folder with one first start for all tests of this file, because a first start is slow."""
     stack = Stack(tmp_path_factory.mktemp("project"))
     yield stack
     stack.remove()
 
 
 @pytest.fixture
-def stack(lasting: Stack) -> Stack:
-    """The stack, running: a test may leave it running or gone, but nothing between."""
-    if not lasting.processes():
-        lasting.start()
-    return lasting
+def stack(shared_stack: Stack) -> Stack:
+    """The running stack. A test must leave it either running or completely stopped."""
+    if not shared_stack.processes():
+        shared_stack.start()
+    return shared_stack
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def project(tmp_path: Path) -> Iterator[Stack]:
     stack.remove()
 
 
-def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(stack: Stack):
+def test_banner_shows_all_urls_and_no_secret_but_the_demo_password(stack: Stack):
     output, password = stack.output, stack.state["demo_password"]
-    for reported in (
+    for text in (
         "/docs",
         "/dev/mailbox",
         f"http://localhost:{stack.port}/",
@@ -54,20 +54,20 @@ def test_it_tells_where_to_look_and_the_demo_password_is_the_only_secret_told(st
         "demo@example.com",
         password,
     ):
-        assert reported in output
+        assert text in output
     secrets = [value for name, value in stack.state.items() if name.endswith(("_password", "_key"))]
     assert not [secret for secret in secrets if secret != password and secret in output]
     assert (stack.folder / ".undercroft" / "dev.json").stat().st_mode & 0o777 == 0o600
     assert stack.can_sign_in()
 
 
-def test_postgres_stays_stopped_until_it_is_started_and_nothing_else_is_restarted(stack: Stack):
+def test_db_stop_and_start_affect_only_postgres(stack: Stack):
     others = {found.pid for words in ("serve all", " worker") for found in stack.find(words)}
 
     assert stack.undercroft("db", "stop").returncode == 0
     assert not stack.find("postgres -D")
     assert stack.undercroft("db", "status").returncode == 1
-    assert "`undercroft db start` starts it" in stack.undercroft("seed").stderr
+    assert "Start it with `undercroft db start`" in stack.undercroft("seed").stderr
     assert stack.get("/api/v1/public/health/ready") == 503
     assert stack.undercroft("db", "start").returncode == 0
 
@@ -75,7 +75,7 @@ def test_postgres_stays_stopped_until_it_is_started_and_nothing_else_is_restarte
     assert {found.pid for words in ("serve all", " worker") for found in stack.find(words)} == others
 
 
-def test_whatever_is_killed_alone_comes_back_and_everything_goes_on(stack: Stack):
+def test_each_killed_process_is_restarted(stack: Stack):
     for words in PROCESS_PATTERNS.values():
         _kill_and_see_it_back(stack, words)
 
@@ -87,7 +87,7 @@ def _kill_and_see_it_back(stack: Stack, words: str) -> None:
     wait_until(stack.can_sign_in, 20, lambda: f"{words}\n{stack.output}")
 
 
-def test_the_walk_of_the_readme_works_as_it_stands(stack: Stack):
+def test_readme_quick_start_works(stack: Stack):
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     walk = readme.partition("<!-- walk -->\n```bash\n")[2].partition("```")[0]
     assert walk.count("curl") == 6
@@ -98,16 +98,16 @@ def test_the_walk_of_the_readme_works_as_it_stands(stack: Stack):
     assert '"total":1' in done.stdout
 
 
-def test_commands_of_this_folder_work_on_the_stack_that_runs_here(stack: Stack):
+def test_commands_use_the_running_stack(stack: Stack):
     status = stack.undercroft("migrate", "status")
     assert (status.returncode, "core" in status.stdout) == (0, True), status.stderr
-    assert "the `undercroft dev` that runs here" in status.stderr
+    assert "Using the running `undercroft dev` stack." in status.stderr
     doctor = stack.undercroft("doctor")
     assert (doctor.returncode, f":{stack.port}" in doctor.stdout) == (0, True), doctor.stdout
     assert stack.undercroft("seed").returncode == 0
 
 
-def test_another_command_on_the_same_data_is_told_that_it_runs(stack: Stack):
+def test_second_dev_and_db_reset_are_refused_while_dev_is_running(stack: Stack):
     second = stack.undercroft("dev", "--port", str(free_port()))
     assert second.returncode == 2
     assert "already running" in second.stderr
@@ -115,13 +115,13 @@ def test_another_command_on_the_same_data_is_told_that_it_runs(stack: Stack):
     assert stack.can_sign_in()
 
 
-def test_ctrl_c_ends_everything(stack: Stack):
+def test_ctrl_c_stops_all_processes(stack: Stack):
     stack.interrupt()
 
     stack.wait_until_gone()
 
 
-def test_when_make_is_killed_nothing_is_left_and_the_next_start_finds_all_data(stack: Stack):
+def test_killed_make_stops_all_processes_and_next_start_finds_all_data(stack: Stack):
     _kill_make(stack)
 
     stack.wait_until_gone()
@@ -134,7 +134,7 @@ def _kill_make(stack: Stack) -> None:
     next(found for found in stack.processes() if found.command.startswith("make")).kill()
 
 
-def test_under_nohup_a_killed_make_takes_all_along_as_well(stack: Stack):
+def test_killed_make_stops_all_processes_under_nohup(stack: Stack):
     _kill_make(stack)
     stack.wait_until_gone()
     stack.start(under=("nohup",))
@@ -144,7 +144,7 @@ def test_under_nohup_a_killed_make_takes_all_along_as_well(stack: Stack):
     stack.wait_until_gone()
 
 
-def test_when_the_supervisor_is_killed_nothing_is_left_even_of_a_frozen_postgres(stack: Stack):
+def test_killed_supervisor_leaves_no_process_when_postgres_is_suspended(stack: Stack):
     (postgres,) = stack.find("postgres -D")
     postgres.kill(signal.SIGSTOP)
     stack.find("undercroft.cli dev")[0].kill()
@@ -152,7 +152,7 @@ def test_when_the_supervisor_is_killed_nothing_is_left_even_of_a_frozen_postgres
     stack.wait_until_gone()
 
 
-def test_after_everything_is_killed_at_once_the_next_start_finds_all_data(stack: Stack):
+def test_next_start_finds_all_data_after_all_processes_were_killed(stack: Stack):
     stack.kill_all()
     stack.wait_until_gone()
 
@@ -161,7 +161,7 @@ def test_after_everything_is_killed_at_once_the_next_start_finds_all_data(stack:
     assert stack.can_sign_in()
 
 
-def test_data_that_somebody_deleted_are_made_anew(stack: Stack):
+def test_deleted_data_are_created_again(stack: Stack):
     stack.kill_all()
     stack.wait_until_gone()
     data_dirs.delete_data_dir(stack.folder / ".undercroft", "postgres")
@@ -171,7 +171,7 @@ def test_data_that_somebody_deleted_are_made_anew(stack: Stack):
     assert stack.can_sign_in()
 
 
-def test_without_its_passwords_it_says_how_to_begin_anew(stack: Stack):
+def test_missing_state_file_is_reported_with_the_fix(stack: Stack):
     stack.kill_all()
     stack.wait_until_gone()
     (stack.folder / ".undercroft" / "dev.json").unlink()
@@ -184,7 +184,7 @@ def test_without_its_passwords_it_says_how_to_begin_anew(stack: Stack):
     assert not list((stack.folder / ".undercroft").glob("postgres/*"))
 
 
-def test_a_first_start_that_was_killed_is_begun_again_at_once(project: Stack):
+def test_killed_first_start_can_be_repeated(project: Stack):
     project.start(wait=False)
     wait_until(lambda: bool(project.find("bin/initdb")), 60, lambda: project.output)
     assert project.leader is not None
@@ -202,7 +202,7 @@ def test_a_first_start_that_was_killed_is_begun_again_at_once(project: Stack):
 
 @pytest.fixture
 def hotel(project: Stack, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module of the project, whose files are watched."""
+    """A module of the project; its files are watched."""
     module = project.folder / "modules" / "hotel"
     module.mkdir(parents=True)
     (module / "__init__.py").write_text("REQUIRES = ()\n")
@@ -216,35 +216,36 @@ def hotel(project: Stack, monkeypatch: pytest.MonkeyPatch) -> Path:
     return module
 
 
-def test_first_start_with_broken_code_waits_for_each_fix_and_then_goes_on(project: Stack, hotel: Path) -> None:
+def test_first_start_with_broken_code_waits_for_each_fix_and_continues(project: Stack, hotel: Path) -> None:
     (hotel / "models.py").write_text("class Hotel(:\n")
     (hotel / "routes.py").write_text("import nothing_like_this\n")
     project.start(wait=False)
-    wait_until(lambda: "This is tried again when a file changes" in project.output, 60, lambda: project.output)
+    wait_until(lambda: "Retrying when a file changes" in project.output, 60, lambda: project.output)
     (hotel / "models.py").write_text("")
-    wait_until(lambda: "is started again when a file changes" in project.output, 60, lambda: project.output)
+    wait_until(lambda: "it restarts when a file changes" in project.output, 60, lambda: project.output)
     assert not project.find(" worker")
     (hotel / "routes.py").write_text("")
 
     project.wait_healthy()
 
     assert project.can_sign_in()
-    assert [project.output.count(f"modules/hotel/{place}") for place in ("models.py:1", "routes.py:1")] == [1, 1]
+    assert [project.output.count(f"modules/hotel/{line}") for line in ("models.py:1", "routes.py:1")] == [1, 1]
+    assert "modules/hotel/routes.py changed, restarting" in project.output
     project.interrupt()
     project.wait_until_gone()
 
 
-def test_first_start_that_waits_for_a_fix_ends_at_ctrl_c(project: Stack, hotel: Path) -> None:
+def test_ctrl_c_stops_a_first_start_that_waits_for_a_fix(project: Stack, hotel: Path) -> None:
     (hotel / "models.py").write_text("class Hotel(:\n")
     project.start(wait=False)
-    wait_until(lambda: "This is tried again when a file changes" in project.output, 60, lambda: project.output)
+    wait_until(lambda: "Retrying when a file changes" in project.output, 60, lambda: project.output)
 
     project.interrupt()
 
     project.wait_until_gone()
 
 
-def test_first_start_with_broken_code_ends_where_changes_are_not_watched(project: Stack, hotel: Path) -> None:
+def test_first_start_with_broken_code_exits_without_reload(project: Stack, hotel: Path) -> None:
     (hotel / "routes.py").write_text("import nothing_like_this\n")
 
     done = project.undercroft("dev", "--no-reload", "--port", str(project.port))
@@ -262,37 +263,37 @@ def _check_error_message(stack: Stack, *words: str, **extra: str) -> None:
     assert not stack.processes()
 
 
-def test_a_taken_port_is_told_with_the_way_out(project: Stack):
+def test_port_in_use_is_reported_with_the_fix(project: Stack):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", project.port))
         taken.listen()
         _check_error_message(project, f"Port {project.port}", "--port")
 
 
-def test_a_corrupt_env_file_is_told(project: Stack):
+def test_corrupt_env_file_is_reported(project: Stack):
     (project.folder / ".env").write_bytes(b"\x00\xff not = a setting\n=\n")
     _check_error_message(project, ".env")
 
 
 @pytest.mark.parametrize("written", ["", "{", "[]", "{}", '{"roles_made": true, "postgres_port": "5432"}'])
-def test_a_damaged_memory_is_told(project: Stack, written: str):
+def test_corrupt_state_file_is_reported(project: Stack, written: str):
     (project.folder / ".undercroft").mkdir()
     (project.folder / ".undercroft" / "dev.json").write_text(written)
     _check_error_message(project, "dev.json")
 
 
-def test_an_unreachable_database_is_told_without_its_password(project: Stack):
-    url = "postgresql://somebody:their-secret@127.0.0.1:9/nothing"
+def test_unreachable_database_is_reported_without_its_password(project: Stack):
+    url = "postgresql://me:my-secret@127.0.0.1:9/nothing"
     done = project.undercroft("dev", "--port", str(project.port), DATABASE_URL=url)
     assert done.returncode == 2
     assert "DATABASE_URL" in done.stderr
     assert "127.0.0.1:9" in done.stderr
-    assert "their-secret" not in done.stdout + done.stderr
+    assert "my-secret" not in done.stdout + done.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_told(project: Stack):
+def test_read_only_project_directory_is_reported(project: Stack):
     closed = Path("/sys" if sys.platform == "linux" else "/System")
     done = project.undercroft("dev", "--port", str(project.port), cwd=closed)
     assert done.returncode == 2
-    assert f"{closed} cannot be written" in done.stderr
+    assert f"Cannot write to {closed}" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL through what machines do to it."""
+"""The embedded PostgreSQL: startup, crashes and leftovers."""
 
 import os
 import shutil
@@ -21,11 +21,11 @@ PASSWORD = "of the superuser"
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="undercroft-test-"))
-    made.chmod(0o711)
-    yield made
-    data_dirs.delete_data_dir(made, "postgres")
-    shutil.rmtree(made)
+    path = Path(tempfile.mkdtemp(prefix="undercroft-test-"))
+    path.chmod(0o711)
+    yield path
+    data_dirs.delete_data_dir(path, "postgres")
+    shutil.rmtree(path)
 
 
 @pytest.fixture
@@ -45,32 +45,32 @@ async def _fetch_value(server: PostgresServer, sql: str) -> Any:
         await connection.close()
 
 
-async def test_it_speaks_utf8_and_utc_and_keeps_what_was_written(postgres: PostgresServer):
+async def test_postgres_uses_utf8_and_utc_and_retains_data(postgres: PostgresServer):
     postgres.start()
     postgres.wait_until_ready()
     assert await _fetch_value(postgres, "SHOW server_encoding") == "UTF8"
     assert await _fetch_value(postgres, "SHOW timezone") == "UTC"
     assert await _fetch_value(postgres, "SELECT lower('ÄÖ') || upper('ß')") == "äöß"
-    await _fetch_value(postgres, "CREATE TABLE kept (id int)")
+    await _fetch_value(postgres, "CREATE TABLE items (id int)")
     postgres.stop()
 
     postgres.start()
     postgres.wait_until_ready()
 
-    assert await _fetch_value(postgres, "SELECT count(*) FROM kept") == 0
+    assert await _fetch_value(postgres, "SELECT count(*) FROM items") == 0
 
 
-async def test_it_keeps_passwords_as_scram_and_listens_on_loopback(postgres: PostgresServer):
+async def test_postgres_stores_scram_passwords_and_listens_on_loopback(postgres: PostgresServer):
     postgres.start()
     postgres.wait_until_ready()
     await ensure(postgres.url, Roles("of the owner", "of the app", "of the admin"))
-    kept = await _fetch_value(postgres, "SELECT array_agg(rolpassword) FROM pg_authid WHERE rolcanlogin")
-    assert len(kept) == 4
-    assert all(password.startswith("SCRAM-SHA-256$") for password in kept)
+    passwords = await _fetch_value(postgres, "SELECT array_agg(rolpassword) FROM pg_authid WHERE rolcanlogin")
+    assert len(passwords) == 4
+    assert all(password.startswith("SCRAM-SHA-256$") for password in passwords)
     assert await _fetch_value(postgres, "SHOW listen_addresses") == "127.0.0.1"
 
 
-async def test_after_a_crash_it_starts_again_at_the_same_place(postgres: PostgresServer):
+async def test_postgres_restarts_after_a_crash(postgres: PostgresServer):
     postgres.start()
     postgres.wait_until_ready()
     assert postgres.process is not None
@@ -83,7 +83,7 @@ async def test_after_a_crash_it_starts_again_at_the_same_place(postgres: Postgre
     assert await _fetch_value(postgres, "SELECT 1") == 1
 
 
-async def test_a_server_that_outlived_its_supervisor_is_stopped_first(postgres: PostgresServer, folder: Path):
+async def test_orphaned_server_is_stopped_before_startup(postgres: PostgresServer, folder: Path):
     postgres.start()
     postgres.wait_until_ready()
     orphan, postgres.process = postgres.process, None
@@ -91,16 +91,16 @@ async def test_a_server_that_outlived_its_supervisor_is_stopped_first(postgres: 
 
     orphan.send_signal(signal.SIGSTOP)
 
-    younger = PostgresServer(folder, machine.free_port(), PASSWORD, dict(NON_DURABLE_SETTINGS))
-    younger.start()
-    younger.wait_until_ready()
+    successor = PostgresServer(folder, machine.free_port(), PASSWORD, dict(NON_DURABLE_SETTINGS))
+    successor.start()
+    successor.wait_until_ready()
 
-    assert await _fetch_value(younger, "SELECT 1") == 1
-    younger.stop()
+    assert await _fetch_value(successor, "SELECT 1") == 1
+    successor.stop()
     assert orphan.wait(10) == 0
 
 
-async def test_a_pid_file_that_names_another_process_is_no_obstacle(postgres: PostgresServer):
+async def test_stale_pid_file_does_not_prevent_startup(postgres: PostgresServer):
     if not postgres.has_data:
         postgres.start()
         postgres.wait_until_ready()
@@ -113,7 +113,7 @@ async def test_a_pid_file_that_names_another_process_is_no_obstacle(postgres: Po
     assert await _fetch_value(postgres, "SELECT 1") == 1
 
 
-def test_a_port_that_is_taken_is_told(folder: Path, postgres: PostgresServer):
+def test_postgres_reports_a_port_in_use(folder: Path, postgres: PostgresServer):
     postgres.start()
     postgres.wait_until_ready()
     other = PostgresServer(folder / "other", postgres.port, PASSWORD, dict(NON_DURABLE_SETTINGS))

@@ -1,4 +1,4 @@
-"""When the supervisor starts a program again, and when it waits for a change."""
+"""When the supervisor restarts a program, and when it waits for a change."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from undercroft.devstack.processes import ManagedProcess, Program, Reaper
 
 
 class Script(Program):
-    """A program of this text."""
+    """A program with this source code."""
 
     def __init__(self, text: str) -> None:
         super().__init__(environment={})
@@ -36,9 +36,9 @@ def _run_until_exit(text: str, managed_processes: list[ManagedProcess]) -> tuple
 
 
 @pytest.mark.parametrize("code", [1, 2])
-def test_program_that_reported_a_mistake_waits_for_a_change(managed_processes: list[ManagedProcess], code: int) -> None:
+def test_program_with_an_error_in_code_waits_for_a_change(managed_processes: list[ManagedProcess], code: int) -> None:
     managed, output = _run_until_exit(f"raise SystemExit({code})", managed_processes)
-    assert output == f"The API server ended (exit code {code}); it is started again when a file changes"
+    assert output == f"The API server stopped (exit code {code}); it restarts when a file changes"
     assert [managed.poll() for _ in range(20)] == [""] * 20
     assert (managed.paused, managed.fatal_exit_code, managed.child.process) == (True, code, None)
     managed.schedule_restart()
@@ -52,12 +52,12 @@ def test_program_that_reported_a_mistake_waits_for_a_change(managed_processes: l
     [
         ("import os; os.kill(os.getpid(), 9)", "SIGKILL"),
         ("raise SystemExit(3)", "exit code 3"),
-        ("raise SystemExit(75)", "a server that it needs is away"),
+        ("raise SystemExit(75)", "a server that it needs is unavailable"),
     ],
 )
-def test_program_that_died_is_started_again(managed_processes: list[ManagedProcess], text: str, cause: str) -> None:
+def test_killed_program_is_restarted(managed_processes: list[ManagedProcess], text: str, cause: str) -> None:
     managed, output = _run_until_exit(text, managed_processes)
-    assert output == f"The API server ended ({cause}); starting it again"
+    assert output == f"The API server stopped ({cause}); restarting"
     end = time.monotonic() + 20
     while managed.child.process is None and time.monotonic() < end:
         managed.poll()

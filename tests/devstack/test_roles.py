@@ -1,4 +1,4 @@
-"""The SQL that `undercroft db roles` prints, run on a real server."""
+"""The SQL of `undercroft db roles`, run on a real server."""
 
 import asyncpg
 import pytest
@@ -23,7 +23,7 @@ def _url(servers, roles: Roles, role: str) -> str:
     return roles.url(role, "127.0.0.1", port)
 
 
-async def test_the_owner_makes_tables_and_the_others_use_them(servers, roles: Roles):
+async def test_owner_creates_tables_and_other_roles_use_them(servers, roles: Roles):
     await ensure(servers.manager_url, roles)
     await ensure(servers.manager_url, roles)
 
@@ -39,13 +39,13 @@ async def test_the_owner_makes_tables_and_the_others_use_them(servers, roles: Ro
         await connection.close()
 
 
-async def test_nobody_else_may_connect(servers, roles: Roles):
+async def test_other_roles_cannot_connect(servers, roles: Roles):
     await ensure(servers.manager_url, roles)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await asyncpg.connect(with_database(servers.app_url, "r_database"))
 
 
-def test_the_script_holds_all_of_it_and_the_urls(roles: Roles):
+def test_script_contains_all_statements_and_urls(roles: Roles):
     text = script(roles)
     for piece in ("CREATE ROLE r_owner", "CREATE DATABASE r_database", "\\gexec", "\\connect r_database", "p''w of"):
         assert piece in text
@@ -53,6 +53,6 @@ def test_the_script_holds_all_of_it_and_the_urls(roles: Roles):
 
 
 @pytest.mark.parametrize("name", ["", "Owner", "a b", "a;drop", 'a"b', "1st"])
-def test_names_that_are_not_plain_are_refused(name: str):
+def test_role_name_must_be_a_plain_identifier(name: str):
     with pytest.raises(ValueError, match="plain"):
         Roles("a", "b", "c", owner=name)

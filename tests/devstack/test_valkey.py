@@ -1,4 +1,4 @@
-"""The embedded Valkey on its own."""
+"""The embedded Valkey."""
 
 import secrets
 import shutil
@@ -16,7 +16,7 @@ from undercroft.devstack.valkey import ValkeyServer
 
 @pytest.fixture
 def state() -> Iterator[Path]:
-    """A folder that the server reaches, with a name that nobody would give one."""
+    """A folder that the server can access, with special characters in its name."""
     folder = Path(tempfile.mkdtemp(prefix='it\'s "a" \\ $folder-')).resolve()
     folder.chmod(0o755)
     yield folder
@@ -31,14 +31,14 @@ def valkey(state: Path) -> Iterator[ValkeyServer]:
     server.stop()
 
 
-def test_it_keeps_its_data_in_a_folder_of_any_name(valkey: ValkeyServer):
+def test_valkey_stores_data_in_a_folder_with_special_characters(valkey: ValkeyServer):
     valkey.start()
     valkey.wait_until_ready()
 
     assert (valkey.data / "appendonlydir").is_dir()
 
 
-def test_damaged_data_are_told_with_the_way_out(valkey: ValkeyServer):
+def test_corrupt_data_are_reported_with_the_fix(valkey: ValkeyServer):
     (valkey.data / "appendonlydir").mkdir(mode=0o755)
     (valkey.data / "appendonlydir" / "appendonly.aof.manifest").write_text("damaged\n")
     valkey.start()

@@ -16,7 +16,7 @@ FAST_SETTINGS = {"JOBS_REDELIVERY": "1", "JOBS_POLL_INTERVAL": "0.2", "JOBS_STOP
 
 
 class WorkerProcesses:
-    """Starts workers on one database; `keep_restarting` replaces each that dies until the block ends."""
+    """Starts workers on one database. `keep_restarting` replaces each worker that dies until its block ends."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -32,11 +32,11 @@ class WorkerProcesses:
 
     @asynccontextmanager
     async def keep_restarting(self) -> AsyncIterator[None]:
-        keeper = asyncio.create_task(self._restart_forever())
+        restarting = asyncio.create_task(self._restart_forever())
         try:
             yield
         finally:
-            keeper.cancel()
+            restarting.cancel()
 
     async def _restart_forever(self) -> None:
         while True:
@@ -50,7 +50,7 @@ class WorkerProcesses:
 
 
 async def wait_until(condition: Callable[[], Awaitable[bool]], *, limit: float = TIMEOUT) -> None:
-    """Wait until something holds; fails when it does not in time."""
+    """Wait until the condition is true. Raises `TimeoutError` after `limit` seconds."""
     async with asyncio.timeout(limit):
         while not await condition():
             await asyncio.sleep(0.02)
@@ -58,7 +58,7 @@ async def wait_until(condition: Callable[[], Awaitable[bool]], *, limit: float =
 
 @asynccontextmanager
 async def running_worker(database: Database, **options: Any) -> AsyncIterator[Worker]:
-    """A worker on this loop, stopped after the block."""
+    """Run a worker on this event loop and stop it after the block."""
     worker = Worker(database, **options)
     running = asyncio.create_task(worker.run())
     try:

@@ -1,4 +1,4 @@
-"""Tasks for the tests, and what they did."""
+"""Tasks for the tests; `done` records what they did."""
 
 import asyncio
 import os
@@ -102,7 +102,7 @@ async def kill_worker() -> None:
 
 @task()
 async def write_trace(job: CurrentJob, *, n: int, seconds: float = 0.0) -> int:
-    """Leave a line in a file that survives the worker."""
+    """Append a line to a file, which remains after the worker has ended."""
     with Path(os.environ["TRACES"]).open("a") as traces:
         traces.write(f"{n} {job.attempt}\n")
     await asyncio.sleep(seconds)
@@ -129,7 +129,7 @@ async def fail_and_wait() -> None:
 
 @task()
 async def reassign_job(job: CurrentJob) -> str:
-    """Let another worker have the job while this one runs it."""
+    """Assign the job to another worker while it is running."""
     async with job.session() as session:
         await (await session.raw()).execute("UPDATE jobs SET worker_id = gen_random_uuid() WHERE id = $1", job.id)
     return "too late"
@@ -177,7 +177,7 @@ async def fail_then_wait(job: CurrentJob) -> None:
 
 @task(retries=9)
 async def run_alone(job: CurrentJob, *, n: int) -> None:
-    """Note when it starts and ends, so that two which overlap show."""
+    """Record start and end, to detect jobs that overlap."""
     done.append(f"start {n}")
     await asyncio.sleep(0.05)
     done.append(f"end {n}")
@@ -185,7 +185,7 @@ async def run_alone(job: CurrentJob, *, n: int) -> None:
 
 @task()
 async def lose_claim(job: CurrentJob, *, sql: str) -> str:
-    """Change its own row as another claim of the same job would."""
+    """Change the row of the job as another claim of the same job would."""
     async with job.session() as session:
         await (await session.raw()).execute(f"UPDATE jobs SET {sql} WHERE id = $1", job.id)
     return "too late"

@@ -1,4 +1,4 @@
-"""Whose a job is: heartbeats, releases, rejected results, jobs that were lost, and what is written meanwhile."""
+"""Claims of jobs: heartbeats, releases, rejected results, lost jobs and progress."""
 
 import asyncio
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def clear_done() -> None:
 
 @pytest.fixture
 def fast_shutdown() -> Iterator[None]:
-    """Workers that look at the queue once a minute unless they know better, and wait for nothing when they stop."""
+    """Workers that poll once a minute and stop without waiting for jobs."""
     before = load(JobsSettings)
     use(before.model_copy(update={"jobs_poll_interval": 60, "jobs_redelivery": 2, "jobs_stop_timeout": 0.1}))
     yield
@@ -56,7 +56,7 @@ async def claim_messages(database: Database, *tasks: str, worker_id: UUID) -> li
 
 
 async def abandon_job(database: Database, job: Job, *, attempts: int, lost: int = 0) -> None:
-    """Leave a job as a worker does that was killed in the middle of this attempt."""
+    """Bring a job into the state after its worker was killed during this attempt."""
     await fetchval(database, LOST, job.message_id, uuid4())
     await fetchval(
         database,
@@ -75,7 +75,7 @@ async def has_status(jobs: CapturedJobs, job: Job, status: str) -> bool:
     return (await jobs.get(job.id)).status == status
 
 
-async def test_heartbeat_renews_the_claims_of_its_worker_alone_and_waits_for_no_lock(database: Database) -> None:
+async def test_heartbeat_renews_only_claims_of_its_worker_without_waiting_for_locks(database: Database) -> None:
     ours, other = uuid4(), uuid4()
     for worker_id in (ours, ours, other):
         await enqueue_job(database, what="tea")
@@ -92,18 +92,18 @@ async def test_heartbeat_renews_the_claims_of_its_worker_alone_and_waits_for_no_
     assert await fetchval(database, renewed) == [ours, ours]
 
 
-async def test_release_gives_back_only_what_the_worker_still_has(database: Database) -> None:
+async def test_release_affects_only_claims_of_the_worker(database: Database) -> None:
     ours, other = uuid4(), uuid4()
     await enqueue_job(database, what="ours")
     (mine,) = await claim_messages(database, sample_tasks.note.name, worker_id=ours)
-    await enqueue_job(database, what="theirs")
-    (theirs,) = await claim_messages(database, sample_tasks.note.name, worker_id=other)
+    await enqueue_job(database, what="foreign")
+    (foreign,) = await claim_messages(database, sample_tasks.note.name, worker_id=other)
     delay = timedelta(minutes=5)
     async with database.session() as session:
-        await PostgresEngine().release(await session.raw(), ours, [(mine, delay), (theirs, delay)])
+        await PostgresEngine().release(await session.raw(), ours, [(mine, delay), (foreign, delay)])
     rows = "SELECT status::text FROM pgqueuer WHERE id = $1"
     assert await fetchval(database, rows, mine.id) == "queued"
-    assert await fetchval(database, rows, theirs.id) == "picked"
+    assert await fetchval(database, rows, foreign.id) == "picked"
     due = (
         "SELECT execute_after - now() BETWEEN interval '4 minutes' AND interval '5 minutes' FROM pgqueuer WHERE id = $1"
     )
@@ -111,16 +111,16 @@ async def test_release_gives_back_only_what_the_worker_still_has(database: Datab
     assert await fetchval(database, "SELECT count(*) FROM pgqueuer_log WHERE status = 'queued'") == 1
 
 
-async def test_release_unknown_leaves_known_claims_and_those_of_others(database: Database) -> None:
+async def test_release_unknown_preserves_known_claims_and_those_of_other_workers(database: Database) -> None:
     ours, other = uuid4(), uuid4()
-    for what, worker_id in (("known", ours), ("theirs", other), ("unknown", ours)):
+    for what, worker_id in (("known", ours), ("foreign", other), ("unknown", ours)):
         await enqueue_job(database, what=what)
         await claim_messages(database, sample_tasks.note.name, worker_id=worker_id)
-    known, theirs, unknown = (row["id"] for row in await fetch(database, "SELECT id FROM pgqueuer ORDER BY id"))
+    known, foreign, unknown = (row["id"] for row in await fetch(database, "SELECT id FROM pgqueuer ORDER BY id"))
     async with database.session() as session:
         assert await PostgresEngine().release_unknown(await session.raw(), ours, [known]) == 1
     queued = [row["id"] for row in await fetch(database, "SELECT id FROM pgqueuer WHERE status = 'queued'")]
-    assert (queued, known != theirs) == ([unknown], True)
+    assert (queued, known != foreign) == ([unknown], True)
 
 
 async def fetch(database: Database, sql: str) -> list[Any]:
@@ -128,7 +128,7 @@ async def fetch(database: Database, sql: str) -> list[Any]:
         return await (await session.raw()).fetch(sql)
 
 
-async def test_next_due_is_that_of_the_given_tasks(database: Database) -> None:
+async def test_next_due_considers_only_the_given_tasks(database: Database) -> None:
     await enqueue_job(database, what="tea", delay=10)
     await enqueue_job(database, sample_tasks.in_thread, n=1, delay=500)
     async with database.session() as session:
@@ -138,7 +138,7 @@ async def test_next_due_is_that_of_the_given_tasks(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("fast_shutdown")
-async def test_claim_whose_reply_was_lost_is_given_back_and_runs(database: Database, jobs: CapturedJobs) -> None:
+async def test_claim_with_a_lost_response_is_released_and_runs(database: Database, jobs: CapturedJobs) -> None:
     async with running_worker(database) as worker:
         async with database.session() as session:
             job = await enqueue(session, sample_tasks.note, what="tea")
@@ -150,7 +150,7 @@ async def test_claim_whose_reply_was_lost_is_given_back_and_runs(database: Datab
 
 
 @pytest.mark.usefixtures("fast_shutdown")
-async def test_delayed_job_runs_when_it_is_due_without_an_announcement(database: Database, jobs: CapturedJobs) -> None:
+async def test_delayed_job_runs_when_due_without_a_notification(database: Database, jobs: CapturedJobs) -> None:
     async with running_worker(database):
         job = await enqueue_job(database, what="tea", delay=0.5)
         await wait_until(lambda: has_status(jobs, job, "succeeded"), limit=30)
@@ -190,7 +190,7 @@ async def test_result_of_an_attempt_that_lost_its_claim_is_rejected(
         (sample_tasks.hang_in_database, 3, "failed"),
     ],
 )
-async def test_lost_job_fails_after_its_attempts_and_after_three_at_least(
+async def test_lost_job_fails_after_its_attempts_but_not_before_the_third(
     database: Database, jobs: CapturedJobs, task: Any, attempts: int, status: str
 ) -> None:
     job = await enqueue_job(database, task, **({"n": 1} if task is sample_tasks.run_alone else {}))
@@ -202,9 +202,7 @@ async def test_lost_job_fails_after_its_attempts_and_after_three_at_least(
     assert ("WorkerDied" in (row.error or "")) == (status == "failed")
 
 
-async def test_job_without_retries_that_was_lost_twice_runs_a_third_time(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_job_without_retries_runs_a_third_time_after_two_losses(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.report_progress, fraction=0.5)
     sample_tasks.done.append("go on")
     await abandon_job(database, job, attempts=2)
@@ -213,16 +211,14 @@ async def test_job_without_retries_that_was_lost_twice_runs_a_third_time(
     assert (row.status, row.attempts, row.lost) == ("succeeded", 3, 1)
 
 
-async def test_jobs_lost_twice_run_one_after_another_the_least_lost_first(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_jobs_lost_twice_run_sequentially_least_lost_first(database: Database, jobs: CapturedJobs) -> None:
     for n, lost in ((3, 3), (1, 1), (2, 2)):
         await abandon_job(database, await enqueue_job(database, sample_tasks.run_alone, n=n), attempts=lost, lost=lost)
     await jobs.run_all()
     assert sample_tasks.done == ["start 1", "end 1", "start 2", "end 2", "start 3", "end 3"]
 
 
-async def test_jobs_lost_once_run_together(database: Database, jobs: CapturedJobs) -> None:
+async def test_jobs_lost_once_run_concurrently(database: Database, jobs: CapturedJobs) -> None:
     for n in (1, 2):
         await abandon_job(database, await enqueue_job(database, sample_tasks.run_alone, n=n), attempts=1)
     await jobs.run_all()
@@ -234,7 +230,7 @@ async def test_jobs_lost_once_run_together(database: Database, jobs: CapturedJob
     [(0.5, 0.5), (0, 0), (1, 1), (1.5, 1), (-0.5, 0)],
     ids=["half", "none", "all", "over", "under"],
 )
-async def test_progress_is_stored_while_the_job_runs_and_of_that_job_alone(
+async def test_progress_is_stored_while_the_job_runs_for_that_job_only(
     database: Database, jobs: CapturedJobs, reported: float, stored: float
 ) -> None:
     other = await enqueue_job(database, sample_tasks.wait_long)
@@ -259,7 +255,7 @@ async def test_progress_is_stored_while_the_job_runs_and_of_that_job_alone(
 
 
 @pytest.mark.parametrize(("length", "stored"), [(1000, "x" * 1000), (1001, "x" * 999 + "…")])
-async def test_progress_message_is_cut_past_its_limit(
+async def test_progress_message_is_truncated_at_its_limit(
     database: Database, jobs: CapturedJobs, length: int, stored: str
 ) -> None:
     job = await enqueue_job(database, sample_tasks.report_progress, fraction=0.5, message="x" * length, fails=True)
@@ -282,9 +278,7 @@ async def test_permanent_error_is_not_retried(database: Database, jobs: Captured
     assert "PermanentError" in (row.error or "")
 
 
-async def test_next_attempt_waits_for_the_backoff_and_so_does_its_message(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_next_attempt_and_its_message_are_delayed_by_the_backoff(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.fail_and_wait)
     await jobs.run_all()
     row = await jobs.get(job.id)
@@ -294,9 +288,7 @@ async def test_next_attempt_waits_for_the_backoff_and_so_does_its_message(
 
 
 @pytest.mark.usefixtures("fast_shutdown")
-async def test_job_handed_back_keeps_its_attempt_and_the_error_of_the_last(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_released_job_retains_its_attempts_and_last_error(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.fail_then_wait)
     async with running_worker(database):
         await wait_until(lambda: is_done(2))
@@ -306,7 +298,7 @@ async def test_job_handed_back_keeps_its_attempt_and_the_error_of_the_last(
     assert "ValueError: the first attempt" in (row.error or "")
 
 
-async def test_log_context_of_a_job_holds_nothing_of_its_worker(database: Database, jobs: CapturedJobs) -> None:
+async def test_log_context_of_a_job_excludes_that_of_its_worker(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.describe, user_id=uuid4())
     with structlog.contextvars.bound_contextvars(stray="worker"):
         await jobs.run_all()

@@ -1,4 +1,4 @@
-"""A worker's own connections after an error: given back, and closed when they lead to the wrong server."""
+"""Autocommit connections after an error: returned to the pool, and closed if they are broken."""
 
 import asyncpg
 import pytest
@@ -10,7 +10,7 @@ from undercroft.jobs.connections import autocommit_connection
 @pytest.mark.parametrize(
     ("code", "closed"), [("23505", False), ("57014", False), ("53100", False), ("25006", True), ("XX000", True)]
 )
-async def test_a_connection_is_given_back_after_an_error(database: Database, code: str, *, closed: bool) -> None:
+async def test_connection_is_returned_after_a_database_error(database: Database, code: str, *, closed: bool) -> None:
     with pytest.raises(asyncpg.PostgresError):
         async with autocommit_connection(database) as connection:
             await connection.execute(f"DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '{code}'; END $$")
@@ -18,7 +18,7 @@ async def test_a_connection_is_given_back_after_an_error(database: Database, cod
     assert database.write.in_use == 0
 
 
-async def test_a_connection_is_closed_after_an_error_of_the_program(database: Database) -> None:
+async def test_connection_is_closed_after_an_exception_in_the_block(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         async with autocommit_connection(database) as connection:
             raise ZeroDivisionError

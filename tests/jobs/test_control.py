@@ -38,7 +38,7 @@ async def messages(database: Database) -> int:
         return await (await session.raw()).fetchval("SELECT count(*) FROM pgqueuer")
 
 
-async def test_a_failed_job_is_retried_with_all_its_attempts(database: Database, jobs: CapturedJobs) -> None:
+async def test_retried_failed_job_has_its_full_number_of_attempts(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.fail)
     await jobs.run_all(future=True)
     again = await retry_job(database, job)
@@ -48,7 +48,7 @@ async def test_a_failed_job_is_retried_with_all_its_attempts(database: Database,
     assert len(sample_tasks.done) == 6
 
 
-async def test_two_retries_at_once_run_the_job_once_more(database: Database, jobs: CapturedJobs) -> None:
+async def test_concurrent_retries_run_the_job_once(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea")
     await jobs.run_all()
     results = await asyncio.gather(*(retry_job(database, job) for _ in range(8)), return_exceptions=True)
@@ -57,13 +57,13 @@ async def test_two_retries_at_once_run_the_job_once_more(database: Database, job
     assert sample_tasks.done == ["tea", "tea"]
 
 
-async def test_a_job_that_has_not_finished_cannot_be_retried(database: Database) -> None:
+async def test_unfinished_job_cannot_be_retried(database: Database) -> None:
     job = await enqueue_job(database, what="tea")
     with pytest.raises(JobNotFinished):
         await retry_job(database, job)
 
 
-async def test_a_retry_respects_the_key_of_an_unfinished_job(database: Database, jobs: CapturedJobs) -> None:
+async def test_retry_fails_when_an_unfinished_job_has_the_key(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea", key="k")
     await jobs.run_all()
     await enqueue_job(database, what="tea", key="k")
@@ -71,14 +71,14 @@ async def test_a_retry_respects_the_key_of_an_unfinished_job(database: Database,
         await retry_job(database, job)
 
 
-async def test_a_job_that_does_not_exist_is_not_found(database: Database) -> None:
+async def test_unknown_job_is_not_found(database: Database) -> None:
     with pytest.raises(JobNotFound):
         await retry_job(database, Job(id=uuid4(), task="x.y", queue="z"))
     with pytest.raises(JobNotFound):
         await cancel_job(database, Job(id=uuid4(), task="x.y", queue="z"))
 
 
-async def test_a_waiting_job_that_is_cancelled_never_runs(database: Database, jobs: CapturedJobs) -> None:
+async def test_canceled_queued_job_never_runs(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea")
     assert (await cancel_job(database, job)).status == "cancelled"
     await jobs.run_all()
@@ -87,7 +87,7 @@ async def test_a_waiting_job_that_is_cancelled_never_runs(database: Database, jo
     assert await messages(database) == 0
 
 
-async def test_a_cancelled_job_that_is_retried_runs_once(database: Database, jobs: CapturedJobs) -> None:
+async def test_retried_canceled_job_runs_once(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea")
     await cancel_job(database, job)
     await retry_job(database, job)
@@ -97,14 +97,14 @@ async def test_a_cancelled_job_that_is_retried_runs_once(database: Database, job
     assert await messages(database) == 0
 
 
-async def test_a_finished_job_cannot_be_cancelled(database: Database, jobs: CapturedJobs) -> None:
+async def test_finished_job_cannot_be_canceled(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea")
     await jobs.run_all()
     with pytest.raises(JobFinished):
         await cancel_job(database, job)
 
 
-async def test_a_running_job_is_stopped_and_ends_as_cancelled(database: Database, jobs: CapturedJobs) -> None:
+async def test_running_job_is_canceled(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.wait_long)
     async with running_worker(database):
         await wait_until(lambda: contains(sample_tasks.done, "started"))
@@ -116,9 +116,7 @@ async def test_a_running_job_is_stopped_and_ends_as_cancelled(database: Database
     assert await messages(database) == 0
 
 
-async def test_a_job_that_fails_after_it_was_asked_to_stop_is_not_tried_again(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_job_that_fails_after_cancel_is_not_retried(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.cancel_then_fail)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
@@ -126,16 +124,14 @@ async def test_a_job_that_fails_after_it_was_asked_to_stop_is_not_tried_again(
     assert await messages(database) == 0
 
 
-async def test_a_job_that_finishes_after_it_was_asked_to_stop_has_succeeded(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_job_that_finishes_after_cancel_succeeds(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.cancel_then_succeed)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
     assert (row.status, row.cancel_requested) == ("succeeded", False)
 
 
-async def test_a_cancel_of_a_job_whose_worker_died_is_carried_out_by_the_next(
+async def test_cancel_of_a_job_with_a_dead_worker_takes_effect_at_the_next_claim(
     database: Database, jobs: CapturedJobs
 ) -> None:
     job = await enqueue_job(database, what="tea")
@@ -151,7 +147,7 @@ async def test_a_cancel_of_a_job_whose_worker_died_is_carried_out_by_the_next(
     assert await messages(database) == 0
 
 
-async def test_retry_changes_that_job_alone_and_resets_all_of_it(database: Database, jobs: CapturedJobs) -> None:
+async def test_retry_resets_all_fields_of_only_its_job(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.fail)
     other = await enqueue_job(database, sample_tasks.fail)
     await jobs.run_all(future=True)
@@ -169,7 +165,7 @@ async def test_retry_changes_that_job_alone_and_resets_all_of_it(database: Datab
     assert (row.status, row.attempts, row.lost) == ("failed", 3, 2)
 
 
-async def test_retry_leaves_the_message_of_another_queued_job_alone(database: Database, jobs: CapturedJobs) -> None:
+async def test_retry_does_not_change_messages_of_other_jobs(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea")
     await jobs.run_all()
     waiting = await enqueue_job(database, what="waiting", delay=60)
@@ -190,7 +186,7 @@ async def test_retry_ignores_the_same_key_of_another_task_or_a_finished_job(
     assert (await jobs.get(finished.id)).status == "succeeded"
 
 
-async def test_cancel_changes_that_job_alone(database: Database, jobs: CapturedJobs) -> None:
+async def test_cancel_changes_only_its_job(database: Database, jobs: CapturedJobs) -> None:
     other = await enqueue_job(database, what="other", delay=60)
     job = await enqueue_job(database, what="tea", delay=60)
     canceled = await cancel_job(database, job)
@@ -200,7 +196,7 @@ async def test_cancel_changes_that_job_alone(database: Database, jobs: CapturedJ
     assert (row.status, row.finished_at, row.cancel_requested) == ("queued", None, False)
 
 
-async def test_cancel_of_a_running_job_stops_it_alone(database: Database, jobs: CapturedJobs) -> None:
+async def test_cancel_stops_only_its_job(database: Database, jobs: CapturedJobs) -> None:
     other = await enqueue_job(database, sample_tasks.wait_long)
     job = await enqueue_job(database, sample_tasks.wait_long)
     async with running_worker(database):

@@ -50,11 +50,11 @@ SPRING, AUTUMN = "2026-03-28T22:30:00+00:00", "2026-10-24T21:30:00+00:00"
         ("*/30 2 * * *", AUTUMN, ["25 02:00+0200", "25 02:30+0200", "25 02:00+0100", "25 02:30+0100"]),
     ],
 )
-def test_next_run_across_clock_changes(expression: str, after: str, expected: list[str]) -> None:
+def test_next_run_across_daylight_saving_changes(expression: str, after: str, expected: list[str]) -> None:
     assert local_times(expression, BERLIN, after, len(expected)) == expected
 
 
-def test_fixed_time_asked_for_in_the_repeated_hour_is_not_in_the_past() -> None:
+def test_next_run_within_the_repeated_hour_is_not_in_the_past() -> None:
     repeated = datetime.fromisoformat("2026-10-25T01:40:00+00:00")
     assert repeated.astimezone(ZoneInfo(BERLIN)).strftime("%H:%M%z") == "02:40+0100"
     assert Cron("45 2 * * *", BERLIN).next_after(repeated) == datetime.fromisoformat("2026-10-26T01:45:00+00:00")

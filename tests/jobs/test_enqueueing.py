@@ -22,7 +22,7 @@ async def count(database: Database, table: str) -> int:
         return await (await session.raw()).fetchval(f"SELECT count(*) FROM {table}")
 
 
-async def test_a_job_exists_once_the_transaction_has_committed(database: Database, jobs: CapturedJobs) -> None:
+async def test_job_exists_after_the_commit(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea", priority=3)
     row = await jobs.get(job.id)
     assert (row.task, row.queue, row.status, row.args) == ("sample_tasks.note", "default", "queued", {"what": "tea"})
@@ -30,7 +30,7 @@ async def test_a_job_exists_once_the_transaction_has_committed(database: Databas
     assert (row.scheduled_at, row.created_at, row.message_id) == (job.scheduled_at, job.created_at, job.message_id)
 
 
-async def test_nothing_is_left_of_a_job_whose_transaction_rolled_back(database: Database) -> None:
+async def test_job_does_not_exist_after_a_rollback(database: Database) -> None:
     with pytest.raises(RuntimeError):
         await enqueue_and_fail(database)
     assert await count(database, "jobs") == 0
@@ -43,7 +43,7 @@ async def enqueue_and_fail(database: Database) -> None:
         raise RuntimeError
 
 
-async def test_a_job_does_not_run_before_the_commit(database: Database, jobs: CapturedJobs) -> None:
+async def test_job_does_not_run_before_the_commit(database: Database, jobs: CapturedJobs) -> None:
     sample_tasks.done.clear()
     async with database.session() as session:
         await enqueue(session, sample_tasks.note, what="early")
@@ -53,12 +53,12 @@ async def test_a_job_does_not_run_before_the_commit(database: Database, jobs: Ca
     assert sample_tasks.done == ["early"]
 
 
-async def test_enqueueing_costs_one_statement(database: Database, statements: StatementRecorder) -> None:
+async def test_enqueue_executes_one_statement(database: Database, statements: StatementRecorder) -> None:
     await enqueue_job(database, what="tea")
     assert statements.count == 1
 
 
-async def test_an_unfinished_job_with_the_same_key_is_returned_instead(database: Database) -> None:
+async def test_enqueue_returns_the_unfinished_job_with_the_same_key(database: Database) -> None:
     first = await enqueue_job(database, what="tea", key="k")
     async with database.session() as session:
         second = await enqueue(session, sample_tasks.note, what="coffee", key="k")
@@ -69,7 +69,7 @@ async def test_an_unfinished_job_with_the_same_key_is_returned_instead(database:
     assert await count(database, "pgqueuer") == 2
 
 
-async def test_keys_of_other_tasks_and_of_finished_jobs_do_not_count(database: Database, jobs: CapturedJobs) -> None:
+async def test_key_is_unique_only_among_unfinished_jobs_of_a_task(database: Database, jobs: CapturedJobs) -> None:
     first = await enqueue_job(database, what="tea", key="k")
     other = await enqueue_job(database, sample_tasks.in_thread, n=1, key="k")
     await jobs.run_all()
@@ -77,14 +77,14 @@ async def test_keys_of_other_tasks_and_of_finished_jobs_do_not_count(database: D
     assert len({first.id, other.id, again.id}) == 3
 
 
-async def test_fifty_at_once_with_one_key_make_one_job(database: Database) -> None:
+async def test_concurrent_enqueues_with_one_key_create_one_job(database: Database) -> None:
     made = await asyncio.gather(*(enqueue_job(database, what=str(n), key="once") for n in range(50)))
     assert len({job.id for job in made}) == 1
     assert await count(database, "jobs") == 1
     assert await count(database, "pgqueuer") == 1
 
 
-async def test_a_key_of_a_transaction_that_rolls_back_is_free_again(database: Database) -> None:
+async def test_key_is_free_after_a_rollback(database: Database) -> None:
     async def lose() -> None:
         with pytest.raises(RuntimeError):
             async with database.session() as session:
@@ -102,7 +102,7 @@ async def test_a_key_of_a_transaction_that_rolls_back_is_free_again(database: Da
     assert await count(database, "jobs") == 1
 
 
-async def test_a_delay_counts_from_the_transaction_and_a_time_is_taken_as_it_is(database: Database) -> None:
+async def test_delay_is_relative_to_the_transaction_and_at_is_absolute(database: Database) -> None:
     delayed = await enqueue_job(database, what="tea", delay=timedelta(minutes=5))
     seconds = await enqueue_job(database, what="tea", delay=300)
     noon = datetime(2199, 1, 1, 12, tzinfo=UTC)
@@ -121,7 +121,7 @@ async def test_a_delay_counts_from_the_transaction_and_a_time_is_taken_as_it_is(
         ({"what": "a\0b"}, "NUL character"),
     ],
 )
-async def test_arguments_that_do_not_fit_are_refused_at_the_call(
+async def test_invalid_arguments_are_refused_at_enqueue(
     database: Database, arguments: dict[str, Any], error: str
 ) -> None:
     async with database.session() as session:
@@ -142,13 +142,13 @@ async def test_arguments_that_do_not_fit_are_refused_at_the_call(
         {"priority": 10**10},
     ],
 )
-async def test_options_that_make_no_sense_are_refused(database: Database, options: dict[str, Any]) -> None:
+async def test_invalid_enqueue_options_are_refused(database: Database, options: dict[str, Any]) -> None:
     async with database.session() as session:
         with pytest.raises(ValueError, match=r"delay|time zone|key|priority"):
             await enqueue(session, sample_tasks.note, what="tea", **options)
 
 
-async def test_ids_are_stored_as_text_and_come_back_as_ids(database: Database, jobs: CapturedJobs) -> None:
+async def test_uuid_arguments_are_stored_as_text(database: Database, jobs: CapturedJobs) -> None:
     user_id = uuid4()
     job = await enqueue_job(database, sample_tasks.describe, user_id=user_id)
     assert (await jobs.get(job.id)).args == {"user_id": str(user_id)}
@@ -176,7 +176,7 @@ async def test_options_at_their_limits_are_accepted(database: Database, jobs: Ca
 
 
 @pytest.mark.parametrize("priority", [1_000_001, -1_000_001])
-async def test_priority_past_its_limits_is_rejected(database: Database, priority: int) -> None:
+async def test_priority_outside_its_limits_is_refused(database: Database, priority: int) -> None:
     with pytest.raises(ValueError, match="priority must be between"):
         await enqueue_job(database, what="tea", priority=priority)
     assert await count(database, "jobs") == 0
@@ -187,18 +187,16 @@ async def test_negative_delay_is_due_at_once(database: Database) -> None:
     assert job.scheduled_at == job.created_at
 
 
-async def test_job_scheduled_in_the_past_runs_and_the_one_after_it_waits(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_job_scheduled_in_the_past_runs_and_future_job_waits(database: Database, jobs: CapturedJobs) -> None:
     past = await enqueue_job(database, what="past", at=datetime(2000, 1, 1, tzinfo=UTC))
     future = await enqueue_job(database, what="future", at=datetime.now(UTC) + timedelta(minutes=1))
     assert await jobs.run_all() == 1
     assert [(await jobs.get(job.id)).status for job in (past, future)] == ["succeeded", "queued"]
 
 
-async def test_function_that_is_no_task_is_refused_with_the_fix(database: Database) -> None:
+async def test_enqueue_refuses_a_function_that_is_not_a_task(database: Database) -> None:
     def plain() -> None: ...
 
-    with pytest.raises(TypeError, match=r"plain is no task\. Decorate the function with @task\(\)"):
+    with pytest.raises(TypeError, match=r"plain is not a task\. Decorate the function with @task\(\)"):
         await enqueue_job(database, plain)
     assert await count(database, "jobs") == 0

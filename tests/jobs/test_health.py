@@ -16,7 +16,7 @@ from undercroft.jobs.settings import JobsSettings
 from undercroft.testing.jobs import CapturedJobs
 
 
-async def test_without_a_worker_there_is_none_and_what_waits_is_counted(database: Database) -> None:
+async def test_health_counts_queued_jobs_without_a_worker(database: Database) -> None:
     async with database.session() as session:
         await enqueue(session, sample_tasks.note, what="now")
         await enqueue(session, sample_tasks.note, what="later", delay=60)
@@ -25,7 +25,7 @@ async def test_without_a_worker_there_is_none_and_what_waits_is_counted(database
 
 
 @pytest.mark.usefixtures("fast_shutdown")
-async def test_only_jobs_that_are_due_without_a_worker_are_a_fault(database: Database) -> None:
+async def test_jobs_component_is_down_only_while_due_jobs_have_no_worker(database: Database) -> None:
     component = jobs_component(database)
     assert await component.check() == {"workers": 0, "running": 0, "due": 0, "unresponsive": 0}
     async with database.session() as session:
@@ -45,7 +45,7 @@ async def is_running(component: Component) -> bool:
         return False
 
 
-async def test_a_running_worker_is_seen_until_it_stops(database: Database) -> None:
+async def test_worker_counts_as_alive_until_it_stops(database: Database) -> None:
     async def seen() -> bool:
         return (await health(database)).has_live_workers
 
@@ -54,7 +54,7 @@ async def test_a_running_worker_is_seen_until_it_stops(database: Database) -> No
     assert not await seen()
 
 
-async def test_a_worker_holds_no_more_connections_than_its_settings_say(database: Database) -> None:
+async def test_worker_connections_stay_within_the_configured_limit(database: Database) -> None:
     async with database.session() as session:
         for n in range(300):
             await enqueue(session, sample_tasks.note, what=str(n))
@@ -75,7 +75,7 @@ async def test_a_worker_holds_no_more_connections_than_its_settings_say(database
 
 
 async def rename_task(database: Database, old: str, new: str) -> None:
-    """What is left of a task once a release without it runs."""
+    """Rename a task in the database, as if the running release did not contain it."""
     async with database.session() as session:
         raw = await session.raw()
         await raw.execute("UPDATE jobs SET task = $2 WHERE task = $1", old, new)
@@ -84,7 +84,7 @@ async def rename_task(database: Database, old: str, new: str) -> None:
 
 @pytest.fixture
 def fast_shutdown() -> Iterator[None]:
-    """Workers that sweep often and wait for nothing when they stop."""
+    """Workers that sweep often and stop without waiting for jobs."""
     before = load(JobsSettings)
     use(before.model_copy(update={"jobs_sweep_interval": 0.1, "jobs_stop_timeout": 0.1}))
     yield
@@ -99,7 +99,7 @@ async def test_jobs_of_a_removed_task_stay_queued_and_are_reported(
         removed = [await enqueue(session, sample_tasks.note, what=str(n)) for n in range(3)]
     await rename_task(database, sample_tasks.note.name, "old.task")
     async with database.session() as session:
-        kept = await enqueue(session, sample_tasks.note, what="kept")
+        known = await enqueue(session, sample_tasks.note, what="known")
     readiness = Health()
     readiness.add(jobs_component(database))
 
@@ -107,7 +107,7 @@ async def test_jobs_of_a_removed_task_stay_queued_and_are_reported(
         return len(reports(logs)) > 0 and (await health(database)).workers == 1
 
     async def has_swept_again() -> bool:
-        return (await jobs.get(kept.id)).status == "succeeded" and len(sweeps) > 2
+        return (await jobs.get(known.id)).status == "succeeded" and len(sweeps) > 2
 
     sweeps: list[str] = []
     monkeypatch.setattr("undercroft.jobs.worker.sweep", recorded(sweeps))
@@ -140,9 +140,7 @@ def recorded(sweeps: list[str]) -> Callable[[Database], Awaitable[tuple[int, int
     return sweep
 
 
-async def test_jobs_of_a_queue_that_no_worker_serves_are_stranded_beside_those_that_are_served(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_jobs_of_a_queue_without_a_worker_are_stranded(database: Database, jobs: CapturedJobs) -> None:
     async with database.session() as session:
         await enqueue(session, sample_tasks.slow_queue)
         await enqueue(session, sample_tasks.note, what="later", delay=60)
@@ -160,7 +158,7 @@ async def test_jobs_of_a_queue_that_no_worker_serves_are_stranded_beside_those_t
 @pytest.mark.parametrize(
     ("tasks", "stranded"), [(None, []), (["other.task"], ["sample_tasks.note"]), (["sample_tasks.note"], [])]
 )
-async def test_worker_that_does_not_report_its_tasks_is_taken_to_run_all(
+async def test_worker_without_reported_tasks_counts_for_all_tasks(
     database: Database, tasks: list[str] | None, stranded: list[str]
 ) -> None:
     async with database.session() as session:
@@ -173,7 +171,7 @@ async def test_worker_that_does_not_report_its_tasks_is_taken_to_run_all(
     assert [each.task for each in (await health(database)).stranded] == stranded
 
 
-async def test_worker_counts_as_alive_only_while_it_was_seen_lately(database: Database) -> None:
+async def test_worker_counts_as_alive_only_with_a_recent_heartbeat(database: Database) -> None:
     worker = (
         "INSERT INTO job_workers (id, host, pid, queues, concurrency, started_at, seen_at) "
         "VALUES (gen_random_uuid(), 'host', 1, '', 1, now(), now() - $1::float * interval '1 second')"

@@ -21,7 +21,7 @@ async def enqueue_job(database: Database, task: Any = sample_tasks.note, **kwarg
         return await enqueue(session, task, **kwargs)
 
 
-async def test_a_job_whose_message_vanished_is_sent_again(database: Database, jobs: CapturedJobs) -> None:
+async def test_sweep_resends_a_job_without_a_message(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea")
     await execute(database, "DELETE FROM pgqueuer")
     assert await sweep(database) == (1, 0)
@@ -29,7 +29,7 @@ async def test_a_job_whose_message_vanished_is_sent_again(database: Database, jo
     assert (await jobs.get(job.id)).status == "succeeded"
 
 
-async def test_a_message_whose_job_vanished_or_ended_is_dropped(database: Database) -> None:
+async def test_sweep_drops_messages_of_deleted_or_finished_jobs(database: Database) -> None:
     await enqueue_job(database, what="vanished")
     ended = await enqueue_job(database, what="ended")
     await execute(database, "UPDATE jobs SET status = 'succeeded', finished_at = now() WHERE id = $1", ended.id)
@@ -38,14 +38,14 @@ async def test_a_message_whose_job_vanished_or_ended_is_dropped(database: Databa
     assert await execute(database, "SELECT count(*) FROM pgqueuer") == 0
 
 
-async def test_where_all_is_well_a_sweep_changes_nothing(database: Database, jobs: CapturedJobs) -> None:
+async def test_sweep_changes_nothing_when_jobs_and_messages_match(database: Database, jobs: CapturedJobs) -> None:
     await enqueue_job(database, what="waiting", delay=60)
     await enqueue_job(database, what="done")
     await jobs.run_all()
     assert await sweep(database) == (0, 0)
 
 
-async def test_a_message_that_comes_twice_runs_its_job_once(database: Database, jobs: CapturedJobs) -> None:
+async def test_duplicate_message_runs_its_job_once(database: Database, jobs: CapturedJobs) -> None:
     sample_tasks.done.clear()
     await enqueue_job(database, what="tea")
     copy = """
@@ -58,9 +58,7 @@ async def test_a_message_that_comes_twice_runs_its_job_once(database: Database, 
     assert await execute(database, "SELECT count(*) FROM pgqueuer") == 0
 
 
-async def test_older_message_of_a_job_is_dropped_and_its_current_one_stays(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_sweep_drops_only_outdated_messages_of_a_job(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, what="tea", delay=60)
     copy = (
         "INSERT INTO pgqueuer (priority, entrypoint, payload, execute_after, status) "
@@ -72,7 +70,7 @@ async def test_older_message_of_a_job_is_dropped_and_its_current_one_stays(
 
 
 @pytest.mark.parametrize(("seen", "resent"), [(timedelta(minutes=59), 0), (timedelta(minutes=61), 1)])
-async def test_running_job_without_a_message_is_sent_again_only_once_its_worker_is_gone(
+async def test_sweep_resends_a_running_job_only_after_its_worker_is_gone(
     database: Database, jobs: CapturedJobs, seen: timedelta, resent: int
 ) -> None:
     job = await enqueue_job(database, what="tea")
@@ -95,7 +93,7 @@ async def run_clean_up(database: Database, jobs: CapturedJobs) -> dict[str, int]
     return dict(row.result)
 
 
-async def test_clean_up_deletes_only_finished_jobs_past_their_days(database: Database, jobs: CapturedJobs) -> None:
+async def test_clean_up_deletes_only_finished_jobs_past_retention(database: Database, jobs: CapturedJobs) -> None:
     old = await enqueue_job(database, what="old")
     recent = await enqueue_job(database, what="recent")
     await jobs.run_all()

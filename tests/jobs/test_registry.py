@@ -21,7 +21,7 @@ class DataWithSecret:
     inner: "SecretStr"
 
 
-def test_a_task_is_named_after_its_module_and_function() -> None:
+def test_task_is_named_after_its_module_and_function() -> None:
     async def paint_the_house() -> None: ...
 
     paint_the_house.__module__ = "undercroft.modules.auth.tasks"
@@ -29,7 +29,7 @@ def test_a_task_is_named_after_its_module_and_function() -> None:
     assert get_task("auth.paint_the_house").function is paint_the_house
 
 
-def test_a_task_is_called_like_the_function_that_it_is() -> None:
+def test_task_can_be_called_directly() -> None:
     @task()
     def double(*, n: int) -> int:
         return n * 2
@@ -37,27 +37,27 @@ def test_a_task_is_called_like_the_function_that_it_is() -> None:
     assert double(n=2) == 4
 
 
-def test_a_name_may_be_given() -> None:
+def test_task_name_can_be_set() -> None:
     @task(name="mail.send", queue="mail")
     async def anything() -> None: ...
 
     assert tasks("mail") == {"mail.send": anything}
 
 
-def test_no_two_functions_may_have_one_name() -> None:
+def test_duplicate_task_name_is_refused() -> None:
     async def one() -> None: ...
 
     async def two() -> None: ...
 
     task(name="same.name")(one)
     task(name="same.name")(one)
-    with pytest.raises(InvalidTask, match=r"Two tasks are called same\.name"):
+    with pytest.raises(InvalidTask, match=r"Two tasks have the name same\.name"):
         task(name="same.name")(two)
 
 
-def test_a_task_that_nobody_registered_is_unknown() -> None:
-    with pytest.raises(UnknownTask, match="no task called nobody"):
-        get_task("nobody.knows")
+def test_unregistered_task_is_unknown() -> None:
+    with pytest.raises(UnknownTask, match="no task called unknown"):
+        get_task("unknown.task")
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_a_task_that_nobody_registered_is_unknown() -> None:
         DataWithSecret,
     ],
 )
-def test_an_argument_that_holds_a_secret_is_refused_where_the_task_is_written(annotation: Any) -> None:
+def test_task_with_a_secret_parameter_is_refused(annotation: Any) -> None:
     async def leak(*, token: str) -> None: ...
 
     leak.__annotations__["token"] = annotation
-    with pytest.raises(InvalidTask, match="token would store a secret in the job table"):
+    with pytest.raises(InvalidTask, match="token would store a secret in the jobs table"):
         task()(leak)
 
 
-def test_what_cannot_be_given_by_name_or_checked_is_refused() -> None:
+def test_invalid_task_parameters_are_refused() -> None:
     async def positional(n: int, /) -> None: ...
 
     async def variadic(**more: int) -> None: ...
@@ -91,23 +91,23 @@ def test_what_cannot_be_given_by_name_or_checked_is_refused() -> None:
     async def taken(*, key: str) -> None: ...
 
     for function, error in (
-        (positional, "given by its name"),
-        (variadic, "given by its name"),
+        (positional, "passed by keyword"),
+        (variadic, "passed by keyword"),
         (untyped, "needs a type annotation"),
-        (taken, "uses itself"),
+        (taken, "reserved by"),
     ):
         with pytest.raises(InvalidTask, match=error):
             task()(function)
 
 
-def test_a_scheduled_task_needs_defaults() -> None:
-    with pytest.raises(InvalidTask, match="every argument needs a default"):
+def test_scheduled_task_requires_defaults() -> None:
+    with pytest.raises(InvalidTask, match="every parameter needs a default"):
 
         @cron("0 2 * * *")
         async def nightly(*, user_id: int) -> None: ...
 
 
-def test_a_scheduled_task_may_ask_for_its_job_and_keep_its_options() -> None:
+def test_scheduled_task_may_have_a_job_parameter_and_keeps_its_options() -> None:
     @cron("0 2 * * *", timezone="Europe/Berlin")
     @task(retries=7, queue="night")
     async def nightly_report(job: CurrentJob, *, days: int = 1) -> None: ...
@@ -120,9 +120,9 @@ def test_a_scheduled_task_may_ask_for_its_job_and_keep_its_options() -> None:
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
-        ("", "Write five fields"),
-        ("* * * *", "Write five fields"),
-        ("0 2 * * * *", "Write five fields"),
+        ("", "Use five fields"),
+        ("* * * *", "Use five fields"),
+        ("0 2 * * * *", "Use five fields"),
         ("a;b * * * *", "bad minute"),
         ("61 * * * *", "bad minute"),
         ("0 24 * * *", "bad hour"),
@@ -138,8 +138,8 @@ def test_a_scheduled_task_may_ask_for_its_job_and_keep_its_options() -> None:
 def test_invalid_cron_expression_names_file_line_and_task(expression: str, reason: str) -> None:
     async def daily() -> None: ...
 
-    place = f"{__file__}:{daily.__code__.co_firstlineno}: test_registry.daily: {expression!r} is not a schedule"
-    with pytest.raises(InvalidTask, match=f"^{re.escape(place)}.*{reason}"):
+    prefix = f"{__file__}:{daily.__code__.co_firstlineno}: test_registry.daily: {expression!r} is not a schedule"
+    with pytest.raises(InvalidTask, match=f"^{re.escape(prefix)}.*{reason}"):
         cron(expression)(daily)
     assert "test_registry.daily" not in tasks()
 
@@ -147,8 +147,8 @@ def test_invalid_cron_expression_names_file_line_and_task(expression: str, reaso
 def test_invalid_time_zone_names_file_line_and_task() -> None:
     async def daily() -> None: ...
 
-    place = f"{__file__}:{daily.__code__.co_firstlineno}: test_registry.daily: 'Europe/Nowhere' is not a time zone"
-    with pytest.raises(InvalidTask, match=re.escape(place)):
+    prefix = f"{__file__}:{daily.__code__.co_firstlineno}: test_registry.daily: 'Europe/Nowhere' is not a time zone"
+    with pytest.raises(InvalidTask, match=re.escape(prefix)):
         cron("0 2 * * *", timezone="Europe/Nowhere")(daily)
 
 
@@ -163,11 +163,11 @@ def test_invalid_task_names_file_line_and_task() -> None:
 def test_negative_retries_and_timeouts_are_rejected(options: dict[str, Any]) -> None:
     async def anything() -> None: ...
 
-    with pytest.raises(InvalidTask, match="must not be negative and the timeout must be above 0"):
+    with pytest.raises(InvalidTask, match="must not be negative and timeout must be greater than 0"):
         task(**options)(anything)
 
 
-def test_back_off_grows_to_its_limit_and_is_never_the_same_for_all() -> None:
+def test_backoff_grows_to_its_maximum_with_jitter() -> None:
     backoff = Backoff(initial=1, factor=3, maximum=20)
     for attempt, longest in ((1, 1), (2, 3), (3, 9), (4, 20), (1000, 20)):
         delays = {backoff.delay(attempt) for _ in range(20)}
@@ -175,7 +175,7 @@ def test_back_off_grows_to_its_limit_and_is_never_the_same_for_all() -> None:
         assert len(delays) > 1
 
 
-def test_a_process_that_only_enqueues_imports_no_engine_library() -> None:
+def test_enqueueing_does_not_import_the_engine_library() -> None:
     imports = "import sys, undercroft.jobs, undercroft.jobs.engines.postgres"
     code = f"{imports}; print([name for name in sys.modules if 'pgqueuer.' in name or 'croniter' in name])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -27,7 +27,7 @@ def hourly() -> Iterator[Task[..., Any]]:
 
 @pytest.fixture
 def failing() -> Iterator[Task[..., Any]]:
-    """A schedule whose job can never be enqueued."""
+    """A schedule with arguments that cannot be enqueued."""
 
     @cron("0 * * * *", name="tests.failing")
     async def task(*, what: str = "nul \0") -> None: ...
@@ -48,7 +48,7 @@ async def make_due(database: Database, ago: timedelta = timedelta(seconds=1), ta
         )
 
 
-async def test_a_schedule_is_registered_with_its_next_run(database: Database, hourly: Task[..., Any]) -> None:
+async def test_schedule_is_registered_with_its_next_run(database: Database, hourly: Task[..., Any]) -> None:
     await Scheduler(database).register()
     schedule = await row(database)
     assert (schedule["cron"], schedule["timezone"], schedule["last_job_id"]) == ("0 * * * *", "UTC", None)
@@ -68,7 +68,7 @@ async def test_registering_again_keeps_the_next_run_unless_the_schedule_changed(
     assert (await row(database))["next_run_at"] > due
 
 
-async def test_a_tick_runs_once_however_many_schedulers_see_it(
+async def test_tick_runs_once_with_concurrent_schedulers(
     database: Database, jobs: CapturedJobs, hourly: Task[..., Any]
 ) -> None:
     schedulers = [Scheduler(database) for _ in range(5)]
@@ -84,7 +84,7 @@ async def test_a_tick_runs_once_however_many_schedulers_see_it(
     assert schedule["next_run_at"] > schedule["now"]
 
 
-async def test_ticks_missed_while_nobody_ran_are_made_up_for_by_one(
+async def test_missed_ticks_are_made_up_for_by_one_run(
     database: Database, jobs: CapturedJobs, hourly: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
@@ -94,7 +94,7 @@ async def test_ticks_missed_while_nobody_ran_are_made_up_for_by_one(
     assert len(jobs.captured) == 1
 
 
-async def test_a_tick_while_the_last_job_is_unfinished_is_left_out(
+async def test_tick_is_skipped_while_the_previous_job_is_unfinished(
     database: Database, jobs: CapturedJobs, hourly: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
@@ -105,7 +105,7 @@ async def test_a_tick_while_the_last_job_is_unfinished_is_left_out(
     assert len(jobs.captured) == 1
 
 
-async def test_a_program_leaves_schedules_alone_that_it_does_not_know(database: Database) -> None:
+async def test_scheduler_ignores_unknown_schedules(database: Database) -> None:
     async with database.session() as session:
         await (await session.raw()).execute(
             "INSERT INTO job_schedules (task, cron, timezone, next_run_at, seen_at) "
@@ -114,7 +114,7 @@ async def test_a_program_leaves_schedules_alone_that_it_does_not_know(database: 
     assert await Scheduler(database).tick() == 0
 
 
-async def test_failing_schedule_is_reported_retried_later_and_does_not_stop_the_others(
+async def test_failing_schedule_is_logged_and_retried_without_affecting_others(
     database: Database, jobs: CapturedJobs, hourly: Task[..., Any], failing: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
@@ -130,7 +130,7 @@ async def test_failing_schedule_is_reported_retried_later_and_does_not_stop_the_
     assert (schedule["last_run_at"], schedule["last_job_id"]) == (None, None)
 
 
-async def test_schedule_locked_by_another_scheduler_is_left_to_it(
+async def test_schedule_locked_by_another_scheduler_is_skipped(
     database: Database, jobs: CapturedJobs, hourly: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
@@ -143,7 +143,7 @@ async def test_schedule_locked_by_another_scheduler_is_left_to_it(
     assert len(jobs.captured) == 1
 
 
-async def test_tick_changes_the_due_schedule_alone(
+async def test_tick_changes_only_the_due_schedule(
     database: Database, jobs: CapturedJobs, hourly: Task[..., Any], failing: Task[..., Any]
 ) -> None:
     scheduler = Scheduler(database)
@@ -160,7 +160,7 @@ async def test_tick_changes_the_due_schedule_alone(
     assert (await jobs.get(jobs.captured[0].id)).key == "schedule"
 
 
-async def test_schedule_not_due_is_not_run_by_its_name(database: Database, hourly: Task[..., Any]) -> None:
+async def test_schedule_that_is_not_due_does_not_run(database: Database, hourly: Task[..., Any]) -> None:
     scheduler = Scheduler(database)
     await scheduler.register()
     assert not await scheduler._run(hourly)

@@ -1,4 +1,4 @@
-"""What a job's statements may take is the job's own limit, not that of a request."""
+"""Statements of jobs use the timeouts of jobs, not those of requests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -86,14 +86,14 @@ async def test_statement_of_a_job_that_times_out_is_canceled_in_the_database(
     await wait_until(is_gone)
 
 
-async def test_worker_database_allows_as_long_as_the_longest_task(database: Database) -> None:
+async def test_worker_statement_timeout_is_the_longest_task_timeout(database: Database) -> None:
     longest = max(task.timeout for task in tasks().values())
-    patient = worker_database()
+    worker = worker_database()
     limits = ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
     try:
         shown = await asyncio.gather(
-            *(fetchval(patient, f"SELECT setting::int FROM pg_settings WHERE name = '{name}'") for name in limits)
+            *(fetchval(worker, f"SELECT setting::int FROM pg_settings WHERE name = '{name}'") for name in limits)
         )
     finally:
-        await patient.close()
+        await worker.close()
     assert shown == [longest * 1000, longest * 1000, 30_000]

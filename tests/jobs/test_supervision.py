@@ -1,4 +1,4 @@
-"""A job that blocks, outlasts its timeout or ignores its cancellation runs once, and so do its neighbors."""
+"""A job that blocks, exceeds its timeout or ignores its cancellation runs once, and so do concurrent jobs."""
 
 import asyncio
 import signal
@@ -54,7 +54,7 @@ async def is_unresponsive(jobs: CapturedJobs, job: Job) -> bool:
     [(unresponsive_tasks.block_loop, {"seconds": 4}), (unresponsive_tasks.block_interpreter, {"size": 400_000_000})],
     ids=["event loop", "interpreter"],
 )
-async def test_blocking_job_and_its_neighbors_run_once_beside_an_idle_worker(
+async def test_blocking_job_and_concurrent_jobs_run_once_beside_an_idle_worker(
     database: Database, jobs: CapturedJobs, workers: WorkerProcesses, task: Any, arguments: dict[str, Any]
 ) -> None:
     neighbors = [await enqueue_job(database, unresponsive_tasks.neighbor, n=n, priority=1) for n in range(1, 5)]
@@ -73,10 +73,10 @@ async def test_blocking_job_and_its_neighbors_run_once_beside_an_idle_worker(
     ("task", "how"),
     [
         (unresponsive_tasks.sleep_in_thread, "runs in a thread"),
-        (unresponsive_tasks.ignore_cancellation, "ignores its cancellation"),
+        (unresponsive_tasks.ignore_cancellation, "ignores cancellation"),
     ],
 )
-async def test_task_that_outlasts_its_timeout_is_reported_and_runs_once(
+async def test_unresponsive_task_is_reported_after_its_timeout_and_runs_once(
     database: Database, jobs: CapturedJobs, workers: WorkerProcesses, task: Any, how: str
 ) -> None:
     job = await enqueue_job(database, task, n=0, seconds=8)
@@ -94,7 +94,7 @@ async def test_task_that_outlasts_its_timeout_is_reported_and_runs_once(
     assert start_counts() == {0: 1}
 
 
-async def test_thread_that_fails_after_its_timeout_is_retried_only_after_it_ended(
+async def test_thread_that_fails_after_its_timeout_is_retried_only_after_its_end(
     database: Database, jobs: CapturedJobs
 ) -> None:
     job = await enqueue_job(database, unresponsive_tasks.sleep_in_thread, n=0, seconds=0.6, fails=True)
@@ -107,7 +107,7 @@ async def test_thread_that_fails_after_its_timeout_is_retried_only_after_it_ende
     assert all(end < begin for end, begin in zip(ended, begun[1:], strict=False))
 
 
-async def test_unresponsive_task_keeps_its_slot(database: Database, jobs: CapturedJobs) -> None:
+async def test_unresponsive_task_occupies_its_slot(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, unresponsive_tasks.sleep_in_thread, n=0, seconds=1.5)
     waiting = await enqueue_job(database, unresponsive_tasks.neighbor, n=1, priority=-1)
     async with running_worker(database, concurrency=1):
@@ -142,7 +142,7 @@ async def test_blocked_event_loop_is_reported_once_with_task_and_stack(database:
 
 
 @pytest.mark.parametrize("task", [unresponsive_tasks.sleep_in_thread, unresponsive_tasks.ignore_cancellation])
-async def test_worker_with_a_task_that_does_not_stop_ends_and_hands_it_back(
+async def test_worker_with_an_unresponsive_task_exits_and_releases_the_job(
     database: Database, jobs: CapturedJobs, workers: WorkerProcesses, task: Any
 ) -> None:
     job = await enqueue_job(database, task, n=0, seconds=3600)
@@ -162,7 +162,7 @@ async def started_again(n: int) -> bool:
     return start_counts()[n] == 2
 
 
-async def test_worker_whose_event_loop_is_blocked_ends_at_a_signal_and_hands_its_jobs_back(
+async def test_worker_with_a_blocked_event_loop_exits_at_sigterm_and_releases_its_jobs(
     database: Database, jobs: CapturedJobs, workers: WorkerProcesses
 ) -> None:
     neighbor = await enqueue_job(database, unresponsive_tasks.wait_until_canceled, n=1, priority=1)
@@ -181,7 +181,7 @@ async def test_worker_whose_event_loop_is_blocked_ends_at_a_signal_and_hands_its
     assert min(at for _, at in traced_events("start")[2:]) > ended_at
 
 
-async def test_job_that_was_given_to_another_worker_is_stopped(database: Database, jobs: CapturedJobs) -> None:
+async def test_attempt_stops_when_another_worker_claims_the_job(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, unresponsive_tasks.wait_until_canceled, n=0)
     other = await enqueue_job(database, unresponsive_tasks.wait_until_canceled, n=1)
 
@@ -198,19 +198,19 @@ async def test_job_that_was_given_to_another_worker_is_stopped(database: Databas
     assert await has_status(jobs, job, "running")
 
 
-async def test_heartbeats_end_with_a_killed_worker(database: Database, workers: WorkerProcesses) -> None:
+async def test_heartbeat_process_ends_when_its_worker_is_killed(database: Database, workers: WorkerProcesses) -> None:
     count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1"
 
-    async def beating(number: int) -> bool:
+    async def has_connections(number: int) -> bool:
         return await fetchval(database, count, "undercroft heartbeat") == number
 
     worker = await workers.start()
-    await wait_until(lambda: beating(1))
+    await wait_until(lambda: has_connections(1))
     worker.kill()
-    await wait_until(lambda: beating(0))
+    await wait_until(lambda: has_connections(0))
 
 
-async def test_cut_heartbeat_connection_is_opened_again(database: Database, workers: WorkerProcesses) -> None:
+async def test_terminated_heartbeat_connection_is_reopened(database: Database, workers: WorkerProcesses) -> None:
     pids = (
         "SELECT array_agg(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND application_name = 'undercroft heartbeat'"

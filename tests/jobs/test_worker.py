@@ -23,7 +23,7 @@ async def enqueue_job(database: Database, task, **kwargs):  # type: ignore[no-un
         return await enqueue(session, task, **kwargs)
 
 
-async def test_a_job_runs_and_its_result_is_kept(database: Database, jobs: CapturedJobs) -> None:
+async def test_job_runs_and_its_result_is_stored(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.note, what="tea")
     await jobs.run_all()
     row = await jobs.get(job.id)
@@ -32,15 +32,13 @@ async def test_a_job_runs_and_its_result_is_kept(database: Database, jobs: Captu
     assert row.finished_at
 
 
-async def test_an_ordinary_function_runs_in_a_thread(database: Database, jobs: CapturedJobs) -> None:
+async def test_sync_function_runs_in_a_thread(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.in_thread, n=21)
     await jobs.run_all()
     assert (await jobs.get(job.id)).result == 42
 
 
-async def test_a_failing_job_is_tried_again_and_ends_as_failed_with_its_traceback(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_failing_job_is_retried_and_fails_with_its_traceback(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.fail, why="no milk")
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
@@ -49,9 +47,7 @@ async def test_a_failing_job_is_tried_again_and_ends_as_failed_with_its_tracebac
     assert "ValueError: no milk" in (row.error or "")
 
 
-async def test_between_attempts_a_job_waits_queued_with_the_error_of_the_last(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_job_is_queued_with_the_last_error_between_attempts(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.fail_and_wait)
     await jobs.run_all()
     row = await jobs.get(job.id)
@@ -61,14 +57,14 @@ async def test_between_attempts_a_job_waits_queued_with_the_error_of_the_last(
     assert row.scheduled_at > job.scheduled_at
 
 
-async def test_a_job_that_succeeds_later_keeps_no_error(database: Database, jobs: CapturedJobs) -> None:
+async def test_job_that_succeeds_after_a_retry_has_no_error(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.succeed_at, attempt=3)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
     assert (row.status, row.result, row.error, row.attempts) == ("succeeded", 3, None, 3)
 
 
-async def test_a_job_that_takes_too_long_is_cancelled_and_failed(database: Database, jobs: CapturedJobs) -> None:
+async def test_job_fails_when_it_exceeds_its_timeout(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.hang)
     await jobs.run_all()
     row = await jobs.get(job.id)
@@ -76,7 +72,7 @@ async def test_a_job_that_takes_too_long_is_cancelled_and_failed(database: Datab
     assert "longer than 0.1 s" in (row.error or "")
 
 
-async def test_a_task_that_leaves_the_program_only_fails(database: Database, jobs: CapturedJobs) -> None:
+async def test_task_that_raises_system_exit_fails(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.exit_interpreter)
     await jobs.run_all()
     row = await jobs.get(job.id)
@@ -85,9 +81,7 @@ async def test_a_task_that_leaves_the_program_only_fails(database: Database, job
 
 
 @pytest.mark.parametrize("kind", ["nul", "object", "large", "surrogate"])
-async def test_a_result_that_cannot_be_stored_does_not_undo_the_work(
-    database: Database, jobs: CapturedJobs, kind: str
-) -> None:
+async def test_job_succeeds_when_its_result_cannot_be_stored(database: Database, jobs: CapturedJobs, kind: str) -> None:
     job = await enqueue_job(database, sample_tasks.odd_result, kind=kind)
     other = await enqueue_job(database, sample_tasks.note, what="beside it")
     await jobs.run_all()
@@ -96,9 +90,7 @@ async def test_a_result_that_cannot_be_stored_does_not_undo_the_work(
     assert (await jobs.get(other.id)).result == "beside it"
 
 
-async def test_an_error_that_cannot_be_stored_as_it_is_is_stored_readable(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_unstorable_characters_in_an_error_are_replaced(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.odd_error)
     await jobs.run_all(future=True)
     row = await jobs.get(job.id)
@@ -106,7 +98,7 @@ async def test_an_error_that_cannot_be_stored_as_it_is_is_stored_readable(
     assert "ValueError: nul" in (row.error or "")
 
 
-async def test_a_task_knows_its_job_and_the_request_that_enqueued_it(database: Database, jobs: CapturedJobs) -> None:
+async def test_current_job_has_the_id_of_the_enqueueing_request(database: Database, jobs: CapturedJobs) -> None:
     user_id = uuid4()
     with structlog.contextvars.bound_contextvars(request_id="req-1"):
         job = await enqueue_job(database, sample_tasks.describe, user_id=user_id)
@@ -123,7 +115,7 @@ async def test_a_task_knows_its_job_and_the_request_that_enqueued_it(database: D
     assert sample_tasks.done == ["child"]
 
 
-async def test_progress_is_whole_when_a_job_that_told_some_has_succeeded(
+async def test_progress_is_1_after_success_of_a_job_that_reported_progress(
     database: Database, jobs: CapturedJobs
 ) -> None:
     job = await enqueue_job(database, sample_tasks.describe, user_id=uuid4())
@@ -138,7 +130,7 @@ async def test_higher_priority_goes_first(database: Database, jobs: CapturedJobs
     assert sample_tasks.done == ["high", "usual", "low"]
 
 
-async def test_a_delayed_job_waits(database: Database, jobs: CapturedJobs) -> None:
+async def test_delayed_job_is_not_run_early(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.note, what="later", delay=3600)
     await jobs.run_all()
     assert (await jobs.get(job.id)).status == "queued"
@@ -146,7 +138,7 @@ async def test_a_delayed_job_waits(database: Database, jobs: CapturedJobs) -> No
     assert (await jobs.get(job.id)).status == "succeeded"
 
 
-async def test_jobs_are_captured_once_their_transaction_has_committed(database: Database, jobs: CapturedJobs) -> None:
+async def test_jobs_are_captured_after_the_commit(database: Database, jobs: CapturedJobs) -> None:
     with pytest.raises(RuntimeError):
         await roll_back(database)
     job = await enqueue_job(database, sample_tasks.note, what="kept")
@@ -159,13 +151,13 @@ async def roll_back(database: Database) -> None:
         raise RuntimeError
 
 
-async def test_secrets_do_not_reach_the_stored_traceback(database: Database, jobs: CapturedJobs) -> None:
+async def test_stored_traceback_contains_no_secrets(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.fail, why="https://user:hunter2@example.com refused")
     await jobs.run_all()
     assert "hunter2" not in ((await jobs.get(job.id)).error or "")
 
 
-async def test_behind_a_transaction_pooler_a_worker_polls(database: Database, jobs: CapturedJobs) -> None:
+async def test_worker_polls_behind_a_transaction_pooler(database: Database, jobs: CapturedJobs) -> None:
     pooled = Database(database.settings.model_copy(update={"database_pooler": "transaction"}), database.url)
     try:
         async with running_worker(pooled):
@@ -179,7 +171,7 @@ async def has_succeeded(jobs: CapturedJobs, job: Job) -> bool:
     return (await jobs.get(job.id)).status == "succeeded"
 
 
-async def test_a_message_claimed_by_a_worker_that_died_before_it_marked_the_job_comes_round(
+async def test_message_of_a_worker_that_died_before_marking_the_job_is_redelivered(
     database: Database, jobs: CapturedJobs
 ) -> None:
     job = await enqueue_job(database, sample_tasks.note, what="tea")
@@ -189,9 +181,7 @@ async def test_a_message_claimed_by_a_worker_that_died_before_it_marked_the_job_
     assert (row.status, row.attempts, row.lost) == ("succeeded", 1, 0)
 
 
-async def test_a_job_whose_end_was_written_but_whose_message_stayed_is_not_run_again(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_finished_job_with_a_remaining_message_does_not_run_again(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.note, what="tea")
     await execute(database, f"UPDATE pgqueuer SET {STALE}", uuid4())
     await execute(
@@ -202,7 +192,7 @@ async def test_a_job_whose_end_was_written_but_whose_message_stayed_is_not_run_a
     assert await execute(database, "SELECT count(*) FROM pgqueuer") == 0
 
 
-async def test_a_job_that_ran_but_whose_end_was_not_written_runs_again(database: Database, jobs: CapturedJobs) -> None:
+async def test_job_with_an_unwritten_outcome_runs_again(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.note, what="tea")
     await execute(database, f"UPDATE pgqueuer SET {STALE}", uuid4())
     await execute(database, "UPDATE jobs SET status = 'running', attempts = 1, worker_id = $1", uuid4())
@@ -211,9 +201,7 @@ async def test_a_job_that_ran_but_whose_end_was_not_written_runs_again(database:
     assert (row.status, row.attempts, row.lost, sample_tasks.done) == ("succeeded", 2, 1, ["tea"])
 
 
-async def test_the_end_told_by_a_worker_that_lost_the_job_does_not_count(
-    database: Database, jobs: CapturedJobs
-) -> None:
+async def test_outcome_of_a_worker_that_lost_the_job_is_rejected(database: Database, jobs: CapturedJobs) -> None:
     job = await enqueue_job(database, sample_tasks.reassign_job)
     await jobs.run_all()
     row = await jobs.get(job.id)

@@ -1,4 +1,4 @@
-"""Tasks that do not stop when they are to. Each leaves a line where it starts and where it ends, whoever runs it."""
+"""Tasks that do not stop when requested. Each records its start and end in a file."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ def trace(event: str, n: int) -> None:
 
 
 def traced_events(name: str) -> list[tuple[int, float]]:
-    """The number and time of each such event so far."""
+    """Return the task number and the time of each recorded event with this name."""
     traces = Path(os.environ["TRACES"])
     lines = [line.split() for line in traces.read_text().splitlines()] if traces.exists() else []
     return [(int(n), float(at)) for event, n, at in lines if event == name]
@@ -38,7 +38,7 @@ async def block_loop(job: CurrentJob, *, n: int, seconds: float) -> None:
 
 @task(timeout=60)
 async def block_interpreter(*, n: int, size: int) -> None:
-    """No thread of the process runs during one such sum."""
+    """Hold the GIL, so that no other thread of the process runs."""
     trace("start", n)
     sum(range(size))
     trace("end", n)
@@ -46,7 +46,7 @@ async def block_interpreter(*, n: int, size: int) -> None:
 
 @task(timeout=1)
 async def neighbor(*, n: int) -> None:
-    """Short, but it waits once, so that it ends after a job that blocks the event loop meanwhile."""
+    """A short task with one await, so that it ends after another job that blocks the event loop."""
     trace("start", n)
     await asyncio.sleep(0.5)
     trace("end", n)

@@ -15,7 +15,7 @@ async def main() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: worker.stop_from_signal())
     await worker.run()
     await database.close()
-    os._exit(0)  # as the worker's command does: a task that does not stop must not keep the process
+    os._exit(0)  # like the worker command: an unresponsive task must not prevent the exit
 
 
 if __name__ == "__main__":

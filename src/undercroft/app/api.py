@@ -1,4 +1,4 @@
-"""One ASGI application per surface: `public` (with auth and app), `admin`, or `all` of it."""
+"""The ASGI application of a surface: `public` (with auth and app), `admin`, or `all`."""
 
 import gc
 from collections.abc import AsyncIterator, Iterator
@@ -36,10 +36,10 @@ SERVED_SURFACES: dict[str, frozenset[Surface]] = {
 
 
 def create_app(surface: str = "all", *, database: Database | None = None) -> Api:
-    """The application of one surface, ready for an ASGI server.
+    """Return the application of one surface for an ASGI server.
 
-    It opens and closes its own connections unless a database is given, which stays its giver's. Raises
-    `ConfigurationError` for unfit settings.
+    It opens and closes its own database unless one is passed, which the caller closes. Raises `ConfigurationError` for
+    invalid settings.
     """
     logs.configure()
     check_settings(load(CoreSettings).environment)
@@ -49,7 +49,7 @@ def create_app(surface: str = "all", *, database: Database | None = None) -> Api
 
 
 def offline_app() -> Api:
-    """The whole application to be looked at, not served: weak settings do not matter."""
+    """Return the complete application for inspection, without checking the settings. Do not serve it."""
     return _build_app("all")
 
 
@@ -66,7 +66,7 @@ def _build_app(surface: str) -> Api:
 
 
 def load_admin_components() -> AdminComponents:
-    """What modules add to `/admin`: views, charts and folders of templates. Imports them, and SQLAdmin with them."""
+    """Return the views, charts and template folders of all modules for `/admin`. Imports them and SQLAdmin."""
     from undercroft.core.admin import AdminView, Chart
 
     views: list[type[AdminView]] = []
@@ -123,7 +123,7 @@ async def _open_database(surface: str) -> Database:
 
 
 def _tune_gc() -> None:
-    """Leave what lives for ever out of the garbage collector's rounds, and make those rarer."""
+    """Exclude the objects created at startup from garbage collection, and make collections less frequent."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)

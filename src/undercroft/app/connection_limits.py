@@ -1,8 +1,8 @@
-"""What one client may take of a worker's connections: an HTTP/1.1 protocol whose every wait has an end.
+"""Connection limits: an HTTP/1.1 protocol with a timeout for every wait for a client.
 
-Per worker process; `serve` with several workers has each of these limits once per worker.
+The limits apply per worker process.
 
-| what                                   | limit                                            | beyond it                |
+| resource                               | limit                                            | when exceeded            |
 | -------------------------------------- | ------------------------------------------------ | ------------------------ |
 | connections                            | MAX_CONNECTIONS and the process's limit of files | see below                |
 | connections of one address             | a quarter of these; TRUSTED_PROXIES: all         | see below                |
@@ -16,12 +16,12 @@ Per worker process; `serve` with several workers has each of these limits once p
 | reading a response                     | `WRITE_TIMEOUT` and `MIN_WRITE_RATE`             | closed                   |
 | HTTP/2, WebSockets                     | none                                             | 400, HTTP/1.1            |
 
-HTTP/2 stays with the proxy that speaks TLS: without TLS browsers do not use it, and with it one connection could
-have thousands of streams and compressed header lists.
+HTTP/2 is left to the TLS proxy: browsers do not use it without TLS, and a single HTTP/2 connection could have
+thousands of streams and compressed header lists.
 
-A new connection beyond a limit replaces the one that has made the server wait longest for its client: for a request,
-the rest of one, or the reading of a response. A client that stalls can therefore never keep others out, not even from
-its own address. Only when every connection has a request that is being worked on is a new one refused, with 503.
+When a limit is reached, a new connection replaces the one that has waited longest for its client: for a request, the
+rest of a request, or for reading a response. So stalled clients cannot block others, not even those with the same
+address. A new connection is refused, with 503, only if every connection has a request in progress.
 """
 
 from collections.abc import Iterator, Sequence
@@ -51,20 +51,20 @@ WRITE_TIMEOUT = 30.0
 MIN_WRITE_RATE = 16 << 10
 PER_ADDRESS_DIVISOR = 4
 RESERVED_FILES = 128
-"""Files that stay free for the database, jobs and logs when connections take what the process may open."""
+"""File descriptors reserved for the database, jobs and logs."""
 SWEEP_INTERVAL = 1.0
 
 
 class HeadersTimedOut(AppError):
     status = 408
     code = "HEADERS_TIMED_OUT"
-    message = "The request's headers did not arrive in time. Send the request again."
+    message = "The request headers did not arrive in time. Send the request again."
 
 
 class HeadersTooLarge(AppError):
     status = 431
     code = "HEADERS_TOO_LARGE"
-    message = f"The request's address and headers are larger than {MAX_HEADER_BYTES} bytes. Send fewer or smaller ones."
+    message = f"The URL and headers of the request exceed {MAX_HEADER_BYTES} bytes. Send fewer or shorter headers."
 
 
 class TooManyConnections(AppError):
@@ -80,7 +80,7 @@ class MalformedRequest(BadRequest):
 
 @dataclass(eq=False, slots=True)
 class Peer:
-    """The connections of one address; `stalled` has those that wait for their client, in the order of their waits."""
+    """The connections of one address. `stalled` are those that wait for their client, longest wait first."""
 
     address: str
     limit: float
@@ -89,7 +89,7 @@ class Peer:
 
 
 class ConnectionLimiter:
-    """The open connections of one server: admits, replaces and ends them."""
+    """Admits, replaces and closes the connections of one server."""
 
     def __init__(self, limit: int, limit_per_address: int, exempt_networks: Sequence[str] = ()) -> None:
         self._limit = limit
@@ -100,7 +100,7 @@ class ConnectionLimiter:
         self._sweeping = False
 
     def admit(self, protocol: "LimitedProtocol", address: str) -> Peer | None:
-        """The peer that this connection now belongs to, or None when there is no place for it."""
+        """Admit a connection and return its peer, or None if no connection is free."""
         peer = self._peers.get(address) or Peer(address, self._address_limit(address))
         if peer.open >= peer.limit and not self._evict_oldest(peer):
             return None
@@ -142,7 +142,7 @@ class ConnectionLimiter:
             protocol.loop.call_later(SWEEP_INTERVAL, self._sweep, protocol.loop)
 
     def _sweep(self, loop: Any) -> None:
-        """End what is over its time. One timer for all connections costs less than one for each."""
+        """Close connections that have timed out. One timer for all connections is cheaper than one for each."""
         now = monotonic()
         for protocol in [protocol for protocol in self._protocols if protocol.deadline <= now]:
             protocol.expire()
@@ -155,7 +155,7 @@ _limiters: "WeakKeyDictionary[ServerState, ConnectionLimiter]" = WeakKeyDictiona
 
 
 def get_limiter(state: ServerState) -> ConnectionLimiter:
-    """The connections of the server with this state, limited as the settings want it."""
+    """Return the limiter of the server with this state, with the limits from the settings."""
     if state not in _limiters:
         limit = min(load(ServerSettings).max_connections, raise_file_limit() - RESERVED_FILES)
         proxies = load(HttpSettings).trusted_proxies
@@ -164,7 +164,7 @@ def get_limiter(state: ServerState) -> ConnectionLimiter:
 
 
 def raise_file_limit() -> int:
-    """How many files this process may open, after asking for as many as the system allows it."""
+    """Raise the limit of open files as far as needed and permitted, and return it."""
     try:
         import resource
     except ImportError:  # Windows has no such limit for sockets
@@ -179,7 +179,7 @@ def raise_file_limit() -> int:
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. `deadline` is the moment (monotonic seconds) until which its client must have acted."""
+    """One connection. `deadline` is the time (monotonic seconds) by which its client must act."""
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
@@ -204,7 +204,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser no more of a head than is allowed, however much came at once."""
+        """Pass at most the permitted size of a head to the parser, however much data has arrived at once."""
         while data and not (self._refused or self.transport.is_closing()):
             began_in_head = self._in_headers
             room = MAX_HEADER_BYTES - self._header_bytes if began_in_head else MAX_HEADER_BYTES
@@ -226,9 +226,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
-        self.deadline = inf  # the application's own timeouts see to the body
+        self.deadline = inf  # the application has its own timeouts for the body
         super().on_headers_complete()
-        self.headers = []  # trailers are not part of the request that has begun
+        self.headers = []  # trailers are not headers of the running request
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -260,28 +260,28 @@ class LimitedProtocol(HttpToolsProtocol):
             self._start_timeout(self.timeout_keep_alive)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """A response over HTTP/1.1, and the last one: the parser reads nothing after an offer to upgrade."""
+        """Respond over HTTP/1.1 and close the connection: the parser reads nothing after an `Upgrade` header."""
         if self.cycle is not None:
             self.cycle.keep_alive = False
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (the text of the base is not the product's)
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the application has its own message
         self._refuse(MalformedRequest())
 
     def expire(self) -> None:
-        """The client did not act in time."""
+        """Handle a client that did not act before the deadline."""
         if self._in_headers and self._header_bytes:
             self._refuse(HeadersTimedOut())
         else:
             self.abort()
 
     def abort(self) -> None:
-        """Close at once, whatever was not sent yet."""
+        """Close the connection at once, without sending the remaining data."""
         self._release()
         self.transport.abort()
 
     @property
     def _has_active_request(self) -> bool:
-        """Whether there is a request whose response is not complete."""
+        """Whether a request has an incomplete response."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def _mark_active(self) -> None:
@@ -296,10 +296,10 @@ class LimitedProtocol(HttpToolsProtocol):
             self._peer.stalled[self] = None
 
     def _refuse(self, error: AppError) -> None:
-        """Send an error as the last response; between two parts of another one only close.
+        """Send an error as the last response. If another response is in progress, only close the connection.
 
-        A connection that is closed with unread data is reset, and then its client may never see the error. So the
-        rest of what it sends is read and dropped until it closes as well, for `LINGER_TIMEOUT` at most.
+        Closing a connection with unread data resets it, and the client may never see the error. So the remaining input
+        is read and discarded until the client closes the connection, for at most `LINGER_TIMEOUT` seconds.
         """
         self._refused, self._in_headers = True, False
         if self._has_active_request:

@@ -1,4 +1,4 @@
-"""Finds the modules, checks their declared order and imports the files whose names say what a module adds."""
+"""Finds the modules, sorts them by their dependencies and imports their files by name."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -40,11 +40,11 @@ SUBMODULES = frozenset(
         "tasks",
     }
 )
-"""File names with a meaning. A module may have others for itself."""
+"""File names with a meaning for the application. A module may contain other files."""
 
 
 class Module(Struct, frozen=True):
-    """One capability: a package whose `REQUIRES` names the modules it builds on."""
+    """A module: a package with a tuple `REQUIRES` of the modules that it depends on."""
 
     name: str
     package: ModuleType
@@ -55,7 +55,7 @@ class Module(Struct, frozen=True):
 
     @property
     def enabled(self) -> bool:
-        """False when the package's `enabled()` says so: then it has no routes and no pages."""
+        """The result of the package's `enabled()`, if it is defined. A disabled module has no routes and no pages."""
         return bool(getattr(self.package, "enabled", lambda: True)())
 
     @property
@@ -64,7 +64,7 @@ class Module(Struct, frozen=True):
         return Path(self.package.__file__).parent
 
     def load_submodule(self, name: str) -> ModuleType | None:
-        """The module's file of this name, imported; None when it has none."""
+        """Import the module's file with this name. Returns None if there is none."""
         assert name in SUBMODULES, name
         found = (self.folder / f"{name}.py").exists() or (self.folder / name / "__init__.py").exists()
         return import_module(f"{self.package.__name__}.{name}") if found else None
@@ -72,9 +72,9 @@ class Module(Struct, frozen=True):
 
 @cache
 def modules() -> tuple[Module, ...]:
-    """Every module, each after those it requires, otherwise by name.
+    """Return all modules in dependency order, otherwise by name.
 
-    Raises `CodeError` for a requirement that does not exist and for a circle.
+    Raises `CodeError` for a required module that does not exist and for circular requirements.
     """
     found = {
         info.name: Module(info.name, import_module(f"{built_in.__name__}.{info.name}"))
@@ -85,7 +85,7 @@ def modules() -> tuple[Module, ...]:
 
 
 def load_submodules(name: str) -> Iterator[ModuleType]:
-    """The files of this name of all modules, in the modules' order."""
+    """Import and yield the files with this name from all modules, in the order of the modules."""
     for module in modules():
         part = module.load_submodule(name)
         if part is not None:
@@ -93,14 +93,14 @@ def load_submodules(name: str) -> Iterator[ModuleType]:
 
 
 def load_models() -> None:
-    """Import every table, so that metadata and relations are whole."""
+    """Import all models, so that the metadata is complete."""
     import_module("undercroft.jobs.models")
     for _ in load_submodules("models"):
         pass
 
 
 def prepare() -> None:
-    """Import what modules add to every process: tables, permissions, subscribers and mail templates."""
+    """Import the models, permissions and subscribers of all modules, and register their email templates."""
     load_models()
     for part in load_submodules("permissions"):
         _declare_permissions(part)
@@ -114,7 +114,7 @@ def prepare() -> None:
 
 def _declare_permissions(part: ModuleType) -> None:
     if not hasattr(part, "PERMISSIONS"):
-        raise CodeError(f"{part.__name__} lacks PERMISSIONS, the tuple of what the module declares.", at=part)
+        raise CodeError(f"{part.__name__} must define PERMISSIONS, a tuple of the module's permissions.", at=part)
     try:
         permissions.register_permissions(part.PERMISSIONS)
     except ValueError as error:
@@ -122,7 +122,7 @@ def _declare_permissions(part: ModuleType) -> None:
 
 
 def list_settings_classes() -> list[type[SettingsBase]]:
-    """Every settings class of the product: whatever a file called `settings.py` declares, in a stable order."""
+    """Return the settings classes of all files named `settings.py`, in a stable order."""
     root = Path(undercroft.__file__).parent
     files = [
         ".".join(["undercroft", *path.relative_to(root).with_suffix("").parts]) for path in root.rglob("settings.py")
@@ -134,9 +134,9 @@ def list_settings_classes() -> list[type[SettingsBase]]:
 
 
 def check_settings(environment: Environment) -> None:
-    """Read all settings; in production, refuse weak ones.
+    """Validate all settings; in production, also refuse insecure ones.
 
-    Raises `ConfigurationError` that names every fault in one message.
+    Raises one `ConfigurationError` with all errors.
     """
     instances = _load_all()
     if environment is not Environment.PRODUCTION:
@@ -145,7 +145,7 @@ def check_settings(environment: Environment) -> None:
     if errors:
         listed = "\n".join(f"  - {error}" for error in errors)
         raise ConfigurationError(
-            f"These settings are not fit for production:\n{listed}\n"
+            f"These settings are invalid for production:\n{listed}\n"
             "Set them in the environment or in .env. For development, use `undercroft dev`."
         )
 
@@ -167,17 +167,17 @@ def _sort_by_dependency(found: Mapping[str, Module]) -> list[str]:
     for name, required in needs.items():
         package = found[name].package
         if isinstance(getattr(package, "REQUIRES", ()), str):
-            raise CodeError(f"REQUIRES of {name} is a tuple of names: REQUIRES = ({package.REQUIRES!r},).", at=package)
+            raise CodeError(f"REQUIRES of {name} must be a tuple: REQUIRES = ({package.REQUIRES!r},).", at=package)
         for other in required:
             if other not in needs:
                 close = get_close_matches(other, needs, 1)
-                hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(needs)}."
+                hint = f"Did you mean {close[0]}?" if close else f"Available: {', '.join(needs)}."
                 raise CodeError(f"Module {name} requires {other}, which does not exist. {hint}", at=package)
     try:
         return list(TopologicalSorter(needs).static_order())
     except CycleError as error:
         circle = error.args[1]
         raise CodeError(
-            f"Modules require each other in a circle: {' → '.join(circle)}. Take one out of the other's REQUIRES.",
+            f"Modules require each other: {' → '.join(circle)}. Remove one of them from the other's REQUIRES.",
             at=found[circle[0]].package,
         ) from None

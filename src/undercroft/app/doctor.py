@@ -1,4 +1,4 @@
-"""What `undercroft doctor` finds out: every configured dependency, how long it took, and how to mend it."""
+"""The checks of `undercroft doctor`: every configured dependency, with the duration and the fix."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +17,7 @@ from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email import EmailSettings, get_mailer
 
 MIN_POSTGRES_VERSION = 15
-POOLER_FIX = "For jobs that start at once, set DATABASE_DIRECT_URL to a URL that bypasses the pooler."
+POOLER_FIX = "Set DATABASE_DIRECT_URL to a URL that bypasses the pooler, so that jobs start immediately."
 ROLE_QUERY = """
 SELECT current_user AS name, rolsuper AS superuser, rolbypassrls AS bypasses,
        EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tableowner = current_user) AS owns
@@ -32,7 +32,7 @@ class CheckStatus(StrEnum):
 
 
 class CheckResult(Struct, frozen=True):
-    """One thing looked at: `fix` says what to do unless it is ok; `duration_ms` is how long looking took."""
+    """The result of a check. `fix` is what to do if it failed; `duration_ms` is the duration of the check."""
 
     name: str
     status: CheckStatus
@@ -42,26 +42,27 @@ class CheckResult(Struct, frozen=True):
 
 
 async def run_checks() -> AsyncIterator[CheckResult]:
-    """Look at everything, one finding after the other, but not at what rests on something that failed."""
+    """Run the checks in order and yield their results. Skips checks that depend on a failed one."""
     failed: set[str] = set()
-    for name, look in CHECKS.items():
+    for name, check in CHECKS.items():
         missing = failed & DEPENDS_ON.get(name, set())
         if missing:
-            yield CheckResult(name, CheckStatus.WARNING, f"not looked at: mend {', '.join(missing)} first")
+            required = ", ".join(f"`{each}`" for each in sorted(missing))
+            yield CheckResult(name, CheckStatus.WARNING, f"skipped: fix {required} first")
             continue
-        finding = await _run_check(name, look)
-        if finding.status is CheckStatus.ERROR:
+        result = await _run_check(name, check)
+        if result.status is CheckStatus.ERROR:
             failed.add(name)
-        yield finding
+        yield result
 
 
 Check = Callable[[], Awaitable[tuple[CheckStatus, str, str]]]
 
 
-async def _run_check(name: str, look: Check) -> CheckResult:
+async def _run_check(name: str, check: Check) -> CheckResult:
     started = time.perf_counter()
     try:
-        status, message, fix = await look()
+        status, message, fix = await check()
     except ConfigurationError as error:
         status, message, fix = CheckStatus.ERROR, str(error), ""
     except Exception as error:
@@ -91,16 +92,16 @@ async def roles() -> tuple[CheckStatus, str, str]:
     async with open_connection(load(DatabaseSettings).url) as connection:
         role = await connection.fetchrow(ROLE_QUERY)
     assert role is not None
-    fix = "`undercroft db roles` prints the SQL for an owner and an application role; then set MIGRATION_DATABASE_URL."
+    fix = "Create an owner and an application role with `undercroft db roles`, then set MIGRATION_DATABASE_URL."
     if role["superuser"] or role["bypasses"]:
-        return CheckStatus.WARNING, f"{role['name']} may do anything, row-level security does not bind it", fix
+        return CheckStatus.WARNING, f"{role['name']} bypasses row-level security", fix
     if role["owns"]:
         return (
             CheckStatus.WARNING,
-            f"{role['name']} owns the tables: it could change the schema and alter the audit log",
+            f"{role['name']} owns the tables and could change the schema and the audit log",
             fix,
         )
-    return CheckStatus.OK, f"{role['name']} may change rows and nothing else", ""
+    return CheckStatus.OK, f"{role['name']} can only read and write rows", ""
 
 
 async def schema() -> tuple[CheckStatus, str, str]:
@@ -111,9 +112,9 @@ async def schema() -> tuple[CheckStatus, str, str]:
 async def isolation() -> tuple[CheckStatus, str, str]:
     await require_row_security()
     if load(DatabaseSettings).tenant_rls:
-        return CheckStatus.OK, "row-level security is on: PostgreSQL keeps teams apart too", ""
-    message = "row-level security is off: the repositories alone keep teams apart"
-    return CheckStatus.WARNING, message, "For a second wall set TENANT_RLS=on and run `undercroft migrate upgrade`."
+        return CheckStatus.OK, "row-level security is on", ""
+    message = "row-level security is off: only the application isolates teams"
+    return CheckStatus.WARNING, message, "To enable it, set TENANT_RLS=on and run `undercroft migrate upgrade`."
 
 
 async def redis() -> tuple[CheckStatus, str, str]:
@@ -121,12 +122,12 @@ async def redis() -> tuple[CheckStatus, str, str]:
     if not cache:
         return (
             CheckStatus.WARNING,
-            "not configured: limits and caches are kept by each process for itself",
-            "Set REDIS_URL when more than one process serves.",
+            "not configured: each process has its own rate limits and caches",
+            "Set REDIS_URL if you run more than one server process.",
         )
     await cache.ping()
     await cache.close()
-    return CheckStatus.OK, "answers", ""
+    return CheckStatus.OK, "reachable", ""
 
 
 async def mail() -> tuple[CheckStatus, str, str]:
@@ -141,12 +142,12 @@ CHECKS: dict[str, Check] = {
     "schema": schema,
     "isolation": isolation,
     "redis": redis,
-    "e-mail": mail,
+    "email": mail,
 }
 
 DEPENDS_ON = {"roles": {"database"}, "schema": {"database"}, "isolation": {"database", "schema"}}
 
 FIXES = {
-    "redis": "Is the server running, and is REDIS_URL right? Without Redis, leave REDIS_URL empty.",
-    "e-mail": "Check EMAIL_PROVIDER and the SMTP_… settings.",
+    "redis": "Start the server or fix REDIS_URL. To run without Redis, unset REDIS_URL.",
+    "email": "Check EMAIL_PROVIDER and the SMTP_… settings.",
 }

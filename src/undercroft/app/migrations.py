@@ -1,4 +1,4 @@
-"""The histories of this installation: the core's, then those of modules that keep their own."""
+"""The migration histories of this installation: that of the core, then those of modules."""
 
 from collections.abc import Callable
 
@@ -14,50 +14,50 @@ from undercroft.core.model_classes import model_classes
 
 
 def histories() -> list[History]:
-    """Every history, the core first, then modules' own in the modules' order."""
+    """Return all histories: the core first, then those of modules in the order of the modules."""
     load_models()
     own = [module for module in modules() if _has_own_history(module)]
-    apart = {module.name: _tables_of(f"{module.package.__name__}.") for module in own}
-    core = frozenset(SQLModel.metadata.tables) - frozenset().union(*apart.values())
+    module_tables = {module.name: _tables_of(f"{module.package.__name__}.") for module in own}
+    core = frozenset(SQLModel.metadata.tables) - frozenset().union(*module_tables.values())
     return [
         History("core", SCRIPT_LOCATION, core),
-        *(History(module.name, module.folder / "migrations", apart[module.name]) for module in own),
+        *(History(module.name, module.folder / "migrations", module_tables[module.name]) for module in own),
     ]
 
 
 def history(name: str) -> History:
-    """One history by its name. Raises `ConfigurationError` naming those that exist."""
+    """Return a history by its name. Raises `ConfigurationError` with the existing names."""
     known = {history.name: history for history in histories()}
     if name not in known:
-        raise ConfigurationError(f"There is no history called {name}. There are: {', '.join(known)}.")
+        raise ConfigurationError(f"There is no history called {name}. Available: {', '.join(known)}.")
     return known[name]
 
 
 def require_module(name: str) -> None:
-    """Raise `ConfigurationError` when neither a history nor a module has this name."""
+    """Raise `ConfigurationError` if neither a history nor a module has this name."""
     known = ["core", *(module.name for module in modules())]
     if name not in known:
-        raise ConfigurationError(f"There is no history called {name}. There are: {', '.join(known)}.")
+        raise ConfigurationError(f"There is no history called {name}. Available: {', '.join(known)}.")
 
 
 async def history_to_extend(name: str | None, url: str) -> History:
-    """The history that a new migration belongs to; without a name the only one whose models differ.
+    """Return the history for a new migration. Without a name, it is the only one with changed models.
 
-    A module with models and without a history gets its first one. Raises `NoChangesDetected` when no models differ, and
-    `ConfigurationError` when the module has no models of its own, or the name cannot be left out.
+    A module with models but no history gets a new one. Raises `NoChangesDetected` if no models have changed, and
+    `ConfigurationError` if the module has no models of its own, or if several modules have changed.
     """
     if name is None:
         return await _only_changed_history(url)
     known = {each.name: each for each in histories()}
     if name in known:
         return known[name]
-    fresh = {each.name: each for each in await _initial_histories(url)}
-    if name not in fresh:
+    new = {each.name: each for each in await _initial_histories(url)}
+    if name not in new:
         raise ConfigurationError(
-            f"The module {name} has no history of its own: it has no models, or their tables are the core's.\n"
-            f"Name one of {', '.join([*known, *fresh])}."
+            f"The module {name} has no history: it has no models, or its tables belong to the core history.\n"
+            f"Use one of {', '.join([*known, *new])}."
         )
-    return fresh[name]
+    return new[name]
 
 
 async def upgrade_all(
@@ -67,10 +67,10 @@ async def upgrade_all(
     rls: RowSecurityConfig | None = None,
     lossless: bool = False,
 ) -> list[str]:
-    """Bring a database to the newest schema as its owner; returns the revisions that were run.
+    """Apply all pending migrations as the owner of the database; returns the applied revisions.
 
-    Then its row-level security is made what is `rls`, or else what TENANT_RLS says. `lossless` runs nothing that
-    can lose data.
+    Then applies the row-level security of `rls`, by default that of TENANT_RLS. With `lossless`, stops before a
+    migration that can lose data.
     """
     run = await migrations.upgrade(url, histories(), report=report, lossless=lossless)
     rls = rls or configured_row_security()
@@ -85,7 +85,7 @@ async def get_statuses(url: str) -> list[Status]:
 
 
 async def find_differences(url: str) -> list[str]:
-    """Where models and a migrated database differ, `history: difference` each; empty when they agree."""
+    """Return the differences between the models and a migrated database, each as `history: difference`."""
     return [
         f"{history.name}: {difference}"
         for history in histories()
@@ -94,9 +94,9 @@ async def find_differences(url: str) -> list[str]:
 
 
 async def require_current(url: str) -> list[str]:
-    """Raise `ConfigurationError` when this release does not run on the schema; returns what there is to warn of.
+    """Raise `ConfigurationError` if this release cannot run on the schema; returns warnings.
 
-    A newer schema is one that this release runs on, unless a migration there says `backward_compatible = False`.
+    This release can run on a newer schema unless one of its migrations has `backward_compatible = False`.
     """
     found = await get_statuses(url)
     for status in found:
@@ -104,57 +104,57 @@ async def require_current(url: str) -> list[str]:
             raise ConfigurationError(migrations.missing_file_message(status))
         if status.blocking_revision:
             raise ConfigurationError(
-                f"The database's schema is newer than this release, which does not run on it: the migration "
+                f"The database schema is newer than this release and not compatible with it: the migration "
                 f"{status.blocking_revision} of {status.history} excludes older releases.\nInstall the newer release."
             )
     if behind := [status for status in found if status.pending]:
-        listed = ", ".join(f"{status.history} ({len(status.pending)} to run)" for status in behind)
+        listed = ", ".join(f"{status.history} ({len(status.pending)} pending)" for status in behind)
         raise ConfigurationError(
-            f"The database's schema is older than this program: {listed}.\n"
+            f"The database schema is older than this release: {listed}.\n"
             "Run `undercroft migrate upgrade`, or set MIGRATE_ON_START=true."
         )
     return [_newer_schema_warning(status) for status in found if status.is_newer]
 
 
 async def schema_warnings(url: str) -> list[str]:
-    """What a developer reads instead of a refusal when the schema is not the one that the code was written for."""
+    """Return warnings for developers if the schema does not match the code."""
     found = await get_statuses(url)
-    said = [migrations.missing_file_message(status) for status in found if status.missing]
-    lossy = await migrations.find_lossy_migration(url, histories()) if not said else None
+    warnings = [migrations.missing_file_message(status) for status in found if status.missing]
+    lossy = await migrations.find_lossy_migration(url, histories()) if not warnings else None
     if lossy is not None:
-        said.append(
-            f"The migration {lossy.revision} of {lossy.history} can lose data, so it waits for you.\n"
+        warnings.append(
+            f"The migration {lossy.revision} of {lossy.history} can lose data and was not applied automatically.\n"
             f"  {lossy.file}\n  {' '.join(lossy.statement.split())}\n"
-            "Read it, then run `undercroft migrate upgrade`. Until then, what needs it fails."
+            "Review it, then run `undercroft migrate upgrade`. Until then, code that needs it fails."
         )
-    return said
+    return warnings
 
 
 def _newer_schema_warning(status: Status) -> str:
     newest = ", ".join(each.revision for each in reversed(status.missing))
     return (
-        f"The database's schema is newer than this release: it has run {newest} of {status.history}, which this "
-        f"release does not have. If that file was deleted here, restore it or run `undercroft migrate repair`."
+        f"The database schema is newer than this release: it contains {newest} of {status.history}, which this "
+        f"release does not have. If you deleted the file, restore it or run `undercroft migrate repair`."
     )
 
 
 async def _only_changed_history(url: str) -> History:
     known = histories()
-    fresh = await _initial_histories(url)
-    taken = frozenset().union(*(each.tables for each in fresh))
+    new = await _initial_histories(url)
+    new_tables = frozenset().union(*(each.tables for each in new))
     core, *others = known
-    candidates = [History(core.name, core.folder, core.tables - taken), *others]
-    different = fresh + [each for each in candidates if await migrations.differences(url, each)]
-    if len(different) > 1:
-        listed = ", ".join(each.name for each in different)
-        raise ConfigurationError(f"The models of several modules changed: {listed}. Name one with --module.")
-    if not different:
-        raise NoChangesDetected("Models and database agree: there is nothing to migrate.")
-    return different[0]
+    candidates = [History(core.name, core.folder, core.tables - new_tables), *others]
+    changed = new + [each for each in candidates if await migrations.differences(url, each)]
+    if len(changed) > 1:
+        listed = ", ".join(each.name for each in changed)
+        raise ConfigurationError(f"The models of several modules changed: {listed}. Choose one with --module.")
+    if not changed:
+        raise NoChangesDetected("Models and database match: there is nothing to migrate.")
+    return changed[0]
 
 
 async def _initial_histories(url: str) -> list[History]:
-    """One for each module whose models have no table yet and that has no history: their tables are not the core's."""
+    """Return a new history for each module that has none and whose models have no tables in the database yet."""
     known = await migrations.tables(url)
     without = [module for module in modules() if not _has_own_history(module)]
     owned = {module: _tables_of(f"{module.package.__name__}.") for module in without}

@@ -1,4 +1,4 @@
-"""What routes declare, checked when the application is put together: a contradiction is an error at the start."""
+"""Checks of route declarations at startup."""
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -16,27 +16,28 @@ from undercroft.core.http.lazy_route import LazyRoute
 from undercroft.core.http.tags import get_tag_names
 
 _TAG_SIMILARITY = 0.85
-"""How much of two tags must be equal for one to be the other, misspelled."""
+"""Minimum similarity ratio at which an unknown tag is treated as a misspelled one."""
 APP_PREFIX = f"{Surface.APP.prefix}/"
 
 
 def find_routers(part: ModuleType) -> list[Router]:
-    """The routers of a module's file. Raises `CodeError` for one that no surface guards."""
+    """Return the routers of a module's file. Raises `CodeError` for a plain APIRouter, which has no guard."""
     for value in vars(part).values():
         if isinstance(value, APIRouter) and not isinstance(value, Router):
             at = value.routes[0].endpoint if value.routes and isinstance(value.routes[0], APIRoute) else part
             raise CodeError(
-                f"{part.__name__} has an APIRouter, whose routes nothing would guard. "
-                'Make it a Router of undercroft.core.http: Router(surface="app", prefix="/things").',
+                f"{part.__name__} defines an APIRouter, whose routes would have no access control. "
+                'Use Router from undercroft.core.http instead: Router(surface="app", prefix="/things").',
                 at=at,
             )
     return [value for value in vars(part).values() if isinstance(value, Router)]
 
 
 def check_routes(routes: list[BaseRoute], *, complete: bool) -> None:
-    """Raises `CodeError` for a route that requires nothing, or a permission that no module declares.
+    """Raise `CodeError` for a route that requires no permission, or a permission that no module declares.
 
-    With `complete`, also for everything that FastAPI would find at the route's first request, and a misspelled tag.
+    With `complete`, also check for misspelled tags, duplicate routes and errors that FastAPI would otherwise raise at
+    the first request of a route.
     """
     names = {permission.name for permission in list_permissions()}
     if complete:
@@ -54,19 +55,19 @@ def _check_distinct(routes: Iterable[APIRoute]) -> None:
     for route in routes:
         for method in route.methods or ():
             if (method, route.path) in seen:
-                said = f"{method} {route.path} is declared twice, and only the first one is served. Remove one of them."
-                raise CodeError(said, at=route.endpoint)
+                message = f"{method} {route.path} is declared twice; only the first is served. Remove one of them."
+                raise CodeError(message, at=route.endpoint)
             seen.add((method, route.path))
 
 
 def _check_tags(route: APIRoute) -> None:
-    """A tag that nothing describes is fine, unless it is so close to one that is described that it was meant."""
+    """Raise `CodeError` for a tag without a description whose name is similar to a described tag."""
     known = get_tag_names()
     for tag in set(map(str, route.tags)) - known:
         if close := get_close_matches(tag, known, 1, _TAG_SIMILARITY):
             raise CodeError(
-                f"{route.path} has the tag {tag}, which nothing describes. Did you mean {close[0]}? "
-                f'If not, describe it: Tag("{tag}", "What it is about.").',
+                f"{route.path} has the tag {tag}, which has no description. Did you mean {close[0]}? "
+                f'If not, describe it: Tag("{tag}", "Description.").',
                 at=route.endpoint,
             )
 
@@ -76,8 +77,8 @@ def _check_permissions(route: APIRoute, names: set[str]) -> None:
     needed = set(_required_permissions(route))
     if not needed and not getattr(route.endpoint, "__self_only__", False):
         raise CodeError(
-            f"{title} requires no permission. Add dependencies=[require_permission(…)], or Router(…, self_only=True) "
-            "when it is about the current user.",
+            f"{title} requires no permission. Add dependencies=[require_permission(…)], or use "
+            "Router(…, self_only=True) if it concerns only the current user.",
             at=route.endpoint,
         )
     for name in sorted(needed - names):
@@ -87,7 +88,7 @@ def _check_permissions(route: APIRoute, names: set[str]) -> None:
 
 
 def _required_permissions(route: APIRoute) -> Iterator[str]:
-    """The permissions that a route names: first where they are mostly written, which costs no look at its signature."""
+    """Yield the permissions that a route requires: from its `dependencies`, otherwise from its signature (slower)."""
     given = route.declared_dependencies if isinstance(route, LazyRoute) else ()
     named = [need for each in given if ":" in (need := str(getattr(each.dependency, "needs", "")))]
     if named or getattr(route.endpoint, "__self_only__", False):

@@ -1,4 +1,4 @@
-"""Whether the schema is the newest, seen without Alembic: importing that costs a server 0.2 s and 10 MB."""
+"""Schema checks without Alembic, because importing it would cost a server 0.2 s and 10 MB."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +17,9 @@ CORE_VERSIONS = Path(undercroft.__file__).parent / "migrations" / "versions"
 
 
 async def is_current(url: str) -> bool:
-    """Whether every history stands at its last file, and row-level security as it is set.
+    """Return whether every history is at its last revision and row-level security matches the settings.
 
-    False may also mean that only a migration's tools can tell why. Raises `ConfigurationError` when the database
-    cannot be reached.
+    False gives no reason; `app.migrations` finds it. Raises `ConfigurationError` if the database is unreachable.
     """
     import asyncpg
 
@@ -36,12 +35,12 @@ async def is_current(url: str) -> bool:
 
 
 async def require_row_security() -> None:
-    """Raise `ConfigurationError` when the database does not do what TENANT_RLS says."""
+    """Raise `ConfigurationError` if row-level security in the database does not match TENANT_RLS."""
     await row_security.require(load(DatabaseSettings).direct_url, configured_row_security())
 
 
 def configured_row_security() -> RowSecurityConfig:
-    """Row-level security as the settings want it; the tables are only looked for when it is on."""
+    """Return the row-level security that the settings require. The tables are loaded only if it is on."""
     return (
         build_row_security(enabled=True)
         if load(DatabaseSettings).tenant_rls
@@ -50,7 +49,7 @@ def configured_row_security() -> RowSecurityConfig:
 
 
 def build_row_security(*, enabled: bool) -> RowSecurityConfig:
-    """Row-level security on every team's table, for the roles of the settings."""
+    """Return row-level security for all tenant tables and the roles of the settings."""
     load_models()
     settings = load(DatabaseSettings)
     admin = row_security.role_from_url(settings.admin_url)
@@ -60,7 +59,7 @@ def build_row_security(*, enabled: bool) -> RowSecurityConfig:
 
 
 def _latest_revisions() -> Iterator[tuple[str, str]]:
-    """Each history with the name of its last file, which is its revision: they are numbered."""
+    """Yield each history with its latest revision, which is the name of its last (numbered) file."""
     folders = {"core": CORE_VERSIONS} | {module.name: module.folder / "migrations" / "versions" for module in modules()}
     for name, folder in folders.items():
         files = sorted(path.stem for path in folder.glob("[0-9]*.py"))

@@ -1,11 +1,11 @@
-"""Demo data, made by each module for itself."""
+"""Demo data of the modules."""
 
 from undercroft.app.discovery import modules
 from undercroft.core.db import Database
 
 
 async def seed_all(database: Database) -> list[str]:
-    """Run every module's `seed` in the modules' order, all in one transaction; returns the modules that have one.
+    """Run `seed` of all modules, in their order, in one transaction; returns the names of the modules that have one.
 
     Seeds are idempotent: a second run changes nothing.
     """

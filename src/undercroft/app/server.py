@@ -1,4 +1,4 @@
-"""The server process: checks that it may serve, then hands the application to uvicorn."""
+"""The server process: checks settings and database, then runs the application with uvicorn."""
 
 import asyncio
 import contextlib
@@ -39,16 +39,16 @@ log = structlog.get_logger("undercroft.application")
 _SURFACE = "UNDERCROFT_SURFACE"
 M_MMAP_THRESHOLD = -3
 WORKER_HEALTHCHECK_TIMEOUT = 60
-"""A worker that gives no sign of life for so long is replaced. With less, one on a crowded machine would be."""
+"""Seconds after which an unresponsive worker is replaced. Must tolerate slow responses on an overloaded machine."""
 CLOSE_TIMEOUT = 5
-"""What a process gets to close its connections, once its requests in flight had their time."""
+"""Seconds for a process to close its connections after the shutdown timeout."""
 
 
 def serve(surface: str, host: str | None = None, port: int | None = None) -> None:
-    """Serve one surface until SIGTERM; requests in flight are finished, for `SHUTDOWN_TIMEOUT` seconds at most.
+    """Serve one surface until SIGTERM. Requests in flight get `SHUTDOWN_TIMEOUT` seconds to finish.
 
-    Raises `ConfigurationError` for settings that do not fit, weak ones in production, a database that does not
-    answer, an old schema and a taken port.
+    Raises `ConfigurationError` for invalid settings, insecure settings in production, an unreachable database, an
+    outdated schema and a port in use.
     """
     settings = load(ServerSettings)
     host, port = host or settings.host, port or settings.port
@@ -64,10 +64,10 @@ def serve(surface: str, host: str | None = None, port: int | None = None) -> Non
 
 
 async def prepare_database() -> list[str]:
-    """See that the schema is the newest and rows are secured as set, or with MIGRATE_ON_START make it so.
+    """Check schema and row-level security; with MIGRATE_ON_START, migrate first.
 
-    Returns what a person should know although the process can start: a schema of a newer release, and in development
-    one that is not what the code was written for. Raises `ConfigurationError` that says what to do instead.
+    Returns warnings: a schema of a newer release, and in development a schema that does not match the code. Raises
+    `ConfigurationError` if the process must not start.
     """
     await wait_for_database(require_url(load(DatabaseSettings).url), load(DatabaseSettings).db_start_timeout)
     database = await detect_pooler()
@@ -79,18 +79,18 @@ async def prepare_database() -> list[str]:
 
 
 async def _migrate_if_enabled(database: DatabaseSettings) -> list[str]:
-    """Migrate if that is wanted, in development only without a loss."""
+    """Migrate if MIGRATE_ON_START is set; in development, only migrations that cannot lose data."""
     from undercroft.app.migrations import require_current, schema_warnings, upgrade_all
 
-    migrates = load(ServerSettings).migrate_on_start
-    develops = migrates and load(CoreSettings).environment is Environment.DEVELOPMENT
-    if migrates:
-        await upgrade_all(require_url(database.migration_url), lossless=develops)
-    return await (schema_warnings if develops else require_current)(database.direct_url)
+    migrate = load(ServerSettings).migrate_on_start
+    is_development = migrate and load(CoreSettings).environment is Environment.DEVELOPMENT
+    if migrate:
+        await upgrade_all(require_url(database.migration_url), lossless=is_development)
+    return await (schema_warnings if is_development else require_current)(database.direct_url)
 
 
 def warn(warning: str) -> None:
-    """One line of the log; in development lines for a person to read."""
+    """Log a warning; in development, print it to the terminal."""
     if load(CoreSettings).environment is Environment.DEVELOPMENT:
         print(f"\nWarning: {warning}\n", file=sys.stderr, flush=True)  # noqa: T201
     else:
@@ -98,7 +98,7 @@ def warn(warning: str) -> None:
 
 
 def application() -> Any:
-    """What each of several worker processes serves; it goes when the main process does."""
+    """Create the application in a worker process, which exits when the main process does."""
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_exit_with_parent, args=(parent.sentinel,), daemon=True, name="parent-watcher").start()
@@ -111,9 +111,9 @@ def application() -> Any:
 
 
 def _tune_malloc() -> None:
-    """Have glibc return each large block when it is freed.
+    """Make glibc return large blocks to the system when they are freed.
 
-    Left to itself it learns from the 19 MiB of the first password that such blocks come again, and keeps them.
+    Otherwise it raises its threshold after the first password hash (19 MiB) and retains such blocks.
     """
     import ctypes
 
@@ -122,7 +122,7 @@ def _tune_malloc() -> None:
 
 
 def _exit_on_startup_failure(app: Api) -> Api:
-    """Have a worker process end with the reason when its application does not start: it would fail again and again."""
+    """Make a worker process print the error and exit when its startup fails; it would only fail again."""
     lifespan = app.router.lifespan_context
 
     @contextlib.asynccontextmanager
@@ -140,15 +140,15 @@ def _exit_on_startup_failure(app: Api) -> Api:
 
 def _exit_with_startup_error(error: Exception) -> NoReturn:
     logs.flush()
-    said = str(error) if isinstance(error, ConfigurationError) else explain_error(error)
-    print(f"Error: {said}", file=sys.stderr, flush=True)  # noqa: T201
+    message = str(error) if isinstance(error, ConfigurationError) else explain_error(error)
+    print(f"Error: {message}", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(STARTUP_FAILURE)
 
 
 class Server(uvicorn.Server):
-    """One worker in this very process: nothing that could outlive it, and the fastest start.
+    """A server with one worker in this process, which starts fastest and leaves no orphans.
 
-    Unlike its base it ends with 0 after SIGTERM, and at the latest a few seconds after its time to shut down.
+    Unlike its base class, it exits with 0 after SIGTERM, at the latest a few seconds after the shutdown timeout.
     """
 
     @contextlib.contextmanager
@@ -161,20 +161,20 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        patience = (self.config.timeout_graceful_shutdown or 0) + CLOSE_TIMEOUT
-        end = threading.Timer(patience, _force_exit)
-        end.daemon = True
-        end.start()
+        timeout = (self.config.timeout_graceful_shutdown or 0) + CLOSE_TIMEOUT
+        timer = threading.Timer(timeout, _force_exit)
+        timer.daemon = True
+        timer.start()
         await super().shutdown(sockets)
-        end.cancel()
+        timer.cancel()
 
 
 class ServerSupervisor(Multiprocess):
-    """Several worker processes with one socket. Those that do not stop in time are killed."""
+    """Runs several worker processes with one socket, and kills those that do not stop in time."""
 
     def terminate_all(self) -> None:
         for listener in self.sockets:
-            listener.close()  # or the kernel would go on to accept connections that no worker serves
+            listener.close()  # otherwise the kernel accepts connections that no worker serves
         super().terminate_all()
 
     def join_all(self) -> None:
@@ -187,9 +187,9 @@ class ServerSupervisor(Multiprocess):
 
 
 def server_config(app: Any, host: str, port: int, **options: Any) -> uvicorn.Config:
-    """uvicorn as it is used here; what it may be sent is limited in `connections`."""
+    """Return the configuration of uvicorn. `connection_limits` limits what clients may send."""
     settings = load(ServerSettings)
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # or strangers' malformed requests fill the log
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # otherwise malformed requests fill the log
     return uvicorn.Config(
         app,
         host,
@@ -218,13 +218,13 @@ def _serve_in_process(surface: str, host: str, port: int) -> None:
 
 
 async def _serve_with_lifespan(app: Api, host: str, port: int) -> None:
-    """Start the application ourselves: what it raises reaches the caller as it is."""
+    """Run the lifespan outside uvicorn, so that its exceptions reach the caller."""
     async with app.router.lifespan_context(app):
         await Server(server_config(app, host, port, lifespan="off")).serve()
 
 
 def _force_exit() -> None:
-    """End although requests are still in flight; the loop would wait for them."""
+    """Exit although requests are still in flight; the event loop would wait for them."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -268,7 +268,7 @@ def _require_free_port(host: str, port: int) -> None:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The fastest event loop that is installed."""
+    """Return the factory of the fastest installed event loop."""
     try:
         import uvloop
     except ImportError:

@@ -1,4 +1,4 @@
-"""The worker process: every module's tasks, the settings, a database, and the loop."""
+"""The worker process: loads the tasks of all modules and runs them."""
 
 import asyncio
 import contextlib
@@ -22,8 +22,8 @@ log = structlog.get_logger("undercroft.application")
 
 
 def load_tasks() -> None:
-    """Import what modules add to every process, their tasks, and the jobs' own upkeep."""
-    import undercroft.jobs.maintenance  # noqa: F401 - registers the clean-up
+    """Import the tasks of all modules and of the job queue itself."""
+    import undercroft.jobs.maintenance  # noqa: F401 - registers its task
 
     prepare()
     for _ in load_submodules("tasks"):
@@ -31,38 +31,38 @@ def load_tasks() -> None:
 
 
 def worker_database() -> Database:
-    """A database for what jobs do: the pools of a request, with the patience of a job.
+    """Return a database for jobs: the pools of a server, with longer timeouts.
 
-    A statement may take as long as the longest task; each task's own timeout cancels its statement sooner.
+    The statement timeout is the longest timeout of a task; a shorter task timeout cancels its statement earlier.
     """
-    settings, patience = load(DatabaseSettings), load(JobsSettings).jobs_acquire_timeout
+    settings, acquire_timeout = load(DatabaseSettings), load(JobsSettings).jobs_acquire_timeout
     longest = max((task.timeout for task in tasks().values()), default=0)
-    patient = {
-        "db_acquire_timeout": patience,
-        "db_lock_timeout": max(settings.db_lock_timeout, patience),
+    timeouts = {
+        "db_acquire_timeout": acquire_timeout,
+        "db_lock_timeout": max(settings.db_lock_timeout, acquire_timeout),
         "db_statement_timeout": max(settings.db_statement_timeout, longest),
     }
-    return Database(settings.model_copy(update=patient))
+    return Database(settings.model_copy(update=timeouts))
 
 
 async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
-    """Work until SIGTERM or SIGINT; at the second one, hand running jobs back at once.
+    """Run a worker until SIGTERM or SIGINT. A second signal returns running jobs to the queue immediately.
 
-    Raises `ConfigurationError` for settings that do not fit, a queue that no task uses, a database that does not
-    answer, and an old schema.
+    Raises `ConfigurationError` for invalid settings, a queue that no task uses, an unreachable database and an outdated
+    schema.
     """
     logs.configure()
     check_settings(load(CoreSettings).environment)
     load_tasks()
     check_queues(queues)
     warnings = await prepare_database()
-    if load(CoreSettings).environment is not Environment.DEVELOPMENT:  # there the server says it
+    if load(CoreSettings).environment is not Environment.DEVELOPMENT:  # in development, the server prints them
         for warning in warnings:
             log.warning(warning)
     database = worker_database()
     worker = Worker(database, queues=queues, concurrency=concurrency)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Not the loop's own handlers: they wait for a turn of the loop, which a job may block.
+        # Not the handlers of the event loop, because a job may block the loop.
         signal.signal(number, lambda _number, _frame: worker.stop_from_signal())
     await worker.run()
     with contextlib.suppress(TimeoutError):
@@ -70,15 +70,15 @@ async def run_worker(queues: tuple[str, ...] = (), concurrency: int | None = Non
 
 
 def check_queues(queues: tuple[str, ...]) -> None:
-    """Raise `ConfigurationError` for a queue that no task uses."""
+    """Raise `ConfigurationError` if no task uses one of the queues."""
     known = sorted({task.queue for task in tasks().values()})
     unknown = [queue for queue in queues if queue not in known]
     if unknown:
-        raise ConfigurationError(f"No task uses the queue {', '.join(unknown)}. There are: {', '.join(known)}.")
+        raise ConfigurationError(f"No task uses the queue {', '.join(unknown)}. Available: {', '.join(known)}.")
 
 
 def main(queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
-    """Run a worker in this process and end it; tasks that refuse to stop do not keep it alive."""
+    """Run a worker in this process, then exit even if tasks are still running."""
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(run_worker(queues, concurrency))
         if asyncio.all_tasks(runner.get_loop()):

@@ -1,7 +1,7 @@
-"""The command `undercroft`. A file in this folder is a command: `cli/seed.py` is `undercroft seed`.
+"""The `undercroft` command. Each file in this folder defines one command: `cli/seed.py` is `undercroft seed`.
 
-The file holds a function of its own name (`def seed()`), or `app`, a `typer.Typer` whose commands belong to the group.
-Only the file of the command that was typed is imported; `_` in a file's name is `-` in the command's.
+A file defines a function with the name of the file (`def seed()`), or `app`, a `typer.Typer` with the group's commands.
+Only the file of the requested command is imported. `_` in a file name becomes `-` in the command name.
 """
 
 from undercroft.cli._run import main

@@ -1,4 +1,4 @@
-"""The configured database, for commands that work on it."""
+"""Access to the configured database for commands."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,13 +13,13 @@ R = TypeVar("R")
 
 
 OWNER_STATEMENT_TIMEOUT = 3600
-"""Seconds that a statement of the tables' owner may take."""
+"""Statement timeout in seconds for commands that run as the owner of the tables."""
 
 
 def with_database(work: "Callable[[Database], Awaitable[R]]", *, as_owner: bool = False) -> R:
-    """Do this work on the database, as the owner of the tables if it says so, and close it.
+    """Run `work` on the database, as the owner of the tables if `as_owner` is set, and close the database.
 
-    Raises `ConfigurationError` when none is configured, it does not let us in or its schema is old.
+    Raises `ConfigurationError` when no database is configured, it refuses the connection or its schema is outdated.
     """
     return asyncio.run(_run(work, as_owner))
 

@@ -1,4 +1,4 @@
-"""Finds the command that was typed, runs it and tells a person what went wrong."""
+"""Finds and runs the requested command, and reports errors."""
 
 import errno
 import os
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from typer._click import Command, Context
 
 FOLDER = Path(__file__).parent
-PARENT_DEATH_VARIABLE = "UNDERCROFT_LEASH"
+SUPERVISED_VARIABLE = "UNDERCROFT_SUPERVISED"
 
 
 class CommandGroup(TyperGroup):
-    """The files of this folder; each is imported when its command is typed."""
+    """Loads each command from its file in this folder when it is requested."""
 
     def list_commands(self, ctx: "Context") -> list[str]:  # noqa: ARG002
         return sorted(path.stem.replace("_", "-") for path in FOLDER.glob("[!_]*.py"))
@@ -34,13 +34,13 @@ class CommandGroup(TyperGroup):
         return _load_command(stem)
 
     def resolve_command(self, ctx: "Context", args: list[str]) -> tuple[str | None, "Command | None", list[str]]:
-        self.commands = cast(Any, dict.fromkeys(self.list_commands(ctx)))  # for "did you mean", which asks for names
+        self.commands = cast(Any, dict.fromkeys(self.list_commands(ctx)))  # "did you mean" needs only the names
         return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
     cls=CommandGroup,
-    help="The backend a Python SaaS starts with and never outgrows.",
+    help="A backend for SaaS products on FastAPI, SQLModel and PostgreSQL.",
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -55,10 +55,10 @@ def _set_debug(debug: bool) -> bool:
 
 @app.callback(invoke_without_command=True)
 def _options(
-    debug: bool = typer.Option(  # noqa: ARG001 - its callback takes note of it
+    debug: bool = typer.Option(  # noqa: ARG001 - its callback stores it
         False,
         "--debug",
-        help="Show where an unexpected error came from.",
+        help="Show the traceback of an unexpected error.",
         envvar="UNDERCROFT_DEBUG",
         callback=_set_debug,
         is_eager=True,
@@ -73,9 +73,9 @@ def _options(
 
 
 def main() -> None:
-    """Run what was typed. Exits with 2 when a person can mend it, with 1 when we made a mistake."""
+    """Run the requested command. Exits with 2 after an error the user can fix, with 1 after an unexpected one."""
     _open_missing_streams()
-    supervised = bool(os.environ.get(PARENT_DEATH_VARIABLE))
+    supervised = bool(os.environ.get(SUPERVISED_VARIABLE))
     if supervised:
         from undercroft.devstack.parent_death import exit_with_parent
 
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _open_missing_streams() -> None:
-    """A stream that was closed is an empty one, and what its encoding has no sign for becomes `?`."""
+    """Replace closed standard streams by the null device, and print characters that stdout cannot encode as `?`."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it stays open
@@ -116,7 +116,7 @@ def _load_command(stem: str) -> "Command":
 
 
 def _attach_to_dev_stack() -> None:
-    """Work on the stack of the `undercroft dev` that runs here, if one does and nothing else is configured."""
+    """Use the stack of the `undercroft dev` running in this folder, if there is one and no database is configured."""
     from undercroft.core.settings import STATE_FOLDER
 
     if not (STATE_FOLDER / "dev.lock").exists():
@@ -125,13 +125,13 @@ def _attach_to_dev_stack() -> None:
     from undercroft.devstack.control import is_stop_requested
 
     if attach(STATE_FOLDER):
-        print("On the stack of the `undercroft dev` that runs here.", file=sys.stderr)
+        print("Using the running `undercroft dev` stack.", file=sys.stderr)
         if is_stop_requested(STATE_FOLDER):
-            print("Its PostgreSQL is stopped; `undercroft db start` starts it.", file=sys.stderr)
+            print("PostgreSQL is stopped. Start it with `undercroft db start`.", file=sys.stderr)
 
 
 def _supervised_exit_code(error: Exception, code: int) -> int:
-    """The exit code for `undercroft dev`, which tries again by itself when a server is to blame and not the code."""
+    """Return the exit code for `undercroft dev`, which restarts a program when a server was unavailable."""
     from undercroft.core.db.errors import translate_error
     from undercroft.devstack.parent_death import EX_TEMPFAIL
 
@@ -140,7 +140,7 @@ def _supervised_exit_code(error: Exception, code: int) -> int:
 
 
 def _report_error(error: Exception) -> int:
-    """Tell a person what went wrong; returns the exit code that says whose it is."""
+    """Print an error and return the exit code: 2 when the user can fix it, 1 otherwise."""
     match error:
         case TyperException():
             return _report_usage_error(error)
@@ -150,28 +150,28 @@ def _report_error(error: Exception) -> int:
             return _print_error(error.text, 1)
         case typer.Abort():
             typer.echo(err=True)
-            return _print_error("Nothing was done.", 1)
+            return _print_error("Canceled. Nothing was changed.", 1)
         case OSError(filename=str(path), strerror=str(words)):
             return _print_error(f"{path}: {words}.", 1)
-        case FileNotFoundError(filename=None):  # of the working folder alone Python does not say the name
-            return _print_error("This folder has been deleted. Change to another one.", 2)
+        case FileNotFoundError(filename=None):  # Python omits the name only for the working directory
+            return _print_error("The current directory no longer exists. Change to another one.", 2)
         case OSError(errno=errno.ENOSPC, strerror=str(words)):
-            return _print_error(f"What was to be printed could not be written: {words}.", 1)
+            return _print_error(f"Cannot write the output: {words}.", 1)
     return _report_unexpected(error)
 
 
 def _report_usage_error(error: TyperException) -> int:
-    """Say what does not fit and where to read what does."""
+    """Print a usage error with a reference to the command's help."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "undercroft"
-    said = error.format_message().replace("Value error, ", "")
-    if not said:  # a group without a command has shown its help
+    message = error.format_message().replace("Value error, ", "")
+    if not message:  # a group without a command has already printed its help
         return error.exit_code
-    return _print_error(f"{said}\n`{command} --help` shows what fits.", error.exit_code)
+    return _print_error(f"{message}\nSee `{command} --help`.", error.exit_code)
 
 
 def _print_error(message: str, code: int) -> int:
-    """Print what is wrong to the terminal, or to wherever errors go."""
+    """Print an error message to standard error and return `code`."""
     label = typer.style("Error", fg="red", bold=True) if sys.stderr.isatty() else "Error"
     first, _, rest = message.strip().partition("\n")
     print(f"{label}: {first}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What is printed: as wide as the terminal, and as wide as it needs to be where there is none."""
+"""The console for command output."""
 
 import sys
 
@@ -8,5 +8,5 @@ PIPE_WIDTH = 250
 
 
 def console() -> Console:
-    """Standard output. Into a file or a pipe go plain lines that nothing has wrapped."""
+    """Return a console for standard output. Output to a file or pipe is plain text without line wrapping."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)

@@ -1,4 +1,4 @@
-"""`undercroft check`: the rules that keep teams apart and transactions whole, read out of the source."""
+"""`undercroft check`: static checks for tenant isolation and transaction handling."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,26 +10,28 @@ from undercroft.core.errors import ConfigurationError
 
 def check(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files or folders; `src` and `extensions` if left out.")
+        list[Path] | None, typer.Argument(help="Files or directories. Default: `src` and `extensions`.")
     ] = None,
 ) -> None:
-    """Find queries on teams' rows outside their repositories, and what ends or spoils a transaction; exits with 1 then.
+    """Check source code for tenant isolation and transaction handling. Exits with 1 if it finds a violation.
 
-    It reads the source and imports nothing of it. A line may be allowed: `# undercroft: allow RULE because REASON`.
+    Reports queries on tenant tables outside their repositories, and code that ends or breaks the request's transaction.
+    The code is parsed, not imported. To allow a line: `# undercroft: allow RULE because REASON`.
     """
     from undercroft.lint import check as find
 
     given = paths or [path for path in (Path("src"), Path("extensions")) if path.is_dir()]
     missing = [str(path) for path in given if not path.exists()]
     if missing or not given:
-        raise ConfigurationError(f"There is no {missing[0] if missing else 'folder src or extensions here'}.")
+        raise ConfigurationError(f"{missing[0]} does not exist." if missing else "No src or extensions directory here.")
     try:
-        found = find(given)
+        violations = find(given)
     except SyntaxError as error:
-        raise ConfigurationError(f"{error.filename}:{error.lineno}: this is not Python: {error.msg}.") from None
-    for each in found:
-        typer.echo(str(each))
-    if found:
-        typer.echo(f"{len(found)} to mend. Where it must be so: `# undercroft: allow RULE because REASON`.")
+        raise ConfigurationError(f"{error.filename}:{error.lineno}: syntax error: {error.msg}.") from None
+    for violation in violations:
+        typer.echo(str(violation))
+    if violations:
+        count = f"{len(violations)} violation{'s' * (len(violations) != 1)}"
+        typer.echo(f"{count} found. To allow a line: `# undercroft: allow RULE because REASON`.")
         raise typer.Exit(1)
-    typer.echo("Teams are kept apart and transactions left whole.")
+    typer.echo("No violations found.")

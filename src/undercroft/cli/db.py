@@ -1,4 +1,4 @@
-"""`undercroft db`: the embedded PostgreSQL, and the roles of any other."""
+"""`undercroft db`: manage the embedded PostgreSQL, and print SQL for roles and row-level security."""
 
 import secrets
 from enum import StrEnum
@@ -10,7 +10,7 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import STATE_FOLDER
 
 app = typer.Typer(
-    help="Stop, start or empty the PostgreSQL of `undercroft dev`; print its URL, or SQL of roles and policies.",
+    help="Manage the embedded PostgreSQL of `undercroft dev`; print SQL for roles and row-level security.",
     no_args_is_help=True,
 )
 
@@ -23,12 +23,12 @@ class DatabaseRole(StrEnum):
 
 @app.command()
 def stop() -> None:
-    """Stop PostgreSQL while the rest of `undercroft dev` goes on, to see what an outage looks like."""
+    """Stop PostgreSQL while the rest of `undercroft dev` keeps running, to simulate an outage."""
     from undercroft.devstack.control import stop_postgres
 
     _require_embedded()
     stop_postgres(STATE_FOLDER)
-    typer.echo("PostgreSQL is stopped. `undercroft db start` starts it.")
+    typer.echo("PostgreSQL is stopped. Start it with `undercroft db start`.")
 
 
 @app.command()
@@ -38,22 +38,22 @@ def start() -> None:
 
     _require_embedded()
     start_postgres(STATE_FOLDER)
-    typer.echo("PostgreSQL runs.")
+    typer.echo("PostgreSQL is running.")
 
 
 @app.command()
 def status() -> None:
-    """Say whether PostgreSQL runs; exits with 1 when it does not."""
+    """Show whether PostgreSQL is running. Exits with 1 if it is not."""
     from undercroft.devstack.control import is_postgres_listening, is_stop_requested
     from undercroft.devstack.state import is_running
 
     _require_embedded()
     if is_postgres_listening(STATE_FOLDER):
-        typer.echo("PostgreSQL runs.")
+        typer.echo("PostgreSQL is running.")
         return
     stopped = is_running(STATE_FOLDER) and is_stop_requested(STATE_FOLDER)
     typer.echo(
-        "PostgreSQL is stopped. `undercroft db start` starts it." if stopped else "`undercroft dev` does not run."
+        "PostgreSQL is stopped. Start it with `undercroft db start`." if stopped else "`undercroft dev` is not running."
     )
     raise typer.Exit(1)
 
@@ -61,34 +61,34 @@ def status() -> None:
 @app.command()
 def url(
     role: Annotated[
-        DatabaseRole, typer.Argument(help="Whose URL: the application's, the owner's or the admin's.")
+        DatabaseRole, typer.Argument(help="The role to connect as: the application, the owner or the admin API.")
     ] = DatabaseRole.APP,
 ) -> None:
-    """Print the URL of the embedded database, password included: `psql $(undercroft db url)`."""
+    """Print the URL of the embedded database, including the password: `psql $(undercroft db url)`."""
     from undercroft.devstack.state import DevState
 
     _require_embedded()
-    kept = DevState.read(STATE_FOLDER)
-    if not kept.roles_made:
-        raise ConfigurationError("There is no embedded database yet. `undercroft dev` makes one.")
-    typer.echo(kept.roles.url(role.value, "127.0.0.1", kept.postgres_port))
+    state = DevState.read(STATE_FOLDER)
+    if not state.roles_made:
+        raise ConfigurationError("There is no embedded database yet. Start `undercroft dev` to create it.")
+    typer.echo(state.roles.url(role.value, "127.0.0.1", state.postgres_port))
 
 
 @app.command()
-def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Delete all data of the embedded PostgreSQL and Valkey; the next `undercroft dev` begins anew."""
+def reset(yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False) -> None:
+    """Delete all data of the embedded PostgreSQL and Valkey. The next `undercroft dev` creates a new database."""
     from undercroft.devstack.reset import reset as delete
 
     _require_embedded()
     if not yes:
         typer.confirm("Delete all data of the embedded PostgreSQL and Valkey?", abort=True)
     delete(STATE_FOLDER)
-    typer.echo("Everything is deleted. `undercroft dev` begins anew.")
+    typer.echo("All development data was deleted. `undercroft dev` creates a new database.")
 
 
 @app.command()
 def roles() -> None:
-    """Print the SQL that makes the roles and the database on a PostgreSQL of your own, with new passwords."""
+    """Print the SQL that creates the roles and the database on your PostgreSQL server, with new passwords."""
     from undercroft.devstack.roles import Roles, script
 
     typer.echo(script(Roles(*(secrets.token_urlsafe(24) for _ in range(3)))), nl=False)
@@ -96,9 +96,9 @@ def roles() -> None:
 
 @app.command()
 def rls(
-    off: Annotated[bool, typer.Option("--off", help="What takes it down again.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="Print the SQL that disables it.")] = False,
 ) -> None:
-    """Print the SQL of row-level security on teams' tables, which `undercroft migrate upgrade` runs by TENANT_RLS."""
+    """Print the SQL that enables row-level security. `undercroft migrate upgrade` runs it when TENANT_RLS is on."""
     from undercroft.app.schema import build_row_security
     from undercroft.core.db.row_security import statements
 
@@ -111,6 +111,6 @@ def _require_embedded() -> None:
 
     if ProjectEnvironment().has_database:
         raise ConfigurationError(
-            "DATABASE_URL is set: that PostgreSQL is yours, and this command leaves it alone. "
-            "Unset it to work on the embedded one."
+            "DATABASE_URL is set, and this command works only on the embedded PostgreSQL. "
+            "Unset DATABASE_URL to use the embedded one."
         )

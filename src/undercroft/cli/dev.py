@@ -1,4 +1,4 @@
-"""`undercroft dev`: everything a developer needs, by one command."""
+"""`undercroft dev`: run the development stack."""
 
 import time
 from typing import Annotated
@@ -9,14 +9,14 @@ STARTED = time.monotonic()
 
 
 def dev(
-    host: Annotated[str, typer.Option(help="Another address lets others on your network in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, envvar="PORT", help="Where to serve.")] = 8000,
-    reload: Annotated[bool, typer.Option("--reload/--no-reload", help="Restart when the code changes.")] = True,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 exposes it to your network.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", "-p", min=1, max=65535, envvar="PORT", help="Port.")] = 8000,
+    reload: Annotated[bool, typer.Option("--reload/--no-reload", help="Restart when code changes.")] = True,
     emulators: Annotated[
-        list[str] | None, typer.Option("--with", help="Also start an emulator of an outside service: oidc.")
+        list[str] | None, typer.Option("--with", help="Also start the emulator of an external service: oidc.")
     ] = None,
 ) -> None:
-    """Start PostgreSQL, Valkey, the API and the worker here, with demo data; Ctrl-C stops them all."""
+    """Start PostgreSQL, Valkey, the API server and the worker with demo data. Ctrl-C stops everything."""
     from undercroft.devstack.supervisor import Options, Supervisor
 
     Supervisor(Options(host=host, port=port, reload=reload, started=STARTED, emulators=tuple(emulators or ()))).run()

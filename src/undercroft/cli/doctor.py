@@ -1,4 +1,4 @@
-"""`undercroft doctor`: whether everything that is configured works."""
+"""`undercroft doctor`: check the configured dependencies."""
 
 import asyncio
 
@@ -7,13 +7,13 @@ import typer
 from undercroft.cli._terminal import console
 
 ATTACHES = True
-"""While `undercroft dev` runs here, this works on its stack."""
+"""This command uses the stack of a running `undercroft dev`."""
 
 SYMBOLS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
 
 
 def doctor() -> None:
-    """Check every configured dependency, with timings, and say how to mend what fails; exits with 1 then."""
+    """Check every configured dependency and print how to fix what fails. Exits with 1 if a check fails."""
     if asyncio.run(_run_checks()):
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""`undercroft env`: every setting there is."""
+"""`undercroft env`: list all settings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,19 +10,19 @@ EXAMPLE = Path(".env.example")
 
 def env(
     write: Annotated[bool, typer.Option("--write", help=f"Write {EXAMPLE} instead of printing.")] = False,
-    check: Annotated[bool, typer.Option("--check", help=f"Exit with 1 when {EXAMPLE} is stale.")] = False,
+    check: Annotated[bool, typer.Option("--check", help=f"Exit with 1 if {EXAMPLE} is outdated.")] = False,
 ) -> None:
-    """Print every setting with its default and what it is for, in the form of a `.env`."""
+    """Print every setting with its description and default in `.env` format."""
     from undercroft.app.reference import render_env_example
 
     if write and check:
-        raise typer.BadParameter("--write and --check exclude each other.")
+        raise typer.BadParameter("--write and --check cannot be combined.")
     text = render_env_example()
     if check:
         if not EXAMPLE.exists() or EXAMPLE.read_text(encoding="utf-8") != text:
-            typer.echo(f"{EXAMPLE} is stale. Run `undercroft env --write`.", err=True)
+            typer.echo(f"{EXAMPLE} is outdated. Run `undercroft env --write`.", err=True)
             raise typer.Exit(1)
-        typer.echo(f"{EXAMPLE} is fresh.")
+        typer.echo(f"{EXAMPLE} is up to date.")
     elif write:
         EXAMPLE.write_text(text, encoding="utf-8")
         typer.echo(f"Wrote {EXAMPLE}.")

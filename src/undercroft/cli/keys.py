@@ -1,4 +1,4 @@
-"""`undercroft keys`: the keys that sign access tokens, and a good SECRET_KEY."""
+"""`undercroft keys`: manage the keys that sign access tokens, and generate a SECRET_KEY."""
 
 import secrets
 from typing import TYPE_CHECKING, Annotated
@@ -10,31 +10,33 @@ from undercroft.cli._database import with_database
 from undercroft.cli._terminal import console
 
 ATTACHES = True
-"""While `undercroft dev` runs here, this works on its stack."""
+"""This command uses the stack of a running `undercroft dev`."""
 
 if TYPE_CHECKING:
     from undercroft.modules.auth.models import SigningKey
 
-app = typer.Typer(help="Rotate or list the signing keys, or print a good SECRET_KEY.", no_args_is_help=True)
+app = typer.Typer(help="Rotate or list the signing keys, or generate a SECRET_KEY.", no_args_is_help=True)
 
 
 @app.command()
 def rotate(
-    early: Annotated[bool, typer.Option("--early", help="Although others may not know the next key yet.")] = False,
+    early: Annotated[
+        bool, typer.Option("--early", help="Rotate even if clients may not have fetched the next key yet.")
+    ] = False,
 ) -> None:
-    """Let the next key sign, publish another one, and retire the one that signed so far. Nobody is signed out."""
+    """Activate the next key, publish its successor and retire the active key. Sessions stay valid."""
     from undercroft.modules.auth.signing_keys import rotate as rotate_keys
 
     active, following = with_database(lambda database: rotate_keys(database, early=early))
-    console().print(f"{active} signs now; {following} is published as the next one.")
+    console().print(f"{active} is the active key; {following} is published as the next one.")
 
 
 @app.command("list")
 def list_keys() -> None:
-    """Show the keys: which signs, which comes next, which are retired."""
+    """List the active, the next and the retired signing keys."""
     from undercroft.modules.auth.signing_keys import list_signing_keys
 
-    table = Table("key", "state", "made", "signs since", "retired", box=None, header_style="bold")
+    table = Table("key", "state", "created", "activated", "retired", box=None, header_style="bold")
     for key in with_database(list_signing_keys):
         table.add_row(*_table_row(key))
     console().print(table)
@@ -42,7 +44,7 @@ def list_keys() -> None:
 
 @app.command()
 def secret() -> None:
-    """Print a value for SECRET_KEY: 48 random bytes."""
+    """Print a random value for SECRET_KEY (48 bytes)."""
     typer.echo(secrets.token_urlsafe(48))
 
 

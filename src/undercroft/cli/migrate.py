@@ -1,4 +1,4 @@
-"""`undercroft migrate`: the schema, one history per package."""
+"""`undercroft migrate`: manage the database schema. Each module has its own migration history."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from undercroft.core.db.migrations import CreatedMigration, Repair
 
 ATTACHES = True
-"""While `undercroft dev` runs here, this works on its stack."""
+"""This command uses the stack of a running `undercroft dev`."""
 
-app = typer.Typer(
-    help="Bring the database's schema up to date, look at it, or write a migration.", no_args_is_help=True
-)
+app = typer.Typer(help="Apply, inspect, create and repair database migrations.", no_args_is_help=True)
 
 
 @app.command()
@@ -28,9 +26,9 @@ def upgrade(
         bool, typer.Option("--lossless", help="Stop with an error before a migration that can lose data.")
     ] = False,
 ) -> None:
-    """Run every migration that the database has not seen, one transaction each; safe from several machines at once.
+    """Apply all pending migrations, one transaction each. Safe to run on several machines at once.
 
-    Row-level security is then made what TENANT_RLS says: `undercroft db rls` prints its SQL.
+    Afterwards, row-level security is enabled or disabled according to TENANT_RLS (SQL: `undercroft db rls`).
     """
     from undercroft.app.migrations import histories, schema_warnings, upgrade_all
     from undercroft.core.db import DatabaseSettings
@@ -47,47 +45,47 @@ def upgrade(
     run = asyncio.run(upgrade_all(url, report=lambda revision: console().print(f"  {revision}"), lossless=lossless))
     if lossless and (waiting := asyncio.run(schema_warnings(url))):
         raise ConfigurationError(waiting[0])
-    console().print(f"Ran {len(run)} migration{'s' * (len(run) != 1)}." if run else "The schema is up to date.")
+    console().print(f"Applied {len(run)} migration{'s' * (len(run) != 1)}." if run else "The schema is up to date.")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})  # `-1` is a revision
 def downgrade(
-    history: Annotated[str, typer.Argument(help="`core` or the module whose history goes back.")],
-    revision: Annotated[str, typer.Argument(help="A revision, `-1` for one step, or `base` for all of it.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    history: Annotated[str, typer.Argument(help="`core` or the name of a module.")],
+    revision: Annotated[str, typer.Argument(help="The target revision, `-1` for one step, or `base` for all.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Take one history back. Columns and tables that its migrations made are lost with what is in them."""
+    """Revert migrations of one history. Drops the columns and tables that they created, with their data."""
     from undercroft.app.migrations import history as find
     from undercroft.core.db.migrations import downgrade as take_back
 
     found, url = find(history), migration_url()
     if not yes:
-        typer.confirm(f"Take {history} back to {revision}? What newer migrations made is lost.", abort=True)
+        typer.confirm(f"Downgrade {history} to {revision}? Data of newer columns and tables is lost.", abort=True)
     asyncio.run(take_back(url, found, revision))
-    console().print(f"{history} is at {revision}.")
+    console().print(f"{history} is now at {revision}.")
 
 
 @app.command()
 def new(
-    message: Annotated[str, typer.Argument(help="What changes, in a few words.")],
+    message: Annotated[str, typer.Argument(help="A short description of the change.")],
     module: Annotated[
-        str | None, typer.Option("--module", help="The module whose models changed; found by itself if only one did.")
+        str | None, typer.Option("--module", help="The module to migrate. Detected if only one module changed.")
     ] = None,
 ) -> None:
-    """Write a migration from the difference between a module's models and the database.
+    """Create a migration from the differences between a module's models and the database.
 
-    A column or table that was most likely renamed is renamed, not dropped. A new module gets its first history.
+    A column or table that was most likely renamed is renamed, not dropped. A new module gets its own history.
     """
     from undercroft.core.db.migrations import NoChangesDetected
 
     try:
         created = asyncio.run(_create(message, module))
-    except NoChangesDetected as agreed:
-        console().print(str(agreed), markup=False)
+    except NoChangesDetected as unchanged:
+        console().print(str(unchanged), markup=False)
         return
-    console().print(f"Wrote {created.file}. Read it before you run it: `undercroft migrate upgrade`.", markup=False)
+    console().print(f"Created {created.file}. Review it, then run `undercroft migrate upgrade`.", markup=False)
     for rename in created.renames:
-        console().print(f"It renames {rename}. If these are different things, write a drop and an add instead.")
+        console().print(f"It renames {rename}. If this is not a rename, replace it by a drop and an add.")
 
 
 async def _create(message: str, module: str | None) -> "CreatedMigration":
@@ -105,12 +103,12 @@ async def _create(message: str, module: str | None) -> "CreatedMigration":
 
 @app.command()
 def repair(
-    stamp: Annotated[bool, typer.Option("--stamp", help="Undo nothing; only mark the migrations as undone.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    stamp: Annotated[bool, typer.Option("--stamp", help="Only mark the migrations as reverted.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Leave migrations that the database has run and whose files are gone (deleted, or on another branch of git).
+    """Revert applied migrations that have no file (deleted, or on another Git branch).
 
-    They are undone with the SQL that was stored when they ran. What they made is lost with what is in it.
+    Uses the SQL that was stored when they were applied. Drops what they created, with its data.
     """
     from undercroft.app.migrations import histories
     from undercroft.core.db.migrations import apply_repair, find_repairs
@@ -118,13 +116,13 @@ def repair(
     url = migration_url()
     found = asyncio.run(find_repairs(url, histories()))
     if not found:
-        console().print("Every migration that the database has run has its file. There is nothing to repair.")
+        console().print("Every applied migration has its file. There is nothing to repair.")
     for each in found:
         _print_repair(each, stamp)
         if not yes:
-            typer.confirm("Do this?", abort=True)
+            typer.confirm("Continue?", abort=True)
         asyncio.run(apply_repair(url, each, stamp=stamp))
-        console().print(f"{each.history.name} is at {each.status.known or 'base'}.", markup=False)
+        console().print(f"{each.history.name} is now at {each.status.known or 'base'}.", markup=False)
 
 
 def _print_repair(planned: "Repair", stamp: bool) -> None:
@@ -133,24 +131,24 @@ def _print_repair(planned: "Repair", stamp: bool) -> None:
     target = planned.status.known or "base"
     out.print(f"{planned.history.name}: {listed} has no file in {planned.history.versions}.", markup=False)
     if stamp:
-        out.print(f"The database will be marked as standing at {target}; nothing in it is changed.", markup=False)
+        out.print(f"The database will be marked as being at {target}; no table is changed.", markup=False)
     for statement in () if stamp else planned.statements or ():
         out.print(f"  {statement}", markup=False)
 
 
 @app.command()
 def status() -> None:
-    """Show where the database stands; exits with 1 when something is to be run or has no file here."""
+    """Show the applied and pending migrations. Exits with 1 if one is pending or has no file."""
     from undercroft.app.migrations import get_statuses
 
     found = asyncio.run(get_statuses(migration_url()))
-    table = Table("history", "database", "newest", "to run", box=None, header_style="bold")
+    table = Table("history", "database", "newest", "pending", box=None, header_style="bold")
     for each in found:
-        table.add_row(each.history, each.current or "empty", each.head or "none", ", ".join(each.pending) or "nothing")
+        table.add_row(each.history, each.current or "empty", each.head or "none", ", ".join(each.pending) or "none")
     console().print(table)
     for each in found:
         for missing in each.missing:
-            console().print(f"{missing.revision} of {each.history} has no file here.", markup=False)
+            console().print(f"{missing.revision} of {each.history} has no file.", markup=False)
     if any(each.pending or each.missing for each in found):
         raise typer.Exit(1)
 
@@ -158,12 +156,12 @@ def status() -> None:
 @app.command()
 def check(
     temporary: Annotated[
-        bool, typer.Option("--temporary", help="On an embedded PostgreSQL made for it, whatever DATABASE_URL says.")
+        bool, typer.Option("--temporary", help="Use a temporary embedded PostgreSQL even if DATABASE_URL is set.")
     ] = False,
 ) -> None:
-    """Compare models with the migrated database; exits with 1 and names the differences when they disagree.
+    """Compare the models with the migrated database. Exits with 1 and lists the differences if there are any.
 
-    Without DATABASE_URL it runs all migrations on an embedded PostgreSQL made for it.
+    Without DATABASE_URL, it applies all migrations to a temporary embedded PostgreSQL.
     """
     from undercroft.app.migrations import find_differences, require_current, upgrade_all
     from undercroft.core.db.row_security import RowSecurityConfig
@@ -183,6 +181,6 @@ def check(
     for each in found:
         console().print(each, markup=False)
     if found:
-        typer.echo("Write a migration for it: `undercroft migrate new MESSAGE --module NAME`.")
+        typer.echo("Create a migration: `undercroft migrate new MESSAGE --module NAME`.")
         raise typer.Exit(1)
-    typer.echo("Models and migrations agree.")
+    typer.echo("Models and migrations match.")

@@ -1,4 +1,4 @@
-"""`undercroft openapi`: the schema of the API."""
+"""`undercroft openapi`: print the OpenAPI schema."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,9 @@ import typer
 
 
 def openapi(
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file instead of printing.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write to this file instead of standard output.")
+    ] = None,
 ) -> None:
     """Print the OpenAPI 3.1 schema of the whole API."""
     from undercroft.app.api import offline_app

@@ -1,4 +1,4 @@
-"""`undercroft routes`: every route there is."""
+"""`undercroft routes`: list all routes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def routes(
-    part: Annotated[str, typer.Argument(help="Show only paths that contain this.")] = "",
+    part: Annotated[str, typer.Argument(help="Show only paths that contain this text.")] = "",
 ) -> None:
-    """List every route with its methods, who may call it and what it is for."""
+    """List all routes with their methods, access requirements and summaries."""
     from undercroft.app.api import load_admin_components, offline_app
     from undercroft.app.reference import list_routes
 
-    # A served application imports its views at the first request for /admin; their errors show here.
+    # The server imports admin views at the first request to /admin; importing them here reports their errors.
     load_admin_components()
     found = [each for each in list_routes(offline_app()) if part in each.path]
     if not found:
@@ -31,20 +31,20 @@ def routes(
 
 
 def _table(found: "Sequence[RouteSummary]") -> Table:
-    table = Table("methods", "path", "who", "what", box=None, header_style="bold")
+    table = Table("methods", "path", "access", "summary", box=None, header_style="bold")
     for each in found:
         table.add_row(each.methods, each.path, each.access, each.summary)
     return table
 
 
 def _table_width(found: "Sequence[RouteSummary]") -> int:
-    """How many columns the table needs to break no line, with a space on either side of each of its four cells."""
+    """Return the width that the table needs without wrapping: each of the four cells has one space on either side."""
     cells = zip(*((each.methods, each.path, each.access, each.summary) for each in found), strict=True)
     return sum(max(map(len, column)) + 2 for column in cells)
 
 
 def _paragraphs(found: "Sequence[RouteSummary]") -> Text:
-    """Two lines for each route, for terminals that are too narrow for the table."""
+    """Format each route in two lines, for terminals that are too narrow for the table."""
     text = Text()
     for each in found:
         text.append(f"{each.methods} {each.path}\n", style="bold")

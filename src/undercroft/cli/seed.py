@@ -1,15 +1,15 @@
-"""`undercroft seed`: demo data."""
+"""`undercroft seed`: create demo data."""
 
 import typer
 
 from undercroft.cli._database import with_database
 
 ATTACHES = True
-"""While `undercroft dev` runs here, this works on its stack."""
+"""This command uses the stack of a running `undercroft dev`."""
 
 
 def seed() -> None:
-    """Make the modules' demo data; what is there already stays as it is."""
+    """Create the demo data of all modules. Existing data is not changed."""
     from undercroft.app.seeds import seed_all
 
     done = with_database(seed_all)

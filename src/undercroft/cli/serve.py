@@ -1,4 +1,4 @@
-"""`undercroft serve`: the server for production."""
+"""`undercroft serve`: run the API server."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -14,15 +14,15 @@ class Surface(StrEnum):
 
 def serve(
     surface: Annotated[
-        Surface, typer.Argument(help="What to serve: the public API, the admin API, or all.")
+        Surface, typer.Argument(help="The routes to serve: the public API, the admin API, or all.")
     ] = Surface.ALL,
-    host: Annotated[str | None, typer.Option(help="The address to listen on; HOST.")] = None,
-    port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535, help="The port; PORT.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Setting: HOST.")] = None,
+    port: Annotated[int | None, typer.Option("--port", "-p", min=1, max=65535, help="Port. Setting: PORT.")] = None,
 ) -> None:
-    """Serve the API until SIGTERM; refuses weak production settings and an old schema."""
+    """Run the API server until SIGTERM. Refuses to start with insecure production settings or an outdated schema."""
     import gc
 
-    gc.disable()  # a start makes no garbage worth looking for, a sixth of its time; the application turns it on again
+    gc.disable()  # collections would take a sixth of the startup time; the application enables them again
     from undercroft.app.server import serve as run
 
     run(surface.value, host, port)

@@ -1,4 +1,4 @@
-"""`undercroft shell`: Python with the application at hand."""
+"""`undercroft shell`: an interactive Python prompt with the application loaded."""
 
 import asyncio
 import code
@@ -7,15 +7,15 @@ from contextvars import copy_context
 from typing import Any
 
 ATTACHES = True
-"""While `undercroft dev` runs here, this works on its stack."""
+"""This command uses the stack of a running `undercroft dev`."""
 
 BANNER = """\
-Undercroft shell. At hand: database, settings (load(Class)), every model by its name, and `run(coroutine)`.
+Undercroft shell. Available: database, load(SettingsClass), all models by name, and run(coroutine).
   run(count(User))   or   async def f(): async with database.read_session() as s: ... ; run(f())"""
 
 
 def shell() -> None:
-    """Open a Python prompt with the database, the settings and all models at hand."""
+    """Open a Python prompt with the database, the settings and all models."""
     with asyncio.Runner() as runner:
         code.interact(banner=BANNER, local=_namespace(runner), exitmsg="")
 
@@ -35,7 +35,7 @@ def _namespace(runner: asyncio.Runner) -> dict[str, Any]:
     database = Database(runner.run(detect_pooler()))
 
     def run(work: Coroutine[Any, Any, Any]) -> Any:
-        """What it returns, as the prompt's context says: for the team of a `with tenant(…):` around it."""
+        """Run a coroutine in the context of the prompt, so that `with tenant(…):` applies, and return its result."""
         return runner.run(work, context=copy_context())
 
     async def count(model: type[SQLModel]) -> int:

@@ -5,15 +5,16 @@ from typing import Annotated
 import typer
 
 Queues = Annotated[
-    list[str] | None, typer.Option("--queue", "-q", help="Serve only this queue; may be given several times.")
+    list[str] | None, typer.Option("--queue", "-q", help="Process only this queue. Repeat for several queues.")
 ]
 Concurrency = Annotated[
-    int | None, typer.Option("--concurrency", "-c", min=1, max=1000, help="Jobs at the same time; JOBS_CONCURRENCY.")
+    int | None,
+    typer.Option("--concurrency", "-c", min=1, max=1000, help="Number of concurrent jobs. Setting: JOBS_CONCURRENCY."),
 ]
 
 
 def worker(queue: Queues = None, concurrency: Concurrency = None) -> None:
-    """Run background jobs and schedules until stopped."""
+    """Run background jobs and schedules until SIGTERM."""
     from undercroft.app.worker import main
 
     main(tuple(queue or ()), concurrency)

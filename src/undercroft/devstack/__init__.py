@@ -1,1 +1,1 @@
-"""Real servers for development and tests: PostgreSQL and Valkey from wheels, started and stopped by us."""
+"""The development stack: embedded PostgreSQL and Valkey, the supervisor of `undercroft dev`, and emulators."""

@@ -1,25 +1,25 @@
-"""Lets a command work on the stack of the `undercroft dev` that runs in this folder."""
+"""Connects a command to the stack of the `undercroft dev` that is running in this folder."""
 
 import os
 from pathlib import Path
 
 from undercroft.core import settings
-from undercroft.devstack import state
+from undercroft.devstack import state as dev_state
 from undercroft.devstack.environment import ProjectEnvironment
 from undercroft.devstack.state import DevState
 
 
 def attach(folder: Path) -> bool:
-    """Give this process the environment of the stack that runs there, and say whether it was given.
+    """Set the environment variables of the running stack in this process.
 
-    It is not when none runs, and when the project names a database or an environment itself.
+    Returns False, without setting anything, if no stack is running or the project sets DATABASE_URL or ENVIRONMENT.
     """
-    surroundings = ProjectEnvironment()
-    if surroundings.has_database or surroundings.value("ENVIRONMENT") or not state.is_running(folder):
+    project = ProjectEnvironment()
+    if project.has_database or project.value("ENVIRONMENT") or not dev_state.is_running(folder):
         return False
-    kept = DevState.read(folder)
-    os.environ.update(surroundings.environment(kept))
-    if not surroundings.has_redis and kept.valkey_port:
-        os.environ["REDIS_URL"] = f"redis://:{kept.valkey_password}@127.0.0.1:{kept.valkey_port}/0"
+    state = DevState.read(folder)
+    os.environ.update(project.environment(state))
+    if not project.has_redis and state.valkey_port:
+        os.environ["REDIS_URL"] = f"redis://:{state.valkey_password}@127.0.0.1:{state.valkey_port}/0"
     settings.reset()
     return True

@@ -1,4 +1,4 @@
-"""What a developer reads first."""
+"""The startup message of `undercroft dev`."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class BannerOptions(Protocol):
-    """What the banner must know of the options."""
+    """The options that the banner shows."""
 
     @property
     def url(self) -> str: ...
@@ -24,16 +24,19 @@ DEMO_ACCOUNTS = ("demo@example.com", ADMINISTRATOR)
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
-def banner(place: BannerOptions, demo_password: str, emulators: Mapping[str, int]) -> str:
-    """Where things are (stand-ins by their ports) and how to sign in; in colour on a terminal."""
+def banner(options: BannerOptions, demo_password: str, emulators: Mapping[str, int]) -> str:
+    """Return the URLs of all services and the demo credentials, with colors on a terminal.
+
+    `emulators` maps names of running emulators to ports.
+    """
     bold, dim, cyan, off = ("\033[1m", "\033[2m", "\033[36m", "\033[0m") if sys.stderr.isatty() else ("",) * 4
-    took = f" {dim}(ready in {time.monotonic() - place.started:.1f} s){off}" if place.started else ""
+    took = f" {dim}(ready in {time.monotonic() - options.started:.1f} s){off}" if options.started else ""
     rows = [
-        ("Start", f"{cyan}{place.url}/{off}"),
-        ("API", f"{cyan}{place.url}/api/v1{off}"),
-        ("Docs", f"{cyan}{place.url}/docs{off}"),
-        ("Mailbox", f"{cyan}{place.url}/dev/mailbox{off}"),
-        ("Admin", f"{cyan}{place.url}/admin{off} as {ADMINISTRATOR}"),
+        ("Start", f"{cyan}{options.url}/{off}"),
+        ("API", f"{cyan}{options.url}/api/v1{off}"),
+        ("Docs", f"{cyan}{options.url}/docs{off}"),
+        ("Mailbox", f"{cyan}{options.url}/dev/mailbox{off}"),
+        ("Admin", f"{cyan}{options.url}/admin{off} as {ADMINISTRATOR}"),
         ("Sign in", f"{' or '.join(DEMO_ACCOUNTS)}, password {bold}{demo_password}{off}"),
     ]
     rows += [("Emulator", f"{name} at {cyan}http://127.0.0.1:{port}{off}") for name, port in emulators.items()]
@@ -41,9 +44,9 @@ def banner(place: BannerOptions, demo_password: str, emulators: Mapping[str, int
     lines += [f"  {dim}{name:<9}{off}{value}" for name, value in rows]
     lines += [
         "",
-        f"  {dim}{'Changes are picked up at once. ' if place.reload else ''}Ctrl-C stops everything.{off}",
+        f"  {dim}{'Code changes restart the server. ' if options.reload else ''}Press Ctrl-C to stop.{off}",
         "",
     ]
-    if place.host not in LOOPBACK_HOSTS:
-        lines.insert(1, f"  Warning: {place.host} lets others on the network reach this development server.")
+    if options.host not in LOOPBACK_HOSTS:
+        lines.insert(1, f"  Warning: {options.host} makes this development server reachable from your network.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How other commands tell a running supervisor to rest PostgreSQL: a mark in the state folder."""
+"""Lets commands stop and start the PostgreSQL of a running supervisor, through a marker file in the state folder."""
 
 import socket
 import time
@@ -13,31 +13,31 @@ _STOP_MARKER = "postgres.resting"
 
 
 def is_stop_requested(folder: Path) -> bool:
-    """Whether PostgreSQL is to stay stopped."""
+    """Return whether PostgreSQL should stay stopped."""
     return (folder / _STOP_MARKER).exists()
 
 
 def clear_stop_request(folder: Path) -> None:
-    """Let PostgreSQL run."""
+    """Remove the stop request, so that the supervisor starts PostgreSQL."""
     (folder / _STOP_MARKER).unlink(missing_ok=True)
 
 
 def stop_postgres(folder: Path) -> None:
-    """Have the supervisor stop PostgreSQL and leave it so. Raises `ConfigurationError` when it is not obeyed."""
+    """Request the supervisor to stop PostgreSQL, and wait. Raises `ConfigurationError` if it does not stop."""
     _require_running(folder)
     (folder / _STOP_MARKER).touch()
     _wait(lambda: not is_postgres_listening(folder), "PostgreSQL did not stop within 15 s.")
 
 
 def start_postgres(folder: Path) -> None:
-    """Have the supervisor start it again, and wait until it answers. Raises `ConfigurationError` when it does not."""
+    """Request the supervisor to start PostgreSQL, and wait. Raises `ConfigurationError` if it does not start."""
     _require_running(folder)
     clear_stop_request(folder)
     _wait(lambda: is_postgres_listening(folder), "PostgreSQL did not start within 15 s; see .undercroft/postgres.log.")
 
 
 def is_postgres_listening(folder: Path) -> bool:
-    """Whether something listens where the embedded PostgreSQL should."""
+    """Return whether a server listens on the port of the embedded PostgreSQL."""
     port = DevState.read(folder).postgres_port
     if not port:
         return False
@@ -50,12 +50,12 @@ def is_postgres_listening(folder: Path) -> bool:
 
 def _require_running(folder: Path) -> None:
     if not state.is_running(folder):
-        raise ConfigurationError("`undercroft dev` does not run in this folder; PostgreSQL comes and goes with it.")
+        raise ConfigurationError("`undercroft dev` is not running in this folder. Start it first; it runs PostgreSQL.")
 
 
-def _wait(done: Callable[[], bool], otherwise: str, limit: float = 15) -> None:
+def _wait(done: Callable[[], bool], timeout_message: str, limit: float = 15) -> None:
     end = time.monotonic() + limit
     while not done():
         if time.monotonic() > end:
-            raise ConfigurationError(otherwise)
+            raise ConfigurationError(timeout_message)
         time.sleep(0.05)

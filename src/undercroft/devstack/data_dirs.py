@@ -1,8 +1,9 @@
-"""Where servers keep their data and where their programs can be run from.
+"""Data and program directories of the embedded servers.
 
-Everything lives in the project's `.undercroft/`. Only when root works below a folder that is closed to others (a home
-with mode 0700) does the unprivileged server get a folder of its own under `/var/lib/undercroft`; a link in
-`.undercroft/` leads there, and goes with the project when that is moved. No folder is ever opened to others.
+Data directories are in the project's `.undercroft/`. Exception: root works in a directory that other users cannot
+traverse (such as a home directory with mode 0700). Then the server, which runs unprivileged, gets a directory under
+`/var/lib/undercroft`, and a symbolic link in `.undercroft/` points to it. Permissions of existing directories are never
+relaxed.
 """
 
 import contextlib
@@ -19,17 +20,17 @@ SYSTEM_DATA_DIR = Path("/var/lib/undercroft")
 
 
 def ensure_data_dir(state: Path, name: str, server_user: ServerUser | None) -> Path:
-    """The folder `name` for one server's data below the state folder, made if need be and owned by that server.
+    """Return the data directory `name` of a server. Creates it if necessary and makes the server's user its owner.
 
-    Raises `ConfigurationError` when it cannot be made, or when this project is a copy and its link leads to the data of
-    the one that it was copied from.
+    Raises `ConfigurationError` if it cannot be created, or if this project is a copy whose link points to the data of
+    the original.
     """
     try:
         return _ensure_data_dir(state.absolute(), name, server_user)
     except OSError as error:
         raise ConfigurationError(
-            f"The folder for the data of {name} cannot be made: {error.strerror} ({error.filename}). "
-            "Run this where you may write."
+            f"Cannot create the data directory of {name}: {error.strerror} ({error.filename}). "
+            "Run the command in a directory that you can write to."
         ) from None
 
 
@@ -64,26 +65,26 @@ def _create_data_dir(entry: Path, server_user: ServerUser) -> None:
 
 
 def _move_to_system_dir(entry: Path) -> None:
-    """The project was moved below a closed folder, where its server does not reach its data any more."""
+    """Move the data after the project was moved to a directory that the server's user cannot traverse."""
     folder = _new_system_dir(entry.name)
     shutil.move(entry, folder)
     entry.symlink_to(folder)
 
 
 def _new_system_dir(name: str) -> Path:
-    """Where nobody's data are: not even those of a project that was once here and has been moved away."""
+    """Return a new, unused path; a random part separates it from projects that were at the same path earlier."""
     folder = SYSTEM_DATA_DIR / "data" / secrets.token_hex(8) / name
     _create_system_dir(folder.parent)
     return folder
 
 
 def _record_owner(entry: Path, folder: Path) -> None:
-    """Note whose data these are. Raises `ConfigurationError` when they are another project's."""
+    """Record which project owns the data. Raises `ConfigurationError` if another project owns them."""
     owner = _read_owner(entry, folder)
     if owner != entry:
         raise ConfigurationError(
-            f"{entry} leads to the data of {owner.parent.parent}, from which this folder was copied. "
-            "`undercroft db reset` gives this one data of its own and leaves those alone."
+            f"{entry} points to the data of {owner.parent.parent}, from which this project was copied. "
+            "Run `undercroft db reset` to give this project its own data; the other data are not changed."
         )
     note = _owner_file(folder)
     note.touch(mode=0o600)
@@ -91,7 +92,7 @@ def _record_owner(entry: Path, folder: Path) -> None:
 
 
 def _read_owner(entry: Path, folder: Path) -> Path:
-    """The link of the project that these data belong to: this one, unless another is noted that still leads here."""
+    """Return the link of the project that owns the data: the recorded one if it still points here, else `entry`."""
     note = _owner_file(folder)
     noted = Path(note.read_text(encoding="utf-8")) if note.exists() else entry
     leads_here = noted.is_symlink() and noted.resolve() == folder
@@ -103,7 +104,7 @@ def _owner_file(folder: Path) -> Path:
 
 
 def _create_system_dir(folder: Path) -> None:
-    """Our own folders under `/var/lib` can be walked through, whatever the umask; what holds data cannot."""
+    """Create directories under `/var/lib/undercroft` that all users can traverse, whatever the umask."""
     for path in (SYSTEM_DATA_DIR, *(p for p in reversed(folder.parents) if SYSTEM_DATA_DIR in p.parents), folder):
         if not path.exists():
             path.mkdir()
@@ -111,14 +112,14 @@ def _create_system_dir(folder: Path) -> None:
 
 
 def _change_owner(folder: Path, server_user: ServerUser) -> None:
-    """Data that root's ordinary self made earlier, or that was copied, to the server's user."""
+    """Give data to the server's user that another user created or that were copied."""
     os.chown(folder, server_user.uid, server_user.gid)
     for path in folder.rglob("*"):
         os.chown(path, server_user.uid, server_user.gid, follow_symlinks=False)
 
 
 def delete_data_dir(state: Path, name: str) -> None:
-    """Delete the data of one server, wherever they are; of a copied project only the link to the other's."""
+    """Delete the data of one server. If another project owns the data, delete only the link to them."""
     entry = state.absolute() / name
     folder = entry.resolve()
     if _read_owner(entry, folder) == entry:
@@ -131,10 +132,10 @@ def delete_data_dir(state: Path, name: str) -> None:
 
 
 def ensure_program_dir(root: Path, parts: tuple[str, ...], server_user: ServerUser | None) -> Path:
-    """A folder that holds these parts of `root` where the server's user can reach them: `root`, or else a copy.
+    """Return a directory with these parts of `root` that the server's user can read: `root` itself, or else a copy.
 
-    The copy is made once per version, belongs to root and is only readable to others. Parts that do not exist are
-    left out; together they keep their places, because programs find their libraries by relative paths.
+    One copy is made per version. Root owns it, and other users can only read it. Parts that do not exist are skipped.
+    Relative paths are preserved, because programs find their libraries by them.
     """
     present = [root / part for part in parts if (root / part).exists()]
     files = [path for folder in present for path in (folder, *folder.rglob("*"))]

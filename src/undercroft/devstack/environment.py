@@ -1,4 +1,4 @@
-"""What the project already has of its own: values in the environment and in `.env`, a database, a Redis."""
+"""The project's own configuration: environment variables, `.env`, and whether it has a database and Redis."""
 
 import asyncio
 import hashlib
@@ -11,14 +11,14 @@ from undercroft.devstack.state import EMBEDDED, DevState
 
 
 class ProjectEnvironment:
-    """Reads `.env` once. Raises `ConfigurationError` when it is corrupt or core settings do not fit."""
+    """Reads `.env` once. Raises `ConfigurationError` if it is corrupt or core settings are invalid."""
 
     def __init__(self) -> None:
         load(CoreSettings)
         self._values = {**_read_env_file(), **{name.upper(): value for name, value in os.environ.items()}}
 
     def value(self, name: str) -> str:
-        """What the project sets, the environment before `.env`; empty when nothing does."""
+        """Return the project's value; environment variables override `.env`. Empty if it is not set."""
         return self._values.get(name) or ""
 
     @property
@@ -27,7 +27,7 @@ class ProjectEnvironment:
 
     @property
     def database_fingerprint(self) -> str:
-        """A name for the database, by which it is known again; it tells nothing of the URL."""
+        """An identifier by which the database is recognized; it does not reveal the URL."""
         if not self.has_database:
             return EMBEDDED
         parts = "".join(self.value(name) for name in ("DATABASE_URL", "POSTGRES_HOST", "POSTGRES_PORT", "POSTGRES_DB"))
@@ -38,17 +38,17 @@ class ProjectEnvironment:
         return bool(self.value("REDIS_URL"))
 
     def environment(self, state: DevState) -> dict[str, str]:
-        """What our programs are given on top: development, and whatever the project does not set itself."""
-        made = {"SECRET_KEY": state.secret_key, "DEMO_PASSWORD": state.demo_password, "PUBLIC_URL": state.url}
+        """Return the additional environment variables of our programs; settings of the project take precedence."""
+        defaults = {"SECRET_KEY": state.secret_key, "DEMO_PASSWORD": state.demo_password, "PUBLIC_URL": state.url}
         if not self.has_database:
-            made["DATABASE_URL"] = state.roles.url("app", "127.0.0.1", state.postgres_port)
-            made["MIGRATION_DATABASE_URL"] = state.roles.url("owner", "127.0.0.1", state.postgres_port)
-            made["ADMIN_DATABASE_URL"] = state.roles.url("admin", "127.0.0.1", state.postgres_port)
-        ours = {name: value for name, value in made.items() if not self.value(name)}
-        return {**ours, "ENVIRONMENT": "development", "MIGRATE_ON_START": "true", "PYTHONUNBUFFERED": "1"}
+            defaults["DATABASE_URL"] = state.roles.url("app", "127.0.0.1", state.postgres_port)
+            defaults["MIGRATION_DATABASE_URL"] = state.roles.url("owner", "127.0.0.1", state.postgres_port)
+            defaults["ADMIN_DATABASE_URL"] = state.roles.url("admin", "127.0.0.1", state.postgres_port)
+        missing = {name: value for name, value in defaults.items() if not self.value(name)}
+        return {**missing, "ENVIRONMENT": "development", "MIGRATE_ON_START": "true", "PYTHONUNBUFFERED": "1"}
 
     def require_database(self) -> None:
-        """Raise `ConfigurationError` when the project's own database does not let us in."""
+        """Raise `ConfigurationError` if we cannot connect to the project's database."""
         from undercroft.core.db.connect import CONNECT_ERRORS
         from undercroft.core.db.errors import unreachable_error
         from undercroft.core.db.settings import DatabaseSettings
@@ -59,7 +59,7 @@ class ProjectEnvironment:
         except CONNECT_ERRORS as error:
             raise ConfigurationError(
                 f"{unreachable_error(url, error)}\n"
-                "Without DATABASE_URL, `undercroft dev` brings a PostgreSQL of its own."
+                "Or unset DATABASE_URL: `undercroft dev` then starts an embedded PostgreSQL."
             ) from None
 
 

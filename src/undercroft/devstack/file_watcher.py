@@ -1,5 +1,6 @@
-"""Notices that the project's code, templates or `.env` changed."""
+"""Watches the project's code, templates and `.env` for changes."""
 
+import os
 import threading
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -21,15 +22,15 @@ _IGNORED_FOLDERS = {
 
 
 class FileWatcher:
-    """Watches in a thread until `stop`. `pop_change()` answers once per change; changes close together are one."""
+    """Watches in a thread until `stop`. Changes within 300 ms count as one."""
 
     def __init__(self, project: Path) -> None:
         self._project = project
         self._stopped = threading.Event()
-        self._changed = threading.Event()
+        self._changed_path = ""
 
     def start(self) -> bool:
-        """Answers whether it can: not without watchfiles."""
+        """Start watching. Returns False if watchfiles is not installed."""
         if find_spec("watchfiles") is None:
             return False
         for paths, deep in ((self._watched_folders(), True), ([self._project], False)):
@@ -37,11 +38,10 @@ class FileWatcher:
                 threading.Thread(target=self._watch, args=(paths, deep), daemon=True, name="changes").start()
         return True
 
-    def pop_change(self) -> bool:
-        if not self._changed.is_set():
-            return False
-        self._changed.clear()
-        return True
+    def pop_change(self) -> str:
+        """Return the path of a file that changed since the last call, or an empty string."""
+        path, self._changed_path = self._changed_path, ""
+        return path
 
     def stop(self) -> None:
         self._stopped.set()
@@ -55,14 +55,14 @@ class FileWatcher:
     def _watch(self, paths: Iterable[Path], deep: bool) -> None:
         from watchfiles import DefaultFilter, watch
 
-        usual = DefaultFilter()
-        fits = (
-            (lambda change, path: usual(change, path) and Path(path).suffix in _WATCHED_SUFFIXES)
+        default_filter = DefaultFilter()
+        watch_filter = (
+            (lambda change, path: default_filter(change, path) and Path(path).suffix in _WATCHED_SUFFIXES)
             if deep
             else _is_root_file
         )
-        for _ in watch(*paths, watch_filter=fits, stop_event=self._stopped, recursive=deep, debounce=300):
-            self._changed.set()
+        for changes in watch(*paths, watch_filter=watch_filter, stop_event=self._stopped, recursive=deep, debounce=300):
+            self._changed_path = os.path.relpath(min(path for _, path in changes), self._project)
 
 
 def _is_root_file(_: object, path: str) -> bool:

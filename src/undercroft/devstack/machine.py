@@ -1,4 +1,4 @@
-"""What differs between operating systems and between root and everybody else."""
+"""Processes, users, ports and file locks on Linux, macOS and Windows."""
 
 import contextlib
 import ctypes
@@ -18,6 +18,7 @@ from undercroft.core.errors import ConfigurationError
 LINUX = sys.platform == "linux"
 WINDOWS = os.name == "nt"
 QUIT = getattr(signal, "SIGQUIT", signal.SIGTERM)
+UNPRIVILEGED_USER = "nobody"  # typos: ignore
 
 _PR_SET_PDEATHSIG = 1
 _INHERITED_VARIABLES = {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"}
@@ -32,32 +33,32 @@ class ServerUser:
 
 
 def get_server_user() -> ServerUser | None:
-    """Whom the servers run as: None means ourselves; root steps down to `nobody`, because PostgreSQL refuses root.
+    """Return the user that the servers run as: None for the current user, or UNPRIVILEGED_USER if that is root.
 
-    Raises `ConfigurationError` when root finds no such user.
+    PostgreSQL refuses to run as root. Raises `ConfigurationError` if UNPRIVILEGED_USER does not exist.
     """
     if WINDOWS or os.geteuid() != 0:
         return None
     import pwd
 
     try:
-        user = pwd.getpwnam("nobody")
+        user = pwd.getpwnam(UNPRIVILEGED_USER)
     except KeyError:
         raise ConfigurationError(
-            "PostgreSQL does not run as root and there is no user `nobody` to run it as. "
-            "Run this as an ordinary user, or set DATABASE_URL to a server of your own."
+            f"PostgreSQL cannot run as root, and there is no user `{UNPRIVILEGED_USER}` to run it as. "
+            "Run the command as another user, or set DATABASE_URL to your own server."
         ) from None
     return ServerUser(user.pw_uid, user.pw_gid)
 
 
 def is_traversable(path: Path) -> bool:
-    """Whether a user with no rights of their own can walk to this folder and through it."""
+    """Return whether all users can traverse this directory and its parents."""
     path = path.resolve()
     return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
 
 
 def is_readable(path: Path) -> bool:
-    """Whether such a user can also see what is in it."""
+    """Return whether all users can traverse and list this directory."""
     return is_traversable(path) and bool(path.stat().st_mode & stat.S_IROTH)
 
 
@@ -70,9 +71,9 @@ def start(
     death_signal: signal.Signals = signal.SIGTERM,
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own; on Linux it gets `death_signal` when the calling thread ends.
+    """Start a server in its own session. On Linux, it receives `death_signal` when the calling thread ends.
 
-    Call it from the main thread: the kernel means the thread, not the process.
+    Call this from the main thread: the kernel tracks the thread, not the process.
     """
     return subprocess.Popen(
         command,
@@ -87,24 +88,24 @@ def start(
 
 
 def _environment() -> dict[str, str]:
-    """What a server may know of ours: no secrets, and nothing that would change how it runs."""
-    kept = {
+    """Return the environment of a server: no secrets, and no variables that change its behavior."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if name in _INHERITED_VARIABLES or name.startswith("UNDERCROFT_")
     }
-    return kept | {"LC_ALL": "C"}
+    return inherited | {"LC_ALL": "C"}
 
 
 def before_exec(server_user: ServerUser | None, death_signal: signal.Signals) -> Callable[[], None] | None:
-    """A `preexec_fn`: become that user, and on Linux get that signal when the starting thread ends."""
+    """Return a `preexec_fn` that switches to the user and, on Linux, sets the parent death signal."""
     if WINDOWS:
         return None
     libc = ctypes.CDLL(None) if LINUX else None
     parent = os.getpid()
 
-    def step_down() -> None:
-        if server_user is not None:  # first, because a change of ids clears the death signal
+    def prepare_child() -> None:
+        if server_user is not None:  # first, because changing the user clears the death signal
             os.setgroups([])
             os.setgid(server_user.gid)
             os.setuid(server_user.uid)
@@ -113,11 +114,11 @@ def before_exec(server_user: ServerUser | None, death_signal: signal.Signals) ->
             if os.getppid() != parent:
                 os._exit(1)
 
-    return step_down
+    return prepare_child
 
 
 def stop(process: subprocess.Popen[bytes], *signals: signal.Signals, timeout: float = 4) -> None:
-    """Ask a process to end with each signal in turn, `timeout` seconds apart, then kill its whole session."""
+    """Send each signal in turn, `timeout` seconds apart, until the process ends; then kill its session."""
     for number in signals:
         if process.poll() is not None:
             return
@@ -135,11 +136,11 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         process.terminate()
         return
     process.send_signal(number)
-    process.send_signal(signal.SIGCONT)  # one that was stopped would never hear it
+    process.send_signal(signal.SIGCONT)  # a stopped process handles no signal until it continues
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that leads a session, and everything that it started."""
+    """Kill a session leader and all processes of its session."""
     if WINDOWS:
         process.kill()
         return
@@ -148,7 +149,7 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
 
 
 def command_line(pid: int) -> str:
-    """How a running process was started; empty when there is none."""
+    """Return the command line of a running process, or an empty string."""
     if LINUX:
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -163,42 +164,42 @@ def command_line(pid: int) -> str:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on now."""
+    """Return an unused TCP port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there; a port left in TIME_WAIT counts as free."""
+    """Return whether a server can listen on the port; a port in TIME_WAIT counts as free."""
     return bind_error(port, host) is None
 
 
 def bind_error(port: int, host: str) -> OSError | None:
-    """Why a server could not listen there; None when it could."""
+    """Return the error of binding to this address, or None if it succeeds."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         if not WINDOWS:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as fault:
-            return fault
+        except OSError as error:
+            return error
     return None
 
 
 @contextlib.contextmanager
 def file_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Hold a lock file while the block runs; answers whether it was free (always, after waiting).
+    """Lock a file for the duration of the block; yields whether the lock was acquired (always True with `wait`).
 
-    The lock goes with the process, however that ends.
+    The operating system releases the lock when the process ends.
     """
     with path.open("a+b") as file:
-        held = _lock(file, wait)
+        locked = _lock(file, wait)
         try:
-            yield held
+            yield locked
         finally:
-            if held and WINDOWS:
+            if locked and WINDOWS:
                 _unlock(file)
 
 

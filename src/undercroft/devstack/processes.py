@@ -1,4 +1,4 @@
-"""What the supervisor looks after: servers and programs of ours, each brought back when it dies alone."""
+"""The processes of the supervisor: servers and programs, restarted when they die."""
 
 import contextlib
 import os
@@ -16,11 +16,11 @@ from undercroft.devstack.parent_death import EX_TEMPFAIL
 
 _MIN_BACKOFF, _MAX_BACKOFF, _STABLE_SECONDS = 0.2, 10.0, 10.0
 USER_ERROR_EXIT_CODES = frozenset({1, 2})
-"""Exit codes of a program that has said what is wrong with the code or the settings: it would only say so again."""
+"""Exit codes after an error in code or settings. The program has reported it; restarting would only repeat it."""
 
 
 class Process(Protocol):
-    """Something that can be started, looked at and stopped; `process` is None while it is not running."""
+    """A process that can be started and stopped; `process` is None while it is not running."""
 
     process: subprocess.Popen[bytes] | None
 
@@ -29,9 +29,10 @@ class Process(Protocol):
 
 
 class Program:
-    """A command of ours in a process of its own, which goes when the supervisor does.
+    """Runs a Python module in a child process that ends with the supervisor.
 
-    Its standard input is the leash; `environment` is added to ours. A quiet one prints nothing but errors.
+    A pipe as its standard input signals the supervisor's death. `environment` is added to the current environment.
+    With `quiet`, standard output is discarded.
     """
 
     def __init__(
@@ -47,18 +48,18 @@ class Program:
             self._command,
             stdin=subprocess.PIPE,
             stdout=self._output,
-            env={**os.environ, **self._environment, "UNDERCROFT_LEASH": "1"},
+            env={**os.environ, **self._environment, "UNDERCROFT_SUPERVISED": "1"},
             start_new_session=not machine.WINDOWS,
             preexec_fn=machine.before_exec(None, signal.SIGTERM) if machine.LINUX else None,
         )
 
     def terminate(self) -> None:
-        """Tell it to end without waiting, so that several can end at once."""
+        """Send SIGTERM without waiting, so that several programs can end in parallel."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
     def stop(self) -> None:
-        """Let it finish what it does, for a few seconds."""
+        """Send SIGTERM, wait up to three seconds, then kill it."""
         if self.process is not None:
             machine.stop(self.process, signal.SIGTERM, timeout=3)
             assert self.process.stdin is not None
@@ -67,7 +68,7 @@ class Program:
             self.process = None
 
     def has_exited(self) -> bool:
-        """Whether it ended well. Raises `SystemExit` with its code when it did not: it has said why."""
+        """Return whether it has ended successfully. Raises `SystemExit` with its exit code if it has failed."""
         code = None if self.process is None else self.process.poll()
         if code:
             raise SystemExit(code if code > 0 else 1)
@@ -75,7 +76,7 @@ class Program:
 
 
 class Reaper:
-    """The process that ends the others should the supervisor be killed; told of each of them."""
+    """Starts the reaper process, which ends the watched processes if the supervisor is killed."""
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
@@ -108,9 +109,9 @@ class Reaper:
 
 
 class ManagedProcess:
-    """Keeps one part running: `poll` is called often, and starts it anew with growing pauses when it has died.
+    """Keeps one process running: `poll` restarts it with exponential backoff after it has died.
 
-    After a mistake it rests; `fatal_exit_code` is then the exit code.
+    After an error in code or settings, it is paused, and `fatal_exit_code` is the exit code.
     """
 
     def __init__(self, name: str, child: Process, reaper: Reaper) -> None:
@@ -125,7 +126,7 @@ class ManagedProcess:
         self._next_start = 0.0
 
     def start(self) -> None:
-        """Start it. Raises `ConfigurationError` when it cannot be."""
+        """Start it. Raises `ConfigurationError` if it cannot be started."""
         self.child.start()
         assert self.child.process is not None
         self._pid = self.child.process.pid
@@ -141,17 +142,17 @@ class ManagedProcess:
             self.child.terminate()
 
     def kill(self) -> None:
-        """End it at once, with everything that it started."""
+        """Kill it with all its child processes."""
         if self.child.process is not None and self.child.process.poll() is None:
             machine.kill_session(self.child.process)
 
     def schedule_restart(self) -> None:
-        """Start it at the next `poll`, whatever happened before."""
+        """Start it at the next `poll` without backoff."""
         self.paused, self.fatal_exit_code = False, None
         self._backoff, self._next_start = _MIN_BACKOFF, 0.0
 
     def poll(self) -> str:
-        """Do what is due; returns what a person should know of it, mostly nothing."""
+        """Restart the process if necessary. Returns a message to print, usually empty."""
         if self.paused or time.monotonic() < self._next_start:
             return ""
         process = self.child.process
@@ -167,13 +168,13 @@ class ManagedProcess:
         lived = time.monotonic() - self._started
         if isinstance(self.child, Program) and process.returncode in USER_ERROR_EXIT_CODES and lived < _STABLE_SECONDS:
             self.paused, self.fatal_exit_code = True, process.returncode
-            return f"{self.name} ended (exit code {process.returncode}); it is started again when a file changes"
+            return f"{self.name} stopped (exit code {process.returncode}); it restarts when a file changes"
         self._backoff = _MIN_BACKOFF if lived > _STABLE_SECONDS else min(self._backoff * 2, _MAX_BACKOFF)
         self._next_start = time.monotonic() + self._backoff
-        return f"{self.name} ended ({_describe_exit(process.returncode)}); starting it again"
+        return f"{self.name} stopped ({_describe_exit(process.returncode)}); restarting"
 
     def watch_again(self) -> None:
-        """Tell a new guard of it."""
+        """Register the process with a new reaper."""
         if self._pid:
             self._reaper.watch(self._pid)
 
@@ -183,7 +184,7 @@ class ManagedProcess:
         except (ConfigurationError, OSError) as error:
             self._backoff = min(self._backoff * 2, _MAX_BACKOFF)
             self._next_start = time.monotonic() + self._backoff
-            return f"{self.name} cannot be started: {error}"
+            return f"Cannot start {self.name}: {error}"
         return ""
 
     def _unwatch(self) -> None:
@@ -194,7 +195,7 @@ class ManagedProcess:
 
 def _describe_exit(code: int) -> str:
     if code == EX_TEMPFAIL:
-        return "a server that it needs is away"
+        return "a server that it needs is unavailable"
     if code < 0:
         with contextlib.suppress(ValueError):
             return signal.Signals(-code).name

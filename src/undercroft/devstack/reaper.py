@@ -1,7 +1,7 @@
-"""A small process that outlives the supervisor by seconds: it ends what the supervisor could not.
+"""A small process that ends the supervisor's processes after the supervisor was killed.
 
-It reads `+pid` and `-pid` lines from standard input. When that closes, every process still on the list is woken, asked
-to end, and after a while killed with its whole session. It imports nothing of ours, so that it starts at once.
+It reads `+pid` and `-pid` lines from standard input. When standard input closes, it sends SIGINT and SIGCONT to the
+remaining processes and, after a grace period, kills their sessions. It imports only the standard library to start fast.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
-"""The three roles of an installation: the owner makes tables, the application and the admin surface use them.
+"""The three database roles of an installation: the owner creates tables; the application and the admin API use them.
 
-For PostgreSQL 15 and newer. Every statement can be run again.
+For PostgreSQL 15 and newer. All statements are idempotent.
 """
 
 import re
@@ -23,15 +23,16 @@ DO $$ DECLARE closed record; BEGIN
             ON public.undercroft_migrations TO {both};
     END IF;
 END $$"""
-"""Only the owner writes the record of migrations: it runs the SQL that is stored there.
+"""Revokes privileges that the application roles must not have.
 
-Tables with the trigger `append_only` are only read and added to, and their partitions reached through them alone.
+Only the owner may write the table of migrations, because it executes the SQL stored there. Tables with the trigger
+`append_only` allow only SELECT and INSERT, and their partitions no direct access.
 """
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Names of the roles and of the database, and the roles' passwords. Names are plain lower-case identifiers."""
+    """Names and passwords of the roles, and the name of the database. Names are plain lowercase identifiers."""
 
     owner_password: str
     app_password: str
@@ -44,10 +45,10 @@ class Roles:
     def __post_init__(self) -> None:
         for name in (self.owner, self.app, self.admin, self.database):
             if not _NAME.match(name):
-                raise ValueError(f"{name!r} is not a plain lower-case identifier")
+                raise ValueError(f"{name!r} is not a plain lowercase identifier")
 
     def url(self, role: str, host: str, port: int) -> str:
-        """The URL of one role: `owner`, `app` or `admin`."""
+        """Return the URL for one role: `owner`, `app` or `admin`."""
         name, password = getattr(self, role), getattr(self, f"{role}_password")
         return f"postgresql://{name}:{quote(password, safe='')}@{host}:{port}/{self.database}"
 
@@ -59,7 +60,7 @@ class Roles:
 
 
 def role_statements(roles: Roles) -> Iterator[str]:
-    """Make the roles, or give those that exist these passwords; run by a superuser or a role that may make roles."""
+    """Create the roles or change the passwords of existing ones. Requires a superuser or the CREATEROLE privilege."""
     for name, password in roles.passwords():
         yield (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') "
@@ -70,12 +71,12 @@ def role_statements(roles: Roles) -> Iterator[str]:
 
 
 def database_statement(roles: Roles) -> str:
-    """Make the database; not inside a transaction, and only once."""
+    """Create the database. Cannot run in a transaction, and fails if the database exists."""
     return f"CREATE DATABASE {roles.database} OWNER {roles.owner} TEMPLATE template0 ENCODING 'UTF8'"
 
 
 def grant_statements(roles: Roles) -> Iterator[str]:
-    """Rights inside the database: the owner owns, the other two read and write rows, everybody else nothing."""
+    """Grant privileges in the database: the two application roles read and write rows; PUBLIC has no access."""
     both = f"{roles.app}, {roles.admin}"
     yield f"REVOKE ALL ON DATABASE {roles.database} FROM PUBLIC"
     yield f"GRANT CONNECT, TEMPORARY ON DATABASE {roles.database} TO {both}"
@@ -83,7 +84,7 @@ def grant_statements(roles: Roles) -> Iterator[str]:
 
 
 def schema_statements(roles: Roles) -> Iterator[str]:
-    """The part of the rights that lies in the schema, and so is cloned with a template database."""
+    """Grant the privileges that are stored in the schema, and therefore cloned with a template database."""
     both = f"{roles.app}, {roles.admin}"
     yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
     yield f"GRANT USAGE ON SCHEMA public TO {both}"
@@ -96,8 +97,11 @@ def schema_statements(roles: Roles) -> Iterator[str]:
 
 
 def script(roles: Roles) -> str:
-    """All of it for `psql`, connected as a superuser to any database of the server."""
-    lines = ["-- The roles and the database of one Undercroft installation, for psql as a superuser.", ""]
+    """Return a complete `psql` script to run as a superuser, connected to any database of the server."""
+    lines = [
+        "-- Creates the roles and the database of an Undercroft installation. Run it with psql as a superuser.",
+        "",
+    ]
     lines += [f"{statement};" for statement in role_statements(roles)]
     lines += [
         f"SELECT $create${database_statement(roles)}$create$",
@@ -105,7 +109,7 @@ def script(roles: Roles) -> str:
         f"\\connect {roles.database}",
     ]
     lines += [f"{statement};" for statement in grant_statements(roles)]
-    lines += ["", "-- Then, with the server's own address:"]
+    lines += ["", "-- Then set, with the address of the server instead of HOST:"]
     for setting, role in (
         ("MIGRATION_DATABASE_URL", "owner"),
         ("DATABASE_URL", "app"),
@@ -116,7 +120,7 @@ def script(roles: Roles) -> str:
 
 
 async def ensure(url: str, roles: Roles) -> None:
-    """Make what is missing on the server at `url`, connected as its superuser."""
+    """Create missing roles and the database on the server; `url` connects as its superuser."""
     import asyncpg
 
     server = await asyncpg.connect(url)

@@ -1,4 +1,4 @@
-"""What one project's development stack remembers between starts: `.undercroft/dev.json`, readable by its owner only."""
+"""The persistent state of a development stack: `.undercroft/dev.json`, readable only by its owner."""
 
 import json
 import os
@@ -20,21 +20,21 @@ def _password() -> str:
 
 
 def _demo_password() -> str:
-    """Easy to type, still nothing that anybody guesses."""
+    """Return a random password that is easy to type."""
     letters = "abcdefghjkmnpqrstuvwxyz23456789"
     return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(4))
 
 
-_RECOVERY_HINT = "Put it back from a copy, or delete all development data with `undercroft db reset` and start anew."
+_RECOVERY_HINT = "Restore it from a backup, or delete all development data with `undercroft db reset`."
 
 
 EMBEDDED = "embedded"
-"""The mark of the embedded database among those that have had their demo data."""
+"""The entry of the embedded database in `DevState.seeded`."""
 
 
 @dataclass
 class DevState:
-    """Secrets, ports, where it was served last, and which databases have had their demo data."""
+    """Secrets, ports, the last URL, and the fingerprints of the databases that have demo data."""
 
     secret_key: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     demo_password: str = field(default_factory=_demo_password)
@@ -52,35 +52,35 @@ class DevState:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """What is remembered, or everything anew. Raises `ConfigurationError` when the file is damaged."""
+        """Read the state, or return a new one if there is none. Raises `ConfigurationError` if the file is corrupt."""
         path = folder / "dev.json"
         try:
             return cls._from_json(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return cls()
         except (ValueError, AttributeError, TypeError):
-            raise ConfigurationError(f"{path} is damaged. {_RECOVERY_HINT}") from None
+            raise ConfigurationError(f"{path} is corrupt. {_RECOVERY_HINT}") from None
 
     @classmethod
-    def _from_json(cls, kept: dict[str, Any]) -> Self:
-        """Raises `ValueError` where a value cannot be ours, or what decides over the data beside it is missing."""
-        anew = asdict(cls())
-        known = {name: value for name, value in kept.items() if name in anew}
-        if "roles_made" not in known or any(type(value) is not type(anew[name]) for name, value in known.items()):
+    def _from_json(cls, stored: dict[str, Any]) -> Self:
+        """Build the state. Raises `ValueError` if a value has the wrong type or `roles_made` is missing."""
+        defaults = asdict(cls())
+        known = {name: value for name, value in stored.items() if name in defaults}
+        if "roles_made" not in known or any(type(value) is not type(defaults[name]) for name, value in known.items()):
             raise ValueError
         return cls(**known)
 
     @classmethod
     def read_for_start(cls, folder: Path) -> Self:
-        """The same for a start. Raises `ConfigurationError` too when there are data whose passwords are lost."""
+        """Read the state before a start. Also raises `ConfigurationError` if there are data but no stored passwords."""
         if (folder / "postgres" / "PG_VERSION").exists() and not (folder / "dev.json").exists():
             raise ConfigurationError(
-                f"{folder / 'dev.json'} is gone, and with it the keys to the data beside it. {_RECOVERY_HINT}"
+                f"{folder / 'dev.json'} is missing. It contains the passwords of the database. {_RECOVERY_HINT}"
             )
         return cls.read(folder)
 
     def write(self, folder: Path) -> None:
-        """Remember it: written beside and renamed, so that a crash leaves the old or the new."""
+        """Write the state atomically: to a temporary file, which is then renamed."""
         half = folder / "dev.json.half"
         half.unlink(missing_ok=True)
         descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -93,12 +93,12 @@ class DevState:
         return Roles(self.owner_password, self.app_password, self.admin_password)
 
     def forget_database(self) -> None:
-        """Nothing is in the embedded database: it is new, or somebody deleted its folder."""
+        """Reset what is known about the embedded database, because it is new or its folder was deleted."""
         self.roles_made = False
         self.seeded = [mark for mark in self.seeded if mark != EMBEDDED]
 
     def choose_ports(self) -> None:
-        """Keep the ports of last time unless somebody else has them now."""
+        """Reuse the previous ports unless another program uses them now."""
         if not self.postgres_port or not machine.is_port_free(self.postgres_port):
             self.postgres_port = machine.free_port()
         if not self.valkey_port or not machine.is_port_free(self.valkey_port):
@@ -108,7 +108,7 @@ class DevState:
 
 
 def prepare(folder: Path) -> None:
-    """Make the state folder, closed to git. Raises `ConfigurationError` where one may not write."""
+    """Create the state folder, ignored by Git. Raises `ConfigurationError` if the project is not writable."""
     project = folder.absolute().parent
     try:
         if not os.access(project, os.W_OK):
@@ -117,33 +117,33 @@ def prepare(folder: Path) -> None:
         (folder / ".gitignore").write_text("*\n")
     except OSError as error:
         raise ConfigurationError(
-            f"{project} cannot be written ({error.strerror}), and the development data would be kept there. "
-            "Change its permissions or work in a copy of your own."
+            f"Cannot write to {project} ({error.strerror}), where the development data are stored. "
+            "Change its permissions or use another copy of the project."
         ) from None
 
 
 @contextmanager
 def exclusive_lock(folder: Path, timeout: float = 2) -> Iterator[None]:
-    """Be the only supervisor of this folder; one that is just going is waited for, for `timeout` seconds.
+    """Lock the folder for one supervisor. Waits up to `timeout` seconds for a supervisor that is stopping.
 
-    Raises `ConfigurationError` when there is one that stays.
+    Raises `ConfigurationError` if another supervisor keeps running.
     """
     limit = time.monotonic() + timeout
     while True:
-        with machine.file_lock(folder / "dev.lock") as held:
-            if held:
+        with machine.file_lock(folder / "dev.lock") as locked:
+            if locked:
                 yield
                 return
         if time.monotonic() > limit:
             raise ConfigurationError(
                 f"`undercroft dev` is already running in {folder.absolute().parent}. "
-                "Stop that one (Ctrl-C in its terminal), or work in another copy."
+                "Stop it (Ctrl-C in its terminal), or use another copy of the project."
             )
         time.sleep(0.1)
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a supervisor runs in this folder."""
+    """Return whether a supervisor is running in this folder."""
     if not (folder / "dev.lock").exists():
         return False
     with machine.file_lock(folder / "dev.lock") as free:

@@ -1,7 +1,7 @@
-"""Starts everything a developer needs, keeps it running, and leaves nothing behind.
+"""The supervisor of `undercroft dev`: starts the servers and programs, restarts them, and stops them all at the end.
 
-Everything is started from the main thread and looked at a few times a second from the same thread: no event loop, so
-that a signal is answered at once, whatever is going on.
+The main thread starts all processes and polls them several times a second. There is no event loop, so that signals
+are handled immediately.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ _WORKER_ENVIRONMENT = {"JOBS_STOP_TIMEOUT": "1.5"}
 
 
 class StopRequested(Exception):
-    """Somebody wants us to stop."""
+    """A signal or the end of the parent process requests the supervisor to stop."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Where to listen, whether to reload on changes, where the state is, and which outside services to stand in for."""
+    """Address, reloading, state folder, start time (monotonic) and the emulators to start."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -50,12 +50,12 @@ class Options:
 
     @property
     def address(self) -> str:
-        """The address that the server can be reached at from this machine."""
+        """The address at which this machine can reach the server."""
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound
 
     @property
     def url(self) -> str:
-        """What a person opens: by name where that is possible, since browsers allow passkeys at no IP address."""
+        """The URL for browsers: `localhost` if possible, because browsers do not allow passkeys at IP addresses."""
         host = "localhost" if self.address in LOOPBACK_HOSTS else self.address
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -77,106 +77,106 @@ class Supervisor:
         self._is_watching = False
 
     def run(self) -> None:
-        """Run until Ctrl-C, SIGTERM or the end of those who started us.
+        """Run until Ctrl-C, SIGTERM or the end of the parent process.
 
-        Raises `ConfigurationError` when something does not allow it.
+        Raises `ConfigurationError` if the stack cannot be started.
         """
         for name in self.options.emulators:
             registry.require_known(name)
         require_free_port(self.options.host, self.options.port)
-        surroundings = ProjectEnvironment()
+        project = ProjectEnvironment()
         state.prepare(self._folder)
         self._install_signal_handlers()
         with state.exclusive_lock(self._folder), contextlib.suppress(StopRequested):
             try:
-                self._run(surroundings)
+                self._run(project)
             finally:
                 self._stop_all()
 
-    def _run(self, surroundings: ProjectEnvironment) -> None:
-        kept = DevState.read_for_start(self._folder)
-        kept.choose_ports()
-        kept.url = self.options.url
-        kept.write(self._folder)
+    def _run(self, project: ProjectEnvironment) -> None:
+        dev_state = DevState.read_for_start(self._folder)
+        dev_state.choose_ports()
+        dev_state.url = self.options.url
+        dev_state.write(self._folder)
         control.clear_stop_request(self._folder)
         self._reaper.start()
-        self._is_first_start = surroundings.database_fingerprint not in kept.seeded
-        environment = surroundings.environment(kept)
-        environment |= self._start_servers(surroundings, kept)
-        environment |= self._start_emulators(surroundings, kept)
+        self._is_first_start = project.database_fingerprint not in dev_state.seeded
+        environment = project.environment(dev_state)
+        environment |= self._start_servers(project, dev_state)
+        environment |= self._start_emulators(project, dev_state)
         self._watch_files()
-        self._migrate_and_seed(surroundings, kept, environment)
+        self._migrate_and_seed(project, dev_state, environment)
         self._start_programs(environment)
-        emulators = {name: registry.port_of(name, kept) for name in self.options.emulators}
-        self._print(banner(self.options, surroundings.value("DEMO_PASSWORD") or kept.demo_password, emulators))
+        emulators = {name: registry.port_of(name, dev_state) for name in self.options.emulators}
+        self._print(banner(self.options, project.value("DEMO_PASSWORD") or dev_state.demo_password, emulators))
         self._run_forever()
 
-    def _start_servers(self, surroundings: ProjectEnvironment, kept: DevState) -> dict[str, str]:
-        """Start what the project has not got; returns what our programs must know of it besides."""
-        postgres = None if surroundings.has_database else self._postgres(kept)
-        redis = None if surroundings.has_redis or not valkey.is_available() else self._valkey(kept)
+    def _start_servers(self, project: ProjectEnvironment, dev_state: DevState) -> dict[str, str]:
+        """Start the servers that the project does not configure itself; return additional settings for programs."""
+        postgres = None if project.has_database else self._postgres(dev_state)
+        redis = None if project.has_redis or not valkey.is_available() else self._valkey(dev_state)
         if self._servers:
             self._print_step(f"Starting {' and '.join(server.name for server in self._servers)}")
         if postgres is None:
-            surroundings.require_database()
+            project.require_database()
         else:
             self._wait(postgres.is_ready, "PostgreSQL", 60)
-            if not kept.roles_made:
-                asyncio.run(roles.ensure(postgres.url, kept.roles))
-                kept.roles_made = True
-                kept.write(self._folder)
+            if not dev_state.roles_made:
+                asyncio.run(roles.ensure(postgres.url, dev_state.roles))
+                dev_state.roles_made = True
+                dev_state.write(self._folder)
         if redis is None:
             return {}
         self._wait(redis.is_ready, "Valkey", 60)
         return {"REDIS_URL": redis.url}
 
-    def _start_emulators(self, surroundings: ProjectEnvironment, kept: DevState) -> dict[str, str]:
-        """Start them; returns the settings that lead there, but for those that the project sets itself."""
-        reported: dict[str, str] = {}
+    def _start_emulators(self, project: ProjectEnvironment, dev_state: DevState) -> dict[str, str]:
+        """Start the emulators and return the settings that point to them, except those that the project sets."""
+        settings: dict[str, str] = {}
         for name in self.options.emulators:
-            reported |= registry.settings_of(name, kept)
-            port = str(registry.port_of(name, kept))
-            standin = Program(port, environment={}, module=f"undercroft.devstack.emulators.{name}")
-            self._start_managed(self._servers, ManagedProcess(f"The stand-in {name}", standin, self._reaper))
-        return {name: value for name, value in reported.items() if not surroundings.value(name)}
+            settings |= registry.settings_of(name, dev_state)
+            port = str(registry.port_of(name, dev_state))
+            emulator = Program(port, environment={}, module=f"undercroft.devstack.emulators.{name}")
+            self._start_managed(self._servers, ManagedProcess(f"The {name} emulator", emulator, self._reaper))
+        return {name: value for name, value in settings.items() if not project.value(name)}
 
-    def _postgres(self, kept: DevState) -> PostgresServer:
-        postgres = PostgresServer(self._folder, kept.postgres_port, kept.postgres_password)
+    def _postgres(self, dev_state: DevState) -> PostgresServer:
+        postgres = PostgresServer(self._folder, dev_state.postgres_port, dev_state.postgres_password)
         if not postgres.has_data:
-            kept.forget_database()
-            kept.write(self._folder)
+            dev_state.forget_database()
+            dev_state.write(self._folder)
         self._start_managed(self._servers, ManagedProcess("PostgreSQL", postgres, self._reaper))
         return postgres
 
-    def _valkey(self, kept: DevState) -> ValkeyServer:
-        server = ValkeyServer(self._folder, kept.valkey_port, kept.valkey_password)
+    def _valkey(self, dev_state: DevState) -> ValkeyServer:
+        server = ValkeyServer(self._folder, dev_state.valkey_port, dev_state.valkey_password)
         self._start_managed(self._servers, ManagedProcess("Valkey", server, self._reaper))
         return server
 
-    def _migrate_and_seed(self, surroundings: ProjectEnvironment, kept: DevState, environment: dict[str, str]) -> None:
-        """Migrate and seed a database that this project has not seen; later, the API server migrates as it starts."""
-        mark = surroundings.database_fingerprint
-        if mark in kept.seeded:
+    def _migrate_and_seed(self, project: ProjectEnvironment, dev_state: DevState, environment: dict[str, str]) -> None:
+        """Migrate and seed a database at its first start. At later starts, the API server migrates it."""
+        fingerprint = project.database_fingerprint
+        if fingerprint in dev_state.seeded:
             return
         self._is_first_start = True
         self._print_step("Creating the tables")
-        # Nothing is in our own yet, also when an earlier first start ended between two migrations.
-        carefully = () if mark == state.EMBEDDED else ("--lossless",)
-        self._run_until_success(Program("migrate", "upgrade", *carefully, environment=environment, quiet=True))
+        # The embedded database is still empty, even if an earlier first start ended between two migrations.
+        options = () if fingerprint == state.EMBEDDED else ("--lossless",)
+        self._run_until_success(Program("migrate", "upgrade", *options, environment=environment, quiet=True))
         self._print_step("Adding demo data")
         self._run_until_success(Program("seed", environment=environment, quiet=True))
-        kept.seeded.append(mark)
-        kept.write(self._folder)
+        dev_state.seeded.append(fingerprint)
+        dev_state.write(self._folder)
 
     def _run_until_success(self, program: Program) -> None:
-        """Run it until it succeeds: after a mistake in the code once more at each change of files."""
+        """Run it until it succeeds. After an error in code or settings, retry when a file changes."""
         managed = ManagedProcess("", program, self._reaper)
         pause = _POLL_INTERVAL
         while (code := self._exit_code(managed, program)) != 0:
             if not self._is_watching:
                 raise SystemExit(code)
             if code in USER_ERROR_EXIT_CODES:
-                self._print("This is tried again when a file changes")
+                self._print("Retrying when a file changes")
                 self._wait(self._file_watcher.pop_change)
             else:
                 pause = min(pause * 2, _MAX_BACKOFF)
@@ -193,7 +193,7 @@ class Supervisor:
         return 0
 
     def _start_programs(self, environment: dict[str, str]) -> None:
-        """The API server first; the worker once that responds, so that an error shows once and a start is quick."""
+        """Start the API server, then the worker when the server responds, so that an error is reported only once."""
         where = ("--host", self.options.host, "--port", str(self.options.port))
         self._print_step("Starting the API server")
         api = Program("serve", "all", *where, environment=environment)
@@ -206,7 +206,7 @@ class Supervisor:
         self._await_server()
 
     def _await_server(self, limit: float = 120) -> None:
-        """Wait for its first response; the limit does not count while it waits for a change or for another server."""
+        """Wait until the API server responds. Time during which it is not running does not count toward the limit."""
         end = time.monotonic() + limit
         while self._is_worker_pending:
             self._poll_processes(0.02)
@@ -222,31 +222,31 @@ class Supervisor:
     def _watch_files(self) -> None:
         self._is_watching = self.options.reload and self._file_watcher.start()
         if self.options.reload and not self._is_watching:
-            self._print("Without watchfiles, changes are not noticed: pip install 'undercroft[dev]'")
+            self._print("Hot reload needs watchfiles: pip install 'undercroft[dev]'")
 
     def _poll_processes(self, pause: float) -> None:
-        """Do once what is due. Raises `SystemExit` when a program waits for a change that nobody would notice."""
+        """Run one iteration of the main loop. Raises `SystemExit` after a fatal error if files are not watched."""
         self._sleep(pause)
         for managed in (*self._servers, *self._programs):
-            said = managed.poll()
+            message = managed.poll()
             if managed.fatal_exit_code is not None and not self._is_watching:
                 raise SystemExit(managed.fatal_exit_code)
-            self._print(said)
+            self._print(message)
         self._start_worker_when_ready()
         self._apply_stop_request()
         self._restart_reaper()
-        if self._file_watcher.pop_change():
-            self._print("Something changed; starting the API server and the worker anew")
+        if path := self._file_watcher.pop_change():
+            self._print(f"{path} changed, restarting")
             self._restart_programs()
 
     def _apply_stop_request(self) -> None:
         for managed in self._servers:
             if isinstance(managed.child, PostgresServer):
-                wanted = control.is_stop_requested(self._folder)
-                if wanted and not managed.paused:
+                stop_requested = control.is_stop_requested(self._folder)
+                if stop_requested and not managed.paused:
                     managed.paused = True
                     managed.stop()
-                elif not wanted and managed.paused:
+                elif not stop_requested and managed.paused:
                     managed.schedule_restart()
 
     def _restart_reaper(self) -> None:
@@ -265,7 +265,7 @@ class Supervisor:
         self._is_worker_pending = True
 
     def _start_worker_when_ready(self) -> None:
-        """What is wrong with the code stops both; it is enough that the first of them says so."""
+        """Start the worker after the API server responds, so that an error in the code is reported only once."""
         if (
             self._is_worker_pending
             and self._programs[0].child.process is not None
@@ -279,15 +279,15 @@ class Supervisor:
         managed_processes.append(managed)
         managed.start()
 
-    def _wait(self, done: Callable[[], bool], what: str = "", limit: float | None = None) -> None:
+    def _wait(self, done: Callable[[], object], name: str = "", limit: float | None = None) -> None:
         end = time.monotonic() + limit if limit else math.inf
         while not done():
             self._sleep(0.02)
             if limit and time.monotonic() > end:
-                raise _timeout_error(limit, what, self._folder)
+                raise _timeout_error(limit, name, self._folder)
 
     def _sleep(self, seconds: float = _POLL_INTERVAL) -> None:
-        """Pause; raises `StopRequested` when we are to stop."""
+        """Sleep. Raises `StopRequested` if the supervisor should stop."""
         if self._stop_requested_at is None:
             time.sleep(seconds)
         if self._stop_requested_at is not None or self._parent_watcher.has_exited():
@@ -302,14 +302,17 @@ class Supervisor:
         self._reaper.stop()
 
     def _install_signal_handlers(self) -> None:
-        """Also where a shell has had us ignore them (`make dev &` in a script); only `nohup` is respected."""
+        """Handle the signals even if the shell ignores them (`make dev &` in a script), except SIGHUP under `nohup`."""
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
             number = getattr(signal, name, None)
             if number is not None and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
                 signal.signal(number, self._handle_signal)
 
     def _handle_signal(self, *_: Any) -> None:
-        """The first one asks; another one, half a second later or more (launchers repeat it), kills."""
+        """Stop at the first signal; kill everything at the next one, if it comes more than 0.5 s later.
+
+        Launchers such as `uv` repeat the first signal immediately.
+        """
         now = time.monotonic()
         if self._stop_requested_at is None:
             self._stop_requested_at = now
@@ -319,7 +322,7 @@ class Supervisor:
             os._exit(130)
 
     def _print_step(self, step: str) -> None:
-        """Show progress at the first start, which takes longest; later ones take a few seconds and stay silent."""
+        """Print progress at the first start, which takes longest; later starts print none."""
         if self._is_first_start:
             self._print(f"  {step} ...")
 
@@ -330,5 +333,5 @@ class Supervisor:
                 sys.stderr.flush()
 
 
-def _timeout_error(limit: float, what: str, folder: Path) -> ConfigurationError:
-    return ConfigurationError(f"Waited {limit:.0f} s for {what}. Its log is in {folder}.")
+def _timeout_error(limit: float, name: str, folder: Path) -> ConfigurationError:
+    return ConfigurationError(f"Timed out after {limit:.0f} s waiting for {name}. See the logs in {folder}.")

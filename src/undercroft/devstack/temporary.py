@@ -1,4 +1,4 @@
-"""A PostgreSQL for one piece of work, gone afterwards."""
+"""A temporary PostgreSQL server."""
 
 import secrets
 import tempfile
@@ -12,9 +12,9 @@ from undercroft.devstack.postgres import NON_DURABLE_SETTINGS, PostgresServer
 
 @contextmanager
 def temporary_database() -> Iterator[str]:
-    """The URL of an empty database on a server of its own, which ends with the block. Call it from the main thread.
+    """Yield the URL of an empty database on a new server, which is deleted after the block. Call from the main thread.
 
-    Raises `ConfigurationError` when there is no embedded PostgreSQL or it does not start.
+    Raises `ConfigurationError` if the embedded PostgreSQL is not installed or does not start.
     """
     with tempfile.TemporaryDirectory(prefix="undercroft-", ignore_cleanup_errors=True) as folder:
         state = Path(folder).resolve()

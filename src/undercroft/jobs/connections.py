@@ -1,4 +1,4 @@
-"""A worker's own connections, without transactions: each of its statements is whole by itself."""
+"""Connections of a worker, in autocommit mode."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,11 +10,11 @@ from undercroft.core.db.session import Database
 
 @asynccontextmanager
 async def autocommit_connection(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    """Borrow a connection on which every statement commits at once.
+    """Acquire a connection on which every statement commits immediately.
 
-    A kill between two statements leaves a claimed message whose row is not marked, or an ended row whose message is
-    still there; both are put right when the message comes round again. Raises `DatabaseUnavailable` when none is free
-    in time, and what the driver raises.
+    If the worker is killed between two statements, a message may be claimed without its row being marked, or a job may
+    have ended while its message still exists. Both are repaired when the message is delivered again. Raises
+    `DatabaseUnavailable` if no connection is free in time, and the errors of the driver.
     """
     borrowed = await database.write.acquire()
     try:

@@ -1,4 +1,4 @@
-"""What a task can know about the job it runs for."""
+"""The current job, as a task sees it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ MESSAGE_LIMIT = 1000
 
 
 class Progress(Struct):
-    """How far a job has come; written to its row now and then, not at each call."""
+    """The progress of a job; written to its row periodically, not at each call."""
 
     fraction: float | None = None
     message: str | None = None
@@ -22,7 +22,7 @@ class Progress(Struct):
 
 
 class CurrentJob(Struct, frozen=True):
-    """The job that is being run. A task gets it as a parameter annotated `CurrentJob` or from `current_job()`.
+    """The running job. A task receives it as a parameter annotated `CurrentJob` or calls `current_job()`.
 
     @task()
     async def export(job: CurrentJob, *, user_id: UUID) -> dict[str, int]:
@@ -42,23 +42,23 @@ class CurrentJob(Struct, frozen=True):
     _progress: Progress = field(default_factory=Progress)
 
     def progress(self, fraction: float, message: str | None = None) -> None:
-        """Tell how far it has come, from 0 to 1. Costs nothing: it is written about twice a second. Thread-safe."""
+        """Set the progress, a fraction from 0 to 1. Thread-safe and cheap: it is stored about twice a second."""
         self._progress.fraction = min(1.0, max(0.0, fraction))
         self._progress.message = None if message is None else sanitize_text(message, MESSAGE_LIMIT)
         self._progress.changed = True
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """One transaction of the task's own, committed at the end of the block.
+        """Open a transaction, which is committed at the end of the block.
 
-        When the job is canceled, so is its statement: another attempt never waits for what the last one left running.
+        When the job is canceled, its running statement is canceled too, so that it does not block the next attempt.
         """
         async with self.database.session() as session, _canceling(session):
             yield session
 
     @asynccontextmanager
     async def read_session(self) -> AsyncIterator[ReadSession]:
-        """Reads without a transaction; their statement is canceled with the job."""
+        """Open a session for reading without a transaction. Its running statement is canceled with the job."""
         async with self.database.read_session() as session, _canceling(session):
             yield session
 
@@ -76,7 +76,7 @@ current: ContextVar[CurrentJob | None] = ContextVar("undercroft_job", default=No
 
 
 def current_job() -> CurrentJob:
-    """The job that this code runs for. Raises `LookupError` outside of one."""
+    """Return the running job. Raises `LookupError` outside a job."""
     job = current.get()
     if job is None:
         raise LookupError("No job is running here.")
@@ -84,6 +84,6 @@ def current_job() -> CurrentJob:
 
 
 def sanitize_text(text: str, limit: int) -> str:
-    """Text that PostgreSQL can store: no NUL, no lone surrogates, and the end cut off beyond `limit` characters."""
+    """Make text storable in PostgreSQL: replace NUL and lone surrogates, and truncate it to `limit` characters."""
     cut = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return cut.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -1,4 +1,4 @@
-"""What an administrator does to a job: retry it, or have it stopped."""
+"""Retrying and canceling jobs."""
 
 from typing import cast
 from uuid import UUID
@@ -38,9 +38,9 @@ RETURNING status, message_id
 
 
 async def retry(session: Session, job_id: UUID) -> Job:
-    """Queue a finished job again, with all its attempts before it.
+    """Queue a finished job again, with its full number of attempts.
 
-    Raises `JobNotFound`, `JobNotFinished`, and `JobKeyTaken` when an unfinished job of the task has its key.
+    Raises `JobNotFound`, `JobNotFinished`, and `JobKeyTaken` if an unfinished job of the task has the same key.
     """
     connection = await session.raw()
     if await connection.fetchval(KEY_TAKEN, job_id):
@@ -57,7 +57,7 @@ async def retry(session: Session, job_id: UUID) -> Job:
 
 
 async def cancel(session: Session, job_id: UUID) -> Job:
-    """Cancel a job: one that waits ends at once, one that runs is asked to stop and ends as cancelled soon after,
+    """Cancel a job. A queued job ends at once. A running job is requested to stop; it ends as `cancelled` soon after,
     unless it finishes first. Raises `JobNotFound` and `JobFinished`.
     """
     connection = await session.raw()

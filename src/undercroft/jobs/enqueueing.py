@@ -1,4 +1,4 @@
-"""Handing a job over: it exists if and only if the caller's transaction commits."""
+"""Transactional enqueueing: a job exists if and only if the caller's transaction commits."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ KEY_LIMIT = 500
 PRIORITIES = range(-1_000_000, 1_000_001)
 
 observers: list[Callable[[Job], None]] = []
-"""Called with every job once its transaction has committed; how tests capture them."""
+"""Called with every job after its transaction has committed. Tests capture jobs with this."""
 
 
 async def enqueue(
@@ -32,17 +32,17 @@ async def enqueue(
     priority: int = 0,
     **kwargs: Any,
 ) -> Job:
-    """Have a task run with these arguments once the session's transaction has committed.
+    """Enqueue a job that runs a task with these arguments after the session's transaction has committed.
 
         await enqueue(session, send_welcome, user_id=user.id, delay=60, key=f"welcome:{user.id}")
 
-    `delay` is a timedelta or seconds, `at` an aware time; higher `priority` goes first. While an unfinished job of the
-    task has the same `key`, nothing is added and that job is returned. Costs one statement. Raises `InvalidArguments`
-    (a `ValueError`) for arguments that do not fit the task's signature, `TypeError` for what is no task.
+    `delay` is a timedelta or seconds, `at` an aware datetime; a higher `priority` runs first. If an unfinished job of
+    the task has the same `key`, that job is returned instead. Executes one statement. Raises `InvalidArguments` (a
+    `ValueError`) if the arguments do not match the task's signature, and `TypeError` if `task` is not a task.
     """
     if not isinstance(task, Task):
         name = getattr(task, "__qualname__", repr(task))
-        raise TypeError(f"{name} is no task. Decorate the function with @task(), and pass it without calling it.")
+        raise TypeError(f"{name} is not a task. Decorate the function with @task(), and pass it without calling it.")
     new = _validate(task, task.arguments.encode(kwargs), delay, at, key, priority)
     connection = await session.raw()
     while True:
@@ -66,11 +66,11 @@ def _validate(
     priority: int,
 ) -> NewJob:
     if delay is not None and at is not None:
-        raise ValueError("Give either delay or at, not both.")
+        raise ValueError("Pass either delay or at, not both.")
     if at is not None and at.tzinfo is None:
-        raise ValueError("at needs a time zone: use an aware datetime.")
+        raise ValueError("at needs a time zone. Use an aware datetime.")
     if key is not None and (not key or len(key) > KEY_LIMIT or "\0" in key):
-        raise ValueError(f"key must have 1 to {KEY_LIMIT} characters and no NUL.")
+        raise ValueError(f"key must have 1 to {KEY_LIMIT} characters and must not contain NUL.")
     if priority not in PRIORITIES:
         raise ValueError(f"priority must be between {PRIORITIES[0]} and {PRIORITIES[-1]}.")
     wait = delay if isinstance(delay, timedelta) else timedelta(seconds=delay or 0)

@@ -1,35 +1,35 @@
-"""What can be wrong with a job."""
+"""Errors of jobs and tasks."""
 
 from undercroft.core.errors import Conflict, NotFound
 
 
 class InvalidArguments(ValueError):
-    """The arguments do not fit the task's signature. Raised where the job is enqueued; a fault in our own program."""
+    """The arguments do not match the task's signature: a programming error. Raised when the job is enqueued."""
 
 
 class InvalidTask(TypeError):
-    """A function cannot be a task as it is written. Raised where it is decorated."""
+    """A function cannot be a task. Raised when it is decorated."""
 
 
 class UnknownTask(LookupError):
-    """No task of this name was imported."""
+    """No task with this name is registered."""
 
 
 class JobNotFound(NotFound):
     code = "JOB_NOT_FOUND"
-    message = "There is no such job."
+    message = "Job not found."
 
 
 class JobNotFinished(Conflict):
     code = "JOB_NOT_FINISHED"
-    message = "This job has not finished, so there is nothing to retry."
+    message = "This job has not finished yet. Only finished jobs can be retried."
 
 
 class JobFinished(Conflict):
     code = "JOB_FINISHED"
-    message = "This job has finished and can no longer be cancelled."
+    message = "This job has finished and can no longer be canceled."
 
 
 class JobKeyTaken(Conflict):
     code = "JOB_KEY_TAKEN"
-    message = "Another job of this task with the same key is waiting or running."
+    message = "Another job of this task with the same key is queued or running."

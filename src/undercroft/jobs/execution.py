@@ -1,4 +1,4 @@
-"""One attempt at a job: its context, its time limit, and what comes of it."""
+"""One attempt of a job: its context, timeout and outcome."""
 
 import asyncio
 import contextvars
@@ -28,15 +28,15 @@ log = structlog.get_logger("undercroft.application")
 ERROR_LIMIT = 50_000
 RESULT_LIMIT = 100_000
 CANCEL_GRACE = 5.0
-"""Seconds that a canceled task gets to clean up before it is reported as one that does not stop."""
+"""Seconds for a canceled task to clean up before it is reported as unresponsive."""
 
 SHUTDOWN_GRACE = 0.2
 EXIT_TIMEOUT = 5.0
-"""Seconds within which a worker has ended after it handed back a task that does not stop."""
+"""Seconds within which a worker exits after it released the job of an unresponsive task."""
 
 
 class StopReason(Enum):
-    """Why the worker, and not the task itself, ended an attempt."""
+    """The reason why the worker stopped an attempt."""
 
     TIMEOUT = "timeout"
     REQUEST = "request"
@@ -45,12 +45,12 @@ class StopReason(Enum):
 
 
 class JobAttempt:
-    """A job being run. `on_end` is called exactly once with the outcome, when the task has really ended.
+    """A running job. `on_end` is called exactly once with the outcome, after the task has ended.
 
-    A task that does not stop (one in a thread, or one that ignores its cancellation) keeps its
-    place, so that the job never runs twice at once, until it ends or the worker does. As with `asyncio.timeout`, what
-    it returns then counts: its work was done. `blocked` says how long the event loop has been blocked so far; other
-    jobs' time does not count against a timeout.
+    A task that does not stop (in a thread, or ignoring its cancellation) keeps its slot until it or the worker ends, so
+    that the job never runs twice at the same time. If it finishes after all, its result counts, as with
+    `asyncio.timeout`. `blocked` returns for how many seconds the event loop has been blocked so far; this time does not
+    count toward the timeout.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class JobAttempt:
         self.claim = claim
         self.progress = Progress()
         self.unresponsive_reason: str | None = None
-        """Why it does not stop, until that is written to its row."""
+        """The reason why it does not stop, until it has been written to the job's row."""
         self._task = task
         self._database = database
         self._on_end = on_end
@@ -80,7 +80,7 @@ class JobAttempt:
         return self.claim.id
 
     def start(self) -> None:
-        """Run it on the loop, in a context of its own."""
+        """Run the task on the event loop, in a new context."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._task.timeout - self._blocked()
         self._timer = loop.call_later(self._task.timeout, self._time_out, deadline)
@@ -93,16 +93,16 @@ class JobAttempt:
         else:
             self.stop(StopReason.TIMEOUT)
 
-    def stop(self, why: StopReason) -> None:
-        """Cancel it, unless it runs in a thread. Only the end of the worker is a reason to stop it once more."""
+    def stop(self, reason: StopReason) -> None:
+        """Cancel the task, unless it runs in a thread. After a first call, only SHUTDOWN has an effect."""
         if (
             self._finished
             or self._running is None
-            or (self._stop_reason is not None and why is not StopReason.SHUTDOWN)
+            or (self._stop_reason is not None and reason is not StopReason.SHUTDOWN)
         ):
             return
-        self._stop_reason = why
-        grace = SHUTDOWN_GRACE if why is StopReason.SHUTDOWN else CANCEL_GRACE
+        self._stop_reason = reason
+        grace = SHUTDOWN_GRACE if reason is StopReason.SHUTDOWN else CANCEL_GRACE
         if self._runs_in_thread:
             grace = 0
         else:
@@ -116,39 +116,39 @@ class JobAttempt:
         return not inspect.iscoroutinefunction(self._task.function)
 
     def _report_unresponsive(self) -> None:
-        """It was to stop and has not. When the worker ends, what is left of it ends with the process a little later."""
+        """Report a task that has not stopped. At shutdown, finish it; the remaining code ends with the process."""
         if self._finished:
             return
-        how = "runs in a thread, which cannot be canceled" if self._runs_in_thread else "ignores its cancellation"
+        how = "runs in a thread, which cannot be canceled" if self._runs_in_thread else "ignores cancellation"
         log.error("job.unresponsive", task=self.claim.task, job=str(self.id), reason=self._stop_message(), how=how)
         if self._stop_reason is StopReason.SHUTDOWN:
             self._finish(replace(self._stop_outcome(), delay=EXIT_TIMEOUT))
         else:
             self.unresponsive_reason = (
-                f"{self._stop_message()} It {how}: the job keeps its slot and does not run again before it ends."
+                f"{self._stop_message()} The task {how}. The job occupies its slot and is not retried until it ends."
             )
 
     def _stop_message(self) -> str:
         match self._stop_reason:
             case StopReason.REQUEST:
-                return "It was asked to stop."
+                return "The job was canceled."
             case StopReason.LOST:
-                return "The job was given to another worker."
+                return "Another worker has claimed the job."
             case StopReason.SHUTDOWN:
                 return "The worker is stopping."
             case _:
-                return f"TimeoutError: it took longer than {self._task.timeout:g} s."
+                return f"TimeoutError: the task took longer than {self._task.timeout:g} s."
 
     async def _run(self) -> None:
         try:
             outcome = await self._run_task()
         except BaseException as error:
-            timed_out_by_itself = self._stop_reason is StopReason.TIMEOUT and not isinstance(
+            failed_after_timeout = self._stop_reason is StopReason.TIMEOUT and not isinstance(
                 error, asyncio.CancelledError
             )
             outcome = (
                 self._failure_outcome(error)
-                if self._stop_reason is None or timed_out_by_itself
+                if self._stop_reason is None or failed_after_timeout
                 else self._stop_outcome()
             )
         self._finish(outcome)
@@ -218,16 +218,16 @@ class JobAttempt:
 
 
 def worker_died_outcome(claim: ClaimedJob) -> JobOutcome:
-    """The end of a job whose worker died at every attempt."""
+    """Return the outcome of a job that ended with its worker too often."""
     return JobOutcome(
         JobStatus.FAILED,
-        error=f"WorkerDied: the worker that ran {claim.task} died or lost its connection in the middle of it, "
-        f"at the last of {claim.attempt} attempts too. There is no traceback: nothing was left to write one.",
+        error=f"WorkerDied: the worker died or lost its connection while it was running {claim.task}, "
+        f"also at the last of {claim.attempt} attempts. There is no traceback.",
     )
 
 
 def bind_log_context(job: CurrentJob) -> None:
-    """Mark every log line of the task with its job and the request that enqueued it."""
+    """Add the job and the request that enqueued it to all log lines of the task."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(job=f"[{str(job.id)[:8]}]", job_id=str(job.id), task=job.task)
     if job.request_id:
@@ -241,7 +241,7 @@ async def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
 
 
 async def _run_in_thread(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Run in a daemon thread: one that hangs keeps neither the loop nor the end of the process waiting."""
+    """Run a function in a daemon thread, so that a hanging one blocks neither the event loop nor the shutdown."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
     context = contextvars.copy_context()
@@ -255,13 +255,13 @@ async def _run_in_thread(function: Callable[..., Any], arguments: dict[str, Any]
             future.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
 
     def work() -> None:
-        result, fault = None, None
+        result, raised = None, None
         try:
             result = context.run(function, **arguments)
         except BaseException as error:
-            fault = error
+            raised = error
         if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, fault)
+            loop.call_soon_threadsafe(settle, result, raised)
 
     threading.Thread(target=work, name=f"job {function.__name__}", daemon=True).start()
     return await future

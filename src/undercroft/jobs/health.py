@@ -1,4 +1,4 @@
-"""Whether jobs are run: for the ready endpoint, the worker's log and administrators."""
+"""The state of workers and queues, for the readiness check, the worker's log and the admin API."""
 
 from collections.abc import Sequence
 
@@ -33,8 +33,8 @@ ORDER BY queue, task
 
 
 class Backlog(Struct, frozen=True):
-    """The unfinished jobs of one task: by state, for how many seconds the oldest due one has been waiting, and how
-    many live workers run the task.
+    """The unfinished jobs of a task: their number by state, the seconds that the oldest due job has been waiting, and
+    the number of live workers that run the task.
     """
 
     task: str
@@ -48,12 +48,12 @@ class Backlog(Struct, frozen=True):
 
     @property
     def is_stranded(self) -> bool:
-        """Whether jobs are due that no live worker runs: its release does not know the task, or its queues lack it."""
+        """Whether jobs are due but no live worker runs the task, because of its release or its queues."""
         return self.due > 0 and self.workers == 0
 
 
 class JobsHealth(Struct, frozen=True):
-    """How many workers are alive, and the backlog of every task that has one."""
+    """The number of live workers, and the backlog of every task with unfinished jobs."""
 
     workers: int
     backlog: Sequence[Backlog]
@@ -76,23 +76,23 @@ class JobsHealth(Struct, frozen=True):
 
     @property
     def stranded(self) -> list[Backlog]:
-        """The tasks whose due jobs no live worker runs."""
+        """The tasks with due jobs that no live worker runs."""
         return [each for each in self.backlog if each.is_stranded]
 
     @property
     def has_live_workers(self) -> bool:
-        """Whether any worker is there."""
+        """Whether at least one worker is alive."""
         return self.workers > 0
 
 
 async def health(database: Database) -> JobsHealth:
-    """What workers and queues look like now, in one statement. Raises `DatabaseUnavailable`."""
+    """Return the current state of workers and queues, with one statement. Raises `DatabaseUnavailable`."""
     async with database.read_session() as session:
         return await read_health(session)
 
 
 async def read_health(session: ReadSession) -> JobsHealth:
-    """The same over a session that is open already."""
+    """Return the current state of workers and queues, read with an open session."""
     rows = await session.fetch(BACKLOG_QUERY, seconds=load(JobsSettings).jobs_redelivery)
     backlog = [
         Backlog(
@@ -112,7 +112,7 @@ async def read_health(session: ReadSession) -> JobsHealth:
 
 
 def jobs_component(database: Database) -> Component:
-    """Down while jobs are due that no live worker runs; requests do not need it."""
+    """Return a component that is down while jobs are due that no live worker runs. Requests do not depend on it."""
 
     async def check() -> dict[str, int]:
         state = await health(database)

@@ -1,4 +1,4 @@
-"""Which workers are alive: each keeps a row that it renews with its heartbeats."""
+"""Rows of live workers, which each worker renews with its heartbeats."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ ON CONFLICT (id) DO UPDATE SET seen_at = now()
 
 
 class WorkerInfo(Protocol):
-    """What is stored of a worker."""
+    """The stored properties of a worker."""
 
     id: UUID
     queues: tuple[str, ...]
@@ -26,7 +26,7 @@ class WorkerInfo(Protocol):
 
 
 async def record_heartbeat(database: Database, worker: WorkerInfo) -> None:
-    """Report that this worker takes jobs now. One whose event loop is blocked takes none, and is not seen."""
+    """Record that this worker accepts jobs. A worker with a blocked event loop accepts none and records nothing."""
     async with database.session() as session:
         await (await session.raw()).execute(
             UPSERT_WORKER,
@@ -40,6 +40,6 @@ async def record_heartbeat(database: Database, worker: WorkerInfo) -> None:
 
 
 async def delete_worker(database: Database, worker_id: UUID) -> None:
-    """Say that this worker has ended."""
+    """Delete the row of a worker that has stopped."""
     async with database.session() as session:
         await (await session.raw()).execute("DELETE FROM job_workers WHERE id = $1", worker_id)

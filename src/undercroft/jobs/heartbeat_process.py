@@ -1,8 +1,8 @@
-"""The heartbeats of one worker, sent by a program of its own: `python -P heartbeat_process.py`, settings on stdin.
+"""Sends the heartbeats of a worker from a separate process: `python -P heartbeat_process.py`, with settings on stdin.
 
-A job can block its worker's event loop, and one that does not let go of the interpreter's lock (a slow regular
-expression, a sum over a long range) blocks every thread with it. Another process beats on, so that no other worker
-takes the jobs of a busy worker for lost. It imports the driver alone, and ends with its worker, however that ends.
+A job can block its worker's event loop, and a job that does not release the GIL (a slow regular expression, a sum over
+a long range) blocks all threads. A separate process continues to send heartbeats, so that other workers do not take
+over the jobs of a busy worker. It imports only the driver and ends with its worker.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ MAX_RETRY_DELAY = 0.5
 
 
 async def main(settings: dict[str, Any]) -> None:
-    """Run `sql` every `interval` seconds until the process `parent` has ended or closes our stdin."""
+    """Run `sql` every `interval` seconds until the process `parent` ends or closes the pipe to stdin."""
     closed = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), closed.set)
     connection: asyncpg.Connection | None = None
@@ -33,7 +33,7 @@ async def main(settings: dict[str, Any]) -> None:
                 connection = await _connect(settings["url"])
             await connection.execute(settings["sql"])
         except ERRORS:
-            # The worker itself reports an outage; here is nothing but to try again soon.
+            # The worker itself reports outages; this process only retries.
             if connection is not None:
                 connection.terminate()
             connection, pause = None, min(pause, MAX_RETRY_DELAY)
@@ -54,7 +54,7 @@ async def _connect(url: str) -> asyncpg.Connection:
 
 
 if __name__ == "__main__":
-    # Ctrl-C and a supervisor's signal to the whole group are for the worker, which still needs its claims.
+    # Signals to the process group are for the worker, which still needs its claims while it stops.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     asyncio.run(main(json.loads(io.FileIO(0, closefd=False).readline())))

@@ -1,4 +1,4 @@
-"""Repairs and removals: what keeps rows and messages in step, and the tables small."""
+"""Maintenance: repairs inconsistencies between jobs and messages, and deletes old rows."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -16,7 +16,7 @@ log = structlog.get_logger("undercroft.application")
 
 SWEEP_BATCH = 1000
 DELETE_BATCH = 5000
-"""Rows deleted by one statement, far below any statement timeout. Each batch is committed by itself."""
+"""Rows deleted per statement, which stays far below the statement timeout. Each batch is a transaction."""
 
 ENGINE_RECORD_RETENTION = timedelta(days=1)
 
@@ -33,10 +33,10 @@ DELETE FROM job_schedules WHERE seen_at < now() - interval '7 days'
 
 
 async def sweep(database: Database) -> tuple[int, int]:
-    """Send anew for unfinished jobs whose message vanished and drop messages without a job; how many of each.
+    """Write messages for unfinished jobs without one and delete messages without a job; returns both numbers.
 
-    Both are written and removed together, so there is nothing to find unless somebody changed the tables by hand or
-    an engine lost something.
+    Jobs and messages are written and removed together, so there are none unless the tables were changed manually or an
+    engine lost messages.
     """
     async with database.session() as session:
         resent, dropped = await get_engine().sweep(await session.raw(), SWEEP_BATCH)
@@ -47,9 +47,9 @@ async def sweep(database: Database) -> tuple[int, int]:
 
 @cron("17 * * * *", name="jobs.clean_up", timeout=600)
 async def clean_up(job: CurrentJob) -> dict[str, int]:
-    """Delete finished jobs after JOBS_KEEP_DAYS, the engine's own records after a day, and workers long gone.
+    """Delete finished jobs after JOBS_KEEP_DAYS, the engine's internal records after a day, and rows of old workers.
 
-    Hourly and in batches, each committed by itself: an attempt that is interrupted leaves less to the next.
+    Runs hourly in batches, one transaction each, so that an interrupted attempt leaves less work for the next.
     """
     keep = timedelta(days=load(JobsSettings).jobs_keep_days)
     jobs = await _delete_in_batches(lambda: _delete_finished(job.database, keep))
@@ -60,7 +60,7 @@ async def clean_up(job: CurrentJob) -> dict[str, int]:
 
 
 async def _delete_in_batches(delete_batch: Callable[[], Awaitable[int]]) -> int:
-    """Delete batches until there is nothing more; how many rows in all."""
+    """Delete batches until no rows are left; returns the total number."""
     total = 0
     while deleted := await delete_batch():
         total += deleted

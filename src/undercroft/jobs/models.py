@@ -1,4 +1,4 @@
-"""The platform's own tables of jobs: the history that people look at, whatever engine carries the jobs."""
+"""Tables of jobs, schedules and workers. They are the history, independent of the queue engine."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from undercroft.core.db.privacy import ColumnContent, Erasure, Privacy
 
 
 class JobStatus(StrEnum):
-    """Where a job stands. A job that waits for another attempt is queued again."""
+    """The status of a job. A job that waits for another attempt is queued."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -31,37 +31,45 @@ TimestampTZ = DateTime(timezone=True)
 
 
 class JobBase(SQLModel):
-    """The fields of a job that an administrator sees."""
+    """The fields of a job in the admin API."""
 
-    task: str = Field(sa_type=Text, description="The task's name, prefixed by its module.")
-    queue: str = Field(sa_type=Text, description="The queue that workers subscribe to.")
-    status: str = Field(default=JobStatus.QUEUED, sa_type=Text, description="Where it stands.")
-    priority: int = Field(default=0, description="Higher goes first.")
-    attempts: int = Field(default=0, description="How often it was started.")
-    max_attempts: int = Field(default=1, description="How often it is tried before it counts as failed.")
-    lost: int = Field(default=0, description="How many of the attempts ended because the worker died.")
-    key: str | None = Field(default=None, sa_type=Text, description="One unfinished job of a task per key.")
-    request_id: str | None = Field(default=None, sa_type=Text, description="The request that enqueued it.")
-    worker_id: UUID | None = Field(default=None, description="The worker that ran it last.")
-    progress: float | None = Field(default=None, sa_type=Float, description="From 0 to 1, as the task tells it.")
+    task: str = Field(sa_type=Text, description="Name of the task, prefixed with its module.")
+    queue: str = Field(sa_type=Text, description="Queue that workers subscribe to.")
+    status: str = Field(default=JobStatus.QUEUED, sa_type=Text, description="Status of the job.")
+    priority: int = Field(default=0, description="Priority; jobs with a higher value run first.")
+    attempts: int = Field(default=0, description="Number of attempts started so far.")
+    max_attempts: int = Field(default=1, description="Number of attempts before the job fails.")
+    lost: int = Field(default=0, description="Number of attempts that ended because the worker died.")
+    key: str | None = Field(
+        default=None, sa_type=Text, description="Deduplication key: at most one unfinished job of a task per key."
+    )
+    request_id: str | None = Field(default=None, sa_type=Text, description="ID of the request that enqueued the job.")
+    worker_id: UUID | None = Field(default=None, description="ID of the worker that ran the last attempt.")
+    progress: float | None = Field(
+        default=None, sa_type=Float, description="Progress reported by the task, from 0 to 1."
+    )
     progress_message: str | None = Field(default=None, sa_type=Text)
-    cancel_requested: bool = Field(default=False, description="It was asked to stop and has not ended yet.")
+    cancel_requested: bool = Field(
+        default=False, description="Whether cancellation was requested and the job has not ended yet."
+    )
     unresponsive_since: datetime | None = Field(
         default=None,
         sa_type=TimestampTZ,
-        description="Since when it ignores a timeout or cancellation. It still runs; `error` says why.",
+        description="Time since which the running task has ignored a timeout or cancellation; see `error`.",
     )
     scheduled_at: datetime = Field(
-        default_factory=utc_now, sa_type=TimestampTZ, description="When the next attempt is due."
+        default_factory=utc_now, sa_type=TimestampTZ, description="Time at which the next attempt is due."
     )
-    started_at: datetime | None = Field(default=None, sa_type=TimestampTZ, description="When the last attempt began.")
+    started_at: datetime | None = Field(
+        default=None, sa_type=TimestampTZ, description="Time at which the last attempt started."
+    )
     finished_at: datetime | None = Field(default=None, sa_type=TimestampTZ)
 
 
 class Job(Identified, JobBase, Timestamped, table=True):
     __tablename__ = "jobs"
     __privacy__ = Privacy(
-        "whom the job is about",
+        "the user or team in the job's arguments",
         "JOBS_KEEP_DAYS after it ended",
         personal=("args", "result", "error", "progress_message", "key"),
         non_personal=("task", "queue", "status", "request_id"),
@@ -90,31 +98,33 @@ class Job(Identified, JobBase, Timestamped, table=True):
         Index("ix_jobs_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     )
 
-    args: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, description="What the task is called with.")
-    result: Any = Field(default=None, sa_type=JSONB, nullable=True, description="What the task returned.")
-    error: str | None = Field(default=None, sa_type=Text, description="The traceback of the last failed attempt.")
-    message_id: int | None = Field(default=None, sa_type=BigInteger, description="The engine's message for it.")
+    args: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB, description="Arguments of the task.")
+    result: Any = Field(default=None, sa_type=JSONB, nullable=True, description="Return value of the task.")
+    error: str | None = Field(default=None, sa_type=Text, description="Traceback of the last failed attempt.")
+    message_id: int | None = Field(
+        default=None, sa_type=BigInteger, description="ID of the job's message in the engine."
+    )
 
 
 class Schedule(SQLModel, table=True):
-    """When a task that runs by the clock is due next; one row per task."""
+    """The schedule of a task and its next run; one row per task."""
 
     __tablename__ = "job_schedules"
     __privacy__ = Privacy(
-        "the platform", "seven days after the task was last known", non_personal=("task", "cron", "timezone")
+        "the platform", "seven days after the task was last registered", non_personal=("task", "cron", "timezone")
     )
 
     task: str = Field(sa_type=Text, primary_key=True)
-    cron: str = Field(sa_type=Text, description="Minute, hour, day of month, month, day of week.")
-    timezone: str = Field(sa_type=Text, description="The time zone in which the expression is read.")
+    cron: str = Field(sa_type=Text, description="Crontab fields: minute, hour, day of month, month, day of week.")
+    timezone: str = Field(sa_type=Text, description="Time zone of the crontab expression.")
     next_run_at: datetime = Field(sa_type=TimestampTZ)
     last_run_at: datetime | None = Field(default=None, sa_type=TimestampTZ)
     last_job_id: UUID | None = Field(default=None)
-    seen_at: datetime = Field(sa_type=TimestampTZ, description="When a scheduler last knew this task.")
+    seen_at: datetime = Field(sa_type=TimestampTZ, description="Time at which a scheduler last registered this task.")
 
 
 class WorkerRow(SQLModel, table=True):
-    """A worker process that is alive, or was."""
+    """A live or recently stopped worker process."""
 
     __tablename__ = "job_workers"
     __privacy__ = Privacy("the platform", "a day after it was last seen", non_personal=("host", "queues", "tasks"))
@@ -122,12 +132,12 @@ class WorkerRow(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     host: str = Field(sa_type=Text)
     pid: int
-    queues: str = Field(sa_type=Text, description="The queues it serves; empty for all.")
+    queues: str = Field(sa_type=Text, description="Queues that it processes; empty for all.")
     concurrency: int
     tasks: list[str] | None = Field(
         default=None,
         sa_type=cast(Any, ARRAY(Text)),
-        description="The tasks it runs; null when its release does not report them.",
+        description="Tasks that it runs; null if its release does not report them.",
     )
     started_at: datetime = Field(sa_type=TimestampTZ)
-    seen_at: datetime = Field(sa_type=TimestampTZ, description="When its event loop last reported that it takes jobs.")
+    seen_at: datetime = Field(sa_type=TimestampTZ, description="Time of the last heartbeat of its event loop.")

@@ -1,4 +1,4 @@
-"""Tasks: functions that run later, found by name.
+"""The registry of tasks: functions that run in background jobs.
 
     @task(retries=5, timeout=30)
     async def send_verification(*, user_id: UUID) -> None: ...
@@ -6,8 +6,8 @@
     @cron("0 2 * * *", timezone="Europe/Berlin")
     async def clean_up() -> None: ...
 
-Importing a module's `tasks.py` registers them. Names are stable (`auth.send_verification`), because jobs that were
-enqueued before a release are run after it.
+Importing a module's `tasks.py` registers its tasks. Do not change names (`auth.send_verification`): jobs
+enqueued before a release run after it.
 """
 
 import dataclasses
@@ -32,9 +32,10 @@ NAME_PATTERN = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+")
 
 
 class Backoff(Struct, frozen=True):
-    """Seconds before the next attempt: `initial`, then `factor` times as long each time, at most `maximum`.
+    """Exponential backoff: `initial` seconds before the second attempt, multiplied by `factor` for each further one.
 
-    Each is shortened at random by up to half, so that jobs which failed together do not come back together.
+    Delays are limited to `maximum` seconds and randomly shortened by up to half, so that jobs which failed together are
+    not retried together.
     """
 
     initial: float = 2
@@ -42,14 +43,14 @@ class Backoff(Struct, frozen=True):
     maximum: float = 3600
 
     def delay(self, attempt: int) -> float:
-        """Seconds to wait after this attempt, counted from 1."""
+        """Return the seconds to wait after this attempt. The first attempt is 1."""
         exact = min(self.maximum, self.initial * self.factor ** min(attempt - 1, 64))
-        return exact * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
+        return exact * random.uniform(0.5, 1)  # noqa: S311 - jitter, not security
 
 
 @dataclass(eq=False)
 class Task(Generic[P, R]):
-    """A function that can be enqueued. Calling it runs the function at once, as if it were not a task."""
+    """A function that can be enqueued. Calling a task directly calls the function."""
 
     name: str
     function: Callable[P, R]
@@ -61,12 +62,12 @@ class Task(Generic[P, R]):
 
     def __post_init__(self) -> None:
         if not NAME_PATTERN.fullmatch(self.name):
-            raise InvalidTask(f"{self.name!r} is no name for a task. Write one such as 'auth.send_verification'.")
+            raise InvalidTask(f"{self.name!r} is not a valid task name. Use one such as 'auth.send_verification'.")
         if self.retries < 0 or self.timeout <= 0:
-            raise InvalidTask("retries must not be negative and the timeout must be above 0.")
+            raise InvalidTask("retries must not be negative and timeout must be greater than 0.")
         self.arguments = Arguments(self.name, self.function)
         if self.cron and not self.arguments.all_optional:
-            raise InvalidTask("a scheduled task is called without arguments, so every argument needs a default.")
+            raise InvalidTask("a scheduled task is called without arguments, so every parameter needs a default.")
 
     @property
     def max_attempts(self) -> int:
@@ -87,17 +88,19 @@ def task(
     backoff: Backoff | float | None = None,
     name: str | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a function a task. An ordinary function runs in a thread, an async one on the worker's loop.
+    """Register a function as a task. A sync function runs in a thread, an async one on the worker's event loop.
 
-    `retries` counts the attempts after the first; `timeout` is in seconds per attempt; `backoff` is a `Backoff` or the
-    seconds before the second attempt. Raises `InvalidTask`, which names file, line and task, for what cannot be one,
-    a parameter that holds a secret among them.
+    `retries` is the number of attempts after the first; `timeout` is in seconds per attempt; `backoff` is a `Backoff`
+    or the seconds before the second attempt. Raises `InvalidTask`, with file, line and task, if the function cannot be
+    a task, for example because a parameter contains a secret.
     """
-    waits = backoff if isinstance(backoff, Backoff) else Backoff() if backoff is None else Backoff(initial=backoff)
+    delays = backoff if isinstance(backoff, Backoff) else Backoff() if backoff is None else Backoff(initial=backoff)
 
     def register(function: Callable[P, R]) -> Task[P, R]:
-        named = name or _default_name(function)
-        return _register(_with_location(named, function, lambda: Task(named, function, queue, retries, timeout, waits)))
+        task_name = name or _default_name(function)
+        return _register(
+            _with_location(task_name, function, lambda: Task(task_name, function, queue, retries, timeout, delays))
+        )
 
     return register
 
@@ -105,27 +108,30 @@ def task(
 def cron(
     expression: str, *, timezone: str = "UTC", **options: Any
 ) -> Callable[[Callable[P, R] | Task[P, R]], Task[P, R]]:
-    """Run a function, or a task, by the clock: `options` are those of `task`.
+    """Run a function or a task on a schedule. `options` are those of `task`.
 
-    Each tick runs once, however many workers there are. Ticks missed while none ran are made up for by one run. A tick
-    that comes while the job of the last one is unfinished is left out. `Cron.next_after` says what happens when clocks
-    change. Raises `InvalidTask`, which names file, line and task, for an expression or time zone that makes no sense.
+    Each scheduled time runs once, independent of the number of workers. Times missed while no worker was running are
+    made up for by a single run. A time at which the previous job is still unfinished is skipped. `Cron.next_after`
+    documents daylight saving changes. Raises `InvalidTask`, with file, line and task, for an invalid expression or time
+    zone.
     """
 
     def register(function: Callable[P, R] | Task[P, R]) -> Task[P, R]:
-        known = function if isinstance(function, Task) else None
-        named, plain = (
-            (known.name, known.function) if known else (options.get("name") or _default_name(function), function)
+        existing = function if isinstance(function, Task) else None
+        name, plain = (
+            (existing.name, existing.function)
+            if existing
+            else (options.get("name") or _default_name(function), function)
         )
-        when = _with_location(named, plain, lambda: Cron(expression, timezone))
-        made = known or task(**options)(plain)
-        return _register(_with_location(named, plain, lambda: dataclasses.replace(made, cron=when)))
+        schedule = _with_location(name, plain, lambda: Cron(expression, timezone))
+        unscheduled = existing or task(**options)(plain)
+        return _register(_with_location(name, plain, lambda: dataclasses.replace(unscheduled, cron=schedule)))
 
     return register
 
 
 def _with_location(name: str, function: Callable[..., Any], make: Callable[[], T]) -> T:
-    """What `make` returns. An `InvalidTask` names the task and where its function is written."""
+    """Return the result of `make`. Adds the task and the location of its function to an `InvalidTask` error."""
     try:
         return make()
     except InvalidTask as error:
@@ -135,7 +141,7 @@ def _with_location(name: str, function: Callable[..., Any], make: Callable[[], T
 
 
 def get_task(name: str) -> Task[..., Any]:
-    """The task of this name. Raises `UnknownTask`."""
+    """Return the task with this name. Raises `UnknownTask`."""
     try:
         return _tasks[name]
     except KeyError:
@@ -143,17 +149,17 @@ def get_task(name: str) -> Task[..., Any]:
 
 
 def tasks(*queues: str) -> dict[str, Task[..., Any]]:
-    """The tasks of these queues, of all when none is named, by name."""
+    """Return the tasks of these queues, or of all queues, by name."""
     return {name: each for name, each in _tasks.items() if not queues or each.queue in queues}
 
 
 def _register(new: Task[P, R]) -> Task[P, R]:
-    """Register; a function that is imported anew replaces itself, another of the same name is a mistake."""
+    """Register a task. A reimported function replaces itself. Raises `InvalidTask` if another one has this name."""
     old = _tasks.get(new.name)
     if old is not None and _identity(old.function) != _identity(new.function):
         raise InvalidTask(
-            f"Two tasks are called {new.name}: {'.'.join(_identity(old.function))} and "
-            f"{'.'.join(_identity(new.function))}. Give one another name=."
+            f"Two tasks have the name {new.name}: {'.'.join(_identity(old.function))} and "
+            f"{'.'.join(_identity(new.function))}. Set another name= for one of them."
         )
     _tasks[new.name] = new
     return new
@@ -164,6 +170,6 @@ def _identity(function: Callable[..., Any]) -> tuple[str, str]:
 
 
 def _default_name(function: Callable[..., Any]) -> str:
-    """`auth.send_verification` for that function of `undercroft.modules.auth.tasks`."""
+    """Return the default name: `auth.send_verification` for that function of `undercroft.modules.auth.tasks`."""
     module = function.__module__.removesuffix(".tasks").rpartition(".")[2]
     return f"{module}.{function.__name__}"

@@ -1,4 +1,4 @@
-"""Scheduled tasks. Any number of schedulers may look at the same table: each due task is a transaction of its own."""
+"""Scheduled tasks. Any number of schedulers may run concurrently: each due task is enqueued in its own transaction."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,7 @@ NEXT_RUN = "SELECT extract(epoch FROM min(next_run_at) - now())::float FROM job_
 
 
 class Scheduler:
-    """Enqueues what is due. All times are the database's, so that clocks of machines need not agree."""
+    """Enqueues due tasks. All times are the database's, so the clocks of machines need not be synchronized."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -52,7 +52,7 @@ class Scheduler:
         self._registered_at: datetime | None = None
 
     async def run_once(self) -> None:
-        """Enqueue what is due now, then sleep until the next is."""
+        """Enqueue due tasks, then sleep until the next one is due."""
         if not self._scheduled:
             await asyncio.sleep(MAX_SLEEP)
             return
@@ -62,7 +62,7 @@ class Scheduler:
         await asyncio.sleep(await self._seconds_until_next())
 
     async def register(self) -> None:
-        """Write the schedules of this program; one that is known keeps its next run unless it was changed."""
+        """Store the schedules of this release. An unchanged schedule keeps its next run."""
         async with self._database.session() as session:
             connection = await session.raw()
             now = await connection.fetchval("SELECT now()")
@@ -77,13 +77,13 @@ class Scheduler:
         self._registered_at = datetime.now(UTC)
 
     async def tick(self) -> int:
-        """Enqueue every due task once, however many ticks it missed; how many there were."""
+        """Enqueue every due task once, even if it missed several runs; returns the number of tasks."""
         async with self._database.session() as session:
             due = await (await session.raw()).fetch(DUE, list(self._scheduled))
         return sum([await self._run(self._scheduled[row["task"]]) for row in due])
 
     async def _run(self, task: Task[..., Any]) -> bool:
-        """Enqueue this task if it is still due. One that fails is retried later and does not stop the others."""
+        """Enqueue this task if it is still due. An error is logged and retried later; other tasks are not affected."""
         try:
             async with self._database.session() as session:
                 return await self._enqueue_due(session, task)

@@ -1,4 +1,4 @@
-"""How jobs are worked off, and how many connections that may take."""
+"""Settings of background jobs."""
 
 from typing import Literal
 
@@ -11,45 +11,45 @@ class JobsSettings(SettingsBase):
     section = "Background jobs"
 
     jobs_engine: Literal["postgres"] = Field(
-        "postgres", description="What carries the jobs; `postgres` needs no other server."
+        "postgres", description="Queue engine; `postgres` needs no additional server."
     )
-    jobs_concurrency: int = Field(50, ge=1, le=1000, description="Jobs that one worker runs at the same time.")
+    jobs_concurrency: int = Field(50, ge=1, le=1000, description="Number of jobs that one worker runs concurrently.")
     jobs_redelivery: float = Field(
         15,
         ge=1,
         le=3600,
-        description="Seconds without a heartbeat after which a job is given to another worker. A worker beats four "
-        "times in this time, so a healthy job may take as long as it likes.",
+        description="Seconds without a heartbeat after which another worker takes over a job. Workers send four "
+        "heartbeats in this time, so it does not limit the duration of jobs.",
     )
     jobs_poll_interval: float = Field(
-        2, gt=0, le=60, description="Seconds between looks at the queue when nothing announces new jobs."
+        2, gt=0, le=60, description="Seconds between polls of the queue when no notification arrives."
     )
     jobs_poll_interval_pooled: float = Field(
-        0.5, gt=0, le=60, description="Seconds between looks behind a transaction pooler without DATABASE_DIRECT_URL."
+        0.5, gt=0, le=60, description="Seconds between polls behind a transaction pooler without DATABASE_DIRECT_URL."
     )
     jobs_stop_timeout: float = Field(
-        8, ge=0, description="Seconds that running jobs get to finish when a worker stops; then they are handed back."
+        8, ge=0, description="Seconds for running jobs to finish when a worker stops. Then they return to the queue."
     )
     jobs_connections: int = Field(
         3,
         ge=2,
         le=10,
-        description="A worker's connections for the queue itself. In all it holds at most this many, one for LISTEN, "
-        "and DB_POOL_SIZE + DB_READ_POOL_SIZE for what its jobs do.",
+        description="Connections of a worker for the queue. A worker also uses one connection for LISTEN and up to "
+        "DB_POOL_SIZE + DB_READ_POOL_SIZE for its jobs.",
     )
     jobs_acquire_timeout: float = Field(
         30,
         gt=0,
-        description="Seconds a job waits for a free connection or a lock; it has more patience than a request. Its "
-        "statements may take as long as the longest task's timeout.",
+        description="Seconds that a job waits for a free connection or a lock. The statement timeout of jobs is the "
+        "longest timeout of a task.",
     )
-    jobs_keep_days: float = Field(30, gt=0, description="Days for which finished jobs are kept.")
+    jobs_keep_days: float = Field(30, gt=0, description="Days for which finished jobs are retained.")
     jobs_sweep_interval: float = Field(
-        30, gt=0, description="Seconds between sweeps for jobs whose message was lost, and messages without a job."
+        30, gt=0, description="Seconds between repairs of jobs without a message and messages without a job."
     )
 
     @model_validator(mode="after")
     def _poll_often_enough(self) -> "JobsSettings":
         if self.jobs_poll_interval > self.jobs_redelivery:
-            raise ValueError("JOBS_POLL_INTERVAL must not be longer than JOBS_REDELIVERY")
+            raise ValueError("JOBS_POLL_INTERVAL must not be greater than JOBS_REDELIVERY")
         return self

@@ -1,4 +1,4 @@
-"""What a worker writes to the rows of `jobs`: a whole batch at a time, and only to rows that are still its own."""
+"""Statements with which a worker updates rows of `jobs`, in batches, and only rows that it still owns."""
 
 import json
 from collections.abc import Collection, Iterable, Sequence
@@ -13,10 +13,10 @@ from undercroft.jobs.engines import QueueMessage
 from undercroft.jobs.models import JobStatus
 
 MIN_STARTS = 3
-"""A worker's death is blamed on a job after this many starts at least, however few retries it has."""
+"""A job fails because its worker died only after at least this many starts, even if it has fewer retries."""
 
 MAX_SHARED_LOSSES = 2
-"""From this many losses on a job runs alone, so that one which kills its worker is not taken for its neighbours."""
+"""After this many losses, a job runs alone, so that other jobs are not held responsible for a worker that it kills."""
 
 MARK_CLAIMED = f"""
 WITH claimed AS (
@@ -97,7 +97,7 @@ WHERE j.id IS NULL OR j.cancel_requested
 
 
 class ClaimedJob(Struct, frozen=True):
-    """A job that this worker took. `exhausted`: its worker died too often; `alone`: run nothing suspect beside it."""
+    """A job claimed by this worker. `exhausted`: its worker died too often. `alone`: run only one such job at once."""
 
     id: UUID
     task: str
@@ -114,7 +114,9 @@ class ClaimedJob(Struct, frozen=True):
 
 
 class JobOutcome(Struct, frozen=True):
-    """How an attempt ended. QUEUED after `delay` seconds is another attempt; `handed_back` takes this one back."""
+    """The result of an attempt. With QUEUED, the job runs again after `delay` seconds; with `handed_back`, this attempt
+    does not count.
+    """
 
     status: JobStatus
     result: str | None = None
@@ -128,9 +130,9 @@ class JobOutcome(Struct, frozen=True):
 async def mark_claimed(
     connection: asyncpg.Connection, messages: Sequence[QueueMessage], worker_id: UUID
 ) -> tuple[list[ClaimedJob], list[QueueMessage]]:
-    """Mark the rows of these messages as running here.
+    """Mark the jobs of these messages as running on this worker.
 
-    What may run, and the messages whose job is not to be run: it has ended, was cancelled, or has a newer message.
+    Returns the claims, and the messages of jobs that must not run: ended, canceled, or with a newer message.
     """
     ids = [message.job_id for message in messages], [message.id for message in messages]
     rows = {row["message_id"]: row for row in await connection.fetch(MARK_CLAIMED, *ids, worker_id)}
@@ -142,16 +144,16 @@ async def mark_claimed(
 
 
 async def mark_started_alone(connection: asyncpg.Connection, claim: ClaimedJob, worker_id: UUID) -> int | None:
-    """Mark a job that was kept back as running; the number of this attempt, None when it is not to be run any more."""
+    """Mark a deferred job as running. Returns the number of the attempt, or None if the job must not run any more."""
     return cast("int | None", await connection.fetchval(MARK_STARTED_ALONE, claim.id, claim.message.id, worker_id))
 
 
 async def mark_ended(
     connection: asyncpg.Connection, ended: Collection[tuple[ClaimedJob, JobOutcome]], worker_id: UUID
 ) -> dict[UUID, str]:
-    """Write how these attempts ended; the statuses of the jobs whose attempt was still this worker's.
+    """Write the outcomes of attempts. Returns the new statuses of the jobs that this worker still owned.
 
-    An attempt that lost its claim changes nothing, even when the same worker has claimed the job again since.
+    An attempt that lost its claim changes nothing, even if the same worker has claimed the job again.
     """
     outcomes = [outcome for _, outcome in ended]
     rows = await connection.fetch(
@@ -172,7 +174,7 @@ async def mark_ended(
 async def mark_progress(
     connection: asyncpg.Connection, progress: Iterable[tuple[UUID, float | None, str | None]], worker_id: UUID
 ) -> None:
-    """Write how far these jobs have come."""
+    """Write the progress of jobs."""
     ids, fractions, messages = zip(*progress, strict=True)
     await connection.execute(MARK_PROGRESS, worker_id, list(ids), list(fractions), list(messages))
 
@@ -180,7 +182,7 @@ async def mark_progress(
 async def mark_unresponsive(
     connection: asyncpg.Connection, unresponsive: Collection[tuple[ClaimedJob, str]], worker_id: UUID
 ) -> None:
-    """Write that these attempts were to stop and did not, with the reason."""
+    """Mark attempts that did not stop as unresponsive, with the reason."""
     ids, _, attempts = _attempt_keys([claim for claim, _ in unresponsive])
     await connection.execute(MARK_UNRESPONSIVE, worker_id, ids, attempts, [reason for _, reason in unresponsive])
 
@@ -188,13 +190,13 @@ async def mark_unresponsive(
 async def find_interrupted(
     connection: asyncpg.Connection, running: Sequence[ClaimedJob], worker_id: UUID
 ) -> dict[UUID, bool]:
-    """Which of these attempts are to stop: True when the job is to be canceled, False when the claim was lost."""
+    """Return the attempts that must stop: True if cancellation was requested, False if the claim was lost."""
     rows = await connection.fetch(FIND_INTERRUPTED, worker_id, *_attempt_keys(running))
     return {row["id"]: row["is_ours"] for row in rows}
 
 
 def _attempt_keys(claims: Sequence[ClaimedJob]) -> tuple[list[UUID], list[int], list[int]]:
-    """What identifies each attempt: the job, its message, its number."""
+    """Return the columns that identify each attempt: job ID, message ID and attempt number."""
     return [each.id for each in claims], [each.message.id for each in claims], [each.attempt for each in claims]
 
 

@@ -1,6 +1,6 @@
-"""State changes of running jobs, collected and written together: ends, progress, and what does not stop.
+"""Writes status changes of running jobs in batches: outcomes, progress and unresponsive tasks.
 
-Killing the worker loses marks that were not written yet: such a job runs again. Nothing else is lost.
+If the worker is killed, unwritten outcomes are lost, and those jobs run again.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ DATA_ERRORS = (asyncpg.DataError, ValueError)
 
 
 class StatusWriter:
-    """Writes what happened to this worker's jobs. One writer, so that its own statements never lock each other out."""
+    """Writes the outcomes of this worker's jobs. A worker has one writer, so its statements never block each other."""
 
     def __init__(self, database: Database, engine: Engine, worker_id: UUID) -> None:
         self._database = database
@@ -48,25 +48,25 @@ class StatusWriter:
 
     @property
     def pending(self) -> dict[UUID, tuple[ClaimedJob, JobOutcome]]:
-        """The ends that are not written yet."""
+        """The outcomes that are not written yet."""
         return dict(self._unwritten)
 
     def add(self, claim: ClaimedJob, outcome: JobOutcome) -> None:
-        """Write this with the next batch."""
+        """Add an outcome to the next batch."""
         self._unwritten[claim.id] = (claim, outcome)
         self._any.set()
         if len(self._unwritten) >= BATCH_SIZE:
             self._full.set()
 
     async def run_once(self) -> None:
-        """Write one batch: 50, or what there is 20 ms after the first."""
+        """Write one batch: 50 outcomes, or those that arrive within 20 ms after the first."""
         await self._any.wait()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._full.wait(), LINGER)
         await self.flush()
 
     async def flush(self) -> None:
-        """Write all ends now. Raises what the database says; then they are kept and written with the next batch."""
+        """Write all outcomes now. After a database error, they stay in the next batch, and the error is raised."""
         async with self._writing:
             self._any.clear()
             self._full.clear()
@@ -83,7 +83,7 @@ class StatusWriter:
                     del self._unwritten[job_id]
 
     async def write_progress(self, attempts: Iterable[JobAttempt]) -> None:
-        """Write the progress that changed since the last time, and which attempts turned out not to stop."""
+        """Write progress that has changed, and attempts that have become unresponsive."""
         running = list(attempts)
         changed = [each for each in running if each.progress.changed]
         for each in changed:
@@ -102,7 +102,7 @@ class StatusWriter:
             each.unresponsive_reason = None
 
     async def write(self, connection: asyncpg.Connection, batch: Collection[tuple[ClaimedJob, JobOutcome]]) -> None:
-        """Write these ends over this connection and remove or release their messages."""
+        """Write these outcomes with this connection, and remove or release the messages."""
         ours = await status_updates.mark_ended(connection, batch, self._worker_id)
         await self._finish_messages(connection, {claim.id: (claim, outcome) for claim, outcome in batch}, ours)
         for claim, _ in batch:
@@ -117,12 +117,14 @@ class StatusWriter:
                 await self._write_one(claim, outcome)
 
     async def _write_one(self, claim: ClaimedJob, outcome: JobOutcome) -> None:
-        """One of a batch that was refused; what cannot be stored is left out."""
+        """Write one outcome of a rejected batch, without values that cannot be stored."""
         try:
             await self._write_batch([(claim, outcome)])
         except DATA_ERRORS:
             log.error("job.result_not_storable", job=str(claim.id))
-            bare = replace(outcome, result=None, error=outcome.error and "It could not be stored.", message=None)
+            bare = replace(
+                outcome, result=None, error=outcome.error and "The error message could not be stored.", message=None
+            )
             await self._write_batch([(claim, bare)])
 
     async def _write_batch(self, batch: Collection[tuple[ClaimedJob, JobOutcome]]) -> None:
@@ -132,7 +134,7 @@ class StatusWriter:
     async def _finish_messages(
         self, connection: asyncpg.Connection, batch: dict[UUID, tuple[ClaimedJob, JobOutcome]], ours: dict[UUID, str]
     ) -> None:
-        """Remove or release the messages. Should that fail, they come round again and are dropped or run then."""
+        """Remove or release the messages. If that fails, they are delivered again, and then dropped or run."""
         try:
             gone = [(batch[job_id][0].message, status) for job_id, status in ours.items() if status != JobStatus.QUEUED]
             await self._engine.finish(connection, gone)

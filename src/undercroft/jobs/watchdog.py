@@ -1,4 +1,4 @@
-"""The thread beside a worker's event loop: it runs the heartbeat process and notices when the loop is blocked."""
+"""A thread that runs the worker's heartbeat process and detects a blocked event loop."""
 
 import asyncio
 import json
@@ -21,13 +21,13 @@ log = structlog.get_logger("undercroft.application")
 HEARTBEAT_SCRIPT = Path(__file__).with_name("heartbeat_process.py")
 TICK_INTERVAL = 0.25
 BLOCKED_THRESHOLD = 2.0
-"""Seconds without a turn of the event loop after which its blocking task is reported."""
+"""Seconds after which a blocked event loop is reported."""
 
 RESTART_DELAY = 5.0
 
 
 class HeartbeatProcess:
-    """The program that renews a worker's claims every `interval` seconds, started again should it end."""
+    """The process that renews a worker's claims every `interval` seconds. It is restarted if it ends."""
 
     def __init__(self, url: str, sql: str, interval: float) -> None:
         settings = {"url": url, "sql": sql, "interval": interval, "parent": os.getpid()}
@@ -36,7 +36,7 @@ class HeartbeatProcess:
         self._start_at = 0.0
 
     def ensure_running(self) -> None:
-        """Start it unless it runs; an attempt that fails is reported and repeated a few seconds later."""
+        """Start it unless it is running. A failed start is logged and retried a few seconds later."""
         if self._process is not None and self._process.poll() is None:
             return
         if self._process is not None:
@@ -48,7 +48,7 @@ class HeartbeatProcess:
 
     def _start(self) -> None:
         try:
-            # -P: modules of this package must not be found under the names of the standard library's.
+            # -P: modules of this package must not shadow those of the standard library.
             self._process = subprocess.Popen([sys.executable, "-P", str(HEARTBEAT_SCRIPT)], stdin=subprocess.PIPE)
             assert self._process.stdin is not None
             self._process.stdin.write(self._settings)
@@ -67,8 +67,8 @@ class HeartbeatProcess:
 
 
 class Watchdog:
-    """Reports the task that blocks the loop it was started on, with its stack; `on_blocked` is called in its thread
-    at every look while that lasts.
+    """Logs the task that blocks the event loop, with its stack. While the loop is blocked, calls `on_blocked` in its
+    thread at every check.
     """
 
     def __init__(self, heartbeats: HeartbeatProcess, on_blocked: Callable[[], None]) -> None:
@@ -84,7 +84,7 @@ class Watchdog:
         self._reported = False
 
     def start(self) -> None:
-        """Watch the running loop, from this thread."""
+        """Start watching the running event loop. Call this in the thread of the loop."""
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         self._ticked_at = time.monotonic()
         self._tick()
@@ -92,7 +92,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and the heartbeat process."""
+        """Stop the thread and the heartbeat process."""
         self._stopped.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -132,7 +132,7 @@ class Watchdog:
 
 
 def _describe_task(running: "asyncio.Task[Any] | None") -> str | None:
-    """The task's own name, with the job that it belongs to where a job started it (known from Python 3.12 on)."""
+    """Return the name of the asyncio task and, from Python 3.12 on, the job that it belongs to."""
     if running is None:
         return None
     get_context = getattr(running, "get_context", None)

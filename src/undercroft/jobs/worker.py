@@ -1,4 +1,4 @@
-"""The worker: claims what is due, runs it, renews its claims with heartbeats, writes what came of it."""
+"""The worker: claims due jobs, runs them, renews its claims with heartbeats and writes the outcomes."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ from undercroft.jobs.watchdog import HeartbeatProcess, Watchdog
 log = structlog.get_logger("undercroft.application")
 
 CLAIM_DELAY = 0.005
-"""Seconds to let more jobs finish before the next claim while there is a backlog, so that claims are large."""
+"""Seconds to wait for more jobs to finish before the next claim while there is a backlog, to claim larger batches."""
 
 FINAL_WRITE_TIMEOUT = 2.0
 PROGRESS_INTERVAL = 0.5
@@ -45,10 +45,10 @@ MAX_RETRY_DELAY = 2.0
 
 
 class Worker:
-    """Runs the jobs of some queues, all when none is named, until it is told to stop.
+    """Runs the jobs of some queues, or of all queues, until `stop` is called.
 
-    `database` is what the jobs work with; the queue has connections of its own, so that busy jobs cannot keep
-    heartbeats waiting. At least once: a job runs again when the worker died before its end was written.
+    Jobs use `database`; the queue has separate connections, so that busy jobs cannot delay heartbeats. Execution is
+    at-least-once: a job runs again if the worker dies before its outcome is written.
     """
 
     def __init__(self, database: Database, *, queues: tuple[str, ...] = (), concurrency: int | None = None) -> None:
@@ -82,15 +82,15 @@ class Worker:
         return sorted(self._tasks)
 
     def stop_from_signal(self) -> None:
-        """`stop`, from a signal's handler. Should a job block the event loop, the process ends all the same, a little
-        after JOBS_STOP_TIMEOUT, and its jobs are handed back.
+        """Call `stop` from a signal handler. If a job blocks the event loop, the process exits anyway soon after
+        JOBS_STOP_TIMEOUT, and its jobs return to the queue.
         """
         self._exit_at = min(self._exit_at, time.monotonic() + self._settings.jobs_stop_timeout + FINAL_WRITE_TIMEOUT)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.stop)
 
     def stop(self) -> None:
-        """Claim nothing more and end: running jobs get JOBS_STOP_TIMEOUT, or nothing at the second call."""
+        """Stop claiming jobs and shut down after at most JOBS_STOP_TIMEOUT; a second call stops at once."""
         if self._stop_requested.is_set():
             self._force_stop.set()
         self._stop_requested.set()
@@ -98,7 +98,7 @@ class Worker:
         self._slot_freed.set()
 
     async def run(self) -> None:
-        """Work until `stop`. An outage of the database is waited for, never raised."""
+        """Run until `stop` is called. Database outages are retried and never raised."""
         log.info("worker.started", worker=str(self.id), queues=self.queues or "all", concurrency=self.concurrency)
         self._loop = asyncio.get_running_loop()
         self._watchdog.start()
@@ -116,7 +116,7 @@ class Worker:
         log.info("worker.stopped", worker=str(self.id))
 
     async def drain(self) -> int:
-        """Run everything that is due, and what that enqueues, then return how many attempts that took."""
+        """Run all due jobs, including those that they enqueue, and return the number of claimed messages."""
         ran = 0
         while True:
             claimed = await self._claim(self.concurrency)
@@ -130,7 +130,7 @@ class Worker:
                 return ran
 
     async def close(self) -> None:
-        """Give up the queue's connections; for a worker that was drained and never run."""
+        """Close the queue's connections, for a worker that only called `drain`."""
         await self._queue.close()
 
     def _steps(self) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -139,13 +139,13 @@ class Worker:
             "write ends": self._status_writer.run_once,
             "heartbeat": self._heartbeat_step,
             "progress": self._progress_step,
-            "kept": self._deferred_step,
+            "deferred": self._deferred_step,
             "schedule": scheduler.run_once,
             "sweep": self._sweep_step,
         }
 
     async def _repeat(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
-        """Repeat a step; when it fails, say so once and try again with back-off."""
+        """Repeat a step. Logs the first of consecutive errors and retries with backoff."""
         pause = 0.0
         while not (name == "claim" and self._stop_requested.is_set()):
             try:
@@ -157,10 +157,10 @@ class Worker:
                 if not pause:
                     log.warning("worker.step_failed", part=name, exc_info=None if translate_error(error) else error)
                 pause = min(MAX_RETRY_DELAY, pause * 2 or 0.1)
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not security
 
     async def _claim_step(self) -> None:
-        """Fill the free slots, then wait for a reason to look again."""
+        """Fill the free slots, then wait for a notification or the next poll."""
         free = self.concurrency - len(self._attempts) - len(self._deferred)
         if free <= 0:
             self._slot_freed.clear()
@@ -174,7 +174,7 @@ class Worker:
                 await asyncio.wait_for(self._wake.wait(), await self._poll_delay())
 
     async def _claim(self, limit: int) -> int:
-        """Take and start up to `limit` jobs; how many messages were taken."""
+        """Claim and start up to `limit` jobs. Returns the number of claimed messages."""
         if not self._tasks:
             return 0
         async with self._claim_lock, autocommit_connection(self._queue) as connection:
@@ -221,10 +221,10 @@ class Worker:
         await asyncio.sleep(PROGRESS_INTERVAL / 5)
 
     async def _start_deferred(self) -> None:
-        """Start one job that was lost more than once, unless another such job is running; the least suspect first."""
+        """Start one job that was lost more than once, the least lost first, unless another such job is running."""
         if not self._deferred or any(attempt.claim.alone for attempt in self._attempts.values()):
             return
-        claim = min(self._deferred.values(), key=lambda kept: kept.lost)
+        claim = min(self._deferred.values(), key=lambda deferred: deferred.lost)
         async with autocommit_connection(self._queue) as connection:
             number = await status_updates.mark_started_alone(connection, claim, self.id)
         del self._deferred[claim.id]
@@ -233,7 +233,7 @@ class Worker:
         self._slot_freed.set()
 
     async def _poll_delay(self) -> float:
-        """Seconds until the next look at the queue."""
+        """Return the seconds until the next poll of the queue."""
         direct = self._database.settings.has_direct_connection
         longest = self._settings.jobs_poll_interval if direct else self._settings.jobs_poll_interval_pooled
         async with autocommit_connection(self._queue) as connection:
@@ -241,13 +241,13 @@ class Worker:
         return longest if due is None else min(longest, max(0.01, due.total_seconds()))
 
     def _stale_after(self) -> timedelta:
-        """How old a heartbeat must be; longer for a while after an outage, when nobody could give any."""
+        """Return the age at which a heartbeat is stale; it is higher for a while after an outage of the database."""
         until, longer = self._redelivery_grace
         extra = longer if time.monotonic() < until else 0
         return timedelta(seconds=self._settings.jobs_redelivery + extra)
 
     def _record_contact(self) -> None:
-        """The database answered; after a silence, give the other workers time for a heartbeat."""
+        """Record that the database responded. After an outage, give other workers time to send a heartbeat."""
         now = time.monotonic()
         silence = now - self._last_contact_at
         if silence > self._settings.jobs_redelivery / 2:
@@ -255,9 +255,9 @@ class Worker:
         self._last_contact_at = now
 
     async def _heartbeat_step(self) -> None:
-        """Report that this worker takes jobs, and stop those that were canceled or that it has lost.
+        """Record a heartbeat, and stop jobs that were canceled or whose claim was lost.
 
-        The heartbeat process renews the claims; once more here, should it not run.
+        Also renews the claims, in case the heartbeat process is not running.
         """
         await heartbeat.record_heartbeat(self._queue, self)
         async with autocommit_connection(self._queue) as connection:
@@ -276,7 +276,7 @@ class Worker:
             running[job_id].stop(StopReason.REQUEST if is_ours else StopReason.LOST)
 
     async def _release_unknown(self) -> None:
-        """Give back what was claimed by a statement whose reply was lost: heartbeats would renew it without end."""
+        """Release messages claimed by a statement whose response was lost; heartbeats would renew them forever."""
         async with self._claim_lock, autocommit_connection(self._queue) as connection:
             claims = [attempt.claim for attempt in self._attempts.values()] + list(self._deferred.values())
             claims += [claim for claim, _ in self._status_writer.pending.values()]
@@ -294,12 +294,12 @@ class Worker:
         await self._report_stranded()
 
     async def _report_stranded(self) -> None:
-        """Log once for each task whose due jobs no live worker runs: they stay queued for a release that has it."""
+        """Log each task with due jobs that no live worker runs, once. The jobs stay queued."""
         for each in (await health(self._database)).stranded:
             if each.task not in self._reported:
                 self._reported.add(each.task)
                 log.warning(
-                    "no worker runs this task: start a worker that has it, or cancel its jobs",
+                    "no worker runs this task: start a worker that does, or cancel its jobs",
                     waiting_task=each.task,
                     queue=each.queue,
                     due=each.due,
@@ -323,7 +323,7 @@ class Worker:
                 attempt.stop(StopReason.REQUEST)
 
     async def _shut_down(self) -> None:
-        """Let jobs finish while there is time, give the rest back, and write all ends."""
+        """Let jobs finish until the timeout, release the others, and write all outcomes."""
         deadline = time.monotonic() + self._settings.jobs_stop_timeout
         while self._attempts and not self._force_stop.is_set() and (left := deadline - time.monotonic()) > 0:
             self._slot_freed.clear()
@@ -353,7 +353,7 @@ class Worker:
         )
 
     def _on_loop_blocked(self) -> None:
-        """In the watchdog's thread: end the process when it was asked to end and the event loop cannot do it."""
+        """Exit the process if it should have stopped but the event loop is blocked. Runs in the watchdog's thread."""
         if time.monotonic() < self._exit_at:
             return
         log.error("a job blocks the event loop at shutdown: the worker releases its jobs and exits")
@@ -365,7 +365,7 @@ class Worker:
         os._exit(1)
 
     async def _release_blocked(self) -> None:
-        """Over a connection of its own: those of the pool belong to the blocked event loop."""
+        """Release all jobs with a new connection, because those of the pool belong to the blocked event loop."""
         handed_back = JobOutcome(JobStatus.QUEUED, handed_back=True, delay=EXIT_TIMEOUT)
         running = [(attempt.claim, handed_back) for attempt in self._attempts.values()]
         connection = await connect(self._database.url, "queue")
@@ -377,8 +377,9 @@ class Worker:
 
 
 def _queue_database(database: Database, connections: int) -> Database:
-    """The same database for claims and marks, with the limits of a request. What a crash of the server may lose of
-    them only makes a job run again, so nobody waits for the disk.
+    """Return the database with a separate pool and the timeouts of a request, for claims and status updates.
+
+    Its commits are asynchronous: what a server crash may lose only causes a job to run again.
     """
     limits = load(DatabaseSettings)
     own = {

@@ -1,4 +1,4 @@
-"""The stand-in of an identity provider, as a client of its own meets it."""
+"""The OIDC emulator, used by an independent client."""
 
 import os
 import subprocess
@@ -34,22 +34,20 @@ async def get_code(http: httpx.AsyncClient, **more: str) -> str:
 
 
 async def redeem_code(http: httpx.AsyncClient, code: str, **more: str) -> httpx.Response:
-    return await http.post(
-        "/token", data={"code": code, "redirect_uri": BACK, **more}, auth=(CLIENT_ID, "stand-in secret")
-    )
+    return await http.post("/token", data={"code": code, "redirect_uri": BACK, **more}, auth=(CLIENT_ID, CLIENT_SECRET))
 
 
-async def test_discovery_leads_to_keys_that_verify_its_tokens(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
-    said = (await http.get("/.well-known/openid-configuration")).json()
+async def test_keys_from_discovery_verify_the_issuers_tokens(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+    metadata = (await http.get("/.well-known/openid-configuration")).json()
     token = oidc_issuer.token(oidc_issuer.add_user())
-    keys = jwt.PyJWKSet.from_dict((await http.get(said["jwks_uri"])).json())
+    keys = jwt.PyJWKSet.from_dict((await http.get(metadata["jwks_uri"])).json())
 
     key = keys[jwt.get_unverified_header(token)["kid"]]
 
-    assert jwt.decode(token, key, audience="undercroft-api", issuer=said["issuer"])["email_verified"] is True
+    assert jwt.decode(token, key, audience="undercroft-api", issuer=metadata["issuer"])["email_verified"] is True
 
 
-async def test_a_code_works_once_for_its_client_its_address_and_its_verifier(
+async def test_authorization_code_works_once_with_its_client_redirect_uri_and_verifier(
     http: httpx.AsyncClient, oidc_issuer: OidcIssuer
 ) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
@@ -65,16 +63,16 @@ async def test_a_code_works_once_for_its_client_its_address_and_its_verifier(
 
 
 @pytest.mark.parametrize("secret", ["", "wrong"])
-async def test_a_client_must_know_its_secret(http: httpx.AsyncClient, oidc_issuer: OidcIssuer, secret: str) -> None:
+async def test_token_endpoint_requires_the_client_secret(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer, secret: str
+) -> None:
     oidc_issuer.auto_approve = oidc_issuer.add_user()
     form = {"code": await get_code(http), "redirect_uri": BACK, "client_id": CLIENT_ID, "client_secret": secret}
     assert (await http.post("/token", data=form)).status_code == 401
     assert secret != CLIENT_SECRET
 
 
-async def test_the_approval_page_asks_who_one_is_and_escapes_what_it_is_given(
-    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
-) -> None:
+async def test_approval_page_lists_users_and_escapes_input(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     oidc_issuer.add_user("ada", name="<script>")
     asked = {"client_id": CLIENT_ID, "redirect_uri": BACK, "state": '"><script>'}
     page = (await http.get("/authorize", params=asked)).text
@@ -83,7 +81,7 @@ async def test_the_approval_page_asks_who_one_is_and_escapes_what_it_is_given(
     assert chosen.status_code == 302
 
 
-async def test_it_is_told_over_http_what_to_do_wrong(http: httpx.AsyncClient) -> None:
+async def test_control_api_enables_failures(http: httpx.AsyncClient) -> None:
     await http.post("/control/people", json={"subject": "ada", "email": "ada@example.com"})
     await http.post("/control/failures", json={"failures": ["jwks_down"]})
     assert (await http.get("/.well-known/jwks.json")).status_code == 503
@@ -97,7 +95,7 @@ async def test_it_is_told_over_http_what_to_do_wrong(http: httpx.AsyncClient) ->
     assert (await http.post("/control/reset", json={})).json()["people"] == []
 
 
-async def test_its_clock_can_be_moved(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_control_api_moves_the_clock(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
     person = oidc_issuer.add_user()
     before = jwt.decode(oidc_issuer.token(person), options={"verify_signature": False})["exp"]
     await http.post("/control/clock", json={"offset": -7200})
@@ -105,7 +103,9 @@ async def test_its_clock_can_be_moved(http: httpx.AsyncClient, oidc_issuer: Oidc
     assert 7100 < before - after < 7300
 
 
-async def test_its_keys_rotate_and_are_withdrawn(http: httpx.AsyncClient, oidc_issuer: OidcIssuer) -> None:
+async def test_rotation_publishes_new_keys_and_withdraws_old_ones(
+    http: httpx.AsyncClient, oidc_issuer: OidcIssuer
+) -> None:
     before = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
     oidc_issuer.rotate()
     both = {key["kid"] for key in (await http.get("/.well-known/jwks.json")).json()["keys"]}
@@ -115,17 +115,17 @@ async def test_its_keys_rotate_and_are_withdrawn(http: httpx.AsyncClient, oidc_i
     assert not both & after
 
 
-def test_each_fault_has_a_name(oidc_issuer: OidcIssuer) -> None:
+def test_all_failures_can_be_enabled(oidc_issuer: OidcIssuer) -> None:
     oidc_issuer.set_failures(*Failure)
     assert len(oidc_issuer.state()["failures"]) == len(Failure)
 
 
-def test_it_runs_as_a_process_and_ends_with_who_started_it() -> None:
+def test_emulator_process_exits_when_its_parent_closes_stdin() -> None:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "undercroft.devstack.emulators.oidc", str(port)],
         stdin=subprocess.PIPE,
-        env={**os.environ, "UNDERCROFT_LEASH": "1"},
+        env={**os.environ, "UNDERCROFT_SUPERVISED": "1"},
     )
     try:
         wait_until(lambda: _is_up(port), 30)
@@ -144,12 +144,12 @@ def _is_up(port: int) -> bool:
         return False
 
 
-def test_a_stand_in_that_there_is_not_is_named_with_those_that_there_are() -> None:
+def test_unknown_emulator_is_reported_with_the_available_ones() -> None:
     with pytest.raises(ConfigurationError, match="oidc"):
         registry.require_known("stripe-of-tomorrow")
 
 
-def test_what_programs_are_told_leads_to_it() -> None:
-    reported = registry.settings_of("oidc", DevState(oidc_port=4711))
-    assert reported["OIDC_ISSUER"] == f"http://127.0.0.1:{registry.port_of('oidc', DevState(oidc_port=4711))}"
-    assert (reported["OIDC_CLIENT_ID"], reported["OIDC_CLIENT_SECRET"]) == (CLIENT_ID, CLIENT_SECRET)
+def test_emulator_settings_point_to_its_url() -> None:
+    settings = registry.settings_of("oidc", DevState(oidc_port=4711))
+    assert settings["OIDC_ISSUER"] == f"http://127.0.0.1:{registry.port_of('oidc', DevState(oidc_port=4711))}"
+    assert (settings["OIDC_CLIENT_ID"], settings["OIDC_CLIENT_SECRET"]) == (CLIENT_ID, CLIENT_SECRET)

@@ -16,7 +16,7 @@ def words(sql: str) -> str:
     return "".join("\n".join(lines).split())
 
 
-def test_the_migration_creates_what_the_installed_library_would() -> None:
+def test_migration_matches_the_schema_of_the_installed_library() -> None:
     from pgqueuer.adapters.persistence import qb
 
     builder = qb.QueryBuilderEnvironment(library_names())
@@ -24,7 +24,7 @@ def test_the_migration_creates_what_the_installed_library_would() -> None:
     assert words("\n".join(migration.PGQUEUER)) == words(expected)
 
 
-def test_the_librarys_own_environment_variables_change_nothing(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_library_environment_variables_have_no_effect(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     for name in ("CHANNEL", "QUEUE_TABLE", "PGQUEUER_PREFIX", "PGQUEUER_SCHEMA", "DURABILITY"):
         monkeypatch.setenv(name, "volatile")
     names = library_names()
@@ -32,7 +32,7 @@ def test_the_librarys_own_environment_variables_change_nothing(monkeypatch) -> N
     assert names.qualified.queue_table == "pgqueuer"
 
 
-async def test_two_workers_never_claim_one_message(database: Database) -> None:
+async def test_concurrent_workers_never_claim_the_same_message(database: Database) -> None:
     async with database.session() as session:
         for n in range(40):
             await enqueue(session, sample_tasks.note, what=str(n))
@@ -55,7 +55,7 @@ async def test_two_workers_never_claim_one_message(database: Database) -> None:
     assert len(ids) == len(set(ids))
 
 
-async def test_a_message_of_a_task_that_this_worker_does_not_know_is_left(database: Database) -> None:
+async def test_claim_ignores_messages_of_unknown_tasks(database: Database) -> None:
     async with database.session() as session:
         await enqueue(session, sample_tasks.note, what="tea")
         messages = await PostgresEngine().claim(

@@ -1,1 +1,1 @@
-"""Stand-ins for outside services: real servers that speak the real protocols, for development and tests."""
+"""Emulators of external services for development and tests: local servers that speak the real protocols."""

@@ -1,8 +1,8 @@
-"""A stand-in for services that tell people from programs: it speaks siteverify, and misbehaves on request.
+"""An emulator of captcha services with a `siteverify` endpoint, which can fail on request.
 
 service = CaptchaEmulator()
 await service.start()
-token = service.solve()              # what a widget would give a page; verified once
+token = service.solve()              # the token that a widget would return; valid once
 service.failure = Failure.DOWN
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 
 from undercroft.devstack.emulators.http import LocalServer, Request, Response
 
-SITE_KEY = "site-key-of-the-stand-in"
-SECRET = "secret-of-the-stand-in"  # noqa: S105
+SITE_KEY = "site-key-of-the-emulator"
+SECRET = "secret-of-the-emulator"  # noqa: S105
 PATH = "/siteverify"
 
 
@@ -30,7 +30,7 @@ class Failure(StrEnum):
 
 
 class CaptchaEmulator:
-    """`received_forms` holds the forms that came, without the secret; `score` is what reCAPTCHA v3 would add."""
+    """`received_forms` are the submitted forms without the secret; `score` is the score of reCAPTCHA v3."""
 
     def __init__(self) -> None:
         self.server = LocalServer(self._handle)
@@ -40,13 +40,14 @@ class CaptchaEmulator:
         self._solved: set[str] = set()
 
     async def start(self) -> str:
-        """The address that verifies."""
+        """Start the server and return the URL of the `siteverify` endpoint."""
         return await self.server.start() + PATH
 
     async def stop(self) -> None:
         await self.server.stop()
 
     def solve(self) -> str:
+        """Return a token that can be verified once."""
         token = secrets.token_urlsafe(24)
         self._solved.add(token)
         return token
@@ -69,8 +70,8 @@ class CaptchaEmulator:
         verdict = {"success": True, "challenge_ts": datetime.now(UTC).isoformat(), "hostname": "localhost"}
         return verdict if self.score is None else {**verdict, "score": self.score, "action": "sign_in"}
 
-    async def _failure_response(self, error: Failure) -> Response:
-        match error:
+    async def _failure_response(self, failure: Failure) -> Response:
+        match failure:
             case Failure.SLOW:
                 await asyncio.sleep(60)
             case Failure.HUGE:

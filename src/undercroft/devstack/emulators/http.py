@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server for stand-ins: one request per connection, and answers that may trickle or never end."""
+"""A small HTTP/1.1 server for emulators: one request per connection, and responses that may be slow or endless."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """`body` may be an iterator of pieces, which are sent as they come."""
+    """`body` may be an iterator of chunks, which are sent as they become available."""
 
     status: int = 200
     body: bytes | AsyncIterator[bytes] = b""
@@ -57,7 +57,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass
 class RequestCounts:
-    """What was asked for: how often each path, and how many of its requests were under way at once at most."""
+    """Per path: the number of requests and the maximum number of concurrent requests."""
 
     hits: Counter[str] = field(default_factory=Counter)
     max_concurrent: Counter[str] = field(default_factory=Counter)
@@ -83,19 +83,19 @@ class LocalServer:
         self.url = ""
 
     async def start(self, port: int = 0, host: str = "127.0.0.1") -> str:
-        """Listen; the address is returned. Port 0 lets the system choose."""
+        """Start listening and return the base URL. With port 0, the system chooses a free port."""
         self._server = await asyncio.start_server(self._serve, host, port, limit=MAX_HEAD_SIZE)
         self.url = f"http://{host}:{self._server.sockets[0].getsockname()[1]}"
         return self.url
 
     def drop_requests(self) -> None:
-        """Drop what is under way and count anew."""
+        """Cancel requests in progress and reset the counters."""
         for task in self._open:
             task.cancel()
         self.traffic = RequestCounts()
 
     async def stop(self) -> None:
-        """Stop listening and drop what is under way."""
+        """Stop listening and cancel requests in progress."""
         if self._server is None:
             return
         self._server.close()
@@ -127,7 +127,7 @@ class LocalServer:
             if pieces is not None:
                 writer.write(_response_head(response))
                 await _send_chunks(writer, pieces)
-        finally:  # before the last byte leaves, because who has got that may come again at once
+        finally:  # before the last byte is sent: a client that has received it may send its next request at once
             traffic.end(request.path)
         if isinstance(response.body, bytes):
             writer.write(_response_head(response) + response.body)

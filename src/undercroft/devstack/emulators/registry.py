@@ -1,4 +1,4 @@
-"""The stand-ins that `undercroft dev --with NAME` starts, and what our programs are told of them."""
+"""The emulators that `undercroft dev --with NAME` starts, and the settings that point to them."""
 
 from collections.abc import Callable
 
@@ -10,8 +10,8 @@ def _oidc(state: DevState) -> dict[str, str]:
     return {
         "OIDC_ISSUER": f"http://127.0.0.1:{state.oidc_port}",
         "OIDC_CLIENT_ID": "undercroft",
-        "OIDC_CLIENT_SECRET": "stand-in secret",
-        "OIDC_NAME": "Stand-in",
+        "OIDC_CLIENT_SECRET": "emulator secret",
+        "OIDC_NAME": "OIDC emulator",
     }
 
 
@@ -19,13 +19,13 @@ EMULATORS: dict[str, Callable[[DevState], dict[str, str]]] = {"oidc": _oidc}
 
 
 def require_known(name: str) -> None:
-    """Raises `ConfigurationError` for a stand-in that there is not."""
+    """Raise `ConfigurationError` if there is no emulator with this name."""
     if name not in EMULATORS:
-        raise ConfigurationError(f"There is no stand-in {name!r}. There are: {', '.join(EMULATORS)}.")
+        raise ConfigurationError(f"There is no emulator {name!r}. Available: {', '.join(EMULATORS)}.")
 
 
 def settings_of(name: str, state: DevState) -> dict[str, str]:
-    """The settings that lead to a stand-in."""
+    """Return the settings that point to an emulator."""
     return EMULATORS[name](state)
 
 

@@ -1,7 +1,7 @@
-"""What carries jobs to workers. The rows of `jobs` are the history; an engine's messages say what is due to whom.
+"""The interface of queue engines. The rows of `jobs` are the history; an engine's messages deliver jobs to workers.
 
-A message is written in the transaction that writes the row. It is claimed by one worker at a time, whose
-heartbeats renew the claim, given to another worker when they stop, and removed when the job has ended.
+A message is written in the same transaction as the row. One worker at a time claims it and renews the claim with
+heartbeats. When the heartbeats stop, another worker can claim it. It is removed when the job has ended.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ from undercroft.jobs.settings import JobsSettings
 
 
 class NewJob(Struct, frozen=True):
-    """A job as `enqueue` asks for it; `at` wins over `delay`, which counts from the database's clock."""
+    """A job to enqueue. `at` takes precedence over `delay`, which is added to the database's current time."""
 
     id: UUID
     task: str
@@ -34,7 +34,7 @@ class NewJob(Struct, frozen=True):
 
 
 class QueueMessage(Struct, frozen=True):
-    """One delivery of a job to a worker; `handle` is the engine's own."""
+    """One delivery of a job to a worker; `handle` is internal to the engine."""
 
     id: int
     job_id: UUID
@@ -42,17 +42,17 @@ class QueueMessage(Struct, frozen=True):
 
 
 class Engine(Protocol):
-    """The queueing itself. Every method but `listen` works on a connection inside the caller's transaction."""
+    """A message queue. Every method except `listen` and `heartbeat_sql` uses the caller's connection."""
 
     async def enqueue(self, connection: asyncpg.Connection, job: NewJob) -> Mapping[str, Any] | None:
         """Write the job's row and its message in one statement.
 
-        The row's `scheduled_at`, `created_at` and `message_id`; None when an unfinished job of the task has the key.
+        Returns `scheduled_at`, `created_at` and `message_id`, or None if an unfinished job of the task has the key.
         """
         ...
 
     async def send(self, connection: asyncpg.Connection, job_ids: Collection[UUID]) -> None:
-        """Write a new message for each of these rows that is queued; an older message of theirs counts no more."""
+        """Write a new message for each of these jobs that is queued; it replaces their older messages."""
         ...
 
     async def claim(
@@ -64,47 +64,47 @@ class Engine(Protocol):
         worker_id: UUID,
         stale_after: timedelta,
     ) -> list[QueueMessage]:
-        """Take up to `limit` due messages of these tasks, and those whose worker gave no heartbeat for so long."""
+        """Claim up to `limit` messages of these tasks that are due, or have had no heartbeat for `stale_after`."""
         ...
 
     def heartbeat_sql(self, worker_id: UUID) -> str:
-        """The statement, without parameters, that renews every claim of this worker. It never waits for a lock."""
+        """Return a statement without parameters that renews all claims of this worker. It never waits for a lock."""
         ...
 
     async def finish(self, connection: asyncpg.Connection, finished: Sequence[tuple[QueueMessage, str]]) -> None:
-        """Remove the messages of jobs that ended in these statuses."""
+        """Remove the messages of jobs that ended with these statuses."""
         ...
 
     async def release(
         self, connection: asyncpg.Connection, worker_id: UUID, released: Sequence[tuple[QueueMessage, timedelta]]
     ) -> None:
-        """Give messages back, due after these delays, unless another worker has claimed them since."""
+        """Return messages to the queue, due after these delays, unless another worker has claimed them."""
         ...
 
     async def release_unknown(self, connection: asyncpg.Connection, worker_id: UUID, known_ids: Collection[int]) -> int:
-        """Give back what this worker claimed beside these messages; how many there were."""
+        """Return all messages of this worker except the known ones to the queue; returns their number."""
         ...
 
     async def next_due(self, connection: asyncpg.Connection, tasks: Collection[str]) -> timedelta | None:
-        """How long until the next message is due; None when none waits."""
+        """Return the time until the next message is due, or None if there is none."""
         ...
 
     async def notify_cancel(self, connection: asyncpg.Connection, message_id: int) -> None:
-        """Tell whichever worker runs this message, once the transaction commits, to stop it."""
+        """Notify the worker that runs this message, when the transaction commits, to stop it."""
         ...
 
     async def sweep(self, connection: asyncpg.Connection, limit: int) -> tuple[int, int]:
-        """Send anew for unfinished jobs without a message and drop messages without one; how many of each."""
+        """Write messages for unfinished jobs without one and delete messages without a job; returns both numbers."""
         ...
 
     async def delete_records(self, connection: asyncpg.Connection, keep: timedelta, limit: int) -> int:
-        """Delete up to `limit` rows of each kind of the engine's own records that are older; how many."""
+        """Delete up to `limit` rows older than `keep` from each of the engine's internal tables; returns the number."""
         ...
 
     async def listen(
         self, url: str, settings: DatabaseSettings, *, on_message: Callable[[], None], on_cancel: Callable[[int], None]
     ) -> None:
-        """Call back for every announcement until cancelled, over a connection that comes back by itself."""
+        """Call back for every notification until canceled. Reconnects automatically."""
         ...
 
 
@@ -116,5 +116,5 @@ def _load_engine(name: str) -> Engine:
 
 
 def get_engine() -> Engine:
-    """The engine that `JOBS_ENGINE` names."""
+    """Return the engine configured by `JOBS_ENGINE`."""
     return _load_engine(load(JobsSettings).jobs_engine)

@@ -1,4 +1,4 @@
-"""A LISTEN connection that comes back by itself."""
+"""A LISTEN connection that reconnects automatically."""
 
 import asyncio
 import random
@@ -24,13 +24,13 @@ async def listen(
     on_notification: Callable[[str], None],
     on_connect: Callable[[], None],
 ) -> None:
-    """Call `on_notification` with every payload, and `on_connect` after each new connection, until cancelled.
+    """Call `on_notification` with every payload, and `on_connect` after each new connection, until canceled.
 
-    A connection is probed every few seconds, so that one whose server hangs is given up too.
+    The connection is probed every few seconds to detect a server that hangs.
     """
     pause = 0.1
 
-    def back() -> None:
+    def on_reconnect() -> None:
         nonlocal pause
         if pause > 0.1:
             log.info("listen_connection.restored")
@@ -39,11 +39,11 @@ async def listen(
 
     while True:
         try:
-            await _listen_once(url, settings, channel, on_notification, back)
+            await _listen_once(url, settings, channel, on_notification, on_reconnect)
         except CONNECT_ERRORS as error:
             if pause == 0.1:
                 log.warning("listen_connection.lost", error=type(error).__name__)
-        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - spreads load, guards nothing
+        await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, not security
         pause = min(MAX_RETRY_DELAY, pause * 2)
 
 
@@ -54,7 +54,7 @@ async def _listen_once(
     on_notification: Callable[[str], None],
     on_connect: Callable[[], None],
 ) -> None:
-    """Listen over one connection until it breaks. Raises what broke it, or returns when the server closed it."""
+    """Listen on one connection. Returns when the server closes it, or raises the connection error."""
     connection = await connect(
         url, "listen", timeout=settings.db_connect_timeout, command_timeout=settings.db_statement_timeout
     )

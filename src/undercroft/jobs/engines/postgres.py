@@ -1,7 +1,7 @@
-"""pgqueuer: jobs on PostgreSQL alone. Claims, redelivery and ends are the library's statements.
+"""The pgqueuer engine: queues in PostgreSQL. Claiming, redelivery and completion use the library's statements.
 
-The library is imported by workers only; a process that just enqueues writes its message itself, in the statement that
-writes the job's row.
+Only workers import the library. Other processes enqueue with a statement of this module, which writes the job's row and
+its message.
 """
 
 import json
@@ -129,7 +129,7 @@ PGQUEUER_STATUS = {"succeeded": "successful", "failed": "exception", "cancelled"
 
 
 class PostgresEngine:
-    """The `postgres` engine; see `Engine` for what each method promises."""
+    """The `postgres` engine. `Engine` documents the methods."""
 
     async def enqueue(self, connection: asyncpg.Connection, job: NewJob) -> Mapping[str, Any] | None:
         row = await connection.fetchrow(
@@ -180,7 +180,7 @@ class PostgresEngine:
     async def release(
         self, connection: asyncpg.Connection, worker_id: UUID, released: Sequence[tuple[QueueMessage, timedelta]]
     ) -> None:
-        """Not the library's `retry_job`, which takes a message from the worker that has claimed it meanwhile."""
+        """Avoids the library's `retry_job`, which would take a message from another worker that has claimed it."""
         if released:
             ids, delays = [message.id for message, _ in released], [delay for _, delay in released]
             await connection.execute(RELEASE, worker_id, ids, delays)
@@ -202,8 +202,8 @@ class PostgresEngine:
         return _row_count(resent), _row_count(dropped)
 
     async def delete_records(self, connection: asyncpg.Connection, keep: timedelta, limit: int) -> int:
-        """The library would first aggregate its whole log in one statement, which has no bound, for statistics that
-        nothing here reads: the rows of `jobs` are the history.
+        """Deletes in batches. The library would first aggregate its entire log in one unbounded statement, for
+        statistics that are not used: the rows of `jobs` are the history.
         """
         log = await connection.execute(DELETE_LOG, keep, limit)
         statistics = await connection.execute(DELETE_STATISTICS, keep, limit)
@@ -228,7 +228,7 @@ class PostgresEngine:
 
     @cached_property
     def _builders(self) -> dict[str, Any]:
-        """The library's statements, rendered once for all connections."""
+        """Builders of the library's statements, shared by all connections."""
         from pgqueuer.adapters.persistence import qb
 
         return {
@@ -252,7 +252,7 @@ class PostgresEngine:
 
 
 def library_names() -> "DBSettings":
-    """The names of the library's tables, whatever its own environment variables say: our migration made them."""
+    """Return the table names of our migration, independent of the library's environment variables."""
     from pgqueuer.domain.settings import DBSettings, Durability
 
     return DBSettings(
@@ -271,5 +271,5 @@ def library_names() -> "DBSettings":
 
 
 def _row_count(status: str) -> int:
-    """The number of rows in what PostgreSQL says of a command: `DELETE 3`."""
+    """Return the number of rows in a PostgreSQL command tag such as `DELETE 3`."""
     return int(status.rpartition(" ")[2])

@@ -1,7 +1,7 @@
-"""An OpenID Connect issuer that signs real tokens, rotates its keys, and misbehaves on request.
+"""An OpenID Connect issuer that signs real tokens, rotates its keys and fails on request.
 
-It also dresses as GitHub (`/github`), Google (`/google`), Apple (`/apple`), Microsoft (`/microsoft/common/v2.0`),
-Supabase (`/supabase`) and Clerk (`/clerk`), each in that service's own shapes.
+Path prefixes select the dialect of a service: `/github`, `/google`, `/apple`, `/microsoft/common/v2.0`, `/supabase` and
+`/clerk` return the formats of that service.
 """
 
 from undercroft.devstack.emulators.oidc.issuer import CLIENT_ID, CLIENT_SECRET, Failure, OidcIssuer, ProviderUser

@@ -1,4 +1,4 @@
-"""Serve the issuer on a port of this machine until ended: what `undercroft dev --with oidc` starts."""
+"""Serves the issuer on a local port until terminated. `undercroft dev --with oidc` starts this module."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from undercroft.devstack.parent_death import exit_with_parent
 DEMO_USERS = (
     {"subject": "demo", "email": "demo@example.com", "name": "Demo"},
     {"subject": "ada", "email": "ada@example.com", "name": "Ada Lovelace"},
-    {"subject": "unverified", "email": "nobody@example.com", "name": "Unverified", "email_verified": False},
+    {"subject": "unverified", "email": "unverified@example.com", "name": "Unverified", "email_verified": False},
 )
 
 
@@ -30,6 +30,6 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    if os.environ.get("UNDERCROFT_LEASH"):
+    if os.environ.get("UNDERCROFT_SUPERVISED"):
         exit_with_parent()
     asyncio.run(serve(int(sys.argv[1])))

@@ -1,13 +1,13 @@
-"""How the issuer is told to misbehave, over HTTP; in one's own process its methods do the same.
+"""The HTTP control API of the issuer. In the same process, call the issuer's methods instead.
 
-POST /control/failures   {"failures": ["jwks_down"]}      what to do wrong from now on; [] for nothing
+POST /control/failures {"failures": ["jwks_down"]}    enable exactly these failures; [] for none
 POST /control/people   {"subject": "ada", "email": "ada@example.com", "name": "Ada", "email_verified": true}
-POST /control/approve  {"subject": "ada"}             who says yes without a page; null for the page
+POST /control/approve  {"subject": "ada"}             sign in as this user without a page; null shows the page
 POST /control/rotate   {"withdraw": false}            sign with new keys
-POST /control/token    {"subject": "ada", "claims": {}}   a token about somebody
-POST /control/clock    {"offset": 3600}               move the issuer's clock
-POST /control/reset    {}                             behave again, forget people and traffic
-GET  /control/state                                   failures, people, keys, and what was asked for how often
+POST /control/token    {"subject": "ada", "claims": {}}   return a token for a user
+POST /control/clock    {"offset": 3600}               move the issuer's clock, in seconds
+POST /control/reset    {}                             remove failures, users and request counts
+GET  /control/state                                   failures, users, keys and request counts
 """
 
 from collections.abc import Callable
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def handle_request(issuer: "OidcIssuer", request: Request) -> Response:
-    """Do what is asked; the state afterwards, or what was made."""
+    """Perform a control action. Returns its result, or the new state if it has none."""
     action = request.path.removeprefix("/control/")
     try:
-        made = _ACTIONS[action](issuer, request.json) if action != "state" else None
+        result = _ACTIONS[action](issuer, request.json) if action != "state" else None
     except (KeyError, TypeError, ValueError) as error:
         return Response.json({"error": f"{type(error).__name__}: {error}"}, 400)
-    return Response.json(made or issuer.state())
+    return Response.json(result or issuer.state())
 
 
 def _set_failures(issuer: "OidcIssuer", body: dict[str, Any]) -> None:

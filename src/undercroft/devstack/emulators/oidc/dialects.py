@@ -1,4 +1,4 @@
-"""What GitHub, Apple, Microsoft, Supabase and Clerk do in ways of their own."""
+"""Deviations of GitHub, Apple, Microsoft, Supabase and Clerk from plain OpenID Connect."""
 
 import hashlib
 import hmac
@@ -20,12 +20,12 @@ APPLE_TEAM, APPLE_KEY_ID = "TEAM123456", "KEY1234567"
 
 
 def discovery_issuer(issuer: "OidcIssuer", prefix: str) -> str:
-    """The issuer in the discovery document; Microsoft's shared one has a placeholder in it."""
+    """Return the issuer of the discovery document. Microsoft's shared issuer contains a placeholder."""
     return f"{issuer.url}{prefix.replace('/common/', '/{tenantid}/')}"
 
 
 def extra_claims(issuer: "OidcIssuer", prefix: str, person: "ProviderUser") -> dict[str, Any]:
-    """What an ID token says besides; Microsoft names the directory and does not say whether an address is verified."""
+    """Return the service's additional ID token claims. Microsoft names the tenant and omits `email_verified`."""
     from undercroft.devstack.emulators.oidc.issuer import TENANT, Failure
 
     verified = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
@@ -42,7 +42,7 @@ def extra_claims(issuer: "OidcIssuer", prefix: str, person: "ProviderUser") -> d
 
 
 def is_apple_secret(issuer: "OidcIssuer", client_id: str, secret: str) -> bool:
-    """Whether a client secret is the JWT that Apple wants: ES256, by the team's key, for this client."""
+    """Return whether a client secret is a valid JWT for Apple: ES256, signed with the team's key, for this client."""
     try:
         claims = jwt.decode(
             secret,
@@ -58,7 +58,7 @@ def is_apple_secret(issuer: "OidcIssuer", client_id: str, secret: str) -> bool:
 
 
 def handle_request(issuer: "OidcIssuer", request: Request) -> Response | None:
-    """GitHub's API, Supabase's `/auth/v1/user` and Clerk's `/v1/users/{id}`."""
+    """Serve GitHub's API, Supabase's `/auth/v1/user` and Clerk's `/v1/users/{id}`."""
     if request.path.startswith("/clerk/v1/users/"):
         person = issuer.users.get(request.path.rpartition("/")[2])
         return Response.json(clerk_user(issuer, person)) if person else Response.json({"errors": []}, 404)
@@ -100,7 +100,7 @@ def _supabase_user(issuer: "OidcIssuer", request: Request) -> Response:
 
 
 def supabase_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
-    """A row of `auth.users`, as the API and webhooks show it."""
+    """Return a row of `auth.users` as in Supabase's API and webhooks."""
     from undercroft.devstack.emulators.oidc.issuer import Failure
 
     confirmed = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
@@ -122,8 +122,8 @@ def supabase_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: f
 def supabase_token(
     issuer: "OidcIssuer", person: "ProviderUser", *errors: "Failure", legacy: bool = False, **more: Any
 ) -> str:
-    """An access token of Supabase; `legacy` is signed with the project's shared secret."""
-    from undercroft.devstack.emulators.oidc.issuer import SUPABASE_SECRET
+    """Return a Supabase access token. A `legacy` token is signed with the project's shared secret."""
+    from undercroft.devstack.emulators.oidc.issuer import SUPABASE_SECRET, WRONG_AUDIENCE
 
     claims = {
         **issuer.claims(person, prefix="/supabase/auth/v1", errors=errors),
@@ -133,14 +133,14 @@ def supabase_token(
         "user_metadata": {"full_name": person.name, "email_verified": True},
     }
     claims.pop("email_verified", None)
-    if claims["aud"] != "somebody-else":
+    if claims["aud"] != WRONG_AUDIENCE:
         claims["aud"] = "authenticated"
     claims |= more
     return jwt.encode(claims, SUPABASE_SECRET, "HS256") if legacy else issuer.sign(claims, *errors)
 
 
 def clerk_token(issuer: "OidcIssuer", person: "ProviderUser", *errors: "Failure", **more: Any) -> str:
-    """A session token of Clerk: no audience, no address, the page's origin in `azp`."""
+    """Return a Clerk session token: no audience, no email address, and the page's origin in `azp`."""
     claims = issuer.claims(person, prefix="/clerk", errors=errors)
     for name in ("aud", "email", "email_verified", "name"):
         claims.pop(name, None)
@@ -149,7 +149,7 @@ def clerk_token(issuer: "OidcIssuer", person: "ProviderUser", *errors: "Failure"
 
 
 def clerk_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
-    """A user of Clerk, as the API and webhooks show it."""
+    """Return a Clerk user as in its API and webhooks."""
     from undercroft.devstack.emulators.oidc.issuer import Failure
 
     verified = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
@@ -176,7 +176,7 @@ def clerk_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: floa
 def clerk_event(
     issuer: "OidcIssuer", kind: str, person: "ProviderUser", *, updated_at: float | None = None
 ) -> dict[str, Any]:
-    """The body of Clerk's webhook."""
+    """Return the body of a Clerk user webhook."""
     moment = updated_at or issuer.now()
     gone = {"id": person.subject, "object": "user", "deleted": True}
     data = gone if kind == "user.deleted" else clerk_user(issuer, person, updated_at=moment)
@@ -184,7 +184,7 @@ def clerk_event(
 
 
 def clerk_session_event(issuer: "OidcIssuer", kind: str, person: "ProviderUser", session_id: str) -> dict[str, Any]:
-    """The body of Clerk's webhook about the end of a session: `session.ended`, `session.removed`, `session.revoked`."""
+    """Return the body of a Clerk session webhook: `session.ended`, `session.removed` or `session.revoked`."""
     moment = int(issuer.now() * 1000)
     data = {
         "id": session_id,

@@ -1,4 +1,4 @@
-"""What the issuer answers: discovery, keys, authorize, token, userinfo, and what each dress adds."""
+"""The endpoints of the issuer: discovery, keys, authorize, token, userinfo and those of the dialects."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ DISCOVERY = "/.well-known/openid-configuration"
 
 
 class Endpoints:
-    """An endpoint is found by the end of its path; what is before it is the dress."""
+    """Finds an endpoint by the end of the path; the prefix before it selects the dialect."""
 
     def __init__(self, issuer: "OidcIssuer") -> None:
         self._issuer = issuer
@@ -77,7 +77,7 @@ class Endpoints:
     async def _authorize(self, request: Request, prefix: str) -> Response:
         asked = {**request.query, **(request.form if request.method == "POST" else {})}
         if asked.get("client_id") not in self._issuer.clients or not asked.get("redirect_uri"):
-            return Response.html("<h1>This client is not known here</h1>", 400)
+            return Response.html("<h1>Unknown client</h1>", 400)
         if "deny" in self._issuer.failures:
             return self._redirect_back(asked, prefix, {"error": "access_denied"})
         chosen = asked.get("person")
@@ -87,7 +87,7 @@ class Endpoints:
         return self._redirect_back(asked, prefix, {"code": self._issuer.grant(_create_grant(asked, person))})
 
     def _redirect_back(self, asked: dict[str, str], prefix: str, parameters: dict[str, str]) -> Response:
-        """Send the browser back as it asked to be: in the address, or by a form that posts itself."""
+        """Return to the client in the requested response mode: in the query, or by a form that submits itself."""
         if "state" in asked:
             parameters["state"] = asked["state"]
         if prefix == "":
@@ -128,7 +128,7 @@ class Endpoints:
         )
 
     async def _github_token(self, request: Request, _prefix: str) -> Response:
-        """GitHub says 200 also to what it refuses."""
+        """GitHub returns status 200 for errors too."""
         client_id, secret, _ = _read_client_credentials(request)
         if not self._is_valid_client(client_id, secret, "/github"):
             return Response.json({"error": "incorrect_client_credentials"})
@@ -143,11 +143,11 @@ class Endpoints:
         if person is None:
             return Response.json({"error": "invalid_token"}, 401)
         claims = self._issuer.claims(person, prefix=prefix)
-        said = ("sub", "email", "email_verified", "name")
-        return Response.json({name: claims[name] for name in said if name in claims})
+        names = ("sub", "email", "email_verified", "name")
+        return Response.json({name: claims[name] for name in names if name in claims})
 
     def _auth_methods(self, prefix: str) -> dict[str, list[str]]:
-        """Apple takes its secret in the form alone."""
+        """Return the supported client authentication methods. Apple accepts the secret only in the form."""
         methods = ("client_secret_post",) if prefix == "/apple" else self._issuer.auth_methods
         return {} if methods is None else {"token_endpoint_auth_methods_supported": list(methods)}
 
@@ -157,7 +157,7 @@ class Endpoints:
         return self._issuer.clients.get(client_id) == secret
 
     def _redeem_code(self, form: dict[str, str], client_id: str) -> "Grant | None":
-        """The grant of a code, once, if everything fits that it was bound to."""
+        """Return the grant of a code, once, if client, redirect URI and PKCE verifier match."""
         grant = self._issuer.grants.pop(form.get("code", ""), None)
         if grant is None or grant.client_id != client_id or grant.redirect_uri != form.get("redirect_uri"):
             return None
@@ -173,7 +173,7 @@ def _create_grant(asked: dict[str, str], person: "ProviderUser") -> "Grant":
 
 
 def _read_client_credentials(request: Request) -> tuple[str, str, str]:
-    """The client, its secret, and how it sent that (RFC 6749, 2.3.1); a public client has none."""
+    """Return client ID, secret and authentication method (RFC 6749, 2.3.1). A public client has no secret."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         name, _, secret = b64decode(encoded).decode().partition(":")
@@ -200,8 +200,8 @@ def _approval_page(asked: dict[str, str], users: Any) -> str:
         for each in users
     )
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Stand-in sign-in</title>'
-        f"<h1>Who are you?</h1><p>This is the stand-in of an identity provider.</p>"
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign in - OIDC emulator</title>'
+        f"<h1>Choose an account</h1><p>This is an emulated identity provider for development.</p>"
         f'<form method="post">{hidden}{buttons}</form></html>'
     )
 

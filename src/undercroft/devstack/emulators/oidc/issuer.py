@@ -1,4 +1,4 @@
-"""What the issuer knows: people, clients, keys, codes, and how it is to misbehave."""
+"""The state of the issuer: users, clients, keys, authorization codes and enabled failures."""
 
 import hashlib
 import secrets
@@ -14,17 +14,18 @@ from undercroft.devstack.emulators.http import LocalServer, RequestCounts
 from undercroft.devstack.emulators.oidc.keys import Key, Keys, encode_bytes, new_ec_key
 
 CLIENT_ID = "undercroft"
-CLIENT_SECRET = "stand-in secret"  # noqa: S105
+CLIENT_SECRET = "emulator secret"  # noqa: S105
 AUDIENCE = "undercroft-api"
+WRONG_AUDIENCE = "another-api"
 TENANT = "3b9c1f0e-5a7d-4c26-9f58-0d2f6d9f1a11"
-SUPABASE_SECRET = "a legacy secret of the stand-in, 0123456789"  # noqa: S105
+SUPABASE_SECRET = "a legacy secret of the emulator, 0123456789"  # noqa: S105
 WEBHOOK_SECRET = "whsec_c3RhbmQtaW4gd2ViaG9vayBzZWNyZXQgMDEyMzQ1Njc4OQ=="  # noqa: S105
 AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 TOKEN_LIFETIME = 3600
 
 
 class Failure(StrEnum):
-    """What may go wrong, on request; the names are those of the control API."""
+    """Failures that can be enabled; the values are their names in the control API."""
 
     JWKS_DOWN = "jwks_down"
     JWKS_SLOW = "jwks_slow"
@@ -52,20 +53,20 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True)
 class ProviderUser:
-    """A person at the issuer."""
+    """A user of the issuer."""
 
     subject: str
     email: str
-    name: str = "Somebody"
+    name: str = "Test User"
     email_verified: bool = True
     banned: bool = False
     locked_for: int | None = None
-    """Seconds for which too many wrong passwords lock the account; 0 for ever."""
+    """Seconds until a locked account is unlocked; 0: it stays locked; None: it is not locked."""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What an authorization code stands for."""
+    """The authorization that a code represents."""
 
     client_id: str
     redirect_uri: str
@@ -76,12 +77,12 @@ class Grant:
 
 @dataclass
 class OidcIssuer:
-    """One issuer. `auto_approve` is who says yes at once; without, a page asks who one is.
+    """An OpenID Connect issuer.
 
-    `auth_methods` are the ways in which clients must authenticate at the token endpoint; with None the
-    discovery document does not name any, which means `client_secret_basic`.
-
-    `slow_response_seconds` is how many seconds slow answers take, `clock_offset` how far its clock is ahead.
+    `auto_approve` is the user to sign in without a page; if None, a page lists the users. `auth_methods` are the client
+    authentication methods of the token endpoint; if None, the discovery document omits them, which means
+    `client_secret_basic`. `slow_response_seconds` is the delay of slow responses; `clock_offset` is added to the
+    issuer's clock, in seconds.
     """
 
     users: dict[str, ProviderUser] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class OidcIssuer:
         self.server = LocalServer(Endpoints(self).handle)
 
     async def start(self, port: int = 0) -> str:
-        """Serve; the issuer's address is returned."""
+        """Start the server and return the issuer URL."""
         return await self.server.start(port)
 
     async def stop(self) -> None:
@@ -118,7 +119,7 @@ class OidcIssuer:
         return self.server.traffic
 
     def reset(self) -> None:
-        """Behave again, and forget people and what was asked; keys stay."""
+        """Remove all failures, users, grants and request counts. Keys are not changed."""
         self.failures.clear()
         self.users.clear()
         self.grants.clear()
@@ -130,33 +131,33 @@ class OidcIssuer:
         self.clock_offset = 0.0
         self.server.drop_requests()
 
-    def set_failures(self, *errors: Failure) -> None:
-        """Do exactly this wrong from now on; nothing, when nothing is named."""
-        self.failures = set(errors)
+    def set_failures(self, *failures: Failure) -> None:
+        """Enable exactly these failures; without arguments, disable all."""
+        self.failures = set(failures)
 
     def now(self) -> int:
-        """The time by a clock that can be moved: `clock_offset` seconds off."""
+        """Return the Unix time of the issuer's clock, which includes `clock_offset`."""
         return int(time.time() + self.clock_offset)
 
-    def add_user(self, subject: str | None = None, **about: Any) -> ProviderUser:
-        """Somebody new."""
+    def add_user(self, subject: str | None = None, **fields: Any) -> ProviderUser:
+        """Add a user and return it; `fields` are those of `ProviderUser`."""
         subject = subject or secrets.token_hex(8)
-        made = ProviderUser(subject, about.pop("email", f"{subject}@example.com"), **about)
-        self.users[made.subject] = made
-        return made
+        user = ProviderUser(subject, fields.pop("email", f"{subject}@example.com"), **fields)
+        self.users[user.subject] = user
+        return user
 
     def rotate(self, *, withdraw: bool = False) -> None:
         """Sign with new keys from now on."""
         self.keys.rotate(withdraw=withdraw)
 
     def claims(self, person: ProviderUser, *, prefix: str = "", errors: Iterable[Failure] = ()) -> dict[str, Any]:
-        """What an ID token says about somebody, wrong where a fault says so."""
+        """Return the claims of an ID token for a user, with the enabled failures and `errors` applied."""
         wrong, now = self.failures | set(errors), self.now()
         issuer = f"{self.url}{prefix}"
         claims: dict[str, Any] = {
             "iss": f"{issuer}/other" if Failure.WRONG_ISSUER in wrong else issuer,
             "sub": f"{person.subject}-changed" if Failure.CHANGED_SUBJECT in wrong else person.subject,
-            "aud": "somebody-else" if Failure.WRONG_AUDIENCE in wrong else AUDIENCE,
+            "aud": WRONG_AUDIENCE if Failure.WRONG_AUDIENCE in wrong else AUDIENCE,
             "iat": now - 2 * TOKEN_LIFETIME if Failure.EXPIRED in wrong else now,
             "exp": now - TOKEN_LIFETIME if Failure.EXPIRED in wrong else now + TOKEN_LIFETIME,
             "jti": secrets.token_hex(8),
@@ -172,12 +173,12 @@ class OidcIssuer:
     def token(
         self, person: ProviderUser, *errors: Failure, prefix: str = "", kid: str | None = None, **more: Any
     ) -> str:
-        """A signed token about somebody; `more` are claims on top, and None leaves a claim out."""
+        """Return a signed token for a user. `more` adds or replaces claims; None removes a claim."""
         claims = self.claims(person, prefix=prefix, errors=errors) | more
         return self.sign({name: value for name, value in claims.items() if value is not None}, *errors, kid=kid)
 
     def sign(self, claims: dict[str, Any], *errors: Failure, kid: str | None = None) -> str:
-        """Sign claims with the current key, or as a fault wants it."""
+        """Sign claims with the current key, or wrongly if a failure requires it."""
         wrong, key = self.failures | set(errors), self.keys.current[self.alg]
         headers = {"kid": kid or (secrets.token_hex(8) if Failure.UNKNOWN_KEY in wrong else key.kid)}
         if Failure.NO_KEY_ID in wrong:
@@ -192,19 +193,19 @@ class OidcIssuer:
         return jwt.encode(claims, key.private, key.alg, headers)
 
     def grant(self, grant: Grant) -> str:
-        """An authorization code."""
+        """Store a grant and return its authorization code."""
         code = secrets.token_urlsafe(24)
         self.grants[code] = grant
         return code
 
     def access_token(self, person: ProviderUser) -> str:
-        """An opaque access token that opens the userinfo endpoint."""
+        """Create an opaque access token for the userinfo endpoint."""
         token = secrets.token_urlsafe(24)
         self.access_tokens[token] = person
         return token
 
     def state(self) -> dict[str, Any]:
-        """What the control API shows."""
+        """Return the state for the control API."""
         return {
             "failures": sorted(self.failures),
             "people": [asdict(person) for person in self.users.values()],
@@ -216,7 +217,7 @@ class OidcIssuer:
 
 
 def _forge_token(claims: dict[str, Any], headers: dict[str, str], key: Key) -> str:
-    """HS256 with the public key as the secret, which a verifier that trusts `alg` would believe (RFC 8725, 2.1)."""
+    """Sign with HS256 and the public key as the secret; a verifier that trusts `alg` accepts it (RFC 8725, 2.1)."""
     import hmac
     import json
 

@@ -1,4 +1,4 @@
-"""The issuer's keys: one of each kind signs, the ones before stay published until they are withdrawn."""
+"""The issuer's signing keys. Earlier keys stay published until they are withdrawn."""
 
 import secrets
 from base64 import urlsafe_b64encode
@@ -47,7 +47,7 @@ class Key:
 
 
 class Keys:
-    """RS256 and ES256 keys. The RSA key is made once; a rotation gives both new ids, and a new pair to ES256."""
+    """RS256 and ES256 keys. A rotation creates new key IDs and a new EC key; the RSA key is reused, as it is slow."""
 
     def __init__(self) -> None:
         self._rsa = generate_rsa(65537, 2048)
@@ -56,7 +56,7 @@ class Keys:
         self.rotate()
 
     def rotate(self, *, withdraw: bool = False, rsa: bool = False) -> None:
-        """Sign with new keys. The earlier ones stay published unless they are withdrawn; `rsa` makes that anew too."""
+        """Sign with new keys. `withdraw` removes the earlier ones; `rsa` also creates a new RSA key."""
         if withdraw:
             self.published.clear()
         if rsa:
@@ -69,13 +69,13 @@ class Keys:
         self.published += self.current.values()
 
     def jwks(self, *, with_ids: bool = True) -> dict[str, Any]:
-        """The JWK Set; `kid` is optional in it (RFC 7517, 4.5)."""
+        """Return the JWK Set, in which `kid` is optional (RFC 7517, 4.5)."""
         keys = [key.jwk for key in self.published]
         return {"keys": keys if with_ids else [{k: v for k, v in key.items() if k != "kid"} for key in keys]}
 
 
 def private_pem(key: Any) -> str:
-    """An unencrypted PKCS#8 PEM."""
+    """Return the key as unencrypted PKCS#8 in PEM format."""
     pem: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return pem.decode()
 
