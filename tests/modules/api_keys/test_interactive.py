@@ -14,14 +14,16 @@ from undercroft.core.http.guards import interactive
 from undercroft.core.ids import new_id
 
 
-def guarded(dependant: Dependant) -> bool:
-    return dependant.call is interactive or any(guarded(each) for each in dependant.dependencies)
+def has_interactive_guard(dependant: Dependant) -> bool:
+    return dependant.call is interactive or any(has_interactive_guard(each) for each in dependant.dependencies)
 
 
 def interactive_routes() -> Iterator[tuple[str, str]]:
     """Yield every route of the surface `auth`, and every other route with the guard."""
     for route in offline_app().router.routes:
-        if isinstance(route, APIRoute) and (route.path.startswith("/api/v1/auth/") or guarded(route.dependant)):
+        if isinstance(route, APIRoute) and (
+            route.path.startswith("/api/v1/auth/") or has_interactive_guard(route.dependant)
+        ):
             path = route.path_format
             for name in route.param_convertors:
                 path = path.replace("{" + name + "}", str(new_id()))

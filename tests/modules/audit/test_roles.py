@@ -85,7 +85,7 @@ async def one_entry(database: Database) -> None:
         await record(session, Entry("thing.made", details={"email": "ada@example.com"}))
 
 
-def url_of(role: str, request: pytest.FixtureRequest) -> str:
+def database_url_of(role: str, request: pytest.FixtureRequest) -> str:
     url: str = request.getfixturevalue({"app": "database_url", "admin": "admin_url", "owner": "owner_url"}[role])
     return url
 
@@ -111,7 +111,7 @@ async def assert_denied(url: str, statement: str, table: str) -> None:
 async def test_application_and_admin_roles_cannot_alter_entries(
     request: pytest.FixtureRequest, role: str, statement: str, table: str
 ) -> None:
-    await assert_denied(url_of(role, request), statement, table)
+    await assert_denied(database_url_of(role, request), statement, table)
 
 
 @pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all: only the trigger refuses")
@@ -120,7 +120,7 @@ async def test_application_and_admin_roles_cannot_alter_entries(
 async def test_application_and_admin_roles_cannot_bypass_the_protection(
     request: pytest.FixtureRequest, role: str, statement: str
 ) -> None:
-    connection = await asyncpg.connect(url_of(role, request))
+    connection = await asyncpg.connect(database_url_of(role, request))
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.execute(statement)
     await connection.close()
@@ -129,7 +129,7 @@ async def test_application_and_admin_roles_cannot_bypass_the_protection(
 @pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all")
 @pytest.mark.parametrize("role", ["app", "admin"])
 async def test_application_and_admin_roles_cannot_grant_privileges(request: pytest.FixtureRequest, role: str) -> None:
-    connection = await asyncpg.connect(url_of(role, request))
+    connection = await asyncpg.connect(database_url_of(role, request))
     await connection.execute("GRANT ALL ON audit_entries TO PUBLIC")  # PostgreSQL warns that it granted nothing
     for right in ("UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES"):
         assert not await connection.fetchval("SELECT has_table_privilege('audit_entries', $1)", right)
@@ -143,7 +143,7 @@ async def test_application_and_admin_roles_cannot_grant_privileges(request: pyte
 async def test_temporary_objects_run_no_code_as_the_owner(
     request: pytest.FixtureRequest, role: str, statement: str, kind: str
 ) -> None:
-    connection = await asyncpg.connect(url_of(role, request))
+    connection = await asyncpg.connect(database_url_of(role, request))
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute(
@@ -158,12 +158,12 @@ async def test_temporary_objects_run_no_code_as_the_owner(
 @pytest.mark.parametrize("table", ENTRIES)
 @pytest.mark.parametrize("statement", OWNERS)
 async def test_owner_cannot_alter_rows(request: pytest.FixtureRequest, statement: str, table: str) -> None:
-    await assert_denied(url_of("owner", request), statement, table)
+    await assert_denied(database_url_of("owner", request), statement, table)
 
 
 @pytest.mark.parametrize("role", ["app", "admin"])
 async def test_application_and_admin_roles_can_read_and_append(request: pytest.FixtureRequest, role: str) -> None:
-    connection = await asyncpg.connect(url_of(role, request))
+    connection = await asyncpg.connect(database_url_of(role, request))
     added = """
         INSERT INTO audit_entries (occurred_at, id, action, actor_kind, before, after, details)
         VALUES (now(), gen_random_uuid(), 'thing.made', 'system', '{}', '{}', '{}')
@@ -176,13 +176,13 @@ async def test_application_and_admin_roles_can_read_and_append(request: pytest.F
 @pytest.mark.skipif("os.environ.get('TEST_DATABASE_URL')", reason="one role for all")
 async def test_granting_role_privileges_again_adds_no_access(request: pytest.FixtureRequest, servers: Servers) -> None:
     """`undercroft dev` does this at every start, and `undercroft db roles` on request."""
-    owner = await asyncpg.connect(url_of("owner", request))
+    owner = await asyncpg.connect(database_url_of("owner", request))
     for statement in schema_statements(Roles("", "", "")):
         if not statement.startswith("REVOKE CREATE"):
             await owner.execute(statement)
     await owner.close()
     for table in ENTRIES:
-        await assert_denied(url_of("app", request), "UPDATE {table} SET action = 'x.y'", table)
+        await assert_denied(database_url_of("app", request), "UPDATE {table} SET action = 'x.y'", table)
 
 
 async def test_new_partition_is_protected_like_the_others(
@@ -197,4 +197,4 @@ async def test_new_partition_is_protected_like_the_others(
         assert await add_partitions(session) == 0
     for role in ("app", "admin", "owner"):
         for statement in OWNERS:
-            await assert_denied(url_of(role, request), statement, last)
+            await assert_denied(database_url_of(role, request), statement, last)

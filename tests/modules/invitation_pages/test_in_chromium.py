@@ -28,7 +28,7 @@ async def test_visitor_without_account_registers_from_the_email(
     owner, email = await create_user(), new_email()
     team = await make_team(owner.client, name="Otters & Sons")
     token = await invite_and_get_token(owner.client, team, email, mailbox, "admin")
-    await page.set_content(html_of(mailbox_folder, email))
+    await page.set_content(read_html(mailbox_folder, email))
     await take_screenshot(page, "invitation-mail")
     await page.goto(f"{address}/invitation?token={token}")
     assert await page.text_content("h1") == "Join Otters & Sons"
@@ -77,7 +77,7 @@ async def test_page_fits_a_phone_in_dark_mode(address: str, page: Any, create_us
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def html_of(folder: Path, to: str) -> str:
+def read_html(folder: Path, to: str) -> str:
     for path in folder.rglob("*.eml"):
         message = message_from_bytes(path.read_bytes(), policy=policy.default)
         body = message.get_body(("html",))

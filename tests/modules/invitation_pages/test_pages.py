@@ -22,7 +22,7 @@ async def browser(app: Api):
         yield client
 
 
-async def with_account(app: Api, mailbox: Mailbox, browser: httpx.AsyncClient, email: str | None = None) -> str:
+async def sign_in_new_user(app: Api, mailbox: Mailbox, browser: httpx.AsyncClient, email: str | None = None) -> str:
     """Create a user whose browser is signed in; return the address."""
     email = email or new_email()
     async with make_client(app) as http:
@@ -39,7 +39,7 @@ async def with_account(app: Api, mailbox: Mailbox, browser: httpx.AsyncClient, e
     return email
 
 
-def hidden(page: httpx.Response, name: str) -> str:
+def hidden_field_value(page: httpx.Response, name: str) -> str:
     found = re.search(rf'name="{name}" value="([^"]*)"', page.text)
     assert found, page.text
     return found[1]
@@ -52,9 +52,9 @@ async def open_page(browser: httpx.AsyncClient, token: str) -> httpx.Response:
 async def submit_form(
     browser: httpx.AsyncClient, page: httpx.Response, path: str = PAGE, **fields: Any
 ) -> httpx.Response:
-    data = {"token": hidden(page, "token"), **fields}
+    data = {"token": hidden_field_value(page, "token"), **fields}
     if 'name="csrf_token"' in page.text:
-        data["csrf_token"] = hidden(page, "csrf_token")
+        data["csrf_token"] = hidden_field_value(page, "csrf_token")
     return await browser.post(path, data=data)
 
 
@@ -95,14 +95,14 @@ async def test_link_opened_by_an_email_scanner_changes_nothing(
     owner, email = await create_user(), new_email()
     team = await make_team(owner.client)
     token = await invite_and_get_token(owner.client, team, email, mailbox)
-    before = await counts(app)
+    before = await count_rows(app)
     for _ in range(3):
         assert (await open_page(browser, token)).status_code == 200
         assert (await browser.head(PAGE, params={"token": token})).status_code == 200
-    assert await counts(app) == before
+    assert await count_rows(app) == before
 
 
-async def counts(app: Api) -> list[int]:
+async def count_rows(app: Api) -> list[int]:
     async with app.state.database.session() as session:
         raw = await session.raw()
         tables = ("users", "memberships", "team_invitations", "team_invitation_tokens", "audit_entries")
@@ -112,7 +112,7 @@ async def counts(app: Api) -> list[int]:
 async def test_user_with_the_invited_address_accepts(app: Api, create_user, mailbox: Mailbox, browser) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
-    email = await with_account(app, mailbox, browser)
+    email = await sign_in_new_user(app, mailbox, browser)
     token = await invite_and_get_token(owner.client, team, email, mailbox)
     page = await open_page(browser, token)
     assert "Accept invitation" in page.text
@@ -147,7 +147,7 @@ async def submit_without_csrf_token(browser: httpx.AsyncClient, token: str, path
 async def test_user_with_another_address_is_asked_to_sign_out(app: Api, create_user, mailbox: Mailbox, browser) -> None:
     owner, email = await create_user(), new_email()
     team = await make_team(owner.client)
-    other = await with_account(app, mailbox, browser)
+    other = await sign_in_new_user(app, mailbox, browser)
     token = await invite_and_get_token(owner.client, team, email, mailbox)
     page = await open_page(browser, token)
     assert f"signed in as {other}" in page.text
@@ -167,9 +167,9 @@ async def test_cross_site_form_post_is_refused(
 ) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
-    email = await with_account(app, mailbox, browser)
+    email = await sign_in_new_user(app, mailbox, browser)
     token = await invite_and_get_token(owner.client, team, email, mailbox)
-    csrf_token = hidden(await open_page(browser, token), "csrf_token")
+    csrf_token = hidden_field_value(await open_page(browser, token), "csrf_token")
     if "Origin" in headers:
         del browser.headers["Sec-Fetch-Site"]
     for path in (PAGE, f"{PAGE}/register", f"{PAGE}/sign-out"):
@@ -181,7 +181,7 @@ async def test_cross_site_form_post_is_refused(
 async def test_form_post_without_csrf_token_is_refused(app: Api, create_user, mailbox: Mailbox, browser) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
-    email = await with_account(app, mailbox, browser)
+    email = await sign_in_new_user(app, mailbox, browser)
     token = await invite_and_get_token(owner.client, team, email, mailbox)
     for csrf_token in ("", "x" * 64):
         response = await browser.post(PAGE, data={"token": token, "csrf_token": csrf_token})

@@ -15,12 +15,12 @@ STATISTICS = "/api/v1/admin/statistics"
 async def test_statistics_are_counted_in_one_statement(
     create_user: CreateUser, admin: AsyncClient, statements: StatementRecorder, rls_enabled: bool
 ) -> None:
-    people = [await create_user() for _ in range(3)]
-    team = (await people[0].client.post("/api/v1/app/teams", json={"name": "Acme"})).json()
-    gone = (await people[0].client.post("/api/v1/app/teams", json={"name": "Gone"})).json()
+    users = [await create_user() for _ in range(3)]
+    team = (await users[0].client.post("/api/v1/app/teams", json={"name": "Acme"})).json()
+    gone = (await users[0].client.post("/api/v1/app/teams", json={"name": "Gone"})).json()
     await admin.delete(f"/api/v1/admin/teams/{gone['id']}")
-    await people[1].client.post("/api/v1/app/api-keys", json={"name": "x"})
-    await admin.post(f"/api/v1/admin/users/{people[2].user_id}/deactivate")
+    await users[1].client.post("/api/v1/app/api-keys", json={"name": "x"})
+    await admin.post(f"/api/v1/admin/users/{users[2].user_id}/deactivate")
     await statements.clear()
     found = (await admin.get(STATISTICS)).json()
     assert len(await statements.get_all()) == 2 + 2 * rls_enabled

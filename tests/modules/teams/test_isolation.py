@@ -34,7 +34,7 @@ async def sql(app: Api, statement: str, **values: Any) -> list[Any]:
         return list(response.all()) if response.returns_rows else []
 
 
-async def listed(person: Any, path: str, **params: Any) -> list[dict[str, Any]]:
+async def list_items(person: Any, path: str, **params: Any) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = assert_success(await person.client.get(path, params=params))["items"]
     return items
 
@@ -66,8 +66,8 @@ async def test_deleted_teams_are_listed_separately_while_restorable(app: Api, cr
         "UPDATE teams SET deleted_at = now() - interval '30 days 1 minute' WHERE id = CAST(:id AS uuid)",
         id=gone["id"],
     )
-    assert kept["name"] in [each["name"] for each in await listed(person, TEAMS)]
-    assert [each["name"] for each in await listed(person, TEAMS, deleted=True)] == ["Deleted"]
+    assert kept["name"] in [each["name"] for each in await list_items(person, TEAMS)]
+    assert [each["name"] for each in await list_items(person, TEAMS, deleted=True)] == ["Deleted"]
     assert_error(await person.client.post(f"{TEAMS}/{gone['id']}/restore"), 404, "TEAM_NOT_FOUND")
     assert_success(await person.client.post(f"{TEAMS}/{deleted['id']}/restore"))
 
@@ -75,8 +75,8 @@ async def test_deleted_teams_are_listed_separately_while_restorable(app: Api, cr
 async def test_member_list_is_paginated_earliest_first_and_excludes_other_teams(app: Api, create_user) -> None:
     owner, other = await create_user(), await create_user()
     team, other_team = await make_team(owner.client), await make_team(other.client)
-    people = [await create_user() for _ in range(4)]
-    for person in people:
+    users = [await create_user() for _ in range(4)]
+    for person in users:
         await add_member(app, team, person, "member")
         await add_member(app, other_team, person, "viewer")
     pages = [
@@ -84,7 +84,7 @@ async def test_member_list_is_paginated_earliest_first_and_excludes_other_teams(
         for page in (1, 2, 3, 4)
     ]
     emails = [[each["email"] for each in page["items"]] for page in pages]
-    assert [email for page in emails for email in page] == [owner.email, *(person.email for person in people)]
+    assert [email for page in emails for email in page] == [owner.email, *(person.email for person in users)]
     assert [len(page) for page in emails] == [2, 2, 1, 0]
     assert {page["total"] for page in pages} == {5}
     assert {each["role"] for page in pages[1:] for each in page["items"]} == {"member"}

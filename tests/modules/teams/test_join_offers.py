@@ -50,7 +50,7 @@ async def http(app: Api):
         yield client
 
 
-def at(domain: str) -> str:
+def email_at(domain: str) -> str:
     return f"{new_id().hex[-12:]}@{domain}"
 
 
@@ -58,14 +58,14 @@ async def create_domain_owner(
     http: AsyncClient, mailbox: Mailbox, domain: str, **fields: Any
 ) -> tuple[RegisteredUser, str]:
     """Create a user with an address of the domain, and a team that users of the domain may join."""
-    owner = await create_registered_user(http, mailbox, at(domain))
+    owner = await create_registered_user(http, mailbox, email_at(domain))
     team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
     response = await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": [domain], **fields})
     assert response.status_code == 200, response.text
     return owner, team
 
 
-async def roles(owner: RegisteredUser, team: str) -> dict[str, str]:
+async def list_roles(owner: RegisteredUser, team: str) -> dict[str, str]:
     listed = (await owner.get(f"/app/teams/{team}/members?size=100")).json()
     return {member["email"]: member["role"] for member in listed["items"]}
 
@@ -84,12 +84,12 @@ async def test_fifty_concurrent_acceptances_do_not_exceed_the_seats(
 ) -> None:
     owner = await create_user()
     team = await make_team(owner.client)
-    people = [await create_user() for _ in range(50)]
-    for person in people:
+    users = [await create_user() for _ in range(50)]
+    for person in users:
         await invite(owner.client, team, person.email)
     tokens = {mail.to: mail.token for mail in await mailbox.list_new()}
     seats(8)
-    responses = await asyncio.gather(*(accept_with_retries(person, tokens[person.email]) for person in people))
+    responses = await asyncio.gather(*(accept_with_retries(person, tokens[person.email]) for person in users))
     taken = [response for response in responses if response.status_code == 200]
     full = [response for response in responses if response.status_code != 200]
     assert len(taken) == 7
@@ -114,7 +114,7 @@ async def test_invitation_is_refused_while_all_seats_are_taken(create_user, seat
     owner = await create_user()
     team = await make_team(owner.client)
     seats(1)
-    response = await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": at("new.example")})
+    response = await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": email_at("new.example")})
     assert_error(response, 409, "SEAT_LIMIT_REACHED")
     assert response.json()["error"]["details"] == {"seats": 1}
 
@@ -126,7 +126,7 @@ async def test_seat_limit_comes_from_the_setting_without_a_plan(create_user, req
     team = await make_team(owner.client)
     for limit, status in ((1, 409), (2, 201), (0, 201)):
         use(before.model_copy(update={"team_seat_limit": limit}))
-        response = await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": at("new.example")})
+        response = await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json={"email": email_at("new.example")})
         assert response.status_code == status, limit
 
 
@@ -148,7 +148,7 @@ async def change_email(person: RegisteredUser, mailbox: Mailbox, to: str) -> Non
     assert (await person.send("POST", "/auth/email/confirm", {"token": token})).status_code == 204
 
 
-async def second_owner(app: Api, http: AsyncClient, mailbox: Mailbox, team: str) -> RegisteredUser:
+async def add_second_owner(app: Api, http: AsyncClient, mailbox: Mailbox, team: str) -> RegisteredUser:
     """Add an owner without an address of the domain."""
     other = await create_registered_user(http, mailbox)
     user_id = UUID((await other.get("/app/users/me")).json()["id"])
@@ -157,25 +157,26 @@ async def second_owner(app: Api, http: AsyncClient, mailbox: Mailbox, team: str)
     return other
 
 
-async def domains_of(owner: RegisteredUser, team: str) -> list[str]:
+async def list_domains(owner: RegisteredUser, team: str) -> list[str]:
     domains: list[str] = (await owner.get(f"/app/teams/{team}")).json()["auto_join_domains"]
     return domains
 
 
 async def test_user_joins_by_domain_only_by_accepting_the_offer(http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example", auto_join_role="viewer")
-    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
     others = [
-        await create_registered_user(http, mailbox, at(domain)) for domain in ("sub.acme.example", "notacme.example")
+        await create_registered_user(http, mailbox, email_at(domain))
+        for domain in ("sub.acme.example", "notacme.example")
     ]
-    assert list(await roles(owner, team)) == [owner.email]
+    assert list(await list_roles(owner, team)) == [owner.email]
     listed = (await colleague.get("/app/join-offers")).json()
     assert listed["items"] == [{"id": team, "name": "Acme", "domain": "acme.example", "role": "viewer"}]
     assert listed["total"] == 1
     await mailbox.list_new()
     response = await accept_offer(colleague, team)
     assert (response.status_code, response.json()["role"]) == (200, "viewer")
-    assert await roles(owner, team) == {owner.email: "owner", colleague.email: "viewer"}
+    assert await list_roles(owner, team) == {owner.email: "owner", colleague.email: "viewer"}
     assert await offered_team_ids(colleague) == []
     for other in others:
         assert await offered_team_ids(other) == []
@@ -185,8 +186,8 @@ async def test_user_joins_by_domain_only_by_accepting_the_offer(http, mailbox: M
 
 async def test_joining_by_a_domain_emails_the_user_and_every_owner(app: Api, http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    other = await second_owner(app, http, mailbox, team)
-    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    other = await add_second_owner(app, http, mailbox, team)
+    colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
     await mailbox.list_new()
     assert (await accept_offer(colleague, team)).status_code == 200
     assert (await accept_offer(colleague, team)).status_code == 200
@@ -198,42 +199,42 @@ async def test_joining_by_a_domain_emails_the_user_and_every_owner(app: Api, htt
 
 async def test_join_offer_is_not_found_when_the_address_is_not_verified(app: Api, http, create_user, mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    unverified = await create_user(email=at("acme.example"))
+    unverified = await create_user(email=email_at("acme.example"))
     assert assert_success(await unverified.client.get("/api/v1/app/join-offers"))["items"] == []
     assert_error(
         await unverified.client.post("/api/v1/app/join-offers/accept", json={"team_id": team}),
         404,
         "JOIN_OFFER_NOT_FOUND",
     )
-    assert list(await roles(owner, team)) == [owner.email]
+    assert list(await list_roles(owner, team)) == [owner.email]
 
 
 async def test_user_who_moves_to_an_address_of_the_domain_is_offered_the_team(http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    person, to = await create_registered_user(http, mailbox), at("acme.example")
+    person, to = await create_registered_user(http, mailbox), email_at("acme.example")
     assert await offered_team_ids(person) == []
     await change_email(person, mailbox, to)
-    assert to not in await roles(owner, team)
+    assert to not in await list_roles(owner, team)
     assert await offered_team_ids(person) == [team]
     assert (await accept_offer(person, team)).status_code == 200
-    assert (await roles(owner, team))[to] == "member"
+    assert (await list_roles(owner, team))[to] == "member"
 
 
 async def test_joining_by_domain_respects_the_seat_limit(http, mailbox: Mailbox, seats) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
     seats(2)
-    people = [await create_registered_user(http, mailbox, at("acme.example")) for _ in range(6)]
-    responses = await asyncio.gather(*(accept_offer(person, team) for person in people))
+    users = [await create_registered_user(http, mailbox, email_at("acme.example")) for _ in range(6)]
+    responses = await asyncio.gather(*(accept_offer(person, team) for person in users))
     assert sorted(response.status_code for response in responses) == [200] + [409] * 5
     for response in responses:
         if response.status_code != 200:
             assert_error(response, 409, "SEAT_LIMIT_REACHED")
-    assert len(await roles(owner, team)) == 2
+    assert len(await list_roles(owner, team)) == 2
 
 
 async def test_concurrent_offer_acceptances_create_one_membership(app: Api, http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
     responses = await asyncio.gather(*(accept_offer(colleague, team) for _ in range(8)))
     assert {response.status_code for response in responses} == {200}
     entries = (await owner.get(f"/app/teams/{team}/audit-logs?action=member.joined")).json()
@@ -242,7 +243,7 @@ async def test_concurrent_offer_acceptances_create_one_membership(app: Api, http
 
 async def test_removed_member_is_not_offered_the_team_until_invited(http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    removed, left = [await create_registered_user(http, mailbox, at("acme.example")) for _ in range(2)]
+    removed, left = [await create_registered_user(http, mailbox, email_at("acme.example")) for _ in range(2)]
     ids = {}
     for person in (removed, left):
         assert (await accept_offer(person, team)).status_code == 200
@@ -262,7 +263,7 @@ async def test_removed_member_is_not_offered_the_team_until_invited(http, mailbo
 
 async def test_offer_of_a_deleted_team_is_not_found(http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
     assert (await owner.send("DELETE", f"/app/teams/{team}")).status_code == 204
     assert await offered_team_ids(colleague) == []
     assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
@@ -271,7 +272,7 @@ async def test_offer_of_a_deleted_team_is_not_found(http, mailbox: Mailbox) -> N
 async def test_offer_list_is_paginated_and_excludes_other_domains(http, mailbox: Mailbox) -> None:
     created = [(await create_domain_owner(http, mailbox, "acme.example"))[1] for _ in range(3)]
     await create_domain_owner(http, mailbox, "rival.example")
-    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
     pages = [(await colleague.get(f"/app/join-offers?size=2&page={page}")).json() for page in (1, 2, 3)]
     assert [[each["id"] for each in page["items"]] for page in pages] == [created[:2], created[2:], []]
     assert {page["total"] for page in pages} == {3}
@@ -280,13 +281,13 @@ async def test_offer_list_is_paginated_and_excludes_other_domains(http, mailbox:
 async def test_claim_is_revoked_when_the_claimant_changes_the_address(app: Api, http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
     bystander, other_team = await create_domain_owner(http, mailbox, "acme.example")
-    other = await second_owner(app, http, mailbox, team)
-    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    other = await add_second_owner(app, http, mailbox, team)
+    colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
     assert await offered_team_ids(colleague) == [team, other_team]
-    await change_email(owner, mailbox, at("elsewhere.example"))
+    await change_email(owner, mailbox, email_at("elsewhere.example"))
     assert await offered_team_ids(colleague) == [other_team]
     assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
-    assert (await domains_of(other, team), await domains_of(bystander, other_team)) == ([], ["acme.example"])
+    assert (await list_domains(other, team), await list_domains(bystander, other_team)) == ([], ["acme.example"])
     assert "acme.example" in (await mailbox.latest(other.email)).text
 
 
@@ -295,8 +296,8 @@ async def test_claim_is_revoked_when_the_claimant_is_no_longer_an_active_owner(
     app: Api, http, mailbox: Mailbox, admin: AsyncClient, end: str
 ) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    other = await second_owner(app, http, mailbox, team)
-    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    other = await add_second_owner(app, http, mailbox, team)
+    colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
     me, them = [(await person.get("/app/users/me")).json()["id"] for person in (owner, other)]
     member = f"/app/teams/{team}/members/{me}"
     if end == "demoted":
@@ -313,18 +314,18 @@ async def test_claim_is_revoked_when_the_claimant_is_no_longer_an_active_owner(
         response = await owner.send("DELETE", "/app/users/me", {"current_password": owner.password})
     assert response.is_success, response.text
     assert await offered_team_ids(colleague) == []
-    assert await domains_of(other, team) == []
+    assert await list_domains(other, team) == []
     assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
 
 
 async def test_refused_acceptance_revokes_the_stale_claim(app: Api, http, mailbox: Mailbox, admin: AsyncClient) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
     me = (await owner.get("/app/users/me")).json()["id"]
     assert_success(await admin.patch(f"/api/v1/admin/users/{me}", json={"email_verified": False}))
     assert await offered_team_ids(colleague) == []
     assert_error(await accept_offer(colleague, team), 404, "JOIN_OFFER_NOT_FOUND")
-    assert await domains_of(owner, team) == []
+    assert await list_domains(owner, team) == []
     assert_success(await admin.patch(f"/api/v1/admin/users/{me}", json={"email_verified": True}))
     assert await offered_team_ids(colleague) == []
 
@@ -332,19 +333,19 @@ async def test_refused_acceptance_revokes_the_stale_claim(app: Api, http, mailbo
 async def test_no_user_joins_after_a_concurrent_domain_removal(http, mailbox: Mailbox) -> None:
     for _ in range(4):
         owner, team = await create_domain_owner(http, mailbox, "acme.example")
-        colleague = await create_registered_user(http, mailbox, at("acme.example"))
+        colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
         withdrawn, joined = await asyncio.gather(
             owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": []}), accept_offer(colleague, team)
         )
         assert withdrawn.status_code == 200
         assert joined.status_code in (200, 404)
-        assert (colleague.email in await roles(owner, team)) == (joined.status_code == 200)
+        assert (colleague.email in await list_roles(owner, team)) == (joined.status_code == 200)
         assert team not in await offered_team_ids(colleague)
 
 
 async def test_accepting_an_offer_consumes_the_pending_invitation_and_its_role(http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    email, bystander = at("acme.example"), at("acme.example")
+    email, bystander = email_at("acme.example"), email_at("acme.example")
     for address, role in ((email, "admin"), (bystander, "viewer")):
         await owner.send("POST", f"/app/teams/{team}/invitations", {"email": address, "role": role})
     await mailbox.list_new()
@@ -356,21 +357,21 @@ async def test_accepting_an_offer_consumes_the_pending_invitation_and_its_role(h
 
 async def test_owner_can_retain_but_not_add_a_domain_of_another_owner(app: Api, http, mailbox: Mailbox) -> None:
     owner, team = await create_domain_owner(http, mailbox, "acme.example")
-    other = await second_owner(app, http, mailbox, team)
-    colleague = await create_registered_user(http, mailbox, at("acme.example"))
+    other = await add_second_owner(app, http, mailbox, team)
+    colleague = await create_registered_user(http, mailbox, email_at("acme.example"))
     body = {"auto_join_domains": ["acme.example", "example.com"]}
     assert (await other.send("PATCH", f"/app/teams/{team}", body)).status_code == 200
     assert await offered_team_ids(colleague) == [team]
     me = (await owner.get("/app/users/me")).json()["id"]
     assert (await other.send("DELETE", f"/app/teams/{team}/members/{me}")).status_code == 204
-    assert await domains_of(other, team) == ["example.com"]
+    assert await list_domains(other, team) == ["example.com"]
     assert_error(await other.send("PATCH", f"/app/teams/{team}", body), 422, "DOMAIN_NOT_PROVEN")
 
 
 async def test_only_the_domain_of_the_owners_verified_address_can_be_claimed(
     http, mailbox: Mailbox, create_user
 ) -> None:
-    owner = await create_registered_user(http, mailbox, at("acme.example"))
+    owner = await create_registered_user(http, mailbox, email_at("acme.example"))
     team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
     for domains, code in (
         (["rival.example"], "DOMAIN_NOT_PROVEN"),
@@ -380,7 +381,7 @@ async def test_only_the_domain_of_the_owners_verified_address_can_be_claimed(
         (["nonsense"], "VALIDATION_ERROR"),
     ):
         assert_error(await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": domains}), 422, code)
-    unproven = await create_user(email=at("acme.example"))
+    unproven = await create_user(email=email_at("acme.example"))
     other_team = await make_team(unproven.client)
     response = await unproven.client.patch(f"{TEAMS}/{other_team['id']}", json={"auto_join_domains": ["acme.example"]})
     assert_error(response, 422, "DOMAIN_NOT_PROVEN")
@@ -388,7 +389,7 @@ async def test_only_the_domain_of_the_owners_verified_address_can_be_claimed(
 
 @pytest.mark.parametrize("domain", ["gmail.com", "outlook.com", "gmx.de", "proton.me", "qq.com", "hey.com"])
 async def test_public_email_domain_is_refused(http, mailbox: Mailbox, domain: str) -> None:
-    owner = await create_registered_user(http, mailbox, at(domain))
+    owner = await create_registered_user(http, mailbox, email_at(domain))
     team = (await owner.send("POST", "/app/teams", {"name": "Acme"})).json()["id"]
     response = await owner.send("PATCH", f"/app/teams/{team}", {"auto_join_domains": [domain]})
     assert_error(response, 422, "PUBLIC_MAIL_DOMAIN")

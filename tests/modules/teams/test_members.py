@@ -231,7 +231,7 @@ async def test_team_without_an_owner_is_not_restored(
         assert_error(await admin.post(f"/api/v1/admin/teams/{each['id']}/restore"), 409, "TEAM_WITHOUT_OWNER")
 
 
-async def waiting(app: Api, number: int) -> bool:
+async def is_waiting(app: Api, number: int) -> bool:
     """Whether this number of transactions wait for a lock."""
     count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with app.state.database.session() as session:
@@ -245,9 +245,9 @@ async def send_during_account_deletion(
     async with app.state.database.session() as session:
         await TeamRepository(session).lock_with_deleted(team_id)
         going = asyncio.create_task(delete_account(owner))
-        await wait_until(lambda: waiting(app, 1))
+        await wait_until(lambda: is_waiting(app, 1))
         sent = asyncio.create_task(owner.send("POST", path, body))
-        await wait_until(lambda: waiting(app, 2))
+        await wait_until(lambda: is_waiting(app, 2))
     assert (await going).status_code == 204
     return await sent
 

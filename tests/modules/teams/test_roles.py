@@ -175,8 +175,8 @@ async def test_deleting_a_role_in_use_is_refused_with_the_counts(app: Api, creat
     owner = await create_user()
     team = await make_team(owner.client)
     role = await make_role(owner.client, team, "reader", "projects:read")
-    people = [await create_user() for _ in range(2)]
-    for person in people:
+    users = [await create_user() for _ in range(2)]
+    for person in users:
         await add_member(app, team, person, "reader")
     body = {"email": "new@example.com", "role": "reader"}
     invitation = assert_success(await owner.client.post(f"{TEAMS}/{team['id']}/invitations", json=body))
@@ -184,7 +184,7 @@ async def test_deleting_a_role_in_use_is_refused_with_the_counts(app: Api, creat
     response = await owner.client.delete(address)
     assert_error(response, 409, "ROLE_IN_USE")
     assert response.json()["error"]["details"] == {"members": 2, "invitations": 1, "auto_join": False}
-    for person in people:
+    for person in users:
         assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/members/{person.user_id}"))
     assert_success(await owner.client.delete(f"{TEAMS}/{team['id']}/invitations/{invitation['id']}"))
     assert (await owner.client.delete(address)).status_code == 204

@@ -53,9 +53,9 @@ async def test_generated_slug_gets_a_suffix_when_taken(user: AsyncClient) -> Non
 
 
 async def test_requested_slug_is_assigned_once_for_concurrent_requests(create_user) -> None:
-    people = [await create_user() for _ in range(5)]
+    users = [await create_user() for _ in range(5)]
     body = {"name": "Acme", "slug": "the-one"}
-    responses = await asyncio.gather(*(person.client.post(TEAMS, json=body) for person in people))
+    responses = await asyncio.gather(*(person.client.post(TEAMS, json=body) for person in users))
     assert sorted(response.status_code for response in responses) == [201, 409, 409, 409, 409]
     assert_error(next(response for response in responses if response.status_code == 409), 409, "SLUG_TAKEN")
 

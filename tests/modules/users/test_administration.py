@@ -147,15 +147,15 @@ async def test_changes_by_administrators_are_audited(create_user: CreateUser, da
 
 async def test_user_list_is_filtered_and_paginated(create_user: CreateUser) -> None:
     root = await create_user(role=PlatformRole.SUPERADMIN, email="otter-root@example.com")
-    people = [await create_user(email=f"otter{number}@example.com") for number in range(3)]
-    assert (await root.client.post(f"{USERS}/{people[1].user_id}/deactivate")).status_code == 200
+    users = [await create_user(email=f"otter{number}@example.com") for number in range(3)]
+    assert (await root.client.post(f"{USERS}/{users[1].user_id}/deactivate")).status_code == 200
 
     async def found(**params: object) -> list[str]:
         response = await root.client.get(USERS, params={"q": "otter", "sort": "email", **params})
         assert response.status_code == 200, response.text
         return [item["id"] for item in response.json()["items"]]
 
-    ids = [str(person.user_id) for person in (*people, root)]
+    ids = [str(person.user_id) for person in (*users, root)]
     everybody = [str(root.user_id), *ids[:3]]
     assert await found() == everybody
     assert await found(role="superadmin") == [str(root.user_id)]

@@ -51,7 +51,7 @@ class MarkedUser:
         return [self.mark, self.ip]
 
 
-async def found(owner_url: str, *values: str) -> dict[str, int]:
+async def count_rows_with(owner_url: str, *values: str) -> dict[str, int]:
     """Count the rows of each table with one of these values, in any column of any type."""
     connection = await asyncpg.connect(owner_url)
     try:
@@ -138,8 +138,8 @@ async def test_deletion_erases_the_user_from_every_table_and_no_other_user(
         team = assert_success(await owner.send("POST", "/app/teams", {"name": "Acme"}))["id"]
         person = await use_every_feature(http, mailbox, user, team, owner)
         await use_every_feature(other_http, mailbox, bystander, team, owner)
-        before = await found(owner_url, *bystander.values)
-        held = await found(owner_url, *user.values)
+        before = await count_rows_with(owner_url, *bystander.values)
+        held = await count_rows_with(owner_url, *user.values)
         assert {"users", "audit_personal", "api_keys", "user_addresses", "teams", "projects"} <= held.keys()
         assert_success(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
         assert "deleted" in (await mailbox.latest(user.addresses[2])).subject
@@ -147,8 +147,8 @@ async def test_deletion_erases_the_user_from_every_table_and_no_other_user(
     async with database.session() as session:
         await enqueue(session, erase_recently_deleted)
     await jobs.run_all(future=True)
-    assert await found(owner_url, *user.values) == {}
-    assert await found(owner_url, *bystander.values) == before
+    assert await count_rows_with(owner_url, *user.values) == {}
+    assert await count_rows_with(owner_url, *bystander.values) == before
 
 
 async def backdate_deletion(manager_url: str, database_name: str) -> None:
@@ -181,9 +181,9 @@ async def test_address_taken_by_another_account_is_not_erased(
         token = (await mailbox.latest(address)).token
         assert_success(await first.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
         await jobs.run_all(future=True)
-        assert (await found(owner_url, moved)).keys() <= {"user_addresses"}
+        assert (await count_rows_with(owner_url, moved)).keys() <= {"user_addresses"}
         assert assert_success(await second.send("POST", "/app/invitations/accept", {"token": token}))["id"] == team
-        assert "audit_personal" in await found(owner_url, address)
+        assert "audit_personal" in await count_rows_with(owner_url, address)
 
 
 async def test_erasure_clears_jobs_of_the_user_and_no_others(
@@ -201,6 +201,6 @@ async def test_erasure_clears_jobs_of_the_user_and_no_others(
                 await users.notify(session, user_id, "passkey_added", **facts)
         await mailbox.list_new()
         assert_success(await person.send("DELETE", "/app/users/me", {"current_password": PASSWORD}))
-        assert await found(owner_url, mark) == {"jobs": 1}
+        assert await count_rows_with(owner_url, mark) == {"jobs": 1}
         await jobs.run_all(future=True)
-        assert (await found(owner_url, mark), await found(owner_url, other)) == ({}, {"jobs": 1})
+        assert (await count_rows_with(owner_url, mark), await count_rows_with(owner_url, other)) == ({}, {"jobs": 1})

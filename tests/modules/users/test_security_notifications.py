@@ -60,14 +60,14 @@ def test_actions_that_extend_access_have_subscribers(app: Api) -> None:
     assert handled_actions() >= FOLLOWED
 
 
-async def narrow_key(client: AsyncClient) -> dict[str, Any]:
+async def create_restricted_key(client: AsyncClient) -> dict[str, Any]:
     soon = (utc_now() + timedelta(days=1)).isoformat()
     body = {"name": "Nightly import", "scopes": ["projects:read"], "expires_at": soon}
     created: dict[str, Any] = assert_success(await client.post(KEYS, json=body, headers=FIREFOX))
     return created
 
 
-async def subjects(mailbox: Mailbox, person: SignedInUser) -> list[str]:
+async def list_subjects(mailbox: Mailbox, person: SignedInUser) -> list[str]:
     return [mail.subject for mail in await mailbox.list_new(person.email)]
 
 
@@ -84,23 +84,23 @@ async def test_user_gets_an_email_when_a_key_is_created_or_extended(
     create_user: Any, mailbox: Mailbox, change: str
 ) -> None:
     person, bystander = await create_user(), await create_user()
-    key = await narrow_key(person.client)
+    key = await create_restricted_key(person.client)
     mail = await mailbox.latest(person.email)
     assert mail.subject == "An API key of your Undercroft account was created"
     for part in ("“Nightly import” was created", f"From: {CLIENT_IP} (Firefox on Linux)", "When: ", "revoke the key"):
         assert part in mail.text
     act, word = KEY_CHANGES[change]
     assert_success(await act(person.client, f"{KEYS}/{key['id']}"))
-    assert await subjects(mailbox, person) == [f"An API key of your Undercroft account was {word}"]
-    assert await subjects(mailbox, bystander) == []
+    assert await list_subjects(mailbox, person) == [f"An API key of your Undercroft account was {word}"]
+    assert await list_subjects(mailbox, bystander) == []
 
 
 async def test_restricting_a_key_sends_no_email(create_user: Any, mailbox: Mailbox) -> None:
     person = await create_user()
-    key = await narrow_key(person.client)
+    key = await create_restricted_key(person.client)
     await mailbox.list_new()
     assert_success(await person.client.patch(f"{KEYS}/{key['id']}", json={"name": "Import", "scopes": []}))
-    assert await subjects(mailbox, person) == []
+    assert await list_subjects(mailbox, person) == []
 
 
 async def test_owners_get_an_email_about_a_key_of_the_team(app: Api, create_user: Any, mailbox: Mailbox) -> None:
@@ -127,7 +127,7 @@ async def test_owners_get_an_email_when_permissions_in_the_team_are_extended(
         await owner.client.post(f"{path}/roles", json={"name": "weak", "permissions": ["projects:read"]})
     )
     assert_success(await owner.client.patch(f"{path}/members/{member.user_id}", json={"role": "viewer"}))
-    assert await subjects(mailbox, owner) == []
+    assert await list_subjects(mailbox, owner) == []
     assert_success(await owner.client.patch(f"{path}/roles/{weak['id']}", json={"permissions": ["members:write"]}))
     assert_success(
         await owner.client.post(f"{path}/roles", json={"name": "strong", "permissions": ["invitations:write"]})
@@ -136,7 +136,7 @@ async def test_owners_get_an_email_when_permissions_in_the_team_are_extended(
     mails = await mailbox.list_new(owner.email)
     assert len(mails) == 3
     assert "received the role “admin”" in mails[-1].text
-    assert await subjects(mailbox, member) == []
+    assert await list_subjects(mailbox, member) == []
 
 
 async def test_owners_get_an_email_about_a_member_with_a_privileged_custom_role(
@@ -210,10 +210,10 @@ async def test_user_gets_an_email_when_the_platform_role_changes(create_user: An
     assert "changed to “admin”" in mail.text
     assert CLIENT_IP not in mail.text, "administrators stay private"
     assert_success(await root.client.patch(f"/api/v1/admin/users/{person.user_id}", json={"full_name": "Ada"}))
-    assert await subjects(mailbox, person) == []
+    assert await list_subjects(mailbox, person) == []
 
 
-def stated(mail: Mail, ip: str) -> bool:
+def states_origin(mail: Mail, ip: str) -> bool:
     return f"From: {ip} (Firefox on Linux)" in mail.text and "When: " in mail.text
 
 
@@ -225,7 +225,7 @@ async def test_sign_in_from_a_new_location_is_emailed_and_from_a_known_one_is_no
         assert (await sign_in(thief, person.email)).status_code == 200
         (mail,) = await mailbox.list_new(person.email)
         assert mail.subject == "New sign-in to your Undercroft account"
-        assert stated(mail, "198.51.100.7")
+        assert states_origin(mail, "198.51.100.7")
         assert "/reset-password" in mail.text
         assert (await sign_in(thief, person.email)).status_code == 200
         assert await mailbox.list_new(person.email) == []
@@ -254,7 +254,7 @@ async def test_device_known_before_a_password_reset_is_emailed_only_to_that_user
         assert (await sign_in(thief, bystander.email)).status_code == 200
         (mail,) = await mailbox.list_new()
         assert (mail.to, mail.subject) == (person.email, "New sign-in to your Undercroft account")
-        assert stated(mail, "198.51.100.7")
+        assert states_origin(mail, "198.51.100.7")
 
 
 async def test_changed_password_and_address_are_emailed_with_their_origin(app: Api, mailbox: Mailbox) -> None:
@@ -262,7 +262,7 @@ async def test_changed_password_and_address_are_emailed_with_their_origin(app: A
         person = await create_registered_user(http, mailbox)
         body = {"current_password": PASSWORD, "new_password": "four otters in a boat"}
         assert (await post(http, "/password/change", body, **person.bearer)).is_success
-        assert stated(await mailbox.latest(person.email), CLIENT_IP)
+        assert states_origin(await mailbox.latest(person.email), CLIENT_IP)
         new = new_email()
         body = {"new_email": new, "current_password": "four otters in a boat"}
         params = await post(http, "/email/change", body, **person.bearer)
@@ -271,9 +271,9 @@ async def test_changed_password_and_address_are_emailed_with_their_origin(app: A
         assert (await post(http, "/email/confirm", {"token": token}, **person.bearer)).is_success
         old_mail, new_mail = await mailbox.latest(person.email), await mailbox.latest(new)
         assert new in old_mail.text
-        assert stated(old_mail, CLIENT_IP)
+        assert states_origin(old_mail, CLIENT_IP)
         assert new_mail.subject == "This address now signs in to Undercroft"
-        assert stated(new_mail, CLIENT_IP)
+        assert states_origin(new_mail, CLIENT_IP)
 
 
 async def test_deactivated_superadmin_is_activated_by_the_command(
@@ -286,4 +286,4 @@ async def test_deactivated_superadmin_is_activated_by_the_command(
     async with database.read_session() as read_session:
         assert (await UserRepository(read_session).get(root.user_id)).is_active
         assert not (await UserRepository(read_session).get(bystander.user_id)).is_active
-    assert await subjects(mailbox, root) == []
+    assert await list_subjects(mailbox, root) == []

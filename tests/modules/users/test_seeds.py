@@ -25,7 +25,7 @@ def demo_password(test_settings: None) -> Iterator[None]:
     use(before)
 
 
-async def seeded(database: Database) -> int:
+async def seed_accounts(database: Database) -> int:
     async with database.session() as session:
         await seed(session)
     async with database.read_session() as session:
@@ -33,7 +33,7 @@ async def seeded(database: Database) -> int:
 
 
 async def test_demo_accounts_are_created_once_and_can_sign_in(client: AsyncClient, database: Database) -> None:
-    assert await seeded(database) == await seeded(database) == 2
+    assert await seed_accounts(database) == await seed_accounts(database) == 2
     roles = {}
     for email in (DEMO_EMAIL, ADMIN_EMAIL):
         tokens = (await sign_in(client, email, PASSWORD)).json()
@@ -43,16 +43,16 @@ async def test_demo_accounts_are_created_once_and_can_sign_in(client: AsyncClien
 
 
 async def test_changed_demo_password_replaces_the_previous_one(client: AsyncClient, database: Database) -> None:
-    await seeded(database)
+    await seed_accounts(database)
     use(DemoSettings(demo_password=SecretStr("another demo password")))
-    assert await seeded(database) == 2
+    assert await seed_accounts(database) == 2
     assert (await sign_in(client, DEMO_EMAIL, PASSWORD)).status_code == 401
     assert (await sign_in(client, DEMO_EMAIL, "another demo password")).status_code == 200
 
 
 async def test_demo_accounts_are_not_created_without_a_demo_password(database: Database) -> None:
     use(DemoSettings(demo_password=SecretStr("")))
-    assert await seeded(database) == 0
+    assert await seed_accounts(database) == 0
 
 
 def test_production_refuses_demo_accounts() -> None:

@@ -27,7 +27,7 @@ class KeyKind(StrEnum):
 class ApiKeyBase(SQLModel):
     name: Name = Field(max_length=100, description="Purpose of the key, at most 100 characters.")
     expires_at: datetime | None = Field(
-        default=None, sa_type=TIMESTAMP, nullable=True, description="Expiry time; empty if the key does not expire."
+        default=None, sa_type=TIMESTAMP, nullable=True, description="Expiry time; null if the key does not expire."
     )
 
 

@@ -22,7 +22,7 @@ Scopes = Annotated[
     ),
 ]
 KeyName = Annotated[Name, Field(max_length=100, description="Purpose of the key, at most 100 characters.")]
-Expiry = Annotated[AwareDatetime, Field(description="Expiry time; empty if the key does not expire.")]
+Expiry = Annotated[AwareDatetime, Field(description="Expiry time; null if the key does not expire.")]
 
 
 class ApiKeyCreate(Schema):
@@ -59,11 +59,11 @@ class ApiKeyRead(Schema):
     name: str
     kind: KeyKind
     prefix: str = Field(description="First characters of the key, for identification.", examples=["uc_3kTq9ZbW1xYc"])
-    team_id: UUID | None = Field(description="ID of the team; empty for a user's key.")
+    team_id: UUID | None = Field(description="ID of the team; null for a user's key.")
     scopes: list[str] | None = Field(
-        description="Permission names; empty if the key has all permissions of the user's role."
+        description="Permission names; null if the key has all permissions of the user's role."
     )
-    created_by: UUID | None = Field(description="ID of the user who created the key; empty if the account was deleted.")
+    created_by: UUID | None = Field(description="ID of the user who created the key; null if the account was deleted.")
     created_at: datetime
     updated_at: datetime
     expires_at: datetime | None

@@ -141,7 +141,7 @@ class AuditEntryRead(Schema):
     target_id: UUID | None
     team_id: UUID | None
     request_id: str | None
-    ip: str | None = Field(description="IP address of the request; empty if erased.")
+    ip: str | None = Field(description="IP address of the request; null if erased.")
     user_agent: str | None
     before: dict[str, Any] = Field(
         description="Changed fields before the action; `[personal]` replaces an erased value."

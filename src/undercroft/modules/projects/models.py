@@ -43,5 +43,5 @@ class Project(ProjectBase, TenantOwned, Timestamped, SoftDeleted, Versioned, tab
         default=None,
         foreign_key="users.id",
         ondelete="SET NULL",
-        description="User who created the project; empty if the account was deleted or a team's API key was used.",
+        description="User who created the project; null if the account was deleted or a team's API key was used.",
     )

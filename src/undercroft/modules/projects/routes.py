@@ -69,6 +69,7 @@ async def list_projects(
 @router.post("", status_code=201, response_model=ProjectRead, summary="Create a project", dependencies=WRITE)
 @step_up_exempt("A project grants no access.")
 async def create_project(body: ProjectCreate, principal: CurrentPrincipal, session: SessionDep) -> Response:
+    """Creates a project of the current team."""
     created = await ProjectService(session, principal).create(body)
     location = f"{Surface.APP.prefix}/projects/{created['id']}"
     return json_response(
@@ -84,6 +85,7 @@ async def create_project(body: ProjectCreate, principal: CurrentPrincipal, sessi
     dependencies=READ,
 )
 async def read_project(project_id: UUID, principal: CurrentPrincipal, session: ReadSessionDep) -> Response:
+    """Returns a project with its version as the ETag."""
     found = await ProjectService(session, principal).read(project_id)
     return json_response(_row_to_dict(found), headers={"ETag": etag(found["version"])})
 
@@ -126,6 +128,7 @@ async def delete_project(project_id: UUID, principal: CurrentPrincipal, session:
 )
 @step_up_exempt("A project grants no access.")
 async def restore_project(project_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> Response:
+    """Restores a deleted project."""
     restored = await ProjectService(session, principal).restore(project_id)
     return json_response(_project_to_dict(restored), headers={"ETag": etag(restored.version)})
 

@@ -17,7 +17,7 @@ class TeamAdminRead(Schema):
     members: int = Field(description="Number of members.")
     created_at: datetime
     updated_at: datetime
-    deleted_at: datetime | None = Field(description="Time of deletion, if the team is deleted.")
+    deleted_at: datetime | None = Field(description="Time of deletion; null if the team is not deleted.")
 
     @classmethod
     def of(cls, team: Team, members: int) -> "TeamAdminRead":

@@ -73,7 +73,7 @@ class TeamRead(TeamBase):
     auto_join_role: str
     created_at: datetime
     updated_at: datetime
-    deleted_at: datetime | None = Field(description="Time of deletion, if the team is deleted.")
+    deleted_at: datetime | None = Field(description="Time of deletion; null if the team is not deleted.")
 
 
 class JoinOffer(Schema):

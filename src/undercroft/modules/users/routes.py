@@ -75,6 +75,7 @@ async def list_users(
 
 @admin.get("/{user_id}", response_model=UserAdminRead, summary="Get a user", responses=responses(UserNotFound))
 async def read_user(user_id: UUID, session: ReadSessionDep) -> User:
+    """Returns a user, active or not."""
     return await UserReadService(session).get(user_id)
 
 
@@ -86,7 +87,7 @@ async def read_user(user_id: UUID, session: ReadSessionDep) -> User:
 )
 @step_up_when("the role changes or the email address is marked as verified")
 async def update_user(user_id: UUID, body: UserAdminUpdate, principal: CurrentPrincipal, session: SessionDep) -> User:
-    """Changes only the given fields. Only a superadmin can change administrators or promote users to one.
+    """Changes only the given fields. Only a superadmin can change administrators or promote users.
 
     The role of the last superadmin cannot change.
     """

@@ -111,7 +111,7 @@ async def resend_invitation(
 )
 @step_up_exempt("It only removes access.")
 async def revoke_invitation(invitation_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """The emailed link stops working."""
+    """Deletes a pending invitation. The emailed link stops working."""
     await InvitationService(session, principal).revoke(invitation_id)
 
 

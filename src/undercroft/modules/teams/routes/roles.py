@@ -114,5 +114,8 @@ async def update_role(role_id: UUID, body: RoleUpdate, principal: CurrentPrincip
 )
 @step_up_exempt("Only unused roles can be deleted.")
 async def delete_role(role_id: UUID, principal: CurrentPrincipal, session: SessionDep) -> None:
-    """Fails while members, pending invitations or domain joining use the role; the error contains the numbers."""
+    """Deletes a custom role that is not in use.
+
+    Fails while members, pending invitations or domain joining use it; `details` of the error contains the counts.
+    """
     await RoleService(session, principal).delete(role_id)
