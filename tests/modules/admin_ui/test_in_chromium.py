@@ -124,7 +124,7 @@ async def test_project_keeps_its_lines_when_edited_and_is_deleted_after_confirma
 
     await here.goto(f"/admin/project/details/{key}")
     await page.click(".btn-danger:has-text('Delete')")
-    await page.wait_for_selector("#modal-delete :text('which can restore it')")
+    await page.wait_for_selector("#modal-delete :text('Members can restore it')")
     await take_screenshot(here.page, "question")
     await page.click("#modal-delete-button")
     await page.wait_for_url("**/admin/project/list")
