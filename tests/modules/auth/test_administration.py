@@ -20,8 +20,8 @@ CreateUser = Callable[..., Awaitable[SignedInUser]]
 NEW_PASSWORD = "four otters on the shore"
 
 
-async def user_path(person: RegisteredUser) -> str:
-    return f"/api/v1/admin/users/{(await person.get('/app/users/me')).json()['id']}"
+async def user_path(user: RegisteredUser) -> str:
+    return f"/api/v1/admin/users/{(await user.get('/app/users/me')).json()['id']}"
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ async def test_administrator_revokes_all_sessions_and_the_user_can_sign_in_again
     recorded_entries.clear()
     assert (await admin.post(f"{path}/sign-out")).json() == {"ended": 3}
     assert [entry.action for entry in recorded_entries] == ["user.signed_out"]
-    for person in (ada, *others):
-        assert (await person.get("/app/users/me")).status_code == 401
-        assert (await post(ada.http, "/refresh", {"refresh_token": person.refresh_token})).status_code == 401
+    for user in (ada, *others):
+        assert (await user.get("/app/users/me")).status_code == 401
+        assert (await post(ada.http, "/refresh", {"refresh_token": user.refresh_token})).status_code == 401
     recorded_entries.clear()
     assert (await admin.post(f"{path}/sign-out")).json() == {"ended": 0}
     assert recorded_entries == []
@@ -135,13 +135,13 @@ async def test_required_reset_revokes_sessions_of_concurrent_sign_ins(ada: Regis
 async def test_administrator_cannot_change_users_of_the_same_or_a_higher_role(
     create_user: CreateUser, admin: AsyncClient, role: PlatformRole
 ) -> None:
-    person = await create_user(role=role)
-    path = f"/api/v1/admin/users/{person.user_id}"
-    session = (await person.client.get("/api/v1/auth/sessions")).json()["items"][0]["id"]
+    user = await create_user(role=role)
+    path = f"/api/v1/admin/users/{user.user_id}"
+    session = (await user.client.get("/api/v1/auth/sessions")).json()["items"][0]["id"]
     for method, rest in (("POST", "/sign-out"), ("POST", "/reset-password"), ("DELETE", f"/sessions/{session}")):
         response = await admin.request(method, path + rest)
         assert (response.status_code, error_code(response)) == (403, "ROLE_TOO_WEAK")
-    assert (await person.client.get("/api/v1/app/users/me")).status_code == 200
+    assert (await user.client.get("/api/v1/app/users/me")).status_code == 200
 
 
 async def test_session_administration_requires_an_administrator(

@@ -26,8 +26,8 @@ from undercroft.modules.users.models import User
 NEW_PASSWORD = "four otters on the shore"
 
 
-async def profile_status(person: RegisteredUser) -> int:
-    return (await person.get("/app/users/me")).status_code
+async def profile_status(user: RegisteredUser) -> int:
+    return (await user.get("/app/users/me")).status_code
 
 
 async def request_reset(http: httpx.AsyncClient, email: str) -> httpx.Response:
@@ -96,8 +96,8 @@ async def test_link_of_another_purpose_is_rejected(
     assert error_code(await post(http, "/email/confirm", {"token": to_reset})) == "LINK_INVALID"
 
 
-async def change_password(person: RegisteredUser, current: str = PASSWORD, new: str = NEW_PASSWORD) -> httpx.Response:
-    return await person.send("POST", "/auth/password/change", {"current_password": current, "new_password": new})
+async def change_password(user: RegisteredUser, current: str = PASSWORD, new: str = NEW_PASSWORD) -> httpx.Response:
+    return await user.send("POST", "/auth/password/change", {"current_password": current, "new_password": new})
 
 
 async def test_password_change_revokes_other_sessions_and_links(
@@ -126,8 +126,8 @@ async def test_concurrent_password_changes_succeed_once(ada: RegisteredUser) -> 
     assert statuses[1] in (401, 403)
 
 
-async def request_email_change(person: RegisteredUser, to: str, password: str = PASSWORD) -> httpx.Response:
-    return await person.send("POST", "/auth/email/change", {"new_email": to, "current_password": password})
+async def request_email_change(user: RegisteredUser, to: str, password: str = PASSWORD) -> httpx.Response:
+    return await user.send("POST", "/auth/email/change", {"new_email": to, "current_password": password})
 
 
 async def confirm_email(http: httpx.AsyncClient, token: str) -> httpx.Response:
@@ -240,8 +240,8 @@ async def test_second_email_change_revokes_the_first(
     assert (await confirm_email(http, (await mailbox.latest(second)).token)).status_code == 204
 
 
-async def delete_account(person: RegisteredUser, password: str = PASSWORD) -> httpx.Response:
-    return await person.send("DELETE", "/app/users/me", {"current_password": password})
+async def delete_account(user: RegisteredUser, password: str = PASSWORD) -> httpx.Response:
+    return await user.send("DELETE", "/app/users/me", {"current_password": password})
 
 
 async def test_account_deletion_removes_data_sessions_and_links_and_frees_the_address(

@@ -76,24 +76,24 @@ async def holding_locks(database: Database, sql: str, *values: Any) -> AsyncIter
 class Member:
     """A member of a team, and a project that the member is allowed to delete."""
 
-    person: SignedInUser
+    user: SignedInUser
     team: dict[str, Any]
     project_id: UUID
 
     async def delete(self, client: AsyncClient | None = None) -> Response:
-        return await (client or self.person.client).delete(
+        return await (client or self.user.client).delete(
             f"{PROJECTS}/{self.project_id}", headers=team_header(self.team)
         )
 
 
 @pytest.fixture
 async def member(app: Api, create_user: Any) -> Member:
-    owner, person = await create_user(), await create_user()
+    owner, user = await create_user(), await create_user()
     team = await make_team(owner.client)
     await make_role(owner.client, team, "editor", "projects:read", "projects:write")
-    await add_member(app, team, person, "editor")
+    await add_member(app, team, user, "editor")
     project = assert_success(await owner.client.post(PROJECTS, json={"name": "Website"}, headers=team_header(team)))
-    return Member(person, team, UUID(project["id"]))
+    return Member(user, team, UUID(project["id"]))
 
 
 async def count(database: Database, sql: str, *values: Any) -> int:
@@ -138,7 +138,7 @@ async def test_blocked_request_is_rejected_when_its_caller_is_revoked(
     sql, status, code = MEMBER_REVOCATIONS[revoked]
     async with holding_locks(database, LOCK_PROJECT, member.project_id) as blocked:
         await blocked.send(member.delete())
-        await blocked.execute(sql, member.person.user_id)
+        await blocked.execute(sql, member.user.user_id)
     assert_error(await blocked.requests[0], status, code)
     assert not await is_deleted(database, member)
 
@@ -184,11 +184,11 @@ async def test_blocked_api_key_request_is_rejected_when_the_key_is_revoked(
     app: Api, database: Database, member: Member, revoked: str
 ) -> None:
     sql, status, code = KEY_REVOCATIONS[revoked]
-    made = assert_success(await member.person.client.post(KEYS, json={"name": "k", "scopes": ["projects:write"]}))
+    made = assert_success(await member.user.client.post(KEYS, json={"name": "k", "scopes": ["projects:write"]}))
     async with make_client(app, Authorization=f"Bearer {made['key']}") as program:
         async with holding_locks(database, LOCK_PROJECT, member.project_id) as blocked:
             await blocked.send(member.delete(program))
-            await blocked.execute(sql, member.person.user_id)
+            await blocked.execute(sql, member.user.user_id)
         assert_error(await blocked.requests[0], status, code)
     assert not await is_deleted(database, member)
 
@@ -208,15 +208,15 @@ async def test_blocked_team_key_request_is_rejected_when_the_key_is_revoked(
 
 
 async def test_blocked_request_creates_no_key_when_its_session_is_revoked(database: Database, create_user: Any) -> None:
-    person, bystander = await create_user(), await create_user()
+    user, bystander = await create_user(), await create_user()
     lock = "SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
-    async with holding_locks(database, lock, [person.user_id, bystander.user_id]) as blocked:
-        for each in (person, bystander):
+    async with holding_locks(database, lock, [user.user_id, bystander.user_id]) as blocked:
+        for each in (user, bystander):
             await blocked.send(each.client.post(KEYS, json={"name": "k"}))
-        await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
+        await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", user.user_id)
     assert_error(await blocked.requests[0], *SESSION_ENDED)
     assert (await blocked.requests[1]).status_code == 201
-    assert await count(database, "SELECT count(*) FROM api_keys WHERE user_id = $1", person.user_id) == 0
+    assert await count(database, "SELECT count(*) FROM api_keys WHERE user_id = $1", user.user_id) == 0
 
 
 @pytest.mark.parametrize("wait", ["user", "pool"])
@@ -224,22 +224,22 @@ async def test_blocked_request_creates_no_project_when_its_session_is_revoked(
     database: Database, create_user: Any, wait: str
 ) -> None:
     """The write is a single statement without a transaction, unless it waits for a row or a connection."""
-    person, bystander = await create_user(), await create_user()
+    user, bystander = await create_user(), await create_user()
     lock = "SELECT id FROM users WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
-    async with holding_locks(database, lock, [person.user_id, bystander.user_id]) as blocked:
+    async with holding_locks(database, lock, [user.user_id, bystander.user_id]) as blocked:
         connections = AsyncExitStack()
         while wait == "pool" and database.write.in_use < database.settings.db_pool_size:
             await (await connections.enter_async_context(database.session())).raw()
-        for each in (person, bystander):
+        for each in (user, bystander):
             await blocked.send(each.client.post(PROJECTS, json={"name": "Website"}), waiting=wait == "user")
         if wait == "pool":
             await wait_until(lambda: are_queued(database, 2))
         await asyncio.wait(blocked.requests, timeout=2 * authorization.FRESH_SECONDS)
         await connections.aclose()
-        await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
+        await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", user.user_id)
     assert_error(await blocked.requests[0], *SESSION_ENDED)
     assert (await blocked.requests[1]).status_code == 201
-    assert await count(database, "SELECT count(*) FROM projects WHERE created_by = $1", person.user_id) == 0
+    assert await count(database, "SELECT count(*) FROM projects WHERE created_by = $1", user.user_id) == 0
 
 
 async def are_queued(database: Database, number: int) -> bool:
@@ -277,15 +277,15 @@ async def test_request_that_took_long_is_authorized_again_without_a_lock_wait(
 ) -> None:
     """The wait for a unique name is not a lock wait of the request: only the elapsed time shows it."""
     monkeypatch.setattr(authorization, "FRESH_SECONDS", 0.0)
-    person = await create_user()
+    user = await create_user()
     columns = "id, name, slug, auto_join_domains, require_mfa, created_at, updated_at"
     insert = f"INSERT INTO teams ({columns}) VALUES (gen_random_uuid(), 'A', 'acme', '{{}}', false, now(), now())"
     with pytest.raises(RuntimeError, match="not committed"):
         async with holding_locks(database, insert) as blocked:
-            await blocked.send(person.client.post(TEAMS, json={"name": "Acme", "slug": "acme"}))
+            await blocked.send(user.client.post(TEAMS, json={"name": "Acme", "slug": "acme"}))
             async with database.session() as session:
                 sql = "UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1"
-                await (await session.raw()).execute(sql, person.user_id)
+                await (await session.raw()).execute(sql, user.user_id)
             raise RuntimeError("not committed")
     assert_error(await blocked.requests[0], *SESSION_ENDED)
     assert await count(database, "SELECT count(*) FROM teams WHERE slug = 'acme'") == 0
@@ -296,14 +296,14 @@ async def test_request_waiting_for_an_idempotency_key_is_rejected_when_its_sessi
     app: Api, start_instance: Any, database: Database, create_user: Any, two_processes: bool
 ) -> None:
     """Two requests with one key, in one process or in two: both are rejected, and the key is released."""
-    person = await create_user()
-    headers = {"Idempotency-Key": "one-and-the-same", "Authorization": f"Bearer {person.token}"}
+    user = await create_user()
+    headers = {"Idempotency-Key": "one-and-the-same", "Authorization": f"Bearer {user.token}"}
     async with make_client(await start_instance() if two_processes else app) as other:
         lock = "SELECT id FROM users WHERE id = $1 FOR UPDATE"
-        async with holding_locks(database, lock, person.user_id) as blocked:
-            await blocked.send(person.client.post(KEYS, json={"name": "k"}, headers=headers))
+        async with holding_locks(database, lock, user.user_id) as blocked:
+            await blocked.send(user.client.post(KEYS, json={"name": "k"}, headers=headers))
             await blocked.send(other.post(KEYS, json={"name": "k"}, headers=headers), waiting=two_processes)
-            await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", person.user_id)
+            await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", user.user_id)
         for response in await asyncio.gather(*blocked.requests):
             assert_error(response, *SESSION_ENDED)
     assert await count(database, "SELECT count(*) FROM api_keys") == 0
@@ -322,8 +322,8 @@ async def test_stored_response_is_not_replayed_when_the_session_is_revoked_durin
     assert await count(database, "SELECT count(*) FROM projects") == 1
 
 
-def get_session_id(person: SignedInUser) -> str:
-    payload = person.token.split(".")[1]
+def get_session_id(user: SignedInUser) -> str:
+    payload = user.token.split(".")[1]
     return str(json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"])
 
 
@@ -332,24 +332,24 @@ async def test_request_can_revoke_its_own_authorization(
 ) -> None:
     """A revocation by the transaction itself does not reject it, however long it took."""
     monkeypatch.setattr(authorization, "FRESH_SECONDS", 0.0)
-    person = member.person
-    assert_success(await person.client.delete(f"{TEAMS}/{member.team['id']}/members/{person.user_id}"))
+    user = member.user
+    assert_success(await user.client.delete(f"{TEAMS}/{member.team['id']}/members/{user.user_id}"))
     assert await count(database, "SELECT count(*) FROM memberships WHERE role = 'editor'") == 0
-    assert_success(await person.client.delete(f"/api/v1/auth/sessions/{get_session_id(person)}"))
-    assert_error(await person.client.get("/api/v1/app/users/me"), *SESSION_ENDED)
+    assert_success(await user.client.delete(f"/api/v1/auth/sessions/{get_session_id(user)}"))
+    assert_error(await user.client.get("/api/v1/app/users/me"), *SESSION_ENDED)
 
 
 async def test_revocation_commits_before_or_after_a_concurrent_request(database: Database, create_user: Any) -> None:
     """After a session is revoked, its concurrent requests commit no more rows."""
     for _ in range(5):
-        person = await create_user()
+        user = await create_user()
         rows = "SELECT count(*) FROM api_keys WHERE user_id = $1"
-        requests = [asyncio.create_task(person.client.post(KEYS, json={"name": f"{n}"})) for n in range(8)]
+        requests = [asyncio.create_task(user.client.post(KEYS, json={"name": f"{n}"})) for n in range(8)]
         await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
         async with database.session() as session:
             sql = "UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1"
-            await (await session.raw()).execute(sql, person.user_id)
-        present = await count(database, rows, person.user_id)
+            await (await session.raw()).execute(sql, user.user_id)
+        present = await count(database, rows, user.user_id)
         responses = await asyncio.gather(*requests)
-        assert await count(database, rows, person.user_id) == present, [response.status_code for response in responses]
+        assert await count(database, rows, user.user_id) == present, [response.status_code for response in responses]
         assert sum(response.status_code == 201 for response in responses) == present

@@ -30,8 +30,8 @@ async def thief(app: Api) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def make_key(person: RegisteredUser, **fields: object) -> str:
-    made = await person.send("POST", "/app/api-keys", {"name": "Import", **fields})
+async def make_key(user: RegisteredUser, **fields: object) -> str:
+    made = await user.send("POST", "/app/api-keys", {"name": "Import", **fields})
     assert made.status_code == 201, made.text
     return str(made.json()["key"])
 
@@ -40,9 +40,9 @@ async def api_key_status(http: httpx.AsyncClient, key: str) -> int:
     return (await http.get("/api/v1/app/users/me", headers={"Authorization": f"Bearer {key}"})).status_code
 
 
-async def reset_password(http: httpx.AsyncClient, person: RegisteredUser, mailbox: Mailbox) -> None:
-    assert (await post(http, "/password/forgot", {"email": person.email})).status_code == 202
-    token = (await mailbox.latest(person.email)).token
+async def reset_password(http: httpx.AsyncClient, user: RegisteredUser, mailbox: Mailbox) -> None:
+    assert (await post(http, "/password/forgot", {"email": user.email})).status_code == 202
+    token = (await mailbox.latest(user.email)).token
     assert (await post(http, "/password/reset", {"token": token, "password": NEW_PASSWORD})).status_code == 204
 
 
@@ -116,10 +116,10 @@ async def is_allowed(throttle: Throttle, email: str, ip: str) -> bool:
     return True
 
 
-async def use_session(thief: httpx.AsyncClient, person: RegisteredUser, app: Api) -> None:
-    bearer = {"Authorization": f"Bearer {person.access_token}"}
+async def use_session(thief: httpx.AsyncClient, user: RegisteredUser, app: Api) -> None:
+    bearer = {"Authorization": f"Bearer {user.access_token}"}
     assert (await thief.get("/api/v1/app/users/me", headers=bearer)).status_code == 200
-    assert (await post(thief, "/refresh", {"refresh_token": person.refresh_token})).status_code == 200
+    assert (await post(thief, "/refresh", {"refresh_token": user.refresh_token})).status_code == 200
     await app.state.auth_services.last_seen.flush(app.state.database)
 
 
@@ -150,8 +150,8 @@ async def test_password_reset_forgets_known_ips(
     database: Database,
     mailbox: Mailbox,
 ) -> None:
-    for person in (ada, bea):
-        assert (await sign_in(thief, person.email)).status_code == 200
+    for user in (ada, bea):
+        assert (await sign_in(thief, user.email)).status_code == 200
 
     await reset_password(http, ada, mailbox)
 

@@ -221,10 +221,10 @@ async def test_refresh_extends_a_session_up_to_its_maximum_lifetime(
 
 
 async def test_deactivated_user_cannot_refresh(http: httpx.AsyncClient, mailbox: Mailbox, database: Database) -> None:
-    person = await create_registered_user(http, mailbox)
+    user = await create_registered_user(http, mailbox)
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE users SET is_active = false")
-    assert error_code(await post_refresh(http, person.refresh_token)) == "INVALID_REFRESH_TOKEN"
+    assert error_code(await post_refresh(http, user.refresh_token)) == "INVALID_REFRESH_TOKEN"
 
 
 async def test_refresh_tokens_are_stored_only_as_hashes(ada: RegisteredUser, database: Database) -> None:

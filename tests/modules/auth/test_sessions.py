@@ -20,8 +20,8 @@ from undercroft.core.ids import new_id
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
-async def is_signed_in(person: RegisteredUser) -> bool:
-    return (await person.get("/app/users/me")).status_code == 200
+async def is_signed_in(user: RegisteredUser) -> bool:
+    return (await user.get("/app/users/me")).status_code == 200
 
 
 async def test_user_lists_own_sessions_with_device_and_ip(app: Api, ada: RegisteredUser) -> None:

@@ -255,9 +255,9 @@ async def test_verification_page_in_the_registering_browser_needs_only_the_butto
     assert (again.status_code, "already confirmed" in again.text) == (400, True)
 
 
-async def request_email_change(person: RegisteredUser, to: str) -> None:
+async def request_email_change(user: RegisteredUser, to: str) -> None:
     body = {"new_email": to, "current_password": PASSWORD}
-    assert (await person.send("POST", "/auth/email/change", body)).status_code == 202
+    assert (await user.send("POST", "/auth/email/change", body)).status_code == 202
 
 
 async def test_email_change_is_rejected_on_another_device_without_a_session(

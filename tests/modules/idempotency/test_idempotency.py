@@ -214,11 +214,13 @@ async def test_secret_response_is_returned_once_and_not_stored(shop: AsyncClient
 async def test_sign_in_issues_tokens_once_for_a_key(client: AsyncClient, database: Database, create_user: Any) -> None:
     from undercroft.core.security import passwords
 
-    person, once = await create_user(), key()
-    hashed = await passwords.hash("correct horse battery", subject=person.email)
+    account, once = await create_user(), key()
+    hashed = await passwords.hash("correct horse battery", subject=account.email)
     async with database.session() as session:
-        await (await session.raw()).execute("UPDATE users SET password_hash = $1 WHERE id = $2", hashed, person.user_id)
-    body = {"email": person.email, "password": "wrong wrong wrong"}
+        await (await session.raw()).execute(
+            "UPDATE users SET password_hash = $1 WHERE id = $2", hashed, account.user_id
+        )
+    body = {"email": account.email, "password": "wrong wrong wrong"}
     assert_refused(await client.post("/api/v1/auth/login", json=body, headers=once), 401, "INVALID_CREDENTIALS")
     body["password"] = "correct horse battery"
     assert (await client.post("/api/v1/auth/login", json=body, headers=once)).status_code == 200

@@ -53,51 +53,51 @@ async def execute(database: Database, sql: str, *values: Any) -> None:
 
 
 async def test_impersonation_reads_the_data_of_the_user(app: Api, create_user: Any) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    made = (await person.client.post("/api/v1/app/projects", json={"name": "Website"})).json()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    made = (await target.client.post("/api/v1/app/projects", json={"name": "Website"})).json()
+    async with await impersonating_client(app, admin, target) as client:
         me = (await client.get(ME)).json()
-        assert (me["id"], me["impersonated_by"]) == (str(person.user_id), str(admin.user_id))
+        assert (me["id"], me["impersonated_by"]) == (str(target.user_id), str(admin.user_id))
         (seen,) = (await client.get("/api/v1/app/projects")).json()["items"]
         assert seen["id"] == made["id"]
-    assert (await person.client.get(ME)).json()["impersonated_by"] is None
+    assert (await target.client.get(ME)).json()["impersonated_by"] is None
 
 
 async def test_impersonation_token_is_short_lived_with_an_actor_claim_and_no_refresh_token(
     app: Api, create_user: Any
 ) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    response = (await impersonate(admin, person)).json()
+    admin, target = await create_user(role=ADMIN), await create_user()
+    response = (await impersonate(admin, target)).json()
     assert set(response) == {"access_token", "token_type", "expires_in", "user_id", "session_id"}
     assert 0 < response["expires_in"] <= 15 * 60
     payload = response["access_token"].split(".")[1]
     claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    assert (claims["sub"], claims["act"]) == (str(person.user_id), {"sub": str(admin.user_id)})
+    assert (claims["sub"], claims["act"]) == (str(target.user_id), {"sub": str(admin.user_id)})
     assert claims["exp"] - claims["iat"] <= 15 * 60
 
 
 async def test_audit_entries_name_the_impersonator(app: Api, create_user: Any, database: Database) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         await client.post(END)
     started, ended = [
         (await entries(database, action=action))[-1] for action in ("impersonation.started", "impersonation.ended")
     ]
     assert (started["user_id"], started["impersonator_id"]) == (admin.user_id, None)
-    assert (started["target_id"], started["details"]["reason"]) == (person.user_id, "[personal]")
+    assert (started["target_id"], started["details"]["reason"]) == (target.user_id, "[personal]")
     texts = (await personal_rows(database, started))[0]
-    assert (texts["person_id"], texts["values"]) == (person.user_id, {"details": {"reason": "Ticket 4711"}})
-    assert (ended["user_id"], ended["impersonator_id"]) == (person.user_id, admin.user_id)
+    assert (texts["person_id"], texts["values"]) == (target.user_id, {"details": {"reason": "Ticket 4711"}})
+    assert (ended["user_id"], ended["impersonator_id"]) == (target.user_id, admin.user_id)
 
 
 async def test_access_log_names_the_impersonator(
     app: Api, create_user: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
+    admin, target = await create_user(role=ADMIN), await create_user()
     reported: list[dict[str, Any]] = []
     write = logs.write_access
     monkeypatch.setattr(logs, "write_access", lambda facts: (reported.append(facts), write(facts))[1])
-    async with await impersonating_client(app, admin, person) as client:
+    async with await impersonating_client(app, admin, target) as client:
         reported.clear()
         await client.get(ME)
         await client.get("/api/v1/app/nothing")
@@ -117,8 +117,8 @@ def log() -> Iterator[io.StringIO]:
 
 
 async def test_console_log_names_the_impersonator(app: Api, create_user: Any, log: io.StringIO) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         logs.flush()
         log.seek(0)
         log.truncate()
@@ -139,10 +139,10 @@ async def get_own_session(admin: SignedInUser) -> str:
 
 
 async def test_impersonation_ends_when_the_administrator_signs_out(app: Api, create_user: Any) -> None:
-    admin, person, other = await create_user(role=ADMIN), await create_user(), await create_user(role=ADMIN)
+    admin, target, other = await create_user(role=ADMIN), await create_user(), await create_user(role=ADMIN)
     async with (
-        await impersonating_client(app, admin, person) as client,
-        await impersonating_client(app, other, person) as bystander,
+        await impersonating_client(app, admin, target) as client,
+        await impersonating_client(app, other, target) as bystander,
     ):
         assert (await admin.client.delete(f"{SIGN_OUT}/{await get_own_session(admin)}")).status_code == 204
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
@@ -161,16 +161,16 @@ async def test_impersonation_ends_when_the_administrator_signs_out(app: Api, cre
 async def test_impersonation_ends_with_the_session_that_started_it(
     app: Api, create_user: Any, database: Database, sql: str
 ) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         await execute(database, sql, admin.user_id)
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
-    assert (await person.client.get(ME)).status_code == 200
+    assert (await target.client.get(ME)).status_code == 200
 
 
 async def test_impersonation_ends_when_the_administrators_password_is_reset(app: Api, create_user: Any) -> None:
-    root, admin, person = await create_user(role=SUPERADMIN), await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    root, admin, target = await create_user(role=SUPERADMIN), await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         reset = await root.client.post(f"/api/v1/admin/users/{admin.user_id}/reset-password")
         assert reset.status_code in (200, 202, 204), reset.text
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
@@ -179,10 +179,10 @@ async def test_impersonation_ends_when_the_administrators_password_is_reset(app:
 async def test_blocked_impersonated_request_completes_or_is_rejected_when_the_administrator_signs_out(
     app: Api, create_user: Any, database: Database
 ) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         async with holding_locks(
-            database, "SELECT id FROM auth_sessions WHERE user_id = $1 FOR UPDATE", person.user_id
+            database, "SELECT id FROM auth_sessions WHERE user_id = $1 FOR UPDATE", target.user_id
         ) as blocked:
             await blocked.send(client.post(END))
             await blocked.execute("UPDATE auth_sessions SET revoked_at = now() WHERE user_id = $1", admin.user_id)
@@ -191,22 +191,22 @@ async def test_blocked_impersonated_request_completes_or_is_rejected_when_the_ad
 
 
 async def test_impersonation_ends_when_the_administrator_revokes_other_sessions(app: Api, create_user: Any) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         assert (await admin.client.delete("/api/v1/auth/sessions")).status_code == 204
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
     assert (await admin.client.get(ME)).status_code == 200
-    assert (await person.client.get(ME)).status_code == 200
+    assert (await target.client.get(ME)).status_code == 200
 
 
 async def test_impersonation_ends_on_request(app: Api, create_user: Any, database: Database) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         assert (await client.post(END)).status_code == 204
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
     assert_refused(await admin.client.post(END), 409, "NOT_IMPERSONATING")
     assert len(await entries(database, action="impersonation.ended")) == 1
-    assert (await person.client.get(ME)).status_code == 200
+    assert (await target.client.get(ME)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ async def test_impersonation_ends_on_request(app: Api, create_user: Any, databas
 async def test_impersonation_ends_when_the_administrator_loses_the_role_or_account(
     app: Api, create_user: Any, database: Database, sql: str
 ) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         assert (await client.get(ME)).status_code == 200
         await execute(database, sql, admin.user_id)
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
@@ -230,15 +230,15 @@ async def test_impersonation_ends_when_the_administrator_loses_the_role_or_accou
 async def test_impersonation_ends_when_the_user_becomes_an_administrator(
     app: Api, create_user: Any, database: Database
 ) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
-        await execute(database, "UPDATE users SET role = 'admin' WHERE id = $1", person.user_id)
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
+        await execute(database, "UPDATE users SET role = 'admin' WHERE id = $1", target.user_id)
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
 
 
 async def test_impersonation_expires_and_use_does_not_extend_it(app: Api, create_user: Any, database: Database) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         assert (await client.get(ME)).status_code == 200
         await app.state.auth_services.last_seen.flush(database)
         rows = await _sessions(database)
@@ -267,8 +267,8 @@ async def _sessions(database: Database) -> list[Any]:
 async def test_impersonation_is_allowed_by_role(
     app: Api, create_user: Any, database: Database, admin_role: PlatformRole, target_role: PlatformRole, allowed: bool
 ) -> None:
-    admin, person = await create_user(role=admin_role), await create_user(role=target_role)
-    response = await impersonate(admin, person)
+    admin, target = await create_user(role=admin_role), await create_user(role=target_role)
+    response = await impersonate(admin, target)
     if allowed:
         assert response.status_code == 200
         return
@@ -277,43 +277,43 @@ async def test_impersonation_is_allowed_by_role(
 
 
 async def test_impersonation_of_oneself_and_nested_impersonation_are_rejected(app: Api, create_user: Any) -> None:
-    superadmin, admin, person = await create_user(role=SUPERADMIN), await create_user(role=ADMIN), await create_user()
+    superadmin, admin, target = await create_user(role=SUPERADMIN), await create_user(role=ADMIN), await create_user()
     assert_refused(await impersonate(admin, admin), 403, "IMPERSONATION_NOT_ALLOWED")
     async with await impersonating_client(app, superadmin, admin) as client:
-        response = await client.post(f"/api/v1/admin/users/{person.user_id}/impersonate", json=REASON)
+        response = await client.post(f"/api/v1/admin/users/{target.user_id}/impersonate", json=REASON)
         assert_refused(response, 403, "IMPERSONATION_FORBIDDEN")
-    assert_refused(await impersonate(person, admin), 403, "PERMISSION_DENIED")
+    assert_refused(await impersonate(target, admin), 403, "PERMISSION_DENIED")
 
 
 async def test_impersonation_of_an_inactive_or_unknown_user_is_rejected(create_user: Any, database: Database) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    await execute(database, "UPDATE users SET is_active = false WHERE id = $1", person.user_id)
-    assert_refused(await impersonate(admin, person), 409, "PERSON_INACTIVE")
+    admin, target = await create_user(role=ADMIN), await create_user()
+    await execute(database, "UPDATE users SET is_active = false WHERE id = $1", target.user_id)
+    assert_refused(await impersonate(admin, target), 409, "PERSON_INACTIVE")
     response = await admin.client.post(f"/api/v1/admin/users/{new_id()}/impersonate", json=REASON)
     assert_refused(response, 404, "USER_NOT_FOUND")
 
 
 @pytest.mark.parametrize("reason", [None, "", "  ", "x", "x" * 501])
 async def test_impersonation_requires_a_reason(create_user: Any, reason: str | None) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    response = await admin.client.post(f"/api/v1/admin/users/{person.user_id}/impersonate", json={"reason": reason})
+    admin, target = await create_user(role=ADMIN), await create_user()
+    response = await admin.client.post(f"/api/v1/admin/users/{target.user_id}/impersonate", json={"reason": reason})
     assert_refused(response, 422, "VALIDATION_ERROR")
 
 
 async def test_impersonation_session_is_hidden_from_the_user_who_can_still_revoke_it(
     app: Api, create_user: Any
 ) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
-        assert (await person.client.get("/api/v1/auth/sessions")).json()["total"] == 1
-        assert (await person.client.delete("/api/v1/auth/sessions")).status_code == 204
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
+        assert (await target.client.get("/api/v1/auth/sessions")).json()["total"] == 1
+        assert (await target.client.delete("/api/v1/auth/sessions")).status_code == 204
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
 
 
 async def test_impersonation_session_is_rejected_without_the_actor_claim(app: Api, create_user: Any) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    response = (await impersonate(admin, person)).json()
-    without_actor = await app.state.auth_services.tokens.issue(person.user_id, response["session_id"])
+    admin, target = await create_user(role=ADMIN), await create_user()
+    response = (await impersonate(admin, target)).json()
+    without_actor = await app.state.auth_services.tokens.issue(target.user_id, response["session_id"])
     async with make_client(app, Authorization=f"Bearer {without_actor.token}") as client:
         assert_refused(await client.get(ME), 401, "SESSION_ENDED")
 
@@ -321,8 +321,8 @@ async def test_impersonation_session_is_rejected_without_the_actor_claim(app: Ap
 async def test_impersonated_principal_takes_one_statement(
     app: Api, create_user: Any, statements: StatementRecorder
 ) -> None:
-    admin, person = await create_user(role=ADMIN), await create_user()
-    async with await impersonating_client(app, admin, person) as client:
+    admin, target = await create_user(role=ADMIN), await create_user()
+    async with await impersonating_client(app, admin, target) as client:
         await client.get(ME)
         await statements.clear()
         await client.get(ME)
@@ -349,16 +349,16 @@ async def row_counts(database: Database) -> dict[str, int]:
 
 
 async def test_impersonation_is_read_only_on_every_route(app: Api, create_user: Any, database: Database) -> None:
-    admin, person = await create_user(role=SUPERADMIN), await create_user(role=ADMIN)
-    team = (await person.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
+    admin, target = await create_user(role=SUPERADMIN), await create_user(role=ADMIN)
+    team = (await target.client.post("/api/v1/app/teams", json={"name": "Acme"})).json()["id"]
     attempted = set()
-    async with await impersonating_client(app, admin, person) as client:
+    async with await impersonating_client(app, admin, target) as client:
         before = await row_counts(database)
         for route in app.routes:
             if not isinstance(route, APIRoute) or not depends_on(route, current_principal):
                 continue
             path = re.sub(
-                r"\{[^}]*\}", lambda name: team if name[0] == "{team_id}" else str(person.user_id), route.path
+                r"\{[^}]*\}", lambda name: team if name[0] == "{team_id}" else str(target.user_id), route.path
             )
             for method in route.methods or ():
                 if f"{method} {route.path}" in ALLOWED:
@@ -371,7 +371,7 @@ async def test_impersonation_is_read_only_on_every_route(app: Api, create_user: 
                     assert "IMPERSONATION_FORBIDDEN" not in response.text, path
         assert await row_counts(database) == before
     assert len(attempted) > 60
-    assert (await person.client.get(ME)).status_code == 200
+    assert (await target.client.get(ME)).status_code == 200
 
 
 def test_only_allowed_routes_accept_writes_during_impersonation(app: Api) -> None:

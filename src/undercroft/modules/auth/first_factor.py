@@ -20,8 +20,8 @@ class FirstFactor(Struct, frozen=True, omit_defaults=True):
     identity: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        made: dict[str, Any] = msgspec.to_builtins(self)
-        return made
+        encoded: dict[str, Any] = msgspec.to_builtins(self)
+        return encoded
 
     @classmethod
     def from_json(cls, stored: dict[str, Any] | None) -> "FirstFactor":

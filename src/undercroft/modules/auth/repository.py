@@ -45,14 +45,14 @@ class SessionRepository(Repository[AuthSession]):
 
     async def is_from_new_ip(self, session_id: UUID) -> bool:
         """Whether the session's user has signed in before, but never from this IP address."""
-        mine, other = aliased(AuthSession), aliased(AuthSession)
-        others = (col(other.user_id) == col(mine.user_id)) & (col(other.id) != col(mine.id))
-        here = func.bool_or(col(other.started_ip) == col(mine.started_ip))
+        current, other = aliased(AuthSession), aliased(AuthSession)
+        others = (col(other.user_id) == col(current.user_id)) & (col(other.id) != col(current.id))
+        same_ip = func.bool_or(col(other.started_ip) == col(current.started_ip))
         query = (
-            select(func.count(), func.coalesce(here, False))
-            .select_from(mine)
+            select(func.count(), func.coalesce(same_ip, False))
+            .select_from(current)
             .join(other, others & col(other.impersonator_id).is_(None))
-            .where(col(mine.id) == session_id)
+            .where(col(current.id) == session_id)
         )
         row: Any = (await self._session.execute(query)).one()
         return bool(row[0] > 0 and not row[1])

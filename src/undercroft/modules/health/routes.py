@@ -21,6 +21,7 @@ LIVENESS_BODY = Liveness(status=HealthStatus.HEALTHY, version=__version__).model
 @root.get("/health", response_model=Liveness, summary="Liveness check", operation_id="health.root")
 @public.get("", response_model=Liveness, summary="Liveness check", operation_id="health.live")
 async def live() -> Response:
+    """Returns 200 while the process serves requests. It checks no dependencies."""
     return Response(LIVENESS_BODY, media_type="application/json")
 
 
@@ -31,6 +32,7 @@ async def live() -> Response:
     responses={503: {"model": Readiness, "description": "A required component is down."}},
 )
 async def ready(request: Request, response: Response) -> Readiness:
+    """Checks every component. Returns 503 if a required component is down."""
     readings = await cast(Health, request.app.state.health).check_all()
     status = overall_status(readings)
     response.status_code = 503 if status is HealthStatus.UNHEALTHY else 200

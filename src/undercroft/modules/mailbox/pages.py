@@ -57,7 +57,7 @@ async def mailbox(
         csp=PAGE_POLICY,
         mails=await repository.list_newest(to=to, limit=MAX_MAILS),
         mail=mail,
-        gone=bool(id and mail is None),
+        is_deleted=bool(id and mail is None),
         to=to,
         view=_available_view(view, mail),
         text=_linkify(mail.text) if mail else "",

@@ -123,9 +123,9 @@ async def verify_email(
     user, started = await registration.verify_and_sign_in(
         auth_services.database, verification, client=client, kind=body.session
     )
-    made = await build_sign_in_response(auth_services, response, user, started, body.session)
-    verified = VerifiedTokens if isinstance(made, TokenPair) else VerifiedSession
-    return verified(**dict(made), has_password=user.password_hash is not None)
+    signed_in = await build_sign_in_response(auth_services, response, user, started, body.session)
+    verified = VerifiedTokens if isinstance(signed_in, TokenPair) else VerifiedSession
+    return verified(**dict(signed_in), has_password=user.password_hash is not None)
 
 
 @sign_in.post(
