@@ -1,4 +1,4 @@
-"""`make acceptance`, or `python -m acceptance 2 7` for some of the lines."""
+"""`make acceptance`: runs all acceptance scenarios; `python -m acceptance 2 7` runs some of them."""
 
 import asyncio
 import sys
@@ -12,21 +12,21 @@ from acceptance.report import ScenarioReport
 from acceptance.stack import Stack, running_stack
 
 SHARED_STACK = {
-    2: "A newcomer's way, from registering to restoring a deleted project",
-    8: "Fifty parallel registrations and refreshes",
-    5: "Jobs survive killed workers and a restarted PostgreSQL",
-    6: "PostgreSQL and Valkey stopped under load",
-    7: "schemathesis over the whole schema",
+    2: "Sign-up flow, from registration to restoring a deleted project",
+    8: "Fifty concurrent registrations and token refreshes",
+    5: "Jobs survive killed workers and a restart of PostgreSQL",
+    6: "Outages of PostgreSQL and Valkey under load",
+    7: "API fuzzing with schemathesis",
     9: "Production refuses weak secrets, and no secret is logged",
-    13: "A stranger who registers the addresses of others",
-    11: "One client that floods the server with connections",
-    14: "Requests that wait while their caller is revoked",
+    13: "Registration of other people's email addresses",
+    11: "Connection flood by one client",
+    14: "Revocation of access while requests are waiting",
 }
 OWN_STACK = {
-    1: "One command, and what a kill -9 may not leave behind",
-    10: "Another PostgreSQL, and a wheel in an empty environment",
-    12: "Connections lost while saving, a failover, a full disk",
-    15: "Jobs that block, outlast their timeout or ignore cancellation never run twice at once",
+    1: "Startup, shutdown, and kill -9 of each process",
+    10: "External PostgreSQL, and the wheel in an empty environment",
+    12: "Lost connections during writes, a failover, a full disk",
+    15: "Jobs that block, exceed their timeout or ignore cancellation never run twice at the same time",
 }
 MODULES = {
     1: "startup",
@@ -49,7 +49,7 @@ console = Console()
 def main() -> int:
     chosen = {int(argument) for argument in sys.argv[1:]} or {*SHARED_STACK, *OWN_STACK}
     if unknown := chosen - {*SHARED_STACK, *OWN_STACK}:
-        console.print(f"There is no line {unknown}; choose from {sorted({*SHARED_STACK, *OWN_STACK})}.")
+        console.print(f"There is no scenario {unknown}. Available: {sorted({*SHARED_STACK, *OWN_STACK})}.")
         return 2
     reports = asyncio.run(run_scenarios(chosen))
     return summarize(reports)
@@ -72,8 +72,8 @@ async def run_and_report(line: int, title: str, *stack: Stack) -> ScenarioReport
     report, started = ScenarioReport(console), time.monotonic()
     try:
         await import_module(f"acceptance.{MODULES[line]}").run_scenario(*stack, report)
-    except Exception as fault:
-        report.check(False, "the line could be tried to its end", f"{type(fault).__name__}: {fault}")
+    except Exception as error:
+        report.check(False, "the scenario runs to its end", f"{type(error).__name__}: {error}")
     console.print(f"  [dim]{time.monotonic() - started:.0f} s[/]")
     return report
 
@@ -82,7 +82,7 @@ def summarize(reports: dict[int, ScenarioReport]) -> int:
     console.print()
     for line, report in sorted(reports.items()):
         word = "[green]passes[/]" if report.passed else "[bold red]fails[/]"
-        console.print(f"line {line:2} {word}  {report.checks - len(report.failures)} of {report.checks}")
+        console.print(f"scenario {line:2} {word}  {report.checks - len(report.failures)} of {report.checks}")
         for failure in report.failures:
             console.print(f"         {escape(failure[:200])}")
     return 0 if all(report.passed for report in reports.values()) else 1

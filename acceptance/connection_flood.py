@@ -1,4 +1,4 @@
-"""One client that floods the server with connections: others, and its own later requests, are still served.
+"""Scenario 11: one client floods the server with connections; other clients and its later requests are still served.
 
 Every attack runs in a process of its own (`python -m acceptance.connection_flood NAME PORT`), sends to 127.0.0.1 only,
 and ends after `SECONDS`.
@@ -18,11 +18,11 @@ from acceptance.processes import PROC, Process
 from acceptance.report import ScenarioReport
 from acceptance.stack import REPOSITORY, Stack, free_port
 from acceptance.startup import PROCESS_MATCHERS
-from undercroft.cli._run import PARENT_DEATH_VARIABLE
+from undercroft.cli._run import SUPERVISED_VARIABLE
 
 CONNECTIONS, SECONDS = 1_500, 6.0
 POOL_CONNECTIONS = 40
-"""Files that a worker may open for the first time meanwhile: connections to the database and to Valkey."""
+"""Files that a worker may open for the first time during an attack: connections to the database and to Valkey."""
 FRACTION, P99, GROWTH = 0.99, 2.0, 250
 """Of the requests beside an attack: how many succeed, and in what time (seconds); megabytes that the processes grow."""
 SETTLE_SECONDS = 15
@@ -46,7 +46,7 @@ async def run_scenario(stack: Stack, report: ScenarioReport) -> None:
 
 @asynccontextmanager
 async def _serve(stack: Stack, workers: int) -> AsyncIterator[int]:
-    """`undercroft serve` with so many workers, on the database of the stack."""
+    """Run `undercroft serve` with this many workers on the database of the stack."""
     settings = read_environment(
         next(process for process in stack.processes if PROCESS_MATCHERS["the API server"](process))
     )
@@ -75,7 +75,7 @@ async def _serve(stack: Stack, workers: int) -> AsyncIterator[int]:
 def read_environment(process: Process) -> dict[str, str]:
     pairs = (PROC / str(process.pid) / "environ").read_bytes().split(b"\0")
     settings = {name.decode(): value.decode() for name, _, value in (pair.partition(b"=") for pair in pairs) if name}
-    settings.pop(PARENT_DEATH_VARIABLE, None)  # this server is not a child of the stack's supervisor
+    settings.pop(SUPERVISED_VARIABLE, None)  # this server is not a child of the stack's supervisor
     return settings
 
 
@@ -101,7 +101,7 @@ async def _check_attack(stack: Stack, port: int, name: str, workers: int, report
 
 @dataclass
 class Observations:
-    """What was seen beside an attack."""
+    """Measurements during an attack."""
 
     times: dict[str, list[float]] = field(default_factory=lambda: {address: [] for address in ADDRESSES.values()})
     failures: dict[str, int] = field(default_factory=dict)
@@ -115,7 +115,7 @@ class Usage:
 
 
 def _measure_usage(stack: Stack, port: int) -> Usage:
-    """Megabytes and open files of the processes that serve this port."""
+    """Return the memory in megabytes and the open files of the processes that serve this port."""
     every = stack.processes
     tree = {process.pid for process in every if f"--port {port}" in process.command}
     tree |= {process.pid for process in every if process.parent in tree}
@@ -128,7 +128,7 @@ def _measure_usage(stack: Stack, port: int) -> Usage:
 
 
 async def _probe(port: int, address: str, observed: Observations) -> None:
-    """Requests on connections of their own, one after another, from the second second of the attack."""
+    """Send sequential requests on new connections, starting one second after the start of the attack."""
     await asyncio.sleep(1)
     end = time.monotonic() + SECONDS - 2
     while time.monotonic() < end:
@@ -204,7 +204,7 @@ async def _pipelined_requests(streams: Streams) -> None:
 
 
 async def _http2(streams: Streams) -> None:
-    """800 KB of references into the header table, which a decoder makes a list of 800,000 headers of."""
+    """Return 800 KB of references to the header table, which a decoder expands to 800,000 headers."""
     part = b"\x82" * 16_000
     frames = [_frame(4, 0, 0, b""), _frame(1, 0, 1, part), *(_frame(9, 0, 1, part) for _ in range(50))]
     await _send_and_read(streams, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"".join(frames))
@@ -248,7 +248,7 @@ ATTACKS: dict[str, FloodAttack] = {
 
 
 async def attack(name: str, port: int) -> None:
-    """As many connections at a time as one client may hope for, each opened again when the server closes it."""
+    """Open as many connections as one client may have, and reopen each when the server closes it."""
     raise_file_limit(CONNECTIONS + 100)
     with suppress(TimeoutError):
         async with asyncio.timeout(SECONDS):

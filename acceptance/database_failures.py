@@ -1,4 +1,4 @@
-"""Connections lost while saving, a failover, a full disk: what clients receive, and which rows there are."""
+"""Scenario 12: lost connections during writes, a failover and a full disk; checks responses and rows."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ MARKER, CREATES, CONCURRENCY, TIMEOUT = "cut-this-one", 100, 8, 15.0
 
 @dataclass(frozen=True)
 class CreateResult:
-    """A project that a client tried to create, and the code of what it received."""
+    """A project that a client tried to create, and the code of the response."""
 
     name: str
     key: str
@@ -44,7 +44,7 @@ async def run_scenario(report: ScenarioReport) -> None:
             if is_root:
                 await _full_disk(person, server, report)
             else:
-                report.note("not root: no disk of its own to fill")
+                report.note("skipped: filling a separate disk requires root")
 
 
 @asynccontextmanager
@@ -71,7 +71,7 @@ async def _lost_connections(person: UserClient, server: PostgresServer, proxy: P
 async def _check_retries(
     person: UserClient, server: PostgresServer, proxy: Proxy, cut: Cut, report: ScenarioReport
 ) -> None:
-    """With an Idempotency-Key the client simply sends it again, as often as it takes."""
+    """With an Idempotency-Key, the client repeats the request until it succeeds."""
     proxy.cut = cut
     first = await _create(person, [f"{MARKER} key {n} {cut.name}" for n in range(CREATES)], keys=True)
     proxy.cut = Cut.NEVER
@@ -82,7 +82,7 @@ async def _check_retries(
 
 
 async def _failover(person: UserClient, server: PostgresServer, proxy: Proxy, report: ScenarioReport) -> None:
-    """Pooled connections lead to a server that became a standby; new ones lead to the primary."""
+    """Pooled connections are to a server that became a standby; new connections are to the primary."""
     with server_folder() as folder:
         async with run_standby(server, folder) as standby:
             await _wait_until_replicated(server, standby)
@@ -123,7 +123,7 @@ async def _full_disk(person: UserClient, server: PostgresServer, report: Scenari
 
 
 async def _create(person: UserClient, names: Sequence[str], *, keys: bool = False) -> list[CreateResult]:
-    """Create projects, some at once; what their clients received."""
+    """Create projects, some concurrently; returns the codes that the clients received."""
     free = asyncio.Semaphore(CONCURRENCY)
 
     async def create(name: str) -> CreateResult:
@@ -148,7 +148,7 @@ def _code(response: httpx.Response) -> str:
 
 
 async def _rows(server: PostgresServer, sent: Sequence[CreateResult]) -> Counter[str]:
-    """How often each project exists, counted in the database once nothing runs there any more."""
+    """Count the rows of each project, after all statements in the database have ended."""
     connection = await asyncpg.connect(server.url)
     try:
         await _wait_until_idle(connection)
@@ -166,7 +166,7 @@ async def _wait_until_idle(connection: asyncpg.Connection) -> None:
 
 
 async def _wait_until_replicated(server: PostgresServer, standby: PostgresServer) -> None:
-    """Until the standby knows everything, sessions among it."""
+    """Wait until the standby has received all data, including sessions."""
     primary, replica = await asyncpg.connect(server.url), await asyncpg.connect(standby.url)
     try:
         written = await primary.fetchval("SELECT pg_current_wal_lsn()::text")

@@ -1,4 +1,4 @@
-"""Line 10: another PostgreSQL without Redis, and a wheel in an empty environment."""
+"""Scenario 10: an external PostgreSQL without Redis, and the wheel in an empty environment."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ VERSIONS = ("15", "16", "17", "18")
 
 @dataclass(frozen=True)
 class ExternalPostgres:
-    """A PostgreSQL of the distribution, and how its superuser reaches it."""
+    """A PostgreSQL of the distribution and the credentials of its superuser."""
 
     version: str
     port: int

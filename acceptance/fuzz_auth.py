@@ -1,6 +1,6 @@
-"""Loaded by schemathesis: signs in, anew whenever the run ended the session, and counts what was answered.
+"""Hooks for schemathesis: sign in, again when the session has ended, and count the responses.
 
-`FUZZ_EMAIL` and `FUZZ_PASSWORD` say who (nobody when empty), `FUZZ_URL` where, `FUZZ_COUNTS` where the counts go.
+Environment: `FUZZ_EMAIL` and `FUZZ_PASSWORD` (empty for anonymous requests), `FUZZ_URL`, and the file `FUZZ_COUNTS`.
 """
 
 import atexit

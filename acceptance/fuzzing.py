@@ -1,4 +1,4 @@
-"""Line 7: schemathesis over the whole schema, signed in and not."""
+"""Scenario 7: API fuzzing with schemathesis, anonymous and signed in."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ MINUTES = 20
 
 @dataclass
 class FuzzResult:
-    """What one run of schemathesis said and what was answered to it."""
+    """The output of a run of schemathesis and the counted responses."""
 
     code: int
     output: str
@@ -41,13 +41,13 @@ class FuzzResult:
 
 async def run_scenario(stack: Stack, report: ScenarioReport) -> None:
     async with stack.client() as http:
-        somebody = await sign_up(http)
-    people = {
+        user = await sign_up(http)
+    callers = {
         "not signed in": ("", "", ()),
-        "signed in": (somebody.email, somebody.password, ()),
+        "signed in": (user.email, user.password, ()),
         "as administrator": ("admin@example.com", stack.demo_password, ("--include-path-regex", "/admin/")),
     }
-    for who, (email, password, options) in people.items():
+    for who, (email, password, options) in callers.items():
         result = await _fuzz(stack, email, password, options)
         _check_result(who, result, report)
     await stack.wait_healthy(5)
@@ -55,10 +55,10 @@ async def run_scenario(stack: Stack, report: ScenarioReport) -> None:
 
 def _check_result(who: str, result: FuzzResult, report: ScenarioReport) -> None:
     server_errors = sum(count for status, count in result.statuses.items() if status >= 500)
-    report.check(result.responses, f"{who}: schemathesis ran", f"{result.responses} answers {_sorted(result)}")
+    report.check(result.responses, f"{who}: schemathesis ran", f"{result.responses} responses {_sorted(result)}")
     report.check(not server_errors, f"{who}: no 5xx", result.broken or 0)
     report.check(result.rate_limited < 0.01, f"{who}: under 1% are 429", f"{result.rate_limited:.2%}")
-    if not report.check(result.code == 0, f"{who}: every answer matches the schema", f"exit code {result.code}"):
+    if not report.check(result.code == 0, f"{who}: every response matches the schema", f"exit code {result.code}"):
         report.note(_failures(result.output))
 
 

@@ -1,4 +1,4 @@
-"""Line 5: jobs while their worker is killed ten times and PostgreSQL is restarted."""
+"""Scenario 5: jobs while their worker is killed ten times and PostgreSQL is restarted."""
 
 import asyncio
 import time
@@ -49,12 +49,12 @@ async def _kill_workers(stack: Stack, report: ScenarioReport) -> None:
 
 
 async def _kill_the_worker(stack: Stack) -> bool:
-    """Kill it a little after it is there (again)."""
+    """Kill the worker shortly after each start."""
     limit = time.monotonic() + 30
     while time.monotonic() < limit:
         if workers := [process for process in stack.processes if PROCESS_MATCHERS["the worker"](process)]:
             await asyncio.sleep(1.5)
-            with suppress(ProcessLookupError):  # it has ended by itself, with the database, and another one comes
+            with suppress(ProcessLookupError):  # it has ended because of the database, and is restarted
                 workers[-1].kill()
                 await asyncio.sleep(0.3)
                 return True

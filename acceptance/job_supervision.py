@@ -25,7 +25,7 @@ TOTAL = JOBS_PER_TASK * 3 + SHORT_JOBS
 
 
 class JobRun(NamedTuple):
-    """One run of a job as it was seen from inside; `end` is None when it never came to its end."""
+    """One run of a job, as recorded by the task; `end` is None if it did not end."""
 
     number: int
     pid: int
@@ -57,7 +57,7 @@ def _workers(stack: Stack) -> list[Process]:
 
 
 def _add_worker(stack: Stack) -> None:
-    """Another worker with the environment of the one that the stack started."""
+    """Start another worker with the environment of the stack's worker."""
     environ = Path(f"/proc/{_workers(stack)[0].pid}/environ").read_bytes().decode()
     environment = dict(line.split("=", 1) for line in environ.split("\0") if "=" in line)
     command = str(stack.folder / ".venv" / "bin" / "undercroft")
@@ -73,7 +73,7 @@ def _add_worker(stack: Stack) -> None:
 
 
 def _runs(stack: Stack) -> list[JobRun]:
-    """Every run so far. A job that runs twice in one process at the same time shows as two starts before an end."""
+    """Return all runs so far. A job that runs twice at once in a process has two starts before an end."""
     trace = stack.folder / ".undercroft" / "stubborn.txt"
     open_runs: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
     runs = []
@@ -88,7 +88,10 @@ def _runs(stack: Stack) -> list[JobRun]:
 
 
 async def _kill_a_busy_worker(stack: Stack, report: ScenarioReport) -> tuple[int, float]:
-    """Kill the worker that runs most, once blocked loops have outlasted the redelivery; its pid and the moment."""
+    """Kill the busiest worker after event loops were blocked for longer than the redelivery timeout.
+
+    Returns its process ID and the time.
+    """
     started = await _wait_until(lambda: sum(run.number >= SHORT_JOBS for run in _runs(stack)) >= WORKERS, 60)
     report.check(started, "jobs that do not stop have started")
     await asyncio.sleep(REDELIVERY_SECONDS * 2)

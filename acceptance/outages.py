@@ -1,4 +1,4 @@
-"""Line 6: what clients see while PostgreSQL or Valkey is away, and how soon it is over."""
+"""Scenario 6: responses during outages of PostgreSQL and Valkey, and the time of recovery."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ CLIENTS, OUTAGE_SECONDS, RECOVERY = 8, 10, 5
 
 @dataclass
 class Load:
-    """What was answered to a steady load, and when."""
+    """The responses to a steady load, with their times."""
 
     responses: list[tuple[float, int]] = field(default_factory=list)
     malformed: list[str] = field(default_factory=list)
@@ -66,9 +66,9 @@ async def _client(person: UserClient, load: Load, number: int) -> None:
             started = time.monotonic()
             try:
                 response = await person.send(method, path, body)
-            except httpx.HTTPError as fault:
+            except httpx.HTTPError as error:
                 load.responses.append((time.monotonic(), 599))
-                load.malformed.append(repr(fault))
+                load.malformed.append(repr(error))
                 continue
             load.responses.append((time.monotonic(), response.status_code))
             load.slowest = max(load.slowest, time.monotonic() - started)
@@ -118,7 +118,7 @@ async def _check_recovery(load: Load, back: float, when: str, report: ScenarioRe
     report.check(statuses[503] and not load.malformed, f"{when}: 503 in the one shape", load.malformed[:3] or statuses)
     good = load.statuses(back + RECOVERY)
     report.check(good and set(good) <= {200, 201}, f"{when}: then every request succeeds", dict(good))
-    report.note(f"slowest answer {load.slowest:.1f} s")
+    report.note(f"slowest response {load.slowest:.1f} s")
 
 
 async def _check_without_valkey(stack: Stack, person: UserClient, report: ScenarioReport) -> None:
@@ -135,18 +135,18 @@ async def _check_without_valkey(stack: Stack, person: UserClient, report: Scenar
         report.check(set(statuses) <= {200, 201}, "Valkey stopped: nothing fails", dict(statuses))
         reported = (ready.status_code, ready.json().get("status"))
         report.check(reported == (200, "degraded"), "and ready says `degraded`", reported)
-        report.note(f"slowest answer {load.slowest:.1f} s")
+        report.note(f"slowest response {load.slowest:.1f} s")
 
 
 def _process_tree(stack: Stack, part: str) -> list[int]:
-    """The server and its children."""
+    """Return the server and its child processes."""
     processes = stack.processes
     roots = {process.pid for process in processes if PROCESS_MATCHERS[part](process)}
     return [process.pid for process in processes if process.pid in roots or process.parent in roots]
 
 
 def _other_pids(stack: Stack) -> set[int]:
-    """The API server and the worker, by their ids."""
+    """Return the process IDs of the API server and the worker."""
     return {
         process.pid
         for process in stack.processes

@@ -1,4 +1,4 @@
-"""The processes of one stack, found by a mark in the environment that all of them inherit (Linux)."""
+"""Finds the processes of a stack by a marker in their inherited environment (Linux)."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ class Process:
 
 
 def list_processes(mark: str) -> list[Process]:
-    """Every living process that was started under this mark, or by one that was."""
+    """Return all running processes with this marker in their environment."""
     everything = {process.pid: process for process in _list_all()}
     ours = {pid for pid in everything if _has_mark(pid, mark)}
     grown = True

@@ -1,4 +1,4 @@
-"""Line 9: production with weak secrets refuses to start, and what clients keep secret is in no log."""
+"""Scenario 9: production refuses to start with weak secrets, and no secret of a client is logged."""
 
 from pathlib import Path
 

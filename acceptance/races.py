@@ -1,4 +1,4 @@
-"""Line 8: fifty at once, for one address and for one refresh token."""
+"""Scenario 8: fifty concurrent requests for one email address and for one refresh token."""
 
 import asyncio
 from collections import Counter
@@ -37,7 +37,7 @@ async def _check_registration_race(http: httpx.AsyncClient, report: ScenarioRepo
 
 
 async def _login(person: UserClient) -> int:
-    """The status of signing in, waiting as long as the throttle asks."""
+    """Sign in, wait as long as the throttle requires, and return the status."""
     while True:
         response = await person.login()
         if response.status_code not in (429, 503):
@@ -69,7 +69,7 @@ async def _check_refresh_race(http: httpx.AsyncClient, report: ScenarioReport) -
 
 
 async def _open_connections(http: httpx.AsyncClient) -> None:
-    """Have fifty open, so that what is sent at once also arrives at once."""
+    """Open fifty connections in advance, so that concurrent requests arrive concurrently."""
     await asyncio.gather(*(http.get("/health") for _ in range(CONCURRENCY)))
 
 

@@ -1,4 +1,4 @@
-"""What a line of acceptance found: every check with its figure, and whether all held."""
+"""The report of an acceptance scenario: all checks with their values and results."""
 
 from dataclasses import dataclass, field
 
@@ -8,14 +8,14 @@ from rich.markup import escape
 
 @dataclass
 class ScenarioReport:
-    """Collects the checks of one line; nothing stops at the first failure."""
+    """Collects the checks of a scenario, which continues after a failure."""
 
     console: Console
     failures: list[str] = field(default_factory=list)
     checks: int = 0
 
     def check(self, passed: object, claim: str, seen: object = "") -> bool:
-        """Note whether this claim holds; `seen` is the figure or the answer that shows it."""
+        """Record whether this claim is true; `seen` is the observed value."""
         self.checks += 1
         shown = f": {seen}" if seen != "" else ""
         mark = "[green]holds[/]" if passed else "[bold red]FAILS[/]"
@@ -24,8 +24,8 @@ class ScenarioReport:
             self.failures.append(claim + shown)
         return bool(passed)
 
-    def note(self, said: str) -> None:
-        self.console.print(f"  [dim]{escape(said)}[/]")
+    def note(self, text: str) -> None:
+        self.console.print(f"  [dim]{escape(text)}[/]")
 
     @property
     def passed(self) -> bool:

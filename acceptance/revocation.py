@@ -1,4 +1,4 @@
-"""Requests that wait while what they were authorized by is revoked: no row of theirs may commit afterwards."""
+"""Scenario 14: requests wait while their authorization is revoked; none of their rows may commit afterward."""
 
 import asyncio
 from collections import Counter
@@ -30,7 +30,7 @@ Revoke = Callable[[], Awaitable[httpx.Response]]
 
 @dataclass
 class RevocationRace:
-    """A crowd of requests parked on a row, and what revokes their caller meanwhile."""
+    """Concurrent requests that wait for a locked row, and the call that revokes their authorization."""
 
     name: str
     lock: tuple[str, str]
@@ -50,7 +50,7 @@ async def run_scenario(stack: Stack, report: ScenarioReport) -> None:
 
 
 async def _run(url: str, race: RevocationRace, report: ScenarioReport) -> None:
-    """Park the crowd, revoke, let go, and count at the database right after the revocation and at the end."""
+    """Block the requests, revoke, unblock, and count the rows right after the revocation and at the end."""
     holder, observer = await asyncpg.connect(url), await asyncpg.connect(url)
     try:
         async with _row_lock(holder, *race.lock):
@@ -77,7 +77,7 @@ async def _row_lock(holder: asyncpg.Connection, sql: str, key: str) -> AsyncIter
 
 
 async def _wait_for_waiters(observer: asyncpg.Connection, number: int) -> None:
-    """Wait until so many transactions wait for a lock. Of the crowd some wait in the pool, or for their key."""
+    """Wait until this many transactions wait for a lock. Other requests wait in the pool, or for their key."""
     async with asyncio.timeout(2):
         while await observer.fetchval(WAITING) < number:
             await asyncio.sleep(0.005)
@@ -88,7 +88,7 @@ async def _user_id(person: UserClient) -> str:
 
 
 async def _caller(http: httpx.AsyncClient) -> tuple[UserClient, UserClient, str]:
-    """Somebody signed in twice, and their id."""
+    """Create a user with two sessions; returns both clients and the user ID."""
     caller = await sign_up(http)
     other = UserClient(http, caller.email)
     await other.login()
@@ -96,7 +96,7 @@ async def _caller(http: httpx.AsyncClient) -> tuple[UserClient, UserClient, str]
 
 
 async def _other_session(person: UserClient) -> str:
-    """The session of this user that is not this one."""
+    """Return the user's other session."""
     listed = (await person.get(SESSIONS)).json()["items"]
     return str(next(each["id"] for each in listed if not each["current"]))
 
@@ -139,7 +139,7 @@ async def _deactivation(http: httpx.AsyncClient, root: UserClient) -> Revocation
 
 
 async def _team(http: httpx.AsyncClient) -> tuple[UserClient, UserClient, str, str]:
-    """An owner, an admin of the owner's team who joined by an invitation, the team and the admin's id."""
+    """Create an owner and an admin who joined by invitation; returns both, the team and the admin's ID."""
     owner, admin = await sign_up(http), await sign_up(http)
     team_id = (await owner.send("POST", TEAMS, {"name": "Acme"})).json()["id"]
     mails = len(await admin.mails(1))

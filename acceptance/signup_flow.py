@@ -1,4 +1,4 @@
-"""Line 2: a newcomer's whole way, from registering to restoring a deleted project."""
+"""Scenario 2: the complete flow of a new user, from registration to restoring a deleted project."""
 
 import asyncio
 from statistics import median
@@ -25,23 +25,23 @@ async def run_scenario(stack: Stack, report: ScenarioReport) -> None:
 
 async def _sign_up(person: UserClient, report: ScenarioReport) -> None:
     response = await person.register()
-    report.check(response.status_code == 202, "registering is accepted", response.status_code)
+    report.check(response.status_code == 202, "registration is accepted", response.status_code)
     mails = await person.mails(1)
-    if not report.check(len(mails) == 1, "the mailbox shows one mail", [mail["subject"] for mail in mails]):
-        raise LookupError("without the mail nothing else can be tried")
+    if not report.check(len(mails) == 1, "the mailbox contains one email", [mail["subject"] for mail in mails]):
+        raise LookupError("the scenario cannot continue without the email")
     verified = await person.verify(extract_token(mails[0]))
     report.check(verified.status_code == 200 and "access_token" in verified.json(), "its link verifies the address")
     again = await person.verify(extract_token(mails[0]))
     report.check(400 <= again.status_code < 500, "the link works once", again.status_code)
     report.check((await person.login()).status_code == 200, "signing in works")
     me = await person.me()
-    report.check(me.status_code == 200 and me.json()["email"] == person.email, "`me` is the one who signed in")
+    report.check(me.status_code == 200 and me.json()["email"] == person.email, "`me` is the current user")
 
 
 async def _refresh_and_reuse(person: UserClient, report: ScenarioReport) -> None:
     first = person.tokens["refresh_token"]
     second = (await person.refresh(first)).json()
-    report.check("access_token" in second, "refreshing gives a new pair")
+    report.check("access_token" in second, "refresh returns a new token pair")
     repeated = (await person.refresh(first)).json()
     same = repeated.get("refresh_token") == second.get("refresh_token")
     report.check(same, "a repeat within the interval returns the same successor")
@@ -50,24 +50,24 @@ async def _refresh_and_reuse(person: UserClient, report: ScenarioReport) -> None
     code = reused.json().get("error", {}).get("code")
     report.check(reused.status_code == 401 and code == "TOKEN_REUSED", "the old refresh token is refused", code)
     dead = await person.refresh(second["refresh_token"])
-    report.check(dead.status_code == 401, "and the whole family is dead", dead.status_code)
+    report.check(dead.status_code == 401, "and the session is revoked", dead.status_code)
     bearer = {"Authorization": f"Bearer {second['access_token']}"}
-    report.check((await person.me(bearer)).status_code == 401, "its access token too, at the next request")
-    report.check((await person.login()).status_code == 200, "signing in anew works")
+    report.check((await person.me(bearer)).status_code == 401, "its access token is refused at the next request")
+    report.check((await person.login()).status_code == 200, "signing in again works")
 
 
 async def _work_with_projects(person: UserClient, report: ScenarioReport) -> None:
     ids = [await _create(person, number) for number in range(PROJECTS)]
-    report.check(len(set(ids)) == PROJECTS, "25 projects are made", len(set(ids)))
+    report.check(len(set(ids)) == PROJECTS, "25 projects are created", len(set(ids)))
     page = (await person.get("/app/projects", page=2, size=10)).json()
     shape = {name: page[name] for name in ("total", "page", "size", "pages")}
     report.check(
         shape == {"total": PROJECTS, "page": 2, "size": 10, "pages": 3} and len(page["items"]) == 10,
-        "page 2 of size 10 has ten of them",
+        "page 2 of size 10 contains ten projects",
         shape,
     )
     found = (await person.get("/app/projects", q="Project 17")).json()
-    report.check([item["id"] for item in found["items"]] == [ids[17]], "search finds the one", found["total"])
+    report.check([item["id"] for item in found["items"]] == [ids[17]], "search finds the project", found["total"])
     await _check_cursor_pages(person, ids, report)
     await _delete_and_restore(person, ids[0], report)
 
@@ -93,7 +93,7 @@ async def _check_cursor_pages(person: UserClient, ids: list[str], report: Scenar
     walking = False
     inserted = await inserting
     once = all(seen.count(project) == 1 for project in ids)
-    report.check(once, "a cursor walk sees each exactly once while others insert", f"{inserted} inserted meanwhile")
+    report.check(once, "cursor pagination returns each project once during inserts", f"{inserted} inserted meanwhile")
     report.check(len(seen) == len(set(seen)), "and nothing twice", f"{len(seen)} seen")
 
 
@@ -116,7 +116,7 @@ async def _delete_and_restore(person: UserClient, project: str, report: Scenario
         (await person.send("POST", f"{path}/restore")).status_code,
         (await person.get(path)).status_code,
     ]
-    report.check(statuses == [204, 404, 200, 200], "a project is deleted softly and restored", statuses)
+    report.check(statuses == [204, 404, 200, 200], "a project is soft-deleted and restored", statuses)
 
 
 async def _check_repeated_registration(person: UserClient, report: ScenarioReport) -> None:
@@ -124,12 +124,12 @@ async def _check_repeated_registration(person: UserClient, report: ScenarioRepor
     unknown: list[float] = []
     responses: set[tuple[int, str]] = set()
     for _ in range(10):
-        for someone, times in ((person, known), (UserClient(person.http), unknown)):
+        for client, times in ((person, known), (UserClient(person.http), unknown)):
             started = perf_counter()
-            response = await someone.register()
+            response = await client.register()
             times.append((perf_counter() - started) * 1000)
             responses.add((response.status_code, _comparable_body(response)))
-    report.check(len(responses) == 1, "registering a known address looks the same", responses)
+    report.check(len(responses) == 1, "registration of a known address returns the same response", responses)
     difference = abs(median(known) - median(unknown)) / median(unknown)
     report.check(
         difference < 0.2,

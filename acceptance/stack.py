@@ -1,4 +1,4 @@
-"""A whole installation: a clone in a folder of its own and what `make dev` starts there."""
+"""A complete installation: a clone of the repository and the stack that `make dev` starts in it."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ EXCLUDED_VARIABLES = ("DATABASE_URL", "MIGRATION_DATABASE_URL", "REDIS_URL", "EN
 
 
 class Stack:
-    """`start` runs `make dev` (or another command) and `stop` is Ctrl-C; `processes` is everything it became."""
+    """A development stack. `start` runs `make dev` or another command, `stop` sends SIGINT as Ctrl-C does."""
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.folder = folder
@@ -47,7 +47,7 @@ class Stack:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What `undercroft dev` remembers between starts, secrets included."""
+        """The stored state of `undercroft dev`, including secrets."""
         return dict(json.loads((self.folder / ".undercroft" / "dev.json").read_text()))
 
     @property
@@ -59,11 +59,11 @@ class Stack:
         return list_processes(self.mark)
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in EXCLUDED_VARIABLES}
-        return kept | {MARK: self.mark} | dict(extra or {})
+        inherited = {name: value for name, value in os.environ.items() if name not in EXCLUDED_VARIABLES}
+        return inherited | {MARK: self.mark} | dict(extra or {})
 
     def start(self, *command: str, **extra: str) -> None:
-        """Start in a process group of its own, like a terminal would."""
+        """Start the command in its own process group, as a terminal does."""
         with self.log.open("wb") as output:
             self.leader = subprocess.Popen(
                 command or ("make", "dev", f"PORT={self.port}"),
@@ -76,7 +76,7 @@ class Stack:
             )
 
     def run(self, *command: str, timeout: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in the clone to its end."""
+        """Run a command in the clone and wait for it."""
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -92,7 +92,7 @@ class Stack:
         return self.run(str(self.folder / ".venv" / "bin" / "undercroft"), *arguments, **options)
 
     async def wait_healthy(self, seconds: float) -> float:
-        """Seconds until `/health` answers. Raises `TimeoutError` with what was said when it does not."""
+        """Return the seconds until `/health` responds. Raises `TimeoutError` with the output."""
         started = time.monotonic()
         async with self.client() as http:
             while time.monotonic() - started < seconds:
@@ -101,10 +101,10 @@ class Stack:
                         return time.monotonic() - started
                 except httpx.TransportError:
                     await asyncio.sleep(0.02)
-        raise TimeoutError(f"not healthy within {seconds:.0f} s. It said:\n{self.output[-3000:]}")
+        raise TimeoutError(f"not healthy within {seconds:.0f} s. Output:\n{self.output[-3000:]}")
 
     async def wait_gone(self, seconds: float) -> tuple[float, list[Process]]:
-        """Seconds until nothing of it is left, and what is left after so many."""
+        """Wait until all processes have ended. Returns the seconds and the processes that are left at the timeout."""
         started = time.monotonic()
         while (left := self.processes) and time.monotonic() - started < seconds:
             await asyncio.sleep(0.1)
@@ -112,7 +112,7 @@ class Stack:
         return time.monotonic() - started, left
 
     def interrupt(self) -> None:
-        """Ctrl-C: SIGINT to the whole foreground group."""
+        """Send SIGINT to the process group, as Ctrl-C does."""
         if self.leader is not None and self.leader.poll() is None:
             os.killpg(self.leader.pid, signal.SIGINT)
 
@@ -121,7 +121,7 @@ class Stack:
             self.leader.poll()
 
     async def stop(self) -> None:
-        """Ctrl-C, and the hard way for what is left after 15 s."""
+        """Send SIGINT, and kill the processes that are left after 15 s."""
         self.interrupt()
         _, left = await self.wait_gone(15)
         for process in left:
@@ -140,7 +140,7 @@ def free_port() -> int:
 
 
 def clone(into: Path) -> Path:
-    """The committed state of this repository in a folder of its own."""
+    """Clone the committed state of this repository."""
     folder = into / "clone"
     subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(folder)], check=True)
     return folder
@@ -148,7 +148,7 @@ def clone(into: Path) -> Path:
 
 @asynccontextmanager
 async def cloned_stack() -> AsyncIterator[Stack]:
-    """A stack that was never started; stopped and removed at the end."""
+    """Yield a stack that has not been started. It is stopped and removed at the end."""
     into = Path(tempfile.mkdtemp(prefix="undercroft-acceptance-"))
     stack = Stack(clone(into))
     try:
@@ -156,13 +156,13 @@ async def cloned_stack() -> AsyncIterator[Stack]:
     finally:
         await stack.stop()
         if (stack.folder / ".venv" / "bin" / "undercroft").exists():
-            stack.undercroft("db", "reset", "--yes")  # as root, the data may lie outside of the clone
+            stack.undercroft("db", "reset", "--yes")  # as root, the data may be outside the clone
         shutil.rmtree(into, ignore_errors=True)
 
 
 @asynccontextmanager
 async def running_stack() -> AsyncIterator[Stack]:
-    """A stack that answers, with the probe module added to it as any new module would be."""
+    """Yield a running stack with the probe module added to it."""
     async with cloned_stack() as stack:
         shutil.copytree(PROBE, stack.folder / "src" / "undercroft" / "modules" / "probe")
         stack.start()

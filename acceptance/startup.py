@@ -1,4 +1,4 @@
-"""Line 1: one command starts everything, Ctrl-C ends it, a kill -9 of any part is mended or leaves nothing behind."""
+"""Scenario 1: one command starts everything, Ctrl-C stops it, and killed processes restart or leave nothing behind."""
 
 import asyncio
 import os
@@ -41,12 +41,12 @@ async def _first_start(stack: Stack, report: ScenarioReport) -> UserClient:
     took = time.monotonic() - started
     report.check(
         took < FIRST_START_SECONDS,
-        "the first healthy answer comes within 120 s of `make dev` in a clone",
+        "the server is healthy within 120 s of `make dev` in a clone",
         f"{took:.1f} s",
     )
     await asyncio.sleep(1)
     for place in ("/docs", "/dev/mailbox", stack.url, "demo@example.com", stack.demo_password):
-        report.check(place in stack.output, "the output tells where things are", _redact(place, stack))
+        report.check(place in stack.output, "the output contains all URLs and credentials", _redact(place, stack))
     async with stack.client() as http:
         docs = (await http.get("/docs")).status_code
         report.check(docs == 200, "the documentation is there", docs)
@@ -69,7 +69,7 @@ async def _ctrl_c(stack: Stack, report: ScenarioReport) -> None:
 async def _second_start(stack: Stack, person: UserClient, report: ScenarioReport) -> None:
     stack.start()
     took = await stack.wait_healthy(60)
-    report.check(took < SECOND_START_SECONDS, "a second start answers within 6 s", f"{took:.1f} s")
+    report.check(took < SECOND_START_SECONDS, "a second start is healthy within 6 s", f"{took:.1f} s")
     await _check_data(stack, person, report)
 
 
@@ -102,7 +102,7 @@ async def _wait_until_replaced(stack: Stack, chosen: Callable[[Process], bool], 
 
 
 async def _is_working(stack: Stack, person: UserClient) -> bool:
-    """Whether signing in, writing and a job work again within 20 s."""
+    """Return whether sign-in, writing and jobs work again within 20 s."""
     limit = time.monotonic() + 20
     async with stack.client() as http:
         while time.monotonic() < limit:
@@ -152,7 +152,7 @@ async def _check_error_messages(stack: Stack, report: ScenarioReport) -> None:
     environment_file.write_bytes(b"\x00\xff not = a setting\n=\n")
     _check_refusal(stack, "a corrupt .env", ".env", report)
     environment_file.unlink()
-    nowhere = "postgresql://nobody:secret-of-nobody@127.0.0.1:9/nothing"
+    nowhere = "postgresql://me:my-db-secret@127.0.0.1:9/nothing"
     _check_refusal(stack, "an unreachable DATABASE_URL", "DATABASE_URL", report, DATABASE_URL=nowhere)
     if os.geteuid() == 0:
         report.note("a read-only folder cannot be tried as root: nothing is read-only to root")
@@ -165,5 +165,5 @@ async def _check_error_messages(stack: Stack, report: ScenarioReport) -> None:
 def _check_refusal(stack: Stack, error: str, named: str, report: ScenarioReport, **extra: str) -> None:
     done = stack.run("make", "dev", f"PORT={stack.port}", timeout=60, **extra)
     output = done.stdout + done.stderr
-    clear = named in output and "Traceback" not in output and "secret-of-nobody" not in output
+    clear = named in output and "Traceback" not in output and "my-db-secret" not in output
     report.check(done.returncode != 0 and clear, f"{error}: one clear message, exit code not 0", output.strip()[-300:])

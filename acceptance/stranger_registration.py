@@ -1,4 +1,4 @@
-"""A stranger registers the addresses of others, and guesses their passwords: no account opens for the stranger.
+"""Scenario 13: an attacker registers email addresses of others and guesses passwords, but gets no access.
 
 What was made is counted in the database, and every account is tried with the password of both.
 """
@@ -89,7 +89,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 async def _check_link_on_other_device(stack: Stack, report: ScenarioReport) -> None:
-    """The owner of the address never registered, and opens the stranger's link in a client of their own."""
+    """The owner of the address did not register, and opens the attacker's link in another client."""
     async with stack.client() as strangers, stack.client() as owners:
         stranger = UserClient(strangers, new_email("victim"), STRANGER_PASSWORD)
         await stranger.register(STRANGER_PASSWORD)
@@ -102,7 +102,7 @@ async def _check_link_on_other_device(stack: Stack, report: ScenarioReport) -> N
 
 
 async def _check_email_change(http: httpx.AsyncClient, report: ScenarioReport) -> None:
-    """A stranger asks to move the own account to an address of another person, who opens the link."""
+    """An attacker requests a change of their email address to that of another user, who opens the link."""
     stranger = await sign_up(http)
     target = UserClient(http, new_email("victim"))
     body = {"new_email": target.email, "current_password": stranger.password}

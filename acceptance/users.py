@@ -1,4 +1,4 @@
-"""Somebody with an account, as a client of the HTTP API sees it: registering, mailbox, signing in."""
+"""A client of the HTTP API that registers, reads the mailbox and signs in."""
 
 import asyncio
 import re
@@ -11,19 +11,19 @@ import httpx
 
 API = "/api/v1"
 REUSE_INTERVAL = 10
-"""Seconds: the default of REFRESH_REUSE_INTERVAL."""
+"""Default of REFRESH_REUSE_INTERVAL in seconds."""
 PASSWORD = "a-long-" + secrets.token_urlsafe(12)
 used_secrets: set[str] = {PASSWORD}
-"""Every password and token that clients held in this run; none may turn up in a log."""
+"""All passwords and tokens of clients in this run; none of them may appear in a log."""
 
 
-def new_email(name: str = "somebody") -> str:
+def new_email(name: str = "user") -> str:
     return f"{name}-{secrets.token_hex(5)}@example.com"
 
 
 @dataclass
 class UserClient:
-    """An account in progress; `tokens` is the last pair."""
+    """A client for one account; `tokens` is the last token pair."""
 
     http: httpx.AsyncClient
     email: str = field(default_factory=new_email)
@@ -58,7 +58,7 @@ class UserClient:
         return await self.http.request(method, API + path, json=body, headers=self.headers)
 
     async def mails(self, count: int, seconds: float = 20) -> list[dict[str, Any]]:
-        """What the mailbox holds for this address, once it holds so many messages (or the time is over)."""
+        """Return the emails to this address when there are at least `count`, or at the timeout."""
         limit = time.monotonic() + seconds
         while True:
             found = (await self.http.get("/dev/mailbox/messages", params={"to": self.email})).json()["items"]
@@ -74,7 +74,7 @@ class UserClient:
 
 
 def extract_token(mail: dict[str, Any]) -> str:
-    """The token behind the link of a mail."""
+    """Return the token in the link of an email."""
     for link in mail["links"]:
         if found := re.search(r"[?&#]token=([^&\s]+)", link):
             used_secrets.add(found.group(1))
@@ -83,7 +83,7 @@ def extract_token(mail: dict[str, Any]) -> str:
 
 
 async def sign_up(http: httpx.AsyncClient) -> UserClient:
-    """A new account with its address verified, signed in."""
+    """Create a verified account and sign in."""
     person = UserClient(http)
     (await person.register()).raise_for_status()
     mail = (await person.mails(1))[0]

@@ -1,1 +1,1 @@
-"""Load and micro benchmarks: every figure beside the floor that was measured in the same run."""
+"""Load tests and microbenchmarks: every figure is compared with the floor measured in the same run."""

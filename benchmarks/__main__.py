@@ -1,4 +1,4 @@
-"""`make bench`: prints the table, writes `RESULTS.md`, and ends with 1 when a `must` is missed."""
+"""`make bench`: prints the table, writes `RESULTS.md`, and exits with 1 if a `must` is missed."""
 
 import argparse
 import asyncio
@@ -18,9 +18,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="short rounds; prints only, RESULTS.md stays as it is")
     plan = QUICK if parser.parse_args().quick else FULL
     try:
-        sections = asyncio.run(Benchmark(plan, lambda said: console.print(f"[dim]{said}[/]")).run())
-    except BenchmarkError as fault:
-        console.print(f"[bold red]{fault}[/]")
+        sections = asyncio.run(Benchmark(plan, lambda step: console.print(f"[dim]{step}[/]")).run())
+    except BenchmarkError as error:
+        console.print(f"[bold red]{error}[/]")
         return 2
     report.show(sections, console)
     if plan is FULL:

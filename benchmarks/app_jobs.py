@@ -1,4 +1,4 @@
-"""The platform's job queue against `floor_jobs.py`: one worker, jobs that do nothing.
+"""The job queue, for comparison with `floor_jobs.py`: one worker with empty jobs.
 
 Run as a program it enqueues so many jobs and prints how many a second a worker ran.
 """
@@ -22,7 +22,7 @@ async def noop(*, number: int) -> None:
 
 
 async def rate(count: int) -> float:
-    """Jobs per second over this many jobs, from the start of the worker until the last one's end is written."""
+    """Return jobs per second for this many jobs, from the start of the worker until the last outcome is written."""
     database = Database(load(DatabaseSettings))
     try:
         async with database.session() as session:

@@ -1,4 +1,4 @@
-"""The application as a target: migrated, filled, and served in production mode with everything on and limits raised."""
+"""The application as a target: migrated, with data, served in production mode with all features and raised limits."""
 
 import json
 import secrets
@@ -66,7 +66,7 @@ class AppTarget(Target):
         await execute(self.database, "VACUUM ANALYZE")
 
     def enable_rls(self) -> None:
-        """From now on with TENANT_RLS=on."""
+        """Enable TENANT_RLS."""
         self.environment = {**self.environment, "TENANT_RLS": "on"}
         self._migrate()
 
@@ -98,7 +98,7 @@ class AppTarget(Target):
 
 
 def sign_in(address: str, email: str) -> dict[str, str]:
-    """The header of somebody who just signed in. Raises `BenchmarkError` when that fails."""
+    """Sign in and return the authorization header. Raises `BenchmarkError` if sign-in fails."""
     body = {"email": email, "password": PASSWORD}
     response = httpx.post(f"{address}/api/v1/auth/login", json=body, timeout=30, trust_env=False)
     if response.status_code != 200:
@@ -107,7 +107,7 @@ def sign_in(address: str, email: str) -> dict[str, str]:
 
 
 async def _fill(connection: asyncpg.Connection) -> None:
-    """People with their personal teams, projects in these, and one who has joined 1,000 teams."""
+    """Insert users with personal teams and projects, and one user who is a member of 1,000 teams."""
     from undercroft.core.security import passwords
     from undercroft.modules.projects.models import Project
     from undercroft.modules.teams.models import Membership, Team

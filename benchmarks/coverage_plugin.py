@@ -1,4 +1,4 @@
-"""A plugin for pytest: records which test executes which line, into `COVERAGE_FILE` with a suffix for each process."""
+"""A pytest plugin that records which test executes which line, in `COVERAGE_FILE` with a suffix per process."""
 
 import os
 from collections.abc import Generator
@@ -13,7 +13,7 @@ _coverage = Coverage(
     concurrency=["greenlet", "thread"],
     config_file=False,
 )
-_coverage.start()  # while plugins load, so that what is executed by importing is recorded under no test's name
+_coverage.start()  # while plugins load, so that lines executed by imports are not attributed to a test
 
 
 @pytest.hookimpl(wrapper=True)

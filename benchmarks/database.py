@@ -1,4 +1,4 @@
-"""The PostgreSQL of the benchmarks: the embedded one with fsync as shipped, counting statements."""
+"""The PostgreSQL of the benchmarks: the embedded one with default fsync and statement counting."""
 
 import secrets
 import shutil
@@ -16,7 +16,7 @@ STATE_FOLDER = Path(".undercroft") / "benchmarks"
 
 @contextmanager
 def embedded_postgres() -> Iterator[str]:
-    """A server on fresh data for the length of the block; yields its superuser's URL."""
+    """Run a server with a new data directory; yields the URL of its superuser."""
     from undercroft.devstack import data_dirs
     from undercroft.devstack.postgres import PostgresServer
 
@@ -40,7 +40,7 @@ def _discard(data_dirs: Any) -> None:
 
 
 async def execute(url: str, *statements: str) -> None:
-    """Run these one after another, each by itself."""
+    """Execute the statements one after another, each in its own transaction."""
     connection = await asyncpg.connect(url)
     try:
         for statement in statements:
@@ -50,14 +50,14 @@ async def execute(url: str, *statements: str) -> None:
 
 
 async def copy(connection: asyncpg.Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write many rows at once; all have the columns of the first."""
+    """Insert many rows with COPY; all have the columns of the first."""
     columns = list(rows[0])
     records = [tuple(row[column] for column in columns) for row in rows]
     await connection.copy_records_to_table(table, columns=columns, records=records)
 
 
 class StatementCount:
-    """Counts what one role sends, BEGIN and COMMIT included, as the server itself counts it."""
+    """Counts the statements of one role, including BEGIN and COMMIT, with the server's statistics."""
 
     def __init__(self, superuser_url: str, role: str) -> None:
         self._url = superuser_url

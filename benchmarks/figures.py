@@ -1,4 +1,4 @@
-"""The bars of the design and how each figure is measured against them."""
+"""The targets of the design and the figures that are compared with them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ STATEMENTS = {"me": (1, 1, "3"), "list": (3, 2, "5"), "create": (4, 2, "7")}
 
 
 def shares(runs: Sequence[Mapping[str, Pairs]]) -> list[Figure]:
-    """Requests per second as shares of the floor, over all pairs of all runs."""
+    """Return requests per second as shares of the floor, over all pairs of all runs."""
     return [_share(endpoint, [run[endpoint] for run in runs]) for endpoint in MUST]
 
 
@@ -41,7 +41,7 @@ def _share(endpoint: str, runs: Sequence[Pairs]) -> Figure:
 
 
 def with_rls(runs: Sequence[Mapping[str, Pairs]], counted: Mapping[str, float]) -> list[Figure]:
-    """The same with TENANT_RLS=on, for which there are no bars: what a second wall costs."""
+    """Return the same figures with TENANT_RLS=on, which have no targets: the cost of row-level security."""
     shares_ = [
         replace(_share(endpoint, [run[endpoint] for run in runs]), **_NO_THRESHOLD) for endpoint in RLS_ENDPOINTS
     ]
@@ -83,7 +83,7 @@ def many_memberships(shares: Sequence[float]) -> Figure:
 
 
 def start(seconds: Sequence[float]) -> Figure:
-    name = "start to first healthy answer, database running"
+    name = "start to first healthy response, database running"
     spread = _format_range(seconds, report.seconds)
     return Figure(name, median(seconds), report.seconds, 2.0, 1.3, rival="2.35 s", spread=spread)
 
@@ -105,7 +105,7 @@ def layer(microseconds: float) -> Figure:
 
 
 def drain(ours: Sequence[float], floor: Sequence[float]) -> Figure:
-    shares = [mine / theirs for mine, theirs in zip(ours, floor, strict=True)]
+    shares = [measured / limit for measured, limit in zip(ours, floor, strict=True)]
     spread = f"{_format_range(shares, report.percent)} ({median(ours):,.0f} of {median(floor):,.0f} jobs per second)"
     return Figure("job drain as a share of its floor", median(shares), report.percent, spread=spread)
 

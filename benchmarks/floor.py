@@ -111,11 +111,11 @@ class Floor:
 
 
 async def _skip_reset(_connection: asyncpg.Connection) -> None:
-    """In place of asyncpg's reset query, which would be a round trip for every request."""
+    """Replaces asyncpg's reset query, which would cost a round trip per request."""
 
 
 def caller(scope: Scope) -> UUID:
-    """Who asks, from the bearer token; PyJWT decodes it anew on every request."""
+    """Return the caller from the bearer token; PyJWT decodes it on every request."""
     for name, value in scope["headers"]:
         if name == b"authorization":
             return UUID(jwt.decode(value[7:], SECRET, algorithms=["HS256"])["sub"])

@@ -45,7 +45,7 @@ async def drain_batch(connection: asyncpg.Connection) -> int:
 
 
 async def rate(url: str, count: int) -> float:
-    """Jobs per second over this many jobs."""
+    """Return jobs per second for this many jobs."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(SCHEMA)

@@ -1,4 +1,4 @@
-"""The floor as a target: its database filled, its server started."""
+"""The floor as a target, with its database and server."""
 
 import secrets
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class FloorTarget(Target):
         self._caller, self._creator = uuid7(), uuid7()
 
     async def fill(self) -> None:
-        """Make the tables: 1,000 projects of the caller among 100,000 of others."""
+        """Create the tables: 1,000 projects of the caller among 100,000 others."""
         connection = await asyncpg.connect(self._url)
         try:
             await connection.execute(floor.SCHEMA)

@@ -1,4 +1,4 @@
-"""What the feature layer costs, in microseconds of CPU per request, in process, around the table of routes.
+"""CPU time per request of the feature layer around the routes, in microseconds, measured in process.
 
 Run as a program it prints microseconds per request: request id, log, metrics, security headers, limits with headers and
 whatever else stands between the server and the table of routes.
@@ -35,7 +35,7 @@ async def bare() -> Response:
 
 
 async def measure() -> float:
-    """Microseconds per request of everything around the table of routes, the best of five repeats."""
+    """Return the microseconds per request of all layers around the routes, the best of five repeats."""
     from undercroft.app.api import create_app
 
     app = create_app()
@@ -45,12 +45,12 @@ async def measure() -> float:
         return whole - await _microseconds(Dispatcher(app.router.routes), "/bare", app)
 
 
-async def _microseconds(answering: ASGIApp, path: str, app: Any) -> float:
+async def _microseconds(asgi_app: ASGIApp, path: str, app: Any) -> float:
     best = float("inf")
     for _ in range(REPEATS):
         started = perf_counter()
         for _ in range(REQUESTS):
-            await answering(_scope(PREFIX + path, app), _receive, _send)
+            await asgi_app(_scope(PREFIX + path, app), _receive, _send)
         best = min(best, (perf_counter() - started) / REQUESTS * 1e6)
     return best
 

@@ -1,4 +1,4 @@
-"""What signing in costs others, and whether its time tells who has an account."""
+"""Effect of sign-ins on other requests, and whether the duration of a sign-in reveals that an account exists."""
 
 import asyncio
 import secrets
@@ -16,7 +16,7 @@ PARALLEL = 10
 
 
 async def health_during_logins(address: str, health: Call, emails: Sequence[str], seconds: float) -> tuple[Round, int]:
-    """The latencies of `health` while ten clients sign in all the time, and how often they did."""
+    """Return the latencies of `health` while ten clients sign in continuously, and the number of sign-ins."""
     done = 0
     signing = True
 
@@ -36,7 +36,7 @@ async def health_during_logins(address: str, health: Call, emails: Sequence[str]
 
 
 def medians(address: str, known: Sequence[str]) -> tuple[float, float]:
-    """Milliseconds of a refused sign-in for known and for unknown addresses, in turns, each address once."""
+    """Return the milliseconds of refused sign-ins for known and unknown addresses, alternating, each address once."""
     times: tuple[list[float], list[float]] = ([], [])
     with httpx.Client(timeout=30, trust_env=False) as http:
         for email in known:

@@ -1,4 +1,4 @@
-"""Processes on their cores: the server alone on one, PostgreSQL, the load and this harness on the other."""
+"""CPU affinity of processes: the server on one core; PostgreSQL, the load and this harness on the other."""
 
 import os
 import signal
@@ -19,17 +19,17 @@ OTHER_CORE = 1
 
 
 class BenchmarkError(Exception):
-    """Something is missing or went wrong; the message says what to do."""
+    """A benchmark cannot run; the message contains the fix."""
 
 
 @cache
 def can_pin() -> bool:
-    """Whether processes can be kept on cores here (Linux with two cores or more), as it was before any was kept."""
+    """Return whether CPU affinity can be set (Linux with at least two cores), before it is set the first time."""
     return hasattr(os, "sched_setaffinity") and {SERVER_CORE, OTHER_CORE} <= os.sched_getaffinity(0)
 
 
 def pin_to_other_core() -> None:
-    """Keep this process, and with it PostgreSQL and the load that it starts, away from the server's core."""
+    """Keep this process and its children (PostgreSQL and the load) off the server's core."""
     if can_pin():
         os.sched_setaffinity(0, {OTHER_CORE})
 
@@ -43,7 +43,7 @@ def free_port() -> int:
 def spawn(
     command: list[str], environment: Mapping[str, str], log: Path, core: int = SERVER_CORE
 ) -> subprocess.Popen[bytes]:
-    """Start a process of its own group on this core; what it says goes to a file."""
+    """Start a process in a new process group on this core, with its output in a file."""
     pinned = ["taskset", "--cpu-list", str(core)] if can_pin() else []
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -57,7 +57,7 @@ def spawn(
 
 
 def run_and_read_number(arguments: list[str], environment: Mapping[str, str]) -> float:
-    """The number that a Python program prints last, run alone on the server's core."""
+    """Run a Python program alone on the server's core and return the number that it prints last."""
     pinned = ["taskset", "--cpu-list", str(SERVER_CORE)] if can_pin() else []
     done = subprocess.run(
         [*pinned, PYTHON, *arguments],
@@ -76,7 +76,7 @@ def inherited_environment() -> dict[str, str]:
 
 
 def stop(process: subprocess.Popen[bytes], seconds: float = 10) -> None:
-    """Ask it to stop, and end its whole group when it does not in time."""
+    """Terminate the process; kill its group if it does not end in time."""
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -88,7 +88,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 10) -> None:
 
 @dataclass(frozen=True)
 class StartedServer:
-    """A server that answers: its process group and the seconds until its first healthy answer."""
+    """A running server: its process group and the seconds until its first healthy response."""
 
     group: int
     seconds: float
@@ -96,7 +96,7 @@ class StartedServer:
 
 @contextmanager
 def run_server(command: list[str], environment: Mapping[str, str], url: str, log: Path) -> Iterator[StartedServer]:
-    """A server for the length of the block, on its own core."""
+    """Run a server on its own core for the duration of the block."""
     started = time.perf_counter()
     process = spawn(command, environment, log)
     try:
@@ -120,14 +120,14 @@ def _wait_healthy(process: subprocess.Popen[bytes], url: str, started: float, lo
 
 
 def worker_memory(group_leader: int) -> float:
-    """Resident megabytes of the biggest process of this group: the worker that answers requests."""
+    """Return the resident megabytes of the largest process of this group, which is the worker."""
     listing = subprocess.run(["ps", "-e", "-o", "pgid=,rss="], capture_output=True, text=True, check=True).stdout
     sizes = [int(rss) for pgid, rss in (line.split() for line in listing.splitlines()) if int(pgid) == group_leader]
     return max(sizes, default=0) / 1024
 
 
 def describe() -> str:
-    """The machine in one line, for the record."""
+    """Describe the machine in one line."""
     import platform
 
     model = next(

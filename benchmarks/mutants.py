@@ -1,4 +1,4 @@
-"""Small faults to plant in the source: each one is a change that a test should notice."""
+"""Mutants of the source code: small changes that a test should detect."""
 
 import ast
 import copy
@@ -24,7 +24,7 @@ EFFECTIVE_DECORATORS = ("subscribe", "cron", "limit", "returns_secret", "require
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one file: the bytes from `start` to `end` become `replacement`."""
+    """One change of a file: the bytes from `start` to `end` are replaced by `replacement`."""
 
     path: Path
     line: int
@@ -42,7 +42,7 @@ class Mutant:
 
 
 def list_mutants(root: Path, path: Path) -> list[Mutant]:
-    """Every mutant of a file, with paths relative to `root`."""
+    """Yield all mutants of a file, with paths relative to `root`."""
     source = path.read_bytes()
     starts = _line_starts(source)
     found = []
@@ -78,7 +78,7 @@ def _list_changes(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
 
 
 def _body(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
-    """The nodes of a function's own body, without annotations, docstrings and nested functions."""
+    """Yield the nodes of a function's body, without annotations, docstrings and nested functions."""
     waiting: list[ast.AST] = list(function.body)
     while waiting:
         node = waiting.pop()
@@ -96,7 +96,7 @@ def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _statements_at_module_level(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
-    """Conditions of prepared SQL statements, which are written at module level."""
+    """Yield mutants of conditions in prepared SQL statements, which are at module level."""
     for statement in tree.body:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             for node in ast.walk(statement.value):

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.mutations`: plants a sample of faults, one at a time, and counts how many the tests notice.
+"""`python -m benchmarks.mutations`: mutation testing. Counts how many of a sample of mutants the tests detect.
 
 Each package gets an equal share of the sample, drawn with `--seed`. First the tests of the packages and the convention
 tests in `tests/architecture` run once, to record which of them execute which line. A mutant is caught when those that
@@ -25,7 +25,7 @@ from coverage import CoverageData
 from benchmarks.mutants import Mutant, list_mutants
 
 Lines = Mapping[Path, Mapping[int, Sequence[str]]]
-"""For each source file the tests that execute each line."""
+"""The tests that execute each line, by source file."""
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path("src/undercroft")
@@ -46,7 +46,7 @@ PACKAGES: Mapping[str, Sequence[str]] = {
     "modules/teams": ("tests/modules/teams", "tests/modules/invitation_pages"),
     "modules/users": ("tests/modules/users", "tests/modules/auth"),
 }
-"""The packages of the sample, and the tests that speak for each."""
+"""The packages of the sample and their tests."""
 
 
 def main() -> int:
@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def draw(packages: Sequence[str], size: int, seed: int) -> list[tuple[str, Mutant]]:
-    """An equal share of mutants for each package, the same for the same seed and source."""
+    """Return a sample with equally many mutants of each package, deterministic for the same seed and source."""
     sample: list[tuple[str, Mutant]] = []
     for position, package in enumerate(packages):
         share = size // len(packages) + (position < size % len(packages))
@@ -95,11 +95,11 @@ def draw(packages: Sequence[str], size: int, seed: int) -> list[tuple[str, Mutan
 
 
 def _run_once(folder: Path, packages: Sequence[str]) -> Set[str]:
-    """Record into a folder which test executes which line, and return the tests that fail without any mutant."""
+    """Record which test executes which line in a folder, and return the tests that fail without a mutant."""
     failures = folder / "failures.txt"
     if failures.exists():
         return set(failures.read_text().splitlines())
-    print("running the tests once, to see which of them executes which line", flush=True)
+    print("running the tests once to record which lines each of them executes", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     tests = [*dict.fromkeys(test for package in packages for test in PACKAGES[package]), "tests/architecture"]
     options = ["-n", "auto", "--dist", "loadfile", "-p", "benchmarks.coverage_plugin"]
@@ -108,13 +108,13 @@ def _run_once(folder: Path, packages: Sequence[str]) -> Set[str]:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     failed = {line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))}
     if done.returncode:
-        print(f"not used, since they fail without any mutant: {', '.join(sorted(failed)) or done.stdout}", flush=True)
+        print(f"excluded, because they fail without a mutant: {', '.join(sorted(failed)) or done.stdout}", flush=True)
     failures.write_text("\n".join(sorted(failed)))
     return failed
 
 
 def _tests_by_line(folder: Path, failed: Set[str]) -> Lines:
-    """For each source file, the tests that executed each of its lines; "" stands for importing."""
+    """Return the tests that executed each line, by source file; "" is execution by an import."""
     found: dict[Path, dict[int, list[str]]] = {}
     for file in folder.glob("coverage.*"):
         data = CoverageData(str(file))
@@ -129,7 +129,7 @@ def _tests_by_line(folder: Path, failed: Set[str]) -> Lines:
 def _run(
     sample: Sequence[tuple[str, Mutant]], lines: Lines, folder: Path, workers: int, limit: int
 ) -> Iterator[tuple[str, Mutant, str]]:
-    """Try each mutant in a copy of the repository; as many copies as workers."""
+    """Test each mutant in a copy of the repository, one copy per worker."""
     copies: SimpleQueue[Path] = SimpleQueue()
     for number in range(workers):
         shutil.copytree(ROOT, folder / str(number), ignore=IGNORED)
@@ -148,7 +148,7 @@ def _run(
 
 
 def tests_of(package: str, mutant: Mutant, lines: Lines) -> list[str]:
-    """The tests that execute the mutant's line, those named after its file first, since they fail soonest."""
+    """Return the tests that execute the mutant's line. Tests named after its file come first: they fail soonest."""
     executed = lines.get(mutant.path, {})
     line = next((line for line in range(mutant.line, 0, -1) if line in executed), 0)
     tests = sorted(set(executed.get(line, [])), key=lambda test: (mutant.path.stem not in test, test))

@@ -1,4 +1,4 @@
-"""What came out, as a table for people and as `RESULTS.md` for the record."""
+"""Prints the results as a table and writes `RESULTS.md`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def milliseconds(value: float) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number with the bar it must pass; without a bar it is only reported."""
+    """A measured value with its target; without a target it is only reported."""
 
     name: str
     value: float
@@ -72,8 +72,8 @@ class Figure:
 
 
 def show(sections: dict[str, Sequence[Figure]], console: Console) -> None:
-    """Print every section as a table."""
-    colours = {"misses": "bold red", "must": "yellow", "goal": "green"}
+    """Print all sections as tables."""
+    styles = {"misses": "bold red", "must": "yellow", "goal": "green"}
     for title, figures in sections.items():
         table = Table(title=title, title_justify="left", title_style="bold")
         table.add_column("")
@@ -81,13 +81,13 @@ def show(sections: dict[str, Sequence[Figure]], console: Console) -> None:
             table.add_column(column, justify="left" if column in ("", "how it spread") else "right")
         for figure in figures:
             table.add_row(
-                figure.name, *figure.cells, style=colours.get(figure.mark) if figure.mark == "misses" else None
+                figure.name, *figure.cells, style=styles.get(figure.mark) if figure.mark == "misses" else None
             )
         console.print(table)
 
 
 def write(sections: dict[str, Sequence[Figure]], preface: Sequence[str], path: Path = RESULTS) -> None:
-    """Write the same as Markdown."""
+    """Write the results as Markdown."""
     lines = ["# Results", "", f"`make bench` on {datetime.now(UTC):%d %B %Y}.", "", *preface]
     for title, figures in sections.items():
         lines += ["", f"## {title}", "", f"| | {' | '.join(COLUMNS)} |", f"| --- |{' ---: |' * 3} --- | ---: | --- |"]

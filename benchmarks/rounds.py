@@ -1,4 +1,4 @@
-"""Rounds of load, floor and application in turns, so that whatever else the machine does hits both."""
+"""Rounds of load, alternating between floor and application, so that other load on the machine affects both."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from benchmarks.wrk import Round
 
 @dataclass
 class Pairs:
-    """The rounds of one endpoint: floor and application, pair by pair."""
+    """The rounds of one endpoint, as pairs of floor and application."""
 
     floor: list[Round] = field(default_factory=list)
     ours: list[Round] = field(default_factory=list)
@@ -26,7 +26,7 @@ class Pairs:
 
     @property
     def tail(self) -> float:
-        """99th percentile over median, in the median round of ours."""
+        """The 99th percentile divided by the median, in the median round of the application."""
         return median(round_.p99 / round_.p50 for round_ in self.ours)
 
 
@@ -38,7 +38,7 @@ async def measure(
     rounds: int = 3,
     endpoints: Sequence[str] = ENDPOINTS,
 ) -> dict[str, Pairs]:
-    """One run: for each endpoint so many pairs of rounds."""
+    """Run the given number of pairs of rounds for each endpoint."""
     results = {endpoint: Pairs() for endpoint in endpoints}
     for endpoint, pairs in results.items():
         for number in range(1, rounds + 1):

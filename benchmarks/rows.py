@@ -1,4 +1,4 @@
-"""How much data there is: the same for the floor and for the application."""
+"""The amount of test data, equal for the floor and the application."""
 
 import random
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def spread(exact: dict[T, int], others: Sequence[T], count: int) -> list[T]:
-    """The owner of each row, mixed as time would mix them, the same on every run."""
+    """Return the owner of each row, in a random but reproducible order."""
     chance = random.Random(20261101)
     owners = [owner for owner, rows in exact.items() for _ in range(rows)]
     owners += chance.choices(others, k=count)

@@ -1,4 +1,4 @@
-"""The whole benchmark, one thing after another so that nothing disturbs what is measured."""
+"""The complete benchmark, run sequentially so that measurements do not disturb each other."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ MANY_TEAMS = "me of many teams"
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how often. `rounds` are seconds; `jobs` are drained in each of `repeats` turns."""
+    """Durations and repetitions. `rounds` are seconds; `jobs` are drained in each of `repeats` repetitions."""
 
     runs: int = 2
     seconds: float = 10
@@ -43,7 +43,7 @@ class Benchmark:
         self._print = print_progress
 
     async def run(self) -> dict[str, Sequence[Figure]]:
-        """Everything. Raises `BenchmarkError` when something cannot be measured."""
+        """Run all measurements. Raises `BenchmarkError` if something cannot be measured."""
         wrk.require_wrk()
         pin_to_other_core()
         with ExitStack() as stack:
@@ -92,7 +92,7 @@ class Benchmark:
         }
 
     async def _with_rls(self) -> Sequence[Figure]:
-        """Last of all: the policies stay up."""
+        """Runs last, because the policies stay enabled."""
         self._print("TENANT_RLS=on")
         self._ours.enable_rls()
         runs = []
@@ -106,7 +106,7 @@ class Benchmark:
         return figures.with_rls(runs, counted)
 
     async def _statements(self, ours: RunningServer) -> dict[str, float]:
-        """What the database counted per request, over so many requests one after another."""
+        """Count the statements per request over sequential requests."""
         counted: dict[str, float] = {}
         with httpx.Client(trust_env=False) as http:
             for endpoint in figures.STATEMENTS:
@@ -120,7 +120,7 @@ class Benchmark:
         return counted
 
     def _many_memberships(self, ours: RunningServer) -> Figure:
-        """In many short turns, each way round as often: what else the machine does is larger than the difference."""
+        """Alternate in many short rounds with balanced order, because noise of the machine exceeds the difference."""
         shares = []
         for number in range(round(self._plan.rounds * self._plan.seconds / 2)):
             calls = ("me", MANY_TEAMS) if number % 2 else (MANY_TEAMS, "me")
@@ -157,7 +157,7 @@ class Benchmark:
 
 
 def preface(plan: Plan) -> list[str]:
-    """How it was measured, for the record."""
+    """Describe the measurement."""
     return [
         f"{describe()}. One server worker on core 0; wrk with {wrk.CONNECTIONS} connections and PostgreSQL on core 1.",
         (

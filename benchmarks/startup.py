@@ -1,4 +1,4 @@
-"""How long it takes to be there: from start to the first healthy answer, and the imports alone."""
+"""Startup time: until the first healthy response, and of the imports alone."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -12,7 +12,7 @@ OURS = "from undercroft.app.api import offline_app; offline_app()"
 
 
 def time_to_first_response(target: Target, times: int) -> list[float]:
-    """Seconds from starting the server to its first healthy answer, database running."""
+    """Return the seconds from starting the server to its first healthy response, with a running database."""
     seconds = []
     for _ in range(times):
         with target.serve() as running:
@@ -21,7 +21,7 @@ def time_to_first_response(target: Target, times: int) -> list[float]:
 
 
 def import_shares(environment: Mapping[str, str], times: int) -> tuple[list[float], float]:
-    """The whole application, assembled, as shares of a minimal one's import, in turns; and our seconds."""
+    """Return the import time of the application as shares of a minimal one's, alternating, and its seconds."""
     for program in (MINIMAL, OURS):
         _time_import(program, environment)
     pairs = [(_time_import(MINIMAL, environment), _time_import(OURS, environment)) for _ in range(times)]

@@ -1,4 +1,4 @@
-"""What is measured: a server that can be started, and the four calls that it answers."""
+"""Targets of measurements: a server and the four requests that it serves."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -23,12 +23,12 @@ class Target(ABC):
 
     @abstractmethod
     async def fill(self) -> None:
-        """Make the database and its rows."""
+        """Create the database and its rows."""
 
     @abstractmethod
     def serve(self) -> AbstractContextManager[RunningServer]:
-        """Start the server for the length of the block."""
+        """Run the server for the duration of the block."""
 
     @abstractmethod
     async def clean_up(self) -> None:
-        """Remove the rows that a round of `create` left, so that every round finds the same tables."""
+        """Delete the rows of a round of `create`, so that every round starts with the same tables."""

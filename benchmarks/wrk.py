@@ -1,4 +1,4 @@
-"""Load from outside: wrk with 16 connections, a round at a time."""
+"""Load with wrk and 16 connections."""
 
 import json
 import os
@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parent / "load.lua"
 
 @dataclass(frozen=True)
 class Call:
-    """One request as it is sent over and over."""
+    """A request that is sent repeatedly."""
 
     url: str
     method: str = "GET"
@@ -25,7 +25,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round of load came to; latencies in milliseconds."""
+    """The result of one round; latencies in milliseconds."""
 
     rate: float
     p50: float
@@ -33,7 +33,7 @@ class Round:
 
 
 def require_wrk() -> None:
-    """Raises `BenchmarkError` saying what to install when wrk is missing."""
+    """Raise `BenchmarkError` with the package to install if wrk is missing."""
     if shutil.which("wrk") is None:
         raise BenchmarkError(
             "wrk makes the load and is not installed: `apt install wrk` (Debian, Ubuntu), `dnf install wrk` (Fedora) "
@@ -42,7 +42,7 @@ def require_wrk() -> None:
 
 
 def run(call: Call, seconds: float, connections: int = CONNECTIONS) -> Round:
-    """Send this call for so long and count. Raises `BenchmarkError` when any answer was not a success."""
+    """Send the request for the given time and count. Raises `BenchmarkError` if a response is an error."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(SCRIPT)]
     done = subprocess.run([*command, call.url], env=_environment(call), capture_output=True, text=True, check=False)
     if done.returncode:

@@ -12,7 +12,7 @@ run every route that leaves something must have been driven by a test.
 from dataclasses import dataclass
 
 ANY_ACTION = "*"
-"""Stands for any action, and for as many entries as there were things to change."""
+"""Matches any action and any number of entries."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,16 @@ def expect_no_entry(why: str, *, on_failure: tuple[str, ...] = ()) -> ExpectedEn
 
 
 PASSWORD_FAILURES = ("sign_in.failed", "sign_in.slowed")
-"""What a wrong password leaves, whatever it was asked for."""
+"""The entry of a wrong password, on any route."""
 
 SECOND_FACTOR_FAILURES = ("mfa.failed", "passkey.cloned", *PASSWORD_FAILURES)
-"""What a wrong second factor leaves."""
+"""The entry of a wrong second factor."""
 
 PROVISIONING_ACTIONS = frozenset({"user.registered", "identity.linked"})
-"""Where accounts are kept elsewhere, the first request of somebody makes theirs here, whatever it asks for."""
+"""With external accounts, the first request of a user creates the local account, whatever the route."""
 
 NO_CHANGE = "nothing differs from what was there"
-NOT_FOUND = "there is nothing that this names, which is not told"
+NOT_FOUND = "the object does not exist, which is not reported"
 
 EXPECTED_ENTRIES: dict[str, ExpectedEntries] = {
     # projects
@@ -87,7 +87,7 @@ EXPECTED_ENTRIES: dict[str, ExpectedEntries] = {
         "member.joined", on_failure=("team.domains_revoked",), none_when="one belongs to the team already"
     ),
     "POST /api/v1/public/invitations/lookup": expect_no_entry("it reads; the token is too secret for an address"),
-    # people
+    # users
     "PATCH /api/v1/app/users/me": expect_entry("user.profile_changed", none_when=NO_CHANGE),
     "DELETE /api/v1/app/users/me": expect_entry(
         "user.deleted", repeatable=("team.deleted", "member.left", "team.domains_revoked"), on_failure=PASSWORD_FAILURES
@@ -136,7 +136,7 @@ EXPECTED_ENTRIES: dict[str, ExpectedEntries] = {
     ),
     "POST /api/v1/auth/step-up/options": expect_no_entry("it asks for a passkey"),
     # identities
-    "POST /api/v1/auth/identities": expect_no_entry("it begins a way through somebody else's pages"),
+    "POST /api/v1/auth/identities": expect_no_entry("it starts a flow on the pages of a provider"),
     "DELETE /api/v1/auth/identities/{identity_id}": expect_entry("identity.unlinked"),
     "POST /api/v1/auth/social/{provider}/callback": expect_no_entry(
         "it sends the browser on to the GET, which signs in"

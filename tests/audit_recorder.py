@@ -30,7 +30,7 @@ _ACTIONS_QUERY = Statement(
 )
 
 ERASED = "erased"
-"""Stands for the template of an email whose job was erased with its user, so that nobody can say which it was."""
+"""The unknown template of an email whose job was erased with its user."""
 
 _EMAILS_QUERY = Statement(
     text(
@@ -47,7 +47,7 @@ _EMAILS_QUERY = Statement(
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One request that was answered. With an Idempotency-Key it may have been answered again instead of carried out."""
+    """One request with its response. With an Idempotency-Key, the response may have been replayed."""
 
     request_id: str
     key: str

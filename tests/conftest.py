@@ -1,4 +1,4 @@
-"""Holds every test that talks to the application to `tests/audit_expectations.py`, and to its own lines."""
+"""Checks the requests of all tests against `tests/audit_expectations.py`."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -14,7 +14,7 @@ import undercroft
 from tests.audit_expectations import ANY_ACTION, EXPECTED_ENTRIES
 
 DIRECT_MAIL = "auth.send_mail"
-"""Stands for an email to an address, whose purpose is gone from the database once it was sent."""
+"""An email to an address; its purpose is no longer in the database after it was sent."""
 
 EMAILED_ACTIONS: dict[str, frozenset[str]] = {
     "totp.enabled": frozenset({"mfa_enabled"}),
@@ -45,7 +45,7 @@ CONDITIONAL_ACTIONS: dict[str, str] = {
     "user.registered": "a welcome, where the accounts are ours",
     "user.deleted": "where the accounts are ours",
     "api_key.changed": "when it may do more, or lasts longer",
-    "invitation.created": "to whom it invites, within the sender's limits",
+    "invitation.created": "to the invited address, within the sender's limits",
     "invitation.resent": "as above",
     "invitation.accepted": "to owners, when the role may do more than a member",
     "member.role_changed": "to owners, when the role may do more than a member",
@@ -61,7 +61,7 @@ CONDITIONAL_ACTIONS: dict[str, str] = {
 }
 
 _ACCESS_REMOVED = "it takes access away, or ends what was begun"
-_NO_ACCESS_CHANGE = "it gives nobody access"
+_NO_ACCESS_CHANGE = "it grants no access"
 _STAFF_ONLY = "it is about the platform, or staff who look after it"
 SILENT_ACTIONS: dict[str, str] = {
     "api_key.revoked": _ACCESS_REMOVED,

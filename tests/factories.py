@@ -20,7 +20,7 @@ class UserRow:
 
 
 async def insert_user(database: Database) -> UserRow:
-    """A person with their personal team."""
+    """Create a user with a personal team."""
     async with database.session() as session:
         return await add_user(session)
 
@@ -28,7 +28,7 @@ async def insert_user(database: Database) -> UserRow:
 async def add_user(session: Session) -> UserRow:
     import undercroft.modules.teams.subscribers  # noqa: F401
 
-    user = User(email=f"{new_id().hex}@example.com", full_name="Somebody")
+    user = User(email=f"{new_id().hex}@example.com", full_name="Test User")
     session.add(user)
     await session.flush()
     await publish(session, UserRegistered(user_id=user.id))

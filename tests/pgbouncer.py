@@ -1,4 +1,4 @@
-"""A real PgBouncer in front of the test server, as hostile as its configuration allows."""
+"""A real PgBouncer in front of the test server, in its most restrictive configuration."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pytest
 
-from undercroft.devstack.machine import free_port
+from undercroft.devstack.machine import UNPRIVILEGED_USER, free_port
 
 _CONFIG = """
 [databases]
@@ -46,13 +46,13 @@ def find_pgbouncer() -> str:
 
 @contextmanager
 def run_pgbouncer(url: str, mode: str = "transaction") -> Iterator[str]:
-    """The same database and role through a PgBouncer of its own."""
+    """Yield the URL of the same database and role through a new PgBouncer."""
     parts = urlsplit(url)
     listen = free_port()
     with tempfile.TemporaryDirectory(prefix="undercroft-pgbouncer-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        user = "user = nobody" if os.geteuid() == 0 else ""
+        user = f"user = {UNPRIVILEGED_USER}" if os.geteuid() == 0 else ""
         config = _CONFIG.format(
             host=parts.hostname, port=parts.port, listen=listen, folder=folder, mode=mode, user=user
         )
@@ -61,7 +61,7 @@ def run_pgbouncer(url: str, mode: str = "transaction") -> Iterator[str]:
         users.write_text(f'"{unquote(parts.username or "")}" "{unquote(parts.password or "")}"\n')
         users.chmod(0o600)
         if user:
-            os.chown(users, pwd.getpwnam("nobody").pw_uid, -1)
+            os.chown(users, pwd.getpwnam(UNPRIVILEGED_USER).pw_uid, -1)
         process = subprocess.Popen(
             [find_pgbouncer(), "-q", str(folder / "pgbouncer.ini")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )

@@ -1,4 +1,4 @@
-"""What `undercroft.import_time` leaves behind, whatever happens inside."""
+"""`undercroft.import_time` restores the state of the interpreter."""
 
 import gc
 import subprocess
@@ -28,7 +28,7 @@ def printed(code: str) -> list[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
 
-def test_the_collector_rests_and_then_is_as_it_was(collecting: bool) -> None:
+def test_gc_is_paused_and_restored(collecting: bool) -> None:
     with gc_paused():
         assert not gc.isenabled()
         with gc_paused():
@@ -37,21 +37,21 @@ def test_the_collector_rests_and_then_is_as_it_was(collecting: bool) -> None:
     assert gc.isenabled() is collecting
 
 
-def test_the_collector_is_as_it_was_after_an_error(collecting: bool) -> None:
+def test_gc_is_restored_after_an_error(collecting: bool) -> None:
     with pytest.raises(Unexpected), gc_paused():
         raise Unexpected
     assert gc.isenabled() is collecting
 
 
-def test_what_was_made_meanwhile_is_not_frozen_for_good() -> None:
+def test_objects_created_while_gc_is_paused_are_not_frozen() -> None:
     assert printed("import gc, undercroft.app.api; print(gc.get_freeze_count())") == ["0"]
 
 
-def test_what_somebody_froze_stays_frozen() -> None:
+def test_previously_frozen_objects_stay_frozen() -> None:
     assert printed("import gc; gc.freeze(); import undercroft.app.api; print(gc.get_freeze_count() > 0)") == ["True"]
 
 
-def test_a_validator_is_built_at_first_use_even_when_it_is_asked_for():
+def test_deferred_validator_is_built_at_first_use():
     with defer_validators():
 
         class Node(BaseModel):
@@ -65,7 +65,7 @@ def test_a_validator_is_built_at_first_use_even_when_it_is_asked_for():
         Node.model_validate({"after": 7})
 
 
-def test_models_declared_later_are_built_at_once_again():
+def test_models_declared_after_the_block_are_built_immediately():
     with pytest.raises(Unexpected), defer_validators():
         raise Unexpected
 
@@ -76,7 +76,7 @@ def test_models_declared_later_are_built_at_once_again():
     assert Built.model_rebuild(force=True)
 
 
-def test_a_library_is_imported_without_another_that_can_be_used_later(tmp_path, monkeypatch):
+def test_import_without_defers_the_excluded_library(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "wanted_by_few.py").write_text("")
     (tmp_path / "offers_more.py").write_text(
@@ -90,7 +90,7 @@ def test_a_library_is_imported_without_another_that_can_be_used_later(tmp_path, 
     assert sys.modules.pop("wanted_by_few")
 
 
-def test_fastapis_models_wait_for_the_document():
+def test_fastapi_models_are_built_with_the_openapi_document():
     code = (
         "import gc, undercroft.app; from fastapi.openapi.models import Operation, Schema; "
         "print(Operation.__pydantic_complete__, Schema.__pydantic_complete__, gc.isenabled()); "

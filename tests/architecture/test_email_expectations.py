@@ -1,4 +1,4 @@
-"""Every action of the audit log says whether its owner gets an email, and those that say so do."""
+"""Every audit action declares whether its owner is notified by email, and the declared emails are sent."""
 
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,19 @@ HOW = (
 )
 
 
-def test_every_action_says_whether_its_owner_gets_an_email() -> None:
+def test_every_action_declares_whether_its_owner_gets_an_email() -> None:
     said = [*EMAILED_ACTIONS, *CONDITIONAL_ACTIONS, *SILENT_ACTIONS]
     assert sorted(list_actions() - set(said)) == [], HOW
     assert sorted(set(said) - list_actions()) == [], "These actions are gone."
     assert len(said) == len(set(said)), "Each action once."
 
 
-def test_actions_are_found_where_only_the_code_names_them() -> None:
+def test_actions_are_found_in_the_source_code() -> None:
     assert {"passkey.cloned", "identity.ended", "team.purged"} <= list_actions()
     assert "totp.unreadable" not in list_actions()
 
 
-async def test_action_without_its_email_is_noticed(
+async def test_action_without_its_email_is_detected(
     app: Api, create_user: Any, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await create_user()

@@ -1,4 +1,4 @@
-"""The rooms and their doors: which code may import which, and that the checks notice when it does not hold."""
+"""Import rules between layers and modules, and that the checks detect violations."""
 
 import ast
 import os
@@ -19,7 +19,7 @@ PREFIX = "undercroft.modules."
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The dotted names that a file imports from other modules of the product."""
+    """Yield the dotted names that a file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
@@ -35,13 +35,13 @@ def imports_of(module: Module) -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
-def test_a_module_uses_only_what_another_offers(module: Module) -> None:
+def test_module_imports_only_from_the_package_of_another_module(module: Module) -> None:
     reached = [f"{path.name} imports {name}" for path, name in imports_of(module) if name.count(".") > 2]
     assert reached == []
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
-def test_a_module_uses_only_modules_that_it_requires(module: Module) -> None:
+def test_module_imports_only_required_modules(module: Module) -> None:
     allowed = requirements(module)
     used = {name.split(".")[2] for _, name in imports_of(module)}
     assert used <= allowed
@@ -56,7 +56,7 @@ def requirements(module: Module) -> set[str]:
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
-def test_a_modules_front_door_opens_without_routes_tasks_or_admin(module: Module) -> None:
+def test_importing_a_module_package_loads_no_routes_tasks_or_admin(module: Module) -> None:
     code = (
         f"import sys, undercroft.modules.{module.name}; "
         "print([n for n in sys.modules if n.startswith('undercroft.modules.') "
@@ -79,7 +79,7 @@ LATER = {
 }
 
 
-def test_an_application_is_put_together_without_what_only_its_requests_need():
+def test_building_the_application_imports_nothing_that_only_requests_need():
     code = f"import sys; from undercroft.app.api import offline_app; offline_app(); print({LATER} & set(sys.modules))"
     environment = os.environ | {"ENVIRONMENT": "production"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -96,7 +96,7 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("file", "line"), PLANTED)
-def test_a_planted_wrong_import_breaks_a_contract(tmp_path: Path, file: str, line: str) -> None:
+def test_forbidden_import_breaks_a_contract(tmp_path: Path, file: str, line: str) -> None:
     shutil.copytree(ROOT, tmp_path / "undercroft", ignore=shutil.ignore_patterns("__pycache__", "*.gz", "static"))
     shutil.copy(PROJECT / "pyproject.toml", tmp_path)
     planted = tmp_path / "undercroft" / file
@@ -121,11 +121,11 @@ CONNECTING = {
     "asyncpg.create_pool": set[str](),
     "create_async_engine": {"core/db/connect.py", "core/db/pool.py"},
 }
-"""Who may open a connection to PostgreSQL; others miss what a transaction pooler does not bear."""
+"""Files that may open connections to PostgreSQL. Other code would not be compatible with a transaction pooler."""
 
 
 @pytest.mark.parametrize("function", CONNECTING)
-def test_connections_are_opened_in_one_place(function: str) -> None:
+def test_connections_are_opened_only_in_listed_files(function: str) -> None:
     callers = {
         path.relative_to(ROOT).as_posix()
         for path in ROOT.rglob("*.py")
@@ -135,6 +135,6 @@ def test_connections_are_opened_in_one_place(function: str) -> None:
 
 
 def called(path: Path) -> set[str]:
-    """The dotted names of what a file calls."""
+    """Yield the dotted names of all calls in a file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}

@@ -1,8 +1,8 @@
-"""The permission matrix: on every route of `app`, whoever may is let in and everybody else is not.
+"""The permission matrix: on every route of `app`, the guard accepts callers with the permission and refuses all others.
 
-What a route needs is read off the route itself: the permission that its guard names, or its router's `self_only`.
-Requests are empty, so that a route which lets somebody in refuses what was sent (422) or finds nothing there (404);
-that is not what is asked here. Whoever may do least comes first, because the last may delete the team.
+The required permission is read from the route: that of its guard, or its router's `self_only`. Requests are empty, so a
+route that accepts the caller responds with 422 or 404; this response is not tested. Callers with the fewest permissions
+come first, because the last one may delete the team.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ ROLES = (TeamRole.VIEWER.value, OWN_ROLE, TeamRole.MEMBER.value, TeamRole.ADMIN.
 
 @dataclass(frozen=True)
 class Asked:
-    """One method of one route of `app`."""
+    """One method of a route of the `app` surface."""
 
     method: str
     path: str
@@ -68,7 +68,7 @@ def asked() -> list[Asked]:
 
 @dataclass(frozen=True)
 class Place:
-    """Two teams, one of them deleted, with the same people in the same roles."""
+    """Two teams, one of them deleted, with the same members in the same roles."""
 
     team_id: UUID
     deleted_team_id: UUID
@@ -105,7 +105,7 @@ def may(role: str, route: Asked) -> bool:
 
 
 def was_let_in(response: Response) -> bool:
-    """Whether the guard let somebody pass; what the route says after that is its own business."""
+    """Return whether the guard accepted the request, independent of the route's own response."""
     if response.status_code == 403:
         code = response.json()["error"]["code"]
         assert code in ("PERMISSION_DENIED", *AFTER_THE_GUARD), response.text
@@ -117,19 +117,21 @@ AFTER_THE_GUARD = ("STEP_UP_REQUIRED", "MFA_REQUIRED", "WRONG_PASSWORD")
 """Refusals of who is known and permitted, but has to prove it again."""
 
 
-def test_every_route_of_app_declares_a_permission_or_that_it_is_about_oneself() -> None:
+def test_every_app_route_requires_a_permission_or_is_self_only() -> None:
     undeclared = [str(route) for route in asked() if not route.self_only and not route.permissions]
-    assert undeclared == [], "Add require_permission(…), or Router(…, self_only=True) if it is about whoever asks."
+    assert undeclared == [], (
+        "Add require_permission(…), or Router(…, self_only=True) if it concerns only the current user."
+    )
     assert len(asked()) > 20
 
 
-def test_a_route_that_is_about_oneself_names_no_team() -> None:
+def test_self_only_route_has_no_team_parameter() -> None:
     named = [str(route) for route in asked() if not route.permissions and "team_id}" in route.path]
     assert named == []
 
 
 @pytest.mark.parametrize("route", asked(), ids=str)
-async def test_everybody_is_let_in_or_refused_as_declared(client: AsyncClient, place: Place, route: Asked) -> None:
+async def test_guards_accept_and_refuse_callers_as_declared(client: AsyncClient, place: Place, route: Asked) -> None:
     assert (await place.ask(client, route)).status_code == 401
     if route.permissions:
         response = await place.ask(place.stranger.client, route)
@@ -141,7 +143,7 @@ async def test_everybody_is_let_in_or_refused_as_declared(client: AsyncClient, p
         assert was_let_in(response) == may(role, route), (role, response.text)
 
 
-async def test_an_administrator_of_the_platform_is_a_stranger_to_teams(place: Place, create_user: Any) -> None:
+async def test_platform_administrator_has_no_access_to_teams(place: Place, create_user: Any) -> None:
     admin = await create_user(role=PlatformRole.SUPERADMIN)
     for route in asked():
         if route.permissions:

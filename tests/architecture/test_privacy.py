@@ -1,4 +1,4 @@
-"""Every table declares whose data it stores and for how long, and every text in it is classified (DATA-7)."""
+"""Every table declares its data subject and retention, and every text column is classified (DATA-7)."""
 
 import asyncpg
 import pytest

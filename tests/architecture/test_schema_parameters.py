@@ -1,4 +1,4 @@
-"""Every value that a path takes is declared in the OpenAPI document, with a type, and nothing else is."""
+"""The OpenAPI document declares exactly the path parameters of each path, with types."""
 
 import re
 

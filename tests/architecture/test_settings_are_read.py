@@ -1,4 +1,4 @@
-"""Every setting is read by something: one that nothing reads changes nothing, and promises that it does."""
+"""Every setting is used by the code."""
 
 import ast
 from functools import cache
@@ -49,15 +49,15 @@ def _is_read(declared: type[SettingsBase], name: str) -> bool:
 
 
 @pytest.mark.parametrize(("declared", "name"), settings(), ids=lambda each: getattr(each, "__name__", each))
-def test_setting_is_read(declared: type[SettingsBase], name: str) -> None:
+def test_setting_is_used(declared: type[SettingsBase], name: str) -> None:
     assert _is_read(declared, name), f"Nothing reads {env_name(declared, name)}: use it or remove it."
 
 
-def test_setting_that_nothing_reads_is_found() -> None:
+def test_unused_setting_is_detected() -> None:
     class Unread(SettingsBase):
-        nobody_reads_this_setting: int = 1
+        unused_setting: int = 1
 
     try:
-        assert not _is_read(Unread, "nobody_reads_this_setting")
+        assert not _is_read(Unread, "unused_setting")
     finally:
         SettingsBase.declared.remove(Unread)

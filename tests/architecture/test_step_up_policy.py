@@ -1,4 +1,4 @@
-"""Every route says whether it can widen access, and what does asks for a recent proof, by API and by form."""
+"""Every route declares whether it can widen access; those that can require recent reauthentication."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def test_every_route_declares_whether_it_widens_access() -> None:
     assert undeclared == [], "Declare these as core/auth/step_up_policy.py says."
 
 
-def test_planted_route_is_noticed() -> None:
+def test_undeclared_route_is_reported() -> None:
     router = Router(surface="app", prefix="/planted")
 
     async def plain(principal: CurrentPrincipal) -> None: ...
@@ -61,14 +61,14 @@ def test_planted_route_is_noticed() -> None:
 
 
 async def make_stale(database: Database) -> None:
-    """Every session was proven an hour ago."""
+    """Set the last reauthentication of all sessions to one hour ago."""
     async with database.session() as session:
         await (await session.raw()).execute("UPDATE auth_sessions SET proven_at = now() - interval '1 hour'")
 
 
 @dataclass
 class Scene:
-    """A superadmin, and an owner of a team with a member, a role and a narrow key."""
+    """A superadmin, and an owner of a team with a member, a custom role and a restricted API key."""
 
     root: SignedInUser
     owner: SignedInUser
@@ -138,7 +138,7 @@ WIDENING: dict[str, Send] = {
 
 
 async def unchanged(database: Database) -> Any:
-    """Everything that decides who may do what."""
+    """Return all data that determine access."""
     names = ("users", "memberships", "team_roles", "team_invitations", "api_keys", "teams", "auth_sessions")
     async with database.session() as session:
         raw = await session.raw()
@@ -146,7 +146,9 @@ async def unchanged(database: Database) -> Any:
 
 
 @pytest.mark.parametrize("widening", WIDENING)
-async def test_session_without_recent_proof_widens_nothing(scene: Scene, database: Database, widening: str) -> None:
+async def test_session_without_recent_reauthentication_cannot_widen_access(
+    scene: Scene, database: Database, widening: str
+) -> None:
     before = await unchanged(database)
     assert_error(await WIDENING[widening](scene), 403, "STEP_UP_REQUIRED")
     assert await unchanged(database) == before
@@ -169,11 +171,13 @@ EVERYDAY: dict[str, Send] = {
 
 
 @pytest.mark.parametrize("everyday", EVERYDAY)
-async def test_session_without_recent_proof_does_everyday_work(scene: Scene, everyday: str) -> None:
+async def test_session_without_recent_reauthentication_can_use_other_routes(scene: Scene, everyday: str) -> None:
     assert_success(await EVERYDAY[everyday](scene))
 
 
-async def test_mfa_requirement_is_not_dropped_without_recent_proof(scene: Scene, database: Database) -> None:
+async def test_mfa_requirement_cannot_be_removed_without_recent_reauthentication(
+    scene: Scene, database: Database
+) -> None:
     async with database.session() as session:
         raw = await session.raw()
         await raw.execute("UPDATE teams SET require_mfa = true WHERE id = $1", UUID(scene.team["id"]))
@@ -187,7 +191,7 @@ async def test_mfa_requirement_is_not_dropped_without_recent_proof(scene: Scene,
 
 
 @pytest.mark.parametrize("values", [{"role": "superadmin", "is_active": "y"}, {"role": "user", "is_active": "y"}])
-async def test_form_of_a_session_without_recent_proof_widens_nothing(
+async def test_form_without_recent_reauthentication_cannot_widen_access(
     database: Database, browser: Any, create_user: Any, values: dict[str, str]
 ) -> None:
     client, target = await browser(role=PlatformRole.SUPERADMIN), await create_user()

@@ -1,4 +1,4 @@
-"""`undercroft check` on planted code: what it must find, what it must leave alone, and the repository itself."""
+"""`undercroft check`: code with violations, code without, and this repository."""
 
 from pathlib import Path
 from textwrap import dedent
@@ -14,7 +14,7 @@ HEAD = "from undercroft.modules.projects.models import Project\n"
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """An extension with a team's model of its own."""
+    """An extension with a tenant model."""
     package = tmp_path / "extensions" / "shop"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("from shop.models import Order\n")
@@ -63,7 +63,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("code", QUERIES.values(), ids=QUERIES.keys())
-def test_a_query_outside_the_repository_is_found(tmp_path: Path, code: str) -> None:
+def test_query_outside_the_repository_is_reported(tmp_path: Path, code: str) -> None:
     assert "tenant-query" in rules_in(tmp_path, "report.py", HEAD + code)
 
 
@@ -77,18 +77,18 @@ def test_a_query_outside_the_repository_is_found(tmp_path: Path, code: str) -> N
         "from undercroft.modules.projects.models import *\nP = Project",
     ],
 )
-def test_however_the_model_was_imported(tmp_path: Path, head: str) -> None:
+def test_query_is_reported_for_every_form_of_import(tmp_path: Path, head: str) -> None:
     code = f"{head}\nfrom sqlmodel import select\nselect(P)"
     assert "tenant-query" in rules_in(tmp_path, "report.py", code)
 
 
 @pytest.mark.parametrize("head", ["from shop import Order", "from shop.models import Order", "from . import Order"])
-def test_an_extensions_own_models_are_known(shop: Path, head: str) -> None:
+def test_tenant_models_of_extensions_are_known(shop: Path, head: str) -> None:
     found = rules_in(shop, "service.py", f"{head}\nfrom sqlmodel import select\nselect(Order)")
     assert found == ["tenant-query"]
 
 
-def test_not_even_another_modules_repository_may(shop: Path) -> None:
+def test_query_in_the_repository_of_another_module_is_reported(shop: Path) -> None:
     code = (
         f"{HEAD}from sqlmodel import select\ndef f(team_id): return select(Project).where(Project.team_id == team_id)"
     )
@@ -138,12 +138,12 @@ UNSCOPED = {
 
 
 @pytest.mark.parametrize("code", SCOPED.values(), ids=SCOPED.keys())
-def test_a_repository_that_names_its_team_is_left_alone(shop: Path, code: str) -> None:
+def test_repository_with_team_filter_is_accepted(shop: Path, code: str) -> None:
     assert rules_in(shop, "repository.py", REPOSITORY + code) == []
 
 
 @pytest.mark.parametrize("code", UNSCOPED.values(), ids=UNSCOPED.keys())
-def test_a_repository_that_forgets_its_team_is_found(shop: Path, code: str) -> None:
+def test_repository_without_team_filter_is_reported(shop: Path, code: str) -> None:
     assert rules_in(shop, "repository.py", REPOSITORY + code) == ["tenant-scope"]
 
 
@@ -160,11 +160,11 @@ SQL = {
 
 
 @pytest.mark.parametrize("code", SQL.values(), ids=SQL.keys())
-def test_sql_about_a_teams_table_is_found(tmp_path: Path, code: str) -> None:
+def test_sql_on_a_tenant_table_outside_the_repository_is_reported(tmp_path: Path, code: str) -> None:
     assert rules_in(tmp_path, "report.py", code) == ["tenant-sql"]
 
 
-def test_sql_in_the_repository_must_say_the_team(shop: Path) -> None:
+def test_sql_in_the_repository_must_filter_by_team(shop: Path) -> None:
     assert rules_in(shop, "repository.py", "SQL = 'SELECT * FROM shop_orders'") == ["tenant-sql"]
 
 
@@ -180,7 +180,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("code", SETTINGS.values(), ids=SETTINGS.keys())
-def test_a_setting_that_stays_on_the_connection_is_found(tmp_path: Path, code: str) -> None:
+def test_persistent_session_setting_is_reported(tmp_path: Path, code: str) -> None:
     assert rules_in(tmp_path, "report.py", code) == ["session-setting"]
 
 
@@ -200,7 +200,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("name", "code", "rule"), OTHERS.values(), ids=OTHERS.keys())
-def test_other_rules_fire(tmp_path: Path, name: str, code: str, rule: str) -> None:
+def test_other_rules_report_violations(tmp_path: Path, name: str, code: str, rule: str) -> None:
     assert rules_in(tmp_path, name, code) == [rule]
 
 
@@ -211,7 +211,7 @@ INNOCENT = {
     "a criterion": "from sqlmodel import col\nasync def f(r): return await r.list(col(Project.name) == 'x')",
     "isinstance": "def f(x): return isinstance(x, Project)",
     "words": "TEXT = 'Make, change, update projects and delete them from projects.'",
-    "a docstring": '"""SELECT * FROM projects is what nobody may write."""',
+    "a docstring": '"""SELECT * FROM projects is forbidden."""',
     "another table": "SQL = 'SELECT * FROM projects_archive'",
     "update set": "SQL = 'UPDATE users SET name = $1'",
     "set local": "SQL = \"BEGIN; SET LOCAL lock_timeout = '5s'; SELECT set_config('a.b', $1, true)\"",
@@ -222,7 +222,7 @@ INNOCENT = {
 
 
 @pytest.mark.parametrize("code", INNOCENT.values(), ids=INNOCENT.keys())
-def test_innocent_code_is_left_alone(tmp_path: Path, code: str) -> None:
+def test_valid_code_is_accepted(tmp_path: Path, code: str) -> None:
     assert rules_in(tmp_path, "report.py", HEAD + code) == []
 
 
@@ -230,7 +230,7 @@ ALLOWED = "# undercroft: allow tenant-query because a report over all teams"
 
 
 @pytest.mark.parametrize("code", [f"select(Project)  {ALLOWED}", f"{ALLOWED}\nselect(\n    Project\n)"])
-def test_a_line_may_be_allowed_with_a_reason(tmp_path: Path, code: str) -> None:
+def test_line_is_allowed_with_a_reason(tmp_path: Path, code: str) -> None:
     assert rules_in(tmp_path, "report.py", f"{HEAD}from sqlmodel import select\n{code}") == []
 
 
@@ -238,17 +238,17 @@ def test_a_line_may_be_allowed_with_a_reason(tmp_path: Path, code: str) -> None:
     "comment",
     ["allow tenant-query", "allow tenant-query because so", "allow everything because it is such a nuisance"],
 )
-def test_not_without_one(tmp_path: Path, comment: str) -> None:
+def test_suppression_without_a_reason_is_reported(tmp_path: Path, comment: str) -> None:
     code = f"{HEAD}from sqlmodel import select\nselect(Project)  # undercroft: {comment}"
     assert "allow" in rules_in(tmp_path, "report.py", code)
 
 
-def test_a_permit_that_is_no_longer_needed_is_found(tmp_path: Path) -> None:
+def test_unused_suppression_is_reported(tmp_path: Path) -> None:
     code = "X = 1  # undercroft: allow tenant-query because there was a query once"
     assert rules_in(tmp_path, "report.py", code) == ["allow"]
 
 
-def test_a_finding_says_where_and_what_to_write_instead(shop: Path) -> None:
+def test_violation_contains_location_and_fix(shop: Path) -> None:
     (shop / "service.py").write_text(
         "from sqlmodel import select\nfrom shop.models import Order\n\nX = select(Order)\n"
     )
@@ -258,5 +258,5 @@ def test_a_finding_says_where_and_what_to_write_instead(shop: Path) -> None:
     assert found.rule in RULES
 
 
-def test_the_repository_itself_is_clean() -> None:
+def test_this_repository_has_no_violations() -> None:
     assert [str(found) for found in check([SOURCE])] == []

@@ -1,4 +1,4 @@
-"""What the pytest plugin gives to a project's tests."""
+"""The fixtures of the pytest plugin."""
 
 from pathlib import Path
 
@@ -23,22 +23,22 @@ async def things(owner_url: str):
     await owner.close()
 
 
-async def test_settings_say_that_this_is_a_test(test_settings: None):
+async def test_environment_setting_is_test(test_settings: None):
     assert load(CoreSettings).environment is Environment.TEST
     assert list(load(CoreSettings).production_errors())
 
 
-async def test_nothing_in_the_application_happens_by_the_clock(app: Api):
+async def test_application_runs_no_periodic_tasks(app: Api):
     assert app.state.auth_maintenance.done()
 
 
 @pytest.mark.parametrize("turn", [1, 2])
-async def test_no_mail_of_an_earlier_test_is_left(turn: int, database: Database, mailbox_folder: Path):
+async def test_mailbox_is_empty_at_the_start_of_a_test(turn: int, database: Database, mailbox_folder: Path):
     assert list(mailbox_folder.iterdir()) == []
     (mailbox_folder / f"{turn}.eml").touch()
 
 
-async def test_the_application_writes_rows_in_tables_of_the_owner(database: Database, things: None):
+async def test_application_role_writes_rows_in_tables_of_the_owner(database: Database, things: None):
     async with database.session() as session:
         await (await session.raw()).execute("INSERT INTO plugin_things VALUES (1)")
     async with database.session() as session:
@@ -47,7 +47,7 @@ async def test_the_application_writes_rows_in_tables_of_the_owner(database: Data
 
 
 @pytest.mark.parametrize("url", ["database_url", "admin_url"])
-async def test_neither_application_nor_admin_makes_tables_or_alters_them(
+async def test_application_and_admin_roles_cannot_create_or_alter_tables(
     url: str, servers: Servers, things: None, request: pytest.FixtureRequest
 ):
     if servers.has_one_role:
@@ -63,12 +63,12 @@ async def test_neither_application_nor_admin_makes_tables_or_alters_them(
         await connection.close()
 
 
-async def test_a_wrong_password_is_refused(servers):
+async def test_postgres_refuses_a_wrong_password(servers):
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(servers.manager_url, password="guessed")
 
 
-async def test_statements_count_the_work_and_not_what_is_around_it(database: Database, statements: StatementRecorder):
+async def test_statement_count_excludes_transaction_commands(database: Database, statements: StatementRecorder):
     async with database.session() as session:
         connection = await session.raw()
         await connection.fetchval("SELECT 1")
@@ -78,7 +78,7 @@ async def test_statements_count_the_work_and_not_what_is_around_it(database: Dat
     assert any(sql.startswith("BEGIN") for sql in statements.all)
 
 
-async def test_valkey_answers_to_its_password_only(redis_url: str, servers):
+async def test_valkey_requires_its_password(redis_url: str, servers):
     from redis.asyncio import Redis
     from redis.exceptions import AuthenticationError
 
@@ -90,7 +90,7 @@ async def test_valkey_answers_to_its_password_only(redis_url: str, servers):
 
 
 @pytest.mark.parametrize("time", ["first", "second"])
-async def test_rows_written_past_the_database_fixture_are_gone_in_the_next_test(time: str, owner_url: str):
+async def test_rows_written_without_the_database_fixture_are_deleted(time: str, owner_url: str):
     connection = await asyncpg.connect(owner_url)
     try:
         assert await connection.fetchval("SELECT count(*) FROM auth_throttles") == 0, time

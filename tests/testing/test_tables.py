@@ -1,4 +1,4 @@
-"""Tests leave nothing behind, whatever tables point at each other."""
+"""Cleaning of tables after tests, including tables with circular foreign keys."""
 
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ FARM = """
 
 @pytest.fixture(params=["superuser", "owner"])
 async def url(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[str]:
-    """A farm of its own, as each of those who may clean it."""
+    """A schema for this test, once per role that can clean it."""
     name = f"{servers.template}_farm_{request.param}"
     manager = await asyncpg.connect(servers.manager_url)
     await manager.execute(f'CREATE DATABASE "{name}" OWNER "{urlsplit(servers.owner_url).username}"')
@@ -36,7 +36,7 @@ async def url(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator
     await manager.close()
 
 
-async def test_rows_in_a_circle_are_deleted_and_those_of_migrations_come_back(url: str):
+async def test_rows_with_circular_references_are_deleted_and_migration_rows_restored(url: str):
     tables = TableCleaner(url)
     await tables.open()
     farmer = await asyncpg.connect(url)

@@ -1,6 +1,6 @@
-"""What `undercroft check` reads out of source code: teams kept apart, one transaction, no state left on connections.
+"""Static checks of `undercroft check`: tenant isolation, transactions and connection state.
 
-It parses and never imports what it reads, so that it works on projects and extensions that do not run here.
+The code is parsed, never imported, so that projects and extensions can be checked without their dependencies.
 """
 
 from undercroft.lint.checker import check

@@ -1,4 +1,4 @@
-"""Reads files, asks every rule, and leaves out what a comment allows."""
+"""Runs all rules on source files and applies suppressions."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def check(paths: Sequence[Path]) -> list[Violation]:
-    """Everything under these paths that breaks a rule, in order. Raises `SyntaxError` and `OSError` of a bad file."""
+    """Return all violations under these paths, sorted. Raises `SyntaxError` or `OSError` for an unreadable file."""
     sources = list(read_sources(paths))
     known = {source.path.resolve() for source in sources}
     index = Index([*sources, *(source for source in read_sources([PACKAGE]) if source.path.resolve() not in known)])
-    return sorted({finding for source in sources for finding in _check(source, index)})
+    return sorted({violation for source in sources for violation in _check(source, index)})
 
 
 def _check(source: Source, index: Index) -> Iterator[Violation]:
@@ -23,9 +23,9 @@ def _check(source: Source, index: Index) -> Iterator[Violation]:
     for rules in (tenants.run_rules, connections.run_rules):
         for node, rule, message in rules(source, index):
             first, last = node.lineno, node.end_lineno or node.lineno
-            covering = [permit for permit in allowed if permit.covers(first, last, rule)]
-            for permit in covering:
-                permit.used = True
+            covering = [suppression for suppression in allowed if suppression.covers(first, last, rule)]
+            for suppression in covering:
+                suppression.used = True
             if not covering:
                 yield Violation(source.path, first, rule, message)
     yield from check_suppressions(source.path, allowed)

@@ -1,4 +1,4 @@
-"""Rules about connections and layers, whatever they are used for."""
+"""Rules about connections, transactions and layers."""
 
 import ast
 import re
@@ -13,14 +13,14 @@ SESSION_METHODS = frozenset(
     {"execute", "scalar", "scalars", "get", "fetch", "fetchrow", "write_one", "rowcount", "stream"}
 )
 SESSION_SETTING_MESSAGE = (
-    "this setting stays on the connection for the next borrower; use SET LOCAL, or set_config(…, true), inside a "
+    "this setting stays on the pooled connection after the request; use SET LOCAL, or set_config(…, true), in a "
     "transaction"
 )
 TRANSACTION_MESSAGE = (
-    "a transaction that belongs to whoever opened the session; leave its block to commit, raise to roll back"
+    "a transaction that is managed by the owner of the session; leave its block to commit, raise to roll back"
 )
 QUERY_PLACE_MESSAGE = "is a query; make it a named method in repository.py of the module that owns the table"
-MIDDLEWARE_MESSAGE = "BaseHTTPMiddleware costs as much as a statement; write a pure ASGI class"
+MIDDLEWARE_MESSAGE = "BaseHTTPMiddleware is as slow as an SQL statement; write a pure ASGI class"
 FILES_WITHOUT_QUERIES = ("routes", "pages", "service")
 _SET_STATEMENT = re.compile(
     r"(?:^|;)\s*SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)(?:SESSION\s+)?"
@@ -79,4 +79,4 @@ def _check_middleware(node: ast.AST) -> Iterator[RuleMatch]:
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         for each in node.decorator_list:
             if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute) and each.func.attr == "middleware":
-                yield each, "middleware", f"this makes a {MIDDLEWARE_MESSAGE}"
+                yield each, "middleware", f"this creates a BaseHTTPMiddleware: {MIDDLEWARE_MESSAGE}"

@@ -1,4 +1,4 @@
-"""Python files, what their names mean, and which classes are teams' models."""
+"""Parsed Python files, name resolution, and the tenant models among their classes."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ TENANT_REPOSITORY = "undercroft.core.db.repository.TenantRepository"
 
 @dataclass(frozen=True)
 class TenantModel:
-    """A team's model: its table and the package whose repository may ask about it."""
+    """A tenant model: its table and the package whose repository may query it."""
 
     name: str
     table: str
@@ -20,7 +20,7 @@ class TenantModel:
 
 
 class Source:
-    """One parsed file. `module` is its dotted name as far as packages go up."""
+    """One parsed file. `module` is its dotted name, starting at the outermost package."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,17 +38,17 @@ class Source:
 
     @cached_property
     def import_origins(self) -> dict[str, str]:
-        """Local names of what is imported anywhere in the file, with their dotted origin."""
+        """The local names of all imports in the file, with their dotted origin."""
         return dict(_iter_imports(self.tree, self.package))
 
     @cached_property
     def star_imports(self) -> list[str]:
-        """Modules of which everything is imported."""
+        """The modules that are imported with `*`."""
         nodes = (node for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom))
         return [_import_source(node, self.package) for node in nodes if any(alias.name == "*" for alias in node.names)]
 
     def qualified_name(self, node: ast.AST) -> str | None:
-        """What a name or a chain of attributes stands for, as far as imports tell."""
+        """Return the dotted name that a name or a chain of attributes refers to, according to the imports."""
         if isinstance(node, ast.Subscript):
             return self.qualified_name(node.value)
         if isinstance(node, ast.Attribute):
@@ -65,7 +65,7 @@ class Source:
 
 
 class Index:
-    """Everything that was read, to follow a name through imports and re-exports to the class that it is."""
+    """All parsed files. Resolves names through imports and re-exports to classes."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._sources = {source.module: source for source in sources}
@@ -78,7 +78,7 @@ class Index:
         self.models = dict(self._find_tenant_models())
 
     def resolve(self, dotted: str | None) -> str | None:
-        """The dotted name of the class itself; None when it is not among what was read."""
+        """Return the dotted name of the class itself, or None if it was not parsed."""
         seen: set[str] = set()
         while dotted and dotted not in self._classes and dotted not in seen:
             seen.add(dotted)
@@ -89,7 +89,7 @@ class Index:
         return self.models.get(self.resolve(dotted) or "")
 
     def is_subclass(self, source: Source, node: ast.ClassDef, base: str) -> bool:
-        """Whether a class derives from the one of this name, however far up."""
+        """Return whether a class derives from `base`, directly or indirectly."""
         return any(self._is_class_or_subclass(source.qualified_name(each), base, set()) for each in node.bases)
 
     def _is_class_or_subclass(self, dotted: str | None, base: str, seen: set[str]) -> bool:
@@ -119,7 +119,7 @@ class Index:
 
 
 def read_sources(paths: Iterable[Path]) -> Iterator[Source]:
-    """Every Python file under these paths."""
+    """Parse and yield all Python files under these paths."""
     for path in paths:
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
         yield from (Source(file) for file in files if not _is_hidden(file, path))

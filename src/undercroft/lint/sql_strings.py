@@ -1,4 +1,4 @@
-"""Strings in source code that a database will read."""
+"""Finds SQL strings in source code."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ _SQL_KEYWORD = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY
 
 
 def find_sql_strings(source: Source) -> Iterator[tuple[ast.expr, str]]:
-    """Every string that may be SQL, f-strings with `x` for what is filled in; no docstrings."""
+    """Yield all strings that may be SQL, except docstrings. Placeholders of f-strings are replaced by `x`."""
     for node in ast.walk(source.tree):
         text = _string_value(node)
         parent = source.parents.get(node)

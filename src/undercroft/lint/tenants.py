@@ -1,4 +1,4 @@
-"""Rules that keep teams apart: who may ask about a team's rows, and that every question says which team's."""
+"""Rules for tenant isolation: only repositories query tenant tables, and every query filters by team."""
 
 import ast
 import re
@@ -25,19 +25,19 @@ ORM_PACKAGES = ("sqlalchemy", "sqlmodel")
 def run_rules(source: Source, index: Index) -> Iterator[RuleMatch]:
     if "migrations" in source.path.parts:
         return
-    reading = TenantChecker(source, index)
+    checker = TenantChecker(source, index)
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call):
-            yield from reading.check_query(node)
+            yield from checker.check_query(node)
         elif isinstance(node, ast.Attribute) and node.attr == "__table__":
-            yield from reading.check_table(node)
+            yield from checker.check_table(node)
         elif isinstance(node, ast.ClassDef):
-            yield from reading.check_repository(node)
-    yield from reading.check_sql()
+            yield from checker.check_repository(node)
+    yield from checker.check_sql()
 
 
 class TenantChecker:
-    """One file, read with knowledge of all teams' models."""
+    """Checks one file with knowledge of all tenant models."""
 
     def __init__(self, source: Source, index: Index) -> None:
         self._source = source
@@ -53,7 +53,7 @@ class TenantChecker:
             yield (
                 call,
                 "tenant-scope",
-                f"this asks about {model.name} of every team; begin with self._query(), or compare team_id",
+                f"this query reads {model.name} rows of all teams; start with self._query(), or filter by team_id",
             )
 
     def check_table(self, node: ast.Attribute) -> Iterator[RuleMatch]:
@@ -66,10 +66,10 @@ class TenantChecker:
         for each in node.body:
             model = self._declared_model(each)
             if model is not None and not scoped:
-                message = f"{node.name} is for {model.name}, a team's rows; derive it from TenantRepository"
+                message = f"{node.name} queries the tenant model {model.name}; derive it from TenantRepository"
                 yield each, "tenant-scope", message
             if scoped and isinstance(each, ast.FunctionDef) and each.name == "_query" and not _calls_super(each):
-                yield each, "tenant-scope", "this drops the team; begin with super()._query(…)"
+                yield each, "tenant-scope", "this drops the team filter; start with super()._query(…)"
 
     def check_sql(self) -> Iterator[RuleMatch]:
         for node, text in find_sql_strings(self._source):
@@ -77,10 +77,10 @@ class TenantChecker:
             if model is None:
                 continue
             if not self._in_own_repository(model):
-                message = f"this SQL is about {model.table}, a team's rows; "
-                yield node, "tenant-sql", f"{message}ask {model.package}.repository, or add a method there"
+                message = f"this SQL uses the tenant table {model.table}; "
+                yield node, "tenant-sql", f"{message}call a method of {model.package}.repository, or add one"
             elif "TEAM_ID" not in text.upper():
-                yield node, "tenant-sql", f"this SQL is about {model.table} of every team; compare team_id"
+                yield node, "tenant-sql", f"this SQL reads {model.table} rows of all teams; filter by team_id"
 
     @cached_property
     def _tables(self) -> dict[str, TenantModel]:
@@ -88,7 +88,7 @@ class TenantChecker:
 
     @cached_property
     def _aliases(self) -> dict[str, TenantModel]:
-        """Names that the file gives to a team's model: `P = Project`, `P = aliased(Project)`, `row = Project(…)`."""
+        """The file's own names for tenant models: `P = Project`, `P = aliased(Project)`, `row = Project(…)`."""
         found: dict[str, TenantModel] = {}
         for node in ast.walk(self._source.tree):
             if isinstance(node, ast.Assign) and (model := self._aliased_model(node.value)):
@@ -108,7 +108,7 @@ class TenantChecker:
         )
 
     def _model(self, node: ast.AST) -> TenantModel | None:
-        """The team's model that a name, an attribute or an instance being made stands for."""
+        """Return the tenant model that a name, an attribute or a constructor call refers to."""
         if isinstance(node, ast.Call):
             return self._class(node.func)
         if isinstance(node, ast.Name) and node.id in self._aliases:
@@ -116,7 +116,7 @@ class TenantChecker:
         return self._class(node) or self._repository_model(node)
 
     def _repository_model(self, node: ast.AST) -> TenantModel | None:
-        """`self.model` in a repository of a team's rows."""
+        """Return the tenant model of `self.model` in a tenant repository."""
         if not (isinstance(node, ast.Attribute) and node.attr == "model" and _last_name(node.value) in ("self", "cls")):
             return None
         for each in self._source.ancestors(node):
@@ -127,13 +127,13 @@ class TenantChecker:
         return None
 
     def _declared_model(self, line: ast.stmt) -> TenantModel | None:
-        """The team's model in `model = Project`."""
+        """Return the tenant model in `model = Project`."""
         if not isinstance(line, ast.Assign | ast.AnnAssign) or line.value is None or "model" not in _targets(line):
             return None
         return self._model(line.value)
 
     def _queried_model(self, call: ast.Call) -> TenantModel | None:
-        """The team's model that this call asks about, if it is a query at all."""
+        """Return the tenant model that this call queries, or None."""
         values = [*call.args, *(word.value for word in call.keywords)]
         name = self._source.qualified_name(call.func) or ""
         if name.partition(".")[0] in ORM_PACKAGES and name.rpartition(".")[2] in QUERY_FUNCTIONS:
@@ -156,7 +156,7 @@ class TenantChecker:
         return node
 
     def _is_team_scoped(self, statement: ast.AST) -> bool:
-        """Whether a statement says which team, by itself, by what it is made of or by what is made of it."""
+        """Return whether a statement filters by team: itself, in what it is built from, or in what is built from it."""
         return self._depends_on_team(statement, frozenset()) or self._is_scoped_later(statement, frozenset())
 
     def _depends_on_team(self, node: ast.AST, seen: frozenset[str]) -> bool:
@@ -178,7 +178,7 @@ class TenantChecker:
         return False
 
     def _call_chains(self, statement: ast.AST, names: frozenset[str]) -> Iterator[ast.AST]:
-        """`query.where(…)` and the like: what a statement does with one of these names, and no more of it."""
+        """Yield the call chains on one of these names in a statement, such as `query.where(…)`."""
         for node in ast.walk(statement):
             if not (isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Load)):
                 continue
@@ -190,7 +190,7 @@ class TenantChecker:
             yield whole
 
     def _siblings(self, statement: ast.AST) -> Iterator[ast.stmt]:
-        """The simple statements of the same function, or of the module outside of functions."""
+        """Yield the simple statements of the same function, or of the module if it is outside a function."""
         functions = (each for each in self._source.ancestors(statement) if isinstance(each, _FUNCTIONS))
         inside = next(functions, None)
         for node in ast.walk(inside or self._source.tree):
@@ -207,7 +207,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 def _outside_repository_message(model: TenantModel) -> str:
     where = f"{model.package}.repository" if model.package else "its repository"
-    return f"this asks about {model.name}, a team's rows, outside {where}; call a method of its TenantRepository"
+    return f"this queries the tenant model {model.name} outside {where}; call a method of its TenantRepository"
 
 
 def _mentions_table(text: str, table: str) -> bool:
@@ -234,7 +234,7 @@ def _loaded_names(node: ast.AST) -> set[str]:
 
 
 def _iter_elements(value: ast.expr) -> Iterator[ast.expr]:
-    """An argument, and what a list, a generator or an attribute of a model in it is made of."""
+    """Yield an argument, and the elements of a list, a generator or an attribute in it."""
     if isinstance(value, ast.Starred):
         value = value.value
     if isinstance(value, ast.List | ast.Tuple | ast.Set):

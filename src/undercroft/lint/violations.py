@@ -1,4 +1,4 @@
-"""What is found, and the comments that allow it with a reason."""
+"""Violations, and the comments that suppress them with a reason."""
 
 import re
 import tokenize
@@ -8,12 +8,12 @@ from io import StringIO
 from pathlib import Path
 
 RULES = {
-    "tenant-query": "a query on a team's model is written in the repository of its module, and nowhere else",
-    "tenant-scope": "a repository's query on a team's model says which team",
-    "tenant-sql": "SQL that names a team's table is written in the repository of its module, and says which team",
-    "query-place": "routes, pages and services ask repositories and send no statements themselves",
-    "transaction": "whoever opened a session ends its transaction, and nobody else",
-    "session-setting": "no setting stays on a connection for the next borrower",
+    "tenant-query": "only the repository of its module queries a tenant model",
+    "tenant-scope": "a repository's query on a tenant model filters by team",
+    "tenant-sql": "only the repository of its module contains SQL on a tenant table, and the SQL filters by team",
+    "query-place": "routes, pages and services call repositories instead of executing statements",
+    "transaction": "only the code that opened a session ends its transaction",
+    "session-setting": "no setting stays on a pooled connection",
     "middleware": "middleware is pure ASGI",
 }
 _ALLOW = re.compile(r"#\s*undercroft:\s*allow\s+(?P<rule>[\w-]+)(?:\s+because\s+(?P<reason>.+))?")
@@ -22,7 +22,7 @@ _MIN_REASON_LENGTH = 10
 
 @dataclass(frozen=True, order=True)
 class Violation:
-    """One place where a rule does not hold. `message` says what is wrong and what to write instead."""
+    """A violation of a rule. `message` states the problem and the fix."""
 
     path: Path
     line: int
@@ -35,7 +35,7 @@ class Violation:
 
 @dataclass
 class Suppression:
-    """A comment that allows one rule to be broken in its line, or in the line below when it stands alone."""
+    """A comment that suppresses a rule in its line, or in the next line if it is the only text in its line."""
 
     line: int
     rule: str
@@ -50,14 +50,14 @@ class Suppression:
     @property
     def error(self) -> str:
         if self.rule not in RULES:
-            return f"there is no rule {self.rule}; there are {', '.join(RULES)}"
+            return f"there is no rule {self.rule}; available rules: {', '.join(RULES)}"
         if len(self.reason) < _MIN_REASON_LENGTH:
-            return f"say why: `# undercroft: allow {self.rule} because …`"
-        return "" if self.used else f"nothing here breaks {self.rule} any more: remove the comment"
+            return f"add a reason: `# undercroft: allow {self.rule} because …`"
+        return "" if self.used else f"this line does not violate {self.rule}; remove the comment"
 
 
 def find_suppressions(text: str) -> list[Suppression]:
-    """The comments of a file that allow something."""
+    """Return the suppressions in a file."""
     return list(_iter_suppressions(text))
 
 
@@ -70,5 +70,5 @@ def _iter_suppressions(text: str) -> Iterator[Suppression]:
 
 
 def check_suppressions(path: Path, found: Iterable[Suppression]) -> Iterator[Violation]:
-    """Permits that allow nothing, or without a reason."""
-    return (Violation(path, permit.line, "allow", permit.error) for permit in found if permit.error)
+    """Yield violations for suppressions that are unused, unknown or without a reason."""
+    return (Violation(path, each.line, "allow", each.error) for each in found if each.error)

@@ -1,1 +1,1 @@
-"""Fixtures for tests on a real PostgreSQL and a real Valkey; projects and extensions use them too."""
+"""Test fixtures with a real PostgreSQL and Valkey, also for projects and extensions."""

@@ -1,4 +1,4 @@
-"""An authenticator in software that speaks WebAuthn's real formats, for tests of passkeys without a browser.
+"""A software authenticator with the real WebAuthn formats, to test passkeys without a browser.
 
 key = Authenticator("https://example.com")
 options = (await client.post("/api/v1/auth/passkeys/options")).json()["options"]
@@ -24,7 +24,7 @@ ZERO_AAGUID = bytes(16)
 
 @dataclass
 class Credential:
-    """A key pair for one domain and one person."""
+    """A key pair for one domain and one user."""
 
     id: bytes
     domain: str
@@ -35,10 +35,10 @@ class Credential:
 
 @dataclass
 class Authenticator:
-    """Makes credentials (ES256, attestation `none`) and signs with them, as seen by a page of `origin`.
+    """Creates credentials (ES256, attestation `none`) and signs with them, for a page of `origin`.
 
-    `step` is what the counter moves by at each signature; 0 is an authenticator without a counter. `user_verification`
-    says whether it asks who is there, by a PIN or a fingerprint. Ids of its credentials have `id_length` bytes.
+    `step` is added to the counter at each signature; 0 is an authenticator without a counter. `user_verification` is
+    whether it verifies the user, for example by a PIN. `id_length` is the length of credential IDs in bytes.
     """
 
     origin: str
@@ -48,7 +48,7 @@ class Authenticator:
     credentials: list[Credential] = field(default_factory=list)
 
     def create(self, options: dict[str, Any], **client_data: Any) -> dict[str, Any]:
-        """What `navigator.credentials.create()` gives, as JSON; `client_data` replaces what the browser would say."""
+        """Return the JSON result of `navigator.credentials.create()`. `client_data` overrides the browser's values."""
         made = Credential(
             secrets.token_bytes(self.id_length),
             options["rp"]["id"],
@@ -68,7 +68,7 @@ class Authenticator:
         return self._credential_json(made, response)
 
     def sign(self, options: dict[str, Any], **client_data: Any) -> dict[str, Any]:
-        """What `navigator.credentials.get()` gives, as JSON, by the first credential that is asked for."""
+        """Return the JSON result of `navigator.credentials.get()`, signed with the first allowed credential."""
         allowed = {base64url_decode(each["id"]) for each in options.get("allowCredentials") or []}
         chosen = next(each for each in self.credentials if not allowed or each.id in allowed)
         chosen.count += self.step
@@ -98,13 +98,13 @@ class Authenticator:
 
 
 def cose_key(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The public half as a COSE key (RFC 9053, 7.1): EC2, ES256, P-256."""
+    """Return the public key as a COSE key (RFC 9053, 7.1): EC2, ES256, P-256."""
     numbers = key.public_key().public_numbers()
     return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32), -3: numbers.y.to_bytes(32)})
 
 
 def base64url_encode(data: bytes) -> str:
-    """base64url without padding."""
+    """Encode as base64url without padding."""
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 

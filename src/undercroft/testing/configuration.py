@@ -1,4 +1,4 @@
-"""Settings as in a test: nothing of the machine's environment, secrets of no worth, cheap password hashes."""
+"""Settings for tests: independent of the environment, with test secrets and cheap password hashes."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ PUBLIC_URL = "http://test.local"
 
 
 def configure(*, app_url: str, owner_url: str, admin_url: str, mailbox: Path) -> None:
-    """Let `settings.load` answer for a test run on this database, with mails kept in this folder.
+    """Make `settings.load` return settings for tests on this database, with emails in the folder `mailbox`.
 
-    Of the environment TENANT_RLS counts: every test should hold with row-level security on and off.
+    Only TENANT_RLS is read from the environment: all tests must pass with row-level security on and off.
     """
     from undercroft.core.security.settings import PasswordSettings
     from undercroft.providers.email import EmailSettings

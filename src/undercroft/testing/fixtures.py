@@ -1,4 +1,4 @@
-"""The fixtures. Everything heavy is imported when a test asks for it."""
+"""The fixtures. Expensive imports are deferred until a test uses them."""
 
 import os
 import secrets
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest) -> "Servers":
-    """PostgreSQL and Valkey of this run."""
+    """The PostgreSQL and Valkey servers of this test run."""
     from undercroft.testing.servers import Servers
 
     return Servers.get_or_start(request.config.stash[RUN_FOLDER])
@@ -40,7 +40,7 @@ def servers(request: pytest.FixtureRequest) -> "Servers":
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def database_name(servers: "Servers") -> AsyncIterator[str]:
-    """A migrated database of this worker's own."""
+    """The migrated database of this xdist worker."""
     import asyncpg
 
     name = f"{servers.template}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
@@ -56,7 +56,7 @@ async def database_name(servers: "Servers") -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def empty_database_url(servers: "Servers") -> AsyncIterator[str]:
-    """A new database without a table, as its owner, dropped after the test: for migrations."""
+    """The URL of a new, empty database as its owner, for tests of migrations. It is dropped after the test."""
     import asyncpg
 
     from undercroft.testing.servers import with_database
@@ -74,7 +74,7 @@ async def empty_database_url(servers: "Servers") -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def database_url(servers: "Servers", database_name: str) -> str:
-    """This worker's database as the application's role: rows, no tables."""
+    """The URL of this worker's database for the application role, which can only read and write rows."""
     from undercroft.testing.servers import with_database
 
     return with_database(servers.app_url, database_name)
@@ -82,7 +82,7 @@ def database_url(servers: "Servers", database_name: str) -> str:
 
 @pytest.fixture(scope="session")
 def owner_url(servers: "Servers", database_name: str) -> str:
-    """This worker's database as the owner of its tables."""
+    """The URL of this worker's database for the owner of its tables."""
     from undercroft.testing.servers import with_database
 
     return with_database(servers.owner_url, database_name)
@@ -90,7 +90,7 @@ def owner_url(servers: "Servers", database_name: str) -> str:
 
 @pytest.fixture(scope="session")
 def admin_url(servers: "Servers", database_name: str) -> str:
-    """This worker's database as the admin surface's role."""
+    """The URL of this worker's database for the role of the admin API."""
     from undercroft.testing.servers import with_database
 
     return with_database(servers.admin_url, database_name)
@@ -98,7 +98,7 @@ def admin_url(servers: "Servers", database_name: str) -> str:
 
 @pytest.fixture(scope="session")
 def worker_redis_url(servers: "Servers") -> str:
-    """A logical Valkey database of this worker's own."""
+    """The URL of this worker's logical Valkey database."""
     from undercroft.testing.servers import with_database
 
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
@@ -107,7 +107,7 @@ def worker_redis_url(servers: "Servers") -> str:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def redis_url(worker_redis_url: str) -> AsyncIterator[str]:
-    """This worker's Valkey, emptied after the test."""
+    """The URL of this worker's Valkey database, which is emptied after the test."""
     from redis.asyncio import Redis
 
     yield worker_redis_url
@@ -117,13 +117,13 @@ async def redis_url(worker_redis_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def mailbox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the mails of this worker's tests are kept."""
+    """The mailbox folder of this worker's tests."""
     return tmp_path_factory.mktemp("mailbox")
 
 
 @pytest.fixture(scope="session")
 def test_settings(database_url: str, owner_url: str, admin_url: str, mailbox_folder: Path) -> Iterator[None]:
-    """Settings as in a test: ENVIRONMENT=test, secrets of no worth, this worker's database."""
+    """Settings for tests: ENVIRONMENT=test, test secrets, this worker's database."""
     from undercroft.core import settings
     from undercroft.testing.configuration import configure
 
@@ -134,9 +134,9 @@ def test_settings(database_url: str, owner_url: str, admin_url: str, mailbox_fol
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def worker_database(test_settings: None, database_url: str) -> AsyncIterator["Database"]:  # noqa: ARG001
-    """The connections that all tests of this worker share; tests ask for `database`.
+    """The connections that all tests of this worker share. Tests use `database`.
 
-    What modules add to every process is there too, whether the tests before this one needed an application or not.
+    Also imports the models and subscribers of all modules, independent of earlier tests.
     """
     from undercroft.app.discovery import prepare
     from undercroft.core.db import Database, DatabaseSettings
@@ -163,7 +163,7 @@ async def worker_tables(servers: "Servers", database_name: str) -> AsyncIterator
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def clean_tables(worker_tables: "TableCleaner") -> AsyncIterator[None]:
-    """Every row that the test wrote is deleted after it; what it logged is printed with it."""
+    """Delete all rows that the test wrote, and flush its log output."""
     from undercroft.core.telemetry import logs
 
     yield
@@ -173,14 +173,14 @@ async def clean_tables(worker_tables: "TableCleaner") -> AsyncIterator[None]:
 
 @pytest.fixture(autouse=True)
 def clean_direct_writes(request: pytest.FixtureRequest) -> None:
-    """Tests that write by other ways than `database`, such as a server of their own, leave no rows either."""
+    """Also clean the tables after tests that write without `database`, for example with their own server."""
     if "database_name" in request.fixturenames:
         request.getfixturevalue("clean_tables")
 
 
 @pytest.fixture
 def clean_mailbox(mailbox_folder: Path) -> Iterator[None]:
-    """Every mail that the test sent is deleted after it."""
+    """Delete all emails that the test sent."""
     yield
     shutil.rmtree(mailbox_folder)
     mailbox_folder.mkdir(mode=0o700)
@@ -188,13 +188,13 @@ def clean_mailbox(mailbox_folder: Path) -> Iterator[None]:
 
 @pytest.fixture
 def database(worker_database: "Database", clean_tables: None, clean_mailbox: None) -> "Database":  # noqa: ARG001
-    """The application's database: migrated, empty but for what migrations put there, clean again after the test."""
+    """The migrated database with only the rows that migrations insert. It is cleaned after the test."""
     return worker_database
 
 
 @pytest.fixture
 def statements() -> Iterator["StatementRecorder"]:
-    """Records what is sent to PostgreSQL during the test: `statements.count`, `statements.clear()`."""
+    """Records the SQL statements of the test: `statements.count`, `statements.clear()`."""
     from undercroft.testing.statements import record_statements
 
     with record_statements() as recorded:
@@ -203,7 +203,7 @@ def statements() -> Iterator["StatementRecorder"]:
 
 @pytest.fixture(scope="session")
 def rls_enabled(test_settings: None) -> bool:  # noqa: ARG001
-    """Whether this run has TENANT_RLS=on, where statements about a team's rows have two more around them."""
+    """Whether this run has TENANT_RLS=on, which adds two statements around those on tenant tables."""
     from undercroft.core.db import DatabaseSettings
     from undercroft.core.settings import load
 
@@ -212,7 +212,7 @@ def rls_enabled(test_settings: None) -> bool:  # noqa: ARG001
 
 @pytest.fixture
 def jobs(database: "Database") -> Iterator["CapturedJobs"]:
-    """Captures the jobs that the test enqueues and runs them on demand: `jobs.captured`, `await jobs.run_all()`."""
+    """Captures jobs that the test enqueues and runs them on request: `jobs.captured`, `await jobs.run_all()`."""
     from undercroft.testing.jobs import capture_jobs
 
     with capture_jobs(database) as captured:
@@ -221,7 +221,7 @@ def jobs(database: "Database") -> Iterator["CapturedJobs"]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def worker_app(worker_database: "Database") -> AsyncIterator["Api"]:
-    """The whole application, started once per worker; tests ask for `app`. Nothing in it happens by the clock."""
+    """The complete application, started once per worker, without periodic tasks. Tests use `app`."""
     from undercroft.app.api import create_app
     from undercroft.testing.lifespan import run_lifespan
 
@@ -233,14 +233,14 @@ async def worker_app(worker_database: "Database") -> AsyncIterator["Api"]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def app(worker_app: "Api", database: "Database") -> "Api":  # noqa: ARG001
-    """The whole application on this worker's clean database."""
+    """The complete application on this worker's clean database."""
     await worker_app.state.auth_services.keys.load()
     return worker_app
 
 
 @pytest.fixture
 def attack(app: "Api", owner_url: str) -> "Attack":
-    """Attacks every route of the application with another tenant's identifiers: `await attack()`."""
+    """Attacks every route of the application with the IDs of another tenant: `await attack()`."""
     from undercroft.testing.attack import Attack
 
     return Attack(app, owner_url)
@@ -248,7 +248,7 @@ def attack(app: "Api", owner_url: str) -> "Attack":
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def client(app: "Api") -> AsyncIterator["AsyncClient"]:
-    """A client that is not signed in."""
+    """An anonymous client."""
     from undercroft.testing.users import make_client
 
     async with make_client(app) as anonymous:
@@ -257,13 +257,13 @@ async def client(app: "Api") -> AsyncIterator["AsyncClient"]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def create_user(app: "Api") -> AsyncIterator["CreateUser"]:
-    """Makes people who are signed in: `person = await create_user(role=PlatformRole.ADMIN)`."""
+    """Creates signed-in users: `person = await create_user(role=PlatformRole.ADMIN)`."""
     from undercroft.testing.users import create_signed_in_user
 
     async with AsyncExitStack() as stack:
 
-        async def sign_in(**who: Any) -> "SignedInUser":
-            person = await create_signed_in_user(app, **who)
+        async def sign_in(**options: Any) -> "SignedInUser":
+            person = await create_signed_in_user(app, **options)
             await stack.enter_async_context(person.client)
             return person
 
@@ -272,19 +272,19 @@ async def create_user(app: "Api") -> AsyncIterator["CreateUser"]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def user(create_user: "CreateUser") -> "AsyncClient":
-    """The client of somebody signed in."""
+    """The client of a signed-in user."""
     return (await create_user()).client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def stranger(create_user: "CreateUser") -> "AsyncClient":
-    """The client of somebody else signed in."""
+    """The client of another signed-in user."""
     return (await create_user()).client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def admin(create_user: "CreateUser") -> "AsyncClient":
-    """The client of an administrator of the platform."""
+    """The client of a platform administrator."""
     from undercroft.core.auth import PlatformRole
 
     return (await create_user(role=PlatformRole.ADMIN)).client
@@ -292,7 +292,7 @@ async def admin(create_user: "CreateUser") -> "AsyncClient":
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def worker_oidc_issuer() -> AsyncIterator["OidcIssuer"]:
-    """The stand-in of an identity provider, started once per worker; tests ask for `oidc_issuer`."""
+    """The OIDC emulator, started once per worker. Tests use `oidc_issuer`."""
     from undercroft.devstack.emulators.oidc import OidcIssuer
 
     issuer = OidcIssuer()
@@ -303,11 +303,11 @@ async def worker_oidc_issuer() -> AsyncIterator["OidcIssuer"]:
 
 @pytest.fixture
 def oidc_issuer(worker_oidc_issuer: "OidcIssuer") -> Iterator["OidcIssuer"]:
-    """An OpenID Connect issuer on a port of this machine that signs real tokens and misbehaves on request:
+    """A local OpenID Connect issuer that signs real tokens and fails on request:
 
     person = oidc_issuer.add_user(email="ada@example.com")
-    oidc_issuer.auto_approve = person            # says yes without a page
-    oidc_issuer.misbehave(Failure.JWKS_DOWN)
+    oidc_issuer.auto_approve = person            # sign in without a page
+    oidc_issuer.set_failures(Failure.JWKS_DOWN)
     token = oidc_issuer.token(person)
     """
     worker_oidc_issuer.reset()

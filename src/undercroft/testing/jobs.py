@@ -1,4 +1,4 @@
-"""Jobs in tests: captured as they are enqueued, and run when the test says so, as a worker would."""
+"""Captures jobs that tests enqueue, and runs them on request like a worker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +15,17 @@ DUE_NOW = "UPDATE pgqueuer SET execute_after = now() - interval '1 second' WHERE
 
 
 class CapturedJobs:
-    """`captured` holds every job whose transaction committed during the test, in that order."""
+    """`captured` contains all jobs whose transactions committed during the test, in that order."""
 
     def __init__(self, database: Database) -> None:
         self.captured: list[Job] = []
         self._database = database
 
     async def run_all(self, *, future: bool = False) -> int:
-        """Run what is due and what that enqueues; how many attempts that took.
+        """Run all due jobs, including those that they enqueue; returns the number of attempts.
 
-        Claims, attempts and marks are a worker's own. With `future`, delays and back-off are skipped, so that a job
-        which keeps failing goes through all its attempts.
+        A real worker runs the jobs. With `future`, delays and backoff are skipped, so that a failing job uses all its
+        attempts.
         """
         worker = Worker(self._database)
         try:
@@ -41,7 +41,7 @@ class CapturedJobs:
             await worker.close()
 
     async def get(self, job_id: UUID) -> Job:
-        """The job's row as it is now. Raises `LookupError`."""
+        """Return the current row of a job. Raises `LookupError`."""
         async with self._database.read_session() as session:
             job: Job | None = (await session.scalars(select(Job).where(col(Job.id) == job_id))).first()
         if job is None:
@@ -55,7 +55,7 @@ class CapturedJobs:
 
 @contextmanager
 def capture_jobs(database: Database) -> Iterator[CapturedJobs]:
-    """Capture the jobs that are enqueued while the block runs."""
+    """Capture the jobs that are enqueued in the block."""
     jobs = CapturedJobs(database)
     enqueueing.observers.append(jobs.captured.append)
     try:

@@ -1,4 +1,4 @@
-"""Runs an ASGI application's lifespan as a server does: in one task from beginning to end."""
+"""Runs the lifespan of an ASGI application in a single task, as a server does."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,9 +8,9 @@ from typing import Any
 
 @asynccontextmanager
 async def run_lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
-    """Start the application, and stop it after the block; yields the lifespan's state.
+    """Start the application and stop it after the block; yields the lifespan state.
 
-    Raises what the application raised, or `RuntimeError` with its words when it says that it failed.
+    Raises the application's exception, or `RuntimeError` with its message if it reports a failure.
     """
     state: dict[str, Any] = {}
     inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

@@ -1,7 +1,7 @@
-"""The pytest plugin of Undercroft. It costs nothing until a test asks for one of its fixtures.
+"""The pytest plugin of Undercroft. It starts nothing until a test uses one of its fixtures.
 
-PostgreSQL and Valkey are started once per run, by the first test that wants them, and shared by all xdist workers.
-With TEST_DATABASE_URL (a role that may create databases) and TEST_REDIS_URL those servers are used instead.
+The first test that needs PostgreSQL or Valkey starts them; all xdist workers share them. Set TEST_DATABASE_URL (a role
+with CREATEDB) and TEST_REDIS_URL to use other servers.
 """
 
 import os
@@ -17,8 +17,8 @@ RUN_FOLDER = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    handed_down = getattr(config, "workerinput", {}).get("undercroft_run_folder")
-    config.stash[RUN_FOLDER] = Path(handed_down) if handed_down else _new_folder()
+    inherited = getattr(config, "workerinput", {}).get("undercroft_run_folder")
+    config.stash[RUN_FOLDER] = Path(inherited) if inherited else _new_folder()
     if find_spec("pytest_asyncio") is not None:
         from undercroft.testing import fixtures
 

@@ -1,7 +1,7 @@
-"""The servers of one test run, kept by a process of its own that ends when the run does, however it ends.
+"""The servers of a test run, managed by a separate supervisor process, which ends with the run.
 
-The first pytest process that needs them starts the keeper under a file lock; it starts PostgreSQL and Valkey, makes the
-roles and a migrated template database, and writes down where everything is.
+The first pytest process that needs the servers starts the supervisor, holding a file lock. The supervisor starts
+PostgreSQL and Valkey, creates the roles and a migrated template database, and writes the URLs to a file.
 """
 
 import asyncio
@@ -25,12 +25,13 @@ from undercroft.devstack.postgres import NON_DURABLE_SETTINGS, PostgresServer
 from undercroft.devstack.valkey import IN_MEMORY, ValkeyServer
 
 _SERVERS_FILE = "servers.json"
-_LOG = "keeper.log"
+_PID_FILE = "supervisor.pid"
+_LOG = "supervisor.log"
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Where one run's servers are. `manager_url` may make databases; the others differ by role only."""
+    """The URLs of a run's servers. `manager_url` can create databases; the others differ only by role."""
 
     manager_url: str
     owner_url: str
@@ -41,14 +42,14 @@ class Servers:
 
     @property
     def has_one_role(self) -> bool:
-        """Whether the application's role owns the tables, as it does on a server named by TEST_DATABASE_URL."""
+        """Whether the application role owns the tables, as it does with TEST_DATABASE_URL."""
         return self.app_url == self.owner_url
 
     @classmethod
     def get_or_start(cls, folder: Path) -> Self:
-        """The servers of the run with this folder, started if they are not yet there.
+        """Return the servers of the run with this folder, and start them if necessary.
 
-        Raises `ConfigurationError` with the keeper's words when they cannot be started.
+        Raises `ConfigurationError` with the supervisor's log if they cannot be started.
         """
         folder.mkdir(mode=0o755, exist_ok=True)
         with machine.file_lock(folder / "lock", wait=True):
@@ -58,19 +59,19 @@ class Servers:
 
 
 def with_database(url: str, database: str) -> str:
-    """The same server and role, another database."""
+    """Return the URL with another database."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
 def stop_servers(folder: Path, limit: float = 15) -> None:
-    """Stop the servers of a run and remove its folder. Does nothing when none were started."""
+    """Stop the servers of a run and remove its folder. Does nothing if none were started."""
     with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-        pid = int((folder / "keeper.pid").read_text())
+        pid = int((folder / _PID_FILE).read_text())
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + limit
-        while time.monotonic() < deadline and (folder / "keeper.pid").exists():
+        while time.monotonic() < deadline and (folder / _PID_FILE).exists():
             time.sleep(0.02)
-        if (folder / "keeper.pid").exists():
+        if (folder / _PID_FILE).exists():
             os.kill(pid, signal.SIGKILL)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -79,20 +80,20 @@ def _start_supervisor(folder: Path, limit: float = 120) -> None:
     run = int(folder.name.split("-")[2])
     command = [sys.executable, "-m", "undercroft.testing.servers", str(folder), str(run)]
     with (folder / _LOG).open("ab") as log:
-        keeper = subprocess.Popen(
+        supervisor = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=not machine.WINDOWS
         )
     deadline = time.monotonic() + limit
     while not (folder / _SERVERS_FILE).exists():
-        if keeper.poll() is not None or time.monotonic() > deadline:
-            words = (folder / _LOG).read_text(errors="replace").strip()
-            raise ConfigurationError(f"The servers for the tests could not be started:\n{words}")
+        if supervisor.poll() is not None or time.monotonic() > deadline:
+            output = (folder / _LOG).read_text(errors="replace").strip()
+            raise ConfigurationError(f"The test servers could not be started:\n{output}")
         time.sleep(0.02)
-    keeper.returncode = 0  # it is not ours to wait for
+    supervisor.returncode = 0  # this process does not wait for it
 
 
 class ServerSupervisor:
-    """Holds the servers until SIGTERM or until the process of the test run is gone."""
+    """Runs the servers until SIGTERM or until the process of the test run has ended."""
 
     def __init__(self, folder: Path, run: int) -> None:
         self._folder = folder
@@ -104,15 +105,15 @@ class ServerSupervisor:
     def supervise(self) -> None:
         signal.signal(signal.SIGTERM, self._handle_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        mark = self._folder / "keeper.pid"
-        mark.write_text(str(os.getpid()))
+        pid_file = self._folder / _PID_FILE
+        pid_file.write_text(str(os.getpid()))
         try:
             self._write_servers_file(asyncio.run(self._prepare()))
             while not self._is_stop_requested and _is_alive(self._run):
                 time.sleep(0.1)
         finally:
             self._stop()
-            mark.unlink(missing_ok=True)
+            pid_file.unlink(missing_ok=True)
             if not _is_alive(self._run):
                 shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -178,7 +179,7 @@ class ServerSupervisor:
         await self._make_signing_keys()
 
     async def _make_signing_keys(self) -> None:
-        """Once for all workers and tests: making them takes long."""
+        """Create the signing keys once for all workers and tests, because it is slow."""
         from undercroft.core.db import Database, DatabaseSettings
         from undercroft.core.settings import load
         from undercroft.modules.auth.services import AuthServices
@@ -198,7 +199,7 @@ class ServerSupervisor:
 
 
 def _configure(servers: Servers, folder: Path) -> None:
-    """Settings as the tests will have them. Raises `ConfigurationError` when row-level security cannot be tried."""
+    """Apply the settings of the tests. Raises `ConfigurationError` if row-level security cannot be tested."""
     from undercroft.core.db import DatabaseSettings
     from undercroft.core.settings import load
     from undercroft.testing.configuration import configure
@@ -206,13 +207,13 @@ def _configure(servers: Servers, folder: Path) -> None:
     configure(app_url=servers.app_url, owner_url=servers.owner_url, admin_url=servers.admin_url, mailbox=folder)
     if load(DatabaseSettings).tenant_rls and servers.has_one_role:
         raise ConfigurationError(
-            "TENANT_RLS is on, but the one role of TEST_DATABASE_URL owns the tables, and row-level security does not "
-            "bind it. Leave TEST_DATABASE_URL out: the embedded PostgreSQL has the roles for it."
+            "TENANT_RLS is on, but the role of TEST_DATABASE_URL owns the tables and bypasses row-level security. "
+            "Unset TEST_DATABASE_URL: the embedded PostgreSQL has separate roles."
         )
 
 
 async def _drop_all(url: str, template: str) -> None:
-    """Drop the template and everything that was cloned from it."""
+    """Drop the template database and all its clones."""
     import asyncpg
 
     manager = await asyncpg.connect(url)

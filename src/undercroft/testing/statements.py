@@ -1,4 +1,4 @@
-"""Counts the statements that reach PostgreSQL, as asyncpg itself reports them."""
+"""Records the SQL statements that asyncpg sends to PostgreSQL."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ _TRANSACTION_COMMANDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", 
 
 
 class StatementRecorder:
-    """What was sent to PostgreSQL while this was recording.
+    """The recorded statements.
 
-    `all` holds every statement in order; `sent` and `count` leave out the ones around the work (BEGIN, COMMIT, SET …).
+    `all` contains all statements in order; `sent` and `count` exclude transaction commands (BEGIN, COMMIT, SET …).
     """
 
     def __init__(self) -> None:
@@ -32,15 +32,15 @@ class StatementRecorder:
         return len(self.sent)
 
     async def clear(self) -> None:
-        """Forget what was sent so far: `await statements.clear()` before the call that is measured.
+        """Clear the recorded statements: `await statements.clear()` before the call to measure.
 
-        asyncpg tells of a statement one turn of the event loop after its end; that turn is waited for.
+        asyncpg reports a statement one iteration of the event loop after its end, so this waits for one iteration.
         """
         await asyncio.sleep(0)
         self.all.clear()
 
     async def get_all(self) -> list[str]:
-        """Everything sent until now, for calls that give no turn to the event loop after their last statement."""
+        """Return all statements so far, after one iteration of the event loop, to include the last one."""
         await asyncio.sleep(0)
         return self.all
 
@@ -53,9 +53,9 @@ _active_recorders: list[StatementRecorder] = []
 
 @contextmanager
 def record_statements() -> Iterator[StatementRecorder]:
-    """Record the statements of all watched databases while the block runs.
+    """Record the statements of all instrumented databases in the block.
 
-    Meanwhile a slow machine does not count as waiting, for which a request would be authorized again.
+    In the block, requests are not authorized again after a long wait, so that a slow machine does not change the count.
     """
     statements, fresh = StatementRecorder(), authorization.FRESH_SECONDS
     _active_recorders.append(statements)
@@ -68,7 +68,7 @@ def record_statements() -> Iterator[StatementRecorder]:
 
 
 def instrument(database: Database) -> None:
-    """Let the connections that this database makes from now on be recorded."""
+    """Record the statements of all connections that this database opens from now on."""
     for pool in (database.write, database.read):
         pool.on_connect.append(_add_query_logger)
         event.listen(pool.engine.sync_engine, "before_cursor_execute", _record_prepared)
@@ -79,7 +79,7 @@ def _add_query_logger(connection: Any) -> None:
 
 
 def _record_prepared(_connection: Any, _cursor: Any, sql: str, *_: Any) -> None:
-    """SQLAlchemy prepares its statements, and asyncpg reports none that were prepared."""
+    """Record a prepared statement of SQLAlchemy, because asyncpg does not report prepared statements."""
     for statements in _active_recorders:
         statements.all.append(sql)
 

@@ -1,4 +1,4 @@
-"""Brings a test database back to what its migrations left, by deleting the rows of tables that have any."""
+"""Restores a test database to its state after the migrations, by deleting rows of non-empty tables."""
 
 import asyncpg
 
@@ -11,11 +11,11 @@ _TABLES = """
 _TRUNCATE_PROTECTED = """
     SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal AND tgtype & 32 <> 0 ORDER BY 1
 """
-"""Tables with a trigger on TRUNCATE, which refuses it: those that are only ever appended to."""
+"""Append-only tables, which have a trigger that refuses TRUNCATE."""
 
 
 class TableCleaner:
-    """The tables of one database. Those that had rows when it was migrated (versions, keys) get these rows back."""
+    """Cleans the tables of a database, and restores the rows that existed after its migration (versions, keys)."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -24,23 +24,23 @@ class TableCleaner:
         self._changed_tables_query = ""
 
     async def open(self) -> None:
-        """Look at the freshly migrated database once."""
+        """Read the state of the freshly migrated database."""
         self._connection = await asyncpg.connect(self._url)
         names = [row[0] for row in await self._connection.fetch(_TABLES)]
-        kept = await self._list_filled(names)
-        self._dirty_tables_query = _filled_query([name for name in names if name not in kept])
-        await self._back_up(kept)
+        filled = await self._list_filled(names)
+        self._dirty_tables_query = _filled_query([name for name in names if name not in filled])
+        await self._back_up(filled)
 
     async def clean(self) -> None:
-        """Delete every row that was written since. Raises asyncpg's error when a test left a transaction open."""
+        """Delete all rows written since `open`. Raises asyncpg's error if a test left a transaction open."""
         assert self._connection is not None
-        for question, mend in (
+        for query, fix in (
             (self._dirty_tables_query, self._delete_rows),
             (self._changed_tables_query, self._restore),
         ):
-            names = [row[0] for row in await self._connection.fetch(question)] if question else []
+            names = [row[0] for row in await self._connection.fetch(query)] if query else []
             if names:
-                await mend(names)
+                await fix(names)
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -50,11 +50,11 @@ class TableCleaner:
         assert self._connection is not None
         return [row[0] for row in await self._connection.fetch(_filled_query(names))] if names else []
 
-    async def _back_up(self, kept: list[str]) -> None:
+    async def _back_up(self, filled: list[str]) -> None:
         assert self._connection is not None
-        for name in kept:
+        for name in filled:
             await self._connection.execute(f"CREATE TEMPORARY TABLE {_backup_table(name)} AS TABLE {name}")
-        self._changed_tables_query = " UNION ALL ".join(map(_changed_query, kept))
+        self._changed_tables_query = " UNION ALL ".join(map(_changed_query, filled))
 
     async def _restore(self, changed: list[str]) -> None:
         assert self._connection is not None
@@ -63,7 +63,7 @@ class TableCleaner:
             await self._connection.execute(f"INSERT INTO {name} TABLE {_backup_table(name)}")
 
     async def _delete_rows(self, dirty: list[str]) -> None:
-        """With foreign keys and triggers off where we may (superuser), else by the slower TRUNCATE."""
+        """Delete rows with triggers and foreign keys disabled (requires superuser), else with TRUNCATE (slower)."""
         assert self._connection is not None
         deletes = ";".join(f"DELETE FROM {name}" for name in dirty)  # noqa: S608 - names come from the catalogue, quoted
         try:
@@ -81,7 +81,7 @@ class TableCleaner:
             raise
 
     async def _switch_triggers(self, change: str) -> str:
-        """Statements that switch the triggers of append-only tables, which TRUNCATE may reach by CASCADE."""
+        """Return statements that switch the triggers of append-only tables, which TRUNCATE may reach by CASCADE."""
         assert self._connection is not None
         guarded = [row[0] for row in await self._connection.fetch(_TRUNCATE_PROTECTED)]
         return "".join(f"ALTER TABLE {name} {change} TRIGGER USER; " for name in guarded)
@@ -92,7 +92,7 @@ def _filled_query(names: list[str]) -> str:
 
 
 def _backup_table(name: str) -> str:
-    """The table of this connection alone that holds what the migrations left."""
+    """Return the name of the temporary table with the rows from the migrations."""
     return f"pg_temp.{name.partition('.')[2]}"
 
 

@@ -1,4 +1,4 @@
-"""People who are signed in, made without a password or a mail, for tests about something else."""
+"""Creates signed-in users without a password or an email."""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ CLIENT_IP = "192.0.2.1"
 
 @dataclass(frozen=True)
 class SignedInUser:
-    """Somebody signed in: `client` sends their token, `team_id` is their personal team."""
+    """A signed-in user. `client` sends the access token; `team_id` is the personal team."""
 
     client: AsyncClient
     user_id: UUID
@@ -34,7 +34,7 @@ class SignedInUser:
 
 
 class Transport(ASGITransport):
-    """Each request runs in a task of its own, as on a server, so that what it binds to its context ends with it."""
+    """Runs each request in its own task, as a server does, so that context variables end with the request."""
 
     async def handle_async_request(self, request: Request) -> Response:
         return await asyncio.create_task(super().handle_async_request(request))
@@ -43,9 +43,9 @@ class Transport(ASGITransport):
 def make_client(
     app: Api, *, address: str = CLIENT_IP, raise_app_exceptions: bool = True, **headers: str
 ) -> AsyncClient:
-    """A client of an application in this process.
+    """Return a client of an application in this process.
 
-    An unexpected error inside it is raised in the test, unless `raise_app_exceptions` is False: then it is a 500.
+    Unexpected errors of the application are raised in the test, or with `raise_app_exceptions=False` returned as 500.
     """
 
     async def raising(scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,16 +59,16 @@ def make_client(
 async def create_signed_in_user(
     app: Api, *, role: PlatformRole = PlatformRole.USER, email: str | None = None
 ) -> SignedInUser:
-    """A new person with a personal team and a session; close their client afterwards."""
+    """Create a user with a personal team and a session. The caller closes the client."""
     auth_services: AuthServices = app.state.auth_services
     async with auth_services.database.session() as session:
-        user = User(email=email or f"{new_id().hex}@example.com", full_name="Somebody", role=role)
+        user = User(email=email or f"{new_id().hex}@example.com", full_name="Test User", role=role)
         session.add(user)
         await session.flush()
         await publish(session, UserRegistered(user.id))
         team = await TeamRepository(session).get_personal(user.id)
-        here = Client(ip=CLIENT_IP, user_agent="undercroft.testing")
-        started = await start_session(session, user, here, SessionKind.BEARER)
+        request_client = Client(ip=CLIENT_IP, user_agent="undercroft.testing")
+        started = await start_session(session, user, request_client, SessionKind.BEARER)
     assert team is not None
     issued = await auth_services.tokens.issue(user.id, started.session_id)
     client = make_client(app, Authorization=f"Bearer {issued.token}")

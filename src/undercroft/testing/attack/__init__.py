@@ -1,22 +1,22 @@
-"""Attacks every route of an application with another tenant's identifiers.
+"""Tests tenant isolation: attacks every route of an application with the IDs of another tenant.
 
-    async def test_nobody_reaches_anothers_data(attack):
+    async def test_tenants_are_isolated(attack):
         await attack()
 
-Somebody who has nothing to do with the victim sends the victim's ids in paths, queries, bodies and `X-Team-ID`, and the
-same requests with ids that do not exist. Both must be answered alike, and with 404 where the path names the object; no
-answer holds anything of the victim's; and the victim's rows stay as they are. The attacker also uses each route for
-themselves, so that a list without a filter is found too.
+An attacker from another team sends the victim's IDs in paths, queries, bodies and `X-Team-ID`, and then the same
+requests with IDs that do not exist. Both responses must be equal, and 404 if the path contains the ID. No response may
+contain data of the victim, and the victim's rows must not change. The attacker also requests each route with their own
+IDs, to find lists without a tenant filter.
 
-What an id stands for is known for every `TenantOwned` model (`{project_id}` is a `Project`). For others say it once,
-in `conftest.py`:
+The model of an ID is known for every `TenantOwned` model (`{project_id}` is a `Project`). Register other IDs once, in
+`conftest.py`:
 
     register_id("invoice_id", Invoice)
     register_id("draft_id", Invoice, status="draft")
     id_factories["upload_id"] = make_upload      # async def make_upload(owner: Owner) -> UUID
     exclude_id("country_id", reason="countries are the same for all")
 
-A route that must differ is excused with a reason: `attack.exempt("GET", "/api/v1/public/shared/{share_id}", "…")`.
+To exempt a route, give a reason: `attack.exempt("GET", "/api/v1/public/shared/{share_id}", "…")`.
 """
 
 from undercroft.testing.attack.id_factories import Owner, id_factories, register_id

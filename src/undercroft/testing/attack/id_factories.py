@@ -1,4 +1,4 @@
-"""What ids stand for, and how to make such an object that belongs to somebody."""
+"""Maps names of IDs to models, and creates objects that belong to an owner."""
 
 import re
 import secrets
@@ -24,7 +24,7 @@ TEXT_FIELDS = frozenset({"name", "title", "description", "body", "text", "notes"
 
 
 class Owner:
-    """Somebody with a team and with objects, every text of which holds `marker`; each is made when it is asked for."""
+    """A user with a team and objects. All texts contain `marker`; each object is created when it is first needed."""
 
     def __init__(self, app: Api, person: SignedInUser, team_id: UUID, marker: str) -> None:
         self.app = app
@@ -35,7 +35,7 @@ class Owner:
 
     @classmethod
     async def create(cls, app: Api) -> "Owner":
-        """Somebody new, signed in, owner of a team."""
+        """Create a signed-in user who owns a new team."""
         marker = f"m{secrets.token_hex(6)}"
         person = await create_signed_in_user(app, email=f"{marker}@example.com")
         async with app.state.database.session() as session:
@@ -44,11 +44,11 @@ class Owner:
 
     @property
     def ids(self) -> frozenset[UUID]:
-        """Their own id and those of everything that is theirs so far."""
+        """The IDs of the user and of all objects created so far."""
         return frozenset({*self._ids_by_name.values(), self.person.team_id})
 
     async def get_object_id(self, name: str) -> UUID:
-        """The id of theirs that this name stands for. Raises `LookupError` when nobody knows what it is."""
+        """Return the ID of the owner's object for this name. Raises `LookupError` if the name is unknown."""
         if name not in self._ids_by_name:
             known = id_factories | tenant_id_factories()
             if name not in known:
@@ -58,7 +58,7 @@ class Owner:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """A transaction that works for their team."""
+        """Open a transaction in the tenant context of the owner's team."""
         with tenant(self.team_id):
             async with self.app.state.database.session() as session:
                 yield session
@@ -67,14 +67,14 @@ class Owner:
 
 IdFactory = Callable[[Owner], Awaitable[UUID]]
 id_factories: dict[str, IdFactory] = {}
-"""Names of ids, and how to make what they stand for."""
+"""Factories of the objects, by the name of their ID."""
 
 
 def register_id(name: str, model: type[SQLModel], **values: Any) -> None:
-    """Let an id of this name stand for a row of this model.
+    """Register the model for IDs with this name.
 
-    What the model requires is filled in, keys of users and teams among it; `values` win, and may be functions of the
-    `Owner`.
+    Required fields are filled in, including foreign keys to users and teams. `values` override them and may be
+    functions of the `Owner`.
     """
 
     async def make(owner: Owner) -> UUID:
@@ -87,7 +87,7 @@ def register_id(name: str, model: type[SQLModel], **values: Any) -> None:
 
 
 def tenant_id_factories() -> dict[str, IdFactory]:
-    """What is known by itself: every model of a team's rows, by its name."""
+    """Return the factories of all `TenantOwned` models, by the name of their ID."""
     return {f"{_snake(model.__name__)}_id": _model_factory(model) for model in _tenant_models(TenantOwned)}
 
 
@@ -134,7 +134,7 @@ async def _build_value(model: type[SQLModel], name: str, owner: Owner) -> Any:
 
 
 def _id_name_of_table(table: str) -> str:
-    """The name of the id of a table's rows: `team_id` for `teams`, whatever a tenant's model is called."""
+    """Return the ID name of a table: that of its tenant model, or the singular of the table, such as `team_id`."""
     named = {str(model.__tablename__): f"{_snake(model.__name__)}_id" for model in _tenant_models(TenantOwned)}
     return named.get(table) or f"{table.removesuffix('s')}_id"
 
@@ -148,7 +148,7 @@ def _build_text(name: str, marker: str, length: int | None) -> str:
 
 
 def _unwrap_annotation(annotation: Any) -> Any:
-    """`str` for `Annotated[str, …]` and for `str | None`, `list` for `list[str]`."""
+    """Return `str` for `Annotated[str, …]` and `str | None`, and `list` for `list[str]`."""
     while get_origin(annotation) is not None:
         origin = get_origin(annotation)
         if origin in (list, dict):
@@ -178,7 +178,7 @@ async def _get_session_id(owner: Owner) -> UUID:
 
 
 def _register_builtin_ids() -> None:
-    """What the product's own ids stand for."""
+    """Register the IDs of the built-in modules."""
     from undercroft.modules.api_keys.models import ApiKey
     from undercroft.modules.identities.models import ExternalIdentity
     from undercroft.modules.mfa.models import Passkey

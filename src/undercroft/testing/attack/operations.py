@@ -1,4 +1,4 @@
-"""What an application can be asked, and where in it ids go."""
+"""The operations of an application and the IDs in their parameters."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BODY_MEDIA_TYPES = ("application/json", "application/x-www-form-urlencoded")
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. `path_ids`, `query_ids` and `body_ids` are the names of ids in them."""
+    """One method of one path. `path_ids`, `query_ids` and `body_ids` are the names of its IDs."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Operation:
 
 
 def operations(app: Api) -> Iterator[Operation]:
-    """All of them, those left out of the schema too."""
+    """Yield all operations of an application, including those that are not in the OpenAPI schema."""
     document = app.openapi()
     samples = Samples(document.get("components", {}).get("schemas", {}))
     for route in app.router.routes:

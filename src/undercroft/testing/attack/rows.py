@@ -1,4 +1,4 @@
-"""The victim's rows, wherever they are, to see that they stay as they are."""
+"""Digests of the victim's rows in all tables, to detect changes."""
 
 import asyncpg
 
@@ -9,7 +9,7 @@ _TABLES = """
 
 
 class Rows:
-    """Every row of every table in which one of these words is."""
+    """All rows of all tables that contain one of these words."""
 
     def __init__(self, connection: asyncpg.Connection, words: list[str]) -> None:
         self._connection = connection
@@ -17,7 +17,7 @@ class Rows:
         self._query = ""
 
     async def digest(self) -> dict[str, str]:
-        """One digest per table that has such rows."""
+        """Return one digest per table with such rows."""
         if not self._query:
             names = [row[0] for row in await self._connection.fetch(_TABLES)]
             self._query = " UNION ALL ".join(map(_digest, names))

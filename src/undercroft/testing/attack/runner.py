@@ -1,4 +1,4 @@
-"""The attack itself: the same request with the victim's id and with one that nobody has, and what must not differ."""
+"""Runs the attack: sends each request with the victim's ID and with an unused one, and compares the responses."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,8 +19,8 @@ from undercroft.testing.attack.samples import set_at_path
 from undercroft.testing.users import make_client
 
 UNKNOWN_ID = (
-    "nobody knows how to make such an object of the victim's; say what it stands for, "
-    'register_id("{name}", Model), beside the tests (undercroft.testing.attack)'
+    "the model of this ID is unknown; register it in conftest.py: "
+    'register_id("{name}", Model) (undercroft.testing.attack)'
 )
 TEAM_HEADER = "X-Team-ID"
 _VARIABLE_TEXT = re.compile(
@@ -32,7 +32,7 @@ _addresses = count(1)
 
 @dataclass(frozen=True)
 class IsolationViolation:
-    """What somebody else's identifiers achieved on one route."""
+    """A violation of tenant isolation on one route."""
 
     operation: Operation
     sent: str
@@ -44,7 +44,7 @@ class IsolationViolation:
 
 @dataclass(frozen=True)
 class Probe:
-    """One request: which ids are somebody else's, by where they go; everything else is the attacker's own."""
+    """One request: the places of the victim's IDs. All other IDs are the attacker's."""
 
     path: frozenset[str] = frozenset()
     query: str = ""
@@ -61,33 +61,33 @@ class Probe:
         where += [f"{self.query} in the query"] if self.query else []
         where += [f"{'.'.join(self.body)} in the body"] if self.body else []
         where += [TEAM_HEADER] if self.header else []
-        return f"the victim's {', '.join(where)}" if where else "nothing of the victim's"
+        return f"the victim's {', '.join(where)}" if where else "no ID of the victim"
 
 
 @dataclass
 class Attack:
-    """Give it a running application and the URL of a role that sees all rows; call it to attack every route."""
+    """Attacks every route of a running application when it is called. `url` is that of a role that sees all rows."""
 
     app: Api
     url: str
     exemptions: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def exempt(self, method: str, path: str, reason: str) -> None:
-        """Leave one route alone, for a reason that somebody else can judge."""
+        """Exempt one route, with a reason that reviewers can verify."""
         if len(reason) < 10:
-            raise ValueError("Say why this route may treat another's object differently.")
+            raise ValueError("Give a reason why this route is exempt.")
         self.exemptions[method, path] = reason
 
     async def __call__(self, chosen: Callable[[Operation], bool] = lambda _: True) -> None:
-        """Raises `AssertionError` that lists what was found, or says which object nobody knows how to make."""
+        """Attack the chosen routes. Raises `AssertionError` that lists all violations and unknown IDs."""
         found = [violation async for violation in self.violations(chosen)]
         if found:
-            raise AssertionError("Teams are not kept apart:\n" + "\n".join(f"  {violation}" for violation in found))
+            raise AssertionError("Tenant isolation is violated:\n" + "\n".join(f"  {violation}" for violation in found))
 
     async def violations(
         self, chosen: Callable[[Operation], bool] = lambda _: True
     ) -> AsyncIterator[IsolationViolation]:
-        """Everything found, route by route."""
+        """Yield all violations, route by route."""
         connection = await asyncpg.connect(self.url)
         try:
             run = await AttackRun.start(self.app, connection)
@@ -100,7 +100,7 @@ class Attack:
 
 
 class AttackRun:
-    """One victim, whose every kind of object exists, and as many attackers as there are requests."""
+    """An attack with one victim, who has an object of every kind, and a new attacker for each request."""
 
     def __init__(self, app: Api, victim: Owner, connection: asyncpg.Connection) -> None:
         self._app = app
@@ -126,9 +126,9 @@ class AttackRun:
                 yield IsolationViolation(operation, str(probe), problem)
 
     async def _find_unknown_ids(self, operation: Operation) -> AsyncIterator[IsolationViolation]:
-        """Makes the victim's objects, and finds ids of which nobody knows what they stand for.
+        """Create the victim's objects, and yield a violation for each ID with an unknown model.
 
-        Routes for administrators need none: they refuse before they look.
+        Admin routes need no objects: they return an error before they read any.
         """
         bodies = (path[-1].removesuffix("s") for path in operation.body_ids)
         for name in sorted({*operation.path_ids, *operation.query_ids, *bodies}):
@@ -139,12 +139,12 @@ class AttackRun:
                     yield IsolationViolation(operation, f"{{{name}}}", UNKNOWN_ID.format(name=name))
 
     async def _send_probe(self, operation: Operation, probe: Probe) -> list[str]:
-        theirs = {name: str(await self._id_of(self._victim, name)) for name in probe.names}
-        none = {name: str(new_id()) for name in probe.names}
-        hit = await self._send(operation, probe, theirs, self._victim.team_id)
-        found = [*self._find_leaks(hit, theirs), *_server_errors(hit)]
+        victim_ids = {name: str(await self._id_of(self._victim, name)) for name in probe.names}
+        unused_ids = {name: str(new_id()) for name in probe.names}
+        hit = await self._send(operation, probe, victim_ids, self._victim.team_id)
+        found = [*self._find_leaks(hit, victim_ids), *_server_errors(hit)]
         if probe.names or (probe.header and operation.requires_principal):
-            missed = await self._send(operation, probe, none, new_id())
+            missed = await self._send(operation, probe, unused_ids, new_id())
             found += _find_differences(operation, probe, hit, missed)
         after = await self._rows().digest()
         changed = sorted(name for name in {*after, *self._before} if after.get(name) != self._before.get(name))
@@ -184,12 +184,12 @@ class AttackRun:
         return response
 
     def _find_leaks(self, response: Response, sent: dict[str, str]) -> Iterator[str]:
-        """Whatever of the victim's is in the answer and was not in the request."""
+        """Yield a problem if the response contains data of the victim that was not in the request."""
         whole = response.text + "".join(f"\n{name}: {value}" for name, value in response.headers.items())
         secret = [self._victim.marker, *(str(each) for each in self._victim.ids)]
-        reported = {*sent.values(), str(self._victim.team_id)}
-        if any(word in whole for word in secret if word not in reported):
-            yield f"the answer ({response.status_code}) holds something of the victim's"
+        in_request = {*sent.values(), str(self._victim.team_id)}
+        if any(word in whole for word in secret if word not in in_request):
+            yield f"the response ({response.status_code}) contains data of the victim"
 
     def _rows(self) -> Rows:
         return Rows(self._connection, [self._victim.marker, *(str(each) for each in self._victim.ids)])
@@ -208,25 +208,25 @@ def _list_probes(operation: Operation) -> Iterator[Probe]:
 
 
 def _server_errors(response: Response) -> Iterator[str]:
-    """What keeps the attack from reaching anything."""
+    """Yield a problem for responses that prevent the attack."""
     if response.status_code >= 500 or response.status_code == 429:
-        yield f"the answer is {response.status_code}: {response.text[:300]}"
+        yield f"the response is {response.status_code}: {response.text[:300]}"
 
 
 def _find_differences(operation: Operation, probe: Probe, hit: Response, missed: Response) -> Iterator[str]:
-    """How the two answers differ, or say that the object is there; a team in the path wins over the header's."""
+    """Yield differences between the responses, and successful ones. A team in the path overrides the header."""
     if hit.status_code != missed.status_code:
-        yield f"it is answered {hit.status_code}, and {missed.status_code} for what does not exist: a hint"
+        yield f"the response is {hit.status_code}, but {missed.status_code} for an object that does not exist"
     elif _normalize(hit) != _normalize(missed):
-        yield f"the answer ({hit.status_code}) differs from that for what does not exist: a hint"
+        yield f"the response ({hit.status_code}) differs from that for an object that does not exist"
     elif hit.status_code < 400 and (probe.path or (probe.header and "team_id" not in operation.path_ids)):
-        yield f"it is answered {hit.status_code}, as if it were the attacker's"
+        yield f"the response is {hit.status_code}, as if the object were the attacker's"
     if hit.status_code == 422 and _error_code(hit) == "VALIDATION_ERROR":
-        yield f"the attack did not get through, give its body a valid example: {hit.text[:300]}"
+        yield f"the request failed validation; add a valid example to the schema of its body: {hit.text[:300]}"
 
 
 def _normalize(response: Response) -> tuple[str, list[str]]:
-    """What may not depend on the id: the body without ids, times and secrets, and which headers there are."""
+    """Return the parts that must not depend on the ID: the body without IDs, times and secrets, and header names."""
     attacker: Owner = response.extensions["attacker"]
     names = sorted(name for name in response.headers if not name.startswith("x-ratelimit"))
     return _VARIABLE_TEXT.sub("…", response.text.replace(attacker.marker, "…")), names

@@ -1,4 +1,4 @@
-"""Values that fit a JSON schema, and where ids are in it."""
+"""Builds values for a JSON schema and finds the IDs in it."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -10,27 +10,27 @@ Schema = Mapping[str, Any]
 MAX_DEPTH = 6
 
 EXCLUDED_IDS: dict[str, str] = {}
-"""Names that look like ids of somebody's objects and are not, each with the reason."""
+"""Names that look like IDs of tenant objects but are not, each with the reason."""
 
 
 def exclude_id(name: str, reason: str) -> None:
-    """Let no id of this name be attacked, for a reason that somebody else can judge."""
+    """Exclude IDs with this name from attacks, with a reason that reviewers can verify."""
     EXCLUDED_IDS[name] = reason
 
 
-exclude_id("client_id", reason="OAuth 2.0 names the program by it that asks for a token")
-exclude_id("request_id", reason="whoever sends a request may name it, and finds it in their own entries only")
-exclude_id("mail_id", reason="the mailbox is everybody's, and exists in development only")
+exclude_id("client_id", reason="the OAuth 2.0 client that requests a token")
+exclude_id("request_id", reason="clients may choose it, and find it only in their own audit entries")
+exclude_id("mail_id", reason="the mailbox is shared and exists only in development")
 
 
 class Samples:
-    """Makes bodies for an application's operations; `schemas` are its components."""
+    """Builds bodies for operations; `schemas` are the components of the OpenAPI document."""
 
     def __init__(self, schemas: Schema) -> None:
         self._schemas = schemas
 
     def build(self, schema: Schema, depth: int = 0) -> Any:
-        """A value that fits: an example where there is one, all of an object's properties otherwise."""
+        """Return a valid value: an example if there is one; otherwise an object with all properties."""
         schema = self.resolve(schema)
         given = next((schema[word] for word in ("example", "const", "default") if schema.get(word) is not None), None)
         listed = schema.get("examples") or schema.get("enum")
@@ -53,7 +53,7 @@ class Samples:
         return None
 
     def ids(self, schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-        """Where in a body ids are, as paths of names."""
+        """Yield the paths of the IDs in a body, as tuples of names."""
         schema = self.resolve(schema)
         if len(path) > MAX_DEPTH:
             return
@@ -71,7 +71,7 @@ class Samples:
         return {name: self.build(inner, depth + 1) for name, inner in schema.get("properties", {}).items()}
 
     def resolve(self, schema: Schema) -> Schema:
-        """Without references, and of several kinds the first that is not null."""
+        """Return the schema with references resolved, and the first alternative that is not null."""
         while True:
             if "$ref" in schema:
                 schema = self._schemas[schema["$ref"].rpartition("/")[2]]
@@ -83,14 +83,14 @@ class Samples:
 
 
 def is_id(name: str, schema: Schema) -> bool:
-    """Whether a string of this name and schema is somebody's object; a plain `id` may be a browser's key too."""
+    """Return whether a string with this name and schema is the ID of an object. A plain `id` is not."""
     if schema.get("type", "string") != "string" or name in EXCLUDED_IDS:
         return False
     return schema.get("format") == "uuid" or name.endswith("_id")
 
 
 def set_at_path(body: Any, path: tuple[str, ...], value: str) -> Any:
-    """The body with this value where the path leads; in a list where a list is."""
+    """Return the body with this value at the path, in a list if the name is plural."""
     changed = deepcopy(body) if isinstance(body, dict) else {}
     inside = changed
     for name in path[:-1]:
