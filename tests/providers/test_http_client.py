@@ -57,7 +57,7 @@ async def test_production_allows_only_https(
 ) -> None:
     production = settings.CoreSettings(environment="production", secret_key=SecretStr("x"))
     monkeypatch.setitem(settings._loaded, settings.CoreSettings, production)
-    with pytest.raises(HttpClientError, match="https"):
+    with pytest.raises(HttpClientError, match="HTTPS"):
         await HttpClient().get(f"{oidc_issuer.url}{JWKS}")
     assert oidc_issuer.traffic.hits[JWKS] == 0
 

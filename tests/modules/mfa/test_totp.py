@@ -142,7 +142,7 @@ async def test_recovery_code_works_once_in_any_notation_and_notifies_the_user(
     assert (await mfa_user.verify(await mfa_user.token(), recovery_code=written)).status_code == 200
     mail = await mailbox.latest(mfa_user.person.email)
     assert "recovery code was used" in mail.subject
-    assert "are 9 left" in mail.text
+    assert "9 recovery codes left" in mail.text
     again = await mfa_user.verify(await mfa_user.token(), recovery_code=mfa_user.recovery_codes[0])
     assert (again.status_code, error_code(again)) == (401, "INVALID_CODE")
 
