@@ -5,5 +5,5 @@ from undercroft.import_time import gc_paused, import_without
 __version__ = "0.1.0"
 
 with gc_paused():
-    # structlog takes rich for tracebacks that are not painted here: 0.1 s of every start.
+    # structlog imports rich for tracebacks that this application does not render: 0.1 s of every start.
     import_without("rich", "structlog")

@@ -1,4 +1,4 @@
-"""How the product imports what it is made of: most of a start is importing, and libraries do more than is needed."""
+"""Reduce the time that imports take, which is most of the startup time."""
 
 import gc
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def import_without(unwanted: str, name: str) -> None:
-    """Import a library that would import another if it could, as if that were not installed; it can be used later."""
+    """Import a library without an optional dependency. That dependency can still be imported later."""
     if name in sys.modules or unwanted in sys.modules:
         return
     sys.modules[unwanted] = None  # type: ignore[assignment]
@@ -21,31 +21,32 @@ def import_without(unwanted: str, name: str) -> None:
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Nearly everything that is made while importing stays for ever: looking for garbage there only takes time."""
-    resting = gc.isenabled()
+    """Pause garbage collection during imports: nearly all objects created by an import live until the process ends."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if not gc.get_freeze_count():  # what somebody froze for good stays frozen
-            gc.freeze()  # and thawed it is old, so that it is not looked through as soon as the collector is back
+        if not gc.get_freeze_count():  # keep objects frozen that other code froze
+            # freeze and unfreeze move all objects to the oldest generation, which is rarely collected
+            gc.freeze()
             gc.unfreeze()
-        if resting:
+        if was_enabled:
             gc.enable()
 
 
 @contextmanager
 def defer_validators() -> Iterator[None]:
-    """Models declared inside build no validator yet, not even those for which the plain `model_rebuild()` is called."""
+    """Defer building the validators of models declared inside, also where pydantic calls `model_rebuild()`."""
     from pydantic import BaseModel
 
     rebuild = vars(BaseModel)["model_rebuild"]
 
-    def later(model: type[BaseModel], /, **options: Any) -> bool | None:
+    def deferred_rebuild(model: type[BaseModel], /, **options: Any) -> bool | None:
         return rebuild.__get__(None, model)(**options) if options else None
 
     BaseModel.model_config["defer_build"] = True
-    type.__setattr__(BaseModel, "model_rebuild", classmethod(later))
+    type.__setattr__(BaseModel, "model_rebuild", classmethod(deferred_rebuild))
     try:
         yield
     finally:

@@ -185,7 +185,7 @@ def test_migrate_new_requires_a_message(empty_database_url: str, tmp_path: Path,
     successful_output(run_command("migrate", "upgrade", folder=tmp_path, **ours))
     refused = run_command("migrate", "new", message, folder=tmp_path, **ours)
     assert refused.code == 2
-    assert "Say in a few words what changes" in refused.err
+    assert "Describe the change in a few words" in refused.err
 
 
 def test_database_url_may_contain_connection_options(empty_database_url: str, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Building blocks that know no business word."""
+"""Building blocks without business logic."""

@@ -1,10 +1,10 @@
-"""What will be audited is recorded here, in the transaction of the change.
+"""Record audit entries in the transaction of the change.
 
     await audit.record(session, Entry("project.renamed", target_type="project", target_id=project.id,
                                       team_id=project.team_id, before={"name": old}, after={"name": new}))
 
-One entry per change, by the service that makes it. Who acts and where the request came from is found in the context.
-Without an audit module bound, an entry goes to the log once the transaction has been committed.
+The service that makes a change records one entry for it. The actor and the origin of the request come from the context.
+If no audit module is bound, entries are logged after the commit.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ from undercroft.core.db.statement import Statement
 log = structlog.get_logger("undercroft.audit")
 
 Scope = MutableMapping[str, Any]
-"""The ASGI scope of a request, as the outermost layer fills it."""
+"""The ASGI scope of a request, as the outermost middleware fills it."""
 
 USER_AGENT_LENGTH = 400
 
@@ -40,9 +40,10 @@ class ActorKind(StrEnum):
 
 
 class Actor(Struct, frozen=True):
-    """Who acts, as the guard, the worker or the command line found out; `impersonator_id` is who acts as `user_id`.
+    """The actor of an action, as the guard, the worker or the command line determined it.
 
-    `is_staff` says that it is an administrator of the platform, whose address is nobody else's business.
+    `impersonator_id` is the administrator who impersonates `user_id`. `is_staff` is true for platform administrators,
+    whose email address must not be shown to other users.
     """
 
     kind: ActorKind = ActorKind.SYSTEM
@@ -55,7 +56,7 @@ class Actor(Struct, frozen=True):
 
 
 class RequestOrigin(Struct, frozen=True):
-    """Where an action came from: the request, the client's address and program; empty outside of requests."""
+    """The origin of an action: request id, IP address and user agent of the client. Empty outside of requests."""
 
     request_id: str | None = None
     ip: str = ""
@@ -70,18 +71,18 @@ _request: ContextVar[Scope | None] = ContextVar("undercroft_request", default=No
 
 
 def current_actor() -> Actor:
-    """Who acts here; `SYSTEM` where nobody said."""
+    """The actor of the current context, `SYSTEM` if none is set."""
     return _actor.get()
 
 
 def set_current_actor(actor: Actor) -> None:
-    """From here on, in this task, this one acts."""
+    """Set the actor of the current task."""
     _actor.set(actor)
 
 
 @contextmanager
 def use_actor(actor: Actor) -> Iterator[None]:
-    """Within this block this one acts."""
+    """Set the actor inside this block."""
     token = _actor.set(actor)
     try:
         yield
@@ -90,7 +91,7 @@ def use_actor(actor: Actor) -> Iterator[None]:
 
 
 class AuditContext:
-    """Within this block a request is answered, of somebody unknown until a guard says who it is."""
+    """Inside this block the server handles a request; its actor is anonymous until a guard authenticates the caller."""
 
     __slots__ = ("_actor", "_before", "_request")
 
@@ -106,7 +107,7 @@ class AuditContext:
 
 
 def current_origin() -> RequestOrigin:
-    """Where the request that is being answered came from; of a job, the id of the request that enqueued it."""
+    """The origin of the current request; in a job, the id of the request that enqueued it."""
     request = _request.get()
     if request is None:
         request_id = structlog.contextvars.get_contextvars().get("request_id")
@@ -118,14 +119,15 @@ def current_origin() -> RequestOrigin:
 
 
 class Entry(Struct, frozen=True):
-    """Who did what to which object. `action` is `noun.verb` in the past tense: `user.deactivated`.
+    """One change: actor, action and target. `action` is `noun.verb` in the past tense: `user.deactivated`.
 
-    The actor comes from the context; `actor_id` names one where somebody acts who is not signed in yet. `before` and
-    `after` hold the changed fields, `details` what else is worth knowing. Secrets are taken out by their names. Names,
-    addresses and what else is personal are kept apart from the entry, so that they can be erased: those in `personal`
-    and those of the usual names (`email`, `full_name`, `ip`). They are about `person_id`, else about the target if that
-    is a user, else about the actor. Texts that a user may have typed are kept apart as well: about the team when the
-    entry names one, else about the same person.
+    The actor comes from the context; `actor_id` sets it where the user is not signed in yet. `before` and `after`
+    contain the changed fields, `details` any other facts. Fields that are named like secrets are removed.
+
+    Personal data is stored apart from the entry, so that it can be erased: the fields in `personal` and those with the
+    usual names (`email`, `full_name`, `ip`). It belongs to `person_id`, otherwise to the target if that is a user,
+    otherwise to the actor. Free text is stored apart as well: for the team if the entry has one, otherwise for the same
+    person.
     """
 
     action: str
@@ -141,7 +143,7 @@ class Entry(Struct, frozen=True):
 
     @property
     def actor(self) -> Actor:
-        """Who acts: whom the context knows, else whom the entry names."""
+        """The actor from the context, otherwise the one set by `actor_id`."""
         actor = _actor.get()
         if self.actor_id is None or actor.kind not in (ActorKind.SYSTEM, ActorKind.ANONYMOUS):
             return actor
@@ -149,26 +151,26 @@ class Entry(Struct, frozen=True):
 
 
 def person_id_for_email(email: str) -> UUID:
-    """Stands as `person_id` for whoever has an address, of whom it is not known, or not to be told, if they are a user.
+    """A `person_id` derived from an email address, for cases where it is unknown or confidential if a user has it.
 
-    What is kept apart for it is erased when the last account that had this address is deleted. The function
-    `audit_person` of the database computes the same.
+    The personal data stored for it is erased when the last account that had this address is deleted. The database
+    function `audit_person` computes the same value.
     """
     return UUID(bytes=sha256(f"mailto:{email}".encode()).digest()[:16])
 
 
 class Sink(Protocol):
     async def write(self, session: Session, entry: Entry) -> None:
-        """Keep the entry in the session's transaction."""
+        """Store the entry in the session's transaction."""
         ...
 
     async def write_one(self, session: Session, statement: Statement, entry: Entry, values: dict[str, Any]) -> None:
-        """Give the session a statement that may wait for its end, and store the entry if that returns a row."""
+        """Pass the session a statement that it may defer, and store the entry if the statement returns a row."""
         ...
 
 
 class LoggingSink:
-    """Writes entries as lines of the log after the commit; nothing of what was rolled back."""
+    """Log entries after the commit; entries of a rolled back transaction are dropped."""
 
     async def write(self, session: Session, entry: Entry) -> None:
         actor = entry.actor
@@ -195,7 +197,7 @@ _sink: Sink = LoggingSink()
 
 
 def set_sink(sink: Sink) -> None:
-    """Send entries here from now on."""
+    """Replace the sink that stores entries."""
     global _sink
     _sink = sink
 
@@ -205,43 +207,42 @@ _handlers: dict[str, list[ActionHandler]] = defaultdict(list)
 
 
 def on_action(*actions: str) -> Callable[[ActionHandler], ActionHandler]:
-    """Have a function called with every entry of these actions, in the transaction of the change.
+    """Register a handler that is called with every entry of these actions, in the transaction of the change.
 
-    For what must never be forgotten where something is changed, such as an email to the owner of an account: a change
-    that is audited is followed, whoever makes it.
+    For effects that must follow a change wherever it is made, such as an email to the owner of an account.
     """
 
-    def register(follower: ActionHandler) -> ActionHandler:
+    def register(handler: ActionHandler) -> ActionHandler:
         for action in actions:
-            if follower not in _handlers[action]:
-                _handlers[action].append(follower)
-        return follower
+            if handler not in _handlers[action]:
+                _handlers[action].append(handler)
+        return handler
 
     return register
 
 
 def handled_actions() -> frozenset[str]:
-    """The actions that somebody follows."""
-    return frozenset(action for action, followers in _handlers.items() if followers)
+    """The actions that have a handler."""
+    return frozenset(action for action, handlers in _handlers.items() if handlers)
 
 
 async def record(session: Session, entry: Entry) -> None:
-    """Record an entry together with the change that it describes, and let those who follow its action know."""
+    """Record an entry together with the change that it describes, then call the handlers of its action."""
     await _sink.write(session, entry)
-    for follower in _handlers.get(entry.action, ()):
-        await follower(session, entry)
+    for handler in _handlers.get(entry.action, ()):
+        await handler(session, entry)
 
 
 async def write_one(session: Session, statement: Statement, entry: Entry, **values: Any) -> None:
-    """Make a change and record it in one statement, which waits in the session as `Session.write_one` describes.
+    """Write a change and its entry in one statement, which the session may defer (see `Session.write_one`).
 
-    `statement` inserts, updates or deletes one row and returns it (`RETURNING id` will do); without a row there is no
-    entry. All values, ids and times among them, come from the caller, who therefore knows the new row.
+    `statement` inserts, updates or deletes one row and returns it (`RETURNING id` is enough). If it returns no row, no
+    entry is stored. The caller provides all values, including ids and times.
     """
     await _sink.write_one(session, statement, entry, values)
 
 
 def changes(row: Any, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`before` and `after` of the fields whose value in `wanted` differs from the row's; both empty when none does."""
+    """`before` and `after` of the fields with another value in `wanted` than in the row; both empty if none differs."""
     differing = [name for name, value in wanted.items() if getattr(row, name) != value]
     return {name: getattr(row, name) for name in differing}, {name: wanted[name] for name in differing}

@@ -1,10 +1,10 @@
-"""The exceptions that a program may raise on purpose; each knows its HTTP status and its code.
+"""Exceptions that the application raises on purpose. Each has an HTTP status and an error code.
 
-A module's `errors.py` subclasses one of the kinds below and names its own code:
+A module's `errors.py` subclasses one of the classes below and sets its own code:
 
     class ProjectNotFound(NotFound):
         code = "PROJECT_NOT_FOUND"
-        message = "There is no such project."
+        message = "Project not found."
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,21 @@ from typing import Any, ClassVar
 
 
 class ConfigurationError(Exception):
-    """The settings or the machine do not allow what was asked; the text tells a person how to mend it.
+    """The settings or the machine do not allow the operation. The message states how to fix it.
 
-    The command line prints it and exits with 2. It never reaches an HTTP client.
+    The command line prints it and exits with status 2. It never reaches an HTTP client.
     """
 
 
 class TemporarilyUnavailable(ConfigurationError):
-    """A server that is needed cannot be used at the moment: the same may succeed later without any change here."""
+    """A required server is unavailable. The same operation may succeed later without any change here."""
 
 
 class CodeError(Exception):
-    """The developer's code contradicts itself; `at` is the function, class or module where. It ends the start."""
+    """An error in the application's code that is detected at startup and stops it.
+
+    `at` is the function, class or module that contains the error.
+    """
 
     def __init__(self, message: str, *, at: Any) -> None:
         super().__init__(message)
@@ -31,20 +34,20 @@ class CodeError(Exception):
 
 
 class PermanentError(Exception):
-    """What was tried will fail again however often it is tried: a job that raises this is not retried."""
+    """An operation that fails on every retry. A job that raises this is not retried."""
 
 
 class AppError(Exception):
-    """An error that is told to the client in the one shape of all errors.
+    """Base of the errors that the server returns to the client, all in the same format.
 
-    `commits` says that the state change that goes with the refusal (a revoked session, a counted failure) is kept:
-    the unit of work commits before the error is answered. Otherwise it rolls back. `field` names the input that is
-    wrong, for forms that point at it.
+    With `commits` the unit of work commits before the error is returned, so that a state change that belongs to the
+    error (a revoked session, a counted failure) is stored. Otherwise it rolls back. `field` names the invalid input,
+    for forms that mark it.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "INTERNAL_ERROR"
-    message: ClassVar[str] = "Something went wrong on our side."
+    message: ClassVar[str] = "An internal error occurred. Try again later."
     commits: ClassVar[bool] = False
     field: ClassVar[str] = ""
 
@@ -64,11 +67,11 @@ class AppError(Exception):
 class BadRequest(AppError):
     status = 400
     code = "BAD_REQUEST"
-    message = "The request could not be understood."
+    message = "The request is malformed."
 
 
 class Unauthorized(AppError):
-    """No valid credentials were given; answers carry `WWW-Authenticate` (RFC 9110, 11.6.1)."""
+    """The request has no valid credentials. The response has a `WWW-Authenticate` header (RFC 9110, 11.6.1)."""
 
     status = 401
     code = "UNAUTHORIZED"
@@ -87,31 +90,31 @@ class Unauthorized(AppError):
 class Forbidden(AppError):
     status = 403
     code = "FORBIDDEN"
-    message = "You are not allowed to do this."
+    message = "You do not have permission to do this."
 
 
 class NotFound(AppError):
     status = 404
     code = "NOT_FOUND"
-    message = "There is nothing here."
+    message = "Not found."
 
 
 class Conflict(AppError):
     status = 409
     code = "CONFLICT"
-    message = "This clashes with the current state."
+    message = "The request conflicts with the current state of the resource."
 
 
 class PreconditionFailed(AppError):
     status = 412
     code = "PRECONDITION_FAILED"
-    message = "It was changed in the meantime."
+    message = "The resource has changed since you read it. Fetch it again, then retry."
 
 
 class Unprocessable(AppError):
     status = 422
     code = "UNPROCESSABLE"
-    message = "The request is well formed but cannot be carried out."
+    message = "The request is well-formed but cannot be processed."
 
 
 class TooManyRequests(AppError):
@@ -128,11 +131,11 @@ class TooManyRequests(AppError):
 
 
 class ServiceUnavailable(AppError):
-    """Something this request needs is down or full; `retry_after` is in whole seconds."""
+    """A dependency of this request is down or overloaded; `retry_after` is in whole seconds."""
 
     status = 503
     code = "SERVICE_UNAVAILABLE"
-    message = "This is unavailable at the moment."
+    message = "The service is temporarily unavailable. Try again later."
 
     def __init__(
         self, message: str | None = None, *, retry_after: int = 2, details: Mapping[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Typed domain events: something happened, in the past tense, told to whoever subscribed.
+"""Typed domain events, named in the past tense, with subscribers.
 
     class UserRegistered(Event, frozen=True):
         user_id: UUID
@@ -6,8 +6,8 @@
     @subscribe(UserRegistered)
     async def create_personal_team(session: Session, event: UserRegistered) -> None: ...
 
-Subscribers run at once, inside the publisher's transaction: when one raises, everything rolls back. What should happen
-after the commit is enqueued as a job in that transaction.
+Subscribers run immediately, inside the publisher's transaction: if one raises, the transaction rolls back. Enqueue a
+job in that transaction for work that must run after the commit.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from undercroft.core.db.session import Session
 
 
 class Event(Struct, frozen=True):
-    """Base of all events; subclasses are frozen and hold ids."""
+    """Base class of all events; subclasses are frozen and contain ids."""
 
 
 E = TypeVar("E", bound=Event)
@@ -30,12 +30,12 @@ _subscribers: dict[type[Event], list[Subscriber[Any]]] = defaultdict(list)
 
 
 def subscribe(event: type[E]) -> Callable[[Subscriber[E]], Subscriber[E]]:
-    """Have a function called with the session and the event whenever it is published.
+    """Register a function that is called with the session and the event whenever the event is published.
 
-    Raises `TypeError` for what is no event: its subscriber would never be called.
+    Raises `TypeError` if `event` is not an `Event` class: its subscriber would never be called.
     """
     if not (isinstance(event, type) and issubclass(event, Event)):
-        raise TypeError(f"{getattr(event, '__qualname__', event)} is no event. Name one: @subscribe(UserDeleted).")
+        raise TypeError(f"{getattr(event, '__qualname__', event)} is not an event. Pass one: @subscribe(UserDeleted).")
 
     def register(subscriber: Subscriber[E]) -> Subscriber[E]:
         if subscriber not in _subscribers[event]:
@@ -46,6 +46,6 @@ def subscribe(event: type[E]) -> Callable[[Subscriber[E]], Subscriber[E]]:
 
 
 async def publish(session: Session, event: Event) -> None:
-    """Tell every subscriber, in the order of subscription, within the caller's transaction."""
+    """Call all subscribers in the order of their subscription, within the caller's transaction."""
     for subscriber in _subscribers[type(event)]:
         await subscriber(session, event)

@@ -1,4 +1,4 @@
-"""What this installation depends on, and how each of it is."""
+"""Health checks of the components that this installation depends on."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ class HealthStatus(StrEnum):
 
 
 class ComponentDown(Exception):
-    """Raised by a check that knows details of what is wrong, as numbers or words that may be public."""
+    """Raised by a check that has details of the failure. They are public."""
 
     def __init__(self, details: Mapping[str, Any]) -> None:
         super().__init__(details)
@@ -29,7 +29,9 @@ class ComponentDown(Exception):
 
 
 class Component(Struct, frozen=True):
-    """`check` raises when it is down and may return a mapping of details; without what is `required` nothing works."""
+    """`check` raises if the component is down and may return a mapping of details. `required`: nothing works without
+    it.
+    """
 
     name: str
     check: Check
@@ -44,14 +46,14 @@ class CheckResult(Struct, frozen=True):
 
 
 CHECK_TIMEOUT = 10.0
-"""Seconds after which a check that does not return is canceled, so that the next one can find the component up."""
+"""Seconds after which a check is canceled, so that the next check can find the component up."""
 
 
 class Health:
-    """The components of one process; each part of the application adds its own when it starts.
+    """The components of one process. Each part of the application adds its own at startup.
 
-    A component has one check at a time: while it hangs, requests wait for that one, up to `timeout` seconds, instead of
-    adding theirs to it.
+    Each component has at most one running check: while it hangs, requests wait for that one, up to `timeout` seconds,
+    instead of starting another.
     """
 
     def __init__(self, *, timeout: float = 2.0) -> None:
@@ -63,11 +65,11 @@ class Health:
         self._components[component.name] = component
 
     def remove(self, name: str) -> None:
-        """Forget a component that was stopped."""
+        """Remove a component that was stopped."""
         self._components.pop(name, None)
 
     async def check_all(self) -> list[CheckResult]:
-        """Ask every component at once, each for at most the timeout in seconds."""
+        """Run the checks of all components concurrently, each for at most `timeout` seconds."""
         return list(
             await asyncio.gather(*(self._check_component(component) for component in self._components.values()))
         )
@@ -85,7 +87,7 @@ class Health:
         return CheckResult(component, True, _ms_since(started), dict(details) if isinstance(details, Mapping) else {})
 
     def _running_check(self, component: Component) -> asyncio.Task[object]:
-        """The check of this component that is running, else a new one."""
+        """The running check of this component, otherwise a new one."""
         running = self._checks.get(component.name)
         if running is None:
             running = self._checks[component.name] = asyncio.create_task(_run(component.check))
@@ -100,13 +102,13 @@ async def _run(check: Check) -> object:
 
 
 def _consume_exception(check: asyncio.Task[object]) -> None:
-    """Take the error of a check that nobody waited for any longer; asyncio would log it."""
+    """Retrieve the exception of a check that no request awaits anymore; otherwise asyncio logs it."""
     if not check.cancelled():
         check.exception()
 
 
 def overall_status(readings: list[CheckResult]) -> HealthStatus:
-    """`unhealthy` when something required is down, `degraded` when only something else is."""
+    """`unhealthy` if a required component is down, `degraded` if only others are down."""
     if any(reading.component.required and not reading.up for reading in readings):
         return HealthStatus.UNHEALTHY
     return HealthStatus.HEALTHY if all(reading.up for reading in readings) else HealthStatus.DEGRADED

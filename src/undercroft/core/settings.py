@@ -1,7 +1,7 @@
-"""Typed settings, read from the environment and `.env` (the environment wins).
+"""Typed settings, read from the environment and `.env` (the environment takes precedence).
 
-Every part declares a subclass of `SettingsBase` for what it alone knows and asks for it with `load(ThatClass)`.
-`.env.example` and the configuration reference are generated from all declared classes.
+Each part of the application declares a subclass of `SettingsBase` for its own settings and reads it by
+`load(ThatClass)`. `.env.example` and the configuration reference are generated from all declared classes.
 """
 
 import os
@@ -33,7 +33,7 @@ class Environment(StrEnum):
 
 
 class SettingsBase(BaseSettings):
-    """Base of all settings classes. `section` is the heading in `.env.example`."""
+    """Base class of all settings. `section` is the heading in `.env.example`."""
 
     section: ClassVar[str] = ""
     declared: ClassVar[list[type["SettingsBase"]]] = []
@@ -52,7 +52,7 @@ class SettingsBase(BaseSettings):
         SettingsBase.declared.append(cls)
 
     def production_errors(self) -> Iterator[str]:
-        """What forbids running in production with these values, one sentence each: the setting and what to do."""
+        """Yield one sentence for each value that is not allowed in production: the setting and how to fix it."""
         return iter(())
 
 
@@ -61,23 +61,23 @@ class CoreSettings(SettingsBase):
 
     environment: Environment = Field(
         Environment.PRODUCTION,
-        description="`production`, `development` or `test`. Leave it out: `undercroft dev` and the tests set theirs.",
+        description="`production`, `development` or `test`. Normally not set: `undercroft dev` and the tests set it.",
     )
-    app_name: str = Field("Undercroft", description="What your product is called, in mails, pages and the API's title.")
+    app_name: str = Field("Undercroft", description="Name of your product in emails, pages and the API title.")
     public_url: str = Field(
         "http://127.0.0.1:8000",
-        description="Where people reach this installation, https:// in production. Links in mails begin with it, and "
-        "unless ALLOWED_HOSTS says otherwise no other host is answered.",
+        description="Base URL of this installation, https:// in production. Links in emails begin with it. Requests to "
+        "other hosts are refused unless ALLOWED_HOSTS lists them.",
         pattern=r"^https?://[^/\s]+(/[^\s]*[^/\s])?$",
     )
     secret_key: SecretStr = Field(
         SecretStr(""),
-        description="Encrypts what is kept secret in the database. At least 32 random characters: "
-        "`undercroft keys secret` prints some.",
+        description="Encrypts the secrets in the database. At least 32 random characters: "
+        "`undercroft keys secret` generates a value.",
     )
     secret_keys: list[SecretStr] = Field(
         [],
-        description='Earlier values of SECRET_KEY, which still decrypt after it was changed: ["the one before"].',
+        description='Previous values of SECRET_KEY, which still decrypt older data: ["previous value"].',
     )
 
     @property
@@ -91,28 +91,28 @@ class CoreSettings(SettingsBase):
     def production_errors(self) -> Iterator[str]:
         yield from _secret_errors("SECRET_KEY", self.secret_key)
         if not self.public_url.startswith("https://"):
-            yield "PUBLIC_URL must begin with https:// (links in mails and cookies depend on it)."
+            yield "PUBLIC_URL must begin with https:// (links in emails and secure cookies depend on it)."
 
 
 def _secret_errors(name: str, secret: SecretStr) -> Iterator[str]:
     value = secret.get_secret_value()
     if not value:
-        yield f"{name} is not set. `undercroft keys secret` prints a good one."
+        yield f"{name} is not set. Generate a value with `undercroft keys secret`."
     elif (
         len(value) < 32
         or len(set(value)) < 10
         or _is_sequential(value)
         or any(word in value.lower() for word in _WEAK_WORDS)
     ):
-        yield f"{name} is too weak: use at least 32 random characters. `undercroft keys secret` prints a good one."
+        yield f"{name} is too weak: use at least 32 random characters. Generate a value with `undercroft keys secret`."
 
 
 _WEAK_WORDS = ("change", "secret", "replace", "random", "password", "example")
-"""Words of examples that were copied; a random value holds one of them once in millions of times."""
+"""Words in copied example values. A random value contains one of them about once in millions."""
 
 
 def _is_sequential(value: str) -> bool:
-    """Whether most of it counts on: 0123456789, abcdefg."""
+    """Whether most characters follow the previous one in order: 0123456789, abcdefg."""
     following = sum(ord(after) - ord(before) == 1 for before, after in pairwise(value))
     return following > len(value) / 2
 
@@ -122,9 +122,9 @@ _loaded: dict[type[SettingsBase], SettingsBase] = {}
 
 
 def load(cls: type[S]) -> S:
-    """The settings of this class, read once per process.
+    """Return the settings of this class, read once per process.
 
-    Raises `ConfigurationError` naming every value that does not fit.
+    Raises `ConfigurationError` listing every invalid value.
     """
     if cls not in _loaded:
         _loaded[cls] = _read(cls)
@@ -132,12 +132,12 @@ def load(cls: type[S]) -> S:
 
 
 def reset() -> None:
-    """Forget what was read, so that the next `load` sees the environment as it is now."""
+    """Clear the cached settings, so that the next `load` reads the environment again."""
     _loaded.clear()
 
 
 def use(instance: SettingsBase) -> None:
-    """Let `load` answer with this instance from now on (tests, and programs that configure themselves)."""
+    """Make `load` return this instance (for tests, and for programs that configure themselves)."""
     _loaded[type(instance)] = instance
 
 
@@ -153,7 +153,7 @@ def _read(cls: type[S]) -> S:
 
 
 def _violation(cls: type[SettingsBase], error: "ErrorDetails") -> str:
-    """One sentence that begins with the setting; a rule about several settings names them itself.
+    """One sentence that begins with the setting. Validators over several settings name them in their own message.
 
     The value is never shown: it may be a secret.
     """
@@ -199,28 +199,31 @@ _EXPECTED = {
     "path_type": "a path",
     "missing": "set",
 }
-"""What a setting has to be, by pydantic's type of error: its own texts speak of input and parsing."""
+"""The expected value of a setting, by pydantic's error type. Pydantic's own messages are about input and parsing."""
 
 
 def env_name(cls: type[SettingsBase], field: str) -> str:
-    """The environment variable that sets this field."""
+    """The name of the environment variable for this field."""
     return f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
 
 def _find_env_file() -> Path | None:
-    """The `.env` of this folder, if there is one and every line of it can be read."""
+    """The path of the `.env` file in the working directory, None if there is none.
+
+    Raises `ConfigurationError` if it cannot be read or a line cannot be parsed.
+    """
     path = Path(os.environ.get("UNDERCROFT_ENV_FILE", ENV_FILE))
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}. Mend it or move it away.") from None
+        raise ConfigurationError(f"{path} cannot be read: {error}. Fix or remove it.") from None
     from dotenv.parser import parse_stream
 
     for binding in parse_stream(StringIO(text)):
         if binding.error:
             raise ConfigurationError(
-                f"{path} line {binding.original.line} is not of the form NAME=value. Mend or remove that line."
+                f"{path} line {binding.original.line} is not of the form NAME=value. Fix or remove that line."
             )
     return path

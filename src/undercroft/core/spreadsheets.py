@@ -1,15 +1,17 @@
-"""Rows as files: CSV that no spreadsheet takes for formulas."""
+"""CSV export that is safe to open in a spreadsheet."""
 
 import csv
 from collections.abc import AsyncIterator, Iterable, Sequence
 from io import StringIO
 from typing import Any
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")  # noqa: RUF001 - what Excel reads as ASCII
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")  # noqa: RUF001 - Excel reads these as ASCII
 
 
 def escape_cell(value: Any) -> str:
-    """A value as text; what a spreadsheet would carry out gets a quote in front (OWASP, CSV injection)."""
+    """The value as text. A value that a spreadsheet would execute as a formula gets a leading quote (OWASP, CSV
+    injection).
+    """
     if value is None:
         return ""
     text = value.isoformat() if hasattr(value, "isoformat") else str(value)
@@ -18,7 +20,7 @@ def escape_cell(value: Any) -> str:
 
 
 async def stream_csv(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> AsyncIterator[str]:
-    """The file line by line (RFC 4180)."""
+    """Yield the file line by line (RFC 4180)."""
     buffer = StringIO()
     writer = csv.writer(buffer)
     for row in (names, *rows):

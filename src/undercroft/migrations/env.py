@@ -1,4 +1,4 @@
-"""Run by Alembic for each history; `core.db.migrations` hands over the connection and what belongs to it."""
+"""Run by Alembic for each history; `core.db.migrations` passes the connection and options."""
 
 from typing import Any, Literal
 
@@ -20,13 +20,13 @@ def include_object(_object: Any, name: str | None, kind: str, _reflected: bool, 
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
-    """SQLModel's own string type is written as SQLAlchemy's, so that migrations need no SQLModel."""
+    """Render SQLModel's string type as SQLAlchemy's, so that migrations do not depend on SQLModel."""
     if kind == "type" and isinstance(item, AutoString):
         return f"sa.String(length={item.length})" if item.length else "sa.String()"
     return False
 
 
-def configure(**how: Any) -> None:
+def configure(**options: Any) -> None:
     context.configure(
         target_metadata=SQLModel.metadata,
         version_table=config.get_main_option("version_table"),
@@ -37,14 +37,14 @@ def configure(**how: Any) -> None:
         compare_server_default=True,
         transaction_per_migration=True,
         on_version_apply=config.attributes.get("on_version_apply"),
-        **how,
+        **options,
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
 if context.is_offline_mode():
-    # The default style of parameters would double each `%` in the SQL.
+    # The default parameter style would double each `%` in the SQL.
     configure(dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"})
 else:
     connection: Connection = config.attributes["connection"]

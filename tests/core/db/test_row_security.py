@@ -99,7 +99,7 @@ async def test_a_role_that_is_not_bound_refuses_to_start(secured: RlsDatabase, w
 
 
 async def test_an_admins_role_that_does_not_exist_is_told(secured: RlsDatabase, wanted: RowSecurityConfig) -> None:
-    with pytest.raises(ConfigurationError, match="ADMIN_DATABASE_URL names the role nobody_here"):
+    with pytest.raises(ConfigurationError, match="The role nobody_here of ADMIN_DATABASE_URL does not exist"):
         await sync(secured.owner_url, replace(wanted, admin_role="nobody_here"))
 
 

@@ -113,7 +113,7 @@ def test_error_that_was_never_raised_has_no_place() -> None:
     assert find_origin(ValueError("x")) is None
     assert (
         explain_error(ValueError())
-        == "Unexpected error\n  ValueError\nSet UNDERCROFT_DEBUG=1 to see the whole traceback."
+        == "Unexpected error\n  ValueError\nSet UNDERCROFT_DEBUG=1 to see the full traceback."
     )
 
 

@@ -72,7 +72,7 @@ async def test_stale_form_does_not_overwrite_a_concurrent_change(
     for _ in range(2):
         response = await admin.post(path, data=form)
         assert response.status_code == 400
-        assert "Somebody has changed this since you opened it" in response.text
+        assert "This row changed since you opened the form" in response.text
     assert (await person.client.get(f"/api/v1/app/projects/{key}")).json()["name"] == "Other"
     (entry,) = await entries(database, action="project.changed")
     assert (await changes_with_texts(database, entry))[1] == {"name": "Other"}
@@ -229,7 +229,7 @@ async def test_enum_values_are_shown_with_labels(browser: Browser, create_user: 
 
 async def test_search_without_results_shows_a_message(browser: Browser) -> None:
     admin = await browser()
-    assert "Nothing was found." in (await admin.get("/admin/project/list?search=zzz")).text
+    assert "No projects found." in (await admin.get("/admin/project/list?search=zzz")).text
 
 
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.test", "http://test.local.evil.test"])

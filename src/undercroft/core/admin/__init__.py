@@ -1,11 +1,11 @@
-"""What a module's `admin.py` is made of. It is imported with the first request to `/admin`, not when a process starts.
+"""Building blocks for a module's `admin.py`, which is imported on the first request to `/admin`, not at startup.
 
 class ProjectView(AdminView, model=Project):
     category = "Product"
     column_list = ["name", "team_id", "status", "created_at"]
     column_searchable_list = ["name"]
     references = {"team_id": "team"}
-    schema = ProjectUpdate                  # may be edited: what this allows, checked by it
+    schema = ProjectUpdate  # the fields that may be edited, and their validation
 
 CHARTS = (daily_chart("New projects", Project),)
 """

@@ -1,4 +1,4 @@
-"""Figures of the dashboard: what modules count by day, drawn on the server as SVG without scripts."""
+"""Charts of the admin dashboard: rows per day, rendered on the server as SVG without scripts."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 300, 80
 
 
 class Series(Struct, frozen=True):
-    """One line of a chart: the rows of a model by the day of `column`, of those that match `where`."""
+    """One line of a chart: the number of rows per day of `column`, filtered by `where`."""
 
     name: str
     model: type[SQLModel]
@@ -24,14 +24,14 @@ class Series(Struct, frozen=True):
 
 
 class Chart(Struct, frozen=True):
-    """A card of the dashboard: up to four lines over the last days."""
+    """A card of the dashboard with up to four lines."""
 
     title: str
     series: Sequence[Series]
 
 
 class RenderedSeries(Struct, frozen=True):
-    """A line as the template draws it: `points` is what an SVG polyline takes."""
+    """A line as the template draws it: `points` is the attribute of an SVG polyline."""
 
     name: str
     total: int
@@ -41,12 +41,12 @@ class RenderedSeries(Struct, frozen=True):
 
 
 def daily_chart(title: str, model: type[SQLModel], column: str = "created_at") -> Chart:
-    """How many rows of a model were made each day."""
+    """A chart of the rows of a model created per day."""
     return Chart(title, [Series(title, model, column)])
 
 
 async def render_chart(session: ReadSession, chart: Chart) -> list[RenderedSeries]:
-    """The lines of a chart over the last `DAYS` days, today included; one statement each."""
+    """The lines of a chart over the last `DAYS` days including today; one statement each."""
     counted = [(line.name, await _count_per_day(session, line)) for line in chart.series]
     highest = max((number for _, numbers in counted for number in numbers), default=0)
     return [_render_series(name, numbers, highest) for name, numbers in counted]

@@ -1,4 +1,4 @@
-"""How columns are called, searched and filled in."""
+"""Labels, search conditions and form fields of columns."""
 
 from enum import Enum
 from math import inf
@@ -11,42 +11,42 @@ MAX_LINE_LENGTH = 255
 
 
 def enum_field_args(values: type[Enum]) -> dict[str, Any]:
-    """For `form_args`: a field that offers the values of an enum. Its column goes into `choices` of the view, too."""
+    """For `form_args`: a select field with the values of an enum. Add its column to the view's `choices` too."""
     return {"choices": enum_choices(values)}
 
 
 def enum_choices(values: type[Enum]) -> list[tuple[str, str]]:
-    """The values of an enum, each with what people read, for a field or a filter."""
+    """The values and labels of an enum, for a field or a filter."""
     return [(each.value, humanize(each.value)) for each in values]
 
 
 def humanize(value: str) -> str:
-    """`on_hold` as people read it: On hold."""
+    """Turn `on_hold` into `On hold`."""
     return value.replace("_", " ").capitalize()
 
 
 def get_label(name: str) -> str:
-    """`full_name` as people read it: Full name; a reference without its `_id`."""
+    """Turn `full_name` into `Full name`; the suffix `_id` of a reference is dropped."""
     return humanize(name.removesuffix("_id") if name != "id" else name)
 
 
 def get_filter_title(column_filter: Any) -> str:
-    """A filter's title as its column is labelled, unless it says another."""
+    """The title of a filter: the label of its column unless the filter sets another one."""
     label, title = get_label(column_filter.parameter_name), str(column_filter.title)
     return label if title.capitalize() == label else title
 
 
 def contains_term(column: Any, term: str) -> ColumnElement[bool]:
-    """Whether a column holds the term, literally, in any case of letters."""
+    """A condition: the column contains the term, literally and case-insensitively."""
     return cast(column, String).icontains(term, autoescape=True)
 
 
 def get_multiline_columns(mapper: Mapper[Any]) -> list[str]:
-    """The columns that may hold several lines, which a field of one line would run together."""
+    """The columns that may contain several lines, which a single-line field would join."""
     return [name for name, column in mapper.columns.items() if _length(column.type) > MAX_LINE_LENGTH]
 
 
 def _length(kind: Any) -> float:
-    """How many characters fit into a column of this type; none for what is no text."""
+    """The maximum number of characters of a column type; 0 for types that are not text."""
     kind = getattr(kind, "impl", kind)
     return 0 if not isinstance(kind, String) else inf if kind.length is None else kind.length

@@ -1,6 +1,6 @@
-"""How the rows of a view in `/admin` are changed: each change and its audit entry in one transaction.
+"""Create, update and delete rows in `/admin`, each change and its audit entry in one transaction.
 
-A row that somebody else changed since the form was opened is not overwritten.
+A row that changed since the form was opened is not overwritten.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -24,21 +24,21 @@ log = structlog.get_logger("undercroft.error")
 
 class EditConflict(Conflict):
     code = "CHANGED_MEANWHILE"
-    message = "Somebody has changed this since you opened it. Nothing was saved: open it again to see how it is now."
+    message = "This row changed since you opened the form. Nothing was saved. Reload the form and try again."
 
 
 class ChangeNotAllowed(Unprocessable):
     code = "NOT_ALLOWED_HERE"
-    message = "This does not fit."
+    message = "Invalid request."
 
 
 class SaveFailed(AppError):
     code = "COULD_NOT_BE_SAVED"
-    message = "This could not be saved. What went wrong is in the log."
+    message = "The change could not be saved. See the log for the cause."
 
 
 class EditableView(ModelView):
-    """A `ModelView` of SQLAdmin whose rows change by use cases; see `AdminView` for what they are."""
+    """A `ModelView` of SQLAdmin that changes rows through use cases. `AdminView` describes its options."""
 
     schema: ClassVar[type[BaseModel] | None] = None
     noun: ClassVar[str] = ""
@@ -49,12 +49,12 @@ class EditableView(ModelView):
         return self.noun or self.identity.replace("-", "_")
 
     def row_fingerprint(self, row: Any) -> str:
-        """What tells this state of the row from every other; the form brings it back."""
+        """A hash of the row's current state, which the form sends back."""
         state = "\0".join(f"{name}={getattr(row, name)!r}" for name in sorted(self._mapper.columns.keys()))
         return sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
 
     async def edit_context(self, request: Request) -> dict[str, Any]:
-        """A form that is shown again goes on from what was seen when it was opened, not from what is there now."""
+        """When a form is shown again after an error, keep the fingerprint of the time it was first opened."""
         return {} if request.method == "GET" else {"seen": (await request.form()).get("seen", "")}
 
     async def update_model(self, request: Request, pk: str, data: dict[str, Any]) -> Any:
@@ -78,7 +78,7 @@ class EditableView(ModelView):
             await self.delete_row(session, await self._lock_row(session, str(pk)), by=get_principal(request))
 
     async def update_row(self, session: Session, row: Any, values: Mapping[str, Any], *, by: Principal) -> None:
-        """Change these fields of a row that is held, and record it."""
+        """Change these fields of a locked row and record an audit entry."""
         before, after = changes(row, values)
         for name, value in values.items():
             setattr(row, name, value)
@@ -86,7 +86,7 @@ class EditableView(ModelView):
         await record(session, self._audit_entry("changed", row, by, before=before, after=after))
 
     async def create_row(self, session: Session, values: Mapping[str, Any], *, by: Principal) -> Any:
-        """Make a row and record it."""
+        """Create a row and record an audit entry."""
         row = self.model(**values)
         session.add(row)
         await session.flush()
@@ -94,7 +94,9 @@ class EditableView(ModelView):
         return row
 
     async def delete_row(self, session: Session, row: Any, *, by: Principal) -> None:
-        """Hide a row that can be restored, unless it is hidden already; else delete it. Record it."""
+        """Soft-delete the row if its model supports it and it is not deleted yet, else delete it. Record an audit
+        entry.
+        """
         if not isinstance(row, SoftDeleted):
             await session.delete(row)
         elif row.deleted_at is None:
@@ -115,13 +117,13 @@ class EditableView(ModelView):
         )
 
     def _validate(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values as the schema has them. Raises `ChangeNotAllowed` saying what does not fit."""
+        """The values as validated by the schema. Raises `ChangeNotAllowed` with the validation errors."""
         if self.schema is None:
-            raise ChangeNotAllowed("This cannot be changed here.")
+            raise ChangeNotAllowed("This table is read-only.")
         try:
             return self.schema.model_validate(values).model_dump(exclude_unset=True)
         except ValidationError as error:
-            errors = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+            errors = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
             raise ChangeNotAllowed("; ".join(errors)) from None
 
     async def _lock_row(self, session: Session, pk: str) -> Any:
@@ -133,12 +135,12 @@ class EditableView(ModelView):
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Session]:
-        """One transaction. What a person is not to blame for is logged, and told without saying what it was."""
+        """One transaction. An unexpected error is logged and shown to the administrator without its cause."""
         try:
             async with self.database.session() as session:
                 yield session
         except StepUpRequired as error:
-            raise StepUpRequired("Verify that it is you: sign in again at /admin/login, then try again.") from error
+            raise StepUpRequired("Confirm your identity: sign in again at /admin/login, then retry.") from error
         except AppError:
             raise
         except Exception as error:
@@ -149,5 +151,5 @@ class EditableView(ModelView):
 
 
 def get_principal(request: Request) -> Principal:
-    """The administrator, as the gate in front of `/admin` found out."""
+    """The administrator that the guard of `/admin` authenticated."""
     return cast(Principal, request.scope["state"]["principal"])

@@ -1,4 +1,4 @@
-"""What `/admin` never shows, whatever a view says."""
+"""Columns that `/admin` never shows, whatever a view declares."""
 
 import re
 from typing import Any
@@ -10,6 +10,6 @@ _SECRET = re.compile(r"hash|secret|token|passw|sealed|private|credential|signatu
 
 
 def get_secret_attributes(mapper: Mapper[Any]) -> frozenset[str]:
-    """The attributes of a model that are secret by their name, or bytes that nobody reads."""
+    """The attributes of a model that are named like secrets, and binary columns."""
     names = {name for name in mapper.attrs.keys() if _SECRET.search(name.lower())}  # noqa: SIM118 - no mapping
     return frozenset(names | {name for name, column in mapper.columns.items() if isinstance(column.type, LargeBinary)})

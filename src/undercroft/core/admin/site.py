@@ -1,8 +1,9 @@
-"""`/admin` as a whole: SQLAdmin with our views, templates and sessions, behind the gate that knows who may come in.
+"""The `/admin` site: SQLAdmin with the application's views, templates and sessions, behind the guard for
+administrators.
 
-What SQLAdmin does otherwise and is mended here: rows are deleted in the way of their view, and a refusal is told
-instead of put into an address that anybody may write; there is no sign-in, sign-out or import of its own; errors go to
-the application's own pages; a missing `pks` and a file in place of a text are no faults of the program.
+Differences from SQLAdmin: rows are deleted by their view, and an error is returned in the response instead of the URL,
+which anyone can forge; sign-in, sign-out and import are removed; errors are rendered by the application's error pages;
+a missing `pks` and a file in place of a text are client errors.
 """
 
 import logging
@@ -32,7 +33,7 @@ MAX_BULK_DELETE = 100
 
 
 class AdminSite(Admin):
-    """All views of all modules. `templates` are folders to look into before our own."""
+    """The views of all modules. `templates` are folders that take precedence over the built-in templates."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class AdminSite(Admin):
         charts: Sequence[Chart],
         templates: Sequence[Path] = (),
     ) -> None:
-        logging.getLogger("sqladmin.application").setLevel(logging.CRITICAL)  # what went wrong is logged by the view
+        logging.getLogger("sqladmin.application").setLevel(logging.CRITICAL)  # the view logs its errors
         self.database = database
         self.charts = charts
         self._folders = [*templates, HERE / "templates"]
@@ -68,14 +69,14 @@ class AdminSite(Admin):
         return templates
 
     async def index(self, request: Request) -> Response:
-        """The dashboard."""
+        """Render the dashboard."""
         async with self.database.read_session() as session:
             charts = [(chart.title, await render_chart(session, chart)) for chart in self.charts]
         page: Response = await self.templates.TemplateResponse(request, "sqladmin/index.html", {"charts": charts})
         return page
 
     async def list(self, request: Request) -> Response:
-        """SQLAdmin would show what `error` in the address says, whoever wrote it."""
+        """Refuse the query parameter `error`, which SQLAdmin would display and which anyone can put into a link."""
         if "error" in request.query_params:
             raise BadRequest
         response: Response = await super().list(request)
@@ -92,7 +93,7 @@ class AdminSite(Admin):
         return response
 
     async def delete(self, request: Request) -> Response:
-        """Remove rows, each in a transaction of its own; the first refusal ends it and is told."""
+        """Delete rows, each in its own transaction; stop at the first error and return it."""
         pks = [pk for pk in request.query_params.get("pks", "").split(",") if pk]
         if not pks or len(pks) > MAX_BULK_DELETE:
             return PlainTextResponse(f"Choose between 1 and {MAX_BULK_DELETE} rows.", 400)
@@ -109,14 +110,14 @@ class AdminSite(Admin):
 
 
 async def _refuse_files(request: Request) -> None:
-    """SQLAdmin would take a file for what the row holds. Raises `BadRequest`: no field of ours takes one."""
+    """Raise `BadRequest` for a file in the form: no field accepts one, and SQLAdmin would store it as the value."""
     if any(isinstance(value, UploadFile) for value in (await request.form()).values()):
         await request.close()
         raise BadRequest
 
 
 class _SessionMaker:
-    """What SQLAdmin takes for a session maker. Our views never ask it for a session: they have their own ways."""
+    """A placeholder for the session maker that SQLAdmin requires. Views use their own sessions."""
 
     class_ = AsyncSession
 
@@ -127,4 +128,4 @@ class _SessionMaker:
         return None
 
     def __call__(self, **_: Any) -> Any:
-        raise RuntimeError("Views read and write through their own methods.")
+        raise RuntimeError("Admin views use their own sessions.")

@@ -1,6 +1,6 @@
-"""One table in `/admin`. It is read-only until it says by what its rows may be changed.
+"""Admin view of one table, read-only unless it declares how its rows may be changed.
 
-It reads on this product's sessions, without a transaction. Secrets are left out by their names.
+Reads use the application's read sessions, without a transaction. Columns named like secrets are hidden.
 """
 
 import json
@@ -44,21 +44,21 @@ TYPE_FORMATTERS: dict[type, Any] = {
 
 
 class AdminView(EditableView):
-    """A `ModelView` of SQLAdmin that keeps this product's promises.
+    """A `ModelView` of SQLAdmin with the application's sessions, audit entries and conventions.
 
-    `schema` names the fields that may be edited and checks them; without one nothing may. `references` says which
-    columns point to a row of another view (by its `identity`); they are shown as links with that view's `label`.
-    `choices` are the columns that hold a value of an enum, which is shown in words. `groups` are the headings under
-    which a row's columns are shown, all others following. `delete_warning` tells what deleting does, before it is done.
-    `change`, `make` and `remove` are the use cases: override them where a service has them, which then records the
-    audit entry; what is here records `noun.changed`, `noun.created` and `noun.deleted`.
+    `schema` declares the fields that may be edited and validates them; without it the view is read-only. `references`
+    maps columns to the `identity` of the view that they refer to; they are shown as links with that view's `label`.
+    `choices` are the columns with enum values, which are shown as words. `groups` are headings with their columns;
+    other columns follow. `delete_warning` is shown before a row is deleted. `update_row`, `create_row` and `delete_row`
+    are the use cases: override them to call a service, which then records the audit entry. The defaults record
+    `noun.changed`, `noun.created` and `noun.deleted`.
     """
 
     references: ClassVar[Mapping[str, str]] = {}
     choices: ClassVar[Mapping[str, type[Enum]]] = {}
     groups: ClassVar[Mapping[str, Sequence[str]]] = {}
     label: ClassVar[str] = ""
-    delete_warning: ClassVar[str] = "It is gone for good."
+    delete_warning: ClassVar[str] = "This cannot be undone."
 
     can_create = False
     can_edit = False
@@ -97,10 +97,10 @@ class AdminView(EditableView):
             each.title = get_filter_title(each)
         super().__init__()
 
-    # What is shown
+    # Display
 
     def get_display_name(self, row: Any) -> str:
-        """What people know a row by, else its id."""
+        """The row's label, otherwise its id."""
         return str((self.label and getattr(row, self.label)) or get_object_identifier(row))
 
     def get_list_columns(self) -> Names:
@@ -124,7 +124,7 @@ class AdminView(EditableView):
         ]
 
     def get_column_groups(self) -> list[tuple[str, Names]]:
-        """The columns of a row under their headings."""
+        """The columns of a row, grouped by heading."""
         shown = [*self._details_prop_names]
         groups = [(name, [each for each in names if each in shown]) for name, names in self.groups.items()]
         taken = {each for _, names in groups for each in names}
@@ -138,7 +138,7 @@ class AdminView(EditableView):
         return [name for name in names if name not in self._secret_attributes]
 
     def _format_reference(self, row: Any, name: str, request: Request) -> Any:
-        """A reference as a link with the label of what it refers to."""
+        """A reference as a link with the label of the row that it refers to."""
         value = getattr(row, name)
         identity = self.references[name]
         if value is None:
@@ -149,7 +149,7 @@ class AdminView(EditableView):
         url = request.url_for("admin:details", identity=identity, pk=str(value))
         return Markup('<a href="{}">{}</a>').format(url, text)
 
-    # Reading
+    # Queries
 
     async def _run_query(self, stmt: Any) -> Any:
         async with self.database.read_session() as session:
@@ -160,14 +160,14 @@ class AdminView(EditableView):
             return (await session.execute(stmt)).all()
 
     def _stmt_by_identifier(self, identifier: str) -> Select[Any]:
-        """Raises `NotFound` for an id that no row of this table could have."""
+        """Raises `NotFound` for an id that is not valid for this table."""
         try:
             return cast("Select[Any]", super()._stmt_by_identifier(identifier))
         except (ValueError, TypeError, OverflowError):
             raise NotFound from None
 
     def search_query(self, stmt: Select[Any], term: str) -> Select[Any]:
-        """Rows in which a searchable column holds the term, literally, or refers to a row whose label does."""
+        """Rows in which a searchable column contains the term, or refers to a row with a label that contains it."""
         columns = [getattr(self.model, name) for name in self._search_fields]
         return stmt.where(
             or_(false(), *(contains_term(column, term) for column in columns), *self._reference_filters(term))
@@ -181,7 +181,7 @@ class AdminView(EditableView):
                 yield getattr(self.model, name).in_(select(key).where(contains_term(label, term)))
 
     async def filtered_query(self, request: Request) -> Select[Any]:
-        """What the list's address asks for: filtered, searched and sorted."""
+        """The query of the list, with its filters, search term and sort order."""
         query: Select[Any] = self.list_query(request)
         for each in self.get_filters():
             value = request.query_params.get(each.parameter_name)
@@ -197,7 +197,7 @@ class AdminView(EditableView):
         return self.sort_query(query, request)
 
     async def list(self, request: Request) -> Pagination:
-        """One page of the rows, with the labels of those that they refer to."""
+        """One page of rows, with the labels of the rows that they refer to."""
         size = self.validate_page_number(request.query_params.get("pageSize"), self.page_size)
         size = min(max(size, 1), max(self.page_size_options))
         query = await self.filtered_query(request)
@@ -215,7 +215,7 @@ class AdminView(EditableView):
         return row
 
     async def check_can_view_details(self, request: Request, model: Any) -> bool:
-        """Raises `NotFound` where there is no row, instead of failing on it."""
+        """Raises `NotFound` if the row does not exist; SQLAdmin would fail."""
         if model is None:
             raise NotFound
         return await super().check_can_view_details(request, model)
@@ -226,7 +226,7 @@ class AdminView(EditableView):
         return await super().check_can_edit(request, model)
 
     async def _load_labels(self, request: Request, rows: Sequence[Any]) -> None:
-        """The labels of what these rows refer to: one statement for each view that is referred to."""
+        """Load the labels of referenced rows: one statement for each referenced view."""
         labels = request.scope["state"].setdefault("admin_labels", {})
         for column, identity in self.references.items():
             view = self.site.find_view(identity)
@@ -240,7 +240,7 @@ class AdminView(EditableView):
     # Export
 
     async def get_model_objects(self, request: Request, limit: int | None = 0) -> Rows:
-        """The rows of the list as it is filtered, at most `export_max_rows`. An export leaves an audit entry."""
+        """The rows of the filtered list, at most `export_max_rows`. Records an audit entry for the export."""
         rows = await self._run_query((await self.filtered_query(request)).limit(limit or MAX_EXPORT))
         details = {"format": request.path_params["export_type"], "rows": len(rows)}
         async with self.database.session() as session:

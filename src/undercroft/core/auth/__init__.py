@@ -1,4 +1,4 @@
-"""Who sends a request and what they may do; the module `auth` verifies the credentials."""
+"""Principals and authorization of requests. The application's `auth` module provides the authenticator."""
 
 from undercroft.core.auth.principal import Authenticator, PlatformRole, Principal
 from undercroft.core.auth.step_up import StepUpRequired

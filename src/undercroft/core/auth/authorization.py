@@ -1,4 +1,4 @@
-"""The authorization of one request: as whom it was authenticated, when, and how to verify that after it has waited."""
+"""The authorization of one request: its principal, and how to verify it again after the request has waited."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,11 +9,11 @@ from undercroft.core.db.session import Session
 from undercroft.core.errors import Conflict
 
 FRESH_SECONDS = 0.05
-"""For how long a request need not be verified again. A write that waits for nothing takes a tenth of that."""
+"""Seconds for which a verification is valid. A write that does not wait takes a tenth of that."""
 
 
 class AuthorizationChanged(Conflict):
-    """The caller may do less than when the request arrived; whether that matters, only a new request can find out."""
+    """The caller has fewer permissions than when the request arrived. The request must be sent again."""
 
     code = "AUTHORIZATION_CHANGED"
     message = "Your permissions changed while this request was waiting. Nothing was saved. Send the request again."
@@ -22,10 +22,10 @@ class AuthorizationChanged(Conflict):
 class Authorization:
     """The `Reauthorization` of a request.
 
-    `authenticate` finds the principal again, as of now and as others have committed it, so that a request may end its
-    own session or membership. `lock` keeps the rows that the principal rests on from being changed until the session's
-    transaction ends; without that, a revocation could commit between the verification and the commit. Guards set
-    `check` to what else they ask of a principal.
+    `authenticate` reads the principal again from committed data, so that a request may end its own session or
+    membership. `lock` locks the rows that the principal depends on until the session's transaction ends; without the
+    lock, a revocation could commit between the verification and the commit. Guards set `check` to their own
+    requirements.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class Authorization:
         self._waited = False
 
     def mark_waited(self) -> None:
-        """Note that the request waited for another one: its next commit is verified, however short the wait was."""
+        """Record that the request waited for another one: its next commit is verified, however short the wait was."""
         self._waited = True
 
     def is_due(self, *, locked: bool) -> bool:
         return locked or self._waited or time.monotonic() - self._verified_at > FRESH_SECONDS
 
     async def verify(self, session: Session | None = None) -> None:
-        """Verify again. Raises what the guards raise, and `AuthorizationChanged` when the caller may do less now."""
+        """Verify again. Raises the errors of the guards, and `AuthorizationChanged` if the caller may do less now."""
         with without_reauthorization():
             if session is not None:
                 await self._lock(session, self.principal)
@@ -61,22 +61,22 @@ class Authorization:
 
 
 def bind_authorization(authorization: Authorization) -> None:
-    """Verify the transactions of this request by this authorization from now on."""
+    """Verify the transactions of this request by this authorization."""
     bind_reauthorization(authorization)
 
 
 def current_authorization() -> Authorization | None:
-    """The authorization of the current request; None where no caller was authenticated."""
+    """The authorization of the current request; None if no caller was authenticated."""
     current = current_reauthorization()
     return current if isinstance(current, Authorization) else None
 
 
 def _accept(_principal: Principal) -> None:
-    """Being authenticated is enough."""
+    """Accept every authenticated principal."""
 
 
 def _includes(now: Principal, before: Principal) -> bool:
-    """Whether the caller is the same and may do at least what it could before."""
+    """Whether the caller is the same and may do at least as much as before."""
     return (
         _identity(now) == _identity(before)
         and now.role.includes(before.role)

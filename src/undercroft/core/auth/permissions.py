@@ -1,4 +1,4 @@
-"""Permissions that modules declare and roles in a team are granted."""
+"""Permissions that modules declare and that team roles are granted."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class TeamRole(StrEnum):
-    """What somebody is in a team, strongest first."""
+    """The built-in roles in a team, strongest first."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -25,9 +25,9 @@ OWNERS = frozenset({TeamRole.OWNER})
 
 
 class Permission(Struct, frozen=True):
-    """`name` is `things:verb`; `roles` are those that have it out of the box.
+    """`name` is `things:verb`; `roles` are the built-in roles that have it.
 
-    A `reserved` one belongs to these roles alone: a team cannot grant it to roles of its own.
+    A `reserved` permission belongs to these roles only: a team cannot grant it to its custom roles.
     """
 
     name: str
@@ -41,13 +41,13 @@ _registry: dict[str, Permission] = {}
 
 
 def register_permissions(permissions: Iterable[Permission]) -> None:
-    """Make permissions known.
+    """Register permissions.
 
-    Raises `ValueError` for a name that is not `things:verb`, and for one declared twice with different meanings.
+    Raises `ValueError` if a name is not `things:verb`, or if it is declared twice with different definitions.
     """
     for permission in permissions:
         if not _NAME.fullmatch(permission.name):
-            raise ValueError(f"The permission {permission.name!r} is not named things:verb, in lower case.")
+            raise ValueError(f"The permission {permission.name!r} must be named things:verb, in lowercase.")
         if _registry.setdefault(permission.name, permission) != permission:
             raise ValueError(f"The permission {permission.name} is declared twice.")
     get_builtin_role_permissions.cache_clear()
@@ -55,26 +55,26 @@ def register_permissions(permissions: Iterable[Permission]) -> None:
 
 
 def list_permissions() -> list[Permission]:
-    """All permissions, by name."""
+    """All permissions, sorted by name."""
     return sorted(_registry.values(), key=lambda permission: permission.name)
 
 
 @lru_cache(maxsize=64)
 def get_builtin_role_permissions(role: str) -> frozenset[str]:
-    """The names of the permissions that one of the built-in roles has; none for a name that is not one of theirs."""
+    """The permissions of a built-in role; empty for other names."""
     return frozenset(permission.name for permission in _registry.values() if role in permission.roles)
 
 
 @lru_cache(maxsize=4096)
 def get_granted_permissions(names: str) -> frozenset[str]:
-    """What a team's own role may do that was granted these names, separated by spaces.
+    """The permissions of a custom role that was granted these names, separated by spaces.
 
-    Names that are not declared any more, or reserved, grant nothing.
+    Names that are undeclared or reserved grant nothing.
     """
     known = (_registry.get(name) for name in names.split())
     return frozenset(permission.name for permission in known if permission is not None and not permission.reserved)
 
 
 def resolve_permissions(role: str, grants: str | None) -> frozenset[str]:
-    """What somebody in this role may do; `grants` are the names that a team's own role was granted, else None."""
+    """The permissions of a role; `grants` are the names that a custom role was granted, None for built-in roles."""
     return get_builtin_role_permissions(role) if grants is None else get_granted_permissions(grants)

@@ -1,4 +1,4 @@
-"""The principal: ids and a set of permissions, found out once per request."""
+"""The principal: ids and permissions, determined once per request."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from undercroft.core.errors import Forbidden
 
 
 class PlatformRole(StrEnum):
-    """What somebody is on the platform as a whole, weakest first; roles in a team are the `teams` module's."""
+    """The role of a user on the whole platform, weakest first; the `teams` module defines roles in a team."""
 
     USER = "user"
     ADMIN = "admin"
@@ -25,51 +25,51 @@ class PlatformRole(StrEnum):
 
 
 API_KEY_PREFIX = "uc_"
-"""How every API key begins: by this an `Authorization: Bearer` is told from an access token."""
+"""Prefix of every API key, which distinguishes it from an access token in `Authorization: Bearer`."""
 
 
 def bearer_token(request: Request) -> str | None:
-    """What follows `Authorization: Bearer`, read in one way by whoever looks at it; None for other schemes and none."""
+    """The token in `Authorization: Bearer`; None for other schemes and without the header."""
     header: bytes = request.scope["state"]["request_headers"].get(b"authorization", b"")
     scheme, _, token = header.decode("latin-1").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 class InteractiveSessionRequired(Forbidden):
-    """What belongs to a person at a screen is out of reach of API keys, whatever their scopes, and what belongs to a
-    session of ours of tokens that another issuer gave."""
+    """The endpoint requires a session of this application: API keys and tokens of external issuers are refused."""
 
     code = "INTERACTIVE_SESSION_REQUIRED"
-    message = "This is for people who signed in here: no API key can do it, and no token of another issuer."
+    message = "This requires a user session. API keys and tokens of external issuers are not accepted."
 
 
 class ImpersonationForbidden(Forbidden):
-    """What only a person may do for themselves, and no administrator who acts as them."""
+    """Only the user may do this, not an administrator who impersonates them."""
 
     code = "IMPERSONATION_FORBIDDEN"
-    message = "An administrator who acts as somebody cannot do this."
+    message = "This is not allowed while impersonating a user."
 
 
 class UserRequired(Forbidden):
     code = "USER_REQUIRED"
-    message = "A team's API key cannot do this: it acts for no user."
+    message = "A team API key cannot do this: it does not belong to a user."
 
 
 class Principal(Struct, frozen=True):
-    """Somebody signed in, or an API key, as of this request.
+    """A signed-in user or an API key, as of this request.
 
-    `team_id` is the current team: the one that an `app` route's path names as `team_id`, else `X-Team-ID`, else the
-    personal team; a team's key has only its own. `permissions` are those of the role in it, a key's at most its scopes,
-    and `team_role` is what that role is called. `subject` is the row that the authenticator read to know them, so that
-    reading oneself costs nothing more.
+    `team_id` is the current team: the `team_id` in the path of an `app` route, otherwise `X-Team-ID`, otherwise the
+    personal team; a team API key always has its own team. `permissions` are those of the role in that team, for an API
+    key limited to its scopes, and `team_role` is the name of that role. `subject` is the row that the authenticator
+    read, so that reading the current user needs no further statement.
 
-    `user_id_or_none` is None for a team's key, `session_id_or_none` for every key. Ask for `user_id` and `session_id`
-    where nothing can be done without: they refuse the others with 403.
+    `user_id_or_none` is None for a team API key, `session_id_or_none` for every API key. Use `user_id` and `session_id`
+    where they are required: they raise 403 if missing.
 
-    `proven_at` is when the session last saw a password or a factor, `second_factors` are those that the person has, and
-    `passed_mfa` says whether this session saw one. `mfa_blocked` says that the current team asks for that in vain.
+    `proven_at` is when the session last verified a password or a factor, `second_factors` are the factors that the user
+    has, and `passed_mfa` tells whether this session verified one. `mfa_blocked` is true if the current team requires
+    that and the session has not done it.
 
-    `impersonator_id` is the administrator who acts as this person.
+    `impersonator_id` is the administrator who impersonates this user.
     """
 
     user_id_or_none: UUID | None
@@ -89,20 +89,20 @@ class Principal(Struct, frozen=True):
 
     @property
     def user_id(self) -> UUID:
-        """Who this is. Raises `UserRequired` for a team's key."""
+        """The id of the user. Raises `UserRequired` for a team API key."""
         if self.user_id_or_none is None:
             raise UserRequired
         return self.user_id_or_none
 
     @property
     def session_id(self) -> UUID:
-        """The session of the sign-in. Raises `InteractiveSessionRequired` where there is none."""
+        """The id of the session. Raises `InteractiveSessionRequired` if there is none."""
         if self.session_id_or_none is None:
             raise InteractiveSessionRequired
         return self.session_id_or_none
 
     def limit_to_scopes(self, permissions: frozenset[str]) -> frozenset[str]:
-        """Of the permissions that somebody's role in any team has, those that this principal may use."""
+        """The given permissions, limited to those that this principal may use."""
         return permissions if self.scopes is None else permissions & self.scopes
 
     @property
@@ -119,19 +119,20 @@ class Principal(Struct, frozen=True):
 
 
 class Authenticator(Protocol):
-    """Tells who sent a request, with one database statement at most and no other I/O."""
+    """Authenticates requests, with at most one database statement and no other I/O."""
 
     async def authenticate(self, request: Request) -> Principal:
-        """The principal, bound by `bind_authorization` so that it is verified again after the request has waited.
+        """Return the principal, bound by `bind_authorization` so that it is verified again after the request has
+        waited.
 
-        Raises `Unauthorized` (no or bad credentials), `Forbidden` (CSRF), `NotFound` (team).
+        Raises `Unauthorized` (missing or invalid credentials), `Forbidden` (CSRF), `NotFound` (team).
         """
         ...
 
     def known_device(self, request: Request) -> str | None:
-        """What sign-ins from a device on which an account signed in before are counted by, without I/O; else None."""
+        """A key for counting sign-ins from a device on which the account signed in before, without I/O; or None."""
         ...
 
     def verified_subject(self, request: Request) -> str | None:
-        """What limits are counted by, without I/O: who signed the token, or an API key that was verified before."""
+        """A key for rate limits, without I/O: the subject of a signed token, or an API key that was verified before."""
         ...

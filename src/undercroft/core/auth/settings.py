@@ -1,4 +1,4 @@
-"""How strongly somebody must have proven who they are, and how recently."""
+"""Settings of reauthentication and of two-factor authentication for administrators."""
 
 from datetime import timedelta
 
@@ -11,12 +11,14 @@ class StepUpSettings(SettingsBase):
     section = "Two-factor authentication"
 
     step_up_minutes: float = Field(
-        10, gt=0, le=1440, description="Minutes after signing in or stepping up for which sensitive actions go through."
+        10,
+        gt=0,
+        le=1440,
+        description="Minutes after sign-in or reauthentication that allow sensitive actions.",
     )
     admin_requires_mfa: bool | None = Field(
         None,
-        description="Whether administrators reach what is theirs only after two-step sign-in; when empty, in "
-        "production they do.",
+        description="Whether administration requires two-factor authentication; if empty, required in production only.",
     )
 
     @property

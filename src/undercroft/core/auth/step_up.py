@@ -1,4 +1,4 @@
-"""What asks for more than being signed in: proof that is recent, or a second factor."""
+"""Requirements beyond being signed in: a recent reauthentication, or a second factor."""
 
 from typing import Any
 
@@ -9,41 +9,41 @@ from undercroft.core.errors import Forbidden
 from undercroft.core.settings import load
 
 SIGN_IN_AGAIN = "sign_in"
-"""The way that is open to everybody: a session that has just begun is proven."""
+"""The method that is available to every user: a new session is freshly authenticated."""
 
 
 class StepUpRequired(Forbidden):
-    """`details.ways` are what `POST /auth/step-up` takes from this person."""
+    """`details.ways` are the methods that `POST /auth/step-up` accepts from this user."""
 
     code = "STEP_UP_REQUIRED"
-    message = "Prove once more that it is you: POST /api/v1/auth/step-up, or sign in again."
+    message = "Confirm your identity: POST /api/v1/auth/step-up, or sign in again."
 
 
 class MfaEnrollmentRequired(Forbidden):
-    """There is a second factor to be set up first; one's own account stays open for that."""
+    """The user must set up a second factor first; their own account stays available for that."""
 
     code = "MFA_ENROLLMENT_REQUIRED"
-    message = "This is open to those with two-step sign-in only. Turn it on first."
+    message = "This requires two-factor authentication. Turn it on first."
 
 
 class MfaRequiredByTeam(Forbidden):
-    """The person has a second factor, but this session has not seen it."""
+    """The user has a second factor, but this session has not verified it."""
 
     code = "MFA_REQUIRED_BY_TEAM"
-    message = "This team asks for two-step sign-in: POST /api/v1/auth/step-up, or sign in again."
+    message = "This team requires two-factor authentication: POST /api/v1/auth/step-up, or sign in again."
 
 
 class MfaRequiredForAdmins(Forbidden):
-    """The person has a second factor, but this session has not seen it."""
+    """The user has a second factor, but this session has not verified it."""
 
     code = "MFA_REQUIRED_FOR_ADMINS"
-    message = "Administration asks for two-step sign-in: POST /api/v1/auth/step-up, or sign in again."
+    message = "Administration requires two-factor authentication: POST /api/v1/auth/step-up, or sign in again."
 
 
 def get_step_up_methods(principal: Principal) -> dict[str, Any]:
-    """How this person can prove to be it: by a second factor where there is one, else by the password.
+    """The methods by which this user can reauthenticate: a second factor if there is one, otherwise the password.
 
-    Who bears the token of another issuer has no session of ours to be proven: that issuer gives a new one.
+    A token of an external issuer has no session here that could be reauthenticated: the issuer must issue a new token.
     """
     if principal.session_id_or_none is None:
         return {"ways": [SIGN_IN_AGAIN]}
@@ -53,9 +53,10 @@ def get_step_up_methods(principal: Principal) -> dict[str, Any]:
 
 
 def require_recent_authentication(principal: Principal) -> None:
-    """Raises `StepUpRequired` unless this session was proven within STEP_UP_MINUTES, by clocks that agree so far.
+    """Raises `StepUpRequired` unless this session was authenticated within STEP_UP_MINUTES.
 
-    `InteractiveSessionRequired` and `ImpersonationForbidden` for those who cannot prove to be this person at all.
+    Also refuses a time of authentication that lies more than STEP_UP_MINUTES in the future. Raises
+    `InteractiveSessionRequired` for API keys and `ImpersonationForbidden` for impersonators, who cannot reauthenticate.
     """
     if principal.api_key_id is not None:
         raise InteractiveSessionRequired
@@ -67,7 +68,7 @@ def require_recent_authentication(principal: Principal) -> None:
 
 
 def require_second_factor(principal: Principal, otherwise: type[Forbidden]) -> None:
-    """Raises `MfaEnrollmentRequired` for those who have none, `otherwise` where this session has not seen it."""
+    """Raises `MfaEnrollmentRequired` if the user has no second factor, `otherwise` if the session did not verify it."""
     if not principal.second_factors:
         raise MfaEnrollmentRequired
     if not principal.passed_mfa:
@@ -75,12 +76,12 @@ def require_second_factor(principal: Principal, otherwise: type[Forbidden]) -> N
 
 
 def require_team_mfa(principal: Principal) -> None:
-    """Raises as `require_second_factor` does where the current team asks for a second factor in vain."""
+    """Raises as `require_second_factor` does if the current team requires a second factor."""
     if principal.mfa_blocked:
         require_second_factor(principal, MfaRequiredByTeam)
 
 
 def require_admin_mfa(principal: Principal) -> None:
-    """Raises as `require_second_factor` does where ADMIN_REQUIRES_MFA says so."""
+    """Raises as `require_second_factor` does if ADMIN_REQUIRES_MFA is set."""
     if load(StepUpSettings).is_admin_mfa_required:
         require_second_factor(principal, MfaRequiredForAdmins)

@@ -1,4 +1,4 @@
-"""Redis or Valkey, where there is one."""
+"""Redis or Valkey, if configured."""
 
 from undercroft.core.cache.client import Cache
 from undercroft.core.cache.settings import RedisSettings

@@ -1,6 +1,6 @@
-"""Redis or Valkey, where there is one: a client made at its first use, shared by everything in the process.
+"""Client of Redis or Valkey, created on first use and shared by the whole process.
 
-Without `REDIS_URL` there is none, and what would use it falls back to this process's memory.
+If `REDIS_URL` is not set there is no client, and callers fall back to the memory of this process.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ QUICK_TIMEOUT = 0.1
 
 
 class Cache:
-    """The connection to Redis or Valkey of one event loop. Nothing is opened before the first command."""
+    """The connections to Redis or Valkey of one event loop. They are opened on the first command."""
 
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
@@ -33,30 +33,30 @@ class Cache:
         return self._settings.redis_url.get_secret_value()
 
     def __bool__(self) -> bool:
-        """Whether there is a server to speak to."""
+        """Whether a server is configured."""
         return bool(self.url)
 
     @property
     def max_connections(self) -> int:
-        """How many commands may be under way at once; one more raises `redis.MaxConnectionsError`."""
+        """Maximum number of concurrent commands; one more raises `redis.MaxConnectionsError`."""
         return self._settings.redis_max_connections
 
     @property
     def client(self) -> "Redis":
-        """The client. Commands raise `redis.RedisError` or `OSError` when the server cannot be reached."""
+        """The client. Commands raise `redis.RedisError` or `OSError` if the server cannot be reached."""
         if self._client is None:
             self._client = _connect(self._settings, self._settings.redis_timeout)
         return self._client
 
     @property
     def quick(self) -> "Redis":
-        """The same for commands on the way of every request: each has 100 ms, connecting as long as elsewhere."""
+        """A client for commands of every request: each has 100 ms, connecting has the normal timeout."""
         if self._quick is None:
             self._quick = _connect(self._settings, min(QUICK_TIMEOUT, self._settings.redis_timeout))
         return self._quick
 
     async def ping(self) -> float:
-        """Milliseconds that the server takes to answer. Raises what the client raises, or `TimeoutError`."""
+        """Round-trip time of the server in milliseconds. Raises the client's errors, or `TimeoutError`."""
         client = self.client
         started = time.perf_counter()
         async with asyncio.timeout(self._settings.redis_timeout * 2):
@@ -70,11 +70,11 @@ class Cache:
             await client.aclose()
 
     def warn_if_unconfigured(self) -> None:
-        """Say once what is degraded when there is no server, in production."""
+        """Log once in production which features are degraded without a server."""
         if not self and load(CoreSettings).is_production:
             log.warning(
                 "REDIS_URL is not set: rate limits and caches are per process",
-                remedy="set REDIS_URL when more than one process serves",
+                remedy="set REDIS_URL if more than one process serves requests",
             )
 
 

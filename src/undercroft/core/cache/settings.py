@@ -1,4 +1,4 @@
-"""Where Redis or Valkey is."""
+"""Connection settings of Redis or Valkey."""
 
 from urllib.parse import urlsplit
 
@@ -12,10 +12,10 @@ class RedisSettings(SettingsBase):
 
     redis_url: SecretStr = Field(
         SecretStr(""),
-        description="redis://:password@host:6379/0 (rediss:// for TLS). Without it, limits and caches live in each "
-        "process's memory; `undercroft dev` brings its own.",
+        description="redis://:password@host:6379/0 (rediss:// for TLS). If empty, limits and caches live in each "
+        "process's memory; `undercroft dev` starts its own server.",
     )
-    redis_timeout: float = Field(0.5, gt=0, description="Seconds to wait for a connection or an answer.")
+    redis_timeout: float = Field(0.5, gt=0, description="Seconds to wait for a connection or a response.")
     redis_max_connections: int = Field(32, ge=1, description="Connections per process.")
 
     @field_validator("redis_url")
@@ -26,10 +26,10 @@ class RedisSettings(SettingsBase):
             return value
         try:
             parts = urlsplit(url)
-            fits = parts.scheme in ("redis", "rediss", "unix") and (bool(parts.hostname) or parts.scheme == "unix")
+            is_valid = parts.scheme in ("redis", "rediss", "unix") and (bool(parts.hostname) or parts.scheme == "unix")
             _ = parts.port
         except ValueError:
-            fits = False
-        if not fits:
+            is_valid = False
+        if not is_valid:
             raise ValueError("REDIS_URL must look like redis://:password@host:6379/0 (password URL-encoded)")
         return value

@@ -1,4 +1,4 @@
-"""PostgreSQL: sessions, models, repositories, migrations."""
+"""PostgreSQL: sessions, models, repositories and migrations."""
 
 from undercroft.core.db.dependencies import DatabaseDep, ReadSessionDep, SessionDep
 from undercroft.core.db.models import Identified, SoftDeleted, TenantOwned, Timestamped, Versioned, utc_now

@@ -1,8 +1,8 @@
-"""The one way to open a connection outside of a request's pools: it works behind a transaction pooler as well.
+"""Open connections outside of the request pools; they also work behind a transaction pooler.
 
-A pooler in transaction mode (PgBouncer, Supavisor, PgCat …) refuses most startup parameters and serves each transaction
-by whichever server connection is free. So these connections send their name alone, cache no prepared statement, and
-whoever needs a lock or a timeout sets it inside a transaction (`SET LOCAL`).
+A pooler in transaction mode (PgBouncer, Supavisor, PgCat …) refuses most startup parameters and runs each transaction
+on whichever server connection is free. So these connections send only their application name and cache no prepared
+statements, and code that needs a lock or a timeout sets it inside a transaction (`SET LOCAL`).
 """
 
 import asyncio
@@ -25,15 +25,15 @@ log = structlog.get_logger("undercroft.application")
 NO_STATEMENT_CACHE: Mapping[str, Any] = {
     "statement_cache_size": 0,
     "prepared_statement_cache_size": 0,
-    # An unnamed statement is parsed and run in one round trip, so it cannot be missing on the next server connection.
+    # An unnamed statement is parsed and run in one round trip, so it cannot be missing on another server connection.
     "prepared_statement_name_func": lambda: "",
 }
-"""SQLAlchemy's arguments for a connection whose statements may run on different server connections."""
+"""SQLAlchemy's arguments for connections whose statements may run on different server connections."""
 
 CONNECT_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What connecting raises when the server or the network refuses."""
+"""Exceptions of a connection attempt that the server or the network refuses."""
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_MIN_PAUSE, _MAX_PAUSE = 0.1, 2.0
 _ATTEMPTS = 5
 _PID = "SELECT pg_backend_pid()"
 
@@ -41,7 +41,7 @@ _PID = "SELECT pg_backend_pid()"
 async def connect(
     url: str, name: str = "check", *, timeout: float = 10, command_timeout: float | None = None
 ) -> asyncpg.Connection:
-    """Open a connection, seen by the server as `undercroft NAME`. Raises what the driver raises."""
+    """Open a connection with the application name `undercroft NAME`. Raises the driver's errors."""
     return await asyncpg.connect(
         url,
         timeout=timeout,
@@ -53,7 +53,7 @@ async def connect(
 
 @asynccontextmanager
 async def open_connection(url: str, name: str = "check") -> AsyncIterator[asyncpg.Connection]:
-    """A connection for the block. Raises `ConfigurationError` when the database cannot be reached."""
+    """Open a connection for the block. Raises `ConfigurationError` if the database cannot be reached."""
     try:
         connection = await connect(url, name)
     except CONNECT_ERRORS as error:
@@ -65,7 +65,7 @@ async def open_connection(url: str, name: str = "check") -> AsyncIterator[asyncp
 
 
 def create_engine(url: str, name: str) -> AsyncEngine:
-    """SQLAlchemy's engine over such connections, each opened when it is needed and closed after."""
+    """A SQLAlchemy engine that opens such a connection when it needs one and closes it afterwards."""
     return create_async_engine(
         ENGINE_URL,
         poolclass=NullPool,
@@ -79,11 +79,12 @@ def create_engine(url: str, name: str) -> AsyncEngine:
 
 
 async def wait_for_database(url: str, seconds: float) -> None:
-    """Wait until the database can be reached, for at most so long; says so once.
+    """Wait until the database can be reached, for at most `seconds`. Logs a warning once.
 
-    Raises `ConfigurationError` when it cannot in time, or refuses us for a reason that waiting does not mend.
+    Raises `ConfigurationError` on timeout, or if the database refuses the connection for a reason that is not
+    transient.
     """
-    deadline, pause = monotonic() + seconds, _SHORTEST_PAUSE
+    deadline, pause = monotonic() + seconds, _MIN_PAUSE
     while True:
         try:
             await (await connect(url)).close()
@@ -91,20 +92,20 @@ async def wait_for_database(url: str, seconds: float) -> None:
             failure = unreachable_error(url, error)
             if not is_transient(error) or monotonic() >= deadline:
                 raise failure from None
-            if pause == _SHORTEST_PAUSE:
-                log.warning(f"{str(failure).partition(chr(10))[0]} Waiting for it, {seconds:.0f} s at most.")
+            if pause == _MIN_PAUSE:
+                log.warning(f"{str(failure).partition(chr(10))[0]} Waiting for at most {seconds:.0f} s.")
             await asyncio.sleep(min(pause, max(0.0, deadline - monotonic())))
-            pause = min(_LONGEST_PAUSE, pause * 1.5)
+            pause = min(_MAX_PAUSE, pause * 1.5)
         else:
-            if pause > _SHORTEST_PAUSE:
-                log.warning("The database can be reached now.")
+            if pause > _MIN_PAUSE:
+                log.warning("The database is available now.")
             return
 
 
 async def detect_pooler() -> DatabaseSettings:
-    """The settings of this process with DATABASE_POOLER=auto decided by looking, for every later `load` as well.
+    """The database settings with DATABASE_POOLER=auto resolved by a check, also for later calls of `load`.
 
-    Raises `ConfigurationError` when no database is configured or it cannot be reached.
+    Raises `ConfigurationError` if no database is configured or it cannot be reached.
     """
     settings = load(DatabaseSettings)
     url = require_url(settings.url)
@@ -119,10 +120,10 @@ async def detect_pooler() -> DatabaseSettings:
 
 
 async def _is_transaction_pooled(url: str) -> bool:
-    """Whether connections to this URL share the server's connections.
+    """Whether connections to this URL share server connections.
 
-    A direct connection is served by the process that its cancel key names; a pooler issues keys of its own. It pools
-    transactions, not sessions, when two open connections are served by one process, or one connection by two.
+    A direct connection is served by the backend process in its cancel key; a pooler issues its own keys. It pools
+    transactions, not sessions, if two open connections are served by one backend, or one connection by two.
     """
     first = await connect(url)
     try:
@@ -140,7 +141,7 @@ async def _is_transaction_pooled(url: str) -> bool:
 async def _share_backend(first: asyncpg.Connection, second: asyncpg.Connection) -> bool:
     served_first = set[int]()
     for _ in range(_ATTEMPTS):
-        # Twice, because a pooler that takes its server connections in turn would alternate between ours.
+        # Twice, because a pooler with round-robin server connections would alternate between the two.
         served_first |= {await first.fetchval(_PID), await first.fetchval(_PID)}
         if len(served_first) > 1 or await second.fetchval(_PID) in served_first:
             return True

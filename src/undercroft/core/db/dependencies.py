@@ -1,4 +1,4 @@
-"""How a route asks for the database: by the type in its signature."""
+"""FastAPI dependencies for database sessions."""
 
 from contextlib import AsyncExitStack
 from typing import Annotated, cast
@@ -24,15 +24,15 @@ async def open_read_session(request: Request) -> ReadSession:
 
 
 def _function_exit_stack(request: Request) -> AsyncExitStack:
-    """What ends after the handler and before the answer, as FastAPI's function-scoped dependencies do.
+    """The exit stack of FastAPI's function-scoped dependencies, which closes after the handler and before the response.
 
-    Put there by hand, a session costs less than half of what it costs as a dependency that yields.
+    Entering a session here costs less than half of a dependency that yields.
     """
     return cast(AsyncExitStack, request.scope["fastapi_function_astack"])
 
 
 SessionDep = Annotated[Session, Depends(open_session)]
-"""One transaction, committed after the handler and before the first byte of the answer."""
+"""One transaction, committed after the handler and before the first byte of the response."""
 
 ReadSessionDep = Annotated[ReadSession, Depends(open_read_session)]
-"""Reads without a transaction; for every GET."""
+"""Reads without a transaction, for GET routes."""

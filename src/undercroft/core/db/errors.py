@@ -1,4 +1,4 @@
-"""What the driver says, in the terms of the client."""
+"""Translate errors of the database driver to errors for the client."""
 
 import errno
 import socket
@@ -40,45 +40,45 @@ from undercroft.core.errors import (
 
 class DatabaseUnavailable(ServiceUnavailable):
     code = "DATABASE_UNAVAILABLE"
-    message = "The database cannot be reached at the moment."
+    message = "The database is temporarily unavailable. Try again later."
 
 
 class OutcomeUnknown(ServiceUnavailable):
-    """The connection was lost while committing: the change may or may not have been made."""
+    """The connection was lost during the commit: the change may or may not have been saved."""
 
     code = "OUTCOME_UNKNOWN"
-    message = "The connection was lost while saving. Look before you try again."
+    message = "The connection was lost while saving. Check whether the change was saved before you retry."
 
 
 class TransactionAborted(RuntimeError):
-    """A statement failed, its error was caught, and the transaction was ended as if it had not: all was rolled back.
+    """A statement failed, its error was caught, and the transaction was committed anyway: PostgreSQL rolled it back.
 
-    A fault in the program: let the error out, or put the statement into a savepoint.
+    This is a programming error: let the error propagate, or run the statement in a savepoint.
     """
 
 
 class ReadSessionIsReadOnly(RuntimeError):
-    """A statement that writes was run on a `ReadSession`, whose connections are read-only: a bug in the program."""
+    """A `ReadSession`, which has read-only connections, was used to write. This is a programming error."""
 
     def __init__(self) -> None:
-        super().__init__("A ReadSession is read-only. Ask for a Session to write.")
+        super().__init__("A ReadSession is read-only. Use a Session to write.")
 
 
 class DatabaseConflict(Conflict):
     code = "CONFLICT"
-    message = "This clashes with something that exists or was changed at the same moment."
+    message = "The request conflicts with existing data or with a concurrent change."
 
 
 class UnstorableValue(Unprocessable):
     code = "UNSTORABLE_VALUE"
-    message = "A value holds something that cannot be stored, such as a NUL character or a number out of range."
+    message = "A value cannot be stored, for example because of a NUL character or a number out of range."
 
 
 TRANSIENT_SQLSTATES = ("08", "53300", "57")
-"""SQLSTATE: connection exceptions, which poolers report, too many connections, and a server that starts or stops."""
+"""SQLSTATE classes of connection exceptions (reported by poolers), too many connections, and startup or shutdown."""
 
 NETWORK_ERRNOS = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET})
-"""Errors of the operating system that a broken connection reports, apart from Python's `ConnectionError`."""
+"""Operating system errors of a broken connection that are not Python's `ConnectionError`."""
 
 CONCURRENT_USE = Classification(Category.BUG, ConnectionState.UNRELIABLE)
 """Two tasks used one session at the same time."""
@@ -92,16 +92,16 @@ _ERRORS: Mapping[Category, type[AppError]] = {
 
 
 def driver_error(error: BaseException) -> BaseException:
-    """The asyncpg error inside what SQLAlchemy raised, or the error itself."""
+    """The asyncpg error inside a SQLAlchemy error, or the error itself."""
     while isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig.__cause__ or error.orig
     return error
 
 
 def classify(error: BaseException) -> Classification:
-    """What an error of the driver means; any other exception is a bug of the program that leaves the connection usable.
+    """Classify an error of the driver. Any other exception is a programming error that leaves the connection usable.
 
-    PostgreSQL's own errors are in the table of `sqlstates.py`.
+    PostgreSQL's own errors are classified by the table in `sqlstates.py`.
     """
     error = driver_error(error)
     if isinstance(error, PostgresError):
@@ -109,7 +109,7 @@ def classify(error: BaseException) -> Classification:
     if isinstance(error, TimeoutError):
         return UNRELIABLE
     if isinstance(error, InterfaceError) and "another operation is in progress" in str(error):
-        return CONCURRENT_USE  # the driver has no class for it
+        return CONCURRENT_USE  # the driver has no class for this error
     if isinstance(error, InterfaceError | InternalClientError | ConnectionError):
         return LOST
     if isinstance(error, OSError) and error.errno in NETWORK_ERRNOS:
@@ -127,7 +127,7 @@ def _classify_server_error(error: PostgresError) -> Classification:
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, as against a statement that was refused."""
+    """Whether the connection is lost, not just a statement refused."""
     return classify(error).connection is ConnectionState.LOST
 
 
@@ -142,12 +142,12 @@ def invalidates_connection(error: BaseException) -> bool:
 
 
 def is_outcome_unknown(error: BaseException) -> bool:
-    """Whether what was committing when this error came may have been committed."""
+    """Whether a commit that failed with this error may have succeeded."""
     return is_connection_lost(error) or isinstance(driver_error(error), TimeoutError)
 
 
 def translate_error(error: BaseException) -> AppError | None:
-    """The error for the client that stands for a driver's error; None when it is a bug in the program."""
+    """The client's error for a driver's error; None if it is a programming error."""
     if isinstance(error, AppError):
         return error
     kind = _ERRORS.get(classify(error).category)
@@ -155,7 +155,7 @@ def translate_error(error: BaseException) -> AppError | None:
 
 
 def raise_translated(error: BaseException) -> NoReturn:
-    """Raise what stands for this error at the boundary, with the driver's own as its cause."""
+    """Raise the client's error for this error, with the driver's error as its cause."""
     for_client = translate_error(error)
     if for_client is None or for_client is error:
         raise error
@@ -163,7 +163,7 @@ def raise_translated(error: BaseException) -> NoReturn:
 
 
 def raise_translated_read(error: BaseException) -> NoReturn:
-    """The same for what was only to read: it conflicts with nothing but a standby's recovery, and must not write."""
+    """The same for reads: they can only conflict with a standby's recovery, and must not write."""
     if isinstance(driver_error(error), ReadOnlySQLTransactionError):
         raise ReadSessionIsReadOnly from error
     if classify(error).category is Category.CONFLICT:
@@ -172,32 +172,34 @@ def raise_translated_read(error: BaseException) -> NoReturn:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a server that refused a connection may only be starting, full, or not have its address yet."""
+    """Whether a refused connection may succeed later: the server is starting, full, or its host name not resolvable
+    yet.
+    """
     error = driver_error(error)
     if isinstance(error, PostgresError):
         return (error.sqlstate or "").startswith(TRANSIENT_SQLSTATES)
-    return not isinstance(error, ValueError)  # one in the URL
+    return not isinstance(error, ValueError)  # an invalid URL
 
 
 def unreachable_error(url: str, error: BaseException) -> ConfigurationError:
-    """What a person at a terminal is told about a database that does not let us in; without user or password.
+    """The error for an unreachable database, for a terminal; it contains neither user nor password.
 
-    It is `TemporarilyUnavailable` when waiting may help.
+    It is `TemporarilyUnavailable` if waiting may help.
     """
     kind = TemporarilyUnavailable if is_transient(error) else ConfigurationError
     where = ", ".join(f"{host}:{port}" for host, port in get_hosts(url))
     return kind(
         f"The database at {where} cannot be used: {_reason(driver_error(error))}.\n"
-        "Start that server or mend DATABASE_URL."
+        "Start the server or fix DATABASE_URL."
     )
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
-        return "it does not answer"
+        return "the connection timed out"
     if isinstance(error, socket.gaierror):
-        return "there is no host of that name"
+        return "the host name cannot be resolved"
     if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-        return "nothing listens there"
+        return "the connection was refused"
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

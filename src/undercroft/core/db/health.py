@@ -1,4 +1,4 @@
-"""The database as a component of the installation's health."""
+"""Health check of the database."""
 
 import time
 
@@ -24,40 +24,40 @@ END $$;
 SELECT pg_current_xact_id();
 COMMIT
 """
-"""Fails where a write would, and leaves nothing behind.
+"""Fails where a write would fail, without writing rows.
 
-The series exceeds `work_mem` and goes to a new file where the tables are: on a full disk that fails as a growing table
-does. A commit alone does not fail there, because it goes to a WAL segment that has its space already. The transaction
-id makes it a commit that waits for the WAL (and for synchronous standbys), and a standby cannot assign one.
+The series exceeds `work_mem` and spills to a new file in the tables' file system: on a full disk that fails as a
+growing table does. A commit alone does not fail there, because its WAL segment is already allocated. The transaction id
+makes the commit wait for the WAL (and for synchronous standbys); a standby cannot assign one.
 """
 
 WRITE_PROBE_INTERVAL = 1.0
-"""Seconds for which a write that succeeded counts, so that asking for readiness often does not load the database."""
+"""Seconds for which a successful write probe is valid, so that frequent readiness checks do not load the database."""
 
 
 class WriteCheck:
-    """Whether a pool can write."""
+    """Checks whether a pool can write."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._succeeded_at = -WRITE_PROBE_INTERVAL
 
     async def run(self) -> None:
-        """Raises what the driver raises, or `DatabaseUnavailable` without a connection."""
+        """Raises the driver's errors, or `DatabaseUnavailable` if there is no connection."""
         if time.monotonic() - self._succeeded_at < WRITE_PROBE_INTERVAL:
             return
-        borrowed = await self._pool.acquire()
+        connection = await self._pool.acquire()
         try:
-            await borrowed.raw.execute(WRITE_PROBE)
+            await connection.raw.execute(WRITE_PROBE)
         except BaseException as error:
-            await borrowed.roll_back(error)
+            await connection.roll_back(error)
             raise
-        borrowed.release()
+        connection.release()
         self._succeeded_at = time.monotonic()
 
 
 def database_component(database: Database) -> Component:
-    """Up while it can be read and written; nothing works without it."""
+    """Up while the database can be read and written; required."""
     write = WriteCheck(database.write)
 
     async def check() -> None:

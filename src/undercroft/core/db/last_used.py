@@ -1,4 +1,4 @@
-"""When rows were last used and from where: noted in memory, written in batches, so that no request writes for it."""
+"""Track when and from where rows were last used: in memory, written in batches, so that requests do not write it."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -12,10 +12,9 @@ MAX_TRACKED = 50_000
 
 
 class LastUsedTracker:
-    """What was used since the last flush: each row once, with its latest moment and address.
+    """The uses since the last flush: each row once, with its latest time and IP address.
 
-    `update_statement` is what writes them; it takes arrays of one length, `:ids`, `:at` and `:ips`, and what
-    `extra_values` gives.
+    `update_statement` writes them. Its parameters are the arrays `:ids`, `:at` and `:ips`, and those of `extra_values`.
     """
 
     update_statement: ClassVar[Statement]
@@ -31,7 +30,7 @@ class LastUsedTracker:
             self._used[key] = (utc_now(), ip)
 
     async def flush(self, database: Database) -> int:
-        """Write what was noted, in one statement; how many rows there were. What fails is noted again."""
+        """Write the recorded uses in one statement and return their number. On an error they are recorded again."""
         used, self._used = self._used, {}
         if not used:
             return 0

@@ -1,4 +1,4 @@
-"""What tables are made of: SQLModel bases and mixins with naming conventions for every constraint."""
+"""Base classes and mixins of tables, with naming conventions for constraints."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,16 +19,16 @@ SQLModel.metadata.naming_convention = {
 }
 
 SQLModel.model_config["defer_build"] = True
-"""Validators of tables and of what inherits their fields are built at their first use (see `Schema`)."""
+"""Validators of tables and their subclasses are built on first use (see `Schema`)."""
 
 
 def utc_now() -> datetime:
-    """The time now, aware, in UTC."""
+    """The current time, timezone-aware, in UTC."""
     return datetime.now(UTC)
 
 
 class Identified(SQLModel):
-    id: UUID = Field(default_factory=new_id, primary_key=True, description="UUIDv7, sorts by time of creation.")
+    id: UUID = Field(default_factory=new_id, primary_key=True, description="UUIDv7, sorts by creation time.")
 
 
 class Timestamped(SQLModel):
@@ -42,13 +42,13 @@ class Timestamped(SQLModel):
 
 
 class SoftDeleted(SQLModel):
-    """Rows that are hidden instead of removed, so that they can be restored."""
+    """Rows that are hidden instead of deleted, so that they can be restored."""
 
     deleted_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True), nullable=True)
 
 
 class Versioned(SQLModel):
-    """Optimistic locking: an update of a row that somebody else changed raises `StaleDataError`, answered with 409."""
+    """Optimistic locking: updating a row that changed in the meantime raises `StaleDataError`, which becomes a 409."""
 
     version: int = Field(default=1, sa_type=Integer, nullable=False)
 
@@ -58,6 +58,6 @@ class Versioned(SQLModel):
 
 
 class TenantOwned(Identified):
-    """Rows of one team. Only a `TenantRepository` reaches them, and it cannot be built without a team."""
+    """Rows of one team. They are only accessible by a `TenantRepository`, which requires a team."""
 
-    team_id: UUID = Field(nullable=False, description="The team that owns it.")
+    team_id: UUID = Field(nullable=False, description="Team that owns the row.")

@@ -1,4 +1,4 @@
-"""Connections of one kind: borrowed late, given back at once, never carrying state to the next borrower."""
+"""Connection pools: connections are acquired late, released early, and carry no state to the next user."""
 
 import asyncio
 import time
@@ -32,18 +32,18 @@ from undercroft.core.db.url import CACHE_SIZES
 log = structlog.get_logger("undercroft.performance")
 
 REUSE_SECONDS = 60.0
-"""Seconds for which connections pass from borrower to borrower before SQLAlchemy's pool sees them again.
+"""Seconds for which connections are passed on directly before they are checked in to SQLAlchemy's pool.
 
-Its pool is the one that counts, makes and recycles them, but borrowing through it costs as much as a statement.
+SQLAlchemy's pool counts, creates and recycles them, but a checkout from it costs as much as a statement.
 """
 
 
 DISCARD_INTERVAL = 1.0
-"""Seconds between two times that all idle connections are closed because one of them led to a read-only server."""
+"""Minimum seconds between two times that all idle connections are closed because one led to a read-only server."""
 
 
 class PooledConnection:
-    """One connection while it is ours: `raw` is asyncpg's, `connection()` is SQLAlchemy's view of the same one."""
+    """An acquired connection: `raw` is asyncpg's, `connection()` is SQLAlchemy's view of the same connection."""
 
     __slots__ = ("_engine", "_fairy", "_pool", "checked_out_at", "raw")
 
@@ -61,21 +61,23 @@ class PooledConnection:
         return AsyncConnection(self._engine, sync_connection=sync)
 
     def release(self) -> None:
-        """To whoever comes next."""
+        """Release it to the next user."""
         self._pool.release_connection(self)
 
     def check_in(self) -> None:
-        """To SQLAlchemy's pool."""
+        """Check it in to SQLAlchemy's pool."""
         self._fairy.close()
         self._pool.wake_waiter()
 
     def release_after_error(self, error: BaseException) -> None:
-        """Give it back after a statement outside of a transaction raised this; close it unless it was just refused."""
+        """Release it after a statement outside of a transaction raised this; close it unless the statement was just
+        refused.
+        """
         self._pool.discard_idle_after(error)
         (self.release if is_statement_error(error) else self.discard)()
 
     async def roll_back(self, cause: BaseException) -> None:
-        """End its transaction after this error, for the next borrower; close it when that cannot be relied on."""
+        """End its transaction after this error; close it if its state is unreliable."""
         if is_statement_error(cause):
             try:
                 await self.raw.execute("ROLLBACK")
@@ -85,17 +87,17 @@ class PooledConnection:
         self.release_after_error(cause)
 
     def discard(self) -> None:
-        """Close it instead of giving it back: its state is not known."""
+        """Close it instead of releasing it: its state is unknown."""
         if self._fairy.is_valid:
             self._fairy.invalidate()
         self.check_in()
 
 
 class Pool:
-    """A bounded set of autocommit connections to one database as one role.
+    """A bounded set of autocommit connections to one database with one role.
 
-    `rls_enabled`: row-level security is on, so that a team's rows are only there inside a transaction that names it.
-    Raises `DatabaseUnavailable` when none is free in time or none can be made.
+    With `rls_enabled`, row-level security is on: a team's rows are only visible in a transaction that sets the team.
+    Raises `DatabaseUnavailable` if no connection is free in time or none can be opened.
     """
 
     def __init__(
@@ -112,7 +114,7 @@ class Pool:
         self.rls_enabled = settings.tenant_rls
         self.same_server: Sequence[Pool] = (self,)
         self._read_only = read_only
-        # behind a transaction pooler no setting makes the server refuse what a reading connection writes
+        # behind a transaction pooler the server cannot be made to refuse writes on reading connections
         self._rejects_writes = read_only and settings.database_pooler == "transaction"
         self._slow = settings.db_slow_statement
         server = _server_settings(settings, name=name, read_only=read_only, extra=server_settings or {})
@@ -125,22 +127,22 @@ class Pool:
         self._is_unpooled = settings.db_pool == "null"
         self._closing: set[asyncio.Task[None]] = set()
         self._server_lost_at = -DISCARD_INTERVAL
-        passes_on = not self._is_unpooled and not settings.db_pool_pre_ping
-        self._reuse_seconds = min(REUSE_SECONDS, settings.db_pool_recycle) if passes_on else 0.0
+        is_reusing = not self._is_unpooled and not settings.db_pool_pre_ping
+        self._reuse_seconds = min(REUSE_SECONDS, settings.db_pool_recycle) if is_reusing else 0.0
         self.on_connect: list[Callable[[asyncpg.Connection], None]] = []
         event.listen(self.engine.sync_engine, "connect", self._on_connect)
         event.listen(self.engine.sync_engine, "before_cursor_execute", self._before_execute)
         event.listen(self.engine.sync_engine, "after_cursor_execute", self._after_execute)
 
     async def acquire(self) -> PooledConnection:
-        """Borrow a connection that is not known to be dead; when all are lent, after those who came before."""
+        """Acquire a connection that is not known to be closed; if all are in use, wait in order of arrival."""
         while self._idle:
-            borrowed = self._idle.pop()
-            if not borrowed.raw.is_closed():
-                return borrowed
-            borrowed.discard()
-        if not self._is_unpooled and self.in_use >= self._size and (handed := await self._wait_for_connection()):
-            return handed
+            connection = self._idle.pop()
+            if not connection.raw.is_closed():
+                return connection
+            connection.discard()
+        if not self._is_unpooled and self.in_use >= self._size and (received := await self._wait_for_connection()):
+            return received
         self._connecting += 1
         try:
             return await self._connect()
@@ -151,66 +153,66 @@ class Pool:
             self._connecting -= 1
 
     async def _wait_for_connection(self) -> PooledConnection | None:
-        """The connection that somebody gives back; None when there is room for another one instead."""
-        turn: asyncio.Future[PooledConnection | None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(turn)
+        """The connection that another user releases; None if there is room for a new one instead."""
+        waiter: asyncio.Future[PooledConnection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
             async with asyncio.timeout(self._acquire_timeout):
-                handed = await turn
+                received = await waiter
         except BaseException as error:
-            if turn.done() and not turn.cancelled():
-                self._pass_to_waiter(turn.result())
+            if waiter.done() and not waiter.cancelled():
+                self._pass_to_waiter(waiter.result())
             if isinstance(error, TimeoutError):
                 raise DatabaseUnavailable("All connections to the database are busy.") from None
             raise
-        if handed is None or not handed.raw.is_closed():
-            return handed
-        handed.discard()
+        if received is None or not received.raw.is_closed():
+            return received
+        received.discard()
         return None
 
-    def release_connection(self, borrowed: PooledConnection) -> None:
-        """Keep a connection for the next borrower, unless it is due at SQLAlchemy's pool or somebody asks there."""
+    def release_connection(self, connection: PooledConnection) -> None:
+        """Pass a connection on, unless it is due for SQLAlchemy's pool or a waiter connects there."""
         if self._is_unpooled:
-            self._close_in_background(borrowed)
-        elif self._is_recycle_due(borrowed):
-            borrowed.check_in()
+            self._close_in_background(connection)
+        elif self._is_recycle_due(connection):
+            connection.check_in()
         else:
-            self._pass_to_waiter(borrowed)
+            self._pass_to_waiter(connection)
 
-    def _is_recycle_due(self, borrowed: PooledConnection) -> bool:
-        """Whether SQLAlchemy's pool is to see it, which recycles it when it is old or from before a lost server."""
-        if self._connecting or borrowed.checked_out_at <= self._server_lost_at:
+    def _is_recycle_due(self, connection: PooledConnection) -> bool:
+        """Whether to check it in to SQLAlchemy's pool, which recycles it if it is old or predates a lost server."""
+        if self._connecting or connection.checked_out_at <= self._server_lost_at:
             return True
-        return time.monotonic() - borrowed.checked_out_at >= self._reuse_seconds
+        return time.monotonic() - connection.checked_out_at >= self._reuse_seconds
 
     def wake_waiter(self) -> None:
-        """One connection less is lent: whoever waits longest may ask SQLAlchemy's pool."""
+        """A connection less is in use: the longest waiter may connect."""
         self._pass_to_waiter(None)
 
-    def _pass_to_waiter(self, borrowed: PooledConnection | None) -> None:
+    def _pass_to_waiter(self, connection: PooledConnection | None) -> None:
         while self._waiters:
-            turn = self._waiters.popleft()
-            if not turn.done():
-                turn.set_result(borrowed)
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
                 return
-        if borrowed is not None:
-            self._idle.append(borrowed)
+        if connection is not None:
+            self._idle.append(connection)
 
-    def _close_in_background(self, borrowed: PooledConnection) -> None:
-        """A pool that keeps nothing says goodbye to the server, which takes a round trip that nobody waits for."""
-        closing = asyncio.get_running_loop().create_task(greenlet_spawn(borrowed.check_in))
+    def _close_in_background(self, connection: PooledConnection) -> None:
+        """Without pooling, closing takes a round trip, which callers should not wait for."""
+        closing = asyncio.get_running_loop().create_task(greenlet_spawn(connection.check_in))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
     def discard_idle_after(self, error: BaseException) -> None:
-        """Use no connection again that was made before now, in any pool of this server, if it is gone or read-only.
+        """If this error shows that the server is gone or read-only, discard the idle connections of all its pools.
 
-        While it remains read-only that happens once per `DISCARD_INTERVAL`: failing writes must not cost every reader
-        its connection.
+        While the server stays read-only, do so at most once per `DISCARD_INTERVAL`: failing writes must not cost every
+        reader its connection.
         """
-        after = classify(error).connection
-        again = time.monotonic() - self._server_lost_at >= DISCARD_INTERVAL
-        if after is ConnectionState.LOST or (after is ConnectionState.WRONG_SERVER and again):
+        state = classify(error).connection
+        is_due = time.monotonic() - self._server_lost_at >= DISCARD_INTERVAL
+        if state is ConnectionState.LOST or (state is ConnectionState.WRONG_SERVER and is_due):
             for pool in self.same_server:
                 pool._discard_idle()
 
@@ -228,22 +230,22 @@ class Pool:
                 raise DatabaseUnavailable("All connections to the database are busy.") from None
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 raise DatabaseUnavailable from error
-            borrowed = PooledConnection(self, fairy)
-            if not borrowed.raw.is_closed():
-                return borrowed
-            borrowed.discard()
+            connection = PooledConnection(self, fairy)
+            if not connection.raw.is_closed():
+                return connection
+            connection.discard()
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
-        """Read by one statement on a connection borrowed only for it, twice when the connection broke.
+        """Read by one statement on its own connection; retry once if the connection is lost.
 
-        With row-level security on, a read that names a team's table runs in a transaction for the current tenant.
-        Raises `RuntimeError` on a pool for writing, where a statement would commit by itself.
+        With row-level security on, a read of a team's table runs in a transaction for the current tenant. Raises
+        `RuntimeError` on a writing pool, where the statement would autocommit.
         """
         if not self._read_only:
             raise RuntimeError("Open a session to write: `async with database.session()`.")
         arguments = statement.arguments(values)
-        inside = self.rls_enabled and statement.is_tenant_scoped
-        fetch_once = self._fetch_in_transaction if inside else self._fetch_once
+        needs_tenant = self.rls_enabled and statement.is_tenant_scoped
+        fetch_once = self._fetch_in_transaction if needs_tenant else self._fetch_once
         try:
             return await fetch_once(statement.sql, arguments)
         except Exception as error:
@@ -254,26 +256,26 @@ class Pool:
     async def execute_autocommit(
         self, sql: str, arguments: Sequence[Any], *, unless: Callable[[], bool]
     ) -> list[asyncpg.Record] | None:
-        """Run one statement as a transaction of its own. Raises `OutcomeUnknown` when its response is lost.
+        """Run one statement as its own transaction. Raises `OutcomeUnknown` if its response is lost.
 
-        None, and nothing is committed, when `unless` is true once there is a connection, or when a lock is not to be
-        had in time.
+        Returns None without committing if `unless()` is true once there is a connection, or if a lock is not available
+        in time.
         """
-        borrowed = await self.acquire()
+        connection = await self.acquire()
         if unless():
-            borrowed.release()
+            connection.release()
             return None
         try:
-            rows = await self.run(borrowed, sql, arguments)
+            rows = await self.run(connection, sql, arguments)
         except asyncpg.LockNotAvailableError as error:
-            borrowed.release_after_error(error)
+            connection.release_after_error(error)
             return None
         except BaseException as error:
-            borrowed.release_after_error(error)
+            connection.release_after_error(error)
             if isinstance(error, Exception) and is_outcome_unknown(error):
                 raise OutcomeUnknown from error
             raise
-        borrowed.release()
+        connection.release()
         return rows
 
     async def fetchrow(self, statement: Statement, **values: Any) -> asyncpg.Record | None:
@@ -282,7 +284,7 @@ class Pool:
 
     @property
     def in_use(self) -> int:
-        """How many connections are borrowed at the moment."""
+        """Number of connections that are in use."""
         return cast(int, self.engine.pool.checkedout()) - len(self._idle)  # type: ignore[attr-defined]
 
     async def close(self) -> None:
@@ -293,34 +295,34 @@ class Pool:
         await self.engine.dispose()
 
     async def _fetch_once(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
-        borrowed = await self.acquire()
+        connection = await self.acquire()
         try:
-            rows = await self.run(borrowed, sql, arguments)
+            rows = await self.run(connection, sql, arguments)
         except BaseException as error:
-            borrowed.release_after_error(error)
+            connection.release_after_error(error)
             raise
-        borrowed.release()
+        connection.release()
         return rows
 
     async def _fetch_in_transaction(self, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
-        """The same in a transaction that says whose rows it reads."""
-        borrowed = await self.acquire()
+        """The same in a transaction that sets the tenant."""
+        connection = await self.acquire()
         try:
-            await borrowed.raw.execute(f"BEGIN READ ONLY; {set_tenant_sql(current_tenant())}")
-            rows = await self.run(borrowed, sql, arguments)
-            await borrowed.raw.execute("COMMIT")
+            await connection.raw.execute(f"BEGIN READ ONLY; {set_tenant_sql(current_tenant())}")
+            rows = await self.run(connection, sql, arguments)
+            await connection.raw.execute("COMMIT")
         except BaseException as error:
-            await borrowed.roll_back(error)
+            await connection.roll_back(error)
             raise
-        borrowed.release()
+        connection.release()
         return rows
 
-    async def run(self, borrowed: PooledConnection, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
-        """Run a compiled statement on a borrowed connection, and log it when it was slow."""
+    async def run(self, connection: PooledConnection, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+        """Run a compiled statement on an acquired connection, and log it if it is slow."""
         if self._rejects_writes and is_write(sql):
             raise ReadSessionIsReadOnly
         started = time.perf_counter()
-        rows = await borrowed.raw.fetch(sql, *arguments)
+        rows = await connection.raw.fetch(sql, *arguments)
         self._log_if_slow(sql, time.perf_counter() - started)
         return cast("list[asyncpg.Record]", rows)
 
@@ -381,7 +383,7 @@ def _create_engine(
 def _server_settings(
     settings: DatabaseSettings, *, name: str, read_only: bool, extra: Mapping[str, str]
 ) -> dict[str, str]:
-    """What the server enforces for each of our connections; a transaction pooler takes none of it but the name."""
+    """Server settings of each connection; behind a transaction pooler only the application name can be set."""
     names = {"application_name": f"undercroft {name}"}
     if settings.database_pooler == "transaction":
         return names

@@ -1,13 +1,13 @@
-"""Whose data a table stores, for how long, and what erasing a user means for it: declared on the model.
+"""Privacy declarations of tables: whose data they store, for how long, and what erasing a user means for them.
 
     class Passkey(SQLModel, table=True):
         __privacy__ = Privacy(
             "the user", "until the account is deleted", erasures=(Erasure("user_id"),),
-            personal=("name",), plain=("transports",),
+            personal=("name",), non_personal=("transports",),
         )
 
-Every table declares it, and every column of text or JSON is either personal or plain; a test fails otherwise. What is
-done when a user is erased is derived from these declarations (`erase_user`).
+Every model with a table declares it, and every text or JSON column is either personal or non-personal; a test checks
+this. `erase_user` derives the statements of an erasure from these declarations.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -23,7 +23,7 @@ from undercroft.core.model_classes import model_classes
 
 
 class ColumnContent(Enum):
-    """What the column of an erasure holds."""
+    """The content of the column of an erasure."""
 
     USER_ID = "the id of a user"
     EMAIL = "an email address"
@@ -31,9 +31,9 @@ class ColumnContent(Enum):
 
 
 class Erasure(Struct, frozen=True):
-    """Rows whose `column` is about an erased user are deleted or, when `values` are given, changed to these values.
+    """Rows whose `column` refers to an erased user are deleted, or updated if `values` are given.
 
-    `condition` is a condition in SQL on the row's own columns.
+    `condition` is an additional SQL condition on the row's columns.
     """
 
     column: str
@@ -43,10 +43,10 @@ class Erasure(Struct, frozen=True):
 
 
 class Privacy(Struct, frozen=True):
-    """`subject` and `retention` are for readers: whose data the rows are, and how long they are stored at most.
+    """`subject` and `retention` document whose data the rows are, and how long they are stored at most.
 
-    Columns of text or JSON are `personal`, or `non_personal` when they hold nothing that a person is known by. A table
-    with personal columns has `erasures`, unless the rows are removed with something else, which `erasure_note` names.
+    Text and JSON columns are `personal`, or `non_personal` if they identify no one. A table with personal columns has
+    `erasures`, unless its rows are deleted together with other rows, which `erasure_note` names.
     """
 
     subject: str
@@ -58,12 +58,12 @@ class Privacy(Struct, frozen=True):
 
 
 def declarations() -> dict[str, Privacy | None]:
-    """The declaration of every table that a model defines, by its name; None where there is none."""
+    """The declaration of every table, by table name; None if there is none."""
     return {table.name: model.__dict__.get("__privacy__") for model, table in _models()}
 
 
 async def erase_user(session: Session, user_id: UUID, addresses: Collection[str]) -> dict[str, int]:
-    """Erase what the tables declare about a user who had these email addresses; rows by table, where there were any."""
+    """Erase the data of a user who had these email addresses. Returns the number of rows by table, without zeros."""
     erased: dict[str, int] = {}
     for model, table in _models():
         privacy: Privacy | None = model.__dict__.get("__privacy__")

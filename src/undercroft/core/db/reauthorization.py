@@ -1,8 +1,8 @@
-"""How a transaction makes sure that its request is still authorized when it commits.
+"""Verify before a commit that the request is still authorized.
 
-A request is authenticated before it waits: for a lock, a connection, a password hash, another service. What was revoked
-meanwhile must not be used. The guards of a request bind a `Reauthorization`; `Session` consults it right before COMMIT.
-Jobs and commands bind none.
+A request is authenticated before it waits: for a lock, a connection, a password hash, another service. Access that was
+revoked in the meantime must not be used. The guards of a request bind a `Reauthorization`; `Session` calls it right
+before COMMIT. Jobs and commands bind none.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Reauthorization(Protocol):
-    """Knows whom a request was authenticated as, and how to verify that again."""
+    """Knows the principal of a request, and how to verify it again."""
 
     def is_due(self, *, locked: bool) -> bool:
-        """Whether to verify before the next commit; `locked` says that the transaction waited for row locks."""
+        """Whether to verify before the next commit; `locked`: the transaction may have waited for row locks."""
         ...
 
     async def verify(self, session: "Session") -> None:
-        """Verify again, and keep what was verified from being revoked until this transaction has ended.
+        """Verify again, and prevent a revocation until this transaction has ended.
 
         Raises the error that the request would get if it arrived now.
         """
@@ -34,13 +34,13 @@ current_reauthorization = _current.get
 
 
 def bind_reauthorization(reauthorization: Reauthorization | None) -> None:
-    """From here on, in this task, transactions are verified by this one; None for none."""
+    """Verify the transactions of this task by this reauthorization; None disables it."""
     _current.set(reauthorization)
 
 
 @contextmanager
 def without_reauthorization() -> Iterator[None]:
-    """Within this block transactions commit whoever asks: for what the server notes for itself."""
+    """Disable the verification inside this block: for records that the server writes for itself."""
     token = _current.set(None)
     try:
         yield

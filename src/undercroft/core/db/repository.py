@@ -1,12 +1,12 @@
-"""The generic repository: every query of an entity, as named methods. Services never write queries.
+"""The generic repository: all queries of a model, as named methods. Services contain no queries.
 
     class ProjectRepository(TenantRepository[Project]):
         model = Project
         searchable = ("name", "description")
         sortable = ("created_at", "name")
 
-Rows that were softly deleted do not exist unless a method says otherwise. A method that only reads works on both kinds
-of session; one that writes needs a `Session`.
+Soft-deleted rows are excluded unless a method includes them. Methods that only read work with both kinds of session;
+those that write need a `Session`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,36 +30,38 @@ T = TypeVar("T", bound=TenantOwned)
 
 class UnknownSort(Unprocessable):
     code = "UNKNOWN_SORT"
-    message = "That is not something to sort by."
+    message = "Unknown sort field. Use one of `details.allowed`."
 
 
 class TenantContextMissing(RuntimeError):
-    """Rows of a team were asked for by code that has not said that it works for that team."""
+    """A repository of a team's rows was used outside of that team's tenant context."""
 
 
 class OffsetPage(Struct, Generic[M], frozen=True):
-    """One page of an offset listing and how many rows there are in all."""
+    """One page of an offset query and the total number of rows."""
 
     items: Sequence[M]
     total: int
 
 
 class Position(Struct, frozen=True):
-    """Where a keyset listing stands: the last row seen."""
+    """A position in a keyset query: the last row of the previous page."""
 
     created_at: datetime
     id: UUID
 
 
 class KeysetPage(Struct, Generic[M], frozen=True):
-    """One stretch of a keyset listing; `next` is None at the end."""
+    """One page of a keyset query; `next` is None at the end."""
 
     items: Sequence[M]
     next: Position | None
 
 
 class Repository(Generic[M]):
-    """Queries of one model. `searchable` columns answer `q`, `sortable` ones `sort`, `-name` is descending."""
+    """Queries of one model. `q` searches the `searchable` columns, `sort` takes the `sortable` ones, `-name`
+    descending.
+    """
 
     model: type[M]
     not_found: ClassVar[type[NotFound]] = NotFound
@@ -71,7 +73,7 @@ class Repository(Generic[M]):
         super().__init_subclass__(**kwargs)
         model = cls.__dict__.get("model")
         if isinstance(model, type) and issubclass(model, TenantOwned) and not issubclass(cls, TenantRepository):
-            raise TypeError(f"{cls.__name__} is for {model.__name__}, a team's rows: derive it from TenantRepository.")
+            raise TypeError(f"{model.__name__} rows belong to a team: derive {cls.__name__} from TenantRepository.")
 
     def __init__(self, session: ReadSession) -> None:
         self._session = session
@@ -84,11 +86,11 @@ class Repository(Generic[M]):
         return row
 
     async def find(self, key: UUID, *, deleted: bool = False) -> M | None:
-        """The row with this id, among the softly deleted ones instead when `deleted`; None when there is none."""
+        """The row with this id, or None; with `deleted` among the soft-deleted rows instead."""
         return await self._first(self._query(deleted=deleted).where(self._column("id") == key))
 
     async def lock(self, key: UUID, *, deleted: bool = False) -> M:
-        """The row with this id, held against other writers until the transaction ends. Raises `not_found`."""
+        """The row with this id, locked (FOR UPDATE) until the transaction ends. Raises `not_found`."""
         query = self._query(deleted=deleted).where(self._column("id") == key).with_for_update()
         row = await self._first(query.execution_options(populate_existing=True))
         if row is None:
@@ -96,13 +98,13 @@ class Repository(Generic[M]):
         return row
 
     async def get_by(self, **values: Any) -> M | None:
-        """The first row whose columns have these values."""
+        """The first row with these column values, or None."""
         return await self._first(self._query().where(*self._equal(values)).limit(1))
 
     async def list(
         self, *where: ColumnElement[bool], q: str | None = None, sort: str | None = None, page: int = 1, size: int = 20
     ) -> OffsetPage[M]:
-        """One page, counted from 1, and the total, in one statement. Raises `UnknownSort`."""
+        """One page, starting at 1, and the total, in one statement. Raises `UnknownSort`."""
         query = self._query().where(*where, *self._search_filters(q))
         total = select(func.count()).select_from(query.subquery()).scalar_subquery()
         ordered = query.order_by(*self._order(sort)).limit(size).offset((page - 1) * size)
@@ -114,7 +116,7 @@ class Repository(Generic[M]):
     async def list_after(
         self, *where: ColumnElement[bool], q: str | None = None, after: Position | None = None, limit: int = 20
     ) -> KeysetPage[M]:
-        """Up to `limit` rows after a position, newest first; counts nothing, so it is as fast on a large table."""
+        """Up to `limit` rows after a position, newest first, without a count; equally fast on large tables."""
         key = tuple_(self._column("created_at"), self._column("id"))
         query = self._query().where(*where, *self._search_filters(q))
         if after is not None:
@@ -126,24 +128,24 @@ class Repository(Generic[M]):
         return KeysetPage(rows, Position(last.created_at, last.id) if last else None)
 
     async def count(self, *where: ColumnElement[bool], deleted: bool = False) -> int:
-        """How many rows there are, or how many softly deleted ones."""
+        """The number of rows, or of soft-deleted rows."""
         return await self._count(self._query(deleted=deleted).where(*where))
 
     async def create(self, row: M) -> M:
-        """Write a new row at once, so that constraints speak here."""
+        """Insert a row immediately, so that constraint violations are raised here."""
         self._write_session.add(row)
         await self._write_session.flush()
         return row
 
     async def create_many(self, rows: Iterable[M]) -> Sequence[M]:
-        """Write new rows together."""
+        """Insert several rows."""
         rows = list(rows)
         self._write_session.add_all(rows)
         await self._write_session.flush()
         return rows
 
     async def update(self, row: M, changes: Mapping[str, Any]) -> M:
-        """Change these fields and write them. Raises `StaleDataError` when a `Versioned` row was changed meanwhile."""
+        """Update these columns. Raises `StaleDataError` if a `Versioned` row changed in the meantime."""
         for name, value in changes.items():
             setattr(row, name, value)
         await self._write_session.flush()
@@ -161,7 +163,7 @@ class Repository(Generic[M]):
         return cast(M, (await self._write_session.scalars(orm.execution_options(populate_existing=True))).one())
 
     async def delete(self, row: M) -> None:
-        """Remove the row for good."""
+        """Delete the row permanently."""
         await self._write_session.delete(row)
         await self._write_session.flush()
 
@@ -170,17 +172,17 @@ class Repository(Generic[M]):
         await self.update(row, {"deleted_at": utc_now()})
 
     async def restore(self, row: M) -> M:
-        """Show a softly deleted row again."""
+        """Restore a soft-deleted row."""
         return await self.update(row, {"deleted_at": None})
 
     @property
     def _write_session(self) -> Session:
         if not isinstance(self._session, Session):
-            raise TypeError(f"{type(self).__name__} was given a session that only reads.")
+            raise TypeError(f"{type(self).__name__} needs a Session to write; it has a ReadSession.")
         return self._session
 
     def _query(self, *, deleted: bool = False) -> Select[Any]:
-        """What this repository may see; every query starts here."""
+        """The rows that this repository may access; every query starts here."""
         query = select(self.model)
         if issubclass(self.model, SoftDeleted):
             column = self._column("deleted_at")
@@ -214,7 +216,7 @@ class Repository(Generic[M]):
 
 
 class OwnedRepository(Repository[M]):
-    """Rows of one user: `owner_column` names the column that holds the user's id."""
+    """Rows of one user: `owner_column` is the column with the user's id."""
 
     owner_column: ClassVar[str] = "user_id"
 
@@ -227,11 +229,11 @@ class OwnedRepository(Repository[M]):
 
 
 class TenantRepository(Repository[T]):
-    """Rows of one team. It cannot be built without one, and neither reads nor writes another's.
+    """Rows of one team. It requires a team, and neither reads nor writes another team's rows.
 
-    With row-level security on it also wants the code around it to work for that team: in a request the current one,
-    elsewhere `with tenant(team_id)`. Raises `TenantContextMissing` where that is not so and the database would show
-    nothing.
+    With row-level security on, it also requires the tenant context of that team: in a request the current team,
+    elsewhere `with tenant(team_id)`. Otherwise it raises `TenantContextMissing`, because the database would return no
+    rows.
     """
 
     def __init__(self, session: ReadSession, team_id: UUID) -> None:
@@ -239,7 +241,7 @@ class TenantRepository(Repository[T]):
         self.team_id = team_id
         if session.rls_enabled and current_tenant() not in (team_id, ALL_TENANTS):
             raise TenantContextMissing(
-                f"{type(self).__name__} is for team {team_id}, in code that works for {_describe_tenant()}."
+                f"{type(self).__name__} is for team {team_id}, but the tenant context is {_describe_tenant()}."
             )
 
     async def create(self, row: T) -> T:
@@ -254,7 +256,7 @@ class TenantRepository(Repository[T]):
 
     async def upsert(self, row: T, *, on: Sequence[str], update: Sequence[str]) -> T:
         if "team_id" not in on:
-            raise ValueError("An upsert of a team's rows must have team_id among its unique columns.")
+            raise ValueError("An upsert of a team's rows requires team_id among its unique columns.")
         row.team_id = self.team_id
         return await super().upsert(row, on=on, update=update)
 
@@ -263,6 +265,6 @@ class TenantRepository(Repository[T]):
 
 
 def _describe_tenant() -> str:
-    """Who this code works for, and what to write when that is nobody."""
+    """The current tenant, and what to write if there is none."""
     team = current_tenant()
-    return f"team {team}" if isinstance(team, UUID) else "no team; put `with tenant(team_id):` around it"
+    return f"team {team}" if isinstance(team, UUID) else "not set; use `with tenant(team_id):`"

@@ -1,7 +1,7 @@
-"""Row-level security made from the one declaration: a table whose model is `TenantOwned` shows one team's rows.
+"""Row-level security, generated for every table with a `TenantOwned` model: it shows one team's rows.
 
-A transaction that names no team sees nothing and writes nothing; the owner of the tables, who migrates, is not bound.
-Each policy carries a digest of what it was made from, so that a second run has nothing to do and takes no lock.
+A transaction that sets no team sees no rows and writes none; the owner of the tables, who migrates, is exempt. Each
+policy's comment contains a digest of its definition, so that a second run changes nothing and takes no lock.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from undercroft.core.errors import ConfigurationError
 LOCK_KEY = 0x756E646572726C73  # "underrls"
 POLICY_PATTERN = "undercroft_%"
 TEAM, ADMIN = "undercroft_team", "undercroft_admin"
-# Subqueries without a reference to the row are run once per statement, not once per row.
+# Subqueries without a reference to the row are evaluated once per statement, not once per row.
 _CURRENT_TEAM = f"(SELECT NULLIF(NULLIF(current_setting('{TENANT_SETTING}', true), ''), '{ALL_TENANTS.value}')::uuid)"
 _ALL_TENANTS = f"(SELECT current_setting('{TENANT_SETTING}', true) = '{ALL_TENANTS.value}')"
 _TEAM_CONDITION = f"team_id = {_CURRENT_TEAM} OR {_ALL_TENANTS}"
@@ -45,7 +45,7 @@ FROM pg_roles WHERE rolname = current_user
 
 
 class Policy(Struct, frozen=True):
-    """One policy of one table; `role` is who it is for, everybody when empty."""
+    """One policy of one table for `role`, for all roles if empty."""
 
     name: str
     table: str
@@ -63,7 +63,7 @@ class Policy(Struct, frozen=True):
         return sha256(self.sql.encode()).hexdigest()[:16]
 
     def statements(self) -> Iterator[str]:
-        """Make it, whether there is one of its name or not."""
+        """Create or replace the policy."""
         on = f"{_quote_ident(self.name)} ON {_quote_ident(self.table)}"
         yield f"DROP POLICY IF EXISTS {on}"
         yield self.sql
@@ -71,9 +71,9 @@ class Policy(Struct, frozen=True):
 
 
 class RowSecurityConfig(Struct, frozen=True):
-    """How an installation wants it: `tables` of a team's rows, `admin_role` sees and writes all of them.
+    """The desired state: `tables` with a team's rows; `admin_role` sees and writes all of them.
 
-    Without an `admin_role` what another process made for one stays: not every process knows of it.
+    Without an `admin_role`, existing policies of one are not dropped: not every process knows the role.
     """
 
     enabled: bool
@@ -88,7 +88,7 @@ class RowSecurityConfig(Struct, frozen=True):
 
 
 def statements(wanted: RowSecurityConfig) -> Iterator[str]:
-    """All of it for tables of which nothing is known."""
+    """All statements for tables in an unknown state."""
     for table in wanted.tables:
         for policy in wanted.policies(table):
             yield from policy.statements()
@@ -98,9 +98,9 @@ def statements(wanted: RowSecurityConfig) -> Iterator[str]:
 
 
 async def sync(url: str, wanted: RowSecurityConfig) -> list[str]:
-    """As owner, make the policies of an installation what they should be; returns the tables that were changed.
+    """As the owner, bring the policies to the desired state; returns the changed tables.
 
-    Safe from several machines at once. Raises `ConfigurationError` when the admin's role does not exist.
+    Safe to run concurrently. Raises `ConfigurationError` if the admin role does not exist.
     """
     async with open_connection(url, "migrate") as connection, connection.transaction():
         await connection.execute("SET LOCAL lock_timeout = '10s'")
@@ -116,33 +116,31 @@ async def sync(url: str, wanted: RowSecurityConfig) -> list[str]:
 
 
 async def is_synced(connection: asyncpg.Connection, wanted: RowSecurityConfig) -> bool:
-    """Whether the policies are as they should be; who is bound by them is another question."""
+    """Whether the policies are in the desired state, regardless of which roles they apply to."""
     rows = await connection.fetch(_POLICIES_SQL, wanted.tables, POLICY_PATTERN)
     return not any(True for row in rows for _ in _sync_statements(row, wanted))
 
 
 async def require(url: str, wanted: RowSecurityConfig) -> None:
-    """As the application's role, raise `ConfigurationError` when the setting promises what the database does not do.
+    """As the application's role, raise `ConfigurationError` if the database does not match TENANT_RLS.
 
-    The admin's policies are not looked at: they are nothing to the application.
+    The admin policies are not checked: they do not affect the application.
     """
     async with open_connection(url) as connection:
         role = await connection.fetchrow(_ROLE_SQL, wanted.tables)
         if wanted.enabled and (error := rls_bypass_reason(role)):
             raise ConfigurationError(
-                f"TENANT_RLS is on, but {error}: row-level security does not bind it.\n"
+                f"TENANT_RLS is on, but {error}: row-level security does not apply to it.\n"
                 "`undercroft db roles` prints the SQL for an owner and an application role. Then set DATABASE_URL to "
-                "the application's and MIGRATION_DATABASE_URL to the owner's, or set TENANT_RLS=off."
+                "the application's role and MIGRATION_DATABASE_URL to the owner, or set TENANT_RLS=off."
             )
         if not await is_synced(connection, replace(wanted, admin_role="")):
-            state = (
-                "on, but not every team's table has its policies" if wanted.enabled else "off, but tables have policies"
-            )
+            state = "on, but policies are missing or outdated" if wanted.enabled else "off, but tables have policies"
             raise ConfigurationError(f"TENANT_RLS is {state}.\nRun `undercroft migrate upgrade`.")
 
 
 def rls_bypass_reason(role: asyncpg.Record) -> str:
-    """Why row-level security would not bind this role; empty when it does."""
+    """Why row-level security does not apply to this role; empty if it does."""
     if role["superuser"]:
         return f"the role {role['name']} of DATABASE_URL is a superuser"
     if role["bypasses"]:
@@ -151,30 +149,30 @@ def rls_bypass_reason(role: asyncpg.Record) -> str:
 
 
 def role_from_url(url: str) -> str:
-    """The role's name in a URL."""
+    """The role name in a URL."""
     return unquote(urlsplit(url).username or "")
 
 
 def _sync_statements(row: asyncpg.Record, wanted: RowSecurityConfig) -> Iterator[str]:
-    """What makes this table as wanted; nothing when it is."""
+    """The statements that bring this table to the desired state; empty if it is."""
     policies = wanted.policies(row["name"])
-    there = dict(zip(row["names"], row["digests"], strict=True))
-    kept = {policy.name for policy in policies} | ({ADMIN} if policies and not wanted.admin_role else set())
-    for name in sorted(there.keys() - kept):
+    existing = dict(zip(row["names"], row["digests"], strict=True))
+    wanted_names = {policy.name for policy in policies} | ({ADMIN} if policies and not wanted.admin_role else set())
+    for name in sorted(existing.keys() - wanted_names):
         yield f"DROP POLICY {_quote_ident(name)} ON {_quote_ident(row['name'])}"
     for policy in policies:
-        if there.get(policy.name) != policy.digest:
+        if existing.get(policy.name) != policy.digest:
             yield from policy.statements()
     if policies and not row["enabled"]:
         yield f"ALTER TABLE {_quote_ident(row['name'])} ENABLE ROW LEVEL SECURITY"
-    if there and not policies:
+    if existing and not policies:
         yield f"ALTER TABLE {_quote_ident(row['name'])} DISABLE ROW LEVEL SECURITY"
 
 
 async def _require_role(connection: asyncpg.Connection, wanted: RowSecurityConfig) -> None:
     role = wanted.admin_role
     if wanted.enabled and role and not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
-        raise ConfigurationError(f"ADMIN_DATABASE_URL names the role {role}, which this server does not know.")
+        raise ConfigurationError(f"The role {role} of ADMIN_DATABASE_URL does not exist on this server.")
 
 
 def _quote_ident(name: str) -> str:

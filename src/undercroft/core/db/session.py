@@ -37,23 +37,23 @@ log = structlog.get_logger("undercroft.error")
 
 
 class _OrmSession(SyncSession):
-    """SQLAlchemy's session as ours use it."""
+    """SQLAlchemy's session class for event listeners of this module."""
 
 
 @event.listens_for(_OrmSession, "after_transaction_create")
 def _send_savepoint(session: SyncSession, transaction: SessionTransaction) -> None:
-    """Send SAVEPOINT at once: SQLAlchemy waits for its own next statement, and a compiled one would escape."""
+    """Send SAVEPOINT immediately: SQLAlchemy defers it to its next statement, so a compiled one would run outside."""
     if transaction.nested:
         session.connection()
 
 
 class ReadSession:
-    """Reads: compiled statements or Core and ORM statements, without a transaction unless `Session` adds one.
+    """Reads by compiled, Core and ORM statements, without a transaction unless `Session` adds one.
 
-    A connection is taken at the first statement. Compiled statements give it back at once; the first Core or ORM
-    statement keeps it until the session closes. Relations must be loaded on purpose: nothing loads lazily.
+    A connection is acquired for the first statement. Compiled statements release it immediately; the first Core or ORM
+    statement keeps it until the session closes. Relationships must be loaded explicitly; there is no lazy loading.
 
-    With row-level security on there is a transaction around what reads a team's rows, which says whose they are.
+    With row-level security on, reads of a team's rows run in a transaction that sets the tenant.
     """
 
     _BEGIN = "BEGIN READ ONLY"
@@ -75,9 +75,9 @@ class ReadSession:
         """SQLAlchemy's session on this session's connection. Never commit or roll back through it."""
         if self._orm is not None and not self._pool.rls_enabled:
             return self._orm
-        borrowed = await self._acquire()
+        connection = await self._acquire()
         if self._orm is None:
-            self._orm = AsyncSession(borrowed.connection(), expire_on_commit=False, sync_session_class=_OrmSession)
+            self._orm = AsyncSession(connection.connection(), expire_on_commit=False, sync_session_class=_OrmSession)
             if self._pool.rls_enabled:
                 event.listen(self._orm.sync_session, "after_soft_rollback", self._forget_tenant)
         return self._orm
@@ -95,7 +95,7 @@ class ReadSession:
         return cast("T | None", await (await self.orm()).get(model, key))
 
     async def fetch(self, statement: Statement, **values: Any) -> list[asyncpg.Record]:
-        """The rows of a compiled statement, as the driver gives them."""
+        """The rows of a compiled statement, as asyncpg records."""
         if self._connection is None:
             return await self._pool.fetch(statement, **values)
         return await self._pool.run(await self._acquire(), statement.sql, statement.arguments(values))
@@ -112,7 +112,7 @@ class ReadSession:
         return await self._acquire_for_tenant()
 
     async def _acquire_for_tenant(self) -> PooledConnection:
-        """Begin, or say anew whose rows the transaction works on when that is not who it was."""
+        """Begin the transaction, or set the tenant again if it has changed."""
         if self._connection is None:
             self._connection = await self._try_begin() or await self._begin()
         tenant = current_tenant()
@@ -122,7 +122,7 @@ class ReadSession:
         return self._connection
 
     async def _try_begin(self) -> PooledConnection | None:
-        """Begin; None when the connection was broken, which is worth one more try: nothing was sent yet."""
+        """Begin; None if the connection was lost, which is worth a retry because nothing was sent yet."""
         try:
             return await self._begin()
         except Exception as error:
@@ -131,32 +131,32 @@ class ReadSession:
             return None
 
     async def _begin(self) -> PooledConnection:
-        """Begin the transaction and say whose rows it works on, in one round trip."""
-        borrowed = await self._pool.acquire()
+        """Begin the transaction and set its tenant, in one round trip."""
+        connection = await self._pool.acquire()
         tenant = current_tenant()
         try:
-            await borrowed.raw.execute(
+            await connection.raw.execute(
                 f"{self._BEGIN}; {set_tenant_sql(tenant)}" if self._pool.rls_enabled else self._BEGIN
             )
         except BaseException as error:
             self._pool.discard_idle_after(error)
-            borrowed.discard()
+            connection.discard()
             raise
         self._applied_tenant, self._in_transaction = tenant, True
-        return borrowed
+        return connection
 
     def _forget_tenant(self, *_: Any) -> None:
-        """Rolling back to a savepoint took back what was said after it."""
+        """Rolling back to a savepoint reverts a tenant set after it."""
         self._applied_tenant = _UNKNOWN
 
     async def cancel_statement(self) -> None:
-        """Cancel what runs on this session's connection and close it. Closing alone lets the server go on with it."""
+        """Cancel the running statement and close the connection. Closing alone would not stop the statement."""
         if self._connection is not None:
             with suppress(Exception):
                 await self._connection.raw.close(timeout=CANCEL_TIMEOUT)
 
     async def _close_after_error(self, error: BaseException) -> None:
-        """Give the connection back after an error; closed when it is not known to be usable."""
+        """Release the connection after an error, or close it if it may be unusable."""
         self._pool.discard_idle_after(error)
         await self._close(broken=not isinstance(error, AppError) and not is_statement_error(error))
 
@@ -171,17 +171,17 @@ class ReadSession:
         self._is_closed = True
 
 
-async def _try_end(borrowed: PooledConnection, command: str = "COMMIT") -> bool:
-    """End a transaction of which nothing is to be kept, and say whether that went well."""
+async def _try_end(connection: PooledConnection, command: str = "COMMIT") -> bool:
+    """End a transaction without changes to commit, and return whether that succeeded."""
     try:
-        await borrowed.raw.execute(command)
+        await connection.raw.execute(command)
     except Exception:
         return False
     return True
 
 
 class DeferredWrite(Struct):
-    """A statement that waits in its session; `rows` are what it returned, None while it waits or was discarded."""
+    """A statement that its session defers; `rows` are its result, None while it is deferred or if it was discarded."""
 
     sql: str
     autocommit_sql: str
@@ -190,9 +190,9 @@ class DeferredWrite(Struct):
 
 
 class Session(ReadSession):
-    """One transaction: begun at the first statement, ended by whoever opened the session and by nobody else.
+    """One transaction: it begins with the first statement, and the context manager that opened the session ends it.
 
-    Raw, Core and ORM statements share it. It has no `commit`: raise to roll back.
+    Raw, Core and ORM statements share it. There is no `commit`: raise an exception to roll back.
     """
 
     _BEGIN = "BEGIN"
@@ -205,7 +205,7 @@ class Session(ReadSession):
         self._after_commit: list[Callable[[], None]] = []
 
     def add(self, row: object) -> None:
-        """Write this row at the next statement or at the end."""
+        """Insert this row with the next statement or at the end."""
         self.add_all([row])
 
     def add_all(self, rows: Sequence[object]) -> None:
@@ -216,7 +216,7 @@ class Session(ReadSession):
             self._orm.add_all(rows)
 
     async def flush(self) -> None:
-        """Write what was added or changed so far, so that constraints speak now."""
+        """Write what was added or changed so far, so that constraint violations are raised here."""
         await (await self.orm()).flush()
 
     async def delete(self, row: object) -> None:
@@ -238,11 +238,11 @@ class Session(ReadSession):
         return await super().scalars(statement)
 
     async def rowcount(self, statement: Executable, values: Any = None) -> int:
-        """Execute a statement and say how many rows it touched."""
+        """Execute a statement and return the number of affected rows."""
         return cast("CursorResult[Any]", await self.execute(statement, values)).rowcount
 
     async def raw(self) -> asyncpg.Connection:
-        """The driver's connection, inside this transaction, with everything added so far written."""
+        """The driver's connection, inside this transaction, after a flush."""
         await self._write_pending()
         return (await self._acquire()).raw
 
@@ -251,11 +251,11 @@ class Session(ReadSession):
         return await self._pool.run(await self._acquire(), statement.sql, statement.arguments(values))
 
     async def write_one(self, statement: Statement, **values: Any) -> DeferredWrite:
-        """Run this statement before the session's next one, or at the end; raising discards it like any other write.
+        """Defer this statement to the session's next one, or to the end. An exception discards it like any other write.
 
-        When it remains the session's only statement it is sent at the end, alone, and is atomic by itself: no BEGIN, no
-        COMMIT. Its constraints speak at the end then, and whether its lost response means a commit nobody knows
-        (`OutcomeUnknown`). Use `fetchrow` where the code that follows needs the row or the error.
+        If it is the session's only statement, it is sent alone at the end and is atomic without BEGIN and COMMIT.
+        Constraint violations are then raised at the end, and a lost response means an unknown outcome
+        (`OutcomeUnknown`). Use `fetchrow` if the following code needs the row or the error.
         """
         self._require_open()
         write = DeferredWrite(statement.sql, statement.autocommit_sql, statement.arguments(values))
@@ -278,24 +278,24 @@ class Session(ReadSession):
         return orm
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call this once the transaction has been committed; not at all when it rolls back.
+        """Call this after the transaction has committed; not if it rolls back.
 
-        What it raises is logged: the change is made, and the client must not read otherwise.
+        Its exceptions are only logged, because the change is committed.
         """
         self._after_commit.append(callback)
 
     def _record_lock(self, statement: Executable) -> None:
-        """Remember SELECT … FOR UPDATE: it may have waited for somebody who revoked what this request is based on."""
+        """Remember SELECT … FOR UPDATE: it may have waited for a transaction that revoked this request's access."""
         if getattr(statement, "_for_update_arg", None) is not None:
             self._locked_rows = True
 
     def _due_reauthorization(self) -> Reauthorization | None:
-        """What verifies the request again, if it waited since it was authenticated."""
+        """The reauthorization of the request, if it waited since it was authenticated."""
         reauthorization = current_reauthorization()
         return reauthorization if reauthorization and reauthorization.is_due(locked=self._locked_rows) else None
 
     async def _reauthorize(self) -> None:
-        """Verify the request again before its changes become permanent."""
+        """Verify the request again before its changes are committed."""
         if self._connection is not None and (reauthorization := self._due_reauthorization()) is not None:
             await reauthorization.verify(self)
 
@@ -304,20 +304,20 @@ class Session(ReadSession):
             await (await self.orm()).flush()
 
     def _require_open(self) -> None:
-        """Nothing ends a transaction that is begun after the end, and nothing sends what is added then."""
+        """Raise if the session has ended: nothing would commit what is added or begun now."""
         if self._is_closed:
             raise RuntimeError("This session has ended. Open another one with `async with database.session()`.")
 
     async def _acquire(self) -> PooledConnection:
         self._require_open()
         if self._pool.rls_enabled:
-            borrowed = await self._acquire_for_tenant()
+            connection = await self._acquire_for_tenant()
         else:
-            borrowed = self._connection = self._connection or await self._try_begin() or await self._begin()
+            connection = self._connection = self._connection or await self._try_begin() or await self._begin()
         if self._deferred is not None:
             first, self._deferred = self._deferred, None
-            first.rows = await self._pool.run(borrowed, first.sql, first.arguments)
-        return borrowed
+            first.rows = await self._pool.run(connection, first.sql, first.arguments)
+        return connection
 
     async def _commit(self) -> None:
         await self._write_pending()
@@ -329,7 +329,7 @@ class Session(ReadSession):
             _run_callback(callback)
 
     async def _commit_deferred(self, write: DeferredWrite) -> bool:
-        """Send the only write by itself. False when it would wait: a transaction is open then."""
+        """Send the only write as its own transaction. False if it would wait: a transaction is open then."""
         self._deferred = None
         write.rows = await self._pool.execute_autocommit(
             write.autocommit_sql, write.arguments, unless=lambda: self._due_reauthorization() is not None
@@ -353,7 +353,7 @@ class Session(ReadSession):
             raise TransactionAborted
 
     async def _roll_back(self, cause: BaseException) -> None:
-        """Undo everything; a connection in the middle of something is closed, which undoes it too."""
+        """Roll back; a connection in an unreliable state is closed, which rolls back too."""
         if isinstance(cause, OutcomeUnknown) and cause.__cause__ is not None:
             cause = cause.__cause__
         self._pool.discard_idle_after(cause)
@@ -372,10 +372,10 @@ def _run_callback(callback: Callable[[], None]) -> None:
 
 
 class Database:
-    """A PostgreSQL database as this process uses it: a pool for writing and a read-only one for reading.
+    """A PostgreSQL database: a pool for writing and a read-only pool.
 
-    `name` is what the server calls the writing connections, after "undercroft"; `server_settings` are theirs too.
-    Raises `ConfigurationError` when no database is configured.
+    `name` is the application name of the writing connections after "undercroft"; `server_settings` apply to them too.
+    Raises `ConfigurationError` if no database is configured.
     """
 
     def __init__(
@@ -395,10 +395,9 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
-        """One transaction: committed at the end of the block, rolled back by an exception.
+        """One transaction, committed at the end of the block, rolled back by an exception.
 
-        An `AppError` that `commits` keeps what was written and is raised all the same. Driver errors come out as the
-        `AppError` that stands for them.
+        An `AppError` with `commits` commits and is raised as well. Driver errors are raised as the matching `AppError`.
         """
         session = Session(self.write)
         try:
@@ -413,7 +412,7 @@ class Database:
 
     @asynccontextmanager
     async def read_session(self) -> AsyncIterator[ReadSession]:
-        """Reads without a transaction, on connections that the server keeps read-only."""
+        """Reads without a transaction, on read-only connections."""
         session = ReadSession(self.read)
         try:
             yield session

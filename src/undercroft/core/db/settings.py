@@ -1,4 +1,4 @@
-"""Where the database is and how long anything may wait for it."""
+"""Connection settings and timeouts of the database."""
 
 from collections.abc import Iterator
 from typing import Literal, Self
@@ -11,7 +11,7 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.core.settings import SettingsBase
 
 ENGINE_URL = "postgresql+asyncpg://"
-"""SQLAlchemy's URL of every engine: the driver reads the real one, the `dsn`, and what it says of TLS or a socket."""
+"""SQLAlchemy's URL of every engine. The driver reads the real URL from `dsn`, including TLS and socket options."""
 
 
 class DatabaseSettings(SettingsBase):
@@ -20,27 +20,25 @@ class DatabaseSettings(SettingsBase):
     database_url: SecretStr = Field(
         SecretStr(""),
         description="PostgreSQL 15 or newer: postgresql://user:password@host:5432/name (user and password "
-        "URL-encoded), as a role that may change rows. `undercroft dev` brings a server when this is empty.",
+        "URL-encoded), with a role that may change rows. If empty, `undercroft dev` starts its own server.",
     )
     migration_database_url: SecretStr = Field(
         SecretStr(""),
-        description="The same database as the role that owns its tables, for migrations; DATABASE_URL when empty.",
+        description="The same database with the role that owns the tables, for migrations. Default: DATABASE_URL.",
     )
     admin_database_url: SecretStr = Field(
-        SecretStr(""), description="The same database as the role of `undercroft serve admin`; DATABASE_URL when empty."
+        SecretStr(""), description="The same database with the role of `undercroft serve admin`. Default: DATABASE_URL."
     )
     database_direct_url: SecretStr = Field(
         SecretStr(""),
-        description="Behind a transaction pooler: the URL that goes past it, for notifications, locks and migrations.",
+        description="Behind a transaction pooler: the URL that bypasses it, for LISTEN, locks and migrations.",
     )
     database_pooler: Literal["auto", "none", "transaction"] = Field(
         "auto",
-        description="`transaction` behind PgBouncer or Supabase's pooler in transaction mode, else `none`; "
-        "`auto` finds out by looking when a process starts.",
+        description="`transaction` behind PgBouncer or Supabase's pooler in transaction mode, otherwise `none`; "
+        "`auto` checks when a process starts.",
     )
-    postgres_host: str = Field(
-        "", description="The parts of DATABASE_URL, as they are (not URL-encoded), used when that is empty."
-    )
+    postgres_host: str = Field("", description="The parts of DATABASE_URL (not URL-encoded), used if that is empty.")
     postgres_port: int = Field(5432, ge=1, le=65535)
     postgres_user: str = "postgres"
     postgres_password: SecretStr = SecretStr("")
@@ -48,30 +46,29 @@ class DatabaseSettings(SettingsBase):
 
     tenant_rls: bool = Field(
         False,
-        description="`on`: PostgreSQL itself shows and takes a team's rows only in a transaction for that team "
-        "(row-level security), a second wall behind the repositories. `undercroft migrate upgrade` puts it up and "
-        "takes it down; DATABASE_URL must name a role that neither owns the tables nor is a superuser.",
+        description="`on`: row-level security, a second protection besides the repositories: PostgreSQL restricts each "
+        "transaction to the rows of one team. `undercroft migrate upgrade` creates and drops the policies. The role of "
+        "DATABASE_URL must neither own the tables nor be a superuser.",
     )
 
-    db_pool_size: int = Field(8, ge=1, le=500, description="The most connections for writing, per process.")
-    db_read_pool_size: int = Field(16, ge=1, le=500, description="The most connections for reading, per process.")
+    db_pool_size: int = Field(8, ge=1, le=500, description="Maximum number of writing connections per process.")
+    db_read_pool_size: int = Field(16, ge=1, le=500, description="Maximum number of reading connections per process.")
     db_pool: Literal["queue", "null"] = Field(
-        "queue", description="`queue` keeps connections; `null` connects anew each time (serverless)."
+        "queue", description="`queue` pools connections; `null` opens a new one each time (serverless)."
     )
     db_acquire_timeout: float = Field(
-        2, gt=0, description="Seconds to wait for a free connection before a request is answered with 503."
+        2, gt=0, description="Seconds to wait for a free connection before a request fails with 503."
     )
     db_connect_timeout: float = Field(2, gt=0, description="Seconds to wait for a new connection.")
     db_start_timeout: float = Field(
         60,
         ge=0,
-        description="Seconds that `serve`, `worker` and `migrate upgrade` wait at start for a database that cannot be "
-        "reached.",
+        description="Seconds that `serve`, `worker` and `migrate upgrade` wait at startup for an unreachable database.",
     )
-    db_statement_timeout: float = Field(5, gt=0, description="Seconds a statement may take.")
-    db_lock_timeout: float = Field(3, gt=0, description="Seconds a statement may wait for a lock.")
-    db_pool_recycle: float = Field(1800, gt=0, description="Seconds after which an idle connection is made anew.")
-    db_pool_pre_ping: bool = Field(False, description="Ask each connection whether it lives before it is used.")
+    db_statement_timeout: float = Field(5, gt=0, description="Maximum duration of a statement in seconds.")
+    db_lock_timeout: float = Field(3, gt=0, description="Maximum seconds a statement waits for a lock.")
+    db_pool_recycle: float = Field(1800, gt=0, description="Maximum age of a pooled connection in seconds.")
+    db_pool_pre_ping: bool = Field(False, description="Test each connection before it is used.")
     db_slow_statement: float = Field(0.5, gt=0, description="Seconds from which a statement is logged as slow.")
 
     @model_validator(mode="after")
@@ -84,11 +81,11 @@ class DatabaseSettings(SettingsBase):
 
     def production_errors(self) -> Iterator[str]:
         if not self.url:
-            yield "DATABASE_URL is not set. Name a PostgreSQL 15 or newer: postgresql://user:password@host:5432/name."
+            yield "DATABASE_URL is not set. Use PostgreSQL 15 or newer: postgresql://user:password@host:5432/name."
 
     @property
     def url(self) -> str:
-        """The application's URL, from DATABASE_URL or its parts; empty when neither is set."""
+        """The application's URL, from DATABASE_URL or its parts; empty if neither is set."""
         return normalize_url(self.database_url.get_secret_value()) or self._from_parts()
 
     @property
@@ -101,12 +98,12 @@ class DatabaseSettings(SettingsBase):
 
     @property
     def direct_url(self) -> str:
-        """For LISTEN and locks: past the pooler where there is one."""
+        """The URL for LISTEN and locks, which bypasses a pooler."""
         return normalize_url(self.database_direct_url.get_secret_value()) or self.url
 
     @property
     def statement_cache_size(self) -> int | None:
-        """How many prepared statements a connection caches; None for the driver's default."""
+        """The number of prepared statements that a connection caches; None for the driver's default."""
         if self.database_pooler == "transaction":
             return 0
         return cache_size(self.database_url.get_secret_value())
@@ -126,10 +123,10 @@ class DatabaseSettings(SettingsBase):
 
 
 def require_url(url: str) -> str:
-    """The URL itself. Raises `ConfigurationError` when it is empty because no database is configured."""
+    """The URL itself. Raises `ConfigurationError` if it is empty because no database is configured."""
     if not url:
         raise ConfigurationError(
-            "DATABASE_URL is not set. Set it in the environment or in .env, or use `undercroft dev`, which brings a "
-            "PostgreSQL."
+            "DATABASE_URL is not set. Set it in the environment or in .env, or use `undercroft dev`, which starts a "
+            "PostgreSQL server."
         )
     return url

@@ -1,6 +1,6 @@
-"""What PostgreSQL's error codes mean here, in one table (PostgreSQL's manual, appendix A).
+"""Classification of PostgreSQL's error codes (PostgreSQL's manual, appendix A).
 
-The longest entry that an error's code begins with decides. A code without an entry is a bug of the program: 500.
+The longest matching prefix of an error's code decides. A code without an entry is a programming error: 500.
 """
 
 from enum import Enum
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class Category(Enum):
-    """What the client receives."""
+    """The response to the client."""
 
     BUG = 500
     UNSTORABLE = 422
@@ -20,12 +20,12 @@ class Category(Enum):
 
 
 class ConnectionState(Enum):
-    """What becomes of the connection that reported the error."""
+    """The state of the connection after the error."""
 
-    USABLE = "The statement was refused; after a rollback the connection goes to the next borrower."
-    UNRELIABLE = "Its state, or the server process behind it, is not to be relied on: it is closed."
-    WRONG_SERVER = "It leads to the wrong server: this connection and all idle ones are closed."
-    LOST = "The server ended it, and what it was doing is unknown: this connection and all idle ones are closed."
+    USABLE = "The statement was refused; the connection is usable after a rollback."
+    UNRELIABLE = "Its state, or that of the server process, is unreliable: it is closed."
+    WRONG_SERVER = "It leads to the wrong server: it and all idle connections are closed."
+    LOST = "The server ended it with an unknown outcome: it and all idle connections are closed."
 
 
 class Classification(Struct, frozen=True):
@@ -42,23 +42,23 @@ CONFLICT: Final = Classification(Category.CONFLICT)
 UNSTORABLE: Final = Classification(Category.UNSTORABLE)
 
 CLASSIFICATIONS: Final = {
-    "08": LOST,  # connection exceptions; poolers report theirs as 08P01
+    "08": LOST,  # connection exceptions; poolers use 08P01
     "22": UNSTORABLE,
     "23": CONFLICT,  # integrity constraints
     "25006": WRONG_SERVER,  # read-only: a standby, or a primary that was demoted or fenced in a failover
     "25P02": Classification(
         Category.BUG, ConnectionState.UNRELIABLE
-    ),  # an error was caught, and the transaction used on
+    ),  # the code caught an error and continued in the same transaction
     "25P03": LOST,  # idle in transaction for too long
     "25P04": LOST,  # transaction_timeout
-    "26": UNRELIABLE,  # a prepared statement is not there: a pooler changed the server connection
-    "28": WRONG_SERVER,  # authorization; in mid-session only poolers report it
-    "3D": WRONG_SERVER,  # no such database; likewise
+    "26": UNRELIABLE,  # unknown prepared statement: a pooler changed the server connection
+    "28": WRONG_SERVER,  # authorization; only poolers report it within a session
+    "3D": WRONG_SERVER,  # no such database; only poolers report it within a session
     "40": CONFLICT,  # serialization failures and deadlocks
     "40003": Classification(Category.OUTCOME_UNKNOWN, ConnectionState.LOST),
-    "42P05": UNRELIABLE,  # a prepared statement is there already: the counterpart of 26000
+    "42P05": UNRELIABLE,  # duplicate prepared statement: the counterpart of 26000
     "53": UNAVAILABLE,  # disk full (53100), too many connections, configured limits
-    "53200": UNRELIABLE,  # out of memory: closing gives the server process's memory back
+    "53200": UNRELIABLE,  # out of memory: closing the connection frees the server process's memory
     "54": UNSTORABLE,  # a value exceeds a limit of the server, such as the size of an index entry
     "55006": UNAVAILABLE,  # in use
     "55P03": UNAVAILABLE,  # lock_timeout, NOWAIT
@@ -71,7 +71,7 @@ CLASSIFICATIONS: Final = {
 
 
 def classify_sqlstate(sqlstate: str, *, fatal: bool = False) -> Classification:
-    """What an error with this code means; `fatal`: the server ended the connection with it (FATAL or PANIC)."""
+    """Classify an error code; `fatal`: the server ended the connection with it (FATAL or PANIC)."""
     found = next((CLASSIFICATIONS[sqlstate[:length]] for length in (5, 2) if sqlstate[:length] in CLASSIFICATIONS), BUG)
     if not fatal:
         return found

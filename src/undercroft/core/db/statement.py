@@ -1,4 +1,4 @@
-"""Statements compiled once and run on the driver itself: for the paths where every microsecond counts."""
+"""Statements that are compiled once and run directly on the driver, for code where every microsecond counts."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -25,20 +25,21 @@ Bind = tuple[str, Any, Callable[[Any], Any] | None]
 
 @lru_cache(maxsize=4096)
 def is_write(sql: str) -> bool:
-    """Whether a statement changes or locks rows, as far as its text shows; a function that writes is not seen."""
+    """Whether a statement changes or locks rows, judged by its text; functions that write are not detected."""
     return _WRITES.search(sql) is not None
 
 
 class Statement:
-    """A Core statement with `bindparam`s, compiled to PostgreSQL's `$1` form at its first use.
+    """A Core statement with `bindparam`s, compiled to PostgreSQL's `$1` form on first use.
 
         FIND = Statement(select(Project.id).where(col(Project.id) == bindparam("id", type_=Uuid)))
         row = await session.fetchrow(FIND, id=project_id)
 
-    Bind values go to asyncpg as they are, after the column type's own bind processor if it has one; rows come back
-    as asyncpg gives them (JSONB decoded). Lists are passed with `= ANY(:ids)`: expanding `IN` cannot be compiled once.
+    Bind values are passed to asyncpg unchanged, except for the column type's bind processor if it has one; rows are
+    returned as asyncpg's records (JSONB decoded). Pass lists by `= ANY(:ids)`: an expanding `IN` cannot be compiled
+    once.
 
-    A large one is given as a function, so that it is not even put together before its first use.
+    A large statement can be passed as a function, which is called on first use.
     """
 
     def __init__(self, statement: Executable | Callable[[], Executable]) -> None:
@@ -59,33 +60,33 @@ class Statement:
 
     @property
     def autocommit_sql(self) -> str:
-        """The same for a transaction of its own, in which it gives up a lock that it does not get at once."""
+        """The SQL for a transaction of its own, with a short lock timeout if the statement supports it."""
         return self.sql
 
     @cached_property
     def is_tenant_scoped(self) -> bool:
-        """Whether it names a table of a team's rows."""
+        """Whether the statement names a table of a team's rows."""
         return references_tenant_table(self.sql)
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
-        """The values in the order of `$1, $2, …`; one that is not given keeps what the statement was built with."""
+        """The values in the order of `$1, $2, …`; missing ones default to those of the statement."""
         return [
             (process(values.get(name, default)) if process else values.get(name, default))
             for name, default, process in self._compiled[1]
         ]
 
 
-_LOCK_TIMEOUT_CTE = "impatient AS MATERIALIZED (SELECT set_config('lock_timeout', '50ms', true))"
-"""Ends with the transaction, so it costs no round trip and nobody else sees it."""
+_LOCK_TIMEOUT_CTE = "short_lock_timeout AS MATERIALIZED (SELECT set_config('lock_timeout', '50ms', true))"
+"""The setting ends with the transaction, so it needs no extra round trip and affects no other statement."""
 
 
 class WithCte(Statement):
-    """A statement that writes rows, and others that run with it in the same round trip and succeed or fail with it.
+    """A statement that writes rows, and others that run in the same round trip and succeed or fail with it.
 
-        WithCte(INSERT, "noted AS (INSERT INTO notes SELECT id, :note FROM written)")
+        WithCte(INSERT, "note AS (INSERT INTO notes SELECT id, :note FROM written)")
 
-    `ctes` are further members of one WITH. They see what the first statement returned as `written` and take their
-    own values as `:name`, each given once; cast as `CAST(:name AS type)`. The rows are those of the first statement.
+    `ctes` are further members of the WITH clause. They see the rows of the first statement as `written` and take their
+    own values as `:name`, each used once; cast as `CAST(:name AS type)`. The result is the rows of the first statement.
     """
 
     def __init__(self, statement: Statement, ctes: str) -> None:
@@ -95,7 +96,7 @@ class WithCte(Statement):
     @cached_property
     def autocommit_sql(self) -> str:
         members = self.sql.removeprefix("WITH ").removesuffix(" SELECT * FROM written")
-        return f"WITH {_LOCK_TIMEOUT_CTE}, {members} SELECT written.* FROM written, impatient"  # noqa: S608 - our own
+        return f"WITH {_LOCK_TIMEOUT_CTE}, {members} SELECT written.* FROM written, short_lock_timeout"  # noqa: S608
 
     @cached_property
     def _compiled(self) -> tuple[str, Sequence[Bind]]:
@@ -103,5 +104,5 @@ class WithCte(Statement):
         names = _PARAMETER.findall(self._ctes)
         numbers = {name: len(binds) + number for number, name in enumerate(names, 1)}
         ctes = _PARAMETER.sub(lambda found: f"${numbers[found[1]]}", self._ctes)
-        sql = f"WITH written AS ({sql}), {ctes} SELECT * FROM written"  # noqa: S608 - compiled from our own
+        sql = f"WITH written AS ({sql}), {ctes} SELECT * FROM written"  # noqa: S608
         return sql, [*binds, *((name, None, None) for name in names)]

@@ -1,12 +1,12 @@
-"""Whose rows this code works on, as row-level security sees it: one team's, every team's, or nobody's.
+"""The tenant context of row-level security: one team, all teams, or none.
 
-A request's guard says it for the principal's team. Jobs, seeds, commands and maintenance say it themselves:
+The guard of a request sets it to the principal's team. Jobs, seeds, commands and maintenance set it explicitly:
 
     with tenant(team_id):
         async with database.session() as session: ...
 
-Sessions look at it when a statement is sent, not when they are opened. What was only added is written when the session
-flushes, so flush inside the block. It guards nothing by itself: repositories filter whether TENANT_RLS is on or not.
+Sessions read it when a statement is sent, not when they are opened. Added rows are written when the session flushes, so
+flush inside the block. The context alone protects nothing: repositories filter whether TENANT_RLS is on or not.
 """
 
 import re
@@ -25,7 +25,7 @@ TENANT_SETTING: Final = "undercroft.team_id"
 
 
 class AllTenants(Enum):
-    """Every team's rows."""
+    """The rows of all teams."""
 
     ALL = "*"
 
@@ -38,19 +38,19 @@ current_tenant = _tenant.get
 
 
 def set_current_tenant(team: Tenant | None) -> None:
-    """From here on, in this task, work on this team's rows."""
+    """Set the tenant of the current task."""
     _tenant.set(team)
 
 
 @contextmanager
 def tenant(team_id: UUID) -> Iterator[None]:
-    """Within this block work on this team's rows."""
+    """Set the tenant inside this block."""
     yield from _tenant_context(team_id)
 
 
 @contextmanager
 def all_tenants() -> Iterator[None]:
-    """Within this block work on every team's rows: for maintenance and administration, never for a member's request."""
+    """Access the rows of all teams inside this block: for maintenance and administration, not for members' requests."""
     yield from _tenant_context(ALL_TENANTS)
 
 
@@ -63,13 +63,13 @@ def _tenant_context(team: Tenant) -> Iterator[None]:
 
 
 def set_tenant_sql(team: Tenant | None) -> str:
-    """The statement that tells the transaction whose rows it works on."""
+    """The statement that sets the tenant of the current transaction."""
     value = "" if team is None else team.value if isinstance(team, AllTenants) else str(UUID(int=team.int))
     return f"SELECT set_config('{TENANT_SETTING}', '{value}', true)"
 
 
 def tenant_tables() -> tuple[str, ...]:
-    """The names of the tables whose models say that they are a team's, in order."""
+    """The names of the tables with a `TenantOwned` model, sorted."""
     return tuple(sorted({str(model.__tablename__) for model in _models(TenantOwned) if hasattr(model, "__table__")}))
 
 
@@ -80,7 +80,7 @@ def _models(base: type[TenantOwned]) -> Iterator[type[TenantOwned]]:
 
 
 def references_tenant_table(sql: str) -> bool:
-    """Whether a statement may touch a team's rows; one too many costs a transaction, and too few finds no rows."""
+    """Whether a statement may access a team's rows. A false positive costs a transaction, a miss returns no rows."""
     tables = tenant_tables()
     return bool(tables) and _word_pattern(tables).search(sql) is not None
 

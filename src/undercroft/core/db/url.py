@@ -1,4 +1,4 @@
-"""PostgreSQL URLs as users and hosting providers write them, turned into the one form that the driver reads."""
+"""Normalize PostgreSQL URLs from users and hosting providers to the form that the driver reads."""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -21,14 +21,14 @@ LIBPQ_ONLY_OPTIONS = frozenset(
         "tcp_user_timeout",
     }
 )
-"""What hosts put into the URLs that they hand out and asyncpg would send to the server, which does not know it.
+"""Options in providers' URLs that asyncpg would send to the server, which does not know them.
 
-What asks for more safety (`require_auth`, …) is not among them: the server refuses a URL that does.
-`channel_binding` is, because hosts add it by themselves; `sslmode=verify-full` is what protects here.
+Options that require more security (`require_auth`, …) are not included: the server refuses a URL with them.
+`channel_binding` is, because providers add it by default; `sslmode=verify-full` provides the protection here.
 """
 
 CACHE_SIZES = ("prepared_statement_cache_size", "statement_cache_size")
-"""SQLAlchemy's and asyncpg's name for the number of prepared statements that a connection caches."""
+"""SQLAlchemy's and asyncpg's names for the number of prepared statements that a connection caches."""
 
 _SETTING_BY_OPTION = {"timeout": "DB_CONNECT_TIMEOUT", "command_timeout": "DB_STATEMENT_TIMEOUT"}
 _CODE_ONLY_OPTIONS = frozenset(
@@ -45,11 +45,11 @@ _CODE_ONLY_OPTIONS = frozenset(
         "server_settings",
     }
 )
-"""Arguments of asyncpg or of SQLAlchemy's dialect that a URL cannot carry, or that Undercroft decides."""
+"""Arguments of asyncpg or SQLAlchemy's dialect that a URL cannot contain, or that Undercroft sets."""
 
 
 def normalize_url(url: str) -> str:
-    """The URL with the scheme and the options that asyncpg knows; empty for an empty one."""
+    """The URL with the scheme and options that asyncpg supports; empty if it is empty."""
     if not url:
         return ""
     parts = urlsplit(url)
@@ -57,7 +57,7 @@ def normalize_url(url: str) -> str:
 
 
 def get_hosts(url: str) -> list[tuple[str, int]]:
-    """The hosts and ports of a URL in their order; several for a database that fails over. Raises `ValueError`."""
+    """The hosts and ports of a URL in their order; several for a failover cluster. Raises `ValueError`."""
     parts = urlsplit(url)
     named = [urlsplit(f"//{each}") for each in parts.netloc.rpartition("@")[2].split(",") if each]
     listed = dict(parse_qsl(parts.query)).get("host", "")
@@ -65,21 +65,21 @@ def get_hosts(url: str) -> list[tuple[str, int]]:
 
 
 def cache_size(url: str) -> int | None:
-    """How many prepared statements a connection may cache according to the URL; None when it does not say."""
+    """The number of cached prepared statements that the URL sets; None if it does not."""
     options = dict(parse_qsl(urlsplit(url).query))
     sizes = [int(options[name]) for name in CACHE_SIZES if name in options]
     return min(sizes) if sizes else None
 
 
 def url_errors(url: str) -> Iterator[str]:
-    """What keeps us from using this URL, one sentence each."""
+    """Why this URL cannot be used, one sentence each."""
     try:
         parts = urlsplit(url)
-        fits = parts.scheme in POSTGRES_SCHEMES and bool(parts.hostname or "host=" in parts.query)
+        is_valid = parts.scheme in POSTGRES_SCHEMES and bool(parts.hostname or "host=" in parts.query)
         _ = get_hosts(url)
     except ValueError:
-        fits = False
-    if not fits:
+        is_valid = False
+    if not is_valid:
         yield "must look like postgresql://user:password@host:5432/name (password URL-encoded)"
         return
     yield from _option_errors(parse_qsl(parts.query))
@@ -88,7 +88,7 @@ def url_errors(url: str) -> Iterator[str]:
 def _option_errors(options: list[tuple[str, str]]) -> Iterator[str]:
     modes = {value for name, value in options if name in ("ssl", "sslmode")}
     if len(modes) > 1:
-        yield f"contradicts itself: ssl and sslmode name {' and '.join(sorted(modes))}"
+        yield f"has conflicting ssl and sslmode: {' and '.join(sorted(modes))}"
     for name, value in options:
         if name in ("ssl", "sslmode") and value not in SSL_MODES:
             yield f"has {name}={value}; use one of {', '.join(SSL_MODES)}"
@@ -102,7 +102,7 @@ def _option_errors(options: list[tuple[str, str]]) -> Iterator[str]:
 
 def _driver_options(query: str) -> Iterator[tuple[str, str]]:
     options = parse_qsl(query)
-    # SQLAlchemy repeats `host` for several servers; the driver reads one list of them.
+    # SQLAlchemy repeats `host` for several servers; the driver expects one list.
     hosts = [value.rpartition(":")[::2] if ":" in value else (value, "") for name, value in options if name == "host"]
     several = len(hosts) > 1
     if several:
@@ -116,7 +116,7 @@ def _driver_options(query: str) -> Iterator[tuple[str, str]]:
 
 
 def _driver_option(name: str, value: str) -> tuple[str, str]:
-    """Reading connections are read-only by default, and a server that takes writes is the primary one."""
+    """Translate an option. Reading connections are read-only by default, so only `primary` finds a writable server."""
     if (name, value) == ("target_session_attrs", "read-write"):
         return name, "primary"
     return ("sslmode" if name == "ssl" else name), value

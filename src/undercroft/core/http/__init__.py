@@ -1,4 +1,4 @@
-"""HTTP: routers and their guards, the application, middleware, errors, limits, pages and API documentation."""
+"""HTTP: routers and guards, the application, middleware, errors, limits, pages and API documentation."""
 
 from undercroft.core.http._fastapi import dependency_calls, depends_on, path_parameters
 from undercroft.core.http.guards import (

@@ -1,4 +1,4 @@
-"""The application: FastAPI's way to write routes, with our own way to a route and back."""
+"""The FastAPI application, with its own dispatcher and middleware stack."""
 
 from collections.abc import Iterable
 from copy import copy
@@ -21,10 +21,10 @@ from undercroft.core.settings import CoreSettings, load
 
 
 class Api(FastAPI):
-    """A FastAPI application whose routes live flat in one table, inside the fixed stack of `core.http.stack`.
+    """A FastAPI application that dispatches by table, inside the fixed middleware stack of `core.http.stack`.
 
-    It answers `/docs`, `/openapi.json`, `/metrics` and `/assets/…` itself. `state.cache` and `state.limiter` are set;
-    whoever authenticates binds `state.authenticator`. There is no other middleware: `add_middleware` is refused.
+    It serves `/docs`, `/openapi.json`, `/metrics` and `/assets/…`. `state.cache` and `state.limiter` are set here; the
+    authentication module sets `state.authenticator`. `add_middleware` raises: the stack is fixed.
     """
 
     def __init__(self, *, version: str, lifespan: Lifespan[Any] | None = None, cache: Cache | None = None) -> None:
@@ -42,13 +42,13 @@ class Api(FastAPI):
         self.router.routes.extend([*docs.routes(), *metrics_route.routes(), *assets.routes()])
 
     def add(self, routers: Iterable[APIRouter]) -> None:
-        """Put the routes of these routers into the table, in their order, each with a readable operation id."""
+        """Add the routes of these routers in their order, each with a readable operation id."""
         for router in routers:
             self.router.routes.extend(self._copy_route(route) for route in router.routes)
         mark_routes_changed(self.router)
 
     def _copy_route(self, route: BaseRoute) -> BaseRoute:
-        """A copy that belongs to this application: the same router may be in several."""
+        """A copy that belongs to this application, because the same router may be in several applications."""
         if not isinstance(route, APIRoute):
             return route
         route = copy(route)
@@ -57,13 +57,13 @@ class Api(FastAPI):
         return route
 
     def add_middleware(self, *_args: Any, **_kwargs: Any) -> None:
-        raise RuntimeError("The stack of middleware is fixed: see undercroft.core.http.stack")
+        raise RuntimeError("The middleware stack is fixed: see undercroft.core.http.stack")
 
     def build_middleware_stack(self) -> ASGIApp:
         return stack(ErrorHandler(Dispatcher(self.router.routes)))
 
     def openapi(self) -> dict[str, Any]:
-        """The schema as OpenAPI 3.1, made once and again when routes were added."""
+        """The OpenAPI 3.1 document, cached until routes are added."""
         version = routes_version(self.router)
         if self.openapi_schema is None or self._openapi_routes_version != version:
             self.openapi_schema = build_openapi(self)

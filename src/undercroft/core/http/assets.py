@@ -1,4 +1,4 @@
-"""Files for browsers: named by their content, cached for ever, kept compressed."""
+"""Static files with a content hash in their name, cached by browsers for a year and sent compressed."""
 
 import gzip
 import hashlib
@@ -25,15 +25,16 @@ _files: dict[str, Path] = {}
 
 
 def add_assets(folder: Path) -> None:
-    """Serve the files of this folder from every process: a browser may ask another one than showed it the page."""
+    """Serve the files of this folder from every process: another one than rendered the page may get the request."""
     if folder not in _folders:
         _folders.append(folder)
 
 
 def asset_url(file: Path) -> str:
-    """The address that this file is served at: `pages.css` as `/assets/pages.1f0c….css`.
+    """The URL path of this file: `/assets/pages.1f0c….css` for `pages.css`.
 
-    It lies in a folder that was added. One that ends in `.gz` is kept and sent compressed, under the name without it.
+    The file must be in a folder that was added. A file that ends in `.gz` is stored and sent compressed, under its name
+    without the suffix.
     """
     if file not in _urls:
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
@@ -45,13 +46,13 @@ def asset_url(file: Path) -> str:
 
 
 def split_name(file: Path) -> tuple[str, str]:
-    """Stem and suffix under which a file is sent."""
-    plain = Path(file.name.removesuffix(".gz"))
-    return plain.stem, plain.suffix
+    """Stem and suffix of the name under which a file is served."""
+    served_name = Path(file.name.removesuffix(".gz"))
+    return served_name.stem, served_name.suffix
 
 
 def _find_file(name: str) -> Path:
-    """The file of this name, looked for in all folders when no page of this process has named it. Raises `NotFound`."""
+    """The file of this name, searched in all folders if this process has not linked it yet. Raises `NotFound`."""
     if name not in _files:
         for file in _find_candidates(name):
             asset_url(file)
@@ -80,7 +81,7 @@ async def _serve(request: Request) -> Response:
 
 @lru_cache(maxsize=8)
 def _read_uncompressed(file: Path) -> bytes:
-    """For clients that take no gzip; unpacking a megabyte for each of their requests would keep others waiting."""
+    """For clients that do not accept gzip. Cached, because decompressing for every request blocks other requests."""
     return gzip.decompress(_read_compressed(file))
 
 
@@ -91,5 +92,5 @@ def _read_compressed(file: Path) -> bytes:
 
 
 def routes() -> list[Route]:
-    """The route that serves all assets; it stays out of the schema."""
+    """The route that serves all assets; it is not in the OpenAPI schema."""
     return [Route(PREFIX + "{name}", _serve, include_in_schema=False)]

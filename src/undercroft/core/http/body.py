@@ -1,7 +1,7 @@
-"""JSON as it comes in: decoded once, strictly, at one place.
+"""Strict JSON decoding of request bodies.
 
-What RFC 8259 does not allow (NaN, trailing commas, a byte order mark), what Unicode does not (lone surrogates, which
-can neither be stored nor sent back) and what nobody means (a hundred levels of nesting) is refused here.
+Refuses what RFC 8259 does not allow (NaN, trailing commas, a byte order mark), lone surrogates, which can neither be
+stored nor encoded, and more than a hundred levels of nesting.
 """
 
 import json
@@ -17,7 +17,7 @@ _decode = msgspec.json.Decoder().decode
 
 
 class JsonRequest(Request):
-    """A request whose `json()` is strict. Raises `json.JSONDecodeError`, which FastAPI answers with 422."""
+    """A request with a strict `json()`. It raises `json.JSONDecodeError`, for which FastAPI returns 422."""
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
@@ -26,7 +26,7 @@ class JsonRequest(Request):
 
 
 def decode(body: bytes) -> Any:
-    """The value of a JSON text. Raises `json.JSONDecodeError` saying what is wrong with it, without quoting it."""
+    """Decode a JSON text. Raises `json.JSONDecodeError` with a reason that does not quote the text."""
     try:
         value = _decode(body)
     except RecursionError:
@@ -42,7 +42,7 @@ def decode(body: bytes) -> Any:
 
 def _reason(text: str, body: bytes) -> str:
     if "truncated" in text and b"\\u" in body:
-        return "it ends too early, or holds half of a surrogate pair"
+        return "it ends too early, or contains half of a surrogate pair"
     if "truncated" in text:
         return "it ends too early"
     return text.removeprefix("JSON is malformed: ").lower()

@@ -1,9 +1,9 @@
 """Entity tags, `If-Match` and `If-None-Match` (RFC 9110, 8.8.3 and 13.1).
 
-An update of what another client changed is refused; a response that the client has already is not sent again.
+Prevents overwriting another client's update, and avoids resending a response that the client already has.
 
-Proxies that compress responses rewrite tags: nginx makes `"3"` weak, Apache appends `-gzip`. A tag of ours is the
-number of a version, which compression does not change, so both headers accept these forms.
+Proxies that compress responses rewrite tags: nginx makes `"3"` weak, Apache appends `-gzip`. Tags here are version
+numbers, which do not depend on compression, so both headers accept these forms.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _LIST = re.compile(rf"[\s,]*{_ONE}\s*(?:,\s*(?:{_ONE}\s*)?)*")
 
 class InvalidIfMatch(BadRequest):
     code = "INVALID_IF_MATCH"
-    message = 'If-Match takes `*` or entity tags as they were answered: "3", "4".'
+    message = 'If-Match must be `*` or a list of entity tags from ETag headers: "3", "4".'
 
 
 def etag(version: int) -> str:
@@ -35,14 +35,14 @@ def etag(version: int) -> str:
 
 
 def weak_etag(body: bytes) -> str:
-    """A weak entity tag of an answer's bytes: the same whether they are sent compressed or not."""
+    """A weak entity tag of a response body, the same with and without compression."""
     return f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 async def if_match(request: Request) -> tuple[int, ...] | None:
-    """The versions that the client would accept; None without the header and for `*`, which any version matches.
+    """The versions in `If-Match`; None without the header and for `*`, which matches any version.
 
-    Tags that are not ours never match. Raises `InvalidIfMatch` for what is no list of tags.
+    Tags in another format never match. Raises `InvalidIfMatch` if the header is not a list of tags.
     """
     header = _get_header(request, "if-match")
     if header is None or header == "*":
@@ -56,10 +56,10 @@ IfMatch = Annotated[tuple[int, ...] | None, Depends(if_match)]
 
 
 class NotModified:
-    """Sends 304 instead of a 200 whose entity tag the client named in `If-None-Match` (weak comparison, or `*`).
+    """Sends 304 instead of a 200 with an entity tag that `If-None-Match` contains (weak comparison, or `*`).
 
-    The 304 has the headers of the 200 without those that describe its body (RFC 9110, 15.4.5). A header that is no list
-    of tags is ignored.
+    The 304 has the headers of the 200 without those that describe its body (RFC 9110, 15.4.5). A malformed header is
+    ignored.
     """
 
     __slots__ = ("_if_none_match", "_send", "_skip")
@@ -88,13 +88,15 @@ class NotModified:
 
 
 def _strip_body_headers(headers: list[tuple[bytes, bytes]], tag: bytes) -> list[tuple[bytes, bytes]]:
-    kept = [header for header in headers if not header[0].startswith(b"content-") or header[0] == b"content-location"]
-    # The 200 of a weak tag is compressed for those who accept it, and says so.
-    return [*kept, (b"vary", b"Accept-Encoding")] if tag.startswith(b"W/") else kept
+    remaining = [
+        header for header in headers if not header[0].startswith(b"content-") or header[0] == b"content-location"
+    ]
+    # A 200 with a weak tag varies by encoding, so the 304 must too.
+    return [*remaining, (b"vary", b"Accept-Encoding")] if tag.startswith(b"W/") else remaining
 
 
 def _opaque_tags(listed: str) -> set[str]:
-    """The tags without what makes them weak or names a coding."""
+    """The tags without their weakness prefix and coding suffix."""
     return {_CODING.sub("", opaque) for _, opaque in _TAG.findall(listed)}
 
 

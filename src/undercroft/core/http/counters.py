@@ -1,7 +1,7 @@
-"""Sliding windows, counted in this process or on Redis.
+"""Sliding window counters for rate limits, in this process or in Redis.
 
-Two fixed windows, the earlier one weighted by how much of it still lies within the last period: `estimate = before *
-(1 - elapsed) + now`. A refused hit is not counted.
+They use two fixed windows; the previous one is weighted by the part of it that lies within the last period: `estimate =
+previous * (1 - elapsed) + current`. Refused hits are not counted.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ RETRY_SECONDS = 1.0
 
 
 class RateLimitResult(Struct, frozen=True):
-    """Whether a hit was allowed; `remaining` hits are left, `reset` seconds until the window has passed.
+    """Result of a hit: `remaining` hits are left, the window ends in `reset` seconds.
 
-    `retry_after` is the number of whole seconds after which one hit is allowed again; 0 when it was allowed.
+    `retry_after` is the number of whole seconds until a hit is allowed again; 0 if this one was allowed.
     """
 
     allowed: bool
@@ -36,7 +36,7 @@ class RateLimitResult(Struct, frozen=True):
     retry_after: int
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """`X-RateLimit-Limit`, `-Remaining` and `-Reset`, raw."""
+        """`X-RateLimit-Limit`, `-Remaining` and `-Reset` as raw headers."""
         return [
             (b"x-ratelimit-limit", b"%d" % self.limit),
             (b"x-ratelimit-remaining", b"%d" % self.remaining),
@@ -45,14 +45,14 @@ class RateLimitResult(Struct, frozen=True):
 
 
 class MemoryCounters:
-    """Counts in this process. Each period keeps two windows; at most 100,000 keys each, the oldest give way."""
+    """Counters in this process. Each period has two windows of at most 100,000 keys; the oldest keys are evicted."""
 
     def __init__(self, max_keys: int = MAX_KEYS) -> None:
         self._max_keys = max_keys
         self._periods: dict[int, tuple[int, dict[str, int], dict[str, int]]] = {}
 
     def hit(self, key: str, rate: Rate, now: float | None = None) -> RateLimitResult:
-        """Count a hit, if it is allowed, at this time in seconds or now."""
+        """Count a hit if it is allowed, at time `now` in seconds."""
         index, offset = divmod(time.time() if now is None else now, rate.seconds)
         known = self._periods.get(rate.seconds)
         if known is None or known[0] != index:
@@ -69,12 +69,12 @@ class MemoryCounters:
     def _roll_windows(self, seconds: int, index: int) -> tuple[int, dict[str, int], dict[str, int]]:
         known = self._periods.get(seconds)
         before = known[1] if known is not None and known[0] == index - 1 else {}
-        turned = self._periods[seconds] = (index, {}, before)
-        return turned
+        windows = self._periods[seconds] = (index, {}, before)
+        return windows
 
 
 def _evaluate(rate: Rate, count: int, previous: int, offset: float, *, allowed: bool) -> RateLimitResult:
-    """What `count` earlier hits of this window and `previous` of the last one mean, `offset` seconds into it."""
+    """The result for `count` earlier hits in this window and `previous` in the last one, `offset` seconds into it."""
     reset = math.ceil(rate.seconds - offset)
     if allowed:
         remaining = int(rate.times - previous * (1 - offset / rate.seconds) - count - 1)
@@ -110,9 +110,9 @@ SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisCounters:
-    """Counts on Redis by one atomic script, by the server's clock.
+    """Counters in Redis, updated by one atomic script with the server's clock.
 
-    When the server fails or takes longer than 100 ms, hits pass uncounted for a second, then one request tries again.
+    If the server fails or takes longer than 100 ms, hits are allowed uncounted for a second, then one request retries.
     """
 
     def __init__(self, cache: Cache) -> None:
@@ -123,12 +123,12 @@ class RedisCounters:
         self._logged_until = 0.0
 
     async def hit(self, key: str, rate: Rate) -> RateLimitResult | None:
-        """The verdict; None when nobody can tell. A burst waits its turn, so that it cannot exhaust the connections."""
+        """The result, or None if Redis is unavailable. A burst waits, so that it cannot exhaust the connections."""
         async with self._semaphore:
             return None if self._is_paused() else await self._count_hit(key, rate)
 
     def _is_paused(self) -> bool:
-        """Whether the server failed less than a second ago; else whoever asks is the one who tries again."""
+        """Whether the server failed less than a second ago. Otherwise the caller is the one that retries."""
         if not self._failing:
             return False
         now = time.monotonic()
@@ -157,7 +157,7 @@ class RedisCounters:
             return await execute("EVAL", SCRIPT, *arguments)
 
     def _on_failure(self, error: Exception) -> None:
-        """Stop asking for a second; of all requests that failed together, the first one tells."""
+        """Pause for a second. When several requests fail together, only the first one is logged."""
         now = time.monotonic()
         reported = self._failing and now < self._logged_until
         self._failing = True

@@ -1,15 +1,15 @@
-"""From a path and a method to its route, in a table instead of a list that is walked.
+"""Dispatch requests by a table of paths instead of a linear search.
 
-A path without parameters is found in one look; one with parameters by its longest literal beginning. Decisions:
+A path without parameters is found by one lookup, a path with parameters by its longest literal prefix. Rules:
 
-- A literal path is never the value of a parameter: `DELETE /things/newest` is 405, not a thing of that name.
-  Of several paths with parameters that fit, a longer literal beginning wins over a shorter one, then the order of
-  registration; one that lacks the method gives way to the next that has it.
-- HEAD is answered by the GET route, without the body (RFC 9110, 9.3.2). OPTIONS gets 204 and `Allow`.
-- GET and HEAD send 304 for a response that the client has already, by its ETag.
-- 405 carries `Allow` with every method of the path, over all routes that share it.
-- A path with a slash too many is not found, under `/api/`; elsewhere it is sent on (308) to the page without it.
-- Paths are matched decoded, as the server gives them; a `%2F` is a slash and separates segments.
+- A literal path is never the value of a parameter: `DELETE /things/newest` is 405, not a thing with that name. If
+  several paths with parameters match, the longer literal prefix wins, then the order of registration; a path without
+  the method gives way to the next one that has it.
+- HEAD is handled by the GET route, without the body (RFC 9110, 9.3.2). OPTIONS returns 204 and `Allow`.
+- GET and HEAD return 304 if the client already has the response, by its ETag.
+- 405 has an `Allow` header with every method of the path, over all routes that share it.
+- A path with a trailing slash is 404 under `/api/`; elsewhere it redirects (308) to the page without it.
+- Paths are matched decoded, as the server passes them; a `%2F` is a slash and separates segments.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
 class RouteEntry(Struct):
-    """One method of one path; its application is made for the first request."""
+    """One method of one path; its ASGI application is built on the first request."""
 
     route: Route
     rule: RateLimitRule | None
@@ -46,13 +46,13 @@ class RouteEntry(Struct):
 
 
 class PathEntry(Struct):
-    """One path with what it answers to."""
+    """One path with its methods."""
 
     route: Route
     methods: dict[str, RouteEntry] = field(default_factory=dict)
 
     def parameters(self, path: str) -> dict[str, Any] | None:
-        """The values of the parameters; None when the path is another."""
+        """The values of the path parameters; None if the path does not match."""
         match = self.route.path_regex.fullmatch(path)
         if match is None:
             return None
@@ -64,7 +64,7 @@ class PathEntry(Struct):
 
 
 class Dispatcher:
-    """ASGI application: the table of an application's routes. It follows the list when routes are added to it."""
+    """ASGI application that dispatches to an application's routes. It rebuilds its table when routes are added."""
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self._routes = routes
@@ -108,7 +108,7 @@ class Dispatcher:
             end = path.rfind("/", 0, end)
 
     async def _dispatch_other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Mounts, websockets and whatever else is no plain route, in the order of registration."""
+        """Dispatch mounts, websockets and other routes in the order of registration."""
         for route in self._others:
             match, child = route.matches(scope)
             if match is Match.FULL:
@@ -139,8 +139,8 @@ class Dispatcher:
         if path is None:
             path = known[route.path] = PathEntry(route)
             if "{" in route.path:
-                beginning = route.path.partition("{")[0]
-                self._dynamic.setdefault(beginning[: beginning.rfind("/") + 1], []).append(path)
+                prefix = route.path.partition("{")[0]
+                self._dynamic.setdefault(prefix[: prefix.rfind("/") + 1], []).append(path)
             else:
                 self._static[route.path_format] = path
         entry = RouteEntry(route, get_rate_limit_rule(route.path_format, route.endpoint), route.path_format)

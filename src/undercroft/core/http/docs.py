@@ -1,4 +1,4 @@
-"""The schema at `/openapi.json` and Scalar at `/docs`, without a request to anybody else."""
+"""The schema at `/openapi.json` and Scalar at `/docs`, without requests to third parties."""
 
 import json
 from typing import TYPE_CHECKING, cast
@@ -51,7 +51,7 @@ async def _docs(request: Request) -> Response:
 
 
 class _Schema:
-    """The document's bytes, encoded once for each state of the routes."""
+    """The encoded OpenAPI document, encoded again only when the routes change."""
 
     def __init__(self) -> None:
         self._document: object = None

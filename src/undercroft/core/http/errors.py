@@ -1,4 +1,4 @@
-"""Every error in the one shape, whoever raised it.
+"""Return every error in the same format:
 
 {"error": {"code": "PROJECT_NOT_FOUND", "message": "…", "details": {…} | null}, "request_id": "…", "timestamp": "…"}
 """
@@ -23,51 +23,51 @@ from undercroft.core.telemetry.origin import find_origin, summarize_error
 log = structlog.get_logger("undercroft.error")
 
 RERAISE_EXTENSIONS = frozenset({"http.response.debug", "undercroft.raises"})
-"""ASGI extensions of test clients, Starlette's and ours, which raise an unexpected error after its response."""
+"""ASGI extensions of test clients, Starlette's and ours, that raise an unexpected error after its response."""
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 MAX_FIELD_ERRORS = 50
 MAX_PATH = 200
 
 
 class ValidationFailed(Unprocessable):
-    """What was sent does not fit; `details.fields` says where and why, never what was sent."""
+    """The request is invalid; `details.fields` lists where and why, never the values that were sent."""
 
     code = "VALIDATION_ERROR"
-    message = "What was sent does not fit."
+    message = "The request is invalid."
 
 
 class MethodNotAllowed(AppError):
     status = 405
     code = "METHOD_NOT_ALLOWED"
-    message = "This address does not know that method."
+    message = "This endpoint does not support the method."
 
 
 class RequestTimedOut(AppError):
-    """The answer did not begin in time; what was asked for may or may not have happened."""
+    """The response did not begin in time; the operation may or may not have happened."""
 
     status = 504
     code = "TIMED_OUT"
-    message = "This took too long and was given up."
+    message = "The request timed out."
 
 
 class BodyTimedOut(AppError):
-    """The client did not send all of its body in time; nothing happened (RFC 9110, 15.5.9)."""
+    """The client did not send its whole body in time; nothing happened (RFC 9110, 15.5.9)."""
 
     status = 408
     code = "BODY_TIMED_OUT"
-    message = "The request's body did not arrive in time."
+    message = "The request body did not arrive in time."
 
 
 class PayloadTooLarge(AppError):
     status = 413
     code = "PAYLOAD_TOO_LARGE"
-    message = "The request's body is too large."
+    message = "The request body is too large."
 
 
 class UnsupportedMediaType(AppError):
     status = 415
     code = "UNSUPPORTED_MEDIA_TYPE"
-    message = "Send the body as JSON, with the header Content-Type: application/json."
+    message = "Send the body as JSON with the header Content-Type: application/json."
 
 
 class InternalError(AppError):
@@ -87,7 +87,7 @@ _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 class ErrorHandler:
-    """Pure ASGI: answers in the one shape whatever the application raises, and logs what is our own fault."""
+    """Pure ASGI middleware that turns exceptions into error responses and logs server errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -114,7 +114,7 @@ class ErrorHandler:
 
 
 def _is_local_developer(scope: Scope) -> bool:
-    """Whether the developer asks: in development, from this machine, through nobody else's proxy or tunnel."""
+    """Whether the developer sent the request: in development, from this machine, not through a proxy or tunnel."""
     forwarded = {b"forwarded", b"x-forwarded-for", b"x-real-ip"} & scope["state"]["request_headers"].keys()
     client = scope.get("client")
     return bool(load(CoreSettings).is_development and client and client[0] in LOOPBACK and not forwarded)
@@ -122,15 +122,15 @@ def _is_local_developer(scope: Scope) -> bool:
 
 def _explain(error: Exception) -> AppError:
     origin = find_origin(error)
-    words = summarize_error(error)
+    summary = summarize_error(error)
     if origin is None:
-        return InternalError(words)
+        return InternalError(summary)
     details = {"at": origin.location, "source": origin.source, "hint": origin.hint or None}
-    return InternalError(f"{words} ({origin.location})", details=details)
+    return InternalError(f"{summary} ({origin.location})", details=details)
 
 
 def as_app_error(error: Exception) -> AppError:
-    """The error that a client may see for this one."""
+    """The error that the client gets for this exception."""
     if isinstance(error, AppError):
         return error
     if isinstance(error, RequestValidationError):
@@ -141,7 +141,7 @@ def as_app_error(error: Exception) -> AppError:
 
 
 def report(error: Exception, for_client: AppError, scope: Scope) -> None:
-    """Log an error that the client is not to blame for: with its stack when it is a fault of the program."""
+    """Log an error that the client did not cause, with its traceback if it is unexpected."""
     if for_client.status < 500:
         return
     facts = {"method": scope["method"], "route": scope["state"].get("route_template")}
@@ -153,7 +153,7 @@ def report(error: Exception, for_client: AppError, scope: Scope) -> None:
 
 
 async def send_error(error: AppError, scope: Scope, send: Send) -> None:
-    """Send an error as the whole answer."""
+    """Send an error as a complete response."""
     body, more = render_error(error, scope)
     headers = [(b"content-length", str(len(body)).encode())]
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in (error.headers | more).items()]
@@ -162,7 +162,7 @@ async def send_error(error: AppError, scope: Scope, send: Send) -> None:
 
 
 def render_error(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
-    """The body of an error's answer and its headers: JSON, or a page for a browser outside the API."""
+    """The body and headers of an error response: JSON, or an HTML page for browsers outside the API."""
     if not scope["path"].startswith("/api/") and _wants_html(scope):
         from undercroft.core.http.pages import error_page
 
@@ -186,7 +186,7 @@ def encode_error(error: AppError, request_id: str | None) -> bytes:
 
 
 def responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses=` for a route that may answer these errors: the one shape, with an example per code."""
+    """FastAPI's `responses=` for a route that may return these errors, with an example for each code."""
     documented: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         entry = documented.setdefault(error.status, error_response(http.client.responses.get(error.status, "Error")))
@@ -195,7 +195,7 @@ def responses(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
 
 
 def error_response(description: str) -> dict[str, Any]:
-    """OpenAPI's response object of an error, without examples yet."""
+    """OpenAPI's response object of an error, without examples."""
     content = {"schema": {"$ref": "#/components/schemas/ErrorBody"}, "examples": {}}
     return {"description": description, "content": {"application/json": content}}
 
@@ -211,7 +211,7 @@ def example(error: type[AppError], details: Mapping[str, Any] | None = None) -> 
 
 
 def _unwrap_group(error: Exception) -> Exception:
-    """What went wrong in the only task of a group."""
+    """The only exception of a group, otherwise the error itself."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
@@ -221,7 +221,7 @@ def _from_validation(error: RequestValidationError) -> AppError:
     if isinstance(error.body, bytes | bytearray):
         return UnsupportedMediaType()
     errors = error.errors()
-    fields = [_field_error(fault) for fault in errors[:MAX_FIELD_ERRORS]]
+    fields = [_field_error(each) for each in errors[:MAX_FIELD_ERRORS]]
     return ValidationFailed(details={"fields": fields})
 
 

@@ -1,6 +1,6 @@
-"""Post/Redirect/Get: what a form leaves for the page it redirects to, so that neither Back nor Reload sends it again.
+"""Post/Redirect/Get: values that a form passes to the page it redirects to, so that Back and Reload do not resubmit it.
 
-The values travel sealed in a cookie that only that page receives: never in its address, which ends up in logs.
+The values travel encrypted in a cookie that only that page receives, never in its URL, which ends up in logs.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -13,7 +13,7 @@ from undercroft.core.security.keyring import DecryptionError, keyring
 from undercroft.core.settings import CoreSettings, load
 
 MAX_AGE = 600
-"""Seconds for which the page can be reloaded and still shows the values."""
+"""Seconds for which the page still shows the values when it is reloaded."""
 COOKIE_NAME = "flash"
 PURPOSE = "flash cookies"
 
@@ -36,7 +36,7 @@ def see_other(path: str, **values: str) -> RedirectResponse:
 
 
 def read_flash(request: Request) -> dict[str, str]:
-    """What the form left for this page; empty when it was opened in another way."""
+    """The values that the form passed to this page; empty if it was opened in another way."""
     try:
         sealed = urlsafe_b64decode(request.cookies.get(COOKIE_NAME, ""))
         plain = keyring(PURPOSE).decrypt(sealed, context=request.scope["path"])

@@ -1,4 +1,4 @@
-"""One-line guards for a route's signature."""
+"""Guards for routes, as FastAPI dependencies."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -29,10 +29,10 @@ from undercroft.core.http.same_site import SAFE_METHODS
 F = TypeVar("F", bound=Callable[..., Any])
 
 SIGNED_IN = "signed in"
-"""What a guard needs that lets every principal pass; each guard says what it needs in its attribute `needs`."""
+"""The attribute `needs` of a guard that accepts every principal. Each guard states its requirement there."""
 
 Check = Callable[[Principal, Request], None]
-"""What a guard asks of a principal, as its attribute `check`, to be asked again after the request has waited."""
+"""The requirement of a guard, in its attribute `check`, which is checked again after the request has waited."""
 
 
 async def current_principal(request: Request) -> Principal:
@@ -54,7 +54,7 @@ async def current_principal(request: Request) -> Principal:
 
 
 def _require_access(principal: Principal, request: Request) -> None:
-    """What is asked of every principal at every route."""
+    """Check the requirements that every route has."""
     if principal.api_key_id is not None:
         _require_within_scopes(principal, request)
     if principal.impersonator_id is not None:
@@ -64,7 +64,7 @@ def _require_access(principal: Principal, request: Request) -> None:
 
 
 def _recheck(request: Request, principal: Principal) -> None:
-    """Ask everything that the guards of the request's route ask, of the principal as it is now."""
+    """Check all guards of the request's route again, for the current principal."""
     _require_access(principal, request)
     for call in dependency_calls(request.scope["route"]):
         check: Check | None = getattr(call, "check", None)
@@ -79,16 +79,16 @@ CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
 class PermissionDenied(Forbidden):
     code = "PERMISSION_DENIED"
-    message = "Your role does not allow this."
+    message = "Your role does not have this permission."
 
 
 class ScopeMissing(Forbidden):
     code = "SCOPE_MISSING"
-    message = "This API key's scopes do not reach here: no permission names what this does."
+    message = "An API key with scopes cannot use this endpoint: it does not belong to a permission."
 
 
 def _require_within_scopes(principal: Principal, request: Request) -> None:
-    """A key with scopes reaches what a permission names; which one is the route's own guard's to ask."""
+    """A key with scopes may only use routes that require a permission; the route's guard checks which one."""
     route = request.scope.get("route")
     if principal.scopes is not None and not (route and any(required_permissions(route))):
         raise ScopeMissing
@@ -101,7 +101,7 @@ def required_permissions(route: APIRoute) -> Iterator[str]:
 
 
 def _require_impersonation_allowed(request: Request) -> None:
-    """Impersonation only reads, and neither sign-in nor administration: what it changed could outlive it as access."""
+    """Allow impersonators only to read, outside of `auth` and `admin`: a change could give them lasting access."""
     endpoint = request.scope.get("endpoint")
     if getattr(endpoint, "__allow_impersonation__", False):
         return
@@ -110,9 +110,9 @@ def _require_impersonation_allowed(request: Request) -> None:
 
 
 def allow_impersonation(endpoint: F) -> F:
-    """Declare that impersonation may use a route that changes something, or one on `auth`. Put it under the decorator.
+    """Allow impersonators to use a route that changes data, or one on `auth`. Put it under the route's decorator.
 
-    Only for what gives nobody access: an administrator may have chosen what is written, and it stays.
+    Only for routes that grant no access: an administrator may have chosen the data that is stored.
     """
     endpoint.__allow_impersonation__ = True  # type: ignore[attr-defined]
     return endpoint
@@ -126,7 +126,7 @@ def _require_interactive(principal: Principal, _request: Request) -> None:
 
 
 async def interactive(principal: CurrentPrincipal, request: Request) -> Principal:
-    """Lets a principal pass who signed in; API keys and those who impersonate get 403."""
+    """Require a signed-in user; API keys and impersonators get 403."""
     _require_interactive(principal, request)
     return principal
 
@@ -135,17 +135,17 @@ interactive.needs = "signed in, no API key"  # type: ignore[attr-defined]
 interactive.check = _require_interactive  # type: ignore[attr-defined]
 
 INTERACTIVE = Depends(interactive)
-"""In a route's or a router's `dependencies`: no API key gets here, and nobody who impersonates."""
+"""For `dependencies` of a route or router: refuses API keys and impersonators."""
 
 
 async def refuse_api_keys(request: Request) -> None:
-    """For routes that nobody has to be signed in for, and no API key has any business at."""
+    """For routes that need no authentication and must not be used with an API key."""
     if (bearer_token(request) or "").startswith(API_KEY_PREFIX):
         raise InteractiveSessionRequired
 
 
 def require_permission(permission: str) -> Any:
-    """A dependency that lets a principal pass whose role in the current team has this permission; else 403."""
+    """A dependency that requires this permission in the current team; otherwise 403."""
 
     def check(principal: Principal, _request: Request) -> None:
         if permission not in principal.permissions:
@@ -155,25 +155,27 @@ def require_permission(permission: str) -> Any:
 
 
 def _guard(check: Check, guard: Callable[..., Any] | None = None, *, needs: str) -> Any:
-    """A dependency that asks this of the principal, now and after the request has waited."""
+    """A dependency that runs this check now, and again after the request has waited."""
 
-    async def plain(principal: CurrentPrincipal, request: Request) -> Principal:
+    async def default_guard(principal: CurrentPrincipal, request: Request) -> Principal:
         check(principal, request)
         return principal
 
-    call: Any = guard or plain
+    call: Any = guard or default_guard
     call.needs, call.check = needs, check
     return Depends(call)
 
 
 def require_permission_unless_self(permission: str) -> Any:
-    """Like `require_permission`, but whom the path names as `user_id` passes as well, unless by a key with scopes."""
+    """Like `require_permission`, but also accepts the user with the path's `user_id`, unless they use a key with
+    scopes.
+    """
 
     def check(principal: Principal, request: Request) -> None:
-        oneself = UUID(request.path_params["user_id"]) == principal.user_id_or_none and principal.scopes is None
-        if not oneself:
+        is_self = UUID(request.path_params["user_id"]) == principal.user_id_or_none and principal.scopes is None
+        if not is_self:
             require_team_mfa(principal)
-        if permission not in principal.permissions and not oneself:
+        if permission not in principal.permissions and not is_self:
             raise PermissionDenied(details={"permission": permission})
 
     async def guard(user_id: UUID, principal: CurrentPrincipal, request: Request) -> Principal:  # noqa: ARG001
@@ -184,7 +186,7 @@ def require_permission_unless_self(permission: str) -> Any:
 
 
 def require_role(role: PlatformRole) -> Any:
-    """A dependency that lets a principal pass who has this role on the platform or a stronger one; else 403."""
+    """A dependency that requires this platform role or a stronger one; otherwise 403."""
 
     def check(principal: Principal, _request: Request) -> None:
         if not principal.role.includes(role):
@@ -196,7 +198,7 @@ def require_role(role: PlatformRole) -> Any:
 
 
 async def use_all_tenants() -> None:
-    """What follows works on every team's rows; behind the guard of the admin surface, and nowhere else."""
+    """Give the request access to the rows of all teams. Only for the admin surface, after its guard."""
     set_current_tenant(ALL_TENANTS)
 
 
@@ -209,7 +211,7 @@ recently_authenticated.check = lambda principal, _request: require_recent_authen
 
 
 def require_step_up() -> Any:
-    """A dependency that lets a session pass that was proven lately; else 403 `STEP_UP_REQUIRED`. For what is sensitive:
+    """A dependency that requires a recent reauthentication; otherwise 403 `STEP_UP_REQUIRED`. For sensitive operations:
 
     @router.delete("/everything", dependencies=[require_step_up()], responses=responses(StepUpRequired))
     """

@@ -1,4 +1,4 @@
-"""One at a time, by key, within a process: whoever waits holds nothing but its place."""
+"""Locks by key within a process. A waiter holds no connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class KeyedLock(Generic[T]):
-    """What those who want the same key at the same time share; `result` is what the one before left for the next."""
+    """The lock of one key; `result` passes a value from one holder to the next."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -18,7 +18,7 @@ class KeyedLock(Generic[T]):
 
 
 class KeyedLocks(Generic[T]):
-    """The turns that somebody has or waits for; nothing is kept of the others."""
+    """The locks that are held or awaited; others are not stored."""
 
     def __init__(self) -> None:
         self._locks: dict[Hashable, KeyedLock[T]] = {}
@@ -28,16 +28,16 @@ class KeyedLocks(Generic[T]):
 
     @asynccontextmanager
     async def acquire(self, key: Hashable, *, timeout: float) -> AsyncIterator[KeyedLock[T]]:
-        """Have the turn of this key for as long as the block runs. Raises `TimeoutError` after `timeout` seconds."""
-        turn = self._locks.setdefault(key, KeyedLock())
-        turn.users += 1
+        """Hold the lock of this key while the block runs. Raises `TimeoutError` after `timeout` seconds."""
+        lock = self._locks.setdefault(key, KeyedLock())
+        lock.users += 1
         try:
-            await asyncio.wait_for(turn.lock.acquire(), timeout)
+            await asyncio.wait_for(lock.lock.acquire(), timeout)
             try:
-                yield turn
+                yield lock
             finally:
-                turn.lock.release()
+                lock.lock.release()
         finally:
-            turn.users -= 1
-            if not turn.users:
+            lock.users -= 1
+            if not lock.users:
                 del self._locks[key]

@@ -1,7 +1,7 @@
-"""Routes that are worked out at their first request.
+"""Routes that are completed on their first request.
 
-FastAPI takes a millisecond to read an endpoint's signature and to build validators for what goes in and comes out. Most
-of what a process starts with is not asked for in its first minute, so that is left until somebody asks.
+FastAPI takes a millisecond to read an endpoint's signature and to build its validators. Most routes of a process are
+not used in its first minute, so this work is deferred to the first use.
 """
 
 import re
@@ -22,9 +22,9 @@ _CONVERTOR = re.compile(r":\w+(?=})")
 
 
 class LazyRoute(APIRoute):
-    """An `APIRoute` that knows its address at once and everything else when it is first looked at.
+    """An `APIRoute` that only knows its path until it is first used.
 
-    What is wrong with a declaration is found then, or by `complete`, which development calls at start.
+    Errors in a declaration are found then, or by `complete`, which development calls at startup.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -41,11 +41,11 @@ class LazyRoute(APIRoute):
 
     @property
     def declared_dependencies(self) -> Sequence[Any]:
-        """What the router and the route list as `dependencies`, while the route is not complete; then nothing."""
+        """The `dependencies` of the router and the route; empty after the route is complete."""
         return (self._options or {}).get("dependencies") or ()
 
     def complete(self) -> None:
-        """Work out what has not been yet. Raises `CodeError` for a wrong declaration."""
+        """Complete the route. Raises `CodeError` if its declaration is invalid."""
         options = self.__dict__.get("_options")
         if options is None:
             return
@@ -54,10 +54,10 @@ class LazyRoute(APIRoute):
         try:
             super().__init__(self.path, self.endpoint, **(options | given))
         except (FastAPIError, AssertionError, TypeError) as error:
-            said = str(error).split("\n", 1)[0]
-            raise CodeError(f"{self.path}: {said}", at=self.endpoint) from error
+            reason = str(error).split("\n", 1)[0]
+            raise CodeError(f"{self.path}: {reason}", at=self.endpoint) from error
         with catch_warnings():
-            # FastAPI keeps this from being said of its own adapters, but these build later than it expects.
+            # FastAPI suppresses this warning for its own adapters, but these are built later than it expects.
             simplefilter("ignore", UnsupportedFieldAttributeWarning)
             self._rebuild_validators()
 
@@ -65,11 +65,12 @@ class LazyRoute(APIRoute):
         try:
             rebuild_validators(self)
         except (PydanticUserError, PydanticUndefinedAnnotation) as error:
-            said = str(error).split("\n", 1)[0]
-            raise CodeError(f"{self.path}: {said}. Import it where the route is declared.", at=self.endpoint) from error
+            reason = str(error).split("\n", 1)[0]
+            message = f"{self.path}: {reason}. Import it where the route is declared."
+            raise CodeError(message, at=self.endpoint) from error
 
     def __getattr__(self, name: str) -> Any:
-        """Called for what is not there yet."""
+        """Complete the route on the first access to a missing attribute."""
         if self.__dict__.get("_options") is None:
             raise AttributeError(name)
         self.complete()

@@ -1,18 +1,18 @@
-"""How often anybody may ask.
+"""Rate limits of routes.
 
-Every route is limited by its surface's rate, shared by all its routes; a route may say otherwise in one line:
+Every route has its surface's rate, shared by all routes of the surface; a route may set another one:
 
     @router.post("/login")
-    @limit("sign_in")                  # the setting RATE_LIMIT_SIGN_IN, or a name given to `register_limit`;
-                                       # all routes of one name share what it allows
+    @limit("sign_in")                  # the setting RATE_LIMIT_SIGN_IN, or a name registered by `register_limit`;
+                                       # all routes with this name share one limit
     async def login(…): ...
 
-    @limit("5/minute")                 # a rate of its own
+    @limit("5/minute")                 # its own rate
     @limit(None)                       # no limit
 
-Requests are counted by the subject of their signed token, else by the client's address. Signing in is counted by the
-address whatever token comes along, because guesses about one account may carry tokens of others; there, a device on
-which an account signed in before counts apart, so that its neighbors on one address cannot lock it out.
+Requests are counted by the subject of their signed token, otherwise by the client's address. Sign-ins are counted by
+address even with a token, because guesses about one account may carry tokens of others. A device on which the account
+signed in before is counted separately, so that other clients behind the same address cannot lock it out.
 """
 
 from collections.abc import Callable
@@ -37,18 +37,18 @@ EXEMPT = frozenset({"/health", "/metrics", "/api/v1/public/health", "/api/v1/pub
 F = TypeVar("F", bound=Callable[..., Any])
 
 BY_NETWORK = frozenset({"auth", "sign_in", "sign_in_request"})
-"""Groups whose requests come from clients that are not signed in, or must not gain by being it."""
+"""Limits of requests from clients that are not signed in, or that must not gain from being signed in."""
 
 _named_rates: dict[str, Callable[[], str]] = {
     name: lambda name=name: getattr(load(HttpSettings), f"rate_limit_{name}")  # type: ignore[misc]
     for name in ("public", "auth", "app", "admin", "sign_in")
 }
 _named_rates["sign_in_request"] = _named_rates["sign_in"]
-"""For routes that ask for a link or a challenge: as many as of those that present a secret, counted apart."""
+"""For routes that request a link or a challenge: the rate of `sign_in`, counted separately."""
 
 
 def limit(rate: str | None) -> Callable[[F], F]:
-    """Limit an endpoint by a rate of its own, by a named one, or not at all; instead of its surface's."""
+    """Limit an endpoint by its own rate or a named one, or not at all, instead of its surface's rate."""
 
     def mark(endpoint: F) -> F:
         endpoint.__limit__ = rate  # type: ignore[attr-defined]
@@ -58,21 +58,21 @@ def limit(rate: str | None) -> Callable[[F], F]:
 
 
 def register_limit(name: str, rate: Callable[[], str]) -> None:
-    """Let `@limit(name)` mean the rate that this function reads, from a module's settings for example."""
+    """Register a function that returns the rate for `@limit(name)`, for example from a module's settings."""
     _named_rates[name] = rate
 
 
 class Limiter:
-    """Counts hits; on Redis where there is one, else in this process."""
+    """Counts hits in Redis if it is configured, otherwise in this process."""
 
     def __init__(self, cache: Cache) -> None:
         self._memory = MemoryCounters()
         self._shared = RedisCounters(cache) if cache else None
 
     async def hit(self, key: str, rate: Rate | str) -> RateLimitResult:
-        """Count one hit of this key, whatever `RATE_LIMIT_SCALE` says, if it is within the rate.
+        """Count one hit of this key if it is within the rate.
 
-        A named rate is scaled. When Redis cannot be asked, the hit is allowed.
+        A named rate is multiplied by `RATE_LIMIT_SCALE`, a `Rate` is not. If Redis is unavailable, the hit is allowed.
         """
         rate = rate if isinstance(rate, Rate) else resolve_rate(rate)
         if self._shared is None:
@@ -80,27 +80,27 @@ class Limiter:
         return await self._shared.hit(key, rate) or RateLimitResult(True, rate.times, rate.times, rate.seconds, 0)
 
     async def require(self, key: str, rate: Rate | str) -> None:
-        """Count one hit. Raises `TooManyRequests` when the rate is used up."""
-        verdict = await self.hit(key, rate)
-        if not verdict.allowed:
-            raise TooManyRequests(retry_after=verdict.retry_after)
+        """Count one hit. Raises `TooManyRequests` if the rate is exceeded."""
+        result = await self.hit(key, rate)
+        if not result.allowed:
+            raise TooManyRequests(retry_after=result.retry_after)
 
 
 def resolve_rate(text: str) -> Rate:
-    """The rate of this name or notation, times `RATE_LIMIT_SCALE`."""
+    """The rate of this name or notation, multiplied by `RATE_LIMIT_SCALE`."""
     notation = text if "/" in text else _named_rates[text]()
     return Rate.parse(notation).scaled(load(HttpSettings).scale)
 
 
 class RateLimitRule(Struct, frozen=True):
-    """What a route's requests are counted under, and how many may come. Routes of one group share the count."""
+    """The rate limit of a route. Routes of one group share the count."""
 
     group: str
     rate: Rate
 
 
 def get_rate_limit_rule(path: str, endpoint: Any) -> RateLimitRule | None:
-    """The rule of a route, decided once when the routes are put into the table; None when it is not limited."""
+    """The rule of a route, determined once when the dispatch table is built; None if the route is not limited."""
     text = getattr(endpoint, "__limit__", "")
     if text is None or (text == "" and path in EXEMPT):
         return None
@@ -114,9 +114,9 @@ def get_rate_limit_rule(path: str, endpoint: Any) -> RateLimitRule | None:
 
 
 async def enforce(rule: RateLimitRule, scope: Scope) -> str | None:
-    """Count a request; its answer gets `X-RateLimit-*`. Raises `TooManyRequests`.
+    """Count a request; its response gets the `X-RateLimit-*` headers. Raises `TooManyRequests`.
 
-    Gives back the subject that it was counted by; None when that was the address.
+    Returns the subject that it was counted by; None if it was counted by address.
     """
     authenticator = getattr(scope["app"].state, "authenticator", None)
     if authenticator is None:
@@ -132,7 +132,7 @@ async def enforce(rule: RateLimitRule, scope: Scope) -> str | None:
 
 
 async def count_failure(rule: RateLimitRule, scope: Scope) -> None:
-    """Count a failed authentication by address as well. Raises `TooManyRequests`."""
+    """Also count a failed authentication by address. Raises `TooManyRequests`."""
     await _count(rule, _address_key(rule, scope), scope)
 
 
@@ -142,10 +142,10 @@ def _address_key(rule: RateLimitRule, scope: Scope) -> str:
 
 
 async def _count(rule: RateLimitRule, key: str, scope: Scope) -> None:
-    verdict = await scope["app"].state.limiter.hit(key, rule.rate)
-    scope["state"]["rate_limit"] = verdict
-    if not verdict.allowed:
+    result = await scope["app"].state.limiter.hit(key, rule.rate)
+    scope["state"]["rate_limit"] = result
+    if not result.allowed:
         from undercroft.core.telemetry.metrics import RATE_LIMITED
 
         RATE_LIMITED.labels(rule.group).inc()
-        raise TooManyRequests(retry_after=verdict.retry_after)
+        raise TooManyRequests(retry_after=result.retry_after)

@@ -1,12 +1,12 @@
-"""Paths of this site, told from what a browser would take for another one."""
+"""Detect paths that a browser would resolve to another site."""
 
 MAX_PATH_LENGTH = 2000
 
 
 def is_local_path(path: str) -> bool:
-    """Whether a browser that is sent there stays on this site.
+    """Whether a redirect to this path stays on this site.
 
-    Browsers take `//host` and `/\\host` for other sites and leave out tabs and line ends before they look.
+    Browsers treat `//host` and `/\\host` as other sites and remove tabs and line ends before they parse a URL.
     """
     is_path = path.startswith("/") and not path.startswith("//") and "\\" not in path
     return is_path and len(path) <= MAX_PATH_LENGTH and path.isascii() and path.isprintable() and " " not in path

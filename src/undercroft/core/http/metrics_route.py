@@ -1,4 +1,4 @@
-"""`/metrics`, for the operator alone."""
+"""`/metrics`, for the operator only."""
 
 import hmac
 
@@ -17,7 +17,7 @@ FORWARDING_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 class MetricsForbidden(Forbidden):
     code = "METRICS_FORBIDDEN"
-    message = "Metrics are for this machine only; with METRICS_TOKEN set, for whoever sends it as a bearer token."
+    message = "Metrics are available from this machine only. Set METRICS_TOKEN to read them with a bearer token."
 
 
 @limit(None)
@@ -39,7 +39,7 @@ def _require_operator(request: Request) -> None:
 
 
 def _is_local(request: Request) -> bool:
-    """Sent from this machine itself: a proxy here would make everybody look local, so none may be involved."""
+    """Whether this machine sent the request. A local proxy would make every client look local, so none is accepted."""
     address = parse_address(request.client.host) if request.client else None
     return (
         address is not None and address.is_loopback and not any(name in request.headers for name in FORWARDING_HEADERS)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid 3.1, in a stable order, with our errors, readable ids and the security schemes."""
+"""The OpenAPI 3.1 document, in stable order, with error responses, readable operation ids and security schemes."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 ERROR_BODY: dict[str, Any] = {
     "title": "ErrorBody",
-    "description": "The shape of every error.",
+    "description": "Body of every error response.",
     "type": "object",
     "required": ["error", "request_id", "timestamp"],
     "properties": {
@@ -46,41 +46,47 @@ ERROR_BODY: dict[str, Any] = {
             "type": "object",
             "required": ["code", "message", "details"],
             "properties": {
-                "code": {"type": "string", "description": "For programs; never changes.", "pattern": "^[A-Z0-9_]+$"},
-                "message": {"type": "string", "description": "For people."},
-                "details": {"description": "More, by code.", "anyOf": [{"type": "object"}, {"type": "null"}]},
+                "code": {"type": "string", "description": "Stable error code for programs.", "pattern": "^[A-Z0-9_]+$"},
+                "message": {"type": "string", "description": "Error message for users."},
+                "details": {
+                    "description": "More data, by code.",
+                    "anyOf": [{"type": "object"}, {"type": "null"}],
+                },
             },
         },
-        "request_id": {"type": ["string", "null"], "description": "To be named when asking for help."},
+        "request_id": {"type": ["string", "null"], "description": "Request ID to include when you contact support."},
         "timestamp": {"type": "string", "format": "date-time"},
     },
 }
 RATE_HEADERS: dict[str, Any] = {
     "X-RateLimit-Limit": {"description": "Requests allowed per window.", "schema": {"type": "integer"}},
-    "X-RateLimit-Remaining": {"description": "Requests left.", "schema": {"type": "integer"}},
-    "X-RateLimit-Reset": {"description": "Seconds until the window has passed.", "schema": {"type": "integer"}},
+    "X-RateLimit-Remaining": {"description": "Requests left in the window.", "schema": {"type": "integer"}},
+    "X-RateLimit-Reset": {"description": "Seconds until the window ends.", "schema": {"type": "integer"}},
 }
-HEADERS = {**RATE_HEADERS, "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+HEADERS = {
+    **RATE_HEADERS,
+    "Retry-After": {"description": "Seconds before a retry.", "schema": {"type": "integer"}},
+}
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Send a request that may have been carried out again with the same key: it is done once, and "
-    "answered again with `Idempotency-Replayed: true`.",
+    "description": "Unique key of the operation. Retry a request with the same key: it is executed once, and a retry "
+    "returns the stored response with `Idempotency-Replayed: true`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 TEAM_ID: dict[str, Any] = {
     "name": "X-Team-ID",
     "in": "header",
     "required": False,
-    "description": "The team to work in; the personal one when left out. An API key of a team works in that one.",
+    "description": "Current team; the user's personal team by default. A team API key always uses its own team.",
     "schema": {"type": "string", "format": "uuid"},
 }
 IF_MATCH: dict[str, Any] = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The `ETag` that was read: 412 when it has changed since.",
+    "description": "The `ETag` of the version that was read. Returns 412 if the resource has changed since.",
     "schema": {"type": "string", "maxLength": 1000, "pattern": r'^(\*|(W/)?"[0-9]+"(, (W/)?"[0-9]+")*)$'},
     "example": '"3"',
 }
@@ -88,7 +94,7 @@ IF_NONE_MATCH: dict[str, Any] = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "description": "The `ETag` of the response that the client has: 304 when it is still current.",
+    "description": "The `ETag` of a cached response. Returns 304 if it is still current.",
     "schema": {"type": "string"},
     "example": '"3"',
 }
@@ -96,22 +102,22 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An access token or an API key. When it is sent, the cookie is not looked at.",
+        "description": "Access token or API key. Takes precedence over the session cookie.",
     },
     "session": {
         "type": "apiKey",
         "in": "cookie",
         "name": "__Host-uc_session",
-        "description": "The session cookie; unsafe requests need `X-CSRF-Token` too.",
+        "description": "Session cookie; unsafe methods also require the header `X-CSRF-Token`.",
     },
 }
-PASSWORD_TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105 - an address
+PASSWORD_TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105 - a path
 EXAMPLE_FIELD_ERRORS = {"fields": [{"field": "body.email", "message": "Field required", "type": "missing"}]}
 METHOD_ORDER = ("get", "head", "post", "put", "patch", "delete", "options", "trace")
 
 
 def operation_id(route: APIRoute) -> str:
-    """`projects.list` for `list_projects` under the tag Projects."""
+    """The operation id: `projects.list` for `list_projects` with the tag Projects."""
     tag = _slug(str(route.tags[0])) if route.tags else ""
     if not tag:
         return route.name
@@ -120,12 +126,12 @@ def operation_id(route: APIRoute) -> str:
 
 
 def _noun_forms(noun: str) -> tuple[str, ...]:
-    """`boxes`, `box`; `entries`, `entry`."""
+    """The plural and possible singulars of a tag: `boxes`, `box`; `entries`, `entry`."""
     return noun, noun.removesuffix("s"), noun.removesuffix("es"), f"{noun.removesuffix('ies')}y"
 
 
 def build_openapi(app: "Api") -> dict[str, Any]:
-    """The whole document. Raises `CodeError` when two operations have the same id."""
+    """Build the document. Raises `CodeError` if two operations have the same id."""
     routes = [route for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
     _require_unique_ids(routes)
     used = [str(tag) for route in routes for tag in route.tags]
@@ -157,7 +163,7 @@ def _security_schemes(with_password: bool) -> dict[str, Any]:
     if not with_password:
         return SECURITY_SCHEMES
     flow = {"tokenUrl": load(CoreSettings).public_url + PASSWORD_TOKEN_PATH, "scopes": {}}
-    description = "Sign in with address and password, to try things from here."
+    description = "Sign in with email and password to try requests in the documentation."
     return SECURITY_SCHEMES | {"password": {"type": "oauth2", "description": description, "flows": {"password": flow}}}
 
 
@@ -177,7 +183,7 @@ def _add_idempotency(operation: dict[str, Any], route: APIRoute) -> None:
 
 
 def _add_common_responses(operation: dict[str, Any], route: APIRoute, schemes: dict[str, Any]) -> None:
-    """Add what every operation has: its errors, its limits, who may call it."""
+    """Add what every operation has: error responses, rate limit headers and security."""
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
@@ -197,7 +203,7 @@ def _add_common_responses(operation: dict[str, Any], route: APIRoute, schemes: d
 
 
 def _add_headers(operation: dict[str, Any], route: APIRoute) -> None:
-    """Headers that a request may say more by; what is wrong with them is told like everything else."""
+    """Add optional request headers. They are not endpoint parameters, because each guard reads them itself."""
     works_in_a_team = not getattr(route.endpoint, "__self_only__", True) and "{team_id}" not in route.path_format
     for header, is_read in ((TEAM_ID, works_in_a_team), (IF_MATCH, depends_on(route, if_match))):
         if is_read:
@@ -205,12 +211,12 @@ def _add_headers(operation: dict[str, Any], route: APIRoute) -> None:
 
 
 def _add_not_modified(operation: dict[str, Any]) -> None:
-    """What a response with an ETag brings with it: see `core.http.conditional.NotModified`."""
+    """Add `If-None-Match` and 304 to a response with an ETag; see `core.http.conditional.NotModified`."""
     tag = operation["responses"].get("200", {}).get("headers", {}).get("ETag")
     if tag is not None:
         operation.setdefault("parameters", []).append(IF_NONE_MATCH)
         operation["responses"]["304"] = {
-            "description": "The client has the current response.",
+            "description": "The cached response is still current.",
             "headers": {"ETag": tag},
         }
         operation["responses"] = dict(sorted(operation["responses"].items()))
@@ -242,8 +248,8 @@ def _require_unique_ids(routes: list[APIRoute]) -> None:
         )
         where = f"{'/'.join(sorted(route.methods or ()))} {route.path_format}"
         if name in seen:
-            said = f"{seen[name]} and {where} are both called {name!r} in the schema. Rename one of the functions."
-            raise CodeError(said, at=route.endpoint)
+            message = f"{seen[name]} and {where} have the same operation id {name!r}. Rename one of the functions."
+            raise CodeError(message, at=route.endpoint)
         seen[name] = where
 
 

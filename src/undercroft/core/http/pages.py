@@ -1,6 +1,6 @@
-"""HTML pages: templates of modules in one look, without scripts, under a strict policy.
+"""HTML pages from the modules' templates, without scripts and with a strict Content-Security-Policy.
 
-A module keeps its templates in a folder and says so in its `pages.py`:
+A module registers its template folder in its `pages.py`:
 
     add_templates(Path(__file__).parent / "templates")
 
@@ -8,7 +8,7 @@ A module keeps its templates in a folder and says so in its `pages.py`:
     async def verify_email_page(request: Request, token: str = "") -> Response:
         return email_link_page(request, "verify_email.html", token=token)
 
-Templates extend `base.html`. One with the same name in a folder added with `override=True` is used instead.
+Templates extend `base.html`. A template with the same name in a folder added with `override=True` replaces it.
 """
 
 from functools import lru_cache
@@ -44,7 +44,7 @@ _folders: list[Path] = [HERE / "templates"]
 
 
 def add_templates(folder: Path, *, override: bool = False) -> None:
-    """Look for templates in this folder as well; before all others when it overrides."""
+    """Add a template folder, in front of all others if it overrides."""
     if folder in _folders:
         return
     _folders.insert(0 if override else len(_folders), folder)
@@ -52,25 +52,25 @@ def add_templates(folder: Path, *, override: bool = False) -> None:
 
 
 def set_sign_in_page(path: str) -> None:
-    """Let pages that ask for a sign-in lead there, with the address that was wanted as `next`."""
+    """Set the path of the sign-in page. Pages that require a sign-in link to it, with the requested path as `next`."""
     global _sign_in_page
     _sign_in_page = path
 
 
 @lru_cache(maxsize=1)
 def environment() -> "Environment":
-    """The templates of everybody; everything is escaped, a name that is not given is an error."""
+    """The Jinja environment of all templates, with autoescaping; an undefined variable is an error."""
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
+    env = Environment(
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in _folders]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["stylesheet"] = asset_url(CORE_ASSETS / "pages.css")
-    return made
+    env.globals["stylesheet"] = asset_url(CORE_ASSETS / "pages.css")
+    return env
 
 
 def build_csp(**changes: str) -> str:
@@ -88,23 +88,23 @@ def render_page(
     csp: str | None = None,
     **context: Any,
 ) -> HTMLResponse:
-    """Render a template as the answer; `app_name` is always there. Raises what Jinja raises."""
+    """Render a template as the response; `app_name` is always defined. Raises Jinja's errors."""
     body = environment().get_template(_name).render(app_name=load(CoreSettings).app_name, **context)
     return HTMLResponse(body, status, {"Content-Security-Policy": csp or build_csp(), **(headers or {})})
 
 
 def email_link_page(_request: Request, _name: str, *, status: int = 200, **context: Any) -> HTMLResponse:
-    """A page behind a mailed link: nothing keeps it, and no other site learns its address."""
+    """Render a page that an email links to. It is not cached, and its URL is not sent as referrer."""
     return render_page(_request, _name, status=status, headers=EMAIL_LINK_HEADERS, **context)
 
 
 def sign_in_link(wanted: str) -> str:
-    """The address of the sign-in page that leads on to a path of ours; empty where there is no such page."""
+    """The URL of the sign-in page that continues to a path of this site; empty if there is no sign-in page."""
     return f"{_sign_in_page}?{urlencode({'next': wanted})}" if _sign_in_page else ""
 
 
 class Action(Struct, frozen=True):
-    """A next step that a page offers; the first of several is the obvious one."""
+    """A link to a next step. The first of several is the primary one."""
 
     label: str
     href: str
@@ -113,12 +113,12 @@ class Action(Struct, frozen=True):
 def result_page(
     request: Request, title: str, text: str, *actions: Action, template: str = "result.html", **context: Any
 ) -> HTMLResponse:
-    """What a form led to, and what the user can do next. `template` extends `result.html`."""
+    """Render the result of a form and the next steps. `template` extends `result.html`."""
     return email_link_page(request, template, title=title, text=text, actions=actions, failed=False, **context)
 
 
 def failure_page(request: Request, error: AppError, title: str, *actions: Action) -> HTMLResponse:
-    """Why a form led to nothing, in the error's status and with its headers, and what the user can do instead."""
+    """Render the error of a form with its status and headers, and the next steps."""
     response = email_link_page(
         request, "result.html", status=error.status, title=title, text=error.text, actions=actions, failed=True
     )
@@ -127,7 +127,7 @@ def failure_page(request: Request, error: AppError, title: str, *actions: Action
 
 
 def error_page(error: AppError, scope: Scope) -> tuple[bytes, dict[str, str]]:
-    """An error for a browser: the page and the headers it needs."""
+    """The HTML page of an error and its headers."""
     request_id = scope.get("state", {}).get("request_id")
     sign_in = sign_in_link(scope["path"])
     response = render_page(

@@ -1,4 +1,4 @@
-"""Lists in pages: by number with a total, or by a cursor without one.
+"""Paginated lists: by page number with a total count, or by cursor without one.
 
 class ProjectQuery(ListQuery):
     sortable = ("created_at", "name")
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 MAX_SIZE = 100
 MAX_PAGE = 1_000_000_000
-"""With pages of 100 rows, far below what PostgreSQL's OFFSET can hold."""
+"""Far below the maximum of PostgreSQL's OFFSET with pages of 100 rows."""
 
 CURSOR_PATTERN = "^A[Q-Za-f][A-Za-z0-9_-]{30}$"
 
@@ -45,72 +45,74 @@ _MICROSECOND = timedelta(microseconds=1)
 
 class InvalidCursor(Unprocessable):
     code = "INVALID_CURSOR"
-    message = "This cursor is not one of ours; take `next_cursor` as it was given, or begin without."
+    message = "The cursor is invalid. Use `next_cursor` of the previous response, or omit it to start over."
 
 
 class PageNumberQuery(Schema):
-    """`page` and `size` of an offset listing."""
+    """`page` and `size` of an offset page."""
 
-    page: int = Field(1, ge=1, le=MAX_PAGE, description="Counted from 1.")
-    size: int = Field(20, ge=1, le=MAX_SIZE, description="How many on a page.")
+    page: int = Field(1, ge=1, le=MAX_PAGE, description="Page number, starting at 1.")
+    size: int = Field(20, ge=1, le=MAX_SIZE, description="Items per page.")
 
 
 class PageQuery(PageNumberQuery):
-    """The same, and `q` and `sort`."""
+    """`page`, `size`, `q` and `sort` of an offset page."""
 
     sortable: ClassVar[tuple[str, ...]] = ()
 
-    q: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$", description="Search for this text.")
+    q: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$", description="Search text.")
     sort: str | None = Field(
-        None, max_length=64, description="A field's name; `-name` is descending. Cursors always go by `-created_at`."
+        None,
+        max_length=64,
+        description="Field to sort by; `-name` is descending. Cursor pages use `-created_at`.",
     )
 
     @field_validator("q")
     @classmethod
     def _normalize_q(cls, value: str | None) -> str | None:
-        """In the form in which text is kept: what was typed once is found by typing it again."""
+        """Normalize the search text like stored text, so that both match."""
         return normalize_unicode(value) or None if value else None
 
     @property
     def checked_sort(self) -> str | None:
-        """`sort`, when it names one of `sortable`. Raises `UnknownSort`, which lists them."""
+        """`sort` if it is one of `sortable`. Raises `UnknownSort`, which lists them."""
         return checked_sort(self.sort, self.sortable)
 
 
 class CursorQuery(PageNumberQuery):
-    """`page` and `size`, and `cursor` and `limit` of a keyset listing; those win when either is given."""
+    """`page` and `size`, or `cursor` and `limit` of a cursor page, which take precedence."""
 
     cursor: str | None = Field(
         None,
         max_length=64,
-        description="`next_cursor` of the answer before.",
+        description="`next_cursor` of the previous response.",
         json_schema_extra={"pattern": CURSOR_PATTERN},
     )
-    limit: int | None = Field(None, ge=1, le=MAX_SIZE, description="How many after the cursor; 20 when left out.")
+    limit: int | None = Field(None, ge=1, le=MAX_SIZE, description="Items per cursor page; 20 by default.")
 
     @property
     def uses_cursor(self) -> bool:
-        """Whether a stretch after a cursor is asked for, instead of a page."""
+        """Whether the client requests a cursor page instead of an offset page."""
         return self.cursor is not None or self.limit is not None
 
     @property
     def position(self) -> Position | None:
-        """Where to go on; None at the beginning. Raises `InvalidCursor`."""
+        """The position after which to continue; None at the beginning. Raises `InvalidCursor`."""
         return decode_cursor(self.cursor) if self.cursor is not None else None
 
 
 class ListQuery(PageQuery, CursorQuery):
-    """Everything that a listing may be asked for."""
+    """All query parameters of a list."""
 
 
 class Page(Schema, Generic[T]):
-    """One page of an offset listing."""
+    """An offset page."""
 
     items: list[T]
-    total: int = Field(ge=0, description="How many there are on all pages.")
+    total: int = Field(ge=0, description="Number of items on all pages.")
     page: int = Field(ge=1)
     size: int = Field(ge=1, le=MAX_SIZE)
-    pages: int = Field(ge=0, description="How many pages there are.")
+    pages: int = Field(ge=0, description="Number of pages.")
 
     @classmethod
     def of(cls, items: Sequence[T], *, total: int, page: int, size: int) -> Self:
@@ -118,19 +120,19 @@ class Page(Schema, Generic[T]):
 
 
 class CursorPage(Schema, Generic[T]):
-    """One stretch of a keyset listing."""
+    """A cursor page."""
 
     items: list[T]
-    next_cursor: str | None = Field(description="Given as `cursor`, asks for what follows; null at the end.")
+    next_cursor: str | None = Field(description="Value of `cursor` for the next page; null on the last page.")
 
 
 def pages(total: int, size: int) -> int:
-    """How many pages of this size hold so many rows."""
+    """The number of pages of this size for so many rows."""
     return -(-total // size)
 
 
 def checked_sort(sort: str | None, sortable: Sequence[str]) -> str | None:
-    """`sort`, when its field is among these. Raises `UnknownSort`, which lists them."""
+    """`sort` if its field is in `sortable`. Raises `UnknownSort`, which lists them."""
     if not sort:
         return None
     if sort.removeprefix("-") not in sortable:
@@ -139,7 +141,7 @@ def checked_sort(sort: str | None, sortable: Sequence[str]) -> str | None:
 
 
 def encode_cursor(position: Position | None) -> str | None:
-    """A position as an opaque text of 32 letters; None for none. For rows made from 1900 to 4183."""
+    """A position as an opaque text of 32 characters; None for None. `created_at` must be from 1900 to 4183."""
     if position is None:
         return None
     microseconds = (position.created_at - _EPOCH) // _MICROSECOND
@@ -147,9 +149,9 @@ def encode_cursor(position: Position | None) -> str | None:
 
 
 def decode_cursor(cursor: str) -> Position:
-    """The position that a cursor stands for. Raises `InvalidCursor`.
+    """The position of a cursor. Raises `InvalidCursor`.
 
-    Cursors are not signed: one made up only names another place in a list that its caller may see anyway.
+    Cursors are not signed: a forged one only addresses another position in a list that the caller may read anyway.
     """
     if not _CURSOR.fullmatch(cursor):
         raise InvalidCursor

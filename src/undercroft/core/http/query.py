@@ -1,12 +1,12 @@
-"""A route's query parameters as one model, read in one step.
+"""Read a route's query parameters as one model.
 
     ProjectQueryDep = Annotated[ProjectQuery, query(ProjectQuery)]
 
     @router.get("")
     async def list_projects(query: ProjectQueryDep, …): ...
 
-FastAPI's own `Query()` model costs as much per field as a single parameter does, about 6 us each; this costs that once.
-The schema lists the fields all the same.
+FastAPI's own `Query()` models cost as much per field as single parameters, about 6 us each; this costs that once. The
+OpenAPI schema still lists each field.
 """
 
 from typing import Any, TypeVar, get_origin
@@ -22,9 +22,9 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def query(model: type[M]) -> Any:
-    """A dependency that reads this model from the query. Raises `RequestValidationError`.
+    """A dependency that reads this model from the query string. Raises `RequestValidationError`.
 
-    Of a parameter given twice the last counts, unless its field is a list. Unknown ones are ignored.
+    If a parameter is repeated, the last value counts unless its field is a list. Unknown parameters are ignored.
     """
     lists = [name for name, field in model.model_fields.items() if get_origin(field.annotation) is list]
 
@@ -37,14 +37,14 @@ def query(model: type[M]) -> Any:
             return model.model_validate(given)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False, include_input=False)
-            raise RequestValidationError([{**fault, "loc": ("query", *fault["loc"])} for fault in errors]) from None
+            raise RequestValidationError([{**each, "loc": ("query", *each["loc"])} for each in errors]) from None
 
     read.query_model = model  # type: ignore[attr-defined]
     return Depends(read)
 
 
 def get_query_models(route: APIRoute) -> list[type[BaseModel]]:
-    """The models of the query parameters that a route reads."""
+    """The query models of a route and its dependencies."""
     return [call.query_model for call in dependency_calls(route) if hasattr(call, "query_model")]
 
 

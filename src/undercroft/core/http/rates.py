@@ -1,4 +1,4 @@
-"""`60/minute` as a value."""
+"""Rates such as `60/minute`."""
 
 import re
 from functools import lru_cache
@@ -10,7 +10,7 @@ _NOTATION = re.compile(r"(\d{1,9})\s*/\s*(?:(\d{1,5})\s*)?(second|minute|hour|da
 
 
 class Rate(Struct, frozen=True):
-    """At most `times` in any `seconds`."""
+    """At most `times` hits in any `seconds`."""
 
     times: int
     seconds: int
@@ -18,14 +18,14 @@ class Rate(Struct, frozen=True):
     @staticmethod
     @lru_cache(maxsize=256)
     def parse(text: str) -> "Rate":
-        """Read `60/minute` or `5/10 seconds`. Raises `ValueError` saying how it is written."""
+        """Parse `60/minute` or `5/10 seconds`. Raises `ValueError` with the expected format."""
         match = _NOTATION.fullmatch(text.strip())
         if match is None or int(match[1]) < 1 or match[2] == "0":
-            raise ValueError(f"{text!r} is not a limit: write 60/minute, 5/10 seconds, 1000/hour or 10000/day")
+            raise ValueError(f"{text!r} is not a rate: use 60/minute, 5/10 seconds, 1000/hour or 10000/day")
         return Rate(int(match[1]), int(match[2] or 1) * PERIODS[match[3].lower()])
 
     def scaled(self, factor: float) -> "Rate":
-        """The same with `times` multiplied; never less than one."""
+        """The rate with `times` multiplied by a factor, at least 1."""
         return Rate(max(1, round(self.times * factor)), self.seconds)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What runs for a route once it is found: FastAPI's handler, without the layers that our stack replaces."""
+"""The ASGI application of a route: FastAPI's handler without the layers that the middleware stack replaces."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ from undercroft.core.http.middleware.body_limit import BodyLimit
 
 
 def build_app(route: Route) -> ASGIApp:
-    """The ASGI application that answers for a route."""
+    """The ASGI application that handles a route."""
     if not isinstance(route, APIRoute):
         return route.app
     app = _plain_app(route) if _is_plain(route) else _handler_app(route)
@@ -27,17 +27,17 @@ def build_app(route: Route) -> ASGIApp:
 
 
 def _with_idempotency(route: APIRoute, plain: ASGIApp) -> ASGIApp:
-    """Requests with `Idempotency-Key` go another way, which is made when the first one comes."""
-    other: ASGIApp | None = None
+    """Requests with `Idempotency-Key` use another application, which is built on the first such request."""
+    idempotent: ASGIApp | None = None
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        nonlocal other
+        nonlocal idempotent
         if HEADER not in scope["state"]["request_headers"] or not _supports_idempotency(scope):
             await plain(scope, receive, send)
             return
-        if other is None:
-            other = _idempotent_app(route)
-        await other(scope, receive, send)
+        if idempotent is None:
+            idempotent = _idempotent_app(route)
+        await idempotent(scope, receive, send)
 
     return app
 
@@ -47,7 +47,7 @@ def _supports_idempotency(scope: Scope) -> bool:
 
 
 def _idempotent_app(route: APIRoute) -> ASGIApp:
-    """What `_handler_app` does, with the answer kept before the transaction commits: see `core.http.idempotency`."""
+    """Like `_handler_app`, but store the response before the transaction commits: see `core.http.idempotency`."""
     from undercroft.core.http.idempotency.attempt import IdempotencyAttempt, Replay, add_claim_dependency
 
     handle, secret = add_claim_dependency(route).get_route_handler(), is_secret(route)
@@ -78,9 +78,9 @@ def _idempotent_app(route: APIRoute) -> ASGIApp:
 
 
 def _handler_app(route: APIRoute) -> ASGIApp:
-    """What FastAPI's `request_response` does, with a strict request and without a second exception layer.
+    """Like FastAPI's `request_response`, with strict JSON and without its exception middleware.
 
-    Function-scoped dependencies end before the answer leaves, all others after it.
+    Function-scoped dependencies end before the response is sent, all others after it.
     """
     handle = route.get_route_handler()
 
@@ -97,7 +97,7 @@ def _handler_app(route: APIRoute) -> ASGIApp:
 
 
 def _plain_app(route: APIRoute) -> ASGIApp:
-    """For an endpoint that takes nothing and gives a finished response, there is nothing to solve or to encode."""
+    """For an endpoint without parameters that returns a `Response`: no dependencies to solve, nothing to serialize."""
     endpoint = cast(Callable[[], Awaitable[Response]], route.endpoint)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""The router of all modules: it knows its surface, and a surface knows its guard."""
+"""The router class of all modules, which declares its surface and adds the surface's guards."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,7 +12,7 @@ from undercroft.core.http.lazy_route import LazyRoute
 
 
 class Surface(StrEnum):
-    """Where routes live and who reaches them."""
+    """Groups of routes with a common URL prefix and guard."""
 
     PUBLIC = "public"
     AUTH = "auth"
@@ -38,22 +38,21 @@ class Surface(StrEnum):
 
 
 class Router(APIRouter):
-    """An `APIRouter` that declares its surface: `app` routes need a principal, `admin` routes an administrator, and
-    `auth` routes are closed to API keys.
+    """An `APIRouter` that declares its surface: `app` routes require a principal, `admin` routes an administrator, and
+    `auth` routes refuse API keys.
 
-    The guard is put in front of every route, so that one without it cannot be written:
+    The guard is added to every route, so that a route without it cannot be written:
 
         router = Router(surface="app", prefix="/projects", tag="Projects")
 
-    A route on `app` declares the permission that it needs by `require_permission`. Routes that are about whoever asks
-    say `self_only` instead, or `team_independent` when they are not about the current team either. A test walks all
-    routes.
+    A route on `app` declares its permission by `require_permission`. Routes about the current user set `self_only`
+    instead, or `team_independent` if they do not depend on the current team either. A test checks all routes.
 
-    `root` is for pages and well-known documents outside `/api`; such a router's routes stay out of the schema unless
-    it says `include_in_schema=True`.
+    `root` is for pages and well-known documents outside `/api`; its routes are not in the OpenAPI schema unless the
+    router sets `include_in_schema=True`.
 
-    A team may close itself to sessions without a second factor. Personal routes stay open then, as those of other
-    surfaces do.
+    A team may require a second factor. Team-independent routes and other surfaces stay available to sessions without
+    one.
     """
 
     def __init__(

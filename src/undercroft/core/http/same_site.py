@@ -1,4 +1,4 @@
-"""Whether a request was sent by a page of ours, as far as a browser tells."""
+"""Detect requests that were sent by a page of this site."""
 
 from urllib.parse import urlsplit
 
@@ -8,14 +8,15 @@ from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, load
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""The methods that change nothing (RFC 9110, 9.2.1)."""
+"""Methods that change nothing (RFC 9110, 9.2.1)."""
 
 
 def same_site(request: Request) -> bool:
-    """True when the browser says that a page of this origin, or of one named in CORS_ORIGINS, sent the request.
+    """Whether the browser reports that a page of this origin, or of an origin in CORS_ORIGINS, sent the request.
 
-    `Sec-Fetch-Site` decides where it is sent (current browsers, over https or on this machine); else `Origin` must be
-    this server's, PUBLIC_URL's or a named one. Neither of them, or `Origin: null` alone, is False.
+    `Sec-Fetch-Site` decides if it is sent (current browsers, over https or on localhost); otherwise `Origin` must be
+    this server's origin, that of PUBLIC_URL or a configured one. If both are missing or `Origin` is null, returns
+    False.
     """
     site = request.headers.get("sec-fetch-site")
     if site == "same-origin":

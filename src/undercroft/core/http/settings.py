@@ -1,4 +1,4 @@
-"""What the outside may do to this server: origins, hosts, proxies, sizes, times and limits."""
+"""Settings of the HTTP server: origins, hosts, proxies, sizes, timeouts and rate limits."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def _check_origin(value: str) -> str:
     if value != "*" and (
         parts.scheme not in ("http", "https") or not parts.netloc or value.endswith("/") or parts.path
     ):
-        raise ValueError(f"{value!r} is not an origin: write https://app.example.com, without a path, or *")
+        raise ValueError(f"{value!r} is not an origin: use https://app.example.com, without a path, or *")
     return value.lower()
 
 
@@ -34,7 +34,7 @@ def _check_network(value: str) -> str:
     try:
         return str(ip_network(value, strict=False))
     except ValueError:
-        raise ValueError(f"{value!r} is not an address or network: write 10.0.0.0/8 or 192.0.2.1") from None
+        raise ValueError(f"{value!r} is not an address or network: use 10.0.0.0/8 or 192.0.2.1") from None
 
 
 def _check_rate(value: str) -> str:
@@ -52,36 +52,38 @@ class HttpSettings(SettingsBase):
 
     cors_origins: Origins = Field(
         (),
-        description="Origins of browsers' pages that may call the API, separated by commas: https://app.example.com. "
-        "`*` allows all, without cookies.",
+        description="Origins whose pages may call the API (CORS), separated by commas: https://app.example.com. "
+        "`*` allows all origins, without cookies.",
     )
     allowed_hosts: Hosts = Field(
         (),
-        description="Host names that are answered, separated by commas; `*.example.com` for all below. Empty means the "
-        "host of PUBLIC_URL in production, and addresses and localhost as well in development.",
+        description="Accepted host names, separated by commas; `*.example.com` for all subdomains. If empty, the "
+        "host of PUBLIC_URL; in development also IP addresses and localhost.",
     )
     trusted_proxies: Networks = Field(
-        (), description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed: 10.0.0.0/8."
+        (), description="Addresses or networks of proxies that set X-Forwarded-For and X-Forwarded-Proto: 10.0.0.0/8."
     )
-    max_body_size: int = Field(1_048_576, ge=1024, description="The largest request body, in bytes.")
-    request_timeout: float = Field(30, gt=0, description="Seconds until an answer must have begun.")
-    compression_min_size: int = Field(1024, ge=0, description="Bytes from which answers are compressed.")
-    compression: bool = Field(True, description="Compress answers (brotli, gzip); off when a proxy in front does it.")
+    max_body_size: int = Field(1_048_576, ge=1024, description="Maximum size of a request body in bytes.")
+    request_timeout: float = Field(30, gt=0, description="Seconds within which a response must begin.")
+    compression_min_size: int = Field(1024, ge=0, description="Minimum size in bytes of a compressed response.")
+    compression: bool = Field(
+        True, description="Compress responses (brotli, gzip). Turn off if a reverse proxy does it."
+    )
     hsts: str = Field(
         "max-age=31536000; includeSubDomains",
-        description="Strict-Transport-Security in production; `off` leaves it out.",
+        description="Value of Strict-Transport-Security in production; `off` omits the header.",
     )
 
     rate_limit_public: RateText = Field("60/minute", description="Public and root routes, per client address.")
-    rate_limit_auth: RateText = Field("60/minute", description="Routes for signing in and out, per user or address.")
+    rate_limit_auth: RateText = Field("60/minute", description="Sign-in and sign-out routes, per user or address.")
     rate_limit_app: RateText = Field("120/minute", description="Routes of the application, per user.")
-    rate_limit_admin: RateText = Field("120/minute", description="Routes of administrators, per user.")
+    rate_limit_admin: RateText = Field("120/minute", description="Admin routes, per user.")
     rate_limit_sign_in: RateText = Field(
         "5/minute",
-        description="Attempts to sign in over all routes, per address or known device; as many requests for links.",
+        description="Sign-in attempts over all routes, per address or known device; the same rate for requested links.",
     )
     rate_limit_scale: float | None = Field(
-        None, gt=0, description="Multiplies all limits. When empty: 1, in development and tests 100."
+        None, gt=0, description="Factor for all rate limits. If empty: 1, in development and tests 100."
     )
 
     @property
@@ -92,11 +94,11 @@ class HttpSettings(SettingsBase):
 
     def production_errors(self) -> Iterator[str]:
         if "*" in self.allowed_hosts:
-            yield "ALLOWED_HOSTS must name the hosts of this installation; * lets forged Host headers in."
+            yield "ALLOWED_HOSTS must list the hosts of this installation; * accepts forged Host headers."
         if any(network.endswith("/0") for network in self.trusted_proxies):
-            yield "TRUSTED_PROXIES must not trust everybody: name the networks of your proxies."
+            yield "TRUSTED_PROXIES must not trust every address: list the networks of your proxies."
         if self.rate_limit_scale is not None and self.rate_limit_scale > 10:
-            yield "RATE_LIMIT_SCALE above 10 switches the limits off in effect; set the single limits instead."
+            yield "RATE_LIMIT_SCALE above 10 effectively disables the rate limits; set individual limits instead."
         for origin in self.cors_origins:
             if origin.startswith("http://"):
-                yield f"CORS_ORIGINS names {origin}, which is not encrypted; use https://."
+                yield f"CORS_ORIGINS contains {origin}, which is not encrypted; use https://."

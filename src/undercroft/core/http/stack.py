@@ -1,17 +1,17 @@
-"""The layers in their fixed order, outermost first.
+"""The middleware stack, outermost first.
 
-1. `RequestContext`   request id, time of arrival, the log's context
+1. `RequestContext`   request id, context of logs and audit
 2. `TrustedProxies`   the client's real address and scheme
 3. `AccessLog`        one line per request
-4. `RequestMetrics`   counts and times
-5. `SecurityHeaders`  on every answer from here on, errors too
-6. `AllowedHosts`     400 for other hosts
-7. `Cors`             preflights, and what pages of other origins may see
-8. `Compression`      whole answers from a minimum size
+4. `RequestMetrics`   counts and durations
+5. `SecurityHeaders`  on every response from here on, including errors
+6. `AllowedHosts`     400 for unknown hosts
+7. `Cors`             preflight requests and CORS headers
+8. `Compression`      complete responses from a minimum size
 9. `BodyLimit`        413
-10. `Timeouts`        504, or 408 when the body did not come
+10. `Timeouts`        504, or 408 if the body did not arrive
 
-Inside follow `ErrorHandler`, FastAPI's exit stack, and the dispatch table with the rate limits.
+Inside follow `ErrorHandler`, FastAPI's exit stack, and the dispatcher with the rate limits.
 """
 
 from starlette.types import ASGIApp
@@ -31,7 +31,7 @@ from undercroft.core.settings import load
 
 
 def stack(app: ASGIApp) -> ASGIApp:
-    """The application inside all layers, as the settings want them."""
+    """Wrap the application in all middleware that the settings enable."""
     settings = load(HttpSettings)
     app = Timeouts(app, settings.request_timeout)
     app = BodyLimit(app, settings.max_body_size)

@@ -1,11 +1,11 @@
-"""Whether a route can widen access, declared at the route.
+"""Reauthentication policy of routes that may widen access, declared at the route.
 
-A stolen session must not become more than it is: what grants more than the caller verified when signing in asks for a
-recent proof. Every route that changes something on behalf of a caller says which of three it is:
+A stolen session must not gain more access than it has: granting more requires a recent reauthentication. Every route
+that changes data on behalf of a caller declares one of three policies:
 
-    dependencies=[require_step_up()]      always asks
-    @step_up_when("the role rises")     the service asks, by `require_recent_authentication`, in these cases
-    @step_up_exempt("It takes access away.")   never asks, and why that is safe
+    dependencies=[require_step_up()]            always required
+    @step_up_when("the role rises")             the service requires it in these cases (`require_recent_authentication`)
+    @step_up_exempt("It takes access away.")    never required, with the reason why that is safe
 """
 
 from collections.abc import Callable
@@ -21,19 +21,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def step_up_when(case: str) -> Callable[[F], F]:
-    """Declare when a route's service asks for a recent proof. Put it under the route's decorator."""
+    """Declare when a route's service requires a recent reauthentication. Put it under the route's decorator."""
     return _declare("__step_up_when__", case)
 
 
 def step_up_exempt(reason: str) -> Callable[[F], F]:
-    """Declare why nobody can do more after a request than before. Put it under the route's decorator."""
+    """Declare why a route grants no access. Put it under the route's decorator."""
     return _declare("__step_up_exempt__", reason)
 
 
 def declares_step_up(route: APIRoute) -> bool:
-    """Whether a route says if it widens access; a test asks this of every one.
+    """Whether a route declares its policy; a test checks every route.
 
-    A route without a principal verifies what the request itself carries, such as a password or a mailed token.
+    A route without a principal verifies the credentials in the request itself, such as a password or an emailed token.
     """
     if not set(route.methods or ()) - SAFE_METHODS or not depends_on(route, current_principal):
         return True
@@ -47,7 +47,7 @@ def declares_step_up(route: APIRoute) -> bool:
 
 def _declare(name: str, text: str) -> Callable[[F], F]:
     if not text:
-        raise ValueError("Say when a proof is required, or why nothing is granted.")
+        raise ValueError("State when reauthentication is required, or why no access is granted.")
 
     def mark(endpoint: F) -> F:
         setattr(endpoint, name, text)

@@ -1,6 +1,6 @@
-"""How the documentation is grouped: every tag says what it holds and under which heading it stands.
+"""Tags of the API documentation, each with a description and a group.
 
-PROJECTS = Tag("Projects", "What a team works on.", group="Product")
+PROJECTS = Tag("Projects", "Projects of a team.", group="Product")
 router = Router(surface="app", prefix="/projects", tag=PROJECTS)
 """
 
@@ -10,7 +10,7 @@ DEFAULT_GROUP = "More"
 
 
 class Tag(str):
-    """The name of a tag, as FastAPI takes it; making one registers it. The last one of a name counts."""
+    """The name of a tag, as FastAPI expects it. Creating a tag registers it; the last one with a name wins."""
 
     __slots__ = ("description", "group")
 
@@ -29,12 +29,12 @@ _registered: dict[str, Tag] = {}
 
 
 def get_tag_names() -> set[str]:
-    """The names of all tags that were made."""
+    """The names of all registered tags."""
     return set(_registered)
 
 
 def build_tags(names: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """OpenAPI's `tags` and the `x-tagGroups` of those names, in the order of their first use."""
+    """OpenAPI's `tags` and `x-tagGroups` for these names, in the order of their first use."""
     tags: list[dict[str, Any]] = []
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):

@@ -1,4 +1,4 @@
-"""Browsers and systems in a User-Agent header (RFC 9110, 10.1.5), by names of ours."""
+"""Detect the browser and operating system in a User-Agent header (RFC 9110, 10.1.5)."""
 
 _SYSTEMS = (
     ("iPhone", "iPhone"),
@@ -21,7 +21,7 @@ _BROWSERS = (
 
 
 def describe_user_agent(user_agent: str) -> str:
-    """Browser and system by names of ours, without a word that the client chose; empty for other programs."""
+    """Browser and system by fixed names, never text from the client; empty for other programs."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
     return f"{browser} on {system}" if browser and system else browser or system or ""

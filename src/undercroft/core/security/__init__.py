@@ -1,1 +1,1 @@
-"""Secrets: tokens, encryption under SECRET_KEY, password hashing off the event loop."""
+"""Tokens, encryption with SECRET_KEY, and password hashing off the event loop."""

@@ -1,4 +1,4 @@
-"""Encryption as a component of the installation's health."""
+"""Health check of encryption."""
 
 from undercroft.core.health import Component
 from undercroft.core.security.keyring import keyring
@@ -7,11 +7,11 @@ PROBE = b"readable again"
 
 
 def crypto_component() -> Component:
-    """Up while what SECRET_KEY seals can be opened again; nobody signs in without it."""
+    """Up while SECRET_KEY encrypts and decrypts; sign-in requires it."""
     ring = keyring("health")
 
     async def check() -> None:
         if ring.decrypt(ring.encrypt(PROBE, context="health"), context="health") != PROBE:
-            raise RuntimeError("what was sealed came back changed")
+            raise RuntimeError("decryption did not return the original plaintext")
 
     return Component("crypto", check, required=True)

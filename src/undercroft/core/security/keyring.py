@@ -1,4 +1,4 @@
-"""Encryption at rest under `SECRET_KEY`, and keys derived from it for one purpose each."""
+"""Encryption at rest with `SECRET_KEY`, and keys derived from it for one purpose each."""
 
 import os
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ KEY_ID_BYTES = 4
 
 
 class DecryptionError(Exception):
-    """The ciphertext was made with another secret or for another context, or it was changed."""
+    """The ciphertext was encrypted with another secret or for another context, or was changed."""
 
 
 class Keyring:
     """AES-256-GCM (NIST SP 800-38D) with keys derived by HKDF-SHA-256 (RFC 5869) from the secrets, newest first.
 
-    A ciphertext is `mark (4) | nonce (12) | sealed`, where the mark tells which secret made it. Earlier secrets decrypt
-    and verify; only the newest encrypts and signs.
+    A ciphertext is `key id (4) | nonce (12) | sealed`, where the key id identifies the secret. Previous secrets only
+    decrypt and verify; the newest one encrypts and signs.
     """
 
     def __init__(self, secrets: Sequence[str], *, purpose: str) -> None:
-        """Raises `ConfigurationError` when there is no secret."""
+        """Raises `ConfigurationError` if there is no secret."""
         usable = [secret for secret in secrets if secret]
         if not usable:
             raise ConfigurationError(
-                "SECRET_KEY is not set. Put what `undercroft keys secret` prints into the environment or .env."
+                "SECRET_KEY is not set. Set it in the environment or .env; `undercroft keys secret` generates it."
             )
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -39,34 +39,34 @@ class Keyring:
         return f"<Keyring of {len(self.keys)}>"
 
     def encrypt(self, plaintext: bytes, *, context: str) -> bytes:
-        """Seal for one context (such as a row's key): another context cannot open it."""
+        """Encrypt for one context (such as a row's key). Decrypting with another context fails."""
         nonce = os.urandom(NONCE_BYTES)
         return self._newest + nonce + self._ciphers[self._newest].encrypt(nonce, plaintext, context.encode())
 
     def decrypt(self, sealed: bytes, *, context: str) -> bytes:
-        """Open what `encrypt` sealed for this context. Raises `DecryptionError`."""
+        """Decrypt a ciphertext of `encrypt` for this context. Raises `DecryptionError`."""
         from cryptography.exceptions import InvalidTag
 
-        mark, nonce, rest = (
+        key_id, nonce, rest = (
             sealed[:KEY_ID_BYTES],
             sealed[KEY_ID_BYTES:][:NONCE_BYTES],
             sealed[KEY_ID_BYTES + NONCE_BYTES :],
         )
-        cipher = self._ciphers.get(mark)
+        cipher = self._ciphers.get(key_id)
         if cipher is None:
-            raise DecryptionError("It was sealed under a secret that is not known here.")
+            raise DecryptionError("The ciphertext was encrypted with an unknown secret.")
         try:
             return cipher.decrypt(nonce, rest, context.encode())
         except (InvalidTag, ValueError):
-            raise DecryptionError("It was changed, or sealed for another context.") from None
+            raise DecryptionError("The ciphertext was changed or encrypted for another context.") from None
 
     def is_current(self, sealed: bytes) -> bool:
-        """Whether the newest secret sealed it; if not, it should be sealed anew."""
+        """Whether the newest secret encrypted it; if not, it should be encrypted again."""
         return sealed[:KEY_ID_BYTES] == self._newest
 
 
 def keyring(purpose: str) -> Keyring:
-    """The keyring of `SECRET_KEY` and `SECRET_KEYS` for one purpose. Raises `ConfigurationError` without a secret."""
+    """The keyring of `SECRET_KEY` and `SECRET_KEYS` for one purpose. Raises `ConfigurationError` if none is set."""
     settings = load(CoreSettings)
     secrets = [settings.secret_key, *settings.secret_keys]
     return Keyring([secret.get_secret_value() for secret in secrets], purpose=purpose)

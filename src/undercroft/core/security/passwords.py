@@ -1,7 +1,7 @@
-"""Passwords: Argon2id (RFC 9106) off the event loop, and what may be chosen as one.
+"""Password hashing with Argon2id (RFC 9106) off the event loop, and the password policy.
 
-Keyboards and systems write the same characters in different forms, so passwords are brought into one form before they
-are hashed (OpaqueString, RFC 8265, 4.2). Hashes of other forms, made before, still verify.
+Keyboards and systems encode the same characters differently, so passwords are normalized before they are hashed
+(OpaqueString, RFC 8265, 4.2). Older hashes of passwords that were not normalized still verify.
 """
 
 import os
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 MAX_LENGTH = 256
 MAX_INPUT = 4 * MAX_LENGTH
-"""What may be sent: normalization makes up to four characters one."""
+"""Maximum length of the input: normalization may combine up to four characters into one."""
 HASH_BYTES = 32
 SALT_BYTES = 16
 
 
 class WeakPassword(Unprocessable):
     code = "WEAK_PASSWORD"
-    message = "This password is too easy to guess. Choose another."
+    message = "This password is too easy to guess. Choose another one."
     field = "password"
 
 
 class PasswordMatch(IntEnum):
-    """Whether a password is the one that was hashed; `UNNORMALIZED` asks for a new hash."""
+    """Result of a verification; after `UNNORMALIZED` the password should be hashed again."""
 
     NONE = 0
     UNNORMALIZED = 1
@@ -41,43 +41,43 @@ class PasswordMatch(IntEnum):
 
 
 def normalize(password: str) -> str:
-    """The form that is hashed: spaces of other scripts as ASCII spaces, NFC (RFC 8265, 4.2.2). Case and width stay."""
+    """The normalized password: non-ASCII spaces become ASCII spaces, then NFC (RFC 8265, 4.2.2). Case is preserved."""
     spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
     return unicodedata.normalize("NFC", spaced)
 
 
 def require_strong(password: str, *, email: str = "") -> None:
-    """Raises `WeakPassword` for one that is too short, too long, well known, or its owner's address.
+    """Raises `WeakPassword` if the password is too short, too long, common, or the user's email address.
 
-    There are no rules of composition (NIST SP 800-63B, 3.1.1.2). Its length is that of its normalized form.
+    There are no composition rules (NIST SP 800-63B, 3.1.1.2). The length is that of the normalized password.
     """
     password = normalize(password)
     shortest = load(PasswordSettings).password_min_length
     if len(password) < shortest:
-        raise WeakPassword(f"A password has at least {shortest} characters.")
+        raise WeakPassword(f"Use at least {shortest} characters.")
     if len(password) > MAX_LENGTH:
-        raise WeakPassword(f"A password has at most {MAX_LENGTH} characters.")
+        raise WeakPassword(f"Use at most {MAX_LENGTH} characters.")
     lowered = password.lower()
     if lowered in _common_passwords() or len(set(lowered)) < 3:
-        raise WeakPassword("This password is among the first that an attacker tries. Choose another.")
+        raise WeakPassword("This password is too common. Choose another one.")
     if email and lowered in (email.lower(), email.lower().partition("@")[0]):
-        raise WeakPassword("The address is not a good password. Choose another.")
+        raise WeakPassword("Do not use your email address as password. Choose another one.")
 
 
 async def hash(password: str, *, subject: str) -> str:  # noqa: A001 - read as `passwords.hash`
     """An Argon2id hash in the PHC string format.
 
-    `subject` names whose password it is (`BoundedThreads`). Raises `TooBusy` when too many wait. Hold no database
-    connection while waiting for this.
+    `subject` identifies the user whose password it is (`BoundedThreads`). Raises `TooBusy` if too many calls wait. Do
+    not hold a database connection while waiting for this.
     """
     return await _thread_pool().run(lambda: _hasher().hash(_encode(normalize(password))), subject=subject)
 
 
 async def verify(password: str, stored: str | None, *, subject: str) -> PasswordMatch:
-    """Whether this is the password that was hashed. Without a hash it takes as long, and does not match.
+    """Verify a password against a hash. Without a hash it takes the same time and does not match.
 
-    A password in another form than the normalized one is also compared as it is, with hashes of before.
-    Raises `TooBusy` when too many wait. Hold no database connection while waiting for this.
+    A password that is not normalized is also compared as it is, for older hashes. Raises `TooBusy` if too many calls
+    wait. Do not hold a database connection while waiting for this.
     """
     against = stored or _dummy_hash()
     match = await _thread_pool().run(lambda: _match(against, password), subject=subject)
@@ -85,7 +85,7 @@ async def verify(password: str, stored: str | None, *, subject: str) -> Password
 
 
 def needs_rehash(stored: str) -> bool:
-    """Whether a hash was made with other parameters than the settings ask for now."""
+    """Whether a hash was made with other parameters than the current settings."""
     return _hasher().check_needs_rehash(stored)
 
 
@@ -126,7 +126,7 @@ def _hasher_with(time_cost: int, memory_kib: int, parallelism: int) -> "Password
 
 
 def _dummy_hash() -> str:
-    """A hash that no password has, with the parameters of today; made without hashing."""
+    """A hash that no password matches, with the current parameters; made without hashing."""
     from base64 import b64encode
 
     hasher = _hasher()
@@ -146,9 +146,9 @@ def _cpu_count() -> int:
 
 @cache
 def _common_passwords() -> frozenset[str]:
-    """Passwords of eight characters and more from public breaches, in lower case.
+    """Passwords of at least eight characters from public breaches, in lowercase.
 
-    From the lists that Django (BSD) and zxcvbn (MIT) ship.
+    From the lists in Django (BSD) and zxcvbn (MIT).
     """
     import gzip
 

@@ -1,4 +1,4 @@
-"""What a password costs to hash, and how short it may be."""
+"""Settings of password hashing and of the password policy."""
 
 from collections.abc import Iterator
 
@@ -10,14 +10,17 @@ from undercroft.core.settings import SettingsBase
 class PasswordSettings(SettingsBase):
     section = "Passwords"
 
-    password_min_length: int = Field(10, ge=8, le=128, description="The fewest characters of a new password.")
+    password_min_length: int = Field(10, ge=8, le=128, description="Minimum number of characters of a new password.")
     password_memory_kib: int = Field(
         19 * 1024, ge=64, le=1024 * 1024, description="Memory of one Argon2id hash, in KiB."
     )
     password_time_cost: int = Field(2, ge=1, le=20, description="Passes of one Argon2id hash over that memory.")
     password_parallelism: int = Field(1, ge=1, le=16, description="Parallel lanes of one Argon2id hash.")
     password_threads: int = Field(
-        0, ge=0, le=64, description="Passwords hashed at the same time per process; 0 is one less than there are cores."
+        0,
+        ge=0,
+        le=64,
+        description="Passwords hashed concurrently per process; 0: one less than the number of cores.",
     )
 
     def production_errors(self) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""CPU work off the event loop, with a bound on how much runs and how much waits."""
+"""Run CPU work off the event loop, with bounds on running and waiting calls."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -16,11 +16,12 @@ class TooBusy(ServiceUnavailable):
 
 
 class BoundedThreads:
-    """A pool of threads of its own, with a queue that refuses instead of growing.
+    """A thread pool with a queue that refuses calls instead of growing.
 
-    At most `parallel` calls run and at most `queue` wait, each for at most `max_wait` seconds; then `TooBusy`. One
-    `subject` (an address, say) has one call here at a time, and up to `max_waiting_per_subject` of its others wait
-    outside the queue for three times as long: so many requests about one account cannot take all places.
+    At most `parallel` calls run and at most `queue` wait, each for at most `max_wait` seconds; then it raises
+    `TooBusy`. One `subject` (such as an email address) has one call in the pool at a time, and up to
+    `max_waiting_per_subject` other calls wait outside the queue for three times as long: requests about one account
+    cannot fill the queue.
     """
 
     def __init__(
@@ -36,20 +37,22 @@ class BoundedThreads:
         self._subjects: dict[str, _SubjectLock] = {}
 
     async def run(self, work: Callable[[], R], *, subject: str) -> R:
-        """What `work` returns. Raises `TooBusy`. A caller that goes away frees its place when the thread has ended."""
-        turns = self._subjects.get(subject) or self._subjects.setdefault(subject, _SubjectLock())
-        if turns.users > self._max_waiting_per_subject:
+        """Return the result of `work`. Raises `TooBusy`. If the caller is canceled, its slot is released when the
+        thread ends.
+        """
+        subject_lock = self._subjects.get(subject) or self._subjects.setdefault(subject, _SubjectLock())
+        if subject_lock.users > self._max_waiting_per_subject:
             raise TooBusy(retry_after=5)
-        turns.users += 1
+        subject_lock.users += 1
         try:
-            await _wait(turns.lock.acquire(), 3 * self._max_wait)
+            await _wait(subject_lock.lock.acquire(), 3 * self._max_wait)
             try:
                 return await self._run_queued(work)
             finally:
-                turns.lock.release()
+                subject_lock.lock.release()
         finally:
-            turns.users -= 1
-            if not turns.users:
+            subject_lock.users -= 1
+            if not subject_lock.users:
                 self._subjects.pop(subject, None)
 
     async def _run_queued(self, work: Callable[[], R]) -> R:
@@ -72,15 +75,15 @@ class BoundedThreads:
         return self._slots[loop]
 
 
-async def _wait(turn: Coroutine[Any, Any, Literal[True]], seconds: float) -> None:
+async def _wait(acquire: Coroutine[Any, Any, Literal[True]], seconds: float) -> None:
     try:
-        await asyncio.wait_for(turn, seconds)
+        await asyncio.wait_for(acquire, seconds)
     except TimeoutError:
         raise TooBusy(retry_after=5) from None
 
 
 class _SubjectLock:
-    """The callers of one subject, one of whom has the lock."""
+    """A lock for the calls of one subject."""
 
     __slots__ = ("lock", "users")
 

@@ -1,4 +1,4 @@
-"""Opaque tokens: made here, kept only as their hash, compared in constant time."""
+"""Opaque tokens: generated here, stored only as a hash, compared in constant time."""
 
 import base64
 import hashlib
@@ -15,22 +15,22 @@ def new_token() -> str:
 
 
 def hash_token(token: str) -> bytes:
-    """SHA-256 of a token, which is what is stored. For random tokens only: passwords need `passwords.hash`."""
+    """SHA-256 of a token, for storage. For random tokens only: passwords need `passwords.hash`."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def sign(key: bytes, *parts: str) -> str:
-    """HMAC-SHA-256 (RFC 2104) over the parts, in hex. No two different lists of parts are the same message."""
+    """HMAC-SHA-256 (RFC 2104) of the parts, in hex. Different lists of parts never encode to the same message."""
     return _mac(key, parts).hex()
 
 
 def derive_token(key: bytes, *parts: str) -> str:
-    """A token like `new_token` makes, always the same for these parts; without the key nobody can tell or make it."""
+    """A token in the format of `new_token`, deterministic for these parts. It cannot be predicted without the key."""
     return base64.urlsafe_b64encode(_mac(key, parts)).rstrip(b"=").decode()
 
 
 def constant_time_compare(left: str | bytes, right: str | bytes) -> bool:
-    """Whether two secrets are the same, in a time that does not tell where they differ."""
+    """Whether two secrets are equal, compared in constant time."""
     return hmac.compare_digest(_bytes(left), _bytes(right))
 
 

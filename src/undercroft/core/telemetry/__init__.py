@@ -1,1 +1,1 @@
-"""What the running program tells: logs and metrics."""
+"""Logs and metrics."""

@@ -1,4 +1,4 @@
-"""Log lines on their way out: collected, and written at once when one reports an error."""
+"""A buffer for log lines, flushed immediately when a line reports an error."""
 
 import atexit
 import contextlib
@@ -12,10 +12,10 @@ MAX_PENDING = 512
 
 
 class LineWriter:
-    """A buffer in front of a text stream, for all threads of a process.
+    """A buffer in front of a text stream, shared by all threads of a process.
 
-    It is written out after half a second, at 512 lines, with the first urgent line, and at exit. A stream that cannot
-    be written to loses lines; it never stops the program.
+    It is flushed after half a second, at 512 lines, on an urgent line, and at exit. If the stream cannot be written to,
+    lines are lost; the program is never stopped.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:

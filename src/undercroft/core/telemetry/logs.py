@@ -1,11 +1,11 @@
-"""Structured logs: one line per event, for people in development and for machines in production.
+"""Structured logs: readable lines in development, JSON in production.
 
     log = structlog.get_logger("undercroft.security")
     log.info("user.deactivated", actor_id=…)
 
-The logger's name tells the category: application, security, performance, audit, error, access. What is bound to
-structlog's context (`request_id`, `user_id`, `team_id`, `job_id`) is on every line. Lines of the standard library's
-`logging` come out the same way.
+The logger's name sets the category: application, security, performance, audit, error, access. Every line contains the
+values bound to structlog's context (`request_id`, `user_id`, `team_id`, `job_id`). Records of the standard library's
+`logging` are written in the same format.
 """
 
 import json
@@ -36,9 +36,9 @@ _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 def configure(*, stream: TextIO | None = None) -> None:
-    """Set up structlog and `logging` from the settings; calling it again applies what changed.
+    """Set up structlog and `logging` from the settings. It can be called again after the settings changed.
 
-    Lines go to `stream`, standard error when it is None.
+    Lines are written to `stream`, to standard error if it is None.
     """
     settings = load(TelemetrySettings)
     WRITER.flush()
@@ -58,24 +58,24 @@ def configure(*, stream: TextIO | None = None) -> None:
 
 
 def write_access(facts: dict[str, Any]) -> None:
-    """Write the line of one request; nothing before `configure`."""
+    """Write the access log line of one request. Does nothing before `configure`."""
     for render in _render_access:
         WRITER.write(render(facts), urgent=facts["status"] >= 500)
 
 
 def write_audit(entry: dict[str, Any], encoded: str) -> None:
-    """Write the line of one audit entry, given as JSON too; nothing before `configure`."""
+    """Write the line of one audit entry; `encoded` is the entry as JSON. Does nothing before `configure`."""
     for render in _render_audit:
         WRITER.write(render(entry, encoded))
 
 
 def flush() -> None:
-    """Write out what is buffered."""
+    """Flush the buffer."""
     WRITER.flush()
 
 
 def encode(event: Mapping[str, Any]) -> str:
-    """One JSON line; what JSON cannot hold is written as text."""
+    """One JSON line; values that JSON cannot represent are written as text."""
     try:
         return _encoder.encode(event).decode()
     except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError):
@@ -83,18 +83,18 @@ def encode(event: Mapping[str, Any]) -> str:
 
 
 def get_category(name: str) -> str:
-    """The category that a logger's name stands for."""
+    """The log category of a logger's name."""
     parts = name.split(".", 2)
     return parts[1] if len(parts) > 1 and parts[0] == "undercroft" and parts[1] in CATEGORIES else "application"
 
 
 def timestamp() -> str:
-    """Now, as RFC 3339 in UTC with milliseconds."""
+    """The current time, as RFC 3339 in UTC with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class _Logger:
-    """Where a bound logger ends; structlog calls it with the rendered line."""
+    """The wrapped logger of structlog, called with the rendered line."""
 
     def __init__(self, name: str = "undercroft.application", *_: Any) -> None:
         self.name = name
@@ -115,7 +115,7 @@ def _processors() -> list[Any]:
 
 
 def _add_origin(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Say where in the developer's code a logged exception came from, and the fix when it is known."""
+    """Add the location in the application's code that a logged exception came from, and the fix if it is known."""
     given = event.get("exc_info")
     error = given[1] if isinstance(given, tuple) else sys.exc_info()[1] if given is True else given
     origin = find_origin(error) if isinstance(error, BaseException) else None
@@ -153,7 +153,7 @@ def _console_renderer(stream: TextIO) -> Any:
 
 
 def _access_line(facts: dict[str, Any]) -> str:
-    """`14:03:07 GET 200 /api/v1/app/projects 3.1 ms`, for people; whoever acts as somebody is named."""
+    """`14:03:07 GET 200 /api/v1/app/projects 3.1 ms`, with the impersonator if there is one."""
     path = facts["path"].encode("utf-8", "replace").decode()
     printable = "".join(character if character.isprintable() else "?" for character in path)
     line = f"{facts['timestamp']:%H:%M:%S} {facts['method']} {facts['status']} {printable} {facts['ms']} ms"
@@ -161,7 +161,7 @@ def _access_line(facts: dict[str, Any]) -> str:
 
 
 def _audit_json(entry: dict[str, Any], encoded: str) -> str:
-    """The entry as it was encoded already, unless something in it must be taken out."""
+    """The encoded entry, encoded again only if something in it must be redacted."""
     if not looks_clean(encoded):
         encoded = encode({name: clean(value) for name, value in entry.items()})
     head = encode({"timestamp": entry["occurred_at"], **_AUDIT, "event": entry["action"]})
@@ -169,10 +169,10 @@ def _audit_json(entry: dict[str, Any], encoded: str) -> str:
 
 
 def _audit_line(entry: dict[str, Any], _encoded: str) -> str:
-    """`14:03:07 audit project.created user=… project=…`, for people."""
-    who = entry["user_id"] or entry["job_id"] or ""
+    """`14:03:07 audit project.created user=… project=…`"""
+    actor_id = entry["user_id"] or entry["job_id"] or ""
     target = f" {entry['target_type']}={entry['target_id'] or ''}" if entry["target_type"] else ""
-    line = f"{entry['occurred_at']:%H:%M:%S} audit {entry['action']} {entry['actor_kind']}={who}{target}"
+    line = f"{entry['occurred_at']:%H:%M:%S} audit {entry['action']} {entry['actor_kind']}={actor_id}{target}"
     line += _impersonator_suffix(entry)
     return "".join(character if character.isprintable() else "?" for character in line)
 
@@ -182,7 +182,7 @@ def _impersonator_suffix(facts: dict[str, Any]) -> str:
 
 
 class _StandardHandler(logging.Handler):
-    """Takes records of `logging` the same way as those of structlog."""
+    """Writes records of `logging` in the same format as those of structlog."""
 
     def __init__(self, render: Any) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""What is counted, in Prometheus's terms.
+"""Prometheus metrics.
 
-With `PROMETHEUS_MULTIPROC_DIR` set to an empty folder, several workers are told as one.
+If `PROMETHEUS_MULTIPROC_DIR` is set to an empty folder, the metrics of several workers are aggregated.
 """
 
 import os
@@ -9,15 +9,15 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-REQUESTS = Counter("http_requests", "Requests answered.", ["method", "route", "status"])
+REQUESTS = Counter("http_requests", "HTTP requests served.", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram(
     "http_request_duration_seconds",
-    "Time until a request was answered.",
+    "Duration of HTTP requests in seconds.",
     ["method", "route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-REQUESTS_IN_PROGRESS = Gauge("http_requests_in_progress", "Requests being answered.", multiprocess_mode="livesum")
-RATE_LIMITED = Counter("http_rate_limited", "Requests refused by a rate limit.", ["limit"])
+REQUESTS_IN_PROGRESS = Gauge("http_requests_in_progress", "HTTP requests in progress.", multiprocess_mode="livesum")
+RATE_LIMITED = Counter("http_rate_limited", "HTTP requests refused by a rate limit.", ["limit"])
 
 
 def exposition() -> bytes:

@@ -1,4 +1,4 @@
-"""Where in the developer's code an error came from, and what would fix it."""
+"""Find the location of an error in the application's code, and a hint how to fix it."""
 
 import inspect
 import linecache
@@ -26,7 +26,7 @@ MIGRATION = "Write it with `undercroft migrate new MESSAGE --module NAME`, then 
 
 
 class Origin(Struct, frozen=True):
-    """`location` is `FILE:LINE`, relative to the working folder; `source` the line; `hint` is empty when unknown."""
+    """`location` is `FILE:LINE`, relative to the working directory, `source` the line; `hint` is empty if unknown."""
 
     location: str
     source: str
@@ -34,9 +34,9 @@ class Origin(Struct, frozen=True):
 
 
 def find_origin(error: BaseException) -> Origin | None:
-    """The place of an error: in a module or an extension if any of its frames is there, else in the product itself.
+    """The location of an error: in a module or an extension if one of its frames is there, otherwise in the package.
 
-    Returns None for one that was never raised.
+    Returns None for an exception that was never raised.
     """
     found = next(
         (
@@ -54,46 +54,46 @@ def find_origin(error: BaseException) -> Origin | None:
 
 
 def explain_error(error: BaseException) -> str:
-    """An unexpected error for a terminal: the error, the line that it came from, and the fix when it is known."""
+    """Format an unexpected error for a terminal: the error, its source line, and the fix if it is known."""
     origin = find_origin(error)
     where = f"Unexpected error in {origin.location}" if origin else "Unexpected error"
     source = f"    {origin.source}" if origin and origin.source else ""
-    more = "Set UNDERCROFT_DEBUG=1 to see the whole traceback."
+    more = "Set UNDERCROFT_DEBUG=1 to see the full traceback."
     return "\n".join(filter(None, (where, source, f"  {summarize_error(error)}", origin.hint if origin else "", more)))
 
 
 def summarize_error(error: BaseException) -> str:
-    """The error in one line: its type and what it says, or where a response does not match its model."""
+    """The error in one line: its type and message, or the fields in which a response does not match its model."""
     if isinstance(error, ResponseValidationError):
         fields = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:MAX_FIELDS]]
         return f"{type(error).__name__}: {'; '.join(fields)}"
-    said = str(error).strip().split("\n", 1)[0]
-    return said if isinstance(error, CodeError) else f"{type(error).__name__}: {said}".removesuffix(": ")
+    message = str(error).strip().split("\n", 1)[0]
+    return message if isinstance(error, CodeError) else f"{type(error).__name__}: {message}".removesuffix(": ")
 
 
 def find_hint(error: BaseException) -> str:
-    """What fixes a known mistake; empty for others."""
+    """The fix of a known mistake; empty for others."""
     return next((hint for each in _chain(error) for pattern, hint in HINTS if pattern in _describe_error(each)), "")
 
 
 HINTS = (
     (
         "partially initialized module",
-        "Two modules import each other. Move one of the imports into the function using it.",
+        "Two modules import each other. Move one of the imports into the function that uses it.",
     ),
-    ("ModuleNotFoundError", "Check the spelling, or install the package that has this module."),
-    ("UndefinedTableError", f"No migration makes this table. {MIGRATION}"),
-    ("UndefinedColumnError", f"No migration makes this column. {MIGRATION}"),
+    ("ModuleNotFoundError", "Check the spelling, or install the package that provides this module."),
+    ("UndefinedTableError", f"No migration creates this table. {MIGRATION}"),
+    ("UndefinedColumnError", f"No migration creates this column. {MIGRATION}"),
     ("UnmappedInstanceError", "A model is a table only with table=True: class Thing(..., table=True)."),
     ("clause element expected, got <class", "A model is a table only with table=True: class Thing(..., table=True)."),
     (
         "InvalidArguments",
-        "Pass what the task's function declares, each by its name: enqueue(session, task, name=value).",
+        "Pass the arguments of the task's function by keyword: enqueue(session, task, name=value).",
     ),
-    ("TypeError: enqueue() takes 2 positional", "Pass each argument by its name: enqueue(session, task, name=value)."),
+    ("TypeError: enqueue() takes 2 positional", "Pass arguments by keyword: enqueue(session, task, name=value)."),
     ("NoReferencedTableError", "A foreign key names TABLE.COLUMN, as in users.id: check the spelling of the table."),
     ("NoReferencedColumnError", "A foreign key names TABLE.COLUMN, as in users.id: check the spelling of the column."),
-    ("ResponseValidationError", "What the function returns lacks what its response model declares: make both agree."),
+    ("ResponseValidationError", "The return value of the endpoint does not match its response model."),
 )
 
 
@@ -102,7 +102,7 @@ def _describe_error(error: BaseException) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, then what it was raised from; each once."""
+    """Yield the error, then its causes and contexts, each once."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -112,14 +112,14 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _get_declared_location(error: BaseException) -> tuple[str, int, str] | None:
-    """The place that an error itself names."""
+    """The location that the error itself names."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, error.lineno or 1, (error.text or "").strip()
     if isinstance(error, CodeError):
         return _definition(error.at)
-    if unmapped := UNMAPPED.search(str(error)):  # raised at the flush, far from the line that added the object
+    if unmapped := UNMAPPED.search(str(error)):  # raised by the flush, far from the line that added the object
         return _definition(getattr(sys.modules.get(unmapped[1]), unmapped[2], None))
-    if key := FOREIGN_KEY.search(str(error)):  # raised when tables are put in order
+    if key := FOREIGN_KEY.search(str(error)):  # raised when tables are sorted
         return _definition(_find_model(key[1] or key[2]))
     context = getattr(error, "endpoint_ctx", None) or {}
     if "file" in context and "line" in context:
@@ -128,14 +128,14 @@ def _get_declared_location(error: BaseException) -> tuple[str, int, str] | None:
 
 
 def _find_model(table: str) -> type | None:
-    """The class of a table."""
+    """The model class of a table."""
     from undercroft.core.model_classes import model_classes
 
     return next((model for model in model_classes() if model.__tablename__ == table), None)
 
 
 def _definition(thing: Any) -> tuple[str, int, str] | None:
-    """Where a function, a class or a module is written."""
+    """The location where a function, class or module is defined."""
     try:
         thing = inspect.unwrap(thing) if callable(thing) else thing
         return inspect.getsourcefile(thing) or "", max(1, inspect.getsourcelines(thing)[1]), ""
@@ -149,7 +149,7 @@ def _find_frame(error: BaseException, wanted: Callable[[str], bool]) -> tuple[st
 
 
 def _is_project_code(file: str) -> bool:
-    """Whether the developer wrote it: no library, and of this package only modules and migrations."""
+    """Whether a file belongs to the developer: not a library, and in this package only modules and migrations."""
     path = Path(file)
     if path.is_relative_to(PACKAGE):
         return path.is_relative_to(MODULES) or path.parent.name == "versions"
@@ -161,6 +161,6 @@ def _is_package_code(file: str) -> bool:
 
 
 def relative_path(file: str) -> str:
-    """The file as it is called from the working folder."""
+    """The file's path relative to the working directory if it is inside, otherwise unchanged."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -1,4 +1,4 @@
-"""Secrets and personal data are taken out of every log line, whoever wrote it."""
+"""Redact secrets and personal data in every log line."""
 
 import re
 from collections.abc import Callable, Mapping, MutableMapping
@@ -31,19 +31,19 @@ _SIGNS = ("@", "=", "uc_", "eyJ", "earer", "asic", "EARER", "ASIC", "[param")
 
 
 def looks_clean(text: str) -> bool:
-    """Whether nothing in this text could be what `clean_text` takes out."""
+    """Whether the text contains nothing that `clean_text` could redact."""
     return not any(sign in text for sign in _SIGNS)
 
 
 def clean_text(text: str) -> str:
-    """The text without tokens, credentials in URLs, or whole e-mail addresses; at most its first 64 Ki characters."""
+    """The text without tokens, credentials in URLs, or full email addresses; at most its first 64 Ki characters."""
     if looks_clean(text):
         return text
     return _LOOKS_SECRET.sub(_replace, text[:MAX_TEXT])
 
 
 def clean(value: Any, depth: int = 0) -> Any:
-    """A copy of the value, cleaned; what is nested deeper than six levels is cut off."""
+    """A redacted copy of the value; values nested deeper than six levels are dropped."""
     if isinstance(value, str):
         return clean_text(value) if len(value) > 6 else value
     if isinstance(value, Mapping):
@@ -58,7 +58,7 @@ def clean(value: Any, depth: int = 0) -> Any:
 
 
 def clean_field(name: str, value: Any, depth: int = 0) -> Any:
-    """The value of a named field: hidden when the name says secret, else cleaned."""
+    """The value of a named field: hidden if the name marks a secret, otherwise redacted."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if name not in _HARMLESS_NAMES and _is_secret(name):
@@ -67,7 +67,7 @@ def clean_field(name: str, value: Any, depth: int = 0) -> Any:
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A structlog processor: the event, cleaned field by field."""
+    """A structlog processor that redacts every field of the event."""
     for name, value in event.items():
         cleaned = clean_field(name, value)
         if cleaned is not value:

@@ -1,4 +1,4 @@
-"""How much is logged, how it looks, and who may read the metrics."""
+"""Settings of logs and metrics."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -12,15 +12,16 @@ class TelemetrySettings(SettingsBase):
     section = "Logs and metrics"
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Lines less severe than this are left out: `debug`, `info`, `warning` or `error`."
+        "info", description="Minimum severity of logged lines: `debug`, `info`, `warning` or `error`."
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`json`, `console` (readable lines) or `auto`: JSON in production, else readable lines."
+        "auto",
+        description="`json`, `console` (readable lines) or `auto`: JSON in production, otherwise `console`.",
     )
-    log_slow_request: float = Field(1, gt=0, description="Seconds from which a request is logged as slow.")
+    log_slow_request: float = Field(1, gt=0, description="Duration in seconds from which a request is logged as slow.")
     metrics_token: SecretStr = Field(
         SecretStr(""),
-        description="The bearer token that opens `/metrics`. Without it they open to this machine only.",
+        description="Bearer token for `/metrics`. If empty, only this machine can read the metrics.",
     )
 
     def production_errors(self) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Annotated types for what comes in from outside: checked and brought into one form at the boundary.
+"""Annotated types that validate and normalize input at the boundary.
 
-Libraries that only some of them need are imported when the first value is checked.
+Libraries that only some types need are imported when the first value is validated.
 """
 
 from undercroft.core.validation.email import Email, normalize_email, parse_email

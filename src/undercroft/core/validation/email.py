@@ -1,4 +1,4 @@
-"""Mail addresses: one person, one spelling."""
+"""Email addresses and their normalization."""
 
 import unicodedata
 from functools import cache
@@ -11,14 +11,13 @@ from undercroft.core.validation.normalized import Normalized
 
 EMAIL_LENGTH = 254
 ALLOWED_SPECIAL_DOMAINS = ("local", "localhost", "test")
-"""Top-level names of private networks and tests, which email-validator would refuse (its list is open to change)."""
+"""Top-level domains of private networks and tests, which email-validator refuses unless removed from its list."""
 
 
 def split_email(value: str, *, public: bool) -> tuple[str, str, str]:
-    """The local part, the domain in Unicode and the domain in ASCII, checked for syntax without asking the DNS.
+    """Return the local part, the domain in Unicode and the domain in ASCII. Checks the syntax, without DNS.
 
-    `public` also asks for a dot in the domain, as every address on the internet has. Raises `ValueError` with a text
-    for people.
+    `public` requires a dot in the domain. Raises `ValueError` with a message for users.
     """
     import email_validator
 
@@ -30,11 +29,11 @@ def split_email(value: str, *, public: bool) -> tuple[str, str, str]:
 
 
 def normalize_email(value: str) -> str:
-    """The one spelling under which an account is kept: trimmed, lower case, NFC, the domain in Unicode.
+    """The normalized address of an account: trimmed, lowercase, NFC, the domain in Unicode.
 
-    RFC 5321 lets a server tell `Ada@` from `ada@`, but none in use does, and two accounts of one person would be the
-    greater harm: the local part is lower-cased too. Dots and `+tags` are kept, because there providers do differ.
-    Raises `ValueError`.
+    RFC 5321 allows a server to distinguish `Ada@` from `ada@`, but no common one does, and two accounts of one person
+    would be worse: the local part is lowercased too. Dots and `+tags` are preserved, because providers treat them
+    differently. Raises `ValueError`.
     """
     local, domain, _ = split_email(unicodedata.normalize("NFC", value.strip().lower()), public=True)
     return f"{local}@{domain}"
@@ -42,19 +41,19 @@ def normalize_email(value: str) -> str:
 
 def _normalize_email_field(value: str) -> str:
     if len(value.strip()) > EMAIL_LENGTH:
-        raise PydanticCustomError("email", "A mail address may have 254 characters.")
+        raise PydanticCustomError("email", "Use at most 254 characters.")
     try:
         return normalize_email(value)
     except ValueError as error:
-        raise PydanticCustomError("email", "This is not a mail address: {reason}", {"reason": str(error)}) from None
+        raise PydanticCustomError("email", "Enter a valid email address: {reason}", {"reason": str(error)}) from None
 
 
 Email = Annotated[str, Normalized(_normalize_email_field, EMAIL_LENGTH, 3, format="email", example="ada@example.com")]
-"""A mail address in the one spelling of `normalize_email`, so that a unique column is enough for one account each."""
+"""An email address, normalized by `normalize_email`, so that a unique column ensures one account per address."""
 
 
 def parse_email(value: str) -> str:
-    """What a field of this type makes of it, for addresses that come without a schema. Raises `ValidationError`."""
+    """Validate and normalize an address that comes without a schema. Raises `ValidationError`."""
     return _adapter().validate_python(value)
 
 

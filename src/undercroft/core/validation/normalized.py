@@ -1,4 +1,4 @@
-"""The annotation that all text types share: bring a string into its form, then check the bounds of what came out."""
+"""The annotation of all text types: normalize a string, then check the length of the result."""
 
 from collections.abc import Callable
 from typing import cast
@@ -10,10 +10,10 @@ from pydantic_core import CoreSchema, core_schema
 
 
 class Normalized(Struct, frozen=True):
-    """Makes `Annotated[str, Normalized(normalizer, max_length=80)]` a type whose values went through `normalizer`.
+    """Use as `Annotated[str, Normalized(normalizer, max_length=80)]`: a string type with normalized values.
 
-    `normalizer` raises `PydanticCustomError` for what it cannot mend. The bounds count for its result, which is what is
-    stored. A `Field(max_length=…)` on the attribute narrows them. `format`, `pattern` and `example` are for the schema.
+    `normalizer` raises `PydanticCustomError` for invalid values. The lengths apply to its result, which is stored. A
+    `Field(max_length=…)` on the attribute narrows them. `format`, `pattern` and `example` are for the JSON schema.
     """
 
     normalizer: Callable[[str], str]
@@ -32,8 +32,12 @@ class Normalized(Struct, frozen=True):
         return core_schema.no_info_before_validator_function(self._normalize, narrowed)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        said = {"format": self.format, "pattern": self.pattern, "examples": [self.example] if self.example else None}
-        return {**handler(schema), **{name: value for name, value in said.items() if value is not None}}
+        extra = {
+            "format": self.format,
+            "pattern": self.pattern,
+            "examples": [self.example] if self.example else None,
+        }
+        return {**handler(schema), **{name: value for name, value in extra.items() if value is not None}}
 
     def _normalize(self, value: object) -> object:
         return self.normalizer(value) if isinstance(value, str) else value

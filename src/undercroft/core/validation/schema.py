@@ -1,9 +1,9 @@
-"""The base of what comes in and goes out."""
+"""Base class of request and response schemas."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Schema(BaseModel):
-    """A pydantic model whose validator is built at its first use, so that a start does not wait for all of them."""
+    """A pydantic model that builds its validator on first use, which shortens the startup."""
 
     model_config = ConfigDict(defer_build=True)

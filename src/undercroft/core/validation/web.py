@@ -1,4 +1,4 @@
-"""URLs, HTML, files and phone numbers from outside."""
+"""Validation of URLs, HTML, file names and phone numbers."""
 
 from functools import cache
 from typing import Annotated
@@ -26,9 +26,9 @@ def _normalize_url(value: str) -> str:
     try:
         url = _url_adapter().validate_python(normalize_line(value))
     except ValidationError:
-        raise PydanticCustomError("url", "Use a whole URL that begins with https:// or http://.") from None
+        raise PydanticCustomError("url", "Use a full URL that begins with https:// or http://.") from None
     if url.username is not None or url.password is not None:
-        raise PydanticCustomError("url", "Use a URL without a name or password in it.")
+        raise PydanticCustomError("url", "Use a URL without a user name or password.")
     return str(url)
 
 
@@ -41,23 +41,24 @@ def _sanitize_html(value: str) -> str:
 
 
 def safe_filename(value: str) -> str:
-    """A name under which a file can be kept on every system: the last part of a path, without what some forbid.
+    """A file name that is valid on every system: the last part of the path, without characters that some systems
+    forbid.
 
-    Raises `PydanticCustomError` when nothing is left of it.
+    Raises `PydanticCustomError` if nothing is left.
     """
     from pathvalidate import sanitize_filename
 
     last = normalize_line(value.replace("\\", "/").rpartition("/")[2])
     name = sanitize_filename(last, platform="universal", max_len=FILENAME_BYTES, fs_encoding="utf-8").strip(" .")
     if not name:
-        raise PydanticCustomError("filename", "Give the file a name.")
+        raise PydanticCustomError("filename", "Enter a file name.")
     return name
 
 
 def sniff_content_type(content: bytes) -> str:
-    """The media type that the first bytes tell, whatever a name or a client says.
+    """The media type detected from the first bytes, regardless of the file name and the client's header.
 
-    `application/octet-stream` when they tell none, as with all text: HTML, SVG and scripts are never taken for images.
+    `application/octet-stream` if it is unknown, as for all text: HTML, SVG and scripts are never detected as images.
     """
     import filetype
 
@@ -78,17 +79,17 @@ def _normalize_phone(value: str) -> str:
 
 
 def _invalid_phone() -> PydanticCustomError:
-    return PydanticCustomError("phone", "Use a phone number with its country, such as +44 20 7946 0018.")
+    return PydanticCustomError("phone", "Use a phone number with country code, such as +44 20 7946 0018.")
 
 
 Url = Annotated[str, Normalized(_normalize_url, URL_LENGTH, 1, format="uri", example="https://example.com/")]
-"""An http or https URL in its normal form, without credentials. It says nothing about where it leads."""
+"""A normalized http or https URL without credentials. The target is not checked."""
 
 SafeHtml = Annotated[str, Normalized(_sanitize_html, HTML_LENGTH, example="<p>Hello</p>")]
 """HTML without scripts, styles, event handlers and links that run code."""
 
 SafeFilename = Annotated[str, Normalized(safe_filename, FILENAME_BYTES, 1, example="report.pdf")]
-"""A file name without a path that every system can keep."""
+"""A file name without a path that is valid on every system."""
 
 Phone = Annotated[str, Normalized(_normalize_phone, PHONE_LENGTH, 1, format="phone", example="+442079460018")]
 """A phone number that could exist, in E.164 form (+442079460018)."""

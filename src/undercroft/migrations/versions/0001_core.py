@@ -1,4 +1,4 @@
-"""People, teams, and signing in."""
+"""Create users, teams, and sessions."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Jobs, schedules and workers, and the tables of pgqueuer as its release 1.6 installs them."""
+"""Create jobs, schedules and workers, and the tables of pgqueuer as its release 1.6 installs them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -189,7 +189,7 @@ ALTER TABLE pgqueuer_statistics SET (
     autovacuum_analyze_threshold     = 10000
 );""",
 )
-"""Statement by statement; a test compares them with what the installed library would create."""
+"""One statement each; a test compares them with those of the installed library."""
 
 
 def upgrade() -> None:

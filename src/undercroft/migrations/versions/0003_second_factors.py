@@ -1,4 +1,4 @@
-"""Who has a second factor, which sessions saw it, and which teams ask for it."""
+"""Add second factors, the sessions that verified them, and the teams that require them."""
 
 import sqlalchemy as sa
 from alembic import op

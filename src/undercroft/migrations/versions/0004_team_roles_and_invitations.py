@@ -1,4 +1,4 @@
-"""Teams' own roles, invitations, and domains whose people join."""
+"""Add custom team roles, invitations, and team domains."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Sessions in which administrators act as somebody."""
+"""Add impersonation sessions of administrators."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Where sessions were started: the only places that count as known ones of an account."""
+"""Record where sessions were started: only these places are known to an account."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Empty for sessions of before: where they were last used from may be a thief's address.
+    # Empty for existing sessions: the address of their last use may be an attacker's.
     op.add_column("auth_sessions", sa.Column("started_ip", sa.String(length=45), server_default="", nullable=False))
 
 

@@ -1,6 +1,6 @@
-"""Who claimed a team's domains, and whom a team removed: joining by a domain is offered and accepted.
+"""Record who claimed a team's domains and who was removed from a team; joining by domain is offered, then accepted.
 
-Domains that no owner could claim now stay without a claim and are removed when the team is next changed.
+Domains that no current owner could claim have no claim and are removed when the team is next changed.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""Registrations, mail requests and links know the device that asked for them, and from where."""
+"""Record the device and address that requested a registration, email or link."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""An impersonation ends with the administrator's own session."""
+"""End an impersonation with the administrator's own session."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,7 +26,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("impersonator_session_id IS NOT NULL"),
     )
-    # Of those under way it is not known from which session they were started.
+    # The session that started a running impersonation is unknown.
     op.execute("UPDATE auth_sessions SET revoked_at = now() WHERE impersonator_id IS NOT NULL AND revoked_at IS NULL")
 
 

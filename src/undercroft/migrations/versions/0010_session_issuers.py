@@ -1,4 +1,4 @@
-"""Which identity provider verified the user of a session."""
+"""Record the identity provider that verified the user of a session."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Which jobs do not stop when they are to, and which tasks each worker runs."""
+"""Record jobs that do not stop on request, and the tasks that each worker runs."""
 
 import sqlalchemy as sa
 from alembic import op

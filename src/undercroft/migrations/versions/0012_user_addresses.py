@@ -1,7 +1,7 @@
-"""Remember every address of an account for its erasure, and make the deletion of an account irreversible.
+"""Record every email address of an account for its erasure, and make the deletion of an account irreversible.
 
-Both decide what may be erased from the audit log, so triggers see to them and not the application, whose role could
-otherwise erase the values of a living user: delete, erase, and undo the deletion.
+Both decide what may be erased from the audit log, so triggers enforce them, not the application: with its role, an
+attacker could otherwise delete a user, erase their values, and undo the deletion.
 """
 
 import sqlalchemy as sa
@@ -65,7 +65,7 @@ TRIGGERS = (
         "CREATE TRIGGER guard_deletion BEFORE UPDATE OF id, deleted_at OR DELETE ON users "
         "FOR EACH ROW EXECUTE FUNCTION users_guard_deletion()"
     ),
-    # by this name, which `undercroft db roles` knows, nobody is given UPDATE and DELETE again
+    # `undercroft db roles` knows this trigger name and does not grant UPDATE and DELETE again
     (
         "CREATE TRIGGER append_only BEFORE TRUNCATE ON user_addresses "
         "FOR EACH STATEMENT EXECUTE FUNCTION user_addresses_refuse()"

@@ -1,4 +1,4 @@
-"""Migrations: one history per package, each with its own folder and version table, upgraded in the order given."""
+"""Migrations: one history per package, each with its own folder and version table, upgraded in the given order."""
 
 from undercroft.core.db.migrations.autogenerate import CreatedMigration, NoChangesDetected, create, migration_name
 from undercroft.core.db.migrations.executor import (

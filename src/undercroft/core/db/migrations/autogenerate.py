@@ -1,4 +1,4 @@
-"""Writes a migration from the difference between models and database."""
+"""Generate a migration from the difference between models and database."""
 
 import subprocess
 import sys
@@ -18,28 +18,28 @@ from undercroft.core.errors import ConfigurationError
 
 
 class NoChangesDetected(ConfigurationError):
-    """Models and database agree, so there is no migration to write."""
+    """The models and the database agree, so there is no migration to write."""
 
 
 class CreatedMigration(Struct, frozen=True):
-    """A migration that was written, and what it renames instead of dropping."""
+    """A generated migration file and the renames that it contains."""
 
     file: Path
     renames: tuple[Rename, ...]
 
 
 def migration_name(message: str) -> str:
-    """The message on one line. Raises `ConfigurationError` when it has no word in it."""
+    """The message on one line. Raises `ConfigurationError` if it contains no letter or digit."""
     name = " ".join(message.split())
-    if not name.isprintable() or not any(sign.isalnum() for sign in name):
-        raise ConfigurationError("Say in a few words what changes: they become the migration's name.")
+    if not name.isprintable() or not any(character.isalnum() for character in name):
+        raise ConfigurationError("Describe the change in a few words: they become the name of the migration.")
     return name
 
 
 async def create(url: str, history: History, message: str) -> CreatedMigration:
-    """Write a new migration from the difference between models and database, and format it.
+    """Generate a migration from the difference between models and database, and format it.
 
-    Raises `NoChangesDetected` when there is none, and `ConfigurationError` for a message without a word in it.
+    Raises `NoChangesDetected` if there is none, and `ConfigurationError` for an invalid message.
     """
     message = migration_name(message)
     quoted = message.replace("\\", "\\\\").replace('"', '\\"')
@@ -61,7 +61,7 @@ async def create(url: str, history: History, message: str) -> CreatedMigration:
     history.versions.mkdir(parents=True, exist_ok=True)
     path: Path | None = await run(url, history, make)
     if path is None:
-        raise NoChangesDetected(f"The models of {history.name} and the database agree: there is nothing to migrate.")
+        raise NoChangesDetected(f"The models of {history.name} match the database: there is nothing to migrate.")
     _format(path)
     return CreatedMigration(path, tuple(found))
 
@@ -74,8 +74,8 @@ def _next_id(history: History, message: str) -> str:
 
 
 def _format(path: Path) -> None:
-    """As the project formats its code, where ruff is installed; without it the file is well-formed, only longer."""
+    """Format the file with ruff if it is installed; otherwise it is valid but not formatted."""
     if find_spec("ruff") is None:
         return
-    for words in (("check", "--quiet", "--fix", "--exit-zero", "--select", "I,F401"), ("format", "--quiet")):
-        subprocess.run([sys.executable, "-m", "ruff", *words, str(path)], check=False, capture_output=True)
+    for arguments in (("check", "--quiet", "--fix", "--exit-zero", "--select", "I,F401"), ("format", "--quiet")):
+        subprocess.run([sys.executable, "-m", "ruff", *arguments, str(path)], check=False, capture_output=True)

@@ -1,7 +1,7 @@
-"""Whether a migration can lose data, read from the statements that it runs.
+"""Detect migrations that can lose data, from their statements.
 
-Only statements that are known to lose nothing pass. Whatever else there is (DROP, DELETE, UPDATE, a change of type, a
-function call, a statement of a kind not listed) may lose something.
+Only statements that are known to be safe pass. Everything else (DROP, DELETE, UPDATE, a change of type, a function
+call, an unknown kind of statement) may lose data.
 """
 
 import re
@@ -32,10 +32,9 @@ _CREATED = re.compile(rf"CREATE TABLE {_NAME}")
 
 
 def first_lossy_statement(statements: Iterable[str], version_table: str, created: set[str]) -> str | None:
-    """The first statement that can lose data or fail on rows that exist; None when all of them are harmless.
+    """The first statement that can lose data or fail on existing rows; None if all are safe.
 
-    `created` are the tables that this run has made: nothing in them can be lost. Those that the statements make are
-    added to it.
+    `created` are the tables created in this run, which cannot lose data. Tables created by these statements are added.
     """
     for statement in statements:
         for single in _split_statements(statement):
@@ -47,7 +46,7 @@ def first_lossy_statement(statements: Iterable[str], version_table: str, created
 
 
 def _split_statements(statement: str) -> Iterator[str]:
-    """The statements in one text, in capitals, without comments and with literals left out."""
+    """The statements in a text, in uppercase, without comments and with literals replaced."""
     plain = _LITERAL.sub(_replacement, statement)
     for single in plain.split(";"):
         if words := " ".join(single.split()).upper():
@@ -62,7 +61,7 @@ def _replacement(match: "re.Match[str]") -> str:
 
 
 def _target(single: str) -> str | None:
-    """The one table whose rows or columns a statement touches."""
+    """The only table that a statement changes, or None."""
     found = _TARGET.match(single)
     several = "," in single.partition(" SET ")[0] and not single.startswith("ALTER")
     cascades = single.startswith("TRUNCATE") and "CASCADE" in single
@@ -84,11 +83,11 @@ def _is_safe_action(action: str) -> bool:
 
 
 def _actions(actions: str) -> Iterator[str]:
-    """What one ALTER TABLE does, split at the commas that are not inside parentheses."""
+    """The actions of an ALTER TABLE, split at commas outside of parentheses."""
     depth, start = 0, 0
-    for place, sign in enumerate(actions):
-        depth += (sign == "(") - (sign == ")")
-        if sign == "," and depth == 0:
-            yield actions[start:place].strip()
-            start = place + 1
+    for index, character in enumerate(actions):
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            yield actions[start:index].strip()
+            start = index + 1
     yield actions[start:].strip()

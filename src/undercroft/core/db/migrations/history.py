@@ -1,4 +1,4 @@
-"""A package's migrations, and where a database stands in them."""
+"""The migrations of a package, and the state of a database."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class History(Struct, frozen=True):
-    """The migrations of one package: where they are and which tables they own."""
+    """The migrations of one package: their folder and the tables that they own."""
 
     name: str
     folder: Path
@@ -21,15 +21,15 @@ class History(Struct, frozen=True):
         return self.folder / "versions"
 
     def file(self, revision: str) -> Path:
-        """Where the migration of this revision is, or would be."""
+        """The path of this revision's migration file."""
         return self.versions / f"{revision}.py"
 
 
 class MissingMigration(Struct, frozen=True):
-    """A migration that the database has seen and that has no file here.
+    """A migration that is applied in the database and has no file here.
 
-    `down_revision` is what it followed, `backward_compatible` whether a release without it runs on its schema.
-    Without a record of it (`recorded`) neither is known.
+    `down_revision` is its predecessor, `backward_compatible` whether a release without it runs on its schema. Neither
+    is known unless it was `recorded`.
     """
 
     revision: str
@@ -39,10 +39,10 @@ class MissingMigration(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """Where a database stands in one history.
+    """The state of a database in one history.
 
-    `pending` are the revisions still to run, oldest first; `missing` those that have no file here, newest first;
-    `known` is the newest applied revision that has one.
+    `pending` are the revisions to run, oldest first; `missing` the applied ones without a file, newest first; `known`
+    is the newest applied revision with a file.
     """
 
     history: str
@@ -55,10 +55,10 @@ class Status(Struct, frozen=True):
 
     @property
     def is_newer(self) -> bool:
-        """Whether the database has everything that this release knows, and more."""
+        """Whether the database has all migrations of this release, and more."""
         return bool(self.missing) and not self.pending
 
     @property
     def blocking_revision(self) -> str | None:
-        """The missing migration that says releases without it must not run; None when there is none."""
+        """The missing migration that forbids older releases to run; None if there is none."""
         return next((each.revision for each in self.missing if not each.backward_compatible), None)

@@ -1,7 +1,7 @@
-"""The record of applied migrations, beside Alembic's version tables: what each followed and how to undo it.
+"""The record of applied migrations, next to Alembic's version tables: their predecessors and how to revert them.
 
-It lets a release recognize the migrations of a newer one, and a database leave a migration whose file is gone. The
-statements stored here are run by the owner of the tables, so other roles may read the rest and write nothing.
+It lets a release recognize the migrations of a newer one, and a database revert a migration whose file is missing. The
+owner of the tables executes the stored statements, so other roles may read the other columns and write nothing.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ TABLE = Table(
     Column("backward_compatible", Boolean, nullable=False),
     Column("downgrade", ARRAY(String)),
 )
-"""`downgrade` is NULL when the migration cannot be undone by statements alone."""
+"""`downgrade` is NULL if the migration cannot be reverted by statements alone."""
 
 _READABLE_COLUMNS = ("history", "revision", "down_revision", "backward_compatible")
 _RESTRICT_SQL = f"""
@@ -35,25 +35,25 @@ END $$"""  # noqa: S608 - only constants
 
 
 def ensure_table(connection: Connection) -> None:
-    """Make the table when there is none, and close it to all but its owner."""
+    """Create the table if it does not exist, and revoke all but reading from other roles."""
     TABLE.create(connection, checkfirst=True)
     connection.exec_driver_sql(_RESTRICT_SQL)
 
 
 def record_applied(connection: Connection, history: str, row: Mapping[str, Any]) -> None:
-    """Write down an applied migration: the columns of `TABLE` but for `history`."""
+    """Record an applied migration; `row` has the columns of `TABLE` except `history`."""
     values = {"history": history, **row}
     statement = insert(TABLE).values(values)
     connection.execute(statement.on_conflict_do_update(index_elements=["history", "revision"], set_=values))
 
 
 def record_unapplied(connection: Connection, history: str, revision: str) -> None:
-    """Remove a migration that was undone."""
+    """Remove a reverted migration."""
     connection.execute(delete(TABLE).where(TABLE.c.history == history, TABLE.c.revision == revision))
 
 
 def applied_migrations(connection: Connection, history: str) -> dict[str, MissingMigration]:
-    """The recorded migrations of one history by revision; none in a database without the table."""
+    """The recorded migrations of one history by revision; empty in a database without the table."""
     if not _exists(connection):
         return {}
     columns = (TABLE.c.revision, TABLE.c.down_revision, TABLE.c.backward_compatible)
@@ -62,7 +62,7 @@ def applied_migrations(connection: Connection, history: str) -> dict[str, Missin
 
 
 def downgrade_statements(connection: Connection, history: str) -> dict[str, list[str] | None]:
-    """The stored statements that undo each migration; None for one that has no such statements."""
+    """The stored statements that revert each migration; None for one without such statements."""
     if not _exists(connection):
         return {}
     rows = connection.execute(select(TABLE.c.revision, TABLE.c.downgrade).where(TABLE.c.history == history))

@@ -1,4 +1,4 @@
-"""Finds what a comparison takes for a drop and an add, and a developer most likely meant as a rename."""
+"""Detect renames, which a comparison reports as a drop and an add."""
 
 from collections.abc import Iterable, Iterator
 
@@ -31,10 +31,10 @@ def _render(_context: AutogenContext, operation: ops.RenameTableOp) -> str:
 
 
 def detect_renames(upgrade: ops.UpgradeOps, downgrade: ops.DowngradeOps) -> list[Rename]:
-    """Replace each drop with its matching add, in both directions, by a rename that loses nothing.
+    """Replace each drop with a matching add by a rename, which loses no data, in both directions.
 
-    A dropped and an added column match when they are the only ones of their type in their table, and tables when
-    their columns agree and no others do. Returns the renames.
+    A dropped and an added column match if they are the only ones of their type in their table, and tables if their
+    columns agree and no other tables' do. Returns the renames.
     """
     tables = list(_tables(upgrade.ops))
     _replace_tables(upgrade.ops, {each.old: each.new for each in tables})
@@ -54,9 +54,9 @@ def _columns(group: ops.ModifyTableOps) -> Iterator[Rename]:
     dropped = [op.to_column() for op in group.ops if isinstance(op, ops.DropColumnOp)]
     added = [op.column for op in group.ops if isinstance(op, ops.AddColumnOp)]
     for old in dropped:
-        alike = [new for new in added if _type(new) == _type(old)]
-        if len(alike) == 1 and sum(_type(other) == _type(old) for other in dropped) == 1:
-            yield Rename(old.name, alike[0].name, group.table_name)
+        matches = [new for new in added if _type(new) == _type(old)]
+        if len(matches) == 1 and sum(_type(other) == _type(old) for other in dropped) == 1:
+            yield Rename(old.name, matches[0].name, group.table_name)
 
 
 def _tables(operations: Iterable[ops.MigrateOperation]) -> Iterator[Rename]:
@@ -65,9 +65,9 @@ def _tables(operations: Iterable[ops.MigrateOperation]) -> Iterator[Rename]:
     created = [op for op in listed if isinstance(op, ops.CreateTableOp)]
     for old in dropped:
         shape = _shape(old.to_table().columns)
-        alike = [new for new in created if _shape(_columns_of(new)) == shape]
-        if len(alike) == 1 and sum(_shape(other.to_table().columns) == shape for other in dropped) == 1:
-            yield Rename(old.table_name, alike[0].table_name)
+        matches = [new for new in created if _shape(_columns_of(new)) == shape]
+        if len(matches) == 1 and sum(_shape(other.to_table().columns) == shape for other in dropped) == 1:
+            yield Rename(old.table_name, matches[0].table_name)
 
 
 def _columns_of(operation: ops.CreateTableOp) -> list[Column[object]]:
@@ -83,20 +83,20 @@ def _type(column: Column[object]) -> str:
 
 
 def _replace_tables(operations: list[ops.MigrateOperation], names: dict[str, str]) -> None:
-    """Rename first; the indexes of both tables are not made or dropped, because they come along."""
+    """Rename first; the indexes of both tables need no operation, because they are renamed with it."""
     if not names:
         return
-    gone = {*names, *names.values()}
+    renamed = {*names, *names.values()}
     indexed = (ops.DropTableOp, ops.CreateTableOp, ops.CreateIndexOp, ops.DropIndexOp)
-    left = [op for op in operations if not (isinstance(op, indexed) and op.table_name in gone)]
+    left = [op for op in operations if not (isinstance(op, indexed) and op.table_name in renamed)]
     for group in _groups(left):
-        group.ops[:] = [op for op in group.ops if not (isinstance(op, indexed) and op.table_name in gone)]
+        group.ops[:] = [op for op in group.ops if not (isinstance(op, indexed) and op.table_name in renamed)]
     left = [op for op in left if not (isinstance(op, ops.ModifyTableOps) and not op.ops)]
     operations[:] = [*(ops.RenameTableOp(old, new) for old, new in names.items()), *left]
 
 
 def _replace_column(operations: list[ops.MigrateOperation], table: str, old: str, new: str) -> None:
-    """Rename first, so that what follows, such as an index, finds the column by its new name."""
+    """Rename first, so that following operations, such as an index, find the column by its new name."""
     for group in _groups(operations):
         if group.table_name != table:
             continue

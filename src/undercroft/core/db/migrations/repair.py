@@ -1,4 +1,4 @@
-"""The way back from applied migrations whose files are gone."""
+"""Revert applied migrations whose files are missing."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ from undercroft.core.errors import ConfigurationError
 
 
 class Repair(Struct, frozen=True):
-    """What takes one history back to the newest applied migration that has a file.
+    """The statements that revert one history to the newest applied migration with a file.
 
-    `statements` undo the missing migrations, newest first; None when they were not recorded or need Python code.
+    `statements` revert the missing migrations, newest first; None if they were not recorded or need Python code.
     """
 
     history: History
@@ -26,21 +26,21 @@ class Repair(Struct, frozen=True):
 
 
 async def find_repairs(url: str, histories: Sequence[History]) -> list[Repair]:
-    """What there is to repair; nothing when every applied migration has its file."""
+    """The histories to repair; empty if every applied migration has its file."""
     async with open_migration_connection(url) as connection:
         found = [await connection.run_sync(_plan_repair, history) for history in histories]
     return [each for each in found if each is not None]
 
 
 async def apply_repair(url: str, wanted: Repair, *, stamp: bool = False, wait: float = 60) -> None:
-    """Undo the missing migrations, or with `stamp` only mark them as undone.
+    """Revert the missing migrations, or with `stamp` only mark them as reverted.
 
-    Raises `ConfigurationError` when their statements are not known.
+    Raises `ConfigurationError` if their statements are unknown.
     """
     if not stamp and wanted.statements is None:
         raise ConfigurationError(
-            f"How to undo {wanted.status.missing[-1].revision} of {wanted.status.history} was not recorded. "
-            "Undo by hand what it changed; then `undercroft migrate repair --stamp` marks it as undone."
+            f"The statements that revert {wanted.status.missing[-1].revision} of {wanted.status.history} are unknown. "
+            "Revert its changes by hand, then run `undercroft migrate repair --stamp` to mark it as reverted."
         )
     async with migration_lock(url, wait):
         if not stamp:
@@ -60,20 +60,20 @@ def _plan_repair(connection: Connection, history: History) -> Repair | None:
 
 
 async def _execute(url: str, statements: Sequence[str]) -> None:
-    """One after the other, as they were written down: they begin and commit their transactions themselves."""
+    """Run the statements as recorded: they begin and commit their own transactions."""
     async with open_connection(url, "migrate") as connection:
         for statement in statements:
             try:
                 await connection.execute(statement)
             except asyncpg.PostgresError as error:
                 raise ConfigurationError(
-                    f"Nothing was undone, because this statement failed: {error.args[0]}.\n{statement}\n"
-                    "Undo the migration by hand; then `undercroft migrate repair --stamp` marks it as undone."
+                    f"Nothing was reverted, because this statement failed: {error.args[0]}.\n{statement}\n"
+                    "Revert the migration by hand, then run `undercroft migrate repair --stamp` to mark it as reverted."
                 ) from None
 
 
 def _stamp(connection: Connection, wanted: Repair) -> None:
-    """Let the version table name the newest migration that has a file, and forget the missing ones."""
+    """Set the version table to the newest migration with a file, and remove the missing ones from the record."""
     table, known = wanted.history.version_table, wanted.status.known
     with connection.begin():
         connection.execute(text(f'DELETE FROM "{table}"'))  # noqa: S608 - the name of a module

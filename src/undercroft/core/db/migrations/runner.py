@@ -1,4 +1,4 @@
-"""Alembic, as it runs here: its configuration, its connection, and SQL instead of a database."""
+"""Run Alembic: its configuration, its connection, and rendering SQL without a database."""
 
 import asyncio
 import re
@@ -26,14 +26,14 @@ from undercroft.core.errors import ConfigurationError
 from undercroft.core.telemetry.origin import relative_path
 
 SCRIPT_LOCATION = Path(__file__).parents[3] / "migrations"
-LOCK_KEY = 0x756E6465726372  # "undercr", the same in every process of this product
+LOCK_KEY = 0x756E6465726372  # "undercr", the same in every process of this application
 LOCK_POLL = 0.2
 LOCK_TIMEOUT = "10s"
 
 
 @asynccontextmanager
 async def open_migration_connection(url: str) -> AsyncIterator[AsyncConnection]:
-    """A connection of its own for migrations. Raises `ConfigurationError` when the database cannot be reached."""
+    """Open a separate connection for migrations. Raises `ConfigurationError` if the database cannot be reached."""
     engine = create_engine(url, "migrate")
     try:
         connection = await engine.connect()
@@ -49,7 +49,7 @@ async def open_migration_connection(url: str) -> AsyncIterator[AsyncConnection]:
 
 @asynccontextmanager
 async def migration_lock(url: str, wait: float) -> AsyncIterator[None]:
-    """Hold the lock in a transaction of a second connection: it ends with that, through a pooler as well."""
+    """Hold the advisory lock in a transaction of a second connection, which also works through a pooler."""
     deadline = time.monotonic() + wait
     async with open_migration_connection(url) as connection:
         while not await connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK_KEY}):
@@ -62,13 +62,13 @@ async def migration_lock(url: str, wait: float) -> AsyncIterator[None]:
 
 
 def _set_limits(connection: Connection) -> None:
-    """For each transaction by itself: a transaction pooler takes no settings of a connection."""
+    """Set the limits in each transaction: a transaction pooler does not support connection settings."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
     connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
 
 
 async def run(url: str, history: History, action: Callable[[Config], Any], **attributes: Any) -> Any:
-    """Run an Alembic command on this database; `attributes` reach its environment."""
+    """Run an Alembic command on this database; `attributes` are passed to its environment."""
 
     def act(connection: Connection) -> Any:
         return action(alembic_config(history, connection=connection, **attributes))
@@ -90,14 +90,14 @@ def alembic_config(history: History, **attributes: Any) -> Config:
 
 
 def script_directory(history: History) -> ScriptDirectory:
-    """The history's files. Raises `ConfigurationError`, with file and line, when they have no order.
+    """The migration files of a history. Raises `ConfigurationError`, with file and line, if they have no linear order.
 
-    One may be missing, two may follow the same one or have the same name, and one may have no name.
+    Causes: a missing file, two files with the same predecessor or the same name, or a file without a name.
     """
     directory = ScriptDirectory.from_config(alembic_config(history))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what else Alembic warns of here it raises next
+            warnings.simplefilter("ignore")  # Alembic raises its other warnings as errors next
             warnings.filterwarnings("error", ".*is present more than once")
             heads = directory.get_heads()
     except KeyError as error:
@@ -110,32 +110,33 @@ def script_directory(history: History) -> ScriptDirectory:
     except UserWarning as warning:
         revision = str(warning).split()[1]
         raise ConfigurationError(
-            f"Two migrations of {history.name} are called {revision}.\n"
-            f"{find_assignments(history, 'revision', revision)}Name each after its file, and set what follows it."
+            f"Two migrations of {history.name} have the revision {revision}.\n"
+            f"{find_assignments(history, 'revision', revision)}"
+            "Set `revision` of each to the name of its file, and `down_revision` to the previous revision."
         ) from None
     except RevisionError as error:
-        circle = sorted(path.name for path in history.versions.glob("*.py") if path.stem in str(error))
+        cycle = sorted(path.name for path in history.versions.glob("*.py") if path.stem in str(error))
         raise ConfigurationError(
-            f"The migrations of {history.name} have no order: {error}.\n"
-            f"{''.join(find_assignments(history, 'down_revision', file=name) for name in circle)}".rstrip()
+            f"The migrations of {history.name} have no linear order: {error}.\n"
+            f"{''.join(find_assignments(history, 'down_revision', file=name) for name in cycle)}".rstrip()
         ) from None
     except CommandError as error:
         file = next((file for file in history.versions.glob("*.py") if file.name in str(error)), history.versions)
         raise ConfigurationError(
             f"A migration of {history.name} has no `revision`: {relative_path(str(file))}:1.\n"
-            "Set `revision` to the name of the file, and `down_revision` to that of the migration it follows."
+            "Set `revision` to the file name, and `down_revision` to the previous revision."
         ) from None
     if len(heads) > 1:
         raise ConfigurationError(
-            f"The migrations {' and '.join(sorted(heads))} of {history.name} do not follow each other.\n"
+            f"The migrations {' and '.join(sorted(heads))} of {history.name} have the same predecessor.\n"
             f"{''.join(find_assignments(history, 'down_revision', file=f'{head}.py') for head in sorted(heads))}"
-            f"Set `down_revision` of one to the other, so that they have an order: {history.versions}."
+            f"Set `down_revision` of one to the other in {history.versions}."
         )
     return directory
 
 
 def find_assignments(history: History, name: str, value: str = "", *, file: str = "*.py") -> str:
-    """Where the files set a name, to this value if one is given: `FILE:LINE` and the line itself, for each."""
+    """The assignments of a name in the files, to this value if one is given: `FILE:LINE` and the line, for each."""
     found = re.compile(rf"""{name}\b[^=]*=.*["']{re.escape(value)}["']""" if value else rf"{name}\b[^=]*=")
     return "".join(
         f"  {relative_path(str(path))}:{number}\n    {line.strip()}\n"
@@ -148,7 +149,7 @@ def find_assignments(history: History, name: str, value: str = "", *, file: str 
 def render_sql(history: History, revisions: str, *, down: bool = False) -> list[str]:
     """The statements that Alembic would run between two revisions (`FROM:TO`), without a database.
 
-    Raises what a migration raises that cannot do without one.
+    Raises the errors of a migration that needs a database connection.
     """
     statements = _Statements()
     config = alembic_config(history)
@@ -158,7 +159,7 @@ def render_sql(history: History, revisions: str, *, down: bool = False) -> list[
 
 
 class _Statements(StringIO):
-    """Alembic writes each statement by itself."""
+    """Collects the statements; Alembic writes each one separately."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where a database stands in each history, also when it has seen migrations that have no file here."""
+"""The state of a database in each history, including applied migrations without a file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,19 +11,19 @@ from undercroft.core.db.migrations.runner import open_migration_connection, scri
 
 
 async def get_statuses(url: str, histories: Sequence[History]) -> list[Status]:
-    """Where the database stands in each history. Raises `ConfigurationError` when files do not fit together."""
+    """The state of each history. Raises `ConfigurationError` if the files have no linear order."""
     async with open_migration_connection(url) as connection:
         return [await connection.run_sync(get_status, history) for history in histories]
 
 
 async def tables(url: str) -> set[str]:
-    """The names of the tables that the database has."""
+    """The names of the tables in the database."""
     async with open_migration_connection(url) as connection:
         return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
 
 
 def get_status(connection: Connection, history: History) -> Status:
-    """Where the database stands in one history."""
+    """The state of one history."""
     context = MigrationContext.configure(connection, opts={"version_table": history.version_table})
     current = context.get_current_revision()
     order = [script.revision for script in script_directory(history).walk_revisions()][::-1]
@@ -48,5 +48,5 @@ def _missing(
 
 
 def _last_before(revision: str, order: Sequence[str]) -> str | None:
-    """The newest file numbered before a migration of which nothing was recorded: names begin with their number."""
+    """The newest file numbered before an unrecorded migration: revisions begin with their number."""
     return next((each for each in reversed(order) if each[:4] < revision[:4]), None)

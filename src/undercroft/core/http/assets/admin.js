@@ -1,5 +1,5 @@
-// Before anything is drawn: light or dark as the browser prefers.
+// Set the light or dark theme before the first paint, as the browser prefers.
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => { document.documentElement.dataset.bsTheme = dark.matches ? "dark" : "light"; };
-dark.addEventListener("change", follow);
-follow();
+const applyTheme = () => { document.documentElement.dataset.bsTheme = dark.matches ? "dark" : "light"; };
+dark.addEventListener("change", applyTheme);
+applyTheme();

@@ -1,2 +1,2 @@
-const place = document.getElementById("docs");
-Scalar.createApiReference(place, JSON.parse(place.dataset.configuration));
+const container = document.getElementById("docs");
+Scalar.createApiReference(container, JSON.parse(container.dataset.configuration));

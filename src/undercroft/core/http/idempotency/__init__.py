@@ -1,24 +1,23 @@
-"""`Idempotency-Key` on POST: a request that is sent again is answered again instead of carried out again.
+"""`Idempotency-Key` on POST: a retried request returns the stored response instead of being executed again.
 
-The same key with the same request gets the stored answer and `Idempotency-Replayed: true`; with another body, path or
-query 422 `IDEMPOTENCY_KEY_REUSED`. A key belongs to its principal (person or API key, and current team), for as long
-as `IDEMPOTENCY_HOURS` says. It is looked at after the guards: a repeat may still be refused, and counts as a request.
-Without the header nothing of this runs.
+The same key with the same request returns the stored response and `Idempotency-Replayed: true`; with another body, path
+or query it returns 422 `IDEMPOTENCY_KEY_REUSED`. A key belongs to its principal (user or API key, and current team) and
+expires after `IDEMPOTENCY_HOURS`. It is checked after the guards: a retry may still be refused, and counts for rate
+limits. Requests without the header are not affected.
 
-How a route stands is found out from its signature:
+The guarantee of a route follows from its signature:
 
-- One that asks for `SessionDep` is carried out **exactly once**: the key's row is written first in its transaction and
-  the answer last, so a crash between any two lines leaves both or nothing. A duplicate waits on the row.
-- One that uses transactions of its own is carried out **at most once**: its row is committed before. When the process
-  dies in between, a repeat gets 409 `IDEMPOTENCY_OUTCOME_UNKNOWN`: look before you try again with another key.
-- `@returns_secret` is for routes that answer tokens, keys or codes: nothing of the answer is kept, and a repeat gets
-  409 `IDEMPOTENCY_SECRET`. Where nobody is signed in yet, the key belongs to the client's address.
-- `@idempotency_exempt("why")` says that the header is not looked at. Every other route without a principal must say it.
+- A route with `SessionDep` is executed **exactly once**: its transaction inserts the key's row first and stores the
+  response last, so a crash at any point leaves both or nothing. A duplicate waits on the row.
+- A route with its own transactions is executed **at most once**: the key's row is committed before. If the process dies
+  in between, a retry gets 409 `IDEMPOTENCY_OUTCOME_UNKNOWN`: the client must check before it retries with another key.
+- `@returns_secret` is for routes that return tokens, keys or codes: the response is not stored, and a retry gets 409
+  `IDEMPOTENCY_SECRET`. If the client is not signed in, the key belongs to its address.
+- `@idempotency_exempt("why")` declares that the header is ignored. Every other route without a principal must have it.
 
-A refusal frees its key, to be sent again with the same or another body. An answer that was returned instead of raised
-is kept whatever its status. Answers that are streamed, set cookies or are larger than `IDEMPOTENCY_MAX_ANSWER` are not
-kept; a repeat gets 409 `IDEMPOTENCY_ANSWER_NOT_KEPT`. PUT, PATCH and DELETE are idempotent by themselves, or by
-`If-Match`.
+A raised client error releases the key, which can be sent again with the same or another body. A returned response is
+stored whatever its status. Responses that are streamed, set cookies or exceed `IDEMPOTENCY_MAX_ANSWER` are not stored;
+a retry gets 409 `IDEMPOTENCY_ANSWER_NOT_KEPT`. PUT, PATCH and DELETE are idempotent already, or with `If-Match`.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,17 +40,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class InvalidIdempotencyKey(Unprocessable):
     code = "IDEMPOTENCY_KEY_INVALID"
-    message = "An Idempotency-Key has 1 to 255 visible ASCII characters; a random UUID is a good one."
+    message = "Idempotency-Key must be 1 to 255 visible ASCII characters, for example a random UUID."
 
 
 class IdempotencyKeyReused(Unprocessable):
     code = "IDEMPOTENCY_KEY_REUSED"
-    message = "This Idempotency-Key was sent with another request. Use a new one for each thing to be done."
+    message = "This Idempotency-Key was used for another request. Use a new key for each operation."
 
 
 class IdempotencyInProgress(Conflict):
     code = "IDEMPOTENCY_IN_PROGRESS"
-    message = "The request with this Idempotency-Key is still being carried out. Ask again."
+    message = "The request with this Idempotency-Key is still running. Retry in a moment."
 
     def __init__(self) -> None:
         super().__init__(headers={"Retry-After": "1"})
@@ -59,24 +58,24 @@ class IdempotencyInProgress(Conflict):
 
 class IdempotencySecret(Conflict):
     code = "IDEMPOTENCY_SECRET"
-    message = "This was done, but its answer held a secret that is not kept. Look, then use a new Idempotency-Key."
+    message = "The request succeeded, but its response had a secret that is not stored. Use a new Idempotency-Key."
 
 
 class IdempotencyResponseNotStored(Conflict):
     code = "IDEMPOTENCY_ANSWER_NOT_KEPT"
-    message = "This was done, but its answer was not kept."
+    message = "The request succeeded, but its response was not stored."
 
 
 class IdempotencyOutcomeUnknown(Conflict):
     code = "IDEMPOTENCY_OUTCOME_UNKNOWN"
-    message = "The request with this Idempotency-Key was cut off. Look before you try again with a new one."
+    message = "The request with this Idempotency-Key was interrupted. Check its effect before retrying with a new key."
 
 
 KEY_ERRORS = (InvalidIdempotencyKey, IdempotencyKeyReused, IdempotencyInProgress)
 
 
 class IdempotencyMode(StrEnum):
-    """What the header means to a route."""
+    """The guarantee that the header gives on a route."""
 
     EXACTLY_ONCE = "exactly once"
     AT_MOST_ONCE = "at most once"
@@ -84,11 +83,11 @@ class IdempotencyMode(StrEnum):
 
 
 class IdempotencyOutcome(StrEnum):
-    """What is known of the request that a key was first sent with."""
+    """The outcome of the first request with a key."""
 
     RUNNING = "running"
     INTERRUPTED = "cut off"
-    COMPLETED = "answered"
+    COMPLETED = "answered"  # typos: ignore
     SECRET = "secret"  # noqa: S105
     NOT_STORED = "not kept"
 
@@ -100,14 +99,14 @@ class RawResponse(Struct, frozen=True):
 
 
 class KeyClaim(Struct, frozen=True):
-    """A key in the hands of its principal, and the request that it was sent with."""
+    """A key of a principal, and the fingerprint of the request that it was sent with."""
 
     digest: bytes
     fingerprint: bytes
 
 
 class StoredResponse(Struct, frozen=True):
-    """What is known of a key; `same_request` says whether it came with the same request."""
+    """The stored outcome of a key; `same_request` tells whether it was sent with the same request."""
 
     outcome: IdempotencyOutcome
     same_request: bool
@@ -115,38 +114,38 @@ class StoredResponse(Struct, frozen=True):
 
 
 class KeyStore(Protocol):
-    """Where keys are kept. Without a session, each method is a transaction of its own."""
+    """Stores keys and responses. Without a session, each method uses its own transaction."""
 
     locks: KeyedLocks[tuple[KeyClaim, StoredResponse]]
 
     async def claim(self, claim: KeyClaim, session: Session | None) -> StoredResponse | None:
-        """Take the key: None when it was free, else what is known of it. Raises `IdempotencyInProgress`."""
+        """Claim the key: None if it was free, otherwise its stored outcome. Raises `IdempotencyInProgress`."""
         ...
 
     async def store(
         self, claim: KeyClaim, raw_response: RawResponse | None, outcome: IdempotencyOutcome, session: Session | None
     ) -> StoredResponse:
-        """Keep how it ended, and the answer if there is one that fits."""
+        """Store the outcome, and the response if it is not too large."""
         ...
 
     async def release(self, claim: KeyClaim, session: Session | None) -> None:
-        """Give the key back: nothing was done."""
+        """Release the key: the request changed nothing."""
         ...
 
 
 def returns_secret(endpoint: F) -> F:
-    """Declare that a POST route answers a secret (tokens, API keys, recovery codes): its answer is never kept.
+    """Declare that a POST route returns a secret (tokens, API keys, recovery codes): its response is never stored.
 
-    Put it under the route's decorator. A repeat of an `Idempotency-Key` gets 409 `IDEMPOTENCY_SECRET`.
+    Put it under the route's decorator. A retry with the same `Idempotency-Key` gets 409 `IDEMPOTENCY_SECRET`.
     """
     endpoint.__returns_secret__ = True  # type: ignore[attr-defined]
     return endpoint
 
 
 def idempotency_exempt(reason: str) -> Callable[[F], F]:
-    """Declare that a POST route does not look at `Idempotency-Key`, and why that does no harm."""
+    """Declare that a POST route ignores `Idempotency-Key`, and why that is safe."""
     if not reason:
-        raise ValueError("Say why the header need not be looked at.")
+        raise ValueError("State why the header can be ignored.")
 
     def mark(endpoint: F) -> F:
         endpoint.__idempotency_exempt__ = reason  # type: ignore[attr-defined]
@@ -160,7 +159,7 @@ def is_secret(route: APIRoute) -> bool:
 
 
 def declares_idempotency(route: APIRoute) -> bool:
-    """Whether it is known what the header means to this POST route; a test asks this of every one."""
+    """Whether a POST route declares how it handles the header; a test checks every route."""
     return (
         get_idempotency_mode(route) is not IdempotencyMode.IGNORED
         or "POST" not in (route.methods or ())
@@ -169,7 +168,7 @@ def declares_idempotency(route: APIRoute) -> bool:
 
 
 def get_idempotency_mode(route: APIRoute) -> IdempotencyMode:
-    """What the header means to a route."""
+    """The guarantee that the header gives on a route."""
     if "POST" not in (route.methods or ()) or hasattr(route.endpoint, "__idempotency_exempt__"):
         return IdempotencyMode.IGNORED
     signed_in = depends_on(route, current_principal)

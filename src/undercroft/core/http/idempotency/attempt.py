@@ -1,4 +1,4 @@
-"""A POST with `Idempotency-Key`, from its claim to its end; `core.http.idempotency` says what is promised."""
+"""Handle a POST with `Idempotency-Key`; `core.http.idempotency` documents the guarantees."""
 
 import re
 from contextlib import AsyncExitStack
@@ -35,21 +35,21 @@ from undercroft.core.http.idempotency import (
 from undercroft.core.http.middleware.trusted_proxies import client_key
 
 LOCK_TIMEOUT = 10.0
-"""Seconds that a duplicate waits for its original within one process."""
+"""Seconds that a duplicate waits for the original request within one process."""
 REPLAYED_HEADER = (b"idempotency-replayed", b"true")
 
 _VALID = re.compile(rb"[\x21-\x7e]{1,255}")
 
 
 class Replay(Exception):
-    """Ends the handling of a request with an answer that was kept."""
+    """Raised to end a request with a stored response."""
 
     def __init__(self, response: Response) -> None:
         self.response = response
 
 
 class IdempotencyAttempt:
-    """One request with the header, from its claim to its end."""
+    """One request with the header."""
 
     def __init__(self, keys: KeyStore, request: Request, *, secret: bool) -> None:
         self._keys = keys
@@ -62,9 +62,10 @@ class IdempotencyAttempt:
         self._stack = AsyncExitStack()
 
     async def begin(self, session: Session | None) -> None:
-        """Take the key, in this session's transaction if there is one.
+        """Claim the key, in this session's transaction if there is one.
 
-        Raises `Replay` and the errors above. Waits without a connection for others with the same key.
+        Raises `Replay` and the errors in `core.http.idempotency`. Waits without a connection for other requests with
+        the same key.
         """
         claim = await _build_claim(self._request)
         try:
@@ -74,9 +75,9 @@ class IdempotencyAttempt:
         except TimeoutError:
             raise IdempotencyInProgress from None
         if self._lock.result is not None:
-            first, kept = self._lock.result
+            first, stored = self._lock.result
             raise await _error_or_replay(
-                StoredResponse(kept.outcome, first.fingerprint == claim.fingerprint, kept.raw_response)
+                StoredResponse(stored.outcome, first.fingerprint == claim.fingerprint, stored.raw_response)
             )
         found = await self._keys.claim(claim, session)
         if found is not None:
@@ -86,13 +87,13 @@ class IdempotencyAttempt:
             authorization.mark_waited()
 
     async def on_response(self, response: Response) -> None:
-        """The handler has answered: keep that, before the transaction commits."""
+        """Store the handler's response before the transaction commits."""
         if self._claim is not None:
             raw_response, outcome = _capture_response(response, secret=self._secret)
             self._stored = await self._keys.store(self._claim, raw_response, outcome, self._session)
 
     async def on_error(self, error: Exception) -> None:
-        """The handler has raised: give the key back unless the transaction's end does so, or nobody knows the end."""
+        """Release the key after an error, unless the rollback does it or the outcome is unknown."""
         if self._claim is None:
             return
         if self._session is None:
@@ -102,7 +103,7 @@ class IdempotencyAttempt:
             await self._keys.release(self._claim, self._session)
 
     def on_commit(self) -> None:
-        """Everything is written: whoever waits here gets the answer from memory."""
+        """Pass the response to waiting duplicates in this process."""
         if self._claim is not None and self._stored is not None:
             self._lock.result = self._claim, self._stored
 
@@ -110,22 +111,22 @@ class IdempotencyAttempt:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let the next one have its turn."""
+        """Release the lock, so that the next duplicate continues."""
         await self._stack.aclose()
 
 
 async def claim_in_transaction(request: Request, session: SessionDep) -> None:
-    """The last dependency of a request with the header, on a route with a transaction."""
+    """The last dependency of a request with the header on a route that has a session."""
     await cast(IdempotencyAttempt, request.scope["state"]["idempotency"]).begin(session)
 
 
 async def claim_in_own_transaction(request: Request) -> None:
-    """The last dependency of a request with the header, on a route with transactions of its own."""
+    """The last dependency of a request with the header on a route that uses its own transactions."""
     await cast(IdempotencyAttempt, request.scope["state"]["idempotency"]).begin(None)
 
 
 def add_claim_dependency(route: APIRoute) -> APIRoute:
-    """The same route with the claim as its last dependency: after the guards, before the endpoint."""
+    """A copy of the route with the claim as its last dependency: after the guards, before the endpoint."""
     claim = (
         claim_in_transaction
         if get_idempotency_mode(route) is IdempotencyMode.EXACTLY_ONCE
@@ -135,7 +136,7 @@ def add_claim_dependency(route: APIRoute) -> APIRoute:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether somebody decided against it, as against something that broke on the way."""
+    """Whether the error is a deliberate refusal, not an unexpected failure."""
     return not isinstance(as_app_error(error), OutcomeUnknown | InternalError)
 
 
@@ -158,7 +159,7 @@ def _owner(request: Request) -> list[bytes]:
 
 
 def _digest(*parts: bytes) -> bytes:
-    """SHA-256 over the parts; no two different lists of parts are the same message."""
+    """SHA-256 of the parts. Different lists of parts never encode to the same message."""
     return sha256(b"".join(len(part).to_bytes(8) + part for part in parts)).digest()
 
 
@@ -177,15 +178,15 @@ def _build_replay(raw_response: RawResponse) -> Response:
     return response
 
 
-async def _error_or_replay(kept: StoredResponse) -> Exception:
-    """What a repeated request gets, as long as its caller is still authorized after the wait. Raises if not."""
+async def _error_or_replay(stored: StoredResponse) -> Exception:
+    """The result of a retried request, if its caller is still authorized after the wait. Otherwise it raises."""
     if (authorization := current_authorization()) is not None:
         await authorization.verify()
-    if not kept.same_request:
+    if not stored.same_request:
         return IdempotencyKeyReused()
-    if kept.raw_response is not None:
-        return Replay(_build_replay(kept.raw_response))
-    return _ERROR_BY_OUTCOME[kept.outcome]()
+    if stored.raw_response is not None:
+        return Replay(_build_replay(stored.raw_response))
+    return _ERROR_BY_OUTCOME[stored.outcome]()
 
 
 _ERROR_BY_OUTCOME: dict[IdempotencyOutcome, type[AppError]] = {

@@ -1,1 +1,1 @@
-"""The layers around every request, one small pure ASGI class each; `core.http.stack` puts them in order."""
+"""Middleware, one small pure ASGI class each; `core.http.stack` sets their order."""

@@ -1,4 +1,4 @@
-"""One line per request, and a report on the slow ones."""
+"""Log one line per request, and a warning for slow requests."""
 
 import time
 from datetime import UTC, datetime
@@ -16,9 +16,9 @@ slow_log = structlog.get_logger("undercroft.performance")
 
 
 class AccessLog:
-    """Writes method, route, path without its query, status, milliseconds, client and user of every request.
+    """Logs method, route, path without query, status, milliseconds, client and user of every request.
 
-    A line goes straight to the buffer, past structlog's processors.
+    Lines go directly to the buffer, without structlog's processors.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""Only requests that name this installation's hosts are answered."""
+"""Refuse requests for other hosts than those of this installation."""
 
 from urllib.parse import urlsplit
 
@@ -16,14 +16,14 @@ MAX_CACHED_HOSTS = 256
 
 class UnknownHost(BadRequest):
     code = "UNKNOWN_HOST"
-    message = "This server does not answer for that host."
+    message = "Unknown host. Set ALLOWED_HOSTS to accept it."
 
 
 class AllowedHosts:
-    """Answers 400 when the Host header names none of `ALLOWED_HOSTS`, is missing, or is there twice.
+    """Returns 400 if the Host header is not in `ALLOWED_HOSTS`, is missing, or is repeated.
 
-    `/health` is exempt: load balancers ask by address. In development, addresses and localhost are allowed as well
-    (a rebound name is not); in tests, with nothing set, every host.
+    `/health` is exempt: load balancers use the IP address. In development, IP addresses and localhost are allowed too,
+    but not a name that resolves to them (DNS rebinding); in tests every host is allowed unless `ALLOWED_HOSTS` is set.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -62,7 +62,7 @@ class AllowedHosts:
 
 
 def host_name(header: str) -> str:
-    """The name in a Host header, in lower case, without the port and the brackets of IPv6."""
+    """The name in a Host header, in lowercase, without the port and the brackets of IPv6."""
     header = header.strip().lower()
     if header.startswith("["):
         return header[1:].partition("]")[0]

@@ -1,7 +1,7 @@
-"""No request's body is larger than allowed, whether it says its size or not, and every refusal reaches its client.
+"""Limit the size of request bodies, with or without Content-Length, so that the client receives the 413.
 
-A client that is still sending reads no answer, and a server that has answered closes on what it has not read. So what
-is left of a body is read before an answer that did not need it, within bounds.
+A client that is still sending does not read the response, and a server that closes with unread data resets the
+connection. So the rest of a body is read, within bounds, before a response that did not need it.
 """
 
 import asyncio
@@ -15,14 +15,14 @@ from undercroft.core.http.errors import PayloadTooLarge, send_error
 
 BODYLESS_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_DRAIN_BYTES = 32 << 20
-"""Bytes that are read to no purpose before an answer."""
+"""Bytes that are read and discarded before a response."""
 DRAIN_SECONDS = 5
 
 
 class BodyLimit:
-    """Answers 413 when Content-Length is too large, or as soon as more has come than allowed.
+    """Returns 413 if Content-Length is too large, or as soon as more bytes arrive than allowed.
 
-    Whatever the application makes of a body that was cut off, the client gets the 413.
+    The client gets the 413 whatever the application does with the truncated body.
     """
 
     def __init__(self, app: ASGIApp, max_size: int) -> None:
@@ -89,13 +89,15 @@ class _LimitedBody:
         return message
 
     def _mark_stalled(self) -> None:
-        """The time was up while we waited for the client: what it did not send until now, nobody waits for."""
+        """The timeout expired while the client was still sending: do not wait for the rest of its body."""
         if not self._ended:
             self._can_drain = False
             self._state["body_stalled"] = True
 
     async def send(self, message: Message) -> None:
-        """What begins before the body has ended waits for its first part; if that is all, the rest is read."""
+        """Defer a response start that comes before the end of the body; if the response is complete, drain the body
+        first.
+        """
         if self.exceeded and not self.started:
             return
         if not self.started and not self._ended and self._deferred is None:
@@ -104,14 +106,14 @@ class _LimitedBody:
         if self._deferred is not None:
             if not message.get("more_body", False):
                 await self.drain()
-            held, self._deferred = self._deferred, None
+            deferred, self._deferred = self._deferred, None
             self.started = True
-            await self._send(held)
+            await self._send(deferred)
         self.started = True
         await self._send(message)
 
     async def drain(self) -> None:
-        """Read what is left of the body, unless its client waits for leave to send it."""
+        """Read the rest of the body, unless the client waits for `100 Continue`."""
         left = MAX_DRAIN_BYTES if self._can_drain else 0
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
@@ -122,5 +124,5 @@ class _LimitedBody:
 
 
 def _parse_length(text: bytes) -> int:
-    """The value of a Content-Length; one that is no number counts as zero and is left to the server."""
+    """The value of Content-Length; 0 if it is not a number, which the server handles."""
     return int(text.lstrip(b"0")[:20] or b"0") if text.isdigit() else 0

@@ -1,4 +1,4 @@
-"""Answers compressed with brotli or gzip, where it pays."""
+"""Compress responses with brotli or gzip."""
 
 import asyncio
 import zlib
@@ -16,10 +16,10 @@ Encoder = Callable[[bytes], bytes]
 
 
 class Compression:
-    """Compresses whole text and JSON answers from `min_size` bytes on.
+    """Compresses complete text and JSON responses of at least `min_size` bytes.
 
-    Streams, event streams, partial and already encoded answers pass untouched, and so do those with a strong ETag,
-    which names the exact bytes (RFC 9110, 8.8.3).
+    Streams, event streams, partial and already encoded responses are not changed, nor are those with a strong ETag,
+    which identifies the exact bytes (RFC 9110, 8.8.3).
     """
 
     def __init__(self, app: ASGIApp, min_size: int) -> None:
@@ -69,7 +69,7 @@ class _Compressor:
 
 
 def negotiate_encoding(accept_encoding: bytes) -> bytes:
-    """`br`, `gzip` or nothing, by what the client accepts (RFC 9110, 12.5.3); brotli is preferred."""
+    """`br`, `gzip` or empty, by Accept-Encoding (RFC 9110, 12.5.3); brotli is preferred."""
     if not accept_encoding:
         return b""
     if accept_encoding in _negotiated:
@@ -90,13 +90,13 @@ _negotiated: dict[bytes, bytes] = {}
 def _is_compressible(head: Message) -> bool:
     if head["status"] in (204, 206, 304):
         return False
-    fits = False
+    is_text = False
     for name, value in head.get("headers", ()):
         if name == b"content-type":
-            fits = value.startswith(TYPES) and not value.startswith(NOT_COMPRESSED)
+            is_text = value.startswith(TYPES) and not value.startswith(NOT_COMPRESSED)
         elif name in (b"content-encoding", b"content-range") or (name == b"etag" and not value.startswith(b"W/")):
             return False
-    return fits
+    return is_text
 
 
 def _brotli(body: bytes) -> bytes:

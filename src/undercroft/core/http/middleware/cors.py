@@ -1,4 +1,4 @@
-"""Which pages of other origins may call the API (Fetch standard, 3.2)."""
+"""CORS: pages of other origins that may call the API (Fetch standard, 3.2)."""
 
 from collections.abc import Iterable
 
@@ -23,13 +23,13 @@ MAX_AGE = b"600"
 
 class OriginNotAllowed(Forbidden):
     code = "ORIGIN_NOT_ALLOWED"
-    message = "Pages of this origin may not call the API; its operator can add it to CORS_ORIGINS."
+    message = "Pages of this origin may not call the API. Add the origin to CORS_ORIGINS."
 
 
 class Cors:
-    """Names allowed origins one by one, with credentials; `*` allows all, without.
+    """Allows each configured origin with credentials; `*` allows all origins without credentials.
 
-    An answer that depends on the origin says so in `Vary`, also when the request had none. `origins` may be set anew
+    Responses that depend on the origin have `Vary: Origin`, also if the request had no Origin. `origins` may be changed
     while the program runs.
     """
 

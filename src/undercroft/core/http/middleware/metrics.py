@@ -1,4 +1,4 @@
-"""Counts and times requests by route template."""
+"""Count and time requests by route template."""
 
 import time
 from typing import Any
@@ -9,9 +9,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class RequestMetrics:
-    """`http_requests_total`, `http_request_duration_seconds`, `http_requests_in_progress`.
+    """Records `http_requests_total`, `http_request_duration_seconds` and `http_requests_in_progress`.
 
-    Labels come from the route's template and from known methods only, so that no client can make new ones.
+    Labels are only route templates and known methods, so that clients cannot create new time series.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""Outermost: when a request came, what it is called, and what every answer to it carries."""
+"""The outermost middleware: request id, context variables and common response headers."""
 
 import re
 
@@ -14,13 +14,15 @@ _VALID = re.compile(rb"[A-Za-z0-9._-]{8,128}")
 
 
 class RequestContext:
-    """Fills `scope["state"]` and sends what other layers left there for the answer's head.
+    """Fills `scope["state"]` and adds the response headers that other middleware leaves there.
 
-    `request_id`: the client's `X-Request-ID` when it is 8 to 128 letters, digits, dots, dashes or underscores, else a
-    UUIDv7; also bound to the log's context and sent back. `request_headers`: a
-    dict of the headers (the last of several). `response_headers`: a list that anyone may add raw headers to until the
-    answer begins. `rate_limit`: the `Verdict` that the head tells. `status`: that of the answer, once it has begun.
-    `body_stalled`: whether the time was up while the client still had to send its body.
+    - `request_id`: the client's `X-Request-ID` if it has 8 to 128 letters, digits, dots, dashes or underscores,
+      otherwise a UUIDv7. It is bound to the log context and returned in the response.
+    - `request_headers`: a dict of the headers; the last one wins.
+    - `response_headers`: a list of raw headers to which any code may append until the response begins.
+    - `rate_limit`: the `RateLimitResult` for the response headers.
+    - `status`: the status of the response once it has begun.
+    - `body_stalled`: whether the timeout expired while the client was still sending its body.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -45,8 +47,8 @@ class RequestContext:
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.start":
                 state["status"] = message["status"]
-                verdict = state.get("rate_limit")
-                limits = verdict.headers() if verdict is not None else ()
+                result = state.get("rate_limit")
+                limits = result.headers() if result is not None else ()
                 message["headers"] = [*message.get("headers", ()), *extra, *limits]
             await send(message)
 

@@ -1,4 +1,4 @@
-"""Headers that tell browsers what they must not do with an answer."""
+"""Security headers for browsers."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,9 +19,9 @@ API_HEADERS: dict[bytes, bytes] = {b"referrer-policy": b"no-referrer", b"cache-c
 
 
 class SecurityHeaders:
-    """Adds what the answer does not say itself: pages bring their own Content-Security-Policy.
+    """Adds headers that the response does not set itself; pages set their own Content-Security-Policy.
 
-    Answers of the API are not stored by caches unless they say so; HSTS is sent in production.
+    API responses are not cached unless they set Cache-Control; HSTS is sent in production.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -48,7 +48,7 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
     def _merge(self, own: "list[Header] | tuple[Header, ...]", defaults: list[Header]) -> list[Header]:
-        said = {name for name, _ in own if name in self._names}
-        if said:
-            return [*own, *(header for header in defaults if header[0] not in said)]
+        own_names = {name for name, _ in own if name in self._names}
+        if own_names:
+            return [*own, *(header for header in defaults if header[0] not in own_names)]
         return [*own, *defaults]

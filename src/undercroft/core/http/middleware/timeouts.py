@@ -1,4 +1,4 @@
-"""An answer begins in time or is given up."""
+"""Time out requests that get no response."""
 
 import asyncio
 
@@ -10,11 +10,11 @@ STEPS = 20
 
 
 class Timeouts:
-    """Cancels the application and answers 504 when an answer has not begun after so many seconds, or 408 when it was
-    the client's body that had not arrived.
+    """Cancels the application and returns 504 if the response has not begun after so many seconds, or 408 if the
+    client's body had not arrived.
 
-    Streams may take as long as they like once they have begun. One timer looks after all requests, so the limit is kept
-    to a twentieth of itself; a timer for each would cost more than all other layers.
+    Streams are not limited once they have begun. One timer checks all requests, with a precision of a twentieth of the
+    limit; a timer per request would cost more than all other middleware.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -29,26 +29,26 @@ class Timeouts:
         if scope["type"] != "http" or task is None:
             await self.app(scope, receive, send)
             return
-        waiting = self._watch(task)
+        pending = self._watch(task)
 
         async def send_in_time(message: Message) -> None:
-            self._pending.discard(waiting)
+            self._pending.discard(pending)
             await send(message)
 
         try:
             await self.app(scope, receive, send_in_time)
         except asyncio.CancelledError:
-            if not waiting.expired or task.uncancel() > 0:
+            if not pending.expired or task.uncancel() > 0:
                 raise
             stalled = scope["state"].get("body_stalled", False)
             error = BodyTimedOut(headers={"Connection": "close"}) if stalled else RequestTimedOut()
             await send_error(error, scope, send)
         finally:
-            self._pending.discard(waiting)
+            self._pending.discard(pending)
 
     def _watch(self, task: "asyncio.Task[object]") -> "_PendingRequest":
         loop = task.get_loop()
-        waiting = _PendingRequest(task, loop.time() + self._seconds)
+        pending = _PendingRequest(task, loop.time() + self._seconds)
         if self._loop is not loop:
             self._loop = loop
             self._pending.clear()
@@ -56,24 +56,24 @@ class Timeouts:
         if not self._sweeping:
             self._sweeping = True
             loop.call_later(self._seconds / STEPS, self._sweep, loop)
-        self._pending.add(waiting)
-        return waiting
+        self._pending.add(pending)
+        return pending
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         if loop is not self._loop:
             return
         now = loop.time()
-        for waiting in [waiting for waiting in self._pending if waiting.deadline <= now]:
-            self._pending.discard(waiting)
-            waiting.expired = True
-            waiting.task.cancel()
+        for pending in [pending for pending in self._pending if pending.deadline <= now]:
+            self._pending.discard(pending)
+            pending.expired = True
+            pending.task.cancel()
         self._sweeping = bool(self._pending)
         if self._sweeping:
             loop.call_later(self._seconds / STEPS, self._sweep, loop)
 
 
 class _PendingRequest:
-    """A request whose answer has not begun."""
+    """A request without a response yet."""
 
     __slots__ = ("deadline", "expired", "task")
 

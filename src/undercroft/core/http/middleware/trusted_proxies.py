@@ -1,4 +1,4 @@
-"""Who really sent a request that came through proxies of ours."""
+"""The client's address and scheme behind trusted proxies."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,8 +16,8 @@ _SCHEMES = {
 class TrustedProxies:
     """Sets `scope["client"]` and `scope["scheme"]` from X-Forwarded-For and -Proto, if the peer is a trusted proxy.
 
-    The list is walked from the right, past every trusted address; the first other one is the client. What stands to the
-    left of it was written by the client and is not looked at.
+    The list is read from the right, past every trusted address; the first untrusted address is the client. Addresses to
+    the left of it come from the client and are ignored.
     """
 
     def __init__(self, app: ASGIApp, trusted: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ class TrustedProxies:
 
 
 def parse_address(text: str) -> Address | None:
-    """The address in `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`; IPv4 in IPv6 as IPv4."""
+    """Parse `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1` or `[2001:db8::1]:80`; IPv4-mapped IPv6 as IPv4."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -74,7 +74,7 @@ def parse_address(text: str) -> Address | None:
 
 @lru_cache(maxsize=8192)
 def client_key(host: str) -> str:
-    """What a client is counted by: its IPv4 address, or the /64 network of its IPv6 address."""
+    """The key by which a client is counted: its IPv4 address, or the /64 network of its IPv6 address."""
     address = parse_address(host)
     if address is None:
         return host[:64]
@@ -84,6 +84,6 @@ def client_key(host: str) -> str:
 
 
 def _split_header(scope: Scope, name: bytes) -> list[str]:
-    """The items of a comma-separated header, over all its lines, at most the last hundred."""
+    """The items of a comma-separated header, joined over all its lines, at most the last hundred."""
     joined = b",".join(value for key, value in scope["headers"] if key == name)
     return [item.strip() for item in joined.decode("latin-1").split(",") if item.strip()][-100:]
