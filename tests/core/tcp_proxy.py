@@ -1,4 +1,4 @@
-"""A way to a server that can be closed, and opened again, and that can fall silent."""
+"""A TCP proxy in front of a server that can be closed, reopened and paused."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class TcpProxy:
-    """Forwards to the server of a URL; `url` is the same server through the tap."""
+    """Forwards to the server of a URL; `url` is the URL through the proxy."""
 
     def __init__(self, url: str) -> None:
         self._target = urlsplit(url)
@@ -35,7 +35,7 @@ class TcpProxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Refuse connections and cut those that there are."""
+        """Refuse new connections and close the existing ones."""
         if self._server is not None:
             self._server.close()
         for task in self._connections:
@@ -44,7 +44,7 @@ class TcpProxy:
         self._connections.clear()
 
     def pause(self) -> None:
-        """Take everything, give nothing back."""
+        """Accept data from the client but send nothing back."""
         self._is_forwarding.clear()
 
     def resume(self) -> None:
@@ -54,21 +54,23 @@ class TcpProxy:
         self._connections.add(asyncio.create_task(self._connect(reader, writer)))
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
+        server_reader, server_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._forward(reader, back))
-                both.create_task(self._forward(there, writer, waits=True))
+                both.create_task(self._forward(reader, server_writer))
+                both.create_task(self._forward(server_reader, writer, pausable=True))
         finally:
-            for each in (writer, back):
+            for each in (writer, server_writer):
                 each.close()
                 with contextlib.suppress(OSError):
                     await each.wait_closed()
 
-    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, waits: bool = False) -> None:
+    async def _forward(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, pausable: bool = False
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
-                if waits:
+                if pausable:
                     await self._is_forwarding.wait()
                 sink.write(data)
                 await sink.drain()

@@ -9,7 +9,7 @@ def settings(url: str) -> RedisSettings:
     return RedisSettings(redis_url=SecretStr(url), redis_timeout=0.2)
 
 
-async def test_a_server_that_is_there_answers_in_milliseconds(redis_url: str) -> None:
+async def test_ping_returns_the_milliseconds_of_a_running_server(redis_url: str) -> None:
     cache = Cache(settings(redis_url))
 
     assert bool(cache)
@@ -17,7 +17,7 @@ async def test_a_server_that_is_there_answers_in_milliseconds(redis_url: str) ->
     await cache.close()
 
 
-async def test_it_can_be_used_again_after_it_was_closed(redis_url: str) -> None:
+async def test_cache_reconnects_after_close(redis_url: str) -> None:
     cache = Cache(settings(redis_url))
     await cache.ping()
     await cache.close()
@@ -27,7 +27,7 @@ async def test_it_can_be_used_again_after_it_was_closed(redis_url: str) -> None:
     await cache.close()
 
 
-async def test_nothing_is_opened_before_the_first_command() -> None:
+async def test_cache_connects_on_the_first_command() -> None:
     cache = Cache(settings("redis://127.0.0.1:1"))
 
     assert cache.client is cache.client
@@ -36,12 +36,12 @@ async def test_nothing_is_opened_before_the_first_command() -> None:
     await cache.close()
 
 
-def test_without_a_url_there_is_none() -> None:
+def test_cache_is_false_without_a_url() -> None:
     assert not Cache(settings(""))
 
 
 @pytest.mark.parametrize("url", ["http://x", "localhost:6379", "redis://", "redis://x:port", "redis:/x"])
-def test_a_url_that_is_none_says_how_it_looks_and_not_what_it_was(url: str) -> None:
+def test_invalid_url_is_refused_without_repeating_its_value(url: str) -> None:
     with pytest.raises(ValidationError, match="must look like redis://") as error:
         settings(url)
     assert url not in str(error.value).replace("redis://:password@host:6379/0", "")

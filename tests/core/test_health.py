@@ -1,4 +1,4 @@
-"""Health by component."""
+"""Health checks by component."""
 
 import asyncio
 
@@ -23,38 +23,38 @@ async def check_all(*components: Component) -> tuple[HealthStatus, dict[str, boo
     health = Health(timeout=0.05)
     for component in components:
         health.add(component)
-    readings = await health.check_all()
-    return overall_status(readings), {reading.component.name: reading.up for reading in readings}
+    results = await health.check_all()
+    return overall_status(results), {result.component.name: result.up for result in results}
 
 
-async def test_everything_up_is_healthy() -> None:
+async def test_status_is_healthy_when_every_component_is_up() -> None:
     assert await check_all(Component("database", fine, required=True)) == (HealthStatus.HEALTHY, {"database": True})
 
 
-async def test_something_optional_down_is_degraded() -> None:
+async def test_status_is_degraded_when_an_optional_component_is_down() -> None:
     status, _ = await check_all(Component("database", fine, required=True), Component("redis", broken))
     assert status is HealthStatus.DEGRADED
 
 
-async def test_something_required_down_is_unhealthy_whatever_else() -> None:
+async def test_status_is_unhealthy_when_a_required_component_is_down() -> None:
     status, up = await check_all(Component("database", broken, required=True), Component("redis", fine))
     assert status is HealthStatus.UNHEALTHY
     assert up == {"database": False, "redis": True}
 
 
-async def test_a_component_that_hangs_is_down_and_holds_up_nobody() -> None:
+async def test_hanging_component_is_down_and_does_not_delay_others() -> None:
     _, up = await check_all(Component("database", fine), Component("redis", hanging))
     assert up == {"database": True, "redis": False}
 
 
-async def test_details_are_passed_on() -> None:
+async def test_details_of_a_check_are_in_its_result() -> None:
     health = Health()
     health.add(Component("jobs", fine))
-    (reading,) = await health.check_all()
-    assert reading.details == {"depth": 3}
+    (result,) = await health.check_all()
+    assert result.details == {"depth": 3}
 
 
-async def test_a_component_that_hangs_is_checked_once_at_a_time() -> None:
+async def test_hanging_component_has_one_running_check() -> None:
     started: list[int] = []
     released = asyncio.Event()
 
@@ -65,16 +65,16 @@ async def test_a_component_that_hangs_is_checked_once_at_a_time() -> None:
     health = Health(timeout=0.02)
     health.add(Component("database", check, required=True))
     for _ in range(5):
-        readings = await asyncio.gather(*(health.check_all() for _ in range(5)))
-        assert not any(reading.up for (reading,) in readings)
+        results = await asyncio.gather(*(health.check_all() for _ in range(5)))
+        assert not any(result.up for (result,) in results)
     assert len(started) == 1
     released.set()
     await asyncio.sleep(0)
-    (reading,) = await health.check_all()
-    assert reading.up
+    (result,) = await health.check_all()
+    assert result.up
 
 
-async def test_a_check_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_check_is_canceled_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("undercroft.core.health.CHECK_TIMEOUT", 0.05)
     ended = asyncio.Event()
     hangs = True

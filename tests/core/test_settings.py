@@ -1,4 +1,4 @@
-"""Settings: where they are read from, and what a person hears when they do not fit."""
+"""Settings: their sources, and the messages for invalid values."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ STRONG = "kJ8v2Qz7Xw1Rb5Nt9Ys3Lm6Pc4Hd0Gf8Ea"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """An empty folder to run in, with nothing in the environment, and everything as it was afterwards."""
+    """An empty working directory and a clean environment; restored afterwards."""
     before = dict(settings._loaded)
     for name in ("ENVIRONMENT", "PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "UNDERCROFT_ENV_FILE", "APP_NAME"):
         monkeypatch.delenv(name, raising=False)
@@ -29,18 +29,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     settings._loaded.update(before)
 
 
-def test_the_environment_is_production_unless_said_otherwise() -> None:
+def test_environment_defaults_to_production() -> None:
     assert load(CoreSettings).environment is Environment.PRODUCTION
 
 
-def test_the_environment_wins_over_the_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_overrides_the_env_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / ".env").write_text("APP_NAME=file\nPUBLIC_URL=https://file.example\n")
     monkeypatch.setenv("APP_NAME", "environment")
     assert load(CoreSettings).app_name == "environment"
     assert load(CoreSettings).public_url == "https://file.example"
 
 
-def test_an_empty_value_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_NAME", "")
     assert load(CoreSettings).app_name == "Undercroft"
 
@@ -55,13 +55,13 @@ def test_an_empty_value_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> N
         (b"PUBLIC_URL=example.com\n", "PUBLIC_URL"),
     ],
 )
-def test_a_corrupt_file_gets_one_clear_message(folder: Path, content: bytes, reported: str) -> None:
+def test_invalid_env_file_raises_one_clear_error(folder: Path, content: bytes, reported: str) -> None:
     (folder / ".env").write_bytes(content)
     with pytest.raises(ConfigurationError, match=reported):
         load(CoreSettings)
 
 
-def test_a_fault_never_shows_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_does_not_show_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "mysql://root:hunter2@host/db")
     with pytest.raises(ConfigurationError) as refused:
         load(DatabaseSettings)
@@ -74,17 +74,17 @@ def test_a_fault_never_shows_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
     [("", 1), ("short", 1), ("a" * 64, 1), (STRONG, 0)],
     ids=["missing", "short", "repeated", "good"],
 )
-def test_production_wants_a_strong_secret(key: str, errors: int) -> None:
+def test_production_requires_a_strong_secret_key(key: str, errors: int) -> None:
     core = CoreSettings(secret_key=SecretStr(key), public_url="https://example.com")
     assert len(list(core.production_errors())) == errors
 
 
-def test_production_wants_https() -> None:
+def test_production_requires_https() -> None:
     core = CoreSettings(secret_key=SecretStr(STRONG), public_url="http://example.com")
     assert ["PUBLIC_URL" in error for error in core.production_errors()] == [True]
 
 
-def test_secrets_are_not_in_the_repr() -> None:
+def test_repr_hides_secrets() -> None:
     core = CoreSettings(secret_key=SecretStr(STRONG), secret_keys=[SecretStr("older" + STRONG)])
     database = DatabaseSettings(database_url=SecretStr("postgresql://me:hunter2@host/db"))
     assert STRONG not in repr(core)
@@ -95,7 +95,7 @@ EVERY_SETTING = [(declared, name) for declared in list_settings_classes() for na
 
 
 @pytest.mark.parametrize(("declared", "name"), EVERY_SETTING, ids=str)
-def test_every_invalid_setting_is_named_with_what_it_must_be(
+def test_error_names_the_setting_and_the_expected_value(
     declared: type[SettingsBase], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setting = settings.env_name(declared, name)
@@ -109,10 +109,10 @@ def test_every_invalid_setting_is_named_with_what_it_must_be(
     annotation = declared.model_fields[name].annotation
     assert message or annotation not in (int, float, bool)
     assert annotation is not SecretStr or "un suitable" not in message
-    assert not re.search(r"[Ii]nput|pars|validat|\\", message), message
+    assert not re.search(r"[Ii]nput|pars|validation|\\", message), message
 
 
-def test_a_number_setting_says_that_it_must_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_of_a_number_setting_asks_for_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMTP_PORT", "abc")
     with pytest.raises(ConfigurationError, match=r"^Invalid settings:\n  SMTP_PORT must be a whole number\.$"):
         load(EmailSettings)

@@ -1,4 +1,4 @@
-"""Files that people open in spreadsheets."""
+"""CSV files for spreadsheets."""
 
 import csv
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from undercroft.core.spreadsheets import escape_cell, stream_csv
 @pytest.mark.parametrize(
     "formula", ["=1+1", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "|calc", "%0A=1", "\uff1d1"]
 )
-def test_what_a_spreadsheet_would_carry_out_is_only_text(formula: str) -> None:
+def test_formula_is_escaped(formula: str) -> None:
     assert escape_cell(formula) == f"'{formula}"
 
 
@@ -26,11 +26,11 @@ def test_what_a_spreadsheet_would_carry_out_is_only_text(formula: str) -> None:
         (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
     ],
 )
-def test_everything_else_is_as_it_is(value: object, text: str) -> None:
+def test_other_values_are_unchanged(value: object, text: str) -> None:
     assert escape_cell(value) == text
 
 
-async def test_a_file_comes_back_as_it_was() -> None:
+async def test_csv_round_trips() -> None:
     rows = [["a,b", 'say "hi"'], ["line\nbreak", None]]
     text = "".join([line async for line in stream_csv(["x", "y"], rows)])
     assert list(csv.reader(StringIO(text))) == [["x", "y"], ["a,b", 'say "hi"'], ["line\nbreak", ""]]

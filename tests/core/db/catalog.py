@@ -1,4 +1,4 @@
-"""Everything that migrations can make in a database, in words that compare."""
+"""A comparable text form of all database objects that migrations can create."""
 
 import asyncpg
 

@@ -1,4 +1,4 @@
-"""Writes the files of a history that exists for one test only."""
+"""Write the files of a migration history for one test."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def downgrade():
 
 
 def write(folder: Path, revision: str, down: str | None, body: str, *, undo: str = "pass", more: str = "") -> Path:
-    """A migration whose `upgrade` has this body; returns its file."""
+    """Write a migration with this `upgrade` body and return its file."""
     versions = folder / "versions"
     versions.mkdir(parents=True, exist_ok=True)
     path = versions / f"{revision}.py"
@@ -33,6 +33,6 @@ def execute(sql: str) -> str:
 
 
 def library(folder: Path) -> History:
-    """A history with one migration, which makes the table `shelf`."""
+    """A history with one migration, which creates the table `shelf`."""
     write(folder, "0001_shelf", None, execute("CREATE TABLE shelf (id int)"), undo=execute("DROP TABLE shelf"))
     return History("library", folder, frozenset({"shelf"}))

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of PostgreSQL that loses connections at a chosen moment."""
+"""A TCP proxy in front of PostgreSQL that drops connections at a chosen moment."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,17 +9,17 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class Cut(Enum):
-    """What happens to a message from the client that contains `Proxy.marker`."""
+    """What the proxy does with a message from the client that contains `Proxy.marker`."""
 
     NEVER = "it is forwarded"
     BEFORE_REQUEST = "it is not forwarded, and the connection ends"
     BEFORE_RESPONSE = "it is forwarded; the connection ends when the server has responded"
-    SILENCE = "it is forwarded, and nothing of what the server responds is"
+    SILENCE = "it is forwarded, but the server's response is not"
 
 
 @dataclass
 class Proxy:
-    """Forwards to `server`, which new connections follow when it changes; `hits` counts the marked messages."""
+    """Forwards to `server`; if that changes, new connections use it. `hits` counts the marked messages."""
 
     server: tuple[str, int]
     port: int = 0
@@ -81,7 +81,7 @@ class Proxy:
                 await writer.drain()
 
     def disconnect(self) -> None:
-        """End all connections at once."""
+        """Close all connections."""
         for writer in self._open:
             writer.close()
 

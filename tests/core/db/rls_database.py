@@ -1,4 +1,4 @@
-"""A database with row-level security on, whatever the run's own has."""
+"""A database with row-level security on, whatever the settings of the test run are."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from undercroft.testing.statements import instrument
 
 @dataclass(frozen=True)
 class RlsDatabase:
-    """`database` as the application sees it, and its URLs by role."""
+    """`database` with the application's role, and the database's URLs by role."""
 
     database: Database
     app_url: str
@@ -30,7 +30,7 @@ class RlsDatabase:
 
 @asynccontextmanager
 async def create_rls_database(servers: Servers) -> AsyncIterator[RlsDatabase]:
-    """A migrated database of its own, dropped afterwards; skips where all roles are one."""
+    """A separate migrated database, dropped after the block; skips the test if all roles are the same."""
     if servers.has_one_role:
         pytest.skip("TEST_DATABASE_URL has one role, which owns the tables")
     name = f"secured_{secrets.token_hex(6)}"

@@ -1,4 +1,4 @@
-"""PostgreSQL servers of a test's own: one to break, and a standby that follows it."""
+"""PostgreSQL servers for single tests: a server that can be broken, and a standby of it."""
 
 import asyncio
 import os
@@ -17,13 +17,13 @@ from undercroft.devstack import machine
 from undercroft.devstack.postgres import PostgresServer
 
 SMALL_DISK_SIZE = 25_600 * 4096
-"""Bytes of a small disk."""
+"""Size of the small disk in bytes."""
 OPTIONS = {"fsync": "off", "shared_buffers": "16MB", "min_wal_size": "32MB", "max_wal_size": "32MB"}
 
 
 @asynccontextmanager
 async def run_server(folder: Path) -> AsyncIterator[PostgresServer]:
-    """A new server with its data in this folder and an empty table `things`; stopped after the block."""
+    """A new server with its data in this folder and an empty table `things`; it is stopped after the block."""
     server = PostgresServer(folder, machine.free_port(), secrets.token_hex(8), dict(OPTIONS))
     try:
         server.start()
@@ -38,7 +38,7 @@ async def run_server(folder: Path) -> AsyncIterator[PostgresServer]:
 
 @asynccontextmanager
 async def run_standby(primary: PostgresServer, folder: Path) -> AsyncIterator[PostgresServer]:
-    """A streaming replica that accepts reads; stopped after the block."""
+    """A streaming replica that accepts reads; it is stopped after the block."""
     standby = PostgresServer(folder, machine.free_port(), primary.password, dict(OPTIONS))
     command = [str(primary.bin / "pg_basebackup"), "-d", primary.url, "-D", str(standby.data), "-R", "-c", "fast"]
     with standby.log.open("ab") as log:
@@ -54,7 +54,7 @@ async def run_standby(primary: PostgresServer, folder: Path) -> AsyncIterator[Po
 
 @contextmanager
 def server_folder() -> Iterator[Path]:
-    """A new folder that the server's own user may enter, so that its data really are in it."""
+    """A new folder that the server's operating system user may enter."""
     with TemporaryDirectory(prefix="undercroft-", ignore_cleanup_errors=True) as folder:
         path = Path(folder).resolve()
         path.chmod(0o755)
@@ -63,7 +63,7 @@ def server_folder() -> Iterator[Path]:
 
 @asynccontextmanager
 async def small_disk() -> AsyncIterator[Path]:
-    """A folder with a file system of its own, `SMALL_DISK_SIZE` bytes large, for root on Linux."""
+    """A folder with its own file system of `SMALL_DISK_SIZE` bytes; requires root on Linux."""
     with server_folder() as folder:
         mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK_SIZE},mode=755", "tmpfs", str(folder)]
         await asyncio.to_thread(subprocess.run, mount, check=True)
@@ -88,7 +88,7 @@ def fill_disk(folder: Path) -> Path:
 
 
 def make_database(url: str, **settings: object) -> Database:
-    """A server's database with short timeouts, as the application uses it."""
+    """A database with short timeouts, connected as the application connects."""
     short = {"db_statement_timeout": 2, "db_lock_timeout": 0.2, "db_acquire_timeout": 0.5, **settings}
     return Database(DatabaseSettings.model_validate(short), url)
 

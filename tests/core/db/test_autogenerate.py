@@ -1,4 +1,4 @@
-"""`migrate new`: what it writes, what it takes for a rename, and when it writes nothing."""
+"""`migrate new`: generated migrations, detected renames, and models without changes."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ CREATE TABLE shelf (id integer NOT NULL, name varchar(40), size integer, CONSTRA
 
 
 class Models:
-    """The tables of one test, beside those of the product."""
+    """Tables of one test, in addition to those of the application."""
 
     def __init__(self, metadata: MetaData) -> None:
         self._metadata = metadata
@@ -69,7 +69,7 @@ def _shelf(models: Models, *columns: Column[Any]) -> None:
     models.table("shelf", *columns)
 
 
-async def test_nothing_is_written_when_models_and_database_agree(
+async def test_create_writes_nothing_when_models_match_the_database(
     empty_database_url: str, shop: History, models: Models
 ) -> None:
     await _create_and_upgrade(empty_database_url, shop)
@@ -82,7 +82,7 @@ async def test_nothing_is_written_when_models_and_database_agree(
     ]
 
 
-async def test_renamed_column_keeps_its_values_in_both_directions(
+async def test_column_rename_preserves_values_in_both_directions(
     empty_database_url: str, shop: History, models: Models
 ) -> None:
     await _create_and_upgrade(empty_database_url, shop)
@@ -99,7 +99,7 @@ async def test_renamed_column_keeps_its_values_in_both_directions(
     assert await _rows(empty_database_url, "shelf") == [{"id": 1, "name": "oak", "size": 7}]
 
 
-async def test_column_of_another_type_is_dropped_and_added_and_waits(
+async def test_column_with_another_type_is_dropped_and_added_and_not_run_automatically(
     empty_database_url: str, shop: History, models: Models
 ) -> None:
     await _create_and_upgrade(empty_database_url, shop)
@@ -112,7 +112,7 @@ async def test_column_of_another_type_is_dropped_and_added_and_waits(
     assert await _rows(empty_database_url, "shelf") == [{"id": 1, "name": "oak", "size": 7}]
 
 
-async def test_columns_that_could_be_renamed_in_two_ways_are_not(
+async def test_ambiguous_column_renames_are_not_detected(
     empty_database_url: str, shop: History, models: Models
 ) -> None:
     await _create_and_upgrade(empty_database_url, shop)
@@ -120,7 +120,7 @@ async def test_columns_that_could_be_renamed_in_two_ways_are_not(
     assert (await migrations.create(empty_database_url, shop, "two ways")).renames == ()
 
 
-async def test_renamed_table_keeps_its_rows_in_both_directions(
+async def test_table_rename_preserves_rows_in_both_directions(
     empty_database_url: str, shop: History, models: Models
 ) -> None:
     await _create_and_upgrade(empty_database_url, shop)
@@ -136,7 +136,7 @@ async def test_renamed_table_keeps_its_rows_in_both_directions(
     assert await _rows(empty_database_url, "shelf") == [{"id": 1, "name": "oak", "size": 7}]
 
 
-async def test_written_file_is_formatted(empty_database_url: str, shop: History, models: Models) -> None:
+async def test_generated_file_is_formatted(empty_database_url: str, shop: History, models: Models) -> None:
     await _create_and_upgrade(empty_database_url, shop)
     more = [Column(f"column_with_a_long_name_{number}", String(40)) for number in range(9)]
     _shelf(models, Column("name", String(40)), Column("size", Integer), *more)
@@ -150,7 +150,7 @@ async def test_written_file_is_formatted(empty_database_url: str, shop: History,
         assert done.returncode == 0, done.stdout
 
 
-async def test_first_migration_of_a_module_makes_its_history(
+async def test_first_migration_of_a_module_creates_its_history(
     empty_database_url: str, tmp_path: Path, models: Models
 ) -> None:
     models.table("rack", Column("name", String(40)))

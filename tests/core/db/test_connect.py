@@ -1,4 +1,4 @@
-"""Connections that work behind a transaction pooler, and how a pooler is noticed."""
+"""Connections that work behind a transaction pooler, and the detection of a pooler."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ WORKER = Statement(text("SELECT pg_backend_pid() AS pid, CAST(:n AS int) AS n").
 
 @pytest.fixture
 def configured() -> Iterator[None]:
-    """The test's own settings of the database are forgotten after it."""
+    """Restore the database settings after the test."""
     before = settings.load(DatabaseSettings)
     yield
     settings.use(before)
@@ -44,7 +44,7 @@ async def test_pooler_is_detected_only_when_it_pools_transactions(database_url: 
 
 
 @pytest.mark.usefixtures("configured", "test_settings")
-async def test_pooler_setting_is_believed_without_connecting() -> None:
+async def test_pooler_setting_is_used_without_connecting() -> None:
     nowhere = SecretStr("postgresql://a@127.0.0.1:1/b")
     settings.use(DatabaseSettings(database_url=nowhere, database_pooler="none"))
     assert (await detect_pooler()).database_pooler == "none"
@@ -67,7 +67,7 @@ async def test_every_kind_of_statement_works_behind_a_transaction_pooler(databas
 
 
 async def _use(database: Database, number: int) -> None:
-    """Compiled, Core and ORM statements, many rows at once and a savepoint, in and out of a transaction."""
+    """Compiled, Core and ORM statements, bulk inserts and a savepoint, inside and outside of a transaction."""
     async with database.read_session() as session:
         assert (await session.fetch(WORKER, n=number))[0]["n"] == number
         assert await session.scalar(select(text("1")).where(text("'x' LIKE '%x'"))) == 1

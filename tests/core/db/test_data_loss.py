@@ -1,4 +1,4 @@
-"""Which statements of a migration can lose data."""
+"""Detection of migration statements that can lose data."""
 
 import pytest
 
@@ -58,12 +58,12 @@ LOSSY = [
 
 
 @pytest.mark.parametrize("statement", SAFE)
-def test_statement_that_loses_nothing_passes(statement: str) -> None:
+def test_safe_statement_passes(statement: str) -> None:
     assert first_lossy_statement([statement], "core_alembic_version", set()) is None
 
 
 @pytest.mark.parametrize("statement", LOSSY)
-def test_statement_that_can_lose_data_is_named(statement: str) -> None:
+def test_lossy_statement_is_returned(statement: str) -> None:
     assert first_lossy_statement(["BEGIN;", statement, "COMMIT;"], "core_alembic_version", set()) == statement
 
 
@@ -71,7 +71,7 @@ def test_statement_that_can_lose_data_is_named(statement: str) -> None:
     "statement",
     ["DROP TABLE shelf", "UPDATE shelf SET a = 1", "ALTER TABLE shelf ALTER COLUMN a SET NOT NULL, DROP COLUMN b"],
 )
-def test_table_made_in_the_same_run_has_nothing_to_lose(statement: str) -> None:
+def test_table_created_in_the_same_run_cannot_lose_data(statement: str) -> None:
     created = set[str]()
     assert (
         first_lossy_statement(["CREATE TABLE shelf (a INT, b INT)", statement], "core_alembic_version", created) is None
@@ -80,6 +80,6 @@ def test_table_made_in_the_same_run_has_nothing_to_lose(statement: str) -> None:
     assert first_lossy_statement([statement.replace("shelf", "users")], "core_alembic_version", created) is not None
 
 
-def test_truncate_that_cascades_reaches_other_tables() -> None:
+def test_truncate_cascade_is_lossy() -> None:
     statements = ["CREATE TABLE shelf (a INT)", "TRUNCATE shelf CASCADE"]
     assert first_lossy_statement(statements, "core_alembic_version", set()) == statements[1]

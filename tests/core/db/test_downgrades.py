@@ -1,4 +1,4 @@
-"""Each migration can be undone, and undoing it leaves nothing of it."""
+"""Every migration can be reverted without leftovers."""
 
 import pytest
 from sqlalchemy import text
@@ -32,7 +32,7 @@ async def test_downgrade_of_every_history_leaves_an_empty_database(empty_databas
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_upgrade_after_each_downgrade_makes_the_same_schema(empty_database_url: str, name: str) -> None:
+async def test_upgrade_after_each_downgrade_creates_the_same_schema(empty_database_url: str, name: str) -> None:
     await upgrade_all(empty_database_url)
     above = histories()[NAMES.index(name) + 1 :]
     for history in reversed(above):
@@ -48,5 +48,5 @@ async def test_upgrade_after_each_downgrade_makes_the_same_schema(empty_database
 
 
 async def _without_policies(url: str) -> list[str]:
-    """The catalog of what one history makes; policies are put back by `upgrade_all`, for all histories together."""
+    """The catalog of one history; `upgrade_all` recreates policies for all histories together."""
     return [line for line in await catalog(url) if not line.startswith("policy ")]

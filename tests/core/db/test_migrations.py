@@ -1,4 +1,4 @@
-"""Migrations: once however many start, each in its own transaction, and nothing left undescribed."""
+"""Migrations: run once by concurrent processes, each in its own transaction, and consistent with the models."""
 
 import ast
 import asyncio
@@ -21,13 +21,13 @@ def library(tmp_path: Path) -> History:
     return migration_files.library(tmp_path)
 
 
-async def test_ten_that_start_at_once_migrate_once(empty_database_url: str) -> None:
+async def test_concurrent_upgrades_migrate_once(empty_database_url: str) -> None:
     ran = await asyncio.gather(*(upgrade_all(empty_database_url) for _ in range(10)))
     assert [revisions for revisions in ran if revisions] == [max(ran, key=len)]
     await require_current(empty_database_url)
 
 
-async def test_an_old_schema_is_told_with_what_to_type(empty_database_url: str) -> None:
+async def test_outdated_schema_raises_with_the_command_to_run(empty_database_url: str) -> None:
     with pytest.raises(ConfigurationError, match="undercroft migrate upgrade"):
         await require_current(empty_database_url)
 
@@ -38,7 +38,7 @@ WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::
 """
 
 
-async def test_models_and_migrations_agree_and_every_table_is_known(empty_database_url: str) -> None:
+async def test_migrations_match_the_models_and_every_table_is_known(empty_database_url: str) -> None:
     await upgrade_all(empty_database_url)
     assert await find_differences(empty_database_url) == []
     async with open_migration_connection(empty_database_url) as connection:
@@ -49,7 +49,7 @@ async def test_models_and_migrations_agree_and_every_table_is_known(empty_databa
     assert {table for table in rows.all() if not table.startswith("pgqueuer")} == owned
 
 
-async def test_a_migration_that_fails_leaves_those_before_it_and_no_lock(
+async def test_failed_migration_preserves_earlier_ones_and_releases_the_lock(
     empty_database_url: str, library: History
 ) -> None:
     write(
@@ -68,13 +68,15 @@ async def test_a_migration_that_fails_leaves_those_before_it_and_no_lock(
     assert await migrations.upgrade(empty_database_url, [library], wait=5) == ["0002_broken"]
 
 
-async def test_an_index_can_be_made_concurrently(empty_database_url: str, library: History) -> None:
+async def test_index_can_be_created_concurrently(empty_database_url: str, library: History) -> None:
     body = 'with op.get_context().autocommit_block(): op.execute("CREATE INDEX CONCURRENTLY ix_shelf_id ON shelf (id)")'
     write(library.folder, "0002_index", "0001_shelf", body)
     assert await migrations.upgrade(empty_database_url, [library]) == ["0001_shelf", "0002_index"]
 
 
-async def test_the_dry_run_prints_only_what_is_left_and_runs_nothing(empty_database_url: str, library: History) -> None:
+async def test_dry_run_prints_only_pending_migrations_and_runs_nothing(
+    empty_database_url: str, library: History
+) -> None:
     await migrations.upgrade(empty_database_url, [library])
     write(library.folder, "0002_more", "0001_shelf", 'op.execute("CREATE TABLE more (id int)")')
     printed = await migrations.pending_sql(empty_database_url, library)
@@ -84,7 +86,7 @@ async def test_the_dry_run_prints_only_what_is_left_and_runs_nothing(empty_datab
     assert status.pending == ("0002_more",)
 
 
-async def test_a_new_migration_may_have_any_words_for_its_message(empty_database_url: str, library: History) -> None:
+async def test_message_of_a_new_migration_may_contain_any_characters(empty_database_url: str, library: History) -> None:
     await migrations.upgrade(empty_database_url, [library])
 
     created = await migrations.create(empty_database_url, library, 'say """hi"""\nto \\ and %s\\')
@@ -120,7 +122,7 @@ async def test_a_new_migration_may_have_any_words_for_its_message(empty_database
         ),
     ],
 )
-async def test_files_that_do_not_fit_together_are_named(
+async def test_inconsistent_migration_files_are_named(
     empty_database_url: str, library: History, revisions: list[tuple[str, str]], words: tuple[str, ...]
 ) -> None:
     for revision, down in revisions:
@@ -153,16 +155,18 @@ async def test_failed_statement_is_shown_with_its_line(empty_database_url: str, 
     assert not isinstance(refused.value, TemporarilyUnavailable)
 
 
-async def test_migration_cancelled_by_the_server_may_be_tried_again(empty_database_url: str, library: History) -> None:
+async def test_migration_canceled_by_the_server_is_temporarily_unavailable(
+    empty_database_url: str, library: History
+) -> None:
     write(library.folder, "0002_cut", "0001_shelf", "op.execute('SELECT pg_terminate_backend(pg_backend_pid())')")
     with pytest.raises(TemporarilyUnavailable, match="failed and was rolled back"):
         await migrations.upgrade(empty_database_url, [library])
 
 
 @pytest.mark.parametrize(
-    ("body", "error"), [("op.exexute('x')", AttributeError), ("nothing", NameError), ("import nothing", ImportError)]
+    ("body", "error"), [("op.executes('x')", AttributeError), ("nothing", NameError), ("import nothing", ImportError)]
 )
-async def test_mistake_in_a_migration_is_raised_and_not_taken_for_a_read_of_rows(
+async def test_error_in_the_code_of_a_migration_is_raised(
     empty_database_url: str, library: History, body: str, error: type[Exception]
 ) -> None:
     await migrations.upgrade(empty_database_url, [library])
@@ -183,11 +187,11 @@ async def test_dry_run_names_a_migration_that_needs_the_database(empty_database_
     assert "CREATE TABLE more" in printed
 
 
-async def test_percent_sign_is_printed_as_it_is_written(empty_database_url: str, library: History) -> None:
+async def test_dry_run_prints_percent_signs_unescaped(empty_database_url: str, library: History) -> None:
     write(library.folder, "0002_like", "0001_shelf", "op.execute(\"DELETE FROM shelf WHERE 'a' LIKE '%b'\")")
     assert "LIKE '%b'" in await migrations.pending_sql(empty_database_url, library)
 
 
-async def test_an_unreachable_database_is_one_clear_message() -> None:
+async def test_unreachable_database_raises_one_clear_error() -> None:
     with pytest.raises(ConfigurationError, match="cannot be used: the connection was refused"):
         await migrations.get_statuses("postgresql://me:hunter2@127.0.0.1:1/none", [])

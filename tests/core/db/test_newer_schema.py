@@ -1,4 +1,4 @@
-"""A database that has run migrations without a file here: of a newer release, of another branch, or deleted."""
+"""Databases with applied migrations that have no file here: from a newer release, another branch, or deleted."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def library(tmp_path: Path) -> History:
 
 @pytest.fixture
 def bystander(tmp_path: Path) -> History:
-    """Another package's history, which nothing here may touch."""
+    """Another package's history, which must not be changed."""
     folder = tmp_path / "other"
     write(folder, "0001_desk", None, execute("CREATE TABLE desk (id int)"))
     return History("other", folder, frozenset({"desk"}))
@@ -47,9 +47,7 @@ def _newer(library: History, *, more: str = "") -> list[Path]:
     ]
 
 
-async def test_newer_schema_is_recognized_by_what_the_newer_release_recorded(
-    empty_database_url: str, library: History
-) -> None:
+async def test_newer_schema_is_recognized_by_its_recorded_migrations(empty_database_url: str, library: History) -> None:
     files = _newer(library)
     await migrations.upgrade(empty_database_url, [library])
     for file in files:
@@ -62,7 +60,7 @@ async def test_newer_schema_is_recognized_by_what_the_newer_release_recorded(
     assert await migrations.upgrade(empty_database_url, [library]) == []
 
 
-async def test_newer_migration_that_excludes_older_releases_is_named(empty_database_url: str, library: History) -> None:
+async def test_incompatible_newer_migration_is_named(empty_database_url: str, library: History) -> None:
     files = _newer(library)
     files[0].write_text(files[0].read_text() + "\nbackward_compatible = False\n")
     await migrations.upgrade(empty_database_url, [library])
@@ -84,7 +82,7 @@ async def test_newer_schema_without_a_record_counts_as_compatible(empty_database
     assert (status.known, status.is_newer, status.blocking_revision) == ("0001_shelf", True, None)
 
 
-async def test_database_of_another_branch_is_not_upgraded_until_it_is_repaired(
+async def test_database_of_another_branch_is_not_upgraded_before_a_repair(
     empty_database_url: str, library: History, bystander: History
 ) -> None:
     files = _newer(library)
@@ -105,7 +103,7 @@ async def test_database_of_another_branch_is_not_upgraded_until_it_is_repaired(
     assert (await _status(empty_database_url, bystander)).current == "0001_desk"
 
 
-async def test_repair_leaves_the_schema_of_the_files_that_are_there(empty_database_url: str, library: History) -> None:
+async def test_repair_reverts_to_the_schema_of_the_existing_files(empty_database_url: str, library: History) -> None:
     await migrations.upgrade(empty_database_url, [library])
     before = await catalog(empty_database_url)
     files = _newer(library)
@@ -121,7 +119,7 @@ async def test_repair_leaves_the_schema_of_the_files_that_are_there(empty_databa
     assert (await _status(empty_database_url, library)).current == "0001_shelf"
 
 
-async def test_stamp_marks_and_changes_nothing(empty_database_url: str, library: History) -> None:
+async def test_stamp_only_marks_migrations_as_reverted(empty_database_url: str, library: History) -> None:
     files = _newer(library)
     await migrations.upgrade(empty_database_url, [library])
     for file in files:
@@ -135,9 +133,7 @@ async def test_stamp_marks_and_changes_nothing(empty_database_url: str, library:
     assert await migrations.find_repairs(empty_database_url, [library]) == []
 
 
-async def test_migration_that_only_python_can_undo_is_not_half_undone(
-    empty_database_url: str, library: History
-) -> None:
+async def test_repair_reverts_nothing_when_a_migration_needs_python(empty_database_url: str, library: History) -> None:
     file = write(
         library.folder,
         "0002_note",
@@ -154,7 +150,7 @@ async def test_migration_that_only_python_can_undo_is_not_half_undone(
     assert await _columns(empty_database_url) == ["id", "note"]
 
 
-async def test_stored_statement_that_fails_undoes_nothing(empty_database_url: str, library: History) -> None:
+async def test_failing_stored_statement_reverts_nothing(empty_database_url: str, library: History) -> None:
     undo = f"{execute('ALTER TABLE shelf DROP COLUMN note')}; {execute('DROP TABLE nowhere')}"
     file = write(
         library.folder, "0002_note", "0001_shelf", execute("ALTER TABLE shelf ADD COLUMN note text"), undo=undo
@@ -177,7 +173,7 @@ async def test_downgrade_names_the_missing_file(empty_database_url: str, library
     assert await _columns(empty_database_url) == ["id", "note", "size"]
 
 
-async def test_downgrade_is_forgotten_by_the_record(empty_database_url: str, library: History) -> None:
+async def test_downgrade_removes_the_migration_from_the_record(empty_database_url: str, library: History) -> None:
     _newer(library)
     await migrations.upgrade(empty_database_url, [library])
     await migrations.downgrade(empty_database_url, library, "-1")
@@ -189,7 +185,7 @@ async def test_downgrade_is_forgotten_by_the_record(empty_database_url: str, lib
     assert [row["revision"] for row in rows] == ["0001_shelf", "0002_note"]
 
 
-async def test_lossless_upgrade_stops_before_the_first_migration_that_can_lose_data(
+async def test_lossless_upgrade_stops_before_the_first_lossy_migration(
     empty_database_url: str, library: History
 ) -> None:
     await migrations.upgrade(empty_database_url, [library])
@@ -208,7 +204,7 @@ async def test_lossless_upgrade_stops_before_the_first_migration_that_can_lose_d
     assert await migrations.find_lossy_migration(empty_database_url, [library]) is None
 
 
-async def test_lossless_upgrade_leaves_out_what_cannot_be_read_as_sql(
+async def test_lossless_upgrade_does_not_run_migrations_that_cannot_be_rendered_as_sql(
     empty_database_url: str, library: History
 ) -> None:
     await migrations.upgrade(empty_database_url, [library])

@@ -1,4 +1,4 @@
-"""A server that becomes read-only, runs out of disk, hangs or ends connections: what clients and readiness see."""
+"""A server that becomes read-only, runs out of disk, hangs or ends connections: responses and readiness."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -69,7 +69,7 @@ async def is_up(database: Database) -> bool:
     return reading.up
 
 
-async def test_a_write_reconnects_after_one_connection_led_to_a_standby(
+async def test_write_reconnects_after_a_connection_led_to_a_standby(
     proxy: Proxy, database: Database, primary: PostgresServer, standby: PostgresServer
 ) -> None:
     proxy.server = address(standby)
@@ -86,7 +86,7 @@ async def test_a_write_reconnects_after_one_connection_led_to_a_standby(
 
 
 @writes
-async def test_a_write_on_a_standby_is_unavailable(
+async def test_write_on_a_standby_is_unavailable(
     proxy: Proxy, database: Database, standby: PostgresServer, write: Write
 ) -> None:
     proxy.server = address(standby)
@@ -96,7 +96,7 @@ async def test_a_write_on_a_standby_is_unavailable(
     assert database.write.in_use == 0
 
 
-async def test_failing_writes_on_a_standby_do_not_cost_readers_their_connections(
+async def test_failing_writes_on_a_standby_preserve_the_reading_connections(
     proxy: Proxy, database: Database, standby: PostgresServer
 ) -> None:
     proxy.server = address(standby)
@@ -120,7 +120,7 @@ async def test_readiness_fails_on_a_standby_and_recovers_on_the_primary(
 async def test_readiness_fails_when_a_primary_is_read_only(database: Database, primary: PostgresServer) -> None:
     pooled = make_database(
         primary.url, database_pooler="transaction"
-    )  # sends no settings that would override the role's
+    )  # sends no settings that would override those of the role
     role = text("ALTER ROLE postgres SET default_transaction_read_only = on")
     async with database.session() as session:
         await session.execute(role)
@@ -133,7 +133,7 @@ async def test_readiness_fails_when_a_primary_is_read_only(database: Database, p
 
 
 @pytest.mark.parametrize("form", ["{0}@{1}:{2},{1}:{3}/postgres?", "{0}@/postgres?host={1},{1}&port={2},{3}&"])
-async def test_several_hosts_lead_to_the_one_that_takes_writes(
+async def test_writes_use_the_writable_host_of_several(
     primary: PostgresServer, standby: PostgresServer, form: str
 ) -> None:
     where = form.format(f"postgres:{primary.password}", "127.0.0.1", standby.port, primary.port)
@@ -155,7 +155,7 @@ async def test_terminated_connections_are_replaced(database: Database, primary: 
     assert database.write.in_use == 0
 
 
-async def test_readiness_of_a_hanging_database_takes_one_connection_of_each_pool(
+async def test_readiness_checks_of_a_hanging_database_use_one_connection_per_pool(
     proxy: Proxy, database: Database
 ) -> None:
     proxy.cut, proxy.marker = Cut.SILENCE, b"SELECT"
@@ -173,7 +173,7 @@ async def test_readiness_of_a_hanging_database_takes_one_connection_of_each_pool
             await asyncio.sleep(0.05)
 
 
-async def test_readiness_asked_often_writes_once_a_second(database: Database) -> None:
+async def test_frequent_readiness_checks_write_once_per_second(database: Database) -> None:
     health = Health()
     health.add(database_component(database))
     before = await _transactions(database)
@@ -183,7 +183,7 @@ async def test_readiness_asked_often_writes_once_a_second(database: Database) ->
 
 
 @pytest.mark.skipif("os.name != 'posix' or os.geteuid() != 0", reason="mounting a small disk takes root")
-async def test_a_full_disk_is_unavailable_and_fails_readiness_until_there_is_room() -> None:
+async def test_full_disk_is_unavailable_and_fails_readiness_until_space_is_free() -> None:
     async with small_disk() as folder, run_server(folder) as server:
         database = make_database(server.url)
         try:
@@ -209,7 +209,7 @@ async def test_a_full_disk_is_unavailable_and_fails_readiness_until_there_is_roo
 
 
 async def terminate(server: PostgresServer) -> None:
-    """End all connections to the server but the one that asks."""
+    """Terminate all connections to the server except the current one."""
     import asyncpg
 
     connection = await asyncpg.connect(server.url)
@@ -220,7 +220,7 @@ async def terminate(server: PostgresServer) -> None:
 
 
 async def _write_when_closed_connections_are_known(database: Database, write: Write) -> None:
-    """A write alone whose connection ended a moment ago has an unknown outcome; the next one must succeed."""
+    """Retry a write once: when its connection has just ended, the first outcome is unknown; the next must succeed."""
     try:
         await commit(database, write)
     except OutcomeUnknown:

@@ -1,4 +1,4 @@
-"""The generic repository, tried on projects."""
+"""The generic repository, tested on projects."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from undercroft.modules.projects.repository import ProjectRepository
 
 @pytest.fixture(autouse=True)
 def use_all_tenants():
-    """The repositories must keep teams apart by themselves, whatever the database would show them."""
+    """Repositories must separate teams themselves, whatever rows the database would return."""
     with all_tenants():
         yield
 
@@ -32,7 +32,7 @@ async def fill(database: Database, owner: UserRow, *names: str) -> list[Project]
         return list(await projects.create_many(Project(name=name, team_id=owner.team_id) for name in names))
 
 
-async def test_pages_are_stable_and_count_everything(database: Database, owner: UserRow) -> None:
+async def test_pages_are_stable_and_have_the_total(database: Database, owner: UserRow) -> None:
     await fill(database, owner, *(f"p{n:02}" for n in range(25)))
     async with database.read_session() as session:
         projects = ProjectRepository(session, owner.team_id)
@@ -43,7 +43,7 @@ async def test_pages_are_stable_and_count_everything(database: Database, owner: 
     assert beyond.items == []
 
 
-async def test_search_takes_wildcards_literally(database: Database, owner: UserRow) -> None:
+async def test_search_escapes_wildcards(database: Database, owner: UserRow) -> None:
     await fill(database, owner, "100% sure", "100 sure", "under_score", "underXscore")
     async with database.read_session() as session:
         projects = ProjectRepository(session, owner.team_id)
@@ -57,7 +57,7 @@ async def test_sorting_by_an_unknown_column_is_refused(database: Database, owner
             await ProjectRepository(session, owner.team_id).list(sort="team_id; drop table projects")
 
 
-async def test_a_keyset_walk_sees_each_row_once_while_others_insert(database: Database, owner: UserRow) -> None:
+async def test_keyset_pages_contain_each_row_once_during_inserts(database: Database, owner: UserRow) -> None:
     before = {project.id for project in await fill(database, owner, *(f"p{n}" for n in range(25)))}
     seen: list[object] = []
     position = None
@@ -73,21 +73,21 @@ async def test_a_keyset_walk_sees_each_row_once_while_others_insert(database: Da
     assert set(seen) == before
 
 
-async def test_another_teams_rows_do_not_exist(database: Database, owner: UserRow) -> None:
+async def test_rows_of_another_team_are_not_found(database: Database, owner: UserRow) -> None:
     stranger = await insert_user(database)
     (project,) = await fill(database, owner, "mine")
     async with database.session() as session:
-        theirs = ProjectRepository(session, stranger.team_id)
-        assert (await theirs.list()).total == 0
-        assert await theirs.count() == 0
-        assert await theirs.get_by(name="mine") is None
+        other_projects = ProjectRepository(session, stranger.team_id)
+        assert (await other_projects.list()).total == 0
+        assert await other_projects.count() == 0
+        assert await other_projects.get_by(name="mine") is None
         with pytest.raises(ProjectNotFound):
-            await theirs.get(project.id)
+            await other_projects.get(project.id)
         with pytest.raises(ProjectNotFound):
-            await theirs.lock(project.id)
+            await other_projects.lock(project.id)
 
 
-async def test_a_row_is_written_to_the_repositorys_team_whatever_it_says(database: Database, owner: UserRow) -> None:
+async def test_row_is_created_in_the_repositorys_team(database: Database, owner: UserRow) -> None:
     stranger = await insert_user(database)
     async with database.session() as session:
         await ProjectRepository(session, owner.team_id).create(Project(name="x", team_id=stranger.team_id))
@@ -96,7 +96,7 @@ async def test_a_row_is_written_to_the_repositorys_team_whatever_it_says(databas
         assert await ProjectRepository(session, stranger.team_id).count() == 0
 
 
-async def test_an_upsert_cannot_touch_another_teams_row(database: Database, owner: UserRow) -> None:
+async def test_upsert_cannot_change_a_row_of_another_team(database: Database, owner: UserRow) -> None:
     stranger = await insert_user(database)
     (project,) = await fill(database, owner, "mine")
     async with database.session() as session:
@@ -106,7 +106,7 @@ async def test_an_upsert_cannot_touch_another_teams_row(database: Database, owne
             )
 
 
-async def test_soft_deleted_rows_are_gone_until_restored(database: Database, owner: UserRow) -> None:
+async def test_soft_deleted_rows_are_hidden_until_restored(database: Database, owner: UserRow) -> None:
     (project,) = await fill(database, owner, "comes back")
     async with database.session() as session:
         projects = ProjectRepository(session, owner.team_id)
@@ -120,20 +120,20 @@ async def test_soft_deleted_rows_are_gone_until_restored(database: Database, own
         assert (await ProjectRepository(session, owner.team_id).get(project.id)).name == "comes back"
 
 
-async def test_an_unknown_id_is_the_modules_own_not_found(database: Database, owner: UserRow) -> None:
+async def test_unknown_id_raises_the_modules_not_found(database: Database, owner: UserRow) -> None:
     async with database.read_session() as session:
         with pytest.raises(ProjectNotFound):
             await ProjectRepository(session, owner.team_id).get(new_id())
 
 
-async def test_a_repository_on_a_reading_session_refuses_to_write(database: Database, owner: UserRow) -> None:
+async def test_repository_with_a_read_session_refuses_to_write(database: Database, owner: UserRow) -> None:
     async with database.read_session() as session:
         with pytest.raises(TypeError):
             await ProjectRepository(session, owner.team_id).create(Project(name="x", team_id=owner.team_id))
 
 
 @pytest.mark.parametrize("size", [1, 50])
-async def test_a_page_takes_one_statement_however_long(
+async def test_page_takes_one_statement(
     database: Database, owner: UserRow, statements, size: int, rls_enabled: bool
 ) -> None:
     await fill(database, owner, *(f"p{n}" for n in range(size)))
@@ -146,22 +146,20 @@ async def test_a_page_takes_one_statement_however_long(
     assert len(statements.all) == (3 if rls_enabled else 1)
 
 
-def test_a_repository_of_a_teams_rows_cannot_do_without_the_team() -> None:
+def test_repository_of_tenant_owned_rows_must_be_a_tenant_repository() -> None:
     with pytest.raises(TypeError, match="TenantRepository"):
 
         class Projects(Repository[Project]):
             model = Project
 
 
-async def test_a_lock_waits_for_the_other_transaction_and_reads_what_it_wrote(
-    database: Database, owner: UserRow
-) -> None:
+async def test_lock_waits_for_another_transaction_and_reads_its_changes(database: Database, owner: UserRow) -> None:
     project, bystander = await fill(database, owner, "first", "bystander")
 
     async def rename() -> str:
         async with database.session() as session:
             projects = ProjectRepository(session, owner.team_id)
-            await projects.get(project.id)  # what was read before the lock must not be what is found after it
+            await projects.get(project.id)  # the row must be read again after the lock
             locked = await projects.lock(project.id)
             return (await projects.update(locked, {"name": f"{locked.name}, third"})).name
 
@@ -176,7 +174,7 @@ async def test_a_lock_waits_for_the_other_transaction_and_reads_what_it_wrote(
     assert await waiting == "second, third"
 
 
-async def test_a_lock_on_a_row_deleted_while_it_waits_finds_nothing(database: Database, owner: UserRow) -> None:
+async def test_lock_of_a_row_deleted_during_the_wait_raises_not_found(database: Database, owner: UserRow) -> None:
     (project,) = await fill(database, owner, "first")
 
     async def lock() -> None:
@@ -194,7 +192,7 @@ async def test_a_lock_on_a_row_deleted_while_it_waits_finds_nothing(database: Da
 
 
 async def until_waiting(database: Database) -> None:
-    """Until a statement waits for a lock."""
+    """Wait until a statement waits for a lock."""
     waiting = Statement(
         text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
     )

@@ -1,4 +1,4 @@
-"""The unit of work: what is kept, what is undone, and what a client hears when the database fails."""
+"""The unit of work: commits, rollbacks, and errors of a failing database."""
 
 import asyncio
 from contextlib import suppress
@@ -67,7 +67,7 @@ async def test_raw_core_and_orm_statements_share_one_transaction(database: Datab
     assert await count(database) == 0
 
 
-async def test_a_statement_given_as_a_function_is_put_together_once_at_its_first_use(database: Database) -> None:
+async def test_statement_function_is_called_once_on_first_use(database: Database) -> None:
     made: list[Executable] = []
 
     def make() -> Executable:
@@ -82,14 +82,14 @@ async def test_a_statement_given_as_a_function_is_put_together_once_at_its_first
     assert len(made) == 1
 
 
-async def test_leaving_the_block_commits(database: Database) -> None:
+async def test_session_commits_at_the_end_of_the_block(database: Database) -> None:
     owner = await insert_user(database)
     async with database.session() as session:
         session.add(Project(name="kept", team_id=owner.team_id))
     assert await count(database) == 1
 
 
-async def test_a_refusal_that_commits_keeps_its_state_change(database: Database) -> None:
+async def test_app_error_with_commits_commits(database: Database) -> None:
     owner = await insert_user(database)
     with pytest.raises(Refused):
         async with database.session() as session:
@@ -98,7 +98,7 @@ async def test_a_refusal_that_commits_keeps_its_state_change(database: Database)
     assert await count(database) == 1
 
 
-async def test_an_ordinary_refusal_rolls_back(database: Database) -> None:
+async def test_app_error_rolls_back(database: Database) -> None:
     owner = await insert_user(database)
     with pytest.raises(Conflict):
         async with database.session() as session:
@@ -109,9 +109,7 @@ async def test_an_ordinary_refusal_rolls_back(database: Database) -> None:
 
 
 @pytest.mark.parametrize("refusal", [None, Refused])
-async def test_a_transaction_that_a_caught_error_aborted_does_not_pass_for_committed(
-    database: Database, refusal: type[Refused] | None
-) -> None:
+async def test_transaction_aborted_by_a_caught_error_raises(database: Database, refusal: type[Refused] | None) -> None:
     owner = await insert_user(database)
     reported: list[str] = []
     with pytest.raises(TransactionAborted):
@@ -127,7 +125,7 @@ async def test_a_transaction_that_a_caught_error_aborted_does_not_pass_for_commi
     assert database.write.in_use == 0
 
 
-async def test_callbacks_run_after_the_commit_and_never_after_a_rollback(database: Database) -> None:
+async def test_callbacks_run_after_a_commit_but_not_after_a_rollback(database: Database) -> None:
     owner = await insert_user(database)
     heard: list[str] = []
     async with database.session() as session:
@@ -141,7 +139,7 @@ async def test_callbacks_run_after_the_commit_and_never_after_a_rollback(databas
     assert heard == ["kept"]
 
 
-async def test_a_session_that_was_not_used_takes_no_connection(database: Database) -> None:
+async def test_unused_session_acquires_no_connection(database: Database) -> None:
     async with database.session():
         assert database.write.in_use == 0
 
@@ -158,8 +156,8 @@ async def test_write_one_is_one_statement(database: Database, statements, rls_en
 
 @pytest.mark.parametrize("pooler", ["none", "transaction"])
 @pytest.mark.parametrize("way", ["fetch", "fetch after another", "execute", "flush", "lock"])
-async def test_a_read_session_cannot_write(database: Database, database_url: str, pooler: str, way: str) -> None:
-    """A transaction pooler takes no setting that would make the server refuse it."""
+async def test_read_session_cannot_write(database: Database, database_url: str, pooler: str, way: str) -> None:
+    """Behind a transaction pooler the server cannot be made to refuse the write."""
     owner = await insert_user(database)
     project = Project(name="x", team_id=owner.team_id)
     statement = insert(Project).values(project.model_dump())
@@ -195,15 +193,13 @@ async def test_a_read_session_cannot_write(database: Database, database_url: str
         ("TRUNCATE projects", True),
     ],
 )
-def test_a_statement_that_writes_is_known_by_its_text(sql: str, *, expected: bool) -> None:
+def test_writing_statement_is_detected_by_its_text(sql: str, *, expected: bool) -> None:
     assert is_write(sql) is expected
 
 
 @pytest.mark.parametrize("raises", [False, True])
 @pytest.mark.parametrize("way", ["add", "fetch", "execute", "raw", "flush", "write_one"])
-async def test_a_session_that_has_ended_refuses_what_it_would_never_commit(
-    database: Database, way: str, *, raises: bool
-) -> None:
+async def test_ended_session_refuses_further_work(database: Database, way: str, *, raises: bool) -> None:
     with suppress(Conflict):
         async with database.session() as session:
             await session.execute(text("SELECT 1"))
@@ -221,12 +217,12 @@ async def test_a_session_that_has_ended_refuses_what_it_would_never_commit(
     assert database.write.in_use == 0
 
 
-async def test_the_pool_for_writing_runs_no_statement_that_would_commit_by_itself(database: Database) -> None:
+async def test_writing_pool_refuses_autocommit_fetches(database: Database) -> None:
     with pytest.raises(RuntimeError, match="Open a session"):
         await database.write.fetch(COUNT)
 
 
-async def test_two_tasks_in_one_session_are_a_bug_and_not_an_outage(database: Database) -> None:
+async def test_concurrent_use_of_one_session_is_a_programming_error(database: Database) -> None:
     with pytest.raises(InterfaceError, match="another operation"):
         async with database.session() as session:
             raw = await session.raw()
@@ -235,13 +231,13 @@ async def test_two_tasks_in_one_session_are_a_bug_and_not_an_outage(database: Da
     assert database.write.in_use == 0
 
 
-async def test_a_read_gives_its_connection_back_at_once(database: Database) -> None:
+async def test_read_releases_its_connection_immediately(database: Database) -> None:
     async with database.read_session() as session:
         await session.fetch(COUNT)
         assert database.read.in_use == 0
 
 
-async def test_a_read_survives_all_connections_being_cut(database: Database) -> None:
+async def test_read_is_retried_when_all_connections_were_lost(database: Database) -> None:
     borrowed = [await database.read.acquire() for _ in range(database.settings.db_read_pool_size)]
     for each in borrowed:
         each.release()
@@ -250,7 +246,7 @@ async def test_a_read_survives_all_connections_being_cut(database: Database) -> 
     assert await count(database) == 0
 
 
-async def test_a_transaction_begins_anew_when_all_connections_were_cut_before(database: Database) -> None:
+async def test_transaction_reconnects_when_all_connections_were_lost_before(database: Database) -> None:
     borrowed = [await database.write.acquire() for _ in range(database.settings.db_pool_size)]
     for each in borrowed:
         each.release()
@@ -260,7 +256,7 @@ async def test_a_transaction_begins_anew_when_all_connections_were_cut_before(da
         assert await session.scalar(text("SELECT 1")) == 1
 
 
-async def test_a_connection_cut_in_the_middle_is_unavailable_and_nothing_stays(database: Database) -> None:
+async def test_connection_lost_during_a_transaction_is_unavailable_and_rolls_back(database: Database) -> None:
     owner = await insert_user(database)
     with pytest.raises(DatabaseUnavailable):
         async with database.session() as session:
@@ -271,7 +267,7 @@ async def test_a_connection_cut_in_the_middle_is_unavailable_and_nothing_stays(d
     assert await count(database) == 0
 
 
-async def test_a_lost_commit_is_an_unknown_outcome(database: Database) -> None:
+async def test_connection_lost_during_the_commit_is_an_unknown_outcome(database: Database) -> None:
     owner = await insert_user(database)
     with pytest.raises(OutcomeUnknown):
         async with database.session() as session:
@@ -280,7 +276,7 @@ async def test_a_lost_commit_is_an_unknown_outcome(database: Database) -> None:
             await _terminate(database, raw.get_server_pid())
 
 
-async def test_a_clash_is_a_conflict(database: Database) -> None:
+async def test_unique_violation_is_a_conflict(database: Database) -> None:
     with pytest.raises(DatabaseConflict):
         async with database.session() as session:
             session.add(User(email="twice@example.com"))
@@ -288,14 +284,14 @@ async def test_a_clash_is_a_conflict(database: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["nul\x00", "half\ud800"])
-async def test_what_cannot_be_stored_is_the_clients_fault(database: Database, name: str) -> None:
+async def test_unstorable_value_is_a_client_error(database: Database, name: str) -> None:
     owner = await insert_user(database)
     with pytest.raises(UnstorableValue):
         async with database.session() as session:
             session.add(Project(name=name, team_id=owner.team_id))
 
 
-async def test_a_full_pool_answers_unavailable_in_time(database: Database) -> None:
+async def test_exhausted_pool_is_unavailable_after_the_timeout(database: Database) -> None:
     held = [await database.read.acquire() for _ in range(database.settings.db_read_pool_size)]
     try:
         with pytest.raises(DatabaseUnavailable):
@@ -306,7 +302,7 @@ async def test_a_full_pool_answers_unavailable_in_time(database: Database) -> No
     assert await count(database) == 0
 
 
-async def test_a_statement_that_takes_too_long_is_unavailable(database: Database) -> None:
+async def test_statement_timeout_is_unavailable(database: Database) -> None:
     with pytest.raises(DatabaseUnavailable):
         async with database.session() as session:
             await session.execute(text("SET LOCAL statement_timeout = '20ms'"))
@@ -315,7 +311,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(database: Database
         assert await session.scalar(text("SHOW statement_timeout")) != "20ms"
 
 
-async def test_cancelling_a_request_gives_back_a_clean_connection(database: Database) -> None:
+async def test_canceled_request_releases_a_clean_connection(database: Database) -> None:
     owner = await insert_user(database)
 
     async def linger() -> None:
@@ -336,7 +332,7 @@ async def test_cancelling_a_request_gives_back_a_clean_connection(database: Data
     assert await count(database) == 0
 
 
-async def test_no_setting_travels_to_the_next_borrower(database: Database) -> None:
+async def test_session_settings_do_not_leak_to_the_next_user(database: Database) -> None:
     async with database.session() as session:
         await session.execute(text("SELECT set_config('undercroft.left_behind', 'mine', true)"))
     async with database.session() as session:

@@ -1,4 +1,4 @@
-"""Where the database is, said in one setting or in parts."""
+"""Database settings: one URL or its parts."""
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -6,7 +6,7 @@ from pydantic import SecretStr, ValidationError
 from undercroft.core.db.settings import DatabaseSettings
 
 
-def test_parts_are_put_together_with_credentials_encoded() -> None:
+def test_url_is_built_from_parts_with_encoded_credentials() -> None:
     settings = DatabaseSettings(
         database_url=SecretStr(""),
         postgres_host="db.example",
@@ -19,12 +19,12 @@ def test_parts_are_put_together_with_credentials_encoded() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
-def test_every_usual_scheme_is_taken(scheme: str) -> None:
+def test_common_schemes_are_accepted(scheme: str) -> None:
     assert DatabaseSettings(database_url=SecretStr(f"{scheme}://u:p@h/d")).url == "postgresql://u:p@h/d"
 
 
 @pytest.mark.parametrize(
-    ("query", "kept"),
+    ("query", "expected"),
     [
         ("sslmode=require&channel_binding=require", "sslmode=require"),
         ("connect_timeout=10&keepalives=1&application_name=shop", "application_name=shop"),
@@ -38,9 +38,9 @@ def test_every_usual_scheme_is_taken(scheme: str) -> None:
         ("passfile=/p&krbsrvname=k&gsslib=sspi", "passfile=%2Fp&krbsrvname=k&gsslib=sspi"),
     ],
 )
-def test_what_libpq_alone_does_is_left_out_of_the_query(query: str, kept: str) -> None:
+def test_libpq_only_options_are_removed_from_the_url(query: str, expected: str) -> None:
     settings = DatabaseSettings(database_url=SecretStr(f"postgresql://u:p%40@h/d?{query}"))
-    assert settings.url == f"postgresql://u:p%40@h/d?{kept}"
+    assert settings.url == f"postgresql://u:p%40@h/d?{expected}"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_libpq_alone_does_is_left_out_of_the_query(query: str, kept: str) -
         ("direct_tls=true", "which a URL cannot set; remove it"),
     ],
 )
-def test_option_that_cannot_work_is_one_clear_error(query: str, error: str) -> None:
+def test_unsupported_option_raises_one_clear_error(query: str, error: str) -> None:
     with pytest.raises(ValidationError, match=error):
         DatabaseSettings(database_url=SecretStr(f"postgresql+asyncpg://u:p@h/d?{query}"))
 
@@ -70,24 +70,24 @@ def test_option_that_cannot_work_is_one_clear_error(query: str, error: str) -> N
         ("statement_cache_size=0&prepared_statement_cache_size=9", 0),
     ],
 )
-def test_statement_cache_has_the_size_that_the_url_names(query: str, size: int | None) -> None:
+def test_statement_cache_size_is_taken_from_the_url(query: str, size: int | None) -> None:
     assert DatabaseSettings(database_url=SecretStr(f"postgresql://h/d?{query}")).statement_cache_size == size
     pooled = DatabaseSettings(database_url=SecretStr(f"postgresql://h/d?{query}"), database_pooler="transaction")
     assert pooled.statement_cache_size == 0
 
 
 @pytest.mark.parametrize("url", ["mysql://h/d", "h:5432/d", "postgresql://u:p@h:notaport/d", "postgresql://"])
-def test_anything_else_is_refused(url: str) -> None:
+def test_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         DatabaseSettings(database_url=SecretStr(url))
 
 
-def test_migrations_and_the_admin_surface_fall_back_to_the_one_url() -> None:
+def test_migration_and_admin_urls_default_to_database_url() -> None:
     settings = DatabaseSettings(database_url=SecretStr("postgresql://u:p@h/d"))
     assert settings.migration_url == settings.admin_url == settings.direct_url == settings.url
 
 
-def test_migrations_go_past_a_pooler() -> None:
+def test_migrations_bypass_a_pooler() -> None:
     settings = DatabaseSettings(
         database_url=SecretStr("postgresql://u:p@pooler/d"),
         database_direct_url=SecretStr("postgresql://u:p@direct/d"),

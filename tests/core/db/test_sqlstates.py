@@ -1,4 +1,4 @@
-"""Every error that PostgreSQL can report: what the client receives, and what becomes of the connection."""
+"""All error codes of PostgreSQL: the client's error and the state of the connection."""
 
 import errno
 
@@ -38,7 +38,7 @@ CLASSES = {
     "72": (DatabaseUnavailable, RETAINED),
     "XX": (DatabaseUnavailable, CLOSED),
 }
-"""What the whole class means."""
+"""Expected results by class."""
 
 CODES = {
     "25006": (DatabaseUnavailable, ALL_CLOSED),
@@ -52,7 +52,7 @@ CODES = {
     "55P03": (DatabaseUnavailable, RETAINED),
     "57014": (DatabaseUnavailable, RETAINED),
 }
-"""What a single code means where its class means something else."""
+"""Expected results of codes that differ from their class."""
 
 BUG_CLASSES = {
     "03", "09", "0A", "0B", "0F", "0L", "0P", "0Z", "10", "20", "21", "24", "25", "27", "2B", "2D", "2F", "34", "38",
@@ -72,13 +72,13 @@ def expected(code: str) -> tuple[type[Exception] | None, str]:
     return CODES.get(code) or CLASSES.get(code[:2]) or (BUG, RETAINED)
 
 
-def test_every_class_of_the_driver_is_decided() -> None:
+def test_every_class_of_the_driver_is_classified() -> None:
     assert {code[:2] for code in KNOWN} == {*CLASSES, *BUG_CLASSES}
     assert set(CODES) <= set(KNOWN)
 
 
 @pytest.mark.parametrize("code", [*KNOWN, *UNKNOWN_TO_THE_DRIVER])
-async def test_each_sqlstate_is_translated_and_settles_the_connection(database: Database, code: str) -> None:
+async def test_sqlstate_determines_the_error_and_the_state_of_the_connection(database: Database, code: str) -> None:
     error, connection = expected(code)
     bystander = await _idle_beside(database)
     try:
@@ -97,9 +97,7 @@ async def test_each_sqlstate_is_translated_and_settles_the_connection(database: 
 
 @pytest.mark.parametrize("code", ["40001", "40P01", "57014", "53200", "XX000"])
 @pytest.mark.parametrize("way", ["read", "read by the orm"])
-async def test_a_read_that_fails_on_the_server_is_unavailable_and_never_a_conflict(
-    database: Database, code: str, way: str
-) -> None:
+async def test_failed_read_is_unavailable_and_not_a_conflict(database: Database, code: str, way: str) -> None:
     with pytest.raises(DatabaseUnavailable):
         await _run(database, text(f"DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '{code}'; END $$"), way)
     assert database.read.in_use == 0
@@ -109,10 +107,10 @@ async def test_a_read_that_fails_on_the_server_is_unavailable_and_never_a_confli
 @pytest.mark.parametrize(
     "way", ["fetch", "execute", "write alone", "write in a transaction", "read", "read by the orm"]
 )
-async def test_a_failing_statement_gives_back_its_connection(database: Database, code: str, way: str) -> None:
+async def test_failing_statement_releases_its_connection(database: Database, code: str, way: str) -> None:
     sql = text(f"DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '{code}'; END $$")
     for _ in range(database.settings.db_read_pool_size + 1):
-        with pytest.raises(Exception):  # noqa: B017 - which one is the test above
+        with pytest.raises(Exception):  # noqa: B017 - the test above checks the type
             await _run(database, sql, way)
     assert (database.write.in_use, database.read.in_use) == (0, 0)
 
@@ -136,7 +134,7 @@ async def _run(database: Database, sql: object, way: str) -> None:
 
 @pytest.mark.parametrize("severity", ["FATAL", "PANIC"])
 @pytest.mark.parametrize("code", ["42601", "53100", "XX000", "25006", "0A000"])
-def test_an_error_with_which_the_server_ends_the_connection_is_a_lost_connection(severity: str, code: str) -> None:
+def test_fatal_error_is_a_lost_connection(severity: str, code: str) -> None:
     error = asyncpg.PostgresError.new({"S": severity, "V": severity, "C": code, "M": "as asked"})
     assert is_connection_lost(error)
     assert is_outcome_unknown(error)
@@ -155,25 +153,25 @@ def test_an_error_with_which_the_server_ends_the_connection_is_a_lost_connection
     ],
     ids=repr,
 )
-def test_a_broken_connection_is_unavailable_and_its_commit_unknown(error: Exception) -> None:
+def test_broken_connection_is_unavailable_and_its_commit_unknown(error: Exception) -> None:
     assert isinstance(translate_error(error), DatabaseUnavailable)
     assert is_outcome_unknown(error)
 
 
-def test_waiting_in_vain_for_a_connection_is_unavailable_and_its_commit_known() -> None:
+def test_pool_timeout_is_unavailable_with_a_known_outcome() -> None:
     error = PoolTimeout()
     assert isinstance(translate_error(error), DatabaseUnavailable)
     assert not is_outcome_unknown(error)
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file"), ValueError(), RuntimeError()], ids=repr)
-def test_an_error_of_the_program_is_not_taken_for_one_of_the_database(error: Exception) -> None:
+def test_programming_error_is_not_a_database_error(error: Exception) -> None:
     error.__cause__ = asyncpg.DiskFullError("while this one was handled")
     assert translate_error(error) is None
 
 
 async def _idle_beside(database: Database) -> asyncpg.Connection:
-    """An idle connection that is not the next one to be borrowed."""
+    """An idle connection that is not the next one to be acquired."""
     first, second = await database.write.acquire(), await database.write.acquire()
     first.release()
     second.release()

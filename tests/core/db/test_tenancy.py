@@ -1,4 +1,4 @@
-"""Row-level security: what a deliberately unscoped query gets, and what it costs."""
+"""Row-level security: rows that unscoped queries return, and the number of statements."""
 
 from collections.abc import AsyncIterator
 
@@ -46,7 +46,7 @@ async def team_owner(database: Database) -> UserRow:
 
 @pytest.fixture
 async def other_owner(database: Database) -> UserRow:
-    return await create_user_with_project(database, "theirs")
+    return await create_user_with_project(database, "other")
 
 
 async def create_user_with_project(database: Database, project: str) -> UserRow:
@@ -64,7 +64,7 @@ async def list_all_names(database: Database) -> list[str]:
             return list((await session.scalars(select(col(Project.name)).order_by(col(Project.name)))).all())
 
 
-async def test_an_unscoped_query_of_any_kind_gets_no_row_of_another_team(
+async def test_unscoped_query_returns_no_row_of_another_team(
     database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
     with tenant(team_owner.team_id):
@@ -81,19 +81,21 @@ async def test_an_unscoped_query_of_any_kind_gets_no_row_of_another_team(
         assert len(await database.read.fetch(ALL)) == 1
 
 
-async def test_their_id_in_hand_is_of_no_use(database: Database, team_owner: UserRow, other_owner: UserRow) -> None:
+async def test_row_of_another_team_is_inaccessible_by_id(
+    database: Database, team_owner: UserRow, other_owner: UserRow
+) -> None:
     with all_tenants():
         async with database.read_session() as session:
-            key = await session.scalar(select(col(Project.id)).where(col(Project.name) == "theirs"))
+            key = await session.scalar(select(col(Project.id)).where(col(Project.name) == "other"))
     with tenant(team_owner.team_id):
         async with database.session() as session:
             assert await session.get(Project, key) is None
             assert await session.rowcount(update(Project).where(col(Project.id) == key).values(name="stolen")) == 0
             assert await session.rowcount(delete(Project)) == 1
-    assert await list_all_names(database) == ["theirs"]
+    assert await list_all_names(database) == ["other"]
 
 
-async def test_without_a_team_there_are_no_rows(database: Database, team_owner: UserRow) -> None:
+async def test_no_rows_are_visible_without_a_tenant(database: Database, team_owner: UserRow) -> None:
     async with database.read_session() as session:
         assert await session.fetch(ALL) == []
         assert list((await session.scalars(select(Project))).all()) == []
@@ -102,12 +104,12 @@ async def test_without_a_team_there_are_no_rows(database: Database, team_owner: 
     assert await list_all_names(database) == ["mine"]
 
 
-async def test_a_row_can_be_neither_written_to_nor_moved_to_another_team(
+async def test_row_cannot_be_inserted_for_or_moved_to_another_team(
     database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
-    planted = Project(name="planted", team_id=other_owner.team_id).model_dump()
+    row = Project(name="row", team_id=other_owner.team_id).model_dump()
     for statement in (
-        insert(Project).values(planted),
+        insert(Project).values(row),
         update(Project).where(col(Project.name) == "mine").values(team_id=other_owner.team_id),
     ):
         with pytest.raises(Exception, match="row-level security"), tenant(team_owner.team_id):
@@ -115,11 +117,11 @@ async def test_a_row_can_be_neither_written_to_nor_moved_to_another_team(
                 await session.execute(statement)
     with pytest.raises(Exception, match="row-level security"):
         async with database.session() as session:
-            await session.execute(insert(Project).values(planted))
-    assert await list_all_names(database) == ["mine", "theirs"]
+            await session.execute(insert(Project).values(row))
+    assert await list_all_names(database) == ["mine", "other"]
 
 
-async def test_the_next_borrower_of_a_connection_is_nobody_again(database: Database, team_owner: UserRow) -> None:
+async def test_tenant_does_not_leak_to_the_next_user_of_a_connection(database: Database, team_owner: UserRow) -> None:
     with tenant(team_owner.team_id):
         async with database.read_session() as session:
             await session.fetch(ALL)
@@ -138,7 +140,7 @@ async def test_the_next_borrower_of_a_connection_is_nobody_again(database: Datab
             each.release()
 
 
-async def test_a_failed_read_gives_back_a_connection_that_works(database: Database, team_owner: UserRow) -> None:
+async def test_failed_read_releases_a_usable_connection(database: Database, team_owner: UserRow) -> None:
     broken = Statement(text("SELECT 1 / (SELECT 0 FROM projects LIMIT 1)"))
     with tenant(team_owner.team_id):
         for _ in range(20):
@@ -149,40 +151,40 @@ async def test_a_failed_read_gives_back_a_connection_that_works(database: Databa
             assert len(await session.fetch(ALL)) == 1
 
 
-async def test_a_session_follows_when_the_team_changes(
+async def test_session_follows_the_tenant_context(
     database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
     async with database.session() as session:
         assert await session.fetch(ALL) == []
-        for whose, name in ((team_owner, "mine"), (other_owner, "theirs"), (team_owner, "mine")):
-            with tenant(whose.team_id):
+        for owner, name in ((team_owner, "mine"), (other_owner, "other"), (team_owner, "mine")):
+            with tenant(owner.team_id):
                 assert [row["name"] for row in await session.fetch(ALL)] == [name]
                 assert list((await session.scalars(select(col(Project.name)))).all()) == [name]
         assert await session.fetch(ALL) == []
 
 
-async def test_going_back_to_a_savepoint_does_not_go_back_to_another_team(
+async def test_savepoint_rollback_preserves_the_current_tenant(
     database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
     async with database.session() as session:
         with tenant(team_owner.team_id):
             savepoint = await (await session.orm()).begin_nested()
         with tenant(other_owner.team_id):
-            assert [row["name"] for row in await session.fetch(ALL)] == ["theirs"]
+            assert [row["name"] for row in await session.fetch(ALL)] == ["other"]
             await savepoint.rollback()
-            assert [row["name"] for row in await session.fetch(ALL)] == ["theirs"]
+            assert [row["name"] for row in await session.fetch(ALL)] == ["other"]
 
 
-async def test_maintenance_says_that_it_sees_every_team(
+async def test_all_tenants_sees_the_rows_of_every_team(
     database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
-    assert await list_all_names(database) == ["mine", "theirs"]
+    assert await list_all_names(database) == ["mine", "other"]
     with tenant(team_owner.team_id), all_tenants():
         async with database.session() as session:
             assert await session.rowcount(update(Project).values(description="swept")) == 2
 
 
-async def test_the_admins_role_sees_and_writes_all(
+async def test_admin_role_sees_and_writes_all_rows(
     secured: RlsDatabase, team_owner: UserRow, other_owner: UserRow
 ) -> None:
     admin = await asyncpg.connect(secured.admin_url)
@@ -193,13 +195,13 @@ async def test_the_admins_role_sees_and_writes_all(
         await admin.close()
 
 
-async def test_tables_of_identity_are_not_covered(database: Database, team_owner: UserRow) -> None:
+async def test_identity_tables_have_no_policies(database: Database, team_owner: UserRow) -> None:
     async with database.read_session() as session:
         for model in (User, Team, Membership):
             assert await session.scalar(select(func.count()).select_from(model)) == 1
 
 
-async def test_a_repository_says_so_when_its_team_was_not_named(database: Database, team_owner: UserRow) -> None:
+async def test_tenant_repository_raises_without_a_tenant_context(database: Database, team_owner: UserRow) -> None:
     async with database.read_session() as session:
         with pytest.raises(TenantContextMissing, match="with tenant"):
             ProjectRepository(session, team_owner.team_id)
@@ -207,8 +209,10 @@ async def test_a_repository_says_so_when_its_team_was_not_named(database: Databa
             assert await ProjectRepository(session, team_owner.team_id).count() == 1
 
 
-async def test_what_a_read_costs(database: Database, team_owner: UserRow, statements) -> None:
-    """A compiled one: BEGIN with the tenant, the statement, COMMIT. About other tables: the statement alone."""
+async def test_number_of_statements_of_a_read(database: Database, team_owner: UserRow, statements) -> None:
+    """A compiled read of a team's rows is BEGIN with the tenant, the statement, COMMIT; of other tables the statement
+    only.
+    """
     with tenant(team_owner.team_id):
         async with database.read_session() as session:
             await statements.clear()
@@ -220,8 +224,8 @@ async def test_what_a_read_costs(database: Database, team_owner: UserRow, statem
             assert len(await statements.get_all()) == 1
 
 
-async def test_what_a_write_costs(database: Database, team_owner: UserRow, statements) -> None:
-    """The tenant is named in the same round trip as BEGIN."""
+async def test_number_of_statements_of_a_write(database: Database, team_owner: UserRow, statements) -> None:
+    """The tenant is set in the same round trip as BEGIN."""
 
     def made() -> Entry:
         return Entry("project.created", target_id=new_id())
@@ -246,11 +250,11 @@ careless = Router(surface="app", prefix="/careless")
 
 @careless.get("")
 async def every_project(session: ReadSessionDep) -> list[str]:
-    """A route whose author forgot everything."""
+    """A route without any filter."""
     return list((await session.scalars(select(col(Project.name)))).all())
 
 
-async def test_a_careless_route_still_shows_ones_own_rows_only(
+async def test_route_without_a_filter_returns_only_rows_of_the_current_team(
     database: Database, team_owner: UserRow, other_owner: UserRow
 ) -> None:
     from undercroft.app.api import create_app

@@ -1,4 +1,4 @@
-"""A session's deferred write: discarded by raising, alone one statement, in company part of one transaction."""
+"""A session's deferred write: discarded by an exception, one statement alone, otherwise part of the transaction."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -186,7 +186,7 @@ async def test_write_one_is_visible_to_the_next_statement(database: Database, ow
     assert found == "deferred"
 
 
-async def test_write_one_reads_its_values_at_once(database: Database, owner: UserRow) -> None:
+async def test_write_one_evaluates_its_values_immediately(database: Database, owner: UserRow) -> None:
     values = row(owner, "as given")
     async with database.session() as session:
         await session.write_one(INSERT, **values)
@@ -208,7 +208,7 @@ async def test_write_one_reports_a_conflict_at_the_end(database: Database, owner
     assert database.write.in_use == 0
 
 
-async def test_a_failing_callback_does_not_make_a_committed_write_an_error(database: Database, owner: UserRow) -> None:
+async def test_failing_callback_does_not_fail_a_committed_write(database: Database, owner: UserRow) -> None:
     callbacks: list[str] = []
 
     def fail() -> None:
@@ -224,7 +224,7 @@ async def test_a_failing_callback_does_not_make_a_committed_write_an_error(datab
 
 @pytest.mark.parametrize(("cut", "rows"), [(Cut.BEFORE_REQUEST, 0), (Cut.BEFORE_RESPONSE, 1), (Cut.SILENCE, 1)])
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a transaction"])
-async def test_a_lost_response_to_the_commit_is_an_unknown_outcome(
+async def test_lost_commit_response_is_an_unknown_outcome(
     proxy: Proxy,
     through_proxy: Database,
     database: Database,
@@ -248,7 +248,7 @@ async def test_a_lost_response_to_the_commit_is_an_unknown_outcome(
     assert len(await _wait_for_rows(database, owner, rows)) == rows
 
 
-async def test_a_connection_lost_before_the_commit_is_unavailable_and_nothing_stays(
+async def test_connection_lost_before_the_commit_is_unavailable_and_rolls_back(
     proxy: Proxy, through_proxy: Database, database: Database, owner: UserRow
 ) -> None:
     proxy.cut = Cut.BEFORE_RESPONSE
@@ -282,7 +282,7 @@ async def test_write_one_refused_by_a_lock_timeout_is_unavailable_and_not_unknow
     assert through_proxy.write.in_use == 0
 
 
-async def test_write_one_canceled_at_the_end_gives_back_its_connection(database: Database, owner: UserRow) -> None:
+async def test_write_one_canceled_at_the_end_releases_its_connection(database: Database, owner: UserRow) -> None:
     async def write() -> None:
         async with database.session() as session:
             await session.write_one(INSERT, **row(owner))
@@ -298,7 +298,7 @@ async def test_write_one_canceled_at_the_end_gives_back_its_connection(database:
 
 
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a transaction"])
-async def test_a_connection_terminated_during_a_write_leaves_nothing(
+async def test_connection_terminated_during_a_write_rolls_back(
     database: Database, owner: UserRow, *, alone: bool, rls_enabled: bool
 ) -> None:
     async def write() -> None:
@@ -312,7 +312,7 @@ async def test_a_connection_terminated_during_a_write_leaves_nothing(
         task = asyncio.create_task(write())
         await _until_waiting(database)
         await database.read.fetch(Statement(text(f"SELECT pg_terminate_backend(pid) {WAITING}")))
-        # of a write that is a transaction of its own, the client cannot know whether the end came before its commit
+        # for a write in its own transaction, the client cannot know whether it was committed before the end
         with pytest.raises(OutcomeUnknown if alone and not rls_enabled else DatabaseUnavailable):
             await task
     assert database.write.in_use == 0
@@ -324,14 +324,14 @@ foreign = Router(surface="app", prefix="/foreign")
 
 @foreign.post("/raises", status_code=201)
 async def create_and_raise(principal: CurrentPrincipal, session: SessionDep) -> Response:
-    """A foreign service that builds on the one of projects and fails afterwards."""
+    """A service of another module that uses the service of projects and then fails."""
     await ProjectService(session, principal).create(ProjectCreate(name="raised"))
     raise Conflict
 
 
 @foreign.post("/enqueues", status_code=201)
 async def create_and_enqueue(principal: CurrentPrincipal, session: SessionDep) -> Response:
-    """One that enqueues a job and reads afterwards."""
+    """A service that then enqueues a job and reads."""
     await ProjectService(session, principal).create(ProjectCreate(name="enqueued"))
     await enqueue(session, noop)
     listed, total = await ProjectService(session, principal).list_newest(page=1, size=20)
@@ -340,7 +340,7 @@ async def create_and_enqueue(principal: CurrentPrincipal, session: SessionDep) -
 
 @foreign.post("/duplicates", status_code=201)
 async def create_duplicate(principal: CurrentPrincipal, session: SessionDep, project_id: UUID) -> Response:
-    """One whose only write may break a constraint."""
+    """A service whose only write may violate a constraint."""
     owner = UserRow(principal.user_id, principal.team_id)
     await session.write_one(INSERT, **{**row(owner, "duplicate"), "id": project_id})
     return Response(status_code=201)
@@ -348,7 +348,7 @@ async def create_duplicate(principal: CurrentPrincipal, session: SessionDep, pro
 
 @pytest.fixture
 async def extended(database: Database) -> AsyncIterator[SignedInUser]:
-    """A user of an application that has the foreign routes as well."""
+    """A user of an application that also has these routes."""
     from undercroft.app.api import create_app
     from undercroft.testing.lifespan import run_lifespan
 
@@ -360,23 +360,21 @@ async def extended(database: Database) -> AsyncIterator[SignedInUser]:
             yield person
 
 
-async def test_a_foreign_service_that_raises_after_a_create_leaves_nothing(
-    extended: SignedInUser, database: Database
-) -> None:
+async def test_other_service_that_raises_after_a_create_rolls_back(extended: SignedInUser, database: Database) -> None:
     response = await extended.client.post("/api/v1/app/foreign/raises")
     assert (response.status_code, response.json()["error"]["code"]) == (409, "CONFLICT")
     assert await names(database, UserRow(extended.user_id, extended.team_id)) == []
     assert await _count(database, "SELECT count(*) FROM audit_entries WHERE action = 'project.created'") == 0
 
 
-async def test_a_foreign_service_may_create_then_enqueue_then_read(extended: SignedInUser, database: Database) -> None:
+async def test_other_service_may_create_then_enqueue_then_read(extended: SignedInUser, database: Database) -> None:
     response = await extended.client.post("/api/v1/app/foreign/enqueues")
     assert (response.status_code, response.text) == (201, "1 enqueued")
     assert await names(database, UserRow(extended.user_id, extended.team_id)) == ["enqueued"]
     assert await _count(database, "SELECT count(*) FROM jobs WHERE task = 'tests.noop'") == 1
 
 
-async def test_a_constraint_that_fails_at_the_end_reaches_the_client_instead_of_201(
+async def test_constraint_violation_at_the_end_is_returned_instead_of_201(
     extended: SignedInUser, database: Database
 ) -> None:
     url = f"/api/v1/app/foreign/duplicates?project_id={new_id()}"
@@ -387,7 +385,7 @@ async def test_a_constraint_that_fails_at_the_end_reaches_the_client_instead_of_
 
 
 @pytest.mark.parametrize(("cut", "rows"), [(Cut.BEFORE_REQUEST, 0), (Cut.BEFORE_RESPONSE, 1)])
-async def test_creating_a_project_whose_response_is_lost_is_an_unknown_outcome_and_never_repeated(
+async def test_lost_response_of_a_create_is_an_unknown_outcome_and_not_retried(
     proxy: Proxy, through_proxy: Database, database: Database, cut: Cut, rows: int, *, rls_enabled: bool
 ) -> None:
     """With row-level security the statement is in a transaction, which the lost connection rolls back."""
@@ -416,7 +414,7 @@ async def _count(database: Database, sql: str) -> int:
 
 
 async def _wait_for_rows(database: Database, owner: UserRow, rows: int) -> list[str]:
-    """The names once there are so many rows: a statement whose connection is gone may still be running."""
+    """The names once there are so many rows: the statement of a lost connection may still be running."""
     async with asyncio.timeout(10):
         while len(found := await names(database, owner)) != rows:
             await asyncio.sleep(0.02)
@@ -424,7 +422,7 @@ async def _wait_for_rows(database: Database, owner: UserRow, rows: int) -> list[
 
 
 async def _until_waiting(database: Database) -> None:
-    """Until a statement waits for a lock."""
+    """Wait until a statement waits for a lock."""
     async with asyncio.timeout(10):
         while not await _count(database, f"SELECT count(*) {WAITING}"):
             await asyncio.sleep(0.02)

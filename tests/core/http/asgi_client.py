@@ -1,4 +1,4 @@
-"""Requests to an application in this process, down to the raw bytes of headers and paths."""
+"""Requests to an application in this process, with control over the raw bytes of headers and paths."""
 
 import asyncio
 import json
@@ -87,7 +87,7 @@ class AsgiClient:
 
         await self.app(scope, receive, send)
         starts = [message for message in messages if message["type"] == "http.response.start"]
-        assert len(starts) == 1, f"an answer begins once, not {len(starts)} times"
+        assert len(starts) == 1, f"a response must begin once, not {len(starts)} times"
         content = b"".join(message.get("body", b"") for message in messages if message["type"] == "http.response.body")
         return AsgiResponse(starts[0]["status"], list(starts[0]["headers"]), content, messages)
 

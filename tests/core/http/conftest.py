@@ -19,7 +19,7 @@ Build = Callable[..., AsgiClient]
 
 @pytest.fixture
 def configure() -> Iterator[Configure]:
-    """Settings for one test: a test environment without Redis, and whatever is given."""
+    """Settings for one test: a test environment without Redis, plus the given settings."""
     before = dict(settings._loaded)
 
     def apply(*instances: SettingsBase) -> None:
@@ -39,7 +39,7 @@ def configure() -> Iterator[Configure]:
 
 @pytest.fixture
 def build(configure: Configure) -> Build:
-    """An application of these routers with these settings, to be asked."""
+    """A client of an application with these routers and settings."""
 
     def make(*routers: Router, settings: tuple[SettingsBase, ...] = (), cache: Cache | None = None) -> AsgiClient:
         configure(*settings)
@@ -52,7 +52,7 @@ def build(configure: Configure) -> Build:
 
 @pytest.fixture
 def read_logs(configure: Configure) -> Iterator[Callable[[], str]]:
-    """What was logged so far, as JSON lines."""
+    """A function that returns the logged JSON lines."""
     stream = io.StringIO()
     logs.configure(stream=stream)
 

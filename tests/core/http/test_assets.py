@@ -1,4 +1,4 @@
-"""Files for browsers, asked for by names that another process gave them."""
+"""Static files, requested by names that another process generated."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ FILES = [file for file in ROOT.rglob("assets/**/*") if assets.split_name(file)[1
 
 @pytest.fixture
 def empty_asset_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has shown no page yet."""
+    """A process that has rendered no page yet."""
     monkeypatch.setattr(assets, "_files", {})
     monkeypatch.setattr(assets, "_urls", {})
 
@@ -37,9 +37,7 @@ def asset_urls() -> list[str]:
     return done.stdout.split()
 
 
-async def test_a_process_serves_what_the_pages_of_another_one_name(
-    browser: AsyncClient, empty_asset_cache: None
-) -> None:
+async def test_process_serves_assets_linked_by_another_process(browser: AsyncClient, empty_asset_cache: None) -> None:
     named = asset_urls()
     assert len(named) == len(FILES) >= 8
     for address in named:
@@ -62,6 +60,6 @@ async def test_a_process_serves_what_the_pages_of_another_one_name(
         "passkey.0000000000000000.py",
     ],
 )
-async def test_nothing_else_is_served(name: str, browser: AsyncClient, empty_asset_cache: None) -> None:
+async def test_other_names_are_not_found(name: str, browser: AsyncClient, empty_asset_cache: None) -> None:
     response = await browser.get(f"/assets/{name}")
     assert (response.status_code, response.json()["error"]["code"]) == (404, "NOT_FOUND")

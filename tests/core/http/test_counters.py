@@ -13,15 +13,15 @@ RATE = Rate(10, 60)
 
 
 class TestMemory:
-    def test_as_many_as_allowed_and_not_one_more(self) -> None:
+    def test_hits_are_allowed_up_to_the_limit(self) -> None:
         counters = MemoryCounters()
-        verdicts = [counters.hit("a", RATE, now=6000.0) for _ in range(11)]
+        results = [counters.hit("a", RATE, now=6000.0) for _ in range(11)]
 
-        assert [verdict.remaining for verdict in verdicts] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0]
-        assert [verdict.allowed for verdict in verdicts] == [True] * 10 + [False]
-        assert (verdicts[0].limit, verdicts[0].reset, verdicts[0].retry_after) == (10, 60, 0)
+        assert [result.remaining for result in results] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0]
+        assert [result.allowed for result in results] == [True] * 10 + [False]
+        assert (results[0].limit, results[0].reset, results[0].retry_after) == (10, 60, 0)
 
-    def test_keys_and_rates_do_not_disturb_one_another(self) -> None:
+    def test_keys_and_rates_are_counted_separately(self) -> None:
         counters = MemoryCounters()
         for _ in range(10):
             counters.hit("a", RATE, now=6000.0)
@@ -29,7 +29,7 @@ class TestMemory:
         assert counters.hit("b", RATE, now=6000.0).allowed
         assert counters.hit("a", Rate(10, 3600), now=6000.0).allowed
 
-    def test_no_burst_at_the_turn_of_the_window(self) -> None:
+    def test_window_boundary_allows_no_burst(self) -> None:
         counters = MemoryCounters()
         for _ in range(10):
             counters.hit("a", RATE, now=6059.9)
@@ -40,25 +40,25 @@ class TestMemory:
 
     @pytest.mark.parametrize("offset", [0, 13, 30, 59])
     @pytest.mark.parametrize("before", [0, 3, 10])
-    def test_whoever_waits_as_told_is_let_in_and_no_sooner(self, offset: int, before: int) -> None:
+    def test_hit_is_allowed_exactly_after_retry_after(self, offset: int, before: int) -> None:
         counters = MemoryCounters()
         for _ in range(before):
             counters.hit("a", RATE, now=5940.0)
         now = 6000.0 + offset
-        while (verdict := counters.hit("a", RATE, now=now)).allowed:
+        while (result := counters.hit("a", RATE, now=now)).allowed:
             pass
 
-        assert not counters.hit("a", RATE, now=now + verdict.retry_after - 1.001).allowed
-        assert counters.hit("a", RATE, now=now + verdict.retry_after).allowed
+        assert not counters.hit("a", RATE, now=now + result.retry_after - 1.001).allowed
+        assert counters.hit("a", RATE, now=now + result.retry_after).allowed
 
-    def test_refused_hits_do_not_count(self) -> None:
+    def test_refused_hits_are_not_counted(self) -> None:
         counters = MemoryCounters()
         for _ in range(1000):
             counters.hit("a", RATE, now=6000.0)
 
         assert counters.hit("a", RATE, now=6120.0).allowed
 
-    def test_memory_is_bounded_and_given_back(self) -> None:
+    def test_memory_is_bounded_and_released(self) -> None:
         counters = MemoryCounters(max_keys=100)
         for number in range(10_000):
             counters.hit(str(number), RATE, now=6000.0)
@@ -84,49 +84,49 @@ async def cache(tcp_proxy: TcpProxy) -> AsyncIterator[Cache]:
 
 
 async def connections_of(cache: Cache) -> list[dict[str, str]]:
-    """Those that the server holds, this question's own among them."""
+    """The connections that the server lists, including the one of this query."""
     clients: list[dict[str, str]] = await cache.client.client_list()
     return clients
 
 
 class TestRedis:
     @pytest.fixture
-    def patient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A limit is not enforced when Redis takes long, which a busy machine does too."""
+    def generous_timeout(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Redis may respond late on a busy machine, and limits are not enforced then."""
         monkeypatch.setattr("undercroft.core.cache.client.QUICK_TIMEOUT", 10.0)
 
-    @pytest.mark.usefixtures("patient")
-    async def test_as_many_as_allowed_over_all_processes(self, cache: Cache, redis_url: str) -> None:
+    @pytest.mark.usefixtures("generous_timeout")
+    async def test_hits_of_all_processes_are_counted_together(self, cache: Cache, redis_url: str) -> None:
         other = Cache(RedisSettings(redis_url=SecretStr(redis_url)))
         rate = Rate(10, 86400)
         hits = [RedisCounters(each).hit("a", rate) for each in [cache, other] * 20]
-        verdicts = [verdict for verdict in await asyncio.gather(*hits) if verdict is not None]
+        results = [result for result in await asyncio.gather(*hits) if result is not None]
         await other.close()
 
-        assert len(verdicts) == 40
-        assert sum(verdict.allowed for verdict in verdicts) == 10
-        refused = next(verdict for verdict in verdicts if not verdict.allowed)
+        assert len(results) == 40
+        assert sum(result.allowed for result in results) == 10
+        refused = next(result for result in results if not result.allowed)
         assert (refused.limit, refused.remaining) == (10, 0)
         assert refused.retry_after >= 1
 
-    @pytest.mark.usefixtures("patient")
-    async def test_keys_are_forgotten(self, cache: Cache) -> None:
+    @pytest.mark.usefixtures("generous_timeout")
+    async def test_keys_expire(self, cache: Cache) -> None:
         await RedisCounters(cache).hit("a{b}", Rate(10, 60))
 
         (key,) = await cache.client.keys("*")
         assert 60 <= await cache.client.ttl(key) <= 120
 
-    @pytest.mark.usefixtures("patient")
-    async def test_a_flushed_script_is_sent_again(self, cache: Cache) -> None:
+    @pytest.mark.usefixtures("generous_timeout")
+    async def test_script_is_sent_again_after_a_flush(self, cache: Cache) -> None:
         counters = RedisCounters(cache)
         await counters.hit("a", RATE)
         await cache.client.script_flush()
 
-        verdict = await counters.hit("a", RATE)
-        assert verdict is not None
-        assert verdict.remaining <= 8
+        result = await counters.hit("a", RATE)
+        assert result is not None
+        assert result.remaining <= 8
 
-    async def test_a_dead_server_lets_pass_and_comes_back_by_itself(
+    async def test_hits_are_allowed_while_redis_is_down_and_counted_after_its_recovery(
         self, cache: Cache, tcp_proxy: TcpProxy, read_logs: Callable[[], str]
     ) -> None:
         counters = RedisCounters(cache)
@@ -141,7 +141,7 @@ class TestRedis:
                 await asyncio.sleep(0.05)
         assert "on Redis again" in read_logs()
 
-    async def test_a_silent_server_costs_one_request_a_tenth_of_a_second_and_the_others_nothing(
+    async def test_unresponsive_redis_delays_one_request_by_100_ms_and_no_other(
         self, cache: Cache, tcp_proxy: TcpProxy
     ) -> None:
         counters = RedisCounters(cache)
@@ -153,7 +153,7 @@ class TestRedis:
             assert [await counters.hit("a", RATE) for _ in range(1000)].count(None) == 1000
         tcp_proxy.resume()
 
-    async def test_a_restarted_server_is_used_at_once(self, cache: Cache, tcp_proxy: TcpProxy) -> None:
+    async def test_restarted_redis_is_used_immediately(self, cache: Cache, tcp_proxy: TcpProxy) -> None:
         counters = RedisCounters(cache)
         await counters.hit("a", RATE)
         await tcp_proxy.close()
@@ -161,32 +161,32 @@ class TestRedis:
 
         assert await counters.hit("a", RATE) is not None
 
-    @pytest.mark.usefixtures("patient")
-    async def test_a_burst_is_counted_to_the_last_one_over_few_connections(self, redis_url: str) -> None:
+    @pytest.mark.usefixtures("generous_timeout")
+    async def test_burst_is_counted_completely_over_few_connections(self, redis_url: str) -> None:
         cache = Cache(RedisSettings(redis_url=SecretStr(redis_url), redis_max_connections=3))
         counters, rate = RedisCounters(cache), Rate(10, 86400)
-        verdicts = await asyncio.gather(*(counters.hit("a", rate) for _ in range(500)))
+        results = await asyncio.gather(*(counters.hit("a", rate) for _ in range(500)))
         connections = len(await connections_of(cache))
         await cache.close()
 
-        assert [verdict is not None and verdict.allowed for verdict in verdicts].count(True) == 10
-        assert None not in verdicts
+        assert [result is not None and result.allowed for result in results].count(True) == 10
+        assert None not in results
         assert connections == 3 + 1
 
-    async def test_a_burst_on_a_silent_server_is_let_pass_with_one_warning(
+    async def test_burst_is_allowed_with_one_warning_while_redis_is_unresponsive(
         self, cache: Cache, tcp_proxy: TcpProxy, read_logs: Callable[[], str]
     ) -> None:
         counters = RedisCounters(cache)
         await counters.hit("a", RATE)
         tcp_proxy.pause()
         async with asyncio.timeout(10):
-            verdicts = await asyncio.gather(*(counters.hit("a", RATE) for _ in range(300)))
+            results = await asyncio.gather(*(counters.hit("a", RATE) for _ in range(300)))
         tcp_proxy.resume()
 
-        assert verdicts == [None] * 300
+        assert results == [None] * 300
         assert read_logs().count("requests are not limited") == 1
 
-    async def test_whoever_is_cancelled_leaves_no_answer_behind_for_the_next(
+    async def test_canceled_hit_leaves_no_response_on_its_connection(
         self, cache: Cache, tcp_proxy: TcpProxy
     ) -> None:
         counters, rate = RedisCounters(cache), Rate(10, 86400)
@@ -199,27 +199,27 @@ class TestRedis:
         await asyncio.gather(hit, return_exceptions=True)
         tcp_proxy.resume()
 
-        verdict = await counters.hit("b", rate)
-        assert verdict is not None
-        assert verdict.remaining == 9
+        result = await counters.hit("b", rate)
+        assert result is not None
+        assert result.remaining == 9
 
-    async def test_a_wrong_password_lets_pass_and_leaves_no_connection(
+    async def test_hits_are_allowed_when_the_password_is_wrong(
         self, redis_url: str, read_logs: Callable[[], str]
     ) -> None:
         wrong = redis_url.replace("redis://:", "redis://:wrong")
         caches = [Cache(RedisSettings(redis_url=SecretStr(url))) for url in (redis_url, wrong)]
         before = len(await connections_of(caches[0]))
-        verdicts = await asyncio.gather(*(RedisCounters(caches[1]).hit("a", RATE) for _ in range(20)))
+        results = await asyncio.gather(*(RedisCounters(caches[1]).hit("a", RATE) for _ in range(20)))
         after = len(await connections_of(caches[0]))
         for cache in caches:
             await cache.close()
 
-        assert verdicts == [None] * 20
+        assert results == [None] * 20
         assert after == before
         assert wrong.split("@")[0].rpartition(":")[2] not in read_logs()
 
     @pytest.mark.parametrize("response", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\r\n", b""])
-    async def test_a_server_that_is_none_lets_pass(self, response: bytes) -> None:
+    async def test_hits_are_allowed_when_the_server_is_not_redis(self, response: bytes) -> None:
         async def send_garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(1)
             writer.write(response)
@@ -231,7 +231,7 @@ class TestRedis:
             assert await RedisCounters(cache).hit("a", RATE) is None
             await cache.close()
 
-    async def test_nothing_at_the_address_lets_pass(self, read_logs: Callable[[], str]) -> None:
+    async def test_hits_are_allowed_when_the_connection_is_refused(self, read_logs: Callable[[], str]) -> None:
         cache = Cache(RedisSettings(redis_url=SecretStr("redis://:secret-word@127.0.0.1:1/0")))
 
         assert await RedisCounters(cache).hit("a", RATE) is None

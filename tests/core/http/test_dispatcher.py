@@ -101,7 +101,7 @@ async def scopes(
 ) -> Response:
     class Recorded(PlainTextResponse):
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            done.append("answered")
+            done.append("response sent")
             await super().__call__(scope, receive, send)
 
     background.add_task(done.append, "background")
@@ -124,44 +124,44 @@ PATH = "/api/v1/public/things"
 
 
 class TestRouting:
-    async def test_a_path_without_parameters(self, asgi_client: AsgiClient) -> None:
+    async def test_path_without_parameters_is_found(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client.get(PATH, query=b"page=3")).json == {"page": 3}
 
-    async def test_parameters_and_the_template_reach_the_handler(self, asgi_client: AsgiClient) -> None:
+    async def test_handler_receives_parameters_and_template(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.get(f"{PATH}/7")
 
         assert response.json == {"id": "7", "template": f"{PATH}/{{thing_id}}", "path_params": {"thing_id": "7"}}
 
-    async def test_a_literal_path_wins_over_one_with_parameters(self, asgi_client: AsgiClient) -> None:
+    async def test_literal_path_takes_precedence_over_parameters(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client.get(f"{PATH}/newest")).json == "newest"
 
-    async def test_a_literal_path_is_never_the_value_of_a_parameter(self, asgi_client: AsgiClient) -> None:
+    async def test_literal_path_is_never_a_parameter_value(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client("DELETE", f"{PATH}/newest")
 
         assert response.status == 405
         assert response.headers["allow"] == "GET, HEAD, OPTIONS"
         assert done == []
 
-    async def test_each_method_of_an_address_calls_its_parameter_as_it_likes(self, asgi_client: AsgiClient) -> None:
+    async def test_methods_of_one_path_may_have_different_parameter_names(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client.get(f"{PATH}/7")).json["path_params"] == {"thing_id": "7"}
         assert (await asgi_client("PATCH", f"{PATH}/7")).json == {"name": "7"}
 
-    async def test_parameters_in_the_middle(self, asgi_client: AsgiClient) -> None:
+    async def test_parameters_inside_a_path_are_found(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client.get(f"{PATH}/7/parts/9")).json == {"thing": "7", "part": 9}
         assert (await asgi_client.get(f"{PATH}/7/parts/first")).json == "first of 7"
 
-    async def test_methods_of_one_address_may_name_its_parameter_differently(self, asgi_client: AsgiClient) -> None:
+    async def test_method_of_a_path_with_another_parameter_name_is_found(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client("PUT", f"{PATH}/by-id/anything")).json == "anything"
 
-    async def test_a_path_parameter_takes_slashes(self, asgi_client: AsgiClient) -> None:
+    async def test_path_convertor_accepts_slashes(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client.get(f"{PATH}/files/a/b/c.txt")).json == "a/b/c.txt"
 
-    async def test_a_route_added_later_is_found(self, asgi_client: AsgiClient) -> None:
+    async def test_route_added_later_is_found(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client.get("/late")).status == 404
         asgi_client.app.router.routes.append(Route("/late", lambda _request: PlainTextResponse("here")))
         assert (await asgi_client.get("/late")).body == b"here"
 
-    async def test_a_mounted_application_is_reached(self, asgi_client: AsgiClient) -> None:
+    async def test_mounted_application_is_reached(self, asgi_client: AsgiClient) -> None:
         async def mounted(scope: Any, receive: Any, send: Any) -> None:
             await PlainTextResponse(scope["root_path"])(scope, receive, send)
 
@@ -191,39 +191,39 @@ class TestRouting:
             "*",
         ],
     )
-    async def test_odd_paths_are_not_found(self, asgi_client: AsgiClient, path: str) -> None:
+    async def test_unusual_paths_are_not_found(self, asgi_client: AsgiClient, path: str) -> None:
         assert (await asgi_client.get(path)).status == 404
 
     @pytest.mark.parametrize("odd", ["\0", "\ud800", "%2F", "..", "a b", "é", "'\"", "x" * 10_000])
-    async def test_odd_parameters_are_values_like_any_other(self, asgi_client: AsgiClient, odd: str) -> None:
+    async def test_unusual_parameter_values_are_accepted(self, asgi_client: AsgiClient, odd: str) -> None:
         assert (await asgi_client.get(f"{PATH}/by-id/{odd}")).status == 422
 
 
 class TestMethods:
-    async def test_another_method_is_told_every_method_of_the_path(self, asgi_client: AsgiClient) -> None:
+    async def test_405_lists_every_method_of_the_path(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client("PATCH", PATH)
 
         assert (response.status, response.code) == (405, "METHOD_NOT_ALLOWED")
         assert response.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
-    async def test_methods_are_united_over_all_routes_that_share_the_address(self, asgi_client: AsgiClient) -> None:
+    async def test_405_lists_the_methods_of_all_routes_with_the_path(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client("PUT", f"{PATH}/7")).headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
 
-    async def test_options_tells_the_methods(self, asgi_client: AsgiClient) -> None:
+    async def test_options_lists_the_methods(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client("OPTIONS", PATH)
 
         assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
 
-    async def test_head_is_get_without_the_body(self, asgi_client: AsgiClient) -> None:
+    async def test_head_is_get_without_a_body(self, asgi_client: AsgiClient) -> None:
         get, head = await asgi_client.get(PATH), await asgi_client("HEAD", PATH)
 
         assert (head.status, head.body) == (200, b"")
         assert head.headers["content-length"] == get.headers["content-length"]
 
-    async def test_a_method_of_no_name_is_not_allowed(self, asgi_client: AsgiClient) -> None:
+    async def test_unknown_method_is_not_allowed(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client("BREW", PATH)).status == 405
 
-    async def test_a_slash_too_many_sends_a_browser_on_but_not_a_program(self, asgi_client: AsgiClient) -> None:
+    async def test_trailing_slash_redirects_pages_but_not_the_api(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client.get("/docs/")).headers["location"] == "/docs"
         assert (await asgi_client.get("//docs/")).status == 404
         assert (await asgi_client.post("/docs/")).status == 404
@@ -231,15 +231,15 @@ class TestMethods:
 
 
 class TestHandling:
-    async def test_function_scoped_dependencies_end_before_the_answer_all_others_after(
+    async def test_function_scoped_dependencies_end_before_the_response_and_others_after(
         self, asgi_client: AsgiClient
     ) -> None:
         response = await asgi_client.get(f"{PATH}/scopes/both")
 
         assert response.body == b"function request"
-        assert done == ["function ended", "answered", "background", "request ended"]
+        assert done == ["function ended", "response sent", "background", "request ended"]
 
-    async def test_an_endpoint_that_takes_nothing_answers_as_any_other(self, asgi_client: AsgiClient) -> None:
+    async def test_endpoint_without_parameters_responds_like_others(self, asgi_client: AsgiClient) -> None:
         assert (await asgi_client.get(f"{PATH}/bare/answer")).body == b"bare"
         assert done == ["after bare"]
         assert (await asgi_client("HEAD", f"{PATH}/bare/answer")).headers["content-length"] == "4"
@@ -259,7 +259,7 @@ class TestHandling:
         "content_type",
         ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=x; charset=utf-7"],
     )
-    async def test_a_broken_upload_is_the_clients_fault(self, asgi_client: AsgiClient, content_type: str) -> None:
+    async def test_malformed_upload_is_a_client_error(self, asgi_client: AsgiClient, content_type: str) -> None:
         response = await asgi_client.post(
             f"{PATH}/upload", headers=[("content-type", content_type)], body=b"--x\r\n\0garbage"
         )
@@ -277,7 +277,7 @@ class TestHandling:
         assert (await changed.get(f"{PATH}/scopes/both")).body == b"other request"
         assert (await unchanged.get(f"{PATH}/scopes/both")).body == b"function request"
 
-    async def test_an_unknown_websocket_is_closed(self, asgi_client: AsgiClient) -> None:
+    async def test_unknown_websocket_is_closed(self, asgi_client: AsgiClient) -> None:
         sent: list[Any] = []
 
         async def receive() -> dict[str, str]:
@@ -304,6 +304,6 @@ class TestHandling:
 
         assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
-    def test_more_middleware_is_refused(self, asgi_client: AsgiClient) -> None:
+    def test_add_middleware_is_refused(self, asgi_client: AsgiClient) -> None:
         with pytest.raises(RuntimeError, match="fixed"):
             asgi_client.app.add_middleware(object)

@@ -10,7 +10,7 @@ from undercroft.core.http.settings import HttpSettings
 GZIP = [("accept-encoding", "gzip, br")]
 
 
-async def test_the_page_asks_nobody_else(build: Build) -> None:
+async def test_docs_page_makes_no_third_party_requests(build: Build) -> None:
     page = (await build().get("/docs")).body.decode()
 
     assert "http://" not in page
@@ -18,7 +18,7 @@ async def test_the_page_asks_nobody_else(build: Build) -> None:
     assert "//cdn" not in page
 
 
-async def test_its_policy_allows_scripts_of_this_server_alone(build: Build) -> None:
+async def test_docs_csp_allows_only_scripts_of_this_server(build: Build) -> None:
     response = await build().get("/docs")
 
     policy = dict(part.strip().split(" ", 1) for part in response.headers["content-security-policy"].split(";"))
@@ -28,7 +28,7 @@ async def test_its_policy_allows_scripts_of_this_server_alone(build: Build) -> N
     assert b"<script>" not in response.body
 
 
-async def test_every_file_it_names_is_there_for_ever(build: Build) -> None:
+async def test_docs_assets_are_immutable(build: Build) -> None:
     asgi_client = build()
     names = re.findall(r'src="([^"]+)"', (await asgi_client.get("/docs")).body.decode())
 
@@ -45,11 +45,11 @@ async def test_every_file_it_names_is_there_for_ever(build: Build) -> None:
 @pytest.mark.parametrize(
     "name", ["", "..", "../settings.py", "scalar.js", "scalar.0000000000000000.js", "%2e%2e", "\0"]
 )
-async def test_no_other_file_is_served(build: Build, name: str) -> None:
+async def test_other_files_are_not_found(build: Build, name: str) -> None:
     assert (await build().get(f"/assets/{name}")).status == 404
 
 
-async def test_the_schema_is_answered_and_remembered(build: Build) -> None:
+async def test_openapi_document_is_cached(build: Build) -> None:
     asgi_client = build()
     response = await asgi_client.get("/openapi.json")
 
@@ -59,7 +59,7 @@ async def test_the_schema_is_answered_and_remembered(build: Build) -> None:
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
-async def test_documentation_is_limited_per_address(build: Build, path: str) -> None:
+async def test_documentation_is_rate_limited_by_address(build: Build, path: str) -> None:
     limited = build(settings=(HttpSettings(rate_limit_public="2/minute", rate_limit_scale=1),))
     for _ in range(2):
         assert (await limited.get(path)).status == 200

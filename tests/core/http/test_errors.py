@@ -94,7 +94,7 @@ PATH = "/api/v1/public/shelves"
 
 
 class TestShape:
-    async def test_an_error_has_code_message_details_request_id_and_time(self, asgi_client: AsgiClient) -> None:
+    async def test_error_has_code_message_details_request_id_and_timestamp(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.get(f"{PATH}/missing", headers=[("x-request-id", "my-request-1")])
 
         assert response.status == 404
@@ -108,30 +108,30 @@ class TestShape:
         assert response.json["request_id"] == "my-request-1"
         assert datetime.fromisoformat(response.json["timestamp"]).utcoffset() is not None
 
-    async def test_details_that_no_json_can_hold_are_left_out(self, asgi_client: AsgiClient) -> None:
+    async def test_details_that_json_cannot_represent_are_omitted(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.get(f"{PATH}/taken")
 
         assert (response.status, response.code, response.headers["x-next"]) == (409, "SHELF_TAKEN", "4")
 
-    async def test_starlettes_own_errors_have_the_shape_too(self, asgi_client: AsgiClient) -> None:
+    async def test_starlette_errors_have_the_same_format(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.get(f"{PATH}/teapot")
 
         assert (response.status, response.code, response.headers["x-spout"]) == (418, "HTTP_418", "left")
         assert response.json["error"]["message"] == "short and stout"
 
-    async def test_an_unknown_address_is_not_found(self, asgi_client: AsgiClient) -> None:
+    async def test_unknown_path_is_not_found(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.get("/api/v1/public/nowhere")
 
         assert (response.status, response.code) == (404, "NOT_FOUND")
 
-    async def test_head_gets_the_head_alone(self, asgi_client: AsgiClient) -> None:
+    async def test_error_of_a_head_request_has_no_body(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client("HEAD", f"{PATH}/missing")
 
         assert (response.status, response.body) == (404, b"")
 
 
 class TestUnexpectedErrors:
-    async def test_the_client_learns_nothing_and_the_log_everything(
+    async def test_unexpected_error_is_hidden_from_the_client_and_logged(
         self, asgi_client: AsgiClient, read_logs: Callable[[], str]
     ) -> None:
         response = await asgi_client.get(f"{PATH}/broken", headers=[("x-request-id", "find-me-in-the-log")])
@@ -154,22 +154,20 @@ class TestUnexpectedErrors:
             ("UndefinedTableError", 500),
         ],
     )
-    async def test_the_databases_errors_are_told_in_our_words(
-        self, asgi_client: AsgiClient, error: str, status: int
-    ) -> None:
+    async def test_database_errors_are_translated(self, asgi_client: AsgiClient, error: str, status: int) -> None:
         response = await asgi_client.get(f"{PATH}/database/{error}")
 
         assert response.status == status
         assert b"1234" not in response.body
         assert ("retry-after" in response.headers) == (status == 503)
 
-    async def test_an_answer_that_has_begun_is_not_begun_again(self, asgi_client: AsgiClient) -> None:
+    async def test_response_that_has_begun_is_not_replaced_by_an_error(self, asgi_client: AsgiClient) -> None:
         with pytest.raises(RuntimeError, match="torn"):
             await asgi_client.get(f"{PATH}/half")
 
 
 class TestValidation:
-    async def test_the_field_is_named_and_what_was_sent_is_not(self, asgi_client: AsgiClient) -> None:
+    async def test_validation_error_names_the_field_without_its_value(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.post(PATH, json_body={"password": "hunter2", "height": "tall"})
 
         assert (response.status, response.code) == (422, "VALIDATION_ERROR")
@@ -202,7 +200,7 @@ class TestValidation:
             b"1",
         ],
     )
-    async def test_hostile_json_is_refused_and_nothing_breaks(self, asgi_client: AsgiClient, body: bytes) -> None:
+    async def test_hostile_json_is_refused(self, asgi_client: AsgiClient, body: bytes) -> None:
         response = await asgi_client.post(PATH, headers=JSON, body=body)
 
         assert (response.status, response.code) == (422, "VALIDATION_ERROR")
@@ -210,24 +208,24 @@ class TestValidation:
     @pytest.mark.parametrize(
         "body", [b'{"name": "a\\u0000"}', b'{"name": "\\ud83d\\ude00"}', b'{"name": "a", "name": "b"}']
     )
-    async def test_odd_but_sound_json_is_taken(self, asgi_client: AsgiClient, body: bytes) -> None:
+    async def test_unusual_valid_json_is_accepted(self, asgi_client: AsgiClient, body: bytes) -> None:
         assert (await asgi_client.post(PATH, headers=JSON, body=body)).status == 200
 
     @pytest.mark.parametrize(
         "content_type", ["text/plain", "application/xml", "", "application/x-www-form-urlencoded", "a/b/c; =\0"]
     )
-    async def test_another_content_type_is_refused(self, asgi_client: AsgiClient, content_type: str) -> None:
+    async def test_other_content_types_are_refused(self, asgi_client: AsgiClient, content_type: str) -> None:
         response = await asgi_client.post(PATH, headers=[("content-type", content_type)], body=b'{"name": "a"}')
 
         assert (response.status, response.code) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
-    async def test_a_body_that_is_missing_is_a_missing_field(self, asgi_client: AsgiClient) -> None:
+    async def test_missing_body_is_a_missing_field(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.post(PATH)
 
         assert response.status == 422
         assert response.json["error"]["details"]["fields"][0]["field"] == "body"
 
-    async def test_ten_thousand_faults_are_not_all_listed(self, asgi_client: AsgiClient) -> None:
+    async def test_number_of_listed_field_errors_is_bounded(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.post(f"{PATH}/many", json_body=[{}] * 10_000)
 
         assert response.status == 422
@@ -235,7 +233,7 @@ class TestValidation:
 
 
 class TestBrowsers:
-    async def test_outside_the_api_a_browser_gets_a_page(self, asgi_client: AsgiClient) -> None:
+    async def test_browser_gets_an_error_page_outside_the_api(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.get("/nowhere", headers=[("accept", "text/html,*/*")])
 
         assert response.status == 404
@@ -243,14 +241,14 @@ class TestBrowsers:
         assert "style-src 'self'" in response.headers["content-security-policy"]
         assert b"Page not found" in response.body
 
-    async def test_the_api_answers_json_to_browsers_too(self, asgi_client: AsgiClient) -> None:
+    async def test_browser_gets_a_json_error_from_the_api(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.get("/api/v1/nowhere", headers=[("accept", "text/html")])
 
         assert response.headers["content-type"] == "application/json"
 
 
 class TestDocumentation:
-    def test_errors_of_one_status_are_examples_of_one_answer(self) -> None:
+    def test_errors_with_the_same_status_are_examples_of_one_response(self) -> None:
         documented = responses(ShelfNotFound, ShelfTaken, NotFound)
 
         assert set(documented) == {404, 409}
@@ -284,7 +282,7 @@ async def test_developer_sees_where_an_error_came_from(build: Build, client: str
     assert error["details"]["source"] == 'raise RuntimeError("a secret of the house, sk=12345")'
 
 
-async def test_developer_sees_which_fields_of_a_response_do_not_fit(build: Build) -> None:
+async def test_developer_sees_which_response_fields_are_invalid(build: Build) -> None:
     asgi_client = build(router, settings=(DEVELOPMENT,))
     error = (await asgi_client.get(f"{SHELVES}/mismatch", **LOCAL)).json["error"]
     assert error["message"].startswith("ResponseValidationError: response.width: Field required (")
@@ -304,7 +302,7 @@ async def test_developer_sees_which_fields_of_a_response_do_not_fit(build: Build
     ],
     ids=["production", "test", "another machine", "no address", "a proxy", "a proxy by RFC 7239"],
 )
-async def test_nobody_else_sees_where_an_error_came_from(
+async def test_other_clients_do_not_see_where_an_error_came_from(
     build: Build, environment: Environment, changes: dict[str, Any]
 ) -> None:
     core = CoreSettings(environment=environment, public_url="http://127.0.0.1:8000")
@@ -323,7 +321,7 @@ async def test_log_of_an_error_names_its_line(build: Build, read_logs: Callable[
 
 def _test_client(app: Any, **options: Any) -> Any:
     with catch_warnings():
-        simplefilter("ignore")  # Starlette would rather have the successor of httpx
+        simplefilter("ignore")  # Starlette recommends the successor of httpx
         from starlette.testclient import TestClient
     return TestClient(app, base_url="https://api.example.com", **options)
 
@@ -335,13 +333,13 @@ def test_test_client_raises_an_unexpected_error_and_no_other(build: Build) -> No
     assert client.get(f"{SHELVES}/missing").json()["error"]["code"] == "SHELF_NOT_FOUND"
 
 
-def test_test_client_gets_500_when_it_asks_not_to_raise(build: Build) -> None:
+def test_test_client_gets_500_when_raise_server_exceptions_is_false(build: Build) -> None:
     client = _test_client(build(router).app, raise_server_exceptions=False)
     response = client.get(f"{SHELVES}/broken")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "INTERNAL_ERROR")
 
 
-async def test_client_of_the_plugin_raises_an_unexpected_error_unless_told_not_to(build: Build) -> None:
+async def test_plugin_client_raises_an_unexpected_error_by_default(build: Build) -> None:
     app = build(router, settings=(CoreSettings(environment=Environment.TEST, public_url=PUBLIC_URL),)).app
     async with make_client(app) as raising, make_client(app, raise_app_exceptions=False) as plain:
         with pytest.raises(RuntimeError, match="a secret of the house"):

@@ -89,7 +89,7 @@ async def health() -> str:
 
 
 class FakeAuthenticator:
-    """Believes `Bearer <name>`, and knows everybody but the revoked."""
+    """Accepts `Bearer <name>` for every name except revoked ones."""
 
     async def authenticate(self, request: Request) -> Principal:
         if self.verified_subject(request) in (None, "revoked"):
@@ -124,11 +124,11 @@ def bearer(name: str) -> list[tuple[str, str]]:
 
 
 class TestSurface:
-    async def test_all_routes_of_a_surface_share_its_rate(self, asgi_client: AsgiClient) -> None:
+    async def test_routes_of_a_surface_share_its_rate(self, asgi_client: AsgiClient) -> None:
         assert await statuses(asgi_client, f"{PUBLIC}/one", 2) == [200, 200]
         assert await statuses(asgi_client, f"{PUBLIC}/two", 2) == [200, 429]
 
-    async def test_every_answer_says_what_is_left(self, asgi_client: AsgiClient) -> None:
+    async def test_every_response_has_rate_limit_headers(self, asgi_client: AsgiClient) -> None:
         response = await asgi_client.get(f"{PUBLIC}/one")
         failed = await asgi_client.get(f"{PUBLIC}/fails")
 
@@ -136,7 +136,7 @@ class TestSurface:
         assert 1 <= int(response.headers["x-ratelimit-reset"]) <= 60
         assert failed.headers["x-ratelimit-remaining"] == "1"
 
-    async def test_the_refusal_says_when_to_come_again(self, asgi_client: AsgiClient) -> None:
+    async def test_429_has_retry_after(self, asgi_client: AsgiClient) -> None:
         await statuses(asgi_client, f"{PUBLIC}/one", 3)
         refused = await asgi_client.get(f"{PUBLIC}/one")
 
@@ -144,12 +144,12 @@ class TestSurface:
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.headers["x-ratelimit-remaining"] == "0"
 
-    async def test_health_and_what_is_marked_are_free_and_say_nothing(self, asgi_client: AsgiClient) -> None:
+    async def test_unlimited_routes_have_no_rate_limit_headers(self, asgi_client: AsgiClient) -> None:
         assert set(await statuses(asgi_client, "/health", 20)) == {200}
         assert set(await statuses(asgi_client, f"{PUBLIC}/free", 20)) == {200}
         assert "x-ratelimit-limit" not in (await asgi_client.get("/health")).headers
 
-    async def test_a_refused_method_or_address_is_not_counted(self, asgi_client: AsgiClient) -> None:
+    async def test_405_and_404_are_not_counted(self, asgi_client: AsgiClient) -> None:
         for _ in range(10):
             await asgi_client("PUT", f"{PUBLIC}/one")
             await asgi_client.get(f"{PUBLIC}/nowhere")
@@ -158,11 +158,11 @@ class TestSurface:
 
 
 class TestOverride:
-    async def test_a_rate_of_its_own_does_not_touch_the_surfaces(self, asgi_client: AsgiClient) -> None:
+    async def test_own_rate_is_counted_separately_from_the_surface(self, asgi_client: AsgiClient) -> None:
         assert await statuses(asgi_client, f"{PUBLIC}/own", 6) == [200] * 5 + [429]
         assert (await asgi_client.get(f"{PUBLIC}/one")).headers["x-ratelimit-remaining"] == "2"
 
-    async def test_a_named_rate(self, asgi_client: AsgiClient) -> None:
+    async def test_named_rate_is_applied(self, asgi_client: AsgiClient) -> None:
         assert await statuses(asgi_client, f"{PUBLIC}/named", 2) == [200, 429]
 
     async def test_sign_in_is_limited_by_its_setting(self, asgi_client: AsgiClient) -> None:
@@ -173,16 +173,16 @@ LOGIN, PAGE = "/api/v1/auth/login", "/sign-in"
 
 
 class TestSignIn:
-    async def test_routes_of_one_name_share_a_count(self, asgi_client: AsgiClient) -> None:
+    async def test_routes_with_the_same_named_rate_share_a_count(self, asgi_client: AsgiClient) -> None:
         assert [(await asgi_client.post(path)).status for path in (LOGIN, PAGE, LOGIN, PAGE)] == [401, 401, 429, 429]
         assert (await asgi_client.post("/api/v1/auth/forgot")).status == 200
 
-    async def test_a_valid_token_gains_no_further_attempts(self, asgi_client: AsgiClient) -> None:
+    async def test_valid_token_gives_no_additional_sign_in_attempts(self, asgi_client: AsgiClient) -> None:
         tokens = [bearer("ann"), bearer("bob"), bearer("carl"), []]
         assert [(await asgi_client.post(LOGIN, headers=token)).status for token in tokens] == [401, 401, 429, 429]
         assert (await asgi_client.get(MINE, headers=bearer("ann"))).status == 200
 
-    async def test_known_devices_are_counted_apart_wherever_they_are(self, asgi_client: AsgiClient) -> None:
+    async def test_known_devices_are_counted_separately_from_their_address(self, asgi_client: AsgiClient) -> None:
         for _ in range(3):
             await asgi_client.post(LOGIN)
         device = [("cookie", "device=ann")]
@@ -194,47 +194,47 @@ class TestSignIn:
 
 
 class TestCountingKey:
-    async def test_clients_by_their_address(self, asgi_client: AsgiClient) -> None:
+    async def test_clients_are_counted_by_address(self, asgi_client: AsgiClient) -> None:
         await statuses(asgi_client, f"{PUBLIC}/one", 3)
 
         assert (await asgi_client.get(f"{PUBLIC}/one", client=("192.0.2.11", 1))).status == 200
         assert (await asgi_client.get(f"{PUBLIC}/one", client=("::ffff:192.0.2.10", 1))).status == 429
 
-    async def test_clients_of_ipv6_by_their_network(self, asgi_client: AsgiClient) -> None:
+    async def test_ipv6_clients_are_counted_by_network(self, asgi_client: AsgiClient) -> None:
         counted = [await asgi_client.get(f"{PUBLIC}/one", client=(f"2001:db8::{n:x}", 1)) for n in range(1, 5)]
 
         assert [response.status for response in counted] == [200, 200, 200, 429]
         assert (await asgi_client.get(f"{PUBLIC}/one", client=("2001:db8:0:1::1", 1))).status == 200
 
-    async def test_users_by_themselves_wherever_they_are(self, asgi_client: AsgiClient) -> None:
+    async def test_users_are_counted_across_addresses(self, asgi_client: AsgiClient) -> None:
         for n in range(3):
             await asgi_client.get(MINE, headers=bearer("ann"), client=(f"192.0.2.{n}", 1))
 
         assert (await asgi_client.get(MINE, headers=bearer("ann"), client=("192.0.2.99", 1))).status == 429
         assert (await asgi_client.get(MINE, headers=bearer("bob"), client=("192.0.2.99", 1))).status == 200
 
-    async def test_inventing_tokens_does_not_help(self, asgi_client: AsgiClient) -> None:
+    async def test_invalid_tokens_are_counted_by_address(self, asgi_client: AsgiClient) -> None:
         assert await statuses(asgi_client, MINE, 4, headers=bearer("forged")) == [401, 401, 401, 429]
         assert (await asgi_client.get(MINE)).status == 429
 
-    async def test_failed_authentications_count_by_address_whatever_the_subject(self, asgi_client: AsgiClient) -> None:
+    async def test_failed_authentications_are_counted_by_address(self, asgi_client: AsgiClient) -> None:
         assert await statuses(asgi_client, MINE, 3, headers=bearer("revoked")) == [401, 401, 401]
         assert (await asgi_client.get(MINE)).status == 429
         assert (await asgi_client.get(MINE, headers=bearer("ann"))).status == 200
 
-    async def test_without_an_address_all_share_one(self, asgi_client: AsgiClient) -> None:
+    async def test_clients_without_an_address_share_a_count(self, asgi_client: AsgiClient) -> None:
         assert await statuses(asgi_client, f"{PUBLIC}/one", 4, client=None) == [200, 200, 200, 429]
 
 
 class TestScale:
-    async def test_tests_and_development_have_a_hundred_times_as_many(self, build: Build) -> None:
+    async def test_limits_are_scaled_by_100_in_tests_and_development(self, build: Build) -> None:
         asgi_client = build(public, settings=(HttpSettings(rate_limit_public="3/minute"),))
 
         assert (await asgi_client.get(f"{PUBLIC}/one")).headers["x-ratelimit-limit"] == "300"
 
 
 class TestLimiter:
-    async def test_modules_count_what_they_like(self, asgi_client: AsgiClient) -> None:
+    async def test_module_can_count_its_own_keys(self, asgi_client: AsgiClient) -> None:
         limiter: Limiter = asgi_client.app.state.limiter
 
         assert (await limiter.hit("account:1", Rate(1, 60))).allowed
@@ -242,7 +242,7 @@ class TestLimiter:
         assert not refused.allowed
         assert (await limiter.hit("account:1", "sign_in")).limit == 2
 
-    async def test_a_module_can_refuse(self, asgi_client: AsgiClient) -> None:
+    async def test_require_raises_when_the_rate_is_exceeded(self, asgi_client: AsgiClient) -> None:
         limiter: Limiter = asgi_client.app.state.limiter
         await limiter.require("account:2", "1/minute")
 
@@ -251,7 +251,7 @@ class TestLimiter:
 
 
 class TestShared:
-    async def test_two_processes_count_as_one(self, build: Build, redis_url: str) -> None:
+    async def test_two_processes_share_counts_in_redis(self, build: Build, redis_url: str) -> None:
         from pydantic import SecretStr
 
         from undercroft.core.cache import Cache, RedisSettings
@@ -264,7 +264,7 @@ class TestShared:
 
         assert responses.count(200) == 3
 
-    async def test_the_limits_are_off_and_nothing_fails_while_redis_is_down(self, build: Build) -> None:
+    async def test_requests_are_not_limited_while_redis_is_down(self, build: Build) -> None:
         from pydantic import SecretStr
 
         from undercroft.core.cache import Cache, RedisSettings

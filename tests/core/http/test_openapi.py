@@ -106,13 +106,13 @@ def schema(build: Build) -> dict[str, Any]:
     return build(boxes, open_boxes, administration, tokens).app.openapi()
 
 
-def test_operations_read_well(schema: dict[str, Any]) -> None:
+def test_operation_ids_are_readable(schema: dict[str, Any]) -> None:
     names = {operation["operationId"] for path in schema["paths"].values() for operation in path.values()}
 
     assert names >= {"boxes.list", "boxes.create", "boxes.read", "boxes.delete", "boxes.all", "windows.count_boxes"}
 
 
-def test_two_operations_of_one_name_are_a_fault_that_names_both(build: Build) -> None:
+def test_duplicate_operation_id_raises_an_error_that_names_both_routes(build: Build) -> None:
     twice = Router(surface="public", prefix="/twice", tag=BOXES)
 
     @twice.get("", name="list_boxes")
@@ -122,17 +122,17 @@ def test_two_operations_of_one_name_are_a_fault_that_names_both(build: Build) ->
         build(boxes, twice).app.openapi()
 
 
-def test_it_is_valid_openapi_3_1(schema: dict[str, Any]) -> None:
+def test_document_is_valid_openapi_3_1(schema: dict[str, Any]) -> None:
     assert [str(error) for error in OPENAPI_31_VALIDATOR.iter_errors(schema)] == []
 
 
-def test_tags_stand_in_groups(schema: dict[str, Any]) -> None:
+def test_tags_are_grouped(schema: dict[str, Any]) -> None:
     assert schema["x-tagGroups"][0] == {"name": "Storage", "tags": ["Boxes"]}
     assert {"name": "Boxes", "description": "What things are kept in."} in schema["tags"]
     assert {tag for group in schema["x-tagGroups"] for tag in group["tags"]} == {tag["name"] for tag in schema["tags"]}
 
 
-def test_errors_have_our_shape_everywhere(schema: dict[str, Any]) -> None:
+def test_error_responses_reference_the_error_schema(schema: dict[str, Any]) -> None:
     assert "HTTPValidationError" not in json.dumps(schema)
     for path in schema["paths"].values():
         for operation in path.values():
@@ -143,14 +143,14 @@ def test_errors_have_our_shape_everywhere(schema: dict[str, Any]) -> None:
                     assert content["examples"]
 
 
-def test_examples_name_the_errors_of_a_route(schema: dict[str, Any]) -> None:
+def test_examples_list_the_error_codes_of_a_route(schema: dict[str, Any]) -> None:
     read = schema["paths"]["/api/v1/app/boxes/{box_id}"]["get"]["responses"]
 
     assert set(read) >= {"200", "401", "403", "404", "422", "429", "default"}
     assert "BOX_NOT_FOUND" in read["404"]["content"]["application/json"]["examples"]
 
 
-def test_who_may_call_is_declared(schema: dict[str, Any]) -> None:
+def test_security_of_operations_is_declared(schema: dict[str, Any]) -> None:
     paths = schema["paths"]
 
     assert set(schema["components"]["securitySchemes"]) == {"bearer", "session", "password"}
@@ -159,7 +159,7 @@ def test_who_may_call_is_declared(schema: dict[str, Any]) -> None:
     assert "security" not in paths["/api/v1/public/boxes/free"]["get"]
 
 
-def test_headers_that_say_more_are_listed_where_they_are_read(schema: dict[str, Any]) -> None:
+def test_optional_headers_are_listed_where_they_are_read(schema: dict[str, Any]) -> None:
     listed = {
         f"{method} {path}": {each["name"] for each in operation.get("parameters", ()) if each["in"] == "header"}
         for path, item in schema["paths"].items()
@@ -174,7 +174,7 @@ def test_headers_that_say_more_are_listed_where_they_are_read(schema: dict[str, 
     assert {name for name, headers in listed.items() if "If-Match" in headers} == {"delete /api/v1/app/boxes/{box_id}"}
 
 
-def test_limits_are_declared_where_they_are(schema: dict[str, Any]) -> None:
+def test_rate_limits_are_declared_on_limited_routes(schema: dict[str, Any]) -> None:
     paths = schema["paths"]
 
     assert "X-RateLimit-Limit" in paths["/api/v1/app/boxes"]["get"]["responses"]["200"]["headers"]
@@ -182,7 +182,7 @@ def test_limits_are_declared_where_they_are(schema: dict[str, Any]) -> None:
     assert "429" not in paths["/api/v1/public/boxes/free"]["get"]["responses"]
 
 
-def test_a_model_of_the_query_is_listed_field_by_field(schema: dict[str, Any]) -> None:
+def test_query_model_is_listed_field_by_field(schema: dict[str, Any]) -> None:
     parameters = schema["paths"]["/api/v1/app/boxes"]["get"]["parameters"]
     listed = {each["name"]: each for each in parameters if each["in"] == "query"}
 
@@ -192,24 +192,24 @@ def test_a_model_of_the_query_is_listed_field_by_field(schema: dict[str, Any]) -
     assert schema["components"]["schemas"]["Color"]["enum"] == ["red", "blue"]
 
 
-def test_it_is_the_same_every_time(build: Build) -> None:
+def test_document_is_deterministic(build: Build) -> None:
     first, second = (build(boxes, open_boxes, administration, tokens).app.openapi() for _ in range(2))
 
     assert json.dumps(first) == json.dumps(second)
 
 
-def test_it_follows_the_routes(build: Build) -> None:
+def test_document_is_rebuilt_when_routes_are_added(build: Build) -> None:
     app = build(boxes).app
     assert "/api/v1/public/boxes/free" not in app.openapi()["paths"]
     app.add([open_boxes])
     assert "/api/v1/public/boxes/free" in app.openapi()["paths"]
 
 
-def test_pages_and_assets_stay_out(schema: dict[str, Any]) -> None:
+def test_document_excludes_pages_and_assets(schema: dict[str, Any]) -> None:
     assert {path.split("/")[1] for path in schema["paths"]} == {"api"}
 
 
-def test_no_generated_request_breaks_the_application_or_its_promises(build: Build) -> None:
+def test_generated_requests_conform_to_the_document(build: Build) -> None:
     asgi_client = build(boxes, open_boxes, administration, tokens, settings=(HttpSettings(rate_limit_scale=1e6),))
     asgi_client.app.state.authenticator = FakeAuthenticator()
     generated = schemathesis.openapi.from_asgi("/openapi.json", asgi_client.app)

@@ -36,7 +36,7 @@ def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     environment.cache_clear()
 
 
-async def test_a_modules_template_stands_in_the_common_look(build: Build, templates: Path) -> None:
+async def test_module_template_extends_the_base_template(build: Build, templates: Path) -> None:
     asgi_client = build(router)
     response = await asgi_client.get("/hello", query=b"name=Ann")
 
@@ -45,14 +45,14 @@ async def test_a_modules_template_stands_in_the_common_look(build: Build, templa
     assert (await asgi_client.get(style)).headers["content-type"].startswith("text/css")
 
 
-async def test_everything_is_escaped(build: Build, templates: Path) -> None:
+async def test_template_values_are_escaped(build: Build, templates: Path) -> None:
     response = await build(router).get("/hello", query=b"name=%3Cscript%3Ealert(1)%3C/script%3E")
 
     assert b"<script>" not in response.body
     assert b"&lt;script&gt;" in response.body
 
 
-async def test_no_script_runs_and_no_form_leaves(build: Build, templates: Path) -> None:
+async def test_csp_forbids_scripts_and_external_forms(build: Build, templates: Path) -> None:
     policy = (await build(router).get("/hello")).headers["content-security-policy"]
 
     assert "default-src 'none'" in policy
@@ -61,14 +61,14 @@ async def test_no_script_runs_and_no_form_leaves(build: Build, templates: Path) 
     assert "form-action 'self'" in policy
 
 
-async def test_a_page_behind_a_mailed_link_is_neither_kept_nor_told_on(build: Build, templates: Path) -> None:
+async def test_email_link_page_is_not_cached_and_sends_no_referrer(build: Build, templates: Path) -> None:
     headers = (await build(router).get("/mailed")).headers
 
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
 
 
-async def test_an_overriding_folder_is_asked_first(build: Build, templates: Path) -> None:
+async def test_overriding_template_folder_takes_precedence(build: Build, templates: Path) -> None:
     own = templates / "own"
     own.mkdir()
     (own / "hello.html").write_text("mine, {{ name }}")
@@ -77,10 +77,10 @@ async def test_an_overriding_folder_is_asked_first(build: Build, templates: Path
     assert (await build(router).get("/hello", query=b"name=Ann")).body == b"mine, Ann"
 
 
-def test_a_name_that_is_not_given_is_an_error(configure: Any, templates: Path) -> None:
+def test_undefined_template_variable_raises(configure: Any, templates: Path) -> None:
     with pytest.raises(UndefinedError):
         render_page(Request({"type": "http"}), "hello.html")
 
 
-def test_a_policy_can_be_widened_by_name() -> None:
+def test_csp_directives_can_be_overridden() -> None:
     assert "frame-src 'self'" in build_csp(frame_src="'self'")

@@ -30,37 +30,37 @@ class TestBounds:
             {"cursor": "x" * 65}, {"sort": "x" * 65},
         ],
     )  # fmt: skip
-    def test_nothing_goes_beyond_them(self, given: dict[str, Any]) -> None:
+    def test_values_out_of_bounds_are_refused(self, given: dict[str, Any]) -> None:
         with pytest.raises(ValidationError):
             Query.model_validate(given)
 
-    def test_the_furthest_page_fits_the_databases_offset(self) -> None:
+    def test_offset_of_the_last_page_fits_postgresql(self) -> None:
         query = Query(page=10**9, size=100)
 
         assert query.page * query.size < 2**63
 
-    def test_what_is_left_out_has_a_sense(self) -> None:
+    def test_defaults_are_sensible(self) -> None:
         query = Query.model_validate({})
 
         assert (query.page, query.size, query.q, query.checked_sort) == (1, 20, None, None)
         assert not query.uses_cursor
 
-    def test_a_search_for_nothing_is_no_search(self) -> None:
+    def test_empty_search_is_none(self) -> None:
         assert Query(q="   ").q is None
         assert Query(q=" two words ").q == "two words"
 
     @pytest.mark.parametrize("given", [{"limit": 5}, {"cursor": ""}, {"cursor": "abc"}])
-    def test_a_cursor_or_a_limit_asks_for_a_stretch(self, given: dict[str, Any]) -> None:
+    def test_cursor_or_limit_requests_a_cursor_page(self, given: dict[str, Any]) -> None:
         assert Query.model_validate(given).uses_cursor
 
 
 class TestSort:
     @pytest.mark.parametrize("sort", ["name", "-name", "created_at", "-created_at"])
-    def test_listed_fields_are_taken(self, sort: str) -> None:
+    def test_sortable_field_is_accepted(self, sort: str) -> None:
         assert Query(sort=sort).checked_sort == sort
 
     @pytest.mark.parametrize("sort", ["password", "--name", "name;drop table", "-", "name,id", "__class__"])
-    def test_others_are_refused_with_the_list(self, sort: str) -> None:
+    def test_other_sort_field_is_refused_with_the_allowed_ones(self, sort: str) -> None:
         with pytest.raises(UnknownSort) as refused:
             _ = Query(sort=sort).checked_sort
         assert refused.value.details == {"sort": sort, "allowed": ["created_at", "name"]}
@@ -76,7 +76,7 @@ class TestCursor:
             datetime(1900, 1, 1, tzinfo=UTC),
         ],
     )
-    def test_a_position_comes_back_to_the_microsecond(self, moment: datetime) -> None:
+    def test_cursor_round_trips_to_the_microsecond(self, moment: datetime) -> None:
         position = Position(moment, new_id())
         cursor = encode_cursor(position)
 
@@ -85,10 +85,10 @@ class TestCursor:
         assert Query(cursor=cursor).position == position
 
     @pytest.mark.parametrize("cursor", ["AQ" + "A" * 30, "Af" + "_" * 30, "AX0-_zZ9" + "q" * 24])
-    def test_every_text_that_the_schema_allows_is_a_position(self, cursor: str) -> None:
+    def test_every_cursor_that_matches_the_pattern_decodes(self, cursor: str) -> None:
         assert encode_cursor(decode_cursor(cursor)) == cursor
 
-    def test_no_position_is_no_cursor(self) -> None:
+    def test_no_position_has_no_cursor(self) -> None:
         assert encode_cursor(None) is None
         assert Query(limit=5).position is None
 
@@ -110,11 +110,11 @@ class TestCursor:
             "A" * 64,
         ],
     )
-    def test_any_other_text_is_an_error_of_the_client(self, cursor: str) -> None:
+    def test_invalid_cursor_is_a_client_error(self, cursor: str) -> None:
         with pytest.raises(InvalidCursor):
             decode_cursor(cursor)
 
-    def test_a_cursor_with_something_behind_it_is_another(self) -> None:
+    def test_cursor_with_a_suffix_is_invalid(self) -> None:
         cursor = encode_cursor(Position(datetime.now(UTC), new_id()))
 
         for changed in (f"{cursor}=", f"{cursor}==", f"{cursor}A", f" {cursor}", f"{cursor}\n"):
@@ -126,10 +126,10 @@ class TestPageResponses:
     @pytest.mark.parametrize(
         ("total", "size", "count"), [(0, 20, 0), (1, 20, 1), (20, 20, 1), (21, 20, 2), (25, 10, 3)]
     )
-    def test_pages_are_counted(self, total: int, size: int, count: int) -> None:
+    def test_number_of_pages_is_rounded_up(self, total: int, size: int, count: int) -> None:
         assert pages(total, size) == count
 
-    def test_they_look_as_promised(self) -> None:
+    def test_page_responses_have_the_documented_fields(self) -> None:
         assert Page[int].of([1, 2], total=25, page=3, size=10).model_dump() == {
             "items": [1, 2],
             "total": 25,

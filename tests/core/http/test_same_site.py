@@ -22,7 +22,7 @@ def request(headers: dict[str, str], scheme: str = "https") -> Request:
         {"origin": "HTTPS://APP.example.com"},
     ],
 )
-def test_pages_of_ours_are_believed(configure: Configure, headers: dict[str, str]) -> None:
+def test_request_of_a_trusted_origin_is_same_site(configure: Configure, headers: dict[str, str]) -> None:
     configure(HttpSettings(cors_origins=("https://app.example.com",)))
 
     assert same_site(request(headers))
@@ -44,7 +44,7 @@ def test_pages_of_ours_are_believed(configure: Configure, headers: dict[str, str
         {"sec-fetch-site": "nonsense", "origin": "https://api.example.com"},
     ],
 )
-def test_all_others_are_not(configure: Configure, headers: dict[str, str]) -> None:
+def test_request_of_another_origin_is_not_same_site(configure: Configure, headers: dict[str, str]) -> None:
     configure(HttpSettings(cors_origins=("https://app.example.com", "*")))
 
     assert not same_site(request(headers))

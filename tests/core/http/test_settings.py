@@ -8,7 +8,7 @@ from undercroft.core.http.settings import HttpSettings
 from undercroft.core.settings import CoreSettings, Environment
 
 
-def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_are_parsed_from_commas_or_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORS_ORIGINS", "https://a.example.com , https://B.example.com")
     monkeypatch.setenv("ALLOWED_HOSTS", '["API.example.com", "*.example.org"]')
     monkeypatch.setenv("TRUSTED_PROXIES", "10.1.2.3/8,2001:db8::1")
@@ -34,7 +34,7 @@ def test_lists_are_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatc
         {"rate_limit_scale": 0},
     ],
 )
-def test_values_that_make_no_sense_are_refused(given: dict[str, Any]) -> None:
+def test_invalid_values_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         HttpSettings(**given)
 
@@ -49,20 +49,20 @@ def test_values_that_make_no_sense_are_refused(given: dict[str, Any]) -> None:
         ({"cors_origins": "http://app.example.com"}, "CORS_ORIGINS"),
     ],
 )
-def test_weak_values_are_faults_in_production(given: dict[str, Any], named: str) -> None:
+def test_insecure_values_are_errors_in_production(given: dict[str, Any], named: str) -> None:
     (error,) = HttpSettings(**given).production_errors()
 
     assert named in error
 
 
-def test_the_defaults_have_no_faults() -> None:
+def test_defaults_are_valid_in_production() -> None:
     assert list(HttpSettings().production_errors()) == []
 
 
 @pytest.mark.parametrize(
     ("environment", "scale"), [(Environment.PRODUCTION, 1), (Environment.DEVELOPMENT, 100), (Environment.TEST, 100)]
 )
-def test_limits_are_wide_outside_production(configure: Configure, environment: Environment, scale: float) -> None:
+def test_rate_limits_are_scaled_by_environment(configure: Configure, environment: Environment, scale: float) -> None:
     configure(CoreSettings(environment=environment))
 
     assert HttpSettings().scale == scale

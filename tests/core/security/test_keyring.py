@@ -1,4 +1,4 @@
-"""Encryption under SECRET_KEY."""
+"""Encryption with SECRET_KEY."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from undercroft.core.security.keyring import DecryptionError, Keyring
 OLD, NEW = "an old secret, long enough to be one", "a new secret, long enough to be one"
 
 
-def test_what_was_sealed_is_opened_in_its_context_only() -> None:
+def test_ciphertext_decrypts_only_in_its_context() -> None:
     ring = Keyring([NEW], purpose="tests")
     sealed = ring.encrypt(b"otters", context="row 1")
     assert b"otters" not in sealed
@@ -17,12 +17,12 @@ def test_what_was_sealed_is_opened_in_its_context_only() -> None:
         ring.decrypt(sealed, context="row 2")
 
 
-def test_the_same_text_is_never_sealed_the_same() -> None:
+def test_ciphertexts_of_the_same_text_differ() -> None:
     ring = Keyring([NEW], purpose="tests")
     assert len({ring.encrypt(b"otters", context="") for _ in range(100)}) == 100
 
 
-def test_every_changed_byte_is_noticed() -> None:
+def test_any_changed_byte_fails_to_decrypt() -> None:
     ring = Keyring([NEW], purpose="tests")
     sealed = ring.encrypt(b"otters", context="")
     for index in range(len(sealed)):
@@ -32,13 +32,13 @@ def test_every_changed_byte_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("length", range(0, 20, 4))
-def test_what_is_too_short_is_unreadable(length: int) -> None:
+def test_truncated_ciphertext_fails_to_decrypt(length: int) -> None:
     ring = Keyring([NEW], purpose="tests")
     with pytest.raises(DecryptionError):
         ring.decrypt(ring.encrypt(b"", context="")[:length], context="")
 
 
-def test_an_earlier_secret_still_opens_and_no_longer_seals() -> None:
+def test_previous_secret_decrypts_but_does_not_encrypt() -> None:
     before, after = Keyring([OLD], purpose="tests"), Keyring([NEW, OLD], purpose="tests")
     sealed = before.encrypt(b"otters", context="")
     assert after.decrypt(sealed, context="") == b"otters"
@@ -48,18 +48,18 @@ def test_an_earlier_secret_still_opens_and_no_longer_seals() -> None:
         before.decrypt(after.encrypt(b"otters", context=""), context="")
 
 
-def test_keys_of_different_purposes_know_nothing_of_each_other() -> None:
+def test_ciphertext_of_another_purpose_fails_to_decrypt() -> None:
     sealed = Keyring([NEW], purpose="one").encrypt(b"otters", context="")
     with pytest.raises(DecryptionError):
         Keyring([NEW], purpose="two").decrypt(sealed, context="")
 
 
-def test_without_a_secret_there_is_none_and_the_message_says_what_to_type() -> None:
+def test_keyring_without_a_secret_raises_with_the_command_to_run() -> None:
     with pytest.raises(ConfigurationError, match="undercroft keys secret"):
         Keyring(["", ""], purpose="tests")
 
 
-def test_a_keyring_shows_no_key() -> None:
+def test_repr_hides_the_keys() -> None:
     ring = Keyring([NEW], purpose="tests")
     assert NEW not in repr(ring)
     assert repr(ring.keys[0]) not in repr(ring)

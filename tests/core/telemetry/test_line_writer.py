@@ -14,7 +14,7 @@ def wait_for_text(stream: io.StringIO, text: str) -> None:
         time.sleep(0.02)
 
 
-def test_a_line_is_written_without_anybody_asking() -> None:
+def test_line_is_flushed_automatically() -> None:
     stream = io.StringIO()
     writer = LineWriter(stream)
     writer.write("first")
@@ -23,7 +23,7 @@ def test_a_line_is_written_without_anybody_asking() -> None:
     wait_for_text(stream, "second\n")
 
 
-def test_an_urgent_line_is_written_at_once_with_all_before_it() -> None:
+def test_urgent_line_flushes_the_buffer() -> None:
     stream = io.StringIO()
     writer = LineWriter(stream)
     writer.write("before")
@@ -32,7 +32,7 @@ def test_an_urgent_line_is_written_at_once_with_all_before_it() -> None:
     assert stream.getvalue() == "before\nurgent\n"
 
 
-def test_the_buffer_is_bounded() -> None:
+def test_buffer_is_flushed_when_it_is_full() -> None:
     stream = io.StringIO()
     writer = LineWriter(stream)
     for _ in range(MAX_PENDING):
@@ -41,7 +41,7 @@ def test_the_buffer_is_bounded() -> None:
     assert stream.getvalue().count("x") == MAX_PENDING
 
 
-def test_threads_lose_and_tear_nothing() -> None:
+def test_concurrent_writes_lose_no_lines() -> None:
     stream = io.StringIO()
     writer = LineWriter(stream)
 
@@ -61,7 +61,7 @@ def test_threads_lose_and_tear_nothing() -> None:
     )
 
 
-def test_a_closed_stream_stops_nobody() -> None:
+def test_write_to_a_closed_stream_does_not_raise() -> None:
     stream = io.StringIO()
     writer = LineWriter(stream)
     stream.close()
@@ -69,7 +69,7 @@ def test_a_closed_stream_stops_nobody() -> None:
     writer.write("lost", urgent=True)
 
 
-def test_lines_are_written_when_the_program_ends() -> None:
+def test_buffer_is_flushed_at_exit() -> None:
     program = (
         "from undercroft.core.telemetry.line_writer import LineWriter\n"
         "WRITER = LineWriter()\n"
@@ -80,7 +80,7 @@ def test_lines_are_written_when_the_program_ends() -> None:
     assert run.stderr == "last words\n"
 
 
-def test_a_forked_process_writes_its_own_lines_and_only_those() -> None:
+def test_forked_process_writes_only_its_own_lines() -> None:
     program = (
         "import os, time\n"
         "from undercroft.core.telemetry.line_writer import LineWriter\nWRITER = LineWriter()\n"
@@ -92,7 +92,7 @@ def test_a_forked_process_writes_its_own_lines_and_only_those() -> None:
         "    os._exit(0)\n"
         "os.waitpid(child, 0)\n"
     )
-    quiet = ["-W", "ignore::DeprecationWarning"]  # newer Pythons say that forking with threads is unwise
+    quiet = ["-W", "ignore::DeprecationWarning"]  # newer Python versions warn about forking with threads
     run = subprocess.run([sys.executable, *quiet, "-c", program], capture_output=True, text=True, check=True)
 
     assert sorted(run.stderr.split()) == ["child", "parent"]

@@ -18,7 +18,7 @@ Start = Callable[..., Callable[[], str]]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Logging into memory with these settings; gives back what reads it."""
+    """Configure logging into memory with these settings; yields a function that returns a reader."""
     before = dict(settings._loaded)
 
     def begin(*, environment: Environment = Environment.PRODUCTION, **given: Any) -> Callable[[], str]:
@@ -44,7 +44,7 @@ def parse_single_line(text: str) -> dict[str, Any]:
     return dict(json.loads(line))
 
 
-def test_in_production_a_line_is_json_with_its_context(start: Start) -> None:
+def test_line_is_json_with_its_context_in_production(start: Start) -> None:
     read = start()
     with bound_contextvars(request_id="r-1", user_id="u-1", team_id="t-1", job_id="j-1"):
         structlog.get_logger("undercroft.security").info("user.deactivated", actor_id="a-1", count=3)
@@ -57,7 +57,7 @@ def test_in_production_a_line_is_json_with_its_context(start: Start) -> None:
     assert line["timestamp"].endswith("Z")
 
 
-def test_elsewhere_it_is_readable(start: Start) -> None:
+def test_line_is_readable_in_development(start: Start) -> None:
     read = start(environment=Environment.DEVELOPMENT)
     structlog.get_logger("undercroft.application").warning("look here", why="because")
 
@@ -71,24 +71,24 @@ def test_elsewhere_it_is_readable(start: Start) -> None:
         ("undercroft.audit", "audit"),
         ("undercroft.performance", "performance"),
         ("undercroft.shop", "application"),
-        ("someone.else", "application"),
+        ("other.library", "application"),
         ("", "application"),
     ],
 )
-def test_the_loggers_name_tells_the_category(name: str, category: str) -> None:
+def test_category_follows_from_the_logger_name(name: str, category: str) -> None:
     assert logs.get_category(name) == category
 
 
-def test_lines_below_the_level_are_not_written(start: Start) -> None:
+def test_lines_below_the_level_are_dropped(start: Start) -> None:
     read = start(log_level="warning")
     structlog.get_logger("undercroft.application").info("quiet")
     structlog.get_logger("undercroft.application").debug("quieter")
-    logging.getLogger("somebody").info("quiet too")
+    logging.getLogger("library").info("quiet too")
 
     assert read() == ""
 
 
-def test_the_standard_library_comes_out_the_same_way(start: Start) -> None:
+def test_logging_records_have_the_same_format(start: Start) -> None:
     read = start()
     with bound_contextvars(request_id="r-1"):
         logging.getLogger("some.library").warning("connected to %s", "redis://:hunter2@cache/0")
@@ -98,7 +98,7 @@ def test_the_standard_library_comes_out_the_same_way(start: Start) -> None:
     assert (line["level"], line["logger"], line["request_id"]) == ("warning", "some.library", "r-1")
 
 
-def test_an_exception_has_its_stack_but_not_its_local_values(start: Start) -> None:
+def test_exception_has_its_traceback_without_local_variables(start: Start) -> None:
     read = start()
     password = "hunter2"  # noqa: F841
     try:
@@ -107,26 +107,26 @@ def test_an_exception_has_its_stack_but_not_its_local_values(start: Start) -> No
         structlog.get_logger("undercroft.error").exception("it broke", password="hunter2")
 
     line = parse_single_line(read())
-    assert "test_an_exception_has_its_stack" in line["exception"]
+    assert "test_exception_has_its_traceback" in line["exception"]
     assert "ValueError: Bearer [redacted]" in line["exception"]
     assert "hunter2" not in read().replace('password = "hunter2"', "")
 
 
 @pytest.mark.parametrize("value", ["\ud800", "a\nb", object(), {1: 2}, float("nan"), b"\xff", 10**400, {"a": {"b"}}])
-def test_no_value_breaks_a_line(start: Start, value: Any) -> None:
+def test_any_value_can_be_logged(start: Start, value: Any) -> None:
     read = start()
     structlog.get_logger("undercroft.application").info("odd", value=value, other={"inner": value})
 
     assert parse_single_line(read())["event"] == "odd"
 
 
-def test_configuring_again_does_not_say_things_twice(start: Start) -> None:
+def test_configuring_twice_writes_each_line_once(start: Start) -> None:
     start()
     read = start()
-    logging.getLogger("somebody").warning("once")
+    logging.getLogger("library").warning("once")
 
     assert read().count("once") == 1
 
 
-def test_encoding_falls_back_on_text() -> None:
+def test_encode_falls_back_to_text() -> None:
     assert json.loads(logs.encode({"a": "\ud800", "n": 1}))["n"] == 1

@@ -22,7 +22,7 @@ def run_worker(folder: Path | None) -> str:
     ).stdout
 
 
-def test_any_worker_tells_what_all_counted(tmp_path: Path) -> None:
+def test_metrics_of_all_workers_are_aggregated_in_a_shared_folder(tmp_path: Path) -> None:
     run_worker(tmp_path)
     reported = run_worker(tmp_path)
 
@@ -30,7 +30,7 @@ def test_any_worker_tells_what_all_counted(tmp_path: Path) -> None:
     assert 'http_request_duration_seconds_count{method="GET",route="/x"} 2.0' in reported
 
 
-def test_without_a_common_folder_a_worker_tells_its_own() -> None:
+def test_worker_exposes_only_its_own_metrics_without_a_shared_folder() -> None:
     run_worker(None)
 
     assert 'http_requests_total{method="GET",route="/x",status="200"} 2.0' in run_worker(None)

@@ -22,7 +22,7 @@ def _raised(error: BaseException) -> BaseException:
 
 
 def _module(folder: Path, name: str, text: str) -> ModuleType:
-    """A module of this folder, as a developer's: its frames have a file and lines."""
+    """A module in this folder that counts as the developer's: its frames have a file and lines."""
     file = folder / f"{name}.py"
     file.write_text(text)
     module = ModuleType(name)
@@ -30,7 +30,7 @@ def _module(folder: Path, name: str, text: str) -> ModuleType:
     return module
 
 
-def test_deepest_line_of_the_developers_own_code_is_named_not_the_librarys(tmp_path: Path) -> None:
+def test_origin_is_the_deepest_frame_of_the_developers_code(tmp_path: Path) -> None:
     module = _module(tmp_path, "mine", "import json\ndef run():\n    return json.loads('{')\n")
     with pytest.raises(ValueError, match="Expecting") as caught:
         module.run()
@@ -39,7 +39,7 @@ def test_deepest_line_of_the_developers_own_code_is_named_not_the_librarys(tmp_p
     assert (found.location, found.source) == (f"{tmp_path}/mine.py:3", "return json.loads('{')")
 
 
-def test_place_is_relative_to_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_location_is_relative_to_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     module = _module(tmp_path, "mine", "def run():\n    1 / 0\n")
     with pytest.raises(ZeroDivisionError) as caught:
@@ -49,7 +49,7 @@ def test_place_is_relative_to_the_working_folder(tmp_path: Path, monkeypatch: py
     )
 
 
-def test_line_that_caused_an_error_of_a_library_is_found_behind_it(tmp_path: Path) -> None:
+def test_origin_is_found_inside_an_exception_group(tmp_path: Path) -> None:
     module = _module(tmp_path, "mine", "def run():\n    raise KeyError('a')\n")
     try:
         module.run()
@@ -60,7 +60,7 @@ def test_line_that_caused_an_error_of_a_library_is_found_behind_it(tmp_path: Pat
     assert found.location.endswith("mine.py:2")
 
 
-def test_line_of_the_product_is_named_when_no_other_is_in_the_way() -> None:
+def test_origin_is_in_the_package_when_no_frame_is_the_developers() -> None:
     from undercroft.core.http.rates import Rate
 
     with pytest.raises(ValueError) as caught:
@@ -71,7 +71,7 @@ def test_line_of_the_product_is_named_when_no_other_is_in_the_way() -> None:
     assert "core/http/rates.py:" in found.location
 
 
-def test_model_without_a_table_is_named_with_its_class_and_the_fix() -> None:
+def test_unmapped_model_is_located_at_its_class_with_a_hint() -> None:
     from sqlalchemy.orm import Session
     from sqlalchemy.orm.exc import UnmappedInstanceError
 
@@ -94,12 +94,12 @@ def test_model_without_a_table_is_named_with_its_class_and_the_fix() -> None:
         (TypeError("expected, got <class 'a.B'>"), ""),
     ],
 )
-def test_known_mistakes_have_a_fix(error: Exception, hint: str) -> None:
+def test_known_mistakes_have_a_hint(error: Exception, hint: str) -> None:
     assert hint in origin.find_hint(error)
     assert bool(hint) == bool(origin.find_hint(error))
 
 
-async def test_missing_table_names_the_migration_to_write(database: object) -> None:
+async def test_hint_for_a_missing_table_is_to_write_a_migration(database: object) -> None:
     from undercroft.core.db import Database
 
     assert isinstance(database, Database)
@@ -109,7 +109,7 @@ async def test_missing_table_names_the_migration_to_write(database: object) -> N
     assert "undercroft migrate new" in origin.find_hint(caught.value)
 
 
-def test_error_that_was_never_raised_has_no_place() -> None:
+def test_exception_that_was_never_raised_has_no_origin() -> None:
     assert find_origin(ValueError("x")) is None
     assert (
         explain_error(ValueError())
@@ -117,7 +117,7 @@ def test_error_that_was_never_raised_has_no_place() -> None:
     )
 
 
-def test_library_folders_hold_the_standard_library_and_installed_packages() -> None:
+def test_libraries_include_the_standard_library_and_installed_packages() -> None:
     for module in (sys.modules["json"], sys.modules["pytest"]):
         assert str(module.__file__).startswith(origin.LIBRARIES)
 
@@ -134,5 +134,5 @@ def test_library_folders_hold_the_standard_library_and_installed_packages() -> N
     ],
     ids=lambda each: str(each)[-24:],
 )
-def test_modules_migrations_and_extensions_are_the_developers_own(file: Path, own: bool) -> None:
+def test_modules_migrations_and_extensions_are_the_developers_code(file: Path, own: bool) -> None:
     assert origin._is_project_code(str(file)) is own

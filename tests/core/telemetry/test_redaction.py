@@ -10,13 +10,13 @@ from undercroft.core.telemetry.redaction import HIDDEN, clean, clean_text, redac
     ["password", "new_password", "Password", "passwd", "secret_key", "token", "refresh_token", "Authorization",
      "cookie", "Set-Cookie", "api_key", "x-api-key", "private_key", "csrf_token", "otp", "credentials"],
 )  # fmt: skip
-def test_a_field_that_is_called_a_secret_is_hidden(name: str) -> None:
+def test_field_named_like_a_secret_is_hidden(name: str) -> None:
     assert redact(None, "info", {name: "hunter2"}) == {name: HIDDEN}
     assert clean({"deep": [{name: ["hunter2"]}]}) == {"deep": [{name: HIDDEN}]}
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "expected"),
     [
         ("key uc_live_1234567890abcdef!", "key [redacted]!"),
         ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "[redacted]"),
@@ -34,8 +34,8 @@ def test_a_field_that_is_called_a_secret_is_hidden(name: str) -> None:
         ("[type=x, input_value='hunter2', input_type=str]", "[type=x, input_value=[redacted], input_type=str]"),
     ],
 )
-def test_secrets_in_the_middle_of_a_text_are_taken_out(text: str, kept: str) -> None:
-    assert clean_text(text) == kept
+def test_secrets_inside_a_text_are_redacted(text: str, expected: str) -> None:
+    assert clean_text(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -50,16 +50,16 @@ def test_secrets_in_the_middle_of_a_text_are_taken_out(text: str, kept: str) -> 
         "http://host:8000/a",
     ],
 )
-def test_ordinary_texts_stay_as_they_are(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert clean_text(text) == text
 
 
 @pytest.mark.parametrize("value", [None, True, 5, 1.5])
-def test_numbers_are_no_secrets(value: Any) -> None:
+def test_numbers_are_not_redacted(value: Any) -> None:
     assert redact(None, "info", {"tokens": value}) == {"tokens": value}
 
 
-def test_depth_and_bytes_are_bounded() -> None:
+def test_deep_values_and_bytes_are_shortened() -> None:
     deep: Any = "bottom"
     for _ in range(5000):
         deep = {"a": deep}
@@ -73,5 +73,5 @@ def test_depth_and_bytes_are_bounded() -> None:
     ["a@", "a.a@", "://", "://a:", "eyJ", "a.", "eyJaaaaa.", "=", "?token=", "[parameters: ", "input_value=", "Bearer ",
      "uc_", "bearer \t", "a@a.a."],
 )  # fmt: skip
-def test_no_text_takes_long(piece: str) -> None:
+def test_clean_text_is_fast_for_hostile_input(piece: str) -> None:
     clean_text(piece * (200_000 // len(piece)))

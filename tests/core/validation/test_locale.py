@@ -10,7 +10,7 @@ zone = TypeAdapter(TimeZone)
 
 
 @pytest.mark.parametrize(
-    ("given_as", "kept_as"),
+    ("raw", "normalized"),
     [
         ("en", "en"),
         ("EN-gb", "en-GB"),
@@ -20,20 +20,20 @@ zone = TypeAdapter(TimeZone)
         ("sr-LATN", "sr-Latn"),
     ],
 )
-def test_a_locale_is_kept_in_its_usual_case(given_as: str, kept_as: str) -> None:
-    assert locale.validate_python(given_as) == kept_as
+def test_locale_is_normalized_to_its_usual_case(raw: str, normalized: str) -> None:
+    assert locale.validate_python(raw) == normalized
 
 
 @pytest.mark.parametrize(
     "value", ["", "e", "english", "en_GB", "en-", "en-GB\n", "en-G\x00", "../en", "en GB", "é", None, 1]
 )
-def test_what_is_no_locale_is_refused(value: object) -> None:
+def test_invalid_locale_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         locale.validate_python(value)
 
 
 @pytest.mark.parametrize("value", ["UTC", "Europe/Berlin", "Asia/Jakarta", "America/Argentina/Ushuaia"])
-def test_a_time_zone_that_exists_is_taken_and_works(value: str) -> None:
+def test_existing_time_zone_is_accepted(value: str) -> None:
     assert ZoneInfo(zone.validate_python(value)).key == value
 
 
@@ -52,6 +52,6 @@ def test_a_time_zone_that_exists_is_taken_and_works(value: str) -> None:
         1,
     ],
 )
-def test_what_is_no_time_zone_is_refused(value: object) -> None:
+def test_unknown_time_zone_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         zone.validate_python(value)

@@ -15,7 +15,7 @@ slug = TypeAdapter(Slug)
 
 
 @pytest.mark.parametrize(
-    ("given_as", "kept_as"),
+    ("raw", "normalized"),
     [
         ("Ada", "Ada"),
         ("  Ada Lovelace\t", "Ada Lovelace"),
@@ -29,8 +29,8 @@ slug = TypeAdapter(Slug)
         (" " * 500 + "x" + " " * 500, "x"),
     ],
 )
-def test_a_name_is_trimmed_and_kept_in_one_unicode_form(given_as: str, kept_as: str) -> None:
-    assert name.validate_python(given_as) == kept_as
+def test_name_is_trimmed_and_normalized(raw: str, normalized: str) -> None:
+    assert name.validate_python(raw) == normalized
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_a_name_is_trimmed_and_kept_in_one_unicode_form(given_as: str, kept_as: 
         ["Ada"],
     ],
 )
-def test_a_name_that_cannot_be_stored_or_seen_is_refused(value: object) -> None:
+def test_name_that_cannot_be_stored_or_seen_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         name.validate_python(value)
 
 
 @pytest.mark.parametrize(
-    ("given_as", "kept_as"),
+    ("raw", "normalized"),
     [
         ("", ""),
         ("one\r\ntwo\rthree\n", "one\ntwo\nthree"),
@@ -71,17 +71,17 @@ def test_a_name_that_cannot_be_stored_or_seen_is_refused(value: object) -> None:
         ("x" * 10_000, "x" * 10_000),
     ],
 )
-def test_a_long_text_keeps_its_lines(given_as: str, kept_as: str) -> None:
-    assert long_text.validate_python(given_as) == kept_as
+def test_long_text_preserves_its_lines(raw: str, normalized: str) -> None:
+    assert long_text.validate_python(raw) == normalized
 
 
 @pytest.mark.parametrize("value", ["x" * 10_001, "a\x00b", "a\x1bb", "a\x0cb", "a\ud800", None, 1])
-def test_a_long_text_that_cannot_be_stored_is_refused(value: object) -> None:
+def test_long_text_that_cannot_be_stored_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         long_text.validate_python(value)
 
 
-def test_bounds_can_be_chosen() -> None:
+def test_length_limits_are_configurable() -> None:
     short = TypeAdapter(Annotated[str, single_line(3, min_length=2)])
     assert short.validate_python(" ab ") == "ab"
     with pytest.raises(ValidationError):
@@ -90,20 +90,20 @@ def test_bounds_can_be_chosen() -> None:
 
 
 @pytest.mark.parametrize("value", ["a", "a-b", "2024-report", "x" * 63])
-def test_a_slug_is_taken(value: str) -> None:
+def test_valid_slug_is_accepted(value: str) -> None:
     assert slug.validate_python(value) == value
 
 
 @pytest.mark.parametrize(
     "value", ["", "-", "a-", "-a", "a--b", "A", "a b", "ä", "a/b", "../a", "a\n", "a\x00", "x" * 64]
 )
-def test_what_is_no_slug_is_refused(value: str) -> None:
+def test_invalid_slug_is_refused(value: str) -> None:
     with pytest.raises(ValidationError):
         slug.validate_python(value)
 
 
 @pytest.mark.parametrize(
-    ("text", "made"),
+    ("text", "result"),
     [
         ("Über uns!", "uber-uns"),
         ("  Hello,   World ", "hello-world"),
@@ -114,18 +114,18 @@ def test_what_is_no_slug_is_refused(value: str) -> None:
         ("", ""),
     ],
 )
-def test_a_slug_can_be_made_of_any_text(text: str, made: str) -> None:
-    assert make_slug(text) == made
+def test_make_slug_accepts_any_text(text: str, result: str) -> None:
+    assert make_slug(text) == result
 
 
 @given(st.text(), st.integers(1, 63))
-def test_what_is_made_of_any_text_is_a_slug_or_nothing(text: str, max_length: int) -> None:
-    made = make_slug(text, max_length=max_length)
-    assert len(made) <= max_length
-    assert made == "" or slug.validate_python(made) == made
+def test_make_slug_returns_a_valid_slug_or_an_empty_text(text: str, max_length: int) -> None:
+    result = make_slug(text, max_length=max_length)
+    assert len(result) <= max_length
+    assert result == "" or slug.validate_python(result) == result
 
 
-def test_a_field_of_a_table_narrows_the_bounds_so_that_everything_valid_fits_its_column() -> None:
+def test_field_max_length_narrows_the_limit_of_the_type() -> None:
     class Thing(SQLModel):
         name: Name = Field(max_length=5)
         slug: Slug | None = Field(default=None, max_length=5)
@@ -138,7 +138,7 @@ def test_a_field_of_a_table_narrows_the_bounds_so_that_everything_valid_fits_its
     assert Thing.model_json_schema()["properties"]["name"]["maxLength"] == 5
 
 
-def test_the_schema_tells_bounds_and_forbidden_characters() -> None:
+def test_schema_declares_lengths_and_pattern() -> None:
     schema = name.json_schema()
     assert (schema["minLength"], schema["maxLength"]) == (1, 200)
     assert re.search(schema["pattern"], "Ada Lovelace")

@@ -16,7 +16,7 @@ phone = TypeAdapter(Phone)
 
 
 @pytest.mark.parametrize(
-    ("given_as", "kept_as"),
+    ("raw", "normalized"),
     [
         ("https://example.com/a?b=c#d", "https://example.com/a?b=c#d"),
         (" HTTPS://Example.COM ", "https://example.com/"),
@@ -25,8 +25,8 @@ phone = TypeAdapter(Phone)
         ("http://[::1]/", "http://[::1]/"),
     ],
 )
-def test_a_url_is_kept_in_its_normal_form(given_as: str, kept_as: str) -> None:
-    assert url.validate_python(given_as) == kept_as
+def test_url_is_normalized(raw: str, normalized: str) -> None:
+    assert url.validate_python(raw) == normalized
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_url_is_kept_in_its_normal_form(given_as: str, kept_as: str) -> None:
         1,
     ],
 )
-def test_what_is_no_url_of_the_web_is_refused(value: object) -> None:
+def test_invalid_url_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         url.validate_python(value)
 
@@ -73,7 +73,7 @@ def test_what_is_no_url_of_the_web_is_refused(value: object) -> None:
         "<<script>alert(1)//<</script>",
     ],
 )
-def test_html_cannot_run_anything(hostile: str) -> None:
+def test_html_is_sanitized(hostile: str) -> None:
     clean = html.validate_python(hostile).lower()
     assert "<script" not in clean
     assert "<iframe" not in clean
@@ -82,17 +82,17 @@ def test_html_cannot_run_anything(hostile: str) -> None:
     assert "onerror" not in clean
 
 
-def test_html_that_grows_when_it_is_cleaned_still_keeps_its_bounds() -> None:
+def test_html_that_grows_by_sanitizing_is_limited_in_length() -> None:
     with pytest.raises(ValidationError):
         html.validate_python("&" * 50_000)
 
 
-def test_html_keeps_what_is_harmless() -> None:
+def test_harmless_html_is_unchanged() -> None:
     assert html.validate_python("<p>Hello <b>Ada</b></p>") == "<p>Hello <b>Ada</b></p>"
 
 
 @pytest.mark.parametrize(
-    ("given_as", "kept_as"),
+    ("raw", "normalized"),
     [
         ("report.pdf", "report.pdf"),
         ("../../etc/passwd", "passwd"),
@@ -103,28 +103,28 @@ def test_html_keeps_what_is_harmless() -> None:
         ("report.pdf. ", "report.pdf"),
     ],
 )
-def test_a_file_name_is_safe_on_every_system(given_as: str, kept_as: str) -> None:
-    assert filename.validate_python(given_as) == kept_as
+def test_file_name_is_sanitized(raw: str, normalized: str) -> None:
+    assert filename.validate_python(raw) == normalized
 
 
-def test_a_reserved_file_name_is_changed() -> None:
+def test_reserved_file_name_is_changed() -> None:
     assert filename.validate_python("CON.txt").upper() != "CON.TXT"
 
 
 @pytest.mark.parametrize(
     "value", ["", " ", ".", "..", "/", "a/", "???", "a\x00b", "a\nb.txt", "gpj\u202eexe.txt", None, 3]
 )
-def test_a_file_name_of_nothing_or_of_tricks_is_refused(value: object) -> None:
+def test_empty_or_deceptive_file_name_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         filename.validate_python(value)
 
 
-def test_a_long_file_name_fits_a_file_system() -> None:
+def test_long_file_name_is_shortened() -> None:
     assert len(filename.validate_python("ü" * 200 + ".txt").encode()) <= 255
 
 
 @pytest.mark.parametrize(
-    ("given_as", "kept_as"),
+    ("raw", "normalized"),
     [
         ("+442079460018", "+442079460018"),
         ("+44 (0)20 7946 0018", "+442079460018"),
@@ -132,15 +132,15 @@ def test_a_long_file_name_fits_a_file_system() -> None:
         ("+62 812-3456-7890", "+6281234567890"),
     ],
 )
-def test_a_phone_number_is_kept_in_e164(given_as: str, kept_as: str) -> None:
-    assert phone.validate_python(given_as) == kept_as
+def test_phone_number_is_normalized_to_e164(raw: str, normalized: str) -> None:
+    assert phone.validate_python(raw) == normalized
 
 
 @pytest.mark.parametrize(
     "value",
     ["", "020 7946 0018", "+", "+0", "+1", "+999123456789", "+44 20 7946 0018 ext. 5", "call me", "+1" * 20, None, 1],
 )
-def test_what_is_no_phone_number_is_refused(value: object) -> None:
+def test_invalid_phone_number_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
         phone.validate_python(value)
 
@@ -166,21 +166,21 @@ def _png() -> bytes:
         (b"\x00" * 10, "application/octet-stream"),
     ],
 )
-def test_content_is_known_by_its_first_bytes(content: bytes, reported: str) -> None:
+def test_content_type_is_detected_from_the_first_bytes(content: bytes, reported: str) -> None:
     assert sniff_content_type(content) == reported
 
 
-def test_heavy_libraries_wait_until_they_are_needed() -> None:
+def test_heavy_libraries_are_imported_on_first_use() -> None:
     program = (
         "import sys, undercroft.core.validation;"
         "print([name for name in ('phonenumbers', 'nh3', 'pathvalidate', 'slugify', 'filetype', 'tzdata')"
         " if name in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "[]"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"
 
 
-def test_schemas_say_what_they_are() -> None:
+def test_schemas_declare_format_and_length() -> None:
     assert url.json_schema()["format"] == "uri"
     assert phone.json_schema()["format"] == "phone"
     assert html.json_schema()["maxLength"] == 100_000

@@ -1,4 +1,4 @@
-"""A few routes for layers to stand around."""
+"""Routes for the tests of middleware."""
 
 import asyncio
 from collections.abc import AsyncIterator

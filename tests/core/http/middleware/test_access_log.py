@@ -16,7 +16,7 @@ def lines(text: str, event: str = "request") -> list[dict[str, Any]]:
     return [line for line in map(json.loads, text.splitlines()) if line["event"] == event]
 
 
-async def test_a_request_is_one_line(build: Build, read_logs: Callable[[], str]) -> None:
+async def test_request_is_logged_as_one_line(build: Build, read_logs: Callable[[], str]) -> None:
     await build(router).get(f"{PATH}/text/5", query=b"token=abc", headers=[("x-request-id", "request-1")])
 
     (line,) = lines(read_logs())
@@ -28,7 +28,7 @@ async def test_a_request_is_one_line(build: Build, read_logs: Callable[[], str])
     assert line["ms"] >= 0
 
 
-async def test_the_query_is_never_logged(build: Build, read_logs: Callable[[], str]) -> None:
+async def test_query_string_is_not_logged(build: Build, read_logs: Callable[[], str]) -> None:
     await build(router).get(f"{PATH}/who", query=b"token=very-secret")
 
     assert "very-secret" not in read_logs()
@@ -37,7 +37,7 @@ async def test_the_query_is_never_logged(build: Build, read_logs: Callable[[], s
 @pytest.mark.parametrize(
     "path", ["/uc_live_1234567890abcdef", "/joe@example.com", "/\ud800", "/a\n{}", "/" + "x" * 50_000, "/\0"]
 )
-async def test_a_hostile_path_stays_one_clean_line(build: Build, read_logs: Callable[[], str], path: str) -> None:
+async def test_hostile_path_is_logged_as_one_clean_line(build: Build, read_logs: Callable[[], str], path: str) -> None:
     await build(router).get(path)
 
     (line,) = lines(read_logs())
@@ -47,7 +47,7 @@ async def test_a_hostile_path_stays_one_clean_line(build: Build, read_logs: Call
     assert "joe@" not in line["path"]
 
 
-async def test_a_slow_request_is_reported(build: Build, read_logs: Callable[[], str]) -> None:
+async def test_slow_request_is_logged(build: Build, read_logs: Callable[[], str]) -> None:
     settings = TelemetrySettings(log_format="json", log_slow_request=0.000001)
     await build(router, settings=(settings,)).get(f"{PATH}/who")
 
@@ -55,7 +55,7 @@ async def test_a_slow_request_is_reported(build: Build, read_logs: Callable[[], 
     assert (line["category"], line["level"], line["route"]) == ("performance", "warning", f"{PATH}/who")
 
 
-async def test_for_people_the_line_is_short(
+async def test_line_is_short_in_console_format(
     build: Build, read_logs: Callable[[], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     asgi_client = build(router, settings=(TelemetrySettings(log_format="console"),))

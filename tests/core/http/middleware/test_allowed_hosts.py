@@ -18,7 +18,7 @@ def core(environment: Environment) -> CoreSettings:
 @pytest.mark.parametrize(
     "host", ["api.example.com", "API.Example.com:8443", "api.example.com.", "a.b.example.org", "[2001:db8::1]:80"]
 )
-async def test_named_hosts_are_answered(build: Build, host: str) -> None:
+async def test_allowed_hosts_are_accepted(build: Build, host: str) -> None:
     assert (await build(router, settings=NAMED).get(PATH, host=host)).status == 200
 
 
@@ -29,7 +29,7 @@ async def test_named_hosts_are_answered(build: Build, host: str) -> None:
         "evil.com:api.example.com", "127.0.0.1", "localhost", " ", "api.example.com evil.com", "*", "\0", "x" * 5000,
     ],
 )  # fmt: skip
-async def test_all_others_get_400_in_the_shape_of_errors(build: Build, host: str | None) -> None:
+async def test_other_hosts_get_400(build: Build, host: str | None) -> None:
     response = await build(router, settings=NAMED).get(PATH, host=host)
 
     assert (response.status, response.code) == (400, "UNKNOWN_HOST")
@@ -37,24 +37,24 @@ async def test_all_others_get_400_in_the_shape_of_errors(build: Build, host: str
     assert "x-request-id" in response.headers
 
 
-async def test_two_host_headers_are_one_too_many(build: Build) -> None:
+async def test_repeated_host_header_is_refused(build: Build) -> None:
     response = await build(router, settings=NAMED).get(PATH, headers=[("host", "api.example.com")])
 
     assert response.status == 400
 
 
-async def test_a_refused_host_is_not_remembered_as_allowed(build: Build) -> None:
+async def test_refused_host_is_not_cached_as_allowed(build: Build) -> None:
     asgi_client = build(router, settings=NAMED)
     hosts = ("api.example.com", "evil.com", "evil.com")
 
     assert [(await asgi_client.get(PATH, host=host)).status for host in hosts] == [200, 400, 400]
 
 
-async def test_health_is_answered_to_load_balancers_that_ask_by_address(build: Build) -> None:
+async def test_health_accepts_every_host(build: Build) -> None:
     assert (await build(settings=NAMED).get("/health", host="10.0.0.7:8000")).status == 404
 
 
-async def test_production_answers_for_the_public_url_when_nothing_is_named(build: Build) -> None:
+async def test_production_accepts_the_host_of_public_url_by_default(build: Build) -> None:
     asgi_client = build(router, settings=(core(Environment.PRODUCTION),))
 
     assert (await asgi_client.get(PATH, host="api.example.com")).status == 200
@@ -71,11 +71,11 @@ async def test_production_answers_for_the_public_url_when_nothing_is_named(build
         ("rebound.evil.com", 400),
     ],
 )
-async def test_development_answers_addresses_but_no_rebound_names(build: Build, host: str, status: int) -> None:
+async def test_development_accepts_addresses_but_no_rebound_names(build: Build, host: str, status: int) -> None:
     assert (await build(router, settings=(core(Environment.DEVELOPMENT),)).get(PATH, host=host)).status == status
 
 
-async def test_a_websocket_of_another_host_is_closed(build: Build) -> None:
+async def test_websocket_of_another_host_is_closed(build: Build) -> None:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

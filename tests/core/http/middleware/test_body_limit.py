@@ -23,7 +23,7 @@ def asgi_client(build: Build) -> AsgiClient:
     return build(router, settings=(HttpSettings(max_body_size=LIMIT),))
 
 
-async def test_a_body_of_just_the_limit_is_taken(asgi_client: AsgiClient) -> None:
+async def test_body_of_exactly_the_limit_is_accepted(asgi_client: AsgiClient) -> None:
     body = b'{"a": "' + b"x" * (LIMIT - 9) + b'"}'
 
     assert len(body) == LIMIT
@@ -33,7 +33,7 @@ async def test_a_body_of_just_the_limit_is_taken(asgi_client: AsgiClient) -> Non
 
 
 @pytest.mark.parametrize("length", [str(LIMIT + 1), "9" * 400, "00000000000000000000000000009999"])
-async def test_one_that_says_it_is_larger_is_refused_unread(asgi_client: AsgiClient, length: str) -> None:
+async def test_body_with_a_larger_content_length_is_refused_unread(asgi_client: AsgiClient, length: str) -> None:
     response = await asgi_client.post(f"{PATH}/echo", headers=[JSON, ("content-length", length)], body=b"{}")
 
     assert (response.status, response.code) == (413, "PAYLOAD_TOO_LARGE")
@@ -43,20 +43,22 @@ async def test_one_that_says_it_is_larger_is_refused_unread(asgi_client: AsgiCli
 
 @pytest.mark.parametrize("path", ["echo", "drain"])
 @pytest.mark.parametrize("length", [None, "10", "-1", "nonsense"])
-async def test_one_that_lies_or_says_nothing_is_cut_off(asgi_client: AsgiClient, path: str, length: str | None) -> None:
+async def test_body_with_a_wrong_or_missing_content_length_is_refused_at_the_limit(
+    asgi_client: AsgiClient, path: str, length: str | None
+) -> None:
     headers = [JSON] if length is None else [JSON, ("content-length", length)]
     response = await asgi_client.post(f"{PATH}/{path}", headers=headers, body=[b'{"a":'] + [b"1" * 500] * 10)
 
     assert (response.status, response.code) == (413, "PAYLOAD_TOO_LARGE")
 
 
-async def test_a_body_with_get_is_counted_when_it_is_streamed(asgi_client: AsgiClient) -> None:
+async def test_chunked_body_of_a_get_request_is_limited(asgi_client: AsgiClient) -> None:
     response = await asgi_client.get(f"{PATH}/who", headers=[("transfer-encoding", "chunked")], body=[b"x" * 5000])
 
     assert response.status == 200
 
 
-async def test_an_answer_that_has_begun_is_torn_and_not_begun_again(asgi_client: AsgiClient) -> None:
+async def test_response_that_has_begun_is_aborted_at_the_limit(asgi_client: AsgiClient) -> None:
     class StartsBeforeReading:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -70,7 +72,7 @@ async def test_an_answer_that_has_begun_is_torn_and_not_begun_again(asgi_client:
 
 
 class BodyRecorder:
-    """A body that comes in pieces, and what has been sent when each of them was asked for."""
+    """A request body in pieces, and the messages that had been sent when each piece was requested."""
 
     def __init__(self, pieces: int, *, headers: list[tuple[bytes, bytes]]) -> None:
         self.left = pieces
@@ -92,41 +94,41 @@ async def respond_without_reading(scope: Scope, receive: Receive, send: Send) ->
     await PlainTextResponse("no", 404)(scope, receive, send)
 
 
-async def test_what_is_left_of_a_body_is_read_before_an_answer_that_did_not_need_it() -> None:
-    tap = BodyRecorder(5, headers=[(b"content-length", b"5")])
+async def test_rest_of_the_body_is_drained_before_the_response() -> None:
+    recorder = BodyRecorder(5, headers=[(b"content-length", b"5")])
 
-    await BodyLimit(respond_without_reading, LIMIT)(tap.scope, tap.receive, tap.send)
+    await BodyLimit(respond_without_reading, LIMIT)(recorder.scope, recorder.receive, recorder.send)
 
-    assert tap.sent_by_then == [[]] * 5
-    assert tap.sent == ["http.response.start", "http.response.body"]
+    assert recorder.sent_by_then == [[]] * 5
+    assert recorder.sent == ["http.response.start", "http.response.body"]
 
 
 @pytest.mark.parametrize("headers", [[(b"expect", b"100-continue")], [(b"content-length", b"9" * 12)]], ids=str)
-async def test_a_client_that_waits_for_leave_or_sends_too_much_is_answered_at_once(
+async def test_body_is_not_drained_when_the_client_expects_100_continue_or_sends_too_much(
     headers: list[tuple[bytes, bytes]],
 ) -> None:
-    tap = BodyRecorder(5, headers=headers)
+    recorder = BodyRecorder(5, headers=headers)
 
-    await BodyLimit(respond_without_reading, LIMIT)(tap.scope, tap.receive, tap.send)
+    await BodyLimit(respond_without_reading, LIMIT)(recorder.scope, recorder.receive, recorder.send)
 
-    assert tap.left == 5
-    assert tap.sent == ["http.response.start", "http.response.body"]
+    assert recorder.left == 5
+    assert recorder.sent == ["http.response.start", "http.response.body"]
 
 
-async def test_a_client_that_stops_sending_is_answered_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_that_stops_sending_gets_the_response(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never() -> Message:
         await asyncio.Event().wait()
         raise AssertionError
 
     monkeypatch.setattr(body_limit, "DRAIN_SECONDS", 0.05)
-    tap = BodyRecorder(5, headers=[(b"content-length", b"5")])
+    recorder = BodyRecorder(5, headers=[(b"content-length", b"5")])
 
-    await BodyLimit(respond_without_reading, LIMIT)(tap.scope, never, tap.send)
+    await BodyLimit(respond_without_reading, LIMIT)(recorder.scope, never, recorder.send)
 
-    assert tap.sent == ["http.response.start", "http.response.body"]
+    assert recorder.sent == ["http.response.start", "http.response.body"]
 
 
-async def test_an_answer_in_parts_does_not_wait_for_the_body() -> None:
+async def test_streamed_response_does_not_wait_for_the_body() -> None:
     async def echoes(_scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         more = True
@@ -134,8 +136,8 @@ async def test_an_answer_in_parts_does_not_wait_for_the_body() -> None:
             more = (await receive())["more_body"]
             await send({"type": "http.response.body", "body": b"x", "more_body": more})
 
-    tap = BodyRecorder(3, headers=[(b"content-length", b"3")])
+    recorder = BodyRecorder(3, headers=[(b"content-length", b"3")])
 
-    await BodyLimit(echoes, LIMIT)(tap.scope, tap.receive, tap.send)
+    await BodyLimit(echoes, LIMIT)(recorder.scope, recorder.receive, recorder.send)
 
-    assert tap.sent_by_then == [[], ["http.response.start", "http.response.body"], [*tap.sent[:3]]]
+    assert recorder.sent_by_then == [[], ["http.response.start", "http.response.body"], [*recorder.sent[:3]]]

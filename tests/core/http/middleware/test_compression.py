@@ -18,7 +18,7 @@ def asgi_client(build: Build) -> AsgiClient:
     return build(router)
 
 
-async def test_brotli_for_who_takes_it_else_gzip(asgi_client: AsgiClient) -> None:
+async def test_response_is_compressed_by_brotli_or_gzip(asgi_client: AsgiClient) -> None:
     small = await asgi_client.get(f"{PATH}/text/5000", headers=BOTH)
     older = await asgi_client.get(f"{PATH}/text/5000", headers=[("accept-encoding", "gzip")])
 
@@ -29,9 +29,7 @@ async def test_brotli_for_who_takes_it_else_gzip(asgi_client: AsgiClient) -> Non
 
 
 @pytest.mark.parametrize("headers", [BOTH, []])
-async def test_caches_learn_that_it_depends_on_what_is_accepted(
-    asgi_client: AsgiClient, headers: list[tuple[str, str]]
-) -> None:
+async def test_response_varies_by_accept_encoding(asgi_client: AsgiClient, headers: list[tuple[str, str]]) -> None:
     assert (await asgi_client.get(f"{PATH}/text/5000", headers=headers)).headers["vary"] == "Accept-Encoding"
 
 
@@ -46,7 +44,9 @@ async def test_caches_learn_that_it_depends_on_what_is_accepted(
         ("stream", b""),
     ],
 )
-async def test_some_answers_are_left_alone(asgi_client: AsgiClient, path: str, query: bytes) -> None:
+async def test_small_binary_streamed_and_tagged_responses_are_not_compressed(
+    asgi_client: AsgiClient, path: str, query: bytes
+) -> None:
     response = await asgi_client.get(f"{PATH}/{path}", query=query, headers=BOTH)
 
     assert response.status == 200
@@ -54,13 +54,13 @@ async def test_some_answers_are_left_alone(asgi_client: AsgiClient, path: str, q
     assert len(response.body) in (1023, 5000, 6000)
 
 
-async def test_a_weak_tag_does_not_stand_in_the_way(asgi_client: AsgiClient) -> None:
+async def test_response_with_a_weak_tag_is_compressed(asgi_client: AsgiClient) -> None:
     response = await asgi_client.get(f"{PATH}/text/5000", query=b"etag=W/%22weak%22", headers=BOTH)
 
     assert response.headers["content-encoding"] == "br"
 
 
-async def test_a_large_answer_is_whole(asgi_client: AsgiClient) -> None:
+async def test_large_response_is_compressed_completely(asgi_client: AsgiClient) -> None:
     response = await asgi_client.get(f"{PATH}/text/2000000", headers=BOTH)
 
     assert len(brotli.decompress(response.body)) == 2_000_000
@@ -72,7 +72,7 @@ async def test_head_is_not_compressed(asgi_client: AsgiClient) -> None:
     assert response.headers["content-length"] == "5000"
 
 
-async def test_it_can_be_left_to_a_proxy(build: Build) -> None:
+async def test_compression_can_be_disabled(build: Build) -> None:
     asgi_client = build(router, settings=(HttpSettings(compression=False),))
 
     assert "content-encoding" not in (await asgi_client.get(f"{PATH}/text/5000", headers=BOTH)).headers
@@ -86,5 +86,5 @@ async def test_it_can_be_left_to_a_proxy(build: Build) -> None:
         (b"br" * 10_000, b""),
     ],
 )  # fmt: skip
-def test_the_coding_is_one_that_the_client_accepts(accepted: bytes, coding: bytes) -> None:
+def test_encoding_is_negotiated_by_accept_encoding(accepted: bytes, coding: bytes) -> None:
     assert negotiate_encoding(accepted) == coding

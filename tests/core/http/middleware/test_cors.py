@@ -11,7 +11,7 @@ ALL = (HttpSettings(cors_origins=("*",)),)
 PREFLIGHT = [("access-control-request-method", "PATCH"), ("access-control-request-headers", "authorization")]
 
 
-async def test_a_named_origin_may_read_answers_with_credentials(build: Build) -> None:
+async def test_allowed_origin_may_read_responses_with_credentials(build: Build) -> None:
     headers = (await build(router, settings=NAMED).get(PATH, headers=[("origin", APP)])).headers
 
     assert headers["access-control-allow-origin"] == APP
@@ -32,7 +32,7 @@ async def test_a_named_origin_may_read_answers_with_credentials(build: Build) ->
         "http://app.example.com",
     ],
 )
-async def test_another_origin_may_not(build: Build, origin: str) -> None:
+async def test_other_origin_gets_no_cors_headers(build: Build, origin: str) -> None:
     response = await build(router, settings=NAMED).get(PATH, headers=[("origin", origin)])
 
     assert response.status == 200
@@ -40,11 +40,11 @@ async def test_another_origin_may_not(build: Build, origin: str) -> None:
 
 
 @pytest.mark.parametrize("headers", [[], [("origin", APP)], [("origin", "https://evil.com")]])
-async def test_caches_learn_that_the_answer_depends_on_the_origin(build: Build, headers: list[tuple[str, str]]) -> None:
+async def test_response_varies_by_origin(build: Build, headers: list[tuple[str, str]]) -> None:
     assert "Origin" in (await build(router, settings=NAMED).get(PATH, headers=headers)).all("vary")
 
 
-async def test_errors_can_be_read_as_well(build: Build) -> None:
+async def test_error_responses_have_cors_headers(build: Build) -> None:
     asgi_client = build(router, settings=(HttpSettings(cors_origins=(APP,), max_body_size=1024),))
     large = await asgi_client.post("/api/v1/public/shelf/echo", headers=[("origin", APP), ("content-length", "5000")])
     unknown = await asgi_client.get("/api/nowhere", headers=[("origin", APP)])
@@ -53,7 +53,7 @@ async def test_errors_can_be_read_as_well(build: Build) -> None:
     assert unknown.headers["access-control-allow-origin"] == APP
 
 
-async def test_a_preflight_is_answered_without_asking_the_application(build: Build) -> None:
+async def test_preflight_does_not_reach_the_application(build: Build) -> None:
     response = await build(router, settings=NAMED)("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
 
     assert (response.status, response.body) == (204, b"")
@@ -64,7 +64,7 @@ async def test_a_preflight_is_answered_without_asking_the_application(build: Bui
     assert "Access-Control-Request-Headers" in response.headers["vary"]
 
 
-async def test_a_preflight_of_another_origin_is_refused(build: Build) -> None:
+async def test_preflight_of_another_origin_is_refused(build: Build) -> None:
     response = await build(router, settings=NAMED)(
         "OPTIONS", PATH, headers=[("origin", "https://evil.com"), *PREFLIGHT]
     )
@@ -73,7 +73,7 @@ async def test_a_preflight_of_another_origin_is_refused(build: Build) -> None:
     assert "access-control-allow-origin" not in response.headers
 
 
-async def test_a_star_allows_all_but_never_cookies(build: Build) -> None:
+async def test_wildcard_allows_all_origins_without_credentials(build: Build) -> None:
     asgi_client = build(router, settings=ALL)
     response = await asgi_client.get(PATH, headers=[("origin", "https://anyone.com")])
     preflight = await asgi_client("OPTIONS", PATH, headers=[("origin", "https://anyone.com"), *PREFLIGHT])
@@ -84,7 +84,7 @@ async def test_a_star_allows_all_but_never_cookies(build: Build) -> None:
         assert "Origin" not in headers.get("vary", "")
 
 
-async def test_without_origins_there_is_no_cors(build: Build) -> None:
+async def test_cors_is_disabled_without_origins(build: Build) -> None:
     response = await build(router)("OPTIONS", PATH, headers=[("origin", APP), *PREFLIGHT])
 
     assert (response.status, response.headers["allow"]) == (204, "GET, HEAD, OPTIONS")

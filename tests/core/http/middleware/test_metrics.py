@@ -11,7 +11,7 @@ LOCAL = ("127.0.0.1", 1)
 TOKEN = TelemetrySettings(metrics_token=SecretStr("a-token-for-metrics"))
 
 
-async def test_requests_are_counted_by_template_and_never_by_path(build: Build) -> None:
+async def test_requests_are_counted_by_route_template(build: Build) -> None:
     asgi_client = build(router)
     for size in range(5):
         await asgi_client.get(f"{PATH}/text/{size}")
@@ -28,23 +28,23 @@ async def test_requests_are_counted_by_template_and_never_by_path(build: Build) 
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
-async def test_this_machine_may_read_them(build: Build, client: str) -> None:
+async def test_metrics_are_available_from_this_machine(build: Build, client: str) -> None:
     assert (await build().get("/metrics", client=(client, 1))).status == 200
 
 
 @pytest.mark.parametrize("client", [("192.0.2.1", 1), ("10.0.0.1", 1), None])
-async def test_others_may_not(build: Build, client: tuple[str, int] | None) -> None:
+async def test_metrics_are_forbidden_to_other_clients(build: Build, client: tuple[str, int] | None) -> None:
     response = await build().get("/metrics", client=client)
 
     assert (response.status, response.code) == (403, "METRICS_FORBIDDEN")
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "via", "x-real-ip"])
-async def test_a_proxy_on_this_machine_does_not_open_them(build: Build, header: str) -> None:
+async def test_metrics_are_forbidden_through_a_local_proxy(build: Build, header: str) -> None:
     assert (await build().get("/metrics", client=LOCAL, headers=[(header, "192.0.2.1")])).status == 403
 
 
-async def test_a_forged_address_does_not_open_them(build: Build) -> None:
+async def test_metrics_are_forbidden_with_a_forged_address(build: Build) -> None:
     settings = (HttpSettings(trusted_proxies=("10.0.0.0/8",)),)
     response = await build(settings=settings).get(
         "/metrics", client=("10.0.0.1", 1), headers=[("x-forwarded-for", "127.0.0.1")]
@@ -63,7 +63,7 @@ async def test_a_forged_address_does_not_open_them(build: Build) -> None:
         ("Bearer ü", 401),
     ],
 )
-async def test_with_a_token_only_who_sends_it_may(build: Build, given: str, status: int) -> None:
+async def test_metrics_require_the_token_when_it_is_set(build: Build, given: str, status: int) -> None:
     response = await build(settings=(TOKEN,)).get("/metrics", client=LOCAL, headers=[("authorization", given)])
 
     assert response.status == status

@@ -7,7 +7,7 @@ PATH = "/api/v1/public/shelf"
 PRODUCTION = CoreSettings(environment=Environment.PRODUCTION, public_url="https://api.example.com")
 
 
-async def test_an_answer_of_the_api_carries_them_all(build: Build) -> None:
+async def test_api_response_has_all_security_headers(build: Build) -> None:
     headers = (await build(router).get(f"{PATH}/who")).headers
 
     assert headers["x-content-type-options"] == "nosniff"
@@ -18,12 +18,12 @@ async def test_an_answer_of_the_api_carries_them_all(build: Build) -> None:
     assert headers["content-security-policy"].startswith("default-src 'none'")
 
 
-async def test_errors_carry_them_too(build: Build) -> None:
+async def test_error_response_has_security_headers(build: Build) -> None:
     for response in (await build(router).get("/api/nowhere"), await build(router)("PUT", f"{PATH}/who")):
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_what_an_answer_says_itself_is_kept_and_said_once(build: Build) -> None:
+async def test_headers_of_the_response_are_not_overridden(build: Build) -> None:
     response = await build(router).get(f"{PATH}/headers")
 
     assert response.all("content-security-policy") == ["default-src 'self'"]
@@ -35,7 +35,7 @@ async def test_pages_may_be_cached(build: Build) -> None:
     assert "cache-control" not in (await build(pages).get("/pages/hello")).headers
 
 
-async def test_https_is_demanded_in_production_only(build: Build) -> None:
+async def test_hsts_is_sent_in_production_only(build: Build) -> None:
     assert "strict-transport-security" not in (await build(router).get(f"{PATH}/who")).headers
     production = await build(router, settings=(PRODUCTION,)).get(f"{PATH}/who")
     assert production.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"

@@ -8,14 +8,14 @@ PATH = "/api/v1/public/shelf"
 SHORT = (HttpSettings(request_timeout=0.05),)
 
 
-async def test_an_answer_that_does_not_begin_is_given_up(build: Build) -> None:
+async def test_request_without_a_response_gets_504(build: Build) -> None:
     response = await build(router, settings=SHORT).get(f"{PATH}/slow")
 
     assert (response.status, response.code) == (504, "TIMED_OUT")
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_body_that_does_not_arrive_is_the_clients_fault(build: Build) -> None:
+async def test_body_that_does_not_arrive_gets_408(build: Build) -> None:
     headers = [("content-type", "application/json"), ("content-length", "500")]
     response = await build(router, settings=SHORT).post(f"{PATH}/echo", headers=headers, body=[])
 
@@ -23,7 +23,7 @@ async def test_a_body_that_does_not_arrive_is_the_clients_fault(build: Build) ->
     assert response.headers["connection"] == "close"
 
 
-async def test_a_body_that_nobody_read_is_not(build: Build) -> None:
+async def test_unread_body_gets_504(build: Build) -> None:
     response = await build(router, settings=SHORT).get(
         f"{PATH}/slow", headers=[("content-length", "5")], body=[b"x" * 5]
     )
@@ -31,7 +31,7 @@ async def test_a_body_that_nobody_read_is_not(build: Build) -> None:
     assert (response.status, response.code) == (504, "TIMED_OUT")
 
 
-async def test_many_at_once_are_all_given_up_and_the_task_lives_on(build: Build) -> None:
+async def test_concurrent_requests_all_time_out(build: Build) -> None:
     asgi_client = build(router, settings=SHORT)
     responses = await asyncio.gather(*(asgi_client.get(f"{PATH}/slow") for _ in range(20)))
 
@@ -39,17 +39,17 @@ async def test_many_at_once_are_all_given_up_and_the_task_lives_on(build: Build)
     assert (await asgi_client.get(f"{PATH}/who")).status == 200
 
 
-async def test_a_stream_that_has_begun_may_take_longer(build: Build) -> None:
+async def test_stream_that_has_begun_does_not_time_out(build: Build) -> None:
     response = await build(router, settings=SHORT).get(f"{PATH}/stream", query=b"pause=0.04")
 
     assert len(response.body) == 6000
 
 
-async def test_one_that_answers_when_it_is_given_up_is_heard(build: Build) -> None:
+async def test_response_sent_during_cancellation_is_delivered(build: Build) -> None:
     assert (await build(router, settings=SHORT).get(f"{PATH}/stubborn")).json == "late"
 
 
-async def test_a_client_that_hangs_up_is_no_timeout(build: Build) -> None:
+async def test_client_disconnect_is_not_a_timeout(build: Build) -> None:
     asgi_client = build(router)
     task = asyncio.create_task(asgi_client.get(f"{PATH}/slow"))
     await asyncio.sleep(0)

@@ -29,7 +29,7 @@ TRUSTED = HttpSettings(trusted_proxies=("10.0.0.0/8", "2001:db8::/32"))
         ("10.0.0.1", ["1.1.1.1," * 10_000 + "198.51.100.7"], "198.51.100.7"),
     ],
 )
-async def test_the_first_untrusted_hop_from_the_right_is_the_client(
+async def test_client_is_the_first_untrusted_hop_from_the_right(
     build: Build, peer: str, forwarded: list[str], client: str
 ) -> None:
     asgi_client = build(router, settings=(TRUSTED,))
@@ -48,16 +48,14 @@ async def test_the_first_untrusted_hop_from_the_right_is_the_client(
         ("203.0.113.9", "https", "http"),
     ],
 )
-async def test_the_scheme_is_believed_from_a_trusted_proxy_only(
-    build: Build, peer: str, forwarded: str, scheme: str
-) -> None:
+async def test_scheme_is_taken_from_trusted_proxies_only(build: Build, peer: str, forwarded: str, scheme: str) -> None:
     asgi_client = build(router, settings=(TRUSTED,))
     response = await asgi_client.get(PATH, client=(peer, 1), scheme="http", headers=[("x-forwarded-proto", forwarded)])
 
     assert response.json["scheme"] == scheme
 
 
-async def test_without_the_setting_nobody_is_believed(build: Build) -> None:
+async def test_forwarded_headers_are_ignored_by_default(build: Build) -> None:
     response = await build(router).get(PATH, client=("127.0.0.1", 1), headers=[("x-forwarded-for", "198.51.100.7")])
 
     assert response.json["client"] == "127.0.0.1"
@@ -74,10 +72,10 @@ async def test_without_the_setting_nobody_is_believed(build: Build) -> None:
         ("testclient", "testclient"),
     ],
 )
-def test_clients_are_counted_by_address_or_by_their_network_of_64_bits(host: str, key: str) -> None:
+def test_client_key_is_the_ipv4_address_or_the_ipv6_network(host: str, key: str) -> None:
     assert client_key(host) == key
 
 
 @pytest.mark.parametrize("text", ["", "1.2.3", "1.2.3.4.5", ":::", "[", "0x7f000001", "1.2.3.4 5", "a" * 100_000])
-def test_what_is_no_address_is_none(text: str) -> None:
+def test_invalid_address_is_none(text: str) -> None:
     assert parse_address(text) is None
