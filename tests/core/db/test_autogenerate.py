@@ -39,9 +39,9 @@ class Models:
 
 @pytest.fixture
 def models() -> Iterator[Models]:
-    made = Models(SQLModel.metadata)
-    yield made
-    made.clear()
+    models = Models(SQLModel.metadata)
+    yield models
+    models.clear()
 
 
 @pytest.fixture

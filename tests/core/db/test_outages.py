@@ -48,9 +48,9 @@ async def proxy(primary: PostgresServer) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def database(proxy: Proxy, primary: PostgresServer) -> AsyncIterator[Database]:
-    made = make_database(proxy.url(primary.url))
-    yield made
-    await made.close()
+    database = make_database(proxy.url(primary.url))
+    yield database
+    await database.close()
 
 
 async def commit(database: Database, write: Write) -> None:
@@ -147,8 +147,8 @@ async def test_writes_use_the_writable_host_of_several(
 @writes
 async def test_terminated_connections_are_replaced(database: Database, primary: PostgresServer, write: Write) -> None:
     for _ in range(3):
-        borrowed = [await database.write.acquire() for _ in range(4)]
-        for each in borrowed:
+        connections = [await database.write.acquire() for _ in range(4)]
+        for each in connections:
             each.release()
         await terminate(primary)
         await _write_when_closed_connections_are_known(database, write)

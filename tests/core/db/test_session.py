@@ -85,7 +85,7 @@ async def test_statement_function_is_called_once_on_first_use(database: Database
 async def test_session_commits_at_the_end_of_the_block(database: Database) -> None:
     owner = await insert_user(database)
     async with database.session() as session:
-        session.add(Project(name="kept", team_id=owner.team_id))
+        session.add(Project(name="committed", team_id=owner.team_id))
     assert await count(database) == 1
 
 
@@ -93,7 +93,7 @@ async def test_app_error_with_commits_commits(database: Database) -> None:
     owner = await insert_user(database)
     with pytest.raises(Refused):
         async with database.session() as session:
-            session.add(Project(name="kept", team_id=owner.team_id))
+            session.add(Project(name="committed", team_id=owner.team_id))
             raise Refused
     assert await count(database) == 1
 
@@ -102,7 +102,7 @@ async def test_app_error_rolls_back(database: Database) -> None:
     owner = await insert_user(database)
     with pytest.raises(Conflict):
         async with database.session() as session:
-            session.add(Project(name="gone", team_id=owner.team_id))
+            session.add(Project(name="rolled back", team_id=owner.team_id))
             await session.flush()
             raise Conflict
     assert await count(database) == 0
@@ -127,16 +127,16 @@ async def test_transaction_aborted_by_a_caught_error_raises(database: Database, 
 
 async def test_callbacks_run_after_a_commit_but_not_after_a_rollback(database: Database) -> None:
     owner = await insert_user(database)
-    heard: list[str] = []
+    called: list[str] = []
     async with database.session() as session:
-        session.after_commit(lambda: heard.append("kept"))
-        session.add(Project(name="kept", team_id=owner.team_id))
-        assert heard == []
+        session.after_commit(lambda: called.append("committed"))
+        session.add(Project(name="committed", team_id=owner.team_id))
+        assert called == []
     with pytest.raises(Conflict):
         async with database.session() as session:
-            session.after_commit(lambda: heard.append("gone"))
+            session.after_commit(lambda: called.append("rolled back"))
             raise Conflict
-    assert heard == ["kept"]
+    assert called == ["committed"]
 
 
 async def test_unused_session_acquires_no_connection(database: Database) -> None:
@@ -238,8 +238,8 @@ async def test_read_releases_its_connection_immediately(database: Database) -> N
 
 
 async def test_read_is_retried_when_all_connections_were_lost(database: Database) -> None:
-    borrowed = [await database.read.acquire() for _ in range(database.settings.db_read_pool_size)]
-    for each in borrowed:
+    connections = [await database.read.acquire() for _ in range(database.settings.db_read_pool_size)]
+    for each in connections:
         each.release()
     async with database.session() as session:
         await session.execute(TERMINATE, {"pool": "read"})
@@ -247,8 +247,8 @@ async def test_read_is_retried_when_all_connections_were_lost(database: Database
 
 
 async def test_transaction_reconnects_when_all_connections_were_lost_before(database: Database) -> None:
-    borrowed = [await database.write.acquire() for _ in range(database.settings.db_pool_size)]
-    for each in borrowed:
+    connections = [await database.write.acquire() for _ in range(database.settings.db_pool_size)]
+    for each in connections:
         each.release()
     async with database.read_session() as session:
         await session.execute(TERMINATE, {"pool": "write"})
@@ -260,7 +260,7 @@ async def test_connection_lost_during_a_transaction_is_unavailable_and_rolls_bac
     owner = await insert_user(database)
     with pytest.raises(DatabaseUnavailable):
         async with database.session() as session:
-            session.add(Project(name="gone", team_id=owner.team_id))
+            session.add(Project(name="rolled back", team_id=owner.team_id))
             raw = await session.raw()
             await _terminate(database, raw.get_server_pid())
             await session.execute(text("SELECT 1"))
@@ -297,8 +297,8 @@ async def test_exhausted_pool_is_unavailable_after_the_timeout(database: Databas
         with pytest.raises(DatabaseUnavailable):
             await count(database)
     finally:
-        for borrowed in held:
-            borrowed.release()
+        for connection in held:
+            connection.release()
     assert await count(database) == 0
 
 
@@ -316,7 +316,7 @@ async def test_canceled_request_releases_a_clean_connection(database: Database) 
 
     async def linger() -> None:
         async with database.session() as session:
-            session.add(Project(name="gone", team_id=owner.team_id))
+            session.add(Project(name="rolled back", team_id=owner.team_id))
             await session.execute(text("SELECT pg_sleep(30)"))
 
     tasks = [asyncio.create_task(linger()) for _ in range(database.settings.db_pool_size)]

@@ -27,8 +27,8 @@ BEGIN_READING = "BEGIN READ ONLY; SELECT set_config"
 
 @pytest.fixture(scope="module")
 async def secured(servers: Servers, test_settings: None) -> AsyncIterator[RlsDatabase]:
-    async with create_rls_database(servers) as made:
-        yield made
+    async with create_rls_database(servers) as secured:
+        yield secured
 
 
 @pytest.fixture
@@ -133,8 +133,8 @@ async def test_tenant_does_not_leak_to_the_next_user_of_a_connection(database: D
                 await session.scalars(select(Project))
                 raise ZeroDivisionError
     for pool in (database.read, database.write):
-        borrowed = [await pool.acquire() for _ in range(max(pool.in_use, 2))]
-        for each in borrowed:
+        connections = [await pool.acquire() for _ in range(max(pool.in_use, 2))]
+        for each in connections:
             assert not await each.raw.fetchval("SELECT current_setting('undercroft.team_id', true)")
             assert not each.raw.is_in_transaction()
             each.release()
@@ -227,19 +227,21 @@ async def test_number_of_statements_of_a_read(database: Database, team_owner: Us
 async def test_number_of_statements_of_a_write(database: Database, team_owner: UserRow, statements) -> None:
     """The tenant is set in the same round trip as BEGIN."""
 
-    def made() -> Entry:
+    def new_entry() -> Entry:
         return Entry("project.created", target_id=new_id())
 
     with tenant(team_owner.team_id):
         await statements.clear()
         async with database.session() as session:
             values = {"name": "alone", "description": "", "status": "active"}
-            await ProjectRepository(session, team_owner.team_id).insert(values, made(), created_by=team_owner.user_id)
+            await ProjectRepository(session, team_owner.team_id).insert(
+                values, new_entry(), created_by=team_owner.user_id
+            )
         assert len(await statements.get_all()) == 3
         with pytest.raises(ZeroDivisionError):
             async with database.session() as session:
                 await ProjectRepository(session, team_owner.team_id).insert(
-                    values, made(), created_by=team_owner.user_id
+                    values, new_entry(), created_by=team_owner.user_id
                 )
                 raise ZeroDivisionError
     assert await list_all_names(database) == ["alone", "mine"]

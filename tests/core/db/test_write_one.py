@@ -59,9 +59,9 @@ async def proxy(database_url: str) -> AsyncIterator[Proxy]:
 async def through_proxy(proxy: Proxy, database: Database, database_url: str) -> AsyncIterator[Database]:
     """The same database through the proxy, with short timeouts."""
     settings = database.settings.model_copy(update={"db_statement_timeout": 0.5, "db_lock_timeout": 0.1})
-    made = Database(settings, proxy.url(database_url))
-    yield made
-    await made.close()
+    through_proxy = Database(settings, proxy.url(database_url))
+    yield through_proxy
+    await through_proxy.close()
 
 
 def row(owner: UserRow, name: str = "deferred") -> dict[str, Any]:

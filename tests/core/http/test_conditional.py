@@ -13,7 +13,7 @@ def request(name: str, *values: str) -> Request:
 
 
 @pytest.mark.parametrize(
-    ("given", "versions"),
+    ("header", "versions"),
     [
         ((), None),
         (("*",), None),
@@ -33,16 +33,16 @@ def request(name: str, *values: str) -> Request:
         (('"\xb2"',), ()),
     ],
 )
-async def test_if_match_returns_the_listed_versions(given: tuple[str, ...], versions: tuple[int, ...] | None) -> None:
-    assert await if_match(request("if-match", *given)) == versions
+async def test_if_match_returns_the_listed_versions(header: tuple[str, ...], versions: tuple[int, ...] | None) -> None:
+    assert await if_match(request("if-match", *header)) == versions
 
 
 @pytest.mark.parametrize(
-    "given", ["3", '"3', '"3 "', '"3";', '"a" "b"', ",", "", "W/3", '"\n"', 'w/"3"', "*, *", '"3"' + ', "3"' * 50_000]
+    "header", ["3", '"3', '"3 "', '"3";', '"a" "b"', ",", "", "W/3", '"\n"', 'w/"3"', "*, *", '"3"' + ', "3"' * 50_000]
 )
-async def test_malformed_if_match_is_a_client_error(given: str) -> None:
+async def test_malformed_if_match_is_a_client_error(header: str) -> None:
     with pytest.raises(InvalidIfMatch):
-        await if_match(request("if-match", given))
+        await if_match(request("if-match", header))
 
 
 async def test_hostile_header_is_parsed_quickly() -> None:
@@ -97,9 +97,9 @@ THINGS = "/api/v1/public/things"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("given", ['"3"', 'W/"3"', '"1", W/"3"', "*", " * ", '"3-gzip"', 'W/"3--br"'])
-async def test_cached_response_is_304_without_a_body(asgi_client: AsgiClient, method: str, given: str) -> None:
-    response = await asgi_client(method, f"{THINGS}/strong", headers=[("If-None-Match", given)])
+@pytest.mark.parametrize("header", ['"3"', 'W/"3"', '"1", W/"3"', "*", " * ", '"3-gzip"', 'W/"3--br"'])
+async def test_cached_response_is_304_without_a_body(asgi_client: AsgiClient, method: str, header: str) -> None:
+    response = await asgi_client(method, f"{THINGS}/strong", headers=[("If-None-Match", header)])
     assert (response.status, response.body) == (304, b"")
     assert (response.headers["etag"], response.headers["cache-control"]) == ('"3"', "private")
     assert response.headers["content-location"] == "/things/3"
@@ -107,13 +107,13 @@ async def test_cached_response_is_304_without_a_body(asgi_client: AsgiClient, me
 
 
 async def test_repeated_if_none_match_headers_are_one_list(asgi_client: AsgiClient) -> None:
-    given = [("If-None-Match", '"1"'), ("If-None-Match", '"3"'), ("If-None-Match", '"2"')]
-    assert (await asgi_client.get(f"{THINGS}/strong", headers=given)).status == 304
+    header = [("If-None-Match", '"1"'), ("If-None-Match", '"3"'), ("If-None-Match", '"2"')]
+    assert (await asgi_client.get(f"{THINGS}/strong", headers=header)).status == 304
 
 
-@pytest.mark.parametrize("given", ['"2"', '"33"', "3", "", "nonsense", '"3', '"1" "3"', '"2-gzip"', 'w/"3"'])
-async def test_changed_response_is_sent_completely(asgi_client: AsgiClient, given: str) -> None:
-    response = await asgi_client.get(f"{THINGS}/strong", headers=[("If-None-Match", given)])
+@pytest.mark.parametrize("header", ['"2"', '"33"', "3", "", "nonsense", '"3', '"1" "3"', '"2-gzip"', 'w/"3"'])
+async def test_changed_response_is_sent_completely(asgi_client: AsgiClient, header: str) -> None:
+    response = await asgi_client.get(f"{THINGS}/strong", headers=[("If-None-Match", header)])
     assert (response.status, response.body) == (200, b'{"a": 1}')
 
 

@@ -73,7 +73,7 @@ async def file(path: str) -> str:
     return path
 
 
-@router.get("/bare/answer")
+@router.get("/bare/response")
 async def bare() -> Response:
     return PlainTextResponse("bare", background=BackgroundTask(done.append, "after bare"))
 
@@ -240,11 +240,11 @@ class TestHandling:
         assert done == ["function ended", "response sent", "background", "request ended"]
 
     async def test_endpoint_without_parameters_responds_like_others(self, asgi_client: AsgiClient) -> None:
-        assert (await asgi_client.get(f"{PATH}/bare/answer")).body == b"bare"
+        assert (await asgi_client.get(f"{PATH}/bare/response")).body == b"bare"
         assert done == ["after bare"]
-        assert (await asgi_client("HEAD", f"{PATH}/bare/answer")).headers["content-length"] == "4"
+        assert (await asgi_client("HEAD", f"{PATH}/bare/response")).headers["content-length"] == "4"
         assert (await asgi_client.get(f"{PATH}/bare/error")).code == "NOT_FOUND"
-        assert (await asgi_client("DELETE", f"{PATH}/bare/answer")).headers["allow"] == "GET, HEAD, OPTIONS"
+        assert (await asgi_client("DELETE", f"{PATH}/bare/response")).headers["allow"] == "GET, HEAD, OPTIONS"
 
     async def test_uploaded_files_are_closed(self, asgi_client: AsgiClient) -> None:
         body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc\r\n--x--\r\n'

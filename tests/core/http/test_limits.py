@@ -257,8 +257,8 @@ class TestShared:
         from undercroft.core.cache import Cache, RedisSettings
 
         caches = [Cache(RedisSettings(redis_url=SecretStr(redis_url))) for _ in range(2)]
-        asks = [build(public, settings=(FEW,), cache=cache) for cache in caches]
-        responses = [(await asks[n % 2].get(f"{PUBLIC}/one")).status for n in range(6)]
+        clients = [build(public, settings=(FEW,), cache=cache) for cache in caches]
+        responses = [(await clients[n % 2].get(f"{PUBLIC}/one")).status for n in range(6)]
         for cache in caches:
             await cache.close()
 

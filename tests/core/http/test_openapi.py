@@ -42,7 +42,7 @@ class BoxNotFound(NotFound):
     message = "There is no such box."
 
 
-BOXES = Tag("Boxes", "What things are kept in.", group="Storage")
+BOXES = Tag("Boxes", "Containers of things.", group="Storage")
 boxes = Router(surface="app", prefix="/boxes", tag=BOXES)
 open_boxes = Router(surface="public", prefix="/boxes", tag="Windows")
 administration = Router(surface="admin", prefix="/boxes", tag=BOXES)
@@ -128,7 +128,7 @@ def test_document_is_valid_openapi_3_1(schema: dict[str, Any]) -> None:
 
 def test_tags_are_grouped(schema: dict[str, Any]) -> None:
     assert schema["x-tagGroups"][0] == {"name": "Storage", "tags": ["Boxes"]}
-    assert {"name": "Boxes", "description": "What things are kept in."} in schema["tags"]
+    assert {"name": "Boxes", "description": "Containers of things."} in schema["tags"]
     assert {tag for group in schema["x-tagGroups"] for tag in group["tags"]} == {tag["name"] for tag in schema["tags"]}
 
 

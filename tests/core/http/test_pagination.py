@@ -23,16 +23,16 @@ class Query(ListQuery):
 
 class TestBounds:
     @pytest.mark.parametrize(
-        "given",
+        "values",
         [
             {"page": 0}, {"page": -1}, {"page": 10**9 + 1}, {"page": "1e3"}, {"page": "9" * 400}, {"size": 0},
             {"size": 101}, {"size": "many"}, {"limit": 0}, {"limit": 101}, {"q": "x" * 201}, {"q": "a\0b"},
             {"cursor": "x" * 65}, {"sort": "x" * 65},
         ],
     )  # fmt: skip
-    def test_values_out_of_bounds_are_refused(self, given: dict[str, Any]) -> None:
+    def test_values_out_of_bounds_are_refused(self, values: dict[str, Any]) -> None:
         with pytest.raises(ValidationError):
-            Query.model_validate(given)
+            Query.model_validate(values)
 
     def test_offset_of_the_last_page_fits_postgresql(self) -> None:
         query = Query(page=10**9, size=100)
@@ -49,9 +49,9 @@ class TestBounds:
         assert Query(q="   ").q is None
         assert Query(q=" two words ").q == "two words"
 
-    @pytest.mark.parametrize("given", [{"limit": 5}, {"cursor": ""}, {"cursor": "abc"}])
-    def test_cursor_or_limit_requests_a_cursor_page(self, given: dict[str, Any]) -> None:
-        assert Query.model_validate(given).uses_cursor
+    @pytest.mark.parametrize("values", [{"limit": 5}, {"cursor": ""}, {"cursor": "abc"}])
+    def test_cursor_or_limit_requests_a_cursor_page(self, values: dict[str, Any]) -> None:
+        assert Query.model_validate(values).uses_cursor
 
 
 class TestSort:

@@ -20,7 +20,7 @@ def test_lists_are_parsed_from_commas_or_json(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    "given",
+    "values",
     [
         {"cors_origins": "app.example.com"},
         {"cors_origins": "https://app.example.com/"},
@@ -34,13 +34,13 @@ def test_lists_are_parsed_from_commas_or_json(monkeypatch: pytest.MonkeyPatch) -
         {"rate_limit_scale": 0},
     ],
 )
-def test_invalid_values_are_refused(given: dict[str, Any]) -> None:
+def test_invalid_values_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        HttpSettings(**given)
+        HttpSettings(**values)
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("values", "setting"),
     [
         ({"allowed_hosts": "*"}, "ALLOWED_HOSTS"),
         ({"trusted_proxies": "0.0.0.0/0"}, "TRUSTED_PROXIES"),
@@ -49,10 +49,10 @@ def test_invalid_values_are_refused(given: dict[str, Any]) -> None:
         ({"cors_origins": "http://app.example.com"}, "CORS_ORIGINS"),
     ],
 )
-def test_insecure_values_are_errors_in_production(given: dict[str, Any], named: str) -> None:
-    (error,) = HttpSettings(**given).production_errors()
+def test_insecure_values_are_errors_in_production(values: dict[str, Any], setting: str) -> None:
+    (error,) = HttpSettings(**values).production_errors()
 
-    assert named in error
+    assert setting in error
 
 
 def test_defaults_are_valid_in_production() -> None:

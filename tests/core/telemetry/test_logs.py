@@ -21,9 +21,9 @@ def start() -> Iterator[Start]:
     """Configure logging into memory with these settings; yields a function that returns a reader."""
     before = dict(settings._loaded)
 
-    def begin(*, environment: Environment = Environment.PRODUCTION, **given: Any) -> Callable[[], str]:
+    def configure(*, environment: Environment = Environment.PRODUCTION, **values: Any) -> Callable[[], str]:
         settings.use(CoreSettings(environment=environment))
-        settings.use(TelemetrySettings(**given))
+        settings.use(TelemetrySettings(**values))
         stream = io.StringIO()
         logs.configure(stream=stream)
 
@@ -33,7 +33,7 @@ def start() -> Iterator[Start]:
 
         return read
 
-    yield begin
+    yield configure
     settings._loaded.clear()
     settings._loaded.update(before)
     logs.configure(stream=io.StringIO())

@@ -61,9 +61,9 @@ class AdminSite(Admin):
 
     def init_templating_engine(self) -> Any:
         templates = super().init_templating_engine()
-        ours = [FileSystemLoader(folder) for folder in self._folders]
+        loaders = [FileSystemLoader(folder) for folder in self._folders]
         assert templates.env.loader is not None
-        templates.env.loader = ChoiceLoader([*ours, templates.env.loader])
+        templates.env.loader = ChoiceLoader([*loaders, templates.env.loader])
         templates.env.globals["own_style"] = asset_url(CORE_ASSETS / "admin.css")
         templates.env.globals["own_script"] = asset_url(CORE_ASSETS / "admin.js")
         return templates

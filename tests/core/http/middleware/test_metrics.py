@@ -54,7 +54,7 @@ async def test_metrics_are_forbidden_with_a_forged_address(build: Build) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "status"),
+    ("authorization", "status"),
     [
         ("Bearer a-token-for-metrics", 200),
         ("bearer a-token-for-metrics", 200),
@@ -63,7 +63,7 @@ async def test_metrics_are_forbidden_with_a_forged_address(build: Build) -> None
         ("Bearer ü", 401),
     ],
 )
-async def test_metrics_require_the_token_when_it_is_set(build: Build, given: str, status: int) -> None:
-    response = await build(settings=(TOKEN,)).get("/metrics", client=LOCAL, headers=[("authorization", given)])
+async def test_metrics_require_the_token_when_it_is_set(build: Build, authorization: str, status: int) -> None:
+    response = await build(settings=(TOKEN,)).get("/metrics", client=LOCAL, headers=[("authorization", authorization)])
 
     assert response.status == status

@@ -9,20 +9,20 @@ from tests.core.http.middleware.sample_routes import router
 PATH = "/api/v1/public/shelf/who"
 
 
-@pytest.mark.parametrize("given", ["abcdefgh", "A.b_c-123456", "x" * 128, "01a1fe80-e0ca-7372-98dd-d81da276c03f"])
-async def test_valid_request_id_of_the_client_is_used(build: Build, given: str) -> None:
-    response = await build(router).get(PATH, headers=[("X-Request-ID", given)])
+@pytest.mark.parametrize("request_id", ["abcdefgh", "A.b_c-123456", "x" * 128, "01a1fe80-e0ca-7372-98dd-d81da276c03f"])
+async def test_valid_request_id_of_the_client_is_used(build: Build, request_id: str) -> None:
+    response = await build(router).get(PATH, headers=[("X-Request-ID", request_id)])
 
-    assert response.headers["x-request-id"] == given
-    assert response.json["request_id"] == given
+    assert response.headers["x-request-id"] == request_id
+    assert response.json["request_id"] == request_id
 
 
 @pytest.mark.parametrize(
-    "given",
+    "request_id",
     ["", "short", "x" * 129, "with space here", 'quote"quote', "line\nline-line", "ünicode-id", "<script>alert"],
 )
-async def test_invalid_request_id_is_replaced_by_a_uuid7(build: Build, given: str) -> None:
-    response = await build(router).get(PATH, headers=[("X-Request-ID", given)])
+async def test_invalid_request_id_is_replaced_by_a_uuid7(build: Build, request_id: str) -> None:
+    response = await build(router).get(PATH, headers=[("X-Request-ID", request_id)])
 
     assert UUID(response.headers["x-request-id"]).version == 7
 
