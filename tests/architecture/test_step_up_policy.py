@@ -56,7 +56,7 @@ def test_undeclared_route_is_reported() -> None:
         route.path.rpartition("/")[2]: declares_step_up(route) for route in router.routes if isinstance(route, APIRoute)
     }
     assert found == {"plain": False, "read": True, "said": True, "proof": True, "both": False}
-    with pytest.raises(ValueError, match="why nothing is granted"):
+    with pytest.raises(ValueError, match="why no access is granted"):
         step_up_exempt("")
 
 

@@ -79,7 +79,7 @@ BROKEN = [
            "permissions.py:1", "from undercroft", ("teams:read is declared twice", "another name")),
     *(
         BrokenModule(f"a permission called {name}", {"permissions": PERMISSIONS.replace("hotels:read", name)},
-               "permissions.py:1", "from undercroft", (f"{name!r} is not named things:verb", "another name"))
+               "permissions.py:1", "from undercroft", (f"{name!r} must be named things:verb", "another name"))
         for name in ("hotels", "Hotels:read", "hotels:read:all", "hotels: read", ":read", "")
     ),
     BrokenModule("an error in a view of /admin", {"admin": "\nfrom undercroft.core.admin import AdminViews\n"},
@@ -95,7 +95,7 @@ BROKEN = [
     BrokenModule("two operations of one name", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
            "@router.get('', dependencies=NEEDS)\nasync def a() -> int: ...\n"
            "@router.get('/x', dependencies=NEEDS)\nasync def a() -> int: ...\n"},
-           "routes.py:6", "@router.get('/x'", ("both called 'hotels.a'", "Rename"), "openapi"),
+           "routes.py:6", "@router.get('/x'", ("have the same operation id 'hotels.a'", "Rename"), "openapi"),
     *(
         BrokenModule(f"a foreign key to {target}", {"models": "from sqlmodel import Field, SQLModel\n\n"
                "class Hotel(SQLModel, table=True):\n    id: int = Field(primary_key=True)\n"
@@ -105,7 +105,7 @@ BROKEN = [
     ),
     BrokenModule("a subscriber without an event", {"subscribers": "from undercroft.core.events import subscribe\n"
            "@subscribe\nasync def left(event: object) -> None: ...\n"}, "subscribers.py:2", "@subscribe",
-           ("left is no event", "@subscribe(UserDeleted)")),
+           ("left is not an event", "@subscribe(UserDeleted)")),
     BrokenModule("a task with wrong options", {"tasks":
            "from undercroft.jobs import task\n@task(retry=3)\nasync def clean() -> None: ...\n"},
            "tasks.py:2", "@task(retry=3)", ("TypeError", "retry"), "worker"),

@@ -86,7 +86,7 @@ UNREACHABLE_DATABASE = [
     FailureCase("worker", (UNREACHABLE,), environment=PRODUCTION | UNREACHABLE_URL),
     FailureCase("doctor", (UNREACHABLE,), 1, PRODUCTION | UNREACHABLE_URL),
     FailureCase(
-        "migrate status", ("no host of that name",), environment={"DATABASE_URL": "postgresql://a@no.invalid/x"}
+        "migrate status", ("host name cannot be resolved",), environment={"DATABASE_URL": "postgresql://a@no.invalid/x"}
     ),
     FailureCase(
         "migrate status",

@@ -118,7 +118,7 @@ async def test_message_of_a_new_migration_may_contain_any_characters(empty_datab
         ),
         (
             [("0002_b", "0003_c"), ("0003_c", "0002_b")],
-            ("have no order", "0002_b.py:4\n    down_revision = '0003_c'", "0003_c.py:4"),
+            ("have no linear order", "0002_b.py:4\n    down_revision = '0003_c'", "0003_c.py:4"),
         ),
     ],
 )
@@ -135,7 +135,7 @@ async def test_inconsistent_migration_files_are_named(
 async def test_two_files_with_one_revision_are_named(empty_database_url: str, library: History) -> None:
     copy = library.file("0001_shelf").read_text()
     library.file("0002_copy").write_text(copy)
-    with pytest.raises(ConfigurationError, match="Two migrations of library are called 0001_shelf") as refused:
+    with pytest.raises(ConfigurationError, match="Two migrations of library have the revision 0001_shelf") as refused:
         await migrations.upgrade(empty_database_url, [library])
     assert "0001_shelf.py:3\n" in str(refused.value)
     assert '0002_copy.py:3\n    revision = "0001_shelf"' in str(refused.value)

@@ -48,7 +48,7 @@ def test_libpq_only_options_are_removed_from_the_url(query: str, expected: str) 
     [
         ("ssl=maybe", "has ssl=maybe; use one of disable, allow, prefer"),
         ("sslmode=on", "has sslmode=on; use one of"),
-        ("ssl=disable&sslmode=require", "ssl and sslmode name disable and require"),
+        ("ssl=disable&sslmode=require", "conflicting ssl and sslmode: disable and require"),
         ("prepared_statement_cache_size=many", "use a number, 0 for no cache"),
         ("timeout=5", "remove it and set DB_CONNECT_TIMEOUT instead"),
         ("command_timeout=5", "remove it and set DB_STATEMENT_TIMEOUT instead"),

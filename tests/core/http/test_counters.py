@@ -133,7 +133,7 @@ class TestRedis:
         assert await counters.hit("a", RATE) is not None
         await tcp_proxy.close()
         assert [await counters.hit("a", RATE) for _ in range(500)] == [None] * 500
-        assert read_logs().count("requests are not limited") == 1
+        assert read_logs().count("rate_limit.redis_unavailable") == 1
 
         await tcp_proxy.open()
         async with asyncio.timeout(10):
@@ -184,7 +184,7 @@ class TestRedis:
         tcp_proxy.resume()
 
         assert results == [None] * 300
-        assert read_logs().count("requests are not limited") == 1
+        assert read_logs().count("rate_limit.redis_unavailable") == 1
 
     async def test_canceled_hit_leaves_no_response_on_its_connection(
         self, cache: Cache, tcp_proxy: TcpProxy
