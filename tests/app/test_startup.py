@@ -206,9 +206,9 @@ async def test_server_waits_for_an_unavailable_database_and_logs_once(proxy: Pro
         "serve", "--port", str(port), DATABASE_URL=proxy.url, **SHARED, WEB_CONCURRENCY=processes
     )
     try:
-        await serving.wait_for_output("Waiting for it")
+        await serving.wait_for_output("Waiting for at most")
         await proxy.open()
-        await serving.wait_for_output("can be reached now")
+        await serving.wait_for_output("is available now")
         await _wait_until_healthy(port)
     finally:
         assert await serving.end() == 0
@@ -218,7 +218,7 @@ async def test_server_waits_for_an_unavailable_database_and_logs_once(proxy: Pro
 async def test_worker_waits_for_an_unavailable_database(proxy: Proxy) -> None:
     worker = await Command.start("worker", DATABASE_URL=proxy.url, **SHARED, REDIS_URL="redis://127.0.0.1:1/0")
     try:
-        await worker.wait_for_output("Waiting for it")
+        await worker.wait_for_output("Waiting for at most")
         await proxy.open()
         await worker.wait_for_output("worker.started")
     finally:
@@ -227,7 +227,7 @@ async def test_worker_waits_for_an_unavailable_database(proxy: Proxy) -> None:
 
 async def test_migrate_upgrade_waits_for_an_unavailable_database(proxy: Proxy) -> None:
     upgrading = await Command.start("migrate", "upgrade", DATABASE_URL=proxy.url, **SHARED)
-    await upgrading.wait_for_output("Waiting for it")
+    await upgrading.wait_for_output("Waiting for at most")
     await proxy.open()
     await upgrading.wait_for_output("The schema is up to date.")
     async with asyncio.timeout(60):
@@ -262,9 +262,9 @@ async def test_replacement_worker_process_waits_for_an_unavailable_database(prox
         await proxy.close()
         victim = next(pid for pid in _children(serving.process.pid) if b"spawn_main" in _command_line(pid))
         os.kill(victim, signal.SIGKILL)
-        await serving.wait_for_output("Waiting for it")
+        await serving.wait_for_output("Waiting for at most")
         await proxy.open()
-        await serving.wait_for_output("can be reached now")
+        await serving.wait_for_output("is available now")
         await _wait_until_healthy(port)
     finally:
         assert await serving.end() == 0

@@ -139,7 +139,7 @@ class TestRedis:
         async with asyncio.timeout(10):
             while await counters.hit("a", RATE) is None:
                 await asyncio.sleep(0.05)
-        assert "on Redis again" in read_logs()
+        assert "rate_limit.redis_recovered" in read_logs()
 
     async def test_unresponsive_redis_delays_one_request_by_100_ms_and_no_other(
         self, cache: Cache, tcp_proxy: TcpProxy
@@ -186,9 +186,7 @@ class TestRedis:
         assert results == [None] * 300
         assert read_logs().count("rate_limit.redis_unavailable") == 1
 
-    async def test_canceled_hit_leaves_no_response_on_its_connection(
-        self, cache: Cache, tcp_proxy: TcpProxy
-    ) -> None:
+    async def test_canceled_hit_leaves_no_response_on_its_connection(self, cache: Cache, tcp_proxy: TcpProxy) -> None:
         counters, rate = RedisCounters(cache), Rate(10, 86400)
         await counters.hit("a", rate)
         tcp_proxy.pause()
