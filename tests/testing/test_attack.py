@@ -116,7 +116,7 @@ unguarded = Router(surface="public", prefix="/leaky")
 unguarded.add_api_route("/header", header)
 
 HOLES = {
-    "/app/leaky/read/{project_id}": ["contains data of the victim", "200, and 404"],
+    "/app/leaky/read/{project_id}": ["contains data of the victim", "200, but 404"],
     "/app/leaky/always/{project_id}": ["200, as if the object were the attacker's"],
     "/app/leaky/hint/{project_id}": ["403, but 404 for an object that does not exist"],
     "/app/leaky/words/{project_id}": ["differs from that for an object that does not exist"],
