@@ -20,6 +20,7 @@ test: install  ## run the tests: make test ARGS="-k sign_in"
 check: install  ## run all static checks
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
+	@$(RUN) typos
 	@$(RUN) ruff check --preview --select PLC2701 src
 	@$(RUN) mypy
 	@$(RUN) lint-imports
