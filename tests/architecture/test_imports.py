@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import undercroft
-from undercroft.app.discovery import Module, modules
+from undercroft.app.discovery import LoadedModule, modules
 
 ROOT = Path(undercroft.__file__).parent
 PROJECT = ROOT.parents[1]
@@ -27,7 +27,7 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
 
 
-def imports_of(module: Module) -> Iterator[tuple[Path, str]]:
+def imports_of(module: LoadedModule) -> Iterator[tuple[Path, str]]:
     for path in sorted(module.folder.rglob("*.py")):
         for name in imported(path):
             if name.startswith(PREFIX) and name.split(".")[2] != module.name:
@@ -35,28 +35,28 @@ def imports_of(module: Module) -> Iterator[tuple[Path, str]]:
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
-def test_module_imports_only_from_the_package_of_another_module(module: Module) -> None:
+def test_module_imports_only_from_the_package_of_another_module(module: LoadedModule) -> None:
     reached = [f"{path.name} imports {name}" for path, name in imports_of(module) if name.count(".") > 2]
     assert reached == []
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
-def test_module_imports_only_required_modules(module: Module) -> None:
+def test_module_imports_only_required_modules(module: LoadedModule) -> None:
     allowed = requirements(module)
     used = {name.split(".")[2] for _, name in imports_of(module)}
     assert used <= allowed
 
 
-def requirements(module: Module) -> set[str]:
+def requirements(module: LoadedModule) -> set[str]:
     known = {each.name: each for each in modules()}
     found: set[str] = set()
-    for name in module.requires:
+    for name in module.declaration.requires:
         found |= {name} | requirements(known[name])
     return found
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
-def test_importing_a_module_package_loads_no_routes_tasks_or_admin(module: Module) -> None:
+def test_importing_a_module_package_loads_no_routes_tasks_or_admin(module: LoadedModule) -> None:
     code = (
         f"import sys, undercroft.modules.{module.name}; "
         "print([n for n in sys.modules if n.startswith('undercroft.modules.') "

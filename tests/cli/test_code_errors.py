@@ -16,6 +16,7 @@ undercroft.modules.__path__.append(sys.argv.pop(1))
 from undercroft.cli import _run
 _run.main()
 """
+MODULE = "from undercroft.core.modules import Module\n"
 ROUTER = """from undercroft.core.http import Router, require_permission
 router = Router(surface="app", prefix="/hotels", tag="Hotels")
 """
@@ -66,15 +67,18 @@ BROKEN = [
     BrokenModule("a misspelled tag", {"routes": f"{ROUTER}NEEDS = [require_permission('teams:read')]\n"
            "@router.get('', tags=['Project'], dependencies=NEEDS)\nasync def read() -> int: ...\n"},
            "routes.py:4", "@router.get('', tags=['Project']", ("the tag Project", "Did you mean Projects?", "Tag(")),
-    BrokenModule("a required module that does not exist", {"__init__": "REQUIRES = ('teems',)\n"}, "__init__.py:1",
-           "REQUIRES = ('teems',)", ("hotel requires teems", "Did you mean teams?")),
-    BrokenModule("required modules that are one text", {"__init__": "REQUIRES = ('teams')\n"}, "__init__.py:1",
-           "REQUIRES = ('teams')", ("REQUIRES = ('teams',)",)),
-    BrokenModule("a module that requires itself", {"__init__": "REQUIRES = ('hotel',)\n"}, "__init__.py:1",
-           "REQUIRES = ('hotel',)", ("hotel → hotel", "Remove one of them")),
+    BrokenModule("a required module that does not exist",
+           {"__init__": f"{MODULE}MODULE = Module(requires=('teems',))\n"}, "__init__.py:1",
+           "from undercroft.core.modules", ("hotel requires teems", "Did you mean teams?")),
+    BrokenModule("required modules that are one text", {"__init__": f"{MODULE}MODULE = Module(requires=('teams'))\n"},
+           "__init__.py:1", "from undercroft.core.modules", ("requires=('teams',)",)),
+    BrokenModule("a module without a declaration", {"__init__": "X = 1\n"}, "__init__.py:1", "X = 1",
+           ("hotel does not declare MODULE", "MODULE = Module()")),
+    BrokenModule("a module that requires itself", {"__init__": f"{MODULE}MODULE = Module(requires=('hotel',))\n"},
+           "__init__.py:1", "from undercroft.core.modules", ("hotel → hotel", "Remove one of them")),
     BrokenModule("permissions without a name", {"permissions": "X = 1\n"}, "permissions.py:1", "X = 1",
            ("PERMISSIONS",)),
-    BrokenModule("a permission of another module", {"__init__": "REQUIRES = ('teams',)\n",
+    BrokenModule("a permission of another module", {"__init__": f"{MODULE}MODULE = Module(requires=('teams',))\n",
            "permissions": PERMISSIONS.replace("hotels:read", "teams:read")},
            "permissions.py:1", "from undercroft", ("teams:read is declared twice", "another name")),
     *(
@@ -127,7 +131,7 @@ def test_error_in_a_module_is_reported_once_with_its_line_and_the_fix(broken: Br
 def _run(broken: BrokenModule, folder: Path) -> "subprocess.CompletedProcess[str]":
     module = folder / "modules" / "hotel"
     module.mkdir(parents=True)
-    for name, text in {"__init__": "REQUIRES = ()\n", **broken.files}.items():
+    for name, text in {"__init__": f"{MODULE}MODULE = Module()\n", **broken.files}.items():
         (module / f"{name}.py").write_text(text)
     environment = clean_environment({"ENVIRONMENT": "development", "PYTHONDONTWRITEBYTECODE": "1"})
     given = [sys.executable, "-c", WITH_MODULES, str(folder / "modules"), *broken.command.split()]

@@ -86,7 +86,7 @@ def _is_view_of(part: ModuleType, value: object) -> bool:
 
 def _load_routers(served: frozenset[Surface]) -> Iterator[APIRouter]:
     for name in ("routes", "pages"):
-        for part in (module.load_submodule(name) for module in modules() if module.enabled):
+        for part in (module.load_submodule(name) for module in modules() if module.is_enabled):
             if part is not None:
                 yield from (router for router in find_routers(part) if router.surface in served)
 

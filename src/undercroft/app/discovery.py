@@ -15,6 +15,7 @@ import undercroft
 from undercroft import modules as built_in
 from undercroft.core.auth import permissions
 from undercroft.core.errors import CodeError, ConfigurationError
+from undercroft.core.modules import Module
 from undercroft.core.settings import Environment, SettingsBase, load
 from undercroft.providers.email import add_templates
 
@@ -43,20 +44,17 @@ SUBMODULES = frozenset(
 """File names with a meaning for the application. A module may contain other files."""
 
 
-class Module(Struct, frozen=True):
-    """A module: a package with a tuple `REQUIRES` of the modules that it depends on."""
+class LoadedModule(Struct, frozen=True):
+    """A module that was found, and its declaration."""
 
     name: str
     package: ModuleType
+    declaration: Module
 
     @property
-    def requires(self) -> tuple[str, ...]:
-        return tuple(getattr(self.package, "REQUIRES", ()))
-
-    @property
-    def enabled(self) -> bool:
-        """The result of the package's `enabled()`, if it is defined. A disabled module has no routes and no pages."""
-        return bool(getattr(self.package, "enabled", lambda: True)())
+    def is_enabled(self) -> bool:
+        """Whether the application has the module's routes and pages."""
+        return self.declaration.is_enabled is None or self.declaration.is_enabled()
 
     @property
     def folder(self) -> Path:
@@ -71,17 +69,30 @@ class Module(Struct, frozen=True):
 
 
 @cache
-def modules() -> tuple[Module, ...]:
+def modules() -> tuple[LoadedModule, ...]:
     """Return all modules in dependency order, otherwise by name.
 
     Raises `CodeError` for a required module that does not exist and for circular requirements.
     """
     found = {
-        info.name: Module(info.name, import_module(f"{built_in.__name__}.{info.name}"))
+        info.name: _load(info.name, import_module(f"{built_in.__name__}.{info.name}"))
         for info in iter_modules(built_in.__path__)
         if info.ispkg
     }
     return tuple(found[name] for name in _sort_by_dependency(found))
+
+
+def _load(name: str, package: ModuleType) -> LoadedModule:
+    declaration = getattr(package, "MODULE", None)
+    if not isinstance(declaration, Module):
+        raise CodeError(
+            f"The module {name} does not declare MODULE. Add `from undercroft.core.modules import Module` and "
+            "`MODULE = Module()` to its __init__.py.",
+            at=package,
+        )
+    if not isinstance(declaration.requires, tuple):
+        raise CodeError(f"requires of {name} must be a tuple: requires=({declaration.requires!r},).", at=package)
+    return LoadedModule(name, package, declaration)
 
 
 def load_submodules(name: str) -> Iterator[ModuleType]:
@@ -162,12 +173,10 @@ def _load_all() -> list[SettingsBase]:
     return instances
 
 
-def _sort_by_dependency(found: Mapping[str, Module]) -> list[str]:
-    needs = {name: module.requires for name, module in sorted(found.items())}
+def _sort_by_dependency(found: Mapping[str, LoadedModule]) -> list[str]:
+    needs = {name: module.declaration.requires for name, module in sorted(found.items())}
     for name, required in needs.items():
         package = found[name].package
-        if isinstance(getattr(package, "REQUIRES", ()), str):
-            raise CodeError(f"REQUIRES of {name} must be a tuple: REQUIRES = ({package.REQUIRES!r},).", at=package)
         for other in required:
             if other not in needs:
                 close = get_close_matches(other, needs, 1)
@@ -178,6 +187,6 @@ def _sort_by_dependency(found: Mapping[str, Module]) -> list[str]:
     except CycleError as error:
         circle = error.args[1]
         raise CodeError(
-            f"Modules require each other: {' → '.join(circle)}. Remove one of them from the other's REQUIRES.",
+            f"Modules require each other: {' → '.join(circle)}. Remove one of them from the `requires` of the other.",
             at=found[circle[0]].package,
         ) from None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlmodel import SQLModel
 
-from undercroft.app.discovery import Module, load_models, modules
+from undercroft.app.discovery import LoadedModule, load_models, modules
 from undercroft.app.schema import configured_row_security
 from undercroft.core.db import migrations, row_security
 from undercroft.core.db.migrations import SCRIPT_LOCATION, History, NoChangesDetected, Status
@@ -165,7 +165,7 @@ async def _initial_histories(url: str) -> list[History]:
     ]
 
 
-def _has_own_history(module: Module) -> bool:
+def _has_own_history(module: LoadedModule) -> bool:
     return (module.folder / "migrations").is_dir()
 
 

@@ -202,8 +202,8 @@ class TestMailboxDisabled:
         from undercroft.app.discovery import modules
 
         (mailbox,) = [module for module in modules() if module.name == "mailbox"]
-        assert mailbox.enabled
+        assert mailbox.is_enabled
         settings.use(CoreSettings(environment=Environment.PRODUCTION))
-        assert not mailbox.enabled
+        assert not mailbox.is_enabled
         settings.use(EmailSettings())
-        assert not mailbox.enabled
+        assert not mailbox.is_enabled

@@ -1,3 +1,5 @@
 """The admin interface at `/admin`: sign-in pages, and an access guard for the views of the modules' `admin.py`."""
 
-REQUIRES = ("users", "teams", "auth", "mfa")
+from undercroft.core.modules import Module
+
+MODULE = Module(requires=("users", "teams", "auth", "mfa"))

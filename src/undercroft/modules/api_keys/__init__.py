@@ -1,10 +1,11 @@
 """API keys, with which programs authenticate on behalf of a user or a team."""
 
+from undercroft.core.modules import Module
 from undercroft.modules.api_keys.keys import parse_key
 from undercroft.modules.api_keys.last_used import ApiKeyLastUsed
 from undercroft.modules.api_keys.models import ApiKey
 from undercroft.modules.api_keys.repository import ApiKeyRepository
 
-REQUIRES = ("users", "teams")
+MODULE = Module(requires=("users", "teams"))
 
-__all__ = ["REQUIRES", "ApiKey", "ApiKeyLastUsed", "ApiKeyRepository", "parse_key"]
+__all__ = ["MODULE", "ApiKey", "ApiKeyLastUsed", "ApiKeyRepository", "parse_key"]

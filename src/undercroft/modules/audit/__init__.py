@@ -1,3 +1,5 @@
 """The append-only audit log: entries record who did what to which object, in the transaction of the change."""
 
-REQUIRES = ("users", "teams")
+from undercroft.core.modules import Module
+
+MODULE = Module(requires=("users", "teams"))

@@ -3,6 +3,7 @@
 Modules with other sign-in methods verify the user and then call `start_session`.
 """
 
+from undercroft.core.modules import Module
 from undercroft.modules.auth import browser
 from undercroft.modules.auth.captcha import captcha_context, require_form_captcha
 from undercroft.modules.auth.client import Client, CurrentClient
@@ -71,13 +72,13 @@ from undercroft.modules.auth.sessions import (
 from undercroft.modules.auth.settings import AuthSettings
 from undercroft.modules.auth.verified_registration import register_verified
 
-REQUIRES = ("users", "teams", "api_keys")
+MODULE = Module(requires=("users", "teams", "api_keys"))
 
 __all__ = [
     "CHECK_EMAIL_MESSAGE",
     "LINK_SENT_MESSAGE",
     "MAGIC_LINK_PAGE",
-    "REQUIRES",
+    "MODULE",
     "RESEND_PAGE",
     "RESET_PAGE",
     "SIGN_IN",

@@ -1,7 +1,8 @@
 """External identities: sign-in with Google and other providers, and accounts that an external service manages."""
 
+from undercroft.core.modules import Module
 from undercroft.modules.identities.connections import Connections, ConnectionsDep
 
-REQUIRES = ("users", "teams", "auth")
+MODULE = Module(requires=("users", "teams", "auth"))
 
-__all__ = ["REQUIRES", "Connections", "ConnectionsDep"]
+__all__ = ["MODULE", "Connections", "ConnectionsDep"]

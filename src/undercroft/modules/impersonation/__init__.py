@@ -1,3 +1,5 @@
 """Lets administrators impersonate a user to see what the user sees: read-only, time-limited and audited."""
 
-REQUIRES = ("users", "auth")
+from undercroft.core.modules import Module
+
+MODULE = Module(requires=("users", "auth"))

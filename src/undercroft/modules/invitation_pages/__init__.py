@@ -1,3 +1,5 @@
 """The page behind an emailed invitation: accept it with the current account or with a new one."""
 
-REQUIRES = ("users", "teams", "auth")
+from undercroft.core.modules import Module
+
+MODULE = Module(requires=("users", "teams", "auth"))

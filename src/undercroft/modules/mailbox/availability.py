@@ -4,6 +4,6 @@ from undercroft.core.settings import CoreSettings, load
 from undercroft.providers.email.settings import EmailProviderName, EmailSettings
 
 
-def enabled() -> bool:
+def is_mailbox_enabled() -> bool:
     """Whether emails are stored instead of sent, which is never so in production. Otherwise no routes are added."""
     return not load(CoreSettings).is_production and load(EmailSettings).provider is EmailProviderName.MAILBOX

@@ -1,5 +1,6 @@
 """Two-factor authentication: authenticator apps, passkeys, recovery codes and step-up authentication."""
 
+from undercroft.core.modules import Module
 from undercroft.modules.mfa.errors import InvalidCode, MfaTokenInvalid
 from undercroft.modules.mfa.forms import (
     MAX_PASSKEY_LENGTH,
@@ -11,11 +12,11 @@ from undercroft.modules.mfa.forms import (
 )
 from undercroft.modules.mfa.reset import reset, reset_by_email
 
-REQUIRES = ("users", "teams", "auth")
+MODULE = Module(requires=("users", "teams", "auth"))
 
 __all__ = [
     "MAX_PASSKEY_LENGTH",
-    "REQUIRES",
+    "MODULE",
     "InvalidCode",
     "MfaTokenInvalid",
     "authenticate_with_passkey",

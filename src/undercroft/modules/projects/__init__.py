@@ -1,3 +1,5 @@
 """Projects of a team: the example to copy for a new module."""
 
-REQUIRES = ("teams",)
+from undercroft.core.modules import Module
+
+MODULE = Module(requires=("teams",))

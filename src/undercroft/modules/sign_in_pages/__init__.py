@@ -1,3 +1,5 @@
 """Browser pages to register, sign in and sign out. Only the passkey forms need JavaScript."""
 
-REQUIRES = ("teams", "auth", "mfa", "identities")
+from undercroft.core.modules import Module
+
+MODULE = Module(requires=("teams", "auth", "mfa", "identities"))

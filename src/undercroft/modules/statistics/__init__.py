@@ -1,3 +1,5 @@
 """Platform statistics for administrators."""
 
-REQUIRES = ("users", "teams", "api_keys", "auth")
+from undercroft.core.modules import Module
+
+MODULE = Module(requires=("users", "teams", "api_keys", "auth"))

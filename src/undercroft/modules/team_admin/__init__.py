@@ -1,3 +1,5 @@
 """Team management for platform administrators."""
 
-REQUIRES = ("teams",)
+from undercroft.core.modules import Module
+
+MODULE = Module(requires=("teams",))

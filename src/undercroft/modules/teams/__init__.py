@@ -3,6 +3,7 @@
 A module that knows the billing plans sets the number of seats with `set_seat_limit` (see `seats.py`).
 """
 
+from undercroft.core.modules import Module
 from undercroft.modules.teams.account_deletion import list_orphaned_teams
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (
@@ -29,12 +30,12 @@ from undercroft.modules.teams.schemas import MemberRead
 from undercroft.modules.teams.seats import SeatLimit, set_seat_limit
 from undercroft.modules.teams.service import create_team
 
-REQUIRES = ("users",)
+MODULE = Module(requires=("users",))
 
 __all__ = [
     "CUSTOM_ROLE_PERMISSIONS",
     "INVITATION_PAGE",
-    "REQUIRES",
+    "MODULE",
     "TEAM_FROM_PATH",
     "InvitationEmailMismatch",
     "InvitationInvalid",

@@ -3,6 +3,7 @@
 Other modules use the service, the events and the repository; only this module writes the table.
 """
 
+from undercroft.core.modules import Module
 from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.events import (
     EmailChanged,
@@ -44,3 +45,5 @@ __all__ = [
     "encode_profile",
     "notify",
 ]
+
+MODULE = Module()
