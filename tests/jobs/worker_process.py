@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 
-import tests.jobs.unresponsive_tasks  # noqa: F401 - registers the tasks
+from tests.jobs import sample_tasks, unresponsive_tasks  # noqa: F401 - registers their tasks
 from undercroft.app.worker import worker_database
 from undercroft.jobs.worker import Worker
 
