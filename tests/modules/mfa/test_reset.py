@@ -78,6 +78,6 @@ def email(mfa_user: MfaUser) -> str:
 
 def test_mfa_reset_command_turns_it_off(email: str) -> None:
     run = CliRunner().invoke
-    assert f"of {email} is off" in run(user_command.app, ["mfa-reset", email]).stdout
+    assert f"Turned off two-factor authentication for {email}." in run(user_command.app, ["mfa-reset", email]).stdout
     assert "has no second factor" in run(user_command.app, ["mfa-reset", email]).stdout
     assert isinstance(run(user_command.app, ["mfa-reset", "nobody@example.com"]).exception, AppError)
