@@ -87,11 +87,11 @@ async def _check_attack(stack: Stack, port: int, name: str, workers: int, report
         await asyncio.gather(
             *(_probe(port, address, observed) for address in ADDRESSES.values()), _watch(stack, port, observed)
         )
-    for whose, address in ADDRESSES.items():
+    for client, address in ADDRESSES.items():
         times, failures = observed.times[address], observed.failures.get(address, 0)
         fraction, p99 = len(times) / (len(times) + failures or 1), _p99(times)
         figures = f"{fraction:.1%} of {len(times) + failures}, p99 {p99 * 1000:.0f} ms"
-        report.check(fraction >= FRACTION and p99 < P99, f"{title}: requests from {whose} succeed", figures)
+        report.check(fraction >= FRACTION and p99 < P99, f"{title}: requests from {client} succeed", figures)
     grown = observed.peak_memory - before.memory
     report.check(grown < GROWTH, f"{title}: memory is bounded", f"{grown:+.0f} MB on {before.memory:.0f} MB")
     most = before.files + POOL_CONNECTIONS * workers

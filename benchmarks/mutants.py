@@ -19,7 +19,7 @@ COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotIn: ast.In,
 }
 IRRELEVANT_CALLS = ("log", "logger", "warnings")
-EFFECTIVE_DECORATORS = ("subscribe", "cron", "limit", "returns_secret", "requires")
+EFFECTIVE_DECORATORS = ("subscribe", "cron", "limit", "returns_secret", "step_up_when")
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,5 @@
-"""A module for acceptance runs alone, copied into the clone as any new module would be: jobs that leave a trace."""
+"""A module for acceptance runs alone: jobs that leave a trace. It is copied into the clone like any new module."""
+
+from undercroft.core import Module
+
+MODULE = Module()

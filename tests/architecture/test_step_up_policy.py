@@ -37,7 +37,7 @@ KEYS = "/api/v1/app/api-keys"
 def test_every_route_declares_whether_it_widens_access() -> None:
     routes = [route for route in offline_app().routes if isinstance(route, APIRoute)]
     undeclared = [f"{route.endpoint.__name__}: {route.path}" for route in routes if not declares_step_up(route)]
-    assert undeclared == [], "Declare these as core/auth/step_up_policy.py says."
+    assert undeclared == [], "Declare these as core/http/step_up_policy.py says."
 
 
 def test_undeclared_route_is_reported() -> None:

@@ -16,7 +16,7 @@ undercroft.modules.__path__.append(sys.argv.pop(1))
 from undercroft.cli import _run
 _run.main()
 """
-MODULE = "from undercroft.core.modules import Module\n"
+MODULE = "from undercroft.core import Module\n"
 ROUTER = """from undercroft.core.http import Router, require_permission
 router = Router(surface="app", prefix="/hotels", tag="Hotels")
 """
@@ -69,13 +69,13 @@ BROKEN = [
            "routes.py:4", "@router.get('', tags=['Project']", ("the tag Project", "Did you mean Projects?", "Tag(")),
     BrokenModule("a required module that does not exist",
            {"__init__": f"{MODULE}MODULE = Module(requires=('teems',))\n"}, "__init__.py:1",
-           "from undercroft.core.modules", ("hotel requires teems", "Did you mean teams?")),
+           "from undercroft.core import", ("hotel requires teems", "Did you mean teams?")),
     BrokenModule("required modules that are one text", {"__init__": f"{MODULE}MODULE = Module(requires=('teams'))\n"},
-           "__init__.py:1", "from undercroft.core.modules", ("requires=('teams',)",)),
+           "__init__.py:1", "from undercroft.core import", ("requires=('teams',)",)),
     BrokenModule("a module without a declaration", {"__init__": "X = 1\n"}, "__init__.py:1", "X = 1",
            ("hotel does not declare MODULE", "MODULE = Module()")),
     BrokenModule("a module that requires itself", {"__init__": f"{MODULE}MODULE = Module(requires=('hotel',))\n"},
-           "__init__.py:1", "from undercroft.core.modules", ("hotel → hotel", "Remove one of them")),
+           "__init__.py:1", "from undercroft.core import", ("hotel → hotel", "Remove one of them")),
     BrokenModule("permissions without a name", {"permissions": "X = 1\n"}, "permissions.py:1", "X = 1",
            ("PERMISSIONS",)),
     BrokenModule("a permission of another module", {"__init__": f"{MODULE}MODULE = Module(requires=('teams',))\n",

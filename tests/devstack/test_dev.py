@@ -205,7 +205,7 @@ def hotel(project: Stack, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module of the project; its files are watched."""
     module = project.folder / "modules" / "hotel"
     module.mkdir(parents=True)
-    (module / "__init__.py").write_text("from undercroft.core.modules import Module\n\nMODULE = Module()\n")
+    (module / "__init__.py").write_text("from undercroft.core import Module\n\nMODULE = Module()\n")
     path = project.folder / "modules"
     (path / "sitecustomize.py").write_text(
         f"import undercroft.modules\nundercroft.modules.__path__.append({str(path)!r})\n"

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 import undercroft
 from undercroft import modules as built_in
+from undercroft.core import Module
 from undercroft.core.auth import permissions
 from undercroft.core.errors import CodeError, ConfigurationError
-from undercroft.core.modules import Module
 from undercroft.core.settings import Environment, SettingsBase, load
 from undercroft.providers.email import add_templates
 
@@ -86,7 +86,7 @@ def _load(name: str, package: ModuleType) -> LoadedModule:
     declaration = getattr(package, "MODULE", None)
     if not isinstance(declaration, Module):
         raise CodeError(
-            f"The module {name} does not declare MODULE. Add `from undercroft.core.modules import Module` and "
+            f"The module {name} does not declare MODULE. Add `from undercroft.core import Module` and "
             "`MODULE = Module()` to its __init__.py.",
             at=package,
         )

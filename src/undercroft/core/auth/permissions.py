@@ -36,7 +36,7 @@ class Permission(Struct, frozen=True):
     reserved: bool = False
 
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*:[a-z][a-z0-9_]*(-[a-z0-9_]+)*")
+_NAME = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*")
 _registry: dict[str, Permission] = {}
 
 

@@ -1,5 +1,5 @@
 """The admin interface at `/admin`: sign-in pages, and an access guard for the views of the modules' `admin.py`."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 
 MODULE = Module(requires=("users", "teams", "auth", "mfa"))

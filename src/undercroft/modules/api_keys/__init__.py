@@ -1,6 +1,6 @@
 """API keys, with which programs authenticate on behalf of a user or a team."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 from undercroft.modules.api_keys.keys import parse_key
 from undercroft.modules.api_keys.last_used import ApiKeyLastUsed
 from undercroft.modules.api_keys.models import ApiKey

@@ -3,7 +3,7 @@
 Modules with other sign-in methods verify the user and then call `start_session`.
 """
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 from undercroft.modules.auth import browser
 from undercroft.modules.auth.captcha import captcha_context, require_form_captcha
 from undercroft.modules.auth.client import Client, CurrentClient

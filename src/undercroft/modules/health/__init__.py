@@ -1,5 +1,5 @@
 """Liveness and readiness checks for load balancers and operators."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 
 MODULE = Module()

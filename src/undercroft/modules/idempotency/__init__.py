@@ -1,5 +1,5 @@
 """Stores the responses of POST requests with an `Idempotency-Key`; `core.http.idempotency` has the protocol."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 
 MODULE = Module()

@@ -1,6 +1,6 @@
 """External identities: sign-in with Google and other providers, and accounts that an external service manages."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 from undercroft.modules.identities.connections import Connections, ConnectionsDep
 
 MODULE = Module(requires=("users", "teams", "auth"))

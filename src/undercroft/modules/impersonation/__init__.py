@@ -1,5 +1,5 @@
 """Lets administrators impersonate a user to see what the user sees: read-only, time-limited and audited."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 
 MODULE = Module(requires=("users", "auth"))

@@ -1,5 +1,5 @@
 """Administration of background jobs and schedules: view, retry, cancel."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 
 MODULE = Module()

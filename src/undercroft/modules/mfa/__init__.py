@@ -1,6 +1,6 @@
 """Two-factor authentication: authenticator apps, passkeys, recovery codes and step-up authentication."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 from undercroft.modules.mfa.errors import InvalidCode, MfaTokenInvalid
 from undercroft.modules.mfa.forms import (
     MAX_PASSKEY_LENGTH,

@@ -1,5 +1,5 @@
 """Projects of a team: the example to copy for a new module."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 
 MODULE = Module(requires=("teams",))

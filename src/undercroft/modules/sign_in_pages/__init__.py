@@ -1,5 +1,5 @@
 """Browser pages to register, sign in and sign out. Only the passkey forms need JavaScript."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 
 MODULE = Module(requires=("teams", "auth", "mfa", "identities"))

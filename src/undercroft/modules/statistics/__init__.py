@@ -1,5 +1,5 @@
 """Platform statistics for administrators."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 
 MODULE = Module(requires=("users", "teams", "api_keys", "auth"))

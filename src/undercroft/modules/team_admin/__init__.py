@@ -1,5 +1,5 @@
 """Team management for platform administrators."""
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 
 MODULE = Module(requires=("teams",))

@@ -3,7 +3,7 @@
 A module that knows the billing plans sets the number of seats with `set_seat_limit` (see `seats.py`).
 """
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 from undercroft.modules.teams.account_deletion import list_orphaned_teams
 from undercroft.modules.teams.dependencies import TEAM_FROM_PATH
 from undercroft.modules.teams.errors import (

@@ -3,7 +3,7 @@
 Other modules use the service, the events and the repository; only this module writes the table.
 """
 
-from undercroft.core.modules import Module
+from undercroft.core import Module
 from undercroft.modules.users.errors import EmailTaken, LastSuperadmin, RoleTooWeak, UserNotFound
 from undercroft.modules.users.events import (
     EmailChanged,

@@ -177,7 +177,7 @@ def _statements(history: History, revision: str) -> list[str] | None:
         if isinstance(error.obj, ModuleType):  # not an attribute of a connection, which is only a placeholder here
             raise
         return None
-    except Exception:
+    except Exception:  # whatever its code raises because there are no rows
         return None
 
 
@@ -247,7 +247,7 @@ def _row(history: History, script: Script) -> dict[str, Any]:
     try:
         rows = render_sql(history, f"{script.revision}:{down or 'base'}", down=True)
         undo: list[str] | None = [statement for statement in rows if _is_executable(statement)]
-    except Exception:
+    except Exception:  # its code reads rows, which rendering has not: `migrate repair` cannot revert it then
         undo = None
     compatible = bool(getattr(script.module, "backward_compatible", True))
     return {

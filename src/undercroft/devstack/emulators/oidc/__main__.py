@@ -18,8 +18,8 @@ DEMO_USERS = (
 
 async def serve(port: int) -> None:
     issuer = OidcIssuer()
-    for person in DEMO_USERS:
-        issuer.add_user(**person)
+    for user in DEMO_USERS:
+        issuer.add_user(**user)
     await issuer.start(port)
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

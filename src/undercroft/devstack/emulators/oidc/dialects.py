@@ -24,11 +24,11 @@ def discovery_issuer(issuer: "OidcIssuer", prefix: str) -> str:
     return f"{issuer.url}{prefix.replace('/common/', '/{tenantid}/')}"
 
 
-def extra_claims(issuer: "OidcIssuer", prefix: str, person: "ProviderUser") -> dict[str, Any]:
+def extra_claims(issuer: "OidcIssuer", prefix: str, user: "ProviderUser") -> dict[str, Any]:
     """Return the service's additional ID token claims. Microsoft names the tenant and omits `email_verified`."""
     from undercroft.devstack.emulators.oidc.issuer import TENANT, Failure
 
-    verified = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
+    verified = user.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
     if prefix.startswith("/microsoft/"):
         return {
             "iss": f"{issuer.url}{prefix.replace('/common/', f'/{TENANT}/')}",
@@ -60,8 +60,8 @@ def is_apple_secret(issuer: "OidcIssuer", client_id: str, secret: str) -> bool:
 def handle_request(issuer: "OidcIssuer", request: Request) -> Response | None:
     """Serve GitHub's API, Supabase's `/auth/v1/user` and Clerk's `/v1/users/{id}`."""
     if request.path.startswith("/clerk/v1/users/"):
-        person = issuer.users.get(request.path.rpartition("/")[2])
-        return Response.json(clerk_user(issuer, person)) if person else Response.json({"errors": []}, 404)
+        user = issuer.users.get(request.path.rpartition("/")[2])
+        return Response.json(clerk_user(issuer, user)) if user else Response.json({"errors": []}, 404)
     if request.path == "/supabase/auth/v1/user":
         return _supabase_user(issuer, request)
     if request.path.startswith("/github/api/user"):
@@ -72,19 +72,17 @@ def handle_request(issuer: "OidcIssuer", request: Request) -> Response | None:
 def _github(issuer: "OidcIssuer", request: Request) -> Response:
     from undercroft.devstack.emulators.oidc.issuer import Failure
 
-    person = issuer.access_tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
-    if person is None:
+    user = issuer.access_tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+    if user is None:
         return Response.json({"message": "Bad credentials"}, 401)
     if request.path == "/github/api/user":
-        number = int(hashlib.sha256(person.subject.encode()).hexdigest()[:8], 16)
-        return Response.json({"id": number, "login": person.subject, "name": person.name, "email": None})
+        number = int(hashlib.sha256(user.subject.encode()).hexdigest()[:8], 16)
+        return Response.json({"id": number, "login": user.subject, "name": user.name, "email": None})
     if Failure.EMAIL_MISSING in issuer.failures:
         return Response.json([])
-    verified = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
-    other = {"email": f"other-{person.email}", "primary": False, "verified": True, "visibility": None}
-    return Response.json(
-        [other, {"email": person.email, "primary": True, "verified": verified, "visibility": "public"}]
-    )
+    verified = user.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
+    other = {"email": f"other-{user.email}", "primary": False, "verified": True, "visibility": None}
+    return Response.json([other, {"email": user.email, "primary": True, "verified": verified, "visibility": "public"}])
 
 
 def _supabase_user(issuer: "OidcIssuer", request: Request) -> Response:
@@ -95,42 +93,42 @@ def _supabase_user(issuer: "OidcIssuer", request: Request) -> Response:
         subject = jwt.decode(token, options={"verify_signature": False})["sub"]
     except (jwt.InvalidTokenError, KeyError):
         subject = ""
-    person = issuer.users.get(subject)
-    return Response.json(supabase_user(issuer, person)) if person else Response.json({"code": 403}, 403)
+    user = issuer.users.get(subject)
+    return Response.json(supabase_user(issuer, user)) if user else Response.json({"code": 403}, 403)
 
 
-def supabase_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
+def supabase_user(issuer: "OidcIssuer", user: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
     """Return a row of `auth.users` as in Supabase's API and webhooks."""
     from undercroft.devstack.emulators.oidc.issuer import Failure
 
-    confirmed = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
+    confirmed = user.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(updated_at or issuer.now()))
     return {
-        "id": person.subject,
+        "id": user.subject,
         "aud": "authenticated",
         "role": "authenticated",
-        "email": person.email,
+        "email": user.email,
         "email_confirmed_at": f"{moment}Z" if confirmed else None,
-        "raw_user_meta_data": {"full_name": person.name},
-        "user_metadata": {"full_name": person.name},
-        "banned_until": "2199-01-01T00:00:00Z" if person.banned else None,
+        "raw_user_meta_data": {"full_name": user.name},
+        "user_metadata": {"full_name": user.name},
+        "banned_until": "2199-01-01T00:00:00Z" if user.banned else None,
         "deleted_at": None,
         "updated_at": f"{moment}Z",
     }
 
 
 def supabase_token(
-    issuer: "OidcIssuer", person: "ProviderUser", *errors: "Failure", legacy: bool = False, **more: Any
+    issuer: "OidcIssuer", user: "ProviderUser", *errors: "Failure", legacy: bool = False, **more: Any
 ) -> str:
     """Return a Supabase access token. A `legacy` token is signed with the project's shared secret."""
     from undercroft.devstack.emulators.oidc.issuer import SUPABASE_SECRET, WRONG_AUDIENCE
 
     claims = {
-        **issuer.claims(person, prefix="/supabase/auth/v1", errors=errors),
+        **issuer.claims(user, prefix="/supabase/auth/v1", errors=errors),
         "role": "authenticated",
         "session_id": secrets.token_hex(16),
         "is_anonymous": False,
-        "user_metadata": {"full_name": person.name, "email_verified": True},
+        "user_metadata": {"full_name": user.name, "email_verified": True},
     }
     claims.pop("email_verified", None)
     if claims["aud"] != WRONG_AUDIENCE:
@@ -139,57 +137,57 @@ def supabase_token(
     return jwt.encode(claims, SUPABASE_SECRET, "HS256") if legacy else issuer.sign(claims, *errors)
 
 
-def clerk_token(issuer: "OidcIssuer", person: "ProviderUser", *errors: "Failure", **more: Any) -> str:
+def clerk_token(issuer: "OidcIssuer", user: "ProviderUser", *errors: "Failure", **more: Any) -> str:
     """Return a Clerk session token: no audience, no email address, and the page's origin in `azp`."""
-    claims = issuer.claims(person, prefix="/clerk", errors=errors)
+    claims = issuer.claims(user, prefix="/clerk", errors=errors)
     for name in ("aud", "email", "email_verified", "name"):
         claims.pop(name, None)
     claims |= {"sid": f"sess_{secrets.token_hex(8)}", "azp": "https://app.example.com", "v": 2, **more}
     return issuer.sign({name: value for name, value in claims.items() if value is not None}, *errors)
 
 
-def clerk_user(issuer: "OidcIssuer", person: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
+def clerk_user(issuer: "OidcIssuer", user: "ProviderUser", *, updated_at: float | None = None) -> dict[str, Any]:
     """Return a Clerk user as in its API and webhooks."""
     from undercroft.devstack.emulators.oidc.issuer import Failure
 
-    verified = person.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
+    verified = user.email_verified and Failure.EMAIL_UNVERIFIED not in issuer.failures
     address = {
         "id": "idn_1",
-        "email_address": person.email,
+        "email_address": user.email,
         "verification": {"status": "verified" if verified else "unverified"},
     }
-    first, _, last = person.name.partition(" ")
+    first, _, last = user.name.partition(" ")
     return {
-        "id": person.subject,
+        "id": user.subject,
         "object": "user",
         "first_name": first,
         "last_name": last or None,
         "primary_email_address_id": "idn_1",
         "email_addresses": [] if Failure.EMAIL_MISSING in issuer.failures else [address],
-        "banned": person.banned,
-        "locked": person.locked_for is not None,
-        "lockout_expires_in_seconds": person.locked_for or None,
+        "banned": user.banned,
+        "locked": user.locked_for is not None,
+        "lockout_expires_in_seconds": user.locked_for or None,
         "updated_at": int((updated_at or issuer.now()) * 1000),
     }
 
 
 def clerk_event(
-    issuer: "OidcIssuer", kind: str, person: "ProviderUser", *, updated_at: float | None = None
+    issuer: "OidcIssuer", kind: str, user: "ProviderUser", *, updated_at: float | None = None
 ) -> dict[str, Any]:
     """Return the body of a Clerk user webhook."""
     moment = updated_at or issuer.now()
-    gone = {"id": person.subject, "object": "user", "deleted": True}
-    data = gone if kind == "user.deleted" else clerk_user(issuer, person, updated_at=moment)
+    gone = {"id": user.subject, "object": "user", "deleted": True}
+    data = gone if kind == "user.deleted" else clerk_user(issuer, user, updated_at=moment)
     return {"type": kind, "object": "event", "data": data, "timestamp": int(moment * 1000)}
 
 
-def clerk_session_event(issuer: "OidcIssuer", kind: str, person: "ProviderUser", session_id: str) -> dict[str, Any]:
+def clerk_session_event(issuer: "OidcIssuer", kind: str, user: "ProviderUser", session_id: str) -> dict[str, Any]:
     """Return the body of a Clerk session webhook: `session.ended`, `session.removed` or `session.revoked`."""
     moment = int(issuer.now() * 1000)
     data = {
         "id": session_id,
         "object": "session",
-        "user_id": person.subject,
+        "user_id": user.subject,
         "status": kind.removeprefix("session."),
         "updated_at": moment,
     }
@@ -197,10 +195,10 @@ def clerk_session_event(issuer: "OidcIssuer", kind: str, person: "ProviderUser",
 
 
 def supabase_event(
-    issuer: "OidcIssuer", kind: str, person: "ProviderUser", *, updated_at: float | None = None
+    issuer: "OidcIssuer", kind: str, user: "ProviderUser", *, updated_at: float | None = None
 ) -> dict[str, Any]:
     """The body of a database webhook of Supabase: INSERT, UPDATE or DELETE on `auth.users`."""
-    row = supabase_user(issuer, person, updated_at=updated_at)
+    row = supabase_user(issuer, user, updated_at=updated_at)
     gone = kind == "DELETE"
     return {
         "type": kind,

@@ -75,28 +75,28 @@ class Endpoints:
         return Response.json(self._issuer.keys.jwks(with_ids="no_key_id" not in wrong))
 
     async def _authorize(self, request: Request, prefix: str) -> Response:
-        asked = {**request.query, **(request.form if request.method == "POST" else {})}
-        if asked.get("client_id") not in self._issuer.clients or not asked.get("redirect_uri"):
+        parameters = {**request.query, **(request.form if request.method == "POST" else {})}
+        if parameters.get("client_id") not in self._issuer.clients or not parameters.get("redirect_uri"):
             return Response.html("<h1>Unknown client</h1>", 400)
         if "deny" in self._issuer.failures:
-            return self._redirect_back(asked, prefix, {"error": "access_denied"})
-        chosen = asked.get("person")
-        person = self._issuer.users.get(chosen) if chosen else self._issuer.auto_approve
-        if person is None:
-            return Response.html(_approval_page(asked, self._issuer.users.values()))
-        return self._redirect_back(asked, prefix, {"code": self._issuer.grant(_create_grant(asked, person))})
+            return self._redirect_back(parameters, prefix, {"error": "access_denied"})
+        chosen = parameters.get("person")
+        user = self._issuer.users.get(chosen) if chosen else self._issuer.auto_approve
+        if user is None:
+            return Response.html(_approval_page(parameters, self._issuer.users.values()))
+        return self._redirect_back(parameters, prefix, {"code": self._issuer.grant(_create_grant(parameters, user))})
 
-    def _redirect_back(self, asked: dict[str, str], prefix: str, parameters: dict[str, str]) -> Response:
+    def _redirect_back(self, query: dict[str, str], prefix: str, parameters: dict[str, str]) -> Response:
         """Return to the client in the requested response mode: in the query, or by a form that submits itself."""
-        if "state" in asked:
-            parameters["state"] = asked["state"]
+        if "state" in query:
+            parameters["state"] = query["state"]
         if prefix == "":
             parameters["iss"] = self._issuer.url
             if "wrong_iss_parameter" in self._issuer.failures:
                 parameters["iss"] = "https://another.example.com"
-        if asked.get("response_mode") == "form_post":
-            return Response.html(_form(asked["redirect_uri"], parameters))
-        return Response.redirect(f"{asked['redirect_uri']}?{urlencode(parameters)}")
+        if query.get("response_mode") == "form_post":
+            return Response.html(_form(query["redirect_uri"], parameters))
+        return Response.redirect(f"{query['redirect_uri']}?{urlencode(parameters)}")
 
     async def _token(self, request: Request, prefix: str) -> Response:
         if "token_down" in self._issuer.failures:
@@ -112,15 +112,15 @@ class Endpoints:
         nonce = "of-another-flow" if "wrong_nonce" in self._issuer.failures else grant.nonce
         audience = {} if "wrong_audience" in self._issuer.failures else {"aud": client_id}
         id_token = self._issuer.token(
-            grant.person,
+            grant.user,
             prefix=prefix,
             nonce=nonce,
             **audience,
-            **dialects.extra_claims(self._issuer, prefix, grant.person),
+            **dialects.extra_claims(self._issuer, prefix, grant.user),
         )
         return Response.json(
             {
-                "access_token": self._issuer.access_token(grant.person),
+                "access_token": self._issuer.access_token(grant.user),
                 "token_type": "Bearer",
                 "expires_in": 3600,
                 "id_token": id_token,
@@ -135,14 +135,14 @@ class Endpoints:
         grant = self._redeem_code(request.form, client_id)
         if grant is None:
             return Response.json({"error": "bad_verification_code"})
-        token = self._issuer.access_token(grant.person)
+        token = self._issuer.access_token(grant.user)
         return Response.json({"access_token": token, "token_type": "bearer", "scope": "read:user,user:email"})
 
     async def _userinfo(self, request: Request, prefix: str) -> Response:
-        person = self._issuer.access_tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
-        if person is None:
+        user = self._issuer.access_tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if user is None:
             return Response.json({"error": "invalid_token"}, 401)
-        claims = self._issuer.claims(person, prefix=prefix)
+        claims = self._issuer.claims(user, prefix=prefix)
         names = ("sub", "email", "email_verified", "name")
         return Response.json({name: claims[name] for name in names if name in claims})
 
@@ -166,10 +166,16 @@ class Endpoints:
         return grant
 
 
-def _create_grant(asked: dict[str, str], person: "ProviderUser") -> "Grant":
+def _create_grant(parameters: dict[str, str], user: "ProviderUser") -> "Grant":
     from undercroft.devstack.emulators.oidc.issuer import Grant
 
-    return Grant(asked["client_id"], asked["redirect_uri"], person, asked.get("nonce"), asked.get("code_challenge"))
+    return Grant(
+        parameters["client_id"],
+        parameters["redirect_uri"],
+        user,
+        parameters.get("nonce"),
+        parameters.get("code_challenge"),
+    )
 
 
 def _read_client_credentials(request: Request) -> tuple[str, str, str]:
@@ -193,8 +199,8 @@ async def _endless() -> AsyncIterator[bytes]:
         yield piece * 1000
 
 
-def _approval_page(asked: dict[str, str], users: Any) -> str:
-    hidden = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in asked.items())
+def _approval_page(parameters: dict[str, str], users: Any) -> str:
+    hidden = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in parameters.items())
     buttons = "".join(
         f'<p><button name="person" value="{escape(each.subject)}">{escape(f"{each.name} · {each.email}")}</button></p>'
         for each in users

@@ -70,7 +70,7 @@ class Grant:
 
     client_id: str
     redirect_uri: str
-    person: ProviderUser
+    user: ProviderUser
     nonce: str | None
     challenge: str | None
 
@@ -150,31 +150,29 @@ class OidcIssuer:
         """Sign with new keys from now on."""
         self.keys.rotate(withdraw=withdraw)
 
-    def claims(self, person: ProviderUser, *, prefix: str = "", errors: Iterable[Failure] = ()) -> dict[str, Any]:
+    def claims(self, user: ProviderUser, *, prefix: str = "", errors: Iterable[Failure] = ()) -> dict[str, Any]:
         """Return the claims of an ID token for a user, with the enabled failures and `errors` applied."""
         wrong, now = self.failures | set(errors), self.now()
         issuer = f"{self.url}{prefix}"
         claims: dict[str, Any] = {
             "iss": f"{issuer}/other" if Failure.WRONG_ISSUER in wrong else issuer,
-            "sub": f"{person.subject}-changed" if Failure.CHANGED_SUBJECT in wrong else person.subject,
+            "sub": f"{user.subject}-changed" if Failure.CHANGED_SUBJECT in wrong else user.subject,
             "aud": WRONG_AUDIENCE if Failure.WRONG_AUDIENCE in wrong else AUDIENCE,
             "iat": now - 2 * TOKEN_LIFETIME if Failure.EXPIRED in wrong else now,
             "exp": now - TOKEN_LIFETIME if Failure.EXPIRED in wrong else now + TOKEN_LIFETIME,
             "jti": secrets.token_hex(8),
-            "name": person.name,
+            "name": user.name,
         }
         if Failure.NOT_YET_VALID in wrong:
             claims["nbf"] = now + TOKEN_LIFETIME // 2
         if Failure.EMAIL_MISSING not in wrong:
-            claims["email"] = person.email
-            claims["email_verified"] = person.email_verified and Failure.EMAIL_UNVERIFIED not in wrong
+            claims["email"] = user.email
+            claims["email_verified"] = user.email_verified and Failure.EMAIL_UNVERIFIED not in wrong
         return claims
 
-    def token(
-        self, person: ProviderUser, *errors: Failure, prefix: str = "", kid: str | None = None, **more: Any
-    ) -> str:
+    def token(self, user: ProviderUser, *errors: Failure, prefix: str = "", kid: str | None = None, **more: Any) -> str:
         """Return a signed token for a user. `more` adds or replaces claims; None removes a claim."""
-        claims = self.claims(person, prefix=prefix, errors=errors) | more
+        claims = self.claims(user, prefix=prefix, errors=errors) | more
         return self.sign({name: value for name, value in claims.items() if value is not None}, *errors, kid=kid)
 
     def sign(self, claims: dict[str, Any], *errors: Failure, kid: str | None = None) -> str:
@@ -198,17 +196,17 @@ class OidcIssuer:
         self.grants[code] = grant
         return code
 
-    def access_token(self, person: ProviderUser) -> str:
+    def access_token(self, user: ProviderUser) -> str:
         """Create an opaque access token for the userinfo endpoint."""
         token = secrets.token_urlsafe(24)
-        self.access_tokens[token] = person
+        self.access_tokens[token] = user
         return token
 
     def state(self) -> dict[str, Any]:
         """Return the state for the control API."""
         return {
             "failures": sorted(self.failures),
-            "people": [asdict(person) for person in self.users.values()],
+            "people": [asdict(user) for user in self.users.values()],
             "approving": self.auto_approve and self.auto_approve.subject,
             "hits": dict(self.traffic.hits),
             "at_once": dict(self.traffic.max_concurrent),
