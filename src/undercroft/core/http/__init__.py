@@ -1,6 +1,6 @@
 """HTTP: routers and guards, the application, middleware, errors, limits, pages and API documentation."""
 
-from undercroft.core.http._fastapi import dependency_calls, depends_on, path_parameters
+from undercroft.core.http._fastapi import dependency_calls, depends_on, path_parameter_types
 from undercroft.core.http.guards import (
     INTERACTIVE,
     CurrentPrincipal,
@@ -20,7 +20,7 @@ __all__ = [
     "allow_impersonation",
     "dependency_calls",
     "depends_on",
-    "path_parameters",
+    "path_parameter_types",
     "require_permission",
     "require_permission_unless_self",
     "require_role",

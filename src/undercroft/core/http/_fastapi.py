@@ -51,9 +51,10 @@ def mark_routes_changed(router: APIRouter) -> None:
     router._mark_routes_changed()
 
 
-def path_parameters(route: APIRoute) -> Iterator[ModelField]:
-    """The path parameters that a route and its dependencies read."""
-    return (field for each in _walk(route.dependant) for field in each.path_params)
+def path_parameter_types(route: APIRoute) -> dict[str, Any]:
+    """The types of the path parameters that a route and its dependencies read, by name."""
+    fields = (field for each in _walk(route.dependant) for field in each.path_params)
+    return {field.alias: field.field_info.annotation for field in fields}
 
 
 def _walk(dependant: Dependant) -> Iterator[Dependant]:

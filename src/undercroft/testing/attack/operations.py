@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi.routing import APIRoute
 
-from undercroft.core.http import Surface, depends_on, path_parameters
+from undercroft.core.http import Surface, depends_on, path_parameter_types
 from undercroft.core.http.application import Api
 from undercroft.core.http.guards import current_principal
 from undercroft.testing.attack.samples import Samples, is_id
@@ -51,8 +51,8 @@ def operations(app: Api) -> Iterator[Operation]:
 
 def _build_operation(route: APIRoute, method: str, described: Mapping[str, Any], samples: Samples) -> Operation:
     names = list(route.param_convertors)
-    typed = {field.alias for field in path_parameters(route) if field.field_info.annotation is UUID}
-    ids = tuple(name for name in names if name in typed or name == "id" or is_id(name, {}))
+    types = path_parameter_types(route)
+    ids = tuple(name for name in names if types.get(name) is UUID or name == "id" or is_id(name, {}))
     query = [each for each in described.get("parameters", ()) if each["in"] == "query"]
     kind, schema = _request_body(described)
     return Operation(
